@@ -80,26 +80,26 @@ help:
 	@echo 'make clean    removes .venv and all that was built'
 
 demo: $(RUN) lab
-	@$(VENV)/bin/python -m tests.lab.demo $(if $(JSON),--json)
+	@$(VENV)/bin/python -m lab.demo $(if $(JSON),--json)
 
 .PHONY: demo-authority
 demo-authority: $(DEV)
-	@$(VENV)/bin/python -m tests.authority.year $(if $(JSON),--json)
+	@$(VENV)/bin/python -m tests.office.year $(if $(JSON),--json)
 
 fleet: $(DEV) lab
-	@$(VENV)/bin/python -m tests.fleet.demo $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS)) \
+	@$(VENV)/bin/python -m lab.operations.fleet.demo $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(NODES),--nodes $(NODES)) $(if $(JSON),--json)
 
 console: $(DEV) lab
-	@$(VENV)/bin/python -m tests.console.demo $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS))
+	@$(VENV)/bin/python -m lab.console.demo $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS))
 
 console-pictures: $(DEV) lab
 	@PICTURES=build/console $(VENV)/bin/python -m pytest -q tests/console/browser/test_pages.py
-	@$(VENV)/bin/python -m tests.console.pictures docs/images
+	@$(VENV)/bin/python -m tools.console_pictures docs/images
 
 # What computes goes apart from the calls, whose phones would be late beside it; what measures times has the machine for
 # itself.
-BESIDE := tests/hostile tests/agi/test_plain_agi_on_asterisk.py tests/lab/test_sipp.py
+BESIDE := tests/hostile tests/agi/test_plain_agi_on_asterisk.py lab/test_sipp.py
 BY_DAY := and not nightly
 WORKERS ?= 3
 CALLERS ?= 3
@@ -128,7 +128,7 @@ test-sites: $(DEV) lab
 # does not support must be refused.
 test-asterisk: export ASTERISK_SUITE := $(SUITE)
 test-asterisk: $(DEV)
-	@tests=$$($(VENV)/bin/python -m tests.lab.chosen_asterisk) && \
+	@tests=$$($(VENV)/bin/python -m lab.chosen_asterisk) && \
 		$(VENV)/bin/python -m pytest -n $(CALLERS) $(BY_FILE) -m 'not alone' $${ARGS:-$$tests} && \
 		case "$${ARGS:-$$tests}" in tests/calls*) $(VENV)/bin/python -m pytest -m alone tests/calls;; esac
 
@@ -139,101 +139,101 @@ check: $(DEV)
 	$(VENV)/bin/lint-imports
 
 docs: $(PAGES)
-	@$(VENV)/bin/python -m tests.reference_pages
+	@$(VENV)/bin/python -m tools.reference_pages
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet --strict
 
 messages: $(DEV)
-	@$(VENV)/bin/python -m tests.messages
+	@$(VENV)/bin/python -m tools.messages
 
 bench: $(DEV) lab
 	@mkdir -p build
-	@$(VENV)/bin/python -m tests.bench.cost $(if $(MINUTES),--minutes $(MINUTES)) --json build/bench.json --plot build/bench.png
+	@$(VENV)/bin/python -m bench.cost $(if $(MINUTES),--minutes $(MINUTES)) --json build/bench.json --plot build/bench.png
 
 bench-soak: $(DEV) lab
 	@mkdir -p build
-	@$(VENV)/bin/python -m tests.bench.cost.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) \
+	@$(VENV)/bin/python -m bench.cost.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) \
 		--json build/bench-soak.json
 
 bench-tones: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.tones $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.tones $(if $(JSON),--json)
 
 bench-timers: $(DEV) lab
-	@$(VENV)/bin/python -m pytest tests/bench/session_timers.py $(ARGS)
+	@$(VENV)/bin/python -m pytest bench/session_timers.py $(ARGS)
 
 bench-overload: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.overload $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.overload $(if $(JSON),--json)
 
 bench-registry: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.registry $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.registry $(if $(JSON),--json)
 
 bench-lines: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.lines $(if $(NUMBERS),--numbers $(NUMBERS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) \
+	@$(VENV)/bin/python -m bench.lines $(if $(NUMBERS),--numbers $(NUMBERS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) \
 		$(if $(JSON),--json)
 
 bench-numbers: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.numbers $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(BENCH)
+	@$(VENV)/bin/python -m bench.numbers $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(BENCH)
 
 bench-reports: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.reports $(if $(REPORTS),--reports $(REPORTS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.reports $(if $(REPORTS),--reports $(REPORTS)) $(if $(JSON),--json)
 
 bench-ledger: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.ledger $(if $(RECORDS),--records $(RECORDS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.ledger $(if $(RECORDS),--records $(RECORDS)) $(if $(JSON),--json)
 
 bench-token: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.token $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.token $(if $(JSON),--json)
 
 bench-misuse: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.misuse $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.misuse $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-brake: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.brake $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.brake $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 bench-console: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.console_calls $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.console_calls $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-console-pages: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.console_pages $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.console_pages $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-replication: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.replication $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.replication $(if $(JSON),--json)
 
 bench-fleet: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.fleet $(if $(RATE),--rate $(RATE)) $(if $(MINUTES),--minutes $(MINUTES)) \
+	@$(VENV)/bin/python -m bench.fleet $(if $(RATE),--rate $(RATE)) $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json)
 
 bench-fleet-scale: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.fleet.scale $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.fleet.scale $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
 
 bench-metrics: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.metrics $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(RATE),--rate $(RATE))
+	@$(VENV)/bin/python -m bench.metrics $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(RATE),--rate $(RATE))
 
 bench-walks: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.calls walks $(if $(PATHS),--paths $(PATHS)) $(BENCH)
+	@$(VENV)/bin/python -m bench.calls walks $(if $(PATHS),--paths $(PATHS)) $(BENCH)
 
 bench-kills: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.calls kills $(if $(KILLS),--kills $(KILLS)) $(BENCH)
+	@$(VENV)/bin/python -m bench.calls kills $(if $(KILLS),--kills $(KILLS)) $(BENCH)
 
 bench-kills-all: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.calls everything $(if $(KILLS),--kills $(KILLS)) $(BENCH)
+	@$(VENV)/bin/python -m bench.calls everything $(if $(KILLS),--kills $(KILLS)) $(BENCH)
 
 bench-tampering: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.tampering $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.tampering $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 bench-refusals: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.refusals $(if $(TOKENS),--tokens $(TOKENS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.refusals $(if $(TOKENS),--tokens $(TOKENS)) $(if $(JSON),--json)
 
 bench-identities: $(DEV)
-	@$(VENV)/bin/python -m tests.bench.identities $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.identities $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 bench-hostile: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.hostile $(if $(COUNT),--count $(COUNT)) $(if $(RATE),--rate $(RATE)) \
+	@$(VENV)/bin/python -m bench.hostile $(if $(COUNT),--count $(COUNT)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(WEAPON),--weapon $(WEAPON)) $(BENCH)
 
 bench-progress: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.progress $(if $(CALLS),--calls $(CALLS)) $(if $(ENDPOINTS),--endpoints $(ENDPOINTS)) $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.progress $(if $(CALLS),--calls $(CALLS)) $(if $(ENDPOINTS),--endpoints $(ENDPOINTS)) $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
 
 bench-phones: $(DEV) lab
-	@$(VENV)/bin/python -m tests.bench.phones $(if $(COUNT),--count $(COUNT)) $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.phones $(if $(COUNT),--count $(COUNT)) $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json)
 
 BENCH = $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) $(if $(JSON),--json)
 
@@ -244,7 +244,7 @@ EXAMPLED = $$(grep -rl --include='test_*.py' '^@given' tests)
 
 fuzz: $(FUZZ)
 	@EXAMPLES=search $(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist loadfile -m 'not alone' $(EXAMPLED)
-	@for target in tests.tones.recordings.fuzz tests.agi.fuzz tests.hostile.fuzz; do \
+	@for target in lab.tones.recordings.fuzz lab.agi.fuzz lab.hostile.fuzz; do \
 		$(VENV)/bin/python -m $$target --seconds $(SECONDS) || exit; done
 
 audit: $(AUDIT)
@@ -257,12 +257,12 @@ lock: $(RELEASE)
 		$(if $(UPGRADE),--upgrade) --output-file requirements.lock
 
 dist: $(RELEASE)
-	@$(VENV)/bin/python -m tests.packages.dist
+	@$(VENV)/bin/python -m tools.dist
 	@$(VENV)/bin/twine check --strict dist/*.whl dist/*.tar.gz
 	@$(VENV)/bin/cyclonedx-py requirements requirements.lock --output-reproducible --of JSON -o dist/idtone.cdx.json
 
 deb: $(DEV)
-	@$(VENV)/bin/python -m tests.packages.deb $(RELEASES)
+	@$(VENV)/bin/python -m tools.deb $(RELEASES)
 
 test-packages: $(DEV) lab
 	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest tests/packages/installation.py \
@@ -270,7 +270,7 @@ test-packages: $(DEV) lab
 
 bench-verify: $(DEV)
 	@mkdir -p build
-	@$(VENV)/bin/python -m tests.bench.verify $(if $(HOURS),--hours $(HOURS)) $(if $(TRIALS),--trials $(TRIALS)) \
+	@$(VENV)/bin/python -m bench.verify $(if $(HOURS),--hours $(HOURS)) $(if $(TRIALS),--trials $(TRIALS)) \
 		--json build/bench-verify.json $(ARGS)
 
 venv: $(RUN)
@@ -311,14 +311,14 @@ $(RELEASE): $(DEV)
 environment:
 	@test -n '$(PYTHON)' || { echo 'idtone: no Python 3.11 to 3.13 here; install one, or say make PYTHON=…' >&2; exit 2; }
 	$(call say,making sure of $(VENV) ($(PYTHON)) …)
-	@$(PYTHON) -m tests.lab.environment $(VENV) >&2
+	@$(PYTHON) -m lab.environment $(VENV) >&2
 
 # A real Asterisk, so that fetching one is seen and its errors are read.
 lab:
-	@$(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON)) -m tests.lab.bootstrap >&2
+	@$(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON)) -m lab.bootstrap >&2
 
 postgresql: $(DEV)
-	@$(VENV)/bin/python -m tests.lab.postgresql >&2
+	@$(VENV)/bin/python -m lab.postgresql >&2
 
 clean:
 	rm -rf $(VENV) build dist idtone.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from idtone import dialplan
 from idtone.call_control.call_control import KEPT_WITHIN_S, CallControl
 from idtone.call_control.request import Request
-from idtone.errors import AgiError, LedgerError
-from idtone.settings import Interface
+from idtone.core.errors import AgiError, LedgerError
+from idtone.core.settings.settings import Interface
 
 from .environment import AgiRequest
 

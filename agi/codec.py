@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from asterisk.agi import AGI, AGIAppError, AGIError, AGIResultHangup
 
-from idtone.errors import AgiError
+from idtone.core.errors import AgiError
 
 LONGEST_COMMAND: Final = 2047
 """Octets with the line end. Asterisk reads a longer line as two: AGI_BUF_LEN in res_agi.c is 2048 in older versions and

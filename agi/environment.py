@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from idtone.errors import AgiError
+from idtone.core.errors import AgiError
 
 LONGEST_LINE: Final = 4096
 LONGEST: Final = 16384

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from idtone.errors import AgiError
+from idtone.core.errors import AgiError
 
 from .codec import AgiCodec
 from .environment import read_fields, read_request, write_fields

@@ -14,10 +14,10 @@ from typing import Annotated, Final, TextIO
 
 import typer
 
-from idtone import command_line
-from idtone.errors import UsageError
-from idtone.settings import load_settings
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import load_settings
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message
 
 from .environment import LONGEST
 from .plain_agi import VARIABLE, Relay

@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import AgiError
-from idtone.log_throttle import LogThrottle
-from idtone.logs import in_words, unexpected
-from idtone.translation import Message
+from idtone.core.errors import AgiError
+from idtone.core.log_throttle import LogThrottle
+from idtone.core.logs import in_words, unexpected
+from idtone.core.translation import Message
 
 from .codec import HANGUP, AgiCodec
 from .environment import LONGEST, AgiRequest, read_request

@@ -19,12 +19,12 @@ from idtone import dialplan
 from idtone.call_control.call import Call
 from idtone.call_control.call_control import KEPT_WITHIN_S, CallControl
 from idtone.call_control.request import Request
-from idtone.calls import Reason
-from idtone.decision import CALL_REJECTED
-from idtone.errors import AriError, AriRefused, AriUnavailable, JournalError, LedgerError
-from idtone.logs import about, in_words, unexpected
-from idtone.settings import Interface
-from idtone.translation import Message
+from idtone.core.calls import Reason
+from idtone.core.decision import CALL_REJECTED
+from idtone.core.errors import AriError, AriRefused, AriUnavailable, JournalError, LedgerError
+from idtone.core.logs import about, in_words, unexpected
+from idtone.core.settings.settings import Interface
+from idtone.core.translation import Message
 
 from . import events
 from .connection import APPLICATION, Ari, channel_path

@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 import aiohttp
 
-from idtone.errors import AriRefused, AriUnavailable
-from idtone.translation import Message
+from idtone.core.errors import AriRefused, AriUnavailable
+from idtone.core.translation import Message
 
 from .asterisk_version import AsteriskVersion
 from .events import EVENTS, AriResponse, Channel, Event, read, read_channel, read_waiting

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from idtone.errors import AriUnavailable
-from idtone.translation import Message
+from idtone.core.errors import AriUnavailable
+from idtone.core.translation import Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any, Final
 
-from idtone.errors import AriError, AriRefused
-from idtone.log_throttle import LogThrottle
+from idtone.core.errors import AriError, AriRefused
+from idtone.core.log_throttle import LogThrottle
 
 from .application import AriApplication
 from .connection import AriConnection

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from idtone.brake.brake import Brake, Found
-from idtone.brake.holds import Hold
-from idtone.brake.limits import BrakeStep
-from idtone.calls import Decision, ForwardedCall, Outcome, Reason
+from idtone.core.calls import Decision, ForwardedCall, Outcome, Reason
+from idtone.core.logs import about
+from idtone.core.persons import Person
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
 from idtone.ledger.evidence.steps import CallStatus, Step
-from idtone.logs import about
-from idtone.persons import Person
 
 from . import journal_lines
+from .brake.brake import Brake, Found
+from .brake.holds import Hold
+from .brake.limits import BrakeStep
 from .call import Call
 
 log = logging.getLogger(__name__)

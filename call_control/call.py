@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Final
 
 from idtone import dialplan
-from idtone.brake.brake import Found
-from idtone.calls import Decision, Delivery, Outcome, Party, Reason, RemoteCall, Skip, Trust
+from idtone.core.calls import Decision, Delivery, Outcome, Party, Reason, RemoteCall, Skip, Trust
+from idtone.core.numbers import Number
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import NumberRole, Step, StepKind
-from idtone.numbers import Number
 
+from .brake.brake import Found
 from .request import Request
 from .sound_files import States
 

@@ -17,8 +17,8 @@ from functools import partial
 from typing import Final
 
 from idtone import dialplan
-from idtone.calls import Decision, Delivery, Direction, ForwardedCall, Outcome, Party, Reason, Suspension
-from idtone.decision import (
+from idtone.core.calls import Decision, Delivery, Direction, ForwardedCall, Outcome, Party, Reason, Suspension
+from idtone.core.decision import (
     NOTHING_REMEMBERED,
     Lines,
     OwnStops,
@@ -30,16 +30,16 @@ from idtone.decision import (
     suspended,
     time_by,
 )
+from idtone.core.durations import Durations
+from idtone.core.errors import JournalError, LedgerBehindError
+from idtone.core.logs import about
+from idtone.core.numbers import Number, NumberKind, ascii_form, parse, perhaps
+from idtone.core.settings.policy import CallerHears
+from idtone.core.settings.settings import Interface
 from idtone.dialplan import Played
 from idtone.dialplan.numbers_in_hook import is_emergency_call
-from idtone.durations import Durations
-from idtone.errors import JournalError, LedgerBehindError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step, kept_sip_call_id
-from idtone.logs import about
-from idtone.numbers import Number, NumberKind, ascii_form, parse, perhaps
-from idtone.policy_settings import CallerHears
-from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound
 
 from . import journal_lines

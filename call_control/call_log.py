@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from idtone.calls import Decision, Delivery, Party
-from idtone.logs import about
+from idtone.core.calls import Decision, Delivery, Party
+from idtone.core.logs import about
 
 EVERY_S: Final = 1.0
 AT_ONCE: Final = 100

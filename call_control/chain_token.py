@@ -21,8 +21,8 @@ from typing import Final
 from urllib.parse import unquote
 
 from idtone import dialplan
-from idtone.calls import RemoteCall
-from idtone.numbers import Number, NumberKind
+from idtone.core.calls import RemoteCall
+from idtone.core.numbers import Number, NumberKind
 
 VALID: Final = timedelta(seconds=30)
 """How far a token's time may be from now, both ways. The INVITE leaves at once after the verdict. A proxy that tries

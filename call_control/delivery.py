@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from idtone.calls import Party
+from idtone.core.calls import Party
 from idtone.dialplan import PACKET_MS, Played, packets
 
 from .journal_lines import Reported, Sounded

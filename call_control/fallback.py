@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from idtone import dialplan
-from idtone.errors import FallbackError
-from idtone.files import replace_durably
-from idtone.translation import Message
+from idtone.core.errors import FallbackError
+from idtone.core.files import replace_durably
+from idtone.core.translation import Message
 
 from . import fallback_file
 from .fallback_file import (

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from idtone import dialplan
-from idtone.calls import Period, Suspension
-from idtone.decision import Policy, Remembered, Unlicensed
-from idtone.errors import FallbackError
-from idtone.number_spans import NumberSpan, disjoint, patterns
-from idtone.translation import Message
+from idtone.core.calls import Period, Suspension
+from idtone.core.decision import Policy, Remembered, Unlicensed
+from idtone.core.errors import FallbackError
+from idtone.core.number_spans import NumberSpan, disjoint, patterns
+from idtone.core.translation import Message
 
 ENTRIES_LIMIT: Final = 100_000
 """The most entries for the suspended numbers, if members' stocks are among them; and for the node's own numbers."""

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 from urllib.parse import quote
 
 from idtone import dialplan
-from idtone.calls import Period
-from idtone.number_spans import NumberSpan
+from idtone.core.calls import Period
+from idtone.core.number_spans import NumberSpan
 
 from .fallback import identity, not_written, replace
 from .fallback_file import entries_of, with_end

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Final
 
 from idtone import dialplan
-from idtone.calls import RemoteCall, Skip
-from idtone.log_throttle import LogThrottle
-from idtone.numbers import Number, holds_number
+from idtone.core.calls import RemoteCall, Skip
+from idtone.core.log_throttle import LogThrottle
+from idtone.core.numbers import Number, holds_number
 
 from .call import Call
 from .chain_token import TOKEN_LIMIT, VALID, ChainToken, TokenResult, can_bind, judge, mac_of, token_text

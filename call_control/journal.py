@@ -25,9 +25,9 @@ from typing import Final
 from inotify_simple import INotify, flags
 
 from idtone import dialplan
-from idtone.errors import JournalError
-from idtone.log_throttle import LogThrottle
-from idtone.translation import Message
+from idtone.core.errors import JournalError
+from idtone.core.log_throttle import LogThrottle
+from idtone.core.translation import Message
 
 from .journal_file import JournalFile, drop_done
 

@@ -8,9 +8,9 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Final
 
-from idtone.calls import Outcome
-from idtone.errors import JournalError, LedgerError
-from idtone.log_throttle import LogThrottle
+from idtone.core.calls import Outcome
+from idtone.core.errors import JournalError, LedgerError
+from idtone.core.log_throttle import LogThrottle
 
 from .call_control import CallControl
 from .journal_lines import LONGEST_LINE, Decided, Ended, Line, Reported, blotted, fits_call_id, read, split

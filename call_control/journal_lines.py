@@ -22,11 +22,11 @@ from typing import Final
 from urllib.parse import unquote
 
 from idtone import dialplan
-from idtone.calls import Direction, ForwardedCall, Outcome, Party, Reason
+from idtone.core.calls import Direction, ForwardedCall, Outcome, Party, Reason
+from idtone.core.errors import JournalError
+from idtone.core.numbers import parse, perhaps
 from idtone.dialplan import PACKET_MS, Played
-from idtone.errors import JournalError
 from idtone.ledger.evidence.steps import CallStatus, cause, kept_sip_call_id
-from idtone.numbers import parse, perhaps
 
 LONGEST_LINE: Final = 4096
 """Octets. The hook's lines are at most three quarters as long, and each is written in one write."""

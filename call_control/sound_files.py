@@ -18,9 +18,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import ToneError
+from idtone.core.errors import ToneError
+from idtone.core.translation import Message, joined
 from idtone.tones.making.sounds import Sound, SoundFile
-from idtone.translation import Message, joined
 
 RESTORE_AFTER_S: Final = 60.0
 """How long a damaged file is left as it is: an operator exchanges sounds in steps, and then reloads the service. Until

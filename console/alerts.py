@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from idtone.errors import IdtoneError
-from idtone.translation import JAPANESE, Message
+from idtone.core.errors import IdtoneError
+from idtone.core.translation import JAPANESE, Message
 
 from .json_fetch import FetchError, fetch
 

@@ -11,13 +11,9 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from idtone.authority.desk.reports.report_routes import add_report_routes
-from idtone.errors import IdtoneError
-from idtone.logs import in_words, unexpected
-from idtone.networks import network_of
-from idtone.persons import act_for
-from idtone.readable_text import readable
-from idtone.request_limits import (
+from idtone.core.errors import IdtoneError
+from idtone.core.http.networks import network_of
+from idtone.core.http.request_limits import (
     AT_A_TIME_OF_ADDRESS,
     AT_A_TIME_OF_SESSION,
     OF_ADDRESS,
@@ -25,7 +21,11 @@ from idtone.request_limits import (
     WITHOUT_SESSION,
     WITHOUT_SESSION_OF_NETWORK,
 )
-from idtone.translation import Message, speak, translated
+from idtone.core.logs import in_words, unexpected
+from idtone.core.persons import act_for
+from idtone.core.readable_text import readable
+from idtone.core.translation import Message, speak, translated
+from idtone.office.desk.reports.report_routes import add_report_routes
 
 from . import static_files
 from .access.cookies import LANGUAGE, SESSION, WANTED

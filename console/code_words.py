@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from idtone.calls import Outcome, Party, Skip, Trust
-from idtone.decision_words import DIRECTIONS, REASONS
+from idtone.core.calls import Outcome, Party, Skip, Trust
+from idtone.core.decision_words import DIRECTIONS, REASONS
+from idtone.core.numbers import NumberKind
+from idtone.core.translation import Message, template, translated
 from idtone.ledger.evidence.steps import CallStatus
-from idtone.numbers import NumberKind
-from idtone.translation import Message, template, translated
 
 OUTCOMES: Final[Mapping[str, str]] = {
     Outcome.PLAY: template("identification tone"),

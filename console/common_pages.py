@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from idtone.translation import Message
+from idtone.core.translation import Message
 
 from .access.cookies import LANGUAGE, WANTED
 from .access.rights import Right

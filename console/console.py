@@ -13,15 +13,15 @@ from pathlib import Path
 
 from aiohttp import web
 
-from idtone.authority.desk.desk import Desk
-from idtone.errors import IdtoneError
-from idtone.http_connections import Connections
+from idtone.core.errors import IdtoneError
+from idtone.core.http.connections import Connections
+from idtone.core.http.request_limits import RequestLimits
+from idtone.core.log_throttle import LogThrottle
+from idtone.core.settings.settings import Settings
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.log_throttle import LogThrottle
+from idtone.office.desk.desk import Desk
 from idtone.registry.expiries import SIGNED_SOON
-from idtone.request_limits import RequestLimits
-from idtone.settings import Settings
 
 from .access.cookies import SESSION
 from .access.sessions import Session, Sessions

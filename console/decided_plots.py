@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from idtone.calls import Outcome
-from idtone.errors import LedgerError
-from idtone.japan import JAPAN
+from idtone.core.calls import Outcome
+from idtone.core.errors import LedgerError
+from idtone.core.japan import JAPAN
 
 from .decided_by_minute import MINUTE, DecidedByMinute
 from .drawings.stacked_plot import StackedPlot, stacked_plot

@@ -1,6 +1,6 @@
 """Why a call gets its decision: the rules in the order in which they apply, and what each one finds. Pure.
 
-`idtone.decision` decides; this says in words what it looked at.
+`idtone.core.decision` decides; this says in words what it looked at.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from idtone.calls import Decision, ForwardedCall, Holding, Licence, Reason
-from idtone.decision import Registry, judge, suspended
-from idtone.decision_words import REASONS
-from idtone.translation import Message
+from idtone.core.calls import Decision, ForwardedCall, Holding, Licence, Reason
+from idtone.core.decision import Registry, judge, suspended
+from idtone.core.decision_words import REASONS
+from idtone.core.translation import Message
 
 from .japan_time import shown_to_minute
 

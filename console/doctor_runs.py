@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from idtone.logs import in_words, unexpected
+from idtone.core.logs import in_words, unexpected
+from idtone.core.settings.settings import Settings
 from idtone.operations.doctor.findings import TOPICS, Finding, State
-from idtone.settings import Settings
 
 KEPT: Final = 10
 """Runs."""

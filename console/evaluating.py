@@ -6,14 +6,14 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from idtone.authority.change_registry import Attribution
-from idtone.authority.evaluation.assessments import Assessment
-from idtone.authority.evaluation.evaluate_members import EvaluatedMembers, evaluate_members, read_folder
-from idtone.authority.evaluation.results import enter
-from idtone.authority.workspace import Workspace
-from idtone.errors import UsageError
-from idtone.evaluation.period import Period
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
+from idtone.member.evaluation.period import Period
+from idtone.office.authority.change_registry import Attribution
+from idtone.office.authority.workspace import Workspace
+from idtone.office.evaluation.assessments import Assessment
+from idtone.office.evaluation.evaluate_members import EvaluatedMembers, evaluate_members, read_folder
+from idtone.office.evaluation.results import enter
 
 from .work import Progress, Work
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.logs import in_words, unexpected
-from idtone.request_limits import FIRST_STREAMS, STREAMS, STREAMS_OF_SESSION, STREAMS_OF_USER
-from idtone.translation import speak
+from idtone.core.http.request_limits import FIRST_STREAMS, STREAMS, STREAMS_OF_SESSION, STREAMS_OF_USER
+from idtone.core.logs import in_words, unexpected
+from idtone.core.translation import speak
 
 from .application import protect
 from .page import Visit

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from idtone.errors import LedgerError
-from idtone.fleet.node_states import Fleet, fleet_of
+from idtone.core.errors import LedgerError
+from idtone.core.settings.settings import LedgerSettings
 from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.ledger.store.postgresql import Server
-from idtone.settings import LedgerSettings
+from idtone.operations.fleet.node_states import Fleet, fleet_of
 
 from .shared import Shared
 

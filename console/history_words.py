@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Final
 
+from idtone.core.translation import Message
 from idtone.registry import differences, number_notation
-from idtone.translation import Message
 
 _FIELD: Final = re.compile(r"\{(\w+)(:,)?\}")
 _SEPARATOR: Final = re.compile(r"(, |; | > )")

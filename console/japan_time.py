@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime, time
 
-from idtone import japan
-from idtone.japan import JAPAN
+from idtone.core import japan
+from idtone.core.japan import JAPAN
 
 
 def shown(at: datetime | None) -> str:

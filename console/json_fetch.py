@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from idtone.errors import IdtoneError
-from idtone.translation import Message
+from idtone.core.errors import IdtoneError
+from idtone.core.translation import Message
 
 SIZE_LIMIT: Final = 1_000_000
 """Bytes of an answer."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.errors import IdtoneError
+from idtone.core.errors import IdtoneError
 from idtone.service import status_answer
 
 EVERY_S: Final = 1.0

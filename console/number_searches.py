@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from idtone.request_limits import NUMBER_SEARCHES
-from idtone.translation import Message
+from idtone.core.http.request_limits import NUMBER_SEARCHES
+from idtone.core.translation import Message
 
 from .page import Visit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idtone.settings import Settings
+from idtone.core.settings.settings import Settings
 
 if TYPE_CHECKING:
     from .page import Visit

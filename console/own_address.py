@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from idtone.console_settings import ConsoleSettings
+from idtone.core.settings.console import ConsoleSettings
 
 FORWARDED: Final = "X-Forwarded-For"
 """The header in which a proxy says from where a request comes."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from aiohttp import web
 
-from idtone.networks import network_of
-from idtone.translation import speak, template
+from idtone.core.http.networks import network_of
+from idtone.core.translation import speak, template
 
 from .access.rights import Right
 

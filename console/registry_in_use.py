@@ -10,8 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from idtone.calls import Trust
-from idtone.errors import DocumentError, TrustError, UsageError
+from idtone.core.calls import Trust
+from idtone.core.errors import DocumentError, TrustError, UsageError
+from idtone.core.settings.settings import RegistrySettings
+from idtone.core.translation import Message, joined
 from idtone.operations.doctor.registry import faulty
 from idtone.registry.differences import registry_differences, suspension_differences
 from idtone.registry.index import RegistryIndex
@@ -20,8 +22,6 @@ from idtone.registry.model import Header, RegistryDocument, SuspensionsDocument
 from idtone.registry.sources import identity
 from idtone.registry.summary import Counts, counts, covered
 from idtone.registry.trust import tuf_roles
-from idtone.settings import RegistrySettings
-from idtone.translation import Message, joined
 
 CHANGES: Final = 200
 """Differences that are kept; a page shows no more."""

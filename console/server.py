@@ -14,15 +14,15 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.authority.desk.desk import Desk
-from idtone.authority.desk.document_rules import RULES
-from idtone.console_settings import ConsoleSettings, SignInBy
-from idtone.errors import UsageError
-from idtone.http_connections import IDLE_S, MOST
+from idtone.core.errors import UsageError
+from idtone.core.http.connections import IDLE_S, MOST
+from idtone.core.settings.console import ConsoleSettings, SignInBy
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
 from idtone.ledger.store.sqlite import path_of
+from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_rules import RULES
 from idtone.service.local_sockets import listening
-from idtone.settings import Settings
-from idtone.translation import Message
 
 from . import common_pages
 from .access import account

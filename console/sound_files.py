@@ -14,11 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from idtone.errors import RecordingError, ToneError
+from idtone.core.errors import RecordingError, ToneError
+from idtone.core.translation import Message, template
 from idtone.registry.sources import identity
 from idtone.tones.licensed_tone import doubt
 from idtone.tones.profile import Profile, sha256_of
-from idtone.translation import Message, template
 
 if TYPE_CHECKING:
     from idtone.tones.measuring.inspection import MeasuredBurst

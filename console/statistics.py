@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from idtone.core.settings.settings import Settings
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.replication.node_ledgers import replica_of
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
-from idtone.settings import Settings
 
 from .counts import Counts
 from .counts_file import file_beside, keep, kept

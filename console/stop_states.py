@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from idtone.suspensions.own_suspension import OwnSuspension
-from idtone.translation import Message, template
+from idtone.core.translation import Message, template
+from idtone.registry.suspensions.own_suspension import OwnSuspension
 
 
 class StopState(StrEnum):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from idtone.translation import Message, translated
+from idtone.core.translation import Message, translated
 
 from .code_words import FILTERS, TONES
 from .history_words import recognised

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, ParamSpec, TypeVar
 
-from idtone.in_thread import in_thread
+from idtone.core.in_thread import in_thread
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import BodyPartReader, web
 
-from idtone.errors import UsageError
-from idtone.readable_text import readable
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.readable_text import readable
+from idtone.core.translation import Message
 
 if TYPE_CHECKING:
     from .page import Visit

@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
 from idtone.ledger.commands.shared import days_of
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.verification.verification_report import verification_report
-from idtone.settings import Settings
-from idtone.translation import Message
 
 from .work import Progress, Work
 

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any, Final, Generic, TypeVar
 
-from idtone.errors import IdtoneError
-from idtone.translation import Message
+from idtone.core.errors import IdtoneError
+from idtone.core.translation import Message
 
 R = TypeVar("R")
 Progress = Callable[[int, int], None]

@@ -1,7 +1,7 @@
 """What the hook reads of numbers: POSIX extended regular expressions, for text that `idtone-narrow` has made ASCII; and
 the rule by which a call is an emergency call, for the service.
 
-`idtone.numbers` reads the same forms; the tests run one table through both.
+`idtone.core.numbers` reads the same forms; the tests run one table through both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SUBSCRIBER: Final = "([25-9]0[0-9]{8}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{7})"
 JAPANESE: Final = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"
 PLAIN: Final = f"^([+]?81|0){SUBSCRIBER}$"
 ABROAD: Final = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
-"""All as in `idtone.numbers`, on digits and +; PLAIN is a Japanese number in a form that a trunk takes."""
+"""All as in `idtone.core.numbers`, on digits and +; PLAIN is a Japanese number in a form that a trunk takes."""
 
 
 _OTHER: Final = "([A-KM-Za-km-z0-9][A-Za-z0-9]*/|[Ii][Aa][Xx]2/[^&/@,]*@)"
@@ -39,7 +39,7 @@ def _destination(trunks: str, local: str) -> str:
 
 
 WITHHELD: Final = ("anonymous", "unavailable", "restricted", "private", "unknown", "p", "o", "c", "s")
-"""As in `idtone.numbers`."""
+"""As in `idtone.core.numbers`."""
 
 
 def _withheld() -> str:

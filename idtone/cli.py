@@ -6,21 +6,22 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone.authority.commands import app as authority
 from idtone.console.commands import app as console
-from idtone.correspondence.commands import app as desk
-from idtone.customers.commands import app as form
-from idtone.customers.commands import customer
-from idtone.evaluation.commands import app as evaluation
-from idtone.fleet.commands import app as fleet
+from idtone.core.terminal import command_line
 from idtone.ledger.commands import app as ledger
-from idtone.lines.commands import app as lines
-from idtone.misuse.commands import app as misuse
+from idtone.member.customers.commands import app as form
+from idtone.member.customers.commands import customer
+from idtone.member.evaluation.commands import app as evaluation
+from idtone.member.misuse.commands import app as misuse
+from idtone.member.reports.commands import app as reports
+from idtone.office.commands import app as authority
+from idtone.operations.fleet.commands import app as fleet
 from idtone.registry.commands import app as registry
-from idtone.reports.commands import app as reports
+from idtone.registry.correspondence.commands import app as desk
+from idtone.registry.lines.commands import app as lines
 from idtone.tones.commands import app as tone
 
-from . import __version__, command_line
+from . import __version__
 
 OPERATOR: Final = "For the PBX's operator"
 ENGINEER: Final = "For engineers who make and measure sounds"

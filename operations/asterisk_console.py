@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import ChangeError
-from idtone.translation import Message
+from idtone.core.errors import ChangeError
+from idtone.core.translation import Message
 
 TIMEOUT_S: Final = 10.0
 _SYSTEM_PATH: Final = ("/usr/sbin", "/usr/local/sbin")

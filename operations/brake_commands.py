@@ -8,23 +8,23 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone import command_line
-from idtone.asking import line
-from idtone.brake.holds import Hold
-from idtone.brake.state_files import read_state, state_path
+from idtone.call_control.brake.holds import Hold
+from idtone.call_control.brake.state_files import read_state, state_path
 from idtone.call_control.braking import RELEASED
-from idtone.errors import UsageError
+from idtone.core.errors import UsageError
+from idtone.core.persons import acting
+from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message, translated
 from idtone.ledger.commands.shared import local
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing, need_keys
 from idtone.ledger.store.sqlite import path_of
-from idtone.persons import acting
 from idtone.service import status_answer
 from idtone.service.brake_keeper import release_in_file
-from idtone.settings import Settings, load_settings
-from idtone.translation import Message, translated
 
 _COLUMNS: Final = ("token", "step", "kind", "line", "name", "signal", "since", "node", "call")
 _SHOWN: Final = 8

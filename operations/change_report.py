@@ -11,8 +11,8 @@ from typing import TypedDict
 from rich.console import Console
 from rich.text import Text
 
-from idtone.errors import ChangeError
-from idtone.translation import Message, translated
+from idtone.core.errors import ChangeError
+from idtone.core.translation import Message, translated
 
 from .changes import Group
 from .make_changes import Changer

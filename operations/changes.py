@@ -11,7 +11,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from idtone.translation import Message, joined
+from idtone.core.translation import Message, joined
 
 MOST_LINES: Final = 40
 """A longer new file is not shown."""

@@ -19,13 +19,13 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone.command_line import ConfigOption
-from idtone.errors import IdtoneError, UsageError
-from idtone.files import replace_durably
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.files import replace_durably
+from idtone.core.settings.settings import MAIL_TO, load_settings
+from idtone.core.terminal.command_line import ConfigOption
+from idtone.core.translation import JAPANESE, Message, speak, translated
 from idtone.service.status_answer import answer, restarts
 from idtone.service.troubles import Trouble, troubles
-from idtone.settings import MAIL_TO, load_settings
-from idtone.translation import JAPANESE, Message, speak, translated
 
 from .told_troubles import ToldTroubles
 

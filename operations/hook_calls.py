@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from idtone.core.errors import ChangeError
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE
-from idtone.errors import ChangeError
 
 from .asterisk_console import AsteriskConsole
 from .doctor.asterisk_files import Line

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from idtone import command_line, dialplan
-from idtone.errors import UsageError
+from idtone import dialplan
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import load_settings
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message
 from idtone.service.own_hook import hook_for
-from idtone.settings import load_settings
 from idtone.tones.profile_library import load_library
-from idtone.translation import Message
 
 
 def export(

@@ -19,15 +19,15 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone import command_line
-from idtone.asking import confirmed
-from idtone.errors import ChangeError, UsageError
-from idtone.files import replace_durably
+from idtone.core.errors import ChangeError, UsageError
+from idtone.core.files import replace_durably
+from idtone.core.settings.settings import DEFAULT_FILE, Settings, load_settings, settings_folder
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import confirmed
+from idtone.core.translation import Message, translated
 from idtone.ledger.store.home import settle
 from idtone.ledger.store.sqlite import path_of
 from idtone.service.service_user import UNIT
-from idtone.settings import DEFAULT_FILE, Settings, load_settings, settings_folder
-from idtone.translation import Message, translated
 
 from .make_changes import run_program
 

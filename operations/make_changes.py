@@ -23,9 +23,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.errors import ChangeError
-from idtone.files import replace_durably
-from idtone.translation import Message
+from idtone.core.errors import ChangeError
+from idtone.core.files import replace_durably
+from idtone.core.translation import Message
 
 from .asterisk_console import AsteriskConsole
 from .changes import AsteriskChange, Change, FileChange, FolderChange, ProgramChange, RightsChange

@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from idtone import command_line
-from idtone.errors import UsageError
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message
 from idtone.registry.local_registry import known
 from idtone.registry.sources import read_document
-from idtone.settings import Settings, load_settings
 from idtone.tones import importing
 from idtone.tones.commands.making import complete_formats, formats_of
 from idtone.tones.profile import Law
-from idtone.translation import Message
 
 
 def import_master(

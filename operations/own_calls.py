@@ -9,10 +9,11 @@ from typing import Any
 
 from rich.console import Console
 
-from idtone.errors import UsageError
-from idtone.operations.doctor import observe_asterisk
-from idtone.settings import AriSettings
-from idtone.translation import Message, translated
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import AriSettings
+from idtone.core.translation import Message, translated
+
+from .doctor import observe_asterisk
 
 
 def place_channel(ari: AriSettings, secret: str, body: Mapping[str, Any]) -> None:

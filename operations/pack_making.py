@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from idtone.errors import UsageError
+from idtone.core.errors import UsageError
+from idtone.core.persons import Person
+from idtone.core.readable_text import unreadable
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message, translated
 from idtone.ledger.commands.shared import parse_since, whole_id
 from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, DisclosureRules, RequestState, requests
 from idtone.ledger.disclosure.evidence_report import report
@@ -31,12 +35,8 @@ from idtone.ledger.keys.stamps import Stamp, Stamps
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
-from idtone.persons import Person
-from idtone.readable_text import unreadable
 from idtone.registry.used_registries import FOLDER, UsedRegistries
-from idtone.settings import Settings
 from idtone.tones.profile_library import Library, load_library
-from idtone.translation import Message, translated
 
 from .shown_registries import shown_registries
 

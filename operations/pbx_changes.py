@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from idtone.core.errors import ChangeError
+from idtone.core.translation import Message
 from idtone.dialplan import HOOK_FILE, HOOK_GLOBAL, HOOK_MODE
-from idtone.errors import ChangeError
-from idtone.translation import Message
 
 from .asterisk_console import AsteriskConsole
 from .changes import (

@@ -8,19 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from idtone import command_line
-from idtone.calls import Decision, Direction, ForwardedCall, Outcome
-from idtone.decision import decide as decide_call
-from idtone.errors import TrustError, UsageError
+from idtone.core.calls import Decision, Direction, ForwardedCall, Outcome
+from idtone.core.decision import decide as decide_call
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.numbers import NumberKind, parse, perhaps
+from idtone.core.settings.settings import load_settings
+from idtone.core.signed_notes import Algorithm
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
 from idtone.ledger.commands.shared import parse_key
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import verified
-from idtone.numbers import NumberKind, parse, perhaps
 from idtone.registry.commands.checking import checking
 from idtone.registry.local_registry import from_file, known
-from idtone.settings import load_settings
-from idtone.signed_notes import Algorithm
-from idtone.translation import Message, translated
 
 from .shown_registries import Repeated, repeated
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from idtone import command_line
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.fallback_file import Usable
-from idtone.errors import DocumentError, TrustError
+from idtone.core.errors import DocumentError, TrustError
+from idtone.core.settings.settings import RegistrySettings, Settings, load_settings
+from idtone.core.terminal import command_line
 from idtone.registry.commands.checking import checking
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import Known, from_published
 from idtone.registry.sources import identity, index_of, origin_of, parse_document, unsigned_text
 from idtone.registry.summary import counts
+from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.service.service_user import act_as_service
-from idtone.settings import RegistrySettings, Settings, load_settings
-from idtone.suspensions.suspension_file import StopsInUse, suspensions_path
 
 if TYPE_CHECKING:
     from idtone.registry.trust.client import Published, Repository

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rfc8785
 
-from idtone.calls import Decision, Direction, ForwardedCall, Party, Reason
-from idtone.decision import Policy, Unlicensed, Unreadable, decide, time_by
-from idtone.errors import DocumentError, TrustError
+from idtone.core.calls import Decision, Direction, ForwardedCall, Party, Reason
+from idtone.core.decision import Policy, Unlicensed, Unreadable, decide, time_by
+from idtone.core.errors import DocumentError, TrustError
+from idtone.core.numbers import WITHHELD, Number, NumberKind
+from idtone.core.translation import Message
 from idtone.ledger.disclosure.pack import PackRecord
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import NumberRole
-from idtone.numbers import WITHHELD, Number, NumberKind
 from idtone.registry.number_entries import NumberEntries, ProvenEntry, entries_of, unsigned_entries
 from idtone.registry.parsers import parse_never_originates, parse_registry, parse_suspensions
 from idtone.registry.shown_registry import Entry, ShownRegistry
 from idtone.registry.sources import parse_document
 from idtone.registry.trust import tuf_roles
 from idtone.registry.used_registries import UNSIGNED, UsedRegistries, UsedRegistry
-from idtone.translation import Message
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root

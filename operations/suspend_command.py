@@ -9,18 +9,18 @@ from typing import Annotated
 
 import typer
 
-from idtone import command_line
-from idtone.asking import asked, entries_asked, entries_of, line
-from idtone.documents import read_text
-from idtone.errors import LedgerError, NumberError, UsageError
+from idtone.core.documents import read_text
+from idtone.core.errors import LedgerError, NumberError, UsageError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import holds_number
+from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import asked, entries_asked, entries_of, line
+from idtone.core.translation import Message, translated
 from idtone.ledger.commands.shared import local, parse_since
-from idtone.lines.reading import read_as_set
-from idtone.number_spans import NumberSpan
-from idtone.numbers import holds_number
+from idtone.registry.lines.reading import read_as_set
 from idtone.registry.number_notation import masked, read_span
-from idtone.settings import Settings, load_settings
-from idtone.suspensions.own_suspension import OwnSuspension, SuspensionState, ordered
-from idtone.translation import Message, translated
+from idtone.registry.suspensions.own_suspension import OwnSuspension, SuspensionState, ordered
 
 from .suspending import SuspensionDesk
 

@@ -9,7 +9,10 @@ from typing import Final
 
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.fallback_file import Usable
-from idtone.errors import DocumentError, FallbackError, IdtoneError, LedgerError, TrustError, UsageError
+from idtone.core.errors import DocumentError, FallbackError, IdtoneError, LedgerError, TrustError, UsageError
+from idtone.core.persons import acting
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -18,14 +21,9 @@ from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import day_of
 from idtone.ledger.store.sqlite import path_of
-from idtone.persons import acting
 from idtone.registry.local_registry import known
-from idtone.service import status_answer
-from idtone.service.other_nodes import shares
-from idtone.service.suspension_keeper import terms
-from idtone.settings import Settings
-from idtone.suspensions.own_suspension import Act, OwnSuspension, SuspensionState, put_to_use
-from idtone.suspensions.suspension_acts import (
+from idtone.registry.suspensions.own_suspension import Act, OwnSuspension, SuspensionState, put_to_use
+from idtone.registry.suspensions.suspension_acts import (
     APPROVED,
     IN_FORCE,
     LIFT_ASKED,
@@ -34,8 +32,10 @@ from idtone.suspensions.suspension_acts import (
     act_details,
     ordered_step,
 )
-from idtone.suspensions.suspension_file import StopsInUse, changing, read_suspensions, suspensions_path
-from idtone.translation import Message
+from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions, suspensions_path
+from idtone.service import status_answer
+from idtone.service.other_nodes import shares
+from idtone.service.suspension_keeper import terms
 
 PUT_TO_USE_WITHIN_S: Final = 5.0
 """How long a command waits for the service."""

@@ -9,20 +9,21 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone import command_line
-from idtone.asking import line
-from idtone.errors import LedgerError, ProofError, UsageError
-from idtone.files import replace_durably
+from idtone.core.errors import LedgerError, ProofError, UsageError
+from idtone.core.files import replace_durably
+from idtone.core.number_spans import NumberSpan
+from idtone.core.settings.settings import load_settings
+from idtone.core.signed_notes import Note, VerifierKey
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message, translated
 from idtone.ledger.commands.shared import local
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.keys.private_files import PRIVATE_FILE
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.number_spans import NumberSpan
 from idtone.registry.number_notation import masked
-from idtone.settings import load_settings
-from idtone.signed_notes import Note, VerifierKey
-from idtone.suspensions.own_suspension import (
+from idtone.registry.suspensions.own_suspension import (
     DUTY_WORDS,
     Duty,
     DutyKind,
@@ -32,13 +33,9 @@ from idtone.suspensions.own_suspension import (
     closed,
     lifted,
 )
-from idtone.suspensions.suspension_acts import (
-    DUTY_CLOSED,
-    PAPER,
-)
-from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
-from idtone.suspensions.suspension_paper import note_text, suspension_paper
-from idtone.translation import Message, translated
+from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED, PAPER
+from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
+from idtone.registry.suspensions.suspension_paper import note_text, suspension_paper
 
 from .suspend_command import as_plain, show_nodes, told
 from .suspending import SuspensionDesk
@@ -190,7 +187,7 @@ def paper(
         kept = reader.acts(frozenset({StepKind.DUTY}))
         acts = [each for each in kept if each.details.get("subject") == one.id]
     now = datetime.now(UTC)
-    from idtone.paper.pdf import as_pdf  # takes time and memory that other commands do not need
+    from idtone.core.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 
     octets = as_pdf(suspension_paper(one, settings.node, settings.association.member, acts, str(ring.signer.key), now))
     digest = hashlib.sha256(octets).hexdigest()

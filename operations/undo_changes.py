@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from idtone.core.errors import ChangeError, UsageError
+from idtone.core.files import replace_durably, rewrite_durably
+from idtone.core.translation import Message
 from idtone.dialplan import HOOK_FILE
-from idtone.errors import ChangeError, UsageError
-from idtone.files import replace_durably, rewrite_durably
-from idtone.translation import Message
 
 from .asterisk_console import AsteriskConsole
 from .make_changes import RECORD, Entry, Held, digest, held, restore, take_back

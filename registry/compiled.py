@@ -17,11 +17,11 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
-from idtone.calls import Direction, Holding, Licence, LicenceStatus, Period, WholesaleChain
-from idtone.compiled_form import opened, sealed
-from idtone.errors import TrustError
-from idtone.number_spans import NumberSpan
-from idtone.translation import Message
+from idtone.core.calls import Direction, Holding, Licence, LicenceStatus, Period, WholesaleChain
+from idtone.core.compiled_form import opened, sealed
+from idtone.core.errors import TrustError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.translation import Message
 
 from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument, day_begins
 from .number_notation import read_span

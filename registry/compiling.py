@@ -16,10 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final, TypeVar
 
-from idtone.documents import read_text
-from idtone.errors import DocumentError, Fault, TrustError
-from idtone.files import replace_durably
-from idtone.translation import Message
+from idtone.core.documents import read_text
+from idtone.core.errors import DocumentError, Fault, TrustError
+from idtone.core.files import replace_durably
+from idtone.core.translation import Message
 
 from . import compiled as registry_form
 from . import never_originating as never_originating_form

@@ -10,11 +10,11 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from idtone.calls import Direction, LicenceStatus
-from idtone.japan import last_day
-from idtone.number_spans import NumberSpan
-from idtone.numbers import parse_japanese
-from idtone.translation import Message, joined, template
+from idtone.core.calls import Direction, LicenceStatus
+from idtone.core.japan import last_day
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import parse_japanese
+from idtone.core.translation import Message, joined, template
 
 from .model import (
     ChainEntry,

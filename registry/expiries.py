@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from idtone.calls import Licence, LicenceStatus
+from idtone.core.calls import Licence, LicenceStatus
 
 from .compiled import licences, wholesale_chain
 from .index import RegistryIndex

@@ -6,8 +6,8 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
-from idtone.calls import Licence
-from idtone.japan import JAPAN
+from idtone.core.calls import Licence
+from idtone.core.japan import JAPAN
 
 from .expiries import CERTIFICATION_SOON
 from .index import RegistryIndex

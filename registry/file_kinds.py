@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from idtone.documents import Model, ValidationFault, parse, validate
-from idtone.errors import DocumentError
+from idtone.core.documents import Model, ValidationFault, parse, validate
+from idtone.core.errors import DocumentError
 
 from .differences import never_originates_differences, registry_differences, suspension_differences
 from .model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument

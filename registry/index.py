@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from idtone.calls import Direction, Holding, Licence, Period, Reason, Suspension, Trust
-from idtone.decision import judge
-from idtone.number_spans import NumberSpan
-from idtone.numbers import Number
+from idtone.core.calls import Direction, Holding, Licence, Period, Reason, Suspension, Trust
+from idtone.core.decision import judge
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import Number
 
 from .compiled import Compiled, compiled, periods, utc
 from .licence_lapses import LicenceLapse, lapses
@@ -38,7 +38,7 @@ class Signed:
 
 
 class RegistryIndex:
-    """One generation of the registry; immutable. Implements `idtone.decision.Registry`."""
+    """One generation of the registry; immutable. Implements `idtone.core.decision.Registry`."""
 
     __slots__ = (
         "_compiled", "_expires", "_issued", "_never", "_never_blocks",

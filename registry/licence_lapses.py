@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from idtone.calls import Direction, Licence, LicenceStatus
-from idtone.japan import JAPAN
-from idtone.translation import Message, joined
+from idtone.core.calls import Direction, Licence, LicenceStatus
+from idtone.core.japan import JAPAN
+from idtone.core.translation import Message, joined
 
 LICENCE_SOON: Final = timedelta(days=30)
 """Enough time to renew a licence."""

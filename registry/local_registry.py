@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from idtone.documents import read_text
-from idtone.errors import TrustError
-from idtone.settings import RegistrySettings
-from idtone.translation import Message
+from idtone.core.documents import read_text
+from idtone.core.errors import TrustError
+from idtone.core.settings.settings import RegistrySettings
+from idtone.core.translation import Message
 
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument

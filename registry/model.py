@@ -9,12 +9,12 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
-from idtone.calls import Direction, LicenceStatus
-from idtone.documents import Model
-from idtone.errors import ProofError
-from idtone.japan import JAPAN
-from idtone.readable_text import unreadable
-from idtone.translation import Message
+from idtone.core.calls import Direction, LicenceStatus
+from idtone.core.documents import Model
+from idtone.core.errors import ProofError
+from idtone.core.japan import JAPAN
+from idtone.core.readable_text import unreadable
+from idtone.core.translation import Message
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TEXT_LIMIT: Final = 200
@@ -61,7 +61,7 @@ def _sha256(value: str) -> str:
 
 
 def _note_key(value: str) -> str:
-    from idtone.signed_notes import VerifierKey
+    from idtone.core.signed_notes import VerifierKey
 
     try:
         return str(VerifierKey.parse(value))
@@ -78,7 +78,7 @@ def _witness_key(value: str) -> str:
 
 
 def _key_of(value: str, kind: str, remedy: Message) -> str:
-    from idtone.signed_notes import Algorithm, VerifierKey
+    from idtone.core.signed_notes import Algorithm, VerifierKey
 
     try:
         key = VerifierKey.parse(value)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from idtone.documents import Location, ValidationFault
-from idtone.translation import Message
+from idtone.core.documents import Location, ValidationFault
+from idtone.core.translation import Message
 
 from .compiled import text_of, utc
 from .model import LogEntry, RegistryDocument, WitnessEntry
 
 if TYPE_CHECKING:
-    from idtone.signed_notes import VerifierKey
+    from idtone.core.signed_notes import VerifierKey
 
 
 def named_logs(document: RegistryDocument) -> dict[str, Any] | None:
@@ -83,7 +83,7 @@ def named_logs_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
 
 
 def _key(text: str) -> VerifierKey:
-    from idtone.signed_notes import VerifierKey  # here, because most registries have no logs, and it takes time
+    from idtone.core.signed_notes import VerifierKey  # here, because most registries have no logs, and it takes time
 
     return VerifierKey.parse(text)
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from idtone.calls import Period
-from idtone.errors import TrustError
-from idtone.number_spans import NumberSpan, disjoint
-from idtone.translation import Message
+from idtone.core.calls import Period
+from idtone.core.errors import TrustError
+from idtone.core.number_spans import NumberSpan, disjoint
+from idtone.core.translation import Message
 
 from .compiled import Spans, moment_of, opened_spans, sealed_spans, spans_of, text_of, utc
 from .model import NeverOriginatesEntry

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from idtone.calls import Direction, Party
-from idtone.decision import time_by
-from idtone.translation import Message
+from idtone.core.calls import Direction, Party
+from idtone.core.decision import time_by
+from idtone.core.translation import Message
 
 from .index import RegistryIndex
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from idtone.calls import Holding, Licence, Period, Suspension
+from idtone.core.calls import Holding, Licence, Period, Suspension
 
 from .compiled import Porting, compiled, text_of, utc
 from .model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument

@@ -15,10 +15,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from idtone.errors import NumberError
-from idtone.number_spans import NumberSpan
-from idtone.numbers import LONG_AREA, ascii_form, national_length, parse_japanese
-from idtone.translation import Message
+from idtone.core.errors import NumberError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import LONG_AREA, ascii_form, national_length, parse_japanese
+from idtone.core.translation import Message
 
 ENTRY_LIMIT: Final = 1_000_000
 """The most numbers of one entry: a hundred allotments of ten thousand numbers each. A larger entry ("06*": all Osaka)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idtone.documents import parse
+from idtone.core.documents import parse
 
 from .model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 from .rules import never_originates_faults, signed_faults, suspension_faults

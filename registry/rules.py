@@ -12,10 +12,10 @@ from collections.abc import Collection, Hashable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from idtone.documents import Location, ValidationFault, field_name
-from idtone.errors import NumberError
-from idtone.number_spans import NumberSpan
-from idtone.translation import Message, capitalised, template
+from idtone.core.documents import Location, ValidationFault, field_name
+from idtone.core.errors import NumberError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.translation import Message, capitalised, template
 
 from .model import (
     Certification,

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from idtone.calls import Direction, Holding, Licence, LicenceStatus, Period, Suspension, Trust, WholesaleChain
-from idtone.errors import TrustError
-from idtone.number_spans import NumberSpan
-from idtone.numbers import Number
-from idtone.translation import Message
+from idtone.core.calls import Direction, Holding, Licence, LicenceStatus, Period, Suspension, Trust, WholesaleChain
+from idtone.core.errors import TrustError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import Number
+from idtone.core.translation import Message
 
 from .compiled import Porting, moment_of, periods
 from .suspended_numbers import in_period
@@ -44,7 +44,7 @@ class Entry:
 
 
 class ShownRegistry:
-    """Implements `idtone.decision.Registry` for numbers that the entries cover."""
+    """Implements `idtone.core.decision.Registry` for numbers that the entries cover."""
 
     def __init__(self, entries: Mapping[str, Sequence[Entry]], expires: datetime | None, sha256: str) -> None:
         """`entries` by file. `expires` is the earliest expiry of the signatures; None: nobody has signed it.

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from idtone.documents import parse, read_text
-from idtone.errors import DocumentError, Fault, TrustError
-from idtone.translation import Message
+from idtone.core.documents import parse, read_text
+from idtone.core.errors import DocumentError, Fault, TrustError
+from idtone.core.translation import Message
 
 from .compiling import LARGE, compile_in_process, never_originating_in_process
 from .index import RegistryIndex, Signed

@@ -9,23 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypedDict
 
-from idtone.calls import link_is_checked
-from idtone.decision import judge
-from idtone.japan import JAPAN, last_day
-from idtone.numbers import Number, parse_japanese
-from idtone.translation import Message, joined, template
+from idtone.core.calls import link_is_checked
+from idtone.core.decision import judge
+from idtone.core.japan import JAPAN, last_day
+from idtone.core.numbers import Number, parse_japanese
+from idtone.core.translation import Message, joined, template
 
 from .compiled import licences, wholesale_chain
 from .index import RegistryIndex
-from .model import (
-    Certification,
-    ChainEntry,
-    Member,
-    PortingEntry,
-    RegistryDocument,
-    SuspensionEntry,
-    SuspensionKind,
-)
+from .model import Certification, ChainEntry, Member, PortingEntry, RegistryDocument, SuspensionEntry, SuspensionKind
 from .number_notation import masked, read_span
 
 

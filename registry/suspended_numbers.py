@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from typing import Final
 
-from idtone.calls import Period, Suspension
-from idtone.number_spans import NumberSpan, disjoint
+from idtone.core.calls import Period, Suspension
+from idtone.core.number_spans import NumberSpan, disjoint
 
 from .compiled import utc
 from .model import SuspensionEntry, SuspensionKind

@@ -23,9 +23,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import TrustError
-from idtone.files import replace_durably
-from idtone.translation import Message
+from idtone.core.errors import TrustError
+from idtone.core.files import replace_durably
+from idtone.core.translation import Message
 
 log = logging.getLogger(__name__)
 

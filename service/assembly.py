@@ -21,29 +21,29 @@ from idtone.call_control.journal import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.call_control.restored_calls import RestoredCalls
 from idtone.call_control.sound_files import SoundFiles
-from idtone.daemon_thread import in_daemon
-from idtone.decision import NOTHING_REMEMBERED, Policy, time_by
-from idtone.errors import IdtoneError, ToneError
-from idtone.extras import require
+from idtone.core.daemon_thread import in_daemon
+from idtone.core.decision import NOTHING_REMEMBERED, Policy, time_by
+from idtone.core.errors import IdtoneError, ToneError
+from idtone.core.persons import acting
+from idtone.core.settings.lines import LinesSettings
+from idtone.core.settings.policy import SuspendedCalls
+from idtone.core.settings.settings import RegistrySettings, Settings
+from idtone.core.terminal.extras import require
+from idtone.core.translation import joined
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.lines.source import LinesSource
-from idtone.lines_settings import LinesSettings
-from idtone.persons import acting
-from idtone.policy_settings import SuspendedCalls
 from idtone.registry.expiry_warning import Expiry
+from idtone.registry.lines.source import LinesSource
 from idtone.registry.node_member import MemberWarning
 from idtone.registry.sources import FileSource, SignedSource, Source
+from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.registry.used_registries import FOLDER, UsedRegistries
-from idtone.settings import RegistrySettings, Settings
-from idtone.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.tones.making.formats import SoundFormat
 from idtone.tones.making.sounds import Sound, put_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
 from idtone.tones.ready_sounds import ReadySounds
-from idtone.translation import joined
 
 from . import canary_result
 from .brake_keeper import brake_of

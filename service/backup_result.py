@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.errors import BackupError
-from idtone.files import replace_durably
-from idtone.translation import Message
+from idtone.core.errors import BackupError
+from idtone.core.files import replace_durably
+from idtone.core.translation import Message
 
 _MODE: Final = 0o600
 _SLACK: Final = 1.5

@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from idtone.brake.brake import Brake, LineKinds
-from idtone.brake.holds import Hold, releases_of_json
-from idtone.brake.limits import SURGE_TIMES, BrakeStep, ShareLimit, ShareLimits
-from idtone.brake.state_files import (
+from idtone.call_control.brake.brake import Brake, LineKinds
+from idtone.call_control.brake.holds import Hold, releases_of_json
+from idtone.call_control.brake.limits import SURGE_TIMES, BrakeStep, ShareLimit, ShareLimits
+from idtone.call_control.brake.state_files import (
     key_of,
     lines_path,
     read_lines,
@@ -30,16 +30,16 @@ from idtone.brake.state_files import (
     write_lines,
     write_state,
 )
-from idtone.brake_settings import HighestStep
 from idtone.call_control.braking import RELEASED
-from idtone.daemon_thread import in_daemon
-from idtone.errors import UsageError
+from idtone.core.daemon_thread import in_daemon
+from idtone.core.errors import UsageError
+from idtone.core.logs import in_words, unexpected
+from idtone.core.misuse_limits import load_limits
+from idtone.core.settings.brake import HighestStep
+from idtone.core.settings.settings import Settings
 from idtone.ledger.disclosure.record_act import ActEvidence
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.replication.node_reports import NodeReport
-from idtone.logs import in_words, unexpected
-from idtone.misuse.limits import load_limits
-from idtone.settings import Settings
 
 from .other_nodes import shares
 

@@ -11,10 +11,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.errors import UsageError
-from idtone.files import replace_durably
-from idtone.settings import Settings
-from idtone.translation import Message, template
+from idtone.core.errors import UsageError
+from idtone.core.files import replace_durably
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message, template
 
 _MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o770

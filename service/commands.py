@@ -15,26 +15,26 @@ from typing import Annotated, Final
 import phonenumbers.data.region_JP  # noqa: F401 — else the first call waits for it
 import typer
 
-from idtone import logs
-from idtone.command_line import UNUSABLE, ConfigOption
-from idtone.decision import time_by
-from idtone.errors import IdtoneError, TrustError, UsageError
-from idtone.extras import require
+from idtone.core import logs
+from idtone.core.decision import time_by
+from idtone.core.errors import IdtoneError, TrustError, UsageError
+from idtone.core.settings.lines import LinesSettings
+from idtone.core.settings.settings import LedgerSettings, Settings, load_settings
+from idtone.core.terminal.command_line import UNUSABLE, ConfigOption
+from idtone.core.terminal.extras import require
+from idtone.core.translation import Message, joined, translated
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
 from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.key_ring import continuity_of
 from idtone.ledger.keys.log_keys import LogKeys
-from idtone.lines.reading import read_as_set
-from idtone.lines_settings import LinesSettings
 from idtone.registry.index import RegistryIndex
+from idtone.registry.lines.reading import read_as_set
 from idtone.registry.local_registry import known
 from idtone.registry.node_member import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
-from idtone.settings import LedgerSettings, Settings, load_settings
 from idtone.tones.making.sounds import PBX_FORMATS, named_format
 from idtone.tones.profile_library import load_library
 from idtone.tones.ready_sounds import ReadySounds
-from idtone.translation import Message, joined, translated
 
 from . import used_settings
 from .assembly import load

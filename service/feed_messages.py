@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from idtone.translation import Message
+from idtone.core.translation import Message
 
 MESSAGES: Final = "messages"
 """The key under which the feed carries them; the reader takes it out again."""

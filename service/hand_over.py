@@ -21,8 +21,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.errors import UsageError
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
 
 from .local_sockets import connected, is_ours, listening
 

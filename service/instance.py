@@ -32,9 +32,12 @@ from idtone.call_control.fallback import Fallback
 from idtone.call_control.journal import JournalReader
 from idtone.call_control.journal_intake import JournalIntake
 from idtone.call_control.restored_calls import RestoredCalls
-from idtone.daemon_thread import in_daemon
-from idtone.decision import time_by
-from idtone.errors import AriError, AriRefused, DocumentError, LedgerError, UsageError
+from idtone.core.daemon_thread import in_daemon
+from idtone.core.decision import time_by
+from idtone.core.errors import AriError, AriRefused, DocumentError, LedgerError, UsageError
+from idtone.core.logs import in_words, unexpected
+from idtone.core.settings.settings import Interface, Settings
+from idtone.core.translation import Message
 from idtone.ledger.disclosure.record_act import record_acts
 from idtone.ledger.keys.stamps import Stamps
 from idtone.ledger.replication.replicator import Replicator
@@ -46,9 +49,6 @@ from idtone.ledger.writing.clock_status import record_clock
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import Pending
 from idtone.ledger.writing.retention import forget_in_time
-from idtone.logs import in_words, unexpected
-from idtone.settings import Interface, Settings
-from idtone.translation import Message
 
 from . import hand_over, status_feed, used_settings
 from .assembly import Loaded, assemble, journal_of, refreshing
@@ -311,7 +311,7 @@ class Instance:
     def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
         """Where the operator keeps customers' forms when the service starts: it imports nothing beside a call."""
         if self._settings.customers.directory.is_dir():
-            from idtone.customers import retention
+            from idtone.member.customers import retention
 
             yield retention.forget_in_time(self._settings, evidence)
 

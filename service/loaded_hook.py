@@ -9,8 +9,8 @@ from typing import Final
 
 from idtone.ari_app.connection import Ari
 from idtone.ari_app.runner import ApplicationRunner
+from idtone.core.errors import AriError
 from idtone.dialplan import HOOK_GLOBAL
-from idtone.errors import AriError
 
 LOOK_EVERY_S: Final = 1.0
 ASK_EVERY_S: Final = 10.0

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import UsageError
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 WAITING: Final = 8

@@ -18,25 +18,25 @@ from typing import Final
 from idtone import __version__
 from idtone.ari_app.application import AriApplication
 from idtone.ari_app.runner import ApplicationRunner
-from idtone.brake.brake import Brake
+from idtone.call_control.brake.brake import Brake
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.chain_token import TokenResult
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.journal import JournalReader
-from idtone.calls import Direction, Licence, Outcome, Reason
-from idtone.durations import Durations
+from idtone.core.calls import Direction, Licence, Outcome, Reason
+from idtone.core.durations import Durations
+from idtone.core.settings.settings import Interface, Settings
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.timestamping import Timestamping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.lines.source import LinesSource
 from idtone.registry.index import RegistryIndex
 from idtone.registry.licence_lapses import LicenceLapse, lapses
+from idtone.registry.lines.source import LinesSource
 from idtone.registry.node_member import member_trouble
 from idtone.registry.sources import Source
-from idtone.settings import Interface, Settings
 
 from . import backup_result, canary_result
 from .backup_result import BackupResult

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from idtone.daemon_thread import in_daemon
+from idtone.core.daemon_thread import in_daemon
+from idtone.core.logs import in_words, unexpected
+from idtone.core.settings.settings import Settings
 from idtone.ledger.replication.node_reports import NodeReport, NodeReportsReader
 from idtone.ledger.store.postgresql import Server
-from idtone.logs import in_words, unexpected
-from idtone.settings import Settings
 
 log = logging.getLogger(__name__)
 

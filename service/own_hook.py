@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from idtone import dialplan
-from idtone.calls import Direction, Party
-from idtone.decision import Policy
-from idtone.errors import UsageError
-from idtone.policy_settings import CallerHears, PolicySettings
-from idtone.settings import Settings
+from idtone.core.calls import Direction, Party
+from idtone.core.decision import Policy
+from idtone.core.errors import UsageError
+from idtone.core.settings.policy import CallerHears, PolicySettings
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
 from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile_library import Library
-from idtone.translation import Message
 
 
 def hook_for(settings: Settings, config: Path | None, library: Library) -> dialplan.Hook:

@@ -11,9 +11,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from idtone.errors import UsageError
-from idtone.settings import DEFAULT_FILE
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import DEFAULT_FILE
+from idtone.core.translation import Message
 
 from .systemd import unit_properties
 

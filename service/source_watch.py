@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from idtone.daemon_thread import in_daemon
-from idtone.errors import FallbackError, IdtoneError
-from idtone.log_throttle import LogThrottle
+from idtone.core.daemon_thread import in_daemon
+from idtone.core.errors import FallbackError, IdtoneError
+from idtone.core.log_throttle import LogThrottle
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ import socket
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
 from idtone.ledger.store.sqlite import path_of
-from idtone.settings import Settings
-from idtone.translation import Message
 
 from .feed_messages import read_messages
 from .local_sockets import connected

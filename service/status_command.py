@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from idtone.command_line import ConfigOption, JsonOption, negative
-from idtone.errors import IdtoneError
+from idtone.core.errors import IdtoneError
+from idtone.core.settings.settings import LedgerSettings, RegistrySettings, Settings, load_settings
+from idtone.core.terminal.command_line import ConfigOption, JsonOption, negative
+from idtone.core.translation import Message, joined, translated
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.registry.licence_lapses import LicenceLapse
 from idtone.registry.sources import load_registry
-from idtone.settings import LedgerSettings, RegistrySettings, Settings, load_settings
-from idtone.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, DutyKind, SuspensionState
-from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
-from idtone.translation import Message, joined, translated
+from idtone.registry.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, DutyKind, SuspensionState
+from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
 from .ledger_room import LedgerRoom
 from .status_answer import answer, restarts

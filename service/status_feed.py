@@ -21,14 +21,14 @@ from typing import Any, Final
 
 from idtone import __version__
 from idtone.call_control.call import Call
-from idtone.daemon_thread import in_daemon
+from idtone.core.daemon_thread import in_daemon
+from idtone.core.logs import in_words, unexpected
+from idtone.core.settings.settings import Interface
+from idtone.core.settings.shared import fleet_settings_report
 from idtone.ledger.keys.stamps import is_overdue
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.logs import in_words, unexpected
 from idtone.registry.node_member import member_trouble, tones_trouble
-from idtone.settings import Interface
-from idtone.shared_settings import fleet_settings_report
 
 from . import backup_result, canary_result
 from .call_counts import LABELS

@@ -21,21 +21,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.correspondence import desk_client
-from idtone.correspondence.own_suspension_report import KIND as OWN_KIND
-from idtone.correspondence.signed_document import signed
-from idtone.correspondence.suspension_confirmation import KIND, STOPS_LIMIT
-from idtone.daemon_thread import in_daemon
-from idtone.errors import IdtoneError, LedgerError
+from idtone.core.daemon_thread import in_daemon
+from idtone.core.errors import IdtoneError, LedgerError
+from idtone.core.log_throttle import LogThrottle
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.sqlite import path_of
-from idtone.log_throttle import LogThrottle
+from idtone.registry.correspondence import desk_client
+from idtone.registry.correspondence.own_suspension_report import KIND as OWN_KIND
+from idtone.registry.correspondence.signed_document import signed
+from idtone.registry.correspondence.suspension_confirmation import KIND, STOPS_LIMIT
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionEntry
 from idtone.registry.suspended_numbers import stops
-from idtone.settings import Settings
-from idtone.suspensions.own_suspension import OwnSuspension, OwnSuspensions
-from idtone.translation import Message
+from idtone.registry.suspensions.own_suspension import OwnSuspension, OwnSuspensions
 
 log = logging.getLogger(__name__)
 

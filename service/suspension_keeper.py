@@ -17,30 +17,24 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from idtone.call_control.fallback import Fallback
-from idtone.errors import FallbackError, IdtoneError, UsageError
-from idtone.fleet_settings import read_fleet_key
-from idtone.japan import JAPAN
+from idtone.core.errors import FallbackError, IdtoneError, UsageError
+from idtone.core.japan import JAPAN
+from idtone.core.log_throttle import LogThrottle
+from idtone.core.number_spans import NumberSpan
+from idtone.core.persons import acting
+from idtone.core.settings.fleet import read_fleet_key
+from idtone.core.settings.policy import PolicySettings
+from idtone.core.settings.settings import Settings
 from idtone.ledger.disclosure.record_act import ActEvidence
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.replication.node_reports import NodeReport
-from idtone.log_throttle import LogThrottle
-from idtone.number_spans import NumberSpan
-from idtone.persons import acting
-from idtone.policy_settings import PolicySettings
 from idtone.registry.index import RegistryIndex
-from idtone.settings import Settings
-from idtone.suspensions.fleet_suspensions import SuspensionSeal, taken_over, to_tell
-from idtone.suspensions.own_suspension import (
-    DutyKind,
-    OwnSuspension,
-    OwnSuspensions,
-    covered,
-    put_to_use,
-)
-from idtone.suspensions.suspension_acts import IN_FORCE, LIFT_IN_FORCE, TAKEN_OVER, act_details
-from idtone.suspensions.suspension_file import StopsInUse, changing, read_suspensions
+from idtone.registry.suspensions.fleet_suspensions import SuspensionSeal, taken_over, to_tell
+from idtone.registry.suspensions.own_suspension import DutyKind, OwnSuspension, OwnSuspensions, covered, put_to_use
+from idtone.registry.suspensions.suspension_acts import IN_FORCE, LIFT_IN_FORCE, TAKEN_OVER, act_details
+from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions
 
 from .other_nodes import shares
 

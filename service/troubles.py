@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from idtone.core.translation import Message
 from idtone.registry.licence_lapses import LicenceLapse, over_and_soon
-from idtone.translation import Message
 
 RESTARTED_WITHIN: Final = timedelta(minutes=10)
 """For how long a restart after a crash is shown."""

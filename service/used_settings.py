@@ -11,12 +11,12 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from idtone.errors import DocumentError, Fault, LedgerError
+from idtone.core.errors import DocumentError, Fault, LedgerError
+from idtone.core.settings.settings import Settings
+from idtone.core.settings.shared import VERSION_LINE, SharedSettings
+from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.sqlite import path_of
-from idtone.settings import Settings
-from idtone.shared_settings import VERSION_LINE, SharedSettings
-from idtone.translation import Message
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from idtone import command_line
+from idtone.core.terminal import command_line
 
 T = TypeVar("T")
 EVERY_S: Final = 1.0

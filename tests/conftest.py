@@ -14,22 +14,21 @@ from typing import Any
 
 import hypothesis
 import pytest
+from lab.repository import ROOT
 
 from idtone.ledger.store.postgresql import Server
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
-
-from . import ROOT
-from .call_control.evidence import MemoryEvidence
-from .lab.asterisk import Asterisk
-from .lab.bootstrap import AsteriskInstallation
-from .lab.packages import find_or_get_ffmpeg, sodium
-from .lab.postgresql import PostgreSQL, programs
-from .lab.publication import LAB_REGISTRY, MEMBER
-from .lab.service import Service
-from .lab.site import chosen, reach
-from .made_once import shared
+from lab.asterisk import Asterisk
+from lab.bootstrap import AsteriskInstallation
+from lab.call_control.evidence import MemoryEvidence
+from lab.made_once import shared
+from lab.packages import find_or_get_ffmpeg, sodium
+from lab.postgresql import PostgreSQL, programs
+from lab.publication import LAB_REGISTRY, MEMBER
+from lab.service import Service
+from lab.site import chosen, reach
 
 # How long an example takes is a fact of the machine and of what runs beside it. Each run tries the same examples, and
 # fails only for what was changed; `make fuzz` looks for new ones.
@@ -136,7 +135,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make demo-authority` leaves in its folder; `out` and `err` hold what it printed. It is only read."""
 
     def work_through(folder: Path) -> None:
-        command = [sys.executable, "-m", "tests.authority.year", "--json", folder]
+        command = [sys.executable, "-m", "tests.office.year", "--json", folder]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
         assert ended.returncode == 0, ended.stderr
         (folder / "out").write_text(ended.stdout)

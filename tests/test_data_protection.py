@@ -9,41 +9,40 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from lab.repository import ROOT, modules
 from pydantic import BaseModel
 
-from idtone.authority.desk.document_rules import RULES
+from idtone.office.desk.document_rules import RULES
 from idtone.registry.model import RegistryDocument
 
-from . import ROOT, modules
-
 PAGES = [ROOT / "docs" / folder / "data-protection.md" for folder in ("explanation", "ja/explanation")]
-TOOLS = {"authority/shared_folder.py", "idtone/files.py", "ledger/keys/private_files.py"}
+TOOLS = {"office/authority/shared_folder.py", "core/files.py", "ledger/keys/private_files.py"}
 """By which the others write."""
 
 WRITTEN: dict[str, tuple[str, ...]] = {
     "agi/server.py": (),  # a socket
-    "authority/change_registry.py": ("registry.yaml", "suspensions.yaml", "applications/"),
-    "authority/commands/new.py": ("registry.yaml", "suspensions.yaml"),
-    "authority/desk/document_store.py": ("desk.sqlite3",),
-    "authority/desk/office_ledger.py": ("ledger/",),
-    "authority/desk/reports/desk_key.py": ("reports.key", "report-officer.pub"),
-    "authority/desk/reports/report_store.py": ("reports.sqlite3",),
-    "authority/edition.py": ("prepare",),
-    "authority/evaluation/plot.py": ("idtone authority evaluations --plot",),
-    "authority/evaluation/results.py": ("evaluation/",),
-    "authority/history.py": ("history/",),
-    "authority/keys.py": ("idtone authority new-key",),
-    "authority/operator_list_site.py": ("site",),
-    "authority/pending_rotations.py": ("history/",),
-    "authority/prepared_package.py": ("prepared/", "prepared-duty/"),
-    "authority/refused/change_refusals.py": ("refusals.list",),
-    "authority/refused/refusal_key.py": ("refusals.key",),
-    "authority/refused/refusal_store.py": ("refusals.sqlite3",),
-    "authority/repository.py": ("repository/",),
-    "authority/suspension_requests.py": ("suspension-requests.json",),
-    "authority/turns.py": (),  # empty files that are locks
-    "authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
-    "brake/state_files.py": ("….brake", "….brake-lines"),
+    "office/authority/change_registry.py": ("registry.yaml", "suspensions.yaml", "applications/"),
+    "office/commands/new.py": ("registry.yaml", "suspensions.yaml"),
+    "office/desk/document_store.py": ("desk.sqlite3",),
+    "office/desk/office_ledger.py": ("ledger/",),
+    "office/desk/reports/desk_key.py": ("reports.key", "report-officer.pub"),
+    "office/desk/reports/report_store.py": ("reports.sqlite3",),
+    "office/authority/edition.py": ("prepare",),
+    "office/evaluation/plot.py": ("idtone authority evaluations --plot",),
+    "office/evaluation/results.py": ("evaluation/",),
+    "office/authority/history.py": ("history/",),
+    "core/signing_keys.py": ("idtone authority new-key",),
+    "office/authority/operator_list_site.py": ("site",),
+    "office/authority/pending_rotations.py": ("history/",),
+    "office/authority/prepared_package.py": ("prepared/", "prepared-duty/"),
+    "office/refused/change_refusals.py": ("refusals.list",),
+    "office/refused/refusal_key.py": ("refusals.key",),
+    "office/refused/refusal_store.py": ("refusals.sqlite3",),
+    "office/authority/repository.py": ("repository/",),
+    "office/authority/suspension_requests.py": ("suspension-requests.json",),
+    "office/authority/turns.py": (),  # empty files that are locks
+    "office/authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
+    "call_control/brake/state_files.py": ("….brake", "….brake-lines"),
     "call_control/fallback.py": ("fallback.conf", "fallback-lines.conf"),
     "call_control/journal.py": ("journal.directory",),
     "console/access/users.py": ("console.users",),
@@ -51,13 +50,13 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "console/operator/played_sound.py": (),  # a WAVE file in memory, for the browser
     "console/uploads.py": ("idtone console",),
     "console/verification.py": ("….verified",),
-    "customers/commands/forms.py": ("idtone form print -o", "idtone form new -o"),
-    "customers/record_store.py": ("customers.directory",),
+    "member/customers/commands/forms.py": ("idtone form print -o", "idtone form new -o"),
+    "member/customers/record_store.py": ("customers.directory",),
     "dialplan/__init__.py": ("idtone.conf",),
-    "evaluation/commands/figures.py": ("idtone evaluation figures -o",),
-    "fleet/commands/key.py": ("fleet.key_file",),
-    "fleet/commands/signing.py": ("idtone fleet sign -o",),
-    "fleet/upgrade_journal.py": ("idtone fleet upgrade --journal",),
+    "member/evaluation/commands/figures.py": ("idtone evaluation figures -o",),
+    "operations/fleet/commands/key.py": ("fleet.key_file",),
+    "operations/fleet/commands/signing.py": ("idtone fleet sign -o",),
+    "operations/fleet/upgrade_journal.py": ("idtone fleet upgrade --journal",),
     "ledger/commands/disclosures.py": ("idtone ledger deliver -o", "disclosures --pdf"),
     "ledger/commands/plot.py": ("idtone ledger stats --plot",),
     "ledger/disclosure/pack_file.py": ("idtone ledger export -o",),
@@ -79,9 +78,9 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/writing/missing_steps_file.py": ("….owed",),
     "ledger/writing/pending_decisions.py": ("….pending", "….pending-2"),
     "ledger/writing/reserve.py": ("….reserve",),
-    "lines/databases.py": (),  # a database, which it only reads
-    "lines/source.py": ("lines.cache",),
-    "misuse/drawing.py": ("idtone misuse plot",),
+    "registry/lines/databases.py": (),  # a database, which it only reads
+    "registry/lines/source.py": ("lines.cache",),
+    "member/misuse/drawing.py": ("idtone misuse plot",),
     "operations/backup/archive.py": ("idtone restore --into",),
     "operations/backup/commands.py": ("idtone backup key -o",),
     "operations/backup/ledger_packs.py": ("….restored-…",),
@@ -102,13 +101,13 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "service/backup_result.py": ("backup.result",),
     "service/canary_result.py": ("canary.result", "sounds.directory/canary"),
     "tones/ffmpeg.py": ("idtone tone",),
-    "reports/commands/reporting.py": ("idtone reports new",),
+    "member/reports/commands/reporting.py": ("idtone reports new",),
     "service/suspension_confirmations.py": ("….confirmations",),
     "service/used_settings.py": ("….settings",),
-    "idtone/command_line.py": (),  # /dev/null
-    "idtone/settings.py": (),  # a folder of settings, which it only reads
-    "idtone/pictures.py": (),  # what the modules that draw ask for
-    "suspensions/suspension_file.py": ("….suspensions", "….suspensions-lock"),
+    "core/terminal/command_line.py": (),  # /dev/null
+    "core/settings/settings.py": (),  # a folder of settings, which it only reads
+    "core/pictures.py": (),  # what the modules that draw ask for
+    "registry/suspensions/suspension_file.py": ("….suspensions", "….suspensions-lock"),
     "tones/importing.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),
     "tones/showing/plotting.py": ("idtone tone plot",),

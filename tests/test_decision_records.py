@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from . import ROOT
+from lab.repository import ROOT
 
 FOLDER = ROOT / "docs" / "adr"
 TEMPLATE = FOLDER / "0000-template.md"

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from lab.repository import ROOT
 
 from idtone.call_control import journal_lines
 from idtone.call_control.delivery import KnownBy
 from idtone.cli import app
+from idtone.core.settings.settings import Settings, locations
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.service.node_state import STATE
 from idtone.service.status_feed import FEED
-from idtone.settings import Settings, locations
-
-from . import ROOT, messages
-from .reference_pages import pages
+from tools import messages
+from tools.reference_pages import pages
 
 DOCS = ROOT / "docs"
 TOP = [

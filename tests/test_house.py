@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from . import ROOT, files, links, modules
+from lab.repository import ROOT, files, links, modules
 
 FOLDERS = {
     ".ci", ".github", "agi", "ari_app", "authority", "brake", "call_control", "config", "console",
@@ -26,20 +25,20 @@ FILES = {
 
 AGAINST_THE_ARROWS = {
     # a module, and what it must not import from `idtone`
-    "idtone/decision.py": "registry",
-    "idtone/command_line.py": "dialplan",
-    "idtone/settings.py": "cli",
+    "core/decision.py": "registry",
+    "core/terminal/command_line.py": "dialplan",
+    "core/settings/settings.py": "cli",
     "tones/__init__.py": "ledger config agi",
     "registry/__init__.py": "tones ari_app authority",
     "ledger/__init__.py": "registry dialplan call_control",
-    "authority/__init__.py": "call_control",
-    "misuse/__init__.py": "authority call_control",
-    "brake/__init__.py": "authority call_control service",
-    "suspensions/__init__.py": "authority call_control service",
+    "office/authority/__init__.py": "call_control",
+    "member/misuse/__init__.py": "authority call_control",
+    "call_control/brake/__init__.py": "authority call_control service",
+    "registry/suspensions/__init__.py": "authority call_control service",
     "call_control/__init__.py": "authority ari_app agi",
-    "customers/__init__.py": "authority call_control",
-    "reports/__init__.py": "authority customers",
-    "lines/__init__.py": "customers call_control",
+    "member/customers/__init__.py": "authority call_control",
+    "member/reports/__init__.py": "authority customers",
+    "registry/lines/__init__.py": "customers call_control",
     "ari_app/__init__.py": "authority agi cli",
     "agi/__init__.py": "authority ari_app config",
     "service/instance.py": "authority",

@@ -13,13 +13,12 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
+from lab.repository import ROOT
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from idtone.service.metrics import METRICS, MetricKind
-
-from . import ROOT
-from .dashboards import FOLDER, dashboards, expressions
-from .lab.prometheus import promtool
+from lab.prometheus import promtool
+from tools.dashboards import FOLDER, dashboards, expressions
 
 RULES = FOLDER / "idtone-alerts.yml"
 ALERTS = [rule for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"] for rule in group["rules"]]

@@ -16,10 +16,10 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from lab.repository import ROOT, files, modules
 from setuptools import find_packages
 
-from . import ROOT, files, modules
-from .packages import dist
+from tools import dist
 
 BROUGHT = {"pydantic_core": "pydantic"}
 """Libraries that come with a declared one, in the one version that fits it."""

@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.documents import read_text
-from idtone.errors import DocumentError, RecordingError, ToneError, UsageError
-from idtone.files import Draft, draft
-from idtone.translation import Message
+from idtone.core.documents import read_text
+from idtone.core.errors import DocumentError, RecordingError, ToneError, UsageError
+from idtone.core.files import Draft, draft
+from idtone.core.translation import Message
 
 from .licensed_tone import doubt
 from .making.recorded import LONGEST_MASTER_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from idtone.translation import Message
+from idtone.core.translation import Message
 
 from .profile import Profile
 

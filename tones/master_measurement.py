@@ -15,8 +15,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from idtone.errors import ToneError
-from idtone.translation import Message, joined
+from idtone.core.errors import ToneError
+from idtone.core.translation import Message, joined
 
 from .making.oscillation import Samples
 from .making.recorded import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding, sounding_rms

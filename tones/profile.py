@@ -22,10 +22,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 
-from idtone import documents
-from idtone.documents import Model, ValidationFault
-from idtone.errors import DocumentError, Fault
-from idtone.translation import Message
+from idtone.core import documents
+from idtone.core.documents import Model, ValidationFault
+from idtone.core.errors import DocumentError, Fault
+from idtone.core.translation import Message
 
 DURATION_LIMIT_MS: Final = 3_600_000
 """Test signals may last an hour; the limit for calls is `CALL_LIMIT_MS`."""

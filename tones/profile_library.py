@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
-from idtone.documents import read_text, read_tree
-from idtone.errors import DocumentError, Fault, UsageError
-from idtone.translation import Message, template
+from idtone.core.documents import read_text, read_tree
+from idtone.core.errors import DocumentError, Fault, UsageError
+from idtone.core.translation import Message, template
 
 from .profile import CALL_LIMIT_MS, FILE_SIZE_LIMIT, Profile, load_profile, parse_profile
 

@@ -12,8 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from idtone.errors import ToneError
-from idtone.translation import Message
+from idtone.core.errors import ToneError
+from idtone.core.translation import Message
 
 from .profile import Profile, sha256_of
 from .profile_library import SHIPPED, Library

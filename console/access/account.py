@@ -11,8 +11,8 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.errors import IdtoneError, UsageError
-from idtone.translation import Message, template
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.translation import Message, template
 
 from ..page import Method, Page, Visit
 from .cookies import KNOWN_BROWSER

@@ -15,8 +15,8 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from idtone.errors import IdtoneError
-from idtone.translation import Message
+from idtone.core.errors import IdtoneError
+from idtone.core.translation import Message
 
 LASTS_S: Final = 600.0
 MOST_ENDED: Final = 10_000

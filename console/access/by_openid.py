@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.console_settings import ConsoleSettings
-from idtone.documents import read_text
-from idtone.errors import IdtoneError, UsageError
-from idtone.logs import one_line
-from idtone.readable_text import readable
-from idtone.translation import Message
+from idtone.core.documents import read_text
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.logs import one_line
+from idtone.core.readable_text import readable
+from idtone.core.settings.console import ConsoleSettings
+from idtone.core.translation import Message
 
 from ..page import Page, Visit
 from .begun_sign_ins import BegunSignIns

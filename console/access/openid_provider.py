@@ -19,8 +19,8 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
-from idtone.errors import IdtoneError
-from idtone.translation import Message
+from idtone.core.errors import IdtoneError
+from idtone.core.translation import Message
 
 from ..json_fetch import FetchError, fetch
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from idtone.in_thread import in_thread
-from idtone.translation import Message
+from idtone.core.in_thread import in_thread
+from idtone.core.translation import Message
 
 from ..page import Visit
 from .attempts import Attempt, Attempts

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from idtone.translation import Message
+from idtone.core.translation import Message
 
 from .passwords import PASSWORD_LIMIT
 

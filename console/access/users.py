@@ -19,10 +19,10 @@ from typing import Annotated, Final
 import yaml
 from pydantic import AfterValidator, Field
 
-from idtone.documents import Model, read_text, read_tree, validate
-from idtone.errors import UsageError
+from idtone.core.documents import Model, read_text, read_tree, validate
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import make_parents, replace_private
-from idtone.translation import Message
 
 from ..stamped import Stamped
 from .rights import Right, Role, rights_of

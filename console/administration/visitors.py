@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.translation import Message, template
+from idtone.core.translation import Message, template
 
 from ..access.rights import RIGHTS, Right
 from ..access.session_rows import rows_of

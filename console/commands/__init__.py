@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from idtone import command_line
-from idtone.command_line import ConfigOption
+from idtone.core.terminal import command_line
+from idtone.core.terminal.command_line import ConfigOption
 
 app = command_line.group(
     "The console: pages in a browser. Without a command it serves them until SIGTERM or SIGINT.", lone=True

@@ -7,10 +7,10 @@ import logging
 import signal
 from pathlib import Path
 
-from idtone import logs
-from idtone.errors import UsageError
-from idtone.settings import load_settings
-from idtone.translation import Message
+from idtone.core import logs
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import load_settings
+from idtone.core.translation import Message
 
 from ..console import Console
 from ..server import attend, made

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from idtone import command_line
-from idtone.asking import asked
-from idtone.command_line import ConfigOption, JsonOption
-from idtone.errors import UsageError
-from idtone.settings import load_settings
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import load_settings
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import asked
+from idtone.core.terminal.command_line import ConfigOption, JsonOption
+from idtone.core.translation import Message
 
 from ..access.password_rules import common_passwords, objection
 from ..access.passwords import hashed, new_secret, provisioning

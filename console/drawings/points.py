@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from idtone.evaluation.scoring import ScoreRow
+from idtone.member.evaluation.scoring import ScoreRow
 
 WIDTH: Final = 300
 ROW: Final = 44

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from idtone.calls import Party
+from idtone.core.calls import Party
+from idtone.core.translation import template
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import Step, StepKind
-from idtone.translation import template
 
 from .scale import Tick, TimeScale
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from idtone.authority.desk.reports.report_store import WITHDRAWN, KeptReport, KeptRequest
-from idtone.authority.desk.reports.traceback import Finding, ReportResult
-from idtone.reports.report_documents import AnswerResult
-from idtone.translation import Message, template
+from idtone.core.translation import Message, template
+from idtone.member.reports.report_documents import AnswerResult
+from idtone.office.desk.reports.report_store import WITHDRAWN, KeptReport, KeptRequest
+from idtone.office.desk.reports.traceback import Finding, ReportResult
 
 WIDTH: Final = 400
 BOX: Final = 74

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from idtone.authority.desk.reports.number_holder import Basis
-from idtone.calls import Reason
-from idtone.evaluation.measures import NoValue
-from idtone.translation import template
+from idtone.core.calls import Reason
+from idtone.core.translation import template
+from idtone.member.evaluation.measures import NoValue
+from idtone.office.desk.reports.number_holder import Basis
 
 ACT_WORDS: Final[Mapping[str, str]] = {
     "apply": template("application received"),

@@ -8,14 +8,14 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from idtone.asking import line
-from idtone.authority.change_registry import Attribution
-from idtone.authority.suspension_edits import said
-from idtone.errors import IdtoneError
-from idtone.number_spans import NumberSpan
-from idtone.persons import acting
+from idtone.core.errors import IdtoneError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.persons import acting
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message
+from idtone.office.authority.change_registry import Attribution
+from idtone.office.authority.suspension_edits import said
 from idtone.registry.number_notation import read_span
-from idtone.translation import Message
 
 from ..page import Visit
 from .office_files import OfficeFiles

@@ -9,9 +9,9 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.authority.desk.office_ledger import OfficeAct
-from idtone.errors import TrustError
-from idtone.translation import template
+from idtone.core.errors import TrustError
+from idtone.core.translation import template
+from idtone.office.desk.office_ledger import OfficeAct
 
 from ..access.rights import Right
 from ..page import Page, Section, Visit

@@ -8,12 +8,12 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.authority import change_registry
-from idtone.authority.history import ReviewResult
-from idtone.authority.moments import end, in_japan, moment
-from idtone.documents import read_text
-from idtone.errors import IdtoneError, UsageError
-from idtone.translation import Message, template
+from idtone.core.documents import read_text
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.translation import Message, template
+from idtone.office.authority import change_registry
+from idtone.office.authority.history import ReviewResult
+from idtone.office.authority.moments import end, in_japan, moment
 
 from ..access.rights import Right
 from ..page import Method, Page, Section, Visit

@@ -8,13 +8,13 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.asking import entries_of
-from idtone.authority.change_registry import Attribution
-from idtone.authority.wholesale_links import LinkCheck, add_link, check_link, link_check, remove_link
-from idtone.authority.workspace import Workspace
-from idtone.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.terminal.asking import entries_of
+from idtone.core.translation import Message, template
+from idtone.office.authority.change_registry import Attribution
+from idtone.office.authority.wholesale_links import LinkCheck, add_link, check_link, link_check, remove_link
+from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import ChainEntry
-from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..page import Method, Page, Section, Visit

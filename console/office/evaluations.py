@@ -8,13 +8,13 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.authority.evaluation.evaluate import EXCLUSION_WORDS
-from idtone.authority.evaluation.figures_rule import CRITERIA_FILE
-from idtone.authority.evaluation.results import kept_badge
-from idtone.evaluation.figures import KIND
-from idtone.evaluation.measures import Measure, NoValue
-from idtone.evaluation.scoring import score
-from idtone.translation import Message, template
+from idtone.core.translation import Message, template
+from idtone.member.evaluation.figures import KIND
+from idtone.member.evaluation.measures import Measure, NoValue
+from idtone.member.evaluation.scoring import score
+from idtone.office.evaluation.evaluate import EXCLUSION_WORDS
+from idtone.office.evaluation.figures_rule import CRITERIA_FILE
+from idtone.office.evaluation.results import kept_badge
 
 from ..access.rights import Right
 from ..drawings.points import points_of

@@ -10,12 +10,12 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.authority.desk.reports.traceback import Stage
-from idtone.authority.history import ApplicationStatus
-from idtone.calls import LicenceStatus
+from idtone.core.calls import LicenceStatus
+from idtone.core.translation import Message, template
+from idtone.office.authority.history import ApplicationStatus
+from idtone.office.desk.reports.traceback import Stage
 from idtone.registry.expiries import CERTIFICATION_SOON
 from idtone.registry.model import day_begins
-from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..page import Page, Section, Visit

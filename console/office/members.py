@@ -9,21 +9,21 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.asking import entries_of, number_of
-from idtone.authority import registry_edits
-from idtone.authority.certifications import certification, certify_member
-from idtone.authority.change_registry import Attribution, assign, change_registry
-from idtone.authority.history import Action
-from idtone.authority.moments import end
-from idtone.authority.pledges import record_pledge
-from idtone.authority.signed_numbers import area_of, by_area, whole
-from idtone.authority.workspace import Workspace
-from idtone.calls import LicenceStatus
-from idtone.errors import IdtoneError, UsageError
+from idtone.core.calls import LicenceStatus
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.signed_notes import VerifierKey
+from idtone.core.terminal.asking import entries_of, number_of
+from idtone.core.translation import Message, template
+from idtone.office.authority import registry_edits
+from idtone.office.authority.certifications import certification, certify_member
+from idtone.office.authority.change_registry import Attribution, assign, change_registry
+from idtone.office.authority.history import Action
+from idtone.office.authority.moments import end
+from idtone.office.authority.pledges import record_pledge
+from idtone.office.authority.signed_numbers import area_of, by_area, whole
+from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import Member, day_begins
 from idtone.registry.suspended_numbers import scope_of
-from idtone.signed_notes import VerifierKey
-from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..page import Method, Page, Section, Visit

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.authority.evaluation.assessments import Assessment, parse_assessments
-from idtone.authority.evaluation.evaluate import EXCLUSION_WORDS
-from idtone.authority.evaluation.evaluate_members import period_over, read_folder
-from idtone.documents import read_text
-from idtone.errors import IdtoneError
-from idtone.translation import Message, template
+from idtone.core.documents import read_text
+from idtone.core.errors import IdtoneError
+from idtone.core.translation import Message, template
+from idtone.office.evaluation.assessments import Assessment, parse_assessments
+from idtone.office.evaluation.evaluate import EXCLUSION_WORDS
+from idtone.office.evaluation.evaluate_members import period_over, read_folder
 
 from ..access.rights import Right
 from ..event_stream import stream_work

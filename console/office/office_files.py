@@ -10,26 +10,26 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.authority import operator_list
-from idtone.authority.change_registry import applications, never_originates_of, registry_of, suspensions_of
-from idtone.authority.desk.desk import Desk
-from idtone.authority.desk.document_store import FILE as DOCUMENTS
-from idtone.authority.desk.office_ledger import FOLDER as LEDGER
-from idtone.authority.desk.office_ledger import OfficeAct, OfficeLedger
-from idtone.authority.desk.reports.report_desk import ReportDesk
-from idtone.authority.desk.reports.report_store import FILE as REPORTS
-from idtone.authority.desk.suspension_confirmations import Confirmation, confirmations
-from idtone.authority.evaluation.results import kept_results
-from idtone.authority.history import ApplicationStatus, HistoryEntry
-from idtone.authority.prepared_package import PackageState, PreparedPackage
-from idtone.authority.signed_history import HistorySignature, signed_history
-from idtone.authority.suspension_requests import SuspensionRequests
-from idtone.authority.workspace import APPLICATIONS, HISTORY
-from idtone.errors import IdtoneError
-from idtone.evaluation.criteria import Criteria
-from idtone.evaluation.published_evaluation import FOLDER as EVALUATION
-from idtone.evaluation.result import Result
-from idtone.number_spans import NumberSpan
+from idtone.core.errors import IdtoneError
+from idtone.core.number_spans import NumberSpan
+from idtone.member.evaluation.criteria import Criteria
+from idtone.member.evaluation.published_evaluation import FOLDER as EVALUATION
+from idtone.member.evaluation.result import Result
+from idtone.office.authority import operator_list
+from idtone.office.authority.change_registry import applications, never_originates_of, registry_of, suspensions_of
+from idtone.office.authority.history import ApplicationStatus, HistoryEntry
+from idtone.office.authority.prepared_package import PackageState, PreparedPackage
+from idtone.office.authority.signed_history import HistorySignature, signed_history
+from idtone.office.authority.suspension_requests import SuspensionRequests
+from idtone.office.authority.workspace import APPLICATIONS, HISTORY
+from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_store import FILE as DOCUMENTS
+from idtone.office.desk.office_ledger import FOLDER as LEDGER
+from idtone.office.desk.office_ledger import OfficeAct, OfficeLedger
+from idtone.office.desk.reports.report_desk import ReportDesk
+from idtone.office.desk.reports.report_store import FILE as REPORTS
+from idtone.office.desk.suspension_confirmations import Confirmation, confirmations
+from idtone.office.evaluation.results import kept_results
 from idtone.registry.member_application import MemberApplication
 from idtone.registry.model import Member, NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 from idtone.registry.number_notation import read_span

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
-from idtone.authority.desk.suspension_confirmations import Confirmation
-from idtone.authority.history import Action
-from idtone.authority.signed_history import HistorySignature
+from idtone.office.authority.history import Action
+from idtone.office.authority.signed_history import HistorySignature
+from idtone.office.desk.suspension_confirmations import Confirmation
 from idtone.registry.differences import is_end, never_originates_differences, suspension_differences
 from idtone.registry.model import (
     NeverOriginatesDocument,

@@ -8,14 +8,14 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.authority.change_registry import change_registry, record_edits
-from idtone.authority.history import Action
-from idtone.authority.moments import end
-from idtone.authority.prepared_package import LIMIT, PreparedPackage, take_copy
-from idtone.authority.registry_edits import prolonged
-from idtone.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.translation import Message, template
+from idtone.office.authority.change_registry import change_registry, record_edits
+from idtone.office.authority.history import Action
+from idtone.office.authority.moments import end
+from idtone.office.authority.prepared_package import LIMIT, PreparedPackage, take_copy
+from idtone.office.authority.registry_edits import prolonged
 from idtone.registry.trust import tuf_roles
-from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..page import Method, Page, Section, Visit

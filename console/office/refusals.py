@@ -8,10 +8,10 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.asking import line
-from idtone.authority.refused.change_refusals import Refusals
-from idtone.errors import IdtoneError, UsageError
-from idtone.translation import Message, template
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message, template
+from idtone.office.refused.change_refusals import Refusals
 
 from ..access.rights import Right
 from ..page import Method, Page, Section, Visit

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.authority.desk.reports.report_desk import COUNTED_FOR
-from idtone.authority.desk.reports.report_rules import read_rules
-from idtone.authority.desk.reports.report_store import CountedBy
-from idtone.authority.desk.reports.small_counts import Published
-from idtone.authority.desk.reports.traceback import Stage
-from idtone.authority.moments import end, moment
-from idtone.errors import UsageError
-from idtone.translation import Message, template, translated
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message, template, translated
+from idtone.office.authority.moments import end, moment
+from idtone.office.desk.reports.report_desk import COUNTED_FOR
+from idtone.office.desk.reports.report_rules import read_rules
+from idtone.office.desk.reports.report_store import CountedBy
+from idtone.office.desk.reports.small_counts import Published
+from idtone.office.desk.reports.traceback import Stage
 
 from ..access.rights import Right
 from ..drawings.trace import FINDINGS, RESULTS

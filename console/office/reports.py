@@ -8,15 +8,15 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.asking import any_number_of, line
-from idtone.authority.desk.reports.report_desk import ReportDesk
-from idtone.authority.desk.reports.report_store import KeptReport
-from idtone.authority.desk.reports.traceback import ReportResult, Stage
-from idtone.authority.moments import moment
-from idtone.errors import IdtoneError, UsageError
-from idtone.numbers import parse
-from idtone.reports.report import ReportedCall
-from idtone.translation import Message, template
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.numbers import parse
+from idtone.core.terminal.asking import any_number_of, line
+from idtone.core.translation import Message, template
+from idtone.member.reports.report import ReportedCall
+from idtone.office.authority.moments import moment
+from idtone.office.desk.reports.report_desk import ReportDesk
+from idtone.office.desk.reports.report_store import KeptReport
+from idtone.office.desk.reports.traceback import ReportResult, Stage
 
 from ..access.rights import Right
 from ..drawings.trace import ANSWERS, trace_of

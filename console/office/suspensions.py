@@ -10,18 +10,18 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.authority.desk.suspension_confirmations import Confirmation
-from idtone.authority.history import Action
-from idtone.authority.stop_holders import names as held
-from idtone.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
-from idtone.authority.suspension_terms import SuspensionTerms
-from idtone.errors import IdtoneError, TrustError, UsageError
-from idtone.number_spans import NumberSpan
-from idtone.persons import acting
+from idtone.core.errors import IdtoneError, TrustError, UsageError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.persons import acting
+from idtone.core.translation import Message, template
+from idtone.office.authority.history import Action
+from idtone.office.authority.stop_holders import names as held
+from idtone.office.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
+from idtone.office.authority.suspension_terms import SuspensionTerms
+from idtone.office.desk.suspension_confirmations import Confirmation
 from idtone.registry.model import NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
 from idtone.registry.suspended_numbers import scope_of
-from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..japan_time import with_zone

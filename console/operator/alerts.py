@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.translation import speak, template
+from idtone.core.translation import speak, template
 
 from ..access.rights import Right
 from ..alerts import MOST, AlertState

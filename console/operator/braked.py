@@ -8,12 +8,12 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.brake.holds import Hold
-from idtone.brake.limits import BrakeStep, LineKind, SubjectKind
-from idtone.brake.state_files import read_state, state_path
-from idtone.brake_settings import HighestStep
-from idtone.settings import Settings
-from idtone.translation import template
+from idtone.call_control.brake.holds import Hold
+from idtone.call_control.brake.limits import BrakeStep, LineKind, SubjectKind
+from idtone.call_control.brake.state_files import read_state, state_path
+from idtone.core.settings.brake import HighestStep
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import template
 
 from ..access.rights import Right
 from ..page import Page, Visit

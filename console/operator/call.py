@@ -11,9 +11,12 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from idtone.calls import Delivery, Party, Reason
-from idtone.decision_words import RULES
-from idtone.errors import LedgerError
+from idtone.core.calls import Delivery, Party, Reason
+from idtone.core.decision_words import RULES
+from idtone.core.errors import LedgerError
+from idtone.core.persons import visiting
+from idtone.core.signed_notes import VerifierKey
+from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
 from idtone.ledger.disclosure.opened_numbers import purpose_objection
@@ -25,9 +28,6 @@ from idtone.ledger.evidence.steps import NumberRole, Step, StepKind, numbers_ope
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.proven_leaf import ProvenLeaf
 from idtone.ledger.verification.proof_check import ProofCheck, check_proof
-from idtone.persons import visiting
-from idtone.signed_notes import VerifierKey
-from idtone.translation import Message
 
 from ..access.rights import Right
 from ..code_words import detail_words

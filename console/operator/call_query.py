@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from idtone.calls import Delivery
-from idtone.errors import UsageError
+from idtone.core.calls import Delivery
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
 from idtone.ledger.evidence.call_filter import CallFilter
 from idtone.ledger.store.call_search import Place
-from idtone.translation import Message
 
 from ..japan_time import typed
 

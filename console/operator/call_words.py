@@ -7,12 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from idtone.calls import Direction, Outcome, Reason
-from idtone.decision_words import DIRECTIONS, OUTCOMES, REASONS, OutcomeWords
+from idtone.core.calls import Direction, Outcome, Reason
+from idtone.core.decision_words import DIRECTIONS, OUTCOMES, REASONS, OutcomeWords
+from idtone.core.translation import Message, template
 from idtone.ledger.disclosure.report_words import KNOWN_BY, PARTIES, STEPS, Words
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import NumberRole, StepKind
-from idtone.translation import Message, template
 
 from .call_query import path_of
 

@@ -13,11 +13,14 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.calls import Direction, Outcome, Reason
-from idtone.command_line import csv_lines
-from idtone.decision_words import DIRECTIONS, REASONS
-from idtone.errors import LedgerError, NumberError, UsageError
-from idtone.japan import JAPAN
+from idtone.core.calls import Direction, Outcome, Reason
+from idtone.core.decision_words import DIRECTIONS, REASONS
+from idtone.core.errors import LedgerError, NumberError, UsageError
+from idtone.core.japan import JAPAN
+from idtone.core.numbers import Number, NumberKind, parse
+from idtone.core.persons import visiting
+from idtone.core.terminal.command_line import csv_lines
+from idtone.core.translation import Message, template, translated
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
 from idtone.ledger.disclosure.opened_numbers import purpose_objection, search_act
@@ -29,9 +32,6 @@ from idtone.ledger.evidence.steps import kept_sip_call_id
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.call_search import FoundCalls, Place, search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.numbers import Number, NumberKind, parse
-from idtone.persons import visiting
-from idtone.translation import Message, template, translated
 
 from ..access.rights import Right
 from ..application import protect

@@ -10,16 +10,16 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.errors import IdtoneError
+from idtone.core.errors import IdtoneError
+from idtone.core.settings.settings import Settings
+from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
+from idtone.core.translation import Message, template
 from idtone.ledger.keys.checkpoint_file import cosigned_file
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.witness.cosigning import witness_of
 from idtone.service.status_command import duration
-from idtone.settings import Settings
-from idtone.signed_notes import Note, VerifierKey, cosigned_at
-from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..event_stream import stream_work

@@ -14,17 +14,14 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
-from idtone.errors import IdtoneError, UsageError
-from idtone.japan import JAPAN
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.japan import JAPAN
+from idtone.core.paper.content import Paper
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message, template, translated
 from idtone.ledger.commands.shared import answerable, discloser
 from idtone.ledger.disclosure.deliveries import made_by, record_delivery
-from idtone.ledger.disclosure.disclosure_index import (
-    COLUMNS,
-    IndexEntry,
-    all_entries,
-    disclosure_index,
-    figures,
-)
+from idtone.ledger.disclosure.disclosure_index import COLUMNS, IndexEntry, all_entries, disclosure_index, figures
 from idtone.ledger.disclosure.disclosure_papers import index_paper, receipt_sheet
 from idtone.ledger.disclosure.disclosure_request import RequestState
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT, load_legal_bases
@@ -35,9 +32,6 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.operations.pack_making import approved_pack, basis_of, checked_case, need_keys, request_pack
-from idtone.paper.content import Paper
-from idtone.settings import Settings
-from idtone.translation import Message, template, translated
 
 from ..access.rights import Right
 from ..files import PDF, ZIP, download, download_csv
@@ -304,7 +298,7 @@ def _known(known: Mapping[str, Export], act: str) -> Export:
 
 
 def _pdf(paper: Paper) -> bytes:
-    from idtone.paper.pdf import as_pdf  # takes time and memory that other pages do not need
+    from idtone.core.paper.pdf import as_pdf  # takes time and memory that other pages do not need
 
     return as_pdf(paper)
 

@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from idtone.calls import Outcome
-from idtone.errors import IdtoneError
-from idtone.japan import JAPAN
+from idtone.core.calls import Outcome
+from idtone.core.errors import IdtoneError
+from idtone.core.japan import JAPAN
+from idtone.core.translation import speak
 from idtone.ledger.evidence.tally import Part, Tally, columns
 from idtone.registry.model import day_begins
-from idtone.translation import speak
 
 from ..access.rights import Right
 from ..counts import Counts

@@ -11,11 +11,11 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.decision import time_by
-from idtone.japan import JAPAN
+from idtone.core.decision import time_by
+from idtone.core.japan import JAPAN
+from idtone.core.translation import template
 from idtone.registry.expiries import Expiry, ExpiryKind, expiries
 from idtone.registry.licence_lapses import LICENCE_SOON
-from idtone.translation import template
 
 from ..access.rights import Right
 from ..drawings.month_bars import MonthBars, month_bars

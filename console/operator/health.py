@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from idtone.core.translation import speak, template
 from idtone.operations.doctor.findings import TOPICS, Finding, State
 from idtone.service import status_command
-from idtone.translation import speak, template
 
 from ..access.rights import Right
 from ..doctor_runs import DoctorRun

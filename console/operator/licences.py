@@ -10,17 +10,17 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.calls import Decision, Direction, ForwardedCall, Licence, Reason
-from idtone.decision import decide, judge, time_by
-from idtone.decision_words import OUTCOMES, OutcomeWords
-from idtone.errors import NumberError
-from idtone.numbers import Number, parse, parse_japanese
-from idtone.policy_settings import PolicySettings
+from idtone.core.calls import Decision, Direction, ForwardedCall, Licence, Reason
+from idtone.core.decision import decide, judge, time_by
+from idtone.core.decision_words import OUTCOMES, OutcomeWords
+from idtone.core.errors import NumberError
+from idtone.core.numbers import Number, parse, parse_japanese
+from idtone.core.settings.policy import PolicySettings
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message, template
 from idtone.registry.compiled import licences
 from idtone.registry.model import day_begins
 from idtone.registry.summary import ChainReport, NumberReport, chain_report, number_report
-from idtone.settings import Settings
-from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..decision_rules import AppliedRule, JudgedLicence, applied_rules, judged_licences

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..access.rights import Right

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.fleet.findings import findings
-from idtone.fleet.node_rows import COLUMNS, is_bad, row_of, total_row
-from idtone.fleet.node_states import totals
+from idtone.core.settings.settings import LedgerSettings
+from idtone.core.translation import capitalised, template, translated
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.postgresql import Server
-from idtone.settings import LedgerSettings
-from idtone.translation import capitalised, template, translated
+from idtone.operations.fleet.findings import findings
+from idtone.operations.fleet.node_rows import COLUMNS, is_bad, row_of, total_row
+from idtone.operations.fleet.node_states import totals
 
 from ..access.rights import Right
 from ..event_stream import event, stream

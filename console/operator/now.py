@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from idtone.core.translation import template
 from idtone.service import status_command
-from idtone.translation import template
 
 from ..access.rights import Right
 from ..decided_plots import DecidedPlots

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from idtone.core.settings.settings import Settings
+from idtone.core.signed_notes import Note, VerifierKey
 from idtone.ledger.keys.key_ring import cosigned_note, own_key
 from idtone.ledger.replication.node_ledgers import NodeLedger, replica_of
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
-from idtone.settings import Settings
-from idtone.signed_notes import Note, VerifierKey
 
 from ..other_nodes import is_other_node
 from ..page import Visit

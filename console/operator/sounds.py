@@ -9,11 +9,11 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.errors import IdtoneError, RecordingError
-from idtone.settings import Settings
+from idtone.core.errors import IdtoneError, RecordingError
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message, template
 from idtone.tones.profile import CALL_LIMIT_MS, Profile
 from idtone.tones.profile_library import load_library
-from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..page import Page, Visit

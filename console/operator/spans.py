@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from idtone.number_spans import NumberSpan
-from idtone.numbers import parse_japanese
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import parse_japanese
+from idtone.core.translation import Message
 from idtone.registry.number_notation import read_span
-from idtone.translation import Message
 
 
 def span_words(entry: str | NumberSpan) -> str:

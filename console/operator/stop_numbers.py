@@ -10,15 +10,15 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from idtone.asking import line
-from idtone.errors import IdtoneError, NumberError, UsageError
-from idtone.number_spans import NumberSpan
+from idtone.core.errors import IdtoneError, NumberError, UsageError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.settings.settings import Settings
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message
 from idtone.operations.suspend_command import not_recorded, of_customer
 from idtone.operations.suspending import SuspensionDesk
 from idtone.registry.number_notation import read_span
-from idtone.settings import Settings
-from idtone.suspensions.own_suspension import OwnSuspension, approved, lifted, ordered
-from idtone.translation import Message
+from idtone.registry.suspensions.own_suspension import OwnSuspension, approved, lifted, ordered
 
 from ..access.rights import Right
 from ..page import Method, Page, Visit

@@ -10,19 +10,19 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.calls import Reason
-from idtone.decision import time_by
-from idtone.errors import IdtoneError
+from idtone.core.calls import Reason
+from idtone.core.decision import time_by
+from idtone.core.errors import IdtoneError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.persons import Person, acting
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message, template
 from idtone.ledger.store.sqlite import path_of
-from idtone.number_spans import NumberSpan
-from idtone.persons import Person, acting
 from idtone.registry.model import SuspensionEntry, SuspensionKind
 from idtone.registry.suspended_numbers import scope_of
+from idtone.registry.suspensions.own_suspension import DUTY_WORDS, OwnSuspension, SuspensionState
+from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 from idtone.service.suspension_confirmations import Confirmed, confirmed
-from idtone.settings import Settings
-from idtone.suspensions.own_suspension import DUTY_WORDS, OwnSuspension, SuspensionState
-from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
-from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..page import Page, Visit

@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.errors import IdtoneError
+from idtone.core.errors import IdtoneError
 
 from ..office.office_files import OfficeFiles
 from ..page import Method, Page, Visit

@@ -10,13 +10,13 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.authority.desk.desk import Desk
-from idtone.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.signed_notes import VerifierKey
+from idtone.core.translation import Message, template
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import PackVerdict, verified
+from idtone.office.desk.desk import Desk
 from idtone.registry.model import RegistryDocument
-from idtone.signed_notes import VerifierKey
-from idtone.translation import Message, template
 
 from ..access.rights import Right
 from ..page import Method, Page, Visit

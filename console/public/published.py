@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from idtone.authority.evaluation.results import published_files
-from idtone.authority.workspace import Workspace
+from idtone.office.authority.workspace import Workspace
+from idtone.office.evaluation.results import published_files
 from idtone.registry.trust import tuf_roles
 
 

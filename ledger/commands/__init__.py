@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idtone import command_line
+from idtone.core.terminal import command_line
 
 app = command_line.group("The evidence of decisions and of the sounds sent (再生証跡).")
 command_line.add_commands(

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from idtone.errors import UsageError
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
 
 from ..disclosure.log_binding import ROLES
 

@@ -12,11 +12,11 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone import command_line
-from idtone.calls import Delivery, Outcome
-from idtone.errors import UsageError
-from idtone.numbers import Number, NumberKind, parse
-from idtone.translation import Message, translated
+from idtone.core.calls import Delivery, Outcome
+from idtone.core.errors import UsageError
+from idtone.core.numbers import Number, NumberKind, parse
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
 
 from ..disclosure.report_words import delivery_in_english
 from ..evidence.call_filter import CallFilter

@@ -10,13 +10,13 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone import command_line
-from idtone.errors import LedgerError, ProofError, UsageError
-from idtone.files import replace_durably
-from idtone.japan import JAPAN
-from idtone.paper.content import Paper
-from idtone.settings import load_settings
-from idtone.translation import Message, translated
+from idtone.core.errors import LedgerError, ProofError, UsageError
+from idtone.core.files import replace_durably
+from idtone.core.japan import JAPAN
+from idtone.core.paper.content import Paper
+from idtone.core.settings.settings import load_settings
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
 
 from ..disclosure.deliveries import made_by, record_delivery
 from ..disclosure.disclosure_index import COLUMNS, BasisFigures, disclosure_index, figures
@@ -244,7 +244,7 @@ def _write(path: Path, paper: Paper) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from idtone.paper.pdf import as_pdf  # takes time and memory that other commands do not need
+    from idtone.core.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 
     screen = Console(stderr=True)
     try:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from idtone import command_line
-from idtone.asking import confirmed
-from idtone.settings import load_settings
-from idtone.translation import Message, translated
+from idtone.core.settings.settings import load_settings
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import confirmed
+from idtone.core.translation import Message, translated
 
 from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.record_act import record_act

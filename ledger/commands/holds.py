@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from idtone import command_line
-from idtone.asking import number_asked
-from idtone.errors import UsageError
-from idtone.persons import acting
-from idtone.settings import Settings, load_settings
-from idtone.translation import Message, translated
+from idtone.core.errors import UsageError
+from idtone.core.persons import acting
+from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import number_asked
+from idtone.core.translation import Message, translated
 
 from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.legal_holds import (

@@ -10,14 +10,14 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone import command_line
-from idtone.asking import confirmed, line
-from idtone.errors import LedgerError, LedgerInUseError, TokenError, UsageError
-from idtone.persons import acting
-from idtone.settings import Settings, load_settings
-from idtone.signed_notes import Algorithm, Note, VerifierKey
-from idtone.tokens import TokenKeyName
-from idtone.translation import Message, translated
+from idtone.core.errors import LedgerError, LedgerInUseError, TokenError, UsageError
+from idtone.core.persons import acting
+from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.signed_notes import Algorithm, Note, VerifierKey
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import confirmed, line
+from idtone.core.tokens import TokenKeyName
+from idtone.core.translation import Message, translated
 
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id

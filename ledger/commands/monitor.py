@@ -12,11 +12,12 @@ from typing import Annotated
 
 import typer
 
-from idtone import command_line, logs
-from idtone.errors import ProofError, UsageError
-from idtone.settings import load_settings
-from idtone.signed_notes import Algorithm
-from idtone.translation import Message, translated
+from idtone.core import logs
+from idtone.core.errors import ProofError, UsageError
+from idtone.core.settings.settings import load_settings
+from idtone.core.signed_notes import Algorithm
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
 
 from ..monitor.alarms import second
 from ..monitor.findings_page import LogReport

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from idtone import command_line
-from idtone.errors import ProofError, UsageError
-from idtone.settings import Settings, load_settings
-from idtone.signed_notes import Note, VerifierKey
-from idtone.translation import Message, translated
+from idtone.core.errors import ProofError, UsageError
+from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.signed_notes import Note, VerifierKey
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
 
 from ..keys.key_ring import cosigned_note, own_key
 from ..replication.node_ledgers import NodeLedger

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-from idtone import command_line
-from idtone.errors import LedgerError, UsageError
-from idtone.translation import Message, template, translated
+from idtone.core.errors import LedgerError, UsageError
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, template, translated
 
 from ..evidence.records import iso_ms
 from ..replication.node_ledgers import without_keys

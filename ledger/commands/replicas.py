@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from idtone import command_line
-from idtone.errors import UsageError
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message
 
 from ..evidence.records import iso_ms
 from ..replication.node_ledgers import NodeLedger

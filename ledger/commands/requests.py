@@ -7,19 +7,14 @@ from typing import Annotated
 
 import typer
 
-from idtone import command_line
-from idtone.asking import confirmed
-from idtone.errors import UsageError
-from idtone.persons import Person
-from idtone.settings import Settings, load_settings
-from idtone.translation import Message, template, translated
+from idtone.core.errors import UsageError
+from idtone.core.persons import Person
+from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import confirmed
+from idtone.core.translation import Message, template, translated
 
-from ..disclosure.disclosure_request import (
-    DisclosureRequest,
-    RequestAnswer,
-    RequestState,
-    requests,
-)
+from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer, RequestState, requests
 from ..disclosure.legal_basis import basis_lines
 from ..disclosure.request_answers import approval, record_answer, refusal
 from ..evidence.records import Record

@@ -17,13 +17,13 @@ from cryptography.x509 import Certificate
 from rich.console import Console
 from rich.progress import Progress
 
-from idtone import command_line
-from idtone.errors import IdtoneError, ProofError, UsageError
-from idtone.japan import JAPAN
-from idtone.persons import Person, acting
-from idtone.settings import Exports, LedgerSettings, Settings, load_settings
-from idtone.signed_notes import Algorithm, Note, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import IdtoneError, ProofError, UsageError
+from idtone.core.japan import JAPAN
+from idtone.core.persons import Person, acting
+from idtone.core.settings.settings import Exports, LedgerSettings, Settings, load_settings
+from idtone.core.signed_notes import Algorithm, Note, VerifierKey
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message
 
 from ..evidence.records import iso_ms
 from ..keys.day_keys import DayKeys

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from idtone import command_line
-from idtone.errors import LedgerError
-from idtone.settings import Settings, load_settings
-from idtone.signed_notes import Algorithm, Note, VerifierKey
-from idtone.translation import Message, translated
+from idtone.core.errors import LedgerError
+from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.signed_notes import Algorithm, Note, VerifierKey
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
 
 from ..keys.key_ring import cosigned_note, own_key
 from ..replication.node_ledgers import NodeLedger

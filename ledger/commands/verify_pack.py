@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from idtone import command_line
-from idtone.signed_notes import Algorithm
-from idtone.translation import Message, joined, translated
+from idtone.core.signed_notes import Algorithm
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, joined, translated
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
 from ..disclosure.legal_basis import basis_lines

@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from idtone import command_line, logs
-from idtone.errors import ProofError, UsageError
-from idtone.settings import load_settings
-from idtone.signed_notes import Signer
-from idtone.translation import Message
+from idtone.core import logs
+from idtone.core.errors import ProofError, UsageError
+from idtone.core.settings.settings import load_settings
+from idtone.core.signed_notes import Signer
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message
 
 from ..witness.witness import Witness, WitnessState, attend, read_logs
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from idtone.errors import UsageError
-from idtone.settings import Settings
-from idtone.signed_notes import VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import Settings
+from idtone.core.signed_notes import VerifierKey
+from idtone.core.translation import Message
 
 from ..evidence.steps import Step
 from ..keys.key_ring import KeyRing, need_keys

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from idtone.japan import JAPAN
-from idtone.paper.content import Paper, Section, Table, known
+from idtone.core.japan import JAPAN
+from idtone.core.paper.content import Paper, Section, Table, known
 
 from .disclosure_index import SMALL, BasisFigures, IndexEntry
 from .disclosure_request import RequestState

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from idtone.persons import AccountKnownBy, Person
-from idtone.settings import Exports, LedgerSettings
+from idtone.core.persons import AccountKnownBy, Person
+from idtone.core.settings.settings import Exports, LedgerSettings
 
 from ..evidence.steps import Scalar, Step, StepKind
 from .legal_basis import LegalBases, LegalBasis, basis_objection, load_legal_bases, text_objection

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from idtone.japan import JAPAN
-from idtone.numbers import Number, NumberKind
-from idtone.paper.content import Paper, Section, Table, known
+from idtone.core.japan import JAPAN
+from idtone.core.numbers import Number, NumberKind
+from idtone.core.paper.content import Paper, Section, Table, known
 
 from ..evidence.masked_number import MaskedNumber
 from ..evidence.records import Record

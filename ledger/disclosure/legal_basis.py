@@ -16,12 +16,12 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from idtone.documents import Model, load, parse
-from idtone.errors import UsageError
-from idtone.japan import JAPAN
-from idtone.numbers import holds_number
-from idtone.readable_text import unreadable
-from idtone.translation import Message, template
+from idtone.core.documents import Model, load, parse
+from idtone.core.errors import UsageError
+from idtone.core.japan import JAPAN
+from idtone.core.numbers import holds_number
+from idtone.core.readable_text import unreadable
+from idtone.core.translation import Message, template
 
 from ..evidence.steps import Scalar
 

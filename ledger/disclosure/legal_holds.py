@@ -14,10 +14,10 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from idtone.errors import LedgerError, UsageError
-from idtone.japan import JAPAN
-from idtone.persons import Person
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, UsageError
+from idtone.core.japan import JAPAN
+from idtone.core.persons import Person
+from idtone.core.translation import Message
 
 from ..evidence import steps
 from ..evidence.canonical import canonical

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from idtone.errors import ProofError
-from idtone.signed_notes import Algorithm, Note, VerifierKey, cosigned_at
-from idtone.translation import Message
+from idtone.core.errors import ProofError
+from idtone.core.signed_notes import Algorithm, Note, VerifierKey, cosigned_at
+from idtone.core.translation import Message
 
 from ..evidence.records import Record
 from ..evidence.rules import Breach, Rule, RuleError, breach

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
 
-from idtone.errors import ProofError
-from idtone.translation import Message
+from idtone.core.errors import ProofError
+from idtone.core.translation import Message
 
 _RSA_BITS: Final = 2048
 """The least that is accepted."""

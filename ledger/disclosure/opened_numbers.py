@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from idtone.numbers import Number, holds_number
-from idtone.persons import Person
-from idtone.readable_text import unreadable
-from idtone.translation import Message
+from idtone.core.numbers import Number, holds_number
+from idtone.core.persons import Person
+from idtone.core.readable_text import unreadable
+from idtone.core.translation import Message
 
 from ..evidence.steps import Step, StepKind, numbers_opened
 from ..keys.day_keys import DayKeys

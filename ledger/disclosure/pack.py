@@ -30,10 +30,10 @@ from typing import Any, Final
 
 import rfc8785
 
-from idtone.errors import LedgerError
-from idtone.numbers import Number
-from idtone.signed_notes import Note, NoteSigner, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.numbers import Number
+from idtone.core.signed_notes import Note, NoteSigner, VerifierKey
+from idtone.core.translation import Message
 
 from ..evidence.records import Record, fold
 from ..evidence.rules import Rule, RuleError

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
-from idtone.errors import LedgerError
-from idtone.files import draft
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.files import draft
+from idtone.core.translation import Message
 
 from ..keys.private_files import PRIVATE_FILE
 

@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 import rfc8785
 from cryptography.x509 import Certificate
 
-from idtone.errors import ProofError
-from idtone.japan import JAPAN
-from idtone.signed_notes import Note, VerifierKey, cosigned_at
-from idtone.translation import Message
+from idtone.core.errors import ProofError
+from idtone.core.japan import JAPAN
+from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
+from idtone.core.translation import Message
 
 from ..evidence.leaf_rules import LeafRules, read_leaf
 from ..evidence.rules import SKEW, Breach, Rule, RuleError, breach

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import rfc8785
 from cryptography.x509 import Certificate
 
-from idtone.errors import LedgerError, ProofError
-from idtone.signed_notes import Algorithm, Note, VerifierKey, decoded
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.signed_notes import Algorithm, Note, VerifierKey, decoded
+from idtone.core.translation import Message
 
 from ..evidence.rules import Breach, Rule, RuleError, breach
 from ..evidence.steps import Step

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from idtone.errors import UsageError
-from idtone.signed_notes import Note
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.signed_notes import Note
+from idtone.core.translation import Message
 
 from ..keys.stamps import Stamp
 from ..store.ledger_reader import LedgerReader

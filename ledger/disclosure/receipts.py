@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 
-from idtone.japan import JAPAN
-from idtone.persons import Person
-from idtone.translation import Message
+from idtone.core.japan import JAPAN
+from idtone.core.persons import Person
+from idtone.core.translation import Message
 
 from ..evidence.steps import Scalar, Step, StepKind
 from .disclosure_request import person_of

@@ -21,8 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from idtone.errors import LedgerError, LedgerInUseError
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, LedgerInUseError
+from idtone.core.translation import Message
 
 from ..evidence.act_ids import new_act_id
 from ..evidence.leaves import ACT_ID, KEEPERS_ACTS

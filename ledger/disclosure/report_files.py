@@ -11,10 +11,10 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from idtone.errors import ProofError
-from idtone.paper.content import Paper
-from idtone.paper.html import as_html
-from idtone.translation import Message
+from idtone.core.errors import ProofError
+from idtone.core.paper.content import Paper
+from idtone.core.paper.html import as_html
+from idtone.core.translation import Message
 
 from ..evidence.records import Record
 from ..evidence.rules import Breach, Rule, breach
@@ -30,7 +30,7 @@ _PLACES: Final = re.compile(rb"/Length \d+|^\d{10} \d{5} [nf]|startxref\n\d+", r
 
 def report_files(content: Paper) -> dict[str, bytes]:
     """As HTML and PDF. Raises ModuleNotFoundError without the part `office`."""
-    from idtone.paper.pdf import as_pdf  # takes time and memory that other commands do not need
+    from idtone.core.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 
     return {REPORT: as_html(content), PAPER: as_pdf(content)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from idtone.calls import Delivery, Party
+from idtone.core.calls import Delivery, Party
 
 from ..evidence.records import Record
 from ..evidence.steps import Scalar, Step, StepKind

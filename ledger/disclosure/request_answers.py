@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from idtone.errors import UsageError
-from idtone.persons import Person
-from idtone.readable_text import unreadable
-from idtone.settings import Settings
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.persons import Person
+from idtone.core.readable_text import unreadable
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
 
 from ..evidence import steps
 from ..evidence.records import Record

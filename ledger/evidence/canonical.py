@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import rfc8785
 
-from idtone.errors import LedgerError
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.translation import Message
 
 WHOLE_LIMIT: Final = 2**53
 """RFC 8785, appendix D: readers of JSON may read larger numbers differently."""

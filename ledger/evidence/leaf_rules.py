@@ -11,8 +11,8 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from idtone.errors import LedgerError
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.translation import Message
 
 from .canonical import WHOLE_LIMIT, canonical
 from .leaves import ACT_ID, ACTS, CLOSING, leaf, step_text

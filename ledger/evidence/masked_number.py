@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from idtone.numbers import Number, NumberKind
+from idtone.core.numbers import Number, NumberKind
 
 
 @dataclass(frozen=True, slots=True)

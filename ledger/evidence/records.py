@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from idtone.calls import Delivery, Outcome, Party, Reason
-from idtone.numbers import Number, NumberKind
-from idtone.translation import Message
+from idtone.core.calls import Delivery, Outcome, Party, Reason
+from idtone.core.numbers import Number, NumberKind
+from idtone.core.translation import Message
 
 from .masked_number import MaskedNumber, masked
 from .steps import (

@@ -8,8 +8,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from idtone.errors import ProofError
-from idtone.translation import Message
+from idtone.core.errors import ProofError
+from idtone.core.translation import Message
 
 SKEW: Final = timedelta(minutes=5)
 """By so much may the clocks of a log, a witness and an authority differ."""

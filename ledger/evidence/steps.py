@@ -15,11 +15,11 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
-from idtone.calls import Decision, ForwardedCall, Outcome, Party, Reason
-from idtone.errors import LedgerError
-from idtone.numbers import Number, NumberKind
-from idtone.persons import Person
-from idtone.translation import Message
+from idtone.core.calls import Decision, ForwardedCall, Outcome, Party, Reason
+from idtone.core.errors import LedgerError
+from idtone.core.numbers import Number, NumberKind
+from idtone.core.persons import Person
+from idtone.core.translation import Message
 
 from .canonical import canonical, check
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from idtone.calls import Delivery, Outcome
+from idtone.core.calls import Delivery, Outcome
 
 from .leaves import ACTS
 from .records import Record

@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from idtone.errors import LedgerError, ProofError
-from idtone.settings import LedgerSettings
-from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.settings.settings import LedgerSettings
+from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
+from idtone.core.translation import Message
 
 from ..tree.checkpoints import Checkpoint, believed
 from .private_files import replace_private

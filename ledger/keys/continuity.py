@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from idtone.errors import LedgerError, ProofError
-from idtone.files import sync_folder
-from idtone.signed_notes import Note, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.files import sync_folder
+from idtone.core.signed_notes import Note, VerifierKey
+from idtone.core.translation import Message
 
 from ..evidence.steps import Scalar
 from ..tree.checkpoints import Checkpoint

@@ -10,8 +10,8 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import LedgerError
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.translation import Message
 
 from .held_keys import HeldKeys
 from .key_lines import DESTROYED, KeyLine, KeyLines

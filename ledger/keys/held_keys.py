@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import LedgerError
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.translation import Message
 
 from .key_lines import DESTROYED, KeyLine, KeyLines
 from .sealing import LedgerKey

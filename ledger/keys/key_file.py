@@ -12,8 +12,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import LedgerError
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.translation import Message
 
 from .private_files import make_parents
 

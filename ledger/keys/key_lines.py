@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from idtone.errors import LedgerError
-from idtone.files import sync_folder
+from idtone.core.errors import LedgerError
+from idtone.core.files import sync_folder
 
 from .private_files import make_parents, open_private
 

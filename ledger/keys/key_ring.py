@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from idtone.settings import LedgerSettings
-from idtone.signed_notes import Note, NoteSigner, VerifierKey
+from idtone.core.settings.settings import LedgerSettings
+from idtone.core.signed_notes import Note, NoteSigner, VerifierKey
 
 from .checkpoint_file import CheckpointFile, cosigned_file
 from .continuity import Continuity, NextKey

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from idtone.errors import LedgerError, ProofError
-from idtone.settings import LedgerSettings
-from idtone.signed_notes import KEY_BYTES, Algorithm, NoteSigner, Signer, VerifierKey
-from idtone.tokens import PREFIX
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.settings.settings import LedgerSettings
+from idtone.core.signed_notes import KEY_BYTES, Algorithm, NoteSigner, Signer, VerifierKey
+from idtone.core.tokens import PREFIX
+from idtone.core.translation import Message
 
 from .continuity import Continuity
 from .key_file import load_key, read_key

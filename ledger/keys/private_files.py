@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from idtone.files import replace_durably
+from idtone.core.files import replace_durably
 
 PRIVATE_FILE: Final = 0o600
 PRIVATE_DIRECTORY: Final = 0o700

@@ -20,9 +20,9 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from idtone.errors import LedgerError
-from idtone.numbers import Number, NumberKind
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.numbers import Number, NumberKind
+from idtone.core.translation import Message
 
 from ..evidence.canonical import canonical
 from ..evidence.steps import DAY, SEALED, SEALED_KEY, SIP_CALL_ID_TOKEN, NumberRole, Scalar

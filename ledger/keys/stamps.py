@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import LedgerError, ProofError
-from idtone.signed_notes import Note
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.signed_notes import Note
+from idtone.core.translation import Message
 
 from ..tree.checkpoints import Checkpoint
 from .private_files import replace_private

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from idtone.translation import Message
+from idtone.core.translation import Message
 
 
 class AlarmKind(StrEnum):

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.paper.content import Paper, Section, Table, known
-from idtone.translation import speak, translated
+from idtone.core.paper.content import Paper, Section, Table, known
+from idtone.core.translation import speak, translated
 
 from .alarms import Alarm, AlarmKind, second
 from .log_state import Known

@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import LedgerError, ProofError
-from idtone.signed_notes import NOTE_LIMIT, Note, SignatureLine
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.signed_notes import NOTE_LIMIT, Note, SignatureLine
+from idtone.core.translation import Message
 
 from ..evidence.leaf_rules import LeafRules
 from ..evidence.rules import SKEW, RuleError

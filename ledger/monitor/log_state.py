@@ -17,9 +17,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.errors import LedgerError, ProofError
-from idtone.signed_notes import Note
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.signed_notes import Note
+from idtone.core.translation import Message
 
 from ..evidence.leaf_rules import StepOrder
 from ..keys.private_files import make_parents

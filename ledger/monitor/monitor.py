@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import LedgerError, UsageError
-from idtone.files import alone, replace_durably
-from idtone.paper.html import as_html
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, UsageError
+from idtone.core.files import alone, replace_durably
+from idtone.core.paper.html import as_html
+from idtone.core.translation import Message
 
 from ..keys.private_files import make_parents
 from ..witness.add_checkpoint import log_digest

@@ -9,11 +9,11 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from idtone.documents import Model, ValidationFault, load
-from idtone.errors import ProofError
-from idtone.setting_values import RegistrySource, WitnessLine
-from idtone.signed_notes import Algorithm, VerifierKey
-from idtone.translation import Message
+from idtone.core.documents import Model, ValidationFault, load
+from idtone.core.errors import ProofError
+from idtone.core.settings.values import RegistrySource, WitnessLine
+from idtone.core.signed_notes import Algorithm, VerifierKey
+from idtone.core.translation import Message
 
 SIZE_LIMIT: Final = 2**20
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from idtone.errors import LedgerError, ProofError
-from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey, cosigned_at
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey, cosigned_at
+from idtone.core.translation import Message
 
 from ..tiles.tile_source import TileSite, TileSource, tile_source
 from ..tree.checkpoints import Checkpoint, believed

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from idtone.errors import ProofError
-from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey, decoded
-from idtone.translation import Message
+from idtone.core.errors import ProofError
+from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey, decoded
+from idtone.core.translation import Message
 
 from ..tree.checkpoints import Checkpoint, believed
 from ..tree.merkle import check_consistency

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from idtone.errors import LedgerError
-from idtone.signed_notes import Note
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.signed_notes import Note
+from idtone.core.translation import Message
 
 from ..evidence.leaves import OPENING, StoredStep, search_keys
 from ..keys.step_key import StepKey

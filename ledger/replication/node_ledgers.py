@@ -11,11 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from idtone.errors import LedgerError, ProofError, UsageError
-from idtone.numbers import Number
-from idtone.settings import LedgerSettings
-from idtone.signed_notes import Note, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError, UsageError
+from idtone.core.numbers import Number
+from idtone.core.settings.settings import LedgerSettings
+from idtone.core.signed_notes import Note, VerifierKey
+from idtone.core.translation import Message
 
 from ..evidence.records import Record
 from ..keys.day_keys import DayKeys

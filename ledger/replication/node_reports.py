@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from idtone.translation import Message
+from idtone.core.translation import Message
 
 from ..store.database import literals, scalar
 from ..store.meta import HEARD_AT, LOG_KEY, NODE, ORIGIN, STATE

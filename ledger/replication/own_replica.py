@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from idtone.settings import LedgerSettings
+from idtone.core.settings.settings import LedgerSettings
 
 from ..keys.key_ring import own_key
 from ..store.database import Database

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from time import time
 from typing import Final
 
-from idtone.errors import LedgerError
-from idtone.settings import LedgerSettings
-from idtone.signed_notes import VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.settings.settings import LedgerSettings
+from idtone.core.signed_notes import VerifierKey
+from idtone.core.translation import Message
 
 from ..keys.key_file import read_key
 from ..keys.key_ring import continuity_of, own_key

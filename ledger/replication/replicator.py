@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from idtone.errors import LedgerError
-from idtone.logs import in_words, unexpected
-from idtone.settings import LedgerSettings
-from idtone.signed_notes import VerifierKey
+from idtone.core.errors import LedgerError
+from idtone.core.logs import in_words, unexpected
+from idtone.core.settings.settings import LedgerSettings
+from idtone.core.signed_notes import VerifierKey
 
 from ..store.database import Database
 from ..store.stored_tree import newest_id

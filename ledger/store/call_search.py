@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from idtone.calls import Delivery
+from idtone.core.calls import Delivery
 
 from ..evidence.call_filter import CallFilter
 from ..evidence.leaves import ACTS

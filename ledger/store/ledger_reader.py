@@ -10,10 +10,10 @@ from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Final, Self
 
-from idtone.errors import LedgerError
-from idtone.numbers import Number
-from idtone.signed_notes import Note, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.numbers import Number
+from idtone.core.signed_notes import Note, VerifierKey
+from idtone.core.translation import Message
 
 from ..evidence.leaves import ACT_ID, ACTS, CLOSING, StoredStep, search_digits, search_key
 from ..evidence.records import Record, fold

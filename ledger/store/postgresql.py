@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-from idtone.errors import LedgerError
-from idtone.settings import LedgerSettings
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.settings.settings import LedgerSettings
+from idtone.core.translation import Message
 
 from .database import Database
 

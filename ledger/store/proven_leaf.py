@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from idtone.errors import LedgerError
-from idtone.signed_notes import Note
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.signed_notes import Note
+from idtone.core.translation import Message
 
 from ..tree.checkpoints import Checkpoint
 from ..tree.inclusion_proof import InclusionProof

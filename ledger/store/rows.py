@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from idtone.errors import LedgerError
-from idtone.numbers import Number
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.numbers import Number
+from idtone.core.translation import Message
 
 from ..evidence.canonical import canonical
 from ..evidence.leaves import StoredStep

@@ -10,8 +10,8 @@ from contextlib import closing
 from functools import cache
 from typing import Any, Final
 
-from idtone.errors import LedgerError
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.translation import Message
 
 from . import migrations
 from .database import Connection, scalar

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from idtone.errors import LedgerError, LedgerInUseError
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, LedgerInUseError
+from idtone.core.translation import Message
 
 from ..keys.private_files import make_private, open_private
 

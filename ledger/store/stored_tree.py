@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from idtone.errors import LedgerError, ProofError
-from idtone.signed_notes import Note, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.signed_notes import Note, VerifierKey
+from idtone.core.translation import Message
 
 from ..evidence.leaves import StoredStep, leaf, must_be_counted
 from ..tree.checkpoints import Checkpoint, believed

@@ -18,10 +18,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import LedgerError, ProofError
-from idtone.files import replace_durably, sync_folder
-from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.files import replace_durably, sync_folder
+from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
+from idtone.core.translation import Message
 
 from ..store.database import Connection, Database
 from ..store.leaf_contents import LeafContent, leaf_contents

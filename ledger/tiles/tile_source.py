@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from idtone.errors import LedgerError, ProofError, UsageError
-from idtone.https import https_pool
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError, UsageError
+from idtone.core.http.https import https_pool
+from idtone.core.translation import Message
 
 SILENCE_S: Final = 10.0
 """How long a server may be silent."""

@@ -12,9 +12,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
-from idtone.errors import LedgerError, ProofError
-from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
+from idtone.core.translation import Message
 
 from ..evidence.leaf_rules import LeafRules, ReadLeaf
 from ..evidence.rules import RuleError

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from idtone.errors import ProofError
-from idtone.signed_notes import Note, VerifierKey, decoded
-from idtone.translation import Message
+from idtone.core.errors import ProofError
+from idtone.core.signed_notes import Note, VerifierKey, decoded
+from idtone.core.translation import Message
 
 from .merkle import HASH_BYTES
 

@@ -6,9 +6,9 @@ import base64
 from dataclasses import dataclass
 from typing import Final
 
-from idtone.errors import ProofError
-from idtone.signed_notes import Note, VerifierKey, decoded
-from idtone.translation import Message
+from idtone.core.errors import ProofError
+from idtone.core.signed_notes import Note, VerifierKey, decoded
+from idtone.core.translation import Message
 
 from .checkpoints import Checkpoint, believed, parse_size
 from .merkle import HASH_BYTES, leaf_hash, root_by_inclusion

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from idtone.errors import ProofError
-from idtone.translation import Message
+from idtone.core.errors import ProofError
+from idtone.core.translation import Message
 
 from .checkpoints import Checkpoint
 from .merkle import HASH_BYTES, Frontier, Subtree, node_hash

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from idtone.errors import ProofError
-from idtone.translation import Message
+from idtone.core.errors import ProofError
+from idtone.core.translation import Message
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

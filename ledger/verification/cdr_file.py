@@ -9,8 +9,8 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
-from idtone.errors import UsageError
-from idtone.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
 
 _LINE_LIMIT: Final = 1_000_000
 """Characters: no record is longer."""

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from idtone.errors import LedgerError
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.translation import Message
 
 from ..keys.day_keys import DayKeys
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from idtone.errors import ProofError
-from idtone.signed_notes import Note, VerifierKey, cosigned_at
+from idtone.core.errors import ProofError
+from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
 
 from ..store.proven_leaf import ProvenLeaf
 from ..tree.checkpoints import Checkpoint

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from idtone.translation import Message
+from idtone.core.translation import Message
 
 from ..evidence.leaves import search_keys
 from .verification_queries import LedgerRows

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from json.encoder import encode_basestring as quoted
 from typing import Any, Final, NamedTuple
 
-from idtone.translation import Message
+from idtone.core.translation import Message
 
 from ..evidence.leaf_rules import ANSWERS
 from ..evidence.leaves import ACT_ID, CLOSING, OPENING, StoredStep

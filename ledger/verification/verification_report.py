@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from idtone.settings import Settings
-from idtone.signed_notes import Note, VerifierKey
-from idtone.translation import Message
+from idtone.core.settings.settings import Settings
+from idtone.core.signed_notes import Note, VerifierKey
+from idtone.core.translation import Message
 
 from ..evidence.steps import Step
 from ..keys.checkpoint_file import CheckpointFile, cosigned_file

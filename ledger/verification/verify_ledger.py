@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from idtone.errors import ProofError
-from idtone.signed_notes import Note, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import ProofError
+from idtone.core.signed_notes import Note, VerifierKey
+from idtone.core.translation import Message
 
 from ..evidence.leaf_rules import AFTER_END, check_call, check_request, read_leaf
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, search_digits, step_text

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from idtone.errors import ProofError
-from idtone.signed_notes import NOTE_LIMIT, Note, SignatureLine, Signer, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import ProofError
+from idtone.core.signed_notes import NOTE_LIMIT, Note, SignatureLine, Signer, VerifierKey
+from idtone.core.translation import Message
 
 from ..tree.checkpoints import Checkpoint, believed, parse_size
 from ..tree.inclusion_proof import parse_hashes

@@ -17,9 +17,9 @@ from typing import Final, Protocol
 
 import aiohttp
 
-from idtone.errors import LedgerError, ProofError, UsageError
-from idtone.signed_notes import NOTE_LIMIT, Algorithm, Note, SignatureLine, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError, UsageError
+from idtone.core.signed_notes import NOTE_LIMIT, Algorithm, Note, SignatureLine, VerifierKey
+from idtone.core.translation import Message
 
 from ..keys.key_ring import KeyRing
 from ..tree.checkpoints import Checkpoint, believed, parse_size

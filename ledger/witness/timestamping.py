@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
-from idtone.errors import LedgerError, ProofError
-from idtone.settings import TimestampSettings
-from idtone.signed_notes import Note
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.settings.settings import TimestampSettings
+from idtone.core.signed_notes import Note
+from idtone.core.translation import Message
 
 from ..keys.key_ring import KeyRing
 from ..keys.stamps import Stamps

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from idtone.errors import LedgerError
-from idtone.signed_notes import Note
+from idtone.core.errors import LedgerError
+from idtone.core.signed_notes import Note
 
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from idtone.errors import LedgerError
-from idtone.logs import about
-from idtone.signed_notes import Note
-from idtone.translation import Message
+from idtone.core.errors import LedgerError
+from idtone.core.logs import about
+from idtone.core.signed_notes import Note
+from idtone.core.translation import Message
 
 from ..evidence.steps import SEALED, UNSEALED, Step
 from ..keys.continuity import DAMAGED, ENDED, NextKey, move_aside, name_aside

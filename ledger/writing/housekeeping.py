@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import Final
 
-from idtone.signed_notes import Note
+from idtone.core.signed_notes import Note
 
 from ..keys.checkpoint_file import CheckpointFile
 from .group_writer import NO_ROOM, GroupWriter

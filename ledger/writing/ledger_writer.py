@@ -16,9 +16,9 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
-from idtone.errors import LedgerBehindError, LedgerClosedError, LedgerError
-from idtone.signed_notes import Note
-from idtone.translation import Message, joined
+from idtone.core.errors import LedgerBehindError, LedgerClosedError, LedgerError
+from idtone.core.signed_notes import Note
+from idtone.core.translation import Message, joined
 
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id

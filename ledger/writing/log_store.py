@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from idtone.errors import LedgerError, TokenAwayError
-from idtone.signed_notes import Note, VerifierKey
-from idtone.translation import Message
+from idtone.core.errors import LedgerError, TokenAwayError
+from idtone.core.signed_notes import Note, VerifierKey
+from idtone.core.translation import Message
 
 from ..evidence.act_ids import new_act_id
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, search_keys

@@ -23,8 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from idtone.errors import LedgerBehindError, LedgerClosedError, LedgerError
-from idtone.translation import Message
+from idtone.core.errors import LedgerBehindError, LedgerClosedError, LedgerError
+from idtone.core.translation import Message
 
 from ..evidence.steps import Step, StepKind
 from ..keys.day_keys import DayKeys

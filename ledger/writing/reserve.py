@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from idtone.translation import Message, template
+from idtone.core.translation import Message, template
 
 from ..keys.private_files import open_private
 

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id

@@ -20,8 +20,8 @@ from typing import Any, BinaryIO, Final, NamedTuple, Protocol, TypeAlias
 
 import pyrage
 
-from idtone.errors import BackupError
-from idtone.translation import Message
+from idtone.core.errors import BackupError
+from idtone.core.translation import Message
 
 END: Final = "end.json"
 """The last member: how many there are before it, and the digest of them all."""

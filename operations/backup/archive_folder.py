@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.errors import BackupError
+from idtone.core.errors import BackupError
+from idtone.core.translation import Message
 from idtone.service.backup_result import MadeArchive
-from idtone.translation import Message
 
 from .archive import Identity, members
 

@@ -15,14 +15,14 @@ from typing import Annotated, Any
 import pyrage
 import typer
 
-from idtone import command_line
-from idtone.errors import BackupError, IdtoneError, UsageError
-from idtone.files import alone, replace_durably
+from idtone.core.errors import BackupError, IdtoneError, UsageError
+from idtone.core.files import alone, replace_durably
+from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
 from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult
 from idtone.service.service_user import act_as_service
-from idtone.settings import Settings, load_settings
-from idtone.translation import Message, translated
 
 from .archive import Identity, identities_of
 from .archive_folder import chain_of

@@ -12,7 +12,10 @@ from typing import Final
 
 import aiohttp
 
-from idtone.errors import IdtoneError, LedgerError, ProofError
+from idtone.core.errors import IdtoneError, LedgerError, ProofError
+from idtone.core.settings.settings import LedgerSettings
+from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
+from idtone.core.translation import Message
 from idtone.ledger.keys.checkpoint_file import CheckpointFile, cosigned_file
 from idtone.ledger.replication.own_replica import ASKED_WITHIN_S
 from idtone.ledger.store.meta import CHECKPOINT, COSIGNED, facts
@@ -20,9 +23,6 @@ from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.ledger.tree.checkpoints import Checkpoint, believed
 from idtone.ledger.witness.add_checkpoint import log_digest
 from idtone.ledger.witness.cosigning import witness_of
-from idtone.settings import LedgerSettings
-from idtone.signed_notes import NOTE_LIMIT, Note, VerifierKey
-from idtone.translation import Message
 
 ANSWER_WITHIN_S: Final = 10.0
 

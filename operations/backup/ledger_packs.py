@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.errors import BackupError
+from idtone.core.errors import BackupError
+from idtone.core.translation import Message
 from idtone.ledger.evidence.leaves import StoredStep, must_be_counted, search_keys
 from idtone.ledger.replication.batch import Position, batch_after, position_of
 from idtone.ledger.store.calls_in_progress import update_calls_in_progress
@@ -28,7 +29,6 @@ from idtone.ledger.store.step_macs import INSERT_MACS
 from idtone.ledger.store.stored_tree import STEP, leaf_of, open_call, read_hashes
 from idtone.ledger.tree.merkle import Frontier, leaf_hash, root, stored
 from idtone.service.backup_result import Reached
-from idtone.translation import Message
 
 _OVER: Final = (
     "SELECT at FROM steps WHERE id <= ? AND leaf IS NOT NULL AND call_id NOT LIKE 'act-%' ORDER BY id DESC LIMIT 1"

@@ -18,14 +18,14 @@ from urllib.parse import quote
 import pyrage
 
 from idtone import __version__
-from idtone.errors import BackupError, LedgerError
-from idtone.files import draft, sync_folder
+from idtone.core.errors import BackupError, LedgerError
+from idtone.core.files import draft, sync_folder
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message, translated
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.store.database import Database
 from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult, MadeArchive, Reached
-from idtone.settings import Settings
-from idtone.translation import Message, translated
 
 from . import archive
 from .archive import ArchiveWriter

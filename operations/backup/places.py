@@ -11,10 +11,10 @@ from functools import reduce
 from pathlib import Path
 from typing import Final
 
+from idtone.core.settings.settings import DEFAULT_FILE, LedgerSettings, Settings, load_settings, settings_folder
 from idtone.ledger.keys.continuity import Continuity
 from idtone.ledger.keys.key_ring import continuity_of
 from idtone.ledger.store.sqlite import path_of
-from idtone.settings import DEFAULT_FILE, LedgerSettings, Settings, load_settings, settings_folder
 
 SETTINGS: Final = "settings/idtone.yaml"
 FOLDER: Final = "settings/idtone.d"

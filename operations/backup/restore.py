@@ -21,8 +21,11 @@ from typing import Any, Final
 
 import yaml
 
-from idtone.errors import BackupError
-from idtone.files import replace_durably, sync_folder
+from idtone.core.errors import BackupError
+from idtone.core.files import replace_durably, sync_folder
+from idtone.core.settings.settings import DEFAULT_FILE, Settings
+from idtone.core.signed_notes import Note
+from idtone.core.translation import Message
 from idtone.ledger.keys.continuity import RESTORED, Continuity, move_aside, name_aside
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.private_files import make_parents, replace_private
@@ -30,9 +33,6 @@ from idtone.ledger.store.database import Database
 from idtone.ledger.store.meta import CHECKPOINT, facts
 from idtone.ledger.store.sqlite import lock_for_writing
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.settings import DEFAULT_FILE, Settings
-from idtone.signed_notes import Note
-from idtone.translation import Message
 
 from .known_heads import KnownHead, known_heads, latest
 from .places import FOLDER, KEPT, OFFICE, OWN, SETTINGS, ledgers_of

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from idtone.errors import BackupError
+from idtone.core.errors import BackupError
+from idtone.core.settings.settings import LedgerSettings
+from idtone.core.signed_notes import Note, VerifierKey
+from idtone.core.translation import Message
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from idtone.settings import LedgerSettings
-from idtone.signed_notes import Note, VerifierKey
-from idtone.translation import Message
 
 from .archive import Identity, members
 from .archive_folder import HEADER, Header

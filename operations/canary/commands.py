@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from idtone import command_line
-from idtone.decision import suspended, time_by
-from idtone.errors import IdtoneError, UsageError
-from idtone.files import alone
+from idtone.core.decision import suspended, time_by
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.files import alone
+from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
 from idtone.registry.local_registry import known
 from idtone.service import canary_result
 from idtone.service.canary_result import CanaryFault, CanaryResult
 from idtone.service.own_hook import canary_listens_s
 from idtone.service.service_user import act_as_service
-from idtone.settings import Settings, load_settings
 from idtone.tones.profile_library import load_library
-from idtone.translation import Message, translated
 
 from .judge_canary import judge, without_verdict
 
@@ -79,8 +79,7 @@ def _called(settings: Settings, quiet: bool) -> CanaryResult:
         return without_verdict(at, CanaryFault.REGISTRY, str(error))
     if suspended(settings.canary.numbers() or (), registry, time_by(registry, at)):
         return without_verdict(at, CanaryFault.SUSPENDED)
-    from idtone.operations.own_calls import shown_progress  # imports Rich; `--due` mostly needs neither
-
+    from ..own_calls import shown_progress  # imports Rich; `--due` mostly needs neither
     from .place_call import arrived, place  # imports NumPy
 
     try:

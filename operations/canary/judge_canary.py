@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from idtone.calls import Delivery, Outcome, Party
+from idtone.core.calls import Delivery, Outcome, Party
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.service.canary_result import CanaryFault, CanaryResult

@@ -18,19 +18,19 @@ from typing import Final
 import numpy as np
 
 from idtone import dialplan
-from idtone.canary_settings import Answered, CanarySettings
-from idtone.errors import LedgerError, RecordingError, UsageError
+from idtone.core.errors import LedgerError, RecordingError, UsageError
+from idtone.core.settings.canary import Answered, CanarySettings
+from idtone.core.settings.settings import Interface, Settings
+from idtone.core.translation import Message
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CANARY, FIRST
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.operations.own_calls import place_channel
-from idtone.settings import Interface, Settings
 from idtone.tones.profile import Profile
 from idtone.tones.recordings.leg import Leg
 from idtone.tones.recordings.reading import read
 from idtone.tones.verification.verify import Verifier
-from idtone.translation import Message
 
+from ..own_calls import place_channel
 from .judge_canary import Arrived, Placed
 
 POLL_S: Final = 0.2

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.agi.environment import write_fields
-from idtone.translation import Message
+from idtone.core.translation import Message
 
 TIMEOUT_S: Final = 2.0
 

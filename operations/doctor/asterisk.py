@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from idtone.errors import AriError, AriRefused
-from idtone.operations.changes import RightsChange
-from idtone.settings import AriSettings
-from idtone.translation import Message
+from idtone.core.errors import AriError, AriRefused
+from idtone.core.settings.settings import AriSettings
+from idtone.core.translation import Message
 
+from ..changes import RightsChange
 from . import modules
 from .findings import Finding, bad, good, unknown, warning
 

@@ -14,8 +14,8 @@ from datetime import date
 from typing import Final
 
 from idtone.ari_app.asterisk_version import AsteriskVersion, Numbers
-from idtone.settings import Interface
-from idtone.translation import Message, joined
+from idtone.core.settings.settings import Interface
+from idtone.core.translation import Message, joined
 
 from .findings import Finding, bad, good, warning
 

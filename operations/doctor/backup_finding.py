@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from idtone.backup_settings import BackupSettings
+from idtone.core.settings.backup import BackupSettings
+from idtone.core.translation import Message
 from idtone.service.backup_result import BackupResult, is_old
-from idtone.translation import Message
 
 from .findings import Finding, bad, good, unknown, warning
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Final
 
-from idtone.brake.holds import Hold
-from idtone.brake.limits import BrakeStep
-from idtone.brake_settings import HighestStep
-from idtone.translation import Message, joined
+from idtone.call_control.brake.holds import Hold
+from idtone.call_control.brake.limits import BrakeStep
+from idtone.core.settings.brake import HighestStep
+from idtone.core.translation import Message, joined
 
 from .findings import Finding, bad, good, unknown, warning
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from idtone.canary_settings import CanarySettings
+from idtone.core.settings.canary import CanarySettings
+from idtone.core.translation import Message
 from idtone.service.canary_result import CanaryResult, is_old
-from idtone.translation import Message
 
 from .findings import Finding, bad, good, warning
 

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from idtone.brake.state_files import read_state, state_path
 from idtone.call_control import fallback_file
-from idtone.calls import Party
+from idtone.call_control.brake.state_files import read_state, state_path
+from idtone.core.calls import Party
+from idtone.core.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
+from idtone.core.settings.settings import Interface, variable_name
+from idtone.core.signed_notes import Note
+from idtone.core.translation import Message
 from idtone.dialplan import FALLBACK_FILE, HOOK_FILE, HOOK_GLOBAL, LINES_FILE, Hook
-from idtone.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
 from idtone.ledger.disclosure.legal_holds import legal_holds
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys import key_ring
@@ -29,15 +32,12 @@ from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint, RenamedError, check_name
 from idtone.ledger.writing import missing_steps_file, reserve
-from idtone.lines.index import compiled
-from idtone.lines.reading import read_as_set
+from idtone.registry.lines.index import compiled
+from idtone.registry.lines.reading import read_as_set
 from idtone.registry.local_registry import known
+from idtone.registry.suspensions.own_stops import NO_STOPS
+from idtone.registry.suspensions.suspension_file import StopsInUse, read_suspensions, suspensions_path
 from idtone.service import backup_result, canary_result, used_settings
-from idtone.settings import Interface, variable_name
-from idtone.signed_notes import Note
-from idtone.suspensions.own_stops import NO_STOPS
-from idtone.suspensions.suspension_file import StopsInUse, read_suspensions, suspensions_path
-from idtone.translation import Message
 
 from . import (
     agi,

@@ -16,15 +16,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from idtone import command_line
-from idtone.asking import confirmed
-from idtone.errors import UsageError
-from idtone.operations.asterisk_console import AsteriskConsole
-from idtone.operations.change_report import Attempt, show_attempts, show_plan
-from idtone.operations.make_changes import USUAL_COPIES, Changer
-from idtone.settings import load_settings
-from idtone.translation import Message, joined, translated
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import load_settings
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import confirmed
+from idtone.core.translation import Message, joined, translated
 
+from ..asterisk_console import AsteriskConsole
+from ..change_report import Attempt, show_attempts, show_plan
+from ..make_changes import USUAL_COPIES, Changer
 from .checks import CHECKS
 from .exam import USUAL_FOLDER, Exam
 from .findings import TOPICS, Finding, State

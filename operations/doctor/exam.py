@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from idtone.core.errors import AriError, DocumentError, LedgerError
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
 from idtone.dialplan import Hook
-from idtone.errors import AriError, DocumentError, LedgerError
 from idtone.ledger.store.sqlite import path_of
-from idtone.operations.asterisk_console import AsteriskConsole
 from idtone.service.own_hook import hook_for
-from idtone.settings import Settings
 from idtone.tones.profile_library import Library, load_library
-from idtone.translation import Message
 
+from ..asterisk_console import AsteriskConsole
 from . import observe_asterisk, observe_machine
 from .asterisk import Seen
 from .shared_file_findings import Identity

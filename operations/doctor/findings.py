@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypedDict
 
-from idtone.operations.changes import Change
-from idtone.translation import Message
+from idtone.core.translation import Message
+
+from ..changes import Change
 
 
 class State(StrEnum):

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from idtone.call_control.journal import REFUSED, TAKEN
+from idtone.core.errors import ChangeError, DocumentError, UsageError
+from idtone.core.translation import Message, joined
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE, LINES_FILE
-from idtone.errors import ChangeError, DocumentError, UsageError
-from idtone.operations.changes import Change, Group, RightsChange
-from idtone.operations.make_changes import is_done, obstacle
-from idtone.operations.pbx_changes import hook_changes, module_changes
-from idtone.translation import Message, joined
 
+from ..changes import Change, Group, RightsChange
+from ..make_changes import is_done, obstacle
+from ..pbx_changes import hook_changes, module_changes
 from . import modules, observe_machine
 from .asterisk_version import unsupported
 from .exam import Exam

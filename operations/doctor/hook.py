@@ -6,8 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from shlex import quote
 
+from idtone.core.translation import Message
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE, Hook
-from idtone.translation import Message
 
 from .findings import Finding, bad, good, unknown, warning
 from .modules import DIALPLAN_VIEW

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from idtone.core.translation import Message, joined
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE
-from idtone.translation import Message, joined
 
 from .asterisk_files import Line
 from .findings import Finding, bad, good, unknown, warning

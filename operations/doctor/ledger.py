@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
+from idtone.core.translation import Message
 from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.keys.stamps import is_overdue
 from idtone.ledger.replication.own_replica import OwnReplica
@@ -17,9 +18,8 @@ from idtone.ledger.store.sqlite import wal_is_safe
 from idtone.ledger.writing.reserve import RoomLeft as Left
 from idtone.ledger.writing.reserve import judged
 from idtone.ledger.writing.unwritten_steps import MissingSteps
-from idtone.operations.changes import RightsChange
-from idtone.translation import Message
 
+from ..changes import RightsChange
 from .findings import Finding, bad, good, unknown, warning
 
 ENOUGH_DAYS: Final = 30

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from idtone.call_control.fallback_lines import LINES_LIMIT
+from idtone.core.errors import DocumentError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import Number, NumberKind
+from idtone.core.translation import Message
 from idtone.dialplan import FALLBACK_COMPLETE
-from idtone.errors import DocumentError
-from idtone.lines.index import Totals
-from idtone.lines.model import Entry, shown_name
-from idtone.number_spans import NumberSpan
-from idtone.numbers import Number, NumberKind
 from idtone.registry.index import RegistryIndex
-from idtone.translation import Message
+from idtone.registry.lines.index import Totals
+from idtone.registry.lines.model import Entry, shown_name
 
 from .findings import Finding, bad, good, unknown, warning
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from idtone.translation import Message
+from idtone.core.translation import Message
 
 from .findings import Finding, bad, good, unknown, warning
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
+from idtone.core.translation import Message
 from idtone.dialplan import NO_TRUNKS
-from idtone.translation import Message
 
 from .findings import Finding, bad, good
 

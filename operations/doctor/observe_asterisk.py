@@ -16,10 +16,10 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from idtone.ari_app.connection import APPLICATION
+from idtone.core.errors import AriRefused, AriUnavailable
+from idtone.core.settings.settings import AriSettings
+from idtone.core.translation import Message
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT
-from idtone.errors import AriRefused, AriUnavailable
-from idtone.settings import AriSettings
-from idtone.translation import Message
 
 from .asterisk import VARIABLES, Seen, shown
 

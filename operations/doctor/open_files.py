@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from idtone.translation import Message
+from idtone.core.translation import Message
 
 from .asterisk import sections
 from .findings import Finding, good, unknown, warning

@@ -10,10 +10,11 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from idtone.calls import Reason, Trust
-from idtone.decision import judge
-from idtone.errors import DocumentError, TrustError
-from idtone.japan import JAPAN
+from idtone.core.calls import Reason, Trust
+from idtone.core.decision import judge
+from idtone.core.errors import DocumentError, TrustError
+from idtone.core.japan import JAPAN
+from idtone.core.translation import Message, joined
 from idtone.registry.compiled import licences
 from idtone.registry.expiries import CERTIFICATION_SOON, SIGNED_SOON, Expiry, ExpiryKind, certification_ends
 from idtone.registry.index import RegistryIndex
@@ -24,7 +25,6 @@ from idtone.registry.node_member import REMEDY, TONES_REMEDY, Tones, member_trou
 from idtone.registry.summary import counts
 from idtone.tones.licensed_tone import doubt
 from idtone.tones.profile import Profile
-from idtone.translation import Message, joined
 
 from .findings import Finding, bad, good, unknown, warning
 from .shared_file_findings import Rights

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from idtone.translation import Message
+from idtone.core.translation import Message
 
 from .checks import Check
 from .exam import Exam

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from idtone.core.settings.settings import Settings
+from idtone.core.settings.shared import differing
+from idtone.core.translation import Message
 from idtone.service.used_settings import UsedSettings, why_not
-from idtone.settings import Settings
-from idtone.shared_settings import differing
-from idtone.translation import Message
 
 from .exam import AS_SERVICE
 from .findings import Finding, bad, good, unknown, warning

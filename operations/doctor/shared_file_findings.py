@@ -11,9 +11,9 @@ from shlex import quote
 from typing import Final
 
 from idtone.call_control.fallback_file import end_of
-from idtone.operations.changes import FolderChange, RightsChange
-from idtone.translation import Message, joined
+from idtone.core.translation import Message, joined
 
+from ..changes import FolderChange, RightsChange
 from .findings import Finding, bad, good, unknown
 
 _RESTART: Final = Message("systemctl restart idtone, which makes them again")

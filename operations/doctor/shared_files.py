@@ -9,12 +9,12 @@ from typing import Final
 from idtone.call_control.fallback import MODE as FALLBACK_MODE
 from idtone.call_control.journal import FILE_MODE, TAKEN
 from idtone.call_control.sound_files import beside
+from idtone.core.errors import DocumentError, ToneError
+from idtone.core.translation import Message
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
-from idtone.errors import DocumentError, ToneError
 from idtone.tones.making.sounds import PBX_FORMATS, named_format
 from idtone.tones.profile_library import SHIPPED
 from idtone.tones.ready_sounds import ReadySounds, anew
-from idtone.translation import Message
 
 from . import observe_machine, shared_file_findings, write_trial
 from .exam import AS_SERVICE, BAD_PROFILES, UNIT, Exam

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from idtone.suspensions.own_suspension import DUTY_WORDS, OwnSuspension, SuspensionState
-from idtone.translation import Message, joined
+from idtone.core.translation import Message, joined
+from idtone.registry.suspensions.own_suspension import DUTY_WORDS, OwnSuspension, SuspensionState
 
 from .findings import Finding, bad, good, unknown, warning
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from idtone.core.translation import Message, joined
 from idtone.dialplan import CALLED_CONTEXT, HOOK_FILE
-from idtone.translation import Message, joined
 
 from .asterisk_files import Line
 from .findings import Finding, good, unknown, warning

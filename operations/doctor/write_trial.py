@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from idtone.files import replace_durably
-from idtone.translation import Message
+from idtone.core.files import replace_durably
+from idtone.core.translation import Message
 
 from .shared_file_findings import Identity
 

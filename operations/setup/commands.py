@@ -14,26 +14,26 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from idtone import command_line
-from idtone.asking import confirmed
-from idtone.errors import UsageError
-from idtone.extras import require
-from idtone.numbers import NumberKind, parse
-from idtone.operations.asterisk_console import AsteriskConsole
-from idtone.operations.change_report import Attempt, show_attempts, show_plan
-from idtone.operations.doctor.checks import CHECKS
-from idtone.operations.doctor.commands import show, waiting
-from idtone.operations.doctor.exam import USUAL_FOLDER, Exam
-from idtone.operations.doctor.findings import Finding, State
-from idtone.operations.doctor.run_checks import run
-from idtone.operations.hook_calls import hook_calls
-from idtone.operations.make_changes import USUAL_COPIES, Changer
-from idtone.operations.own_calls import shown_progress
-from idtone.operations.undo_changes import Undone, removed_hook, runs, undo
-from idtone.settings import DEFAULT_FILE, Settings, load_settings
+from idtone.core.errors import UsageError
+from idtone.core.numbers import NumberKind, parse
+from idtone.core.settings.settings import DEFAULT_FILE, Settings, load_settings
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import confirmed
+from idtone.core.terminal.extras import require
+from idtone.core.translation import Message, joined, translated
 from idtone.tones.profile_library import load_library
-from idtone.translation import Message, joined, translated
 
+from ..asterisk_console import AsteriskConsole
+from ..change_report import Attempt, show_attempts, show_plan
+from ..doctor.checks import CHECKS
+from ..doctor.commands import show, waiting
+from ..doctor.exam import USUAL_FOLDER, Exam
+from ..doctor.findings import Finding, State
+from ..doctor.run_checks import run
+from ..hook_calls import hook_calls
+from ..make_changes import USUAL_COPIES, Changer
+from ..own_calls import shown_progress
+from ..undo_changes import Undone, removed_hook, runs, undo
 from .plan_setup import Plan, Wishes, is_new, plan
 from .trial_call import TrialCall, place
 

@@ -16,32 +16,25 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from idtone.core.errors import ChangeError, IdtoneError, UsageError
+from idtone.core.settings.settings import Settings, load_settings, settings_files, settings_folder
+from idtone.core.translation import Message, joined
 from idtone.dialplan import HOOK_GLOBAL
-from idtone.errors import ChangeError, IdtoneError, UsageError
-from idtone.operations.asterisk_console import AsteriskConsole
-from idtone.operations.changes import Change, FileChange, FolderChange, Group, ProgramChange
-from idtone.operations.doctor import asterisk, modules, observe_machine, open_files
-from idtone.operations.doctor.asterisk_version import unsupported
-from idtone.operations.doctor.exam import UNIT
-from idtone.operations.doctor.findings import TOPICS
-from idtone.operations.doctor.shared_file_findings import SOUNDS_MODE
-from idtone.operations.make_changes import obstacle
-from idtone.operations.pbx_changes import (
-    LOOPBACK,
-    ari_changes,
-    hook_changes,
-    http_changes,
-    module_changes,
-    options,
-)  # fmt: skip
-from idtone.operations.pbx_places import ARI_USERS, DIALPLAN, place_for
 from idtone.registry.node_member import REMEDY, member_trouble
 from idtone.service.commands import check_settings
 from idtone.service.own_hook import hook_for
-from idtone.settings import Settings, load_settings, settings_files, settings_folder
 from idtone.tones.profile_library import load_library
-from idtone.translation import Message, joined
 
+from ..asterisk_console import AsteriskConsole
+from ..changes import Change, FileChange, FolderChange, Group, ProgramChange
+from ..doctor import asterisk, modules, observe_machine, open_files
+from ..doctor.asterisk_version import unsupported
+from ..doctor.exam import UNIT
+from ..doctor.findings import TOPICS
+from ..doctor.shared_file_findings import SOUNDS_MODE
+from ..make_changes import obstacle
+from ..pbx_changes import LOOPBACK, ari_changes, hook_changes, http_changes, module_changes, options
+from ..pbx_places import ARI_USERS, DIALPLAN, place_for
 from .unit_file import unit_file
 
 SYSTEMD: Final = Path("/run/systemd/system")

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from idtone.errors import AriError, ChangeError, UsageError
-from idtone.operations.asterisk_console import AsteriskConsole
-from idtone.operations.doctor import observe_asterisk
-from idtone.operations.own_calls import place_channel
-from idtone.settings import AriSettings
+from idtone.core.errors import AriError, ChangeError, UsageError
+from idtone.core.settings.settings import AriSettings
+from idtone.core.translation import Message
 from idtone.tones.profile import CALL_LIMIT_MS, Profile
 from idtone.tones.verification.report import ToneVerdict
-from idtone.translation import Message
+
+from ..asterisk_console import AsteriskConsole
+from ..doctor import observe_asterisk
+from ..own_calls import place_channel
 
 NUMBER: Final = "IDTONE_TRIAL_NUMBER"
 ENDING: Final = "IDTONE_TRIAL_ENDING"

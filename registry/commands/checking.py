@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from idtone import command_line
-from idtone.translation import Message
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message
 
 
 def checking() -> AbstractContextManager[None]:

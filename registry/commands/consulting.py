@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from idtone import command_line
-from idtone.asking import number_asked
-from idtone.documents import read_text
-from idtone.errors import DocumentError, UsageError
-from idtone.settings import load_settings
-from idtone.translation import Message, joined, translated
+from idtone.core.documents import read_text
+from idtone.core.errors import DocumentError, UsageError
+from idtone.core.settings.settings import load_settings
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import number_asked
+from idtone.core.translation import Message, joined, translated
 
 from ..local_registry import Known, from_folder, known
 from ..member_application import parse_application

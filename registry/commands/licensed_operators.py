@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from idtone import command_line
-from idtone.translation import Message, translated
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
 
 from ..trust.licensed_operators import read_site
 

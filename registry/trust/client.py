@@ -24,9 +24,9 @@ from tuf.api.exceptions import DownloadError, LengthOrHashMismatchError, Reposit
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from idtone.errors import TrustError
-from idtone.files import replace_durably
-from idtone.translation import Message
+from idtone.core.errors import TrustError
+from idtone.core.files import replace_durably
+from idtone.core.translation import Message
 
 from ..used_registries import FOLDER, UsedRegistries, UsedRegistry, metadata_digest
 from . import tuf_roles

@@ -15,7 +15,7 @@ import urllib3
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface
 
-from idtone.https import https_pool
+from idtone.core.http.https import https_pool
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from typing import Any, Final
 from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
-from idtone.errors import TrustError
-from idtone.translation import Message
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
 
 from . import tuf_roles
 from .roots import followed, read_metadata, read_root

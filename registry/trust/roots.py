@@ -8,8 +8,8 @@ from typing import Any
 from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root
 
-from idtone.errors import TrustError
-from idtone.translation import Message
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
 
 
 def read_root(path: Path) -> Metadata[Root]:

@@ -11,14 +11,13 @@ from idtone.agi import application as module
 from idtone.agi.application import AgiApplication
 from idtone.agi.environment import AgiRequest
 from idtone.call_control.call_control import CallControl
-from idtone.calls import Direction, Party
-from idtone.decision import Policy
-from idtone.errors import AgiError, LedgerError
+from idtone.core.calls import Direction, Party
+from idtone.core.decision import Policy
+from idtone.core.errors import AgiError, LedgerError
+from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence.records import fold
-from idtone.settings import Interface
-
-from ..ari_app.fakes import CALL, NONCE, REQUESTED, call_control, end
-from ..call_control.evidence import MEMBER
+from lab.ari_app.fakes import CALL, NONCE, REQUESTED, call_control, end
+from lab.call_control.evidence import MEMBER
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 — of no service
 DECIDE = (SECRET, "decide", CALL, NONCE, *REQUESTED, "", "", "", "")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.agi.codec import LONGEST_COMMAND, AgiCodec, AgiResponse
-from idtone.errors import AgiError
+from idtone.core.errors import AgiError
 
 codec = AgiCodec()
 

@@ -15,13 +15,12 @@ import pytest
 from idtone.agi.codec import LONGEST_COMMAND, AgiCodec
 from idtone.agi.environment import AgiRequest
 from idtone.agi.server import Address, FastAgiServer
-
-from ..lab import voices
-from ..lab.asterisk import LOOPBACK, Asterisk, free_ports
-from ..lab.phone import Phone
-from ..lab.rtp import Media
-from ..lab.site import BARE
-from .fake_asterisk import presented
+from lab import voices
+from lab.agi.fake_asterisk import presented
+from lab.asterisk import LOOPBACK, Asterisk, free_ports
+from lab.phone import Phone
+from lab.rtp import Media
+from lab.site import BARE
 
 IDTONE_AGI = Path(sys.executable).with_name("idtone-agi")
 NUMBER = "0312345678"

@@ -14,10 +14,9 @@ from idtone.agi.environment import (
     read_fields,
     read_request,
     write_fields,
-)  # fmt: skip
-from idtone.errors import AgiError
-
-from .fake_asterisk import CALL, fields, presented
+)
+from idtone.core.errors import AgiError
+from lab.agi.fake_asterisk import CALL, fields, presented
 
 ARGUMENTS = ("a", "b")
 KEYS = list(fields(arguments=ARGUMENTS))

@@ -18,9 +18,8 @@ from idtone.agi.environment import AgiRequest, write_fields
 from idtone.agi.plain_agi import Relay
 from idtone.agi.plain_agi_command import agi
 from idtone.agi.server import FastAgiServer
-from idtone.errors import AgiError, UsageError
-
-from .fake_asterisk import CALL, FakeAsterisk, RecordingAnswer, running
+from idtone.core.errors import AgiError, UsageError
+from lab.agi.fake_asterisk import CALL, FakeAsterisk, RecordingAnswer, running
 
 CALLED = "0312345678"
 

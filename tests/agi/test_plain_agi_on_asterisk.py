@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..calls.hearing import heard_by
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import IDTONE, Asterisk
-from ..lab.heard import identify
-from ..lab.lab import SUSPENDED, Forwarding, lab
-from ..lab.service import Service
+from lab.asterisk import IDTONE, Asterisk
+from lab.calls.hearing import heard_by
+from lab.heard import identify
+from lab.lab import SUSPENDED, Forwarding, lab
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 
 @pytest.fixture(scope="module")

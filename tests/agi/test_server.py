@@ -16,10 +16,9 @@ import pytest
 
 from idtone.agi.environment import AgiRequest
 from idtone.agi.server import Answer, FastAgiServer, Limits, Listener, bound_to
-from idtone.errors import AgiError, LedgerError
-
-from .ask_as_other_user import STRANGER, ask_as
-from .fake_asterisk import FakeAsterisk, RecordingAnswer, calling, presented
+from idtone.core.errors import AgiError, LedgerError
+from lab.agi.ask_as_other_user import STRANGER, ask_as
+from lab.agi.fake_asterisk import FakeAsterisk, RecordingAnswer, calling, presented
 
 QUICK = Limits(presented_s=0.3, response_s=0.2, whole_s=0.6, drain_s=0.3, waiting=4, answering=3)
 ANYWHERE = ("127.0.0.1", 0)

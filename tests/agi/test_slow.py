@@ -15,9 +15,8 @@ import pytest
 
 from idtone.agi.environment import AgiRequest
 from idtone.agi.server import FastAgiServer
-
-from ..lab.lab import until
-from .fake_asterisk import calling, presented
+from lab.agi.fake_asterisk import calling, presented
+from lab.lab import until
 
 SLOW = 5000
 REQUESTS, REQUESTS_PER_S = 100, 40

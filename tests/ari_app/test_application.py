@@ -12,16 +12,15 @@ from idtone.ari_app import application as module
 from idtone.ari_app import events
 from idtone.ari_app.application import AriApplication
 from idtone.call_control.call_control import CallControl
-from idtone.calls import Direction, Party
-from idtone.decision import Policy
-from idtone.errors import AriUnavailable, JournalError
+from idtone.core.calls import Direction, Party
+from idtone.core.decision import Policy
+from idtone.core.errors import AriUnavailable, JournalError
+from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence.records import fold
-from idtone.settings import Interface
-
-from ..call_control.evidence import MEMBER, MemoryEvidence, suspending
-from ..lab.lab import until
-from .fake_asterisk import FakeAsterisk
-from .fakes import CALL, NONCE, REQUESTED, call_control, end, no_journal
+from lab.ari_app.fake_asterisk import FakeAsterisk
+from lab.ari_app.fakes import CALL, NONCE, REQUESTED, call_control, end, no_journal
+from lab.call_control.evidence import MEMBER, MemoryEvidence, suspending
+from lab.lab import until
 
 CALLER, CALLED = "1795.1", "1795.2"
 DECIDE = ("decide", CALL, NONCE, *REQUESTED, "", "", "", "")

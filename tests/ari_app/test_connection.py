@@ -15,9 +15,9 @@ from aiohttp import web
 from idtone.ari_app import connection as module
 from idtone.ari_app import events
 from idtone.ari_app.connection import AriConnection, connect
-from idtone.errors import AriRefused, AriUnavailable
-
-from ..hostile.server import (
+from idtone.core.errors import AriRefused, AriUnavailable
+from lab.asterisk import LOOPBACK, Asterisk, free_ports
+from lab.hostile.server import (
     APPLICATION,
     CHANNEL,
     EVENTS,
@@ -31,10 +31,9 @@ from ..hostile.server import (
     obediently,
     plainly,
     requests,
-)  # fmt: skip
-from ..lab.asterisk import LOOPBACK, Asterisk, free_ports
-from ..lab.lab import until
-from ..lab.site import BARE
+)
+from lab.lab import until
+from lab.site import BARE
 
 
 @asynccontextmanager

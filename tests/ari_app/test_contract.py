@@ -12,13 +12,12 @@ import pytest
 
 from idtone.ari_app import events
 from idtone.ari_app.connection import Ari, AriConnection, connect
-from idtone.errors import AriRefused, AriUnavailable
-
-from ..lab.asterisk import LOOPBACK, Asterisk
-from ..lab.chosen_asterisk import transports
-from ..lab.lab import until
-from ..lab.site import BARE
-from .fake_asterisk import FakeAsterisk
+from idtone.core.errors import AriRefused, AriUnavailable
+from lab.ari_app.fake_asterisk import FakeAsterisk
+from lab.asterisk import LOOPBACK, Asterisk
+from lab.chosen_asterisk import transports
+from lab.lab import until
+from lab.site import BARE
 
 ARGUMENTS = ("decide", "1.1-1", "123456789987", "1795.000000", "03%2D1234", "incoming", "", "x", "", "", "")
 EXTENSIONS = f"""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from idtone.ari_app import events
 from idtone.ari_app.events import EVENTS, read, read_channel, read_waiting
-from idtone.errors import AriUnavailable
+from idtone.core.errors import AriUnavailable
 
 CHANNEL = {"id": "1795.1", "caller": {"name": "", "number": "0312345678"}}
 

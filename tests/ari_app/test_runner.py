@@ -15,12 +15,11 @@ import pytest
 from idtone.ari_app import runner as module
 from idtone.ari_app.application import AriApplication
 from idtone.ari_app.runner import ApplicationRunner
-from idtone.errors import AriRefused, AriUnavailable
-
-from ..call_control.evidence import MemoryEvidence
-from ..lab.lab import until
-from .fake_asterisk import FakeAsterisk
-from .fakes import call_control, no_journal
+from idtone.core.errors import AriRefused, AriUnavailable
+from lab.ari_app.fake_asterisk import FakeAsterisk
+from lab.ari_app.fakes import call_control, no_journal
+from lab.call_control.evidence import MemoryEvidence
+from lab.lab import until
 
 UNAVAILABLE = AriUnavailable("Asterisk does not answer at http://x")
 UNAUTHORISED = AriRefused(401, "Unauthorized", "GET asterisk/info")

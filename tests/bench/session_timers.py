@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 from itertools import product
 
-from ..calls.proving import POLICY, WAYS, Told, Way, assert_connected, told
-from ..lab import timers
-from ..lab.lab import Placed, lab
-from ..lab.phone import Answer
-from ..lab.timers import Refresher
+from lab import timers
+from lab.calls.proving import POLICY, WAYS, Told, Way, assert_connected, told
+from lab.lab import Placed, lab
+from lab.phone import Answer
+from lab.timers import Refresher
 
 EXPIRES_S = timers.SHORTEST_S
 EXPIRED_S = EXPIRES_S - EXPIRES_S // 3 + 5

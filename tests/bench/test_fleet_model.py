@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from .fleet.model import PARTS, Cost, Demand, Measured, million, predicted, size
-from .fleet.page import FIGURES, PAGES, tables, written
+from bench.fleet.model import PARTS, Cost, Demand, Measured, million, predicted, size
+from bench.fleet.page import FIGURES, PAGES, tables, written
 
 ONE = Measured(
     {name: Cost(per_call_ms=10 * place, per_node_second_ms=place) for place, name in enumerate(PARTS, 1)},

@@ -1,4 +1,4 @@
-from . import ledger
+from bench import ledger
 
 
 def test_the_benchmark_measures_what_it_says(monkeypatch):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from idtone.calls import Reason
-from idtone.lines.index import compiled
-
-from . import lines
-from .lines import calls_of, entries, measure
+from bench import lines
+from bench.lines import calls_of, entries, measure
+from idtone.core.calls import Reason
+from idtone.registry.lines.index import compiled
 
 
 def test_its_calls_get_these_answers():

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from idtone.numbers import parse
+from bench.numbers import AWAY, UP, Seen, Shown, wrong
+from bench.offered_calls import CALLER, CONNECTED, GROUPS, KINDS, LINE, REFUSED, Offered, offered, registry
+from idtone.core.numbers import parse
 from idtone.registry.sources import parse_document
-
-from ..spellings import OUT_OF_ORDER, READABLE
-from .numbers import AWAY, UP, Seen, Shown, wrong
-from .offered_calls import CALLER, CONNECTED, GROUPS, KINDS, LINE, REFUSED, Offered, offered, registry
+from lab.spellings import OUT_OF_ORDER, READABLE
 
 CALLS = offered(1, 600)
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from ..lab.lab import LICENSED, SUSPENDED
-from ..lab.sipp import Outcome
-from .overload import EMERGENCY, _goodput, _normal_after_s, _wrong
+from bench.overload import EMERGENCY, _goodput, _normal_after_s, _wrong
+from lab.lab import LICENSED, SUSPENDED
+from lab.sipp import Outcome
 
 
 @dataclass

@@ -7,15 +7,14 @@ from collections import Counter
 
 import pytest
 
-from idtone.calls import Party
+from bench.phones import page
+from bench.phones.claims import Row, Sounding
+from bench.phones.situations import SITUATIONS
+from idtone.core.calls import Party
 from idtone.tones.verification.report import ToneVerdict
-
-from ..lab.phones.between import moved
-from ..lab.phones.recorded import Received
-from ..lab.phones.rtpengine import decoded, encoded
-from .phones import page
-from .phones.claims import Row, Sounding
-from .phones.situations import SITUATIONS
+from lab.phones.between import moved
+from lab.phones.recorded import Received
+from lab.phones.rtpengine import decoded, encoded
 
 WHOLE = Received(20, 20, ToneVerdict.CONFORMS)
 PART = Received(13, 20, ToneVerdict.PRESENT)

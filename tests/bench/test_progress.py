@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .progress import bench, measure
+from bench.progress import bench, measure
 
 CALLS = 60
 

@@ -1,6 +1,6 @@
 """The bench of the refusals finds every refused customer and no other, and its figures are of one run."""
 
-from .refusals import measured
+from bench.refusals import measured
 
 
 def test_each_check_finds_what_it_should_and_stays_within_fifty_milliseconds():

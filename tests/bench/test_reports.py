@@ -7,8 +7,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..authority.desk.reports.members import NUMBER, Members, authority
-from .reports import commands, fill, run
+from bench.reports import commands, fill, run
+from lab.office.desk.reports.members import NUMBER, Members, authority
 
 
 def test_each_command_finds_what_was_filled_in(tmp_path: Path, monkeypatch):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from . import tones
+from bench import tones
 
 
 def test_every_way_makes_the_same_length(tmp_path):

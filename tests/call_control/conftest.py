@@ -6,8 +6,7 @@ import pytest
 
 from idtone.call_control import journal
 from idtone.call_control.journal import JournalFolder
-
-from .reading import journal_in
+from lab.call_control.reading import journal_in
 
 
 @pytest.fixture

@@ -16,20 +16,19 @@ from idtone.call_control.evidence import Evidence
 from idtone.call_control.journal_lines import read
 from idtone.call_control.request import Request
 from idtone.call_control.sound_files import SoundFiles
-from idtone.calls import Direction, Outcome, Party, Reason, Skip, Suspension
-from idtone.decision import Policy, Remembered, Unreadable
-from idtone.errors import JournalError, LedgerBehindError, LedgerError
+from idtone.core.calls import Direction, Outcome, Party, Reason, Skip, Suspension
+from idtone.core.decision import Policy, Remembered, Unreadable
+from idtone.core.errors import JournalError, LedgerBehindError, LedgerError
+from idtone.core.numbers import parse
+from idtone.core.settings.policy import CallerHears
+from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record, fold
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
-from idtone.numbers import parse
-from idtone.policy_settings import CallerHears
-from idtone.settings import Interface
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
-
-from . import hook
-from .evidence import (
+from lab.call_control import hook
+from lab.call_control.evidence import (
     CALLED,
     FOREIGN,
     LICENSED,
@@ -44,7 +43,7 @@ from .evidence import (
     id_of,
     registry,
     suspending,
-)  # fmt: skip
+)
 
 BOTH = Policy(member=MEMBER, notify=dict.fromkeys(Direction, frozenset(Party)))
 CALL = REQUEST.call_id

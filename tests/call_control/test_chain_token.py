@@ -14,13 +14,12 @@ from idtone.call_control.chain_token import ChainToken, TokenResult, judge, mac_
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal_lines import read
 from idtone.call_control.request import Request
-from idtone.calls import Reason, RemoteCall, Skip
-from idtone.decision import Chain, Policy
-from idtone.numbers import parse
-from idtone.settings import Interface
-
-from . import hook
-from .evidence import CALLED, CALLER, LICENSED, MEMBER, NOW, REQUEST, UNKNOWN, id_of, registry
+from idtone.core.calls import Reason, RemoteCall, Skip
+from idtone.core.decision import Chain, Policy
+from idtone.core.numbers import parse
+from idtone.core.settings.settings import Interface
+from lab.call_control import hook
+from lab.call_control.evidence import CALLED, CALLER, LICENSED, MEMBER, NOW, REQUEST, UNKNOWN, id_of, registry
 
 KEY = bytes(range(32))
 CALL = RemoteCall("pbx-東京.1", "pbx-1793491200.4-1")

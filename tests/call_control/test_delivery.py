@@ -9,11 +9,10 @@ import pytest
 
 from idtone.call_control.delivery import KnownBy, PlayedSound, confirmed, played_sound
 from idtone.call_control.journal_lines import Reported, Sounded, read
-from idtone.calls import Party
+from idtone.core.calls import Party
 from idtone.dialplan import packets
-
-from .evidence import NOW
-from .hook import sounded
+from lab.call_control.evidence import NOW
+from lab.call_control.hook import sounded
 
 CALLED, CALLER = Party.CALLED, Party.CALLER
 PACKETS, TIME, PLAYBACK, DIAL = KnownBy.PACKETS, KnownBy.TIME, KnownBy.PLAYBACK, KnownBy.DIAL

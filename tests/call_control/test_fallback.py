@@ -16,13 +16,19 @@ from idtone.call_control import fallback as module
 from idtone.call_control import fallback_file
 from idtone.call_control.fallback import Fallback, leave
 from idtone.call_control.fallback_file import Usable, remembered, text_for
-from idtone.calls import Suspension
-from idtone.decision import Policy, Unlicensed
-from idtone.errors import FallbackError
-from idtone.number_spans import NumberSpan
-
-from .evidence import registry
-from .unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
+from idtone.core.calls import Suspension
+from idtone.core.decision import Policy, Unlicensed
+from idtone.core.errors import FallbackError
+from idtone.core.number_spans import NumberSpan
+from lab.call_control.evidence import registry
+from lab.call_control.unix_users import (
+    ASTERISK_GROUP,
+    SERVICE_GROUP,
+    SERVICE_USER,
+    acting_as,
+    needs_root,
+    shared_folder,
+)
 
 OWN = Usable(all=False, member="m-0001")
 OWN_PATTERNS = {"813123456xx"}

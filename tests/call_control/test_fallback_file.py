@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from idtone import dialplan
 from idtone.call_control.fallback import leave
 from idtone.call_control.fallback_file import End, end_of, remembered, render
-from idtone.calls import Period, Suspension
-from idtone.decision import never_originates
-from idtone.decision import suspended as stopped_at
-from idtone.errors import FallbackError
-from idtone.number_spans import NumberSpan
-from idtone.numbers import Number, NumberKind
+from idtone.core.calls import Period, Suspension
+from idtone.core.decision import never_originates
+from idtone.core.decision import suspended as stopped_at
+from idtone.core.errors import FallbackError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import Number, NumberKind
 from idtone.registry.number_notation import read_span
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)

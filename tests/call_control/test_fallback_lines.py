@@ -12,10 +12,10 @@ import pytest
 
 from idtone.call_control import fallback_lines
 from idtone.call_control.fallback_lines import FallbackLines, lines_text
+from idtone.core.number_spans import NumberSpan
 from idtone.dialplan import LINES_FILE
-from idtone.lines.index import LinesIndex, compiled
-from idtone.lines.model import LineEntry, entry_of
-from idtone.number_spans import NumberSpan
+from idtone.registry.lines.index import LinesIndex, compiled
+from idtone.registry.lines.model import LineEntry, entry_of
 
 DAY_S = int(datetime(2026, 4, 1, tzinfo=UTC).timestamp()) - 9 * 3600
 

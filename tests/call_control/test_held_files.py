@@ -13,10 +13,16 @@ import pytest
 
 from idtone.call_control import journal as module
 from idtone.call_control.journal import JournalFolder
-
-from ..nights import rest_at_night
-from .reading import Entered, is_cleared, journal_in, taken, until, write
-from .unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
+from lab.call_control.reading import Entered, is_cleared, journal_in, taken, until, write
+from lab.call_control.unix_users import (
+    ASTERISK_GROUP,
+    SERVICE_GROUP,
+    SERVICE_USER,
+    acting_as,
+    needs_root,
+    shared_folder,
+)
+from lab.nights import rest_at_night
 
 HOLDING = 'echo holds; while :; do exec {held}>>"$1" || :; sleep 0.05; done'
 """Opens the journal's file again and again, and closes none. Bash, as any user may run it."""

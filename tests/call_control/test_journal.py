@@ -25,10 +25,16 @@ from idtone.call_control import journal as module
 from idtone.call_control import journal_file
 from idtone.call_control.journal import FILE_MODE, FOLDER_MODE, JournalFolder
 from idtone.call_control.journal_file import PART, JournalFile
-from idtone.errors import JournalError
-
-from .reading import Entered, following, is_cleared, journal_in, taken, until, write
-from .unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, acting_as, needs_root, shared_folder
+from idtone.core.errors import JournalError
+from lab.call_control.reading import Entered, following, is_cleared, journal_in, taken, until, write
+from lab.call_control.unix_users import (
+    ASTERISK_GROUP,
+    SERVICE_GROUP,
+    SERVICE_USER,
+    acting_as,
+    needs_root,
+    shared_folder,
+)
 
 OTHER_GROUP = 54_324
 

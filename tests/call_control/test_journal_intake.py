@@ -12,13 +12,23 @@ from idtone.call_control.call import Call
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.journal_intake import LATE, JournalIntake
 from idtone.call_control.journal_lines import EARLIEST, LATEST
-from idtone.decision import Policy
-from idtone.errors import LedgerError
-from idtone.settings import Interface
+from idtone.core.decision import Policy
+from idtone.core.errors import LedgerError
+from idtone.core.settings.settings import Interface
 from idtone.tones.making.sounds import Sound
-
-from . import hook
-from .evidence import LICENSED, MEMBER, NONCE, NOW, OTHER_NONCE, REQUEST, SUSPENDED, MemoryEvidence, id_of, registry
+from lab.call_control import hook
+from lab.call_control.evidence import (
+    LICENSED,
+    MEMBER,
+    NONCE,
+    NOW,
+    OTHER_NONCE,
+    REQUEST,
+    SUSPENDED,
+    MemoryEvidence,
+    id_of,
+    registry,
+)
 
 CALL = REQUEST.call_id
 SECOND = timedelta(seconds=1)

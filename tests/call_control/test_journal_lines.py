@@ -21,15 +21,14 @@ from idtone.call_control.journal_lines import (
     fits_call_id,
     read,
     split,
-)  # fmt: skip
-from idtone.calls import Direction, Outcome, Party, Reason
+)
+from idtone.core.calls import Direction, Outcome, Party, Reason
+from idtone.core.errors import JournalError
+from idtone.core.numbers import NumberKind, parse
 from idtone.dialplan import Played
-from idtone.errors import JournalError
 from idtone.ledger.evidence.steps import CallStatus
-from idtone.numbers import NumberKind, parse
-
-from .evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
-from .hook import decided, encoded, ended, sounded, undecided
+from lab.call_control.evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
+from lab.call_control.hook import decided, encoded, ended, sounded, undecided
 
 AT = NOW + timedelta(microseconds=1)
 CALL = id_of()

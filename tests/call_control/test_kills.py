@@ -22,13 +22,12 @@ from idtone.call_control import call, call_control, journal, journal_intake
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.journal import READ, JournalFolder, JournalReader
 from idtone.call_control.journal_intake import JournalIntake
-from idtone.decision import Policy
-from idtone.settings import Interface
+from idtone.core.decision import Policy
+from idtone.core.settings.settings import Interface
 from idtone.tones.making.sounds import Sound
-
-from . import hook
-from .evidence import MEMBER, REQUEST, MemoryEvidence, id_of, registry
-from .reading import is_cleared, journal_in, until, write
+from lab.call_control import hook
+from lab.call_control.evidence import MEMBER, REQUEST, MemoryEvidence, id_of, registry
+from lab.call_control.reading import is_cleared, journal_in, until, write
 
 LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..conftest import LAB_REGISTRY, Beside
-from ..lab.asterisk import Asterisk
-from ..lab.service import Service
-from ..lab.supervisor import Supervisor
+from lab.asterisk import Asterisk
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+from lab.supervisor import Supervisor
+from tests.conftest import Beside
 
 
 @pytest.fixture(params=["ari", "agi"])

@@ -13,17 +13,16 @@ import pytest
 
 from idtone.call_control.fallback import leave
 from idtone.call_control.fallback_file import render
-from idtone.calls import Suspension
+from idtone.core.calls import Suspension
+from idtone.core.number_spans import NumberSpan
 from idtone.dialplan import FALLBACK_FILE
-from idtone.number_spans import NumberSpan
-
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import IDTONE
-from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
-from ..lab.service import Service
-from ..registry.trust.association import Association, Machine
-from .hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
-from .proving import by_both, side_by_side
+from lab.asterisk import IDTONE
+from lab.calls.hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
+from lab.calls.proving import by_both, side_by_side
+from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.publication import LAB_REGISTRY
+from lab.registry.trust.association import Association, Machine
+from lab.service import Service
 
 REFUSED, NOTICED = ("REFUSED", "number-suspended"), ("CONNECTED", "service-unavailable")
 

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from idtone.call_control.journal import FOLDER_MODE, READ, JournalFolder
-
-from ..conftest import LAB_REGISTRY
-from ..lab.lab import LICENSED, Forwarding, lab, until
-from ..lab.supervisor import Supervisor
-from .hearing import assert_heard_then_connected
-from .proving import by_both
+from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.proving import by_both
+from lab.lab import LICENSED, Forwarding, lab, until
+from lab.publication import LAB_REGISTRY
+from lab.supervisor import Supervisor
 
 CALLS = 3000
 CALLS_S = 3.0

@@ -11,10 +11,10 @@ from typing import Final
 
 import pytest
 
-from ..lab.heard import identify
-from ..lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab, until
-from .hearing import assert_heard_then_connected
-from .proving import RECOGNISED_S, by_both, side_by_side
+from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.proving import RECOGNISED_S, by_both, side_by_side
+from lab.heard import identify
+from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab, until
 
 NO_UTF_8: Final = "\udcff"
 """The octet FF."""

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from ..conftest import LAB_REGISTRY
-from ..lab.bootstrap import AsteriskInstallation
-from ..lab.lab import SUSPENDED
-from ..lab.packages import faketime
-from ..lab.service import Service
-from ..nights import rest_at_night
-from .looping import CANARY_CALLED, Loop, loop
+from lab.bootstrap import AsteriskInstallation
+from lab.calls.looping import CANARY_CALLED, Loop, loop
+from lab.lab import SUSPENDED
+from lab.nights import rest_at_night
+from lab.packages import faketime
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 REGISTRY = LAB_REGISTRY.read_text("utf-8")
 NUMBERS = ("0312345678", CANARY_CALLED, "+8131234")

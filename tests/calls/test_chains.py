@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from idtone.dialplan import NO_TRUNKS
-
-from ..lab.heard import hear
-from ..lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab
-from .hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
-from .proving import RECOGNISED_S, by_both, side_by_side
+from lab.calls.hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
+from lab.calls.proving import RECOGNISED_S, by_both, side_by_side
+from lab.heard import hear
+from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab
 
 AGAIN = "0312345679"
 """Another number of the same member, which is forwarded once more."""

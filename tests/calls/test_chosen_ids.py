@@ -10,12 +10,11 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from idtone.dialplan import channel_of
-
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import LAB_DIALPLAN, LOOPBACK, Asterisk
-from ..lab.lab import LICENSED, Lab, lab, until
-from ..lab.service import Service
-from ..nights import rest_at_night
+from lab.asterisk import LAB_DIALPLAN, LOOPBACK, Asterisk
+from lab.lab import LICENSED, Lab, lab, until
+from lab.nights import rest_at_night
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 IDS = ["plain-{}", 'a,b "c" it\'s (d) {}', "a){}(%2C", "$[1]${{x}};&|^\\:/?={}", "日本{}", "x" * 140 + "{}"]
 """`{}` is what makes them unique."""

@@ -10,15 +10,14 @@ from pathlib import Path
 import pytest
 
 from idtone.dialplan import LINES_FILE
-
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import Asterisk
-from ..lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab, until
-from ..lab.service import Service
-from ..lab.site import reach
-from ..lines.databases import FREEPBX
-from .hearing import assert_heard_then_connected, assert_nothing_before_voice
-from .proving import by_both, side_by_side
+from lab.asterisk import Asterisk
+from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice
+from lab.calls.proving import by_both, side_by_side
+from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab, until
+from lab.publication import LAB_REGISTRY
+from lab.registry.lines.databases import FREEPBX
+from lab.service import Service
+from lab.site import reach
 
 OTHERS, NOBODYS = "0312345700", "0399999999"
 TABLE = f"""

@@ -9,12 +9,23 @@ from typing import Any
 
 import pytest
 
-from ..lab import voices
-from ..lab.heard import hear, hear_whole
-from ..lab.lab import Placed, lab
-from ..lab.phone import Answer, Phone
-from .hearing import APART_MS
-from .proving import POLICY, SOUND_S, WAYS, Told, Way, assert_connected, assert_proved, connect, side_by_side, told
+from lab import voices
+from lab.calls.hearing import APART_MS
+from lab.calls.proving import (
+    POLICY,
+    SOUND_S,
+    WAYS,
+    Told,
+    Way,
+    assert_connected,
+    assert_proved,
+    connect,
+    side_by_side,
+    told,
+)
+from lab.heard import hear, hear_whole
+from lab.lab import Placed, lab
+from lab.phone import Answer, Phone
 
 EXTENSIONS = {"direct": "PJSIP/lab/sip:{port}@127.0.0.1:{port};lab={name}", "local": "Local/{port}@lab-extensions"}
 MACHINES = {"0312340001": voices.MACHINE, "0312340002": voices.FAX}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..lab import voices
-from ..lab.heard import hear
-from ..lab.lab import Forwarding, lab
-from ..lab.phone import UNAVAILABLE, Answer, EarlyMedia, ring
-from .hearing import assert_heard_then_connected
-from .proving import POLICY, WAYS, by_both, side_by_side
+from lab import voices
+from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.proving import POLICY, WAYS, by_both, side_by_side
+from lab.heard import hear
+from lab.lab import Forwarding, lab
+from lab.phone import UNAVAILABLE, Answer, EarlyMedia, ring
 
 
 async def test_a_called_phone_that_is_off(asterisk, service):

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from ..bench.fleet.judging import judge
-from ..lab.carrier import RETRANSMITTED_S, CarriedCall, Carrier
-from ..lab.fleet import fleet, until
-from ..lab.kamailio import find_or_get
-from ..lab.lab import LICENSED, SUSPENDED
-from ..lab.postgresql import programs
+from bench.fleet.judging import judge
+from lab.carrier import RETRANSMITTED_S, CarriedCall, Carrier
+from lab.fleet import fleet, until
+from lab.kamailio import find_or_get
+from lab.lab import LICENSED, SUSPENDED
+from lab.postgresql import programs
 
 RATE, SECONDS = 8, 8
 COUNT = RATE // 2 * SECONDS

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from ..lab.asterisk import IDTONE, LOOPBACK, Asterisk
-from ..lab.kamailio import Kamailio, find_or_get
-from ..lab.lab import lab, until
-from ..lab.sip import Address
-from ..lab.supervisor import Supervisor
-from .hearing import assert_heard_then_connected
+from lab.asterisk import IDTONE, LOOPBACK, Asterisk
+from lab.calls.hearing import assert_heard_then_connected
+from lab.kamailio import Kamailio, find_or_get
+from lab.lab import lab, until
+from lab.sip import Address
+from lab.supervisor import Supervisor
 
 HANG_UP = "import os, signal, sys; os.kill(int(sys.argv[1]), signal.SIGHUP)"
 NOTE = "import subprocess, sys; open(sys.argv[1], 'w').write(subprocess.check_output(sys.argv[2:], text=True))"

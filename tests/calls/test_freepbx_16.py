@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ..lab.bootstrap import AsteriskInstallation
-from ..lab.lab import SUSPENDED
-from ..lab.macro_asterisk import with_macros
-from .hearing import assert_heard_by, assert_nothing_before_voice
-from .proving import side_by_side
-from .recipes import Case, Pbx, network, of, recorded, running
+from lab.bootstrap import AsteriskInstallation
+from lab.calls.hearing import assert_heard_by, assert_nothing_before_voice
+from lab.calls.proving import side_by_side
+from lab.calls.recipes import Case, Pbx, network, of, recorded, running
+from lab.lab import SUSPENDED
+from lab.macro_asterisk import with_macros
 
 HEARD = {
     Case("from-trunk", "0312345601", "09010000001", forwarding="0312345601"): ["called"],  # a misc. destination

@@ -12,12 +12,12 @@ from typing import BinaryIO
 
 import pytest
 
-from ..conftest import LAB_REGISTRY
-from ..lab.lab import Forwarding, lab, until
-from ..lab.supervisor import Supervisor
-from .hearing import assert_heard_then_connected
-from .proving import by_both
-from .restarting import DEADLINE_S, connected
+from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.proving import by_both
+from lab.calls.restarting import DEADLINE_S, connected
+from lab.lab import Forwarding, lab, until
+from lab.publication import LAB_REGISTRY
+from lab.supervisor import Supervisor
 
 ENDED_WITHIN_S = 2.0
 """From the moment in which the service freezes."""

@@ -14,15 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from idtone.calls import Outcome, Reason
+from idtone.core.calls import Outcome, Reason
 from idtone.ledger.store.ledger_reader import LedgerReader
-
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import IDTONE, Asterisk
-from ..lab.heard import identify
-from ..lab.lab import SUSPENDED, Forwarding, lab, until
-from ..lab.service import Service, reader_of
-from .proving import by_both, side_by_side
+from lab.asterisk import IDTONE, Asterisk
+from lab.calls.proving import by_both, side_by_side
+from lab.heard import identify
+from lab.lab import SUSPENDED, Forwarding, lab, until
+from lab.publication import LAB_REGISTRY
+from lab.service import Service, reader_of
 
 DISK = """
 owner=$(stat -c %u:%g "$1") && mount -t tmpfs -o size=2m,mode=700 none "$1" && chown "$owner" "$1" && shift && exec "$@"

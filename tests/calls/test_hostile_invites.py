@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..bench.hostile import Plan, run
-from ..nights import rest_at_night
+from bench.hostile import Plan, run
+from lab.nights import rest_at_night
 
 PLANS = {
     "all kinds": Plan(240, seed=24, rate=32, round=240),

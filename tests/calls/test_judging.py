@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ..endings import Event, Step
-from ..lab.asterisk import Ending as Told
-from .judging import SILENCE, Listening, Walk, judge
-from .paths import Leg, Move, Path
+from lab.asterisk import Ending as Told
+from lab.calls.judging import SILENCE, Listening, Walk, judge
+from lab.calls.paths import Leg, Move, Path
+from lab.endings import Event, Step
 
 PATH = Path("1/0/0", 0.0, "licensed", "ari", "incoming", (Leg(20, Move.ANSWER), Leg(700, Event.CALLER_HANGS_UP)))
 TIMES = dict.fromkeys(("decided", "answered", "sound-started", "sound-ended", "connected", "ended"), "")

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from ..lab.asterisk import Asterisk
-from .paths import Mishap, draw_storm
-from .walking import walk_round
+from lab.asterisk import Asterisk
+from lab.calls.paths import Mishap, draw_storm
+from lab.calls.walking import walk_round
 
 SEED = 2033
 """Its kills come soon after each other."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ..conftest import LAB_REGISTRY
-from ..lab.chosen_asterisk import transports
-from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
-from .hearing import assert_heard_then_connected, assert_nothing_before_voice
-from .proving import by_both, side_by_side
+from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice
+from lab.calls.proving import by_both, side_by_side
+from lab.chosen_asterisk import transports
+from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.publication import LAB_REGISTRY
 
 TIMES = ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
 NOTICED = {

@@ -16,19 +16,18 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from idtone.ari_app.connection import connect
-
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import Asterisk, free_ports
-from ..lab.chosen_asterisk import transports
-from ..lab.heard import identify
-from ..lab.lab import Lab, Placed, lab, until
-from ..lab.service import Service
-from ..nights import one_of_each, rest_at_night
-from .detour import far
-from .hearing import assert_heard_then_connected
-from .proving import answered
-from .restarting import DEADLINE_S
-from .striking import through
+from lab.asterisk import Asterisk, free_ports
+from lab.calls.detour import far
+from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.proving import answered
+from lab.calls.restarting import DEADLINE_S
+from lab.calls.striking import through
+from lab.chosen_asterisk import transports
+from lab.heard import identify
+from lab.lab import Lab, Placed, lab, until
+from lab.nights import one_of_each, rest_at_night
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 NOTICED_WITHIN_S = 2.0
 """Of a dead line: the heartbeat's second and half of it, and a little."""

@@ -7,10 +7,10 @@ import statistics
 
 import pytest
 
-from ..lab.lab import Forwarding, Placed, lab
-from .endings import SOUND_S
-from .hearing import assert_heard_by, assert_heard_then_connected
-from .proving import POLICY, RECOGNISED_S, WAYS, by_both
+from lab.calls.endings import SOUND_S
+from lab.calls.hearing import assert_heard_by, assert_heard_then_connected
+from lab.calls.proving import POLICY, RECOGNISED_S, WAYS, by_both
+from lab.lab import Forwarding, Placed, lab
 
 CALLS, AT_ONCE = 60, 20
 ADDED_LIMIT_MS = 5.0

@@ -15,14 +15,13 @@ import pytest
 import yaml
 
 from idtone.call_control.call_log import EVERY_S
-
-from ..conftest import LAB_REGISTRY
-from ..lab.journald import Journald
-from ..lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
-from ..lab.phone import Behaviour, Refuse
-from ..lab.service import Service
-from ..nights import rest_at_night
-from .proving import side_by_side
+from lab.calls.proving import side_by_side
+from lab.journald import Journald
+from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
+from lab.nights import rest_at_night
+from lab.phone import Behaviour, Refuse
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 NUMBERS = [
     *(chain["numbers"].partition("-")[0] for chain in yaml.safe_load(LAB_REGISTRY.read_text())["chains"]),

@@ -13,20 +13,11 @@ import pytest
 from idtone.tones.profile_library import load_library
 from idtone.tones.verification.report import ToneVerdict
 from idtone.tones.verification.verify import Verifier
-
-from ..lab import keys, voices
-from ..lab.asterisk import Asterisk
-from ..lab.call import Call
-from ..lab.codecs import G722, OPUS
-from ..lab.g711 import PCMA, PCMU
-from ..lab.heard import hear, hear_whole
-from ..lab.keys import press
-from ..lab.lab import ANSWER, TALK_S, Lab, Placed, lab, until
-from ..lab.phone import Phone
-from ..lab.recording import reassemble
-from ..lab.service import Service
-from .hearing import FRAME_MS, heard_by
-from .proving import (
+from lab import keys, voices
+from lab.asterisk import Asterisk
+from lab.call import Call
+from lab.calls.hearing import FRAME_MS, heard_by
+from lab.calls.proving import (
     AFTER_S,
     POLICY,
     SOUND_S,
@@ -40,6 +31,14 @@ from .proving import (
     side_by_side,
     told,
 )
+from lab.codecs import G722, OPUS
+from lab.g711 import PCMA, PCMU
+from lab.heard import hear, hear_whole
+from lab.keys import press
+from lab.lab import ANSWER, TALK_S, Lab, Placed, lab, until
+from lab.phone import Phone
+from lab.recording import reassemble
+from lab.service import Service
 
 FIRST = f"{POLICY}, caller_hears: answered"
 """A caller who is answered can press keys and hold the call during the sound."""

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import LOOPBACK, Asterisk
-from ..lab.lab import lab
-from ..lab.service import Service
-from .proving import POLICY, WAYS, Way
+from lab.asterisk import LOOPBACK, Asterisk
+from lab.calls.proving import POLICY, WAYS, Way
+from lab.lab import lab
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 CALLS = 5
 BESIDE = 4

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lab.repository import ROOT
 
-from .. import ROOT
-from ..conftest import LAB_REGISTRY
-from ..dashboards import expressions
-from ..lab.asterisk import free_ports
-from ..lab.lab import SUSPENDED, Forwarding, lab, until
-from ..lab.prometheus import Prometheus
-from ..lab.service import Service
-from .proving import by_both
+from lab.asterisk import free_ports
+from lab.calls.proving import by_both
+from lab.lab import SUSPENDED, Forwarding, lab, until
+from lab.prometheus import Prometheus
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+from tools.dashboards import expressions
 
 RULES = ROOT / "config" / "monitoring" / "idtone-alerts.yml"
 WITHOUT_DATA = {

@@ -8,17 +8,17 @@ from urllib.parse import quote
 
 import pytest
 
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import Asterisk
-from ..lab.dialplan_steps import HookCall, results, steps
-from ..lab.lab import LICENSED, Forwarding, lab, until
-from ..lab.service import Service
-from ..nights import one_of_each
-from ..registry.trust.association import Association, Machine
-from ..spellings import OF_OTHERS, OF_SUSPENDED, UNREADABLE
-from ..spellings import SUSPENDED as BANK
-from .hearing import assert_heard_then_connected
-from .proving import by_both, side_by_side
+from lab.asterisk import Asterisk
+from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.proving import by_both, side_by_side
+from lab.dialplan_steps import HookCall, results, steps
+from lab.lab import LICENSED, Forwarding, lab, until
+from lab.nights import one_of_each
+from lab.publication import LAB_REGISTRY
+from lab.registry.trust.association import Association, Machine
+from lab.service import Service
+from lab.spellings import OF_OTHERS, OF_SUSPENDED, UNREADABLE
+from lab.spellings import SUSPENDED as BANK
 
 MEMBERS = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0] + "\n"
 LISTED = f"""\

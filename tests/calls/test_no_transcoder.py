@@ -8,11 +8,11 @@ from itertools import product
 
 import pytest
 
-from ..lab import voices
-from ..lab.codecs import G729
-from ..lab.lab import ANSWER, LICENSED, Forwarding, lab
-from ..lab.phone import Phone
-from .proving import by_both, side_by_side
+from lab import voices
+from lab.calls.proving import by_both, side_by_side
+from lab.codecs import G729
+from lab.lab import ANSWER, LICENSED, Forwarding, lab
+from lab.phone import Phone
 
 PROMPTLY_MS = 400
 """From the called phone's answer to the caller's, without a sound; a sound alone takes 440 ms."""

@@ -18,20 +18,20 @@ from textwrap import dedent
 import pytest
 
 from idtone.call_control.chain_token import VALID, mac_of, token_text
-from idtone.calls import RemoteCall
+from idtone.core.calls import RemoteCall
+from idtone.core.numbers import parse
 from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.store.postgresql import Server
-from idtone.numbers import parse
+from lab.asterisk import Asterisk, free_ports
+from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice
+from lab.calls.proving import RECOGNISED_S
+from lab.heard import hear
+from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab, until
+from lab.pjsip_conf import pjsip, trunk
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+from lab.site import reach
 
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import Asterisk, free_ports
-from ..lab.heard import hear
-from ..lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab, until
-from ..lab.pjsip_conf import pjsip, trunk
-from ..lab.service import Service
-from ..lab.site import reach
-from .hearing import assert_heard_then_connected, assert_nothing_before_voice
-from .proving import RECOGNISED_S
 from .test_own_suspensions import acts, command, states
 
 KEY = bytes(range(KEY_BYTES))

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from ..lab import transfer, voices
-from ..lab.bootstrap import AsteriskInstallation
-from ..lab.called import IncomingCall
-from ..lab.calling import OutgoingCall
-from ..lab.heard import hear, hear_whole
-from ..lab.keys import Way, press
-from ..lab.lab import until
-from ..lab.sip import Uri
-from .recipes import Case, Network, Pbx, network, of, recorded, running
+from lab import transfer, voices
+from lab.bootstrap import AsteriskInstallation
+from lab.called import IncomingCall
+from lab.calling import OutgoingCall
+from lab.calls.recipes import Case, Network, Pbx, network, of, recorded, running
+from lab.heard import hear, hear_whole
+from lab.keys import Way, press
+from lab.lab import until
+from lab.sip import Uri
 
 EXTENSION = "201"
 

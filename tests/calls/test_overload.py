@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from idtone.policy_settings import PolicySettings
-
-from ..lab.heard import identify
-from ..lab.lab import LICENSED, SUSPENDED, Forwarding, Placed, lab, until
-from ..lab.sipp import Load, called
-from .hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
+from idtone.core.settings.policy import PolicySettings
+from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
+from lab.heard import identify
+from lab.lab import LICENSED, SUSPENDED, Forwarding, Placed, lab, until
+from lab.sipp import Load, called
 
 WAITING = 4
 """How many may wait here; so few that any machine has too many calls at RATE."""

@@ -15,13 +15,13 @@ import pytest
 
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.suspensions.suspension_file import read_suspensions
+from idtone.registry.suspensions.suspension_file import read_suspensions
+from lab.asterisk import IDTONE, Asterisk
+from lab.calls.proving import by_both, side_by_side
+from lab.lab import LICENSED, Forwarding, lab, until
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import IDTONE, Asterisk
-from ..lab.lab import LICENSED, Forwarding, lab, until
-from ..lab.service import Service
-from .proving import by_both, side_by_side
 from .test_suspended import OTHER, WITHIN_S, in_progress, suspend
 
 SPELLINGS = (LICENSED, "+81312345678", "03-1234-5678", "81312345678", "010-81-3-1234-5678")

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from ..lab.lab import Forwarding, lab
-from ..nights import one_of_each
-from .endings import SOUND_S
-from .hearing import assert_heard_by
-from .proving import by_both
+from lab.calls.endings import SOUND_S
+from lab.calls.hearing import assert_heard_by
+from lab.calls.proving import by_both
+from lab.lab import Forwarding, lab
+from lab.nights import one_of_each
 
 HEARING = {"called": ("called",), "caller": ("caller",), "both": ("called", "caller")}
 TOGETHER_MS = 30

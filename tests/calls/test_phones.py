@@ -7,15 +7,14 @@ from typing import Final
 
 import pytest
 
-from idtone.calls import Party
-
-from ..bench.phones.situations import ELSEWHERE, Situation, watched, watched_behind_nat
-from ..bench.phones.trying import POLICIES, Trial
-from ..lab.phones.pbx import PhonesPbx
-from ..lab.phones.program import Wanted
-from ..lab.phones.recorded import Judge
-from ..lab.publication import LAB_REGISTRY
-from ..lab.service import Service
+from bench.phones.situations import ELSEWHERE, Situation, watched, watched_behind_nat
+from bench.phones.trying import POLICIES, Trial
+from idtone.core.calls import Party
+from lab.phones.pbx import PhonesPbx
+from lab.phones.program import Wanted
+from lab.phones.recorded import Judge
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 CORE: Final = (
     Situation("", "", "pjsua2", between=watched),

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
+from idtone.core.numbers import parse
 from idtone.dialplan import NO_TRUNKS
-from idtone.numbers import parse
-
-from ..lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Placed, lab
-from ..lab.sip import Header, Party
-from .hearing import assert_heard_then_connected
-from .proving import RECOGNISED_S, by_both, side_by_side
+from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.proving import RECOGNISED_S, by_both, side_by_side
+from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Placed, lab
+from lab.sip import Header, Party
 
 POLICE = "0335810110"
 INTERNATIONAL = "+81312345678"

@@ -9,16 +9,16 @@ from typing import Any, Final
 
 import pytest
 
-from ..lab import voices
-from ..lab.called import IncomingCall
-from ..lab.codecs import G722, OPUS
-from ..lab.g711 import PCMA, PCMU
-from ..lab.heard import Heard, hear_whole
-from ..lab.lab import ANSWER, Forwarding, Lab, Placed, lab, until
-from ..lab.phone import Answer, EarlyMedia
-from ..lab.service import Service
-from ..nights import one_of_each, rest_at_night
-from .proving import POLICY
+from lab import voices
+from lab.called import IncomingCall
+from lab.calls.proving import POLICY
+from lab.codecs import G722, OPUS
+from lab.g711 import PCMA, PCMU
+from lab.heard import Heard, hear_whole
+from lab.lab import ANSWER, Forwarding, Lab, Placed, lab, until
+from lab.nights import one_of_each, rest_at_night
+from lab.phone import Answer, EarlyMedia
+from lab.service import Service
 
 STRANGE: Final = "127.0.0.9"
 """The address that a phone behind NAT announces: nothing listens there."""

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from ..lab import voices
-from ..lab.bootstrap import AsteriskInstallation
-from ..lab.called import IncomingCall
-from ..lab.heard import Heard, hear
-from ..lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
-from ..lab.phone import Redirect, Refuse, ring
-from ..lab.sip import Uri
-from .hearing import LATEST_MS, assert_heard_by, assert_nothing_before_voice, heard_by_called
-from .proving import side_by_side
-from .recipes import QUESTION, Case, Pbx, network, of, presses, recorded, running
+from lab import voices
+from lab.bootstrap import AsteriskInstallation
+from lab.called import IncomingCall
+from lab.calls.hearing import LATEST_MS, assert_heard_by, assert_nothing_before_voice, heard_by_called
+from lab.calls.proving import side_by_side
+from lab.calls.recipes import QUESTION, Case, Pbx, network, of, presses, recorded, running
+from lab.heard import Heard, hear
+from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
+from lab.phone import Redirect, Refuse, ring
+from lab.sip import Uri
 
 
 @pytest.fixture(scope="module")

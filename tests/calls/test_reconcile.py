@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import Asterisk
-from ..lab.bootstrap import AsteriskInstallation
-from ..lab.commands import printed
-from ..lab.lab import SUSPENDED, Ending, Forwarding, lab, until
-from ..lab.phone import Refuse
-from ..lab.service import Service
+from lab.asterisk import Asterisk
+from lab.bootstrap import AsteriskInstallation
+from lab.commands import printed
+from lab.lab import SUSPENDED, Ending, Forwarding, lab, until
+from lab.phone import Refuse
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "reconcile.md"
 WITH_CALL_ID = "0312349999"

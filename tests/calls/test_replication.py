@@ -7,12 +7,11 @@ from typer.testing import CliRunner
 
 from idtone.cli import app
 from idtone.ledger.store.postgresql import Server
-
-from ..conftest import LAB_REGISTRY
-from ..lab.commands import printed
-from ..lab.lab import LICENSED, lab, until
-from ..lab.postgresql import PostgreSQL
-from ..lab.service import Service
+from lab.commands import printed
+from lab.lab import LICENSED, lab, until
+from lab.postgresql import PostgreSQL
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from ..lab import voices
-from ..lab.lab import Placed, lab
-from ..lab.phone import Answer, ring
-from .proving import DURING_S, POLICY, SOUND_S, WAYS, Told, Way, assert_proved, connect, side_by_side, told
+from lab import voices
+from lab.calls.proving import DURING_S, POLICY, SOUND_S, WAYS, Told, Way, assert_proved, connect, side_by_side, told
+from lab.lab import Placed, lab
+from lab.phone import Answer, ring
 
 AT_ONCE = Answer(after_ms=100, voice=voices.CALLED)
 

@@ -9,14 +9,14 @@ import time
 
 import pytest
 
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import IDTONE, Asterisk
-from ..lab.chosen_asterisk import transports
-from ..lab.lab import CALLER_NUMBER, Lab, lab, until
-from ..lab.service import Service
-from .hearing import assert_heard_then_connected
-from .proving import answered
-from .restarting import DEADLINE_S, connected
+from lab.asterisk import IDTONE, Asterisk
+from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.proving import answered
+from lab.calls.restarting import DEADLINE_S, connected
+from lab.chosen_asterisk import transports
+from lab.lab import CALLER_NUMBER, Lab, lab, until
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 
 async def in_stasis(phones: Lab) -> None:

@@ -5,21 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Literal, get_args
 
-from ..lab import timers
-from ..lab.call import Call
-from ..lab.lab import Placed, lab, until
-from ..lab.phone import Answer
-from .proving import (
-    AFTER_S,
-    POLICY,
-    WAYS,
-    Told,
-    Way,
-    answered,
-    assert_proved,
-    side_by_side,
-    told,
-)
+from lab import timers
+from lab.call import Call
+from lab.calls.proving import AFTER_S, POLICY, WAYS, Told, Way, answered, assert_proved, side_by_side, told
+from lab.lab import Placed, lab, until
+from lab.phone import Answer
 
 Method = Literal["UPDATE", "INVITE"]
 FIRST = f"{POLICY}, caller_hears: answered"

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import Asterisk
-from ..lab.lab import LICENSED, Forwarding, lab
-from ..lab.service import Service
-from .proving import by_both, side_by_side
+from lab.asterisk import Asterisk
+from lab.calls.proving import by_both, side_by_side
+from lab.lab import LICENSED, Forwarding, lab
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 TOKEN = "eyJhbGciOiJFUzI1NiIsInBwdCI6InNoYWtlbiJ9." + 600 * "eyJ9" + ".c2ln_-"
 IDENTITIES = [

@@ -18,16 +18,16 @@ from typing import Any, Final
 
 import pytest
 
-from ..lab.asterisk import Asterisk, Ending
-from ..lab.heard import identify
-from ..lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab
-from ..lab.phone import BUSY, Behaviour, ring
-from ..lab.publication import LAB_REGISTRY
-from ..lab.service import Service
-from ..lab.site import BACK, FORWARD, Site
-from ..lab.sites import OFTEN, SITES, multiplied
-from .hearing import FRAME_MS, assert_nothing_before_voice, heard_by_called
-from .proving import RECOGNISED_S, side_by_side
+from lab.asterisk import Asterisk, Ending
+from lab.calls.hearing import FRAME_MS, assert_nothing_before_voice, heard_by_called
+from lab.calls.proving import RECOGNISED_S, side_by_side
+from lab.heard import identify
+from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab
+from lab.phone import BUSY, Behaviour, ring
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+from lab.site import BACK, FORWARD, Site
+from lab.sites import OFTEN, SITES, multiplied
 
 NEAR_S: Final = 0.1
 """How far a time in the evidence may be from that of the phones."""

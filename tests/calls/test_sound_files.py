@@ -15,18 +15,17 @@ from inotify_simple import INotify, flags
 
 from idtone.call_control.call_control import FILE_CHANGED
 from idtone.ledger.evidence.steps import Step, StepKind
-
-from ..conftest import LAB_REGISTRY
-from ..lab import voices
-from ..lab.called import IncomingCall
-from ..lab.codecs import G722, OPUS
-from ..lab.g711 import PCMA, PCMU
-from ..lab.heard import identify
-from ..lab.lab import ANSWER, Forwarding, Lab, Placed, lab
-from ..lab.phone import Phone
-from ..lab.service import Service
-from ..nights import rest_at_night
-from .proving import POLICY, RECOGNISED_S, by_both, told
+from lab import voices
+from lab.called import IncomingCall
+from lab.calls.proving import POLICY, RECOGNISED_S, by_both, told
+from lab.codecs import G722, OPUS
+from lab.g711 import PCMA, PCMU
+from lab.heard import identify
+from lab.lab import ANSWER, Forwarding, Lab, Placed, lab
+from lab.nights import rest_at_night
+from lab.phone import Phone
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 FORMATS = {PCMU: "ulaw", PCMA: "alaw", G722: "sln16", OPUS: "sln16"}
 

@@ -8,21 +8,13 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import Asterisk
-from ..lab.dialplan_steps import ANSWERING, HookCall, OwnDial, begin, hook_calls, own_dials, results, written
-from ..lab.lab import LICENSED
-from ..lab.service import Service
-from ..nights import rest_at_night
-from ..spellings import (
-    EMERGENCIES,
-    LOOKING_ALIKE,
-    NO_NUMBERS,
-    OF_OTHERS,
-    OF_SUSPENDED,
-    SUSPENDED,
-    UNREADABLE,
-)
+from lab.asterisk import Asterisk
+from lab.dialplan_steps import ANSWERING, HookCall, OwnDial, begin, hook_calls, own_dials, results, written
+from lab.lab import LICENSED
+from lab.nights import rest_at_night
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE
 
 NUMBERS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 CALLED = (*EMERGENCIES, *LOOKING_ALIKE)

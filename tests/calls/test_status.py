@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import IDTONE
-from ..lab.commands import printed
-from ..lab.lab import SUSPENDED, Forwarding, lab, until
-from ..lab.service import Service
-from .proving import by_both
+from lab.asterisk import IDTONE
+from lab.calls.proving import by_both
+from lab.commands import printed
+from lab.lab import SUSPENDED, Forwarding, lab, until
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import LAB_REGISTRY
-from ..endings import Event, Step
-from ..lab.lab import Forwarding, lab, until
-from ..lab.service import Service
-from ..nights import rest_at_night
-from .proving import POLICY
-from .striking import EVERYWHERE, Blow, Strike, complaints, dial, fate, kept, struck
+from lab.calls.proving import POLICY
+from lab.calls.striking import EVERYWHERE, Blow, Strike, complaints, dial, fate, kept, struck
+from lab.endings import Event, Step
+from lab.lab import Forwarding, lab, until
+from lab.nights import rest_at_night
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 
 @pytest.fixture

@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from ..conftest import LAB_REGISTRY
-from ..endings import Event, Evidence, Step
-from ..lab.asterisk import Asterisk
-from ..lab.heard import identify
-from ..lab.lab import lab, until
-from ..lab.packages import faketime
-from ..lab.service import Service
-from ..nights import rest_at_night
-from .detour import Detour, far
-from .proving import POLICY
-from .striking import EVERYWHERE, caught, dial, kept, struck
+from lab.asterisk import Asterisk
+from lab.calls.detour import Detour, far
+from lab.calls.proving import POLICY
+from lab.calls.striking import EVERYWHERE, caught, dial, kept, struck
+from lab.endings import Event, Evidence, Step
+from lab.heard import identify
+from lab.lab import lab, until
+from lab.nights import rest_at_night
+from lab.packages import faketime
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 # -- Asterisk -----------------------------------------------------------------------------------------------------
 

@@ -13,24 +13,23 @@ from pathlib import Path
 
 import pytest
 
-from idtone.authority.desk.desk import Desk
-from idtone.authority.desk.suspension_confirmations import confirmations
+from idtone.core.signed_notes import Signer
 from idtone.ledger.keys.key_file import read_key
+from idtone.office.desk.desk import Desk
+from idtone.office.desk.suspension_confirmations import confirmations
 from idtone.registry.trust.tuf_roles import Keys
-from idtone.signed_notes import Signer
-
-from ..authority.desk.test_desk import running
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import Asterisk
-from ..lab.called import IncomingCall
-from ..lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab, until
-from ..lab.phone import Answer
-from ..lab.service import Service
-from ..lab.sites import SITES
-from ..registry.trust.association import STOPPED, Association, Machine
-from ..registry.trust.serving import over_https, write_certificate
-from .hearing import assert_heard_then_connected
-from .proving import by_both, side_by_side
+from lab.asterisk import Asterisk
+from lab.called import IncomingCall
+from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.proving import by_both, side_by_side
+from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab, until
+from lab.phone import Answer
+from lab.publication import LAB_REGISTRY
+from lab.registry.trust.association import STOPPED, Association, Machine
+from lab.registry.trust.serving import over_https, write_certificate
+from lab.service import Service
+from lab.sites import SITES
+from tests.office.desk.test_desk import running
 
 OTHER = "0312345700"
 """Of the same member, and not suspended."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from ..lab import fax
-from ..lab.lab import Forwarding, lab, until
-from .hearing import assert_heard_then_connected
-from .proving import AFTER_S, DURING_S, RECOGNISED_S, answered
+from lab import fax
+from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.proving import AFTER_S, DURING_S, RECOGNISED_S, answered
+from lab.lab import Forwarding, lab, until
 
 REFUSED_WITHIN_S = 8
 """Asterisk waits five seconds for somebody to take the request."""

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ..endings import Event, Step, cells
-from ..lab.asterisk import Ending as Told
-from ..lab.lab import Forwarding, Placed, lab
-from ..lab.phone import Answer
-from .endings import SOUND_S, Case, play
-from .proving import NOTIFY, POLICY
+from lab.asterisk import Ending as Told
+from lab.calls.endings import SOUND_S, Case, play
+from lab.calls.proving import NOTIFY, POLICY
+from lab.endings import Event, Step, cells
+from lab.lab import Forwarding, Placed, lab
+from lab.phone import Answer
 
 AT_ONCE = 10
 PARTIES = (

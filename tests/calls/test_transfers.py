@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from ..lab import transfer, voices
-from ..lab.call import Call
-from ..lab.called import IncomingCall
-from ..lab.calling import OutgoingCall
-from ..lab.heard import hear, hear_whole
-from ..lab.lab import TALK_S, Lab, Placed, lab, until
-from ..lab.phone import Answer, Phone
-from ..lab.sip import Uri
-from .hearing import FRAME_MS, FRAME_NS
-from .proving import AFTER_S, POLICY, SOUND_S, WAYS, Way, answered, assert_connected, side_by_side, told
+from lab import transfer, voices
+from lab.call import Call
+from lab.called import IncomingCall
+from lab.calling import OutgoingCall
+from lab.calls.hearing import FRAME_MS, FRAME_NS
+from lab.calls.proving import AFTER_S, POLICY, SOUND_S, WAYS, Way, answered, assert_connected, side_by_side, told
+from lab.heard import hear, hear_whole
+from lab.lab import TALK_S, Lab, Placed, lab, until
+from lab.phone import Answer, Phone
+from lab.sip import Uri
 
 NEXT_NUMBER = "0312345679"
 """Another number of the same member, forwarded to the third phone."""

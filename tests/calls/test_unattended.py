@@ -15,6 +15,8 @@ from itertools import cycle, product
 
 import pytest
 
+from idtone.core.numbers import parse
+from idtone.core.settings.settings import load_settings
 from idtone.dialplan import JOURNAL_FILE, channel_of
 from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.keys.day_keys import DayKeys
@@ -22,15 +24,12 @@ from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from idtone.numbers import parse
-from idtone.settings import load_settings
-
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import MODULES, Asterisk
-from ..lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
-from ..lab.service import Service
-from ..lab.sipp import Load, called
-from .proving import by_both, side_by_side
+from lab.asterisk import MODULES, Asterisk
+from lab.calls.proving import by_both, side_by_side
+from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+from lab.sipp import Load, called
 
 RATE, SECONDS = 20, 5.0
 OWN_DIAL_S = 20.0

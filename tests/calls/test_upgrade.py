@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from itertools import cycle
 from typing import Any
 
-from ..lab.asterisk import IDTONE, Asterisk
-from ..lab.heard import identify
-from ..lab.lab import Forwarding, Lab, Placed, lab, until
-from .hearing import assert_heard_then_connected
+from lab.asterisk import IDTONE, Asterisk
+from lab.calls.hearing import assert_heard_then_connected
+from lab.heard import identify
+from lab.lab import Forwarding, Lab, Placed, lab, until
 
 CALLS_PER_S = 10
 TALKS_S = 1.0

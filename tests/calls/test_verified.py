@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from ..lab.heard import in_order
-from ..lab.lab import Forwarding, lab
-from ..tones.commands.running import run
-from ..tones.recordings import wire
+from lab.heard import in_order
+from lab.lab import Forwarding, lab
+from lab.tones.commands.running import run
+from lab.tones.recordings import wire
 
 
 @pytest.mark.parametrize(

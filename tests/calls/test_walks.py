@@ -10,11 +10,23 @@ from itertools import product
 
 import pytest
 
-from ..endings import Event
-from ..lab.asterisk import Asterisk
-from ..nights import rest_at_night
-from .paths import DIRECTIONS, ENDS_OF_TALK, HEARING, INTERFACES, POSSIBLE, Leg, Mishap, Move, Path, Round, draw_round
-from .walking import walk_round
+from lab.asterisk import Asterisk
+from lab.calls.paths import (
+    DIRECTIONS,
+    ENDS_OF_TALK,
+    HEARING,
+    INTERFACES,
+    POSSIBLE,
+    Leg,
+    Mishap,
+    Move,
+    Path,
+    Round,
+    draw_round,
+)
+from lab.calls.walking import walk_round
+from lab.endings import Event
+from lab.nights import rest_at_night
 
 SEED = 2053
 PATHS, WITHIN_S, MISHAPS = 40, 2.0, 2

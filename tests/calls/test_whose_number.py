@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import LAB_REGISTRY
-from ..lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab
-from .hearing import assert_heard_then_connected
-from .proving import by_both, side_by_side
+from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.proving import by_both, side_by_side
+from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab
+from lab.publication import LAB_REGISTRY
 
 RESOLD, OTHERS, NOBODYS = "0612345900", "0112345678", "0335810110"
 """Of m-0001 and through it of m-0005; of m-0007, which has a licence; of no member."""

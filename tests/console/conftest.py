@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from idtone.settings import Settings
-
-from ..authority.conftest import new_office, office
-from .site import Site, running
+from idtone.core.settings.settings import Settings
+from lab.console.site import Site, running
+from tests.office.authority.conftest import new_office, office
 
 __all__ = ["new_office", "office"]
 

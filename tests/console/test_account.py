@@ -18,9 +18,8 @@ from idtone.console.access.cookies import SESSION
 from idtone.console.access.passwords import one_time_codes
 from idtone.console.access.rights import Role
 from idtone.console.access.users import read_users
-from idtone.console_settings import SignInBy
-
-from .site import HASHED, PASSWORD, Site, Visitor, running, users_file
+from idtone.core.settings.console import SignInBy
+from lab.console.site import HASHED, PASSWORD, Site, Visitor, running, users_file
 
 NEW = "several words, easy to remember"
 

@@ -6,8 +6,7 @@ import logging
 import re
 
 from idtone.console.access.rights import Role
-
-from .site import PASSWORD
+from lab.console.site import PASSWORD
 
 
 async def test_an_administrator_sees_who_is_there_and_ends_a_session(site, caplog):

@@ -13,8 +13,7 @@ from idtone.console import server
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.rights import RIGHTS, Right, Role
 from idtone.console.page import Method, Page
-
-from .site import PASSWORD, running, users_file
+from lab.console.site import PASSWORD, running, users_file
 
 
 async def test_each_page_needs_its_right(site):

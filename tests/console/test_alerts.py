@@ -15,12 +15,11 @@ from aiohttp import web
 from idtone.console import alerts
 from idtone.console.access.rights import Role
 from idtone.console.alerts import AlertState, read_rules
-from idtone.settings import Settings
-
-from ..lab.asterisk import LOOPBACK, free_ports
-from ..lab.prometheus import Prometheus
-from ..test_monitoring import ALERTS, RULES
-from .site import Visitor, running
+from idtone.core.settings.settings import Settings
+from lab.asterisk import LOOPBACK, free_ports
+from lab.console.site import Visitor, running
+from lab.prometheus import Prometheus
+from tests.test_monitoring import ALERTS, RULES
 
 WITHIN_S = 30.0
 HOSTILE = '"><script>alert(1)</script>'

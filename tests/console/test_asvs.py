@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .. import ROOT
+from lab.repository import ROOT
 
 SECTIONS = """
 1.1:2 1.2:9 1.3:11 1.4:3 1.5:2 2.1:3 2.2:3 2.3:4 2.4:1 3.2:2 3.3:4 3.4:6 3.5:5 3.7:2 4.1:3 4.2:1 4.3:2 4.4:4 5.1:1 5.2:3

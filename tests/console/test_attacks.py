@@ -15,16 +15,15 @@ import aiohttp
 import pytest
 import yaml
 
-from idtone import http_connections as connections
 from idtone.console.access.cookies import KNOWN_BROWSER, SESSION
 from idtone.console.access.passwords import hashed
 from idtone.console.access.rights import Role
-from idtone.errors import DocumentError
-from idtone.http_connections import MOST, Connections
-from idtone.request_limits import STREAMS_OF_SESSION, Rate, RequestLimits
-
-from ..lab.lab import until
-from .site import HASHED, PASSWORD, Site, running
+from idtone.core.errors import DocumentError
+from idtone.core.http import connections as connections
+from idtone.core.http.connections import MOST, Connections
+from idtone.core.http.request_limits import STREAMS_OF_SESSION, Rate, RequestLimits
+from lab.console.site import HASHED, PASSWORD, Site, running
+from lab.lab import until
 
 CLIENTS = 10_000
 

@@ -6,11 +6,10 @@ import re
 
 import pytest
 
-from idtone.brake.state_files import state_path
-from idtone.brake_settings import BrakeSettings, HighestStep
+from idtone.call_control.brake.state_files import state_path
 from idtone.console.access.rights import Role
-
-from .held import write_holds
+from idtone.core.settings.brake import BrakeSettings, HighestStep
+from lab.console.held import write_holds
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,14 @@ import aiohttp
 import pytest
 import yaml
 
-from idtone.calls import Decision, Outcome, Party, Reason
 from idtone.console.access.rights import Role
 from idtone.console.operator import calls
 from idtone.console.operator.call_query import CallQuery
-from idtone.errors import LedgerError
-from idtone.japan import JAPAN
+from idtone.core.calls import Decision, Outcome, Party, Reason
+from idtone.core.errors import LedgerError
+from idtone.core.japan import JAPAN
+from idtone.core.numbers import parse
+from idtone.core.settings.settings import Settings
 from idtone.ledger.commands.proofs import prove
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.record_fields import FIELDS
@@ -32,12 +34,10 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.numbers import parse
-from idtone.settings import Settings
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
-
-from ..ledger.sample_evidence import (
+from lab.console.site import Answer, Site, Visitor
+from lab.ledger.sample_evidence import (
     CALLED,
     CALLER,
     FORWARDING,
@@ -48,8 +48,7 @@ from ..ledger.sample_evidence import (
     decided,
     heard_call,
 )
-from ..ledger.sample_ledger import query
-from .site import Answer, Site, Visitor
+from lab.ledger.sample_ledger import query
 
 PURPOSE = "inquiry 7 of the police"
 HOSTILE = "<script>alert('1')</script>&\"{{ 7*7 }}"

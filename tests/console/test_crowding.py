@@ -9,8 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 
-from idtone import http_connections
-from idtone.command_line import csv_text
 from idtone.console.access.attempts import MOST_OF_ADDRESS, Attempt, Attempts
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.password_line import KNOWN, LONGEST, LineFullError, PasswordLine
@@ -18,12 +16,14 @@ from idtone.console.access.rights import Role
 from idtone.console.operator import calls
 from idtone.console.page import Visit
 from idtone.console.public import packs
-from idtone.errors import UsageError
+from idtone.core.errors import UsageError
+from idtone.core.http import connections as http_connections
+from idtone.core.http.request_limits import STREAMS_OF_USER, WITHOUT_SESSION_OF_NETWORK
+from idtone.core.terminal.command_line import csv_text
 from idtone.ledger.store.call_search import NEWEST, FoundCalls
-from idtone.request_limits import STREAMS_OF_USER, WITHOUT_SESSION_OF_NETWORK
+from lab.console.site import Site, Visitor
+from lab.lab import until
 
-from ..lab.lab import until
-from .site import Site, Visitor
 from .test_attacks import answered, get, host_of
 from .test_public import PACK, public
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from idtone.calls import Party
 from idtone.console.drawings.proof_tree import proof_tree
 from idtone.console.drawings.scale import TimeScale, time_text
 from idtone.console.drawings.timeline import BarKind, timeline
 from idtone.console.drawings.wave import wave
+from idtone.core.calls import Party
 from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import CallStatus, Step, StepKind, ended
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.proof_check import check_proof
-
-from ..ledger.sample_evidence import LOG, REFUSE, at, cancelled_call, decided, evidence, heard_call, url_of
-from ..ledger.sample_ledger import write
+from lab.ledger.sample_evidence import LOG, REFUSE, at, cancelled_call, decided, evidence, heard_call, url_of
+from lab.ledger.sample_ledger import write
 
 
 @pytest.mark.parametrize("last_ms", [1, 17, 440, 3405.5, 60_000, 599_000, 7_300_000, 90_000_000.0, 4e12])

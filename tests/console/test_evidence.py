@@ -24,6 +24,10 @@ from idtone.console.operator.evidence import witness_rows
 from idtone.console.operator.evidence_exports import FIELDS, in_fields
 from idtone.console.operator.evidence_statistics import Period, plot_of
 from idtone.console.statistics import count, file_of
+from idtone.core.persons import AccountKnownBy
+from idtone.core.settings.settings import Settings
+from idtone.core.signed_notes import Signer, VerifierKey
+from idtone.core.translation import Message, speak
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
@@ -32,15 +36,10 @@ from idtone.ledger.evidence.tally import Part, tally
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.persons import AccountKnownBy
-from idtone.settings import Settings
-from idtone.signed_notes import Signer, VerifierKey
-from idtone.translation import Message, speak
-
-from ..lab.lab import until
-from ..ledger import sample_evidence as sample
-from ..ledger.sample_ledger import query
-from .site import Site, Visitor, name_of, running
+from lab.console.site import Site, Visitor, name_of, running
+from lab.lab import until
+from lab.ledger import sample_evidence as sample
+from lab.ledger.sample_ledger import query
 
 HOSTILE = '<script>alert("x")</script>&\'"'
 INVESTIGATOR, APPROVER = (Role.INVESTIGATOR,), (Role.APPROVER,)
@@ -138,7 +137,7 @@ def test_a_witness_stands_by_its_cosignature_and_by_what_the_service_says():
         Signer("s.example", b"2" * 32),
     )
     text = "pbx-1/idtone\n7\n" + "A" * 43 + "=\n"
-    from idtone.signed_notes import Note
+    from idtone.core.signed_notes import Note
 
     note = Note(text, (log.sign(text), witness.cosign(text, 1793491200)))
     entries = [f"https://{each.key.name} {each.cosigner}" for each in (witness, silent)]

@@ -8,14 +8,10 @@ from typing import Any
 import pytest
 
 from idtone.console.history_words import patterns, recognised
-from idtone.registry.differences import (
-    never_originates_differences,
-    registry_differences,
-    suspension_differences,
-)
+from idtone.core.signed_notes import Signer
+from idtone.core.translation import Message, speak, translated
+from idtone.registry.differences import never_originates_differences, registry_differences, suspension_differences
 from idtone.registry.model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
-from idtone.signed_notes import Signer
-from idtone.translation import Message, speak, translated
 
 LOG, NODE = (str(Signer(name, bytes([number] * 32)).key) for number, name in enumerate(("pbx-1/idtone", "m-0008/a"), 1))
 WITNESS = str(Signer("witness", b"3" * 32).cosigner)

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from idtone.calls import Direction, Outcome, Reason
 from idtone.console import number_searches, registry_in_use
 from idtone.console.access.rights import Role
 from idtone.console.doctor_runs import DoctorRuns, examine
@@ -22,26 +21,26 @@ from idtone.console.drawings.spectrum import TOP_HZ, spectrum
 from idtone.console.operator import expiry_calendar, licences, suspensions
 from idtone.console.operator.health import groups
 from idtone.console.registry_in_use import ReadRegistry, RegistryInUse
-from idtone.decision_words import REASONS
-from idtone.errors import UsageError
-from idtone.numbers import parse_japanese
+from idtone.core.calls import Direction, Outcome, Reason
+from idtone.core.decision_words import REASONS
+from idtone.core.errors import UsageError
+from idtone.core.http.request_limits import Rate
+from idtone.core.numbers import parse_japanese
+from idtone.core.settings.policy import PolicySettings
+from idtone.core.settings.settings import AssociationSettings, RegistrySettings, Settings
 from idtone.operations.doctor.findings import TOPICS, State, bad, good, warning
-from idtone.policy_settings import PolicySettings
 from idtone.registry.expiries import ExpiryKind, expiries
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
-from idtone.request_limits import Rate
 from idtone.service.suspension_confirmations import confirmed
-from idtone.settings import AssociationSettings, RegistrySettings, Settings
 from idtone.tones.making.sounds import PBX_FORMATS, ensure_sounds
 from idtone.tones.profile_library import load_library
-
-from ..lab.demo import REGISTRY as LAB_REGISTRY
-from ..lab.lab import until
-from ..lab.publication import MEMBER
-from ..registry.trust.association import Association, Machine
-from ..registry.trust.conftest import association, begun, machine
-from .site import Site, Visitor, running
+from lab.console.site import Site, Visitor, running
+from lab.demo import REGISTRY as LAB_REGISTRY
+from lab.lab import until
+from lab.publication import MEMBER
+from lab.registry.trust.association import Association, Machine
+from tests.registry.trust.conftest import association, begun, machine
 
 __all__ = ["association", "begun", "machine"]
 
@@ -327,7 +326,7 @@ def test_bars_stand_on_each_other():
 
 
 def test_confirmed_suspensions_stand_out_from_the_others(tmp_path):
-    from ..service.test_suspension_confirmations import Node, with_stops
+    from tests.service.test_suspension_confirmations import Node, with_stops
 
     node = Node(tmp_path)
     ledger = tmp_path / "ledger.sqlite3"

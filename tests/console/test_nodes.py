@@ -10,12 +10,12 @@ import pytest
 
 from idtone.console.access.rights import Role
 from idtone.console.operator import nodes
+from lab.console.site import running
+from lab.ledger.sample_evidence import heard_call
+from lab.operations.fleet.states import state
+from tests.ledger.replication.conftest import made_nodes
+from tests.ledger.replication.conftest import nodes as replicated
 
-from ..fleet.states import state
-from ..ledger.replication.conftest import made_nodes
-from ..ledger.replication.conftest import nodes as replicated
-from ..ledger.sample_evidence import heard_call
-from .site import running
 from .test_evidence import events
 
 __all__ = ["made_nodes", "replicated"]

@@ -18,11 +18,10 @@ from idtone.console.operator.now import STATES, calls_a_second, running_call
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-
-from ..lab.lab import until
-from ..ledger import sample_evidence as sample
-from ..ledger.sample_ledger import write
-from .site import running
+from lab.console.site import running
+from lab.lab import until
+from lab.ledger import sample_evidence as sample
+from lab.ledger.sample_ledger import write
 
 HOUR = datetime(2026, 11, 1, 9, tzinfo=UTC)
 

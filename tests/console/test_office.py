@@ -16,23 +16,22 @@ from pathlib import Path
 
 import pytest
 
-from idtone.authority.change_registry import registry_of, suspensions_of
-from idtone.authority.desk.office_ledger import OfficeLedger
-from idtone.authority.desk.reports.report_store import ReportStore
-from idtone.authority.prepared_package import FOLDER
-from idtone.authority.suspension_requests import FILE, MOST_DIFFERING, SuspensionRequests
-from idtone.authority.workspace import Workspace
 from idtone.console.access.rights import Role
 from idtone.console.drawings.trace import trace_of
 from idtone.console.office import office_files, reports
 from idtone.console.page import Method
+from idtone.member.reports.report_documents import new_receipt
+from idtone.office.authority.change_registry import registry_of, suspensions_of
+from idtone.office.authority.prepared_package import FOLDER
+from idtone.office.authority.suspension_requests import FILE, MOST_DIFFERING, SuspensionRequests
+from idtone.office.authority.workspace import Workspace
+from idtone.office.desk.office_ledger import OfficeLedger
+from idtone.office.desk.reports.report_store import ReportStore
 from idtone.registry.trust import tuf_roles
-from idtone.reports.report_documents import new_receipt
-
-from ..authority.desk.desk_process import running as running_desk
-from ..authority.desk.reports.members import NUMBER, RECEIPT, WORDS, Members, authority
-from ..authority.office import APPLICATION, STOP, TWICE, Office
-from .site import Site, Visitor, running
+from lab.console.site import Site, Visitor, running
+from lab.office.authority.office import APPLICATION, STOP, TWICE, Office
+from lab.office.desk.desk_process import running as running_desk
+from lab.office.desk.reports.members import NUMBER, RECEIPT, WORDS, Members, authority
 
 HOSTILE = "<script>alert('x')</script>"
 STOPPED, OTHER = "0312345677", "0312345676"
@@ -315,7 +314,9 @@ async def test_a_second_entry_cannot_be_tried_out(at_office, office, caplog):
 @pytest.mark.parametrize("has_desk", [False, True])
 async def test_clerks_act_at_once_and_the_ledger_has_what_was_done(at_office, office, has_desk, monkeypatch):
     """Before, one of two got 400; a withdrawal beside an approval was in the ledger, and the request still waited."""
-    monkeypatch.setattr("idtone.authority.workspace.TURN_WITHIN_S", 60.0)  # each waits until the desk has recorded
+    monkeypatch.setattr(
+        "idtone.office.authority.workspace.TURN_WITHIN_S", 60.0
+    )  # each waits until the desk has recorded
     page, clerks = "/office/suspensions", [await at_office.visitor(*role) for role in (ME, SECOND, ME)]
     with running_desk(office.folder) if has_desk else nullcontext():
         tokens = [(await clerk.get(page)).form_token for clerk in clerks]

@@ -9,23 +9,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import typer.main
+from lab.repository import ROOT
 
-from idtone.authority.change_registry import registry_of
-from idtone.authority.commands import app as authority_commands
-from idtone.authority.desk.office_ledger import OfficeLedger
-from idtone.authority.desk.reports.report_store import ReportStore
-from idtone.authority.desk.reports.traceback import ReportResult
-from idtone.authority.refused.change_refusals import Refusals
-from idtone.authority.workspace import Workspace
+from idtone.office.authority.change_registry import registry_of
+from idtone.office.authority.workspace import Workspace
+from idtone.office.commands import app as authority_commands
+from idtone.office.desk.office_ledger import OfficeLedger
+from idtone.office.desk.reports.report_store import ReportStore
+from idtone.office.desk.reports.traceback import ReportResult
+from idtone.office.refused.change_refusals import Refusals
+from lab.console.site import Site, Visitor
+from lab.member.evaluation.sample_figures import LAST_DAY, YEAR, content_of
+from lab.office.authority.office import STOP, WHY, Office
+from lab.office.desk.reports.members import ELSEWHERE, NUMBER, WORDS, Members, authority, report
+from tests.office.evaluation.conftest import ASSESSMENTS, folder, hand_in
+from tests.office.refused.test_refusals import REFUSED, SOON
+from tools.messages import catalogue_text
 
-from .. import ROOT
-from ..authority.desk.reports.members import ELSEWHERE, NUMBER, WORDS, Members, authority, report
-from ..authority.evaluation.conftest import ASSESSMENTS, folder, hand_in
-from ..authority.office import STOP, WHY, Office
-from ..authority.refused.test_refusals import REFUSED, SOON
-from ..evaluation.sample_figures import LAST_DAY, YEAR, content_of
-from ..messages import catalogue_text
-from .site import Site, Visitor
 from .test_office import HOSTILE, ME, entry, site_of
 
 __all__ = ["folder", "site_of"]

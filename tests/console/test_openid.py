@@ -18,12 +18,11 @@ from idtone.console.access.begun_sign_ins import NotBegunError
 from idtone.console.access.cookies import OPENID, SESSION
 from idtone.console.access.rights import Role
 from idtone.console.server import made
-from idtone.console_settings import SignInBy
-from idtone.errors import DocumentError, UsageError
-from idtone.settings import Settings
-
-from .openid_provider import CLIENT, SECRET, OpenIdProvider, provider
-from .site import Answer, Site, Visitor, running
+from idtone.core.errors import DocumentError, UsageError
+from idtone.core.settings.console import SignInBy
+from idtone.core.settings.settings import Settings
+from lab.console.openid_provider import CLIENT, SECRET, OpenIdProvider, provider
+from lab.console.site import Answer, Site, Visitor, running
 
 
 @pytest.fixture

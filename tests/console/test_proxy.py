@@ -19,11 +19,10 @@ from idtone.console.access.rights import Role
 from idtone.console.console import Console
 from idtone.console.own_address import OwnAddress
 from idtone.console.server import attend, made
-from idtone.console_settings import ConsoleSettings, SignInBy
-from idtone.errors import DocumentError, UsageError
-from idtone.settings import Settings
-
-from .site import users_file
+from idtone.core.errors import DocumentError, UsageError
+from idtone.core.settings.console import ConsoleSettings, SignInBy
+from idtone.core.settings.settings import Settings
+from lab.console.site import users_file
 
 HEADER = "X-Remote-User"
 HOST = "pbx.example"

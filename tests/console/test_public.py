@@ -15,9 +15,8 @@ from idtone.console.access.rights import Role
 from idtone.console.public import packs
 from idtone.console.public.published import Published
 from idtone.console.uploads import FIELD_LIMIT
-
-from ..ledger.example_pack import PACK
-from .site import Site, running
+from lab.console.site import Site, running
+from lab.ledger.example_pack import PACK
 
 HOSTILE = '<script>alert("x")</script>'
 

@@ -11,8 +11,8 @@ import pytest
 from idtone.console.decided_plots import DecidedPlots
 from idtone.console.shared import Shared
 from idtone.console.templates import Templates
-from idtone.errors import LedgerError
-from idtone.translation import speak
+from idtone.core.errors import LedgerError
+from idtone.core.translation import speak
 
 
 async def test_what_many_ask_for_at_once_is_read_once():

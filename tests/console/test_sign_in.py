@@ -16,8 +16,7 @@ from idtone.console.access.passwords import PasswordCheck, hashed, one_time_code
 from idtone.console.access.rights import Role
 from idtone.console.access.sessions import MOST_OF_USER, Sessions
 from idtone.console.access.users import User
-
-from .site import HASHED, PASSWORD
+from lab.console.site import HASHED, PASSWORD
 
 SECRET = base64.b32encode(b"x" * 20).decode()
 

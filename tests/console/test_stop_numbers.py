@@ -8,14 +8,13 @@ import pytest
 
 from idtone.call_control.fallback_file import remembered
 from idtone.console.access.rights import Role
+from idtone.core.settings.policy import OwnSuspensions
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.policy_settings import OwnSuspensions
-from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
-
-from ..registry.examples import GOOD
-from .site import running
+from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
+from lab.console.site import running
+from lab.registry.examples import GOOD
 
 NUMBER, E164 = "03-1234-5678", "81312345678"
 DUTY_TOO = (Role.DUTY, Role.VIEWER)

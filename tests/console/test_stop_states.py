@@ -7,23 +7,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from idtone.authority.change_registry import suspensions_of
-from idtone.authority.desk.suspension_confirmations import Confirmation
-from idtone.authority.history import Action, HistoryEntry
-from idtone.authority.prepared_package import DUTY_FOLDER
-from idtone.authority.signed_history import HistorySignature
-from idtone.authority.workspace import Workspace
 from idtone.console.office.office_stops import OfficeStops
 from idtone.console.stop_states import StopFacts, StopState, own_stages, stages
-from idtone.correspondence.signed_document import signed
-from idtone.correspondence.suspension_confirmation import KIND
-from idtone.number_spans import NumberSpan
-from idtone.persons import AccountKnownBy, Person
+from idtone.core.number_spans import NumberSpan
+from idtone.core.persons import AccountKnownBy, Person
+from idtone.core.signed_notes import Signer
+from idtone.office.authority.change_registry import suspensions_of
+from idtone.office.authority.history import Action, HistoryEntry
+from idtone.office.authority.prepared_package import DUTY_FOLDER
+from idtone.office.authority.signed_history import HistorySignature
+from idtone.office.authority.workspace import Workspace
+from idtone.office.desk.suspension_confirmations import Confirmation
+from idtone.registry.correspondence.signed_document import signed
+from idtone.registry.correspondence.suspension_confirmation import KIND
 from idtone.registry.differences import suspension_differences
 from idtone.registry.parsers import parse_suspensions
-from idtone.registry.trust import tuf_roles
-from idtone.signed_notes import Signer
-from idtone.suspensions.own_suspension import (
+from idtone.registry.suspensions.own_suspension import (
     Act,
     NodeConfirmation,
     approved,
@@ -32,8 +31,9 @@ from idtone.suspensions.own_suspension import (
     ordered,
     put_to_use,
 )
+from idtone.registry.trust import tuf_roles
+from tools.messages import catalogue_text
 
-from ..messages import catalogue_text
 from .test_office import ME, SECOND, STOPPED, SUSPENSION, request_id, site_of  # noqa: F401
 
 T = [datetime(2026, 11, 2, hour, tzinfo=UTC) for hour in range(10)]

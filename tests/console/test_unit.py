@@ -8,11 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from lab.repository import ROOT
 
-from idtone.console_settings import ConsoleSettings
-
-from .. import ROOT
-from ..unit_files import hardening, unit
+from idtone.core.settings.console import ConsoleSettings
+from lab.unit_files import hardening, unit
 
 CONSOLE, SERVICE = (
     (ROOT / "config" / name).read_text("utf-8") for name in ("idtone-console.service", "idtone.service")

@@ -14,7 +14,7 @@ from idtone.console.access.passwords import PasswordCheck
 from idtone.console.access.rights import Role
 from idtone.console.access.users import User, change_users, read_users
 from idtone.console.commands import users
-from idtone.errors import UsageError
+from idtone.core.errors import UsageError
 
 
 @pytest.fixture

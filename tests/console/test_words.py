@@ -9,14 +9,14 @@ from functools import partial
 
 import pytest
 
-from idtone.calls import Outcome, Reason
 from idtone.console.code_words import DETAILS, FILTERS, NUMBERS, OUTCOMES, STATUSES, TONES, detail_words, person
 from idtone.console.history_words import recognised
 from idtone.console.japan_time import day, last_day, last_moment, shown, shown_to_minute, typed, with_zone
 from idtone.console.templates import labelled
+from idtone.core.calls import Outcome, Reason
+from idtone.core.numbers import NumberKind
+from idtone.core.translation import speak, translated
 from idtone.ledger.evidence.steps import CallStatus
-from idtone.numbers import NumberKind
-from idtone.translation import speak, translated
 
 EVENING = datetime(2026, 11, 1, 16, 30, 5, tzinfo=UTC)
 

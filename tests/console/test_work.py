@@ -9,8 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from idtone.console.work import Progress, Work
-
-from ..lab.lab import until
+from lab.lab import until
 
 
 def begun(folder: Path, name: str) -> Path:

@@ -4,11 +4,11 @@ import ast
 from collections import Counter
 from itertools import product
 
-from idtone.ledger.evidence.steps import CallStatus, cause
+from lab.repository import ROOT
 
-from .. import ROOT
-from ..endings import IMPOSSIBLE, TABLE, Event, Step, cells
-from ..endings_page import PAGE, PAGE_JA, page
+from idtone.ledger.evidence.steps import CallStatus, cause
+from lab.endings import IMPOSSIBLE, TABLE, Event, Step, cells
+from tools.endings_page import PAGE, PAGE_JA, page
 
 INTERFACES, NOTIFY = ("ari", "agi"), ("called", "both")
 

@@ -15,17 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from idtone import dialplan, numbers
+from idtone import dialplan
 from idtone.call_control.fallback_file import render
-from idtone.calls import Reason
 from idtone.cli import app
-from idtone.decision import CALL_REJECTED, Policy, Unlicensed
+from idtone.core import numbers
+from idtone.core.calls import Reason
+from idtone.core.decision import CALL_REJECTED, Policy, Unlicensed
+from idtone.core.errors import UsageError
+from idtone.core.number_spans import OPEN_DIGITS
+from idtone.core.numbers import NumberKind, ascii_form, parse
 from idtone.dialplan import Played, expressions
 from idtone.dialplan.numbers_in_hook import ABROAD, JAPANESE, WITHHELD, is_emergency_call
-from idtone.errors import UsageError
 from idtone.ledger.evidence.steps import CallStatus
-from idtone.number_spans import OPEN_DIGITS
-from idtone.numbers import NumberKind, ascii_form, parse
 from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile_library import load_library
 

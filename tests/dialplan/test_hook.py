@@ -16,7 +16,8 @@ from idtone.call_control.fallback import leave
 from idtone.call_control.fallback_file import render
 from idtone.call_control.journal import JournalFolder
 from idtone.call_control.journal_lines import Decided, Ended, read
-from idtone.calls import Outcome, Period, Reason, Suspension
+from idtone.core.calls import Outcome, Period, Reason, Suspension
+from idtone.core.numbers import NumberKind, ascii_form, parse, perhaps
 from idtone.dialplan import (
     CALLED,
     CALLED_CONTEXT,
@@ -31,15 +32,13 @@ from idtone.dialplan import (
     channel_of,
     dialled_user,
     endpoint_of,
-)  # fmt: skip
+)
 from idtone.dialplan.numbers_in_hook import is_emergency_call
 from idtone.ledger.evidence.steps import CallStatus
-from idtone.numbers import NumberKind, ascii_form, parse, perhaps
 from idtone.registry.number_notation import read_span
-
-from ..lab.asterisk import Asterisk
-from ..lab.dialplan_steps import NOWHERE, HookCall, hook_calls, results, steps
-from ..spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE
+from lab.asterisk import Asterisk
+from lab.dialplan_steps import NOWHERE, HookCall, hook_calls, results, steps
+from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 LICENSED = "0312345678"

@@ -13,14 +13,13 @@ import pytest
 from idtone.call_control.fallback import leave
 from idtone.call_control.fallback_file import render
 from idtone.call_control.journal import JournalFolder
-from idtone.calls import Period, Suspension
-from idtone.numbers import parse, perhaps
+from idtone.core.calls import Period, Suspension
+from idtone.core.numbers import parse, perhaps
 from idtone.registry.number_notation import read_span
-
-from ..lab.asterisk import Asterisk
-from ..lab.dialplan_steps import HookCall, results, steps
-from ..spellings import NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, UNREADABLE
-from ..spellings import SUSPENDED as BANK
+from lab.asterisk import Asterisk
+from lab.dialplan_steps import HookCall, results, steps
+from lab.spellings import NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, UNREADABLE
+from lab.spellings import SUSPENDED as BANK
 
 LICENSED, STOPPED = "0312345678", "0312345600"
 FORMS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)

@@ -15,11 +15,11 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from ..lab.asterisk import Asterisk
-from ..lab.lab import Forwarding, lab, until
-from ..lab.processes import open_files
-from ..lab.site import Site
-from .attack import Attacker, Parts
+from lab.asterisk import Asterisk
+from lab.hostile.attack import Attacker, Parts
+from lab.lab import Forwarding, lab, until
+from lab.processes import open_files
+from lab.site import Site
 
 PASSES, KILLS = 491_000, 493_000
 """Octets of an answer over the WebSocket: 491,842 pass (22.10.1, x86-64)."""

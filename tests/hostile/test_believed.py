@@ -21,13 +21,13 @@ from urllib.parse import quote
 
 import pytest
 
-from ..agi.fake_asterisk import calling, presented
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import IDTONE, LAB_DIALPLAN, LOOPBACK, Asterisk
-from ..lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, until
-from ..lab.service import Service
-from ..lab.site import BARE
-from .attacked_pbx import assert_no_number_is_logged
+from lab.agi.fake_asterisk import calling, presented
+from lab.asterisk import IDTONE, LAB_DIALPLAN, LOOPBACK, Asterisk
+from lab.hostile.attacked_pbx import assert_no_number_is_logged
+from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+from lab.site import BARE
 
 WAITING = """
     ; A call that waits for its caller before it comes to the hook, as in a menu or a queue.

@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 
 from idtone.ari_app import events
 from idtone.ari_app.application import AriApplication
-from idtone.numbers import parse
+from idtone.core.numbers import parse
 from idtone.tones.making.sounds import Sound
-
-from ..ari_app.fake_asterisk import FakeAsterisk
-from ..ari_app.fakes import call_control, no_journal
-from ..call_control.evidence import LICENSED, SUSPENDED, MemoryEvidence
+from lab.ari_app.fake_asterisk import FakeAsterisk
+from lab.ari_app.fakes import call_control, no_journal
+from lab.call_control.evidence import LICENSED, SUSPENDED, MemoryEvidence
 
 RECORDED: Final[dict[str, list[dict[str, Any]]]] = json.loads(
     Path(__file__).with_name("recorded.json").read_text("utf-8")

@@ -20,13 +20,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from ..calls.hearing import assert_heard_then_connected
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import LAB_DIALPLAN, Asterisk
-from ..lab.called import IncomingCall
-from ..lab.lab import CALLED_NUMBER, SUSPENDED, Forwarding, Lab, Placed, lab, until
-from ..lab.service import Service
-from .attacked_pbx import assert_no_number_is_logged
+from lab.asterisk import LAB_DIALPLAN, Asterisk
+from lab.called import IncomingCall
+from lab.calls.hearing import assert_heard_then_connected
+from lab.hostile.attacked_pbx import assert_no_number_is_logged
+from lab.lab import CALLED_NUMBER, SUSPENDED, Forwarding, Lab, Placed, lab, until
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
 
 THROUGH = """
     ; Calls that go through the other application before they come to the hook.

@@ -16,21 +16,19 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from idtone.calls import Direction, ForwardedCall, Outcome, Reason
-from idtone.decision import Policy, decide
+from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
+from idtone.core.decision import Policy, decide
+from idtone.core.numbers import NumberKind, parse, perhaps
 from idtone.ledger.evidence.steps import CallStatus
-from idtone.numbers import NumberKind, parse, perhaps
 from idtone.registry.sources import load_registry
-
-from ..calls.hearing import assert_heard_then_connected
-from ..conftest import LAB_REGISTRY
-from ..lab.asterisk import Asterisk
-from ..lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
-from ..lab.publication import MEMBER
-from ..lab.service import Service
-from .attack import Parts
-from .attacked_pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
-from .metacharacters import META
+from lab.asterisk import Asterisk
+from lab.calls.hearing import assert_heard_then_connected
+from lab.hostile.attack import Parts
+from lab.hostile.attacked_pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
+from lab.hostile.metacharacters import META
+from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
+from lab.publication import LAB_REGISTRY, MEMBER
+from lab.service import Service
 
 CALLED: Final = CALLED_NUMBER.encode()
 AT_ONCE: Final = 48

@@ -21,13 +21,11 @@ from idtone.ari_app import connection
 from idtone.ari_app.application import AriApplication
 from idtone.ari_app.connection import connect
 from idtone.ari_app.runner import ApplicationRunner
-from idtone.errors import AriError, AriUnavailable
+from idtone.core.errors import AriError, AriUnavailable
 from idtone.tones.making.sounds import Sound
-
-from ..ari_app.fakes import call_control, no_journal
-from ..call_control.evidence import MemoryEvidence
-from ..lab.lab import until
-from .server import (
+from lab.ari_app.fakes import call_control, no_journal
+from lab.call_control.evidence import MemoryEvidence
+from lab.hostile.server import (
     APPLICATION,
     CHANNEL,
     EVENTS,
@@ -41,6 +39,7 @@ from .server import (
     plainly,
     requests,
 )
+from lab.lab import until
 
 MEBIBYTE = 2**20
 MUCH = 80

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from . import voices
-from .phone import Phone
-from .rtp import Media
+from lab import voices
+from lab.phone import Phone
+from lab.rtp import Media
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import debian
-from tests.lab.debian import PackagesUnavailable
+from lab import debian
+from lab.debian import PackagesUnavailable
 
 
 def test_mirrors_come_from_the_machines_sources_likeliest_first(monkeypatch):

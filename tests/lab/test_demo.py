@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-from .. import ROOT
+from lab.repository import ROOT
 
 WITHOUT_TOOLS = """
 import sys
@@ -23,8 +23,8 @@ class Absent:
 
 assert {"pytest", "pylibsrtp"} <= modules
 sys.meta_path.insert(0, Absent())
-import tests.lab.demo
-from tests.lab.publication import LAB_REGISTRY, publication
+import lab.demo
+from lab.publication import LAB_REGISTRY, publication
 publication(LAB_REGISTRY)
 """
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import environment
+from lab import environment
 
 
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="Debian's way, and this is no Debian")

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from .codecs import CODECS, FRAME, G722, OPUS, encode_frames
-from .g711 import PCMA, PCMU, Samples
-from .heard import Heard, hear, hear_whole, identify
-from .recording import reassemble
-from .rtp import FRAME_NS, Packet
-from .voices import ANNOUNCEMENT, CALLED, CALLER, LEVEL_RMS, PERIOD
+from lab.codecs import CODECS, FRAME, G722, OPUS, encode_frames
+from lab.g711 import PCMA, PCMU, Samples
+from lab.heard import Heard, hear, hear_whole, identify
+from lab.recording import reassemble
+from lab.rtp import FRAME_NS, Packet
+from lab.voices import ANNOUNCEMENT, CALLED, CALLER, LEVEL_RMS, PERIOD
 
 ANSWERED_NS = 1_790_000_000_000_000_123
 AMPLITUDE = 22657 * 10 ** (-16 / 20)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from .asterisk import LOOPBACK, free_ports
-from .kamailio import CONFIGURATION, SAMPLES, Kamailio, KamailioInstallation, find_or_get
-from .sip import Address
+from lab.asterisk import LOOPBACK, free_ports
+from lab.kamailio import CONFIGURATION, SAMPLES, Kamailio, KamailioInstallation, find_or_get
+from lab.sip import Address
 
 NUMBER, OWN = "05011112222", "0312345678"
 WITHIN_S = 5.0

@@ -16,7 +16,8 @@ from joserfc.errors import BadSignatureError
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
-from .kamailio import Kamailio, find_or_get
+from lab.kamailio import Kamailio, find_or_get
+
 from .test_kamailio import Between, place
 
 CERTIFICATE = "https://certificates.example.jp/div.pem"

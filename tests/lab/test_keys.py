@@ -7,10 +7,10 @@ import asyncio
 import numpy as np
 import pytest
 
-from . import keys
-from .keys import Way, press
-from .phone import Phone
-from .recording import reassemble
+from lab import keys
+from lab.keys import Way, press
+from lab.phone import Phone
+from lab.recording import reassemble
 
 
 @pytest.mark.parametrize("key", ["5", "#"])

@@ -9,16 +9,16 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from . import voices
-from .call import Call
-from .called import IncomingCall
-from .dialog import Dialog, invite
-from .g711 import Samples
-from .heard import hear
-from .phone import BUSY, Answer, Phone, ring
-from .rtp import HOST, Address, Media
-from .sdp import Session
-from .sip import Party, Request, Response, SipError, Uri, parse
+from lab import voices
+from lab.call import Call
+from lab.called import IncomingCall
+from lab.dialog import Dialog, invite
+from lab.g711 import Samples
+from lab.heard import hear
+from lab.phone import BUSY, Answer, Phone, ring
+from lab.rtp import HOST, Address, Media
+from lab.sdp import Session
+from lab.sip import Party, Request, Response, SipError, Uri, parse
 
 TALK_S = 0.25
 

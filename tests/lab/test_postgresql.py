@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.postgresql import PostgreSQL, PostgreSQLMissing, programs
+from lab.postgresql import PostgreSQL, PostgreSQLMissing, programs
 
 
 @pytest.mark.nightly

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from .codecs import encode_frames
-from .g711 import PCMA, PCMU
-from .lab import until
-from .rtp import FRAME_NS, HOST, Media, parse_packet
-from .voices import CALLED, CALLER
+from lab.codecs import encode_frames
+from lab.g711 import PCMA, PCMU
+from lab.lab import until
+from lab.rtp import FRAME_NS, HOST, Media, parse_packet
+from lab.voices import CALLED, CALLER
 
 PAYLOAD = bytes(range(160))
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from .sdp import Session
-from .sip import SipError
+from lab.sdp import Session
+from lab.sip import SipError
 
 OFFER = (
     b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=Asterisk\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .sip import Party, Request, SipError, Uri, parse
+from lab.sip import Party, Request, SipError, Uri, parse
 
 INVITE = (
     b"INVITE sip:0312345678@127.0.0.1:5070;lab=7 SIP/2.0\r\n"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from . import sipp
-from .asterisk import Asterisk
-from .sipp import Load, called
+from lab import sipp
+from lab.asterisk import Asterisk
+from lab.sipp import Load, called
 
 DIALPLAN = """
 [from-lab]

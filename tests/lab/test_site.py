@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from .becoming import Identity
-from .site import BACK, BARE, FORWARD, JAPAN, ROOT, chosen
-from .sites import OFTEN, SITES, table
+from lab.becoming import Identity
+from lab.site import BACK, BARE, FORWARD, JAPAN, ROOT, chosen
+from lab.sites import OFTEN, SITES, table
 
 
 def test_the_table_in_contributing_has_every_dimension_and_value():

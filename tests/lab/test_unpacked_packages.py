@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from . import bootstrap, chromium, packages, postgresql, unpacked_packages
-from .bootstrap import OVERRIDE, AsteriskInstallation, AsteriskMissing
-from .debian import PackagesUnavailable
-from .packages import FFMPEG_ENCODERS
-from .postgresql import PostgreSQLMissing
+from lab import bootstrap, chromium, packages, postgresql, unpacked_packages
+from lab.bootstrap import OVERRIDE, AsteriskInstallation, AsteriskMissing
+from lab.debian import PackagesUnavailable
+from lab.packages import FFMPEG_ENCODERS
+from lab.postgresql import PostgreSQLMissing
 
 PROGRAM = "usr/sbin/asterisk"
 

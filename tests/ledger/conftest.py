@@ -8,11 +8,10 @@ import pytest
 
 from idtone.ledger.store import sqlite
 from idtone.ledger.store.ledger_reader import LedgerReader
-
-from ..ledger_copies import copied
-from .disclosure.packs import Files, pack_of
-from .sample_evidence import evidence, url_of
-from .sample_ledger import opened, write
+from lab.ledger.disclosure.packs import Files, pack_of
+from lab.ledger.sample_evidence import evidence, url_of
+from lab.ledger.sample_ledger import opened, write
+from lab.ledger_copies import copied
 
 
 @pytest.fixture(autouse=True)

@@ -23,17 +23,16 @@ from types import SimpleNamespace
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
+from idtone.core.signed_notes import Signer
 from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.disclosure.pack_verification import verified
-from idtone.signed_notes import Signer
-
-from ..operations.exporting import run as ledger
-from ..operations.tamperings import TAMPERINGS
-from .disclosure.packs import CLAIMS, DAMAGES, HIDINGS, SIGNER, Files, pack_of, resealed
-from .example_pack import BASIS, FIRST_FORMAT, PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
-from .sample_evidence import LOG
+from lab.ledger.disclosure.packs import CLAIMS, DAMAGES, HIDINGS, SIGNER, Files, pack_of, resealed
+from lab.ledger.example_pack import BASIS, FIRST_FORMAT, PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
+from lab.ledger.sample_evidence import LOG
+from lab.operations.exporting import run as ledger
+from lab.operations.tamperings import TAMPERINGS
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
 LINES = 376

@@ -10,16 +10,15 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, generate_private_key
 
+from bench.mutations import packs, pages, tile_files
 from idtone.ledger.evidence.rules import Rule
-
-from ..bench.mutations import packs, pages, tile_files
-from .example_pack import PAGE
-from .vectors import FOLDER, bases, lines, packed, vectors
-from .vectors.kinds import in_ledgers
-from .vectors.ledgers import LedgerFiles, rows_of, without_day
-from .vectors.logs_table import OURS, logs, metadata, of
-from .vectors.tree_table import trees
-from .vectors.verifiers import ROOT, UNREAD, VERIFIERS
+from lab.ledger.example_pack import PAGE
+from lab.ledger.vectors import FOLDER, bases, lines, packed, vectors
+from lab.ledger.vectors.kinds import in_ledgers
+from lab.ledger.vectors.ledgers import LedgerFiles, rows_of, without_day
+from lab.ledger.vectors.logs_table import OURS, logs, metadata, of
+from lab.ledger.vectors.tree_table import trees
+from lab.ledger.vectors.verifiers import ROOT, UNREAD, VERIFIERS
 
 WHAT_CANNOT_BE_IN_A_VECTOR = {Rule.REPORT, Rule.PROFILE, Rule.LEAF_LEFT_OUT, Rule.TIMESTAMP}
 OF_A_REQUEST = {each.value for each in Rule if each.startswith("request-")} | {Rule.SELECTION}
@@ -35,7 +34,7 @@ def known() -> list[dict[str, Any]]:
 def test_the_folder_has_what_idtone_makes_200_of_each_and_each_rule(known):
     """But for the ZIP files' own octets, which differ between versions of zlib."""
     for name, text in lines().items():
-        assert name == "zips.jsonl" or (FOLDER / name).read_text("utf-8") == text, "python -m tests.ledger.vectors"
+        assert name == "zips.jsonl" or (FOLDER / name).read_text("utf-8") == text, "python -m lab.ledger.vectors"
     broken = Counter(each["rule"] for each in known)
     assert broken[None] >= 200
     assert len(known) - broken[None] >= 200

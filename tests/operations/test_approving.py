@@ -18,7 +18,10 @@ import rfc8785
 from typer.testing import CliRunner
 
 from idtone.cli import app
-from idtone.errors import LedgerError, UsageError
+from idtone.core.errors import LedgerError, UsageError
+from idtone.core.persons import AccountKnownBy, Person
+from idtone.core.settings.settings import LedgerSettings, load_settings
+from idtone.core.signed_notes import Signer, VerifierKey
 from idtone.ledger.commands import shared
 from idtone.ledger.disclosure import record_act as record_act_module
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -33,13 +36,9 @@ from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.persons import AccountKnownBy, Person
-from idtone.settings import LedgerSettings, load_settings
-from idtone.signed_notes import Signer, VerifierKey
-
-from ..ledger.sample_evidence import ALICE, BOB
-from .exporting import WARRANT, run
-from .tamperings import TAMPERINGS
+from lab.ledger.sample_evidence import ALICE, BOB
+from lab.operations.exporting import WARRANT, run
+from lab.operations.tamperings import TAMPERINGS
 
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
 

@@ -18,11 +18,10 @@ from idtone.operations.backup.restore import restore_here, restore_into
 from idtone.operations.backup.unpack import Unpacked, unpack
 from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult
-
-from ..ledger.sample_evidence import heard_call
-from ..terminal import Terminal
-from .backups import SECRET, BackedNode
-from .killed import killed_before
+from lab.ledger.sample_evidence import heard_call
+from lab.operations.backups import SECRET, BackedNode
+from lab.operations.killed import killed_before
+from lab.terminal import Terminal
 
 terminal = Terminal()
 

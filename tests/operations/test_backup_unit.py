@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .. import ROOT
-from ..unit_files import hardening, unit
+from lab.repository import ROOT
+
+from lab.unit_files import hardening, unit
 
 BACKUP, TIMER, SERVICE = (
     (ROOT / "config" / name).read_text("utf-8")

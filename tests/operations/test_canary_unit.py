@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from lab.repository import ROOT
 
-from .. import ROOT
-from ..unit_files import hardening, unit
+from lab.unit_files import hardening, unit
 
 CANARY, TIMER, SERVICE = (
     (ROOT / "config" / name).read_text("utf-8")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import ChangeError
+from idtone.core.errors import ChangeError
 from idtone.operations.asterisk_console import AsteriskConsole
 from idtone.operations.changes import (
     HOOK_RELOAD,

@@ -20,8 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from idtone.errors import LedgerError, UsageError
-from idtone.japan import JAPAN
+from idtone.core.errors import LedgerError, UsageError
+from idtone.core.japan import JAPAN
+from idtone.core.persons import acting
+from idtone.core.settings.settings import load_settings
 from idtone.ledger.commands import disclosures as commands
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
@@ -29,11 +31,8 @@ from idtone.ledger.disclosure.record_act import record_act, record_acts
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.persons import acting
-from idtone.settings import load_settings
-
-from ..lab.asterisk import IDTONE
-from .exporting import DEMAND, WARRANT, run
+from lab.asterisk import IDTONE
+from lab.operations.exporting import DEMAND, WARRANT, run
 
 TODAY = datetime.now(JAPAN).date()
 EMERGENCY = ("--basis", "emergency", *DEMAND, "--why", "a life is in danger")

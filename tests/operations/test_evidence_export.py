@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerError, UsageError
+from idtone.core.errors import LedgerError, UsageError
+from idtone.core.persons import acting
+from idtone.core.settings.settings import load_settings
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.persons import acting
-from idtone.settings import load_settings
-
-from ..ledger.replication.nodes import Node
-from ..ledger.sample_evidence import heard_call
-from .exporting import WARRANT, run
+from lab.ledger.replication.nodes import Node
+from lab.ledger.sample_evidence import heard_call
+from lab.operations.exporting import WARRANT, run
 
 
 @pytest.fixture

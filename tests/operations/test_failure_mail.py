@@ -11,14 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from lab.repository import ROOT
 
+from idtone.core.settings.settings import MAIL_TO
 from idtone.operations import failure_mail
 from idtone.operations.told_troubles import ToldTroubles
 from idtone.service.troubles import NO_REGISTRY, Trouble
-from idtone.settings import MAIL_TO
-
-from .. import ROOT
-from ..terminal import Terminal
+from lab.terminal import Terminal
 
 terminal = Terminal()
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

@@ -21,12 +21,11 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.operations.backup import known_heads
-
-from ..lab.postgresql import changed
-from ..ledger.witness.witnessing import NAME, witnessing_beside
-from ..nights import rest_at_night
-from ..terminal import Terminal
-from .backups import BackedNode
+from lab.ledger.witness.witnessing import NAME, witnessing_beside
+from lab.nights import rest_at_night
+from lab.operations.backups import BackedNode
+from lab.postgresql import changed
+from lab.terminal import Terminal
 
 terminal = Terminal()
 REPLICA = "PostgreSQL"

@@ -7,15 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from idtone.errors import ChangeError
+from idtone.core.errors import ChangeError
+from idtone.core.settings.settings import load_settings
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations import ledger_move
-from idtone.settings import load_settings
-
-from ..call_control.unix_users import needs_root
-from ..ledger.sample_evidence import heard_call, key_ring_of
-from ..ledger.sample_ledger import records_of, write
-from ..terminal import Terminal
+from lab.call_control.unix_users import needs_root
+from lab.ledger.sample_evidence import heard_call, key_ring_of
+from lab.ledger.sample_ledger import records_of, write
+from lab.terminal import Terminal
 
 terminal = Terminal()
 pytestmark = needs_root

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from idtone import command_line
 from idtone.cli import app
-from idtone.errors import TrustError
+from idtone.core.errors import TrustError
+from idtone.core.terminal import command_line
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
-
-from ..registry.trust.association import Association, Machine
+from lab.registry.trust.association import Association, Machine
 
 FORMATS = ("--format", "sln,ulaw")
 

@@ -11,18 +11,17 @@ from typer.testing import CliRunner
 
 from idtone.call_control.fallback_file import remembered
 from idtone.cli import app
-from idtone.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.persons import Person
+from idtone.core.settings.settings import load_settings
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.operations import suspending
 from idtone.operations.doctor import suspension_finding
-from idtone.persons import Person
-from idtone.settings import load_settings
-from idtone.suspensions.suspension_file import read_suspensions, suspensions_path
-
-from ..ledger.sample_evidence import ALICE, BOB
-from ..lines.tables import GOOD as TABLE
-from ..registry.examples import GOOD
+from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
+from lab.ledger.sample_evidence import ALICE, BOB
+from lab.registry.examples import GOOD
+from lab.registry.lines.tables import GOOD as TABLE
 
 NUMBER = "0312345678"
 WHY = ("--reference", "R-77", "--why", "the police called")

@@ -7,9 +7,9 @@ import shutil
 import subprocess
 
 import pytest
+from lab.repository import ROOT
 
-from .. import ROOT
-from ..unit_files import hardening, unit
+from lab.unit_files import hardening, unit
 
 UPDATE, TIMER, SERVICE = (
     (ROOT / "config" / name).read_text("utf-8")

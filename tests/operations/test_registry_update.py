@@ -13,16 +13,15 @@ import pytest
 
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.fallback_file import End, Usable, end_of, remembered
+from idtone.core.errors import TrustError
 from idtone.dialplan import FALLBACK_FILE
-from idtone.errors import TrustError
 from idtone.registry.sources import SignedSource
 from idtone.registry.trust.client import Repository
-
-from ..call_control.unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, needs_root, shared_folder
-from ..lab.asterisk import IDTONE
-from ..registry.examples import GOOD
-from ..registry.trust.association import STOPPED, Association, Machine
-from ..terminal import Terminal
+from lab.asterisk import IDTONE
+from lab.call_control.unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, needs_root, shared_folder
+from lab.registry.examples import GOOD
+from lab.registry.trust.association import STOPPED, Association, Machine
+from lab.terminal import Terminal
 
 STOPPED_NUMBER = "81312345677"
 terminal = Terminal()

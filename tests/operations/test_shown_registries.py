@@ -16,32 +16,31 @@ from typing import Any
 
 import pytest
 import rfc8785
+from lab.repository import ROOT
 from typer.testing import CliRunner
 
-from idtone.calls import Direction, ForwardedCall
 from idtone.cli import app
-from idtone.decision import Policy, decide, time_by
+from idtone.core.calls import Direction, ForwardedCall
+from idtone.core.decision import Policy, decide, time_by
+from idtone.core.numbers import parse
+from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.numbers import parse
 from idtone.registry.sources import FileSource, SignedSource
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.registry.used_registries import FOLDER, UsedRegistries, UsedRegistry, metadata_digest
-from idtone.settings import Settings, load_settings
-from idtone.signed_notes import Note, Signer
-
-from .. import ROOT
-from ..lab.node import find_or_get_node
-from ..ledger.sample_evidence import put
-from ..ledger.vectors.logs_table import ROOT as ROOT_OF_ANOTHER
-from ..registry.examples import GOOD
-from ..registry.trust.association import NEVER, Association, Machine
-from .exporting import WARRANT
+from lab.ledger.sample_evidence import put
+from lab.ledger.vectors.logs_table import ROOT as ROOT_OF_ANOTHER
+from lab.node import find_or_get_node
+from lab.operations.exporting import WARRANT
+from lab.registry.examples import GOOD
+from lab.registry.trust.association import NEVER, Association, Machine
 
 SUSPENSIONS = """\
 issued: 2026-11-02T00:00:00+09:00

@@ -18,6 +18,8 @@ import aiohttp
 import pytest
 import rfc8785
 
+from idtone.core.settings.settings import Settings, TimestampSettings, load_settings
+from idtone.core.signed_notes import Note
 from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.keys.key_ring import KeyRing
@@ -25,14 +27,11 @@ from idtone.ledger.keys.stamps import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.witness.timestamping import Timestamping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.settings import Settings, TimestampSettings, load_settings
-from idtone.signed_notes import Note
-
-from ..lab.node import find_or_get_node
-from ..ledger.sample_evidence import heard_call, put
-from ..ledger.vectors.logs_table import logs, member, metadata
-from ..ledger.witness.authority import Authority
-from .exporting import WARRANT, run, write_settings
+from lab.ledger.sample_evidence import heard_call, put
+from lab.ledger.vectors.logs_table import logs, member, metadata
+from lab.ledger.witness.authority import Authority
+from lab.node import find_or_get_node
+from lab.operations.exporting import WARRANT, run, write_settings
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
 SECOND = Path(__file__).parents[2] / "tools" / "second-opinion" / "verify-pack.mjs"

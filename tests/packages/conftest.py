@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.asterisk import Asterisk
-from tests.lab.bootstrap import AsteriskInstallation
-from tests.lab.unpacked_packages import cache_directory
-
-from .deb import build
-from .machine import RELEASES, Machine, image
-from .pbx import PbxInMachine
+from lab.asterisk import Asterisk
+from lab.bootstrap import AsteriskInstallation
+from lab.machine.machine import RELEASES, Machine, image
+from lab.machine.pbx import PbxInMachine
+from lab.unpacked_packages import cache_directory
+from tools.deb import build
 
 CHOSEN = tuple(os.environ.get("RELEASES", "").split()) or RELEASES
 

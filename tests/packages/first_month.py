@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from lab.repository import ROOT
 
-from tests import ROOT
-from tests.lab.prometheus import Prometheus
-from tests.lab.unpacked_packages import cache_directory
+from lab.machine.acts import ACTS, LATER, Act, commands
+from lab.machine.failures import FAILURES, HAPPENINGS, TOLD_WITHIN_S, Happening
+from lab.machine.machine import Machine, image
+from lab.machine.operator_node import LISTEN, NUMBER, OperatorNode
+from lab.machine.pbx import SOUNDS
+from lab.prometheus import Prometheus
+from lab.unpacked_packages import cache_directory
 
-from .acts import ACTS, LATER, Act, commands
 from .conftest import CHOSEN
-from .failures import FAILURES, HAPPENINGS, TOLD_WITHIN_S, Happening
-from .machine import Machine, image
-from .operator_node import LISTEN, NUMBER, OperatorNode
-from .pbx import SOUNDS
 
 RELEASE: Final = "trixie"
 """The pages are about Debian 13."""

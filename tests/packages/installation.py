@@ -14,17 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab.repository import ROOT
 
 import idtone
-from tests import ROOT
+from lab.asterisk import Ending
+from lab.lab import LICENSED, lab, until
+from lab.machine.machine import Machine, MachineFailed
+from lab.machine.pbx import SOUNDS, PbxInMachine
+from lab.publication import LAB_REGISTRY, MEMBER
 from tests.calls.test_upgrade import profile_heard, traffic
-from tests.conftest import LAB_REGISTRY
-from tests.lab.asterisk import Ending
-from tests.lab.lab import LICENSED, lab, until
-from tests.lab.publication import MEMBER
-
-from .machine import Machine, MachineFailed
-from .pbx import SOUNDS, PbxInMachine
 
 NEXT = f"{idtone.__version__}+next"
 SITE = "opt/venvs/idtone/lib/python3*/site-packages"

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from idtone.calls import Direction, ForwardedCall, Outcome, Reason
-from idtone.decision import Policy, decide
-from idtone.numbers import WITHHELD, parse
+from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
+from idtone.core.decision import Policy, decide
+from idtone.core.numbers import WITHHELD, parse
 from idtone.operations.doctor.registry import certifications
 from idtone.registry.compiled import compiled, pack, unpack
 from idtone.registry.expiries import ExpiryKind, certification_ends, expiries
@@ -16,8 +16,7 @@ from idtone.registry.expiry_warning import Expiry
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
 from idtone.registry.summary import link_words, member_lines, member_report, number_report
-
-from .examples import GOOD, faults_of
+from lab.registry.examples import GOOD, faults_of
 
 OWN = """certification: {number: A-1, until: 2027-06-01, document: 認定通知書 2026-03-25, next_check: 2027-05-01,
       mark: E-1, mark_until: 2027-07-01}"""

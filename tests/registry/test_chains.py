@@ -7,18 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.calls import Reason, WholesaleChain
-from idtone.decision import Policy, decide
-from idtone.numbers import parse
+from idtone.core.calls import Reason, WholesaleChain
+from idtone.core.decision import Policy, decide
+from idtone.core.numbers import parse
 from idtone.registry.compiled import compiled, day_begins, pack, unpack
 from idtone.registry.differences import registry_differences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span
 from idtone.registry.parsers import parse_registry
-
-from ..kernel.deciding import NOW, call
-from ..terminal import Terminal
-from .examples import GOOD, faults_of, index_of
+from lab.core.deciding import NOW, call
+from lab.registry.examples import GOOD, faults_of, index_of
+from lab.terminal import Terminal
 
 HEAD = GOOD.partition("suspensions:")[0]
 MEMBERS = "".join(f"  - {{id: m-000{n}, name: {{ja: 甲, en: A}}, pledge: {{signed: 2026-01-05}}}}\n" for n in (3, 4))

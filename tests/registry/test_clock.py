@@ -11,9 +11,9 @@ from itertools import cycle, product
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from idtone.calls import Direction, ForwardedCall, Outcome, Reason
-from idtone.decision import Policy, decide, time_by
-from idtone.numbers import parse
+from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
+from idtone.core.decision import Policy, decide, time_by
+from idtone.core.numbers import parse
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_registry, parse_suspensions
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-import idtone.settings
-
-from ..terminal import Terminal
-from .examples import GOOD, spoiled
+import idtone.core.settings.settings
+from lab.registry.examples import GOOD, spoiled
+from lab.terminal import Terminal
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -29,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(idtone.settings, "DEFAULT_FILE", Path("/nonexistent/idtone.yaml"))
+    monkeypatch.setattr(idtone.core.settings.settings, "DEFAULT_FILE", Path("/nonexistent/idtone.yaml"))
     for name in filter(lambda name: name.startswith("IDTONE_"), list(os.environ)):
         monkeypatch.delenv(name)
     return partial(Terminal().run, "registry")

@@ -6,18 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.errors import DocumentError, TrustError
-from idtone.numbers import parse
+from idtone.core.errors import DocumentError, TrustError
+from idtone.core.numbers import parse
 from idtone.registry import compiling
 from idtone.registry.compiled import compiled, pack, unpack
 from idtone.registry.compiling import compile_in_process
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.sources import SignedSource, parse_document
-
-from ..kernel.deciding import NOW
-from .examples import GOOD
-from .trust.association import Association, Machine
+from lab.core.deciding import NOW
+from lab.registry.examples import GOOD
+from lab.registry.trust.association import Association, Machine
 
 SIGNED_GOOD = GOOD.partition("suspensions:")[0]
 DOCUMENT = parse_document(SIGNED_GOOD, "registry.yaml")

@@ -4,8 +4,7 @@ import pytest
 
 from idtone.registry.differences import registry_differences
 from idtone.registry.parsers import parse_registry
-
-from .examples import GOOD, faults_of
+from lab.registry.examples import GOOD, faults_of
 
 ENTRY = f"""\
   - member: m-0001

@@ -3,8 +3,7 @@
 from datetime import timedelta
 
 from idtone.registry.expiry_warning import AGAIN, SOON, Expiry
-
-from .examples import GOOD, index_of
+from lab.registry.examples import GOOD, index_of
 
 HOUR = timedelta(hours=1)
 

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.calls import Direction, Holding, LicenceStatus
-from idtone.decision import Registry
-from idtone.numbers import MALFORMED, WITHHELD, Number, NumberKind, parse
+from idtone.core.calls import Direction, Holding, LicenceStatus
+from idtone.core.decision import Registry
+from idtone.core.numbers import MALFORMED, WITHHELD, Number, NumberKind, parse
 from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span
-
-from ..kernel.deciding import NOW
-from .examples import GOOD, faults_of, index_of, with_numbers
+from lab.core.deciding import NOW
+from lab.registry.examples import GOOD, faults_of, index_of, with_numbers
 
 JST = timezone(timedelta(hours=9))
 

@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from idtone.calls import Direction, Licence, LicenceStatus
+from idtone.core.calls import Direction, Licence, LicenceStatus
 from idtone.registry.expiry_warning import Expiry
 from idtone.registry.index import RegistryIndex
 from idtone.registry.licence_lapses import LicenceLapse, lapses, named, over_and_soon, remedies
 from idtone.registry.sources import parse_document
-
-from .examples import GOOD
+from lab.registry.examples import GOOD
 
 BOTH = frozenset(Direction)
 INCOMING = frozenset({Direction.INCOMING})

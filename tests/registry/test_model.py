@@ -5,12 +5,11 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-from idtone.calls import Direction, LicenceStatus
+from idtone.core.calls import Direction, LicenceStatus
 from idtone.ledger.evidence.canonical import canonical
 from idtone.registry.sources import parse_document
-
-from ..ledger.sample_evidence import PLAY, decided
-from .examples import GOOD, faults_of, spoiled
+from lab.ledger.sample_evidence import PLAY, decided
+from lab.registry.examples import GOOD, faults_of, spoiled
 
 JST = timezone(timedelta(hours=9))
 FREE, HELD = "0312340001", "members[1].numbers[0]"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.calls import Period
-from idtone.errors import TrustError
-from idtone.number_spans import NumberSpan
-from idtone.numbers import parse
+from idtone.core.calls import Period
+from idtone.core.errors import TrustError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import parse
 from idtone.registry import compiling, sources
 from idtone.registry.local_registry import from_folder, from_published
 from idtone.registry.model import NeverOriginatesEntry
@@ -21,9 +21,9 @@ from idtone.registry.never_originating import compiled_never_originating, pack, 
 from idtone.registry.sources import SignedSource
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.client import Repository
+from lab.registry.examples import GOOD, faults_of, index_of
+from lab.registry.trust.association import NEVER, Association, Machine, sign_without_rules
 
-from .examples import GOOD, faults_of, index_of
-from .trust.association import NEVER, Association, Machine, sign_without_rules
 from .trust.test_attacks import forge
 
 BANK = parse("0335810110")

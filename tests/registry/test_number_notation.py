@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.errors import NumberError
-from idtone.number_spans import NumberSpan
-from idtone.numbers import parse_japanese
+from idtone.core.errors import NumberError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import parse_japanese
 from idtone.registry.number_notation import ENTRY_LIMIT, read_single, read_span
 
 SPANS = {

@@ -9,18 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.calls import Direction, Outcome, Reason
-from idtone.decision import Policy, decide
-from idtone.numbers import parse
+from idtone.core.calls import Direction, Outcome, Reason
+from idtone.core.decision import Policy, decide
+from idtone.core.numbers import parse
 from idtone.registry.compiled import compiled, pack, unpack
 from idtone.registry.differences import registry_differences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span
 from idtone.registry.parsers import parse_registry
-
-from ..kernel.deciding import call
-from ..terminal import Terminal
-from .examples import GOOD, faults_of, index_of
+from lab.core.deciding import call
+from lab.registry.examples import GOOD, faults_of, index_of
+from lab.terminal import Terminal
 
 HEAD = GOOD.partition("suspensions:")[0]
 MORE = "  - {id: m-0003, name: {ja: 甲, en: A}, pledge: {signed: 2026-01-05}}\n"

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.registry.number_notation import read_span
-
-from .examples import GOOD, faults_of, spoiled, with_numbers
+from lab.registry.examples import GOOD, faults_of, spoiled, with_numbers
 
 
 def test_licences_and_suspensions_are_unique_over_the_file():
@@ -91,7 +90,7 @@ HOSTILE = {
     "huge id": spoiled("id: m-0001", "id: " + "m" * 300_000),
     "huge tone": spoiled("tone: sample", "tone: " + "s" * 300_000),
 }
-"""What the reader of YAML lets through; the rest is in tests/kernel/test_documents.py."""
+"""What the reader of YAML lets through; the rest is in tests/core/test_documents.py."""
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import DocumentError
-from idtone.numbers import parse
+from idtone.core.errors import DocumentError
+from idtone.core.numbers import parse
 from idtone.registry.sources import FileSource, load_registry, read_document
-
-from ..kernel.deciding import NOW
-from .examples import GOOD, faults_of, spoiled
+from lab.core.deciding import NOW
+from lab.registry.examples import GOOD, faults_of, spoiled
 
 NEWER = spoiled("version: 42", "version: 43")
 FAULTY = spoiled("0312340001", "0312345650")

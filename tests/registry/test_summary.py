@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
 from idtone.registry.summary import counts, member_lines, member_report, registry_lines, registry_report
-
-from .examples import GOOD, with_numbers
+from lab.registry.examples import GOOD, with_numbers
 
 DOCUMENT = parse_document(GOOD, "registry.yaml")
 VALID_FROM = datetime(2026, 1, 9, 15, tzinfo=UTC)

@@ -11,6 +11,7 @@ import pytest
 from idtone.ari_app.application import AriApplication
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.call_control.journal import JournalReader
+from idtone.core.settings.settings import Interface, Settings, load_settings
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -19,11 +20,9 @@ from idtone.service.assembly import assemble, journal_of, load
 from idtone.service.call_counts import CallCounts
 from idtone.service.ledger_room import LedgerRoom
 from idtone.service.metrics import Observed
-from idtone.settings import Interface, Settings, load_settings
-
-from ..ledger.sample_evidence import heard_call
-from ..registry.examples import valid_until_2096
-from .asking import request
+from lab.ledger.sample_evidence import heard_call
+from lab.registry.examples import valid_until_2096
+from lab.service_requests import request
 
 
 @pytest.fixture

@@ -9,18 +9,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from idtone.call_control.journal_intake import JournalIntake
-from idtone.errors import ToneError
+from idtone.core.errors import ToneError
+from idtone.core.settings.settings import Settings
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.service.assembly import assemble, load
 from idtone.service.commands import check_settings
-from idtone.settings import Settings
 from idtone.tones.importing import ImportRequest, import_master
 from idtone.tones.making.sounds import PBX_FORMATS
-
-from ..ledger.sample_evidence import FORWARDING, NONCE, NOW, PLAY, decided, put
-from ..registry.examples import valid_until_2096
-from ..tones.recorded import recorded, write
+from lab.ledger.sample_evidence import FORWARDING, NONCE, NOW, PLAY, decided, put
+from lab.registry.examples import valid_until_2096
+from lab.tones.recorded import recorded, write
 
 SUSPENDED = f"""suspensions:
   - {{number: "{FORWARDING}", since: 2026-03-01T00:00:00+09:00, reference: R-9}}

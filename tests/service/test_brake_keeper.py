@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from idtone.brake.holds import Hold
-from idtone.brake.state_files import key_of, lines_path, read_lines, read_state, state_path, write_state
-from idtone.errors import UsageError
+from idtone.call_control.brake.holds import Hold
+from idtone.call_control.brake.state_files import key_of, lines_path, read_lines, read_state, state_path, write_state
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import Settings, load_settings
 from idtone.service.brake_keeper import BrakeKeeper, brake_of, release_in_file
-from idtone.settings import Settings, load_settings
-
-from ..brake.calling import NOON_S, call, new_brake, offer, passed
+from lab.call_control.brake.calling import NOON_S, call, new_brake, offer, passed
 
 KEYS = {"pbx-1": "11" * 32, "pbx-2": "11" * 32, "stranger": "22" * 32}
 

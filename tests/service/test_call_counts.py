@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from idtone.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
-from idtone.durations import Durations
+from idtone.core.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
+from idtone.core.durations import Durations
+from idtone.core.numbers import parse
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
-from idtone.numbers import parse
 from idtone.service.call_counts import CallCounts
-
-from ..call_control.evidence import MemoryEvidence
+from lab.call_control.evidence import MemoryEvidence
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 NUMBER = parse("0312345678")

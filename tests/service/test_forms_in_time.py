@@ -11,11 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.customers import retention
-from idtone.customers.record_acts import FormAct, histories
-from idtone.customers.record_store import CustomerRecord, RecordFolder, RecordStore
-from idtone.customers.retention import forget_due, forget_in_time
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
+from idtone.core.settings.settings import Settings, load_settings
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -23,10 +20,12 @@ from idtone.ledger.evidence.steps import Scalar, StepKind
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.settings import Settings, load_settings
-
-from ..lab.asterisk import IDTONE, free_ports
-from ..ledger.sample_evidence import ALICE
+from idtone.member.customers import retention
+from idtone.member.customers.record_acts import FormAct, histories
+from idtone.member.customers.record_store import CustomerRecord, RecordFolder, RecordStore
+from idtone.member.customers.retention import forget_due, forget_in_time
+from lab.asterisk import IDTONE, free_ports
+from lab.ledger.sample_evidence import ALICE
 
 THEN = datetime(2018, 6, 30, 3, tzinfo=UTC)
 

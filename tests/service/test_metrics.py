@@ -18,19 +18,18 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from idtone.call_control.request import Request
-from idtone.calls import Suspension
-from idtone.decision import Remembered
+from idtone.core.calls import Suspension
+from idtone.core.decision import Remembered
+from idtone.core.settings.settings import Interface
 from idtone.ledger.replication.replicator import ReplicaStatus
 from idtone.service import metrics_listener
 from idtone.service.ledger_room import LedgerRoom
 from idtone.service.metrics import METRICS, MetricKind, Observed
 from idtone.service.metrics_listener import MetricsListener
-from idtone.settings import Interface
-
-from ..call_control.evidence import registry
-from ..lab.asterisk import free_ports
-from ..lab.prometheus import promtool
-from ..ledger.sample_evidence import FORWARDING
+from lab.asterisk import free_ports
+from lab.call_control.evidence import registry
+from lab.ledger.sample_evidence import FORWARDING
+from lab.prometheus import promtool
 
 
 @pytest.fixture

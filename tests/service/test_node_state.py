@@ -10,17 +10,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from idtone.errors import AriUnavailable
-from idtone.fleet.node_states import KNOWN_FORMAT, NodeState
+from idtone.core.errors import AriUnavailable
 from idtone.ledger.replication.replica_connection import Exchange
+from idtone.operations.fleet.node_states import KNOWN_FORMAT, NodeState
 from idtone.service import loaded_hook, node_state
 from idtone.service.loaded_hook import LoadedHook
 from idtone.service.metrics import Observed
 from idtone.service.node_state import STATE, NodeStateReport
 from idtone.service.status_feed import snapshot
-
-from ..lab.lab import until
-from ..ledger.sample_evidence import CALLED, FORWARDING
+from lab.lab import until
+from lab.ledger.sample_evidence import CALLED, FORWARDING
 
 TOAST_BYTES = 2000
 """From here on PostgreSQL puts a value into a table of its own, and an UPDATE costs several rows."""

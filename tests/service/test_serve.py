@@ -15,9 +15,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from idtone.call_control.call_control import CallControl
-from idtone.calls import Outcome, Party, Reason
+from idtone.core.calls import Outcome, Party, Reason
+from idtone.core.errors import DocumentError, TrustError
+from idtone.core.settings.settings import AgiSettings, Interface, JournalSettings, RegistrySettings, Settings
 from idtone.dialplan import JOURNAL_FILE
-from idtone.errors import DocumentError, TrustError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import Step, StepKind
@@ -28,12 +29,10 @@ from idtone.service import assembly
 from idtone.service.assembly import assemble, load
 from idtone.service.commands import check_settings, loop_first
 from idtone.service.instance import Instance
-from idtone.settings import AgiSettings, Interface, JournalSettings, RegistrySettings, Settings
-
-from ..lab.asterisk import free_ports
-from ..ledger.sample_evidence import NONCE, PLAY, forwarded, heard_call, put
-from ..registry.examples import valid_until_2096
-from .asking import request
+from lab.asterisk import free_ports
+from lab.ledger.sample_evidence import NONCE, PLAY, forwarded, heard_call, put
+from lab.registry.examples import valid_until_2096
+from lab.service_requests import request
 
 
 @contextmanager

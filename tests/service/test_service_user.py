@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerError, TrustError, UsageError
+from idtone.core.errors import LedgerError, TrustError, UsageError
+from idtone.core.settings.settings import RegistrySettings, Settings
 from idtone.service import service_user
 from idtone.service.commands import check_settings
 from idtone.service.service_user import ServiceUser, act_as_service, read_as_service, refuse_root, unit_user
-from idtone.settings import RegistrySettings, Settings
-
-from ..call_control.unix_users import acting_as, needs_root
-from ..registry.trust.association import Association
+from lab.call_control.unix_users import acting_as, needs_root
+from lab.registry.trust.association import Association
 
 SERVICE = pwd.getpwnam("daemon")
 

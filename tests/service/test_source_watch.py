@@ -11,11 +11,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from idtone.errors import DocumentError, FallbackError, Fault
+from idtone.core.errors import DocumentError, FallbackError, Fault
 from idtone.service import source_watch as module
 from idtone.service.source_watch import SourceWatch
-
-from ..lab.lab import until
+from lab.lab import until
 
 
 @asynccontextmanager

@@ -20,8 +20,10 @@ from typing import Any
 
 import pytest
 
-from idtone.durations import Durations
-from idtone.errors import UsageError
+from idtone.core.durations import Durations
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import Settings, TimestampSettings
+from idtone.core.translation import Message, joined, speak, translated
 from idtone.ledger.store.sqlite import path_of
 from idtone.service import status_answer, status_feed
 from idtone.service.local_sockets import listening
@@ -29,11 +31,8 @@ from idtone.service.metrics import METRICS, Observed
 from idtone.service.status_answer import ask, socket_path
 from idtone.service.status_command import look, rows, rows_without_service
 from idtone.service.status_feed import FEED, snapshot
-from idtone.settings import Settings, TimestampSettings
-from idtone.translation import Message, joined, speak, translated
-
-from ..call_control.unix_users import SERVICE_GROUP, SERVICE_USER, acting_as, needs_root
-from ..ledger.sample_evidence import CALLED, FORWARDING
+from lab.call_control.unix_users import SERVICE_GROUP, SERVICE_USER, acting_as, needs_root
+from lab.ledger.sample_evidence import CALLED, FORWARDING
 
 
 def value(found: Any, name: str) -> Any:

@@ -11,20 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from idtone.correspondence.own_suspension_report import OwnSuspensionReport
-from idtone.correspondence.signed_document import verified
-from idtone.errors import DocumentError, TrustError
-from idtone.number_spans import NumberSpan
-from idtone.persons import AccountKnownBy, Person
+from idtone.core.errors import DocumentError, TrustError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.persons import AccountKnownBy, Person
+from idtone.core.settings.settings import Settings
+from idtone.core.signed_notes import Signer
+from idtone.registry.correspondence.own_suspension_report import OwnSuspensionReport
+from idtone.registry.correspondence.signed_document import verified
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_suspensions
+from idtone.registry.suspensions.own_suspension import Act, OwnSuspensions, lifted, ordered, put_to_use
 from idtone.service import suspension_confirmations
 from idtone.service.suspension_confirmations import SuspensionConfirmations
-from idtone.settings import Settings
-from idtone.signed_notes import Signer
-from idtone.suspensions.own_suspension import Act, OwnSuspensions, lifted, ordered, put_to_use
-
-from ..registry.examples import GOOD, index_of
+from lab.registry.examples import GOOD, index_of
 
 SEED = b"1" * 32
 SIGNER = Signer("m-0001/pbx-1", SEED)

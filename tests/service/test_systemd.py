@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 
 from idtone.service.systemd import ServiceManager
-
-from ..lab.supervisor import UNIT, Unit
+from lab.supervisor import UNIT, Unit
 
 
 class Inbox:

@@ -10,17 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import DocumentError, LedgerError
+from idtone.core.errors import DocumentError, LedgerError
+from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.settings.shared import SIGNED_BY, fleet_settings_report, signed_settings
+from idtone.core.signed_notes import Signer
 from idtone.ledger.store.sqlite import path_of
 from idtone.operations.doctor import settings_findings
 from idtone.operations.doctor.findings import State
 from idtone.service.status_answer import ask
 from idtone.service.used_settings import UsedSettings, last_used, record, record_of, refuse_older
-from idtone.settings import Settings, load_settings
-from idtone.shared_settings import SIGNED_BY, fleet_settings_report, signed_settings
-from idtone.signed_notes import Signer
-
-from ..lab.asterisk import IDTONE
+from lab.asterisk import IDTONE
 
 NOW = datetime(2026, 11, 28, 4, tzinfo=UTC)
 SIGNER = Signer(SIGNED_BY, b"1" * 32)

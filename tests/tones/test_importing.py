@@ -9,17 +9,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from idtone.errors import DocumentError, IdtoneError, RecordingError, ToneError, UsageError
+from idtone.core.errors import DocumentError, IdtoneError, RecordingError, ToneError, UsageError
 from idtone.tones import importing
 from idtone.tones.importing import ImportRequest, import_master, report
 from idtone.tones.making.scale import amplitude
 from idtone.tones.making.waveform import waveform
 from idtone.tones.profile import Law, load_profile
 from idtone.tones.profile_library import load_library
-
-from .profiles import make, tone
-from .recorded import LEAD_MS, PU_PU, recorded, write
-from .refusing import refusal
+from lab.tones.profiles import make, tone
+from lab.tones.recorded import LEAD_MS, PU_PU, recorded, write
+from lab.tones.refusing import refusal
 
 REQUEST = ImportRequest("pu-pu", "Pu pu", -16)
 FORMATS = ("sln", "sln16", "ulaw")

@@ -1,8 +1,7 @@
 import pytest
 
 from idtone.tones.licensed_tone import doubt
-
-from .profiles import make, recording, tone
+from lab.tones.profiles import make, recording, tone
 
 RIGHT, WRONG = "a" * 64, "b" * 64
 SYNTHESISED = make(tone(620))

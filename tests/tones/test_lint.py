@@ -3,8 +3,7 @@ import pytest
 from idtone.tones.lint import RULES, lint
 from idtone.tones.profile import CALL_LIMIT_MS
 from idtone.tones.profile_library import load_library
-
-from .profiles import make, recording, tone
+from lab.tones.profiles import make, recording, tone
 
 MODULATED = {"rate_hz": 30, "depth": 0.5}
 

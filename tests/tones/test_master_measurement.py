@@ -8,15 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.errors import ToneError
+from idtone.core.errors import ToneError
 from idtone.tones.master_measurement import examine
 from idtone.tones.profile import CALL_LIMIT_MS, Law
 from idtone.tones.profile_library import load_library
 from idtone.tones.recordings.leg import Leg
-
-from . import refusing
-from .profiles import make, tone
-from .recorded import LEAD_MS, PU_PU, legs, noise, recorded
+from lab.tones import refusing
+from lab.tones.profiles import make, tone
+from lab.tones.recorded import LEAD_MS, PU_PU, legs, noise, recorded
 
 RMS = 10 ** (-16 / 20) * 22827 / 32768 / math.sqrt(2)
 FULL = 32767 / 32768

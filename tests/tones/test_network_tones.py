@@ -1,8 +1,7 @@
 import pytest
 
 from idtone.tones.network_tones import NETWORK_TONES, resemblances, resembled
-
-from .profiles import make, tone
+from lab.tones.profiles import make, tone
 
 RECOGNISED = [
     ([tone(400, on_ms=125, off_ms=125)], "Japanese dial"),

@@ -2,12 +2,11 @@ import os
 
 import pytest
 
-from idtone.errors import DocumentError
+from idtone.core.errors import DocumentError
 from idtone.tones.profile import load_profile, parse_profile
-
-from .profiles import make, tone
-from .recorded import profile_file
-from .refusing import refusal
+from lab.tones.profiles import make, tone
+from lab.tones.recorded import profile_file
+from lab.tones.refusing import refusal
 
 GOOD = """\
 id: pu-pu

@@ -3,11 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from idtone.errors import DocumentError
+from idtone.core.errors import DocumentError
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import SHIPPED, load_library, namesake
-
-from .refusing import refusal
+from lab.tones.refusing import refusal
 
 OWN = "id: {}\ntitle: Own\nlevel_dbm0: -16\nsegments: [{{frequencies_hz: [600], on_ms: 100}}]\n"
 

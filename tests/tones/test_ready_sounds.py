@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 
 from idtone.config import __file__ as config
-from idtone.errors import ToneError
+from idtone.core.errors import ToneError
 from idtone.tones.importing import ImportRequest, import_master
 from idtone.tones.making.encoders import encode
 from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.sounds import PBX_FORMATS, put_sounds
 from idtone.tones.profile_library import load_library
 from idtone.tones.ready_sounds import ReadySounds
-
-from .recorded import recorded, write
-from .refusing import refusal
+from lab.tones.recorded import recorded, write
+from lab.tones.refusing import refusal
 
 ENCODERS = "idtone.tones.making.encoders"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idtone import command_line
+from idtone.core.terminal import command_line
 
 app = command_line.group("Make, show and verify sounds.")
 command_line.add_commands(

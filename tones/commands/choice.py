@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from idtone.errors import IdtoneError
-from idtone.settings import load_settings
+from idtone.core.errors import IdtoneError
+from idtone.core.settings.settings import load_settings
 
 from ..profile import Profile, load_profile
 from ..profile_library import Library, load_library

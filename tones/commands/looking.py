@@ -17,10 +17,10 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Column, Table
 
-from idtone import command_line
-from idtone.command_line import ConfigOption, JsonOption
-from idtone.errors import ToneError, UsageError
-from idtone.translation import Message, translated
+from idtone.core.errors import ToneError, UsageError
+from idtone.core.terminal import command_line
+from idtone.core.terminal.command_line import ConfigOption, JsonOption
+from idtone.core.translation import Message, translated
 
 from ..measuring.levels import SILENCE_DB
 from ..profile import Law, Profile

@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from idtone import command_line
-from idtone.command_line import ConfigOption, JsonOption
-from idtone.errors import ToneError, UsageError
-from idtone.translation import Message, translated
+from idtone.core.errors import ToneError, UsageError
+from idtone.core.terminal import command_line
+from idtone.core.terminal.command_line import ConfigOption, JsonOption
+from idtone.core.translation import Message, translated
 
 from ..notations.reading import from_notation
 from ..profile import Profile

@@ -10,10 +10,10 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from idtone import command_line
-from idtone.command_line import ConfigOption, CsvOption, JsonOption, TsvOption
-from idtone.errors import ToneError
-from idtone.translation import Message, translated
+from idtone.core.errors import ToneError
+from idtone.core.terminal import command_line
+from idtone.core.terminal.command_line import ConfigOption, CsvOption, JsonOption, TsvOption
+from idtone.core.translation import Message, translated
 
 from ..lint import lint
 from ..network_tones import resembled

@@ -14,10 +14,10 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Column, Table
 
-from idtone import command_line
-from idtone.command_line import UNUSABLE, ConfigOption, JsonOption
-from idtone.errors import RecordingError, UsageError
-from idtone.translation import Message, translated
+from idtone.core.errors import RecordingError, UsageError
+from idtone.core.terminal import command_line
+from idtone.core.terminal.command_line import UNUSABLE, ConfigOption, JsonOption
+from idtone.core.translation import Message, translated
 
 from ..profile import Profile
 from .choice import choose, complete_profile

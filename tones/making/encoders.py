@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, Final, TypeVar
 import numpy as np
 import soundfile
 
-from idtone.errors import ToneError
-from idtone.translation import Message
+from idtone.core.errors import ToneError
+from idtone.core.translation import Message
 
 from .. import ffmpeg
 from ..profile import Profile

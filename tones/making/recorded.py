@@ -16,8 +16,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from idtone.errors import ToneError
-from idtone.translation import Message
+from idtone.core.errors import ToneError
+from idtone.core.translation import Message
 
 from ..profile import RAMP_MS, Profile, Trim, sha256_of
 from ..recordings.files import read_file

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from idtone.errors import ToneError, UsageError
-from idtone.files import draft
-from idtone.translation import Message
+from idtone.core.errors import ToneError, UsageError
+from idtone.core.files import draft
+from idtone.core.translation import Message
 
 from ..profile import CALL_LIMIT_MS, Profile, sha256_of
 from .formats import FORMATS, SoundFormat

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from idtone.errors import ToneError
-from idtone.translation import Message
+from idtone.core.errors import ToneError
+from idtone.core.translation import Message
 
 from ..profile import RAMP_MS, Profile, build_profile
 from .plain_tones import PlainTone, plain_losses, plain_tones, times_ms, whole_ms, with_pauses

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from idtone.errors import ToneError
-from idtone.translation import Message
+from idtone.core.errors import ToneError
+from idtone.core.translation import Message
 
 from ..profile import Profile, Segment, Tolerance
 

@@ -17,8 +17,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from idtone.errors import ToneError
-from idtone.translation import Message
+from idtone.core.errors import ToneError
+from idtone.core.translation import Message
 
 from ..profile import RAMP_MS, Law, Profile, build_profile
 from .plain_tones import plain_losses, plain_tones, whole_ms, with_pauses

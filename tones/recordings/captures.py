@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from idtone.errors import RecordingError
-from idtone.translation import Message
+from idtone.core.errors import RecordingError
+from idtone.core.translation import Message
 
 from .datagrams import address, datagrams, is_capture
 from .leg import Leg

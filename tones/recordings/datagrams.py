@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-from idtone.errors import RecordingError
-from idtone.translation import Message
+from idtone.core.errors import RecordingError
+from idtone.core.translation import Message
 
 _PCAP: Final = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),

@@ -17,8 +17,8 @@ from typing import BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idtone.errors import RecordingError, ToneError
-from idtone.translation import Message
+from idtone.core.errors import RecordingError, ToneError
+from idtone.core.translation import Message
 
 from ..ffmpeg import program
 

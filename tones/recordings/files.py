@@ -14,8 +14,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from idtone.errors import RecordingError
-from idtone.translation import Message
+from idtone.core.errors import RecordingError
+from idtone.core.translation import Message
 
 from . import ffmpeg_decoding
 from .leg import Leg

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from idtone.errors import RecordingError
-from idtone.translation import Message
+from idtone.core.errors import RecordingError
+from idtone.core.translation import Message
 
 LONGEST_S: Final = 4 * 3600.0
 """The default limit for the length of a leg."""

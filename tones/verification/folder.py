@@ -13,9 +13,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.errors import RecordingError, UsageError
-from idtone.files import draft
-from idtone.translation import Message
+from idtone.core.errors import RecordingError, UsageError
+from idtone.core.files import draft
+from idtone.core.translation import Message
 
 from ..profile import Profile
 from ..recordings.reading import read

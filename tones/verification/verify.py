@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idtone.errors import RecordingError
-from idtone.translation import Message
+from idtone.core.errors import RecordingError
+from idtone.core.translation import Message
 
 from ..making.waveform import waveform
 from ..profile import Profile

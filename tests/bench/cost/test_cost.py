@@ -6,12 +6,12 @@ import math
 
 import pytest
 
-from . import __main__ as bench_main
-from .figures import Run, Sample, added, clean, percentile, together
-from .goals import BUSY, Table, findings, row
-from .measuring import bench
-from .soak import Look, slopes
-from .ways import Way
+from bench.cost import __main__ as bench_main
+from bench.cost.figures import Run, Sample, added, clean, percentile, together
+from bench.cost.goals import BUSY, Table, findings, row
+from bench.cost.measuring import bench
+from bench.cost.soak import Look, slopes
+from bench.cost.ways import Way
 
 
 def run(

@@ -1,8 +1,8 @@
 import numpy as np
 
-from .calibrating import NAMES, gather, learn, tasks
-from .conditions import CONDITIONS
-from .profiles import profiles
+from bench.verify.calibrating import NAMES, gather, learn, tasks
+from bench.verify.conditions import CONDITIONS
+from bench.verify.profiles import profiles
 
 
 def test_the_learned_weights_part_what_can_be_parted():

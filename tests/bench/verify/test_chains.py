@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from . import chains
-from .chains import CHAINS, DAMAGES, LOSSES, ROOMS, WHOLE, chain_trial
-from .material import RATE_HZ, Part
-from .measurements import verifier
-from .profiles import profiles
+from bench.verify import chains
+from bench.verify.chains import CHAINS, DAMAGES, LOSSES, ROOMS, WHOLE, chain_trial
+from bench.verify.material import RATE_HZ, Part
+from bench.verify.measurements import verifier
+from bench.verify.profiles import profiles
 
 SAMPLE = profiles()["sample"]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.verify import confidence
+from bench.verify import confidence
 
 
 @pytest.mark.parametrize("trials", [1, 30, 3000])

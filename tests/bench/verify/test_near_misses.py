@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.bench.verify import near_misses
-from tests.bench.verify.conditions import sound_of
-from tests.bench.verify.profiles import profiles
+from bench.verify import near_misses
+from bench.verify.conditions import sound_of
+from bench.verify.profiles import profiles
 
 
 def test_none_of_them_is_the_sound_itself_nor_within_its_tolerance():

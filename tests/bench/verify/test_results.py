@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from tests.bench.verify import results
-from tests.bench.verify.results import Reached
+from bench.verify import results
+from bench.verify.results import Reached
 
 
 def detected(conforms: int, trials: int, what: str = "gsm") -> results.Row:

@@ -14,15 +14,14 @@ import pytest
 
 from idtone.console.counts_file import keep
 from idtone.console.statistics import count, file_of
-from idtone.settings import Settings
-
-from ...conftest import LAB_REGISTRY
-from ...lab.chromium import find_or_get_chromium
-from ..held import write_holds
-from ..past_calls import write_past_calls
-from ..site import Site, running
-from .browser import Browser
-from .browser import browser as started
+from idtone.core.settings.settings import Settings
+from lab.chromium import find_or_get_chromium
+from lab.console.browser.browser import Browser
+from lab.console.browser.browser import browser as started
+from lab.console.held import write_holds
+from lab.console.past_calls import write_past_calls
+from lab.console.site import Site, running
+from lab.publication import LAB_REGISTRY
 
 CALLS = 300
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lab.repository import ROOT
 
-from ... import ROOT
-from .browser import Browser
+from lab.console.browser.browser import Browser
 
 LASTS_S = 15
 APPEAR_WITHIN_S = 8
@@ -29,7 +29,7 @@ def folder() -> Iterator[Path]:
 @pytest.mark.nightly
 def test_calls_appear_in_the_browser_and_nothing_stays(browser: Browser, folder: Path, year: Path):
     started = subprocess.Popen(
-        [sys.executable, "-m", "tests.console.demo", "--seconds", str(LASTS_S), "--year", year], cwd=ROOT, text=True,
+        [sys.executable, "-m", "lab.console.demo", "--seconds", str(LASTS_S), "--year", year], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         env=os.environ | {"TMPDIR": str(folder), "LANGUAGE": "en"},
     )  # fmt: skip

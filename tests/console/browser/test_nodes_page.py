@@ -6,15 +6,15 @@ import json
 
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
-from idtone.fleet.findings import RIVALS
+from idtone.operations.fleet.findings import RIVALS
+from lab.console.browser.browser import WAIT_S
+from lab.console.site import name_of
+from lab.nights import rest_at_night
+from lab.operations.fleet.states import state
+from tests.ledger.replication.conftest import made_nodes
+from tests.ledger.replication.conftest import nodes as replicated
+from tools.messages import catalogue_text
 
-from ...fleet.states import state
-from ...ledger.replication.conftest import made_nodes
-from ...ledger.replication.conftest import nodes as replicated
-from ...messages import catalogue_text
-from ...nights import rest_at_night
-from ..site import name_of
-from .browser import WAIT_S
 from .conftest import in_a_thread
 from .test_pages import LOOKS, faults_here
 

@@ -16,12 +16,11 @@ import pytest
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.console.page import Method
-
-from ...messages import catalogue_text
-from ...nights import rest_at_night
-from ..site import Site, name_of
-from .browser import AXE, AXE_SHA256, WAIT_S, Browser
-from .visits import Shown, Visitor, visits
+from lab.console.browser.browser import AXE, AXE_SHA256, WAIT_S, Browser
+from lab.console.browser.visits import Shown, Visitor, visits
+from lab.console.site import Site, name_of
+from lab.nights import rest_at_night
+from tools.messages import catalogue_text
 
 NARROW, WIDE = 320, 1920
 LOOKS = {

@@ -11,18 +11,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from idtone.calls import Party
-from idtone.errors import LedgerError, UsageError
-from idtone.japan import JAPAN
+from idtone.core.calls import Party
+from idtone.core.errors import LedgerError, UsageError
+from idtone.core.japan import JAPAN
+from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.commands import app
 from idtone.ledger.commands.shared import parse_since
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.tree.inclusion_proof import InclusionProof
-from idtone.signed_notes import Note, Signer
-
-from ...ledger_copies import copied
-from ..sample_evidence import (
+from lab.ledger.commands.running import calls, completed, following, lines, run, told
+from lab.ledger.sample_evidence import (
     CALLER,
     FORWARDING,
     KEY,
@@ -40,8 +39,8 @@ from ..sample_evidence import (
     put,
     url_of,
 )
-from ..sample_ledger import query, records_of, write, writer_of
-from .running import calls, completed, following, lines, run, told
+from lab.ledger.sample_ledger import query, records_of, write, writer_of
+from lab.ledger_copies import copied
 
 ALL = ["--since", "2026-10-01T00:00:00+09:00"]
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from idtone.errors import LedgerError, TokenAwayError, UsageError
+from idtone.core.errors import LedgerError, TokenAwayError, UsageError
+from idtone.core.settings.settings import LedgerSettings, load_settings
+from idtone.core.signed_notes import Note, VerifierKey
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
 from idtone.ledger.keys.log_keys import LogKeys
@@ -19,15 +21,12 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations.backup.known_heads import KnownHead, known_heads
-from idtone.settings import LedgerSettings, load_settings
-from idtone.signed_notes import Note, VerifierKey
-
-from ...lab import token
-from ..dying import MOMENTS, killed, replace_key
-from ..example_pack import WITNESS
-from ..sample_evidence import ALICE, NOW, decided, heard_call, put
-from ..sample_ledger import opened
-from .running import run, told
+from lab import token
+from lab.ledger.commands.running import run, told
+from lab.ledger.dying import MOMENTS, killed, replace_key
+from lab.ledger.example_pack import WITNESS
+from lab.ledger.sample_evidence import ALICE, NOW, decided, heard_call, put
+from lab.ledger.sample_ledger import opened
 
 LOG = "pbx-1/idtone"
 EVERY_TIME = ("the end is written", "the next tree has its name")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from idtone.core.persons import AccountKnownBy, Person
 from idtone.ledger.disclosure.disclosure_request import (
     DisclosureRequest,
     DisclosureRules,
@@ -18,9 +19,7 @@ from idtone.ledger.disclosure.disclosure_request import (
 )
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
-from idtone.persons import AccountKnownBy, Person
-
-from ..sample_evidence import ALICE, BOB, NOW
+from lab.ledger.sample_evidence import ALICE, BOB, NOW
 
 HOUR, TERM = timedelta(hours=1), timedelta(days=7)
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.documents import parse
-from idtone.errors import DocumentError, UsageError
+from idtone.core.documents import parse
+from idtone.core.errors import DocumentError, UsageError
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules, objection, requests
 from idtone.ledger.disclosure.legal_basis import (
     BASIS_DETAILS,
@@ -22,8 +22,7 @@ from idtone.ledger.disclosure.legal_basis import (
     load_legal_bases,
 )
 from idtone.ledger.evidence import steps
-
-from ..sample_evidence import ALICE, NOW
+from lab.ledger.sample_evidence import ALICE, NOW
 
 BASES = load_legal_bases(None)
 DAY = date(2026, 11, 1)

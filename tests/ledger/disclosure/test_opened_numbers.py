@@ -6,17 +6,16 @@ import json
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
+from idtone.core.numbers import parse
+from idtone.core.persons import AccountKnownBy, Person
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.opened_numbers import opening_objection, purpose_objection, search_act
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence.steps import Step, StepKind, numbers_opened
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.numbers import parse
-from idtone.persons import AccountKnownBy, Person
-
-from ..sample_evidence import CALLER, NOW, days_of, heard_call, key_ring_of
-from ..sample_ledger import faults, write
+from lab.ledger.sample_evidence import CALLER, NOW, days_of, heard_call, key_ring_of
+from lab.ledger.sample_ledger import faults, write
 
 SATO = Person(998, "sato", AccountKnownBy.CONSOLE)
 PURPOSE = "照会 2026-7"

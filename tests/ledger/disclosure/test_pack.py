@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.disclosure.pack import MANIFEST, REPORT, told
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.evidence.steps import NumberRole
-
-from ..sample_evidence import CALLED, FORWARDING, LOG, forwarded
-from .packs import NAMES, SIGNER, pack_of
+from lab.ledger.disclosure.packs import NAMES, SIGNER, pack_of
+from lab.ledger.sample_evidence import CALLED, FORWARDING, LOG, forwarded
 
 
 def test_a_pack_is_verified_by_itself_and_tells_its_records(files):

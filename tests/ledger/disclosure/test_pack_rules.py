@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
+from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, RequestAnswer
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.disclosure.pack_rules import PackedLeaf, basis_faults, leaf_faults, time_faults
@@ -21,10 +22,8 @@ from idtone.ledger.disclosure.report_files import remade_report, report_faults, 
 from idtone.ledger.evidence.leaves import leaf, step_text
 from idtone.ledger.store.rows import microseconds
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.signed_notes import Note, Signer
-
-from ..sample_evidence import ALICE, BOB, LOG, NOW, SEED
-from .packs import BASIS, Files, resealed
+from lab.ledger.disclosure.packs import BASIS, Files, resealed
+from lab.ledger.sample_evidence import ALICE, BOB, LOG, NOW, SEED
 
 AT = microseconds(NOW)
 MADE = NOW + timedelta(hours=1)
@@ -181,7 +180,7 @@ def test_reports_that_say_what_the_leaves_do_not_are_told(told_pack):
 def test_a_node_alone_verifies_a_pack_but_for_its_paper(told_pack, monkeypatch):
     """Without ReportLab, which the part `office` brings."""
     good = with_files(told_pack, report_files(remade_report(told_pack, verified(told_pack, LOG))))
-    monkeypatch.delitem(sys.modules, "idtone.paper.pdf")
+    monkeypatch.delitem(sys.modules, "idtone.core.paper.pdf")
     monkeypatch.setitem(sys.modules, "reportlab", None)
     monkeypatch.setitem(sys.modules, "reportlab.lib.colors", None)
     verdict = verified(good, LOG)

@@ -7,15 +7,15 @@ from datetime import date, timedelta
 
 import pytest
 
+from idtone.core.paper.html import as_html
 from idtone.ledger.disclosure.disclosure_index import TOTAL, BasisFigures, disclosure_index, figures
 from idtone.ledger.disclosure.disclosure_papers import index_paper, receipt_sheet
 from idtone.ledger.disclosure.disclosure_request import RequestState
 from idtone.ledger.disclosure.receipts import exports, receipt_objection
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step
-from idtone.paper.html import as_html
+from lab.ledger.sample_evidence import ALICE, BOB, LOG, NOW
 
-from ..sample_evidence import ALICE, BOB, LOG, NOW
 from .test_legal_basis import given
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.disclosure import record_act as record_act_module
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act, record_acts
@@ -20,10 +20,9 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import OF_THE_LEDGER, LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-
-from ...lab.lab import until
-from ..sample_evidence import ALICE, BOB, NOW, heard_call, key_ring_of, put
-from ..sample_ledger import faults, records_of, write, writer_of
+from lab.lab import until
+from lab.ledger.sample_evidence import ALICE, BOB, NOW, heard_call, key_ring_of, put
+from lab.ledger.sample_ledger import faults, records_of, write, writer_of
 
 ALONE = DisclosureRules()
 

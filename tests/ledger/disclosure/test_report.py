@@ -13,7 +13,11 @@ from datetime import timedelta
 import pypdf
 
 from idtone.call_control.delivery import KnownBy
-from idtone.calls import Delivery, Party
+from idtone.core.calls import Delivery, Party
+from idtone.core.numbers import Number, NumberKind, parse
+from idtone.core.paper.content import Paper, Section, Table
+from idtone.core.paper.html import as_html
+from idtone.core.paper.pdf import as_pdf
 from idtone.ledger.disclosure.disclosure_request import requests
 from idtone.ledger.disclosure.evidence_report import report
 from idtone.ledger.disclosure.pack import PackRecord
@@ -21,13 +25,8 @@ from idtone.ledger.disclosure.report_words import DELIVERY, KNOWN_BY, PARTIES
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import NumberRole
-from idtone.numbers import Number, NumberKind, parse
-from idtone.paper.content import Paper, Section, Table
-from idtone.paper.html import as_html
-from idtone.paper.pdf import as_pdf
-
-from ..sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, SHA256, heard_call, played_to
-from .packs import BASIS
+from lab.ledger.disclosure.packs import BASIS
+from lab.ledger.sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, SHA256, heard_call, played_to
 
 NUMBERS = {NumberRole.FORWARDING: parse(FORWARDING), NumberRole.CALLER: parse(CALLER), NumberRole.CALLED: parse(CALLED)}
 PROFILES = {"sample": {"id": "sample", "title": "見本の識別音 <&> 吉野家・髙島﨑", "plan": "0123456789 " * 700}}

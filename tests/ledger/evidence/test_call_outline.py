@@ -6,16 +6,26 @@ from datetime import timedelta
 
 import pytest
 
-from idtone.calls import Outcome, Party, Reason
-from idtone.errors import LedgerError
+from idtone.core.calls import Outcome, Party, Reason
+from idtone.core.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.call_outline import LATE, CallOutline, OutlinedDay, Outlines
 from idtone.ledger.evidence.leaves import StoredStep
 from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
 from idtone.ledger.store.rows import row_of
-
-from ..sample_evidence import NOTICE, NOW, PLAY, RING, at, cancelled_call, decided, evidence, fallback, heard_call
+from lab.ledger.sample_evidence import (
+    NOTICE,
+    NOW,
+    PLAY,
+    RING,
+    at,
+    cancelled_call,
+    decided,
+    evidence,
+    fallback,
+    heard_call,
+)
 
 KEY, _ = RING.make("2026-11-01")
 DAY_MS = timedelta(days=1) / timedelta(milliseconds=1)

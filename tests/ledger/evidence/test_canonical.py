@@ -3,7 +3,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.evidence.canonical import canonical, check
 
 SCALARS = (

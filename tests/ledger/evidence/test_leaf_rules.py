@@ -2,15 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from idtone.errors import ProofError
-from idtone.ledger.evidence.leaf_rules import (
-    AWAITED_LIMIT,
-    LeafRules,
-    LeafShapes,
-    StepOrder,
-    check_call,
-    read_leaf,
-)
+from idtone.core.errors import ProofError
+from idtone.ledger.evidence.leaf_rules import AWAITED_LIMIT, LeafRules, LeafShapes, StepOrder, check_call, read_leaf
 from idtone.ledger.evidence.leaves import leaf, step_text
 from idtone.ledger.evidence.rules import RuleError
 

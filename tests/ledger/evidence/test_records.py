@@ -6,14 +6,13 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from idtone.calls import Outcome, Party, Reason
+from idtone.core.calls import Outcome, Party, Reason
+from idtone.core.numbers import NumberKind
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.masked_number import MaskedNumber
 from idtone.ledger.evidence.records import fold, iso_ms
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Scalar, Step, StepKind
-from idtone.numbers import NumberKind
-
-from ..sample_evidence import (
+from lab.ledger.sample_evidence import (
     BYPASS,
     NONCE,
     NOTICE,

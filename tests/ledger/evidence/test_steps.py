@@ -2,13 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from idtone.calls import Outcome, Party, Reason
-from idtone.errors import LedgerError
+from idtone.core.calls import Outcome, Party, Reason
+from idtone.core.errors import LedgerError
+from idtone.core.numbers import NumberKind, parse, perhaps
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CALL_ID_LIMIT, CallStatus, NumberRole, Step, StepKind
-from idtone.numbers import NumberKind, parse, perhaps
-
-from ..sample_evidence import (
+from lab.ledger.sample_evidence import (
     ALICE,
     BYPASS,
     CALLED,
@@ -22,7 +21,7 @@ from ..sample_evidence import (
     decided,
     fallback,
 )
-from ..sample_evidence import forwarded as call
+from lab.ledger.sample_evidence import forwarded as call
 
 KINDS = {"forwarding_kind": "fixed", "caller_kind": "mobile", "called_kind": "050"}
 

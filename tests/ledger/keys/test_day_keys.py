@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
+from idtone.core.numbers import parse
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.sealing import LedgerKey
-from idtone.numbers import parse
-
-from ..sample_evidence import RING
+from lab.ledger.sample_evidence import RING
 
 NUMBER = parse("0312345678")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.keys.key_file import load_key
 from idtone.ledger.keys.sealing import LedgerKey
 

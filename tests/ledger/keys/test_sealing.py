@@ -3,12 +3,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
+from idtone.core.numbers import parse
 from idtone.ledger.evidence.steps import SEALED, SEALED_KEY, SIP_CALL_ID_TOKEN, NumberRole, Step
 from idtone.ledger.keys.sealing import LedgerKey, day_of
-from idtone.numbers import parse
-
-from ..sample_evidence import RING, decided
+from lab.ledger.sample_evidence import RING, decided
 
 KEY, _ = RING.make("2026-11-01")
 NUMBERS = {NumberRole.FORWARDING: parse("0312345678"), NumberRole.CALLED: parse("05031234567")}

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerError, TokenAwayError
+from idtone.core.errors import LedgerError, TokenAwayError
+from idtone.core.settings.settings import LedgerSettings, TokenSettings
+from idtone.core.signed_notes import Note
 from idtone.ledger.evidence.steps import log_ended
 from idtone.ledger.keys import token_signer
 from idtone.ledger.keys.key_ring import KeyRing, own_key
@@ -20,13 +22,10 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.settings import LedgerSettings, TokenSettings
-from idtone.signed_notes import Note
-
-from ...lab import token
-from ...nights import rest_at_night
-from ..sample_evidence import ALICE, LOG, NOW, SEED, continuity_of, heard_call, key_ring_of, put, wait_until
-from ..sample_ledger import faults, query
+from lab import token
+from lab.ledger.sample_evidence import ALICE, LOG, NOW, SEED, continuity_of, heard_call, key_ring_of, put, wait_until
+from lab.ledger.sample_ledger import faults, query
+from lab.nights import rest_at_night
 
 PLACE = "hsm:1?label=log"
 

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from idtone.core.signed_notes import Note
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.monitor.findings_page import LogReport
 from idtone.ledger.monitor.monitor import Monitor
@@ -23,11 +24,9 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tiles.tile_folder import write_tiles
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.witness import Witness, WitnessState, attend
-from idtone.signed_notes import Note
-from tests.registry.trust.serving import over_https, write_certificate
-
-from ..sample_evidence import LOG, at, key_ring_of, url_of
-from ..sample_ledger import write, writer_of
+from lab.ledger.sample_evidence import LOG, at, key_ring_of, url_of
+from lab.ledger.sample_ledger import write, writer_of
+from lab.registry.trust.serving import over_https, write_certificate
 
 NAME = "witness.example/1"
 HOUR_MS = 3_600_000

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lab.repository import ROOT
 
-from idtone.errors import DocumentError, UsageError
+from idtone.core.errors import DocumentError, UsageError
+from idtone.core.signed_notes import Note, SignatureLine, Signer
 from idtone.ledger.evidence.steps import sound_failed
 from idtone.ledger.monitor import follow_log
 from idtone.ledger.monitor.alarms import AlarmKind
@@ -25,11 +27,9 @@ from idtone.ledger.monitor.monitored_logs import read_monitored
 from idtone.ledger.monitor.split_view import SplitView
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
-from idtone.signed_notes import Note, SignatureLine, Signer
-from tests import ROOT
+from lab.ledger.commands.running import PROGRAM, run, told
+from lab.ledger.sample_evidence import LOG, SEED, at, cancelled_call, evidence, heard_call
 
-from ..commands.running import PROGRAM, run, told
-from ..sample_evidence import LOG, SEED, at, cancelled_call, evidence, heard_call
 from .conftest import HOUR_MS, World
 
 WITNESS = Signer("witness.example/w", bytes(range(64, 96)))

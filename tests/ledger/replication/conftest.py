@@ -1,1 +1,1 @@
-from .nodes import made_nodes, node, nodes, untouched  # noqa: F401  fixtures
+from lab.ledger.replication.nodes import made_nodes, node, nodes, untouched  # noqa: F401  fixtures

@@ -10,18 +10,17 @@ from functools import partial
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.replication import batch, replica_connection, replicator
 from idtone.ledger.replication.own_replica import own_replica
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store import postgresql as postgresql_module
 from idtone.ledger.verification.verify_ledger import verify_ledger
-
-from ..dying import killed, replicate
-from ..sample_evidence import heard_call, put, wait_until
-from ..sample_ledger import spoil, together
-from .between import CUT, STALL, Between
-from .nodes import same
+from lab.ledger.dying import killed, replicate
+from lab.ledger.replication.between import CUT, STALL, Between
+from lab.ledger.replication.nodes import same
+from lab.ledger.sample_evidence import heard_call, put, wait_until
+from lab.ledger.sample_ledger import spoil, together
 
 KILLS = 3
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
-
-from ...nights import rest_at_night
-from ..sample_evidence import heard_call
-from ..verification.forging import FORGERIES, forge
-from .nodes import Node
+from lab.ledger.replication.nodes import Node
+from lab.ledger.sample_evidence import heard_call
+from lab.ledger.verification.forging import FORGERIES, forge
+from lab.nights import rest_at_night
 
 IN_REPLICA = {
     "a finished call": (

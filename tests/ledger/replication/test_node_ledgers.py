@@ -7,19 +7,18 @@ from datetime import timedelta
 
 import pytest
 
-from idtone.errors import LedgerError, UsageError
+from idtone.core.errors import LedgerError, UsageError
 from idtone.ledger.commands.shared import days_of
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.meta import CHECKPOINT, facts
 from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.ledger.verification.verification_queries import LedgerRows
-from tests.lab.postgresql import changed, database_of
-
-from ..commands.running import calls, following, lines, run, told
-from ..sample_evidence import CALLER, FORWARDING, NOW, heard_call
-from ..sample_ledger import spoil
-from .nodes import EMPTIED, NAMES, Node
+from lab.ledger.commands.running import calls, following, lines, run, told
+from lab.ledger.replication.nodes import EMPTIED, NAMES, Node
+from lab.ledger.sample_evidence import CALLER, FORWARDING, NOW, heard_call
+from lab.ledger.sample_ledger import spoil
+from lab.postgresql import changed, database_of
 
 
 def nodes_of(*arguments: object) -> list[str]:

@@ -8,17 +8,16 @@ from functools import partial
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.replication import replicator
 from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.postgresql import Server, schema_of
-from tests.lab.postgresql import changed, database_of
-
-from ..sample_evidence import heard_call, wait_until
-from ..sample_ledger import spoil
-from .between import Between
-from .nodes import NAMES, Node
+from lab.ledger.replication.between import Between
+from lab.ledger.replication.nodes import NAMES, Node
+from lab.ledger.sample_evidence import heard_call, wait_until
+from lab.ledger.sample_ledger import spoil
+from lab.postgresql import changed, database_of
 
 STATE = json.dumps({"format": 1, "name": "?%{}", "padding": "x" * 1200})
 until = partial(wait_until, within_s=60)

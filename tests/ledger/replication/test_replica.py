@@ -2,19 +2,18 @@ import shutil
 
 import pytest
 
-from idtone.calls import Outcome, Reason
-from idtone.errors import LedgerError
+from idtone.core.calls import Outcome, Reason
+from idtone.core.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.replication import batch
 from idtone.ledger.store.postgresql import schema_of
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from tests.lab.postgresql import changed, database_of
-
-from ...nights import rest_at_night
-from ..sample_evidence import NOW, at, decided, forwarded, heard_call
-from ..sample_ledger import query
-from .nodes import EMPTIED, Node, same
+from lab.ledger.replication.nodes import EMPTIED, Node, same
+from lab.ledger.sample_evidence import NOW, at, decided, forwarded, heard_call
+from lab.ledger.sample_ledger import query
+from lab.nights import rest_at_night
+from lab.postgresql import changed, database_of
 
 
 @pytest.fixture

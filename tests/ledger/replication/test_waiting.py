@@ -9,20 +9,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import psycopg
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.replication import own_replica as own_replica_module
 from idtone.ledger.replication import replica_connection
 from idtone.ledger.replication.own_replica import own_replica
 from idtone.ledger.store import migrations, sqlite
 from idtone.ledger.store import postgresql as postgresql_module
 from idtone.ledger.store.postgresql import schema_of
-from tests.lab.postgresql import database_of
+from lab.ledger.replication.between import CUT, STALL, Between
+from lab.ledger.replication.nodes import same
+from lab.ledger.sample_evidence import heard_call, put
+from lab.ledger.sample_ledger import held, query
+from lab.postgresql import database_of
 
-from ..sample_evidence import heard_call, put
-from ..sample_ledger import held, query
 from ..store.test_schema import NEXT
-from .between import CUT, STALL, Between
-from .nodes import same
 
 
 @pytest.fixture

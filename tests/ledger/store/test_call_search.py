@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from idtone.calls import Decision, Outcome, Party, Reason
+from idtone.core.calls import Decision, Outcome, Party, Reason
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.call_filter import CallFilter
 from idtone.ledger.evidence.records import Record
@@ -15,9 +15,8 @@ from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.store import call_search
 from idtone.ledger.store.call_search import search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
-
-from ..sample_evidence import PLAY, SHA256, at, cancelled_call, decided, evidence, fallback, heard_call
-from ..sample_ledger import write
+from lab.ledger.sample_evidence import PLAY, SHA256, at, cancelled_call, decided, evidence, fallback, heard_call
+from lab.ledger.sample_ledger import write
 
 BOTH = Decision(Outcome.PLAY, Reason.LICENCE_VALID, 'L-"\\%_', dict.fromkeys(Party, "sample"), 42, member="m-0002")
 CALLER_ONLY = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0002", {Party.CALLER: "sample"}, 42, member="m-0001")

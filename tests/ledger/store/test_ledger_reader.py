@@ -8,17 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from idtone.calls import Outcome, Party, Reason
-from idtone.errors import LedgerError
+from idtone.core.calls import Outcome, Party, Reason
+from idtone.core.errors import LedgerError
+from idtone.core.numbers import parse
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
-from idtone.numbers import parse
-
-from ...lab.postgresql import PostgreSQL
-from ..sample_evidence import (
+from lab.ledger.sample_evidence import (
     FORWARDING,
     NOW,
     PLAY,
@@ -31,8 +29,9 @@ from ..sample_evidence import (
     plain,
     put,
     url_of,
-)  # fmt: skip
-from ..sample_ledger import faults, held, opened, query, records_of, write, writer_of
+)
+from lab.ledger.sample_ledger import faults, held, opened, query, records_of, write, writer_of
+from lab.postgresql import PostgreSQL
 
 Reading = Callable[..., LedgerReader]
 

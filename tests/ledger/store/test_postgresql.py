@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
+from idtone.core.settings.settings import LedgerSettings
 from idtone.ledger.store.database import Database
 from idtone.ledger.store.postgresql import Server, schema_of
-from idtone.settings import LedgerSettings
-from tests.lab.fleet import until
-from tests.lab.postgresql import changed, database_of, pair
-from tests.lab.postgresql import programs as found_programs
+from lab.fleet import until
+from lab.postgresql import changed, database_of, pair
+from lab.postgresql import programs as found_programs
 
 
 @pytest.fixture

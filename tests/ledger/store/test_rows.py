@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.evidence.leaves import StoredStep
 from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import CALL_ID_LIMIT, NumberRole, Step, StepKind
@@ -18,8 +18,7 @@ from idtone.ledger.keys.sealing import DayKey
 from idtone.ledger.store.rows import microseconds, row_of, step_of
 from idtone.ledger.store.schema import make_or_upgrade
 from idtone.ledger.store.stored_tree import STEP
-
-from ..sample_evidence import FORWARDING, NOW, RING, decided, heard_call
+from lab.ledger.sample_evidence import FORWARDING, NOW, RING, decided, heard_call
 
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 STEPS = st.builds(

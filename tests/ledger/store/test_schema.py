@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.store import migrations
 from idtone.ledger.store.database import Connection, scalar
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -19,9 +19,8 @@ from idtone.ledger.store.postgresql import Server, begin_writing, schema_of
 from idtone.ledger.store.rows import row_of
 from idtone.ledger.store.schema import check_version, make_or_upgrade
 from idtone.ledger.store.sqlite import connect_for_writing
-
-from ..sample_evidence import heard_call
-from ..sample_ledger import faults, records_of, write, writer_of
+from lab.ledger.sample_evidence import heard_call
+from lab.ledger.sample_ledger import faults, records_of, write, writer_of
 
 COLUMNS = {
     "hashes": ["place", "hash"],
@@ -105,7 +104,7 @@ def test_a_ledger_of_an_earlier_version_is_upgraded_by_its_writer_and_stays_good
 
 STARTING = """
 import sys
-from tests.ledger.sample_ledger import records_of, writer_of
+from lab.ledger.sample_ledger import records_of, writer_of
 writer_of(sys.argv[1]).close()
 records_of(sys.argv[1])
 print("psycopg" in sys.modules)

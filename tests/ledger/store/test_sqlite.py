@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.store.sqlite import Trouble, explained, journal_mode, path_of, trouble, wal_is_safe
 
 

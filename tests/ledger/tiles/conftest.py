@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ...ledger_copies import copied
-from ..replication.nodes import made_nodes, untouched  # noqa: F401  fixtures
-from ..sample_evidence import KEY, SEED, evidence, url_of
-from ..sample_ledger import write
+from lab.ledger.replication.nodes import made_nodes, untouched  # noqa: F401  fixtures
+from lab.ledger.sample_evidence import KEY, SEED, evidence, url_of
+from lab.ledger.sample_ledger import write
+from lab.ledger_copies import copied
 
 CALLS = 220
 """They have 275 leaves: more than a full tile."""

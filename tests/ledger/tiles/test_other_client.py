@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.tile_client import tile_client
-from tests.registry.trust.serving import Quiet
-
-from ..commands.running import told
-from ..sample_evidence import LOG, heard_call, url_of
-from ..sample_ledger import write
+from lab.ledger.commands.running import told
+from lab.ledger.sample_evidence import LOG, heard_call, url_of
+from lab.ledger.sample_ledger import write
+from lab.registry.trust.serving import Quiet
+from lab.tile_client import tile_client
 
 
 @pytest.fixture

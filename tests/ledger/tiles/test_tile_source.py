@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerError, ProofError, UsageError
+from idtone.core.errors import LedgerError, ProofError, UsageError
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
-from tests.registry.trust.serving import Quiet, over_https, write_certificate
-
-from ..commands.running import told
-from ..sample_evidence import LOG
+from lab.ledger.commands.running import told
+from lab.ledger.sample_evidence import LOG
+from lab.registry.trust.serving import Quiet, over_https, write_certificate
 
 LIMIT = 1000
 

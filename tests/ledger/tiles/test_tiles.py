@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from idtone.errors import LedgerError, UsageError
+from idtone.core.errors import LedgerError, UsageError
+from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.commands.verify_pack import left_out
 from idtone.ledger.disclosure.pack import MANIFEST, leaf_files
 from idtone.ledger.disclosure.pack_verification import verified
@@ -23,14 +24,12 @@ from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.tree.merkle import leaf_hash
 from idtone.ledger.tree.tiles import ENTRY_LIMIT, entries_of
-from idtone.signed_notes import Note, Signer
-
-from ..commands.running import run, told
-from ..disclosure.packs import pack_of, resealed
-from ..replication.nodes import Node
-from ..sample_evidence import ALICE, LOG, NOW, SEED, SHA256, at, cancelled_call, heard_call, url_of
-from ..sample_ledger import query, write
-from ..vectors.plans import Plan
+from lab.ledger.commands.running import run, told
+from lab.ledger.disclosure.packs import pack_of, resealed
+from lab.ledger.replication.nodes import Node
+from lab.ledger.sample_evidence import ALICE, LOG, NOW, SEED, SHA256, at, cancelled_call, heard_call, url_of
+from lab.ledger.sample_ledger import query, write
+from lab.ledger.vectors.plans import Plan
 
 WITNESS = Signer("witness.example/w", bytes(range(64, 96)))
 LEAVES = 275

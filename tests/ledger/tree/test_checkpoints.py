@@ -2,11 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idtone.errors import ProofError
+from idtone.core.errors import ProofError
+from idtone.core.signed_notes import Signer
 from idtone.ledger.tree.checkpoints import Checkpoint, believed
-from idtone.signed_notes import Signer
-
-from .reference import SIGNER, head, signed
+from lab.ledger.tree.reference import SIGNER, head, signed
 
 HEAD = head(8, bytes(range(32)))
 LINES = st.text(st.characters(codec="utf-8", exclude_characters="\n"), min_size=1)

@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from idtone.errors import ProofError
+from idtone.core.errors import ProofError
+from idtone.core.signed_notes import Signer
 from idtone.ledger.tree import merkle
 from idtone.ledger.tree.inclusion_proof import HEADER, InclusionProof
-from idtone.signed_notes import Signer
-
-from .reference import LEAVES, SIGNER, Stored, head, signed
+from lab.ledger.tree.reference import LEAVES, SIGNER, Stored, head, signed
 
 
 def proof(index: int = 5, extra: bytes = b"") -> InclusionProof:

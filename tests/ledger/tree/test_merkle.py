@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.errors import ProofError
+from idtone.core.errors import ProofError
 from idtone.ledger.tree import merkle
 from idtone.ledger.tree.merkle import Frontier, check_consistency, leaf_hash, root_by_inclusion
-
-from ..tree import reference
-from .reference import LEAVES, ROOTS, Stored
+from lab.ledger.tree import reference
+from lab.ledger.tree.reference import LEAVES, ROOTS, Stored
 
 A, B, C, D = """
     96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7

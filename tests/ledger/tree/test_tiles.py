@@ -6,11 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from idtone.errors import ProofError
+from idtone.core.errors import ProofError
 from idtone.ledger.tree import merkle
 from idtone.ledger.tree.tiles import ENTRY_LIMIT, WIDTH, Tile, TiledTree, bundle, edge, entries_of, levels, tiles
-
-from .reference import Stored, root
+from lab.ledger.tree.reference import Stored, root
 
 LEAVES = [str(number).encode() for number in range(65_536 + 256 + 3)]
 TREE = Stored(LEAVES)

@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from idtone.core.signed_notes import Note
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.meta import CHECKPOINT
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.signed_notes import Note
-
-from ..sample_evidence import at, decided, heard_call, put
-from ..sample_ledger import faults, query, records_of, write, writer_of
-from .forging import FORGED, FORGERIES, forge
+from lab.ledger.sample_evidence import at, decided, heard_call, put
+from lab.ledger.sample_ledger import faults, query, records_of, write, writer_of
+from lab.ledger.verification.forging import FORGED, FORGERIES, forge
 
 
 def restart(url: str, *calls: list[Step]) -> None:
@@ -117,7 +116,7 @@ def test_leaves_that_were_not_signed_and_then_changed_are_not_signed(url, file, 
 
 def test_with_another_ledger_key_nothing_is_signed_nor_set_aside(url, file, caplog, monkeypatch):
     write(url, heard_call("c-1"), heard_call("open")[:3])
-    monkeypatch.setattr("tests.ledger.sample_evidence.RING", LedgerKey(b"x" * 32))
+    monkeypatch.setattr("lab.ledger.sample_evidence.RING", LedgerKey(b"x" * 32))
     assert any("was not written by this ledger's service" in fault for fault in faults(url))
     write(url, [steps.answered("c-9", at(1))])
     assert "none of its latest steps was written with this ledger's key" in caplog.text

@@ -12,16 +12,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from idtone.calls import Outcome
 from idtone.cli import app
-from idtone.errors import UsageError
+from idtone.core.calls import Outcome
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import load_settings
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.settings import load_settings
-
-from ..sample_evidence import PLAY, forwarded, put
+from lab.ledger.sample_evidence import PLAY, forwarded, put
 
 START = datetime(2026, 11, 10, 23, 59, 58, tzinfo=UTC)
 Run = Callable[..., tuple[int, dict[str, Any]]]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
+from idtone.core.signed_notes import Signer
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step, StepKind
 from idtone.ledger.keys.sealing import LedgerKey
@@ -17,11 +18,9 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification import verify_ledger as verifying
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.signed_notes import Signer
-
-from ..sample_evidence import LOG, PLAY, RING, at, days_of, decided, evidence, heard_call, key_ring_of, put
-from ..sample_ledger import faults, query, records_of, write, writer_of
-from .tampering import tampered
+from lab.ledger.sample_evidence import LOG, PLAY, RING, at, days_of, decided, evidence, heard_call, key_ring_of, put
+from lab.ledger.sample_ledger import faults, query, records_of, write, writer_of
+from lab.ledger.verification.tampering import tampered
 
 HIDDEN = "pbx-1-1793491200.2"
 
@@ -130,7 +129,7 @@ def test_a_day_key_that_does_not_open_what_was_sealed_is_told(filled, file, chan
 
 
 def test_another_ledger_key_is_told(filled, monkeypatch):
-    monkeypatch.setattr("tests.ledger.sample_evidence.RING", LedgerKey(b"x" * 32))
+    monkeypatch.setattr("lab.ledger.sample_evidence.RING", LedgerKey(b"x" * 32))
     assert any(fault.startswith("the key of 2026-11-01 does not open what was sealed") for fault in faults(filled))
 
 

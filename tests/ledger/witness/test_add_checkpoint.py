@@ -2,13 +2,12 @@ from http import HTTPStatus
 
 import pytest
 
-from idtone.errors import ProofError
+from idtone.core.errors import ProofError
+from idtone.core.signed_notes import Signer, cosigned_at
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.witness.add_checkpoint import SIZE_TYPE, AddCheckpoint, cosignatures, judge
-from idtone.signed_notes import Signer, cosigned_at
-
-from ..tree.reference import ROOTS, SIGNER, head, signed
-from .asking import LOGS, WITNESS, asking
+from lab.ledger.tree.reference import ROOTS, SIGNER, head, signed
+from lab.ledger.witness.asking import LOGS, WITNESS, asking
 
 NAME = "example.com/behind-the-sofa"
 EXAMPLE = f"""\

@@ -20,16 +20,15 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from idtone.core.settings.settings import LedgerSettings
+from idtone.core.signed_notes import Algorithm, VerifierKey, cosigned_at
 from idtone.ledger.keys.key_ring import KeyRing, cosigned_note
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.settings import LedgerSettings
-from idtone.signed_notes import Algorithm, VerifierKey, cosigned_at
-
-from ...lab.asterisk import free_ports
-from ...lab.unpacked_packages import command, tree
-from ..sample_evidence import heard_call, put, wait_until
+from lab.asterisk import free_ports
+from lab.ledger.sample_evidence import heard_call, put, wait_until
+from lab.unpacked_packages import command, tree
 
 pytestmark = pytest.mark.nightly
 

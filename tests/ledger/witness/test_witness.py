@@ -17,20 +17,19 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from idtone.errors import DocumentError, LedgerError, UsageError
+from idtone.core.errors import DocumentError, LedgerError, UsageError
+from idtone.core.signed_notes import Note, Signer, VerifierKey
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.witness.add_checkpoint import AddCheckpoint, log_digest
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.witness import WitnessState, read_logs
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.signed_notes import Note, Signer, VerifierKey
-
-from ...ledger_copies import copied
-from ..sample_evidence import LOG, heard_call, key_ring_of, put, url_of
-from ..sample_ledger import faults, write, writer_of
-from ..tree.reference import SIGNER
-from .asking import WITNESS, asking
-from .witnessing import NAME, witnessing
+from lab.ledger.sample_evidence import LOG, heard_call, key_ring_of, put, url_of
+from lab.ledger.sample_ledger import faults, write, writer_of
+from lab.ledger.tree.reference import SIGNER
+from lab.ledger.witness.asking import WITNESS, asking
+from lab.ledger.witness.witnessing import NAME, witnessing
+from lab.ledger_copies import copied
 
 
 async def ask(url: str, witness: str, writer: LedgerWriter | None = None, times: int = 1) -> None:

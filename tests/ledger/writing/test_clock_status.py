@@ -11,8 +11,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing import clock_status
 from idtone.ledger.writing.clock_status import chrony_status, kernel_status, record_clock
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-
-from ..sample_evidence import heard_call, key_ring_of, put, url_of
+from lab.ledger.sample_evidence import heard_call, key_ring_of, put, url_of
 
 TRACKING = "CB00710F,203.0.113.15,2,1796049986.5,-0.000012345,0.0,0.00002,-21.0,0.0,0.02,0.01,0.001,64.4,Normal\n"
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
+from idtone.core.settings.settings import LedgerSettings
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.ledger.keys import continuity
@@ -26,11 +27,20 @@ from idtone.ledger.writing import group_writer
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.log_store import LogAppend, LogStore
 from idtone.ledger.writing.reserve import PIECE
-from idtone.settings import LedgerSettings
-
-from ...operations.exporting import WARRANT, run
-from ..sample_evidence import LOG, NOW, at, continuity_of, days_of, decided, heard_call, key_ring_of, put, wait_until
-from ..sample_ledger import query, records_of, spoil, together, write, writer_of
+from lab.ledger.sample_evidence import (
+    LOG,
+    NOW,
+    at,
+    continuity_of,
+    days_of,
+    decided,
+    heard_call,
+    key_ring_of,
+    put,
+    wait_until,
+)
+from lab.ledger.sample_ledger import query, records_of, spoil, together, write, writer_of
+from lab.operations.exporting import WARRANT, run
 
 CALLS = 40
 DAMAGES = {

@@ -14,9 +14,8 @@ from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.writing.missing_steps_file import missing_file
 from idtone.ledger.writing.reserve import PIECE, Reserve, RoomLeft, judged, reserve_file
 from idtone.ledger.writing.unwritten_steps import MissingSteps, UnwrittenSteps
-
-from ..sample_evidence import NOW, at, heard_call, put
-from ..sample_ledger import writer_of
+from lab.ledger.sample_evidence import NOW, at, heard_call, put
+from lab.ledger.sample_ledger import writer_of
 
 
 def test_the_ledger_on_a_small_disk_that_others_fill(tmp_path):

@@ -14,16 +14,26 @@ from typing import Any
 
 import pytest
 
-from idtone.errors import LedgerBehindError, LedgerError
+from idtone.core.errors import LedgerBehindError, LedgerError
+from idtone.core.numbers import parse
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store import sqlite
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing import group_writer, ledger_writer
-from idtone.numbers import parse
-
-from ..sample_evidence import CALLED, CALLER, FORWARDING, NOW, days_of, decided, heard_call, key_ring_of, plain, put
-from ..sample_ledger import caught_up, faults, held, query, records_of, spoil, writer_of
+from lab.ledger.sample_evidence import (
+    CALLED,
+    CALLER,
+    FORWARDING,
+    NOW,
+    days_of,
+    decided,
+    heard_call,
+    key_ring_of,
+    plain,
+    put,
+)
+from lab.ledger.sample_ledger import caught_up, faults, held, query, records_of, spoil, writer_of
 
 FUTURE_S = 20
 """How long a test waits for a commit."""

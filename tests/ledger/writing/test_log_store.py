@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerError, ProofError
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.keys.continuity import Continuity
@@ -20,10 +21,8 @@ from idtone.ledger.tree.checkpoints import Checkpoint, believed
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import log_store
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.signed_notes import Note, Signer
-
-from ..sample_evidence import LOG, PLAY, SEED, at, days_of, decided, evidence, heard_call, key_ring_of, put
-from ..sample_ledger import faults, query, records_of, together, write, writer_of
+from lab.ledger.sample_evidence import LOG, PLAY, SEED, at, days_of, decided, evidence, heard_call, key_ring_of, put
+from lab.ledger.sample_ledger import faults, query, records_of, together, write, writer_of
 
 
 def proofs(url: str, call_id: str) -> list[ProvenLeaf]:

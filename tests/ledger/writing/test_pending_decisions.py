@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import LedgerBehindError, LedgerClosedError, LedgerError
+from idtone.core.errors import LedgerBehindError, LedgerClosedError, LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import ENOUGH_BYTES, Pending
-
-from ..sample_evidence import CALLER, FORWARDING, at, days_of, decided, put
-from ..sample_ledger import records_of, writer_of
+from lab.ledger.sample_evidence import CALLER, FORWARDING, at, days_of, decided, put
+from lab.ledger.sample_ledger import records_of, writer_of
 
 VARIABLES = 250_000
 """More than SQLite takes in one query, as distributions build it."""

@@ -7,14 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from idtone.errors import LedgerError
+from idtone.core.errors import LedgerError
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.retention import forget_in_time, forget_older
-
-from ...lab.lab import until
-from ..sample_evidence import NOW, days_of
-from ..sample_ledger import faults, records_of, writer_of
+from lab.lab import until
+from lab.ledger.sample_evidence import NOW, days_of
+from lab.ledger.sample_ledger import faults, records_of, writer_of
 
 YEAR = timedelta(days=365)
 

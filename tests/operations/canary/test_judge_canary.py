@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.canary_settings import CanarySettings
+from idtone.core.settings.canary import CanarySettings
 from idtone.ledger.evidence.records import Record, fold
 from idtone.ledger.evidence.tally import tally
 from idtone.operations.canary.judge_canary import Arrived, Placed, judge, without_verdict
@@ -17,8 +17,7 @@ from idtone.operations.doctor.findings import State
 from idtone.service import canary_result
 from idtone.service.canary_result import CanaryFault, CanaryResult
 from idtone.tones.verification.report import Match, Report, ToneVerdict
-
-from ...ledger.sample_evidence import heard_call
+from lab.ledger.sample_evidence import heard_call
 
 NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
 RECORD = replace(fold("pbx-1", list(heard_call())), canary=True)

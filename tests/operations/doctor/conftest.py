@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from idtone.operations.doctor.modules import DIALPLAN_VIEW
-
-from ...conftest import LAB_REGISTRY
-from ...lab.asterisk import MODULES, Asterisk
-from ...lab.bootstrap import AsteriskInstallation
-from ...lab.service import Service
-from ...lab.site import BARE
-from .examining import modules_conf
+from lab.asterisk import MODULES, Asterisk
+from lab.bootstrap import AsteriskInstallation
+from lab.operations.doctor.examining import modules_conf
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+from lab.site import BARE
 
 
 class Installed(Service):

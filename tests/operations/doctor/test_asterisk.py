@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import AriRefused, AriUnavailable
+from idtone.core.errors import AriRefused, AriUnavailable
+from idtone.core.settings.settings import AriSettings
 from idtone.operations.doctor import asterisk
 from idtone.operations.doctor.asterisk import SAMPLES, Seen, sections
-from idtone.settings import AriSettings
-
-from .judging import BAD, GOOD, UNKNOWN, WARNING, check
+from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check
 
 SEEN = Seen(
     version="22.10.1", nearby=True, modules=frozenset(), write_status=404, contexts=frozenset(), application=True,

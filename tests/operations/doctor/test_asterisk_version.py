@@ -5,9 +5,9 @@ from datetime import date
 import pytest
 
 from idtone.ari_app.asterisk_version import AsteriskVersion
+from idtone.core.settings.settings import Interface
 from idtone.operations.doctor.asterisk_version import HOLES, Hole, judge, unsupported
 from idtone.operations.doctor.findings import State
-from idtone.settings import Interface
 
 TODAY = date(2026, 11, 25)
 ROWS = [

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from idtone.brake.holds import Hold
-from idtone.brake.limits import BrakeStep, LineKind, SubjectKind
-from idtone.brake_settings import HighestStep
+from idtone.call_control.brake.holds import Hold
+from idtone.call_control.brake.limits import BrakeStep, LineKind, SubjectKind
+from idtone.core.settings.brake import HighestStep
 from idtone.operations.doctor import brake_finding
-
-from .judging import BAD, GOOD, UNKNOWN, WARNING, check
+from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 HOUR_S = 3600.0

@@ -8,12 +8,11 @@ from typer.testing import CliRunner
 
 from idtone import dialplan
 from idtone.cli import app
+from idtone.core.settings.settings import load_settings
 from idtone.operations.doctor import hook
 from idtone.operations.doctor.exam import Exam
 from idtone.operations.doctor.modules import FIRST
-from idtone.settings import load_settings
-
-from .judging import BAD, GOOD, UNKNOWN, WARNING, check
+from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check
 
 SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
 NOTICE = dialplan.Notice("400/100,0/100", 400)

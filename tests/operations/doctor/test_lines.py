@@ -6,16 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from idtone.documents import parse
-from idtone.errors import DocumentError, Fault
-from idtone.lines.model import LinesDocument, entries_of
+from idtone.core.documents import parse
+from idtone.core.errors import DocumentError, Fault
 from idtone.operations.doctor import lines
 from idtone.operations.doctor.findings import State
 from idtone.registry.index import RegistryIndex
+from idtone.registry.lines.model import LinesDocument, entries_of
 from idtone.registry.sources import parse_document
-
-from ...lines.tables import GOOD, index_of
-from ...registry.examples import GOOD as REGISTRY
+from lab.registry.examples import GOOD as REGISTRY
+from lab.registry.lines.tables import GOOD, index_of
 
 
 def test_without_a_table_it_says_that_nothing_is_checked():

@@ -6,14 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from lab.repository import ROOT
 
 from idtone import dialplan
 from idtone.operations.doctor import modules
 from idtone.operations.doctor.findings import State
 from idtone.operations.doctor.modules import APPLICATIONS, CORE, FIRST, FUNCTIONS, in_order, judge, needed
-
-from ... import ROOT
-from ...lab.asterisk import MODULES
+from lab.asterisk import MODULES
 
 
 def exported(canary: dialplan.Canary | None) -> str:

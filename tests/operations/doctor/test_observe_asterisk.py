@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from idtone.errors import AriRefused, AriUnavailable
+from idtone.core.errors import AriRefused, AriUnavailable
+from idtone.core.settings.settings import AriSettings
 from idtone.operations.doctor import observe_asterisk
-from idtone.settings import AriSettings
 
 INFO = {"system": {"version": "22.10.1"}}
 STATE_OF_FORWARD = "deviceStates/Local%2Fs%40idtone-forward"

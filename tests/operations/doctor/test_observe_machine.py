@@ -21,8 +21,7 @@ import pytest
 
 from idtone.operations.doctor import observe_machine
 from idtone.operations.doctor.shared_file_findings import Identity
-
-from ...lab.asterisk import free_ports
+from lab.asterisk import free_ports
 
 
 def test_open_ports_are_seen_by_their_addresses():

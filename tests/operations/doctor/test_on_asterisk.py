@@ -21,23 +21,22 @@ from pathlib import Path
 
 import pytest
 
-from idtone import command_line
 from idtone.call_control.journal import READ
 from idtone.cli import app
+from idtone.core.signed_notes import Note, Signer
+from idtone.core.terminal import command_line
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.operations.doctor.checks import LEDGER
 from idtone.operations.doctor.findings import TOPICS
 from idtone.operations.doctor.modules import CDR, DIALPLAN_VIEW, in_order, needed
 from idtone.operations.doctor.shared_files import WRITABLE
-from idtone.signed_notes import Note, Signer
-
-from ...conftest import LAB_REGISTRY
-from ...lab.asterisk import IDTONE, MODULES, Asterisk
-from ...lab.lab import SUSPENDED
-from ...lab.service import Service
-from ...lab.site import BARE
-from ...nights import rest_at_night
-from .examining import OF_THE_MACHINE, Findings, edited, examine, modules_conf, run
+from lab.asterisk import IDTONE, MODULES, Asterisk
+from lab.lab import SUSPENDED
+from lab.nights import rest_at_night
+from lab.operations.doctor.examining import OF_THE_MACHINE, Findings, edited, examine, modules_conf, run
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+from lab.site import BARE
 
 SEEN_OVER_ARI = {
     "asterisk-version", "asterisk-modules", "ari-rights", "ari-exposure", "cdr", "clock-asterisk",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.calls import Direction, Party, Trust
-from idtone.errors import DocumentError, TrustError
+from idtone.core.calls import Direction, Party, Trust
+from idtone.core.errors import DocumentError, TrustError
 from idtone.operations.doctor import registry
 from idtone.operations.doctor.shared_file_findings import Rights
 from idtone.registry.index import RegistryIndex, Signed
@@ -17,9 +17,8 @@ from idtone.registry.licence_lapses import LicenceLapse
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.sources import parse_document
 from idtone.tones.profile_library import load_library
-
-from ...conftest import LAB_REGISTRY
-from .judging import BAD, GOOD, UNKNOWN, WARNING, check
+from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check
+from lab.publication import LAB_REGISTRY
 
 TEXT = LAB_REGISTRY.read_text("utf-8")
 PATH = "/etc/idtone/registry.yaml"

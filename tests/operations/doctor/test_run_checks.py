@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from idtone.core.settings.settings import Settings
 from idtone.operations.doctor.checks import Check
 from idtone.operations.doctor.exam import Exam
 from idtone.operations.doctor.findings import State, good
 from idtone.operations.doctor.run_checks import run
-from idtone.settings import Settings
 
 
 @pytest.fixture

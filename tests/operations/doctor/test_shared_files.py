@@ -5,17 +5,16 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 
-from idtone.errors import DocumentError
+from idtone.core.errors import DocumentError
+from idtone.core.settings.settings import Settings
 from idtone.operations.doctor.exam import Exam
 from idtone.operations.doctor.findings import Finding, State
 from idtone.operations.doctor.shared_files import sounds_check
-from idtone.settings import Settings
 from idtone.tones.importing import ImportRequest, import_master
 from idtone.tones.making.sounds import PBX_FORMATS, put_sounds
 from idtone.tones.profile_library import load_library
 from idtone.tones.ready_sounds import ReadySounds
-
-from ...tones.recorded import recorded, write
+from lab.tones.recorded import recorded, write
 
 
 def test_imported_sounds_are_compared_with_the_list_or_cannot_be_made(tmp_path, monkeypatch):

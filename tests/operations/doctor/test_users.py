@@ -18,13 +18,12 @@ import pytest
 
 from idtone.dialplan import LINES_FILE
 from idtone.operations.doctor.shared_files import WRITABLE
-
-from ...conftest import LAB_REGISTRY
-from ...lab.asterisk import IDTONE, Asterisk
-from ...lab.bootstrap import AsteriskInstallation
-from ...lab.service import Service
-from ...lab.site import BARE
-from .examining import examine, run
+from lab.asterisk import IDTONE, Asterisk
+from lab.bootstrap import AsteriskInstallation
+from lab.operations.doctor.examining import examine, run
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+from lab.site import BARE
 
 USER = pwd.getpwnam("daemon")
 """A user without rights that exists on each machine. The lab's Asterisk runs as root."""

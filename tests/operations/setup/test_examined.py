@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from idtone.core.settings.settings import Settings
 from idtone.operations.doctor import machine_findings
 from idtone.operations.setup import commands
-from idtone.settings import Settings
 
 
 def test_a_service_that_still_connects_is_looked_at_again(monkeypatch):

@@ -1,5 +1,5 @@
 """setup and doctor refuse an Asterisk that is too old, before they change anything. A script stands for it here;
-`make test-asterisk SUITE=bullseye` runs tests/operations/old_asterisk.py on a real one.
+`make test-asterisk SUITE=bullseye` runs lab/operations/old_asterisk.py on a real one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from idtone.cli import app
-from idtone.errors import UsageError
+from idtone.core.errors import UsageError
 
 from .test_setup import NEW, USER
 

@@ -20,23 +20,21 @@ from typing import Any
 
 import pytest
 import yaml
+from lab.repository import ROOT
 from typer.testing import CliRunner
 
 from idtone.cli import app
-from idtone.errors import UsageError
+from idtone.core.errors import UsageError
 from idtone.operations.changes import MARK
 from idtone.operations.doctor.modules import DIALPLAN_VIEW
 from idtone.operations.make_changes import RECORD
 from idtone.operations.setup.plan_setup import Wishes, _settings, is_new, own_file
-
-from ... import ROOT
-from ...conftest import LAB_REGISTRY
-from ...lab.asterisk import IDTONE, MODULES, Asterisk
-from ...lab.bootstrap import AsteriskInstallation
-from ...lab.lab import LICENSED
-from ...lab.publication import MEMBER
-from ...lab.site import BARE
-from ..doctor.examining import modules_conf
+from lab.asterisk import IDTONE, MODULES, Asterisk
+from lab.bootstrap import AsteriskInstallation
+from lab.lab import LICENSED
+from lab.operations.doctor.examining import modules_conf
+from lab.publication import LAB_REGISTRY, MEMBER
+from lab.site import BARE
 
 FEW_MODULES = "pbx_config app_dial bridge_simple res_timing_timerfd codec_ulaw codec_resample".split()
 ALL_MODULES = modules_conf(*MODULES, *DIALPLAN_VIEW)

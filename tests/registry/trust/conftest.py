@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from .association import Association, Machine
-from .serving import write_certificate
+from lab.registry.trust.association import Association, Machine
+from lab.registry.trust.serving import write_certificate
 
 
 @pytest.fixture(scope="session")

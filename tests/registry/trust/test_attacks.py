@@ -14,11 +14,10 @@ import pytest
 from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import CryptoSigner
 
-from idtone.errors import TrustError
+from idtone.core.errors import TrustError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
-
-from .association import NEVER, STOPPED, SUSPENSIONS, Association, Machine
+from lab.registry.trust.association import NEVER, STOPPED, SUSPENSIONS, Association, Machine
 
 Change = Callable[[dict[str, Any]], object]
 PAST = (datetime.now(UTC) - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from securesystemslib.signer import CryptoSigner
 
-from idtone.errors import IdtoneError, TrustError
+from idtone.core.errors import IdtoneError, TrustError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
-
-from .association import STOPPED, SUSPENSIONS, Association, Machine
+from lab.registry.trust.association import STOPPED, SUSPENSIONS, Association, Machine
 
 REGISTRY, STOPS = tuf_roles.REGISTRY_FILE, tuf_roles.SUSPENSIONS_FILE
 

@@ -14,13 +14,12 @@ import pytest
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface
 
-from idtone.errors import TrustError
+from idtone.core.errors import TrustError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.fetching import Bounded, Deadline, FolderFetcher, base_url, fetcher
-
-from .association import Association
-from .serving import over_https
+from lab.registry.trust.association import Association
+from lab.registry.trust.serving import over_https
 
 
 @pytest.fixture

@@ -10,17 +10,16 @@ from unittest.mock import patch
 
 import pytest
 
-from idtone.calls import Direction, ForwardedCall, Reason, Trust
-from idtone.decision import Policy, decide
-from idtone.errors import TrustError
-from idtone.numbers import parse
+from idtone.core.calls import Direction, ForwardedCall, Reason, Trust
+from idtone.core.decision import Policy, decide
+from idtone.core.errors import TrustError
+from idtone.core.numbers import parse
 from idtone.registry.sources import WHOLE_S, SignedSource
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.tuf_roles import Keys
-
-from ...kernel.deciding import NOW
-from .association import STOPPED, Association, Machine, sign_without_rules
+from lab.core.deciding import NOW
+from lab.registry.trust.association import STOPPED, Association, Machine, sign_without_rules
 
 STOPPED_NUMBER = parse("0312345677")
 

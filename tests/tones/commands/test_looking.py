@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from idtone.errors import RecordingError, ToneError, UsageError
+from idtone.core.errors import RecordingError, ToneError, UsageError
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from idtone.tones.recordings import reading
 from idtone.tones.recordings.leg import Leg
-
-from ..refusing import refusal
-from .running import run
+from lab.tones.commands.running import run
+from lab.tones.refusing import refusal
 
 NUMBERS = {
     "start_ms", "end_ms", "duration_ms", "rise_ms", "fall_ms", "level_dbm0", "level_dbov", "decay_db_per_s",

@@ -9,12 +9,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.errors import DocumentError, ToneError, UsageError
+from idtone.core.errors import DocumentError, ToneError, UsageError
 from idtone.tones.making.formats import FORMATS
-
-from ..levels import level_dbm0, part
-from ..refusing import refusal
-from .running import run
+from lab.tones.commands.running import run
+from lab.tones.levels import level_dbm0, part
+from lab.tones.refusing import refusal
 
 
 def test_generate_writes_all_formats_and_their_checksums(ffmpeg, tmp_path, config):

@@ -2,11 +2,10 @@ import json
 
 import numpy as np
 
-from idtone.errors import DocumentError, UsageError
-
-from ..recorded import profile_file, write
-from ..refusing import refusal
-from .running import run
+from idtone.core.errors import DocumentError, UsageError
+from lab.tones.commands.running import run
+from lab.tones.recorded import profile_file, write
+from lab.tones.refusing import refusal
 
 
 def assert_all(shown, *texts):

@@ -3,12 +3,11 @@ import json
 import pytest
 import soundfile
 
-from idtone.errors import ToneError, UsageError
+from idtone.core.errors import ToneError, UsageError
 from idtone.tones.making.synthesis import synthesise
-
-from ..refusing import refusal
-from ..verification.legs import NOTICE, SAMPLE, leg, without
-from .running import run
+from lab.tones.commands.running import run
+from lab.tones.refusing import refusal
+from lab.tones.verification.legs import NOTICE, SAMPLE, leg, without
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ from idtone.tones.making.encoders import encode
 from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
-
-from ...nights import rest_at_night
-from ..levels import level_dbm0, part
-from ..profiles import make, tone
+from lab.nights import rest_at_night
+from lab.tones.levels import level_dbm0, part
+from lab.tones.profiles import make, tone
 
 READ = [name for name, each in FORMATS.items() if each.delay_ms is not None]
 COARSE = {"gsm": (0.7, 2.0)}

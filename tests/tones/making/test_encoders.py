@@ -14,9 +14,8 @@ from idtone.tones.making.encoders import encode, write
 from idtone.tones.making.formats import FORMATS, Libsndfile
 from idtone.tones.making.synthesis import synthesise, to_pcm16
 from idtone.tones.profile_library import load_library
-
-from ..levels import decode, level_dbm0, part
-from ..profiles import make, tone
+from lab.tones.levels import decode, level_dbm0, part
+from lab.tones.profiles import make, tone
 
 OURS = {name: each for name, each in FORMATS.items() if isinstance(each.encoding, Libsndfile)}
 LINEAR = {name for name, each in FORMATS.items() if each.linear}

@@ -3,16 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from idtone.errors import RecordingError, ToneError
+from idtone.core.errors import RecordingError, ToneError
 from idtone.tones.making.recorded import sounding_rms
 from idtone.tones.making.scale import amplitude
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.making.waveform import waveform
 from idtone.tones.profile import Law
-
-from ..profiles import make, tone
-from ..recorded import recorded, recording_of, write
-from ..refusing import refusal
+from lab.tones.profiles import make, tone
+from lab.tones.recorded import recorded, recording_of, write
+from lab.tones.refusing import refusal
 
 
 @pytest.fixture

@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.errors import ToneError
+from idtone.core.errors import ToneError
 from idtone.tones.making.scale import amplitude
 from idtone.tones.making.synthesis import synthesise, to_pcm16
 from idtone.tones.making.waveform import pcm_blocks, waveform
-
-from ..levels import level_dbm0, part
-from ..profiles import make, tone
-from ..recorded import recording_of, write
-from ..refusing import refusal
+from lab.tones.levels import level_dbm0, part
+from lab.tones.profiles import make, tone
+from lab.tones.recorded import recording_of, write
+from lab.tones.refusing import refusal
 
 TREMBLING = {"rate_hz": 100.0, "depth": 1.0}
 LEVELLED = [

@@ -8,8 +8,7 @@ from idtone.tones.measuring import inspection as inspection_module
 from idtone.tones.measuring import lines
 from idtone.tones.measuring.inspection import inspect
 from idtone.tones.profile import Law
-
-from ..profiles import make, tone
+from lab.tones.profiles import make, tone
 
 
 def heard(profile, sample_rate_hz=8000):

@@ -5,13 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.errors import DocumentError, ToneError
+from idtone.core.errors import DocumentError, ToneError
 from idtone.tones.notations.tgml import from_tgml, losses, to_tgml
 from idtone.tones.profile import Law
-
-from ..profiles import make, tone
-from ..refusing import refusal
-from .drawing import check_reading, heard, plain_profiles
+from lab.tones.notations.drawing import check_reading, heard, plain_profiles
+from lab.tones.profiles import make, tone
+from lab.tones.refusing import refusal
 
 tones = st.builds(
     lambda frequencies, level: {"frequencies_hz": frequencies, "level_dbm0": level / 100},

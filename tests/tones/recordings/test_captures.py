@@ -3,13 +3,12 @@ import time
 import numpy as np
 import pytest
 
-from idtone.errors import RecordingError
+from idtone.core.errors import RecordingError
 from idtone.tones.recordings import captures
 from idtone.tones.recordings.captures import read_capture
-
-from ...lab import g711, voices
-from ..refusing import refusal
-from . import wire
+from lab import g711, voices
+from lab.tones.recordings import wire
+from lab.tones.refusing import refusal
 
 TALK = g711.encode(voices.CALLER, g711.PCMU)
 ANSWER = g711.encode(voices.CALLED, g711.PCMA)

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from idtone.errors import RecordingError
+from idtone.core.errors import RecordingError
 from idtone.tones.recordings.datagrams import address, datagrams, is_capture
-
-from ..refusing import refusal
-from . import wire
+from lab.tones.recordings import wire
+from lab.tones.refusing import refusal
 
 NOW_NS = wire.START_NS + 123_000
 WORDS = b"any words at all"

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from idtone.errors import RecordingError
+from idtone.core.errors import RecordingError
 from idtone.tones.recordings import ffmpeg_decoding
 from idtone.tones.recordings.files import read_file
 from idtone.tones.recordings.opening import open_recording
-
-from ..refusing import refusal
+from lab.tones.refusing import refusal
 
 
 def make(ffmpeg, target, *options, sample_rate_hz=16_000):

@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from idtone.errors import RecordingError
+from idtone.core.errors import RecordingError
 from idtone.tones.recordings.files import CHANNELS, RAW_FORMATS, read_file
-
-from ...lab import g711
-from ..refusing import refusal
+from lab import g711
+from lab.tones.refusing import refusal
 
 PEAK = 0.3
 

@@ -5,13 +5,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from idtone.errors import RecordingError, ToneError
+from idtone.core.errors import RecordingError, ToneError
 from idtone.tones.recordings import ffmpeg_decoding
 from idtone.tones.recordings.captures import read_capture
 from idtone.tones.recordings.files import read_file
 from idtone.tones.recordings.reading import read
-
-from . import wire
+from lab.tones.recordings import wire
 
 LONGEST_S = 30.0
 TALK = wire.on_wire(wire.talk(bytes(3200), sequence=0xFFFC, timestamp=0xFFFFFF00))

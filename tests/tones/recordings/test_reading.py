@@ -4,12 +4,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from idtone.errors import RecordingError
+from idtone.core.errors import RecordingError
 from idtone.tones.recordings.opening import beginning_of, open_recording
 from idtone.tones.recordings.reading import read
-
-from ..refusing import refusal
-from . import wire
+from lab.tones.recordings import wire
+from lab.tones.refusing import refusal
 
 TALK = wire.talk(bytes(4000))
 

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idtone.tones.recordings.streams import CODECS, Packet, Stream, decode, lay, parse
-
-from . import wire
+from lab.tones.recordings import wire
 
 FRAMES = 40
 OCTETS = bytes(random.Random(5).randrange(256) for _ in range(FRAMES * wire.FRAME))

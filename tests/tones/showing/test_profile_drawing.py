@@ -1,8 +1,7 @@
 import pytest
 
 from idtone.tones.showing.profile_drawing import draw
-
-from ..profiles import make, recording, tone
+from lab.tones.profiles import make, recording, tone
 
 ROWS = (
     make(tone(600, on_ms=50, off_ms=20), tone(600, 1000.5, on_ms=30)),

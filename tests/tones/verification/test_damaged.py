@@ -10,12 +10,11 @@ import soxr
 from idtone.tones.verification import report as reports
 from idtone.tones.verification.report import CheckOutcome
 from idtone.tones.verification.verify import Verifier, verdict_of
-
-from ...lab import voices
-from ...lab.codecs import CODECS, G722
-from ...lab.g711 import PCMA, PCMU, encode
-from ..profiles import make, tone
-from .legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise
+from lab import voices
+from lab.codecs import CODECS, G722
+from lab.g711 import PCMA, PCMU, encode
+from lab.tones.profiles import make, tone
+from lab.tones.verification.legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise
 
 START_MS = 700
 """At which `leg` has the sound."""

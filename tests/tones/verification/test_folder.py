@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from idtone.errors import UsageError
+from idtone.core.errors import UsageError
 from idtone.tones.verification.folder import COLUMNS, check, check_all, files_of, write_csv
-
-from ..refusing import refusal
-from .legs import NOTICE, SAMPLE, leg
+from lab.tones.refusing import refusal
+from lab.tones.verification.legs import NOTICE, SAMPLE, leg
 
 BAD = os.fsdecode(b"bad\xff.wav")
 

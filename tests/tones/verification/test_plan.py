@@ -4,13 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idtone.errors import ToneError
+from idtone.core.errors import ToneError
 from idtone.tones.verification.plan import CLOSE_HZ, plan_of
-
-from ..profiles import make, tone
-from ..recorded import noise, recorded, recording_of, write
-from ..refusing import refusal
-from .legs import SAMPLE
+from lab.tones.profiles import make, tone
+from lab.tones.recorded import noise, recorded, recording_of, write
+from lab.tones.refusing import refusal
+from lab.tones.verification.legs import SAMPLE
 
 
 def test_times_count_from_the_middle_of_the_first_ramp():

@@ -1,0 +1,185 @@
+"""What the hook costs over Asterisk's own Dial(…,A(file)), in one run.
+
+    python -m bench.cost [--minutes M] [--json FILE] [--plot FILE]
+
+All ways of forwarding take turns at each rate, twice at those of which goals are judged. Callers, called phones,
+Asterisk and the service share the machine's processors, so the figures are those of the whole; only what is compared
+with the native way of the same run means anything elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from lab.processes import end_in_order
+
+from ..registry import text as large_registry
+from ..reporting import PROGRESS, print_table
+from .figures import Finding, Run, added, clean, together
+from .goals import ALONE, BUSY, HOOK, Table, findings, row
+from .measuring import Bench, bench
+from .showing import plot
+from .ways import Way
+
+RATES: Final = (20.0, BUSY, 80.0, 110.0, 140.0, 180.0, 220.0, 270.0)
+ROUNDS: Final = {ALONE: 2, BUSY: 2}
+MINUTES: Final = 10.0
+LATER_S: Final = 130.0
+"""For what is looked at after the ways: calls in progress, and a cold start."""
+ALONE_SHARE: Final = 0.25
+"""Of the time goes to calls one at a time."""
+IN_PROGRESS: Final = 1_000
+COLD_NUMBERS: Final = 100_000
+
+
+class Pace:
+    """Shares `seconds` among runs, each of which takes longer than its load: what is around it is learnt by the way."""
+
+    def __init__(self, seconds: float, least_s: float) -> None:
+        self._ends_s = time.monotonic() + seconds
+        self._least_s = least_s
+        self._around_s = 1.5
+
+    def run(self, bed: Bench, way: Way, rate: float, runs_left: int) -> Run:
+        began_s = time.monotonic()
+        load_s = max(self._least_s, (self._ends_s - began_s) / runs_left - self._around_s)
+        run = bed.run(way, rate, load_s)
+        self._around_s += 0.3 * (time.monotonic() - began_s - load_s - self._around_s)
+        return run
+
+
+def in_turns(bed: Bench, pace: Pace, ways: Iterable[Way], rate: float, rounds: int, to_come: int) -> dict[Way, Run]:
+    """So many rounds of the ways, the rounds of each as one; `to_come` runs share what is left of the time."""
+    runs: dict[Way, list[Run]] = {way: [] for way in ways}
+    for turn, way in enumerate([*runs] * rounds):
+        runs[way].append(pace.run(bed, way, rate, to_come - turn))
+    return {way: together(found) for way, found in runs.items()}
+
+
+def one_at_a_time(bed: Bench, seconds: float) -> dict[Way, Run]:
+    """Calls that do not overlap, the ways in turns."""
+    return in_turns(bed, Pace(seconds, 5.0), Way, ALONE, ROUNDS[ALONE], ROUNDS[ALONE] * len(Way))
+
+
+def rising(bed: Bench, seconds: float, tell: Callable[[Run], None]) -> Iterator[Run]:
+    """All ways at each rate in turns, until a way no longer bears it."""
+    going = dict.fromkeys(Way)
+    native: Run | None = None
+    pace = Pace(seconds, 3.0)
+    for number, rate in enumerate(RATES):
+        rounds = [ROUNDS.get(each, 1) for each in RATES[number:]]
+        whole = in_turns(bed, pace, going, rate, rounds[0], sum(rounds) * len(going))
+        native = native or whole[Way.NATIVE]
+        for way, run in whole.items():
+            tell(run)
+            yield run
+            if way is not Way.NATIVE and not clean(run, native):
+                del going[way]
+        if Way.NATIVE in going and not clean(whole[Way.NATIVE], native):
+            break
+
+
+def in_progress(bed: Bench) -> Iterator[Finding]:
+    """The service's memory with many calls that go on at once."""
+    hold_s = IN_PROGRESS / BUSY + 5
+    run = bed.run_and_look(HOOK, BUSY, IN_PROGRESS / BUSY, hold_s)
+    again = bed.run_and_look(HOOK, BUSY, IN_PROGRESS / BUSY, hold_s)
+    yield Finding(f"memory with {IN_PROGRESS} calls in progress", max(run.most_mb, again.most_mb), 150.0, unit="MB")
+    grown = again.most_mb - run.most_mb
+    yield Finding(f"memory grown from the first {IN_PROGRESS} to the second", grown, 2.0, unit="MB")
+    yield Finding(f"calls that failed of 2 × {IN_PROGRESS} that went on at once", run.failed + again.failed, 0, unit="")
+
+
+def cold(scratch: Path) -> Finding:
+    """From the start of the service to the first call that is decided, with a large registry that was never read."""
+    path = scratch / "large.yaml"
+    path.write_text(large_registry(COLD_NUMBERS, COLD_NUMBERS // 100))
+    with bench(scratch / "cold", path) as bed:
+        bed.service.stop()
+        began_s = time.monotonic()
+        bed.service.start()
+        took_s = time.monotonic() - began_s
+        run = bed.run(HOOK, ALONE, 1.0)
+    took_s = math.nan if run.failed else took_s
+    return Finding(f"start to the first decision, {COLD_NUMBERS:,} numbers", took_s, 1.5, unit="s")
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "processors": os.cpu_count(), "model": models[0] if models else platform.machine(),
+        "kernel": platform.release(), "python": platform.python_version(), "load_before": os.getloadavg()[0],
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+
+
+def show(table: Table, found: list[Finding]) -> None:
+    native = table.native()
+    runs = [row(run, native) for way in Way for rate in table.rates if (run := table.get(way, rate))]
+    print_table("milliseconds; added: over the native way's median at its lowest rate", runs)
+    for way in Way:
+        print(f"{way:<11} clean up to {table.clean_rate(way):g} calls/s")
+    hook, base = table.get(HOOK, ALONE), table.get(Way.NATIVE, ALONE)
+    if hook and base:
+        values = ([sample.connected_ms for sample in each.samples] for each in (hook, base))
+        print(f"added by {HOOK}, one call at a time, p50 with 95 % confidence: {added(*values, 0.5)} ms")
+    print_table("goals", [one.row() for one in found])
+
+
+def main() -> None:
+    """Measure, print a table, and write JSON and the picture."""
+    parser = argparse.ArgumentParser(description="What the hook costs over Asterisk's own announcement.")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="how long it may take, about")
+    parser.add_argument("--json", type=Path, help="write the findings there")
+    parser.add_argument("--plot", type=Path, help="write a picture (PNG) there")
+    chosen = parser.parse_args()
+    end_in_order()
+    seconds = max(60.0, 60 * chosen.minutes - LATER_S)
+    on = machine()
+
+    def tell(run: Run) -> None:
+        PROGRESS.print(f"{run.way}, {run.rate:g} calls/s: {run.offered} calls, {run.failed} failed")
+
+    began_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="idtone-cost-") as folder:
+        with bench(Path(folder)) as bed:
+            PROGRESS.print("calls one at a time …")
+            alone = one_at_a_time(bed, ALONE_SHARE * seconds)
+            runs = {(way, ALONE): run for way, run in alone.items()}
+            runs |= {(run.way, run.rate): run for run in rising(bed, (1 - ALONE_SHARE) * seconds, tell)}
+            PROGRESS.print("calls in progress …")
+            later = list(in_progress(bed))
+        PROGRESS.print("a start with a large registry …")
+        later.append(cold(Path(folder)))
+    table = Table(runs)
+    found = [*findings(table), *later]
+    minutes = (time.monotonic() - began_s) / 60
+    show(table, found)
+    print(f"{minutes:.1f} minutes")
+    if chosen.json:
+        native = table.native()
+        content = {
+            "machine": on, "minutes": minutes, "runs": [row(run, native) for run in runs.values()],
+            "clean_rates": {way.value: table.clean_rate(way) for way in Way},
+            "goals": [{**asdict(one), "reached": one.reached} for one in found],
+        }  # fmt: skip
+        chosen.json.write_text(json.dumps(content, indent=1))
+    if chosen.plot:
+        plot(table, chosen.plot)
+
+
+if __name__ == "__main__":
+    main()

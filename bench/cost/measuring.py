@@ -1,0 +1,196 @@
+"""One PBX, one service and the reference, under one load after another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from lab.repository import ROOT
+
+from lab.asterisk import Asterisk
+from lab.bootstrap import find_or_get
+from lab.lab import LICENSED
+from lab.processes import processor_s, resident_mb
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+from lab.sipp import Arrival, Load, Outcome, called
+from lab.site import BARE
+
+from .figures import Run, Sample
+from .sink import Sink
+from .ways import EXTENSIONS, NOTIFY, Way
+
+SOUND_MS: Final = 440.0
+HOLD_S: Final = 0.2
+SETTLE_S: Final = 20.0
+ONSET_WITHIN_S: Final = 5.0
+MILLISECOND: Final = timedelta(milliseconds=1)
+"""To which the times of records are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was seen of the service while a load went on."""
+
+    failed: int
+    most_mb: float
+
+
+@dataclass
+class Bench:
+    """Use `bench` to have one."""
+
+    asterisk: Asterisk
+    service: Service
+    reference: subprocess.Popen[str]
+    scratch: Path
+    loads: int = 0
+    left: int = 0
+    """Channels that no load will see the end of."""
+
+    def run(self, way: Way, rate: float, seconds: float, hold_s: float = HOLD_S) -> Run:
+        """What became of a load, after the last of its calls has gone."""
+        self.loads += 1
+        folder = self.scratch / f"load-{self.loads}"
+        pids = self._pids(way)
+        began = datetime.now(UTC)
+        spent_s = [processor_s(pid) for pid in pids]
+        with Sink() as sink:
+            with called(folder / "called", sink.port) as answering:
+                load = Load(
+                    self.asterisk.sip_address, answering.port, [LICENSED], rate, seconds, folder / "caller", f"{way}",
+                    hold_s,
+                )  # fmt: skip
+                outcomes = load.outcomes()
+                left = self._settle()
+            heard = sink.by_port()
+        spent_s = [processor_s(pid) - then for pid, then in zip(pids, spent_s, strict=True)]
+        return Run(
+            way=way,
+            rate=rate,
+            offered=load.offered,
+            samples=tuple(_samples(way, outcomes, answering.arrivals(), heard)),
+            retransmissions=load.retransmissions(),
+            asterisk_ms_per_call=1000 * spent_s[0] / load.offered,
+            service_ms_per_call=1000 * spent_s[1] / load.offered if len(pids) > 1 else 0.0,
+            resident_mb=resident_mb(pids[1]) if len(pids) > 1 else None,
+            records=self.records(began) if way.ours else None,
+            left=left,
+        )
+
+    def run_and_look(self, way: Way, rate: float, seconds: float, hold_s: float) -> Looked:
+        """As `run`; and how much memory the service had at most meanwhile."""
+        (_, service) = self._pids(way)
+        most_mb, over = 0.0, threading.Event()
+
+        def look() -> None:
+            nonlocal most_mb
+            while not over.wait(0.5):
+                most_mb = max(most_mb, resident_mb(service))
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            run = self.run(way, rate, seconds, hold_s)
+        finally:
+            over.set()
+            looking.join()
+        return Looked(run.failed, most_mb)
+
+    def _pids(self, way: Way) -> list[int]:
+        """Of Asterisk, and of what stands beside it on this way."""
+        asterisk, service = self.asterisk.process, self.service.process
+        assert asterisk
+        assert service
+        beside = [service.pid] if way.ours else [self.reference.pid] if way is Way.BY_HTTP else []
+        return [asterisk.pid, *beside]
+
+    def records(self, since: datetime) -> int:
+        """Complete ones, of calls that came since then and were connected after their sounds."""
+        return sum(
+            record["complete"]
+            and record["known_by"].keys() == record["profiles"].keys()
+            and record["status"] == "CONNECTED"
+            for record in self.service.records(since).values()
+            if datetime.fromisoformat(min(record["times"].values())) >= since - MILLISECOND
+        )
+
+    def _settle(self) -> int:
+        """Until the last call has gone. How many channels stayed, which are hung up."""
+        left = self._left()
+        if left:
+            self.asterisk.command("channel request hangup all")
+            self.left += self._left()
+        time.sleep(0.3)  # the evidence of the last
+        return left
+
+    def _left(self) -> int:
+        deadline_s = time.monotonic() + SETTLE_S
+        while (channels := self.asterisk.channels()) > self.left and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+        self.left = min(self.left, channels)
+        return channels - self.left
+
+
+def _samples(
+    way: Way, outcomes: Sequence[Outcome], arrivals: Sequence[Arrival], heard: Mapping[int, list[float]]
+) -> Iterator[Sample]:
+    """Of the calls that were connected and, where there is a sound to it, heard it."""
+    came = {arrival.call: arrival for arrival in arrivals}
+    for outcome in outcomes:
+        arrival = came.get(f"c{outcome.call}")
+        if outcome.status != 200 or arrival is None:
+            continue
+        onset_s = _first(heard.get(arrival.port, []), arrival.answered_s)
+        if onset_s is None and way.sounds:
+            continue
+        yield Sample(
+            post_dial_ms=1000 * (arrival.came_s - outcome.sent_s),
+            onset_ms=None if onset_s is None else 1000 * (onset_s - arrival.answered_s),
+            connected_ms=1000 * (outcome.final_s - arrival.answered_s) - (SOUND_MS if way.sounds else 0.0),
+        )
+
+
+def _first(streams: Sequence[float], answered_s: float) -> float | None:
+    at = bisect_left(streams, answered_s)
+    return streams[at] if at < len(streams) and streams[at] < answered_s + ONSET_WITHIN_S else None
+
+
+@contextmanager
+def bench(scratch: Path, registry: Path = LAB_REGISTRY) -> Iterator[Bench]:
+    """All of it, started; it ends with the context."""
+    with (
+        Asterisk(find_or_get(), scratch / "pbx", {"extensions.conf": EXTENSIONS}, site=BARE) as asterisk,
+        Service(asterisk, registry, NOTIFY) as service,
+        _reference(asterisk, scratch) as reference,
+    ):
+        yield Bench(asterisk, service, reference, scratch)
+
+
+@contextmanager
+def _reference(asterisk: Asterisk, scratch: Path) -> Iterator[subprocess.Popen[str]]:
+    password = scratch / "reference.password"
+    password.write_text(asterisk.ari_password)
+    with (
+        (scratch / "reference.log").open("wb") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "bench.cost.reference", asterisk.ari_url, password, asterisk.sounds],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            assert process.stdout
+            if process.stdout.readline() != "ready\n":
+                raise RuntimeError(f"the reference does not start: {(scratch / 'reference.log').read_text()[-2000:]}")
+            yield process
+        finally:
+            process.terminate()

@@ -1,0 +1,114 @@
+"""The same job as most ARI applications do it: both legs are created, dialled, sounded and bridged over HTTP.
+
+It has no licence, no evidence and no way back when it fails; it is here to show what the usual way costs.
+
+    python -m bench.cost.reference URL PASSWORD_FILE SOUNDS
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from .ways import REFERENCE, SOUND
+
+
+@dataclass
+class _Call:
+    caller: str
+    called: str
+    playback: str = ""
+    bridge: str = ""
+    ended: bool = False
+
+
+@dataclass
+class Reference:
+    """One application on one Asterisk."""
+
+    session: aiohttp.ClientSession
+    url: str
+    sound: str
+    calls: dict[str, _Call] = field(default_factory=dict)
+    """By either leg's channel, and by the playback."""
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def ask(self, method: str, path: str, **query: str) -> None:
+        async with self.session.request(method, f"{self.url}/{path}", params=query) as answer:
+            await answer.read()
+
+    async def serve(self) -> None:
+        """Until the connection ends."""
+        query = {"app": REFERENCE, "subscribeAll": "false"}
+        async with self.session.ws_connect(f"{self.url}/events", params=query) as events:
+            print("ready", flush=True)
+            async for message in events:
+                task = asyncio.create_task(self.happens(json.loads(message.data)))
+                self.tasks.add(task)
+                task.add_done_callback(self.tasks.discard)
+
+    async def happens(self, event: dict[str, Any]) -> None:
+        match event:
+            case {"type": "StasisStart", "args": ["caller", phone], "channel": {"id": caller}}:
+                await self.begin(caller, phone)
+            case {"type": "StasisStart", "args": ["called"], "channel": {"id": called}} if called in self.calls:
+                await self.ask("POST", f"channels/{called}/dial", caller=self.calls[called].caller, timeout="30")
+            case {"type": "ChannelStateChange", "channel": {"id": called, "state": "Up"}} if (
+                called in self.calls and self.calls[called].called == called and not self.calls[called].playback
+            ):
+                await self.play(self.calls[called])
+            case {"type": "ChannelStateChange", "channel": {"id": called, "state": "Ringing"}} if called in self.calls:
+                await self.ask("POST", f"channels/{self.calls[called].caller}/ring")
+            case {"type": "PlaybackFinished", "playback": {"id": playback}} if playback in self.calls:
+                await self.connect(self.calls.pop(playback))
+            case {"type": "StasisEnd" | "ChannelDestroyed", "channel": {"id": channel}} if channel in self.calls:
+                await self.end(self.calls[channel])
+
+    async def begin(self, caller: str, phone: str) -> None:
+        called = f"reference-{uuid.uuid4().hex}"
+        self.calls[caller] = self.calls[called] = _Call(caller, called)
+        await self.ask(
+            "POST", "channels/create", endpoint=phone, app=REFERENCE, appArgs="called", channelId=called,
+            originator=caller,
+        )  # fmt: skip
+
+    async def play(self, call: _Call) -> None:
+        call.playback = uuid.uuid4().hex
+        self.calls[call.playback] = call
+        await self.ask("POST", f"channels/{call.called}/play/{call.playback}", media=f"sound:{self.sound}")
+
+    async def connect(self, call: _Call) -> None:
+        if call.ended:
+            return
+        call.bridge = uuid.uuid4().hex
+        await self.ask("POST", f"channels/{call.caller}/answer")
+        await self.ask("POST", f"bridges/{call.bridge}", type="mixing")
+        await self.ask("POST", f"bridges/{call.bridge}/addChannel", channel=f"{call.caller},{call.called}")
+
+    async def end(self, call: _Call) -> None:
+        if call.ended:
+            return
+        call.ended = True
+        for channel in (call.caller, call.called):
+            self.calls.pop(channel, None)
+            await self.ask("DELETE", f"channels/{channel}")
+        if call.bridge:
+            await self.ask("DELETE", f"bridges/{call.bridge}")
+
+
+async def main(url: str, password: str, sounds: str) -> None:
+    auth = aiohttp.BasicAuth("idtone", password)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(auth=auth, connector=connector) as session:
+        await Reference(session, url, f"{sounds}/{SOUND}").serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]).read_text(), sys.argv[3]))

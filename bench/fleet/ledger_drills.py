@@ -1,0 +1,106 @@
+"""Drills on a node's ledger: an old backup of it is restored, or the whole node is cloned.
+
+Both are repaired as docs/how-to/keep-evidence.md and docs/how-to/several-nodes.md say.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Final
+
+from idtone.ledger.store.postgresql import schema_of
+from lab.bootstrap import AsteriskInstallation
+from lab.fleet import CLONE, DATABASE, READY_S, Apart, Fleet, Node, clone, copied
+from lab.kamailio import NODES
+
+from .drills import LONG_S, Drill, replicates
+
+FORKED: Final = ("is not the beginning of", "steps of this node, and")
+"""What a node logs whose ledger does not go on from its replica."""
+
+
+class Restored:
+    """The service of a node begins with a backup of its ledger; what it signed last is on another disk."""
+
+    def __init__(self, folder: Path, place: int) -> None:
+        self._folder, self._place = folder, place
+
+    def drill(self) -> Drill:
+        return Drill(
+            "node restored from an old backup", self._strike, self._mend, replicates, away_s=15.0,
+            prepare=self._back_up, noticed=self._is_noticed, splits=True,
+        )  # fmt: skip
+
+    def _node(self, fleet: Fleet) -> Node:
+        return fleet.nodes[self._place]
+
+    def _back_up(self, fleet: Fleet) -> None:
+        self._backup = copied(self._node(fleet).service.ledger, self._folder / "backup")
+
+    def _strike(self, fleet: Fleet) -> None:
+        service = self._node(fleet).service
+        service.stop()
+        _move(service.ledger, self._folder / "newest")
+        shutil.copy(self._backup, service.ledger)
+        self._already = len(service.log())
+        service.start(timeout_s=READY_S)
+
+    def _is_noticed(self, fleet: Fleet) -> bool:
+        said = self._node(fleet).service.log()[self._already :]
+        return "this is an older copy" in said or any(words in said for words in FORKED)
+
+    def _mend(self, fleet: Fleet) -> None:
+        node = self._node(fleet)
+        node.service.stop()
+        _move(node.service.ledger, self._folder / "aside")
+        fleet.apart.append(Apart(node.name, self._folder / "aside" / node.service.ledger.name))
+        _move(self._folder / "newest" / node.service.ledger.name, node.service.ledger.parent)
+        node.service.start(timeout_s=READY_S)
+
+
+class Cloned:
+    """A copy of a node, with its name, keys and ledger, takes calls beside it."""
+
+    def __init__(self, folder: Path, place: int, asterisk: AsteriskInstallation) -> None:
+        self._folder, self._place, self._asterisk = folder, place, asterisk
+
+    def drill(self) -> Drill:
+        return Drill(
+            "node cloned", self._strike, self._mend, replicates, away_s=15.0, noticed=self._is_noticed,
+        )  # fmt: skip
+
+    def _strike(self, fleet: Fleet) -> None:
+        self._original = fleet.nodes[self._place]
+        self._already = len(self._original.service.log())
+        self._clone = clone(fleet, self._original, self._folder, self._asterisk)
+        address = self._clone.asterisk.sip_address
+        fleet.apart.append(Apart(CLONE, self._clone.service.ledger, address))
+        for proxy in fleet.proxies:
+            proxy.call("dispatcher.add", NODES, f"sip:{address[0]}:{address[1]}")
+
+    def _is_noticed(self, fleet: Fleet) -> bool:
+        said = self._original.service.log()[self._already :] + self._clone.service.log()
+        return any(words in said for words in FORKED)
+
+    def _mend(self, fleet: Fleet) -> None:
+        """The clone gets no more calls, and ends with its last one. The replica is made again if it is the clone's."""
+        address = self._clone.asterisk.sip_address
+        for proxy in fleet.proxies:
+            proxy.set_state("dx", address)
+        time.sleep(LONG_S + 2)
+        self._clone.service.stop()
+        self._clone.asterisk.stop()
+        for proxy in fleet.proxies:
+            proxy.call("dispatcher.remove", NODES, f"sip:{address[0]}:{address[1]}")
+        if any(words in self._original.service.log()[self._already :] for words in FORKED):
+            schema = schema_of(f"{self._original.name}/idtone")
+            fleet.primary.execute(f"DROP SCHEMA {schema} CASCADE", DATABASE)
+
+
+def _move(ledger: Path, folder: Path) -> None:
+    """Its database and the files beside that."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in ledger.parent.glob(f"{ledger.name}*"):
+        shutil.move(path, folder / path.name)

@@ -1,0 +1,217 @@
+"""The tables of docs/explanation/fleet.md, in both languages, of the figures of the last run.
+
+make bench-fleet JSON=1 > build/drills.json
+make bench-fleet-scale JSON=1 > build/scale.json
+python -m bench.fleet.page build/drills.json build/scale.json
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from lab.repository import ROOT
+
+from .model import PARTS, Demand, Measured, Sizing, million, size
+
+FIGURES: Final = Path(__file__).with_name("figures.json")
+PAGES: Final = {
+    "en": ROOT / "docs" / "explanation" / "fleet.md",
+    "ja": ROOT / "docs" / "ja" / "explanation" / "fleet.md",
+}
+DEMANDS: Final = (Demand(300_000, 3), Demand(1e6, 10), Demand(10e6, 100))
+DRILLS: Final = {
+    "Asterisk killed": "Asterisk の強制終了",
+    "service killed": "サービスの強制終了",
+    "node frozen": "ノードの停止(フリーズ)",
+    "node frozen, then restarted": "ノードの停止(フリーズ)と再起動",
+    "Kamailio killed": "Kamailio の強制終了",
+    "registry server gone": "登録簿のサーバーの停止",
+    "witness gone": "証人の停止",
+    "disk full on a node": "一台のディスクが満杯",
+    "network to the database cut": "データベースとの通信の切断",
+    "primary database killed": "主データベースの強制終了",
+    "node restored from an old backup": "古いバックアップからの復元",
+    "node cloned": "ノードの複製(クローン)",
+}
+_GB, _MB, _KB = 1e9, 1e6, 1e3
+
+
+def tables(figures: Mapping[str, Any], language: str) -> dict[str, str]:
+    """By the name of its marker, each table in Markdown."""
+    place = 0 if language == "en" else 1
+    measured = Measured.of_json(figures["measured"])
+    return {
+        "drills": _drills(figures["drills"], figures["rate"], place),
+        "call": _call(measured, place),
+        "sizing": _sizing(measured, place),
+        "model": _model(figures["over_predicted"], place),
+    }
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+_DRILL_COLUMNS: Final = (
+    ("for, s", "時間(秒)"),
+    ("calls offered", "発信"),
+    ("lost: there / elsewhere", "失敗: 当該 / ほか"),
+    ("cut off: there / elsewhere", "切断: 当該 / ほか"),
+    ("rang twice", "二度の呼出し"),
+    ("turned away", "輻輳"),
+    ("with the notice instead of the sound", "識別音の代わりに通知音"),
+    ("suspended numbers connected", "停止番号の接続"),
+    ("calls without record / records not in PostgreSQL", "記録なし / 未複製"),
+    ("last call lost or turned away after, s", "最後の失敗まで(秒)"),
+    ("works again after, s", "復帰まで(秒)"),
+)
+
+
+def _drills(rows: Sequence[Mapping[str, Any]], rate: float, place: int) -> str:
+    head = (
+        (f"what failed, at {rate:g} calls/s", f"障害(毎秒 {rate:g} 通話)")[place],
+        *(words[place] for words in _DRILL_COLUMNS),
+    )
+    return _table(head, [(row["name"] if place == 0 else DRILLS[row["name"]], *_figures(row)) for row in rows])
+
+
+def _figures(row: Mapping[str, Any]) -> Sequence[str]:
+    found = row["judged"]
+    return (
+        f"{row['away_s']:g}",
+        str(found["offered"]),
+        f"{found['lost_on_dead']} / {found['lost_elsewhere']}",
+        f"{found['cut_on_dead']} / {found['touched_elsewhere']}",
+        str(found["rang_twice"]),
+        str(found["busy"]),
+        str(found["with_notice"]),
+        f"{found['suspended_connected']} / {found['suspended_offered']}",
+        f"{found['without_record']} / {found['not_replicated']}",
+        _seconds(found["recovered_s"]),
+        _seconds(row["back_s"]),
+    )
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def _call(measured: Measured, place: int) -> str:
+    hours = million(measured).processor_hours
+    rows = [
+        (
+            (f"processor of {name}", f"{name} のプロセッサー時間")[place], f"{measured.parts[name].per_call_ms:.1f} ms",
+            f"{hours[name]:.1f} h", f"{measured.parts[name].per_node_second_ms:.1f} ms/s",
+        )
+        for name in PARTS
+    ]  # fmt: skip
+    stored = (
+        (("rows in PostgreSQL", "PostgreSQL の行"), measured.rows_per_call, 1.0, "", "M", 0.0),
+        (("bytes in PostgreSQL", "PostgreSQL の容量"), measured.database_bytes_per_call, _KB, " kB", "GB", 0.0),
+        (
+            ("WAL of PostgreSQL", "PostgreSQL の WAL"), measured.wal_bytes_per_call, _KB, " kB", "GB",
+            measured.wal_bytes_per_node_second,
+        ),
+        (
+            ("bytes in the node's own file", "ノードのファイルの容量"), measured.ledger_bytes_per_call, _KB, " kB",
+            "GB", 0.0,
+        ),
+    )  # fmt: skip
+    for words, each, unit, short, long, idle in stored:
+        without = f"{idle / unit:.1f}{short}/s" if idle else ""
+        rows.append((words[place], f"{each / unit:.1f}{short}", f"{each / unit:.1f} {long}", without))
+    head = (
+        ("", "one call", "a million calls", "without calls, for each node"),
+        ("", "1 通話", "100 万通話", "通話なし、1 ノード当たり"),
+    )
+    return _table(head[place], rows)
+
+
+_NEEDS: Final[Sequence[tuple[tuple[str, str], Callable[[Sizing], str]]]] = (
+    (
+        ("calls/s in the busiest hour, all / one node", "最繁時の毎秒の通話、全体 / 1 ノード"),
+        lambda one: f"{one.busy_calls_per_s:.0f} / {one.busy_calls_per_s_of_node:.1f}",
+    ),
+    (
+        ("processors busy on one node (Asterisk, service)", "1 ノードで使うプロセッサー(Asterisk、サービス)"),
+        lambda one: f"{one.processors_of_node:.2f}",
+    ),
+    (
+        ("processors busy: Kamailio / PostgreSQL with standby", "使うプロセッサー: Kamailio / PostgreSQL と待機系"),
+        lambda one: f"{one.processors['kamailio']:.2f} / {one.processors['postgresql']:.2f}",
+    ),
+    (
+        ("PostgreSQL: schemas / transactions a second", "PostgreSQL: スキーマ / 毎秒のトランザクション"),
+        lambda one: f"{one.schemas} / {one.transactions_per_s:.0f}",
+    ),
+    (
+        ("PostgreSQL: rows a second / a year", "PostgreSQL: 毎秒の行 / 1 年の行"),
+        lambda one: f"{one.rows_per_s:,.0f} / {one.rows_per_year / 1e9:.1f} × 10⁹",
+    ),
+    (
+        ("PostgreSQL: bytes a year", "PostgreSQL: 1 年の容量"),
+        lambda one: f"{one.database_bytes_per_year / 1e12:.2f} TB",
+    ),
+    (
+        ("PostgreSQL: WAL a second / a day", "PostgreSQL: 毎秒の WAL / 1 日の WAL"),
+        lambda one: f"{one.wal_bytes_per_s / _MB:.2f} MB / {one.wal_bytes_per_day / _GB:.1f} GB",
+    ),
+    (
+        ("bytes a year on one node", "1 ノードの 1 年の容量"),
+        lambda one: f"{one.ledger_bytes_per_year_of_node / _GB:.0f} GB",
+    ),
+    (
+        ("requests to witnesses an hour", "証人への毎時のリクエスト"),
+        lambda one: f"{one.witness_requests_per_hour:,.0f}",
+    ),
+)
+
+
+def _sizing(measured: Measured, place: int) -> str:
+    sizes = [size(measured, demand) for demand in DEMANDS]
+    head = (("calls a day", "1 日の通話")[place], *(f"{demand.calls_per_day:,.0f}" for demand in DEMANDS))
+    nodes = (("nodes", "ノード")[place], *(str(demand.nodes) for demand in DEMANDS))
+    return _table(head, [nodes, *((words[place], *map(figure, sizes)) for words, figure in _NEEDS)])
+
+
+def _model(compared: Sequence[Mapping[str, float]], place: int) -> str:
+    names = [name for name in compared[0] if name != "nodes"]
+    said = {
+        "rows_per_s": ("rows", "行"), "database_bytes_per_s": ("bytes in PostgreSQL", "PostgreSQL の容量"),
+        "wal_bytes_per_s": ("WAL", "WAL"), "ledger_bytes_per_s": ("bytes on the nodes", "ノードの容量"),
+    }  # fmt: skip
+    head = [("nodes", "ノード")[place], *(said[name][place] if name in said else name for name in names)]
+    return _table(head, [[str(int(row["nodes"])), *(f"{row[name]:.2f}" for name in names)] for row in compared])
+
+
+def written(text: str, made: Mapping[str, str]) -> str:
+    """The page with these tables between its markers."""
+    for name, table in made.items():
+        text, count = re.subn(
+            rf"(?<=<!-- {name} -->\n)(.*?)(?=<!-- end -->)",
+            lambda _, table=table: table,
+            text,
+            count=1,
+            flags=re.DOTALL,
+        )
+        assert count, f"no marker {name}"
+    return text
+
+
+def main() -> None:
+    """Keep the figures of two runs, and write them into the pages."""
+    drills, scale = (json.loads(Path(path).read_text("utf-8")) for path in sys.argv[1:3])
+    figures = {**drills, **{name: scale[name] for name in ("measured", "over_predicted")}}
+    FIGURES.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    for language, page in PAGES.items():
+        page.write_text(written(page.read_text("utf-8"), tables(figures, language)), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

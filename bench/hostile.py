@@ -1,0 +1,291 @@
+"""Hostile INVITEs on a real Asterisk, and honest calls beside them.
+
+    python -m bench.hostile [--count 100000] [--seed N] [--rate 40] [--round 5000] [--weapon NAME] [--json]
+
+In rounds: the service talks with Asterisk over the ARI WebSocket and over HTTP by turns, and starts while hostile
+calls are in progress. Calls ask over ARI and AGI. Exits with 1 if Asterisk or the service died, an honest call did not
+hear its sound, a record is not complete, the ledger does not verify, or a number is in the service's log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lab.repository import ROOT
+
+from idtone.tones.making.synthesis import synthesise
+from idtone.tones.profile_library import load_library
+from lab.asterisk import IDTONE, Asterisk
+from lab.bootstrap import AsteriskInstallation, find_or_get
+from lab.calls.hearing import assert_heard_then_connected
+from lab.hostile.attacked_trunk import AttackedTrunk
+from lab.hostile.invites import WEAPONS
+from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Lab, lab, until
+from lab.processes import end_in_order
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+
+from .reporting import PROGRESS, options, report
+
+HONEST_PER_S: Final = 2.0
+LATEST_MS: Final = 1000.0
+"""When the sound of an honest call may begin: whether it is heard whole is judged, not the load of the machine."""
+STARTS_WITHIN_S: Final = 60.0
+EMPTY_WITHIN_S: Final = 60.0
+"""A hostile call that was answered and cannot be acknowledged ends after 32 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is sent: `rate` per second, in rounds of `round`; with `weapon`, all are hostile by that alone."""
+
+    count: int
+    seed: int = 1
+    rate: float = 40.0
+    round: int = 5_000
+    weapon: str = ""
+
+
+@dataclass
+class Found:
+    """What became of all."""
+
+    seed: int
+    sent: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+    rang: int = 0
+    honest: int = 0
+    heard: int = 0
+    unheard: list[str] = field(default_factory=list)
+    """Why, for each honest call without its sound."""
+    died: list[str] = field(default_factory=list)
+    """What died, with what was hostile in the latest INVITEs."""
+    records: int = 0
+    incomplete: int = 0
+    anomalies: Counter[str] = field(default_factory=Counter)
+    left: int = 0
+    """Channels that were still there at the end."""
+    verified: bool = False
+    leaks: int = 0
+    """Lines of the service's log with a number."""
+    asterisk_warnings: int = 0
+
+    @property
+    def faults(self) -> list[str]:
+        """What must not be; empty if all is well."""
+        return [
+            *self.died,
+            *self.unheard,
+            *([f"{self.incomplete} records are not complete"] if self.incomplete else []),
+            *([] if self.verified or self.died else ["the ledger does not verify"]),
+            *([f"{self.leaks} lines of the log show a number"] if self.leaks else []),
+        ]
+
+
+class Attack:
+    """One process of `lab.hostile.attacking`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.told: dict[str, Any] = {"sent": 0, "answers": {}, "rang": 0, "held": 0, "waiting": []}
+
+    async def follow(self, count: int) -> None:
+        """Until the last INVITE has its answer."""
+        assert self._process.stdout
+        async for line in self._process.stdout:
+            self.told = json.loads(line)
+            if self.told["sent"] == count and not self.told["waiting"]:
+                return
+
+    def go(self) -> None:
+        """Begin; the second time, hang up what is held, and end."""
+        assert self._process.stdin
+        self._process.stdin.write(b"\n")
+
+
+@asynccontextmanager
+async def attack(asterisk: AttackedTrunk, plan: Plan, first: int, count: int) -> AsyncIterator[Attack]:
+    """Hostile INVITEs on their way; at the end of the context all their calls are hung up."""
+    words = [
+        "--seed", plan.seed, "--first", first, "--count", count, "--rate", plan.rate,
+        "--weapon", plan.weapon, "--pbx", asterisk.sip_port,
+        "--tcp", asterisk.tcp_port,
+    ]  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "lab.hostile.attacking", *map(str, words), cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
+    )  # fmt: skip
+    try:
+        assert process.stdout
+        port = json.loads(await process.stdout.readline())["called"]
+        await asyncio.to_thread(asterisk.command, f"dialplan set global ATTACKED_PORT {port}")
+        attacking = Attack(process)
+        attacking.go()
+        yield attacking
+        attacking.go()
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+class Honest:
+    """Licensed calls in a steady rhythm, over both interfaces in turn."""
+
+    def __init__(self, phones: Lab, found: Found) -> None:
+        self._phones = phones
+        self._found = found
+        self._references = {name: synthesise(profile, 8000) for name, profile in load_library().items()}
+
+    async def until(self, over: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while not over.is_set():
+                tasks.create_task(self._call(("ari", "agi")[self._found.honest % 2]))
+                self._found.honest += 1
+                await asyncio.sleep(1 / HONEST_PER_S)
+
+    async def _call(self, interface: str) -> None:
+        try:
+            placed, ending = await self._phones.call(Forwarding(LICENSED, interface=interface, endpoint="lab"))
+            assert ending.reason == "licence-valid", f"{interface}: {ending}"
+            assert_heard_then_connected(placed, "sample", self._references, latest_ms=LATEST_MS)
+            for call in (placed.caller, placed.called):
+                assert call
+                call.packets.clear()
+        except (AssertionError, TimeoutError) as error:
+            self._found.unheard.append(f"an honest call over {interface}: {str(error)[:200] or type(error).__name__}")
+        else:
+            self._found.heard += 1
+
+
+async def attacked(
+    asterisk: AttackedTrunk, service: Service, found: Found, plan: Plan, tell: Callable[[Found], None]
+) -> None:
+    """Rounds of INVITEs. The service is started anew for each while hostile calls of the last are in progress."""
+    async with lab(asterisk) as phones:
+        honest = Honest(phones, found)
+        await phones.call(Forwarding(LICENSED, endpoint="lab"))
+        for turn, first in enumerate(range(0, plan.count, plan.round)):
+            part = min(plan.round, plan.count - first)
+            async with attack(asterisk, plan, first, part) as attacking:
+                over = asyncio.Event()
+                calling = asyncio.create_task(honest.until(over))
+                following = asyncio.create_task(attacking.follow(part))
+                while not following.done() and not died(asterisk, service):
+                    await asyncio.wait({following}, timeout=1)
+                    tell(found)
+                over.set()
+                await calling
+                found.sent += attacking.told["sent"]
+                found.answers.update(attacking.told["answers"])
+                found.rang += attacking.told["rang"]
+                if not died(asterisk, service):
+                    await asyncio.to_thread(service.stop)
+                    service.transport = ("auto", "http")[turn % 2]
+                    await asyncio.to_thread(_start, service, found)
+                if gone := died(asterisk, service):
+                    found.died.append(f"{gone} after {found.sent} INVITEs, the latest: {attacking.told['waiting']}")
+                    following.cancel()
+                    return
+        # The idle channels of the site end too, and count as fewer than none.
+        await asyncio.to_thread(asterisk.command, "channel request hangup all")
+        try:
+            await until(lambda: asterisk.channels() <= 0, "Asterisk to be empty", EMPTY_WITHIN_S)
+        except AssertionError:
+            found.left = asterisk.channels()
+
+
+def _start(service: Service, found: Found) -> None:
+    try:
+        service.start(timeout_s=STARTS_WITHIN_S)
+        time.sleep(1)  # it compares its calls with Asterisk's channels now
+    except RuntimeError as error:
+        found.died.append(f"the service did not start: {str(error)[-300:]}")
+
+
+def died(asterisk: Asterisk, service: Service) -> str:
+    """What has ended by itself; empty if both live."""
+    for name, process in (("Asterisk", asterisk.process), ("the service", service.process)):
+        if process is None or process.poll() is not None:
+            return f"{name} ended with {process and process.poll()}"
+    return ""
+
+
+def judge(service: Service, found: Found) -> None:
+    """What is in the evidence and in the logs."""
+    records = service.records()
+    found.records = len(records)
+    found.incomplete = sum(not record["complete"] for record in records.values())
+    found.anomalies = Counter(each for record in records.values() for each in record["anomalies"])
+    verified = subprocess.run(
+        service.as_itself([IDTONE, "ledger", "verify", "-c", service.settings]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found.verified = verified.returncode == 0
+    numbers = [number[1:] for number in (LICENSED, SUSPENDED, CALLED_NUMBER, CALLER_NUMBER)]
+    found.leaks = sum(any(number in line for number in numbers) for line in service.log().splitlines())
+    found.asterisk_warnings = len(service.asterisk.complaints())
+
+
+def run(
+    installation: AsteriskInstallation, scratch: Path, plan: Plan, tell: Callable[[Found], None] = lambda _: None
+) -> Found:
+    """All of it, on an Asterisk of its own."""
+    found = Found(plan.seed)
+    with AttackedTrunk(installation, scratch) as asterisk:
+        service = Service(asterisk, LAB_REGISTRY)
+        service.start(timeout_s=STARTS_WITHIN_S)
+        try:
+            asyncio.run(attacked(asterisk, service, found, plan, tell))
+            if not died(asterisk, service):
+                judge(service, found)
+        finally:
+            service.stop()
+    return found
+
+
+def main() -> int:
+    """Attack, and print what became of it."""
+    parser = options(__doc__, count=100_000, seed=1, rate=40.0, round=5_000)
+    parser.add_argument("--weapon", choices=["", *WEAPONS], default="", help="all INVITEs are hostile by this alone")
+    chosen = parser.parse_args()
+    plan = Plan(chosen.count, chosen.seed, chosen.rate, chosen.round, chosen.weapon)
+    end_in_order()
+    said_s = began_s = time.monotonic()
+
+    def tell(found: Found) -> None:
+        nonlocal said_s
+        if time.monotonic() > said_s + 10:
+            said_s = time.monotonic()
+            PROGRESS.print(
+                f"{said_s - began_s:.0f} s: {found.sent} sent, {found.heard} of {found.honest} honest calls heard"
+            )
+
+    with tempfile.TemporaryDirectory(prefix="idtone-hostile-") as folder:
+        found = run(find_or_get(), Path(folder), plan, tell)
+    shown = asdict(found) | {"faults": len(found.faults)}
+    shown["answers"], shown["anomalies"] = dict(found.answers), dict(found.anomalies)
+    if not chosen.json:
+        for fault in found.faults[:20]:
+            PROGRESS.print(fault)
+        del shown["unheard"], shown["died"]
+    report("hostile INVITEs", shown, chosen.json)
+    return int(bool(found.faults))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""What verifiers take for inputs of the worst kind: processor time and memory of a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from lab.ledger.sample_evidence import KEY, LOG, SEED, evidence, url_of
+from lab.ledger.sample_ledger import query, write
+from lab.ledger.vectors.plans import Plan, canonical
+from lab.ledger.vectors.tree_table import zipped
+from lab.ledger.vectors.verifiers import PYTHON, ROOT
+from lab.node import find_or_get_node
+
+SECONDS: Final = 60
+MIB: Final = 2048
+"""Four times as much as a pack may unpack to."""
+
+
+class Cost(NamedTuple):
+    input: str
+    verifier: str
+    exit_code: int
+    seconds: float
+    mib: int
+
+    @property
+    def is_over(self) -> bool:
+        return self.seconds > SECONDS or self.mib > MIB or self.exit_code not in (1, 2)
+
+
+def bombs() -> Iterator[tuple[str, bytes]]:
+    """ZIP files, each made when it is asked for."""
+    zeros = bytes(511 * 2**20)
+    small = Plan(cosigned=[]).files()
+    yield "511 MiB of zeros", zipped({**small, "report.html": zeros}, 9)
+    yield "511 MiB that are said to be 9", zipped({**small, "report.html": zeros}, 9, local_size=9, listed_size=9)
+    del zeros
+    yield "a manifest of 200 MB", zipped({"manifest.json": canonical({"note": "x" * 200_000_000})})
+    yield "a manifest of 5 million brackets", zipped({"manifest.json": b"[" * 5_000_000})
+    yield (
+        "a manifest of a million records",
+        zipped(
+            {
+                "manifest.json": canonical(
+                    {"records": [{"call": str(n), "key": None, "leaves": [n]} for n in range(10**6)]}
+                )
+            }
+        ),
+    )
+    yield "a number of a million digits", zipped({"manifest.json": b'{"a":' + b"9" * 10**6 + b"}"})
+    yield "60,000 files", zipped({f"profiles/a{number}.json": b"{}" for number in range(60_000)})
+    yield "a note of 50 MB", zipped({**small, "manifest.note": b"x\n" * 25_000_000})
+
+
+def rows(file: Path) -> Iterator[str]:
+    """Changes of a ledger's file."""
+    whole = file.read_bytes()
+    for what, statement in {
+        "a step with the id 2^62": "UPDATE steps SET id = 4611686018427387904 WHERE id = 9",
+        "a step of 400 MB": "UPDATE steps SET details = '{\"a\":\"' || hex(zeroblob(200000000)) || '\"}' WHERE id = 9",
+        "a step of 5 million brackets": "UPDATE steps SET details = replace(hex(zeroblob(2500000)), '0', '[') "
+        "WHERE id = 9",
+        "a million search entries": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000) "
+        "INSERT OR IGNORE INTO sought SELECT x, 9 FROM n",
+        "a MAC of 100 MB": "UPDATE macs SET macs = zeroblob(100000000)",
+        "a time of 2^63 - 1": "UPDATE steps SET at = 9223372036854775807 WHERE id = 9",
+    }.items():
+        file.write_bytes(whole)
+        query(file, statement)
+        yield what
+    file.write_bytes(whole)
+
+
+def costs(folder: Path) -> Iterator[Cost]:
+    file = folder / "worst" / "ledger.sqlite3"
+    write(url_of(file), evidence(8))
+    for name, octets in (("key", KEY), ("key.sign", SEED)):
+        file.with_name(name).write_bytes(octets)
+        file.with_name(name).chmod(0o600)
+    ours = {
+        "IDTONE_LEDGER_URL": url_of(file),
+        "IDTONE_LEDGER_KEY_FILE": str(file.with_name("key")),
+        "IDTONE_NODE": "pbx-1",
+    }
+    idtone = [str(Path(sys.executable).with_name("idtone"))]
+    for what in rows(file):
+        yield _cost(what, "idtone ledger verify", [*idtone, "ledger", "verify"], ours)
+    pack = folder / "worst.zip"
+    for what, octets in bombs():
+        pack.write_bytes(octets)
+        keys = ["--log-key", str(LOG)]
+        yield _cost(what, "idtone ledger verify-pack", [*idtone, "ledger", "verify-pack", str(pack), *keys])
+        yield _cost(what, "verify_pack.py", [sys.executable, str(PYTHON), str(pack), *keys])
+        second = ROOT / "tools" / "second-opinion" / "verify-pack.mjs"
+        yield _cost(what, "verify-pack.mjs", [*find_or_get_node(), str(second), str(pack), *keys])
+
+
+_RUN: Final = """
+import json, resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=600)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss // 1024]))
+"""
+
+
+def _cost(what: str, verifier: str, command: Sequence[str], more: dict[str, str] | None = None) -> Cost:
+    """In a process between, which has no other child."""
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, *command], env={**os.environ, **(more or {})}, capture_output=True, check=True
+    )
+    return Cost(what, verifier, *json.loads(done.stdout))

@@ -1,0 +1,230 @@
+"""How fast evidence is written, proven, verified, found and published, beside a bare INSERT loop as durable.
+
+    python -m bench.ledger [--calls N] [--records N] [--json]
+
+Calls are those that hear a sound, six steps each. The goals: 20 000 steps/s, or 80 % of the bare loop; a proof within
+10 ms; 100 000 records verified in a second by one core; a number found within 50 ms among 10 000 000 records. The
+ledger to find in has less (--records), so that it is made within a minute; 10 000 000 take 18 GB and some twenty
+minutes. Times are of this machine, now; those of verifying are its processor's.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import resource
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from idtone.core.numbers import parse
+from idtone.core.signed_notes import Note, Signer
+from idtone.ledger.evidence.steps import Step, StepKind
+from idtone.ledger.keys.checkpoint_file import CheckpointFile
+from idtone.ledger.keys.continuity import Continuity
+from idtone.ledger.keys.day_keys import DayKeys
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.sealing import LedgerKey
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.rows import microseconds
+from idtone.ledger.store.sqlite import journal_mode
+from idtone.ledger.tiles.tile_folder import write_tiles
+from idtone.ledger.tiles.tile_source import TileFolder
+from idtone.ledger.tiles.tiles_verification import verify_tiles
+from idtone.ledger.verification.verify_ledger import verify_ledger
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from lab.ledger.sample_evidence import FORWARDING, NOW, heard_call
+
+from .filling import fill
+from .reporting import PROGRESS, options, report
+
+CALLS: Final = 30_000
+RECORDS: Final = 300_000
+KNOWN: Final = 100
+"""Records of the number that is looked for."""
+ONE_BY_ONE: Final = 1500
+"""Steps each of which is waited for, as a call waits for a decision that its file cannot keep."""
+PROOFS: Final = 300
+FINDS: Final = 30
+ORIGIN: Final = "pbx-1/idtone"
+MONTH: Final = timedelta(days=31)
+GROUP: Final = 1000
+
+
+def key_ring(folder: Path) -> KeyRing:
+    days = DayKeys(folder / "key.days", LedgerKey(bytes(range(32))))
+    return KeyRing(
+        days, Signer(ORIGIN, bytes(32)), CheckpointFile(folder / "key.seen"), CheckpointFile(folder / "key.cosigned"),
+        Continuity(folder / "key.continued", ORIGIN),
+    )  # fmt: skip
+
+
+def calls(count: int) -> list[Step]:
+    """That overlap, 50 a second."""
+    return sorted(
+        (step for number in range(count) for step in heard_call(f"pbx-1-1793491200.{number}", number * 20)),
+        key=lambda step: step.at,
+    )
+
+
+def bare_loop(folder: Path, told: list[Step], group: int) -> float:
+    """Steps a second of INSERTs of the same rows, `group` a transaction, in the same journal; no tree and no keys."""
+    connection = sqlite3.connect(folder / f"bare-{group}.sqlite3", isolation_level=None)
+    connection.execute(f"PRAGMA journal_mode={journal_mode()}")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("CREATE TABLE steps (id INTEGER PRIMARY KEY, node, call_id, kind, at, details)")
+    connection.execute("CREATE INDEX a ON steps (call_id)")
+    connection.execute("CREATE INDEX b ON steps (at)")
+    began = time.perf_counter()
+    for start in range(0, len(told), group):
+        connection.execute("BEGIN IMMEDIATE")
+        for step in told[start : start + group]:
+            connection.execute(
+                "INSERT INTO steps (node, call_id, kind, at, details) VALUES (?, ?, ?, ?, ?)",
+                ("pbx-1", step.call_id, step.kind.value, microseconds(step.at), json.dumps(dict(step.details))),
+            )
+        connection.execute("COMMIT")
+    took_s = time.perf_counter() - began
+    connection.close()
+    return len(told) / took_s
+
+
+def written(folder: Path, told: list[Step]) -> dict[str, float]:
+    """Steps a second through the writer: as fast as they can be handed over, and each waited for."""
+    url = f"sqlite:///{folder}/ledger.sqlite3"
+    with LedgerWriter.open(url, "pbx-1", key_ring(folder)) as writer:
+        began = time.perf_counter()
+        for step in told:
+            last = writer.append(step)
+        last.result()
+        grouped = len(told) / (time.perf_counter() - began)
+        before, closing = [], []
+        for step in calls(ONE_BY_ONE // 6):
+            again = Step(f"one-{step.call_id}", step.kind, step.at, step.details, step.numbers)
+            started = time.perf_counter()
+            waited_for = writer.append(again)
+            writer.hurry()
+            waited_for.result()
+            (closing if step.kind is StepKind.ENDED else before).append(1000 * (time.perf_counter() - started))
+    return {
+        "steps_s": grouped,
+        "before_connected_ms": statistics.median(before),
+        "before_connected_p99_ms": statistics.quantiles(before, n=100)[98],
+        "closing_ms": statistics.median(closing),
+    }
+
+
+def proven(folder: Path, count: int) -> dict[str, float]:
+    """Milliseconds for a proof, its leaf and all."""
+    dice = random.Random(1)
+    took = []
+    with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3") as reader:
+        for _ in range(PROOFS):
+            call_id = f"pbx-1-1793491200.{dice.randrange(count)}"
+            began = time.perf_counter()
+            (found,) = reader.proofs(call_id)
+            took.append(1000 * (time.perf_counter() - began))
+    p99_ms = statistics.quantiles(took, n=100)[98]
+    return {"median_ms": statistics.median(took), "p99_ms": p99_ms, "hashes": len(found.proof.hashes)}
+
+
+def verified(folder: Path) -> dict[str, float]:
+    held = key_ring(folder)
+    with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", held.days) as reader:
+        began = time.process_time()
+        verdict = verify_ledger(reader, held.signer.key)
+        took_s = time.process_time() - began
+    assert verdict.faults == [], verdict.faults
+    return {
+        "records_s_core": verdict.leaves / took_s,
+        "records": verdict.leaves,
+        "most_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def tiled(folder: Path, records_s_core: float) -> dict[str, float]:
+    """The ledger as tiles: bytes, and the processor's time for writing and verifying them, as a ratio to that for
+    verifying the ledger, `records_s_core`.
+    """
+    out, log = folder / "tiles", key_ring(folder).signer.key
+    with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3") as reader:
+        note = Note.parse(str(reader.checkpoint()).encode())
+        began = time.process_time()
+        made = write_tiles(reader.database, log, note, out)
+        written_s = time.process_time() - began
+    began = time.process_time()
+    verdict = verify_tiles(TileFolder(out), log)
+    verified_s = time.process_time() - began
+    assert verdict.faults == [], verdict.faults
+    packed = sum(len(gzip.compress(path.read_bytes(), 6)) for path in out.glob("tile/entries/**/*") if path.is_file())
+    verify_s = made.leaves / records_s_core
+    return {
+        "leaves": made.leaves,
+        "files": made.files,
+        "bytes_a_leaf": made.octets / made.leaves,
+        "entries_by_gzip_bytes_a_leaf": packed / made.leaves,
+        "written_of_verify": written_s / verify_s,
+        "verified_of_verify": verified_s / verify_s,
+    }
+
+
+def found(folder: Path) -> dict[str, float]:
+    """Milliseconds to find the calls of a month, at its end, of a number that has `KNOWN` and of others."""
+    took: dict[bool, list[float]] = {True: [], False: []}
+    with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder).days) as reader:
+        for number in range(FINDS):
+            for known, digits in ((True, FORWARDING), (False, f"03123{40000 + number}")):
+                began = time.perf_counter()
+                calls_of_it = reader.find(parse(digits), NOW, NOW + MONTH)
+                took[known].append(1000 * (time.perf_counter() - began))
+                assert len(calls_of_it) == KNOWN * known, calls_of_it
+    known_ms, others_ms = statistics.median(took[True]), statistics.median(took[False])
+    return {"median_ms": others_ms, "most_ms": max(took[False]), f"with_{KNOWN}_calls_median_ms": known_ms}
+
+
+def measure(count: int, records: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
+    """Of `count` calls; and of a ledger of so many `records`, a multiple of `KNOWN`, `KNOWN` of them of one number."""
+    measured: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory(prefix="idtone-ledger-") as folder:
+        place, large = Path(folder), Path(folder, "large")
+        tell(f"{count:,} calls …")
+        told = calls(count)
+        tell("the bare loop …")
+        bare_s = bare_loop(place, told, GROUP)
+        measured["bare"] = {"steps_s": bare_s, "one_a_commit_steps_s": bare_loop(place, told[: 2 * ONE_BY_ONE], 1)}
+        tell("the ledger …")
+        measured["written"] = written(place, told)
+        measured["written"]["of_bare"] = measured["written"]["steps_s"] / bare_s
+        tell("proofs …")
+        measured["proof"] = proven(place, count)
+        tell("verifying …")
+        measured["verify"] = verified(place)
+        tell("tiles …")
+        measured["tiles"] = tiled(place, measured["verify"]["records_s_core"])
+        tell(f"a ledger of {records:,} records …")
+        large.mkdir()
+        fill(large / "ledger.sqlite3", key_ring(large), records, MONTH, lambda call: call % (records // KNOWN) == 0)
+        tell("finding, proving and verifying in it …")
+        measured |= {"find_among": found(large), "proof_among": proven(large, records), "verify_among": verified(large)}
+        tell("its tiles …")
+        measured["tiles_among"] = tiled(large, measured["verify_among"]["records_s_core"])
+    return measured
+
+
+def main() -> None:
+    parser = options(__doc__, calls=CALLS, records=RECORDS)
+    chosen = parser.parse_args()
+    if chosen.records < KNOWN or chosen.records % KNOWN:
+        parser.error(f"--records {chosen.records} is not a multiple of {KNOWN}")
+    measured = measure(chosen.calls, chosen.records, PROGRESS.print)
+    report("evidence", {"calls": chosen.calls, "journal": journal_mode(), **measured}, chosen.json)
+
+
+if __name__ == "__main__":
+    main()

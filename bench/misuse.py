@@ -1,0 +1,104 @@
+"""What a scan for misuse costs, beside `idtone ledger list --json` of the same ledger.
+
+    python -m bench.misuse [--calls N] [--json]
+
+Each command runs in a process of its own; processor time and peak memory are those of the process. `list` holds all
+it prints in memory, so it lists `LISTED` calls at most, and times are compared per call. In the ledger each call has
+other numbers, so that the scan reads and groups much and judges little. What judging costs is measured apart: of the
+days of `lab/member/misuse/traffic.py`, per call.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from idtone.core.misuse_limits import load_limits
+from idtone.member.misuse.findings import Judge
+from lab.member.misuse.traffic import FRAUDS, OFFICES, day_of
+
+from .filling import NODE, fill
+from .ledger import key_ring
+from .reporting import PROGRESS, options, report
+
+CALLS: Final = 1_000_000
+LISTED: Final = 50_000
+MONTH: Final = timedelta(days=31)
+SEEDS: Final = 20
+PROGRAM: Final = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
+
+
+def costs(config: Path, calls: int, *command: str) -> dict[str, float]:
+    """Microseconds of a processor for each call, and peak memory, of a command that reads so many."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *command, "-c", str(config)], stdout=subprocess.DEVNULL
+    ) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode in (0, 1), command
+    return {
+        "calls": calls,
+        "us_a_call": 1e6 * (used.ru_utime + used.ru_stime) / calls,
+        "peak_mb": used.ru_maxrss / 1024,
+    }
+
+
+def made(folder: Path, calls: int) -> None:
+    fill(folder / "l.sqlite3", key_ring(folder), calls, MONTH, lambda call: False)
+
+
+def judging() -> dict[str, float]:
+    """Microseconds of a processor for each call of made days."""
+    limits = load_limits(None)
+    days = [
+        day_of(traffic, seed)
+        for traffic in (*(traffic for traffic, _ in FRAUDS.values()), *OFFICES.values())
+        for seed in range(SEEDS)
+    ]
+    calls = sum(len(day.calls) for day in days)
+    began = time.process_time()
+    for day in days:
+        list(Judge(NODE, limits, {}).day(day))
+    return {"calls": calls, "us_a_call": 1e6 * (time.process_time() - began) / calls}
+
+
+def main() -> None:
+    asked = options(__doc__, calls=CALLS).parse_args()
+    with tempfile.TemporaryDirectory(prefix="idtone-misuse-") as name:
+        folder = Path(name)
+        (folder / "key").write_bytes(bytes(range(32)))
+        (folder / "key").chmod(0o600)
+        PROGRESS.print(f"making a ledger of {asked.calls:,} calls …")
+        # In a process of its own: the kernel counts the peak memory of a process to those that it starts.
+        filling = multiprocessing.get_context("spawn").Process(target=made, args=(folder, asked.calls))
+        filling.start()
+        filling.join()
+        assert filling.exitcode == 0
+        config = folder / "idtone.yaml"
+        config.write_text(
+            f"node: {NODE}\nledger: {{url: 'sqlite:///{folder}/l.sqlite3', key_file: {folder}/key}}\n", "utf-8"
+        )
+        since = ("--since", "2026-01-01T00:00:00+09:00")
+        PROGRESS.print("scanning …")
+        scan = costs(config, asked.calls, "misuse", "scan", "--json", *since)
+        PROGRESS.print("listing …")
+        listed = min(asked.calls, LISTED)
+        listing = costs(config, listed, "ledger", "list", "--json", "--limit", str(listed), *since)
+    found = {
+        "scan": scan,
+        "list": listing,
+        "scan_of_list": {"": scan["us_a_call"] / listing["us_a_call"]},
+        "judging": judging(),
+    }
+    report("A scan for misuse", found, asked.json)
+
+
+if __name__ == "__main__":
+    main()

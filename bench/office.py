@@ -1,0 +1,286 @@
+"""How long the office's commands take with a large registry: each in a process of its own, as the office runs it.
+
+Each stands beside a process that only parses registry.yaml. The ratio is that of the processors' time, because other
+work may run on this machine.
+
+Reports are measured by `bench.reports`, refused contractors by `bench.refusals`.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from idtone.core.settings.settings import PASSPHRASE
+from idtone.core.signed_notes import Signer
+from idtone.core.terminal import command_line
+from idtone.office.authority.history import Action, HistoryEntry, ReviewResult
+from lab.asterisk import IDTONE
+
+from .large_registry import first_of, stopping, text
+from .reporting import Found
+
+MEMBERS: Final = 300
+CHAINS: Final = 1_000
+STOPS: Final = 1_000
+APPLICATIONS: Final = 300
+ENTRIES: Final = 5_000
+"""Lines of the history."""
+BASELINE_EVERY: Final = 8
+"""Commands."""
+WHY: Final = ("--why", "bench")
+POLICE: Final = ("--reference", "P-1", "--requested", "2026-11-02T01:10:00+09:00")
+APPLICATION: Final = """\
+application:
+  id: A-%s
+  received: 2026-11-20
+  member: {id: m-9%s, name: {ja: 新電話株式会社, en: New Telecom}}
+  identity: [{document: 登記事項証明書, checked: 2026-11-19, by: Suzuki}]
+  pledge: {signed: 2026-11-18, document: "2", until: 2036-11-18}
+  licences: [{tone: sample, directions: [incoming, outgoing]}]
+  numbers: ["0501%07d"]
+"""
+PARSE: Final = """\
+import pathlib, sys
+from idtone.core.documents import read_text, read_tree
+read_tree(read_text(pathlib.Path(sys.argv[1])), "")
+"""
+
+
+@dataclass(frozen=True)
+class Office:
+    """An authority's folder, and what lies beside it."""
+
+    folder: Path
+    numbers: int
+    members: int
+
+    @property
+    def registry(self) -> Path:
+        return self.folder / "registry.yaml"
+
+    def beside(self, name: str) -> Path:
+        return self.folder.with_name(name)
+
+    def keep_root(self) -> None:
+        """As members and holders keep it, after `init`."""
+        self.beside("root.json").write_bytes((self.folder / "repository" / "metadata" / "1.root.json").read_bytes())
+
+    def key(self, *names: str) -> list[str]:
+        return [word for name in names for word in ("--key", str(self.beside("keys") / f"{name}.pem"))]
+
+    def number(self, member: int, place: int) -> str:
+        """One that the member holds."""
+        area, first = first_of(member, self.numbers // self.members)
+        return f"{area}{first + place}"
+
+    def range(self, member: int, place: int, count: int) -> str:
+        """Of the member's range."""
+        return f"{self.number(member, place)}-{self.number(member, place + count - 1)}"
+
+
+def prepare(office: Office, chains: int, stops: int) -> None:
+    """A registry with wholesale chains, suspensions of ranges, a year's applications and its history."""
+    office.folder.mkdir()
+    members = range(1, office.members)
+    links = []
+    for n in range(min(chains, 2 * len(members))):
+        at, part = members[n % len(members)], n // len(members)
+        to = f"m-{(at + 1) % office.members:05}"
+        check = f"{{by: m-{at:05}, day: 2026-04-01, document: D-{n}}}"
+        links.append(
+            f"  - {{numbers: {office.range(at, 20 * part, 10)!r}, "
+            f"links: [{{from: m-{at:05}, to: {to}, checked: {check}}}]}}\n"
+        )  # fmt: skip
+    office.registry.write_text(f"{text(office.numbers, office.members)}chains:\n{''.join(links)}")
+    document = stopping(min(stops, 5 * office.members), office.members, office.numbers // office.members, False)
+    content = document.model_dump(mode="json", exclude_none=True)
+    for entry in content["suspensions"]:
+        del entry["kind"]
+    (office.folder / "suspensions.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    (office.folder / "applications").mkdir()
+    for n in range(APPLICATIONS):
+        (office.folder / "applications" / f"A-{n:04}.yaml").write_text(APPLICATION % (f"{n:04}", f"{n:04}", n))
+    began, history = datetime.now(UTC) - timedelta(days=365), office.folder / "history"
+    history.mkdir(mode=0o700)
+    lines = (
+        HistoryEntry(
+            at=began + timedelta(minutes=100 * n), action=Action.REVIEW, by="office (uid 1, by login)",
+            subject=f"A-{n % APPLICATIONS:04}", why="as examined", result=ReviewResult.REFUSED,
+        ).model_dump_json(exclude_none=True)
+        for n in range(ENTRIES)
+    )  # fmt: skip
+    (history / "registry.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    office.beside("one.yaml").write_text(APPLICATION % ("one", "900", 9_999_999))
+    office.beside("numbers.txt").write_text("".join(f"0502{n:07}\n" for n in range(0, 2_000, 2)))
+    sample = (Path(__file__).parents[1] / "config" / "evaluation.yaml").read_text("utf-8")
+    (office.folder / "evaluation.yaml").write_text(sample.replace("association.example", "association.test"))
+    office.beside("idtone.yaml").write_text(
+        f"registry: {{source: {office.folder / 'repository'}, trust: {office.beside('root.json')}, "
+        f"cache: {office.beside('cache')}}}\n"
+    )
+
+
+Command = tuple[str, Sequence[object], str]
+"""A name, the words, and what is typed."""
+
+
+def commands(office: Office) -> Iterator[Command]:
+    """In this order, each can be done."""
+    folder, registry, numbers = office.folder, office.registry, office.beside("numbers.txt")
+    node = Signer("m-00001/pbx-1", b"n" * 32).key
+    held, free = office.number(2, 1), "05030000000"
+    every = office.key("registry-1", "registry-2", "duty-1", "duty-2")
+    settings = ("-c", office.beside("idtone.yaml"))
+
+    def of_office(name: str, *words: object, typed: str = "") -> Command:
+        return name, ("authority", name, folder, *words), typed
+
+    yield of_office("init", "--keys", office.beside("keys"))
+    yield "registry check", ("registry", "check", folder), ""
+    yield "registry show", ("registry", "show", folder), ""
+    yield "registry show MEMBER", ("registry", "show", folder, "m-00001"), ""
+    yield "registry show --number", ("registry", "show", folder, "--number"), f"{held}\n"
+    yield (
+        "registry decide",
+        ("registry", "decide", "--registry", registry, "--number", held, "--direction", "incoming"),
+        "",
+    )
+    yield "registry update", ("registry", "update", *settings), ""
+    yield "registry update, again", ("registry", "update", *settings), ""
+    yield of_office("find", "Member 00002")
+    _, words, _ = of_office("find")
+    yield "find, by number", words, f"{held}\n"
+    yield of_office("numbers", "m-00002")
+    yield of_office("history")
+    yield of_office("applications", "--all")
+    yield of_office("apply", office.beside("one.yaml"))
+    yield of_office("review", "A-one", "--result", "passed", *WHY)
+    yield of_office("grant", "A-one", "--until", "2036-01-01")
+    yield of_office("renew", "L-00001", "--until", "2036-05-01", *WHY)
+    yield of_office("suspend-licence", "L-00001", *WHY)
+    yield of_office("resume-licence", "L-00001", *WHY)
+    yield of_office("revoke", "L-00003", *WHY)
+    pledge = ("--document", "3", "--sha256", "ab" * 32, "--signatory", "X", "--signed", "2026-11-01")
+    yield of_office("pledge", "m-00001", *pledge, "--until", "2030-01-01")
+    yield of_office("assign-number", "m-00001", *WHY, typed=f"{free}\n\n")
+    _, words, _ = of_office("assign-number", "m-00004", *WHY, "--numbers", numbers)
+    yield "assign-number, 1,000", words, ""
+    yield of_office("release-number", "m-00001", *WHY, typed=f"{free}\n\n")
+    _, words, _ = of_office("release-number", "m-00004", *WHY, "--numbers", numbers)
+    yield "release-number, 1,000", words, ""
+    part = office.range(2, 40, 5)
+    yield of_office("add-link", "m-00002", "m-00004", *WHY, typed=f"{part}\n\n")
+    check = ("--checked", "2026-11-02", "--document", "D-9", "--by", "m-00002")
+    yield of_office("check-link", "m-00004", *check, typed=f"{part}\n\n")
+    notice = ("--number", "N-1", "--until", "2036-01-01", "--document", "認定通知書", "--next-check", "2035-01-01")
+    yield of_office("certify", "m-00001", *notice)
+    yield of_office("certify-link", "m-00004", *notice, typed=f"{part}\n\n")
+    yield of_office("remove-link", "m-00004", *WHY, typed=f"{part}\n\n")
+    yield of_office("port-number", "m-00002", "m-00004", "--at", "2036-01-01", *WHY, typed=f"{part}\n\n")
+    yield of_office("remove-porting", *WHY, typed=f"{part}\n\n")
+    yield of_office("add-node-key", "m-00001", node)
+    yield of_office("remove-node-key", "m-00001", node, *WHY)
+    log, witness = str(Signer("pbx-1/idtone", b"l" * 32).key), str(Signer("witness.example/w", b"w" * 32).cosigner)
+    yield of_office("add-log-key", "m-00001", log)
+    yield of_office("add-witness", witness)
+    yield of_office("add-witness", str(Signer("second.example/w", b"v" * 32).cosigner))
+    yield of_office("demand-cosignatures", "2", *WHY)
+    yield of_office("end-log-key", log, "--until", "2037-01-01", *WHY)
+    yield of_office("end-witness", witness, "--until", "2037-01-01", *WHY)
+    yield of_office("prolong", "--until", "2037-01-01", *WHY)
+    yield of_office("suspend-number", *POLICE, "--no-holder", typed=f"{free}\n{free}\n")
+    part = "05030000010-05030000019"
+    yield of_office("suspend-range", *POLICE, typed=f"{part}\n{part}\n")
+    yield of_office("suspend-member", *POLICE, typed="m-00003\nm-00003\n")
+    yield of_office("no-new-numbers", "m-00003", *POLICE)
+    yield of_office("allow-new-numbers", "m-00003", *WHY)
+    yield of_office("lift", *WHY, typed=f"{free}\n{free}\n")
+    of_holder = ("--holder", "X", "--reference", "N-1", "--requested", "2026-11-02T09:00:00+09:00")
+    yield of_office("add-never-originating", *of_holder, typed=f"{part}\n{part}\n")
+    yield of_office("remove-never-originating", *WHY, typed=f"{part}\n{part}\n")
+    ended = ("--since", "2025-01-01", "--until", "2025-12-31")
+    yield of_office("evaluate", *ended)
+    yield of_office("evaluations")
+    yield of_office("prepare", "--package", office.beside("package"))
+    sign = ("authority", "sign", office.beside("package"), *every, "--trust", office.beside("root.json"), "--yes")
+    yield "sign", sign, ""
+    yield "assemble", ("authority", "assemble", office.beside("package"), office.beside("package")), ""
+    _, words, _ = of_office("publish", "--package", office.beside("package"))
+    yield "publish --package", words, ""
+    yield of_office("renew", "L-00001", "--until", "2036-06-01", *WHY)
+    yield of_office("publish", *every, "--site", office.beside("site"))
+    _, words, _ = of_office("publish", *office.key("duty-1", "duty-2"))
+    yield "publish, nothing new", words, ""
+    yield of_office("in-force")
+    _, words, _ = of_office("in-force", "P-1")
+    yield "confirmations REFERENCE", words, ""
+    yield (
+        "registry operators",
+        ("registry", "operators", office.beside("site"), "--trust", office.beside("root.json")),
+        "",
+    )
+    old = office.beside("package") / "before" / "targets" / "registry.yaml"
+    yield "registry diff", ("registry", "diff", old, registry), ""
+    new = [word for n in range(1, 5) for word in ("--new", office.beside("keys") / f"new-{n}.pem")]
+    yield of_office("rotate", "duty", *new, *WHY, *office.key("root-1", "root-2", "registry-1", "registry-2"))
+
+
+@dataclass(frozen=True)
+class Cost:
+    s: float
+    cpu_s: float
+
+
+def run(command: Sequence[object], typed: str = "") -> Cost:
+    """Raises RuntimeError if it could not be done; a negative verdict is none."""
+    with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as said:
+        given.write(typed)
+        given.seek(0)
+        began = time.perf_counter()
+        environment = os.environ | {PASSPHRASE: "of the bench"}
+        with subprocess.Popen(
+            list(map(str, command)), stdin=given, stdout=said, stderr=said, env=environment
+        ) as process:
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        took = time.perf_counter() - began
+        if process.returncode not in (0, command_line.NEGATIVE):
+            said.seek(0)
+            raise RuntimeError(f"{command}: {said.read()[-2000:]}")
+    return Cost(took, used.ru_utime + used.ru_stime)
+
+
+def measured(
+    numbers: int, members: int, tell: Callable[[str], None], chains: int = CHAINS, stops: int = STOPS
+) -> list[Found]:
+    """A row for each command; the first is that of parsing registry.yaml alone."""
+    with tempfile.TemporaryDirectory(prefix="idtone-office-") as scratch:
+        office = Office(Path(scratch) / "authority", numbers, members)
+        prepare(office, chains, stops)
+        bare: list[Cost] = []
+        found: list[tuple[str, Cost]] = []
+        for n, (name, words, typed) in enumerate(commands(office)):
+            if n % BASELINE_EVERY == 0:
+                bare.append(run([sys.executable, "-c", PARSE, office.registry]))
+            tell(f"{name} …")
+            found.append((name, run([IDTONE, *words], typed)))
+            if name == "init":
+                office.keep_root()
+    alone = Cost(*(statistics.median(getattr(each, name) for each in bare) for name in ("s", "cpu_s")))
+    return [_row("parsing registry.yaml alone", alone, alone), *(_row(name, cost, alone) for name, cost in found)]
+
+
+def _row(name: str, cost: Cost, alone: Cost) -> dict[str, Any]:
+    return {"command": name, "s": cost.s, "cpu_s": cost.cpu_s, "to_parsing": cost.cpu_s / alone.cpu_s}

@@ -1,0 +1,131 @@
+"""Calls phones of others in some seventy situations, and holds the record against what each phone received.
+
+    python -m bench.phones [--count 20] [--only TEXT] [--at_once 2] [--json]
+
+The phones are pjsua2, baresip, linphone, aiortc, JsSIP in Chromium, SIPp and the lab's own; rtpengine, a lossy network
+or a NAT may lie in between. Truth is what the phone received or recorded. `--only` takes the situations whose phone or
+words have that text. All situations together also write the table of docs/explanation/phones.md. Exits with 1 if a
+record claims more than the phone received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from lab.bootstrap import find_or_get
+from lab.debian import PackagesUnavailable
+from lab.phones.kinds import KINDS
+from lab.phones.pbx import MEDIA, PhonesPbx
+from lab.phones.recorded import Judge
+from lab.phones.rtpengine import Rtpengine
+from lab.processes import end_in_order
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+from lab.site import BARE
+
+from ..reporting import PROGRESS, options, report
+from . import page
+from .claims import Row, summary
+from .situations import SITUATIONS, Situation
+from .trying import POLICIES, Trial
+
+INSIDE: Final = "10.99.0.1"
+"""The address for ICE in the network namespace."""
+
+
+STARTS_WITHIN_S: Final = 60.0
+
+
+def enter_namespace() -> None:
+    """Continue in a network of our own, where root may make one: with loopback and one more address, and no way out."""
+    if os.environ.get(MEDIA) or os.geteuid() or not (shutil.which("unshare") and shutil.which("ip")):
+        return
+    lines = [
+        "ip link set lo up",
+        "ip link add phones0 type veth peer name phones1",
+        f"ip addr add {INSIDE}/24 dev phones0",
+    ]
+    # Chromium takes the address of the default route, which leads nowhere.
+    lines += ["ip link set phones0 up", "ip link set phones1 up", "ip route add default dev phones0", 'exec "$@"']
+    command = ["unshare", "--net", "sh", "-ec", "\n".join(lines), "sh"]
+    tried = subprocess.run([*command, "true"], capture_output=True, check=False)
+    if tried.returncode == 0:
+        os.environ[MEDIA] = INSIDE
+        os.execvp(command[0], [*command, sys.executable, "-m", "bench.phones", *sys.argv[1:]])  # noqa: S606
+
+
+def fetch_all() -> None:
+    """Get all phones while there is a network."""
+    for kind in (*KINDS.values(), Rtpengine):
+        try:
+            kind.fetch()
+        except PackagesUnavailable as error:
+            PROGRESS.print(f"{kind.__name__} is not to be had: {error}")
+
+
+async def tried(trial: Trial, situations: Sequence[Situation], count: int, at_once: int) -> dict[Situation, Row]:
+    """The rows of these situations, some of them at the same time."""
+    places = asyncio.Semaphore(at_once)
+    rows: dict[Situation, Row] = {}
+
+    async def one(situation: Situation) -> None:
+        async with places:
+            row = rows[situation] = await trial.run(situation, count)
+            shown = row.missing or ", ".join(f"{party}: {found}" for party, found in row.to_json()["parties"].items())
+            PROGRESS.print(f"{row.phone}: {row.name}: {shown} {row.unfinished[:2] or ''}")
+
+    await asyncio.gather(*(one(each) for each in situations if not each.alone))
+    for situation in situations:
+        if situation.alone:
+            await one(situation)
+    return rows
+
+
+def run(scratch: Path, situations: Sequence[Situation], count: int, at_once: int) -> list[dict[str, object]]:
+    """The rows as JSON, in the order of the situations."""
+    rows: dict[Situation, Row] = {}
+    judge = Judge()
+    with PhonesPbx(find_or_get(), scratch / "pbx", site=BARE) as pbx:
+        for policy in dict.fromkeys(POLICIES.values()):
+            mine = [each for each in situations if POLICIES[each.hears] == policy]
+            if mine:
+                service = Service(pbx, LAB_REGISTRY, policy)
+                service.start(timeout_s=STARTS_WITHIN_S)
+                try:
+                    trial = Trial(pbx, service, judge, scratch / f"calls-{len(rows)}")
+                    rows |= asyncio.run(tried(trial, mine, count, at_once))
+                finally:
+                    service.stop()
+    return [rows[each].to_json() for each in situations]
+
+
+def main() -> int:
+    """Try all, and print what came of it."""
+    parser = options(__doc__, count=20, at_once=2)
+    parser.add_argument("--only", default="", help="the situations whose phone or words have this text")
+    chosen = parser.parse_args()
+    fetch_all()
+    enter_namespace()
+    end_in_order()
+    situations = [
+        each for each in SITUATIONS if chosen.only.lower() in f"{each.phone} {each.caller} {each.what}".lower()
+    ]
+    with tempfile.TemporaryDirectory(prefix="idtone-phones-") as folder:
+        rows = run(Path(folder), situations, chosen.count, chosen.at_once)
+    found = summary(rows)
+    if not chosen.only:
+        page.write(rows, chosen.count)
+    report("phones of others", {**found, "rows": rows} if chosen.json else found, chosen.json)
+    return int(bool(found["claims_more"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

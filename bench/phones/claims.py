@@ -1,0 +1,113 @@
+"""What the record claims of a sound, held against what the phone received. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from idtone.core.calls import Delivery, Party
+from lab.phones.recorded import Received
+
+FRAME_MS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sounding:
+    """One sound for one party: what its phone received, and what the record says. `played_for`: the record has it as
+    played to its end. `astray`: by the situation's intention, packets get lost after Asterisk has sent them.
+    """
+
+    party: Party
+    received: Received
+    delivery: str
+    played_for: bool
+    astray: bool = False
+    played: Received | None = None
+    """What its recording has, if `received` are the octets that came to it; None if `received` is the recording."""
+
+    @property
+    def claims_more(self) -> bool:
+        """`confirmed` claims that the phone received all of it. `sent` claims that it was sent: on a way that loses
+        nothing, the phone then has it.
+        """
+        if self.received.whole:
+            return False
+        return self.delivery == Delivery.CONFIRMED or (self.delivery == Delivery.SENT and not self.astray)
+
+    @property
+    def claims_less(self) -> bool:
+        """The phone received all of it, and the record does not even say that it was sent; or, for the caller, whose
+        packets are not counted, that it was played.
+        """
+        if not self.received.whole:
+            return False
+        return not self.played_for if self.party is Party.CALLER else self.delivery == Delivery.NOT_KNOWN
+
+
+@dataclass
+class Row:
+    """What the calls of one situation came to. `missing` says why there were none."""
+
+    name: str
+    phone: str
+    soundings: list[Sounding] = field(default_factory=list)
+    calls: int = 0
+    missing: str = ""
+    nat: bool = False
+    unfinished: list[str] = field(default_factory=list)
+    """Why, for each call that did not come to its end; a fault of the test or of the phone."""
+
+    @property
+    def more(self) -> int:
+        return sum(each.claims_more for each in self.soundings)
+
+    @property
+    def less(self) -> int:
+        return sum(each.claims_less for each in self.soundings)
+
+    def of(self, party: Party) -> list[Sounding]:
+        return [each for each in self.soundings if each.party is party]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain figures of the row."""
+        parties = {}
+        for party in Party:
+            if found := self.of(party):
+                loud = [each.received.loud for each in found]
+                parties[party.value] = {
+                    "sounds": len(found),
+                    "whole": sum(each.received.whole for each in found),
+                    "frames": _range(loud),
+                    "of": found[0].received.of,
+                    "recorded_frames": _range([each.played.loud for each in found if each.played]),
+                    "verdicts": dict(Counter(each.received.verdict.value for each in found)),
+                    "recorded": dict(Counter(each.delivery for each in found)),
+                    "played": sum(each.played_for for each in found),
+                }
+        return {
+            "name": self.name, "phone": self.phone, "calls": self.calls, "parties": parties, "claims_more": self.more,
+            "claims_less": self.less, "nat": self.nat, "missing": self.missing, "unfinished": self.unfinished,
+        }  # fmt: skip
+
+
+def _range(values: Sequence[int]) -> list[int]:
+    return [min(values), max(values)] if values else []
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """The figures of all rows together, from their JSON."""
+    tried = [row for row in rows if row["calls"]]
+    behind = [row["parties"]["called"] for row in tried if row["nat"] and "called" in row["parties"]]
+    return {
+        "situations": len(tried),
+        "situations_missing": len(rows) - len(tried),
+        "calls": sum(row["calls"] for row in tried),
+        "sounds": sum(party["sounds"] for row in tried for party in row["parties"].values()),
+        "claims_more": sum(row["claims_more"] for row in tried),
+        "claims_less": sum(row["claims_less"] for row in tried),
+        "behind_nat": sum(party["sounds"] for party in behind),
+        "behind_nat_whole": sum(party["whole"] for party in behind),
+        "unfinished": sum(len(row["unfinished"]) for row in tried),
+    }

@@ -1,0 +1,408 @@
+"""Thousands of calls in progress, and what happens to the service beside them.
+
+    python -m bench.progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--json]
+
+The calls talk without media, by so many endpoints: the more calls an endpoint has, the longer Asterisk itself takes for
+each change of one. Beside them new calls are measured, in quiet and while the service starts, hands over, is
+killed, loses its connection, and ends a third of the calls because their number is suspended. Exits with 1 if Asterisk
+died, a call was lost, a suspended call went on for longer than 5 s, or a new call waited more than 20 ms longer at p99.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+import re
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lab.asterisk import LOOPBACK, MODULES, Asterisk
+from lab.bootstrap import AsteriskInstallation, find_or_get
+from lab.lab import LICENSED
+from lab.pjsip_conf import line
+from lab.processes import end_in_order, open_files, processor_s
+from lab.publication import LAB_REGISTRY
+from lab.sipp import Load, Outcome, called
+from lab.supervisor import Supervisor
+
+from .reporting import PROGRESS, options, print_table, report
+
+STOPPED: Final = "0312345611"
+"""The number that is suspended; LICENSED is that of the calls that go on."""
+PROBED: Final = "0312345622"
+"""The number of new calls."""
+SUSPENSION: Final = f"  - {{number: '{STOPPED}', since: 2026-01-01T00:00:00+09:00, reference: R-2}}\n"
+PROBES_PER_S: Final = 15.0
+PROBE_S: Final = 0.6
+"""How long a new call is up, with its sound."""
+ENDED_WITHIN_S: Final = 5.0
+ADDED_P99_MS: Final = 20.0
+A_CALL: Final = 10
+"""File descriptors of one call; without RTCP ports and timers six."""
+SPARE: Final = 400
+"""File descriptors that Asterisk has beside its calls."""
+SETTLE_S: Final = 60.0
+READY_S: Final = 120.0
+
+
+class BusyAsterisk(Asterisk):
+    """Asterisk with room for so many calls: RTP ports, and file descriptors, of which a call has six where the machine
+    does not allow ten.
+    """
+
+    calls: int = 0
+    lines: Sequence[str] = ()
+    """The endpoints, of callers and of called phones."""
+
+    def __post_init__(self) -> None:
+        self.site = replace(self.site, host=LOOPBACK, transport="udp", loss=0, idle_channels=0)
+        super().__post_init__()
+
+    def _files(self) -> dict[str, str]:
+        _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.lean = allowed < A_CALL * self.calls + SPARE
+        files = super()._files()
+        files["pjsip.conf"] += "".join(line(name, LOOPBACK) for name in self.lines)
+        files["extensions.conf"] = files["extensions.conf"].replace(
+            "LAB_PHONE=PJSIP/lab/", "LAB_PHONE=PJSIP/${PJSIP_HEADER(read,X-Lab-Endpoint)}/"
+        )
+        files["rtp.conf"] = "[general]\nrtpstart = 5000\nrtpend = 19999\nstrictrtp = no\nicesupport = no\n"
+        if self.lean:
+            modules = [name for name in MODULES if "timing" not in name]
+            files["modules.conf"] = "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in modules)
+            files["pjsip.conf"] = files["pjsip.conf"].replace(
+                "direct_media = no\n", "direct_media = no\nrtcp_mux = yes\n"
+            )
+        return files
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What new calls saw in one window, and what became of those in progress."""
+
+    what: str
+    probes: int
+    p50_ms: float
+    p99_ms: float
+    """From the INVITE to the ringing, of calls that a service was there for."""
+    while_away: int
+    """New calls that came while no service was there; the hook decided them."""
+    failed: int
+    """New calls that were not answered."""
+    in_progress: int
+    """Calls that are still up after it."""
+    took_s: float | None = None
+    """Until the service was there again, or the suspended calls had ended."""
+
+
+@dataclass
+class Found:
+    """What became of all."""
+
+    calls: int
+    endpoints: int
+    descriptors_a_call: float = 0.0
+    setup_s: float = 0.0
+    asterisk_ms_a_call: float = 0.0
+    """Processor time for each call that was set up, beside those before it."""
+    rows: list[Row] = field(default_factory=list)
+    died: str = ""
+    lost: int = 0
+    suspended_ended_s: float | None = None
+    suspended_ms_a_call: float = 0.0
+    """Until the suspended calls had ended, by their number."""
+    suspended_asterisk_ms_a_call: float = 0.0
+    suspended_service_ms_a_call: float = 0.0
+    """Processor time of each for it, beside that of the new calls meanwhile."""
+    hang_up_all_ms_a_call: float = 0.0
+    """The same where Asterisk's own command ends the calls: what no service can do faster."""
+    hang_up_all_asterisk_ms_a_call: float = 0.0
+    records: int = 0
+    incomplete: int = 0
+
+    @property
+    def faults(self) -> list[str]:
+        """What must not be; empty if all is well."""
+        if self.died:
+            return [self.died]
+        quiet = self.rows[0].p99_ms
+        return [
+            *([f"{self.lost} calls were lost"] if self.lost else []),
+            *([f"{self.incomplete} records are not complete"] if self.incomplete else []),
+            *(
+                ["the suspended calls went on"]
+                if self.suspended_ended_s is None or self.suspended_ended_s > ENDED_WITHIN_S
+                else []
+            ),
+            *(
+                f"{row.what}: a new call waited {row.p99_ms - quiet:.0f} ms longer at p99"
+                for row in self.rows
+                if row.p99_ms - quiet > ADDED_P99_MS
+            ),
+            *(f"{row.what}: {row.failed} new calls failed" for row in self.rows if row.failed),
+        ]
+
+
+class Died(Exception):
+    """Asterisk ended by itself."""
+
+
+@dataclass
+class Bench:
+    """One Asterisk with its service, and the calls that are up."""
+
+    asterisk: BusyAsterisk
+    service: Supervisor
+    scratch: Path
+    called_port: int
+    window_s: float
+    found: Found
+    tell: Callable[[str], None]
+    expected: int = 0
+    """Calls that must be up."""
+    windows: int = 0
+
+    def fill(self, rate: float) -> Load:
+        """Calls that stay up; a third are of the number that will be suspended."""
+        process = self.asterisk.process
+        assert process
+        files, spent_s, began_s = open_files(process.pid), processor_s(process.pid), time.monotonic()
+        seconds = self.found.calls / rate
+        load = Load(
+            self.asterisk.sip_address, self.called_port, [LICENSED, LICENSED, STOPPED], rate, seconds,
+            self.scratch / "staying", hold_s=seconds + 40 * self.window_s + 600, endpoints=self.asterisk.lines,
+        )  # fmt: skip
+        while time.monotonic() < began_s + seconds + SETTLE_S:
+            time.sleep(1)
+            up = self.up()
+            self.tell(f"{up} of {self.found.calls} calls are up")
+            if up == self.found.calls:
+                break
+        time.sleep(1)  # their sounds are over
+        self.expected = self.up()
+        self.found.lost += self.found.calls - self.expected
+        self.found.setup_s = time.monotonic() - began_s
+        self.found.asterisk_ms_a_call = 1000 * (processor_s(process.pid) - spent_s) / self.found.calls
+        self.found.descriptors_a_call = (open_files(process.pid) - files) / max(1, self.expected)
+        return load
+
+    def up(self) -> int:
+        """Calls in progress. Raises Died."""
+        if self.asterisk.process is None or self.asterisk.process.poll() is not None:
+            code = self.asterisk.process and self.asterisk.process.poll()
+            raise Died(f"Asterisk ended with {code}")
+        try:
+            return self.asterisk.channels() // 2
+        except RuntimeError as error:
+            raise Died(str(error)) from error
+
+    def window(self, what: str, happens: Callable[[], float | None] = lambda: None) -> Row:
+        """New calls for a while; a tenth of it later it `happens`, which says how long it took."""
+        self.windows += 1
+        load = Load(
+            self.asterisk.sip_address, self.called_port, [PROBED], PROBES_PER_S, self.window_s,
+            self.scratch / f"window-{self.windows}", hold_s=PROBE_S, endpoints=self.asterisk.lines,
+        )  # fmt: skip
+        time.sleep(self.window_s / 10)
+        away_from_s = time.time()
+        took_s = happens()
+        away_until_s = time.time() if took_s is not None and what in AWAY else away_from_s
+        outcomes = load.outcomes()
+        self._settle()
+        served = [
+            each for each in outcomes if not away_from_s - 1 <= each.sent_s <= away_until_s + 0.5 or what not in AWAY
+        ]
+        waited_ms = sorted(1000 * each.verdict_s for each in served if each.verdict_s is not None) or [math.nan]
+        row = Row(
+            what, load.offered, float(np.percentile(waited_ms, 50)), float(np.percentile(waited_ms, 99)),
+            len(outcomes) - len(served), load.offered - sum(_answered(each) for each in outcomes), self.up(), took_s,
+        )  # fmt: skip
+        self.found.rows.append(row)
+        self.found.lost += max(0, self.expected - row.in_progress)
+        self.expected = row.in_progress
+        self.tell(f"{what}: p50 {row.p50_ms:.1f} ms, p99 {row.p99_ms:.1f} ms, {row.in_progress} calls are up")
+        return row
+
+    def _settle(self) -> None:
+        deadline_s = time.monotonic() + 10
+        while self.up() > self.expected and time.monotonic() < deadline_s:
+            time.sleep(0.2)
+
+    # -- what happens ---------------------------------------------------------------------------------------------
+
+    def restart(self) -> float:
+        """Stop it in order, and start it."""
+        began_s = time.monotonic()
+        self.service.stop()
+        self.service.start(timeout_s=READY_S)
+        return time.monotonic() - began_s
+
+    def reload(self) -> float:
+        """A hand-over to a new process."""
+        return self._until_ready(self.service.reload)
+
+    def kill(self) -> float:
+        """systemd starts it again."""
+        return self._until_ready(lambda: os.kill(self.service.pid, signal.SIGKILL))
+
+    def reconnect(self) -> float:
+        """Another connection takes the application; the service takes it back."""
+        return self._until_ready(self._take_application)
+
+    def suspend(self) -> float | None:
+        """A third of the calls is of this number. How long until the last has ended."""
+        gone = self.expected // 3
+        registry = self.service.registry
+        draft = registry.with_name("draft.yaml")
+        draft.write_text(registry.read_text().replace("version: 42", "version: 43") + SUSPENSION)
+        began_s, spent_s = time.monotonic(), self._spent_s()
+        draft.replace(registry)
+        self.expected -= gone
+        while self.up() > self.expected + PROBES_PER_S and time.monotonic() < began_s + SETTLE_S:
+            time.sleep(0.1)
+        took_s = time.monotonic() - began_s
+        self.found.suspended_ended_s = took_s if took_s < SETTLE_S else None
+        self.found.suspended_ms_a_call = 1000 * took_s / max(1, gone)
+        self.found.suspended_asterisk_ms_a_call, self.found.suspended_service_ms_a_call = (
+            1000 * (after_s - before_s) / max(1, gone)
+            for before_s, after_s in zip(spent_s, self._spent_s(), strict=True)
+        )
+        return self.found.suspended_ended_s
+
+    def hang_up_all(self) -> None:
+        """By Asterisk's own command."""
+        calls, began_s, (spent_s, _) = self.up(), time.monotonic(), self._spent_s()
+        self.asterisk.command("channel request hangup all")
+        while self.up() and time.monotonic() < began_s + SETTLE_S:
+            time.sleep(0.1)
+        self.found.hang_up_all_ms_a_call = 1000 * (time.monotonic() - began_s) / max(1, calls)
+        self.found.hang_up_all_asterisk_ms_a_call = 1000 * (self._spent_s()[0] - spent_s) / max(1, calls)
+
+    def _spent_s(self) -> tuple[float, float]:
+        """Processor time of Asterisk and of the service."""
+        assert self.asterisk.process
+        return processor_s(self.asterisk.process.pid), processor_s(self.service.pid)
+
+    def _until_ready(self, act: Callable[[], None]) -> float:
+        """Until the service says that it is ready, once more than before."""
+        already, began_s = self.service.log().count("ready: Asterisk"), time.monotonic()
+        act()
+        while self.service.log().count("ready: Asterisk") == already:
+            self.up()
+            if time.monotonic() > began_s + READY_S:
+                return READY_S
+            time.sleep(0.02)
+        return time.monotonic() - began_s
+
+    def _take_application(self) -> None:
+        credentials = base64.b64encode(f"idtone:{self.asterisk.ari_password}".encode()).decode()
+        request = urllib.request.Request(  # noqa: S310 — the lab's own Asterisk
+            f"{self.asterisk.ari_url}/events?app=idtone",
+            headers={
+                "Authorization": f"Basic {credentials}", "Connection": "Upgrade", "Upgrade": "websocket",
+                "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+            },
+        )  # fmt: skip
+        try:
+            urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
+        except OSError as error:
+            if "101" not in str(error):
+                raise
+
+
+AWAY: Final = frozenset({"restart", "kill"})
+"""While these happen there is no service; the hook decides new calls."""
+
+
+def _answered(each: Outcome) -> bool:
+    return each.status == 200
+
+
+@contextmanager
+def bench(
+    installation: AsteriskInstallation, scratch: Path, calls: int, endpoints: int, window_s: float,
+    tell: Callable[[str], None],
+) -> Iterator[Bench]:  # fmt: skip
+    """All of it, started."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    registry = scratch / "registry.yaml"
+    shutil.copy(LAB_REGISTRY, registry)
+    asterisk = BusyAsterisk(installation, scratch / "pbx")
+    asterisk.calls, asterisk.lines = calls, [f"line{at}" for at in range(endpoints)]
+    try:
+        service = Supervisor(asterisk, registry)
+        with asterisk, called(scratch / "called") as answering:
+            service.start(timeout_s=READY_S)
+            try:
+                yield Bench(asterisk, service, scratch, answering.port, window_s, Found(calls, endpoints), tell)
+            finally:
+                service.stop()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def measure(bed: Bench, rate: float) -> Found:
+    """Fill it, let all happen, and look at the evidence."""
+    found = bed.found
+    load = None
+    try:
+        load = bed.fill(rate)
+        bed.window("quiet")
+        for what, happens in {
+            "restart": bed.restart, "hand-over": bed.reload, "kill": bed.kill, "reconnect": bed.reconnect,
+            "suspension": bed.suspend,
+        }.items():  # fmt: skip
+            bed.window(what, happens)
+        bed.hang_up_all()
+        records = [each for each in bed.service.records().values() if each["status"]]
+        found.records = len(records)
+        found.incomplete = sum(not each["complete"] for each in records)
+    except Died as error:
+        known = re.findall(r"\d+ of \d+|[a-z-]+", " ".join(row.what for row in found.rows)) or ["before all"]
+        found.died = f"{error}, after {known[-1]}, with {bed.expected} calls"
+    finally:
+        if load:
+            load.stop()
+    return found
+
+
+def main() -> int:
+    """Measure, and print a table or JSON."""
+    chosen = options(__doc__, calls=3000, endpoints=25, rate=15.0, window=20.0).parse_args()
+    end_in_order()
+    began_s = time.monotonic()
+
+    def tell(text: str) -> None:
+        PROGRESS.print(f"{time.monotonic() - began_s:.0f} s: {text}")
+
+    with (
+        tempfile.TemporaryDirectory(prefix="idtone-progress-") as folder,
+        bench(find_or_get(), Path(folder), chosen.calls, chosen.endpoints, chosen.window, tell) as bed,
+    ):
+        found = measure(bed, chosen.rate)
+    shown: dict[str, Any] = asdict(found) | {"faults": found.faults}
+    if not chosen.json:
+        for fault in shown.pop("faults"):
+            PROGRESS.print(fault)
+        if rows := shown.pop("rows"):
+            print_table("new calls beside those in progress", rows)
+    report("calls in progress", shown, chosen.json)
+    return int(bool(found.faults))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,311 @@
+"""How long a large registry takes to be verified and read, what it holds, how long a decision by it takes, and how late
+decisions come while it is replaced: beside the same without taking what is published, in turn, since this machine has
+other work as well. And how long the office's commands take with it (`office`).
+
+    python -m bench.registry [--numbers N] [--members N] [--json]
+
+Each load happens in a process of its own, so that the memory is that of one load. Times are of this machine, now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import multiprocessing
+import random
+import re
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.core.calls import Direction, ForwardedCall, Reason, WholesaleChain
+from idtone.core.decision import Policy, decide
+from idtone.core.numbers import Number, parse
+from idtone.registry.index import RegistryIndex, Signed
+from idtone.registry.model import ChainEntry
+from idtone.registry.parsers import parse_registry
+from idtone.registry.rules import registry_faults
+from idtone.registry.sources import SignedSource
+from idtone.registry.trust.client import Repository
+from idtone.registry.trust.tuf_roles import Keys
+from lab.registry.trust.association import Association, Machine
+
+from . import office
+from .large_registry import FIRST_ISSUED, first_of, some_number, stopping, text
+from .reporting import PROGRESS, options, print_table, report
+
+NUMBERS: Final = 1_000_000
+MEMBERS: Final = 10_000
+QUESTIONS: Final = 100_000
+ROUNDS: Final = (5, 10)
+SPANS: Final = 10_000
+RELOADS: Final = 100
+"""In a round of suspensions."""
+TICK_S: Final = 0.001
+ASKED: Final = ("0312345677", "0312345678")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A member's machine, for another process."""
+
+    trust: Path
+    source: str
+    cache: Path
+
+    def open(self) -> SignedSource:
+        return SignedSource(Repository(self.trust, self.source, self.cache), 0.0)
+
+
+def in_a_process(work: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments)
+
+
+def load(place: Place) -> dict[str, float]:
+    """Verify and read; seconds, and the megabytes that the process has had at most."""
+    source = place.open()
+    began = time.perf_counter()
+    source.refresh()
+    took_s = time.perf_counter() - began
+    assert source.current
+    # Not ru_maxrss, which a process inherits.
+    (most,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    # Of the process that compiles it, which has gone by now.
+    beside_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {"s": took_s, "mb": int(most) / 1024, "compiling_mb": beside_mb}
+
+
+def calls_of(numbers: Iterable[str]) -> list[ForwardedCall]:
+    nobody, called = parse(""), parse("0501234567")
+    return [ForwardedCall("c", Direction.INCOMING, parse(number), nobody, called) for number in numbers]
+
+
+def took_us(registry: RegistryIndex | None, calls: Iterable[ForwardedCall]) -> list[float]:
+    """Microseconds for each decision, on a node of the member that holds the number."""
+    now, took = datetime.now(UTC), []
+    for call in calls:
+        policy = Policy(member=registry.member(call.forwarding_number, now) if registry else None)
+        began = time.perf_counter_ns()
+        decide(call, registry, policy, now)
+        took.append((time.perf_counter_ns() - began) / 1000)
+    return took
+
+
+def decisions(place: Place, numbers: int, members: int) -> dict[str, float]:
+    """Microseconds for a decision, with the number parsed before."""
+    source, dice = place.open(), random.Random(1)
+    source.refresh()
+    took = took_us(source.current, calls_of(some_number(dice, numbers, members) for _ in range(QUESTIONS)))
+    return {"median_us": statistics.median(took), "p99_us": statistics.quantiles(took, n=100)[98]}
+
+
+def chain_cost(numbers: int, members: int, chains: int, questions: int = QUESTIONS // 10) -> dict[str, float]:
+    """Microseconds for a decision by a registry without wholesale chains; and by the same registry with so many, the
+    ratio to these for numbers without a chain, and for numbers with one. In turn.
+    """
+    document = parse_registry(text(numbers, members), "registry.yaml")
+    each, check = numbers // members, {"by": "m-00000", "day": "2026-04-01", "document": "D"}
+    entries = []
+    for member in range(1, chains + 1):
+        area, first = first_of(member, each)
+        link = {"from": f"m-{member:05}", "to": "m-00000", "checked": check | {"by": f"m-{member:05}"}}
+        entries.append(ChainEntry.model_validate({"numbers": f"{area}{first}-{area}{first + 9}", "links": [link]}))
+    chained = document.model_copy(update={"chains": tuple(entries)})
+    assert not list(registry_faults(chained))
+    without, beside = RegistryIndex(document), RegistryIndex(chained)
+    dice = random.Random(1)
+    some = (some_number(dice, numbers, members) for _ in range(questions))
+    bare = [call for call in calls_of(some) if not _chain_of(beside, call)]
+    firsts = (first_of(1 + n % chains, each) for n in range(len(bare)))
+    resold = calls_of(f"{area}{first + n % 10}" for n, (area, first) in enumerate(firsts))
+    assert all(_chain_of(beside, call) for call in resold)
+    ways = ((without, bare), (beside, bare), (beside, resold))
+    rounds = [tuple(statistics.median(took_us(*way)) for way in ways) for _ in range(11)]
+    return {
+        "chains": chains,
+        "without_us": statistics.median(one for one, _, _ in rounds),
+        "beside_ratio": statistics.median(one / other for other, one, _ in rounds),
+        "chained_ratio": statistics.median(one / other for other, _, one in rounds),
+    }
+
+
+def _chain_of(registry: RegistryIndex, call: ForwardedCall) -> WholesaleChain | None:
+    holding = registry.holding(call.forwarding_number, FIRST_ISSUED)
+    return holding.chain if holding else None
+
+
+def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
+    """Nanoseconds for the suspensions of a number: with few and many ranges, and with a stock too, beside a table of
+    single numbers by their text, which a registry without ranges needs, and the look-up of the number's holder.
+    """
+    source, dice = place.open(), random.Random(2)
+    source.refresh()
+    index = source.current
+    assert index
+    asked = [parse(some_number(dice, numbers, members)) for _ in range(QUESTIONS)]
+    single = {number.e164: index.suspensions for number in asked[:SPANS]}
+    few, many, stock = (
+        index.renewed(Signed(stopping(spans, members, numbers // members, is_stock), index.expires))
+        for spans, is_stock in ((10, False), (SPANS, False), (SPANS, True))
+    )
+
+    ways: dict[str, Callable[[Number], object]] = {
+        "single": lambda number: single.get(number.e164),
+        "few": few.suspensions_of,
+        "many": many.suspensions_of,
+        "stock": stock.suspensions_of,
+        "holder": index.holding,
+    }
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    for start in range(0, QUESTIONS, 1000):
+        batch = asked[start : start + 1000]
+        for name, look in ways.items():  # in turn, since this machine has other work as well
+            began = time.perf_counter_ns()
+            for number in batch:
+                look(number)
+            took[name].append((time.perf_counter_ns() - began) / len(batch))
+    found = {name: statistics.median(times) for name, times in took.items()}
+    ratios = {"many_to_few": found["many"] / found["few"], "many_to_single": found["many"] / found["single"]}
+    return {f"{name}_ns": median for name, median in found.items()} | ratios
+
+
+def suspending(generation: int) -> str:
+    """The suspensions of a generation: of the two numbers the one whose turn it is."""
+    issued = (FIRST_ISSUED + timedelta(seconds=generation)).isoformat()
+    entry = f"{{number: {ASKED[generation % 2]!r}, since: {FIRST_ISSUED.isoformat()}, reference: R-1}}"
+    return f"issued: {issued}\nsuspensions: [{entry}]\n"
+
+
+def as_the_service(place: Place, line: Connection, rounds: int, each: int) -> None:
+    """Decide in an event loop, while generations are asked for and taken in a thread; and, in turn, while they are
+    asked for and nobody takes them. Findings go into `line`.
+    """
+    from idtone.service.commands import loop_first  # where memory is measured, without the rest of the service
+
+    source = place.open()
+    source.refresh()
+    loop_first()
+    policy, asked = Policy(), calls_of(ASKED)
+    took_s: list[float] = []
+    mixed = 0
+
+    def next_one(take: bool) -> None:
+        line.send(None)
+        line.recv()
+        if not take:
+            time.sleep(took_s[-1])
+            return
+        began_s = time.perf_counter()
+        assert source.refresh()
+        took_s.append(time.perf_counter() - began_s)
+
+    def verdicts_are_of_one_generation() -> bool:
+        registry, now = source.current, datetime.now(UTC)
+        assert registry
+        stopped = [decide(call, registry, policy, now).reason is Reason.NUMBER_SUSPENDED for call in asked]
+        generation = (registry.issued - FIRST_ISSUED) // timedelta(seconds=1)
+        return stopped == [generation % 2 == 0, generation % 2 == 1]
+
+    async def late_ms(take: bool) -> list[float]:
+        nonlocal mixed
+        late = []
+        for _ in range(each):
+            coming = asyncio.create_task(asyncio.to_thread(next_one, take))
+            while not coming.done():
+                due_s = time.perf_counter() + TICK_S
+                await asyncio.sleep(TICK_S)
+                mixed += not verdicts_are_of_one_generation()
+                late.append(1000 * (time.perf_counter() - due_s))
+            coming.result()
+        if not take:
+            source.refresh()
+        return late
+
+    taking, leaving = [], []
+    for _ in range(rounds):
+        taking += asyncio.run(late_ms(True))
+        leaving += asyncio.run(late_ms(False))
+    found = {"reloads": len(took_s), "s": statistics.median(took_s), "decisions": 2 * len(taking), "mixed": mixed}
+    line.send(found | of_delays("", taking) | of_delays("without_", leaving))
+
+
+def of_delays(name: str, late_ms: list[float]) -> dict[str, float]:
+    shares = statistics.quantiles(late_ms, n=1000)
+    return {f"{name}p99_ms": shares[989], f"{name}p999_ms": shares[998], f"{name}longest_ms": max(late_ms)}
+
+
+def reloads(place: Place, rounds: int, each: int, publish: Callable[[], None]) -> dict[str, float]:
+    """Publish whenever the process that stands for the service asks for it; what that has found."""
+    context = multiprocessing.get_context("spawn")
+    line, other = context.Pipe()
+    service = context.Process(target=as_the_service, args=(place, other, rounds, each))
+    service.start()
+    other.close()
+    try:
+        while (said := line.recv()) is None:
+            publish()
+            line.send(None)
+    finally:
+        service.join()
+    return dict(said)
+
+
+def measure(numbers: int, members: int, rounds: tuple[int, int], tell: Callable[[str], None]) -> dict[str, Any]:
+    """`rounds`: how many times other members come, and a hundred suspensions."""
+    found: dict[str, Any] = {}
+    generations, versions = itertools.count(1), itertools.count(2)
+    with tempfile.TemporaryDirectory(prefix="idtone-registry-") as folder:
+        association = Association(Path(folder, "association"))
+        association.write(text(numbers, members), suspending(0))
+        tell(f"signing a registry of {numbers:,} numbers …")
+        association.begin()
+        machine = Machine(association, Path(folder, "machine"))
+        place = Place(machine.trust, machine.source, machine.cache)
+        tell("loading it for the first time, and again …")
+        found["cold"] = in_a_process(load, place)
+        found["warm"] = in_a_process(load, place)
+        tell("deciding …")
+        found["decision"] = in_a_process(decisions, place, numbers, members)
+        tell(f"looking up numbers among {SPANS:,} suspended ranges …")
+        found["suspended"] = in_a_process(look_ups, place, numbers, members)
+
+        tell("deciding beside wholesale chains …")
+        found["chains"] = in_a_process(chain_cost, numbers, members, members // 2)
+
+        def grow() -> None:
+            association.write(text(numbers, members, next(versions)))
+            association.publish()
+
+        def stop() -> None:
+            association.write(suspensions=suspending(next(generations)))
+            association.publish(association.signers(Keys.DUTY))
+
+        tell("taking other members beside an event loop that decides …")
+        found["reload"] = reloads(place, rounds[0], 1, grow)
+        tell("taking other suspensions beside it …")
+        found["suspension"] = reloads(place, rounds[1], RELOADS, stop)
+    return found
+
+
+def main() -> None:
+    chosen = options(__doc__, numbers=NUMBERS, members=MEMBERS).parse_args()
+    found = {"numbers": chosen.numbers, "members": chosen.members}
+    found |= measure(chosen.numbers, chosen.members, ROUNDS, PROGRESS.print)
+    rows = office.measured(chosen.numbers, min(office.MEMBERS, chosen.members), PROGRESS.print)
+    if chosen.json:
+        report("", found | {"office": rows}, True)
+        return
+    report("the registry", found, False)
+    print_table(f"the office's commands, with {chosen.numbers:,} numbers", rows)
+
+
+if __name__ == "__main__":
+    main()

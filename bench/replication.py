@@ -1,0 +1,146 @@
+"""How fast a ledger is replicated, beside PostgreSQL's own COPY and INSERT of the same rows, and what calls notice.
+
+    python -m bench.replication [--calls N] [--json]
+
+All in one run, on one PostgreSQL: the rates, and how long a step is waited for with no PostgreSQL in the settings, with
+one that takes everything at once, with one that is being filled up from nothing, and with one that is away. The goals:
+faster than PostgreSQL's INSERT loop, so that what waited for a day is there within the hour; and a step as fast as
+without.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.replication.replicator import Replicator
+from idtone.ledger.store.postgresql import Server
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from lab.ledger.replication.nodes import Node, rows
+from lab.ledger.sample_evidence import heard_call
+from lab.postgresql import PostgreSQL, programs
+
+from .reporting import options, report
+
+CALLS: Final = 10_000
+WAITED: Final = 60
+"""Steps each of which is waited for, in each round."""
+FILLING: Final = 2000
+"""Calls to fill up with meanwhile."""
+ROUNDS: Final = 30
+PIECE: Final = 1000
+WAYS: Final = ("none", "none again", "up", "filling", "down")
+"""The second is compared with the first as the others are: what differs there is chance."""
+TABLES: Final = (
+    "CREATE TABLE steps (id bigint PRIMARY KEY, node text, call_id text, kind text, at bigint, details text, "
+    "leaf bigint)",
+    "CREATE INDEX ON steps (call_id)",
+    "CREATE INDEX ON steps (at)",
+    "CREATE TABLE hashes (place bigint PRIMARY KEY, hash bytea)",
+    "CREATE TABLE sought (token bigint, step bigint, PRIMARY KEY (token, step))",
+)
+
+
+def bare(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str) -> float:
+    """Steps a second of the same rows into the same tables: no tree, no comparison, no position."""
+    with psycopg.connect(
+        host="127.0.0.1", port=server.port, user=server.user, password=server.password, dbname="postgres"
+    ) as connection:
+        for statement in ("CREATE SCHEMA bare", "SET search_path TO bare", *TABLES):
+            connection.execute(statement)
+        connection.commit()
+        began = time.perf_counter()
+        pieces = -(-len(told["steps"]) // PIECE)
+        for number in range(pieces):
+            for table in ("steps", "hashes", "sought"):
+                size = -(-len(told[table]) // pieces)
+                piece = told[table][number * size : (number + 1) * size]
+                if way == "copy":
+                    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:  # type: ignore[arg-type]
+                        for row in piece:
+                            copy.write_row(row)
+                else:
+                    marks = ", ".join(["%s"] * len(piece[0]))
+                    for row in piece:
+                        connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # type: ignore[arg-type]  # noqa: S608
+            connection.commit()
+        took_s = time.perf_counter() - began
+        connection.execute("DROP SCHEMA bare CASCADE")
+    return len(told["steps"]) / took_s
+
+
+def waited(node: Node, name: str) -> list[float]:
+    """Milliseconds from handing a step over until it is durable; closing and others."""
+    took = []
+    with LedgerWriter.open(node.settings.own(), node.name, KeyRing.of(node.settings, node.name)) as writer:
+        for number in range(WAITED // 6):
+            for step in heard_call(f"{name}-{number}", number):
+                began = time.perf_counter()
+                future = writer.append(step)
+                writer.hurry()
+                future.result()
+                took.append(1000 * (time.perf_counter() - began))
+    return took
+
+
+def wait(folder: Path, name: str, way: str, server: Server) -> float:
+    """The median of a round."""
+    node = Node.at(folder, name, server)
+    if way.startswith("none"):
+        return statistics.median(waited(node, way))
+    if way == "filling":
+        node.write(*(heard_call(f"c-{each}", each * 20) for each in range(FILLING)))
+    replicating = Replicator(node.settings, node.name)
+    replicating.begin()
+    took = waited(node, way)
+    replicating.close()
+    return statistics.median(took)
+
+
+def measure(calls: int) -> dict[str, Any]:
+    measured: dict[str, Any] = {"calls": calls}
+    with ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="idtone-replication-")))
+        postgresql = opened.enter_context(PostgreSQL(opened.enter_context(programs())))
+        away = Server.named(postgresql.url(port=1), postgresql.password)
+        server = Server.named(postgresql.url(), postgresql.password)
+        full = Node.at(folder, "full", server)
+        full.write(*(heard_call(f"c-{number}", number * 20) for number in range(calls)))
+        told = rows(full.ledger)
+        began = time.perf_counter()
+        replicated = full.replicate()
+        measured["replicated_steps_s"] = replicated / (time.perf_counter() - began)
+        measured["copy_steps_s"] = bare(postgresql, told, "copy")
+        measured["insert_steps_s"] = bare(
+            postgresql, {name: each[: len(each) // 10] for name, each in told.items()}, "insert"
+        )
+        measured["of_copy"] = measured["replicated_steps_s"] / measured["copy_steps_s"]
+        measured["of_insert"] = measured["replicated_steps_s"] / measured["insert_steps_s"]
+        # In turns, in any order, so that what else the machine does meets all alike.
+        dice = random.Random(1)
+        ratios: dict[str, list[float]] = {way: [] for way in WAYS}
+        for number in range(ROUNDS):
+            medians = {}
+            for way in dice.sample(WAYS, len(WAYS)):
+                medians[way] = wait(folder, f"{way} {number}", way, away if way == "down" else server)
+            for way, median in medians.items():
+                ratios[way].append(median / medians["none"])
+        measured["of_none"] = {way: statistics.median(each) for way, each in ratios.items()}
+    return measured
+
+
+def main() -> None:
+    chosen = options(__doc__, calls=CALLS).parse_args()
+    report("replication", measure(chosen.calls), chosen.json)
+
+
+if __name__ == "__main__":
+    main()

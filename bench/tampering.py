@@ -1,0 +1,101 @@
+"""Tampers with evidence, and counts what verifiers do not find.
+
+    python -m bench.tampering [--count 20000] [--seed N] [--json]
+
+First all kinds of manipulations that are known by a name, before and after the signature, against four verifiers; then
+`--count` random changes, a quarter each of a ledger's rows, of its file's pages, of tiles, and of packs; then what
+inputs of the worst kind cost. Exit 1 where anything was not found, or an input cost more than it may.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from rich.progress import track
+
+from lab.ledger.sample_evidence import decided, evidence, url_of
+from lab.ledger.sample_ledger import faults, write
+from lab.ledger.vectors.kinds import Outcome, forged, in_ledgers, in_packs
+from lab.ledger.verification.tampering import SEED, tampered
+
+from . import reporting
+from .hostile_evidence import costs
+from .mutations import Mutation, packs, pages, tile_files
+from .reporting import PROGRESS
+
+
+def kinds(folder: Path) -> list[Outcome]:
+    """What became of each kind of manipulation."""
+    ledger = folder / "forged" / "ledger.sqlite3"
+    write(url_of(ledger), evidence(8), [decided(call_id="open")])
+    return [*in_ledgers(folder), *forged(ledger, lambda: faults(url_of(ledger))), *in_packs()]
+
+
+def of_kinds(outcomes: list[Outcome]) -> list[dict[str, object]]:
+    """A row for each verifier."""
+    rows = []
+    for verifier in dict.fromkeys(each.verifier for each in outcomes):
+        own = [each for each in outcomes if each.verifier == verifier]
+        row: dict[str, object] = {"verifier": verifier, "kinds": len({each.kind for each in own})}
+        for moment in ("before", "after"):
+            counted = Counter(each.found for each in own if each.moment == moment)
+            row |= {f"{moment}: found": counted[True], f"{moment}: not found": counted[False]}
+            row[f"{moment}: cannot be"] = counted[None]
+        rows.append(row)
+    return rows
+
+
+def random_changes(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
+    quarter = count // 4
+    rows = (Mutation("row", what, () if found else ("verify",)) for what, found in tampered(folder, quarter, seed))
+    return chain(rows, pages(folder, quarter, seed), tile_files(folder, quarter, seed), packs(folder, quarter, seed))
+
+
+def main() -> int:
+    options = reporting.options(__doc__, count=20_000, seed=SEED).parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        named = kinds(folder)
+        (folder / "random").mkdir()
+        mutated = random_changes(folder / "random", options.count, options.seed)
+        hidden = not PROGRESS.is_terminal
+        told = [*track(mutated, "tampering", options.count, console=PROGRESS, disable=hidden)]
+        cost = list(costs(folder))
+    unfound = [f"{each.kind} {each.moment} the signature: {each.verifier}" for each in named if each.found is False]
+    unfound += [
+        f"{each.where} {each.what}: {', '.join(each.missed)}" for each in told if each.missed and not each.harmless
+    ]
+    unfound += [
+        f"{each.input}: {each.verifier} took {each.seconds:.0f} s, {each.mib} MiB" for each in cost if each.is_over
+    ]
+    for each in unfound:
+        PROGRESS.print(f"not found: {each}", style="red")
+    found = {
+        "kinds": of_kinds(named),
+        "random": [
+            {
+                "what": where,
+                "tried": len(own := [each for each in told if each.where == where]),
+                "found": sum(not each.missed for each in own),
+                "harmless": sum(bool(each.harmless) for each in own),
+                "not found": sum(bool(each.missed) and not each.harmless for each in own),
+            }
+            for where in dict.fromkeys(each.where for each in told)
+        ],
+        "worst": [each._asdict() for each in cost],
+    }
+    if options.json:
+        reporting.report("tampering", found, True)
+    else:
+        for title, rows in found.items():
+            reporting.print_table(title, rows)
+    return 1 if unfound else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

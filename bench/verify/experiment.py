@@ -1,0 +1,159 @@
+"""How well the verifier knows a sound, against its goals.
+
+python -m bench.verify [--hours H] [--trials N] [--only …] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from rich.progress import BarColumn as Bar
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ..reporting import PROGRESS
+from . import material, measurements, results
+from .chains import CHAINS, DAMAGES, WHOLE
+from .conditions import CONDITIONS
+from .material import Part, takes_in
+from .measurements import FREQUENCY_CONDITION, Job, Key, Tally
+from .near_misses import CODINGS, near_misses
+from .profiles import profiles
+from .results import Row
+
+PARTS_OF_IT: Final = ("throughput", "detection", "chains", "near-misses", "frequency", "false-alarms")
+HOURS: Final = 4.0
+TRIALS: Final = 40
+"""What two processors do in about eight minutes. The goals ask for 300 hours and 3 000 trials."""
+OTHER_SHARE: Final = 1 / 15
+"""Of the hours, for music and for the network's signals: 20 each for 300 of speech."""
+NEAR_MISS_SHARE: Final = 1 / 10
+"""Of the trials, for each kind through each codec; there are a hundred of those for each profile."""
+CHAIN_SHARE: Final = 3 / 8
+"""Of the trials, for each chain; a third of that with each damage. Of 40 trials, each chain has every loss and room."""
+
+PART: Final = Part.HELD_OUT
+"""Of the material."""
+
+_COLUMNS: Final = (
+    TextColumn("{task.description:24}"),
+    Bar(),
+    MofNCompleteColumn(),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(),
+)
+_TRIALS_AT_ONCE: Final = 30
+_TAKES_AT_ONCE: Final = 2
+
+
+def jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int, start: int = 0) -> Iterator[Job]:
+    """All that the processes share, the longest work first. The first trial and take have the number `start`."""
+    everybody = tuple(names)
+    near = max(1, round(count * NEAR_MISS_SHARE))
+    split = partial(_split, start=start)
+    for kind in wanted:
+        if kind == "detection":
+            for what in CONDITIONS:
+                yield from split(kind, everybody, what, "", count)
+        elif kind == "chains":
+            for chain in CHAINS:
+                for damage in DAMAGES:
+                    share = CHAIN_SHARE if damage == WHOLE else CHAIN_SHARE / 3
+                    yield from split(kind, everybody, chain, damage, max(1, round(count * share)))
+        elif kind == "near-misses":
+            for name in names:
+                for what in near_misses(profiles()[name]):
+                    for coding in CODINGS:
+                        yield from split(kind, (name,), what, coding, near)
+        elif kind == "frequency":
+            sines = tuple(name for name in names if measurements.steady(profiles()[name]))
+            if sines:
+                yield from split(kind, sines, FREQUENCY_CONDITION.name, "", 5 * count)
+        elif kind == "false-alarms":
+            shares = {"speech": hours} | dict.fromkeys(("music", "signals"), hours * OTHER_SHARE)
+            for what, share in shares.items():
+                for first in range(0, takes_in(share), _TAKES_AT_ONCE):
+                    takes = min(_TAKES_AT_ONCE, takes_in(share) - first)
+                    yield Job(kind, everybody, what, "", start + first, takes, PART)
+
+
+def _split(kind: str, names: tuple[str, ...], what: str, coding: str, count: int, *, start: int) -> Iterator[Job]:
+    for first in range(0, count, _TRIALS_AT_ONCE):
+        yield Job(kind, names, what, coding, start + first, min(_TRIALS_AT_ONCE, count - first), PART)
+
+
+def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
+    """Everything that the processes find, added up, in the order of the jobs."""
+    found: dict[Key, Tally] = {}
+    with (
+        Progress(*_COLUMNS, console=PROGRESS) as progress,
+        ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as processes,
+    ):
+        tasks = {
+            kind: progress.add_task(kind, total=count) for kind, count in Counter(job.kind for job in work).items()
+        }
+        running = {processes.submit(measurements.run, job): job for job in work}
+        try:
+            done: dict[Job, dict[Key, Tally]] = {}
+            for future in as_completed(running):
+                done[running[future]] = future.result()
+                progress.advance(tasks[running[future].kind])
+        except BaseException:
+            processes.shutdown(wait=False, cancel_futures=True)
+            raise
+    for job in work:
+        for key, tally in done[job].items():
+            found.setdefault(key, Counter()).update(tally)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and say by the exit code whether every goal was reached."""
+    parser = argparse.ArgumentParser(prog="python -m bench.verify", description=__doc__.partition("\n")[0])
+    parser.add_argument("--hours", type=float, default=HOURS, help="of speech for false alarms (default %(default)s)")
+    parser.add_argument("--trials", type=int, default=TRIALS, help="of each kind and profile (default %(default)s)")
+    parser.add_argument(
+        "--start", type=int, default=0, help="number of the first trial: others than those that a change was tried on"
+    )
+    parser.add_argument("--only", action="append", choices=PARTS_OF_IT, help="leave the rest out; may be repeated")
+    parser.add_argument("--profile", action="append", choices=list(profiles()), help="may be repeated")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default %(default)s)")
+    parser.add_argument("--state", action="store_true", help="let the verifier state these false alarms from now on")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+
+    chosen = parser.parse_args(arguments)
+    if chosen.hours <= 0 or chosen.trials < 1 or chosen.workers < 1:
+        parser.error("hours, trials and workers must be above zero")
+    wanted, names = chosen.only or PARTS_OF_IT, chosen.profile or list(profiles())
+
+    material.base(PART)
+    found: list[Row] = []
+    if "throughput" in wanted:
+        with_numba = importlib.util.find_spec("numba") is not None
+        for name in names:
+            PROGRESS.print(f"throughput: {name} …")
+            for what in ("speech", "music"):
+                times = measurements.throughput(name, what, PART)
+                found.append(results.throughput_row(name, what, times, with_numba))
+
+    work = list(jobs(wanted, names, chosen.hours, chosen.trials, chosen.start))
+    if work:
+        found += results.rows(measure(work, chosen.workers))
+    results.print_tables(found)
+    if chosen.state:
+        results.state_false_alarms(found)
+    settings: dict[str, Any] = {
+        "hours": chosen.hours, "trials": chosen.trials, "start": chosen.start, "part": PART, "profiles": names,
+    }  # fmt: skip
+    if chosen.json:
+        results.write_json(found, settings, chosen.json)
+
+    return int(any(row.reached is results.Reached.MISSED for row in found))

@@ -1,0 +1,450 @@
+"""The brake: which calls it refuses, and what it learns from each call. Pure: `now_s` is an argument.
+
+Each call is counted for its number, endpoint, customer and trunks (`subjects`), in the order from the narrowest to the
+widest. If one of them is stopped by a call, the wider ones begin their minute anew: one line that was broken into must
+not stop its customer. A refused call never reached the trunk and presented no number, so it counts only for the
+endpoint and the customer, which have tried; a call of a stopped subject counts for none. Emergency calls are not
+looked at.
+
+Memory is bounded whatever callers invent: each table has two generations of at most so many subjects, and forgets those
+that did not call since the generation before (as in the clock algorithm). A stop is kept by its token when its subject
+is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from idtone.core.calls import Direction, ForwardedCall, Reason
+
+from .holds import MOST_STOPS, MOST_TOLD, Hold, is_released, label_of, token_of
+from .limits import (
+    NO_COUNTS,
+    SURGE_LINES,
+    SURGE_ONE_IN,
+    SURGE_S,
+    BrakeStep,
+    Counts,
+    LineKind,
+    ShareLimits,
+    Signal,
+    SubjectKind,
+)
+from .subject import CALM_S, Shares, Subject
+from .subjects import UNNAMED, names_of
+from .windows import Positions
+
+MOST_LINES: Final = 131_072
+"""Endpoints, and customers. Callers cannot invent them."""
+MOST_TRUNKS: Final = 4096
+MOST_NUMBERS: Final = 16_384
+LOOK_FOR_SURGE_S: Final = 60.0
+_OUTGOING: Final = Direction.OUTGOING
+_TRUNK: Final = SubjectKind.TRUNK
+_NUMBER: Final = SubjectKind.NUMBER
+_STOP: Final = BrakeStep.STOP
+_SLOW: Final = BrakeStep.SLOW
+Found = tuple[Subject, ...]
+_NONE: Final[Sequence[Hold]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineKinds:
+    """Which names are no ordinary PBX: endpoints or account codes."""
+
+    extensions: frozenset[str] = frozenset()
+    call_centres: frozenset[str] = frozenset()
+    resellers: frozenset[str] = frozenset()
+
+    def of(self, kind: SubjectKind, name: str) -> LineKind:
+        if kind is SubjectKind.NUMBER:
+            return LineKind.NUMBER
+        if kind is SubjectKind.TRUNK:
+            return LineKind.TRUNK
+        if name in self.resellers or name == UNNAMED:
+            return LineKind.RESELLER
+        if name in self.call_centres:
+            return LineKind.CALL_CENTRE
+        return LineKind.EXTENSION if name in self.extensions else LineKind.PBX
+
+
+class _Table:
+    """Subjects of one kind by name, in two generations."""
+
+    def __init__(self, most: int) -> None:
+        self.young: dict[str, Subject] = {}
+        self.old: dict[str, Subject] = {}
+        self._most = max(1, most // 2)
+
+    def again(self, name: str) -> Subject | None:
+        """A subject of the old generation, which is young again."""
+        subject = self.old.pop(name, None)
+        if subject is not None:
+            self.add(name, subject)
+        return subject
+
+    def add(self, name: str, subject: Subject) -> None:
+        if len(self.young) >= self._most:
+            self.old, self.young = self.young, {}
+        self.young[name] = subject
+
+    def __iter__(self) -> Iterator[Subject]:
+        """From any thread."""
+        yield from list(self.young.values())
+        yield from list(self.old.values())
+
+
+class Brake:
+    """Use it in one thread; `state`, `holds` and `told` may be read from another one."""
+
+    def __init__(
+        self, key: bytes, node: str, kinds: LineKinds, shares: ShareLimits, highest: BrakeStep = BrakeStep.STOP,
+        most_lines: int = MOST_LINES, most_numbers: int = MOST_NUMBERS,
+    ) -> None:  # fmt: skip
+        """`key` makes the tokens and the positions in bitmaps; `highest` is the highest step that it takes."""
+        self._key, self._node, self._kinds, self._share_limits, self._highest = key, node, kinds, shares, highest
+        self._positions = Positions(key[16:] + key[:16])
+        self._tables = {kind: _Table(most_lines) for kind in SubjectKind}
+        self._tables[SubjectKind.NUMBER] = _Table(most_numbers)
+        self._tables[SubjectKind.TRUNK] = _Table(min(MOST_TRUNKS, most_lines))
+        self._most_lines = most_lines
+        self._numbers, self._endpoints, self._customers, self._trunks = (
+            self._tables[kind]
+            for kind in (SubjectKind.NUMBER, SubjectKind.ENDPOINT, SubjectKind.CUSTOMER, SubjectKind.TRUNK)
+        )
+        self._raised: dict[str, Subject] = {}
+        """By token: those with a step that this process has seen call."""
+        self._awaited: dict[str, Hold] = {}
+        """By token: steps of subjects that have not called since this process knows of them."""
+        self._released: dict[str, float] = {}
+        """By token: when it was released last."""
+        self._kept: dict[str, dict[str, Any]] = {}
+        """By token: what the disk has of subjects that have not called since the start."""
+        self._braked: frozenset[str] = frozenset()
+        """The names of what is slowed or stopped."""
+        self.changes = 0
+        """It grows when a step or a release changes."""
+        self._surge_until_s = self._look_for_surge_s = 0.0
+        self.steps = dict.fromkeys((BrakeStep.MARK, BrakeStep.SLOW, BrakeStep.STOP), 0)
+        """How many subjects have come to a step since this process began."""
+
+    # -- each call ------------------------------------------------------------------------------------------------
+
+    def find(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Found:
+        """The subjects of a call, the narrowest first. `customer` is whose line it is, by the table of lines."""
+        number, endpoint, whose, trunks = names_of(call, customer)
+        found = []
+        if number:
+            found.append(self._numbers.young.get(number) or self._found(SubjectKind.NUMBER, number, now_s))
+        if endpoint:
+            found.append(self._endpoints.young.get(endpoint) or self._found(SubjectKind.ENDPOINT, endpoint, now_s))
+        if whose:
+            found.append(self._customers.young.get(whose) or self._found(SubjectKind.CUSTOMER, whose, now_s))
+        for trunk in trunks:
+            found.append(self._trunks.young.get(trunk) or self._found(SubjectKind.TRUNK, trunk, now_s))
+        return tuple(found)
+
+    def _found(self, kind: SubjectKind, name: str, now_s: float) -> Subject:
+        table = self._tables[kind]
+        return table.again(name) or self._new(table, kind, name, now_s)
+
+    def _new(self, table: _Table, kind: SubjectKind, name: str, now_s: float) -> Subject:
+        subject = Subject(kind, name, self._kinds.of(kind, name), self._positions, now_s)
+        if self._awaited or self._kept or self._raised:
+            token = self._token(subject)
+            if raised := self._raised.get(token):  # it was forgotten meanwhile
+                table.add(name, raised)
+                return raised
+            if kept := self._kept.pop(token, None):
+                subject = self._restored(subject, kept, now_s)
+            if hold := self._awaited.pop(token, None):
+                self._attach(subject, hold, now_s)
+        table.add(name, subject)
+        return subject
+
+    def refusal(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Reason | None:
+        """Why the brake refuses the call now; None if it does not. It counts nothing.
+
+        `customer` is whose line it is, by the table of lines.
+        """
+        if not (self._braked or self._awaited) or call.direction is not _OUTGOING:
+            return None
+        if not self._awaited:
+            number, endpoint, whose, trunks = names_of(call, customer)
+            braked = self._braked
+            if not (number in braked or endpoint in braked or whose in braked or not braked.isdisjoint(trunks)):
+                return None
+        slowed = None
+        for subject in self.find(call, now_s, customer):
+            if subject.step is _STOP:
+                return Reason.BRAKE_STOP
+            if subject.step is _SLOW and now_s < subject.pass_at_s <= now_s + 60:
+                slowed = Reason.BRAKE_SLOW
+        return slowed
+
+    def count(
+        self, call: ForwardedCall, reason: Reason, passed: bool, now_s: float, customer: str | None = None
+    ) -> tuple[Found, Sequence[Hold]]:  # fmt: skip
+        """Count a decided call that is no emergency call. Returns its subjects, the narrowest first, and those that
+        have come to a higher step.
+        """
+        if not passed and reason is not Reason.BRAKE_SLOW:
+            return (), _NONE
+        found = self.find(call, now_s, customer)
+        presented, called = call.forwarding_number.e164, call.called.e164 or call.dialled
+        risen: list[Hold] | None = None
+        for place, subject in enumerate(found):
+            kind = subject.kind
+            if not passed and (kind is _TRUNK or kind is _NUMBER):
+                continue
+            if subject.step is _SLOW and passed:
+                subject.pass_at_s = now_s + subject.pace_s
+            if subject.count(
+                "" if kind is _NUMBER else presented, "" if kind is _NUMBER or kind is _TRUNK else called, now_s
+            ) and subject.raised(self._highest_by(call), now_s, call.id, self.is_surge(now_s)):
+                risen = [*(risen or ()), self._risen(subject, now_s)]
+                if subject.step is _STOP:
+                    for wider in found[place + 1 :]:
+                        wider.begin_anew(now_s)
+                    break
+        return found, risen or _NONE
+
+    def _highest_by(self, call: ForwardedCall) -> BrakeStep:
+        return self._highest if call.direction is _OUTGOING else min(self._highest, BrakeStep.MARK)
+
+    def count_late(
+        self, call: ForwardedCall, passed: bool, at_s: float, now_s: float, customer: str | None = None
+    ) -> Sequence[Hold]:
+        """Count a call that was decided without the service; but not for a subject that was released since then."""
+        if not passed:
+            return _NONE
+        presented, called, risen = call.forwarding_number.e164, call.called.e164 or call.dialled, []
+        for subject in self.find(call, at_s, customer):
+            if self._released and at_s <= self._released.get(self._token(subject), 0.0):
+                continue
+            subject.count_late(presented, called, at_s, now_s)
+            if subject.raised(self._highest_by(call), now_s, call.id, self.is_surge(now_s)):
+                risen.append(self._risen(subject, now_s))
+        return risen
+
+    def ended(
+        self, found: Found, call_id: str, talked_s: float | None, rang_s: float | None, cancelled: bool, now_s: float
+    ) -> Sequence[Hold]:
+        """Count the end of a call that was connected for `talked_s`, or rang for `rang_s` without an answer; both are
+        None for a call that failed, which says nothing of the line.
+        """
+        if talked_s is None and rang_s is None:
+            return _NONE
+        risen, limits = [], self._share_limits
+        for subject in found:
+            shares = subject.shares = subject.shares or Shares.none()
+            shares.rang.now += 1
+            if talked_s is None:
+                shares.unanswered.now += 1
+                shares.pings.now += cancelled and (rang_s or 0) < limits.ping_s
+            else:
+                shares.connected.now += 1
+                shares.short.now += talked_s < limits.short_s
+            if subject.raised_by_share(limits, self._highest, now_s, call_id):
+                risen.append(self._risen(subject, now_s))
+        return risen
+
+    def _risen(self, subject: Subject, now_s: float) -> Hold:
+        self.steps[subject.step] += 1
+        self._raised[self._token(subject)] = subject
+        self._changed()
+        # During a surge `calm` looks. To count all lines at each rise would take long where many rise.
+        if subject.kind is SubjectKind.ENDPOINT and subject.is_marked_by_volume and not self.is_surge(now_s):
+            self._look_for_surge(now_s)
+        return self._hold(subject)
+
+    # -- surge ----------------------------------------------------------------------------------------------------
+
+    def is_surge(self, now_s: float) -> bool:
+        """Whether so many lines call more than usual that it is not their doing."""
+        return now_s < self._surge_until_s
+
+    def _look_for_surge(self, now_s: float) -> None:
+        """Begin a surge, or let it go on, if enough known lines are marked. What it allows is no longer slowed."""
+        marked = sum(
+            each.kind is SubjectKind.ENDPOINT and each.is_marked_by_volume and each.is_large(now_s)
+            for each in self._raised.values()
+        )
+        if marked < SURGE_LINES:
+            return
+        large = sum(each.is_large(now_s) for each in self._endpoints)
+        if marked * SURGE_ONE_IN < large:
+            return
+        self._surge_until_s = now_s + SURGE_S
+        if [each for each in self._raised.values() if each.ease()]:
+            self._changed()
+
+    def _changed(self) -> None:
+        """A step or a release has changed."""
+        self.changes += 1
+        self._braked = frozenset(each.name for each in self._raised.values() if each.step >= _SLOW)
+
+    def _token(self, subject: Subject) -> str:
+        if not subject.token:
+            subject.token = token_of(self._key, subject.kind, subject.name)
+        return subject.token
+
+    def _hold(self, subject: Subject) -> Hold:
+        return Hold(
+            self._token(subject), subject.kind, subject.line, label_of(subject.kind, subject.name), subject.step,
+            subject.signal, subject.since_s, subject.node or self._node, subject.call_id,
+        )  # fmt: skip
+
+    def _attach(self, subject: Subject, hold: Hold, now_s: float) -> None:
+        """Another node, or this one before its restart, has raised the subject."""
+        subject.set_step(hold.step, hold.signal, hold.since_s, hold.node, hold.call_id, now_s)
+        self._raised[hold.token] = subject
+        self._changed()
+
+    # -- steps ----------------------------------------------------------------------------------------------------
+
+    def calm(self, now_s: float) -> None:
+        """End the marks and slowings whose time has come. Call it every few seconds."""
+        surge = self.is_surge(now_s)
+        if surge and now_s >= self._look_for_surge_s:
+            self._look_for_surge_s = now_s + LOOK_FOR_SURGE_S  # it looks at all lines
+            self._look_for_surge(now_s)
+        for token, subject in list(self._raised.items()):
+            if subject.calmed(now_s, surge):
+                del self._raised[token]
+                self._changed()
+        for token, hold in list(self._awaited.items()):
+            if hold.step is not _STOP and now_s - hold.since_s >= CALM_S:
+                del self._awaited[token]
+                self._changed()
+
+    def release(self, token: str, now_s: float) -> bool:
+        """An operator releases a subject, on all nodes; whether it had a step here."""
+        subject, hold = self._raised.pop(token, None), self._awaited.pop(token, None)
+        since_s = max(subject.since_s if subject else 0.0, hold.since_s if hold else 0.0)
+        if subject:
+            subject.release(now_s)
+        self._note_release(token, max(now_s, since_s))
+        return bool(subject or hold)
+
+    def _note_release(self, token: str, at_s: float) -> None:
+        self._released.pop(token, None)
+        self._released[token] = at_s
+        while len(self._released) > MOST_STOPS:
+            del self._released[next(iter(self._released))]
+        self._changed()
+
+    def adopt(self, holds: Iterable[Hold], released: Mapping[str, float], now_s: float) -> None:
+        """Take over what other nodes have stopped and released."""
+        for token, at_s in released.items():
+            if at_s > self._released.get(token, 0.0):
+                subject, hold = self._raised.get(token), self._awaited.get(token)
+                if subject and subject.since_s <= at_s:
+                    subject.release(now_s)
+                    del self._raised[token]
+                if hold and hold.since_s <= at_s:
+                    del self._awaited[token]
+                self._note_release(token, at_s)
+        if self._highest is not _STOP:
+            return
+        new = {
+            hold.token: hold
+            for hold in holds
+            if hold.step is _STOP
+            and not is_released(hold.token, hold.since_s, self._released)
+            and ((awaited := self._awaited.get(hold.token)) is None or awaited.step is not _STOP)
+            and ((subject := self._raised.get(hold.token)) is None or subject.step is not _STOP)
+        }
+        if not new:
+            return
+        for table in self._tables.values():
+            for subject in table:
+                if hold := new.pop(self._token(subject), None):
+                    self._attach(subject, hold, now_s)
+        for token, hold in new.items():
+            if len(self._awaited) < MOST_STOPS:
+                self._awaited[token] = hold
+                self._changed()
+
+    def holds(self) -> list[Hold]:
+        """The subjects with a step."""
+        raised = [self._hold(subject) for subject in list(self._raised.values()) if subject.step]
+        return raised + list(self._awaited.values())
+
+    def subjects(self) -> dict[BrakeStep, int]:
+        """How many have each step."""
+        counts = dict.fromkeys((BrakeStep.MARK, BrakeStep.SLOW, BrakeStep.STOP), 0)
+        for hold in self.holds():
+            counts[hold.step] += 1
+        return counts
+
+    def told(self) -> dict[str, Any]:
+        """What other nodes need: stops and releases, without the ids of calls."""
+        stops = sorted((hold for hold in self.holds() if hold.step is _STOP), key=lambda hold: -hold.since_s)
+        released = sorted(self._released.copy().items(), key=lambda each: -each[1])
+        return {
+            "stops": [replace(hold, call_id="").to_json() for hold in stops[:MOST_TOLD]],
+            "released": dict(released[:MOST_TOLD]),
+        }
+
+    # -- over a restart -------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """For the disk: without a number, and without a name that holds one."""
+        raised = [subject for subject in list(self._raised.values()) if subject.step not in (BrakeStep.NOTHING, _STOP)]
+        return {
+            "holds": [hold.to_json() for hold in self.holds()], "released": self._released.copy(),
+            "windows": {subject.token: subject.windows() for subject in raised},
+        }  # fmt: skip
+
+    def lines(self) -> dict[str, Any]:
+        """For the disk: by token, what is usual for each line, and the windows that matter."""
+        found = dict(list(self._kept.items()))
+        for table in self._tables.values():
+            for subject in table:
+                kept: dict[str, Any] = {}
+                if subject.days:
+                    kept["days"] = [0 if day == NO_COUNTS else day for day in subject.days]
+                if subject.is_heavy:
+                    kept["windows"] = subject.windows()
+                if kept:
+                    found[self._token(subject)] = kept
+        return found
+
+    def restore(
+        self, holds: Iterable[Hold], released: Mapping[str, float], windows: Mapping[str, dict[str, Any]],
+        lines: Mapping[str, dict[str, Any]],
+    ) -> None:  # fmt: skip
+        """What an earlier process has left. Call it before the first call."""
+        self._released = dict(list(released.items())[-MOST_STOPS:])
+        allowed = [hold for hold in holds if BrakeStep.NOTHING < hold.step <= self._highest]
+        self._awaited = {hold.token: hold for hold in allowed[:MOST_STOPS]}
+        self._kept = dict(list(lines.items())[: self._most_lines])
+        for token in (
+            self._kept.keys() & self._released.keys()
+        ):  # what a released line did before must not stop it again
+            self._kept[token] = {field: value for field, value in self._kept[token].items() if field != "windows"}
+        for token, each in list(windows.items())[:MOST_STOPS]:
+            self._kept[token] = self._kept.get(token, {}) | {"windows": each}
+
+    def _restored(self, subject: Subject, kept: dict[str, Any], now_s: float) -> Subject:
+        try:
+            days = [_counts(day) for day in kept.get("days", ())]
+            restored = Subject(subject.kind, subject.name, subject.line, self._positions, now_s, days)
+            restored.token = subject.token
+            if "windows" in kept:
+                restored.restore(kept["windows"], now_s)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            return subject
+        return restored
+
+
+def _counts(day: Any) -> Counts:
+    if day == 0:
+        return NO_COUNTS
+    counts = tuple(map(int, day))
+    if len(counts) != len(Signal):
+        raise ValueError
+    return counts

@@ -1,0 +1,83 @@
+"""Stops as they travel between nodes and over a restart, and releases, which end them. Pure.
+
+Each is about a token. A release ends the stops that began before it, on each node; a later stop counts again. So nodes
+may hear of stops and releases in any order, and as often as they like, and come to the same end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from idtone.core.numbers import holds_number
+
+from .limits import BrakeStep, LineKind, SubjectKind
+
+MOST_STOPS: Final = 10_000
+"""Stops and releases that a node keeps."""
+MOST_TOLD: Final = 100
+"""Stops, and releases, that a node tells the others: the newest."""
+_LONGEST: Final = 200
+_TOKEN_BYTES: Final = 12
+
+
+def token_of(key: bytes, kind: SubjectKind, name: str) -> str:
+    """A subject without its name: a keyed hash, the same on all nodes with the key."""
+    return hashlib.blake2b(f"{kind}\0{name}".encode(), key=key[:64], digest_size=_TOKEN_BYTES).hexdigest()
+
+
+def brake_key(secret: bytes) -> bytes:
+    """The brake's key, of the fleet's or the ledger's."""
+    return hmac.new(secret, b"idtone brake", hashlib.sha256).digest()
+
+
+def label_of(kind: SubjectKind, name: str) -> str:
+    """What may be shown of a subject; empty for a number, and for a name that holds one."""
+    return "" if kind is SubjectKind.NUMBER or not name.isprintable() or holds_number(name) else name[:_LONGEST]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A subject that the brake has raised. `call_id` is the call that did it, by which its number can be found."""
+
+    token: str
+    kind: SubjectKind
+    line: LineKind
+    label: str
+    step: BrakeStep
+    signal: str
+    since_s: float
+    node: str
+    call_id: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"step": self.step.word}
+
+    @classmethod
+    def of_json(cls, told: Any) -> Hold:
+        """Raises LookupError, TypeError, ValueError or AttributeError if it is not one."""
+        token = str(told["token"])
+        if len(bytes.fromhex(token)) != _TOKEN_BYTES:
+            raise ValueError
+        texts = [_text(told[name]) for name in ("label", "signal", "node", "call_id")]
+        return cls(
+            token, SubjectKind(told["kind"]), LineKind(told["line"]), texts[0], BrakeStep[told["step"].upper()],
+            texts[1], float(told["since_s"]), texts[2], texts[3],
+        )  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    """Text of another node, which a terminal may show."""
+    return "".join(each if each.isprintable() else "�" for each in str(value)[:_LONGEST])
+
+
+def releases_of_json(told: Any) -> dict[str, float]:
+    """Raises AttributeError, TypeError or ValueError."""
+    return {str(token)[: 2 * _TOKEN_BYTES]: float(at) for token, at in told.items()}
+
+
+def is_released(token: str, since_s: float, released: Mapping[str, float]) -> bool:
+    return released.get(token, 0.0) >= since_s

@@ -1,0 +1,252 @@
+"""The brake's limits, as tables: for each kind of line and each signal, from which count on it is stopped. Pure.
+
+A limit has three values. A line that is not known yet has `new`. A line with `LEARNED_AFTER` ordinary days has
+`TIMES` times what is usual for it, but never less than `floor`, and never more than `ceiling`: so an attacker cannot
+train a line up to any volume. A kind without a limit for a signal is never braked by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from idtone.core.tails import usual
+
+
+class BrakeStep(IntEnum):
+    """What the brake does with a subject."""
+
+    NOTHING = 0
+    MARK = 1
+    """It is recorded and reported, and its calls continue."""
+    SLOW = 2
+    """Its calls are refused above its usual pace."""
+    STOP = 3
+    """All its calls are refused until an operator releases it."""
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+class SubjectKind(StrEnum):
+    """Whose calls are counted."""
+
+    ENDPOINT = "endpoint"
+    """The endpoint of the caller's channel."""
+    CUSTOMER = "customer"
+    """The caller's account code."""
+    TRUNK = "trunk"
+    """A PJSIP endpoint by which calls leave, or by which calls to forward come."""
+    NUMBER = "number"
+    """A presented number."""
+
+
+class LineKind(StrEnum):
+    """What kind of line a subject is."""
+
+    EXTENSION = "extension"
+    PBX = "pbx"
+    CALL_CENTRE = "call-centre"
+    RESELLER = "reseller"
+    TRUNK = "trunk"
+    NUMBER = "number"
+
+
+class Signal(IntEnum):
+    """What is counted. The first ones have windows of a minute, the others of an hour (`windows`)."""
+
+    CALLS = 0
+    PRESENTED = 1
+    """Distinct presented numbers."""
+    HOUR_CALLS = 2
+    HOUR_PRESENTED = 3
+    HOUR_CALLED = 4
+    """Distinct called numbers."""
+
+    @property
+    def word(self) -> str:
+        return _SIGNAL_WORDS[self]
+
+
+_SIGNAL_WORDS: Final = (
+    "calls-in-a-minute", "presented-numbers-in-a-minute", "calls-in-an-hour", "presented-numbers-in-an-hour",
+    "called-numbers-in-an-hour",
+)  # fmt: skip
+
+
+class Limit(NamedTuple):
+    floor: int
+    new: int
+    ceiling: int
+
+
+Counts = tuple[int, ...]
+"""A number for each signal."""
+NEVER: Final = 1 << 62
+"""The limit of a signal without one."""
+NO_COUNTS: Final[Counts] = (0,) * len(Signal)
+
+LIMITS: Final[Mapping[LineKind, Mapping[Signal, Limit]]] = {
+    LineKind.EXTENSION: {
+        Signal.CALLS: Limit(30, 60, 120),
+        Signal.PRESENTED: Limit(10, 20, 20),
+        Signal.HOUR_CALLS: Limit(300, 600, 1200),
+        Signal.HOUR_PRESENTED: Limit(20, 40, 40),
+        Signal.HOUR_CALLED: Limit(200, 400, 800),
+    },
+    LineKind.PBX: {
+        Signal.CALLS: Limit(120, NEVER, 3000),
+        Signal.PRESENTED: Limit(40, 180, 180),
+        Signal.HOUR_CALLS: Limit(1500, NEVER, 60_000),
+        Signal.HOUR_PRESENTED: Limit(200, 3000, 3000),
+        Signal.HOUR_CALLED: Limit(1000, NEVER, 10_000),
+    },
+    LineKind.CALL_CENTRE: {
+        Signal.CALLS: Limit(600, NEVER, 6000),
+        Signal.PRESENTED: Limit(40, 180, 180),
+        Signal.HOUR_CALLS: Limit(10_000, NEVER, 180_000),
+        Signal.HOUR_PRESENTED: Limit(200, 1000, 1000),
+    },
+    LineKind.RESELLER: {
+        Signal.CALLS: Limit(1200, NEVER, 12_000),
+        Signal.PRESENTED: Limit(300, 1200, 2400),
+    },
+    LineKind.TRUNK: {
+        Signal.CALLS: Limit(2400, NEVER, 24_000),
+        Signal.PRESENTED: Limit(600, NEVER, 6000),
+    },
+    LineKind.NUMBER: {
+        Signal.CALLS: Limit(600, NEVER, 6000),
+        Signal.HOUR_CALLS: Limit(10_000, NEVER, 60_000),
+    },
+}  # fmt: skip
+"""From these counts on a subject is stopped. A line that is not known yet is braked by its presented numbers only,
+which no ordinary line changes so often: how much it ordinarily calls is not known. An extension is one that the
+operator has named.
+"""
+PARTS: Final[Mapping[BrakeStep, tuple[int, int]]] = {
+    BrakeStep.MARK: (1, 2), BrakeStep.SLOW: (3, 4), BrakeStep.STOP: (1, 1),
+}  # fmt: skip
+"""The part of a limit at which a step begins: numerator and denominator."""
+TIMES: Final = 4
+"""What is usual for a line, times this, is its limit; so a line is marked at twice what is usual."""
+LEARNED_AFTER: Final = 7
+"""Ordinary days with calls after which a line is known."""
+LEARNED_DAYS: Final = 28
+"""The last ordinary days that count."""
+VOLUME: Final = frozenset({Signal.CALLS, Signal.HOUR_CALLS, Signal.HOUR_CALLED})
+"""What rises on most lines at once when something has happened to everybody, as in an earthquake."""
+SURGE_TIMES: Final = 3
+"""In a surge the limits of `VOLUME` are so many times as high, but not above 3/2 of the ceiling (the bitmap of called
+numbers does not count further).
+"""
+SURGE_LINES: Final = 3
+"""So many known lines, and one in `SURGE_ONE_IN` of those that call, are marked by their `VOLUME` in a surge. On
+ordinary days none is.
+"""
+SURGE_ONE_IN: Final = 4
+SURGE_S: Final = 6 * 3600.0
+"""A surge lasts until so many lines were not marked for so long. In the evening few lines are left to say that it goes
+on.
+"""
+LEAST_PACE: Final = 4
+"""A slowed line has at least this part of the floor of its calls in a minute."""
+
+
+def stops_at(line: LineKind, days: Sequence[Counts]) -> Counts:
+    """The counts from which on a subject is stopped. `days` has the greatest counts of each of its ordinary days."""
+    if len(days) < LEARNED_AFTER:
+        return _NEW[line]
+    return tuple([_stop_at(LIMITS[line].get(signal), [day[signal] for day in days]) for signal in Signal])
+
+
+def _stop_at(limit: Limit | None, days: Sequence[int]) -> int:
+    if limit is None:
+        return NEVER
+    return min(max(limit.floor, round(TIMES * usual(days))), limit.ceiling)
+
+
+_NEW: Final = {
+    line: tuple([limits[signal].new if signal in limits else NEVER for signal in Signal])
+    for line, limits in LIMITS.items()
+}
+
+
+@lru_cache(maxsize=65536)
+def stops_in_surge(line: LineKind, stops: Counts) -> Counts:
+    """The counts from which on a subject is stopped in a surge."""
+    limits = LIMITS[line]
+
+    def of(signal: Signal, stop: int) -> int:
+        if signal not in VOLUME or stop == NEVER:
+            return stop
+        return max(stop, min(SURGE_TIMES * stop, limits[signal].ceiling * 3 // 2))
+
+    return tuple([of(signal, stop) for signal, stop in zip(Signal, stops, strict=True)])
+
+
+def begins_at(step: BrakeStep, stop_at: int) -> int:
+    """The count at which the step begins."""
+    numerator, denominator = PARTS[step]
+    return -(-stop_at * numerator // denominator)
+
+
+def step_of(counts: Counts, stops: Counts) -> tuple[BrakeStep, Signal | None]:
+    """The step that these counts ask for, and the signal that asks for it most."""
+    for step in (BrakeStep.STOP, BrakeStep.SLOW, BrakeStep.MARK):
+        for signal in Signal:
+            if counts[signal] >= begins_at(step, stops[signal]):
+                return step, signal
+    return BrakeStep.NOTHING, None
+
+
+@lru_cache(maxsize=65536)
+def thresholds(stops: Counts, step: BrakeStep) -> tuple[int, int, int]:
+    """Where the next step after this one begins: calls in a minute, presented numbers in a minute, and the smallest
+    count of an hour, which no count of distinct numbers reaches before the count of calls.
+    """
+    if step is BrakeStep.STOP:
+        return NEVER, NEVER, NEVER
+    begin = [begins_at(BrakeStep(step + 1), stop_at) for stop_at in stops]
+    return begin[Signal.CALLS], begin[Signal.PRESENTED], min(begin[Signal.HOUR_CALLS :])
+
+
+def pace_s(line: LineKind, days: Sequence[Counts]) -> float:
+    """Seconds between two calls of a slowed subject: the pace that is usual for it, or a quarter of the floor."""
+    limit = LIMITS[line][Signal.CALLS]
+    least = max(1, limit.floor // LEAST_PACE)
+    return 60 / max(least, round(usual([day[Signal.CALLS] for day in days])) if days else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareLimit:
+    """Of the calls that ended, `usual_share` is usual; `at_least` such calls are needed for a mark.
+
+    The share of a known line marks, and slows at `SLOW_TIMES` as many; it stops nothing, because the failure of a
+    carrier looks the same.
+    """
+
+    usual_share: float
+    at_least: int
+
+
+SLOW_TIMES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ShareLimits:
+    """`false_alarm` is the probability by chance, for a window. The values are those of `config/misuse.yaml`."""
+
+    false_alarm: float
+    short: ShareLimit
+    """Connected calls that were shorter than `short_s`."""
+    short_s: float
+    pings: ShareLimit
+    """Calls that the caller ended while they rang, in less than `ping_s`."""
+    ping_s: float
+    unanswered: ShareLimit = ShareLimit(0.8, 50)
+    """Calls that rang and were not answered."""

@@ -1,0 +1,129 @@
+"""What the brake keeps over a restart, in two files beside the ledger, for the service's user only.
+
+`LEDGER.brake` has the steps and the releases. It is small, and is written when they change. `LEDGER.brake-lines` has,
+a line each, what is usual for a subject and its windows; it is written seldom, and when the service ends. Neither has a
+telephone number: subjects are tokens (`holds.token_of`), and windows are counts and bitmaps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.core.errors import UsageError
+from idtone.core.settings.fleet import read_fleet_key
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
+from idtone.ledger.keys.key_file import read_key
+from idtone.ledger.keys.private_files import replace_private
+from idtone.ledger.store.sqlite import path_of
+
+from .holds import Hold, brake_key, releases_of_json, token_of
+
+log = logging.getLogger(__name__)
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeState:
+    """`windows`: by token, those of subjects that are marked or slowed."""
+
+    holds: tuple[Hold, ...]
+    released: Mapping[str, float]
+    windows: Mapping[str, dict[str, Any]]
+
+
+def key_of(settings: Settings) -> bytes:
+    """The brake's key: of the fleet's key if there is one, so that all nodes have the same tokens, else of the
+    ledger's. Raises DocumentError or LedgerError.
+    """
+    shared = settings.fleet.key_file
+    return brake_key(read_fleet_key(shared) if shared else read_key(settings.ledger.key_file))
+
+
+def state_path(settings: Settings) -> Path:
+    ledger = path_of(settings.ledger.own())
+    return ledger.with_name(f"{ledger.name}.brake")
+
+
+def lines_path(settings: Settings) -> Path:
+    return state_path(settings).with_suffix(".brake-lines")
+
+
+def write_state(path: Path, key: bytes, state: Mapping[str, Any]) -> None:
+    """Raises OSError; then nothing has changed."""
+    replace_private(path, json.dumps({"format": FORMAT, "key": _name_of(key), **state}).encode())
+
+
+def read_state(path: Path, key: bytes | None = None) -> BrakeState:
+    """What the file has; nothing if there is none. With `key`, its tokens are made again if another key made them.
+
+    Raises UsageError if it cannot be read.
+    """
+    try:
+        told = json.loads(path.read_bytes())
+        holds = tuple(map(Hold.of_json, told["holds"]))
+        released, windows = releases_of_json(told["released"]), dict(told.get("windows", {}))
+    except FileNotFoundError:
+        return BrakeState((), {}, {})
+    except OSError as error:
+        raise UsageError(
+            Message(
+                "{path}: cannot be read: {reason}; run this as the service's user", path=path, reason=error.strerror
+            )
+        ) from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            Message(
+                "{path}: is damaged; remove it, and see in `idtone ledger list` what the brake has stopped", path=path
+            )
+        ) from error
+    if key is None or told.get("key") == _name_of(key):
+        return BrakeState(holds, released, windows)
+    named = tuple(_renamed(holds, key))
+    if len(named) < len(holds):
+        log.error(
+            "%s: another key made it (fleet.key_file), and %d stops of numbers are lost with it; the others count",
+            path, len(holds) - len(named),
+        )  # fmt: skip
+    return BrakeState(named, {}, {})
+
+
+def _renamed(holds: Iterable[Hold], key: bytes) -> Iterator[Hold]:
+    for hold in holds:
+        if hold.label:
+            yield replace(hold, token=token_of(key, hold.kind, hold.label))
+
+
+def write_lines(path: Path, key: bytes, lines: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises OSError. It yields to other threads between the lines."""
+    texts = [json.dumps({"format": FORMAT, "key": _name_of(key)})]
+    texts += [json.dumps([token, kept], separators=(",", ":")) for token, kept in lines.items()]
+    replace_private(path, "\n".join([*texts, ""]).encode())
+
+
+def read_lines(path: Path, key: bytes) -> dict[str, dict[str, Any]]:
+    """What the file has; nothing if there is none, if it is damaged, or if another key made it: the lines are learned
+    anew then.
+    """
+    try:
+        head, *texts = path.read_text("utf-8").splitlines()
+        if json.loads(head)["key"] != _name_of(key):
+            return {}
+        return {str(token): dict(kept) for token, kept in map(json.loads, texts)}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        log.error("%s: cannot be used (%s); what is usual for each line is learned anew", path, type(error).__name__)
+        return {}
+
+
+def _name_of(key: bytes) -> str:
+    """Tells keys apart, and says nothing of them."""
+    return hashlib.sha256(b"name\0" + key).hexdigest()[:16]

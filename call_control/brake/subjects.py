@@ -1,0 +1,34 @@
+"""Whose call it is: the subjects that the brake counts a call for. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from idtone.core.calls import Direction, ForwardedCall
+
+_OUTGOING: Final = Direction.OUTGOING
+
+UNNAMED: Final = "-"
+"""The endpoint of calls that name neither an endpoint nor a customer, as under the operator's own Dial() without
+account codes. Many customers may share it."""
+
+Names = tuple[str, str, str, tuple[str, ...]]
+"""Number, endpoint, customer and trunks; each is empty if the call does not count for one."""
+
+
+def names_of(call: ForwardedCall, customer: str | None = None) -> Names:
+    """The one place that says whose call it is.
+
+    Without a `customer` of the table of lines, the account code is the customer. A call to a number of ours
+    (`incoming`) is not its customer's doing: it counts only for its trunks, among which is the one by which it came.
+    """
+    endpoint, trunks = call.endpoint, call.trunks
+    if "@" in endpoint:  # a Local channel: a caller can choose what stands before the context
+        endpoint = endpoint.rpartition("@")[2]
+    if call.direction is not _OUTGOING:
+        return "", "", "", (*trunks, endpoint) if endpoint and endpoint not in trunks else trunks
+    number = call.forwarding_number.e164
+    if not number and call.perhaps:
+        number = call.perhaps.e164
+    customer = customer or call.account
+    return number, endpoint or ("" if customer else UNNAMED), customer, trunks

@@ -1,0 +1,1 @@
+"""What servers and clients over HTTP share: limits, guards of connections, deadlines."""

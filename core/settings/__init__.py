@@ -1,0 +1,1 @@
+"""The settings in `idtone.yaml`, a module for each part."""

@@ -1,0 +1,31 @@
+"""The settings under `brake`: what it may do, and which lines are no ordinary PBX."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from ..documents import Model
+from .values import COMMA_LIST
+
+LineName = Annotated[str, Field(min_length=1, max_length=200)]
+"""An endpoint of Asterisk, or an account code."""
+
+
+class HighestStep(StrEnum):
+    """The highest step that the brake takes."""
+
+    STOP = "stop"
+    SLOW = "slow"
+    MARK = "mark"
+    NOTHING = "nothing"
+    """The brake is off."""
+
+
+class BrakeSettings(Model):
+    highest: HighestStep = HighestStep.STOP
+    extensions: Annotated[tuple[LineName, ...], COMMA_LIST] = Field(default=(), repr=False)
+    call_centres: Annotated[tuple[LineName, ...], COMMA_LIST] = Field(default=(), repr=False)
+    resellers: Annotated[tuple[LineName, ...], COMMA_LIST] = Field(default=(), repr=False)

@@ -1,0 +1,92 @@
+"""The settings under `canary`: a call of one's own by which the sound is checked."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+from ..calls import Direction
+from ..documents import Model
+from ..numbers import Number, NumberKind, parse
+from ..translation import Message
+from .values import EndpointName
+
+_NOT_CALLED: Final = frozenset({NumberKind.EMERGENCY, NumberKind.MALFORMED, NumberKind.WITHHELD})
+
+
+def _callable(value: str) -> str:
+    """A complete telephone number that a canary call may use: never that of the police or the fire brigade."""
+    kind = parse(value).kind
+    if kind is NumberKind.EMERGENCY:
+        raise ValueError(
+            Message("is an emergency number, which idtone never calls"), Message("Name a number of your own")
+        )
+    if kind in _NOT_CALLED or not re.fullmatch(r"\+?[0-9]+", value):
+        raise ValueError(
+            Message("is not a complete telephone number"), Message("Write it like 0312345678 or +81312345678")
+        )
+    return value
+
+
+CanaryNumber = Annotated[str, AfterValidator(_callable)]
+
+
+class Answered(StrEnum):
+    """Whose answering leg it is, and so whose recording is judged."""
+
+    HERE = "here"
+    """This node's: its recording is what arrived."""
+    ELSEWHERE = "elsewhere"
+    """Another node's, which plays back what arrived there."""
+
+
+class CanarySettings(Model):
+    """The call that `idtone canary` places: from which number, by which trunk, to which number, and how often."""
+
+    forwarding_number: CanaryNumber | None = Field(default=None, repr=False)
+    called_number: CanaryNumber | None = Field(default=None, repr=False)
+    trunk: EndpointName | None = None
+    """The PJSIP endpoint by which the call leaves."""
+    direction: Direction = Direction.OUTGOING
+    answered: Answered = Answered.HERE
+    answers: bool = False
+    """This node has the answering leg for a canary of another node."""
+    expect: Literal["licensed", "notice"] = "licensed"
+    """What the called party is to hear."""
+    timeout: Annotated[timedelta, Field(ge=timedelta(seconds=5), le=timedelta(minutes=2))] = timedelta(seconds=30)
+    """How long the trunk has time to answer."""
+    every: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=7))] = timedelta(minutes=15)
+    result: Path = Path("/var/lib/idtone/canary.json")
+    """The file with the last result."""
+    spool: Path = Path("/var/spool/asterisk/outgoing")
+    """Where Asterisk takes call files: for a node without ARI."""
+
+    @property
+    def missing(self) -> list[str]:
+        """The keys without which no call can be placed."""
+        return [name for name in ("forwarding_number", "called_number", "trunk") if getattr(self, name) is None]
+
+    @property
+    def wanted(self) -> bool:
+        """Whether this node is to place canary calls."""
+        return not self.missing
+
+    @property
+    def exported(self) -> bool:
+        """Whether the hook has the contexts of the canary."""
+        return self.wanted or self.answers
+
+    @property
+    def dial_string(self) -> str:
+        return f"PJSIP/{self.called_number}@{self.trunk}"
+
+    def numbers(self) -> tuple[Number, Number] | None:
+        """The forwarding and the called number, by which a canary's record is marked; None without a canary."""
+        if self.forwarding_number is None or self.called_number is None:
+            return None
+        return parse(self.forwarding_number), parse(self.called_number)

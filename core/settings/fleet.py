@@ -1,0 +1,75 @@
+"""The settings under `fleet`: what this node shares with the other nodes of its fleet."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Annotated, Final
+
+from ..documents import Model
+from ..errors import DocumentError, Fault
+from ..translation import Message
+from .values import COMMA_LIST, EndpointName, VerifierLine
+
+FLEET_KEY_BYTES: Final = 32
+_DIGITS: Final = 2 * FLEET_KEY_BYTES
+
+
+class FleetSettings(Model):
+    """How calls between the nodes are recognised, and where the settings of all nodes are."""
+
+    key_file: Path | None = None
+    """The file of the key that all nodes have."""
+    trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
+    """The PJSIP endpoints of this node that lead to other nodes, and by which their calls come."""
+    settings: Path | None = None
+    """The signed file of settings; None if this node has only settings of its own."""
+    trust: VerifierLine | None = None
+    """The verifier key of its signature."""
+
+    def key(self) -> bytes | None:
+        """The fleet key, `FLEET_KEY_BYTES` bytes; None if no trunk leads to another node.
+
+        Raises DocumentError if there are trunks and no usable key.
+        """
+        if not self.trunks:
+            return None
+        if self.key_file is None:
+            raise _fault(
+                Message("is not set, and fleet.trunks is"),
+                Message("Make a key with `idtone fleet new-key FILE`, and copy it to all nodes"),
+            )
+        return read_fleet_key(self.key_file)
+
+
+def read_fleet_key(path: Path) -> bytes:
+    """Raises DocumentError if the file cannot be read, if others than its owner can, or if it is not such a key."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            text = file.read(_DIGITS + 3)
+    except OSError as error:
+        raise _fault(
+            Message("{path} cannot be read: {reason}", path=path, reason=error.strerror),
+            Message("Check the path, and that the service's user owns the file"),
+        ) from error
+    if mode & 0o077:
+        raise _fault(
+            Message("{path}: others can read the key (mode {mode:04o})", path=path, mode=mode),
+            Message("Run: chmod 600 {path}", path=path),
+        )
+    try:
+        key = bytes.fromhex(text.decode("ascii").strip())
+    except ValueError:
+        key = b""
+    if len(key) != FLEET_KEY_BYTES:
+        raise _fault(
+            Message("{path} does not have exactly {digits} hexadecimal digits", path=path, digits=_DIGITS),
+            Message("Copy the file again from another node"),
+        )
+    return key
+
+
+def _fault(problem: Message, remedy: Message) -> DocumentError:
+    return DocumentError([Fault("settings", 0, 0, "fleet.key_file", problem, remedy)])

@@ -1,0 +1,185 @@
+"""The authority's keys: each in its own encrypted file, or in a hardware token (PKCS#11).
+
+registry-1.pem      the key; its holder alone has it
+registry-1.pub      its public half, which the authority needs
+hsm:2?label=…       a key in a token; `PYKCS11LIB` names the token's PKCS#11 library
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)  # fmt: skip
+from securesystemslib.exceptions import UnsupportedLibraryError
+from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibKey
+
+from .errors import TokenError, TrustError
+from .files import READABLE
+from .tokens import PREFIX, TokenKeyName, fault_of, no_library
+from .translation import Message
+
+_KEY_MODE: Final = 0o600
+PUBLIC: Final = ".pub"
+TRIES: Final = 3
+
+Passphrase = Callable[[str], str]
+"""Asks for the passphrase or PIN of the key that its argument names."""
+
+
+class WrongPassphraseError(TrustError):
+    """The passphrase is wrong, or the file is not a key: the two look the same."""
+
+
+def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoSigner:
+    """A new Ed25519 key in an encrypted PEM file, and its public half. Raises TrustError if a file exists already."""
+    key = make_private(path, passphrase)
+    write_public(public or public_beside(path), SSlibKey.from_crypto(key.public_key()))
+    return CryptoSigner(key)
+
+
+def make_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
+    """As `make_key`, without the public half."""
+    if not passphrase:
+        raise TrustError(Message("the passphrase is empty; choose one"))
+    key = Ed25519PrivateKey.generate()
+    try:
+        encryption = BestAvailableEncryption(passphrase.encode())
+        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    except ValueError as error:
+        raise TrustError(Message("the passphrase is too long, or is not text; choose another one")) from error
+    _write_new(path, text, _KEY_MODE)
+    return key
+
+
+def public_beside(path: Path) -> Path:
+    """The file for the public half of a key. Raises TrustError if that is the key's own name."""
+    if path.suffix == PUBLIC:
+        raise TrustError(Message("{path}: is a name for a public half; give the key a name in .pem", path=path))
+    return path.with_suffix(PUBLIC) if path.suffix == ".pem" else path.with_name(path.name + PUBLIC)
+
+
+def _write_new(path: Path, octets: bytes, mode: int) -> None:
+    """Raises TrustError if the file exists already."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(octets)
+    except OSError as error:
+        raise TrustError(
+            Message(
+                "{path}: a key cannot be written here: {reason}; name another file", path=path, reason=error.strerror
+            )
+        ) from error
+
+
+def load_key(path: Path, passphrase: str) -> CryptoSigner:
+    """Raises TrustError if other users can read the file, or if it is not a key with this passphrase."""
+    return CryptoSigner(_read_private(path, passphrase))
+
+
+def read_pem(path: Path, passphrase: str) -> PrivateKeyTypes:
+    """A private key of any kind. Raises TrustError as `load_key` does."""
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise TrustError(
+                Message("{path}: other users can read this key; chmod 600 it, and consider replacing it", path=path)
+            )
+        return load_pem_private_key(path.read_bytes(), passphrase.encode())
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise WrongPassphraseError(Message("{path}: is not a key, or the passphrase is wrong", path=path)) from error
+
+
+def _read_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
+    key = read_pem(path, passphrase)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise TrustError(Message("{path}: is not an Ed25519 key", path=path))
+    return key
+
+
+def private(path: Path, passphrase: Passphrase) -> Ed25519PrivateKey:
+    """The key in a file. Asks again for a mistyped passphrase, unless the same answer comes twice.
+
+    Raises TrustError.
+    """
+    given = passphrase(Message("of {path}", path=path))
+    for _ in range(TRIES - 1):
+        try:
+            return _read_private(path, given)
+        except WrongPassphraseError:
+            before, given = given, passphrase(Message("of {path} again, because it was wrong", path=path))
+            if given == before:
+                raise
+    return _read_private(path, given)
+
+
+def signer(name: str, passphrase: Passphrase) -> Signer:
+    """The key in a file or, as `hsm:…`, in a token. Raises TrustError."""
+    if not name.startswith(PREFIX):
+        return CryptoSigner(private(Path(name), passphrase))
+
+    @functools.cache  # the token asks for it again at each signature
+    def pin(_: str) -> str:
+        return passphrase(Message("(PIN) of the token {file}", file=name))
+
+    return HSMSigner.from_priv_key_uri(name, token_key(name, pin), pin)
+
+
+def token_key(name: str, pin: Callable[[str], str]) -> Key:
+    """The public half of a key in a token. Raises TrustError if there is no such token or key."""
+    try:
+        _, key = HSMSigner.import_(*TokenKeyName.parse(name), pin)
+    except TokenError as error:
+        raise TrustError(str(error)) from error
+    except UnsupportedLibraryError as error:
+        raise TrustError(no_library(name)) from error
+    except (ValueError, RuntimeError) as error:  # python-pkcs11 raises subclasses, and may not be installed
+        raise TrustError(fault_of(name, error)) from error
+    return key
+
+
+def write_public(path: Path, key: Key) -> None:
+    """Writes PEM. Raises TrustError if the file exists already."""
+    assert isinstance(key, SSlibKey)
+    loaded = load_pem_public_key(key.keyval["public"].encode()) if "BEGIN" in key.keyval["public"] else None
+    octets = (loaded or _ed25519(key)).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    _write_new(path, octets, READABLE)
+
+
+def _ed25519(key: SSlibKey) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key.keyval["public"]))
+
+
+def load_public(path: Path) -> Key:
+    """Raises TrustError for anything but an Ed25519, P-256 or P-384 public key."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise TrustError(
+            Message("{path}: is not a public key; `idtone authority new-key` writes one", path=path)
+        ) from error
+    if not isinstance(key, Ed25519PublicKey | EllipticCurvePublicKey):
+        raise TrustError(Message("{path}: is neither an Ed25519 nor an ECDSA key", path=path))
+    try:
+        return SSlibKey.from_crypto(key)
+    except ValueError as error:
+        raise TrustError(Message("{path}: is a key on another curve; use P-256 or P-384", path=path)) from error

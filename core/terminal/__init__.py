@@ -1,0 +1,1 @@
+"""The command line: options, tables, questions, errors of use."""

@@ -1,0 +1,124 @@
+"""Asks for what no command line may hold, and checks the words that a history or a ledger keeps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from ..documents import read_text
+from ..errors import NumberError, UsageError
+from ..numbers import Number, holds_number, parse, parse_japanese
+from ..readable_text import readable, unreadable
+from ..translation import Message, translated
+
+
+def line(text: str, option: str) -> str:
+    """One readable line without a telephone number, to be kept for ever. Raises UsageError."""
+    text = readable(text).strip()
+    character = unreadable(text)
+    if character and "\n" not in text:
+        raise UsageError(
+            Message(
+                "{option} is not a readable text: it has the character {character}; leave it out",
+                option=option,
+                character=character,
+            )
+        )
+    if not text or character or len(text) > 200:
+        raise UsageError(
+            Message("{option} is not a readable text. Write one line of 1 to 200 characters", option=option)
+        )
+    if holds_number(text):
+        raise UsageError(
+            Message("{option} contains a telephone number, which others would see; leave it out", option=option)
+        )
+    return text
+
+
+def number_asked() -> Number:
+    """Asks for a telephone number, because a command line is in the shell's history and other users see it.
+
+    Raises UsageError.
+    """
+    return number_of(asked("Number"))
+
+
+def entries_asked(file: Path | None) -> list[str]:
+    """Entries of `numbers`, separated by commas or line ends, from a file or asked for. Raises UsageError."""
+    if file is not None:
+        lines = read_text(file).splitlines()
+    elif sys.stdin.isatty():
+        lines = [asked("Numbers, separated by commas")]
+    else:
+        lines = sys.stdin.read().splitlines()
+    return entries_of(lines)
+
+
+def entries_of(lines: Iterable[str]) -> list[str]:
+    """Entries of `numbers` in lines; `#` begins a comment. Raises UsageError if there is none."""
+    entries = [entry.strip() for line in lines for entry in line.partition("#")[0].split(",") if entry.strip()]
+    if not entries:
+        raise UsageError(Message("no number was given; write one number, range or prefix on each line"))
+    return entries
+
+
+def asked(what: str, hidden: bool = False) -> str:
+    """One line; if `hidden`, the terminal does not show it."""
+    what = translated(what)
+    if hidden and sys.stdin.isatty():
+        return str(typer.prompt(what, hide_input=True, err=True)).strip()
+    print(f"{what}: ", end="", file=sys.stderr, flush=True)  # standard output is for the result
+    line = sys.stdin.readline()
+    if not line:
+        raise UsageError(Message("{what}: was not given", what=what))
+    return line.strip()
+
+
+def confirmed(question: str) -> bool:
+    """True if the person at the terminal answers with yes; an empty answer means no. Raises typer.Abort at the end of
+    the input.
+    """
+    while True:
+        print(f"{translated(question)} [y/N]: ", end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            raise typer.Abort
+        answer = line.strip().lower()
+        if answer in _ANSWERS:
+            return _ANSWERS[answer]
+        print(translated(Message("answer with y (yes) or n (no)")), file=sys.stderr)
+
+
+_ANSWERS: Final = {"y": True, "yes": True, "はい": True, "n": False, "no": False, "いいえ": False, "": False}
+
+
+def secret(question: str, twice: bool = False) -> str:
+    """What a person types at a terminal, which does not show it. `twice`: it is typed again, until both are equal.
+    Raises typer.Abort without a terminal.
+    """
+    shown = translated(question)
+    while True:
+        first = str(typer.prompt(shown, hide_input=True, err=True))
+        if not twice or typer.prompt(translated(Message("The same again")), hide_input=True, err=True) == first:
+            return first
+        print(translated(Message("the two differ; type both again")), file=sys.stderr)
+
+
+def number_of(text: str) -> Number:
+    """A complete Japanese number. Raises UsageError."""
+    try:
+        return parse_japanese(text)
+    except NumberError as error:
+        raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
+
+
+def any_number_of(text: str) -> Number:
+    """As `number_of`, also for a number abroad. Raises UsageError."""
+    number = parse(text)
+    if not number.known:
+        raise UsageError(Message("that is not a telephone number; write it like 0312345678 or +12025550123"))
+    return number

@@ -1,0 +1,504 @@
+"""What all commands share: options, tables, CSV and JSON, loading, exit codes.
+
+Exit codes: 0 good, 1 a negative verdict, 2 wrong use or unusable input. If the reader of the output ends early, as
+`head` does, the command finishes its work and keeps its exit code.
+"""
+
+from __future__ import annotations
+
+import csv
+import gc
+import io
+import ipaddress
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO
+
+import typer
+import typer.core
+import typer.main
+
+from ..errors import IdtoneError, UsageError
+from ..translation import Message, is_japanese, paragraphs, template, translate_libraries, translated
+from .usage_errors import usage_message
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NEGATIVE: Final = 1
+UNUSABLE: Final = 2
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("-c", "--config", envvar="IDTONE_CONFIG", help="Settings file (default: /etc/idtone/idtone.yaml)."),
+]
+ListenOption = Annotated[
+    str,
+    typer.Option(
+        "--listen", metavar="ADDRESS:PORT", help="The IP address and port to listen on, like 192.0.2.10:8700."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV (RFC 4180) for spreadsheets.")]
+TsvOption = Annotated[bool, typer.Option("--tsv", help="Print tab-separated fields, one row a line, for scripts.")]
+
+
+STREAM: Final = Path("-")
+"""As a file's name: standard input or output. By them a command that sudo runs as another user reaches one's files."""
+
+
+def refuse_terminal() -> None:
+    """Raises UsageError if standard output is a terminal, which cannot take a file."""
+    if sys.stdout.isatty():
+        raise UsageError(Message("-o - writes a file to standard output; redirect it: … -o - > FILE"))
+
+
+def write_out(octets: bytes) -> None:
+    """Write a file to standard output. Raises UsageError if that is a terminal."""
+    refuse_terminal()
+    sys.stdout.buffer.write(octets)
+    sys.stdout.buffer.flush()
+
+
+def beside_output(output: Path) -> TextIO:
+    """Where a command reports what it has written: standard error if the file itself goes to standard output."""
+    return sys.stderr if output == STREAM else sys.stdout
+
+
+@contextmanager
+def given_file(path: Path) -> Iterator[Path]:
+    """The file of this name; of `-` a private copy of standard input."""
+    if path != STREAM:
+        yield path
+        return
+    with tempfile.NamedTemporaryFile() as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield Path(copy.name)
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """The IP address and the port of an option --listen. Raises UsageError."""
+    host, _, port = text.rpartition(":")
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+        number = int(port)
+    except ValueError as error:
+        raise UsageError(
+            Message("--listen {text!r} is not an IP address and a port; write it like 127.0.0.1:8700", text=text)
+        ) from error
+    if not 0 <= number < 65536:
+        raise UsageError(Message("--listen {text!r}: a port lies between 0 and 65535", text=text))
+    return host.strip("[]"), number
+
+
+def group(summary: str, lone: bool = False) -> typer.Typer:
+    """A command group. Without a command it shows its help, or it is `lone`, a command by itself."""
+    return typer.Typer(cls=_Group, help=summary, no_args_is_help=not lone, pretty_exceptions_enable=False)
+
+
+_OwnError: Any = typer.BadParameter.__base__
+"""Typer's base of all errors of use, which it does not export by a name."""
+
+
+_USAGE: Final = template("Usage:")
+
+
+class _Translated:
+    """A command or group whose help is in the language of the environment; base of `_Command` and `_Group`."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        _translate(self)
+        above: Any = super()
+        try:
+            return above.make_context(info_name, args, parent, **extra)
+        except _OwnError as error:
+            if not is_japanese():
+                raise
+            raise _OwnError(translated(usage_message(error.format_message())), error.ctx) from error
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        above: Any = super()
+        pieces: list[str] = above.collect_usage_pieces(ctx)
+        return list(map(translated, pieces))
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        pieces = " ".join(self.collect_usage_pieces(ctx))
+        formatter.write_usage(ctx.command_path, pieces, prefix=f"{translated(_USAGE)} ")
+
+    def get_help_option(self, ctx: Any) -> Any:
+        above: Any = super()
+        option = above.get_help_option(ctx)
+        if option:
+            option.help = translated(option.help)
+        return option
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        if is_japanese():
+            _fold_tables()
+        above: Any = super()
+        above.format_help(ctx, formatter)
+
+
+class _Command(_Translated, typer.core.TyperCommand):
+    """A command."""
+
+
+class _Group(_Translated, typer.core.TyperGroup):
+    """A group of commands."""
+
+
+def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], panel: str | None = None) -> None:
+    """Add commands. The module of a command is imported when the command is used, because it needs few of the others.
+
+    `commands`: name → (`module:function`, summary). The group's help and the shell's completion show the summary, which
+    is the first paragraph of the function's docstring.
+    """
+    for name, (target, summary) in commands.items():
+        # Typer needs a function; one without annotations, which it would evaluate for each command at each start.
+        group.command(name, cls=_lazy_command(target), help=summary, rich_help_panel=panel)(lambda: None)
+
+
+def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
+    """A command that imports its function when it is used."""
+
+    class LazyCommand(typer.core.TyperCommand):
+        def loaded(self) -> Any:
+            """The command itself."""
+            module, _, function = target.partition(":")
+            with _without_garbage_collection():
+                found = getattr(import_module(module), function)
+            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            single.command(self.name, cls=_Command)(found)
+            return typer.main.get_command(single)
+
+        def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+            return self.loaded().make_context(info_name, args, parent, **extra)
+
+    return LazyCommand
+
+
+def _translate(command: Any) -> None:
+    """Write the help of a command, its parameters and the commands in it in the language of the environment."""
+    if not is_japanese():
+        return
+    if command.help:
+        command.help = "\n\n".join(map(translated, paragraphs(command.help)))
+    for parameter in command.params:
+        if getattr(parameter, "help", None):
+            parameter.help = translated(parameter.help)
+        if parameter.name == "why" and isinstance(parameter.default, str):
+            parameter.default = translated(parameter.default)
+    if panel := getattr(command, "rich_help_panel", None):
+        command.rich_help_panel = translated(panel)
+    for inner in getattr(command, "commands", {}).values():
+        _translate(inner)
+
+
+def _fold_tables() -> None:
+    """Let the tables of Typer's help fold a line without spaces, as Japanese has them. They would cut it off."""
+    from rich.table import Table  # not every command shows help
+
+    class FoldingTable(Table):
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(*cells, **options)
+            for column in self.columns:
+                column.overflow = "fold"
+
+    for module in ("typer.rich_utils", "rich.columns"):
+        vars(import_module(module))["Table"] = FoldingTable
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Imports make many lasting objects, and garbage collection takes a tenth of the time of an import."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""Python decodes the bytes of a file name that are not UTF-8 as these."""
+
+
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """Print one JSON document. Text is not escaped on a UTF-8 output; a value of an unknown type becomes its `str`.
+
+    `indent` None prints it on one line.
+    """
+    text = json.dumps(value, ensure_ascii=not _is_utf8(sys.stdout), indent=indent, default=str)
+    print(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+_UNFOLDED: Final = 2**20
+"""Columns of a screen on which rich folds no line."""
+
+
+def screen(highlight: bool = True) -> Console:
+    """Standard output for rich. If it is not a terminal, a program reads it, and no line is cut or folded."""
+    from rich.console import Console  # not every command needs it
+
+    if sys.stdout.isatty():
+        return Console(highlight=highlight)
+    return Console(highlight=highlight, width=_UNFOLDED, height=25)  # without a height TERM=dumb has 80 columns
+
+
+class Form(Enum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    TSV = "tsv"
+
+
+def form(as_json: bool, as_csv: bool, as_tsv: bool) -> Form:
+    """The form that the options choose. Raises UsageError if they choose several."""
+    chosen = [form for form, wanted in ((Form.JSON, as_json), (Form.CSV, as_csv), (Form.TSV, as_tsv)) if wanted]
+    if len(chosen) > 1:
+        options = " and ".join(f"--{each.value}" for each in chosen)
+        raise UsageError(Message("{options} cannot go together; choose one", options=options))
+    return chosen[0] if chosen else Form.TABLE
+
+
+class Rows:
+    """Prints rows under their columns, in one call of `print` or several: as a table for people, CSV, or TSV.
+
+    A table has the columns' names in the language of the environment.
+    """
+
+    def __init__(self, columns: Sequence[str], form: Form = Form.TABLE, whole: Sequence[str] = ()) -> None:
+        """`whole` names the columns that are not folded on a narrow terminal."""
+        self._columns, self._form, self._whole = columns, form, whole
+        self._is_first = True
+        self._widths = [0] * len(columns)
+
+    def print(self, rows: Iterable[Sequence[object]]) -> None:
+        """Print None as an empty field, True as `yes`, False as `no`."""
+        texts = [tuple(map(field_text, row)) for row in rows]
+        if self._form is Form.TABLE:
+            self._print_table(texts)
+        else:
+            lines = [self._columns, *texts] if self._is_first else texts
+            if self._form is Form.CSV:
+                sys.stdout.write(csv_lines(lines))
+            else:
+                csv.writer(sys.stdout, delimiter="\t", lineterminator="\n").writerows(lines)
+        self._is_first = False
+
+    def _print_table(self, texts: Iterable[Sequence[str]]) -> None:
+        from rich.table import Column, Table
+        from rich.text import Text
+
+        # Text, because rich would read square brackets as markup. One row is one line.
+        rows = [[Text(text.replace("\n", "\\n")) for text in row] for row in texts]
+        head = [[Text(translated(column)) for column in self._columns]] if self._is_first else []
+        for number, cells in enumerate(zip(*head, *rows, strict=True)):
+            self._widths[number] = max(self._widths[number], *(cell.cell_len for cell in cells))
+        columns = (
+            Column(translated(name), no_wrap=name in self._whole, min_width=0 if self._is_first else width)
+            for name, width in zip(self._columns, self._widths, strict=True)
+        )
+        table = Table(*columns, box=None, pad_edge=False, show_header=self._is_first)
+        for row in rows:
+            table.add_row(*row)
+        screen().print(table)
+
+
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Print names and values in two columns, in the language of the environment."""
+    for name, value in facts.items():
+        print(f"{padded(translated(name), 17)} {translated(value)}")
+
+
+def padded(text: str, width: int) -> str:
+    """The text with spaces up to a width in a terminal's cells, of which a Japanese character has two."""
+    from rich.cells import cell_len  # not every command needs it
+
+    return text + " " * (width - cell_len(text))
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """The CSV that `Rows` prints."""
+    return csv_lines([columns, *rows])
+
+
+def csv_lines(rows: Iterable[Sequence[object]]) -> str:
+    """Rows of CSV. A text that a spreadsheet would calculate begins with an apostrophe."""
+    made = io.StringIO()
+    csv.writer(made).writerows(map(_no_formulas, rows))
+    return made.getvalue()
+
+
+def _no_formulas(row: Sequence[object]) -> tuple[str, ...]:
+    texts = map(field_text, row)
+    return tuple(f"'{text}" if text[:1] in _FORMULA and not _FIGURES.fullmatch(text) else text for text in texts)
+
+
+_FORMULA: Final = frozenset("=+-@\t\r")
+_FIGURES: Final = re.compile(r"[+-]?[0-9.]+|-|")
+
+
+def field_text(value: object) -> str:
+    """A field of CSV."""
+    if value is None:
+        return ""
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+
+
+def checksum_line(sha256: str, path: Path) -> str:
+    """A line that `sha256sum -c` reads. A backslash begins the line if the name has escapes."""
+    name = str(path)
+    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if escaped == name else chr(92)}{sha256}  {escaped}"
+
+
+_COUNTED: Final = {
+    "call": (template("{count:,} call"), template("{count:,} calls")),
+    "day": (template("{count:,} day"), template("{count:,} days")),
+    "fault": (template("{count:,} fault"), template("{count:,} faults")),
+    "form": (template("{count:,} form"), template("{count:,} forms")),
+    "number": (template("{count:,} number"), template("{count:,} numbers")),
+}
+
+
+def counted(count: int, what: str) -> Message:
+    """`1 day`, `2 days`, `1,000 days`."""
+    return Message(_COUNTED[what][count != 1], count=count)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show on standard error that something is in progress, if that is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{translated(what)} …"):
+        yield
+
+
+def negative() -> NoReturn:
+    """End with the exit code of a negative verdict."""
+    raise typer.Exit(NEGATIVE)
+
+
+def run(app: Callable[[], Any]) -> None:
+    """Run the command line. An IdtoneError, and output that cannot be written, print one message and exit with 2."""
+    _make_ready()
+    translate_libraries()
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except IdtoneError as error:
+        print(f"idtone: {translated(str(error))}", file=sys.stderr)
+        sys.exit(UNUSABLE)
+    except SystemExit as end:
+        # Typer exits with 1 on any broken pipe, but 1 means a negative verdict here.
+        if isinstance(end.__context__, BrokenPipeError):
+            sys.exit(UNUSABLE)
+        raise
+    except Exception as error:
+        from .extras import not_installed  # most commands need nothing that is not installed
+
+        if isinstance(error, ModuleNotFoundError) and (missing := not_installed(error)):
+            print(f"idtone: {translated(str(missing))}", file=sys.stderr)
+        else:
+            # A bug. Python would exit with 1 here too.
+            traceback.print_exc()
+        sys.exit(UNUSABLE)
+
+
+def is_read(wait_s: float) -> bool:
+    """Wait `wait_s`, or until the reader of standard output closes it. False if it is closed."""
+    if isinstance(sys.stdout, _Output) and not sys.stdout.is_read:
+        return False
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # POLLERR and POLLHUP are always reported
+    return not poll.poll(wait_s * 1000)
+
+
+class _Output(io.TextIOWrapper):
+    """Standard output or error. If its reader has closed it, further text is dropped without an error."""
+
+    is_read = True
+
+    def write(self, text: str) -> int:
+        with self._watched():
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._watched():
+            super().flush()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            self.is_read = False
+            self._drop()
+
+    def _drop(self) -> None:
+        """Send the rest to /dev/null. Python flushes once more when it exits, and that flush would fail."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.fileno())
+        os.close(null)
+
+
+class _StandardOutput(_Output):
+    """Raises UsageError if text cannot be written for another reason, such as a full disk."""
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            with super()._watched():
+                yield
+        except OSError as error:
+            self._drop()
+            problem = Message(
+                "the output cannot be written: {reason}; write it to another place", reason=error.strerror
+            )
+            raise UsageError(problem) from error
+
+
+def _make_ready() -> None:
+    """Make every character printable, and let SIGTERM end a command with its `finally` blocks."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  open as long as the process runs
+    if type(sys.stdout) is io.TextIOWrapper:
+        # In UTF-8 a file name keeps its bytes. Other encodings lack most of our characters.
+        errors = "surrogateescape" if _is_utf8(sys.stdout) else "backslashreplace"
+        sys.stdout = _rewrapped(sys.stdout, _StandardOutput, errors)
+    if type(sys.stderr) is io.TextIOWrapper:
+        sys.stderr = _rewrapped(sys.stderr, _Output, sys.stderr.errors)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
+def _rewrapped(stream: io.TextIOWrapper, kind: type[_Output], errors: str | None) -> _Output:
+    encoding, line_buffering, write_through = stream.encoding, stream.line_buffering, stream.write_through
+    return kind(stream.detach(), encoding, errors, line_buffering=line_buffering, write_through=write_through)
+
+
+def _is_utf8(stream: TextIO) -> bool:
+    return (stream.encoding or "").lower().replace("-", "") == "utf8"

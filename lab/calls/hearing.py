@@ -1,0 +1,123 @@
+"""What must be true of what a called phone heard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab import voices
+from lab.heard import Heard, hear, hear_whole, identify
+from lab.lab import Placed
+
+SOONEST_MS, LATEST_MS = -20, 1500
+"""When the sound may begin after the answer: a frame may already be under way. Other tests take the machine at the same
+time; how soon it begins on a machine of its own, `test_load.py` says.
+"""
+FRAME_MS = 20
+APART_MS = 2 * FRAME_MS
+"""By how much what two phones heard may be apart that left Asterisk together."""
+FRAME_NS = FRAME_MS * 1_000_000
+MOST_EARLY = 4
+"""Packets that may arrive within a frame of the answer: ring-back tone, voice, and the first of the sound."""
+
+
+def heard_by_called(placed: Placed, reference: Any) -> Heard:
+    called = placed.called
+    assert called, f"{placed.name}: the called phone never rang"
+    assert called.answered_ns, f"{placed.name}: the called phone never answered"
+    return hear_whole(called.packets, called.answered_ns, reference=reference, voice=voices.CALLER)
+
+
+def heard_by(placed: Placed, party: str, reference: Any) -> Heard:
+    """What one of the two phones heard, in time from the called phone's answer.
+
+    With early media each also hears what Asterisk passed on before it knew of the answer, the caller the ring-back tone
+    too: a packet or two, which arrive within a frame of the answer. They come before the sound, and are not part of
+    this.
+    """
+    called = placed.called
+    assert called, f"{placed.name}: the called phone never rang"
+    assert called.answered_ns, f"{placed.name}: the called phone never answered"
+    packets, voice = (called.packets, voices.CALLER) if party == "called" else (placed.caller.packets, voices.CALLED)
+    early = sum(packet.arrival_ns < called.answered_ns + FRAME_NS for packet in packets)
+    found = [
+        hear_whole(packets[skipped:], called.answered_ns, reference=reference, voice=voice)
+        for skipped in range(max(early - MOST_EARLY, 0), early + 1)
+    ]
+    return next((one for one in found if one.complete and not _voice_first(one)), found[0])
+
+
+def _voice_first(heard: Heard) -> bool:
+    return heard.voice_ms is not None and heard.end_ms is not None and heard.voice_ms < heard.end_ms - FRAME_MS
+
+
+def assert_heard_by(
+    placed: Placed, profiles: dict[str, str], references: dict[str, Any], *, latest_ms: float = LATEST_MS
+) -> dict[str, Heard]:
+    """Each party its profile, whole and once, at once after the answer; who is not named hears none; and nobody the
+    other's voice before all sounds have ended.
+    """
+    heard = {
+        party: heard_by(placed, party, references[profiles.get(party, "sample")]) for party in ("called", "caller")
+    }
+    for party, one in heard.items():
+        packets = placed.called.packets if party == "called" and placed.called else placed.caller.packets
+        assert identify(packets, references) == profiles.get(party), f"{placed.name}, {party}: {one}"
+        assert one.voice_ms is not None, f"{placed.name}: the {party} party never heard the other"
+        if party in profiles:
+            assert one.complete, f"{placed.name}, {party}: {one}"
+            assert one.times == 1
+            assert one.correlation >= 0.99, f"{placed.name}, {party}: {one}"
+            assert one.onset_ms is not None
+            assert SOONEST_MS <= one.onset_ms <= latest_ms, f"{placed.name}, {party}: {one}"
+    last_ms = max(one.end_ms for party, one in heard.items() if party in profiles and one.end_ms is not None)
+    for party, one in heard.items():
+        assert one.voice_ms is not None
+        if one.end_ms is not None:
+            assert one.voice_ms >= one.end_ms - FRAME_MS, f"{placed.name}, {party}: heard both at once: {one}"
+        assert one.voice_ms >= last_ms - APART_MS, f"{placed.name}, {party}: heard the other before {last_ms}: {one}"
+    return heard
+
+
+def assert_heard_then_connected(
+    placed: Placed,
+    profile: str,
+    references: dict[str, Any],
+    *,
+    early_media: bool = False,
+    latest_ms: float = LATEST_MS,
+) -> Heard:
+    """The profile, whole and once, at once after the answer; no other; and the caller's voice only after it.
+
+    With early media the two hear each other before the answer, as with any PBX, and what Asterisk passed on before it
+    knew of the answer arrives within a frame after it.
+    """
+    heard = heard_by_called(placed, references[profile])
+    assert placed.called
+    assert placed.called.answered_ns
+    assert identify(placed.called.packets, references) == profile
+    assert heard.complete, f"{placed.name}: {heard}"
+    assert heard.times == 1
+    assert heard.correlation >= 0.99, f"{placed.name}: {heard}"
+    assert heard.onset_ms is not None
+    assert heard.end_ms is not None
+    assert SOONEST_MS <= heard.onset_ms <= latest_ms, f"{placed.name}: {heard}"
+    voice_ms = heard.voice_ms
+    if early_media:
+        settled_ns = placed.called.answered_ns + FRAME_NS
+        later = [packet for packet in placed.called.packets if packet.arrival_ns > settled_ns]
+        voice_ms = hear(later, placed.called.answered_ns, reference=references[profile], voice=voices.CALLER).voice_ms
+    assert voice_ms is not None, f"{placed.name}: the caller was never heard"
+    assert voice_ms >= heard.end_ms, f"{placed.name}: the caller was heard before the sound ended: {heard}"
+    return heard
+
+
+def assert_nothing_before_voice(placed: Placed, references: dict[str, Any]) -> Heard:
+    """No sound at all: the caller's voice is there at once."""
+    assert placed.called
+    assert placed.called.answered_ns
+    assert identify(placed.called.packets, references) is None
+    heard = heard_by_called(placed, references["sample"])
+    assert not heard.present
+    assert heard.voice_ms is not None
+    assert heard.voice_ms < 150, f"{placed.name}: {heard}"
+    return heard

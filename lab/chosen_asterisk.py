@@ -1,0 +1,52 @@
+"""The Asterisk that the tests use, which `ASTERISK` or `ASTERISK_SUITE` can choose, and what its version can do.
+
+    python -m lab.chosen_asterisk     prints the tests of calls that are to run on it
+
+On standard error it prints the version, and the lab's modules that this Asterisk does not have.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Final
+
+from idtone.ari_app.asterisk_version import AsteriskVersion
+
+from .asterisk import MODULES
+from .bootstrap import AsteriskInstallation, AsteriskMissing, find_or_get
+
+CALLS: Final = ("tests/calls", "tests/dialplan", "tests/ari_app/test_contract.py", "tests/agi/test_contract.py")
+"""The tests that a version of Asterisk must pass."""
+REFUSED: Final = ("lab/operations/old_asterisk.py",)
+"""The tests on a version that idtone refuses."""
+
+
+@functools.cache
+def chosen() -> AsteriskInstallation:
+    """The Asterisk of this run, also one that idtone refuses. Raises AsteriskMissing."""
+    return find_or_get(oldest=0)
+
+
+@functools.cache
+def transports() -> tuple[str, ...]:
+    """The values of `ari.transport` that this Asterisk can do."""
+    over_websocket = AsteriskVersion.read(chosen().version).takes_requests_over_websocket
+    return ("websocket", "http") if over_websocket else ("http",)
+
+
+def main() -> int:
+    try:
+        found = chosen()
+    except AsteriskMissing as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 2
+    print(f"lab: Asterisk {found.version}: {found.origin}", file=sys.stderr)
+    if missing := found.without(MODULES):
+        print(f"lab: modules that it does not have: {', '.join(missing)}", file=sys.stderr)
+    print(*(CALLS if found.is_supported else REFUSED))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Chromium and its driver for the lab: the machine's own, or Debian's, unpacked in the user's cache and used there.
+
+    python -m lab.chromium     prints both paths
+
+It needs neither root nor a container and installs nothing. Standard library only. The pages are shown with the font of
+`idtone.core.paper`, so that they look the same everywhere, in Japanese too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .debian import PackagesUnavailable, Progress
+from .unpacked_packages import tell, tree
+
+WITHOUT: Final = (
+    "adwaita-*", "dbus*", "dconf-*", "fontconfig", "gtk-*", "hicolor-*", "libgtk-*", "libllvm*", "libz3-*", "mesa-*",
+    "perl*", "systemd*", "xdg-*",
+)  # fmt: skip
+"""Dependencies for windows on a screen."""
+MACHINES_OWN: Final = (
+    "ld-linux*", "libc.so*", "libdl.so*", "libm.so*", "libnss_*", "libpthread.so*", "libresolv.so*", "librt.so*",
+)  # fmt: skip
+"""The C library: Chromium starts itself again by /proc/self/exe, and so with the machine's loader."""
+FONTS: Final = Path(__file__).parents[1] / "idtone" / "paper"
+"""The only fonts."""
+FONTCONFIG: Final = """\
+<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
+<fontconfig>
+<dir>{fonts}</dir>
+<cachedir>{folder}/fonts</cachedir>
+</fontconfig>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Chromium:
+    """Programs, and what they need in the environment."""
+
+    program: Path
+    driver: Path
+    environment: Mapping[str, str]
+
+
+def find_or_get_chromium(
+    folder: Path, progress: Progress = tell, environment: Mapping[str, str] = os.environ
+) -> Chromium:
+    """Both programs, from one source; `folder` gets their configuration. Raises PackagesUnavailable."""
+    search_path = environment.get("PATH", os.defpath)
+    installed = [shutil.which(name, path=search_path) for name in ("chromium", "chromedriver")]
+    if all(installed):
+        program, driver = (Path(str(path)) for path in installed)
+        return Chromium(program, driver, _surroundings(folder, None, environment))
+    root = tree("chromium", "chromium-driver", without=WITHOUT, progress=progress, environment=environment)
+    found = Chromium(
+        root / "usr/lib/chromium/chromium", root / "usr/bin/chromedriver", _surroundings(folder, root, environment)
+    )
+    for started in (found.program, found.driver):
+        if (reason := _refusal(started, found.environment)) is not None:
+            raise PackagesUnavailable(f"{started} does not start: {reason}. Install chromium and chromium-driver")
+    return found
+
+
+def _surroundings(folder: Path, root: Path | None, environment: Mapping[str, str]) -> dict[str, str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    fonts = folder / "fonts.conf"
+    fonts.write_text(FONTCONFIG.format(fonts=FONTS, folder=folder), "utf-8")
+    found = {"PATH": environment.get("PATH", os.defpath), "HOME": str(folder), "FONTCONFIG_FILE": str(fonts)}
+    if root is not None:
+        found["LD_LIBRARY_PATH"] = str(_libraries(root))
+    return found
+
+
+def _libraries(root: Path) -> Path:
+    """A folder with links to the libraries of the tree, but for the C library; beside the tree, which is sealed."""
+    folder = root.with_name(f"{root.name}.lib")
+    folder.mkdir(exist_ok=True)
+    for library in sorted(root.glob("usr/lib/*-linux-gnu*/**/lib*.so*")):
+        link = folder / library.name
+        if not any(library.match(pattern) for pattern in MACHINES_OWN) and not link.is_symlink():
+            link.symlink_to(library)
+    return folder
+
+
+def _refusal(program: Path, environment: Mapping[str, str]) -> str | None:
+    """Why a program does not start; None if it does."""
+    try:
+        done = subprocess.run(
+            [program, "--version"], env=dict(environment),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return None if done.returncode == 0 else (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+
+
+def main() -> int:
+    """Find or fetch both programs and print their paths."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            found = find_or_get_chromium(Path(folder))
+    except PackagesUnavailable as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 2
+    print(found.program, found.driver)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

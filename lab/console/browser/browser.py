@@ -1,0 +1,213 @@
+"""Chromium with one window, as the tests of the console's pages use it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService, Keys
+from selenium.webdriver.common.by import By
+
+from lab.chromium import Chromium
+
+AXE: Final = Path(__file__).with_name("axe-4.14.1.min.js")
+"""axe-core of Deque Systems, from its npm package; the packages on PyPI bring versions that are years old."""
+AXE_SHA256: Final = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
+WCAG: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
+FLAGS: Final = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+)  # fmt: skip
+HEIGHT: Final = 900
+WAIT_S: Final = 20
+TABS_AT_ONCE: Final = 25
+
+FINDINGS: Final = """
+const done = arguments[arguments.length - 1];
+axe.run({runOnly: arguments[0], resultTypes: ["violations"]}).then(
+  found => done(found.violations.map(each =>
+    each.id + ": " + each.nodes.map(node => node.html + " " + node.failureSummary).join(" | "))),
+  error => done([String(error)]));
+"""
+CHANGES: Final = """
+window.ended = new Set();
+document.addEventListener("htmx:sseClose", event => ended.add(event.target));
+"""
+"""Notes which streams have brought all that they were opened for."""
+IS_SETTLED: Final = """
+return document.readyState === "complete" && !document.querySelector(".htmx-request, [hx-trigger*='delay:']")
+  && [...document.querySelectorAll("[sse-close]")].every(each => ended.has(each));
+"""
+"""Nothing that the page loads after itself is missing; a page that goes on for ever, each second, is settled too."""
+STOPS: Final = """
+window.stops = [...document.querySelectorAll(
+  "a[href], button, input:not([type=hidden]), select, textarea, summary, audio[controls], video[controls]"
+)].filter(each => each.checkVisibility({visibilityProperty: true}) && !each.disabled && each.tabIndex >= 0
+  && !(each.type === "radio" && each !== (each.form ?? document).querySelector(`input[name="${each.name}"]:checked`)
+       && each !== (each.form ?? document).querySelector(`input[name="${each.name}"]`)));
+window.reached = [];
+document.addEventListener("focusin", event => {
+  const style = getComputedStyle(event.target);
+  reached.push([stops.indexOf(event.target), style.outlineStyle === "auto"
+    || style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2]);
+});
+document.activeElement.blur();
+return stops.map(each => each.outerHTML.slice(0, 200));
+"""
+
+
+@dataclass
+class Browser:
+    """One window of Chromium."""
+
+    driver: Chrome
+
+    def keep(self, address: str, cookies: Mapping[str, str]) -> None:
+        """Forget all cookies, and keep these for the address, as if it had set them."""
+        self._do("Network.clearBrowserCookies")
+        for name, value in cookies.items():
+            self._do(
+                "Network.setCookie", url=address, name=name, value=value, path="/", secure=True, httpOnly=True,
+                sameSite="Strict",
+            )  # fmt: skip
+
+    def cookies(self) -> dict[str, str]:
+        """Those of the page that is open."""
+        return {each["name"]: each["value"] for each in self.driver.get_cookies()}
+
+    def link(self, beginning: str) -> str:
+        """The first address in the content that begins so."""
+        found = self.driver.find_element(By.CSS_SELECTOR, f'main a[href^="{beginning}"]')
+        return str(found.get_property("href"))
+
+    def look(self, width: int, scheme: str, height: int = HEIGHT) -> None:
+        """Give the window a width, and the system the `light` or the `dark` scheme."""
+        self._do("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self._do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def open(self, address: str) -> None:
+        """And wait for what the page loads after itself: else it changes while it is judged."""
+        self.driver.get(address)
+        deadline_s = time.monotonic() + WAIT_S
+        while not self.driver.execute_script(IS_SETTLED):
+            assert time.monotonic() < deadline_s, f"{address} does not settle"
+            time.sleep(0.05)
+
+    def settle(self) -> None:
+        """Until the parts that the page fetches by itself are there."""
+        deadline_s = time.monotonic() + WAIT_S
+        while self.driver.execute_script("return document.querySelector('.htmx-request') !== null"):
+            assert time.monotonic() < deadline_s, "the page still waits for a part of it"
+            time.sleep(0.1)
+
+    def sign_in(self, name: str, password: str) -> None:
+        """Fill in the form of the page that is open, and send it."""
+        for field, value in (("name", name), ("password", password)):
+            self.driver.find_element(By.NAME, field).send_keys(value)
+        self.driver.find_element(By.CSS_SELECTOR, "main button").click()
+
+    def send(self, fields: Mapping[str, str]) -> None:
+        """Fill in the form of the page that has the first of these fields, and send it. A file is named by its path."""
+        for name, value in fields.items():
+            field = self.driver.find_element(By.CSS_SELECTOR, f'main [name="{name}"]')
+            if field.get_attribute("type") == "date":  # keys would depend on the browser's language
+                self.driver.execute_script("arguments[0].value = arguments[1]", field, value)
+            else:
+                field.send_keys(value)
+        self.driver.find_element(By.CSS_SELECTOR, f'main form:has([name="{next(iter(fields))}"]) button').click()
+
+    def open_details(self) -> None:
+        """Open what can be unfolded."""
+        self.driver.execute_script("document.querySelectorAll('main details').forEach(each => { each.open = true; })")
+
+    def text(self) -> str:
+        """The page's content as it is shown now."""
+        # In one step: the page changes while it is read.
+        text: str = self.driver.execute_script("return document.querySelector('main').innerText")
+        return text
+
+    def wait_for(self, pattern: str, within_s: float) -> None:
+        """Until the page's content has it, without loading the page again."""
+        deadline_s = time.monotonic() + within_s
+        while not re.search(pattern, text := self.text()):
+            assert time.monotonic() < deadline_s, f"{pattern} does not appear in:\n{text}"
+            time.sleep(0.2)
+
+    def axe(self) -> list[str]:
+        """What axe finds against WCAG 2.2 AA in the page."""
+        found: list[str] = self.driver.execute_async_script(FINDINGS, [*WCAG])
+        return found
+
+    def overflow(self) -> str | None:
+        """The element that makes the page wider than the window; None if none does."""
+        found: str | None = self.driver.execute_script(
+            "const width = document.documentElement.clientWidth;"
+            "if (document.documentElement.scrollWidth <= width) return null;"
+            "const wide = [...document.querySelectorAll('body *')].filter("
+            "  each => each.getBoundingClientRect().right > width + 1 && !each.closest('.scroll, .skip'));"
+            "return String(wide.at(-1)?.outerHTML ?? 'the body').slice(0, 300);"
+        )
+        return found
+
+    def errors(self) -> list[str]:
+        """What the page wrote to the browser's console since the last time."""
+        return [str(entry["message"]) for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
+
+    def keyboard(self) -> list[str]:
+        """What is wrong if one goes through the page with the Tab key alone."""
+        stops: list[str] = self.driver.execute_script(STOPS)
+        reached: list[tuple[int, bool]] = []
+        for _ in range(2 + 4 * len(stops) // TABS_AT_ONCE):
+            if {*range(len(stops))} <= {stop for stop, _ in reached}:
+                break
+            ActionChains(self.driver, duration=0).send_keys(Keys.TAB * TABS_AT_ONCE).perform()
+            reached = [(stop, visible) for stop, visible in self.driver.execute_script("return reached")]
+        order = [*dict.fromkeys(stop for stop, _ in reached if stop >= 0)]
+        first = order.index(min(order)) if order else 0
+        order = order[first:] + order[:first]  # a page with `autofocus` begins elsewhere
+        wrong = [f"{stops[stop]} shows no focus" for stop, visible in reached if stop >= 0 and not visible]
+        wrong += [f"{stops[stop]} is not reached" for stop in sorted({*range(len(stops))} - {*order})]
+        wrong += [f"{stops[now]} comes after {stops[then]}" for then, now in pairwise(order) if now < then]
+        return wrong
+
+    def picture(self, path: Path, whole: bool = True) -> None:
+        """A PNG of the page, or of the part in the window."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = self._do("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        path.write_bytes(b64decode(made["data"]))
+
+    def _do(self, command: str, **parameters: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self.driver.execute_cdp_cmd(command, parameters)
+        return answer
+
+
+@contextmanager
+def browser(chromium: Chromium, folder: Path) -> Iterator[Browser]:
+    """A browser whose files are in `folder`, with axe in every page."""
+    options = ChromeOptions()
+    options.binary_location = str(chromium.program)
+    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = ChromeService(
+        str(chromium.driver), env=dict(chromium.environment), log_output=str(folder / "chromedriver.log")
+    )
+    driver = Chrome(options, service)
+    try:
+        driver.set_page_load_timeout(WAIT_S)
+        driver.set_script_timeout(WAIT_S)
+        for source in (AXE.read_text("utf-8"), CHANGES):
+            driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+        yield Browser(driver)
+    finally:
+        driver.quit()
+        shutil.rmtree(folder / "profile", ignore_errors=True)

@@ -1,0 +1,42 @@
+"""`idtone console` as a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.asterisk import IDTONE
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleProcess:
+    """A running one."""
+
+    address: str
+    """With a slash at its end."""
+    pid: int
+
+
+@contextmanager
+def console_process(config: Path) -> Iterator[ConsoleProcess]:
+    """With these settings; it logs into a file beside them."""
+    log = config.with_suffix(".log")
+    with (
+        log.open("wb") as said,
+        subprocess.Popen(
+            [IDTONE, "console", "-c", config], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout
+            address = process.stdout.readline().strip()
+            if not address:
+                raise RuntimeError(log.read_text())
+            yield ConsoleProcess(address, process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)

@@ -1,0 +1,138 @@
+"""The console on a free port, and visitors of each role: their requests as a browser sends them, without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+from argon2 import PasswordHasher
+
+from idtone.console.access.cookies import SESSION
+from idtone.console.access.rights import Role
+from idtone.console.console import Console
+from idtone.console.server import attend, made
+from idtone.core.settings.settings import Settings
+from lab.asterisk import LOOPBACK, free_ports
+
+PASSWORD = "correct horse battery"  # noqa: S105 — of users of a test
+HASHED = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+"""At the least cost, where it is not the matter how long a guess takes."""
+
+
+def users_file(path: Path, users: Mapping[str, Iterable[Role]]) -> Path:
+    """Users with `PASSWORD` and without one-time codes."""
+    rows = [{"name": name, "roles": [*map(str, roles)], "password": HASHED} for name, roles in users.items()]
+    path.write_text(yaml.safe_dump({"users": rows}), "utf-8")
+    return path
+
+
+@dataclass
+class Answer:
+    """What the console answered, read to its end."""
+
+    status: int
+    text: str
+    headers: Mapping[str, str]
+
+    @property
+    def form_token(self) -> str:
+        found = re.search(r'name="form_token" value="([^"]+)"', self.text)
+        assert found, "the page has no form"
+        return found[1]
+
+
+@dataclass
+class Visitor:
+    """One browser: it keeps cookies, names its origin, and follows no redirect."""
+
+    site: Site
+    http: aiohttp.ClientSession
+    cookies: dict[str, str] = field(default_factory=dict)
+    language: str = "en"
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await self._send("GET", path, headers)
+
+    async def post(self, path: str, fields: Mapping[str, str] | None = None, **headers: str) -> Answer:
+        """Send a form as it stands, without a token of its own."""
+        return await self._send("POST", path, {"Origin": self.site.address} | headers, data=dict(fields or {}))
+
+    async def send(self, page: str, path: str, fields: Mapping[str, str] | None = None) -> Answer:
+        """Open a page and send a form of it."""
+        token = (await self.get(page)).form_token
+        return await self.post(path, {"form_token": token, **(fields or {})})
+
+    async def upload(self, path: str, octets: bytes, name: str = "file", **fields: str) -> Answer:
+        """Send a form with a file."""
+        form = aiohttp.FormData(fields)
+        form.add_field("file", octets, filename=name)
+        return await self._send("POST", path, {"Origin": self.site.address}, data=form)
+
+    async def sign_in(self, name: str, password: str = PASSWORD, code: str = "") -> Answer:
+        return await self.post("/sign-in", {"name": name, "password": password, "code": code})
+
+    async def _send(self, method: str, path: str, headers: Mapping[str, str], **more: Any) -> Answer:
+        sent = {"Accept-Language": self.language, **headers}
+        if self.cookies:
+            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        async with self.http.request(
+            method, f"{self.site.address}{path}", headers=sent, allow_redirects=False, **more
+        ) as answer:
+            for header in answer.headers.getall("Set-Cookie", ()):
+                for name, morsel in SimpleCookie(header).items():
+                    self.cookies[name] = morsel.value
+            return Answer(answer.status, await answer.text(errors="replace"), answer.headers)
+
+
+@dataclass
+class Site:
+    """A running console."""
+
+    console: Console
+    address: str
+    stack: AsyncExitStack
+
+    async def visitor(self, *roles: Role, language: str = "en") -> Visitor:
+        """A browser in which a user with these roles is signed in; without roles nobody is.
+
+        The sign-in itself is left out, because it takes long on purpose; `test_sign_in` has it.
+        """
+        http = await self.stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+        visitor = Visitor(self, http, language=language)
+        if roles:
+            token, _ = self.console.sessions.begin(name_of(*roles))
+            visitor.cookies[SESSION.name] = token
+        return visitor
+
+
+def name_of(*roles: Role) -> str:
+    return "-".join(sorted(roles))
+
+
+@asynccontextmanager
+async def running(settings: Settings, *combined: tuple[Role, ...]) -> AsyncIterator[Site]:
+    """A console with a user for each role, and one for each of the `combined` ones."""
+    (port,) = free_ports(1)
+    users_file(settings.console.users, {name_of(*roles): roles for roles in (*((role,) for role in Role), *combined)})
+    console = settings.console.model_copy(update={"listen": f"{LOOPBACK}:{port}"})
+    made_of = made(settings.model_copy(update={"console": console}))
+    over, ready = asyncio.Event(), asyncio.Event()
+    serving = asyncio.create_task(attend(made_of, lambda _: ready.set(), over))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()
+    try:
+        async with AsyncExitStack() as stack:
+            yield Site(made_of, f"http://{LOOPBACK}:{port}", stack)
+    finally:
+        over.set()
+        await serving

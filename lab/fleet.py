@@ -1,0 +1,417 @@
+"""A fleet on this machine, all of it real and on the loopback address: two Kamailio, several Asterisk each with its
+service, a PostgreSQL and its standby, the association's registry over HTTPS, two witnesses, and the called parties.
+
+Each Kamailio has an address of its own, and a node sends a call on through the one that brought it. Where keepalived
+would give the address of a dead one to the other, the lab starts another one there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from idtone.core.settings.settings import LedgerSettings
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.store.postgresql import Server
+from idtone.registry.trust.tuf_roles import Keys
+from lab.ledger.replication.between import STALL, Between
+from lab.registry.trust.association import Association, Machine
+from lab.registry.trust.serving import over_https, write_certificate
+
+from .asterisk import IDTONE, LOOPBACK, Asterisk, free_ports
+from .bootstrap import AsteriskInstallation
+from .kamailio import Kamailio, KamailioInstallation
+from .lab import SUSPENDED
+from .postgresql import PostgreSQL, pair
+from .sip import Address
+from .sipp import Called, called
+from .site import BARE
+from .supervisor import Supervisor
+
+REGISTRY: Final = Path(__file__).with_name("registry.yaml")
+OWN_NUMBERS: Final = "^0312345[67][0-9][0-9]$"
+CALLED_NUMBER: Final = "05011112222"
+DATABASE: Final = "idtone"
+WITNESS_EVERY_S: Final = 5
+CLONE: Final = "clone"
+TAKEN_OVER_S: Final = 3.6
+"""After so long keepalived's backup takes the address of a silent master (3 adverts of 1 s, and the skew)."""
+DISK: Final = (
+    'mkdir -p "$1.disk" && mount -t tmpfs -o size={size}m none "$1.disk" && cp -a "$1/." "$1.disk" && '
+    'mount --bind "$1.disk" "$1" && shift && exec "$@"'
+)
+READY_S: Final = 120.0
+"""How long a service may take to start while all others do."""
+
+_DIALPLAN: Final = """
+    #include idtone.conf
+    [globals]
+    IDTONE_INTERFACE=ari
+
+    ; A carrier calls a number of the member, and the call goes on to another number, by the proxy from which it came.
+    [from-lab]
+    exten = _[+0-9].,1,Set(LAB_CALL=${{FILTER(0-9A-Za-z,${{PJSIP_HEADER(read,X-Lab-Call)}})}}_{node}_${{UNIQUEID}})
+     same = n,Set(LAB_PROXY=${{CHANNEL(pjsip,remote_addr)}})
+     same = n,Gosub(idtone-forward,s,1(PJSIP/lab/sip:{called}@${{LAB_PROXY}}\\;lab=${{LAB_CALL}},${{EXTEN}},incoming))
+     same = n,Hangup(${{IDTONE_CAUSE}})
+"""
+
+
+@dataclass
+class NodeService(Supervisor):
+    """The service of one node, as systemd runs it."""
+
+    certificate: Path = Path()
+    """Of the registry's server."""
+    disk_mb: int = 0
+    """The size of a disk of its ledger's own, which is lost with the process; 0: this machine's."""
+
+    def _environment(self) -> dict[str, str]:
+        reserve = {"IDTONE_LEDGER_RESERVE": "0"} if self.disk_mb else {}
+        return super()._environment() | {"SSL_CERT_FILE": str(self.certificate), **reserve}
+
+    def _command(self) -> list[str]:
+        command = super()._command()
+        if not self.disk_mb:
+            return command
+        return ["unshare", "-rm", "sh", "-c", DISK.format(size=self.disk_mb), "sh", str(self.ledger.parent), *command]
+
+    @property
+    def seen_ledger(self) -> Path:
+        """The ledger as the service sees it."""
+        return Path(f"/proc/{self.pid}/root{self.ledger}") if self.disk_mb else self.ledger
+
+
+@dataclass
+class Node:
+    """One PBX. `links` are the network between it and the two PostgreSQL."""
+
+    name: str
+    asterisk: Asterisk
+    service: NodeService
+    links: tuple[Between, ...]
+
+    def kill_asterisk(self) -> None:
+        process = self.asterisk.process
+        assert process
+        process.kill()
+        process.wait()
+        self.asterisk.process = None
+
+    def freeze(self) -> None:
+        """Stop everything of it, as when a virtual machine is paused."""
+        self.service.frozen = True
+        for pid in self._pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in self._pids():
+            os.kill(pid, signal.SIGCONT)
+        self.service.frozen = False
+
+    def _pids(self) -> list[int]:
+        return [self.service.pid, *([self.asterisk.process.pid] if self.asterisk.process else [])]
+
+    def cut(self) -> None:
+        """Let nothing pass between it and PostgreSQL any more; it is not told."""
+        for link in self.links:
+            link.judge = lambda to_server, octets: STALL
+
+    def mend(self) -> None:
+        for link in self.links:
+            link.judge = lambda to_server, octets: None
+            link.cut()
+
+    def metrics(self) -> dict[str, float]:
+        """The sum of each metric over its labels; empty while the service does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://{self.service.metrics}/metrics", timeout=2) as answer:
+                text = answer.read().decode()
+        except OSError:
+            return {}
+        found: dict[str, float] = {}
+        for name, value in re.findall(r"^(idtone_\w+)(?:\{[^}]*\})? (\S+)$", text, re.MULTILINE):
+            found[name] = found.get(name, 0.0) + float(value)
+        return found
+
+
+class Program:
+    """A program of idtone's command that runs until it is stopped, and prints a line when it is ready."""
+
+    def __init__(self, log: Path, *arguments: str | Path) -> None:
+        self._command = [IDTONE, *arguments]
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    def start(self) -> str:
+        """Its line."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert self._process.stdout
+        line = self._process.stdout.readline().strip()
+        if not line:
+            self.stop()
+            raise RuntimeError(self._log.read_text())
+        return line
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        process, self._process = self._process, None
+        if process:
+            process.send_signal(number)
+            process.wait(20)
+            assert process.stdout
+            process.stdout.close()
+
+
+@dataclass
+class RegistryServer:
+    """The association's publication over HTTPS, at one address; it can go away and come back."""
+
+    association: Association
+    certificate: Path
+    port: int = field(default_factory=lambda: free_ports(1)[0])
+    _serving: ExitStack | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._serving is not None
+
+    @property
+    def address(self) -> str:
+        return f"https://{LOOPBACK}:{self.port}"
+
+    def start(self) -> None:
+        self._serving = ExitStack()
+        self._serving.enter_context(over_https(self.association.repository, self.certificate, port=self.port))
+
+    def stop(self) -> None:
+        serving, self._serving = self._serving, None
+        if serving:
+            serving.close()
+
+    def suspend(self, *numbers: str) -> None:
+        """Let the duty officers publish that these numbers, and no others, are suspended."""
+        since = "since: 2026-03-01T00:00:00+09:00"
+        entries = "".join(
+            f"\n  - {{number: '{number}', {since}, reference: R-{place}}}" for place, number in enumerate(numbers, 1)
+        )
+        issued = datetime.now(UTC).isoformat(timespec="seconds")
+        self.association.write(suspensions=f"issued: {issued}\nsuspensions:{entries or ' []'}\n")
+        self.association.publish(self.association.signers(Keys.DUTY))
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A ledger that is no node's any more: of a clone, or set aside. `name` is in the ids of its calls."""
+
+    name: str
+    ledger: Path
+    address: Address | None = None
+    """Where its Asterisk was, if that is none of the nodes'."""
+
+
+@dataclass
+class Fleet:
+    """A running one."""
+
+    proxies: list[Kamailio]
+    nodes: list[Node]
+    primary: PostgreSQL
+    standby: PostgreSQL
+    registry: RegistryServer
+    witnesses: list[Program]
+    phones: Called
+    apart: list[Apart] = field(default_factory=list)
+    _helpers: list[threading.Timer] = field(default_factory=list)
+
+    def server(self) -> Server:
+        """The PostgreSQL that takes writes, as an administrator's machine reaches it."""
+        places = ",".join(f"{LOOPBACK}:{each.port}" for each in (self.primary, self.standby))
+        return Server.named(_url(places), self.primary.password)
+
+    def take_over(self, proxy: Kamailio) -> None:
+        """Let another Kamailio have the address of a dead one, as soon as keepalived would."""
+        self.later(TAKEN_OVER_S, proxy.start)
+
+    def later(self, after_s: float, action: Callable[[], None]) -> None:
+        """Do something in the background; `settle` waits for it."""
+        timer = threading.Timer(after_s, action)
+        self._helpers.append(timer)
+        timer.start()
+
+    def settle(self) -> None:
+        """Wait for what was begun in the background."""
+        while self._helpers:
+            self._helpers.pop().join()
+
+
+def _url(places: str) -> str:
+    return f"postgresql://{PostgreSQL.user}@{places}/{DATABASE}?target_session_attrs=read-write"
+
+
+@contextmanager
+def fleet(
+    folder: Path, asterisk: AsteriskInstallation, kamailio: KamailioInstallation, postgresql: Path, *, count: int = 3,
+    small_disk: Mapping[str, int] = {}, tell: Callable[[str], None] = lambda line: None,
+) -> Iterator[Fleet]:  # fmt: skip
+    """A fleet of `count` nodes. `small_disk` gives nodes a disk of their own for the ledger, in MB."""
+    with ExitStack() as started:
+        tell("PostgreSQL and its standby")
+        primary, standby = started.enter_context(pair(postgresql))
+        primary.execute(f"CREATE DATABASE {DATABASE}")
+        registry = _registry(folder / "association")
+        registry.start()
+        started.callback(registry.stop)
+        phones = started.enter_context(called(folder / "called"))
+        pbxs = [_pbx(folder, asterisk, f"pbx-{number}") for number in range(1, count + 1)]
+        keys = folder / "logs"
+        keys.write_text("".join(f"{_log_key(pbx, name)}\n" for name, pbx in pbxs))
+        witnesses, lines = [], []
+        for number in (1, 2):
+            witness = _witness(folder, number, keys)
+            lines.append(witness.start())
+            started.callback(witness.stop)
+            witnesses.append(witness)
+        tell(f"{count} × Asterisk {asterisk.version}, idtone")
+        nodes = []
+        for name, pbx in pbxs:
+            started.enter_context(pbx)
+            links = tuple(started.enter_context(Between(each.port)) for each in (primary, standby))
+            shared = Server.named(_url(",".join(f"{LOOPBACK}:{link.port}" for link in links)), primary.password)
+            service = _service(folder, registry, pbx, name, shared, lines, small_disk.get(name, 0))
+            nodes.append(Node(name, pbx, service, links))
+        for node in nodes:
+            started.callback(node.service.stop)
+        _all_at_once([partial(node.service.start, timeout_s=READY_S) for node in nodes])
+        tell(f"2 × Kamailio {kamailio.version}")
+        addresses = [node.asterisk.sip_address for node in nodes]
+        proxies = [
+            Kamailio(kamailio, folder / f"sip-{number}", addresses, [(LOOPBACK, phones.port)], OWN_NUMBERS)
+            for number in (1, 2)
+        ]
+        for proxy in proxies:
+            proxy.start()
+            started.callback(proxy.stop)
+        running = Fleet(proxies, nodes, primary, standby, registry, witnesses, phones)
+        started.callback(running.settle)
+        yield running
+
+
+def _registry(folder: Path) -> RegistryServer:
+    association = Association(folder)
+    association.write(REGISTRY.read_text().partition("\nsuspensions:")[0])
+    association.begin()
+    certificate = folder.with_name("registry.pem")
+    write_certificate(certificate)
+    served = RegistryServer(association, certificate)
+    served.suspend(SUSPENDED)
+    return served
+
+
+def clone(fleet: Fleet, of: Node, folder: Path, asterisk: AsteriskInstallation) -> Node:
+    """A node with the name, keys and ledger of another one, as when a virtual machine is copied. It is running."""
+    _, pbx = _pbx(folder, asterisk, CLONE)
+    there = pbx.scratch / "ledger"
+    copied(of.service.ledger, there)
+    for path in of.service.ledger.parent.glob("ledger.key*"):
+        shutil.copy(path, there)
+    service = dataclasses.replace(of.service, asterisk=pbx, metrics=f"{LOOPBACK}:{free_ports(1)[0]}")
+    pbx.start()
+    service.start(timeout_s=READY_S)
+    return Node(CLONE, pbx, service, ())
+
+
+def copied(ledger: Path, folder: Path) -> Path:
+    """A copy of a ledger that is being written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / ledger.name
+    with closing(sqlite3.connect(ledger)) as source, closing(sqlite3.connect(copy)) as sink:
+        source.backup(sink)
+    return copy
+
+
+def _pbx(folder: Path, installation: AsteriskInstallation, name: str) -> tuple[str, Asterisk]:
+    dialplan = _DIALPLAN.format(node=name, called=CALLED_NUMBER)
+    return name, Asterisk(installation, folder / name, {"extensions.conf": dialplan}, site=BARE)
+
+
+def _log_key(pbx: Asterisk, name: str) -> str:
+    """The key of the node's ledger, which is made by it."""
+    ledger = pbx.scratch / "ledger"
+    settings = LedgerSettings(spool=ledger / "ledger.sqlite3", key_file=ledger / "ledger.key")
+    return str(KeyRing.of(settings, name).signer.key)
+
+
+def _witness(folder: Path, number: int, logs: Path) -> Program:
+    name = f"witness-{number}"
+    state = folder / name
+    return Program(
+        folder / f"{name}.log", "ledger", "witness", "--name", f"{name}.example/1", "--state", state, "--logs", logs,
+        "--listen", f"{LOOPBACK}:{free_ports(1)[0]}",
+    )  # fmt: skip
+
+
+def _service(
+    folder: Path, registry: RegistryServer, pbx: Asterisk, name: str, shared: Server, witnesses: Sequence[str],
+    disk_mb: int,
+) -> NodeService:  # fmt: skip
+    member = Machine(registry.association, folder / f"{name}-member")
+    return NodeService(
+        pbx, Path(member.source), trust=str(member.trust), address=registry.address, shared=shared, node=name,
+        metrics=f"{LOOPBACK}:{free_ports(1)[0]}",
+        witnessing=f"witnesses: {[*witnesses]}, witness_every: PT{WITNESS_EVERY_S}S",
+        certificate=registry.certificate, disk_mb=disk_mb,
+    )  # fmt: skip
+
+
+def _all_at_once(actions: Sequence[Callable[[], None]]) -> None:
+    """Raises the first error of any, after all have ended."""
+    errors: list[BaseException] = []
+
+    def attempt(action: Callable[[], None]) -> None:
+        try:
+            action()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=attempt, args=(action,)) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def until(condition: Callable[[], object], what: str, within_s: float) -> float:
+    """Wait for a condition; return the seconds that it took. Raises TimeoutError."""
+    began_s = time.monotonic()
+    while True:
+        with contextlib.suppress(OSError):
+            if condition():
+                return time.monotonic() - began_s
+        if time.monotonic() > began_s + within_s:
+            raise TimeoutError(f"waited {within_s:g} s for {what}")
+        time.sleep(0.05)

@@ -1,0 +1,109 @@
+"""Processes that write a ledger until they are killed. They are forked from one that has imported everything."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from itertools import count
+from multiprocessing.connection import Connection
+from typing import Any
+
+from idtone.cli import app
+from idtone.core.settings.settings import LedgerSettings
+from idtone.ledger.evidence import steps
+from idtone.ledger.keys import continuity
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.replication import batch, replicator
+from idtone.ledger.store import sqlite
+from idtone.ledger.writing import group_writer, housekeeping, ledger_writer
+
+from .sample_evidence import heard_call, put, wait_until
+from .sample_ledger import writer_of
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([__name__])
+
+
+def killed(after_s: float | None, work: Callable[..., None], *arguments: object) -> list[str]:
+    """Kill a process so long after the first text that it tells; None: it kills itself. All texts that it had told. It
+    must not end in another way.
+    """
+    receiving, sending = _FORKS.Pipe(duplex=False)
+    process = _FORKS.Process(target=work, args=(sending, *arguments), daemon=True)
+    process.start()
+    sending.close()
+    told = [receiving.recv()]
+    if after_s is None:
+        process.join()
+    else:
+        time.sleep(after_s)
+        process.kill()
+    try:
+        while True:
+            told.append(receiving.recv())
+    except (EOFError, OSError):  # a text that the kill cut off was never told
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        return told
+
+
+def write_calls(telling: Connection, url: str, journal: str, start: str) -> None:
+    """Tell each call when all of its steps are acknowledged; the tree is looked after meanwhile."""
+    sqlite.journal_mode = lambda: journal
+    housekeeping.LOOK_EVERY_S = ledger_writer.LINGER_S = 0.005
+    writer = writer_of(url)
+    for number in count():
+        for future in [writer.append(step) for step in heard_call(f"{start}-{number}", number * 1000)]:
+            future.result()
+        telling.send(f"{start}-{number}")
+
+
+def replicate(telling: Connection, settings: LedgerSettings, start: str) -> None:
+    """Write calls and replicate them, in small batches; the first has arrived when it tells so."""
+    replicator.LOOK_EVERY_S, batch.BATCH_STEPS = 0.005, 7
+    one = replicator.Replicator(settings, "pbx-1")
+    with ledger_writer.LedgerWriter.open(settings.own(), "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
+        put(writer, *heard_call(f"{start}-first"))
+        one.begin()
+        wait_until(lambda: one.status.behind == 0)
+        telling.send("replicating")
+        for number in count():
+            for step in heard_call(f"{start}-{number}", number):
+                writer.append(step)
+            time.sleep(0.002)
+
+
+MOMENTS = {
+    "the new key is made": (continuity.Continuity, "intend"),
+    "the new key is remembered": (group_writer.GroupWriter, "end"),
+    "the end is written": (group_writer.GroupWriter, "_begin_next"),
+    "the next tree has its name": (group_writer.GroupWriter, "_start"),
+    "the old database is set aside": (group_writer, "connect_for_writing"),
+    "the next tree is begun": (continuity.Continuity, "finish"),
+}
+"""Before which call a process that replaces a key is killed."""
+
+
+def replace_key(telling: Connection, config: str, moment: str) -> None:
+    """Replace the key of the log, and die at a moment of it."""
+    owner, method = MOMENTS[moment]
+    done = getattr(owner, method)
+    ready: list[bool] = []
+
+    def killed(*arguments: Any, **named: Any) -> Any:
+        if ready:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done(*arguments, **named)
+
+    def begun(*arguments: Any) -> str:
+        ready.append(True)  # the ledger was opened before
+        return new_key(*arguments)
+
+    new_key = steps.key_replaced
+    steps.key_replaced = begun
+    setattr(owner, method, killed)
+    telling.send("replacing")
+    app(["ledger", "replace-key", "--why", "x", "--yes", "-c", config])

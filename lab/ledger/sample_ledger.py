@@ -1,0 +1,103 @@
+"""What tests do with a ledger's file: write it, read it, verify it, lock it, damage it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from idtone.core.errors import LedgerError
+from idtone.core.settings.settings import LedgerSettings
+from idtone.core.signed_notes import Note, Signer
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.steps import Step
+from idtone.ledger.keys.day_keys import DayKeys
+from idtone.ledger.replication.replica_connection import ReplicaConnection
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.postgresql import Server, schema_of
+from idtone.ledger.store.sqlite import path_of
+from idtone.ledger.verification.verify_ledger import verify_ledger
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+
+from .sample_evidence import LOG, SEED, days_of, key_ring_of, wait_until
+
+
+def writer_of(url: str, *reserve_bytes: int) -> LedgerWriter:
+    """The node's writer, which is open. Raises LedgerError."""
+    return LedgerWriter.open(url, "pbx-1", key_ring_of(url), *reserve_bytes)
+
+
+def write(url: str, *calls: Iterable[Step]) -> None:
+    """By a writer that is opened for it, in few transactions."""
+    with writer_of(url) as writer:
+        futures = [writer.append(step) for call in calls for step in call]
+    for future in futures:
+        future.result(0)
+
+
+def together(writer: LedgerWriter, group: Iterable[Step]) -> None:
+    """Write steps in one transaction, mostly."""
+    futures = [writer.append(step) for step in group]
+    writer.hurry()
+    for future in futures:
+        future.result(20)
+
+
+def caught_up(writer: LedgerWriter) -> None:
+    """Wait until no step is late any more."""
+    wait_until(lambda: writer.unwritten is None)
+
+
+def records_of(url: str) -> dict[str, Record]:
+    """What a reader with the ledger's keys finds, by call id; the newest is last."""
+    with LedgerReader.open(url, days_of(url)) as reader:
+        return {record.call_id: record for record in reader.records()}
+
+
+def opened(url: str, days: DayKeys | None = None, server: Server | None = None) -> LedgerReader:
+    """Reads a ledger; with a server its replica there, which is made for it."""
+    if server is None:
+        return LedgerReader.open(url, days)
+    spool = path_of(url)
+    signing = spool.with_name("key.sign")
+    signing.write_bytes(SEED)
+    signing.chmod(0o600)
+    settings = LedgerSettings(url=server.url, password=server.password, spool=spool, key_file=spool.with_name("key"))
+    with closing(ReplicaConnection(settings, "pbx-1")) as connection:
+        while connection.replicate().behind:
+            pass
+    return LedgerReader(server.database(schema_of(LOG.name), "the copy"), days)
+
+
+def faults(url: str, *notes: tuple[str, Note], log: Signer | None = None) -> list[str]:
+    """What `idtone ledger verify` tells, or that the database cannot be read."""
+    try:
+        seen = key_ring_of(url).seen.latest(LOG)
+        with LedgerReader.open(url, days_of(url)) as reader:
+            known = [("seen", seen[0])] if seen else []
+            return verify_ledger(reader, log.key if log else LOG, [*known, *notes]).faults
+    except LedgerError as error:
+        return [str(error)]
+
+
+def query(file: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
+    """Read or change a ledger behind the back of its writer."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        return connection.execute(statement, values).fetchall()
+
+
+@contextmanager
+def held(file: Path, *statements: str) -> Iterator[sqlite3.Connection]:
+    """A ledger whose lock another program has, by these statements; a writer's where there are none."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        for statement in statements or ("BEGIN IMMEDIATE",):
+            other.execute(statement).fetchall()
+        yield other
+
+
+def spoil(file: Path, octets: bytes = b"\xff" * 100, at: int = 0) -> None:
+    """Overwrite a part of a file, by default the header of a database."""
+    with file.open("r+b") as opened:
+        opened.seek(at)
+        opened.write(octets)

@@ -1,0 +1,68 @@
+"""The acts of an operator's first month, and the commands that the pages have for them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.repository import ROOT
+
+ENGLISH: Final = ROOT / "docs/how-to"
+JAPANESE: Final = ROOT / "docs/ja/how-to"
+_BLOCK: Final = re.compile(r"^<!-- (first day|act: [\w-]+) -->\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    name: str
+    page: str
+    refused: tuple[str, ...] = ()
+    """Beginnings of commands that end with 1 here, because they say what is wrong."""
+
+
+ACTS: Final = (
+    Act("look", "upkeep.md"),
+    Act("mail", "monitor.md"),
+    Act("metrics", "monitor.md"),
+    Act("settings", "upkeep.md"),
+    Act("settings-back", "upkeep.md"),
+    Act("retention", "upkeep.md"),
+    Act("forget", "upkeep.md"),
+    Act("password", "asterisk.md"),
+    Act("host-name", "upkeep.md"),
+    Act("time-zone", "upkeep.md"),
+    Act("clock", "upkeep.md"),
+    Act("log-rotation", "upkeep.md"),
+    Act("stop", "upkeep.md"),
+    Act("asterisk-restart", "upkeep.md"),
+    Act("asterisk-upgrade", "upkeep.md"),
+    Act("hook", "upkeep.md"),
+    Act("evidence", "upkeep.md"),
+    Act("registry", "upkeep.md"),
+    Act("brake", "upkeep.md"),
+    Act("fix", "upkeep.md", refused=("idtone doctor --fix",)),
+)
+"""Those that any node can do at any time, in this order, on one node."""
+LATER: Final = (
+    Act("disk-full", "upkeep.md"),
+    Act("damaged", "damaged-evidence.md", refused=("idtone ledger verify",)),
+    Act("ledger-move", "upgrade.md"),
+    Act("remove", "upgrade.md"),
+    Act("again", "upkeep.md"),
+    Act("purge", "upgrade.md"),
+)
+"""Those that need a failure first, or end something."""
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """The marked blocks of a page in their order: the mark, and the commands."""
+    return _BLOCK.findall(page.read_text("utf-8"))
+
+
+def commands(mark: str, page: str) -> list[str]:
+    """The lines of the Japanese page for an act, or `first day`."""
+    found = [line for name, block in blocks(JAPANESE / page) if name == mark for line in block.splitlines()]
+    assert found, f"docs/ja/how-to/{page} has no commands for {mark}"
+    return found

@@ -1,0 +1,256 @@
+"""A Debian of its own, with a real systemd: to build packages in, and to install them.
+
+Its processes, its files and its name are its own; the network is this machine's. It needs root. It ends with
+the Python that started it, and leaves no process and no mount. Run one at a time: two share a tree of cgroups, and the
+systemd of one removes those of the other, whose units then fail ("Failed to spawn executor: No such file").
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from lab import debian
+from lab.unpacked_packages import cache_directory
+
+RELEASES: Final = ("bookworm", "trixie")
+"""Debian 12 and 13: there is a package for each, because each has its own Python."""
+_ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
+_WITHOUT_CLOCK: Final = ("setpriv", "--bounding-set", "-sys_time", "--inh-caps", "-sys_time")
+BOOT_WITHIN_S: Final = 60
+COMMAND_S: Final = 1200.0
+"""The limit of a command. The longest ones build a package, and download Debian."""
+UP: Final = ("running", "degraded")
+"""`degraded`: a unit failed that a machine of this kind cannot have, for example one that loads a kernel module."""
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
+_BOOT: Final = """
+set -eu
+image=$1 root=$2
+shift 2
+mount -t tmpfs -o mode=755 tmpfs "$root"
+tar --extract --xattrs --file "$image" --directory "$root"
+for file in etc/resolv.conf etc/ssl/certs/ca-certificates.crt; do
+    if [ -e "/$file" ]; then mkdir -p "$root/${file%/*}"; rm -f "$root/$file"; cp "/$file" "$root/$file"; fi
+done
+cd "$root"
+mount -t proc proc proc
+mount -t sysfs -o ro sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t tmpfs -o mode=755 tmpfs dev
+for device in null zero full random urandom tty; do touch dev/$device; mount --bind /dev/$device dev/$device; done
+mkdir dev/pts dev/shm
+mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+mount -t tmpfs tmpfs dev/shm
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+mount -t tmpfs -o mode=755 tmpfs run
+for lent in "$@"; do mkdir -p "./$lent"; mount --bind "$lent" "./$lent"; done
+mkdir run/before
+pivot_root . run/before
+umount -l /run/before
+exec env -i container=idtone-lab PATH=/usr/sbin:/usr/bin:/sbin:/bin setpriv --bounding-set -sys_time /sbin/init
+"""
+"""Its clock is this machine's, so it must not set it: the first `timedatectl set-timezone` since the start of a kernel
+moves the kernel's clock by the zone. Its files are in memory. It reaches Debian and PyPI by this machine's name servers
+and certificates."""
+
+
+class MachineFailed(Exception):
+    """A machine did not start, or a command in it failed; the text has what it wrote."""
+
+
+class Machine:
+    """One Debian, from an image. `lent` are folders of this machine that it sees at the same path."""
+
+    def __init__(self, image: Path, *lent: Path) -> None:
+        if os.geteuid():
+            raise MachineFailed("a Debian with its own systemd needs root: run this as root")
+        self._image = image
+        self._lent = lent
+        self._started: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Machine:
+        with ExitStack() as undo:
+            scratch = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="idtone-machine-")))
+            (scratch / "root").mkdir()
+            console = undo.enter_context((scratch / "console").open("w+", errors="replace"))
+            self._started = subprocess.Popen(
+                [*_ENDS_WITH_US, "unshare", "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child",
+                 "--propagation", "private", "sh", "-c", _BOOT, "sh", self._image, scratch / "root", *self._lent],
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+            )  # fmt: skip
+            undo.callback(self._end)
+            deadline_s = time.monotonic() + BOOT_WITHIN_S
+            while not self._is_up():
+                if self._started.poll() is not None or time.monotonic() > deadline_s:
+                    console.seek(0)
+                    raise MachineFailed(f"{self._image} does not start:\n{console.read()}")
+                time.sleep(0.1)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._undo.close()
+
+    def _end(self) -> None:
+        assert self._started
+        self._started.kill()  # and with it its systemd, which is all processes of the machine
+        self._started.wait()
+
+    @property
+    def root(self) -> Path:
+        """Its files, as this machine sees them."""
+        return Path(f"/proc/{self.leader}/root")
+
+    def _is_up(self) -> bool:
+        """Whether systemd has started everything."""
+        return bool(self.leader) and self._run("systemctl", "is-system-running").stdout.strip() in UP
+
+    @property
+    def leader(self) -> int:
+        """The process id of its systemd, as this machine sees it; 0 if there is none."""
+        assert self._started
+        children = Path(f"/proc/{self._started.pid}/task/{self._started.pid}/children").read_text().split()
+        return int(children[0]) if children else 0
+
+    def inside(self, *namespaces: str) -> list[str]:
+        """The beginning of a command that runs in the machine, or only in these `namespaces` of it."""
+        entered = [f"--{name}" for name in namespaces or ("mount", "pid", "ipc", "uts", "cgroup")]
+        return [*_WITHOUT_CLOCK, "nsenter", "--target", str(self.leader), *entered, "--root", "--wd"]
+
+    def run(self, *command: str | Path, **environment: str) -> str:
+        """What a command prints, run as root. Raises MachineFailed if it fails."""
+        done = self._run(*command, **environment)
+        if done.returncode:
+            raise MachineFailed(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}")
+        return done.stdout
+
+    @contextmanager
+    def shell(self, **environment: str) -> Iterator[Shell]:
+        """A shell in the machine, for several lines."""
+        started = subprocess.Popen(
+            [*self.inside(), "bash"], env=_environment(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield Shell(started)
+        finally:
+            _end_all(started)
+
+    def status(self, *command: str | Path) -> int:
+        """The exit code of a command."""
+        return self._run(*command).returncode
+
+    def _run(self, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        started = subprocess.Popen(
+            [*self.inside(), *command], env=_environment(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        try:
+            said, _ = started.communicate(timeout=COMMAND_S)
+        except subprocess.TimeoutExpired as error:
+            _end_all(started)
+            raise MachineFailed(f"{' '.join(map(str, command))}: no end within {COMMAND_S:.0f} s") from error
+        return subprocess.CompletedProcess(command, started.returncode, said)
+
+    def install(self, *packages: str | Path) -> str:
+        """Install packages by name, or from a file, with their dependencies."""
+        return self.run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages)
+
+
+class Shell:
+    """A shell to which lines are typed. What one line sets, the next one has."""
+
+    def __init__(self, started: subprocess.Popen[bytes]) -> None:
+        self._started = started
+
+    def type(self, line: str, within_s: float) -> tuple[int, str]:
+        """The exit code of a line, and what it prints. Raises MachineFailed if it does not end within the time."""
+        end = f"end of {secrets.token_hex(8)}"
+        assert self._started.stdin
+        assert self._started.stdout
+        self._started.stdin.write(f"{line}\nprintf '\\n%s %d\\n' '{end}' $?\n".encode())
+        self._started.stdin.flush()
+        said, deadline_s = b"", time.monotonic() + within_s
+        while not (found := re.search(rf"\n{end} (\d+)\n".encode(), said)):
+            ready, _, _ = select.select([self._started.stdout], [], [], max(0, deadline_s - time.monotonic()))
+            more = os.read(self._started.stdout.fileno(), 2**16) if ready else b""
+            if not more:
+                why = "the shell has ended" if ready else f"no end within {within_s:.0f} s"
+                raise MachineFailed(f"{line}: {why}\n{said.decode(errors='replace')}")
+            said += more
+        return int(found[1]), said[: found.start()].decode(errors="replace")
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+    return {"PATH": _PATH, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **kept, **environment}
+
+
+def _end_all(started: subprocess.Popen[Any]) -> None:
+    """End a command in the machine, and what it has started in its session."""
+    with suppress(ProcessLookupError):
+        os.killpg(started.pid, signal.SIGKILL)
+    with started:  # waits for it, and closes its pipes
+        pass
+
+
+def image(release: str, *packages: str) -> Path:
+    """A tar archive of a fresh Debian with `packages` and systemd. Made once and kept in the user's cache."""
+    base = image(release) if packages else None
+    cache = cache_directory(os.environ, _tell)
+    kept = cache / f"machine-{'-'.join((release, *packages))}-{debian.architecture()}.tar"
+    with (cache / "machines.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if kept.exists():
+            return kept
+        making = kept.with_suffix(".making")
+        if base:
+            _extend(base, packages, making)
+        else:
+            _bootstrap(release, making)
+        making.rename(kept)
+    return kept
+
+
+def _bootstrap(release: str, into: Path) -> None:
+    _tell(f"packages: making a fresh Debian {release}, about 100 MB to download …")
+    with tempfile.TemporaryDirectory(prefix="idtone-machine-") as scratch:
+        program = shutil.which("mmdebstrap")
+        if program is None:
+            debian.fetch(["mmdebstrap"], Path(scratch, "mmdebstrap"))
+            program = str(Path(scratch, "mmdebstrap/usr/bin/mmdebstrap"))
+        subprocess.run(
+            [program, "--quiet", "--format=tar", "--variant=minbase", "--skip=cleanup/apt/lists",
+             "--include=systemd,systemd-sysv,dbus,adduser,man-db", release, into, debian.mirrors()[0]],
+            check=True,
+        )  # fmt: skip
+
+
+def _extend(base: Path, packages: Sequence[str], into: Path) -> None:
+    _tell(f"packages: installing {' '.join(packages)} …")
+    with Machine(base) as machine, into.open("wb") as archive:
+        machine.install(*packages)
+        machine.run("apt-get", "clean")
+        # A second view of the files shows none of the mounts above them.
+        archived = "mount --bind / /mnt && exec tar --create --xattrs --exclude ./var/log/journal --directory /mnt ."
+        subprocess.run([*machine.inside(), "sh", "-c", archived], stdout=archive, check=True)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

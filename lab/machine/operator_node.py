@@ -1,0 +1,151 @@
+"""A node as a Japanese operator has it: a fresh Debian 13 on which the commands of the pages were run."""
+
+from __future__ import annotations
+
+import email
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from email.policy import default
+from pathlib import Path
+from typing import Any, Final
+
+from .acts import Act, commands
+from .machine import Machine, MachineFailed
+
+NUMBER: Final = "0312345678"
+"""It has a licence in the sample registry."""
+JAPAN: Final = {"LC_ALL": "", "LANG": "ja_JP.UTF-8", "LANGUAGE": "ja"}
+ANSWERS: Final = {"idtone setup --call": NUMBER}
+"""What the operator types; to all other questions, yes."""
+MAILS: Final = "/var/mails"
+AS_SERVICE: Final = ("runuser", "-u", "idtone", "--")
+_DIALPLAN: Final = """
+[first-month]
+exten = _0XXXXXXXXX,1,Gosub(idtone-forward,s,1(Local/s@mobile/n,${EXTEN},incoming,30,09011112222))
+ same = n,Hangup(${IDTONE_CAUSE})
+[mobile]
+exten = s,1,Answer()
+ same = n,Wait(30)
+ same = n,Hangup()
+"""
+_SENDMAIL: Final = f"""#!/bin/sh
+mkdir -p {MAILS}
+cat > {MAILS}/$(date +%s%N)
+"""
+CALL_S: Final = 30.0
+LINE_S: Final = 300.0
+"""The limit of a line that an operator types. The longest one installs Asterisk."""
+LISTEN: Final = "127.0.0.1:9573"
+
+
+@dataclass
+class OperatorNode:
+    machine: Machine
+    commands: int = 0
+    took: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        return self.machine.root
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        file = self.root / path[1:]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(mode)
+
+    def type(self, lines: Iterable[str], refused: tuple[str, ...] = ()) -> str:
+        """Run lines as an operator types them, in one shell, and return what they print. A line that begins as
+        `refused` may fail. Each has `LINE_S`."""
+        said = ""
+        with self.machine.shell(**JAPAN) as shell:
+            shell.type("cd /root", LINE_S)
+            for line in lines:
+                answer = next((text for start, text in ANSWERS.items() if line.startswith(start)), "y")
+                began_s = time.monotonic()
+                code, printed = shell.type(f"{{ {line}\n}} < <(yes {answer})", LINE_S)
+                said += f"# {line}\n{printed}"
+                print(f"{time.monotonic() - began_s:6.1f} s  {line}")
+                if code and not (refused and line.startswith(refused)):
+                    raise MachineFailed(f"{line}: exit {code}\n{said}")
+        return said
+
+    def do(self, act: Act) -> str:
+        began_s = time.monotonic()
+        said = self.type(commands(f"act: {act.name}", act.page), act.refused)
+        self.took[act.name] = time.monotonic() - began_s
+        return said
+
+    def prepare_calls(self) -> None:
+        """The operator's own dialplan, which forwards by the hook; and a sendmail."""
+        plan = self.root / "etc/asterisk/extensions.conf"
+        plan.write_text(plan.read_text() + _DIALPLAN)
+        self.machine.run("asterisk", "-rx", "dialplan reload")
+        self.write("/usr/sbin/sendmail", _SENDMAIL, 0o755)
+
+    def place(self) -> None:
+        """Begin a forwarded call, whose caller stays for four seconds."""
+        self.machine.run("asterisk", "-rx", f"channel originate Local/{NUMBER}@first-month application Wait 4")
+
+    def records(self, limit: int = 1) -> list[dict[str, Any]]:
+        listed = self.machine.run(*AS_SERVICE, "idtone", "ledger", "list", "--limit", str(limit), "--json")
+        found: list[dict[str, Any]] = json.loads(listed)
+        return found
+
+    def call(self) -> dict[str, Any]:
+        """The record of one call that has just ended."""
+        before = {each["call_id"] for each in self.records(1000)}
+        self.place()
+        new: list[dict[str, Any]] = []
+
+        def is_there() -> bool:
+            new[:] = [each for each in self.records(1000) if each["call_id"] not in before and each["complete"]]
+            return bool(new)
+
+        self.wait(is_there, "the record of a call", CALL_S)
+        return new[0]
+
+    def call_with_a_wrong_clock(self) -> dict[str, Any]:
+        """The record of a call for which the service's time is two hours ahead. The machine's clock stays as it is."""
+        self.machine.install("libfaketime")
+        (library,) = (self.root / "usr/lib").glob("*/faketime/libfaketime.so.1")
+        faked = f"LD_PRELOAD=/{library.relative_to(self.root)} FAKETIME=+2h FAKETIME_DONT_FAKE_MONOTONIC=1"
+        part = "/etc/systemd/system/idtone.service.d/ahead.conf"
+        self.write(part, f"[Service]\nEnvironment={faked}\n")
+        restart = "systemctl daemon-reload && systemctl restart idtone"
+        self.machine.run("sh", "-c", restart)
+        try:
+            self.wait(self.is_well, "the service with a wrong clock", 30)
+            return self.call()
+        finally:
+            self.machine.run("sh", "-c", f"rm {part} && {restart}")
+
+    def status(self) -> dict[str, Any]:
+        """What `idtone status --json` prints; it ends with 1 if no service runs."""
+        printed = self.machine.run("sh", "-c", "idtone status --json || true")
+        found: dict[str, Any] = json.loads(printed)
+        return found
+
+    def is_well(self) -> bool:
+        found = self.status()
+        return bool(found["running"] and found["ari"]["connected"] and not found["troubles"])
+
+    def bad(self) -> set[str]:
+        """The findings of the doctor that are not good."""
+        found = json.loads(self.machine.run("sh", "-c", "idtone doctor --json || true"))
+        return {f"{each['id']}: {each['state']}" for each in found if each["state"] in ("bad", "warning")}
+
+    def mails(self) -> list[str]:
+        folder = self.root / MAILS[1:]
+        read = [email.message_from_bytes(each.read_bytes(), policy=default) for each in sorted(folder.glob("*"))]
+        return [f"To: {each['To']}\n{each['Subject']}\n{each.get_content()}" for each in read if each["To"]]
+
+    def wait(self, condition: Callable[[], bool], what: str, within_s: float, every_s: float = 0.5) -> float:
+        """The seconds until it holds."""
+        began_s = time.monotonic()
+        while not condition():
+            assert time.monotonic() - began_s < within_s, f"not within {within_s:.0f} s: {what}; {self.status()}"
+            time.sleep(every_s)
+        return time.monotonic() - began_s

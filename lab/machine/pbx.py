@@ -1,0 +1,41 @@
+"""An Asterisk that runs in a machine, as Asterisk's user there, and knows nothing of idtone before its setup."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+from lab.asterisk import Asterisk
+from lab.bootstrap import AsteriskInstallation
+from lab.site import BARE
+
+from .machine import Machine
+
+SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
+_AS_ASTERISK = ("setpriv", "--reuid=asterisk", "--regid=asterisk", "--clear-groups")
+_PROGRAM = "usr/sbin/asterisk"
+
+
+class PbxInMachine(Asterisk):
+    def __init__(self, installation: AsteriskInstallation, scratch: Path, machine: Machine) -> None:
+        # Of the machine it has only the files, so the lab can end it by its process id.
+        inside = [*machine.inside("mount"), *_AS_ASTERISK, *installation.command]
+        super().__init__(replace(installation, command=inside), scratch, site=BARE)  # the machine has its own users
+        self.machine = machine
+        self.sounds = SOUNDS
+        program = machine.root / _PROGRAM
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(installation.command)} "$@"\n')
+        program.chmod(0o755)
+
+    def _write_configuration(self) -> None:
+        self._write_files()
+        self.machine.run("chown", "-R", "asterisk:asterisk", self.scratch)
+
+    def _files(self) -> dict[str, str]:
+        files = super()._files()
+        del files["ari.conf"]
+        return files | {
+            "http.conf": f"[general]\nbindport = {self.http_port}\n",
+            "extensions.conf": files["extensions.conf"].removeprefix("#include idtone.conf\n"),
+        }

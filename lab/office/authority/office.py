@@ -1,0 +1,99 @@
+"""The authority on the command line: a folder, keys beside it, and people who type."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idtone.core.persons import AccountKnownBy, Person
+from idtone.core.signing_keys import load_public
+from lab.terminal import Terminal
+
+PHRASE = "of the test"
+WHY = ("--why", "as asked")
+STOP = ("--reference", "R-7", "--requested", "2026-11-02T01:10:00+09:00", *WHY)
+TWICE = "0312345677\n0312345677\n"
+"""As two people enter a number."""
+APPLICATION = """\
+application:
+  id: A-1
+  received: 2026-11-20
+  member: {id: m-0008, name: {ja: 八番電話株式会社, en: Eighth Telecom}}
+  identity:
+    - {document: 登記事項証明書, checked: 2026-11-19, by: Suzuki}
+  pledge: {signed: 2026-11-18, document: "2", until: 2027-11-18}   # 誓約
+  licences:
+    - {tone: sample, directions: [incoming, outgoing]}
+  numbers: ["0362345678", "+81362345700-+81362345799"]
+"""
+READING = {"check", "decide", "diff", "operators", "show", "update"}
+"""The commands of `idtone registry`; all others here belong to `idtone authority`, but for two groups."""
+
+
+@dataclass
+class Office(Terminal):
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    @property
+    def registry(self) -> Path:
+        return self.folder / "registry.yaml"
+
+    @property
+    def suspensions(self) -> Path:
+        return self.folder / "suspensions.yaml"
+
+    def act_as(self, name: str, uid: int) -> str:
+        """Let another account run the commands; returns how the history names it."""
+        person = Person(uid, name, AccountKnownBy.LOGIN)
+        self.monkeypatch.setattr("idtone.office.commands.options.acting", lambda: person)
+        return str(person)
+
+    def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
+        group = () if words[0] in ("customer", "evaluation") else ("registry" if words[0] in READING else "authority",)
+        return super().run(*group, *words, typed=typed)
+
+    def told(self, command: object, *arguments: object, typed: str = "", code: int = 0) -> Any:
+        """The JSON of a command on the folder."""
+        return super().told(command, self.folder, *arguments, typed=typed, code=code)
+
+    def refused(self, command: str, *arguments: object, typed: str = "") -> str:
+        """The error of a command on the folder; it changes nothing."""
+        before = self.state()
+        error = self.error(command, self.folder, *arguments, typed=typed)
+        assert self.state() == before
+        return error
+
+    def state(self) -> dict[str, bytes]:
+        """All files in the folder."""
+        found = (path for path in self.folder.rglob("*") if path.is_file() and path.name != ".lock")
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
+
+    @property
+    def root(self) -> Path:
+        """What members and holders keep."""
+        return self.folder / "repository" / "metadata" / "1.root.json"
+
+    def new_keys(self, *names: str, of_set: bool = False) -> list[str]:
+        """Make keys as their holders do; the options that give their public halves to `rotate`, or to `init`."""
+        self.key("any").parent.mkdir(exist_ok=True)
+        made = {name: self.run("new-key", self.key(name), "--json")[1]["public"] for name in names}
+        if of_set:
+            return [word for name in names for word in ("--public", f"{name.partition('-')[0]}={made[name]}")]
+        return [word for name in names for word in ("--new", made[name])]
+
+    def key(self, name: str) -> Path:
+        return self.folder.with_name("keys") / f"{name}.pem"
+
+    def key_id(self, name: str) -> str:
+        return load_public(self.key(name).with_suffix(".pub")).keyid
+
+    def keys(self, *names: str) -> list[object]:
+        return [word for name in names for word in ("--key", self.key(name))]
+
+    def duty(self) -> list[object]:
+        return self.keys("duty-1", "duty-2")
+
+    def all_keys(self) -> list[object]:
+        return self.keys("registry-1", "registry-3", "duty-1", "duty-2")

@@ -1,0 +1,50 @@
+"""A desk that runs: as a process of its own, or in a thread of this one."""
+
+import asyncio
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from idtone.office.desk.desk import Desk
+from idtone.office.desk.desk_server import attend
+from lab.asterisk import IDTONE
+
+
+@contextmanager
+def running(folder: Path, *options: object, log: IO[bytes] | None = None) -> Iterator[str]:
+    """Its address. It logs into `log`, or where this process does."""
+    command = [IDTONE, "authority", "desk", folder, "--listen", "127.0.0.1:0", *map(str, options)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
+        try:
+            assert process.stdout
+            yield process.stdout.readline().strip()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+
+
+@contextmanager
+def attended(desk: Desk) -> Iterator[str]:
+    """Its address, while a thread attends to it."""
+    ports, over, loop = list[int](), asyncio.Event(), asyncio.new_event_loop()
+    ready = threading.Event()
+
+    def bound(port: int) -> None:
+        ports.append(port)
+        ready.set()
+
+    thread = threading.Thread(
+        target=lambda: loop.run_until_complete(attend(desk, "127.0.0.1", 0, bound, over)), daemon=True
+    )
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield f"http://127.0.0.1:{ports[0]}"
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(30)
+        loop.close()

@@ -1,0 +1,30 @@
+"""A desk that is killed at a certain moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from idtone.cli import app
+from idtone.office.desk.office_ledger import OfficeLedger
+from idtone.office.desk.recorded_changes import RecordedChanges
+
+MOMENTS = {"before its leaf": (OfficeLedger, "record_as"), "after its leaf": (RecordedChanges, "_change")}
+"""At which method it is killed."""
+
+
+def killed_at(moment: str, call: int, words: list[str]) -> None:
+    """Run `idtone` with these words until this call of the moment's method."""
+    owner, method = MOMENTS[moment]
+    done, calls = getattr(owner, method), 0
+
+    def killed(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done(*arguments, **named)
+
+    setattr(owner, method, killed)
+    app(words)

@@ -1,0 +1,90 @@
+"""An authority's folder with two members that have keys, a report desk in it, and what members send."""
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from idtone.core.signed_notes import Signer
+from idtone.member.reports.report import Report
+from idtone.member.reports.report_documents import (
+    ANSWER,
+    FETCH,
+    REPORT,
+    Request,
+    Requests,
+    SealedReport,
+    read,
+    sealed_report,
+)
+from idtone.member.reports.sealed_box import Purpose, unsealed
+from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.reports.desk_key import OFFICER_FILE, make_officer_key, officer_public
+from idtone.office.desk.reports.report_desk import ReportDesk
+from idtone.registry.correspondence.signed_document import signed
+from lab.registry.examples import GOOD, with_keys
+
+NOW = datetime.now(UTC)
+AT = NOW - timedelta(days=10)
+NUMBER, ELSEWHERE = "0312345678", "0399999999"
+"""The first is m-0001's; no member holds the other."""
+NAME, CONTACT, WORDS = "申告 花子", "hanako@mail.example", "銀行員を名乗る男に口座を聞かれた"
+PHRASE = "of the officer"
+RECEIPT = "ABCDE-FGHJK-MNPQR-STVWX"
+SIGNERS = {f"m-000{n}": Signer(f"m-000{n}/pbx-1", bytes([n]) * 32) for n in (1, 2, 3)}
+OFFICERS = "officer.pem"
+
+
+def authority(folder: Path) -> Path:
+    """Three members, of which the third holds no number; and the report officer's key beside the folder."""
+    folder.mkdir()
+    text = GOOD.partition("suspensions:")[0]
+    text += '  - id: m-0003\n    name: {ja: 三番電話, en: Third Telecom}\n    numbers: ["0312340003"]\n'
+    keys = {f"m{member[-1]}": [signer.key] for member, signer in SIGNERS.items()}
+    (folder / "registry.yaml").write_text(with_keys(text, **keys))
+    make_officer_key(folder.with_name(OFFICERS), folder / OFFICER_FILE, PHRASE)
+    return folder
+
+
+def report(number: str = NUMBER, named: bool = True, disclose: bool = False) -> Report:
+    reporter = {"name": NAME, "contact": CONTACT, "disclose": disclose} if named else None
+    return Report.model_validate({"number": number, "at": AT, "what": WORDS, "reporter": reporter})
+
+
+class Members:
+    """What each of the members does at one desk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.desk = Desk(folder, RULES)
+        self.reports = ReportDesk(self.desk)
+
+    def sealed(self, one: Report, receipt: str = RECEIPT) -> SealedReport:
+        return sealed_report(one, receipt, self.reports.key.public, officer_public(self.desk.folder))
+
+    def document(self, kind: str, content: Mapping[str, Any], member: str, signer: str | None = None) -> bytes:
+        return signed(kind, member, content, SIGNERS[signer or member], NOW)
+
+    def report(self, one: Report | None = None, receipt: str = RECEIPT, member: str = "m-0002") -> str:
+        """Send a report; returns its id."""
+        octets = self.document(REPORT, self.sealed(one or report(), receipt).model_dump(), member)
+        return str(self.desk.accept(octets, NOW)["report"])
+
+    def fetch(self, member: str, request: str | None = None) -> list[Request]:
+        """The requests of a member, or one of them."""
+        key = X25519PrivateKey.generate()
+        to = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+        answer = self.desk.accept(self.document(FETCH, {"to": to, "request": request}, member), NOW)
+        return list(read(Requests, unsealed(answer["requests"], key, Purpose.REQUESTS, to)).requests)
+
+    def answer(self, member: str, request: str, result: str = "not-ours", **more: Any) -> bytes:
+        """A document that answers a request."""
+        return self.document(ANSWER, {"request": request, "result": result, "found": {"calls": 0}, **more}, member)
+
+    def answered(self, member: str, result: str = "not-ours", **more: Any) -> None:
+        """Answer the only request of a member."""
+        [request] = self.fetch(member)
+        self.desk.accept(self.answer(member, request.id, result, **more), NOW)

@@ -1,0 +1,162 @@
+"""The folders of one year: the office's, its keys', two members', the public site; and how commands run in them."""
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+from idtone.core.japan import JAPAN
+from idtone.core.settings.settings import PASSPHRASE, Settings, load_settings
+from idtone.core.translation import is_japanese
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from lab.repository import ROOT
+from lab.terminal import Terminal
+
+from ..desk.desk_process import running
+
+WHOLESALER, RESELLER = "m-0101", "m-0102"
+NAMES = {WHOLESALER: "見本電話 / Sample Telecom", RESELLER: "港見本電話 / Harbour Sample Telecom"}
+NODE = "pbx-1"
+T = TypeVar("T")
+CONFIG: Final = ROOT / "config"
+
+REPORTED = "0362345678"
+"""A number that the wholesaler resells, and about which somebody reports a call."""
+
+STOPPED, STOPPED_RANGE, OTHER = "0362345701", "0362345710-0362345719", "0362345703"
+"""What the police stop, and a number that they do not."""
+
+
+class StepFailed(Exception):
+    """A command ended with another exit code than it should, or listed another number of things."""
+
+
+def only(listed: Iterable[T]) -> T:
+    """The only one that is listed. Raises StepFailed."""
+    found = list(listed)
+    if len(found) != 1:
+        raise StepFailed(f"one should be listed, not {len(found)}: {found}")
+    return found[0]
+
+
+def spoken(english: str, japanese: str) -> str:
+    """The text in the language of the terminal."""
+    return japanese if is_japanese() else english
+
+
+class OfficeYear(Terminal):
+    """Use it as a context: at its end, nothing that it started is left running. An earlier year in the folder is
+    removed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.desk = ""
+        """The address of the desk, once it runs."""
+        self._started = contextlib.ExitStack()
+        shutil.rmtree(folder, ignore_errors=True)
+        for each in (self.pictures, self.keys):
+            each.mkdir(parents=True)
+
+    def __enter__(self) -> Self:
+        self._started.enter_context(_passphrase())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._started.close()
+
+    def start_desk(self, *options: object) -> None:
+        """Start the desk as a process of its own. It logs into a file."""
+        log = self._started.enter_context((self.folder / "desk.log").open("wb"))
+        self.desk = self._started.enter_context(running(self.office, *options, log=log))
+
+    @property
+    def office(self) -> Path:
+        return self.folder / "office"
+
+    @property
+    def keys(self) -> Path:
+        return self.folder / "keys"
+
+    @property
+    def pictures(self) -> Path:
+        return self.folder / "pictures"
+
+    @property
+    def site(self) -> Path:
+        return self.folder / "site"
+
+    @property
+    def root(self) -> Path:
+        """What the members got from the association by hand."""
+        return self.folder / "root.json"
+
+    def shown(self, *words: object, typed: str = "", code: int = 0) -> Any:
+        """The standard output of a command. Raises StepFailed if it does not end with this exit code."""
+        ended, out, error = self.run(*words, typed=typed)
+        if ended != code:
+            named = " ".join(map(str, words[:2]))
+            raise StepFailed(f"idtone {named} …: exit {ended}, not {code}: {' '.join(error.split())}")
+        return out
+
+    def authority(self, command: str, *arguments: object, typed: str = "", code: int = 0) -> str:
+        """A command of the office on its folder."""
+        return self.shown("authority", command, self.office, *arguments, typed=typed, code=code)
+
+    def publish(self, *sets: str, why: str | None = None) -> Any:
+        """Sign with two keys of each set, and write the public list."""
+        numbers = {"registry": (1, 3), "duty": (1, 2)}
+        given = [word for name in sets for number in numbers[name] for word in ("--key", self.key(name, number))]
+        reason = ("--why", why) if why else ()
+        return self.told("authority", "publish", self.office, *given, "--site", self.site, *reason)
+
+    def key(self, of_set: str, number: int) -> Path:
+        return self.keys / f"{of_set}-{number}.pem"
+
+    def settings_file(self, member: str) -> Path:
+        return self.folder / member / "idtone.yaml"
+
+    def settings(self, member: str) -> Settings:
+        return load_settings(self.settings_file(member), {})
+
+    def member(self, member: str, *arguments: object, typed: str = "", code: int = 0) -> Any:
+        """A command on a member's node."""
+        return self.shown(*arguments, "-c", self.settings_file(member), typed=typed, code=code)
+
+    def member_told(self, member: str, *arguments: object, typed: str = "", code: int = 0) -> Any:
+        return self.member(member, *arguments, "--json", typed=typed, code=code)
+
+    @contextlib.contextmanager
+    def ledger(self, member: str) -> Iterator[LedgerWriter]:
+        """The node's ledger, open for writing."""
+        settings = self.settings(member)
+        with LedgerWriter.open(settings.ledger.own(), NODE, KeyRing.of(settings.ledger, NODE)) as writer:
+            yield writer
+
+
+@contextlib.contextmanager
+def _passphrase() -> Iterator[None]:
+    """A random one in the environment, where the commands look for it."""
+    before = os.environ.get(PASSPHRASE)
+    os.environ[PASSPHRASE] = secrets.token_urlsafe(24)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[PASSPHRASE]
+        else:
+            os.environ[PASSPHRASE] = before
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def days(number: int = 0) -> str:
+    """A day in Japan, so many days from today."""
+    return (now().astimezone(JAPAN) + timedelta(days=number)).date().isoformat()

@@ -1,0 +1,96 @@
+"""The evaluation of the year, and the verification of everything that it has left."""
+
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.core.signed_notes import Signer
+from idtone.ledger.keys.key_ring import KeyRing
+
+from .flow_picture import Box, Rows, Tone
+from .joining import CALLS
+from .office_year import CONFIG, RESELLER, WHOLESALER, OfficeYear, days, now, only, spoken
+
+WITNESS: Final = Signer("witness.example/1", secrets.token_bytes(32))
+"""Cosigns the heads of the members' ledgers, as a witness elsewhere does."""
+
+
+def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
+    """The members hand in the year's figures, which a witness has seen. The office evaluates and publishes; anyone
+    verifies the badge.
+    """
+    criteria = (CONFIG / "evaluation.yaml").read_text("utf-8")
+    (year.office / "evaluation.yaml").write_text(
+        criteria.replace("witnesses: []", f"witnesses: ['{WITNESS.cosigner}']").replace(
+            "https://association.example/", "https://association.test/"
+        ),
+        "utf-8",
+    )
+    period = ("--since", days(-365), "--until", days(-1))
+    figures = year.folder / "figures"
+    for member in CALLS:
+        _cosign(year, member)
+        year.member(member, "evaluation", "figures", *period, "-o", figures)
+        year.member(member, "evaluation", "send", figures)
+        figures.unlink()
+    handed_in = year.folder / "assessments.yaml"
+    handed_in.write_text(
+        (CONFIG / "evaluation_assessments.yaml")
+        .read_text("utf-8")
+        .replace("2026-01-01", days(-365))
+        .replace("2027-01-01", days())
+        .replace("2026-03-01", days(-100))
+        .replace("m-0001", WHOLESALER),
+        "utf-8",
+    )
+    evaluation = ("--assessments", handed_in, "--enter", "--why", "evaluation of the year")
+    found = year.told("authority", "evaluate", year.office, *period, *evaluation)
+    year.publish("registry", "duty")
+    year.authority("evaluations", "--plot", picture, "--member", WHOLESALER, "--member", RESELLER)
+    badge = only(year.site.glob("evaluation/*.svg"))
+    genuine = year.told("evaluation", "verify", year.site, badge, "--trust", year.root)
+    changed = year.folder / badge.name
+    changed.write_text(badge.read_text("utf-8").replace(WHOLESALER, RESELLER), "utf-8")
+    forged = year.told("evaluation", "verify", year.site, changed, "--trust", year.root, code=1)
+    grades = {each["member"]: each["grade"] for each in found["members"]}
+    return {
+        "grade": grades[WHOLESALER], "without": grades[RESELLER], "badge": genuine["good"], "forged": forged["good"],
+    }, ()  # fmt: skip
+
+
+def _cosign(year: OfficeYear, member: str) -> None:
+    settings = year.settings(member)
+    keys = KeyRing.of(settings.ledger, settings.node)
+    latest = keys.seen.latest(keys.signer.key)
+    assert latest
+    keys.cosigned.remember(latest[0].with_lines([WITNESS.cosign(latest[0].text, int(now().timestamp()))]))
+
+
+def verify(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
+    """The office's ledger and the members' are verified, and a stranger verifies the public list without a network."""
+    ledger = year.told("ledger", "verify", "-c", year.office / "ledger" / "idtone.yaml")
+    members = [year.member_told(member, "ledger", "verify")["faults"] for member in (WHOLESALER, RESELLER)]
+    history = year.told("authority", "history", year.office)
+    copy = year.folder / "stranger"
+    shutil.copytree(year.site, copy)
+    listed = year.told("registry", "operators", copy, "--trust", year.root)
+    operators = copy / "operators.json"
+    operators.write_text(operators.read_text("utf-8").replace("Harbour", "Harbor"), "utf-8")
+    year.shown("registry", "operators", copy, "--trust", year.root, code=2)
+    faults, verified = [len(ledger["faults"]), sum(map(len, members))], spoken("verify", "検証")
+    stranger = spoken("a stranger", "第三者")
+    rows = [
+        [Box(name, arrow=verified), Box(f"{spoken('faults', '不整合')}: {count}", tone=Tone.GOOD)]
+        for name, count in zip((spoken("the office's ledger", "事務局の台帳"),
+                                spoken("two members' ledgers", "会員二社の台帳")), faults, strict=True)
+    ]  # fmt: skip
+    rows += [
+        [Box(spoken("the public list", "公開リスト"), arrow=stranger), Box(spoken("genuine", "真正"), tone=Tone.GOOD)],
+        [
+            Box(spoken("one letter changed", "一文字を改変"), arrow=stranger),
+            Box(spoken("refused", "拒否"), tone=Tone.BAD),
+        ],
+    ]
+    return {"faults": sum(faults), "history": len(history), "listed": len(listed["operators"])}, rows

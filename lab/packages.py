@@ -1,0 +1,148 @@
+"""Debian's programs, libraries and sounds for the lab, unpacked in the user's cache and used there.
+
+    python -m lab.packages     prints ffmpeg's folder
+
+It needs neither root nor a container and installs nothing. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from .debian import PackagesUnavailable, Progress
+from .unpacked_packages import command, print_found, tell, tree
+
+FFMPEG_ENCODERS: Final = frozenset(("aac", "g722", "g726le", "libmp3lame", "libopus", "libspeex"))
+"""The encoders that an ffmpeg must have; otherwise it is skipped."""
+FFMPEG_WITHOUT: Final = ("fonts-*", "libllvm*", "libz3-*", "mesa-*", "shared-mime-info", "xkb-data")
+"""Dependencies for drawing and display, which are not used here: a third of the download."""
+
+SODIUM: Final = "libsodium.so.23"
+
+_MACHINES_OWN: Final = (
+    "ld-linux*",
+    "libc.so*",
+    "libm.so*",
+    "libpthread.so*",
+    "libdl.so*",
+    "librt.so*",
+    "libresolv.so*",
+)
+"""The C library: a process can have only one."""
+
+
+def library(package: str, name: str, progress: Progress = tell) -> ctypes.CDLL:
+    """A shared library from Debian, loaded into this process, such as `libbcg729.so.0` of `libbcg729-0`.
+
+    Raises PackagesUnavailable, also where it does not fit the machine's C library.
+    """
+    root = tree(package, progress=progress)
+    waiting = [
+        path
+        for path in sorted(root.glob("usr/lib/*/lib*.so.*"))
+        if not any(path.match(pattern) for pattern in _MACHINES_OWN)
+    ]
+    refusals: list[str] = []
+    # A library can be loaded after its dependencies: the process then finds these by name.
+    while waiting:
+        refused = []
+        refusals = []
+        for path in waiting:
+            try:
+                loaded = ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+            except OSError as error:
+                refused.append(path)
+                refusals.append(str(error))
+            else:
+                if path.name == name:
+                    return loaded
+        if len(refused) == len(waiting):
+            break
+        waiting = refused
+    raise PackagesUnavailable(f"{name} of {package} cannot be loaded: {'; '.join(refusals[:3])}")
+
+
+def find_or_get_ffmpeg(progress: Progress = tell, environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder to add to PATH for an ffmpeg with the lab's encoders: the machine's own, or Debian's.
+
+    Raises PackagesUnavailable.
+    """
+    installed = shutil.which("ffmpeg", path=environment.get("PATH", os.defpath))
+    if installed and not (missing := FFMPEG_ENCODERS - _encoders([installed])):
+        return Path(installed).parent
+    if installed:
+        progress(f"lab: passing over {installed}: it cannot write {', '.join(sorted(missing))}")
+    root = tree("ffmpeg", without=FFMPEG_WITHOUT, progress=progress, environment=environment)
+    if missing := FFMPEG_ENCODERS - _encoders(command(root, "usr/bin/ffmpeg")):
+        raise PackagesUnavailable(
+            f"the ffmpeg in {root} does not start or cannot write {', '.join(sorted(missing))}. Install ffmpeg"
+        )
+    # Beside the tree, which is sealed. Written each time, because the tree may have been moved.
+    folder = root.with_name(f"{root.name}.bin")
+    folder.mkdir(exist_ok=True)
+    for program in ("ffmpeg", "ffprobe"):
+        write_script(folder / program, command(root, f"usr/bin/{program}"))
+    return folder
+
+
+def sodium() -> None:
+    """libsodium for this process and those that it starts: the machine's own or Debian's.
+
+    Raises PackagesUnavailable.
+    """
+    with contextlib.suppress(OSError):
+        ctypes.CDLL(SODIUM)
+        return
+    root = tree("libsodium23")
+    folder = root.with_name(f"{root.name}.lib")  # beside the tree, which has a C library too
+    folder.mkdir(exist_ok=True)
+    found = next(root.glob(f"usr/lib/*/{SODIUM}"))
+    with contextlib.suppress(FileExistsError):
+        (folder / SODIUM).symlink_to(found)
+    ctypes.CDLL(str(folder / SODIUM))  # from now on it is found by its name
+    os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, (str(folder), os.environ.get("LD_LIBRARY_PATH"))))
+
+
+def faketime() -> Path:
+    """The library that gives a process another time when it is preloaded. Raises PackagesUnavailable."""
+    return next(tree("libfaketime").glob("usr/lib/*/faketime/libfaketime.so.1"))
+
+
+def _encoders(ffmpeg: Sequence[str]) -> set[str]:
+    """The names of all encoders; empty if ffmpeg does not start."""
+    try:
+        listing = subprocess.run(
+            [*ffmpeg, "-hide_banner", "-encoders"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return set()
+    return {line.split()[1] for line in listing.splitlines() if len(line.split()) > 2}
+
+
+def write_script(path: Path, started: Sequence[str]) -> None:
+    """Write a script that runs the command `started` with further arguments."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f'#!/bin/sh\nexec {shlex.join(started)} "$@"\n')
+        os.fchmod(file.fileno(), 0o755)
+    os.replace(temporary, path)
+
+
+def main() -> int:
+    """Find or fetch ffmpeg and print its folder."""
+    return print_found(find_or_get_ffmpeg)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

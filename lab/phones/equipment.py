@@ -1,0 +1,75 @@
+"""Gets what phones of others need: Python packages in an environment of their own in the user's cache, and npm's.
+
+None of it is a part of idtone, nor needed to develop it. Versions are fixed, so that figures stay comparable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from lab.debian import PackagesUnavailable
+from lab.environment import make
+from lab.unpacked_packages import alone, cache_directory, tell
+
+PYTHON: Final = {"pjsua2-python": "2.15.1.post1", "aiortc": "1.16.0", "aiohttp": "3.13.3"}
+NPM: Final = {"jssip": "3.13.8", "esbuild": "0.28.2"}
+
+
+def python_with(*names: str) -> Path:
+    """The Python of an environment with these packages. Raises PackagesUnavailable."""
+    wanted = [f"{name}=={PYTHON[name]}" for name in names]
+    named = hashlib.sha256(" ".join((*wanted, sys.version)).encode()).hexdigest()[:8]
+    cache = cache_directory(os.environ, tell)
+    kept = cache / f"python-{names[0]}-{named}-{platform.machine()}"
+    python = kept / "bin" / "python"
+    with alone(cache / "phones.lock", "phones", tell):
+        if not (kept / "complete").exists():
+            tell(f"lab: fetching {', '.join(wanted)} from PyPI …")
+            shutil.rmtree(kept, ignore_errors=True)
+            make(kept)
+            done = subprocess.run(
+                [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--only-binary=:all:",
+                 *wanted],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if done.returncode:
+                raise PackagesUnavailable(f"pip cannot install {', '.join(wanted)}: {done.stderr.strip()[-500:]}")
+            (kept / "complete").touch()
+    return python
+
+
+def bundle(name: str, entry: str, variable: str) -> Path:
+    """A package of npm with what it needs, as one script that sets `variable` in a page. Raises PackagesUnavailable."""
+    cache = cache_directory(os.environ, tell)
+    kept = cache / f"npm-{name}-{NPM[name]}.js"
+    with alone(cache / "phones.lock", "phones", tell):
+        if not kept.exists():
+            if not (npm := shutil.which("npm")):
+                raise PackagesUnavailable("there is no npm on this machine")
+            tell(f"lab: fetching {name} {NPM[name]} from npm …")
+            wanted = [f"{each}@{NPM[each]}" for each in (name, "esbuild")]
+            with tempfile.TemporaryDirectory(dir=cache, prefix="npm-") as folder:
+                Path(folder, "package.json").write_text("{}")
+                _run([npm, "install", "--silent", "--no-audit", "--no-fund", *wanted], folder)
+                made = Path(folder, "made.js")
+                options = ["--bundle", "--format=iife", f"--global-name={variable}", f"--outfile={made}"]
+                _run(["node_modules/.bin/esbuild", f"node_modules/{name}/{entry}", *options], folder)
+                made.rename(kept)
+    return kept
+
+
+def _run(command: Sequence[str], folder: str) -> None:
+    done = subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    if done.returncode:
+        raise PackagesUnavailable(f"{Path(command[0]).name} failed: {done.stderr.strip()[-500:]}")

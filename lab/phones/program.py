@@ -1,0 +1,312 @@
+"""A phone of others as a program: what all of them have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import soundfile
+
+from lab.asterisk import LOOPBACK, free_ports
+from lab.repository import ROOT
+
+from .equipment import python_with
+from .pbx import MEDIA, PhonesPbx
+
+STARTS_WITHIN_S: Final = 30.0
+STOPS_WITHIN_S: Final = 5.0
+LOOKS_EVERY_S: Final = 0.02
+DESKTOP: Final = (
+    "mesa-*", "libllvm*", "libz3-*", "libgtk*", "adwaita-*", "fonts-*", "systemd*", "dbus*", "alsa-*",
+)  # fmt: skip
+"""Packages that a phone needs on a desktop alone."""
+
+
+def two_ports() -> int:
+    """A port that is free for UDP and TCP, as is the next one: some phones take both, for SIP over TLS."""
+    while True:
+        first, second = free_ports(2)
+        if second == first + 1 and [first, second] == [_udp(first), _udp(second)]:
+            return first
+
+
+def _udp(port: int) -> int | None:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.bind((LOOPBACK, port))
+        return port
+    return None
+
+
+async def written(path: Path, within_s: float = 3.0) -> bool:
+    """Wait until a WAV file is whole: its header says as much as the file has. False if there is none by then."""
+    for _ in range(round(within_s / LOOKS_EVERY_S)):
+        if _is_whole(path):
+            return True
+        await asyncio.sleep(LOOKS_EVERY_S)
+    return False
+
+
+def _is_whole(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        octets = file.read(200)
+    at = octets.find(b"data")
+    return at >= 0 and int.from_bytes(octets[at + 4 : at + 8], "little") == path.stat().st_size - at - 8
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a phone is to be. What a kind of phone cannot have, it refuses when it is made (ValueError)."""
+
+    codec: str = "PCMU"
+    """`PCMU`, `PCMA`, `G722`, `GSM` or `opus`."""
+    transport: str = "udp"
+    """Of SIP: `udp`, `tcp` or `tls`."""
+    srtp: str = ""
+    """`sdes`, `dtls`, or empty for plain RTP."""
+    ice: bool = False
+    announced: str = ""
+    """The address in its session descriptions; empty for its own."""
+    early_ms: int = 0
+    """Early media before the answer, for so long."""
+    hold: tuple[tuple[int, bool], ...] = ()
+    """When after the answer (ms) it holds the call, or resumes it."""
+    settings: tuple[str, ...] = ()
+    """Further lines of its own configuration."""
+
+    def but(self, **others: Any) -> Wanted:
+        return replace(self, **others)
+
+
+class Program:
+    """One phone's process. It answers by itself, and numbers the calls as they come. Use it with `async with`."""
+
+    name: str
+    terminal = False
+    """Its output is a terminal, so that it does not keep lines back."""
+    environment: dict[str, str] | None = None
+
+    def __init__(self, wanted: Wanted, folder: Path, pbx: PhonesPbx, endpoint: str = "phone") -> None:
+        self.wanted, self.folder, self.pbx, self.endpoint = wanted, folder, pbx, endpoint
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = two_ports()
+        self.process: asyncio.subprocess.Process | None = None
+        self.told: list[dict[str, Any]] = []
+        self._news = asyncio.Condition()
+        self._reading: asyncio.Task[None] | None = None
+        self.voice = self.voice_at(8000)
+
+    def voice_at(self, rate_hz: int) -> Path:
+        """What it says: one step of the codec. Some phones take digital silence for a pause, and send nothing."""
+        path = self.folder / f"voice-{rate_hz}.wav"
+        soundfile.write(path, np.full(rate_hz * 20, 8, np.int16), rate_hz)
+        return path
+
+    @classmethod
+    def fetch(cls) -> object:
+        """Get what it needs, or find it; where. Raises PackagesUnavailable."""
+        return None
+
+    @property
+    def target(self) -> str:
+        """Its URI, as the PBX dials it."""
+        transport = "" if self.wanted.transport == "udp" else f";transport={self.wanted.transport}"
+        return f"sip:phone@{LOOPBACK}:{self.port}{transport}"
+
+    def number(self, name: str) -> str:
+        """The URI of a number at the PBX."""
+        ports = {"udp": self.pbx.sip_port, "tcp": self.pbx.tcp_port, "tls": self.pbx.tls_port}
+        transport = "" if self.wanted.transport == "udp" else f";transport={self.wanted.transport}"
+        return f"sip:{name}@{LOOPBACK}:{ports[self.wanted.transport]}{transport}"
+
+    def command(self) -> Sequence[object]:
+        """Write what it reads, and return how it is started."""
+        return []
+
+    async def ready(self) -> None:
+        """Wait until it takes calls."""
+
+    def recording(self, number: int) -> Path:
+        """What it recorded of the call with this number."""
+        return self.folder / f"{number}.wav"
+
+    async def dial(self, name: str) -> None:
+        """Call this number at the PBX."""
+        raise TypeError(f"{self.name} only takes calls")
+
+    async def answered(self, number: int) -> None:
+        """Wait until it has answered the call with this number."""
+        await self.happened("answered", number + 1)
+
+    async def connected(self, number: int) -> None:
+        """Wait until its own call with this number is connected."""
+        await self.happened("connected", number + 1)
+
+    async def hang_up(self) -> None:
+        """End the present call."""
+
+    async def over(self, number: int) -> None:
+        """Wait until the call with this number has ended, and its recording is whole."""
+
+    async def __aenter__(self) -> Self:
+        words = [str(each) for each in self.command()]
+        seen, shown = os.openpty() if self.terminal else os.pipe()
+        with (self.folder / "errors").open("ab") as errors:
+            self.process = await asyncio.create_subprocess_exec(
+                *words, stdin=asyncio.subprocess.PIPE, stdout=shown, stderr=errors, cwd=self.folder,
+                env=self.environment, start_new_session=True,
+            )  # fmt: skip
+        os.close(shown)
+        self._reading = asyncio.create_task(self._read(seen))
+        try:
+            async with asyncio.timeout(STARTS_WITHIN_S):
+                await self.ready()
+        except BaseException as error:
+            await self.stop()
+            raise RuntimeError(f"{self.name} did not start ({error!r}):\n{self.said()}") from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        if self.process and self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(STOPS_WITHIN_S):
+                    await self.process.wait()
+            except TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+        if self.process and self.process.stdin:
+            self.process.stdin.close()
+        if self._reading:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+
+    def said(self) -> str:
+        """The end of what it wrote."""
+        errors = (self.folder / "errors").read_text(errors="replace")[-2000:]
+        return "\n".join([json.dumps(each) for each in self.told[-20:]] + [errors])
+
+    async def write(self, line: str) -> None:
+        """Write a line to its standard input."""
+        assert self.process
+        assert self.process.stdin
+        self.process.stdin.write(f"{line}\n".encode())
+        await self.process.stdin.drain()
+
+    async def happened(self, what: str, count: int = 1, within_s: float = 10.0) -> dict[str, Any]:
+        """Wait until it has told `what` so often; the last of these."""
+
+        def found() -> list[dict[str, Any]]:
+            return [each for each in self.told if each["what"] == what]
+
+        async with asyncio.timeout(within_s), self._news:
+            await self._news.wait_for(lambda: len(found()) >= count)
+        return found()[count - 1]
+
+    def heed(self, line: str) -> dict[str, Any] | None:
+        """What a line of its output tells; None if that is nothing of interest."""
+        try:
+            told = json.loads(line)
+        except ValueError:
+            return None
+        return told if isinstance(told, dict) and "what" in told else None
+
+    async def _read(self, seen: int) -> None:
+        lines = asyncio.StreamReader()
+        opened = os.fdopen(seen, "rb", 0)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), opened)
+        # A terminal fails when its other end is gone.
+        with (self.folder / "output").open("ab") as kept, contextlib.closing(transport), contextlib.suppress(OSError):
+            async for line in lines:
+                kept.write(line)
+                kept.flush()
+                if told := self.heed(line.decode(errors="replace")):
+                    async with self._news:
+                        self.told.append(told)
+                        self._news.notify_all()
+
+
+class Scripted(Program):
+    """A program of our own around the library of others: it reads settings, and tells what happens as JSON lines."""
+
+    script: str
+    packages: tuple[str, ...]
+
+    @classmethod
+    def fetch(cls) -> Path:
+        """The Python that has its library."""
+        return python_with(*cls.packages)
+
+    def settings(self) -> dict[str, Any]:
+        wanted = self.wanted
+        return {
+            "folder": str(self.folder), "port": self.port, "user": self.endpoint, "transport": wanted.transport,
+            "certificate": str(self.pbx.key_and_certificate), "codec": wanted.codec, "srtp": wanted.srtp,
+            "ice": wanted.ice,
+            "media": os.environ.get(MEDIA, LOOPBACK) if wanted.ice else LOOPBACK,
+            "announced": wanted.announced, "early_ms": wanted.early_ms,
+            "hold": wanted.hold, "rtp_port": 36_000 + 2 * (self.port - 20_000), "voice": str(self.voice),
+            "rate_hz": 16000 if wanted.codec in ("G722", "opus") else 8000,
+        }  # fmt: skip
+
+    def command(self) -> Sequence[object]:
+        settings = self.folder / "settings.json"
+        settings.write_text(json.dumps(self.settings()))
+        return [self.fetch(), Path(__file__).with_name(self.script), settings]
+
+    async def ready(self) -> None:
+        await self.happened("ready", within_s=STARTS_WITHIN_S)
+
+    async def dial(self, name: str) -> None:
+        await self.write(f"call {self.number(name)}")
+
+    async def hang_up(self) -> None:
+        await self.write("hangup")
+
+    async def over(self, number: int) -> None:
+        await self.happened("ended", number + 1)
+        await written(self.recording(number))
+
+
+class Pjsua(Scripted):
+    """PJSUA2."""
+
+    name = "pjsua2"
+    script = "pjsua_process.py"
+    packages = ("pjsua2-python",)
+
+
+class Aiortc(Scripted):
+    """aiortc, with SIP over a WebSocket."""
+
+    name = "aiortc"
+    script = "aiortc_process.py"
+    packages = ("aiortc", "aiohttp")
+
+    @property
+    def target(self) -> str:
+        return self.endpoint
+
+    def number(self, name: str) -> str:
+        return f"sip:{name}@{LOOPBACK}"
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"websocket": self.pbx.websocket}
+
+    def command(self) -> Sequence[object]:
+        self.environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        return super().command()

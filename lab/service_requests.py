@@ -1,0 +1,10 @@
+"""What the hook asks of a service in these tests."""
+
+from __future__ import annotations
+
+from idtone.call_control.request import Request
+from lab.ledger.sample_evidence import CALLED, FORWARDING, NONCE
+
+
+def request(call_id: str, nonce: str = NONCE) -> Request:
+    return Request(call_id, nonce, FORWARDING, "incoming", CALLED, "PJSIP/x")

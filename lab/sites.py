@@ -1,0 +1,81 @@
+"""The sites by name, and which tests run on which. `lab/test_site.py` checks the table of CONTRIBUTING.md.
+
+`tests/calls/test_sites.py` holds all promises on each site: on the default and those of `OFTEN` in `make test`, on all
+of `SITES` and `multiplied()` in `make test-sites`. All other tests of calls run on the default, `japan`, or on the one
+that `SITE=` names.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, Final
+
+from .site import BACK, BARE, FORWARD, JAPAN, Site
+
+SITES: Final[Mapping[str, Site]] = {
+    "japan": JAPAN,
+    "bare": BARE,
+    # Time zones: none; half an hour beside the full one, and daylight saving; daylight saving of half an hour, in force
+    # while it is winter in the other; a quarter of an hour; and the change itself, both ways.
+    "utc": replace(JAPAN, time_zone="UTC"),
+    "newfoundland": replace(JAPAN, time_zone="America/St_Johns", locale="C.UTF-8"),
+    "lord-howe": replace(JAPAN, time_zone="Australia/Lord_Howe"),
+    "nepal": replace(JAPAN, time_zone="Asia/Kathmandu"),
+    "forward": replace(JAPAN, time_zone=FORWARD),
+    "back": replace(JAPAN, time_zone=BACK),
+    # The machine.
+    "root": replace(JAPAN, users="root", umask=0o022),
+    "strict": replace(JAPAN, umask=0o077),
+    "unsigned": replace(JAPAN, registry="unsigned"),
+    "quiet": replace(JAPAN, idle_channels=0),
+    "crowded": replace(JAPAN, idle_channels=1_500),
+    "named": replace(JAPAN, host_name="pbx01.example.jp"),
+    # What is between the phones and Asterisk.
+    "ipv6": replace(JAPAN, host="::1"),
+    "tcp": replace(JAPAN, transport="tcp"),
+    "tls": replace(JAPAN, transport="tls", srtp=True, host="::1"),
+    "trusting": replace(JAPAN, trusted=True),
+    "lossy": replace(JAPAN, loss=3),
+    "slow-disk": replace(JAPAN, disk_ms=300),
+}
+OFTEN: Final = ("bare", "newfoundland", "back", "crowded", "tls")
+"""What `make test` takes beside the default: each of them differs from it in more than one way."""
+
+_MULTIPLIED: Final[Mapping[str, tuple[Any, ...]]] = {
+    "time_zone": ("Asia/Tokyo", "UTC", "America/St_Johns", "Australia/Lord_Howe", FORWARD, BACK),
+    "users": ("own", "root"),
+    "registry": ("signed", "unsigned"),
+    "transport": ("udp", "tls"),
+}
+
+
+def multiplied() -> dict[str, Site]:
+    """Each value of some dimensions with each of the others, by its values."""
+    combined = (dict(zip(_MULTIPLIED, values, strict=True)) for values in itertools.product(*_MULTIPLIED.values()))
+    return {" ".join(values.values()): replace(JAPAN, **values) for values in combined}
+
+
+def table() -> list[str]:
+    """The rows of CONTRIBUTING.md: each dimension, its default, and its other values by the target that takes them."""
+    often = {name: SITES[name] for name in OFTEN}
+    rows = []
+    for dimension in fields(Site):
+        known = [getattr(JAPAN, dimension.name)]
+        cells = [_text(dimension.name, known[0])]
+        for sites in (often, SITES):
+            values = dict.fromkeys(getattr(site, dimension.name) for site in sites.values())
+            others = [value for value in values if value not in known]
+            known += others
+            cells.append(", ".join(_text(dimension.name, value) for value in others) or "–")
+        rows.append(f"| `{dimension.name}` | {' | '.join(cells)} |")
+    return rows
+
+
+def _text(dimension: str, value: Any) -> str:
+    if dimension == "umask":
+        return f"{value:03o}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if value != "" else "the machine's"

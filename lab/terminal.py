@@ -1,0 +1,43 @@
+"""The command line in this process: what people type, and what the commands answer."""
+
+import io
+import json
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any
+
+from idtone.cli import app
+from idtone.core.terminal import command_line
+
+
+class Terminal:
+    def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
+        """Exit code, standard output (parsed if JSON was asked for) and standard error."""
+        code, out, err = 0, io.StringIO(), io.StringIO()
+        before, sys.stdin = sys.stdin, io.StringIO(typed)
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                command_line.run(lambda: app([*map(str, words)]))
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        finally:
+            sys.stdin = before
+        told, error = out.getvalue(), err.getvalue()
+        assert "Traceback" not in error
+        return code, json.loads(told) if "--json" in words and told else told, error
+
+    def shown(self, *words: object, typed: str = "", code: int = 0) -> Any:
+        """The standard output of a command that ends with this code."""
+        ended, out, error = self.run(*words, typed=typed)
+        assert ended == code, error
+        return out
+
+    def told(self, *words: object, typed: str = "", code: int = 0) -> Any:
+        """The JSON of a command that ends with this code."""
+        return self.shown(*words, "--json", typed=typed, code=code)
+
+    def error(self, *words: object, typed: str = "") -> str:
+        """The error of a command that is refused, in one line."""
+        code, out, error = self.run(*words, typed=typed)
+        assert (code, out) == (command_line.UNUSABLE, ""), error
+        return " ".join(error.split())

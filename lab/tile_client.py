@@ -1,0 +1,71 @@
+"""A client of C2SP tlog-tiles that knows nothing of idtone: Go's own code for its checksum database.
+
+    python -m lab.tile_client     prints the program's path
+
+Debian's Go compiles it once, and only the program is kept, in the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from . import debian
+from .debian import PackagesUnavailable, Progress
+from .unpacked_packages import SUITES, alone, cache_directory, print_found, tell
+
+SOURCE: Final = Path(__file__).parents[1] / "ledger/tiles/client/main.go"
+PACKAGES: Final = ("golang-go", "golang-golang-x-mod-dev")
+"""The compiler, and `golang.org/x/mod/sumdb`."""
+WITHOUT: Final = ("gcc-*", "libc-bin", "libc6*", "libcrypt*", "libgcc-*", "perl*", "media-types", "golang-golang-x-t*")
+"""Packages that a program in Go alone does not need."""
+
+
+def tile_client(progress: Progress = tell, environment: Mapping[str, str] = os.environ) -> Path:
+    """The program: `URL VKEY` prints how many entries are in the tree, or exits with 1. Raises PackagesUnavailable."""
+    cache = cache_directory(environment, progress)
+    named = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:8]
+    program = cache / f"tile-client-{named}-{platform.machine()}"
+    with alone(cache / "tile-client.lock", "the client for tiles", progress):
+        if not program.exists():
+            progress("lab: fetching Go from Debian, and compiling the client for tiles …")
+            with tempfile.TemporaryDirectory(prefix="compiling-", dir=cache) as folder:
+                _compile(Path(folder)).rename(program)
+    return program
+
+
+def _compile(scratch: Path) -> Path:
+    root = scratch / "tree"
+    debian.fetch(PACKAGES, root, SUITES, WITHOUT)
+    compilers = sorted(root.glob("usr/lib/go-*/bin/go"))
+    if not compilers:
+        raise PackagesUnavailable(f"{', '.join(PACKAGES)} hold no compiler")
+    own = {
+        "PATH": os.defpath, "HOME": str(scratch), "GOCACHE": str(scratch / "cache"), "GOTOOLCHAIN": "local",
+        "GOROOT": str(compilers[-1].parents[1]), "GOPATH": str(root / "usr/share/gocode"), "GO111MODULE": "off",
+        "CGO_ENABLED": "0", "GOTELEMETRY": "off",
+    }  # fmt: skip
+    made = scratch / "client"
+    done = subprocess.run(
+        [compilers[-1], "build", "-trimpath", "-ldflags", "-s -w", "-o", made, SOURCE],
+        env=own, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise PackagesUnavailable(f"Go does not compile {SOURCE.name}: {done.stderr[-2000:]}")
+    return made
+
+
+def main() -> int:
+    """Find or compile the client and print its path."""
+    return print_found(tile_client)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

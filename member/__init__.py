@@ -1,0 +1,1 @@
+"""A member's compliance work: customers, reports, signs of misuse, figures for the evaluation."""

@@ -1,0 +1,16 @@
+"""The time by which the commands judge."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from idtone.core.japan import JAPAN
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def today() -> date:
+    """In Japan."""
+    return now().astimezone(JAPAN).date()

@@ -1,0 +1,196 @@
+"""The customer's application form as types. A form is checked in two steps: single values here, completeness by rules.
+
+Almost every field may be missing: a form is filled in bit by bit. Which fields a kind of customer needs, `FormRules`
+say.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from idtone.core.documents import Model
+from idtone.core.errors import NumberError
+from idtone.core.numbers import Number, ascii_form, parse_japanese
+from idtone.core.translation import Message
+from idtone.registry.model import Day, Id, Moment, Sha256, Text
+
+from .corporate_number import is_corporate_number
+
+ROOT: Final = "application"
+
+
+class CustomerKind(StrEnum):
+    PERSON = "person"
+    COMPANY = "company"
+    FOREIGN_PERSON = "foreign-person"
+    """A person without a residence in Japan."""
+    FOREIGN_COMPANY = "foreign-company"
+    """A company with its head office outside Japan."""
+
+    @property
+    def party(self) -> Party:
+        return Party.NATURAL if self in (CustomerKind.PERSON, CustomerKind.FOREIGN_PERSON) else Party.LEGAL
+
+
+class Party(StrEnum):
+    """What is verified: a natural or a legal person."""
+
+    NATURAL = "natural"
+    LEGAL = "legal"
+
+
+class Subject(StrEnum):
+    """Whose identity a verification is about."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    """The person in charge of the transaction (取引担当者)."""
+
+    def party(self, kind: CustomerKind) -> Party:
+        return kind.party if self is Subject.CUSTOMER else Party.NATURAL
+
+
+def _corporate_number(value: str) -> str:
+    plain = ascii_form(value)
+    if not is_corporate_number(plain):
+        raise ValueError(
+            Message("is not a corporate number (法人番号): its check digit is wrong, or it has not 13 digits"),
+            Message("Compare it with the certificate of registered matters, or with the public list of numbers"),
+        )
+    return plain
+
+
+def _japanese_number(value: str) -> str:
+    try:
+        return parse_japanese(value).e164
+    except NumberError as error:
+        raise ValueError(error.problem, error.remedy or Message("Correct the number")) from error
+
+
+CorporateNumber = Annotated[str, AfterValidator(_corporate_number)]
+AssignedNumber = Annotated[str, AfterValidator(_japanese_number)]
+Ends = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{1,4}$")]
+
+
+class FormName(Model):
+    """`ja` as in the document that was seen; `kana` its reading."""
+
+    ja: Text | None = None
+    kana: Text | None = None
+    en: Text | None = None
+
+
+class NamedPerson(Model):
+    name: FormName = FormName()
+    address: Text | None = None
+    birth_date: Day | None = None
+    nationality: Text | None = None
+
+
+class Customer(NamedPerson):
+    """`business` is a company's; `occupation` a person's."""
+
+    corporate_number: CorporateNumber | None = None
+    registration: Text | None = None
+    """The number in a register abroad, and which register that is."""
+    occupation: Text | None = None
+    business: Text | None = None
+
+
+class Representative(NamedPerson):
+    title: Text | None = None
+
+
+class Authority(Model):
+    """How it is known that the agent may act for the customer."""
+
+    document: Text | None = None
+    checked: Day | None = None
+
+
+class Agent(NamedPerson):
+    relation: Text | None = None
+    authority: Authority = Authority()
+
+
+class BeneficialOwner(NamedPerson):
+    basis: Text | None = None
+    """Why this person is one: for example the share of the votes."""
+
+
+class IdentityDocument(Model):
+    """A document that was seen. Of its number only the last four characters are kept; `copy_sha256` is the digest of a
+    copy that is kept elsewhere.
+    """
+
+    kind: Id | None = None
+    number_ends: Ends | None = None
+    copy_sha256: Sha256 | None = None
+    issued: Day | None = None
+    expires: Day | None = None
+
+
+class Verification(Model):
+    """`at`: when the document was seen, or received. `posted`: when the letter that is not forwarded was sent.
+    `reference`: the transaction of the service that verified, or of the electronic signature.
+    """
+
+    of: Subject = Subject.CUSTOMER
+    method: Id | None = None
+    document: IdentityDocument = IdentityDocument()
+    second_document: IdentityDocument | None = None
+    at: Moment | None = None
+    posted: Day | None = None
+    reference: Text | None = None
+    by: Text | None = None
+
+
+class SiteCheck(Model):
+    how: Id | None = None
+    day: Day | None = None
+    by: Text | None = None
+
+
+class Site(Model):
+    """A place from which the service is used (利用場所)."""
+
+    address: Text | None = None
+    use: Text | None = None
+    checked: SiteCheck = SiteCheck()
+
+
+class RequestedNumbers(Model):
+    """How many numbers are asked for, and which ones were assigned."""
+
+    count: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    area: Text | None = None
+    """The numbering area (番号区画) or its area code."""
+    assigned: tuple[AssignedNumber, ...] = Field(default=(), repr=False)
+
+
+class Application(Model):
+    """One customer's form. `purposes`: ids of the rules, or texts of one's own."""
+
+    id: Id
+    kind: CustomerKind
+    date: Day | None = None
+    customer: Customer = Customer()
+    representative: Representative | None = None
+    agent: Agent | None = None
+    beneficial_owners: tuple[BeneficialOwner, ...] = ()
+    no_beneficial_owner: Text | None = None
+    """Why none has to be named: for example a listed company."""
+    purposes: tuple[Text, ...] = ()
+    numbers: RequestedNumbers = RequestedNumbers()
+    sites: tuple[Site, ...] = ()
+    verifications: tuple[Verification, ...] = ()
+
+    def assigned(self) -> list[Number]:
+        return [parse_japanese(number) for number in self.numbers.assigned]
+
+
+class CustomerForm(Model):
+    application: Application

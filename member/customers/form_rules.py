@@ -1,0 +1,190 @@
+"""What a form needs, as data (`customer_rules.yaml`): these rules are ours, and an operator may have others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from idtone.core.documents import Location, Model, ValidationFault, load, parse
+from idtone.core.translation import Message
+from idtone.registry.model import Day, Id, Text
+
+from .customer_form import Application, CustomerKind, Party, Subject
+
+LEAST_YEARS: Final = 7
+"""By 犯罪による収益の移転防止に関する法律, from the end of the contract."""
+SHIPPED: Final = "customer_rules.yaml"
+
+
+class Term(Model):
+    """One meaning in Japanese and English."""
+
+    ja: Text
+    en: Text
+
+    def __str__(self) -> str:
+        return f"{self.ja} / {self.en}"
+
+
+def _field(value: str) -> str:
+    if value not in FIELDS:
+        raise ValueError(Message("is not a field of the form"), Message("Write it like customer.birth_date"))
+    return value
+
+
+FieldPath = Annotated[str, AfterValidator(_field)]
+
+
+class Demand(Model):
+    """`act` is the key of what demands it. `confirm`: a lawyer has to confirm this line."""
+
+    act: Id
+    demand: Term
+    confirm: bool = False
+
+
+class Requirement(Demand):
+    """A field that these kinds of customers need. A field inside a group counts only where the group is given."""
+
+    field: FieldPath
+    instead: FieldPath | None = None
+    """Another field that will do."""
+    kinds: tuple[CustomerKind, ...] = tuple(CustomerKind)
+
+    @property
+    def fields(self) -> list[str]:
+        return [self.field, *([self.instead] if self.instead else [])]
+
+
+class Verified(Demand):
+    """Whose identity is verified. An agent counts only where one is given."""
+
+    of: Subject
+    kinds: tuple[CustomerKind, ...] = tuple(CustomerKind)
+
+
+class DocumentKind(Model):
+    """`keeps_number`: whether the end of its number, or the digest of a copy, is kept; else it must not be kept.
+    `expires`: whether it has a last day. `months`: how old it may be when it is seen.
+    """
+
+    id: Id
+    name: Term
+    keeps_number: bool = True
+    expires: bool = False
+    months: Annotated[int, Field(ge=1, le=120)] | None = None
+
+
+class Method(Demand):
+    """A way of verifying, allowed from `since` to `until`, both included. `needs` are fields of the verification."""
+
+    id: Id
+    name: Term
+    party: Party
+    documents: tuple[Id, ...]
+    needs: tuple[Annotated[str, Field(pattern=r"^(posted|reference|second_document)$")], ...] = ()
+    since: Day | None = None
+    until: Day | None = None
+
+    def is_allowed(self, day: date) -> bool:
+        return (self.since or date.min) <= day <= (self.until or date.max)
+
+
+class SiteCheckKind(Demand):
+    id: Id
+    name: Term
+
+
+class Purpose(Model):
+    id: Id
+    name: Term
+
+
+class FormRules(Model):
+    version: Id
+    keep_years: Annotated[int, Field(ge=LEAST_YEARS, le=100)] = LEAST_YEARS
+    acts: dict[str, Term]
+    requirements: tuple[Requirement, ...]
+    verified: tuple[Verified, ...]
+    documents: tuple[DocumentKind, ...]
+    methods: tuple[Method, ...]
+    site_checks: tuple[SiteCheckKind, ...]
+    purposes: tuple[Purpose, ...]
+
+    def required(self, kind: CustomerKind) -> list[Requirement]:
+        return [row for row in self.requirements if kind in row.kinds]
+
+    def document(self, id_: str | None) -> DocumentKind | None:
+        return next((each for each in self.documents if each.id == id_), None)
+
+    def method(self, id_: str | None) -> Method | None:
+        return next((each for each in self.methods if each.id == id_), None)
+
+    def methods_for(self, party: Party, day: date) -> list[Method]:
+        """The methods that are allowed on that day (in Japan)."""
+        return [each for each in self.methods if each.party is party and each.is_allowed(day)]
+
+    def site_check(self, id_: str | None) -> SiteCheckKind | None:
+        return next((each for each in self.site_checks if each.id == id_), None)
+
+
+class RulesFile(Model):
+    customer_rules: FormRules
+
+
+def fields(model: type[BaseModel] = Application, above: str = "") -> Iterator[str]:
+    """The paths of all fields of a form, groups before their fields, in the form's order."""
+    for name, field in model.model_fields.items():
+        yield f"{above}{name}"
+        inner = _model_in(field.annotation)
+        if inner:
+            yield from fields(inner, f"{above}{name}.")
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
+
+
+FIELDS: Final = tuple(fields())
+
+
+def load_rules(path: Path | None) -> FormRules:
+    """The rules in a file; None: those that are shipped. Raises DocumentError."""
+    if path is not None:
+        return load(path, RulesFile, _contradictions).customer_rules
+    text = (resources.files("idtone.config") / SHIPPED).read_text("utf-8")
+    return parse(text, SHIPPED, RulesFile, _contradictions).customer_rules
+
+
+def _contradictions(file: RulesFile) -> Iterator[ValidationFault]:
+    """What the rules name and do not have."""
+    rules, above = file.customer_rules, ("customer_rules",)
+    for table in ("requirements", "verified", "methods", "site_checks"):
+        for number, row in enumerate(getattr(rules, table)):
+            yield from _unknown((*above, table, number, "act"), [row.act], rules.acts)
+    kinds = [each.id for each in rules.documents]
+    for number, method in enumerate(rules.methods):
+        yield from _unknown((*above, "methods", number, "documents"), method.documents, kinds)
+    for table in ("documents", "methods", "site_checks", "purposes"):
+        seen: set[str] = set()
+        for number, row in enumerate(getattr(rules, table)):
+            if row.id in seen:
+                yield ValidationFault(
+                    (*above, table, number, "id"), Message("is there twice"), Message("Keep one of the two")
+                )
+            seen.add(row.id)
+
+
+def _unknown(location: Location, named: Iterable[str], known: Iterable[str]) -> Iterator[ValidationFault]:
+    for name in set(named) - set(known):
+        yield ValidationFault(
+            location, Message("names {name!r}, which is not in these rules", name=name),
+            Message("Known here: {names}", names=", ".join(known)),
+        )  # fmt: skip

@@ -1,0 +1,191 @@
+"""What the ledger says of the customers' records: recorded, ended, opened, forgotten. Pure.
+
+The ledger alone knows the end of a contract, so that no file can be edited to forget a record early. Acts that are not
+allowed have no effect, as if they were not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from idtone.core.japan import JAPAN
+from idtone.core.persons import Person
+from idtone.core.translation import Message
+from idtone.ledger.disclosure.disclosure_request import person_of
+from idtone.ledger.evidence.steps import Step
+
+from .form_rules import LEAST_YEARS
+
+EARLIEST_END: Final = timedelta(days=31)
+LATEST_END: Final = timedelta(days=366)
+"""How far before, and after, its recording the end of a contract may lie."""
+_CLOCK: Final = timedelta(hours=1)
+"""By how much the machine's clock may have been put back."""
+
+
+class FormAct(StrEnum):
+    """The values of `act` in the ledger."""
+
+    RECORDED = "form-recorded"
+    ENDED = "form-ended"
+    OPENING_REQUESTED = "form-opening-requested"
+    OPENING_APPROVED = "form-opening-approved"
+    OPENED = "form-opened"
+    FORGOTTEN = "form-forgotten"
+
+
+@dataclass(slots=True)
+class RecordHistory:
+    """`digest` is that of `RecordKey.digest`; `act` the id of the act in the ledger. `ends`: the last day of the
+    contract, in Japan.
+    """
+
+    id: str
+    act: str
+    at: datetime
+    by: str
+    digest: str
+    numbers: int
+    ends: date | None = None
+    forgotten: datetime | None = None
+
+    def kept_until(self, years: int) -> date | None:
+        """The last day on which the record is kept; None while the contract has no end."""
+        return years_after(self.ends, years) if self.ends else None
+
+    def is_over(self, years: int, today: date) -> bool:
+        """Whether its time is over, so that it is to be forgotten."""
+        until = self.kept_until(years)
+        return until is not None and until < today
+
+
+def years_after(day: date, years: int) -> date:
+    """The same day so many years later; for 29 February, 1 March where there is none."""
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:
+        return date(day.year + years, 3, 1)
+
+
+def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
+    """By the ids of the forms, in the order of their recording, from all acts in the order of writing.
+
+    The first recording of an id counts. Of several ends the latest day counts. Whatever an act says of its time, it
+    cannot be earlier than the act before it; an act of the future has no effect.
+    """
+    found: dict[str, RecordHistory] = {}
+    at = datetime.min.replace(tzinfo=UTC)
+    for step in acts:
+        if step.at > now + _CLOCK:
+            continue
+        details, id_, at = step.details, str(step.details.get("subject")), max(at, step.at)
+        known = found.get(id_)
+        match details.get("act"):
+            case FormAct.RECORDED if known is None:
+                found[id_] = RecordHistory(
+                    id_, step.call_id, step.at, str(details.get("by")), str(details.get("digest")),
+                    _count(details.get("count")),
+                )  # fmt: skip
+            case FormAct.ENDED if known:
+                day = _day(details.get("on"))
+                if day and end_objection(day, at, known.at) is None:
+                    known.ends = max(day, known.ends or day)
+            case FormAct.FORGOTTEN if known and known.is_over(LEAST_YEARS, step.at.astimezone(JAPAN).date()):
+                known.forgotten = known.forgotten or step.at
+    return found
+
+
+def end_objection(day: date, at: datetime, recorded: datetime) -> str | None:
+    """Why a contract cannot end on that day, by an act at `at`; None if it can. In this way no one can shorten the time
+    for which a record is kept by more than 31 days.
+    """
+    today = at.astimezone(JAPAN).date()
+    if day < max(today - EARLIEST_END, recorded.astimezone(JAPAN).date()):
+        return Message("it lies more than 31 days back, or before the form was recorded")
+    if day > today + LATEST_END:
+        return Message("it lies more than a year ahead")
+    return None
+
+
+@dataclass(slots=True)
+class OpeningRequest:
+    """A person asks to open a record, where that takes two."""
+
+    act: str
+    id: str
+    at: datetime
+    by: Person
+    why: str
+    until: datetime
+    approved_by: Person | None = None
+    opened: datetime | None = None
+
+    def objection(self, now: datetime, person: Person) -> str | None:
+        """Why this person cannot open the record by it now; None if that is allowed."""
+        if self.opened:
+            return Message("it was used already")
+        if now >= self.until:
+            return Message("it has expired")
+        if self.approved_by is None:
+            return Message("it is not approved yet")
+        if any(map(person.is_same_as, (self.by, self.approved_by))):
+            return None
+        return Message("another person has requested and approved it")
+
+    def approval_objection(self, now: datetime, person: Person) -> str | None:
+        """Why this person cannot approve it now; None if that is allowed."""
+        if self.opened or self.approved_by is not None:
+            return Message("it is approved already")
+        if now >= self.until:
+            return Message("it has expired")
+        if person.is_by_console != self.by.is_by_console:
+            return Message("a request from the console is approved in the console, and one from a command by a command")
+        if not person.is_another_than(self.by):
+            return Message("another person than the one who has requested it has to approve it")
+        return None
+
+
+def opening_requests(acts: Iterable[Step]) -> dict[str, OpeningRequest]:
+    """By the ids of their acts, oldest first."""
+    found: dict[str, OpeningRequest] = {}
+    for step in acts:
+        details = step.details
+        try:
+            request, person = found.get(str(details.get("request"))), person_of(details)
+        except (KeyError, TypeError, ValueError):
+            continue
+        match details.get("act"):
+            case FormAct.OPENING_REQUESTED:
+                until = _moment(details.get("until"))
+                if until:
+                    found[step.call_id] = OpeningRequest(
+                        step.call_id, str(details.get("subject")), step.at, person, str(details.get("why")), until
+                    )
+            case FormAct.OPENING_APPROVED if request and request.approval_objection(step.at, person) is None:
+                request.approved_by = person
+            case FormAct.OPENED if request and request.objection(step.at, person) is None:
+                request.opened = step.at
+    return found
+
+
+def _day(value: Any) -> date | None:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment if moment.utcoffset() is not None else None
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,73 @@
+"""How a customer's record is sealed: with a key of its own, which the room's key encrypts. Pure, except for fresh keys.
+
+The digest of a record goes into the ledger. It is made with the record's key: without that key it does not tell whether
+a guessed form is the recorded one, and when the key is destroyed, it tells nothing any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from idtone.core.errors import CustomerError
+from idtone.core.translation import Message
+from idtone.ledger.keys.key_file import KEY_BYTES
+from idtone.ledger.keys.sealing import NONCE_BYTES, derived
+
+_ONCE: Final = bytes(NONCE_BYTES)
+"""A record's key encrypts once, so its nonce may be constant."""
+WRAPPED_BYTES: Final = NONCE_BYTES + KEY_BYTES + 16
+
+
+class RecordKey:
+    """Seals, opens and names one record."""
+
+    def __init__(self, id_: str, secret: bytes) -> None:
+        self._id = id_
+        self._cipher = AESGCM(derived(secret, b"idtone customer record"))
+        self._digests = derived(secret, b"idtone customer record digest")
+
+    def seal(self, octets: bytes) -> bytes:
+        """Once for each key."""
+        return self._cipher.encrypt(_ONCE, octets, self._id.encode())
+
+    def open(self, sealed: bytes) -> bytes:
+        """Raises CustomerError if it was changed, or is of another id."""
+        try:
+            return self._cipher.decrypt(_ONCE, sealed, self._id.encode())
+        except InvalidTag as error:
+            raise _not_sealed(self._id) from error
+
+    def digest(self, octets: bytes) -> str:
+        """64 hexadecimal digits."""
+        return hmac.digest(self._digests, octets, hashlib.sha256).hex()
+
+
+class CustomersKey:
+    """Makes and unwraps the keys of records. The secret has `KEY_BYTES` bytes."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._wrap = AESGCM(derived(secret, b"idtone customer record key"))
+
+    def make(self, id_: str) -> tuple[RecordKey, bytes]:
+        """A fresh key, and its stored form of `WRAPPED_BYTES`."""
+        secret, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
+        return RecordKey(id_, secret), nonce + self._wrap.encrypt(nonce, secret, id_.encode())
+
+    def unwrap(self, id_: str, kept: bytes) -> RecordKey:
+        """Raises CustomerError if it was changed, or is the key of another id."""
+        try:
+            return RecordKey(id_, self._wrap.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], id_.encode()))
+        except (InvalidTag, ValueError) as error:
+            raise _not_sealed(id_) from error
+
+
+def _not_sealed(id_: str) -> CustomerError:
+    return CustomerError(
+        Message("the record {id} is not what was sealed under this key; restore both files from one backup", id=id_)
+    )

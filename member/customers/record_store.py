@@ -1,0 +1,152 @@
+"""The folder of the customers' records: `records/ID` is a sealed form, `keys/ID` its key.
+
+Only the service's user can read them. To forget a record, its key is overwritten and removed, then the record.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import rfc8785
+
+from idtone.core.errors import CustomerError
+from idtone.core.settings.settings import CustomersSettings
+from idtone.core.translation import Message
+from idtone.ledger.keys.key_file import load_key, read_key
+from idtone.ledger.keys.private_files import make_parents, open_private, replace_private
+
+from .record_sealing import CustomersKey
+
+_RECORDS, _KEYS = "records", "keys"
+_LOCK: Final = "lock"
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRecord:
+    """What is sealed. `form` is the text of its file, unchanged; `numbers` are E.164."""
+
+    id: str
+    form: str
+    numbers: Sequence[str]
+    rules: str
+    by: str
+    at: datetime
+
+    def octets(self) -> bytes:
+        """Canonical JSON (RFC 8785)."""
+        return rfc8785.dumps(asdict(self) | {"numbers": list(self.numbers), "at": self.at.isoformat()})
+
+    @classmethod
+    def of(cls, octets: bytes) -> CustomerRecord:
+        held = json.loads(octets)
+        return cls(**held | {"numbers": tuple(held["numbers"]), "at": datetime.fromisoformat(held["at"])})
+
+
+class RecordFolder:
+    """The files, without their contents. Several processes may use them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def ids(self) -> list[str]:
+        """Of the records whose files are here, in order."""
+        return sorted(path.name for path in (self._folder / _RECORDS).glob("*") if _ID.fullmatch(path.name))
+
+    def has_key(self, id_: str) -> bool:
+        return self._path(_KEYS, id_).exists()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """While one process records or forgets, another waits. Raises CustomerError."""
+        try:
+            make_parents(self._folder / _LOCK)
+            descriptor = open_private(self._folder / _LOCK)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def destroy(self, id_: str) -> None:
+        """Overwrite the key on the disk, and remove both files. Raises CustomerError."""
+        path = self._path(_KEYS, id_)
+        try:
+            with path.open("r+b") as file:
+                file.write(bytes(os.fstat(file.fileno()).st_size))
+                file.flush()
+                os.fsync(file.fileno())
+            path.unlink()
+        except FileNotFoundError:
+            pass  # an earlier attempt was interrupted after the key
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            self._path(_RECORDS, id_).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _path(self, folder: str, id_: str) -> Path:
+        if not _ID.fullmatch(id_):
+            raise CustomerError(Message("{id!r} is not an id of a form", id=id_[:64]))
+        return self._folder / folder / id_
+
+    def _unusable(self, error: OSError) -> CustomerError:
+        return CustomerError(
+            Message(
+                "{folder}: the customers' records cannot be used: {reason}; run this as the user that `idtone serve` "
+                "runs as",
+                folder=self._folder, reason=error.strerror,
+            )
+        )  # fmt: skip
+
+
+class RecordStore(RecordFolder):
+    """Seals records, and opens them."""
+
+    def __init__(self, folder: Path, key: bytes) -> None:
+        super().__init__(folder)
+        self._key = CustomersKey(key)
+
+    @classmethod
+    def open(cls, settings: CustomersSettings, make: bool = False) -> RecordStore:
+        """`make`: a missing key is made. Raises LedgerError if the key cannot be used, or others can read it."""
+        return cls(settings.directory, (load_key if make else read_key)(settings.key_file()))
+
+    def put(self, record: CustomerRecord) -> str:
+        """Seal a record, on the disk when this returns; returns its digest. What is there by this id is replaced.
+
+        Raises CustomerError if it cannot be written.
+        """
+        key, wrapped = self._key.make(record.id)
+        octets = record.octets()
+        try:
+            replace_private(self._path(_RECORDS, record.id), key.seal(octets))
+            replace_private(self._path(_KEYS, record.id), wrapped)
+        except OSError as error:
+            raise self._unusable(error) from error
+        return key.digest(octets)
+
+    def get(self, id_: str) -> tuple[CustomerRecord, str]:
+        """The record, and its digest. Raises CustomerError if there is none, it was changed, or it is another one's."""
+        try:
+            key = self._key.unwrap(id_, self._path(_KEYS, id_).read_bytes())
+            octets = key.open(self._path(_RECORDS, id_).read_bytes())
+        except FileNotFoundError as error:
+            raise CustomerError(
+                Message("there is no record {id} here; `idtone form list` lists all", id=id_)
+            ) from error
+        except OSError as error:
+            raise self._unusable(error) from error
+        return CustomerRecord.of(octets), key.digest(octets)

@@ -1,0 +1,238 @@
+"""Makes keys of a customer's identity: texts that are equal for every usual spelling. Pure.
+
+The table (`config/customer_identity.yaml`) says which fields together make a key, and how each field is spelt. Each key
+is canonical JSON, `{"born":"1980-04-01","name":"山田太郎"}`. A customer has several keys, so that one that is
+missing or mistyped does not hide the customer.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+from importlib.resources import files
+from itertools import permutations, product
+from typing import Annotated, Final
+
+import rfc8785
+from pydantic import AfterValidator, Field
+
+from idtone.core.documents import Model, parse
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+
+from .customer_identity import CustomerIdentity, IdentityKind, RepresentativeIdentity
+
+FILE: Final = "customer_identity.yaml"
+KEYS_LIMIT: Final = 12
+"""KeyKinds of one customer. A member always asks for so many, so that the number does not tell what it knows."""
+
+
+class KeyField(StrEnum):
+    NAME = "name"
+    READING = "reading"
+    BORN = "born"
+    ADDRESS = "address"
+    CORPORATE_NUMBER = "corporate_number"
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(Message("is not a regular expression"), Message("Correct it: {error}", error=error)) from error
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Rule = tuple[Pattern, str]
+Kinds = Annotated[tuple[tuple[KeyField, ...], ...], Field(min_length=1, max_length=4)]
+
+
+class KeyKinds(Model):
+    person: Kinds
+    company: Kinds
+
+
+class SpellingRules(Model):
+    name: tuple[Rule, ...]
+    reading: tuple[Rule, ...]
+    address: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityKey:
+    """`fields` names what it is made of: `name+born`."""
+
+    fields: str
+    octets: bytes
+
+
+class IdentityTable(Model):
+    """The whole file."""
+
+    keys: KeyKinds
+    characters: dict[str, str]
+    legal_forms: tuple[str, ...]
+    rules: SpellingRules
+    numbers_before: Pattern
+    kana: dict[str, str]
+
+    def keys_of(self, identity: CustomerIdentity) -> tuple[IdentityKey, ...]:
+        """The keys of a customer, and of a company's representative as a person. Raises TrustError if they are too many
+        (`KEYS_LIMIT`), or if there is none.
+        """
+        is_company = identity.kind is IdentityKind.COMPANY
+        found = dict.fromkeys(self._made(identity, self.keys.company if is_company else self.keys.person, is_company))
+        if identity.representative:
+            found |= dict.fromkeys(self._made(identity.representative, self.keys.person, is_company=False))
+        if not found:
+            raise TrustError(Message("the table makes no key of this customer; give more fields"))
+        if len(found) > KEYS_LIMIT:
+            raise TrustError(Message("the table makes more than {limit} keys of one customer", limit=KEYS_LIMIT))
+        return tuple(found)
+
+    def _made(
+        self, one: CustomerIdentity | RepresentativeIdentity, kinds: Sequence[Sequence[KeyField]], is_company: bool
+    ) -> Iterator[IdentityKey]:
+        values = self._values(one, is_company)
+        for fields in kinds:
+            for chosen in product(*(values[field] for field in fields)):
+                octets = rfc8785.dumps({str(field): value for field, value in zip(fields, chosen, strict=True)})
+                yield IdentityKey("+".join(fields), octets)
+
+    def _values(self, one: CustomerIdentity | RepresentativeIdentity, is_company: bool) -> dict[KeyField, list[str]]:
+        number = getattr(one, "corporate_number", None)
+        born: date | None = one.born
+        found = {
+            KeyField.NAME: [self.name(one.name, is_company)],
+            KeyField.READING: self.readings(one.kana, one.latin or one.name, is_company=is_company),
+            KeyField.BORN: [born.isoformat()] if born else [],
+            KeyField.ADDRESS: [self.address(one.address)] if one.address else [],
+            KeyField.CORPORATE_NUMBER: [number] if number else [],
+        }
+        return {field: [value for value in values if value] for field, values in found.items()}
+
+    # -- spelling -----------------------------------------------------------------------------------------------------
+
+    def name(self, text: str, is_company: bool = False) -> str:
+        """`髙橋 太郎` → `高橋太郎`, `㈱見本電話` → `見本電話`."""
+        spelt = self._plain(text)
+        if is_company:
+            spelt = self._without_legal_form(spelt)
+        return _replaced(_katakana(self._replaced_characters(spelt)), self._rules_of_name)
+
+    def readings(self, *texts: str | None, is_company: bool = False) -> list[str]:
+        """`ヤマダ タロウ`, `Taro Yamada` → `yamadataro`, `taroyamada`: a person's two words in either order.
+
+        Texts that are neither kana nor Latin letters have no reading.
+        """
+        found: dict[str, None] = {}
+        for text in filter(None, texts):
+            spelt = self._plain(text)
+            if is_company:
+                spelt = self._without_legal_form(spelt)
+            words = [self.latin(word) for word in _WORD.findall(spelt)]
+            known = [word for word in words if word is not None]
+            if len(known) < len(words):
+                continue
+            orders = permutations(known) if len(known) == 2 and not is_company else [tuple(known)]
+            found |= dict.fromkeys(_replaced("".join(order), self._rules_of_reading) for order in orders)
+        return list(found)
+
+    def address(self, text: str) -> str:
+        """`東京都千代田区丸の内一丁目2番3号 見本ビル405` → `千代田区丸ケ内1-2-3`."""
+        spelt = re.sub(r"\s+", "", self._replaced_characters(self._plain(text)))
+        spelt = self._numerals.sub(lambda found: _digits(found[0]), spelt)
+        return _replaced(spelt, self._rules_of_address)
+
+    @staticmethod
+    def _plain(text: str) -> str:
+        return unicodedata.normalize("NFKC", text).casefold().strip()
+
+    def _replaced_characters(self, text: str) -> str:
+        return text.translate(self._characters)
+
+    def _without_legal_form(self, text: str) -> str:
+        for form in self.legal_forms:
+            text = text.removeprefix(form).removesuffix(form).strip(" ,")
+        return text
+
+    def latin(self, word: str) -> str | None:
+        """None if it has other characters than kana and Latin letters."""
+        spelt = self._kana.sub(lambda found: self.kana[found[0]], _katakana(word)).replace("ー", "")
+        spelt = re.sub(r"ッ([a-z])", r"\1\1", spelt)
+        spelt = "".join(each for each in unicodedata.normalize("NFKD", spelt) if not unicodedata.combining(each))
+        return spelt if re.fullmatch(r"[a-z'’.-]+", spelt) else None
+
+    @cached_property
+    def _characters(self) -> dict[int, str]:
+        return str.maketrans(self.characters)
+
+    @cached_property
+    def _kana(self) -> re.Pattern[str]:
+        return re.compile("|".join(sorted(map(re.escape, self.kana), key=len, reverse=True)))
+
+    @cached_property
+    def _numerals(self) -> re.Pattern[str]:
+        return re.compile(f"[{_NUMERALS}]+(?={self.numbers_before})")
+
+    @cached_property
+    def _rules_of_name(self) -> Compiled:
+        return _compiled(self.rules.name)
+
+    @cached_property
+    def _rules_of_reading(self) -> Compiled:
+        return _compiled(self.rules.reading)
+
+    @cached_property
+    def _rules_of_address(self) -> Compiled:
+        return _compiled(self.rules.address)
+
+
+Compiled = Sequence[tuple[Callable[[str, str], str], str]]
+_WORD: Final = re.compile(r"[^\s,・·]+")
+_NUMERALS: Final = "〇一二三四五六七八九十"
+
+
+def parse_table(text: str, name: str) -> IdentityTable:
+    """Raises DocumentError with every fault."""
+    return parse(text, name, IdentityTable)
+
+
+def default_table() -> IdentityTable:
+    """The table of this version of idtone."""
+    return parse_table((files("idtone.config") / FILE).read_text("utf-8"), FILE)
+
+
+def _compiled(rules: Sequence[Rule]) -> Compiled:
+    return [(re.compile(pattern).sub, replacement) for pattern, replacement in rules]
+
+
+def _replaced(text: str, rules: Compiled) -> str:
+    for substituted, replacement in rules:
+        text = substituted(replacement, text)
+    return text
+
+
+_HIRAGANA: Final = {code: code + 0x60 for code in range(0x3041, 0x3097)}
+
+
+def _katakana(text: str) -> str:
+    return text.translate(_HIRAGANA)
+
+
+def _digits(numeral: str) -> str:
+    """`十二` → `12`, `二〇` → `20`."""
+    if "十" not in numeral:
+        return "".join(str(_NUMERALS.index(each)) for each in numeral)
+    tens, _, ones = numeral.partition("十")
+    return str((_value(tens) or 1) * 10 + _value(ones))
+
+
+def _value(numeral: str) -> int:
+    return int("".join(str(_NUMERALS.index(each)) for each in numeral if each != "十") or 0)

@@ -1,0 +1,162 @@
+"""Oblivious pseudorandom functions (RFC 9497) with the suite ristretto255-SHA512. Pure, except for random scalars.
+
+The client blinds its inputs, the server evaluates them with its secret key and learns nothing about them, and the
+client finalizes the outputs. In the mode VOPRF the server proves that it used the key whose public half is known.
+The names are the RFC's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+
+from . import ristretto255 as group
+
+IDENTIFIER: Final = b"ristretto255-SHA512"
+PROOF_BYTES: Final = 2 * group.BYTES
+_BLOCK, _OUTPUT = 128, 64
+"""Bytes: SHA-512's block and its output."""
+_BASE: Final = group.times_base((1).to_bytes(group.BYTES, "little"))
+
+
+class Mode(IntEnum):
+    OPRF = 0
+    VOPRF = 1
+    POPRF = 2
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    secret: bytes
+    public: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Blinded:
+    """One input as the client keeps it until it finalizes. `element` goes to the server."""
+
+    input: bytes
+    blind: bytes
+    element: bytes
+
+
+class Suite:
+    """The functions of one mode (RFC 9497, 2 and 3)."""
+
+    def __init__(self, mode: Mode) -> None:
+        self._context = b"OPRFV1-" + bytes([mode]) + b"-" + IDENTIFIER
+
+    # -- hashing ------------------------------------------------------------------------------------------------------
+
+    def hash_to_group(self, octets: bytes) -> bytes:
+        return group.from_hash(expand_message_xmd(octets, b"HashToGroup-" + self._context, 64))
+
+    def hash_to_scalar(self, octets: bytes, tag: bytes = b"HashToScalar-") -> bytes:
+        return group.reduced(expand_message_xmd(octets, tag + self._context, 64))
+
+    def derive_key_pair(self, seed: bytes, info: bytes) -> KeyPair:
+        """`seed` has 32 uniform bytes (3.2.1)."""
+        derived = seed + _prefixed(info)
+        for counter in range(256):
+            secret = self.hash_to_scalar(derived + bytes([counter]), b"DeriveKeyPair")
+            if any(secret):
+                return KeyPair(secret, group.times_base(secret))
+        raise TrustError(Message("no key follows from this seed; make a new one"))
+
+    # -- client -------------------------------------------------------------------------------------------------------
+
+    def blind(self, octets: bytes, blind: bytes | None = None) -> Blinded:
+        """`blind` is random unless a test gives it."""
+        blind = blind or group.random_scalar()
+        return Blinded(octets, blind, group.times(blind, self.hash_to_group(octets)))
+
+    def finalize(self, blinded: Blinded, evaluated: bytes, info: bytes | None = None) -> bytes:
+        """64 bytes. `evaluated` must have been verified. Only the mode POPRF has `info`."""
+        unblinded = group.times(group.inverse(blinded.blind), evaluated)
+        public = b"" if info is None else _prefixed(info)
+        hashed = _prefixed(blinded.input) + public + _prefixed(unblinded) + b"Finalize"
+        return hashlib.sha512(hashed).digest()
+
+    def verify(self, public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], proof: bytes) -> None:
+        """Raises TrustError unless the key of `public` has evaluated all elements (2.2.2)."""
+        if len(proof) != PROOF_BYTES or len(blinded) != len(evaluated):
+            raise TrustError(_NOT_PROVEN)
+        challenge, response = group.scalar(proof[: group.BYTES]), group.scalar(proof[group.BYTES :])
+        composite, image = self._composites(public, blinded, evaluated, None)
+        first = group.sum_of(group.times_base(response), group.times(challenge, public))
+        second = group.sum_of(group.times(response, composite), group.times(challenge, image))
+        expected = self._challenge(public, composite, image, first, second)
+        if not hmac.compare_digest(expected, challenge):
+            raise TrustError(_NOT_PROVEN)
+
+    # -- server -------------------------------------------------------------------------------------------------------
+
+    def evaluate(self, secret: bytes, blinded: Sequence[bytes]) -> list[bytes]:
+        """Raises TrustError for anything but elements of the group."""
+        return [group.times(secret, group.element(each)) for each in blinded]
+
+    def prove(
+        self,
+        keys: KeyPair,
+        blinded: Sequence[bytes],
+        evaluated: Sequence[bytes],
+        random: Callable[[], bytes] = group.random_scalar,
+    ) -> bytes:
+        """The proof that the secret key has evaluated all elements: 64 bytes (2.2.1)."""
+        composite, image = self._composites(keys.public, blinded, evaluated, keys.secret)
+        nonce = random()
+        first, second = group.times_base(nonce), group.times(nonce, composite)
+        challenge = self._challenge(keys.public, composite, image, first, second)
+        return challenge + group.scalar_difference(nonce, group.scalar_product(challenge, keys.secret))
+
+    # -- both ---------------------------------------------------------------------------------------------------------
+
+    def output(self, secret: bytes, octets: bytes) -> bytes:
+        """The function itself, by the holder of the key."""
+        evaluated = group.times(secret, self.hash_to_group(octets))
+        return hashlib.sha512(_prefixed(octets) + _prefixed(evaluated) + b"Finalize").digest()
+
+    def _challenge(self, public: bytes, *elements: bytes) -> bytes:
+        return self.hash_to_scalar(b"".join(map(_prefixed, (public, *elements))) + b"Challenge")
+
+    def _composites(
+        self, public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], secret: bytes | None
+    ) -> tuple[bytes, bytes]:
+        """The weighted sums of both lists; the second follows from the secret key where it is known."""
+        seed = hashlib.sha512(_prefixed(public) + _prefixed(b"Seed-" + self._context)).digest()
+        composite, image = bytes(group.BYTES), bytes(group.BYTES)
+        for number, (before, after) in enumerate(zip(blinded, evaluated, strict=True)):
+            transcript = _prefixed(seed) + number.to_bytes(2, "big") + _prefixed(before) + _prefixed(after)
+            weight = self.hash_to_scalar(transcript + b"Composite")
+            composite = group.sum_of(group.times(weight, before), composite)
+            if secret is None:
+                image = group.sum_of(group.times(weight, after), image)
+        return composite, image if secret is None else group.times(secret, composite)
+
+
+_NOT_PROVEN: Final = Message("the evaluation is not by the association's key")
+VOPRF: Final = Suite(Mode.VOPRF)
+
+
+def expand_message_xmd(message: bytes, tag: bytes, length: int) -> bytes:
+    """Uniform bytes (RFC 9380, 5.3.1) with SHA-512; `tag` has at most 255 bytes."""
+    tagged = tag + bytes([len(tag)])
+    first = hashlib.sha512(bytes(_BLOCK) + message + length.to_bytes(2, "big") + b"\0" + tagged).digest()
+    made, last = b"", bytes(_OUTPUT)
+    for number in range(1, -(-length // _OUTPUT) + 1):
+        mixed = bytes(one ^ other for one, other in zip(first, last, strict=True))
+        last = hashlib.sha512(mixed + bytes([number]) + tagged).digest()
+        made += last
+    return made[:length]
+
+
+def _prefixed(octets: bytes) -> bytes:
+    """With its length before it."""
+    return len(octets).to_bytes(2, "big") + octets

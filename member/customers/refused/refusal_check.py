@@ -1,0 +1,84 @@
+"""How a member asks whether a customer is refused: the association evaluates blinded keys, and learns no customer.
+Pure, except for random numbers.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+
+from . import ristretto255 as group
+from .customer_identity import CustomerIdentity
+from .identity_table import KEYS_LIMIT, IdentityKey
+from .oprf import VOPRF, Blinded
+from .refusal_list import TOKEN_BYTES, RefusalList, RefusedToken
+
+KIND: Final = "refusal-check"
+"""The kind of the member's document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A refusal of the customer; `fields` are those that were equal (`name+born`, or several such: `…, …`)."""
+
+    reference: str
+    since: date
+    until: date
+    fields: str
+
+
+class RefusalCheck:
+    """One check of one customer. `content` goes to the desk, `matches` reads its answer."""
+
+    def __init__(self, identity: CustomerIdentity, refusals: RefusalList) -> None:
+        """Raises TrustError if the customer has no key."""
+        self._refusals = refusals
+        self._keys: Sequence[tuple[IdentityKey, Blinded]] = [
+            (key, VOPRF.blind(key.octets)) for key in refusals.table.keys_of(identity)
+        ]
+        filling = (group.random_element() for _ in range(KEYS_LIMIT - len(self._keys)))
+        self._sent = [*(blinded.element for _, blinded in self._keys), *filling]
+
+    def content(self) -> dict[str, Any]:
+        """Always `KEYS_LIMIT` elements, of which none tells a customer or a field."""
+        return {"epoch": self._refusals.epoch, "blinded": [base64.b64encode(each).decode() for each in self._sent]}
+
+    def matches(self, answer: Mapping[str, Any], on: date) -> list[Match]:
+        """The refusals that count on a day, the longest first. Raises TrustError unless the key of the list has
+        evaluated the elements.
+        """
+        evaluated, proof = elements_of(answer.get("evaluated")), octets_of(answer.get("proof"))
+        VOPRF.verify(self._refusals.public, self._sent, evaluated, proof)
+        equal: dict[tuple[str, date, date], list[str]] = {}
+        for fields, refused in self._found(evaluated, on):
+            equal.setdefault((refused.reference, refused.since, refused.until), []).append(fields)
+        found = [Match(*refusal, ", ".join(dict.fromkeys(fields))) for refusal, fields in equal.items()]
+        return sorted(found, key=lambda match: match.until, reverse=True)
+
+    def _found(self, evaluated: Sequence[bytes], on: date) -> Iterator[tuple[str, RefusedToken]]:
+        for (key, blinded), element in zip(self._keys, evaluated, strict=False):
+            token = VOPRF.finalize(blinded, element)[:TOKEN_BYTES]
+            for refused in self._refusals.find(token, on):
+                yield key.fields, refused
+
+
+def elements_of(value: object) -> list[bytes]:
+    """The elements in a document or an answer. Raises TrustError unless there are `KEYS_LIMIT`, each of the group."""
+    if not isinstance(value, list) or len(value) != KEYS_LIMIT:
+        raise TrustError(Message("a check has exactly {count} elements", count=KEYS_LIMIT))
+    return [group.element(octets_of(each)) for each in value]
+
+
+def octets_of(value: object) -> bytes:
+    """Base64. Raises TrustError."""
+    try:
+        return base64.b64decode(value if isinstance(value, str) else "?", validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise TrustError(Message("this is not base64")) from error

@@ -1,0 +1,188 @@
+"""The list of refusals that the association publishes: tokens that say nothing without its key, each with a period.
+
+    idtone-refusals/1
+    {"count":2,"epoch":1,"made":"2026-11-27","public":"BASE64","table":{…}}
+    TOKENS SINCE UNTIL NUMBERS
+
+The second line is canonical JSON (RFC 8785): `public` is the public half of the key (VOPRF), `table` the identity table
+by which keys are made. Then come `count` tokens of 16 bytes in ascending order, and for each token in the same
+order the days (16 bits each, since 2000-01-01) from and up to which it counts, and the number of its refusal (32 bits);
+big-endian. A million tokens have 24 MB.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import struct
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final
+
+import rfc8785
+from pydantic import ValidationError
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+
+from .identity_table import IdentityTable
+
+HEADER: Final = b"idtone-refusals/1\n"
+TOKEN_BYTES: Final = 16
+_DAY_ZERO: Final = date(2000, 1, 1)
+LAST_DAY: Final = _DAY_ZERO + timedelta(days=0xFFFF)
+_ROW_BYTES: Final = TOKEN_BYTES + 2 + 2 + 4
+_HEADER_LIMIT: Final = 2**20
+"""Bytes."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RefusedToken:
+    """It counts from `since` up to, but not at, `until`; `number` is that of the refusal."""
+
+    token: bytes
+    since: date
+    until: date
+    number: int
+
+    @property
+    def reference(self) -> str:
+        """What a member quotes to the association."""
+        return reference_of(self.number)
+
+
+def reference_of(number: int) -> str:
+    return f"X-{number}"
+
+
+def packed(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:
+    """The list as a file."""
+    ordered = sorted(rows, key=attrgetter("token", "until", "number"))
+    count = len(ordered)
+    header: dict[str, Any] = {
+        "count": count, "epoch": epoch, "made": made.isoformat(), "public": base64.b64encode(public).decode(),
+        "table": table.model_dump(mode="json"),
+    }  # fmt: skip
+    return b"".join(
+        (
+            HEADER, rfc8785.dumps(header), b"\n",
+            b"".join(row.token for row in ordered),
+            struct.pack(f">{count}H", *(_number(row.since) for row in ordered)),
+            struct.pack(f">{count}H", *(_number(row.until) for row in ordered)),
+            struct.pack(f">{count}I", *(row.number for row in ordered)),
+        )
+    )  # fmt: skip
+
+
+class RefusalList(Sequence[RefusedToken]):
+    """A list as it was read. Nothing is unpacked before it is asked for."""
+
+    def __init__(self, octets: bytes) -> None:
+        """Raises TrustError for anything but a whole list."""
+        begin = octets.find(b"\n", len(HEADER), _HEADER_LIMIT) + 1
+        if not octets.startswith(HEADER) or not begin:
+            raise _damaged()
+        try:
+            header = json.loads(octets[len(HEADER) : begin])
+            count, epoch = header["count"], header["epoch"]
+            self.made = date.fromisoformat(header["made"])
+            self.public = base64.b64decode(header["public"], validate=True)
+            self.table = IdentityTable.model_validate(header["table"])
+        except (ValueError, LookupError, TypeError, RecursionError, binascii.Error, ValidationError) as error:
+            raise _damaged() from error
+        if type(count) is not int or type(epoch) is not int or len(octets) != begin + count * _ROW_BYTES:
+            raise _damaged()
+        self.epoch = epoch
+        self._count, self._octets = count, octets
+        self._tokens = begin
+        self._since = begin + count * TOKEN_BYTES
+        self._until = self._since + count * 2
+        self._numbers = self._until + count * 2
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, at: Any) -> Any:
+        if not 0 <= at < self._count:
+            raise IndexError(at)
+        (since,) = struct.unpack_from(">H", self._octets, self._since + 2 * at)
+        (until,) = struct.unpack_from(">H", self._octets, self._until + 2 * at)
+        (number,) = struct.unpack_from(">I", self._octets, self._numbers + 4 * at)
+        return RefusedToken(
+            self.token(at), _DAY_ZERO + timedelta(days=since), _DAY_ZERO + timedelta(days=until), number
+        )
+
+    def raw(self) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
+        """All rows as they are written: faster than as `RefusedToken`."""
+        return zip(
+            *(
+                (self._octets[at : at + size] for at in range(begin, begin + size * self._count, size))
+                for begin, size in (
+                    (self._tokens, TOKEN_BYTES), (self._since, 2), (self._until, 2), (self._numbers, 4)
+                )
+            ),
+            strict=True,
+        )  # fmt: skip
+
+    @property
+    def rows(self) -> bytes:
+        """All tokens with their periods, as the file has them."""
+        return self._octets[self._tokens :]
+
+    def token(self, at: int) -> bytes:
+        begin = self._tokens + TOKEN_BYTES * at
+        return self._octets[begin : begin + TOKEN_BYTES]
+
+    def find(self, token: bytes, on: date) -> Iterator[RefusedToken]:
+        """The refusals of a token that count on a day in Japan."""
+        at = bisect_left(range(self._count), token, key=self.token)
+        while at < self._count and self.token(at) == token:
+            row = self[at]
+            if row.since <= on < row.until:
+                yield row
+            at += 1
+
+    def check_order(self) -> None:
+        """Whether a search finds every token; for those who sign it. Raises TrustError."""
+        before = b""
+        for at in range(self._count):
+            token = self.token(at)
+            if token < before:
+                raise _damaged()
+            before = token
+
+
+@cache
+def _number(day: date) -> int:
+    return (day - _DAY_ZERO).days
+
+
+def differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[str]:
+    """What a new list changes, in words for those who sign it."""
+    if new is None:
+        if old is not None:
+            yield Message("no list of refusals any more; it had {count} tokens", count=len(old))
+        return
+    if old is None or old.epoch != new.epoch:
+        yield Message("a list of refusals by a new key, epoch {epoch}: {count} tokens", epoch=new.epoch, count=len(new))
+    else:
+        before, after = set(old.raw()), set(new.raw())
+        yield Message(
+            "{more} tokens more, {fewer} fewer; {all} in all",
+            more=len(after - before),
+            fewer=len(before - after),
+            all=len(after),
+        )
+        if old.public != new.public:
+            yield Message("another key in the same epoch")
+    if old is not None and old.table != new.table:
+        yield Message("another identity table")
+
+
+def _damaged() -> TrustError:
+    return TrustError(Message("this is not a list of refusals, or it is damaged"))

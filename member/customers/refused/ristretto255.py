@@ -1,0 +1,130 @@
+"""The group ristretto255 (RFC 9496), by libsodium. Elements and scalars are their encodings of 32 bytes.
+
+libsodium itself is called: its bindings for Python either lack the group, or come without a wheel that can be verified,
+or unpack a library of their own when they are imported.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Final
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+
+BYTES: Final = 32
+_HASH_BYTES: Final = 64
+_IDENTITY: Final = bytes(BYTES)
+ORDER: Final = 2**252 + 27742317777372353535851937790883648493
+_LIBRARIES: Final = ("libsodium.so.26", "libsodium.so.23")
+"""Since libsodium 1.0.19, and Debian's 1.0.18, the first with this group."""
+_INPUTS: Final = {
+    "crypto_core_ristretto255_random": (),
+    "crypto_core_ristretto255_from_hash": (_HASH_BYTES,),
+    "crypto_core_ristretto255_add": (BYTES, BYTES),
+    "crypto_scalarmult_ristretto255": (BYTES, BYTES),
+    "crypto_scalarmult_ristretto255_base": (BYTES,),
+    "crypto_core_ristretto255_scalar_random": (),
+    "crypto_core_ristretto255_scalar_reduce": (_HASH_BYTES,),
+    "crypto_core_ristretto255_scalar_invert": (BYTES,),
+    "crypto_core_ristretto255_scalar_sub": (BYTES, BYTES),
+    "crypto_core_ristretto255_scalar_mul": (BYTES, BYTES),
+}
+"""Function → the sizes of its inputs. Before them each has a pointer to the 32 bytes that it returns."""
+_RETURN_NOTHING: Final = ("_random", "_reduce", "_scalar_sub", "_scalar_mul")
+"""The ends of the names of the functions that cannot fail. Others return 0 if they succeed."""
+
+
+def _loaded() -> ctypes.CDLL:
+    for name in _LIBRARIES:
+        try:
+            library = ctypes.CDLL(name)
+        except OSError:
+            continue
+        if library.sodium_init() < 0:
+            break
+        for function, inputs in _INPUTS.items():
+            getattr(library, function).argtypes = [ctypes.c_char_p] * (1 + len(inputs))
+            getattr(library, function).restype = None if function.endswith(_RETURN_NOTHING) else ctypes.c_int
+        return library
+    raise TrustError(Message("libsodium is missing on this machine; install it (Debian: libsodium23)"))
+
+
+_SODIUM: Final = _loaded()
+
+
+def _made(function: str, *inputs: bytes) -> bytes:
+    """Raises TrustError if an input has another size, or if the function fails: the result would be the identity."""
+    if tuple(map(len, inputs)) != _INPUTS[function]:
+        raise _no_element()
+    made = ctypes.create_string_buffer(BYTES)
+    if getattr(_SODIUM, function)(made, *inputs):
+        raise _no_element()
+    return made.raw
+
+
+def _no_element() -> TrustError:
+    return TrustError(Message("this is not an element of the group ristretto255"))
+
+
+def element(octets: bytes) -> bytes:
+    """The element that these bytes encode. Raises TrustError for any other bytes, and for the identity.
+
+    The group has a prime order, so no other element has a low order.
+    """
+    if len(octets) != BYTES or octets == _IDENTITY or not _SODIUM.crypto_core_ristretto255_is_valid_point(octets):
+        raise _no_element()
+    return octets
+
+
+def scalar(octets: bytes) -> bytes:
+    """The scalar that these bytes encode. Raises TrustError unless it is below the order of the group."""
+    if len(octets) != BYTES or int.from_bytes(octets, "little") >= ORDER:
+        raise TrustError(Message("this is not a scalar of the group ristretto255"))
+    return octets
+
+
+def random_scalar() -> bytes:
+    """Uniform, and not 0."""
+    return _made("crypto_core_ristretto255_scalar_random")
+
+
+def random_element() -> bytes:
+    return _made("crypto_core_ristretto255_random")
+
+
+def from_hash(octets: bytes) -> bytes:
+    """The one-way map of 64 uniform bytes to an element (RFC 9496, 4.3.4)."""
+    return _made("crypto_core_ristretto255_from_hash", octets)
+
+
+def reduced(octets: bytes) -> bytes:
+    """64 bytes, little-endian, modulo the order of the group."""
+    return _made("crypto_core_ristretto255_scalar_reduce", octets)
+
+
+def times(factor: bytes, point: bytes) -> bytes:
+    """Raises TrustError if the product is the identity."""
+    return _made("crypto_scalarmult_ristretto255", factor, point)
+
+
+def times_base(factor: bytes) -> bytes:
+    """The generator times a scalar. Raises TrustError if the product is the identity."""
+    return _made("crypto_scalarmult_ristretto255_base", factor)
+
+
+def sum_of(first: bytes, second: bytes) -> bytes:
+    return _made("crypto_core_ristretto255_add", first, second)
+
+
+def scalar_product(first: bytes, second: bytes) -> bytes:
+    return _made("crypto_core_ristretto255_scalar_mul", first, second)
+
+
+def scalar_difference(first: bytes, second: bytes) -> bytes:
+    return _made("crypto_core_ristretto255_scalar_sub", first, second)
+
+
+def inverse(factor: bytes) -> bytes:
+    """Raises TrustError for 0."""
+    return _made("crypto_core_ristretto255_scalar_invert", factor)

@@ -1,0 +1,87 @@
+"""The service destroys the customers' forms by itself, when the time for which the act demands them is over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Final, Protocol
+
+from idtone.core.daemon_thread import in_daemon
+from idtone.core.errors import IdtoneError
+from idtone.core.japan import JAPAN
+from idtone.core.logs import in_words
+from idtone.core.persons import acting
+from idtone.core.settings.settings import Settings
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.act_ids import new_act_id
+from idtone.ledger.evidence.steps import Step, StepKind
+from idtone.ledger.store.ledger_reader import LedgerReader
+
+from .form_rules import load_rules
+from .record_acts import FormAct, RecordHistory, histories
+from .record_store import RecordFolder
+
+LOOK_EVERY_S: Final = 3600.0
+
+_log = logging.getLogger(__name__)
+
+
+class RetentionEvidence(Protocol):
+    def append(self, step: Step) -> Future[None]: ...
+
+
+async def forget_in_time(
+    settings: Settings, evidence: RetentionEvidence, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> None:
+    """Until cancelled. A stop does not wait for the folder's lock, which a command may hold while it asks."""
+    while True:
+        try:
+            due = in_daemon(partial(forget_due, settings, evidence, now()), "forgetting customers' forms")
+            if forgotten := await asyncio.wrap_future(due):
+                _log.info("the customers' forms whose time is over are forgotten: %s", ", ".join(forgotten))
+        except (IdtoneError, OSError) as error:
+            _log.error("customers' forms whose time is over cannot be forgotten: %s", in_words(error))
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def forget_due(settings: Settings, evidence: RetentionEvidence, now: datetime) -> list[str]:
+    """Forget what is due; returns the ids of these forms. Blocks. Raises IdtoneError, and OSError for the folder."""
+    if not settings.customers.directory.exists():
+        return []
+    folder = RecordFolder(settings.customers.directory)
+    with folder.locked():
+        with LedgerReader.open(settings.ledger.own()) as reader:
+            known = histories(reader.acts(frozenset({StepKind.DUTY})), now).values()
+
+        def enter(each: RecordHistory) -> None:
+            act = steps.duty(new_act_id(), now, acting(), FormAct.FORGOTTEN, each.id, {"ended": str(each.ends)})
+            evidence.append(act).result()
+
+        years = load_rules(settings.customers.rules).keep_years
+        return forget_over(folder, known, years, now.astimezone(JAPAN).date(), enter)
+
+
+def forget_over(
+    folder: RecordFolder,
+    known: Iterable[RecordHistory],
+    years: int,
+    today: date,
+    enter: Callable[[RecordHistory], None],
+) -> list[str]:
+    """Destroy the forms whose time is over; returns the ids of those that were not forgotten before. Call it with the
+    folder locked.
+
+    `enter` records a forgetting, first, so that it is in the ledger whatever happens in between. A form that was
+    recorded as forgotten is destroyed too: an earlier attempt may have been cut off.
+    """
+    over = [each for each in known if each.is_over(years, today)]
+    due = [each for each in over if each.forgotten is None]
+    for each in over:
+        if each.forgotten is None:
+            enter(each)
+        folder.destroy(each.id)
+    return [each.id for each in due]

@@ -1,0 +1,216 @@
+"""The criteria of an evaluation: a YAML file with a version, which is published with the results."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from idtone.core.documents import Location, Model, ValidationFault, parse, read_text
+from idtone.core.errors import ProofError
+from idtone.core.signed_notes import Algorithm, VerifierKey
+from idtone.core.translation import Message
+from idtone.registry.model import Id, Name
+
+from .measures import FORMULAS, Measure
+
+
+def _witness(value: str) -> str:
+    try:
+        key = VerifierKey.parse(value)
+    except ProofError as error:
+        raise ValueError(str(error), Message("Copy the key that the witness prints")) from error
+    if key.algorithm is not Algorithm.COSIGNATURE:
+        raise ValueError(Message("is the key of a log"), Message("Copy the key that the witness prints"))
+    return str(key)
+
+
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.hostname or not value.isprintable() or " " in value:
+        raise ValueError(Message("is not an address"), Message("Write it like https://association.example/operators/"))
+    return value
+
+
+WitnessKey = Annotated[str, AfterValidator(_witness)]
+Address = Annotated[str, AfterValidator(_address)]
+Bound = Annotated[Decimal, Field(ge=0, le=100_000)]
+Points = Annotated[int, Field(ge=0, le=1000)]
+
+
+class Terms(Model):
+    """What holds for the evaluation as a whole. `list` is the address of the public list; a badge shows it."""
+
+    version: Annotated[int, Field(ge=1, le=9999)]
+    title: Name
+    list: Address
+    valid_days: Annotated[int, Field(ge=1, le=3653)]
+    enough_calls: Annotated[int, Field(ge=1)]
+    counted_percent: Annotated[int, Field(ge=1, le=100)]
+    witnesses: tuple[WitnessKey, ...] = ()
+    witnesses_needed: Annotated[int, Field(ge=1)] = 1
+    doubtful_factor: Annotated[int, Field(ge=2)] = 4
+
+
+class Step(Model):
+    """A row of a points table: so many points from this value on, or up to it."""
+
+    at_least: Bound | None = None
+    at_most: Bound | None = None
+    points: Points
+
+    @property
+    def bound(self) -> Decimal:
+        found = self.at_least if self.at_most is None else self.at_most
+        assert found is not None
+        return found
+
+    def holds(self, value: Decimal) -> bool:
+        return value >= self.at_least if self.at_least is not None else value <= self.bound
+
+
+class Criterion(Model):
+    """`points` are the rows of its table, the best first; a value that meets none of them gets 0. `minimum` are the
+    points that a grade needs here. `without` says what a measure without a value counts.
+    """
+
+    id: Id
+    title: Name
+    measure: Measure
+    points: Annotated[tuple[Step, ...], Field(min_length=1)]
+    weight: Annotated[int, Field(ge=1, le=100)]
+    minimum: dict[Id, Points] = Field(default_factory=dict)
+    without: Literal["skip", "zero"] = "skip"
+
+    @property
+    def most(self) -> int:
+        return self.points[0].points
+
+
+class Grade(Model):
+    """From so many percent of the points on."""
+
+    id: Id
+    title: Name
+    percent: Annotated[int, Field(ge=0, le=100)]
+
+
+class CriteriaDocument(Model):
+    """The whole file. `grades`: the best first."""
+
+    evaluation: Terms
+    criteria: Annotated[tuple[Criterion, ...], Field(min_length=1)]
+    grades: Annotated[tuple[Grade, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """A file of criteria, with its octets: what is published is the file itself."""
+
+    document: CriteriaDocument
+    octets: bytes
+
+    @property
+    def terms(self) -> Terms:
+        return self.document.evaluation
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the address of the public list is the placeholder of the sample: a name that nobody can have."""
+        host = f".{urlsplit(self.terms.list).hostname}".rstrip(".")
+        return host.endswith((".example", ".example.com", ".example.net", ".example.org"))
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.octets).hexdigest()
+
+    @property
+    def witnesses(self) -> list[VerifierKey]:
+        return [VerifierKey.parse(text) for text in self.terms.witnesses]
+
+    def grade(self, grade_id: str) -> Grade:
+        return next(grade for grade in self.document.grades if grade.id == grade_id)
+
+
+def read_criteria(path: Path) -> Criteria:
+    """Raises DocumentError with every fault."""
+    return parse_criteria(read_text(path, size_limit=1024 * 1024), str(path))
+
+
+def parse_criteria(text: str, name: str) -> Criteria:
+    """As `read_criteria`; `name` is the file's name in the faults."""
+    return Criteria(parse(text, name, CriteriaDocument, _faults), text.encode())
+
+
+def _faults(document: CriteriaDocument) -> Iterator[ValidationFault]:
+    terms = document.evaluation
+    if terms.witnesses and terms.witnesses_needed > len(set(terms.witnesses)):
+        yield ValidationFault(
+            ("evaluation", "witnesses_needed"),
+            Message("is more than `witnesses` has"),
+            Message("Add the keys of witnesses, or need fewer"),
+        )
+    criteria, grade_ids = ([each.id for each in document.criteria], [each.id for each in document.grades])
+    for kind, ids in (("criteria", criteria), ("grades", grade_ids)):
+        for n, found in enumerate(ids):
+            if found in ids[:n]:
+                yield ValidationFault((kind, n, "id"), Message("is there twice"), Message("Give each entry its own id"))
+    for n, (better, grade) in enumerate(zip(document.grades, document.grades[1:], strict=False), 1):
+        if grade.percent >= better.percent:
+            yield ValidationFault(
+                ("grades", n, "percent"),
+                Message("is not below the grade before it"),
+                Message("Write the best grade first"),
+            )
+    for n, criterion in enumerate(document.criteria):
+        yield from _table(("criteria", n), criterion)
+        yield from _minimum(("criteria", n, "minimum"), criterion, set(grade_ids))
+
+
+def _table(here: Location, criterion: Criterion) -> Iterator[ValidationFault]:
+    wanted = "at_least" if FORMULAS[criterion.measure].more_is_better else "at_most"
+    other = {"at_least": "at_most", "at_most": "at_least"}[wanted]
+    for n, row in enumerate(criterion.points):
+        if getattr(row, wanted) is None or getattr(row, other) is not None:
+            yield ValidationFault(
+                (*here, "points", n),
+                Message("does not have `{wanted}` alone", wanted=wanted),
+                Message("Write `{wanted}`: of {measure}, that is the better side", wanted=wanted,
+                        measure=criterion.measure.value),
+            )  # fmt: skip
+            return
+    for n, (better, row) in enumerate(zip(criterion.points, criterion.points[1:], strict=False), 1):
+        easier = row.bound < better.bound if wanted == "at_least" else row.bound > better.bound
+        if not easier or row.points >= better.points:
+            yield ValidationFault(
+                (*here, "points", n),
+                Message("is not easier than the row before it, for fewer points"),
+                Message("Write the best row first"),
+            )
+    if criterion.most == 0:
+        yield ValidationFault((*here, "points", 0, "points"), Message("gives no points"), Message("Write 1 or more"))
+
+
+def _minimum(here: Location, criterion: Criterion, grades: set[str]) -> Iterator[ValidationFault]:
+    for grade, points in criterion.minimum.items():
+        if grade not in grades:
+            yield ValidationFault(
+                (*here, grade), Message("is not one of `grades`"),
+                Message("Known here: {names}", names=", ".join(sorted(grades))),
+            )  # fmt: skip
+        elif points > criterion.most:
+            yield ValidationFault(
+                (*here, grade),
+                Message("is more than the {most} points that can be had", most=criterion.most),
+                Message("Write a smaller value"),
+            )
+
+
+def titles(name: Name) -> Mapping[str, str]:
+    return {"ja": name.ja, "en": name.en}

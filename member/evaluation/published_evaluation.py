@@ -1,0 +1,96 @@
+"""The evaluations in the association's public list, verified offline.
+
+operators.json              names the digest of each of these files (`idtone.registry.trust.licensed_operators`)
+evaluation/criteria.yaml    the criteria
+evaluation/m-0001.json      a member's result
+evaluation/m-0001.svg       its badge
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.core.errors import IdtoneError, TrustError
+from idtone.core.translation import Message
+from idtone.registry.trust.licensed_operators import read_site
+
+from .criteria import parse_criteria
+from .result import check
+
+FOLDER: Final = "evaluation"
+CRITERIA: Final = "criteria.yaml"
+_BADGE_LIMIT: Final = 1024 * 1024
+"""Bytes."""
+
+
+def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[str, Any]:
+    """The member's entry in the list, with its evaluation. `what` is a member's id, or the path of a badge.
+
+    Raises TrustError if the list, the criteria, the result or the badge is not what the association published, if the
+    member has no evaluation, or if that is not valid now.
+    """
+    listed = read_site(site, trust, now)
+    operator = _of_badge(listed, Path(what)) if what.endswith(".svg") else _of_member(listed, what)
+    evaluation = operator["evaluation"]
+    try:
+        start, until = (datetime.fromisoformat(evaluation[end]) for end in ("valid_from", "valid_until"))
+    except (KeyError, ValueError, TypeError) as error:
+        raise TrustError(Message("{folder}: is not what the association signed", folder=site)) from error
+    member = str(operator["member"])
+    if not start <= now < until:
+        raise TrustError(
+            Message("the evaluation of {member} is valid from {start} until {until}, not now", member=member,
+                    start=start.isoformat(), until=until.isoformat())
+        )  # fmt: skip
+    folder = site / FOLDER
+    text = _published(folder / CRITERIA, evaluation["criteria"]["sha256"])
+    file = folder / f"{member}.json"
+    result = _published(file, evaluation["result"])
+    _published(folder / f"{member}.svg", evaluation["badge"])
+    try:
+        criteria = parse_criteria(text.decode(), CRITERIA)
+        found = check(result, str(file), criteria)
+        agreed = (found.member, found.grade, str(found.percent)) == (
+            member, evaluation["grade"], evaluation["percent"],
+        )  # fmt: skip
+    except (IdtoneError, UnicodeDecodeError) as error:
+        raise TrustError(Message("{file}: cannot be verified: {error}", file=file, error=error)) from error
+    if not agreed:
+        raise TrustError(Message("{file}: is not the result that the list names", file=file))
+    return {**operator, "rows": json.loads(result)["rows"]}
+
+
+def _of_member(listed: Mapping[str, Any], member: str) -> dict[str, Any]:
+    for operator in listed["operators"]:
+        if operator["member"] == member and operator.get("evaluation"):
+            return dict(operator)
+    raise TrustError(Message("the list has no evaluation of {member!r}", member=member))
+
+
+def _of_badge(listed: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.sha256(file.read(_BADGE_LIMIT)).hexdigest()
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    for operator in listed["operators"]:
+        if (operator.get("evaluation") or {}).get("badge") == sha256:
+            return dict(operator)
+    raise TrustError(
+        Message("{path}: is no badge of the present list; it is forged, changed or out of date", path=path)
+    )
+
+
+def _published(path: Path, sha256: str) -> bytes:
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    if hashlib.sha256(octets).hexdigest() != sha256:
+        raise TrustError(Message("{path}: was changed after it was published", path=path))
+    return octets

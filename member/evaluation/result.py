@@ -1,0 +1,107 @@
+"""The result of one member as a JSON file: values, points, percentage and grade. Pure.
+
+It has what anyone needs to compute points and grade again by the criteria, and no number of calls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+
+from .criteria import Criteria, titles
+from .measures import Measure, NoValue, Value
+from .period import Period
+from .scoring import Score, score
+
+
+@dataclass(frozen=True)
+class Result:
+    """Of one member in one period."""
+
+    member: str
+    period: Period
+    criteria_version: int
+    criteria_sha256: str
+    values: Mapping[Measure, Value]
+    percent: Decimal | None
+    grade: str | None
+    excluded: str | None = None
+    """Why the member gets no grade, whatever its values are."""
+
+    @classmethod
+    def of(
+        cls,
+        member: str,
+        period: Period,
+        criteria: Criteria,
+        values: Mapping[Measure, Value],
+        found: Score,
+        excluded: str | None = None,
+    ) -> Result:
+        used = {row.criterion.measure: values[row.criterion.measure] for row in found.rows}
+        return cls(
+            member, period, criteria.terms.version, criteria.sha256, used, found.percent,
+            found.grade.id if found.grade and not excluded else None, excluded,
+        )  # fmt: skip
+
+
+def octets(result: Result, criteria: Criteria) -> bytes:
+    """The file."""
+    found = score(criteria.document, {**dict.fromkeys(Measure, NoValue.NONE), **result.values})
+    content = {
+        "member": result.member,
+        "period": {"from": result.period.start.isoformat(), "until": result.period.until.isoformat()},
+        "criteria": {"version": criteria.terms.version, "sha256": criteria.sha256},
+        "rows": [
+            {
+                "criterion": row.criterion.id,
+                "title": titles(row.criterion.title),
+                "measure": row.criterion.measure.value,
+                "value": None if isinstance(row.value, NoValue) else str(row.value),
+                "no_value": row.value.value if isinstance(row.value, NoValue) else None,
+                "points": row.points,
+                "of": row.criterion.most,
+                "weight": row.criterion.weight,
+            }
+            for row in found.rows
+        ],
+        "counted_percent": found.counted_percent,
+        "percent": None if found.percent is None else str(found.percent),
+        "grade": found.grade.id if found.grade and not result.excluded else None,
+        "excluded": result.excluded,
+        "missed": {grade: list(names) for grade, names in found.missed.items()},
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def read_result(file: bytes, name: str) -> Result:
+    """Raises TrustError if the file is none of ours."""
+    try:
+        content = json.loads(file)
+        period = Period(*(date.fromisoformat(content["period"][end]) for end in ("from", "until")))
+        return Result(
+            str(content["member"]), period, int(content["criteria"]["version"]), str(content["criteria"]["sha256"]),
+            {Measure(row["measure"]): _value(row) for row in content["rows"]},
+            None if content["percent"] is None else Decimal(content["percent"]), content["grade"], content["excluded"],
+        )  # fmt: skip
+    except (ValueError, KeyError, TypeError, InvalidOperation) as error:
+        raise TrustError(Message("{name}: is not the result of an evaluation", name=name)) from error
+
+
+def _value(row: Mapping[str, Any]) -> Value:
+    return NoValue(row["no_value"]) if row["value"] is None else Decimal(row["value"])
+
+
+def check(file: bytes, name: str, criteria: Criteria) -> Result:
+    """The result, if its points and grade follow from its values by these criteria. Raises TrustError."""
+    result = read_result(file, name)
+    if octets(result, criteria) != file:
+        raise TrustError(Message("{name}: its points do not follow from its values by the criteria", name=name))
+    return result

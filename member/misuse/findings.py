@@ -1,0 +1,211 @@
+"""Findings: what the rules say of a ledger's days, under ids that stay the same. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from idtone.core.errors import UsageError
+from idtone.core.misuse_limits import Limits
+from idtone.core.translation import Message
+from idtone.ledger.evidence.call_outline import CallOutline, OutlinedDay
+from idtone.ledger.evidence.records import iso_ms
+from idtone.ledger.evidence.steps import Step
+
+from .rules import RULES, Grouping, Rule, key_of, reason_of
+from .windows import Sign, Subject
+
+REVIEWED: Final = "misuse-reviewed"
+"""The act by which a person enters in the ledger what came of a finding."""
+CALLS_SHOWN: Final = 1000
+"""Call ids that a finding shows to programs; `calls` counts all."""
+_DAY_S: Final = 86_400
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+_TOKEN_SHOWN: Final = 8
+_ID: Final = re.compile(r"(\d{4}-\d\d-\d\d)-([a-z]+(?:-[a-z]+)*)-([0-9a-f]{10})", re.ASCII)
+
+
+class ReviewResult(StrEnum):
+    """What came of a finding."""
+
+    HARMLESS = "harmless"
+    """The calls have an ordinary explanation."""
+    ASKED = "asked"
+    """The contractor was asked, and the answer is awaited."""
+    REPORTED = "reported"
+    """It was reported to the police, or to the association."""
+    STOPPED = "stopped"
+    """The contract was ended, or the number stopped."""
+
+
+class FindingState(StrEnum):
+    NEW = "new"
+    GROWN = "grown"
+    """It has more calls than when it was reviewed."""
+    REVIEWED = "reviewed"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A person's review of a finding that had so many `calls` then."""
+
+    at: datetime
+    by: str
+    result: str
+    why: str
+    calls: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"at": iso_ms(self.at), "by": self.by, "result": self.result, "why": self.why, "calls": self.calls}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule has found on one day (UTC) of one node. `subject` is a licence, or the token of a number.
+
+    There is one for each rule, day and subject. So its id (`finding_id`) stays the same, whatever the limits are and
+    however many calls the day still gets.
+    """
+
+    id: str
+    rule: Rule
+    node: str
+    day: str
+    subject: str
+    sign: Sign
+    review: Review | None = None
+
+    @property
+    def state(self) -> FindingState:
+        if self.review is None:
+            return FindingState.NEW
+        return FindingState.GROWN if len(self.sign.calls) > self.review.calls else FindingState.REVIEWED
+
+    @property
+    def reason(self) -> Message:
+        return reason_of(self.rule, self.sign)
+
+    @property
+    def shown_subject(self) -> str:
+        """A licence, or the first digits of a token, which identify a number on its day only."""
+        return self.subject if self.rule.grouping is Grouping.LICENCE else self.subject[:_TOKEN_SHOWN]
+
+    @property
+    def first(self) -> datetime:
+        """When its first call was decided, in UTC."""
+        return datetime.fromtimestamp(self.sign.calls[0].at_s, UTC)
+
+    @property
+    def last(self) -> datetime:
+        return datetime.fromtimestamp(self.sign.calls[-1].at_s, UTC)
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs; times in UTC, the reason in English. It has the ids of the first `CALLS_SHOWN` calls."""
+        return {
+            "id": self.id,
+            "state": self.state,
+            "rule": self.rule.name,
+            "node": self.node,
+            "day": self.day,
+            "grouping": self.rule.grouping,
+            "subject": self.subject,
+            "first": iso_ms(self.first),
+            "last": iso_ms(self.last),
+            "calls": len(self.sign.calls),
+            "chance": self.sign.chance,
+            "reason": self.reason,
+            "call_ids": [call.call_id for call in self.sign.calls[:CALLS_SHOWN]],
+            "review": self.review.to_json() if self.review else None,
+        }
+
+
+class Judge:
+    """Judges the days of one node, which come in order; it keeps how many calls each licence had before."""
+
+    def __init__(
+        self,
+        node: str,
+        limits: Limits,
+        reviews: Mapping[str, Review],
+        rules: Sequence[Rule] = RULES,
+        expected: Callable[[str], frozenset[str]] = lambda day: frozenset(),
+    ) -> None:
+        """`reviews`: id of a finding → its review. `expected` gives the tokens of numbers that are exempt on a day from
+        rules `of_volume`.
+        """
+        self._expected = expected
+        self._node = node
+        self._limits = limits
+        self._reviews = reviews
+        self._rules = [rule for rule in rules if rule.limits(limits).enabled]
+        self._past: dict[str, dict[int, int]] = {}
+        """Licence → day (`date.toordinal`) → its number of calls."""
+
+    def day(self, outlined: OutlinedDay) -> Iterator[Finding]:
+        """The findings of a day, in the order of the rules."""
+        today = date.fromisoformat(outlined.day).toordinal()
+        start_s = (today - _EPOCH) * _DAY_S
+        expected = self._expected(outlined.day)
+        groups = {grouping: _grouped(outlined.calls, grouping) for grouping in Grouping}
+        for rule in self._rules:
+            at_least = rule.limits(self._limits).at_least
+            for key, calls in groups[rule.grouping].items():
+                if len(calls) < at_least or (rule.of_volume and key in expected):
+                    continue
+                past = self._before(key, today) if rule.grouping is Grouping.LICENCE else ()
+                if sign := rule.judge(Subject(start_s, calls, past), self._limits):
+                    name = finding_id(rule, self._node, outlined.day, key)
+                    yield Finding(name, rule, self._node, outlined.day, key, sign, self._reviews.get(name))
+        for licence, calls in groups[Grouping.LICENCE].items():
+            self._past.setdefault(licence, {})[today] = len(calls)
+
+    def _before(self, licence: str, today: int) -> list[int]:
+        counts = self._past.get(licence, {})
+        return [counts.get(day, 0) for day in range(today - self._limits.licence_surge.past_days, today)]
+
+
+def _grouped(calls: Iterable[CallOutline], grouping: Grouping) -> dict[str, list[CallOutline]]:
+    groups: defaultdict[str, list[CallOutline]] = defaultdict(list)
+    for call in calls:
+        if key := key_of(call, grouping):
+            groups[key].append(call)
+    return groups
+
+
+def finding_id(rule: Rule, node: str, day: str, subject: str) -> str:
+    """`2026-11-26-pings-0123456789`."""
+    named = "\n".join((rule.name, node, day, subject))
+    return f"{day}-{rule.name}-{hashlib.sha256(named.encode()).hexdigest()[:10]}"
+
+
+def named_in(text: str) -> tuple[str, Rule]:
+    """The day and the rule of the finding with this id. Raises UsageError."""
+    match = _ID.fullmatch(text)
+    rule = next((rule for rule in RULES if match and rule.name == match[2]), None)
+    try:
+        if match and rule:
+            return date.fromisoformat(match[1]).isoformat(), rule
+    except ValueError:
+        pass
+    raise UsageError(
+        Message("{text!r} is not the id of a finding; `idtone misuse scan` shows the ids", text=text[:100])
+    )
+
+
+def reviews_in(acts: Iterable[Step]) -> dict[str, Review]:
+    """The latest review of each finding, by its id, from the acts in a ledger."""
+    found = {}
+    for act in acts:
+        details = act.details
+        calls = details.get("calls")
+        if details.get("act") == REVIEWED and isinstance(calls, int):
+            found[str(details.get("subject"))] = Review(
+                act.at, str(details.get("by")), str(details.get("result")), str(details.get("why")), calls
+            )
+    return found

@@ -1,0 +1,81 @@
+"""Reads a ledger once, in the order of writing, and judges each of its days. Numbers stay sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from idtone.core.misuse_limits import Limits
+from idtone.core.numbers import Number
+from idtone.ledger.evidence.call_outline import LATE, OUTLINED, Outlines
+from idtone.ledger.evidence.leaves import StoredStep
+from idtone.ledger.evidence.steps import StepKind
+from idtone.ledger.store.ledger_reader import LedgerReader
+
+from .findings import Finding, Judge, reviews_in
+from .rules import RULES, Grouping, Rule
+
+Progress = Callable[[int, int], None]
+"""Gets how many steps are read, and how many there are."""
+_TELL_EVERY: Final = 5000
+"""Steps."""
+_UNTIL_OVER: Final = timedelta(days=1) + LATE
+
+
+class Scan:
+    """Finds what the rules report in one ledger. After `findings`, `calls` says how many calls were judged, and
+    `left_out` how many were written too late for that.
+    """
+
+    def __init__(
+        self,
+        reader: LedgerReader,
+        node: str,
+        limits: Limits,
+        rules: Sequence[Rule] = RULES,
+        expected: Sequence[Number] = (),
+    ) -> None:
+        """`expected`: numbers that call much, as their contractors have said; the reader needs the keys of the days."""
+        self.calls = 0
+        self.left_out = 0
+        self._reader = reader
+        self._node = node
+        self._limits = limits
+        self._rules = rules
+        self._expected = expected
+
+    def findings(
+        self, since: date, until: date | None = None, progress: Progress = lambda done, total: None
+    ) -> Iterator[Finding]:
+        """Those of the days (UTC) from `since` on, and up to `until`. Raises LedgerError."""
+        reviews = reviews_in(self._reader.acts(frozenset({StepKind.DUTY})))
+        judge = Judge(
+            self._node, self._limits, reviews, self._rules, lambda day: self._reader.tokens(self._expected, day)
+        )  # fmt: skip
+        outlines = Outlines()
+        for day in outlines.days(self._steps(since, until, progress)):
+            # The days before `since` are only compared with.
+            found = list(judge.day(day))
+            if since.isoformat() <= day.day <= (until.isoformat() if until else day.day):
+                self.calls += len(day.calls)
+                yield from found
+        self.left_out = outlines.left_out
+
+    def _steps(self, since: date, until: date | None, progress: Progress) -> Iterator[StoredStep]:
+        start = datetime.combine(since, time(), UTC) - self._compared
+        after = self._reader.place_before(start)
+        last = self._reader.newest_place()
+        if until is not None:
+            last = min(last, self._reader.place_before(datetime.combine(until, time(), UTC) + _UNTIL_OVER))
+        for count, step in enumerate(self._reader.in_order(after, last, OUTLINED), 1):
+            if count % _TELL_EVERY == 0:
+                progress(step.id - after, last - after)
+            yield step
+
+    @property
+    def _compared(self) -> timedelta:
+        """How long before its first day a scan begins to read."""
+        surge = self._limits.licence_surge
+        needed = surge.enabled and any(rule.grouping is Grouping.LICENCE for rule in self._rules)
+        return timedelta(days=surge.past_days) if needed else timedelta(0)

@@ -1,0 +1,43 @@
+"""`idtone reports`: reports about calls, and what the member's own ledger answers to them."""
+
+from __future__ import annotations
+
+from idtone.core.terminal import command_line
+
+app = command_line.group("Reports about calls (申告): report a call, and answer the association's requests.")
+command_line.add_commands(
+    app,
+    {
+        "new": (
+            "idtone.member.reports.commands.reporting:new",
+            "Write a report to fill in.",
+        ),
+        "check": (
+            "idtone.member.reports.commands.reporting:check",
+            "Find all faults of a report, each with its place and remedy.",
+        ),
+        "send": (
+            "idtone.member.reports.commands.reporting:send",
+            "Sign a report, and send it to the association's desk; prints the receipt number.",
+        ),
+    },
+    panel="Reporting",
+)
+command_line.add_commands(
+    app,
+    {
+        "fetch": (
+            "idtone.member.reports.commands.answering:fetch",
+            "Fetch the requests that this member has to answer, and show them.",
+        ),
+        "answer": (
+            "idtone.member.reports.commands.answering:answer",
+            "Answer a request with what this member's ledger has about the call.",
+        ),
+        "list": (
+            "idtone.member.reports.commands.answering:list_own",
+            "List the reports and answers that this node has signed, from its own ledger.",
+        ),
+    },
+    panel="Answering",
+)

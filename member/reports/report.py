@@ -1,0 +1,90 @@
+"""A report (申告) as its reporter writes it: a YAML file, or what the association's page makes of its form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from idtone.core.documents import Model, ValidationFault, parse
+from idtone.core.numbers import parse as parse_number
+from idtone.core.readable_text import readable, unreadable
+from idtone.core.translation import Message
+from idtone.registry.model import Moment, Sha256, Text
+
+SIZE_LIMIT: Final = 64 * 1024
+"""Bytes of the file."""
+WORDS_LIMIT: Final = 4000
+ATTACHMENTS_LIMIT: Final = 10
+WITHIN_LIMIT: Final = 31 * 24 * 60
+"""Minutes."""
+
+
+def _number(value: str) -> str:
+    number = parse_number(value)
+    if not number.known:
+        raise ValueError(
+            Message("is not a telephone number"), Message("Write it like 0312345678, or +12025550123 from abroad")
+        )
+    return number.e164
+
+
+def _words(value: str) -> str:
+    text = "\n".join(line.rstrip() for line in readable(value).strip().split("\n"))
+    if character := unreadable(text.replace("\n", "")):
+        raise ValueError(
+            Message("is not a readable text: it has the character {character}", character=character),
+            Message("Write 1 to {limit} characters", limit=WORDS_LIMIT),
+        )
+    if not text or len(text) > WORDS_LIMIT:
+        raise ValueError(Message("is not a readable text"), Message("Write 1 to {limit} characters", limit=WORDS_LIMIT))
+    return text
+
+
+class Attachment(Model):
+    """A file that the reporter keeps; `sha256` fixes its content."""
+
+    name: Text
+    sha256: Sha256
+
+
+class Reporter(Model):
+    """Who reports. `disclose`: the reporter consents that the association names them, for example to the police."""
+
+    name: Text
+    contact: Text
+    disclose: bool = False
+
+
+class ReportedCall(Model):
+    """`number` called or was shown (E.164), at `at` give or take `within_minutes`; `what` happened, in words."""
+
+    number: Annotated[str, Field(repr=False), AfterValidator(_number)]
+    at: Moment
+    within_minutes: Annotated[int, Field(ge=0, le=WITHIN_LIMIT)] = 60
+    what: Annotated[str, Field(repr=False), AfterValidator(_words)]
+    attachments: Annotated[tuple[Attachment, ...], Field(max_length=ATTACHMENTS_LIMIT, repr=False)] = ()
+
+
+class Report(ReportedCall):
+    """A call, and who reports it; None if the reporter gives no name."""
+
+    reporter: Annotated[Reporter | None, Field(repr=False)] = None
+
+
+class ReportDocument(Model):
+    """The whole file."""
+
+    report: Report
+
+
+def parse_report(text: str, name: str, now: datetime) -> Report:
+    """Raises DocumentError with every fault; `name` is the file's name in the faults."""
+
+    def faults(document: ReportDocument) -> Iterator[ValidationFault]:
+        if document.report.at > now:
+            yield ValidationFault(("report", "at"), Message("is in the future"), Message("Write when the call was"))
+
+    return parse(text, name, ReportDocument, faults).report

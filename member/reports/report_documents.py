@@ -1,0 +1,188 @@
+"""What the signed documents about reports hold. Pure.
+
+report          a member's report; its content and its reporter are sealed
+report-fetch    a member asks for the requests that it has to answer; the desk seals the answer for it
+report-answer   a member answers one request
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Final, Self, TypeVar
+
+from pydantic import Field, ValidationError, model_validator
+
+from idtone.core.documents import Model
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+from idtone.registry.model import Id, Moment, Sha256
+
+from .report import Report
+from .sealed_box import Purpose, seal
+
+REPORT, FETCH, ANSWER = "report", "report-fetch", "report-answer"
+KEYS_PATH: Final = "/report/keys"
+"""Where the desk gives its public keys, as JSON: `desk`, and `officer` (null if there is none)."""
+_BOX_LIMIT: Final = 128 * 1024
+_RECEIPT_LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base32: no letters that look like digits."""
+_RECEIPT_LENGTH: Final = 20
+
+Box = Annotated[str, Field(max_length=_BOX_LIMIT)]
+AnyContent = TypeVar("AnyContent", bound=Model)
+
+
+class AnswerResult(StrEnum):
+    """What a member found about a call."""
+
+    NOT_OURS = "not-ours"
+    UPSTREAM = "upstream"
+    """It came from another member."""
+    CUSTOMER_HELD = "customer-held"
+    """A customer of the member made it, or holds the number."""
+
+
+class SealedReport(Model):
+    """A report as it is sent and kept. `receipt` is the SHA-256 of the receipt, to which both boxes are tied."""
+
+    receipt: Sha256
+    report: Box
+    """`ReportedCall`, for the desk."""
+    reporter: Box | None = None
+    """`Reporter`, for the report officer alone."""
+    disclose: bool = False
+
+
+class Request(Model):
+    """What a member is asked. Neither the reporter nor their words are in it.
+
+    `downstream` is the member that named this one; None for the holder of the number. `reminders` were sent so far.
+    """
+
+    id: Id
+    number: Annotated[str, Field(repr=False)]
+    at: Moment
+    within_minutes: int
+    asked: Moment
+    due: Moment
+    downstream: Id | None
+    reminders: int
+
+
+class Fetch(Model):
+    """`to` is a fresh X25519 public key (base64): who replays the document cannot read the answer.
+
+    `request` asks for one request alone.
+    """
+
+    to: str
+    request: Id | None = None
+
+
+class Requests(Model):
+    """The answer to `Fetch`: the most urgent requests, and how many wait in all."""
+
+    requests: tuple[Request, ...]
+    waiting: int
+
+
+class Found(Model):
+    """What the member's ledger has about the call: how many calls fit, and the nearest of them."""
+
+    calls: Annotated[int, Field(ge=0)]
+    call: Annotated[str | None, Field(max_length=255)] = None
+    outcome: Annotated[str | None, Field(max_length=64)] = None
+    reason: Annotated[str | None, Field(max_length=64)] = None
+    delivery: Annotated[str | None, Field(max_length=64)] = None
+    """The least that is known of one of its sounds: `confirmed`, `sent` or `not-known`; empty without a sound."""
+
+
+class Answer(Model):
+    """The answer to a request. `pack` identifies an evidence pack, which the member keeps for the association: the
+    SHA-256 of its manifest.
+    """
+
+    request: Id
+    result: AnswerResult
+    upstream: Id | None = None
+    pack: Sha256 | None = None
+    found: Found
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.upstream is not None) != (self.result is AnswerResult.UPSTREAM):
+            raise ValueError("upstream")
+        if (self.pack is not None) != (self.result is AnswerResult.CUSTOMER_HELD):
+            raise ValueError("pack")
+        return self
+
+
+def read(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
+    """The content of a document. Raises TrustError, which names the field and not its value."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, each["loc"])) or "content" for each in error.errors()}))
+        raise TrustError(
+            Message("the content of the document is not as it must be: {fields}", fields=fields)
+        ) from error
+
+
+def span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
+    """The time in which a reported call began: from the first moment up to, but not at, the second. `at` may be a whole
+    minute, in which the call was.
+    """
+    within = timedelta(minutes=within_minutes)
+    return at - within, at + within + timedelta(minutes=1)
+
+
+def new_receipt() -> str:
+    """Twenty letters and digits (100 bits) in four groups, by which the reporter can ask later."""
+    return _receipt(secrets.token_bytes(_RECEIPT_LENGTH))
+
+
+def receipt_of(report: Report, secret: bytes) -> str:
+    """The receipt of a report by the sender with this secret: each time it is sent the same, so it stays one report."""
+    content = f"idtone-receipt/1\n{report.model_dump_json()}"
+    return _receipt(hmac.digest(secret, content.encode(), "sha256"))
+
+
+def _receipt(octets: bytes) -> str:
+    """`octets`: as many as letters, or more."""
+    letters = "".join(_RECEIPT_LETTERS[octet % len(_RECEIPT_LETTERS)] for octet in octets[:_RECEIPT_LENGTH])
+    return "-".join(letters[n : n + 5] for n in range(0, _RECEIPT_LENGTH, 5))
+
+
+def receipt_digest(receipt: str) -> str:
+    """What is kept of a receipt; small letters, blanks and dashes do not matter."""
+    plain = "".join(receipt.upper().split()).replace("-", "")
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def report_id_of(digest: str) -> str:
+    """The id of the report with this digest of its receipt."""
+    return f"R-{digest[:16]}"
+
+
+def sealed_report(report: Report, receipt: str, desk: bytes, officer: bytes | None) -> SealedReport:
+    """Seal a report for the desk, and its reporter for the report officer (X25519 public keys).
+
+    Raises TrustError if there is a reporter, and no key of an officer.
+    """
+    tied, reporter = receipt_digest(receipt), report.reporter
+    if reporter and officer is None:
+        raise TrustError(
+            Message("the desk has no key of a report officer, so it cannot take your name; report without `reporter`")
+        )
+    call = report.model_dump(mode="json", exclude={"reporter"})
+    return SealedReport(
+        receipt=tied,
+        report=seal(call, desk, Purpose.REPORT, tied),
+        reporter=seal(reporter.model_dump(), officer, Purpose.REPORTER, tied) if reporter and officer else None,
+        disclose=bool(reporter and reporter.disclose),
+    )

@@ -1,0 +1,46 @@
+"""The member's side of the report desk: asks it over HTTPS."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from idtone.core.errors import TrustError
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
+from idtone.registry.correspondence import desk_client
+from idtone.registry.correspondence.signed_document import signed
+
+from .report_documents import FETCH, KEYS_PATH, Request, Requests, read
+from .sealed_box import Purpose, public_key, unsealed
+
+
+def desk_keys(settings: Settings) -> tuple[bytes, bytes | None]:
+    """The public keys of the desk and of the report officer. Raises TrustError, DocumentError."""
+    keys = desk_client.ask(settings, KEYS_PATH)
+    officer = keys.get("officer")
+    return public_key(str(keys.get("desk"))), public_key(str(officer)) if officer else None
+
+
+def open_requests(settings: Settings, now: datetime, request_id: str | None = None) -> Requests:
+    """The requests that this member has to answer, the most urgent first; or one alone. Raises IdtoneError."""
+    key = X25519PrivateKey.generate()
+    to = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    member = desk_client.member_of(settings)
+    answer = desk_client.send(
+        settings, signed(FETCH, member, {"to": to, "request": request_id}, desk_client.document_signer(settings), now)
+    )
+    return read(Requests, unsealed(str(answer.get("requests")), key, Purpose.REQUESTS, to))
+
+
+def request_named(settings: Settings, request_id: str, now: datetime) -> Request:
+    """One open request. Raises TrustError if there is none of that id."""
+    for request in open_requests(settings, now, request_id).requests:
+        return request
+    raise TrustError(
+        Message(
+            "no open request {request_id!r} for this member; `idtone reports fetch` lists them", request_id=request_id
+        )
+    )

@@ -1,0 +1,84 @@
+"""JSON that only the holder of a private key can read: X25519, HKDF-SHA-256, AES-256-GCM. Pure, except for fresh keys.
+
+    box = base64(one-time public key ‖ ciphertext and tag)
+    key = HKDF(X25519(one-time key, recipient's key), salt = one-time public key ‖ recipient's public key,
+               info = "idtone sealed box/1 " PURPOSE)
+
+The one-time key seals one box, so the nonce is constant. What the box belongs to is authenticated with it: a box that
+was moved to another report does not open there.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+
+PUBLIC_BYTES: Final = 32
+_NONCE: Final = bytes(12)
+_BLOCK: Final = 256
+"""Bytes: the length is a multiple of this, so that it tells little about a name in the box."""
+
+
+class Purpose(StrEnum):
+    """What is in a box. A box of one purpose does not open as another."""
+
+    REPORT = "report"
+    REPORTER = "reporter"
+    REQUESTS = "requests"
+
+
+def seal(content: Mapping[str, Any], to: bytes, purpose: Purpose, tied: str) -> str:
+    """A box for the holder of the X25519 public key `to` (32 bytes). `tied` names what the box belongs to.
+
+    Raises TrustError if `to` is not a usable key.
+    """
+    once = X25519PrivateKey.generate()
+    public = once.public_key().public_bytes_raw()
+    try:
+        shared = once.exchange(X25519PublicKey.from_public_bytes(to))
+    except ValueError as error:
+        raise TrustError(Message("this is not an X25519 public key")) from error
+    text = json.dumps(dict(content), ensure_ascii=False).encode()
+    padded = text.ljust(-(-len(text) // _BLOCK) * _BLOCK)
+    box = public + AESGCM(_key(shared, public + to, purpose)).encrypt(_NONCE, padded, tied.encode())
+    return base64.b64encode(box).decode()
+
+
+def unsealed(box: str, key: X25519PrivateKey, purpose: Purpose, tied: str) -> dict[str, Any]:
+    """The content of a box. Raises TrustError if it was changed, moved, or sealed for another key."""
+    try:
+        octets = base64.b64decode(box, validate=True)
+        public = octets[:PUBLIC_BYTES]
+        shared = key.exchange(X25519PublicKey.from_public_bytes(public))
+        secret = _key(shared, public + key.public_key().public_bytes_raw(), purpose)
+        content = json.loads(AESGCM(secret).decrypt(_NONCE, octets[PUBLIC_BYTES:], tied.encode()))
+    except (InvalidTag, ValueError) as error:
+        raise TrustError(Message("what is sealed here was changed, or sealed for another key")) from error
+    return dict(content)
+
+
+def public_key(text: str) -> bytes:
+    """The 32 bytes of a public key in base64. Raises TrustError."""
+    try:
+        octets = base64.b64decode(text, validate=True)
+    except ValueError:
+        octets = b""
+    if len(octets) != PUBLIC_BYTES:
+        raise TrustError(Message("this is not an X25519 public key"))
+    return octets
+
+
+def _key(shared: bytes, salt: bytes, purpose: Purpose) -> bytes:
+    return HKDF(SHA256(), 32, salt, f"idtone sealed box/1 {purpose}".encode()).derive(shared)

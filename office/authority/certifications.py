@@ -1,0 +1,55 @@
+"""Certifications (認定) of members and of resellers, as a person has entered them. All raise IdtoneError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Final
+
+from idtone.core.errors import UsageError
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message
+
+from .change_registry import Attribution, change_registry
+from .history import Action, HistoryEntry
+from .moments import day, day_after
+from .registry_edits import certified, link_certified
+from .workspace import Workspace
+
+Certified = Mapping[str, str | date]
+"""The fields of `certification` in the registry."""
+_READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
+    "until": day_after, "next_check": day, "mark_until": day_after,
+}  # fmt: skip
+
+
+def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -> Certified:
+    """Of texts, by field; `name` names a field in an error. The two of the mark go together, and may be missing."""
+    fields: dict[str, str | date] = {}
+    for key in ("number", "until", "document", "next_check", "mark", "mark_until"):
+        text = given.get(key) or ""
+        if not text and key.startswith("mark"):
+            continue
+        fields[key] = _READ.get(key, line)(text, name(key))
+    if ("mark" in fields) != ("mark_until" in fields):
+        raise UsageError(Message("{mark} and {end} go together", mark=name("mark"), end=name("mark_until")))
+    return fields
+
+
+def certify_member(workspace: Workspace, member: str, fields: Certified, attribution: Attribution) -> HistoryEntry:
+    """Record the certification of a member, in place of an older one."""
+    return change_registry(
+        workspace, Action.CERTIFY, member, attribution, lambda text, registry: certified(text, registry, member, fields)
+    )
+
+
+def certify_link(
+    workspace: Workspace, reseller: str, entries: Sequence[str], fields: Certified, attribution: Attribution
+) -> HistoryEntry:
+    """Record the certification of the reseller of a link, as its wholesaler has seen it."""
+    if len(entries) > 1:
+        raise UsageError(Message("a wholesale chain has one entry of numbers; enter each by itself"))
+    return change_registry(
+        workspace, Action.CERTIFY_LINK, reseller, attribution,
+        lambda text, registry: link_certified(text, registry, entries[0], reseller, fields),
+    )  # fmt: skip

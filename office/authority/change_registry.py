@@ -1,0 +1,335 @@
+"""A change in the authority's folder: edit the text, check it against every rule, write it, and record it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.core.documents import read_text
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.translation import Message
+from idtone.registry.commands.checking import checking
+from idtone.registry.file_kinds import KINDS
+from idtone.registry.member_application import MemberApplication, parse_application
+from idtone.registry.model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
+from idtone.registry.parsers import parse_never_originates, parse_registry, parse_suspensions
+from idtone.registry.trust import tuf_roles
+
+from . import registry_edits, shared_folder
+from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
+from .moments import in_japan
+from .never_originates_edits import FIRST
+from .suspension_edits import refuse_suspended
+from .workspace import APPLICATIONS, Workspace
+from .yaml_text import YamlText, value_at
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Which account makes a change, why and when."""
+
+    by: str
+    why: str
+    at: datetime
+
+    def entry(self, action: Action, subject: str, **more: Any) -> HistoryEntry:
+        return HistoryEntry(at=self.at, action=action, by=self.by, subject=subject, why=self.why, **more)
+
+
+def change_registry(
+    workspace: Workspace,
+    action: Action,
+    subject: str,
+    attribution: Attribution,
+    edit: Callable[[YamlText, RegistryDocument], None],
+    **more: Any,
+) -> HistoryEntry:
+    """Change registry.yaml, and give it a later version than the published one. Raises IdtoneError, and changes nothing
+    then.
+    """
+
+    def edited(text: YamlText, old: RegistryDocument) -> None:
+        edit(text, old)
+        published = _published_version(workspace) or 0
+        registry_edits.stamped(text, max(old.registry.version, published + 1), in_japan(attribution.at))
+
+    return _change(workspace, tuf_roles.REGISTRY, action, subject, attribution, edited, more)
+
+
+def change_suspensions(
+    workspace: Workspace,
+    action: Action,
+    subject: str,
+    attribution: Attribution,
+    edit: Callable[[YamlText, SuspensionsDocument], None],
+    **more: Any,
+) -> HistoryEntry:
+    """Change suspensions.yaml; as `change_registry`."""
+    return _change(workspace, tuf_roles.SUSPENSIONS, action, subject, attribution, edit, more)
+
+
+def change_never_originates(
+    workspace: Workspace,
+    action: Action,
+    subject: str,
+    attribution: Attribution,
+    edit: Callable[[YamlText, NeverOriginatesDocument], None],
+    **more: Any,
+) -> HistoryEntry:
+    """Change never-originates.yaml, which begins with its first entry; as `change_registry`."""
+    return _change(workspace, tuf_roles.NEVER_ORIGINATES, action, subject, attribution, edit, more)
+
+
+def _change(
+    workspace: Workspace,
+    role: str,
+    action: Action,
+    subject: str,
+    attribution: Attribution,
+    edit: Callable[[YamlText, Any], None],
+    more: Mapping[str, Any],
+) -> HistoryEntry:
+    kind, path = KINDS[role], workspace.folder / tuf_roles.DELEGATED[role]
+    with workspace.locked(), checking():
+        octets, text = _before(workspace, role)
+        draft = YamlText(text, str(path))
+        old = kind.unchecked(draft.tree, text, str(path))
+        edit(draft, old)
+        changed = draft.done()
+        new = kind.checked(draft.tree, changed, f"{path} after this change")
+        entry = attribution.entry(action, subject, what=tuple(kind.differences(old, new)), **more)
+        return _written(workspace, role, octets, changed, entry)
+
+
+def record_edits(workspace: Workspace, attribution: Attribution, roles: Iterable[str]) -> list[HistoryEntry]:
+    """Record in the history what was edited by hand. Raises IdtoneError, and records nothing then."""
+    with workspace.locked(), checking():
+        entries = {role: _edited(workspace, role, attribution) for role in roles}
+        for role, entry in entries.items():
+            workspace.record(role, entry)
+        return list(entries.values())
+
+
+def _edited(workspace: Workspace, role: str, attribution: Attribution) -> HistoryEntry:
+    file, octets, left = tuf_roles.DELEGATED[role], workspace.octets(tuf_roles.DELEGATED[role]), workspace.before(role)
+    name, kind = str(workspace.folder / file), KINDS[role]
+    new = kind.parse(_text(octets, name), name)
+    old = None if left is None else kind.parse(_text(left, file), file)
+    if old is None and file in tuf_roles.OPTIONAL:
+        old = kind.emptied(new)
+    what = () if old is None else tuple(kind.differences(old, new))
+    if role == tuf_roles.REGISTRY:
+        version = _published_version(workspace)
+        if version is not None and new.registry.version <= version:
+            raise TrustError(
+                Message(
+                    "{name}: registry.version must be higher than {version}, which was published; raise it",
+                    name=name,
+                    version=version,
+                )
+            )
+    elif left is not None and old is not None and new.issued <= old.issued:
+        raise TrustError(Message("{name}: issued is not later than before the edit; set it to now", name=name))
+    return attribution.entry(Action.EDIT, file, what=what, before=_sha256(left), after=_sha256(octets))
+
+
+def _published_version(workspace: Workspace) -> int | None:
+    published = workspace.repository.octets(tuf_roles.REGISTRY)
+    if published is None:
+        return None
+    return int(value_at(_text(published, tuf_roles.REGISTRY_FILE), ("registry", "version")))
+
+
+# -- applications -----------------------------------------------------------------------------------------------------
+
+
+def apply(
+    workspace: Workspace, text: str, name: str, attribution: Attribution
+) -> tuple[MemberApplication, HistoryEntry]:
+    """Accept a member's application, the text of the file `name`, if it has no fault and could be granted."""
+    application = parse_application(text, name)
+    with workspace.locked(), checking():
+        history = workspace.history(tuf_roles.REGISTRY)
+        if any(entry.action is Action.GRANT for entry in history.of(application.id)):
+            raise UsageError(
+                Message(
+                    "{path}: application {id} was granted already; give this one another id",
+                    path=name,
+                    id=application.id,
+                )
+            )
+        kept = workspace.folder / APPLICATIONS / f"{application.id}.yaml"
+        if kept.exists() and parse_application(read_text(kept), str(kept)).member != application.member:
+            raise UsageError(
+                Message(
+                    "{path}: application {id} is another member's; give this one another id",
+                    path=name,
+                    id=application.id,
+                )
+            )
+        octets = text.encode()
+        if kept.exists() and kept.read_bytes() == octets:
+            raise UsageError(
+                Message("{path}: application {id} was accepted already, unchanged", path=name, id=application.id)
+            )
+        _, registry = _before(workspace, tuf_roles.REGISTRY)
+        kind, name = KINDS[tuf_roles.REGISTRY], str(workspace.folder / tuf_roles.REGISTRY_FILE)
+        trial = YamlText(registry, name)
+        document = kind.unchecked(trial.tree, registry, name)
+        registry_edits.granted(trial, document, application, attribution.at, attribution.at + timedelta(days=1))
+        kind.checked(trial.tree, trial.done(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
+        entry = attribution.entry(Action.APPLY, application.id, application=_sha256(octets))
+        try:
+            shared_folder.write(kept, octets)
+        except OSError as error:
+            raise TrustError(
+                Message(
+                    "{file}: cannot be written: {reason}",
+                    file=error.filename or workspace.folder,
+                    reason=error.strerror,
+                )
+            ) from error
+        workspace.record(tuf_roles.REGISTRY, entry)
+    return application, entry
+
+
+def review(workspace: Workspace, application: str, result: ReviewResult, attribution: Attribution) -> HistoryEntry:
+    """Record the result of an application's examination."""
+    with workspace.locked():
+        _, sha256 = _application(workspace, application)
+        entry = attribution.entry(Action.REVIEW, application, result=result, application=sha256)
+        workspace.record(tuf_roles.REGISTRY, entry)
+    return entry
+
+
+def grant(
+    workspace: Workspace, application: str, start: datetime, until: datetime, attribution: Attribution
+) -> HistoryEntry:
+    """Grant what an application asks for. Raises UsageError if it has not passed its review."""
+    _, sha256 = _application(workspace, application)
+
+    def edit(text: YamlText, document: RegistryDocument) -> None:
+        asked, now = _application(workspace, application)
+        entries = workspace.history(tuf_roles.REGISTRY).of(application)
+        status = status_of(entries, now if now == sha256 else None)
+        if status is not ApplicationStatus.PASSED:
+            raise UsageError(
+                Message("application {application} {why}", application=application, why=_NOT_GRANTED[status])
+            )
+        refuse_suspended(suspensions_of(workspace), asked.member.id, asked.numbers, attribution.at)
+        registry_edits.granted(text, document, asked, start, until)
+
+    return change_registry(workspace, Action.GRANT, application, attribution, edit, application=sha256)
+
+
+def assign(workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
+    """Assign numbers to a member. Raises UsageError if a suspension forbids it."""
+
+    def edit(text: YamlText, document: RegistryDocument) -> None:
+        refuse_suspended(suspensions_of(workspace), member, entries, attribution.at)
+        registry_edits.assigned(text, document, member, entries)
+
+    return change_registry(workspace, Action.ASSIGN_NUMBER, member, attribution, edit)
+
+
+def suspensions_of(workspace: Workspace) -> SuspensionsDocument:
+    """The suspensions as they are in the folder. Raises IdtoneError."""
+    file = tuf_roles.SUSPENSIONS_FILE
+    return parse_suspensions(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
+
+
+def registry_of(workspace: Workspace) -> RegistryDocument:
+    """The registry as it is in the folder. Raises IdtoneError."""
+    file = tuf_roles.REGISTRY_FILE
+    return parse_registry(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
+
+
+def never_originates_of(workspace: Workspace) -> NeverOriginatesDocument | None:
+    """The numbers that never originate, as they are in the folder; None if there is no list. Raises IdtoneError."""
+    if workspace.is_absent(tuf_roles.NEVER_ORIGINATES):
+        return None
+    file = tuf_roles.NEVER_ORIGINATES_FILE
+    return parse_never_originates(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
+
+
+_NOT_GRANTED: Final = {
+    ApplicationStatus.RECEIVED: Message("has not passed its review; run `idtone authority review` first"),
+    ApplicationStatus.REFUSED: Message("was refused; if the reason for that is gone, review it again"),
+    ApplicationStatus.CHANGED: Message("was changed after its review; review it again"),
+    ApplicationStatus.GRANTED: Message("was granted already"),
+}
+
+
+def applications(workspace: Workspace) -> list[tuple[MemberApplication, ApplicationStatus]]:
+    """All accepted applications with their status, by the day on which they were received."""
+    history = workspace.history(tuf_roles.REGISTRY)
+    found = [_application(workspace, path.stem) for path in (workspace.folder / APPLICATIONS).glob("*.yaml")]
+    found.sort(key=lambda each: (each[0].received, each[0].id))
+    return [(asked, status_of(history.of(asked.id), sha256)) for asked, sha256 in found]
+
+
+def _application(workspace: Workspace, name: str) -> tuple[MemberApplication, str]:
+    path = workspace.folder / APPLICATIONS / f"{name}.yaml"
+    if Path(name).name != name or not path.exists():
+        raise UsageError(Message("there is no application {name!r}; `idtone authority apply` accepts one", name=name))
+    text = read_text(path)
+    return parse_application(text, str(path)), _sha256(text.encode()) or ""
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
+    """The file as it is now. Raises TrustError if it was edited by hand and the history does not have it yet."""
+    file = tuf_roles.DELEGATED[role]
+    if workspace.unrecorded([role]):
+        raise TrustError(
+            Message(
+                "{path}: was edited by hand; record that in the history with `idtone authority note`, or "
+                "with `idtone authority publish --why TEXT`",
+                path=workspace.folder / file,
+            )
+        )
+    if workspace.is_absent(role):
+        return b"", FIRST
+    octets = workspace.octets(file)
+    return octets, _text(octets, workspace.folder / file)
+
+
+def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: HistoryEntry) -> HistoryEntry:
+    octets = text.encode()
+    if not entry.what:
+        raise UsageError(Message("that would change nothing"))
+    path = workspace.folder / tuf_roles.DELEGATED[role]
+    entry = entry.model_copy(update={"before": _sha256(before or None), "after": _sha256(octets)})
+    try:
+        if before:
+            shared_folder.rewrite(path, octets)
+        else:
+            shared_folder.write(path, octets)
+        try:
+            workspace.record(role, entry)
+        except TrustError:
+            if before:
+                shared_folder.rewrite(path, before)
+            else:
+                path.unlink()
+            raise
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error
+    return entry
+
+
+def _text(octets: bytes, name: object) -> str:
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TrustError(Message("{name}: is not UTF-8; save it as UTF-8 text", name=name)) from error
+
+
+def _sha256(octets: bytes | None) -> str | None:
+    return None if octets is None else hashlib.sha256(octets).hexdigest()

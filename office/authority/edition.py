@@ -1,0 +1,232 @@
+"""What is to be published next, and its signatures so far.
+
+Holders of keys can sign an edition in one place. Or it goes from holder to holder as a folder, and each sees what the
+signature covers:
+
+    roots/1.root.json                all roots, so that a holder can start from any of them
+    before/metadata/registry.json    the published metadata of each role
+    before/targets/registry.yaml     the two files as published
+    after/metadata/registry.json     the next metadata of the roles that change, with their signatures
+    after/targets/registry.yaml      the files that they sign
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
+from securesystemslib.signer import Signer
+from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
+from tuf.api.metadata import Metadata, Root, Targets
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import replace_durably
+from idtone.core.translation import Message
+from idtone.registry.trust import tuf_roles
+
+_BEFORE, _AFTER, _ROOTS = "before", "after", "roots"
+
+
+@dataclass(frozen=True)
+class Edition:
+    """`metadata` has the drafts by role, in the order of the roles; `before` the published ones, empty for the first
+    edition.
+
+    `targets` has the content by target path (`registry.yaml`, …); `files` the content of the edition before.
+    """
+
+    metadata: Mapping[str, Metadata[Any]]
+    targets: Mapping[str, bytes]
+    before: Mapping[str, Metadata[Any]] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    roots: Sequence[Metadata[Root]] = ()
+    """All published roots, the oldest first."""
+
+    def parents(self, name: str) -> list[Root | Targets]:
+        """The metadata that name the keys of a role. For a root, these are the root itself and the root before it."""
+        parent = "targets" if name in tuf_roles.DELEGATED else "root"
+        found = [{**self.before, **self.metadata}[parent].signed]
+        if name == "root" and "root" in self.before:
+            found.append(self.before["root"].signed)
+        return found
+
+    def sign(self, signer: Signer) -> list[str]:
+        """Sign every role that this key may sign; returns these roles. Raises TrustError if the key cannot sign."""
+        keyid = signer.public_key.keyid
+        roles = [
+            name
+            for name in self.metadata
+            if any(keyid in parent.get_delegated_role(name).keyids for parent in self.parents(name))
+        ]
+        try:
+            for name in roles:
+                self.metadata[name].sign(signer, append=True)
+        except UnsignedMetadataError as error:
+            reason = error.__cause__ or error
+            raise TrustError(
+                Message(
+                    "the key {key} cannot sign: {reason}", key=keyid[:8], reason=str(reason) or type(reason).__name__
+                )
+            ) from error
+        return roles
+
+    def missing(self) -> Iterator[Message]:
+        """For each role without enough signatures, how many it has and needs."""
+        for name, draft in self.metadata.items():
+            for parent in self.parents(name):
+                role = parent.get_delegated_role(name)
+                try:
+                    parent.verify_delegate(name, draft.signed_bytes, draft.signatures)
+                except UnsignedMetadataError:
+                    good = sum(1 for keyid in role.keyids if self._verifies(parent, name, keyid))
+                    yield Message(
+                        "{role} needs the signatures of {threshold} of its {count} {keys} keys, and has {good}",
+                        role=name,
+                        threshold=role.threshold,
+                        count=len(role.keyids),
+                        keys=tuf_roles.ROLES[name].keys,
+                        good=good,
+                    )
+                    break
+
+    def verifies(self, name: str, keyid: str) -> bool:
+        """Whether there is a good signature by this key."""
+        return any(
+            keyid in parent.get_delegated_role(name).keyids and self._verifies(parent, name, keyid)
+            for parent in self.parents(name)
+        )
+
+    def _verifies(self, parent: Root | Targets, name: str, keyid: str) -> bool:
+        draft = self.metadata[name]
+        signature = draft.signatures.get(keyid)
+        if signature is None:
+            return False
+        try:
+            parent.get_key(keyid).verify_signature(signature, draft.signed_bytes)
+        except (UnverifiedSignatureError, VerificationError):
+            return False
+        return True
+
+    def check_complete(self) -> None:
+        """Raises TrustError if a role has too few signatures."""
+        missing = next(self.missing(), None)
+        if missing:
+            raise TrustError(missing)
+
+    def holders(self) -> dict[str, list[str]]:
+        """Role → the ids of the keys that have signed it."""
+        return {
+            name: sorted(keyid for keyid in draft.signatures if self.verifies(name, keyid))
+            for name, draft in self.metadata.items()
+        }
+
+    def unpublished(self) -> Edition:
+        """The edition without the roles that are published already, after an interruption, and without their files."""
+        done = {
+            name
+            for name, draft in self.metadata.items()
+            if name in self.before and draft.signed_bytes == self.before[name].signed_bytes
+        }
+        metadata = {name: draft for name, draft in self.metadata.items() if name not in done}
+        named = {path for name in done & set(tuf_roles.DELEGATED) for path in self.metadata[name].signed.targets}
+        targets = {path: octets for path, octets in self.targets.items() if path not in named}
+        return replace(self, metadata=metadata, targets=targets)
+
+    # -- from holder to holder ----------------------------------------------------------------------------------
+
+    def write(self, folder: Path) -> None:
+        """Writes a new folder. Raises UsageError."""
+        try:
+            folder.mkdir(mode=0o700)
+            (folder / _ROOTS).mkdir()
+            for root in self.roots:
+                replace_durably(folder / _ROOTS / f"{root.signed.version}.root.json", root.to_bytes())
+            for part, metadata, targets in (
+                (_BEFORE, self.before, self.files), (_AFTER, self.metadata, self.targets)
+            ):  # fmt: skip
+                (folder / part / tuf_roles.METADATA).mkdir(parents=True)
+                for name, one in metadata.items():
+                    replace_durably(_file(folder, part, name), one.to_bytes())
+                for path, octets in targets.items():
+                    target = folder / part / tuf_roles.TARGETS / path
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    replace_durably(target, octets)
+        except FileExistsError as error:
+            raise UsageError(
+                Message("{folder}: exists already; remove it, or name another folder", folder=folder)
+            ) from error
+        except OSError as error:
+            raise UsageError(
+                Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
+            ) from error
+
+    def write_signatures(self, folder: Path) -> None:
+        """Writes the signatures into the folder that the edition was read from. Raises UsageError."""
+        try:
+            for name, draft in self.metadata.items():
+                replace_durably(_file(folder, _AFTER, name), draft.to_bytes())
+        except OSError as error:
+            raise UsageError(
+                Message("{folder}: the signatures cannot be written: {reason}", folder=folder, reason=error.strerror)
+            ) from error
+
+
+def _file(folder: Path, part: str, name: str) -> Path:
+    return folder / part / tuf_roles.METADATA / f"{name}.json"
+
+
+def read_edition(folder: Path) -> Edition:
+    """Raises TrustError if the folder is not a package, or is damaged."""
+    if not (folder / _AFTER).is_dir():
+        raise TrustError(Message("{folder}: is not a package; `idtone authority prepare` writes one", folder=folder))
+    roots = [_read(path) for path in (folder / _ROOTS).glob("*.root.json")]
+    return Edition(
+        _read_metadata(folder, _AFTER), _read_targets(folder, _AFTER), _read_metadata(folder, _BEFORE),
+        _read_targets(folder, _BEFORE), sorted(roots, key=lambda root: int(root.signed.version)),
+    )  # fmt: skip
+
+
+def _read_metadata(folder: Path, part: str) -> dict[str, Metadata[Any]]:
+    paths = {name: _file(folder, part, name) for name in tuf_roles.ROLES}
+    return {name: _read(path) for name, path in paths.items() if path.exists()}
+
+
+def _read(path: Path) -> Metadata[Any]:
+    try:
+        return Metadata[Any].from_bytes(path.read_bytes())
+    except (RepositoryError, OSError) as error:
+        raise TrustError(Message("{path}: is damaged; ask for the package again", path=path)) from error
+
+
+def _read_targets(folder: Path, part: str) -> dict[str, bytes]:
+    base = folder / part / tuf_roles.TARGETS
+    try:
+        return {path.relative_to(base).as_posix(): path.read_bytes() for path in base.rglob("*") if path.is_file()}
+    except OSError as error:
+        raise TrustError(
+            Message("{file}: cannot be read: {reason}", file=error.filename, reason=error.strerror)
+        ) from error
+
+
+def assembled(editions: Mapping[Path, Edition]) -> Edition:
+    """One edition with the signatures of all copies. Raises TrustError if the copies differ."""
+    (_, whole), *others = editions.items()
+    for folder, copy in others:
+        if copy.metadata.keys() != whole.metadata.keys():
+            raise TrustError(Message("{folder}: is not a copy of the same edition as the first folder", folder=folder))
+        for name, draft in copy.metadata.items():
+            if draft.signed_bytes != whole.metadata[name].signed_bytes:
+                raise TrustError(
+                    Message(
+                        "{folder}: its {name} differs from the first folder's; prepare the package again",
+                        folder=folder,
+                        name=name,
+                    )
+                )
+            for keyid, signature in draft.signatures.items():
+                if not whole.verifies(name, keyid):
+                    whole.metadata[name].signatures[keyid] = signature
+    return whole

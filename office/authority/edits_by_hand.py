@@ -1,0 +1,28 @@
+"""Edits by hand in the two files, before they are signed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+from idtone.registry.trust import tuf_roles
+
+from .change_registry import Attribution, record_edits
+from .workspace import Workspace
+
+
+def record_edits_by_hand(workspace: Workspace, attribution: Attribution | None, roles: Iterable[str]) -> None:
+    """Record edits by hand in the files of these roles: only what the history has is signed. Other files may wait.
+
+    Raises TrustError if there are some and `attribution` does not say why.
+    """
+    edited = workspace.unrecorded(roles)
+    if not edited:
+        return
+    if attribution is None:
+        files = " and ".join(tuf_roles.DELEGATED[role] for role in edited)
+        raise TrustError(
+            Message("{files} was edited by hand; record it in the history with `idtone authority note`", files=files)
+        )
+    record_edits(workspace, attribution, edited)

@@ -1,0 +1,184 @@
+"""Who changed what in the registry or the suspensions, when and why: one JSON line for each change.
+
+Each of the two files has a history of its own, because each has its own signers. A signature over a file also covers
+its history: the signed metadata name the number of lines and their SHA-256 (`anchor`), so signed lines cannot be
+rewritten later. The lines stay with the association; members see the digest alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from idtone.core.documents import Model
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message, template
+from idtone.registry.model import Moment, Sha256, Text
+
+from . import shared_folder
+
+
+class Action(StrEnum):
+    """What the authority does."""
+
+    APPLY = "apply"
+    REVIEW = "review"
+    GRANT = "grant"
+    RENEW = "renew"
+    SUSPEND_LICENCE = "suspend-licence"
+    RESUME_LICENCE = "resume-licence"
+    REVOKE = "revoke"
+    ASSIGN_NUMBER = "assign-number"
+    RELEASE_NUMBER = "release-number"
+    PLEDGE = "pledge"
+    CERTIFY = "certify"
+    ADD_LINK = "add-link"
+    CHECK_LINK = "check-link"
+    CERTIFY_LINK = "certify-link"
+    REMOVE_LINK = "remove-link"
+    PORT_NUMBER = "port-number"
+    REMOVE_PORTING = "remove-porting"
+    ADD_NODE_KEY = "add-node-key"
+    REMOVE_NODE_KEY = "remove-node-key"
+    ADD_LOG_KEY = "add-log-key"
+    END_LOG_KEY = "end-log-key"
+    ADD_WITNESS = "add-witness"
+    END_WITNESS = "end-witness"
+    DEMAND_COSIGNATURES = "demand-cosignatures"
+    PROLONG = "prolong"
+    EVALUATE = "evaluate"
+    SUSPEND_NUMBER = "suspend-number"
+    SUSPEND_RANGE = "suspend-range"
+    SUSPEND_MEMBER = "suspend-member"
+    LIFT = "lift"
+    NO_NEW_NUMBERS = "no-new-numbers"
+    ALLOW_NEW_NUMBERS = "allow-new-numbers"
+    ADD_NEVER_ORIGINATING = "add-never-originating"
+    REMOVE_NEVER_ORIGINATING = "remove-never-originating"
+    ROTATE = "rotate"
+    EDIT = "edit"
+    """A change of the file by hand, without a command."""
+
+
+class ReviewResult(StrEnum):
+    PASSED = "passed"
+    REFUSED = "refused"
+
+
+class ApplicationStatus(StrEnum):
+    RECEIVED = template("to be reviewed")
+    CHANGED = template("changed after its review, to be reviewed again")
+    PASSED = template("to be granted")
+    REFUSED = template("refused")
+    GRANTED = template("granted")
+
+
+class HistoryEntry(Model):
+    """One line. `by` is the account that ran the command; `what` lists the differences that it made.
+
+    `subject` is the id of the application, licence or member, or the reference. `before` and `after` are the file's
+    digests.
+    """
+
+    at: Moment
+    action: Action
+    by: Text
+    subject: Text
+    why: Text
+    requested: Moment | None = None
+    """When the police, or the holder of numbers that never originate, asked for it."""
+    entered_by: Text | None = None
+    """Who entered it first, if `by` is the person who approved that."""
+    result: ReviewResult | None = None
+    application: Sha256 | None = None
+    what: tuple[str, ...] = ()
+    before: Sha256 | None = None
+    after: Sha256 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The lines of one file, as they were when the history was read."""
+
+    path: Path
+    octets: bytes
+    entries: tuple[HistoryEntry, ...]
+
+    def anchor(self, entries: int | None = None) -> dict[str, Any]:
+        """What the signed metadata of a file say about its history, or its first `entries` lines: count and SHA-256."""
+        lines = self.octets.splitlines(keepends=True)[:entries]
+        return {"entries": len(lines), "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
+
+    @property
+    def left(self) -> str | None:
+        """The SHA-256 of the file after the last change; None if there was no change."""
+        return next((entry.after for entry in reversed(self.entries) if entry.after), None)
+
+    def gaps(self) -> Iterator[int]:
+        """The numbers (from 1) of lines that do not start from the file that the change before them left."""
+        left: str | None = None
+        for number, entry in enumerate(self.entries, 1):
+            if entry.after is None:
+                continue
+            if left is not None and entry.before != left:
+                yield number
+            left = entry.after
+
+    def followed_by(self, entry: HistoryEntry) -> History:
+        """What `with_entry` makes, without writing it."""
+        line = json.dumps(entry.model_dump(mode="json", exclude_none=True), ensure_ascii=False).encode() + b"\n"
+        return History(self.path, self.octets + line, (*self.entries, entry))
+
+    def with_entry(self, entry: HistoryEntry) -> History:
+        """Also writes the entry to the disk. Raises TrustError."""
+        later = self.followed_by(entry)
+        try:
+            shared_folder.write(self.path, later.octets)
+        except OSError as error:
+            raise TrustError(
+                Message("{path}: cannot be written: {reason}", path=self.path, reason=error.strerror)
+            ) from error
+        return later
+
+    def of(self, subject: str) -> tuple[HistoryEntry, ...]:
+        return tuple(entry for entry in self.entries if entry.subject == subject)
+
+
+def read_history(path: Path) -> History:
+    """Empty if there is no file. Raises TrustError for a line that is not an entry."""
+    try:
+        octets = path.read_bytes()
+    except FileNotFoundError:
+        octets = b""
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    if octets and not octets.endswith(b"\n"):
+        raise TrustError(Message("{path}: its last line is incomplete; restore the file", path=path))
+    entries = []
+    for number, line in enumerate(octets.splitlines(), 1):
+        try:
+            entries.append(HistoryEntry.model_validate_json(line))
+        except ValidationError as error:
+            raise TrustError(
+                Message("{path}:{number}: is not an entry of a history; restore the file", path=path, number=number)
+            ) from error
+    return History(path, octets, tuple(entries))
+
+
+def status_of(entries: Iterable[HistoryEntry], sha256: str | None) -> ApplicationStatus:
+    """The status of an application, by the entries about it; `sha256` is the digest of the application as it is now."""
+    found = ApplicationStatus.RECEIVED
+    for entry in entries:
+        if entry.action is Action.GRANT:
+            return ApplicationStatus.GRANTED
+        if entry.action is Action.REVIEW:
+            passed = ApplicationStatus.PASSED if entry.result is ReviewResult.PASSED else ApplicationStatus.REFUSED
+            found = passed if entry.application == sha256 else ApplicationStatus.CHANGED
+    return found

@@ -1,0 +1,76 @@
+"""What the authority can change in registry.yaml about logs of evidence and witnesses. Pure; as `registry_edits`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from idtone.core.documents import Location
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
+from idtone.registry.model import LogEntry, RegistryDocument, WitnessEntry
+
+from .registry_edits import known_member
+from .yaml_text import Tree, YamlText
+
+_POLICY = "witness_policy"
+
+
+def log_key_added(
+    text: YamlText, document: RegistryDocument, member: str, key: str, since: datetime,
+    corporate_number: str | None = None,
+) -> None:  # fmt: skip
+    """Enter a key that signs a member's log, and the number of the legal person that answers for it."""
+    name = known_member(document, member)
+    at, known = next((m, each) for m, each in enumerate(document.members) if each.id == name)
+    if corporate_number is not None and known.corporate_number is None:
+        text.add(("members", at), "corporate_number", corporate_number)
+    elif corporate_number not in (None, known.corporate_number):
+        raise UsageError(
+            Message("member {member} has another corporate number; correct it in registry.yaml", member=member)
+        )
+    text.append(("members", at, "logs"), [_term(key, since)])
+
+
+def log_key_ended(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
+    """What this key signs from a moment on is not believed any more."""
+    found = ((m, n) for m, member in enumerate(document.members) for n, each in enumerate(member.logs)
+             if each.key == key)  # fmt: skip
+    if (place := next(found, None)) is None:
+        raise UsageError(Message("the registry has no log with this key; look at registry.yaml"))
+    m, n = place
+    _end(text, ("members", m, "logs", n), document.members[m].logs[n], until)
+
+
+def witness_added(text: YamlText, document: RegistryDocument, key: str, since: datetime) -> None:
+    """Enter a witness whose cosignatures count. The first one begins the policy: one cosignature is demanded."""
+    if document.witness_policy is None:
+        text.add((), _POLICY, {"cosignatures": 1, "witnesses": [_term(key, since)]})
+    else:
+        text.append((_POLICY, "witnesses"), [_term(key, since)])
+
+
+def witness_ended(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
+    """Cosignatures of a witness do not count from a moment on."""
+    witnesses = document.witness_policy.witnesses if document.witness_policy else ()
+    n = next((n for n, each in enumerate(witnesses) if each.key == key), None)
+    if n is None:
+        raise UsageError(Message("the registry has no witness with this key; look at registry.yaml"))
+    _end(text, (_POLICY, "witnesses", n), witnesses[n], until)
+
+
+def cosignatures_set(text: YamlText, document: RegistryDocument, number: int) -> None:
+    """How many witnesses must have cosigned a log."""
+    if document.witness_policy is None:
+        raise UsageError(Message("the registry has no witness yet; `idtone authority add-witness` enters one"))
+    text.replace((_POLICY, "cosignatures"), number)
+
+
+def _term(key: str, since: datetime) -> dict[str, Tree]:
+    return {"key": key, "since": since}
+
+
+def _end(text: YamlText, here: Location, entry: LogEntry | WitnessEntry, until: datetime) -> None:
+    if entry.until is None:
+        text.add(here, "until", until)
+    else:
+        text.replace((*here, "until"), until)

@@ -1,0 +1,73 @@
+"""What the authority can change in never-originates.yaml. Pure; as `registry_edits`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from idtone.core.errors import UsageError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.translation import Message
+from idtone.registry.model import NeverOriginatesDocument
+from idtone.registry.never_originating import span_of
+from idtone.registry.number_notation import written
+
+from .suspension_edits import said
+from .yaml_text import Tree, YamlText
+
+FIRST: Final = """\
+# Numbers that never originate calls: police stations, banks' inbound lines, government. A call that presents one is
+# refused. Two persons enter them: `idtone authority add-never-originating`.
+# 発信に使われない番号(警察署、銀行の受付専用番号、官公庁など)。これらの番号を表示する通話は拒否します。
+# `idtone authority add-never-originating` で、2 人で登録します。
+issued: 1970-01-01T00:00:00+09:00
+never_originates: []
+"""
+"""The file before its first entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeverOriginatesRequest:
+    """What a holder asks for. `reference` is the document by which it asked."""
+
+    span: NumberSpan
+    holder: str
+    reference: str
+    since: datetime
+    until: datetime | None = None
+    why: str | None = None
+
+
+def entered(
+    text: YamlText, document: NeverOriginatesDocument, request: NeverOriginatesRequest, issued: datetime
+) -> None:
+    """Enter numbers that never originate. An entry of the same numbers that is over is replaced."""
+    at = _entry(document, request.span)
+    if at is not None:
+        until = document.never_originates[at].until
+        if until is None or until > issued:
+            raise UsageError(Message("{what} is entered already; look at the list", what=said(request.span)))
+        text.remove(("never_originates", at))
+    item: dict[str, Tree] = {"number" if len(request.span) == 1 else "numbers": written(request.span)}
+    item |= {"holder": request.holder, "reference": request.reference}
+    if request.why is not None:
+        item["why"] = request.why
+    item["since"] = request.since
+    if request.until is not None:
+        item["until"] = request.until
+    text.append(("never_originates",), [item])
+    text.replace(("issued",), issued)
+
+
+def removed(text: YamlText, document: NeverOriginatesDocument, span: NumberSpan, issued: datetime) -> None:
+    """Remove an entry: the numbers may originate calls again."""
+    at = _entry(document, span)
+    if at is None:
+        raise UsageError(Message("{what} is not entered; enter exactly the numbers of one entry", what=said(span)))
+    text.remove(("never_originates", at))
+    text.replace(("issued",), issued)
+
+
+def _entry(document: NeverOriginatesDocument, span: NumberSpan) -> int | None:
+    return next((n for n, entry in enumerate(document.never_originates) if span_of(entry) == span), None)

@@ -1,0 +1,45 @@
+"""Portings of numbers (番号ポータビリティ), as a person enters them. All raise IdtoneError, and then change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
+from idtone.registry.model import RegistryDocument
+
+from .change_registry import Attribution, change_registry, suspensions_of
+from .history import Action, HistoryEntry
+from .registry_edits import ported, porting_removed
+from .suspension_edits import refuse_suspended
+from .workspace import Workspace
+from .yaml_text import YamlText
+
+
+def port_number(
+    workspace: Workspace, giver: str, taker: str, entries: Sequence[str], at: datetime, attribution: Attribution
+) -> HistoryEntry:
+    """Hand numbers over to another member at a moment: it gets them, and a suspension may forbid that."""
+    entry = _only(entries)
+
+    def edit(text: YamlText, registry: RegistryDocument) -> None:
+        refuse_suspended(suspensions_of(workspace), taker, entries, attribution.at)
+        ported(text, registry, entry, giver, taker, at)
+
+    return change_registry(workspace, Action.PORT_NUMBER, taker, attribution, edit)
+
+
+def remove_porting(workspace: Workspace, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
+    """Remove a porting. The member that holds the numbers now keeps them."""
+    entry = _only(entries)
+    return change_registry(
+        workspace, Action.REMOVE_PORTING, "portings", attribution,
+        lambda text, registry: porting_removed(text, registry, entry, attribution.at),
+    )  # fmt: skip
+
+
+def _only(entries: Sequence[str]) -> str:
+    if len(entries) > 1:
+        raise UsageError(Message("a porting has one entry of numbers; enter each by itself"))
+    return entries[0]

@@ -1,0 +1,42 @@
+"""Writes the folder for the association's web site: the list of operators, its page, and its proof.
+
+`idtone.registry.trust.licensed_operators` names the files, and verifies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from idtone.core.errors import UsageError
+from idtone.core.files import replace_durably
+from idtone.core.translation import Message
+from idtone.member.evaluation.published_evaluation import FOLDER as EVALUATIONS
+from idtone.registry.trust import tuf_roles
+from idtone.registry.trust.licensed_operators import PAGE, PROOF
+
+from . import operator_list
+
+
+def write_site(
+    folder: Path, listed: bytes, proof: Mapping[str, bytes], evaluations: Iterable[tuple[str, bytes]],
+    stopped: Collection[str],
+) -> None:  # fmt: skip
+    """`listed` is operators.json, `proof` the signed metadata by file name, `evaluations` the criteria, results and
+    badges with their file names; `stopped` are the members that the page leaves out. Raises UsageError.
+    """
+    try:
+        (folder / PROOF).mkdir(parents=True, exist_ok=True)
+        (folder / EVALUATIONS).mkdir(exist_ok=True)
+        for name, octets in evaluations:
+            path = folder / EVALUATIONS / name
+            if not path.exists() or path.read_bytes() != octets:
+                replace_durably(path, octets)
+        for name, octets in proof.items():
+            replace_durably(folder / PROOF / name, octets)
+        replace_durably(folder / tuf_roles.OPERATORS_FILE, listed)
+        replace_durably(folder / PAGE, operator_list.page(listed, stopped))
+    except OSError as error:
+        raise UsageError(
+            Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
+        ) from error

@@ -1,0 +1,87 @@
+"""Rotations of keys whose packages wait for signatures: history/rotations.json, at most one for each set of keys.
+
+A line of the history is signed with the next edition, whatever that is. So a rotation gets its line only when its keys
+are in force: otherwise the history would say that one was signed which never was.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pydantic import ValidationError
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+from idtone.registry.trust import tuf_roles
+from idtone.registry.trust.tuf_roles import Keys
+
+from . import draft_metadata, shared_folder
+from .history import HistoryEntry
+
+if TYPE_CHECKING:
+    from .workspace import Workspace
+
+FILE: Final = "rotations.json"
+_NEW_KEY: Final = "new key "
+
+
+def words_of(keyids: list[str]) -> tuple[str, ...]:
+    """What the line of a rotation says."""
+    return tuple(f"{_NEW_KEY}{keyid}" for keyid in keyids)
+
+
+def history_of(keys: Keys) -> str:
+    """The role whose history has the rotations of a set."""
+    return tuf_roles.SUSPENSIONS if keys is Keys.DUTY else tuf_roles.REGISTRY
+
+
+def keep(workspace: Workspace, keys: Keys, entry: HistoryEntry) -> None:
+    """Keep the line of a rotation until it is published, in place of one of the same set. Raises TrustError."""
+    _write(workspace, {**_read(workspace), keys.value: entry})
+
+
+def settle(workspace: Workspace, now: datetime) -> None:
+    """Record the rotations whose keys are in force by now. Raises TrustError."""
+    waiting = _read(workspace)
+    if not waiting:
+        return
+    roles = workspace.repository.roles()
+    left = {}
+    for name, entry in waiting.items():
+        signs = next(role for role, each in tuf_roles.ROLES.items() if each.keys == name)
+        in_force = set(words_of(list(draft_metadata.role_of(signs, roles).keyids)))
+        if in_force == set(entry.what):
+            workspace.record(history_of(Keys(name)), entry.model_copy(update={"at": now}))
+        else:
+            left[name] = entry
+    if left != waiting:
+        _write(workspace, left)
+
+
+def _path(workspace: Workspace) -> Path:
+    return workspace.folder / "history" / FILE
+
+
+def _read(workspace: Workspace) -> dict[str, HistoryEntry]:
+    path = _path(workspace)
+    try:
+        content = json.loads(path.read_bytes())
+        return {Keys(name).value: HistoryEntry.model_validate(entry) for name, entry in content.items()}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    except (ValueError, ValidationError, AttributeError) as error:
+        raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+
+
+def _write(workspace: Workspace, waiting: dict[str, HistoryEntry]) -> None:
+    path = _path(workspace)
+    content = {name: entry.model_dump(mode="json", exclude_none=True) for name, entry in waiting.items()}
+    try:
+        shared_folder.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error

@@ -1,0 +1,241 @@
+"""The packages in the authority's folder that wait for the signatures of their holders, who get copies of them as ZIPs.
+
+There are two: that of everything, and that of the duty keys alone. A suspension at night so leaves alone what holders
+have signed of the other one.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.translation import Message
+from idtone.registry.trust import tuf_roles
+
+from ..desk.office_ledger import OfficeLedger
+from ..refused.change_refusals import Refusals
+from . import draft_metadata
+from .edition import Edition, assembled, read_edition
+from .edition_rules import describe, examine, examine_issued, examine_list
+from .edits_by_hand import record_edits_by_hand
+from .workspace import Workspace
+
+FOLDER: Final = "prepared"
+DUTY_FOLDER: Final = "prepared-duty"
+LIMIT: Final = 100_000_000
+"""Bytes of a package, also when it is unpacked."""
+PREPARED: Final = "package-prepared"
+SIGNED: Final = "package-signed"
+PUBLISHED: Final = "package-published"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageState:
+    """`changes` in words, the ids of the keys that have signed by role, and what is missing."""
+
+    changes: Sequence[str]
+    holders: dict[str, list[str]]
+    missing: Sequence[Message]
+
+
+class PreparedPackage:
+    """At most one of each kind at a time. Each act is a leaf of the office's ledger."""
+
+    def __init__(self, workspace: Workspace, by_duty_keys_alone: bool = False) -> None:
+        """Of what has changed; or only of what the duty keys can publish, because a suspension must not wait for the
+        keys of the registry.
+        """
+        self._workspace = workspace
+        self._by_duty_keys_alone = by_duty_keys_alone
+        self.folder = workspace.folder / (DUTY_FOLDER if by_duty_keys_alone else FOLDER)
+
+    def prepare(self, now: datetime) -> None:
+        """Make the package, in place of one that no holder has signed yet. Raises IdtoneError."""
+        self._check_unsigned()
+        present, by_duty_keys_alone = None, self._by_duty_keys_alone
+        if by_duty_keys_alone:
+            present = draft_metadata.role_of(tuf_roles.SUSPENSIONS, self._workspace.repository.roles()).keyids
+        duty = [tuf_roles.SUSPENSIONS, tuf_roles.NEVER_ORIGINATES]
+        roles = duty if by_duty_keys_alone else tuf_roles.DELEGATED
+        record_edits_by_hand(self._workspace, None, roles)
+        Refusals(self._workspace.folder).drop_ended(now)
+        edition, _ = self._workspace.next(now, present)
+        examine(edition, now)
+        examine_issued(edition, now)
+        with self._workspace.locked():
+            self._check_unsigned()
+            self._record(PREPARED, edition)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            edition.write(self.folder)
+
+    def edition(self) -> Edition | None:
+        """None if none waits. Raises TrustError if it is damaged."""
+        return read_edition(self.folder) if self.folder.is_dir() else None
+
+    def state(self) -> PackageState | None:
+        """Raises TrustError if it is damaged."""
+        edition = self.edition()
+        if edition is None:
+            return None
+        return PackageState(list(describe(edition)), edition.holders(), list(edition.missing()))
+
+    def zipped(self, now: datetime) -> bytes:
+        """For a holder: unpacked, it is the folder that `idtone authority sign` takes. Raises IdtoneError."""
+        made = io.BytesIO()
+        with self._workspace.locked(), zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+            self._present()
+            self.renew(now)
+            for path in sorted(self.folder.rglob("*")):
+                if path.is_file():
+                    archive.write(path, path.relative_to(self.folder).as_posix())
+        return made.getvalue()
+
+    def take(self, holder: Edition, now: datetime) -> list[str]:
+        """Take the signatures of a holder's copy, and publish as soon as there are enough.
+
+        Of the copy only the signatures count: everything else has to be as it was prepared, but for the snapshot and
+        the timestamp, if another edition was published in the meantime. Returns the published roles; none if signatures
+        are missing. Raises IdtoneError.
+        """
+        with self._workspace.locked():
+            self._present()
+            self.renew(now)
+            prepared = read_edition(self.folder)
+            before = prepared.holders()
+            whole = assembled({self.folder: prepared, Path(FOLDER): _without_outdated(holder, prepared)})
+            if whole.holders() == before:
+                raise UsageError(Message("this copy has no signature that was not here already; sign it first"))
+            self._record(SIGNED, whole)
+            whole.write_signatures(self.folder)
+            return [] if next(whole.missing(), None) else self.publish(now)
+
+    def publish(self, now: datetime) -> list[str]:
+        """Publish the package; returns its roles. Raises IdtoneError, and publishes nothing then."""
+        with self._workspace.locked():
+            edition = read_edition(self._present())
+            edition.check_complete()
+            latest = self._workspace.latest(edition, now)
+            examine_list(latest.unpublished())
+            examine_issued(latest, now)
+            latest.check_complete()
+            self._record(PUBLISHED, latest)
+            roles = self._workspace.put(latest, now)
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return roles
+
+    def renew(self, now: datetime) -> None:
+        """Base the package on what is published now: it gets a new snapshot and a new timestamp, and the signatures of
+        its other roles stay. Leave the package as it is if one of these roles was published in the meantime. Raises
+        TrustError if a suspension has changed the public list in the meantime.
+        """
+        with self._workspace.locked():
+            if not self.folder.is_dir():
+                return
+            edition = read_edition(self.folder)
+            try:
+                latest = self._workspace.latest(edition, now)
+            except TrustError:
+                return
+            if all(latest.metadata[name].signed_bytes == each.signed_bytes for name, each in edition.metadata.items()):
+                return
+            examine_list(latest.unpublished())
+            shutil.rmtree(self.folder, ignore_errors=True)
+            latest.write(self.folder)
+
+    def discard(self) -> None:
+        """Remove the package; its copies count no more."""
+        with self._workspace.locked():
+            shutil.rmtree(self._present(), ignore_errors=True)
+
+    def _check_unsigned(self) -> None:
+        """Raises UsageError if a holder has signed what waits."""
+        waiting = self.edition()
+        if waiting and any(waiting.holders().values()):
+            raise UsageError(
+                Message(
+                    "holders have already signed the waiting package; collect the other signatures, or discard the "
+                    "package first"
+                )
+            )
+
+    def _present(self) -> Path:
+        if not self.folder.is_dir():
+            raise UsageError(Message("no package waits for signatures; prepare one"))
+        return self.folder
+
+    def _record(self, act: str, edition: Edition) -> None:
+        versions = {f"{name}_version": int(draft.signed.version) for name, draft in edition.metadata.items()}
+        OfficeLedger(self._workspace.folder).record(act, ", ".join(edition.metadata), **versions)
+
+
+def take_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) -> list[str]:
+    """Take a holder's copy, a ZIP, of whichever package it is; as `PreparedPackage.take`."""
+    with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
+        copy = Path(folder) / "package"
+        waiting = [each for each in packages if each.folder.is_dir()]
+        if waiting:
+            _unpack(signed, copy)
+        holder = read_edition(_top(copy)) if waiting else None
+    if holder is None:
+        raise UsageError(Message("no package waits for signatures; prepare one"))
+    fitting = [each for each in waiting if _is_copy(holder, each)]
+    return (fitting or waiting)[0].take(holder, now)
+
+
+def _is_copy(holder: Edition, package: PreparedPackage) -> bool:
+    edition = package.edition()
+    return edition is not None and all(
+        name in holder.metadata and holder.metadata[name].signed_bytes == draft.signed_bytes
+        for name, draft in edition.metadata.items()
+        if name not in draft_metadata.ALWAYS
+    )
+
+
+def _without_outdated(holder: Edition, prepared: Edition) -> Edition:
+    """The copy with the prepared snapshot and timestamp in place of older ones, which signatures do not count for."""
+    metadata = {
+        name: draft
+        if name not in draft_metadata.ALWAYS or draft.signed_bytes == prepared.metadata[name].signed_bytes
+        else prepared.metadata[name]
+        for name, draft in holder.metadata.items()
+        if name in prepared.metadata or name not in draft_metadata.ALWAYS
+    }
+    return replace(holder, metadata=metadata)
+
+
+def _unpack(signed: Path, folder: Path) -> None:
+    """Raises UsageError if it is no ZIP of a package."""
+    unfit = UsageError(Message("this is not the ZIP of a package, or it is damaged"))
+    try:
+        with zipfile.ZipFile(signed) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if len(entries) > 10_000 or sum(entry.file_size for entry in entries) > LIMIT:
+                raise UsageError(Message("this is larger than any package"))
+            for entry in entries:
+                name = PurePosixPath(entry.filename)
+                if name.is_absolute() or ".." in name.parts or "\\" in entry.filename or not name.parts:
+                    raise unfit
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(entry) as packed:
+                    octets = packed.read(entry.file_size + 1)
+                if len(octets) > entry.file_size:
+                    raise unfit
+                path.write_bytes(octets)
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError) as error:
+        raise unfit from error
+
+
+def _top(folder: Path) -> Path:
+    """The package itself, also if it was zipped with its folder."""
+    inside = list(folder.iterdir()) if folder.is_dir() else []
+    return inside[0] if len(inside) == 1 and inside[0].name not in ("before", "after", "roots") else folder

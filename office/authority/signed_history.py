@@ -1,0 +1,119 @@
+"""The history, compared with what was signed of it: which keys have signed each line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuf.api.metadata import Metadata, Root, Targets
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+from idtone.registry.trust import tuf_roles
+from idtone.registry.trust.roots import followed, read_root
+
+from .history import History, HistoryEntry
+from .repository import SignedRepository
+from .workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySignature:
+    """The first published version of a role that covers a line, and the ids of the keys that signed that version."""
+
+    role: str
+    version: int
+    keys: tuple[str, ...]
+
+
+def signed_history(workspace: Workspace, trust: Path | None) -> list[tuple[HistoryEntry, HistorySignature | None]]:
+    """All lines of both files by time; None where no published version covers the line yet.
+
+    The check starts at the root in the file `trust`, or at the first root of the repository. Raises TrustError if
+    signed lines have changed, or if other keys signed them.
+    """
+    parents = list(_targets(workspace.repository, trust))
+    entries: list[tuple[HistoryEntry, HistorySignature | None]] = []
+    for role in tuf_roles.DELEGATED:
+        history = workspace.history(role)
+        signatures = _signatures(workspace.repository, role, history, parents)
+        if gap := next(history.gaps(), None):
+            raise TrustError(
+                Message("{path}:{gap}: does not start where the change before it ended", path=history.path, gap=gap)
+            )
+        entries += [(entry, _first(signatures, number)) for number, entry in enumerate(history.entries, 1)]
+    return sorted(entries, key=lambda each: each[0].at)
+
+
+def _first(signatures: Mapping[int, HistorySignature], number: int) -> HistorySignature | None:
+    return next((signature for entries, signature in sorted(signatures.items()) if entries >= number), None)
+
+
+def _targets(repository: SignedRepository, trust: Path | None) -> Iterator[Metadata[Targets]]:
+    """Every published version of `targets`, the oldest first, verified from the root on."""
+    kept = read_root(trust) if trust else None
+    foreign = TrustError(
+        Message("{folder}: does not belong to the association whose root you have", folder=repository.folder)
+    )
+    roots: list[Metadata[Root]] = []
+    for root in repository.versions("root"):
+        if kept and root.signed.version == kept.signed.version and root.signed_bytes != kept.signed_bytes:
+            raise foreign
+        roots.append(followed(roots[-1], root) if roots else root)
+    if kept and kept.signed.version not in {root.signed.version for root in roots}:
+        raise foreign
+    for targets in repository.versions("targets"):
+        if not any(_signers(root, "targets", targets) for root in roots):
+            raise TrustError(
+                Message(
+                    "version {version} of targets in {folder} is not signed by its keys",
+                    version=targets.signed.version,
+                    folder=repository.folder,
+                )
+            )
+        yield targets
+
+
+def _signatures(
+    repository: SignedRepository, role: str, history: History, parents: list[Metadata[Targets]]
+) -> dict[int, HistorySignature]:
+    """Number of signed lines → the first version that covers them. Raises TrustError if these lines have changed."""
+    found: dict[int, HistorySignature] = {}
+    for metadata in repository.versions(role):
+        version = metadata.signed.version
+        keys = next((signers for parent in reversed(parents) if (signers := _signers(parent, role, metadata))), None)
+        if keys is None:
+            raise TrustError(
+                Message(
+                    "version {version} of {role} in {folder} is not signed by its keys",
+                    version=version,
+                    role=role,
+                    folder=repository.folder,
+                )
+            )
+        target = metadata.signed.targets.get(tuf_roles.DELEGATED[role])
+        if target is None and tuf_roles.DELEGATED[role] in tuf_roles.OPTIONAL:
+            continue
+        anchor = (target.custom or {}).get("history") if target else None
+        if anchor is None or anchor != history.anchor(anchor.get("entries")):
+            raise TrustError(
+                Message(
+                    "{path}: its first lines are not the lines that were signed with version {version}; "
+                    "restore the file",
+                    path=history.path,
+                    version=version,
+                )
+            )
+        found.setdefault(anchor["entries"], HistorySignature(role, version, keys))
+    return found
+
+
+def _signers(parent: Metadata[Any], role: str, metadata: Metadata[Any]) -> tuple[str, ...]:
+    """The keys whose signatures are good, if they reach the threshold; empty otherwise."""
+    try:
+        result = parent.signed.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
+    except ValueError:
+        return ()
+    return tuple(sorted(result.signed)) if result.verified else ()

@@ -1,0 +1,95 @@
+"""`authority.yaml`: how many keys a set has, how many of them sign, how long a role's signatures are valid, and how
+often members may ask for refused contractors.
+
+Everything has a default (`trust.layout`), and the file is optional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from idtone.core.documents import Model, ValidationFault, load
+from idtone.core.translation import Message
+from idtone.registry.trust import tuf_roles
+from idtone.registry.trust.tuf_roles import Keys
+
+FILE: Final = "authority.yaml"
+_LEAST: Final = 2
+"""One stolen key alone cannot sign."""
+_SHORTEST, _LONGEST = timedelta(hours=1), timedelta(days=3653)
+
+
+class KeySet(Model):
+    keys: Annotated[int, Field(ge=_LEAST, le=16)]
+    threshold: Annotated[int, Field(ge=_LEAST, le=16)]
+
+
+class RefusalTerms(Model):
+    """Ours, not the law's: no rule of how long a contractor is refused is public."""
+
+    checks_per_day: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """How many customers a member may compare with the refusals on one day (Japan Standard Time)."""
+    checks_of: dict[str, Annotated[int, Field(ge=0, le=100_000)]] = Field(default_factory=dict)
+    """The same for single members, by their ids."""
+    longest: timedelta = timedelta(days=5 * 365)
+    """The longest period of a refusal."""
+
+    def checks(self, member: str) -> int:
+        return self.checks_of.get(member, self.checks_per_day)
+
+
+class Terms(Model):
+    """The whole file."""
+
+    sets: dict[Keys, KeySet] = Field(default_factory=dict)
+    lasts: dict[str, timedelta] = Field(default_factory=dict)
+    refusals: RefusalTerms = RefusalTerms()
+
+    def set_of(self, keys: Keys) -> KeySet:
+        return self.sets.get(keys) or KeySet(keys=tuf_roles.KEYS[keys], threshold=tuf_roles.THRESHOLD)
+
+    def term(self, role: str) -> timedelta:
+        return self.lasts.get(role, tuf_roles.ROLES[role].lasts)
+
+    def due(self, role: str, expires: datetime, now: datetime) -> bool:
+        """Whether half of its term is over."""
+        return expires - now < self.term(role) / 2
+
+
+def read_terms(path: Path) -> Terms:
+    """Raises DocumentError with every fault."""
+    return load(path, Terms, _faults) if path.exists() else Terms()
+
+
+def _faults(terms: Terms) -> Iterator[ValidationFault]:
+    if not timedelta(days=1) <= terms.refusals.longest <= _LONGEST:
+        yield ValidationFault(
+            ("refusals", "longest"),
+            Message("is not a plausible time"),
+            Message("Write between P1D (a day) and P3653D (ten years)"),
+        )
+    for name, one in terms.sets.items():
+        if one.threshold > one.keys:
+            yield ValidationFault(
+                ("sets", name, "threshold"),
+                Message("is higher than the number of keys"),
+                Message("Correct one of the two"),
+            )
+    for role, lasts in terms.lasts.items():
+        if role not in tuf_roles.ROLES:
+            yield ValidationFault(
+                ("lasts", role),
+                Message("is not a role"),
+                Message("Known here: {names}", names=", ".join(tuf_roles.ROLES)),
+            )
+        elif not _SHORTEST <= lasts <= _LONGEST:
+            yield ValidationFault(
+                ("lasts", role),
+                Message("is not a plausible time"),
+                Message("Write between PT1H (an hour) and P3653D (ten years)"),
+            )

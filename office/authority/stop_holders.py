@@ -1,0 +1,106 @@
+"""Who holds the numbers that are to be stopped.
+
+The officers see it, because a mistyped number is usually held by another member, or by none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import parse_japanese
+from idtone.core.translation import Message, joined
+from idtone.registry.commands.checking import checking
+from idtone.registry.index import RegistryIndex
+from idtone.registry.model import RegistryDocument
+from idtone.registry.number_notation import counted, read_span
+from idtone.registry.parsers import parse_registry
+from idtone.registry.trust import tuf_roles
+
+from .change_registry import registry_of
+from .workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A member, and how many of the numbers it holds."""
+
+    member: str
+    name: str
+    numbers: int
+
+
+def holders_of(workspace: Workspace, scope: NumberSpan | str, now: datetime) -> list[Holder] | None:
+    """The members that hold some of the numbers, those of a wholesale chain included. None if no registry can be read:
+    a stop does not wait for that.
+    """
+    with checking():
+        return _holders(_registry(workspace), scope, now)
+
+
+def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: datetime) -> list[Holder] | None:
+    if registry is None:
+        return None
+    if isinstance(scope, str):
+        held = {scope: sum(len(read_span(each)) for member in registry.members if member.id == scope
+                           for each in member.numbers)}  # fmt: skip
+    elif len(scope) == 1:
+        holding = RegistryIndex(registry).holding(parse_japanese(f"+{scope.first}"), now)
+        held = dict.fromkeys(holding.members if holding else (), 1)
+    else:
+        held = {}
+        for member in registry.members:
+            parts = (_common(read_span(each), scope) for each in member.numbers)
+            if count := sum(parts):
+                held[member.id] = count
+    names = {member.id: member.name.ja for member in registry.members}
+    return [Holder(member, names[member], count) for member, count in held.items() if member in names]
+
+
+def words(holders: Sequence[Holder] | None) -> Message:
+    """For the officers, in a line of their own."""
+    return names(holders) if holders == [] else Message("holder: {holders}", holders=names(holders))
+
+
+def names(holders: Sequence[Holder] | None) -> Message:
+    """For the officers, beside a label."""
+    if holders is None:
+        return Message("not known, because no registry can be read")
+    if not holders:
+        return Message("NO MEMBER HOLDS THIS: compare it with the request again")
+    said = (
+        Message("{member} {name} ({count})", member=each.member, name=each.name, count=counted(each.numbers))
+        for each in holders
+    )
+    return joined(", ", said)
+
+
+def refuse_unheld(holders: list[Holder] | None) -> None:
+    """Raises UsageError if no member holds the number: its stop would stop nothing."""
+    if holders == []:
+        raise UsageError(
+            Message(
+                "no member holds this number: compare it with the request again; if it is right, say --no-holder (on "
+                "the page, tick the box), and tell the police that the stop has no effect"
+            )
+        )
+
+
+def _common(span: NumberSpan, scope: NumberSpan) -> int:
+    return max(0, min(span.last, scope.last) - max(span.first, scope.first) + 1)
+
+
+def _registry(workspace: Workspace) -> RegistryDocument | None:
+    """As it is in the folder; else as it is published."""
+    try:
+        return registry_of(workspace)
+    except IdtoneError:
+        pass
+    try:
+        octets = workspace.repository.octets(tuf_roles.REGISTRY)
+        return None if octets is None else parse_registry(octets.decode("utf-8-sig"), tuf_roles.REGISTRY_FILE)
+    except (IdtoneError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,47 @@
+"""Members whose numbers are all stopped: they are not in the public list, and get no grade. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from idtone.core.errors import NumberError
+from idtone.core.number_spans import NumberSpan
+from idtone.registry.model import Member, RegistryDocument, SuspensionEntry, SuspensionsDocument
+from idtone.registry.number_notation import read_span
+from idtone.registry.suspended_numbers import scope_of, stops
+
+
+def stopped_members(members: Iterable[Member], suspensions: SuspensionsDocument, at: datetime) -> frozenset[str]:
+    """The ids of the members that are stopped as a whole, or number by number, at a moment."""
+    scopes = [_scope(entry) for entry in stops(suspensions.suspensions) if entry.in_force(at)]
+    spans = [scope for scope in scopes if isinstance(scope, NumberSpan)]
+    return frozenset(member.id for member in members if member.id in scopes or (spans and _is_covered(member, spans)))
+
+
+def not_listed(registry: RegistryDocument, suspensions: SuspensionsDocument | None) -> frozenset[str]:
+    """The members that the public list leaves out: those that are stopped when the later of the two was issued, so that
+    every signer computes the same list.
+    """
+    if suspensions is None:
+        return frozenset()
+    return stopped_members(registry.members, suspensions, max(registry.registry.issued, suspensions.issued))
+
+
+def _scope(entry: SuspensionEntry) -> NumberSpan | str | None:
+    """None for a number with a fault: the rules of the file report it."""
+    try:
+        return scope_of(entry)
+    except NumberError:
+        return None
+
+
+def _is_covered(member: Member, stopped: Collection[NumberSpan]) -> bool:
+    """Whether the member holds numbers, and each is stopped."""
+    for left in map(read_span, member.numbers):
+        pieces = [left]
+        for span in stopped:
+            pieces = [rest for piece in pieces for rest in piece.without(span)]
+        if pieces:
+            return False
+    return bool(member.numbers)

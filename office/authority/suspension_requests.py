@@ -1,0 +1,279 @@
+"""Requests for suspensions, and for numbers that never originate, which two persons enter, each at an own machine.
+
+The first enters what is asked for; the second enters it again, and approves. Only then does it go into the file. What
+the first has entered is kept as a keyed digest: the second person cannot read it off. The key is in the memory of the
+console's process alone: with the key beside the digests, all numbers of Japan are tried in seconds. So when the console
+starts again, what waits has to be entered again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import secrets
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Never
+
+from idtone.core.errors import NumberError, TrustError, UsageError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.persons import AccountKnownBy, Person, acting
+from idtone.core.translation import Message
+from idtone.registry.model import SuspensionKind, SuspensionsDocument
+from idtone.registry.number_notation import read_span
+from idtone.registry.trust import tuf_roles
+
+from ..desk.office_ledger import OfficeLedger
+from . import shared_folder
+from .change_registry import Attribution, change_suspensions, registry_of
+from .history import Action, HistoryEntry
+from .moments import in_japan
+from .registry_edits import known_member
+from .stop_holders import Holder, holders_of, refuse_unheld
+from .suspension_edits import lifted
+from .suspension_terms import SuspensionTerms, enter_never_originating, remove_never_originating, suspend
+from .workspace import Workspace
+from .yaml_text import YamlText
+
+FILE: Final = "suspension-requests.json"
+_KEY: Final = secrets.token_bytes(32)
+_KEY_ID: Final = hashlib.sha256(b"idtone suspension requests\n" + _KEY).hexdigest()[:16]
+LIMIT: Final = 200
+"""Requests that wait."""
+REQUESTED: Final = "suspension-requested"
+APPROVED: Final = "suspension-approved"
+WITHDRAWN: Final = "suspension-withdrawn"
+MOST_DIFFERING: Final = 3
+"""Second entries that differ from the first; then the request is withdrawn."""
+ACTIONS: Final = (
+    Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.LIFT,
+    Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
+)  # fmt: skip
+"""What can be requested."""
+STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE)
+"""Those whose holder the second person sees. The holder of a member's numbers is what the first has entered."""
+ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING)
+"""Those without terms."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionRequest:
+    """`terms` are None for the end of a suspension. `digest` is that of what the first person has entered.
+
+    `holders` are who holds it, which the second person sees: None if that is not known, or no stop of numbers is
+    asked for.
+    """
+
+    id: str
+    action: Action
+    terms: SuspensionTerms | None
+    why: str
+    by: Person
+    at: datetime
+    digest: str
+    holders: tuple[Holder, ...] | None = None
+    differing: int = 0
+    """Second entries so far that were not the same."""
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether another process took it, whose key is gone."""
+        return self.digest.partition(":")[0] != _KEY_ID
+
+
+class SuspensionRequests:
+    """Those in an authority's folder. From any thread and process."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._path = workspace.folder / FILE
+
+    def waiting(self) -> list[SuspensionRequest]:
+        """The oldest first. Raises TrustError if the file is damaged."""
+        try:
+            return [_read(each) for each in json.loads(self._path.read_bytes())]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise TrustError(
+                Message("{path}: cannot be read: {reason}", path=self._path, reason=error.strerror)
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise TrustError(Message("{path}: is damaged; restore it from a backup", path=self._path)) from error
+
+    def request(
+        self, action: Action, entered: str, terms: SuspensionTerms | None, attribution: Attribution,
+        is_unheld: bool = False,
+    ) -> str:  # fmt: skip
+        """Enter a request, the first of the two times; returns its id. `is_unheld`: the person knows that no member
+        holds the number. Raises IdtoneError.
+        """
+        scope = self._scope(action, entered)
+        holders = None
+        if action in STOPS:
+            holders = holders_of(self._workspace, scope, attribution.at)
+            if action is Action.SUSPEND_NUMBER and not is_unheld:
+                refuse_unheld(holders)
+        if action is Action.ADD_NEVER_ORIGINATING and (terms is None or terms.authority is None):
+            raise UsageError(Message("name the holder of the numbers"))
+        made = SuspensionRequest(
+            f"S-{secrets.token_hex(8)}", action, terms, attribution.why, acting(), attribution.at,
+            self._digest(action, scope), None if holders is None else tuple(holders),
+        )  # fmt: skip
+        with self._workspace.locked():
+            waiting = self.waiting()
+            if len(waiting) >= LIMIT:
+                raise UsageError(Message("too many requests wait; approve or withdraw some first"))
+            self._record(REQUESTED, made)
+            self._write([*waiting, made])
+        return made.id
+
+    def approve(self, request_id: str, entered: str, attribution: Attribution) -> HistoryEntry:
+        """Enter it the second time, and do what was requested. Raises IdtoneError, and changes nothing then.
+
+        The one who approves is another person than the one who requested it.
+        """
+        with self._workspace.locked():
+            request = self._named(request_id)
+            if not acting().is_another_than(request.by):
+                raise UsageError(Message("you have entered this request; another person has to approve it"))
+            if request.is_outdated:
+                raise UsageError(
+                    Message("the console has been restarted since; withdraw this request, and both enter it again")
+                )
+            scope = self._scope(request.action, entered)
+            if not hmac.compare_digest(self._digest(request.action, scope), request.digest):
+                self._differs(request)
+            entry = self._done(request, scope, attribution)
+            self._remove(request)
+        return entry
+
+    def _differs(self, request: SuspensionRequest) -> Never:
+        """What was entered first cannot be found out by trying. Raises UsageError."""
+        differing = request.differing + 1
+        _log.warning("%s: the second entry differs, by %s (%d of %d)", request.id, acting(), differing, MOST_DIFFERING)
+        if differing >= MOST_DIFFERING:
+            self._record(WITHDRAWN, request)
+            self._remove(request)
+            raise UsageError(
+                Message("the two entries differ, for the last time; the request is withdrawn, so enter it anew")
+            )
+        waiting = [each if each.id != request.id else replace(each, differing=differing) for each in self.waiting()]
+        self._write(waiting)
+        raise UsageError(
+            Message(
+                "the two entries differ; look at the request again. After {left} more the request is withdrawn",
+                left=MOST_DIFFERING - differing,
+            )
+        )
+
+    def withdraw(self, request_id: str) -> None:
+        """Remove a request that waits. Raises IdtoneError."""
+        with self._workspace.locked():
+            request = self._named(request_id)
+            self._record(WITHDRAWN, request)
+            self._remove(request)
+
+    def _done(self, request: SuspensionRequest, scope: NumberSpan | str, attribution: Attribution) -> HistoryEntry:
+        entered_by = str(request.by)
+
+        def record() -> None:
+            self._record(APPROVED, request)
+
+        if isinstance(scope, NumberSpan) and request.action is Action.REMOVE_NEVER_ORIGINATING:
+            return remove_never_originating(self._workspace, scope, attribution, entered_by, record)
+        if isinstance(scope, NumberSpan) and request.terms and request.action is Action.ADD_NEVER_ORIGINATING:
+            return enter_never_originating(self._workspace, scope, request.terms, attribution, entered_by, record)
+        is_of_new_numbers = request.action is Action.ALLOW_NEW_NUMBERS
+        kind = SuspensionKind.NO_NEW_NUMBERS if is_of_new_numbers else SuspensionKind.STOP
+
+        def lift(text: YamlText, document: SuspensionsDocument) -> None:
+            lifted(text, document, scope, in_japan(attribution.at), kind)
+            record()
+
+        if request.terms is None:
+            subject = str(scope) if is_of_new_numbers else tuf_roles.SUSPENSIONS_FILE
+            return change_suspensions(
+                self._workspace, request.action, subject, attribution, lift, entered_by=entered_by
+            )
+        return suspend(self._workspace, request.action, scope, request.terms, attribution, entered_by, record)
+
+    def _scope(self, action: Action, entered: str) -> NumberSpan | str:
+        """Raises UsageError if this is nothing that the action is about."""
+        entered = entered.strip()
+        if action in (Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.ALLOW_NEW_NUMBERS):
+            return known_member(registry_of(self._workspace), entered)
+        try:
+            span = read_span(entered)
+        except NumberError as error:
+            if action is Action.LIFT:
+                return entered
+            raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
+        if action is Action.SUSPEND_NUMBER and len(span) > 1:
+            raise UsageError(Message("that is a range; enter one number, or request the suspension of a range"))
+        return span
+
+    def _digest(self, action: Action, scope: NumberSpan | str) -> str:
+        said = scope if isinstance(scope, str) else f"{scope.first}-{scope.last}"
+        digest = hmac.digest(_KEY, f"{action}\n{said}".encode(), hashlib.sha256).hex()
+        return f"{_KEY_ID}:{digest}"
+
+    def _named(self, request_id: str) -> SuspensionRequest:
+        found = next((each for each in self.waiting() if each.id == request_id), None)
+        if found is None:
+            raise UsageError(Message("this request does not wait any more: it was approved or withdrawn"))
+        return found
+
+    def _remove(self, request: SuspensionRequest) -> None:
+        self._write([each for each in self.waiting() if each.id != request.id])
+
+    def _write(self, requests: list[SuspensionRequest]) -> None:
+        octets = json.dumps([_plain(each) for each in requests], ensure_ascii=False, indent=1).encode() + b"\n"
+        try:
+            shared_folder.write(self._path, octets)
+        except OSError as error:
+            raise TrustError(
+                Message("{path}: cannot be written: {reason}", path=self._path, reason=error.strerror)
+            ) from error
+
+    def _record(self, act: str, request: SuspensionRequest) -> None:
+        reference = request.terms.reference if request.terms else ""
+        OfficeLedger(self._workspace.folder).record(act, request.id, action=request.action, reference=reference)
+
+
+def _plain(request: SuspensionRequest) -> dict[str, Any]:
+    terms = request.terms
+    return {
+        "id": request.id, "action": request.action, "why": request.why, "at": request.at.isoformat(),
+        "digest": request.digest, "differing": request.differing,
+        "holders": None if request.holders is None else [asdict(each) for each in request.holders],
+        "by": {"uid": request.by.uid, "name": request.by.name, "known_by": request.by.known_by},
+        "terms": None if terms is None else {
+            "reference": terms.reference, "requested": terms.requested.isoformat(),
+            "since": terms.since.isoformat(), "until": _text(terms.until), "authority": terms.authority,
+        },
+    }  # fmt: skip
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def _read(content: Any) -> SuspensionRequest:
+    """Raises ValueError, KeyError, TypeError."""
+    by, terms, at = content["by"], content["terms"], datetime.fromisoformat
+    return SuspensionRequest(
+        content["id"], Action(content["action"]),
+        None if terms is None else SuspensionTerms(
+            terms["reference"], at(terms["requested"]), at(terms["since"]),
+            None if terms["until"] is None else at(terms["until"]), terms["authority"],
+        ),
+        content["why"], Person(by["uid"], by["name"], AccountKnownBy(by["known_by"])), at(content["at"]),
+        content["digest"],
+        None if content["holders"] is None else tuple(Holder(**each) for each in content["holders"]),
+        content["differing"],
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""What the police ask for when they want a number, a range or a member suspended, as a person has entered it; and what
+the holder of numbers that never originate asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from idtone.core.errors import UsageError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message
+from idtone.registry.model import NeverOriginatesDocument, SuspensionKind, SuspensionsDocument
+from idtone.registry.trust import tuf_roles
+
+from .change_registry import Attribution, change_never_originates, change_suspensions
+from .history import Action, HistoryEntry
+from .moments import end, in_japan, moment
+from .never_originates_edits import NeverOriginatesRequest, entered, removed
+from .suspension_edits import Request, suspended
+from .workspace import Workspace
+from .yaml_text import YamlText
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionTerms:
+    """Everything but what is suspended. `since` is the start; `until` None: until it is lifted. `authority` is who
+    asked for it; for numbers that never originate, their holder.
+    """
+
+    reference: str
+    requested: datetime
+    since: datetime
+    until: datetime | None
+    authority: str | None
+
+    @classmethod
+    def given(
+        cls, reference: str, requested: str, since: str | None, until: str | None, authority: str | None,
+        now: datetime, name: Callable[[str], str],
+    ) -> SuspensionTerms:  # fmt: skip
+        """Of texts; `name` names a field in an error. Raises UsageError."""
+        reference = line(reference, name("reference"))
+        if authority is not None:
+            authority = line(authority, name("authority"))
+        asked_at, begins = moment(requested, name("requested")), moment(since, name("since")) if since else now
+        if asked_at > now:
+            raise UsageError(Message("{option} is in the future; write when they asked", option=name("requested")))
+        ends = end(until, name("until")) if until else None
+        if ends is not None and ends <= max(begins, now):
+            raise UsageError(
+                Message(
+                    "{option} is over, or not after the start of the suspension; write a later time",
+                    option=name("until"),
+                )
+            )
+        return cls(reference, asked_at, in_japan(begins), in_japan(ends) if ends else None, authority)
+
+
+def suspend(
+    workspace: Workspace, action: Action, scope: NumberSpan | str, terms: SuspensionTerms, attribution: Attribution,
+    entered_by: str | None = None, record: Callable[[], object] = lambda: None,
+) -> HistoryEntry:  # fmt: skip
+    """Suspend, or let a member get no new numbers; `record` is called before the file is written. Raises IdtoneError,
+    and changes nothing then.
+    """
+    kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
+    request = Request(scope, terms.reference, terms.since, terms.until, terms.authority, kind)
+
+    def edit(text: YamlText, document: SuspensionsDocument) -> None:
+        suspended(text, document, request, in_japan(attribution.at))
+        record()
+
+    return change_suspensions(
+        workspace, action, terms.reference, attribution, edit,
+        requested=terms.requested, entered_by=entered_by,
+    )  # fmt: skip
+
+
+def enter_never_originating(
+    workspace: Workspace, span: NumberSpan, terms: SuspensionTerms, attribution: Attribution,
+    entered_by: str | None = None, record: Callable[[], object] = lambda: None,
+) -> HistoryEntry:  # fmt: skip
+    """Enter numbers that never originate, of the holder `terms.authority`; as `suspend`."""
+    if terms.authority is None:
+        raise UsageError(Message("name the holder of the numbers"))
+    request = NeverOriginatesRequest(span, terms.authority, terms.reference, terms.since, terms.until)
+
+    def edit(text: YamlText, document: NeverOriginatesDocument) -> None:
+        entered(text, document, request, in_japan(attribution.at))
+        record()
+
+    return change_never_originates(
+        workspace, Action.ADD_NEVER_ORIGINATING, terms.reference, attribution, edit,
+        requested=terms.requested, entered_by=entered_by,
+    )  # fmt: skip
+
+
+def remove_never_originating(
+    workspace: Workspace, span: NumberSpan, attribution: Attribution,
+    entered_by: str | None = None, record: Callable[[], object] = lambda: None,
+) -> HistoryEntry:  # fmt: skip
+    """Remove an entry of numbers that never originate; as `suspend`."""
+
+    def edit(text: YamlText, document: NeverOriginatesDocument) -> None:
+        removed(text, document, span, in_japan(attribution.at))
+        record()
+
+    return change_never_originates(
+        workspace, Action.REMOVE_NEVER_ORIGINATING, tuf_roles.NEVER_ORIGINATES_FILE, attribution, edit,
+        entered_by=entered_by,
+    )  # fmt: skip

@@ -1,0 +1,70 @@
+"""Wholesale links (卸) of numbers, as a person has entered them. All raise IdtoneError, and change nothing then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+
+from idtone.core.errors import UsageError
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message
+from idtone.registry.model import RegistryDocument
+
+from .change_registry import Attribution, change_registry, suspensions_of
+from .history import Action, HistoryEntry
+from .moments import day, in_japan
+from .registry_edits import link_added, link_checked, link_removed
+from .suspension_edits import refuse_suspended
+from .workspace import Workspace
+from .yaml_text import YamlText
+
+LinkCheck = Mapping[str, str | date]
+"""Who checked a reseller, on which day, and by which document: the fields of `checked` in the registry."""
+
+
+def link_check(checked: str, document: str, by: str, now: datetime, name: Callable[[str], str]) -> LinkCheck:
+    """`name` names a field in an error."""
+    checked_on = day(checked, name("checked"))
+    if checked_on > in_japan(now).date():
+        raise UsageError(Message("{option} is in the future; write the day of the check", option=name("checked")))
+    return {"by": by, "day": checked_on, "document": line(document, name("document"))}
+
+
+def add_link(
+    workspace: Workspace, wholesaler: str, reseller: str, entries: Sequence[str], check: LinkCheck | None,
+    attribution: Attribution,
+) -> HistoryEntry:  # fmt: skip
+    """Hand numbers on to a reseller: it gets them, and a suspension may forbid that."""
+    entry = _only(entries)
+
+    def edit(text: YamlText, registry: RegistryDocument) -> None:
+        refuse_suspended(suspensions_of(workspace), reseller, entries, attribution.at)
+        link_added(text, registry, entry, wholesaler, reseller, check)
+
+    return change_registry(workspace, Action.ADD_LINK, reseller, attribution, edit)
+
+
+def check_link(
+    workspace: Workspace, reseller: str, entries: Sequence[str], check: LinkCheck, attribution: Attribution
+) -> HistoryEntry:
+    """Record the check of a reseller, in place of an older one."""
+    entry = _only(entries)
+    return change_registry(
+        workspace, Action.CHECK_LINK, reseller, attribution,
+        lambda text, registry: link_checked(text, registry, entry, reseller, check),
+    )  # fmt: skip
+
+
+def remove_link(workspace: Workspace, reseller: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
+    """Take numbers back from the last reseller of their chain."""
+    entry = _only(entries)
+    return change_registry(
+        workspace, Action.REMOVE_LINK, reseller, attribution,
+        lambda text, registry: link_removed(text, registry, entry, reseller),
+    )  # fmt: skip
+
+
+def _only(entries: Sequence[str]) -> str:
+    if len(entries) > 1:
+        raise UsageError(Message("a wholesale chain has one entry of numbers; enter each by itself"))
+    return entries[0]

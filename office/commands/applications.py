@@ -1,0 +1,111 @@
+"""`idtone authority apply | review | applications | grant`: from a member's application to its licence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core.documents import read_text
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+
+from ..authority import change_registry
+from ..authority.history import ApplicationStatus, ReviewResult
+from ..authority.workspace import Workspace
+from .history_entry import print_change
+from .options import FolderArgument, WhyOption, attributed, end, in_japan, moment
+
+ApplicationArgument = Annotated[str, typer.Argument(metavar="APPLICATION", help="The application's id.")]
+
+
+def apply(
+    folder: FolderArgument,
+    application: Annotated[Path, typer.Argument(metavar="FILE", help="The application (YAML).")],
+    why: WhyOption = "application received",
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Accept a member's application: check it against the registry, and keep it unchanged."""
+    kept, entry = change_registry.apply(Workspace(folder), read_text(application), str(application), attributed(why))
+    name = kept.member.name
+    accepted = Message("application {id} of {ja} / {en} is accepted", id=kept.id, ja=name.ja, en=name.en)
+    print_change(entry, as_json, accepted)
+
+
+def review(
+    folder: FolderArgument,
+    application: ApplicationArgument,
+    result: Annotated[ReviewResult, typer.Option(help="The result of the examination.")],
+    why: WhyOption,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Record the examination of an application and its result."""
+    entry = change_registry.review(Workspace(folder), application, result, attributed(why))
+    told = (
+        Message("application {id} has passed its review", id=application)
+        if result is ReviewResult.PASSED
+        else Message("application {id} is refused", id=application)
+    )
+    print_change(entry, as_json, told)
+
+
+def applications(
+    folder: FolderArgument,
+    everything: Annotated[bool, typer.Option("--all", help="Also granted and refused applications.")] = False,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Show which applications wait, and for what."""
+    shown = [
+        {
+            "id": asked.id,
+            "received": asked.received.isoformat(),
+            "member": asked.member.id,
+            "name_ja": asked.member.name.ja,
+            "name_en": asked.member.name.en,
+            "status": status,
+        }
+        for asked, status in change_registry.applications(Workspace(folder))
+        if everything or status not in (ApplicationStatus.GRANTED, ApplicationStatus.REFUSED)
+    ]
+    if as_json:
+        command_line.print_json(shown)
+        return
+    for each in shown:
+        print(f"{each['id']}  {each['status']}")
+        print(
+            translated(
+                Message(
+                    "  received {received}, {member}  {name_ja} / {name_en}",
+                    received=each["received"],
+                    member=each["member"],
+                    name_ja=each["name_ja"],
+                    name_en=each["name_en"],
+                )
+            )
+        )
+    if not shown:
+        print(translated(Message("no application waits")))
+
+
+def grant(
+    folder: FolderArgument,
+    application: ApplicationArgument,
+    until: Annotated[
+        str,
+        typer.Option(
+            metavar="MOMENT",
+            help="The last day of the licences, in Japan; or the moment of their end, in ISO 8601 with its time zone.",
+        ),
+    ],
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="MOMENT", help="The start of the licences (default: now).")
+    ] = None,
+    why: WhyOption = "passed its review",
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Grant what an application asks for: enter the member, the licences and the numbers."""
+    begins = moment(since, "--since") if since else in_japan(datetime.now(UTC))
+    ends = end(until, "--until")
+    print_change(change_registry.grant(Workspace(folder), application, begins, ends, attributed(why)), as_json)

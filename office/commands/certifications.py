@@ -1,0 +1,77 @@
+"""`idtone authority certify | certify-link`: the certification (認定) of a member, or of the reseller of a link."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core.terminal import command_line
+
+from ..authority.certifications import Certified, certification, certify_member
+from ..authority.certifications import certify_link as certify_reseller
+from ..authority.workspace import Workspace
+from .history_entry import print_change
+from .options import FolderArgument, WhyOption, attributed, entries_asked
+
+_Number = Annotated[str, typer.Option("--number", metavar="TEXT", help="The number of the certification (認定番号).")]
+_Until = Annotated[str, typer.Option(metavar="DAY", help="The first day on which it is not in force any more.")]
+_Document = Annotated[str, typer.Option(metavar="TEXT", help="The notice that proved it (認定通知書).")]
+_NextCheck = Annotated[str, typer.Option(metavar="DAY", help="The day before which someone has to look at it again.")]
+_Mark = Annotated[str | None, typer.Option(metavar="TEXT", help="The number of ETOC's mark, if there is one.")]
+_MarkUntil = Annotated[str | None, typer.Option(metavar="DAY", help="The first day without the mark.")]
+
+
+def certify(
+    folder: FolderArgument,
+    member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
+    number: _Number,
+    until: _Until,
+    document: _Document,
+    next_check: _NextCheck,
+    mark: _Mark = None,
+    mark_until: _MarkUntil = None,
+    why: WhyOption = "certification seen",
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Record the certification (認定) of a member, in place of an older one.
+
+    Without --mark, a mark that is recorded stays. To remove it, edit registry.yaml, and record that with `note`.
+    """
+    fields = _fields(number, until, document, next_check, mark, mark_until)
+    print_change(certify_member(Workspace(folder), member, fields, attributed(why)), as_json)
+
+
+def certify_link(
+    folder: FolderArgument,
+    reseller: Annotated[str, typer.Argument(metavar="TO", help="The id of the reseller, a member.")],
+    number: _Number,
+    until: _Until,
+    document: _Document,
+    next_check: _NextCheck,
+    mark: _Mark = None,
+    mark_until: _MarkUntil = None,
+    why: WhyOption = "certification seen",
+    numbers: Annotated[
+        Path | None,
+        typer.Option(
+            "--numbers", metavar="FILE", help="The number, range or prefix of the chain (default: asked for)."
+        ),
+    ] = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Record the certification (認定) of the reseller of a link, as its wholesaler has seen it."""
+    attribution = attributed(why)
+    fields, entries = _fields(number, until, document, next_check, mark, mark_until), entries_asked(numbers)
+    print_change(certify_reseller(Workspace(folder), reseller, entries, fields, attribution), as_json)
+
+
+def _fields(
+    number: str, until: str, document: str, next_check: str, mark: str | None, mark_until: str | None
+) -> Certified:
+    given = {
+        "number": number, "until": until, "document": document, "next_check": next_check, "mark": mark,
+        "mark_until": mark_until,
+    }  # fmt: skip
+    return certification(given, lambda field: f"--{field.replace('_', '-')}")

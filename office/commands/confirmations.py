@@ -1,0 +1,75 @@
+"""`idtone authority in-force`: which nodes have taken the published suspensions into use."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from idtone.core.japan import JAPAN
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+from idtone.registry.commands.checking import checking
+
+from ..desk.desk import Desk
+from ..desk.document_rules import RULES
+from ..desk.own_suspensions import member_stops
+from ..desk.suspension_confirmations import Confirmation, as_plain, is_published
+from ..desk.suspension_confirmations import confirmations as found
+from .options import FolderArgument
+
+_OWN_COLUMNS = ("id", "reference", "member", "node", "numbers", "state", "in use since", "calls ended")
+_COLUMNS = ("reference", "member", "node", "in use since", "received", "calls ended", "lifted since")
+
+
+def confirmations(
+    folder: FolderArgument,
+    reference: Annotated[
+        str | None, typer.Argument(metavar="REFERENCE", help="Only this one (default: all that are published).")
+    ] = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Show which nodes have confirmed the published suspensions, and which have not. Exit 1: some have not.
+
+    The registry names the nodes by their keys (`members[].keys`). A member that holds numbers and has named no key
+    counts as missing. A suspension that was lifted stays in the list until each node that had confirmed it has
+    confirmed its end; with its REFERENCE it is shown at any time. Then come the suspensions that members have ordered
+    themselves (`idtone suspend`), because the police called them directly: publish one yourself, and it takes over.
+    """
+    with checking():
+        desk = Desk(folder, RULES)
+        own = list(member_stops(desk, reference))
+        rows = list(found(desk, reference)) if reference is None or not own or is_published(desk, reference) else []
+    if as_json:
+        command_line.print_json([*({"by": "association", **as_plain(each)} for each in rows),
+                                 *(each.as_plain() for each in own)])  # fmt: skip
+    elif rows or not own:
+        command_line.Rows(_COLUMNS).print(
+            (
+                each.reference, each.member, each.node or "-",
+                each.in_use.astimezone(JAPAN).isoformat(timespec="seconds")
+                if each.in_use else translated(Message("not confirmed")),
+                each.received.astimezone(JAPAN).isoformat(timespec="seconds") if each.received else "-",
+                each.calls_ended if each.in_use else "-", _end_of(each),
+            )
+            for each in rows
+        )  # fmt: skip
+    if own and not as_json:
+        print(translated(Message("by members themselves:")))
+        command_line.Rows(_OWN_COLUMNS, whole=("id",)).print(
+            (
+                each.report.id, each.report.reference, each.member, each.node, each.report.numbers, each.report.state,
+                each.report.in_force.astimezone(JAPAN).isoformat(timespec="seconds"), each.report.calls_ended,
+            )
+            for each in own
+        )  # fmt: skip
+    if any(each.is_missing for each in rows):
+        command_line.negative()
+
+
+def _end_of(each: Confirmation) -> str:
+    if not each.is_lifted:
+        return "-"
+    if each.lifted is None:
+        return translated(Message("not confirmed")) if each.in_use else "-"
+    return each.lifted.astimezone(JAPAN).isoformat(timespec="seconds")

@@ -1,0 +1,75 @@
+"""`idtone authority desk`: accept what members send."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core import logs
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import load_settings
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message
+from idtone.member.customers.refused.refusal_check import KIND as REFUSAL_CHECK
+
+from ..desk.desk import Desk
+from ..desk.desk_server import attend
+from ..desk.document_rules import RULES
+from ..refused.change_refusals import Refusals
+from ..refused.evaluation import Evaluation
+from ..refused.refusal_key import RefusalKey
+from .options import FolderArgument, passphrase
+
+
+def desk(
+    folder: FolderArgument,
+    listen: command_line.ListenOption = "127.0.0.1:8710",
+    refusal_key: Annotated[
+        Path | None,
+        typer.Option("--refusal-key", metavar="KEY", help="The key of the refusals: members may check customers."),
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST", help="A name by which a proxy asks for the desk, with a port that is not 443 or 80."
+        ),
+    ] = None,
+    config: command_line.ConfigOption = None,
+) -> None:
+    """Run the association's desk until SIGTERM: it accepts the documents that members sign.
+
+    It prints its address for the setting association.desk. It speaks HTTP; put a proxy with TLS before it. Each
+    document is kept in the folder, and the ledger in this folder gets a leaf for each act (`idtone ledger verify -c
+    FOLDER/ledger/idtone.yaml`).
+
+    A request must name the desk as its address does, or as --name does (more than once for more names): a proxy that
+    passes on the visitor's `Host` needs it.
+
+    Of the settings it uses `log` alone.
+    """
+    host, port = command_line.listen_address(listen)
+    log = load_settings(config).log
+    logs.begin(log.format, log.level)
+    rules = dict(RULES)
+    if refusal_key is not None:
+        key = RefusalKey.load(refusal_key, passphrase)
+        Refusals(folder).check_key(key)
+        rules[REFUSAL_CHECK] = Evaluation(key)
+    asyncio.run(_run(Desk(folder, rules), host, port, name or ()))
+
+
+async def _run(one: Desk, host: str, port: int, names: Sequence[str]) -> None:
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    try:
+        await attend(one, host, port, lambda bound: print(f"http://{host}:{bound}", flush=True), over, names)
+    except OSError as error:
+        raise UsageError(
+            Message("--listen {host}:{port}: {reason}", host=host, port=port, reason=error.strerror or error)
+        ) from error

@@ -1,0 +1,153 @@
+"""`idtone authority evaluate | evaluations`: the evaluation of good operators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, track
+
+from idtone.core.documents import read_text
+from idtone.core.errors import UsageError
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+from idtone.member.evaluation.measures import NoValue
+
+from ..authority.workspace import Workspace
+from ..evaluation.assessments import parse_assessments
+from ..evaluation.evaluate import Evaluation, lines
+from ..evaluation.evaluate_members import evaluate_members, period_over, read_folder
+from ..evaluation.plot import plot
+from ..evaluation.results import enter, kept_results
+from .history_entry import as_plain
+from .history_entry import lines as history_lines
+from .options import FolderArgument, attributed
+
+
+def evaluate(
+    folder: FolderArgument,
+    since: Annotated[str, typer.Option("--since", metavar="DAY", help="The first day of the period, in Japan.")],
+    until: Annotated[str, typer.Option("--until", metavar="DAY", help="The last day of the period, in Japan.")],
+    assessments: Annotated[
+        Path | None,
+        typer.Option(
+            "--assessments", metavar="FILE", help="What the office hands in: stops, forms, assessors' points."
+        ),
+    ] = None,
+    member: Annotated[list[str] | None, typer.Option("--member", metavar="ID", help="Show only this one.")] = None,
+    is_entered: Annotated[
+        bool, typer.Option("--enter", help="Enter the results into registry.yaml, to be published.")
+    ] = False,
+    why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="The reason, with --enter.")] = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Evaluate all members by evaluation.yaml in the folder, and show how each point came about.
+
+    A member without figures gets no grade, nor does one without a valid licence, or whose numbers are all suspended.
+    A member's figures count if its nodes have handed in figures for each day of the period without a gap, each with a
+    head that a named witness has cosigned since. With --enter, the command enters the members that reach a grade in
+    registry.yaml, in place of the earlier ones; `publish --site` then publishes criteria, results and badges beside the
+    public list.
+    """
+    workspace, now = Workspace(folder), datetime.now(UTC)
+    if is_entered != (why is not None) or (is_entered and member):
+        raise UsageError(Message("--enter takes --why, and evaluates all members"))
+    period = period_over(since, until, now, lambda field: f"--{field}")
+    attribution = attributed(why) if why is not None else None
+    registry, criteria = read_folder(workspace)
+    ids = [each.id for each in registry.members]
+    given = parse_assessments(read_text(assessments), str(assessments), ids, period) if assessments else {}
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(translated(Message("evaluating")), total=None)
+        found = evaluate_members(
+            workspace, registry, criteria, period, given, now, member or (),
+            lambda done, of: bar.update(task, completed=done, total=of),
+        )  # fmt: skip
+    entry = enter(workspace, found, attribution) if attribution else None
+    if as_json:
+        command_line.print_json(
+            {
+                "criteria": {"version": criteria.terms.version, "sha256": criteria.sha256},
+                "members": [_plain(each) for each in found.evaluations],
+                "history": as_plain(entry) if entry else None,
+            }
+        )
+        return
+    for evaluation in found.evaluations:
+        print(*map(translated, lines(evaluation)), sep="\n")
+    if entry:
+        print(
+            *history_lines(entry),
+            translated(Message("publish it with --site, so that the public list has it")),
+            sep="\n",
+        )
+
+
+def _plain(each: Evaluation) -> dict[str, Any]:
+    found = each.score
+    return {
+        "member": each.member.id,
+        "grade": each.grade.id if each.grade else None,
+        "excluded": each.excluded,
+        "percent": None if found.percent is None else str(found.percent),
+        "rows": [
+            {
+                "criterion": row.criterion.id,
+                "measure": row.criterion.measure.value,
+                "value": None if isinstance(row.value, NoValue) else str(row.value),
+                "no_value": row.value.value if isinstance(row.value, NoValue) else None,
+                "points": row.points,
+                "of": row.criterion.most,
+                "weight": row.criterion.weight,
+            }
+            for row in found.rows
+        ],
+        "missed": {grade: list(names) for grade, names in found.missed.items()},
+        "missing": list(each.missing),
+        "doubts": [str(doubt) for doubt in each.doubts],
+    }
+
+
+def evaluations(
+    folder: FolderArgument,
+    member: Annotated[list[str] | None, typer.Option("--member", metavar="ID", help="Only this one.")] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE",
+            help="Also draw them over the years, as PNG or SVG; members of --member have lines of their own. Needs the "
+            "extra `plot`.",
+        ),
+    ] = None,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
+) -> None:  # fmt: skip
+    """Show the evaluations of all periods, and draw them. Each result is computed again from its values."""
+    form = command_line.form(as_json, as_csv, as_tsv)
+    screen = Console(stderr=True)
+    kept = list(
+        track(
+            kept_results(Workspace(folder)), "reading", console=screen, transient=True,
+            disable=not screen.is_terminal, update_period=0.2,
+        )
+    )  # fmt: skip
+    if picture:
+        plot(picture, kept, member or ())
+    rows = [
+        (result.member, str(result.period), str(result.criteria_version), result.grade or "",
+         "" if result.percent is None else str(result.percent))
+        for _, results in kept
+        for result in results
+        if not member or result.member in member
+    ]  # fmt: skip
+    columns: Sequence[str] = ("member", "period", "criteria", "grade", "percent")
+    if form is command_line.Form.JSON:
+        command_line.print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    command_line.Rows(columns, form).print(rows)

@@ -1,0 +1,111 @@
+"""`idtone authority find | numbers`: members by name or id, or by number; and the numbers of a member."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from idtone.core.number_spans import NumberSpan
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+from idtone.registry.commands.checking import checking
+from idtone.registry.local_registry import from_folder
+from idtone.registry.model import Member, NeverOriginatesEntry, SuspensionEntry
+from idtone.registry.never_originating import span_of
+from idtone.registry.number_notation import read_span, written
+from idtone.registry.summary import member_lines, member_report, suspension_lines, suspension_reports
+from idtone.registry.suspended_numbers import scope_of
+
+from ..authority.change_registry import registry_of
+from ..authority.registry_edits import known_member
+from ..authority.signed_numbers import area_of, by_area, whole
+from ..authority.workspace import Workspace
+from .never_originating import never_originating_line, never_originating_report
+from .options import FolderArgument, number_asked
+
+
+def find(
+    folder: FolderArgument,
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="Part of a name or id. Without it, a number is asked for.")
+    ] = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Find members by a part of their names or ids, or the holder of a number, and their suspensions.
+
+    The number is asked for, because other users can see a command line. If it has a wholesale chain, each member of the
+    chain is found. Exit 1: nothing was found.
+    """
+    with checking():
+        seen, now = from_folder(folder), datetime.now(UTC)
+    stopped: list[SuspensionEntry] = []
+    never: list[NeverOriginatesEntry] = []
+    if text is not None:
+        members = [entry for entry in seen.document.members if text.casefold() in _words(entry)]
+        found = {entry.id for entry in members}
+        stopped = [entry for entry in seen.document.suspensions if entry.member in found]
+        never = [entry for entry in seen.document.never_originates or () if text.casefold() in entry.holder.casefold()]
+    else:
+        number = number_asked()
+        with checking():
+            holding = seen.index().holding(number, now)
+        ids = holding.members if holding else ()
+        members = [entry for entry in seen.document.members if entry.id in ids]
+        stopped = [entry for entry in seen.document.suspensions if _concerns(entry, int(number.e164), ids)]
+        never = [entry for entry in seen.document.never_originates or () if int(number.e164) in span_of(entry)]
+    reports = [member_report(entry, now) for entry in members]
+    suspensions = suspension_reports(stopped, now)
+    if as_json:
+        command_line.print_json({"members": reports, "suspensions": suspensions, **_listed(never, now)})
+    else:
+        lines = [line for report in reports for line in member_lines(report)]
+        if suspensions:
+            lines += suspension_lines(suspensions)
+        if never:
+            lines += [
+                Message("never originates"),
+                *(f"  {never_originating_line(entry)}" for entry in never),
+            ]
+        print(*map(translated, lines or [Message("nothing was found")]), sep="\n")
+    if not members and not stopped and not never:
+        command_line.negative()
+
+
+def numbers(
+    folder: FolderArgument,
+    member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id in the registry.")],
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """List the numbers of a member in whole, with their area codes.
+
+    Numbers are personal: print the list only where the office needs it.
+    """
+    with checking():
+        seen = registry_of(Workspace(folder))
+    held = next(each for each in seen.members if each.id == known_member(seen, member))
+    spans = [*map(read_span, held.numbers)]
+    if as_json:
+        command_line.print_json(
+            {"member": member, "numbers": [{"entry": written(each), "area": area_of(each), "count": len(each)}
+                                           for each in spans], "areas": by_area(spans)}
+        )  # fmt: skip
+        return
+    command_line.Rows(("numbers", "area")).print((translated(whole(each)), area_of(each)) for each in spans)
+    print(translated(Message("by area code: {areas}", areas=by_area(spans) or "–")))
+
+
+def _listed(never: list[NeverOriginatesEntry], now: datetime) -> dict[str, Any]:
+    return {"never_originates": [never_originating_report(entry, now) for entry in never]}
+
+
+def _concerns(entry: SuspensionEntry, number: int, members: Collection[str]) -> bool:
+    scope = scope_of(entry)
+    return number in scope if isinstance(scope, NumberSpan) else scope in members
+
+
+def _words(member: Member) -> str:
+    licences = (licence.id for licence in member.licences)
+    return "\n".join((member.id, member.name.ja, member.name.en, *licences)).casefold()

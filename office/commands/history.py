@@ -1,0 +1,72 @@
+"""`idtone authority history | note`: who changed what and which keys signed it; and what was edited by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core.errors import UsageError
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+from idtone.registry.commands.checking import checking
+from idtone.registry.trust import tuf_roles
+
+from ..authority.change_registry import record_edits
+from ..authority.signed_history import HistorySignature, signed_history
+from ..authority.workspace import Workspace
+from .history_entry import as_plain, lines
+from .options import FolderArgument, WhyOption, attributed
+
+
+def history(
+    folder: FolderArgument,
+    trust: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The association's root that you keep (default: its first one).")
+    ] = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Show who changed what, when and why, and which keys have signed each change.
+
+    Exit 2: a history differs from what was signed, or other keys signed it.
+    """
+    if not folder.is_dir():
+        raise UsageError(Message("{folder}: is not a folder; name the authority's folder", folder=folder))
+    with checking():
+        entries = signed_history(Workspace(folder), trust)
+    if as_json:
+        command_line.print_json([{**as_plain(entry), "signed": _as_plain(signed)} for entry, signed in entries])
+        return
+    for entry, signed in entries:
+        print(*map(translated, lines(entry)), f"  {translated(_words(signed))}", sep="\n")
+
+
+def _as_plain(signed: HistorySignature | None) -> dict[str, object] | None:
+    return {"role": signed.role, "version": signed.version, "keys": signed.keys} if signed else None
+
+
+def _words(signed: HistorySignature | None) -> str:
+    if signed is None:
+        return Message("not yet signed")
+    keys = ", ".join(key[:8] for key in signed.keys)
+    return Message(
+        "signed with the {set} keys {keys} in version {version} of {role}",
+        set=tuf_roles.ROLES[signed.role].keys,
+        keys=keys,
+        version=signed.version,
+        role=signed.role,
+    )
+
+
+def note(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+    """Record in the history what was edited by hand in the two files."""
+    workspace = Workspace(folder)
+    entries = record_edits(workspace, attributed(why), workspace.unrecorded())
+    if not entries:
+        raise UsageError(Message("{folder}: nothing was edited by hand", folder=folder))
+    if as_json:
+        command_line.print_json([as_plain(entry) for entry in entries])
+        return
+    for entry in entries:
+        print(*lines(entry), sep="\n")

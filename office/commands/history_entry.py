@@ -1,0 +1,45 @@
+"""How the authority's commands show an entry of the history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+
+from ..authority.history import HistoryEntry
+from .options import in_japan
+
+
+def as_plain(entry: HistoryEntry) -> dict[str, Any]:
+    """For JSON."""
+    return entry.model_dump(mode="json", exclude_none=True)
+
+
+def lines(entry: HistoryEntry) -> list[str]:
+    """For people: one line, then one for each difference."""
+    result = f": {entry.result}" if entry.result else ""
+    asked = (
+        Message(" (requested {requested:%Y-%m-%d %H:%M})", requested=in_japan(entry.requested))
+        if entry.requested
+        else ""
+    )
+    head = Message(
+        "{at:%Y-%m-%d %H:%M}  {action}{result}  {subject}{asked}", at=in_japan(entry.at), action=entry.action,
+        result=result, subject=entry.subject, asked=asked,
+    )  # fmt: skip
+    entered = Message(", entered by {entered_by}", entered_by=entry.entered_by) if entry.entered_by else ""
+    return [
+        Message("{head}  by {by}{entered}: {why}", head=head, by=entry.by, entered=entered, why=entry.why),
+        *(f"  {difference}" for difference in entry.what),
+    ]
+
+
+def print_change(entry: HistoryEntry, as_json: bool, *before: str, **more: object) -> None:
+    """What a command has changed; `before` are lines for people that come first, `more` is for JSON."""
+    if as_json:
+        command_line.print_json({**as_plain(entry), **more})
+        return
+    print(*map(translated, (*before, *lines(entry))), sep="\n")
+    if entry.what:
+        print(translated(Message("publish it, so that members get it")))

@@ -1,0 +1,88 @@
+"""`idtone authority add-never-originating | remove-never-originating | never-originating`.
+
+Two people enter the numbers of police stations, banks' inbound lines and government, as the holders ask; the second
+person confirms it by a signature, as with suspensions.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+from idtone.registry.commands.checking import checking
+from idtone.registry.model import NeverOriginatesEntry
+from idtone.registry.never_originating import span_of
+from idtone.registry.number_notation import masked
+
+from ..authority.change_registry import never_originates_of
+from ..authority.suspension_terms import SuspensionTerms
+from ..authority.suspension_terms import enter_never_originating as enter
+from ..authority.suspension_terms import remove_never_originating as remove
+from ..authority.workspace import Workspace
+from .history_entry import print_change
+from .options import FolderArgument, WhyOption, attributed, range_asked_of_two
+
+
+def add_never_originating(
+    folder: FolderArgument,
+    holder: Annotated[str, typer.Option(metavar="NAME", help="Who holds the numbers.")],
+    reference: Annotated[str, typer.Option(metavar="TEXT", help="The document by which the holder asked.")],
+    requested: Annotated[str, typer.Option(metavar="MOMENT", help="When the holder asked.")],
+    since: Annotated[str | None, typer.Option(metavar="MOMENT", help="The start of the entry (default: now).")] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help="The end of the entry (default: when it is removed).")
+    ] = None,
+    why: WhyOption = "requested by the holder",
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Enter a number, range or prefix that never originates calls. Two people enter it, and both sign it."""
+    attribution = attributed(why)
+    terms = SuspensionTerms.given(
+        reference, requested, since, until, holder, attribution.at,
+        lambda field: "--holder" if field == "authority" else f"--{field}",
+    )  # fmt: skip
+    print_change(enter(Workspace(folder), range_asked_of_two(), terms, attribution), as_json)
+
+
+def remove_never_originating(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+    """Remove an entry of numbers that never originate. Two people enter which, and both sign it."""
+    attribution = attributed(why)
+    print_change(remove(Workspace(folder), range_asked_of_two(), attribution), as_json)
+
+
+def never_originating(folder: FolderArgument, as_json: command_line.JsonOption = False) -> None:
+    """List the numbers that never originate, with their holders (last four digits only)."""
+    now = datetime.now(UTC)
+    with checking():
+        document = never_originates_of(Workspace(folder))
+    if as_json:
+        entries = document.never_originates if document else None
+        command_line.print_json(
+            {"entries": None if entries is None else [never_originating_report(each, now) for each in entries]}
+        )
+    elif document is None:
+        print(translated(Message("there is no list yet; `idtone authority add-never-originating` begins it")))
+    else:
+        print(*map(never_originating_line, document.never_originates), sep="\n")
+        print(translated(Message("{count:,} entries", count=len(document.never_originates))))
+
+
+def never_originating_report(entry: NeverOriginatesEntry, now: datetime) -> dict[str, Any]:
+    """For JSON."""
+    return {
+        "numbers": masked(span_of(entry)), "holder": entry.holder, "reference": entry.reference, "why": entry.why,
+        "since": entry.since.isoformat(), "until": entry.until and entry.until.isoformat(),
+        "in_force": entry.in_force(now),
+    }  # fmt: skip
+
+
+def never_originating_line(entry: NeverOriginatesEntry) -> str:
+    """For people."""
+    until = f" until {entry.until.isoformat()}" if entry.until else ""
+    why = f", {entry.why}" if entry.why else ""
+    since = entry.since.isoformat()
+    return f"{masked(span_of(entry))}  {entry.holder}  since {since}{until}  reference {entry.reference}{why}"

@@ -1,0 +1,193 @@
+"""`idtone authority suspend-number | suspend-range | suspend-member | lift | no-new-numbers | allow-new-numbers`.
+
+Two people enter what the police want stopped. The second person confirms it by a signature: the suspensions are
+published with the keys of two holders, and both signatures cover the history's line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core.number_spans import NumberSpan
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message
+from idtone.registry.commands.checking import checking
+from idtone.registry.model import SuspensionKind
+from idtone.registry.trust import tuf_roles
+
+from ..authority.change_registry import change_suspensions, registry_of, suspensions_of
+from ..authority.history import Action
+from ..authority.registry_edits import known_member
+from ..authority.stop_holders import holders_of, refuse_unheld, words
+from ..authority.suspension_edits import lifted, still_stopped
+from ..authority.suspension_terms import SuspensionTerms, suspend
+from ..authority.workspace import Workspace
+from .history_entry import print_change
+from .options import (
+    FolderArgument,
+    WhyOption,
+    attributed,
+    in_japan,
+    member_asked_of_two,
+    number_asked_of_two,
+    range_asked_of_two,
+    suspended_asked_of_two,
+)
+
+_POLICE = "requested by the police"
+_ReferenceOption = Annotated[str, typer.Option(metavar="TEXT", help="The reference of the police's request.")]
+_RequestedOption = Annotated[str, typer.Option(metavar="MOMENT", help="When the police made the request.")]
+_SinceOption = Annotated[str | None, typer.Option(metavar="MOMENT", help="The start of the suspension (default: now).")]
+_UntilOption = Annotated[
+    str | None, typer.Option(metavar="MOMENT", help="The end of the suspension (default: when it is lifted).")
+]
+_NoHolderOption = Annotated[
+    bool, typer.Option("--no-holder", help="Stop the number although no member holds it: such a stop has no effect.")
+]
+_AuthorityOption = Annotated[str | None, typer.Option(metavar="TEXT", help="Who made the request.")]
+_MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id in the registry.")]
+
+
+def suspend_number(
+    folder: FolderArgument,
+    reference: _ReferenceOption,
+    requested: _RequestedOption,
+    since: _SinceOption = None,
+    until: _UntilOption = None,
+    authority: _AuthorityOption = None,
+    no_holder: _NoHolderOption = False,
+    why: WhyOption = _POLICE,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Stop a number that the police want stopped (番号停止). Two people enter the number, and both sign it.
+
+    The command shows which member holds the number. If no member does, the suspension has no effect.
+    """
+
+    def asked() -> NumberSpan:
+        number = int(number_asked_of_two().e164)
+        return NumberSpan(number, number)
+
+    _suspend(
+        folder, Action.SUSPEND_NUMBER, asked, reference, requested, since, until, authority, why, as_json,
+        needs_holder=not no_holder,
+    )  # fmt: skip
+
+
+def suspend_range(
+    folder: FolderArgument,
+    reference: _ReferenceOption,
+    requested: _RequestedOption,
+    since: _SinceOption = None,
+    until: _UntilOption = None,
+    authority: _AuthorityOption = None,
+    why: WhyOption = _POLICE,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Stop a range or a prefix of numbers (番号停止). Two people enter it, and both sign it."""
+    _suspend(
+        folder, Action.SUSPEND_RANGE, range_asked_of_two, reference, requested, since, until, authority, why, as_json
+    )  # fmt: skip
+
+
+def suspend_member(
+    folder: FolderArgument,
+    reference: _ReferenceOption,
+    requested: _RequestedOption,
+    since: _SinceOption = None,
+    until: _UntilOption = None,
+    authority: _AuthorityOption = None,
+    why: WhyOption = _POLICE,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Stop all numbers of a member, also those that it gets later. Two people enter its id, and both sign it."""
+
+    def asked() -> str:
+        return _known(folder, member_asked_of_two())
+
+    _suspend(folder, Action.SUSPEND_MEMBER, asked, reference, requested, since, until, authority, why, as_json)
+
+
+def no_new_numbers(
+    folder: FolderArgument,
+    member: _MemberArgument,
+    reference: _ReferenceOption,
+    requested: _RequestedOption,
+    since: _SinceOption = None,
+    until: _UntilOption = None,
+    authority: _AuthorityOption = None,
+    why: WhyOption = _POLICE,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Give a member no more numbers: `grant` and `assign-number` refuse them. Two people sign it."""
+
+    def asked() -> str:
+        return _known(folder, member)
+
+    _suspend(folder, Action.NO_NEW_NUMBERS, asked, reference, requested, since, until, authority, why, as_json)
+
+
+def lift(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+    """End the suspension of a number, a range or a member. Two people enter which, and both sign it.
+
+    A number, or a part of a suspended range, is cut out of the range. The command names what still stops it.
+    """
+    attribution, workspace = attributed(why), Workspace(folder)
+    scope = suspended_asked_of_two()
+    entry = change_suspensions(
+        workspace, Action.LIFT, tuf_roles.SUSPENSIONS_FILE, attribution,
+        lambda text, document: lifted(text, document, scope, in_japan(attribution.at)),
+    )  # fmt: skip
+    holders = holders_of(workspace, scope, attribution.at) or []
+    members = {each.member for each in holders}
+    still = still_stopped(suspensions_of(workspace), scope, members, attribution.at)
+    noted = [Message("STILL SUSPENDED by reference {reference}", reference=each) for each in still]
+    print_change(entry, as_json, *noted, still_suspended=still)
+
+
+def allow_new_numbers(
+    folder: FolderArgument, member: _MemberArgument, why: WhyOption, as_json: command_line.JsonOption = False
+) -> None:
+    """Let a member get numbers again. Two people sign it."""
+    attribution = attributed(why)
+    entry = change_suspensions(
+        Workspace(folder), Action.ALLOW_NEW_NUMBERS, member, attribution,
+        lambda text, document: lifted(text, document, member, in_japan(attribution.at), SuspensionKind.NO_NEW_NUMBERS),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def _known(folder: Path, member: str) -> str:
+    with checking():
+        return known_member(registry_of(Workspace(folder)), member)
+
+
+def _suspend(
+    folder: FolderArgument,
+    action: Action,
+    asked: Callable[[], NumberSpan | str],
+    reference: str,
+    requested: str,
+    since: str | None,
+    until: str | None,
+    authority: str | None,
+    why: str,
+    as_json: bool,
+    needs_holder: bool = False,
+) -> None:
+    attribution = attributed(why)
+    terms = SuspensionTerms.given(
+        reference, requested, since, until, authority, attribution.at, lambda field: f"--{field}"
+    )  # fmt: skip
+    workspace, scope = Workspace(folder), asked()
+    holders = holders_of(workspace, scope, attribution.at)
+    if needs_holder:
+        refuse_unheld(holders)
+    entry = suspend(workspace, action, scope, terms, attribution)
+    plain = None if holders is None else [asdict(each) for each in holders]
+    print_change(entry, as_json, words(holders), holders=plain)

@@ -1,0 +1,106 @@
+"""What the authority's commands share: who acts and why, moments as people write them, and questions for numbers."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core.errors import NumberError, TrustError, UsageError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import Number
+from idtone.core.persons import acting
+from idtone.core.settings.settings import PASSPHRASE
+from idtone.core.terminal.asking import any_number_of, asked, number_of, secret
+from idtone.core.terminal.asking import entries_asked as entries_asked
+from idtone.core.terminal.asking import line as line
+from idtone.core.terminal.asking import number_asked as number_asked
+from idtone.core.translation import Message
+from idtone.registry.number_notation import read_span
+
+from ..authority.change_registry import Attribution
+from ..authority.moments import day as day
+from ..authority.moments import end as end
+from ..authority.moments import in_japan as in_japan
+from ..authority.moments import moment as moment
+
+FolderArgument = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="The authority's folder: registry.yaml, suspensions.yaml, repository.")
+]
+WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line, for the history.")]
+
+
+def attributed(why: str) -> Attribution:
+    """Attribution to the account that runs this command, with the reason, now. Raises UsageError as `line` does."""
+    return Attribution(str(acting()), line(why, "--why"), datetime.now(UTC))
+
+
+def any_number_asked() -> Number:
+    """As `number_asked`, also for a number abroad. Raises UsageError."""
+    return any_number_of(asked("Number"))
+
+
+def number_asked_of_two() -> Number:
+    """Asks two people for the same number, without showing it. Raises UsageError."""
+    first = number_of(asked("Number", hidden=True))
+    if number_of(asked("Number again, entered by the second person", hidden=True)) != first:
+        raise UsageError(Message("the two numbers differ; look at the request again"))
+    return first
+
+
+def range_asked_of_two() -> NumberSpan:
+    """Asks two people for the same range or prefix, without showing it. Raises UsageError."""
+    first = _span(asked("Range or prefix", hidden=True))
+    if _span(asked("Range or prefix again, entered by the second person", hidden=True)) != first:
+        raise UsageError(Message("the two ranges differ; look at the request again"))
+    return first
+
+
+def member_asked_of_two() -> str:
+    """Asks two people for the id of the same member. Raises UsageError."""
+    first = asked("Member")
+    if asked("Member again, entered by the second person") != first:
+        raise UsageError(Message("the two members differ; look at the request again"))
+    return first
+
+
+def suspended_asked_of_two() -> NumberSpan | str:
+    """Asks two people for the same number, range, prefix or member, without showing it. Raises UsageError."""
+    first = _scope(asked("Number, range, prefix or member", hidden=True))
+    if _scope(asked("The same again, entered by the second person", hidden=True)) != first:
+        raise UsageError(Message("the two entries differ; look at the request again"))
+    return first
+
+
+def passphrase(whose: str, twice: bool = False) -> str:
+    """From the environment, otherwise asked for. Raises TrustError if there is no terminal to ask at."""
+    given = os.environ.get(PASSPHRASE)
+    if given is not None:
+        return given
+    try:
+        return secret(Message("Passphrase {whose}", whose=whose), twice)
+    except typer.Abort as error:
+        raise TrustError(
+            Message(
+                "there is no passphrase {whose}; without a terminal, set {passphrase}",
+                whose=whose,
+                passphrase=PASSPHRASE,
+            )
+        ) from error
+
+
+def _span(text: str) -> NumberSpan:
+    try:
+        return read_span(text)
+    except NumberError as error:
+        raise UsageError(Message("that range cannot be used: {error}", error=error)) from error
+
+
+def _scope(text: str) -> NumberSpan | str:
+    try:
+        return read_span(text)
+    except NumberError:
+        return text

@@ -1,0 +1,51 @@
+"""`idtone authority port-number | remove-porting`: numbers that one member hands over to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core.terminal import command_line
+
+from ..authority import number_portings
+from ..authority.workspace import Workspace
+from .history_entry import print_change
+from .options import FolderArgument, WhyOption, attributed, entries_asked, moment
+
+NumbersOption = Annotated[
+    Path | None,
+    typer.Option("--numbers", metavar="FILE", help="The number, range or prefix of the porting (default: asked for)."),
+]
+
+
+def port_number(
+    folder: FolderArgument,
+    giver: Annotated[str, typer.Argument(metavar="FROM", help="The id of the member that holds the numbers.")],
+    taker: Annotated[str, typer.Argument(metavar="TO", help="The id of the member that gets them.")],
+    at: Annotated[
+        str, typer.Option(metavar="DAY|MOMENT", help="From when on TO holds them; a day from 0:00 in Japan.")
+    ],
+    why: WhyOption,
+    numbers: NumbersOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Record that a member hands numbers over to another at a moment (番号ポータビリティ).
+
+    Until then FROM holds them. The numbers are asked for, or read from a file.
+    """
+    attribution, since = attributed(why), moment(at, "--at")
+    entries = entries_asked(numbers)
+    print_change(number_portings.port_number(Workspace(folder), giver, taker, entries, since, attribution), as_json)
+
+
+def remove_porting(
+    folder: FolderArgument, why: WhyOption, numbers: NumbersOption = None, as_json: command_line.JsonOption = False
+) -> None:
+    """Remove a porting: the numbers stay with the member that holds them now, and are entered in its ranges.
+
+    Before its moment, it does not take place; after it, it is complete.
+    """
+    attribution, entries = attributed(why), entries_asked(numbers)
+    print_change(number_portings.remove_porting(Workspace(folder), entries, attribution), as_json)

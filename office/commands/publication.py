@@ -1,0 +1,204 @@
+"""`idtone authority publish | prepare | sign | assemble`: sign what has changed, together or one by one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import confirmed
+from idtone.core.translation import Message, translated
+from idtone.registry.commands.checking import checking
+from idtone.registry.trust import tuf_roles
+from idtone.registry.trust.roots import read_root
+
+from ..authority.edition import assembled, read_edition
+from ..authority.edition_rules import describe, examine, examine_before, examine_issued, examine_list
+from ..authority.edits_by_hand import record_edits_by_hand
+from ..authority.operator_list_site import write_site
+from ..authority.workspace import Workspace
+from ..evaluation.results import published_files
+from ..refused.change_refusals import Refusals
+from .options import FolderArgument, attributed
+from .signers import KeyOption, print_report, signers, state, write_package
+
+PackageArgument = Annotated[Path, typer.Argument(metavar="PACKAGE", help="The folder that `prepare` has written.")]
+WhyEditedOption = Annotated[
+    str | None, typer.Option("--why", metavar="TEXT", help="Why the files were edited by hand, if they were.")
+]
+
+
+def publish(
+    folder: FolderArgument,
+    key: KeyOption = [],  # noqa: B006  Typer wants a list
+    package: Annotated[
+        Path | None, typer.Option("--package", metavar="FOLDER", help="Publish this package, which its holders signed.")
+    ] = None,
+    site: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Also write the public list of operators there, as a web site."),
+    ] = None,
+    why: WhyEditedOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.
+
+    Suspensions need the two duty keys, and with them the list of refused contractors, from which those whose period is
+    over are left out. A changed registry also needs two registry keys; without any of them, it stays unpublished.
+    Before the passphrases are asked for, the command shows what has changed: each holder confirms it by signing.
+    Without a change it renews the signatures. Do that every five days at the latest: otherwise they expire, and no
+    licence is valid any more. Metadata past half of their term are renewed as well, if their keys are given. Exit 2: a
+    file has faults, or a role has too few keys; nothing was published.
+    """
+    workspace = Workspace(folder)
+    now, left = datetime.now(UTC), list[str]()
+    if package is None:
+        _drop_ended(folder, now)
+    if key:
+        with checking():
+            shown = list(_to_be_signed(workspace, package, now))
+        print(*map(translated, shown), sep="\n", end="\n" * bool(shown), file=sys.stderr)
+    given = signers(key)
+    if package is None:
+        record_edits_by_hand(workspace, None if why is None else attributed(why), workspace.present(given))
+    with workspace.locked(), checking():
+        if package is None:
+            edition, left = workspace.next(now, [each.public_key.keyid for each in given])
+        else:
+            edition = workspace.latest(read_edition(package), now)
+        examine_issued(edition, now)
+        signed = workspace.put_signed(edition, given, now)
+        words = list(describe(edition))
+    print_report({"signed": signed, "left": left, "words": words, **state(workspace, now)}, as_json)
+    if site:
+        try:
+            listed = workspace.repository.listed()
+            files = published_files(workspace, json.loads(listed)["operators"])
+            screen = Console(stderr=True)
+            written = track(
+                files.items(), "writing", console=screen, transient=True, disable=not screen.is_terminal,
+                update_period=0.2,
+            )  # fmt: skip
+            write_site(site, listed, workspace.repository.proof(), written, workspace.stopped(now))
+        except (UsageError, TrustError) as error:
+            raise UsageError(
+                Message("the registry was published, but not the public list: {error}", error=error)
+            ) from error
+
+
+def _drop_ended(folder: Path, now: datetime) -> None:
+    with command_line.working(Message("list of refusals")):
+        Refusals(folder).drop_ended(now)
+
+
+def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> Iterable[str]:
+    """What the holders confirm with their passphrases."""
+    if package is None:
+        return workspace.differences(is_whole=True)
+    edition = workspace.latest(read_edition(package), now).unpublished()
+    examine_list(edition)
+    examine(edition, now)
+    return describe(edition, is_whole=True)
+
+
+def prepare(
+    folder: FolderArgument,
+    package: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write what is to be signed.")],
+    why: WhyEditedOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Write what is to be published as a folder, which goes from holder to holder, or to each in a copy.
+
+    The package holds everything that has changed or is past half of its term. `sign` adds a holder's signatures,
+    `assemble` collects the signatures of copies, and `publish --package` publishes the result. The duty officers can
+    publish in the meantime; then they sign the snapshot and the timestamp again at the end.
+    """
+    workspace, now = Workspace(folder), datetime.now(UTC)
+    record_edits_by_hand(workspace, None if why is None else attributed(why), tuf_roles.DELEGATED)
+    _drop_ended(folder, now)
+    with checking():
+        edition, _ = workspace.next(now)
+    write_package(edition, package, now, as_json)
+
+
+def sign(
+    package: PackageArgument,
+    key: KeyOption,
+    trust: Annotated[
+        Path | None,
+        typer.Option("--trust", metavar="FILE", help="The association's root that you keep, in any of its versions."),
+    ] = None,
+    first: Annotated[
+        bool, typer.Option("--first", help="This is the first edition of the association's repository.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Show what a package changes, with whole numbers, and sign it with your key.
+
+    You need the package, your key, and a root of the association that you keep yourself: the command uses it to verify
+    what is published now. It refuses a package with anything that it does not show.
+    """
+    with checking():
+        edition = read_edition(package)
+    if first == bool(edition.before) or first == (trust is not None):
+        remedy = (
+            Message("name the root that you keep with --trust")
+            if edition.before
+            else Message("it is the first one: say --first")
+        )
+        raise UsageError(Message("{package}: {remedy}", package=package, remedy=remedy))
+    now = datetime.now(UTC)
+    with checking():
+        if trust is not None:
+            examine_before(edition, read_root(trust))
+        examine(edition, now)
+        examine_issued(edition, now)
+        shown = list(describe(edition, is_whole=True))
+    print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
+    if not yes and not confirmed(Message("Sign this?")):
+        raise UsageError(Message("nothing was signed"))
+    signed = {name: edition.sign(each) for name, each in zip(key, signers(key), strict=True)}
+    for name, roles in signed.items():
+        if not roles:
+            raise TrustError(
+                Message("{name}: nothing in {package} takes the signature of this key", name=name, package=package)
+            )
+    edition.write_signatures(package)
+    missing = list(edition.missing())
+    if as_json:
+        command_line.print_json({"words": shown, "signed": signed, "missing": missing})
+        return
+    for name, roles in signed.items():
+        print(translated(Message("signed with {key}: {roles}", key=name, roles=", ".join(roles))))
+    _print_missing(missing)
+
+
+def _print_missing(missing: list[Message]) -> None:
+    print(*map(translated, missing or [Message("all signatures are there")]), sep="\n")
+
+
+def assemble(
+    package: PackageArgument,
+    copies: Annotated[list[Path], typer.Argument(metavar="COPY …", help="Copies of it that other holders signed.")],
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Collect the signatures of copies of one package in it. Exit 1: some are still missing."""
+    whole = assembled({folder: read_edition(folder) for folder in (package, *copies)})
+    whole.write_signatures(package)
+    missing = list(whole.missing())
+    if as_json:
+        command_line.print_json({"signatures": whole.holders(), "missing": missing})
+    else:
+        _print_missing(missing)
+    if missing:
+        command_line.negative()

@@ -1,0 +1,149 @@
+"""`idtone authority refuse-customer | lift-refusal | refusals | refusal-key`: contractors whom members refuse."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from idtone.core.errors import UsageError
+from idtone.core.japan import JAPAN
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+from idtone.member.customers.commands.identity_input import IdentityArgument, identity_given
+
+from ..refused.change_refusals import Refusals
+from ..refused.refusal_key import RefusalKey
+from .options import FolderArgument, WhyOption, end, line, moment, passphrase
+
+KeyOption = Annotated[Path, typer.Option("--key", metavar="KEY", help="The key of the refusals.")]
+_REFERENCE: Final = re.compile(r"(?:X-)?([0-9]{1,9})", re.ASCII)
+
+
+def refuse_customer(
+    folder: FolderArgument,
+    key: KeyOption,
+    reference: Annotated[str, typer.Option(metavar="TEXT", help="The reference of the request or of the case.")],
+    until: Annotated[str, typer.Option(metavar="DAY", help="The last day of the refusal, in Japan.")],
+    why: WhyOption,
+    customer: IdentityArgument = None,
+    since: Annotated[str | None, typer.Option(metavar="DAY", help="The first day (default: today).")] = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Have members recognise a contractor who is refused for a period (事業者渡り).
+
+    The identity is read from a file, or asked for. It is kept sealed under the key of the refusals; members get tokens
+    of it, which say nothing without the desk. The refusal takes effect when you `publish` with the duty keys. The
+    longest period is `refusals.longest` in authority.yaml.
+    """
+    now = datetime.now(UTC)
+    begins = _day(since, "--since") if since else now.astimezone(JAPAN).date()
+    ends, reason, case = _day_after(until, "--until"), line(why, "--why"), line(reference, "--reference")
+    identity = identity_given(customer)
+    loaded = RefusalKey.load(key, passphrase)
+    with command_line.working(Message("list of refusals")):
+        made = Refusals(folder).refuse(loaded, identity, case, begins, ends, reason, now)
+    if as_json:
+        command_line.print_json({"refusal": made.id, "since": made.since, "until": made.until})
+    else:
+        print(
+            translated(
+                Message(
+                    "{refusal} counts up to and including {until} once it is published",
+                    refusal=made.id,
+                    until=ends - timedelta(days=1),
+                )
+            )
+        )
+
+
+def lift_refusal(
+    folder: FolderArgument,
+    refusal: Annotated[str, typer.Argument(metavar="X-NUMBER", help="The refusal, as `refusals` shows it.")],
+    why: WhyOption,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """End the refusal of a contractor before its day.
+
+    Its identity and its tokens are deleted; `publish` takes them from the members' list.
+    """
+    found = _REFERENCE.fullmatch(refusal)
+    if found is None:
+        raise UsageError(Message("{refusal!r} is not the number of a refusal; write it like X-1", refusal=refusal))
+    reason = line(why, "--why")
+    with command_line.working(Message("list of refusals")):
+        lifted = Refusals(folder).lift(int(found[1]), reason, datetime.now(UTC))
+    if as_json:
+        command_line.print_json({"lifted": lifted.id})
+    else:
+        print(translated(Message("{refusal} does not count any more once that is published", refusal=lifted.id)))
+
+
+def refusals(
+    folder: FolderArgument,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
+) -> None:
+    """Show which refusals are in force. Their identities are sealed, and are not shown."""
+    form = command_line.form(as_json, as_csv, as_tsv)
+    columns = ("refusal", "since", "until", "reference")
+    rows = [(each.id, each.since, each.until, each.reference) for each in Refusals(folder).store.refusals()]
+    if form is command_line.Form.JSON:
+        command_line.print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        command_line.Rows(columns, form).print(rows)
+
+
+def refusal_key(
+    folder: FolderArgument,
+    why: WhyOption,
+    key: Annotated[Path | None, typer.Option("--key", metavar="KEY", help="The present key of the refusals.")] = None,
+    new: Annotated[
+        Path | None, typer.Option("--new", metavar="KEY", help="The file of a new key, outside the authority's folder.")
+    ] = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Make the key of the refusals, or begin a new epoch with another key or another identity table.
+
+    For the first key, give --new. To replace the key, give --key and --new. If the identity table
+    (customer_identity.yaml in the folder) has changed, give --key alone. All tokens are made again: publish at once,
+    and start the desk again with the new key. Until then members' checks are refused.
+    """
+    if key is None and new is None:
+        raise UsageError(Message("name the present key with --key, a new one with --new, or both"))
+    if new is not None and folder.resolve() in new.resolve().parents:
+        raise UsageError(
+            Message("{keys}: is in the authority's folder, which others can read; name another folder", keys=new)
+        )
+    one = Refusals(folder)
+    if key is None and one.store.epoch() is not None:
+        raise UsageError(Message("name the present key with --key: it opens the identities"))
+    old = RefusalKey.load(key, passphrase) if key else None
+    if old is not None:
+        one.check_key(old)
+    made = RefusalKey.make(new, passphrase(Message("for the new key {file}", file=new), twice=True)) if new else old
+    assert made is not None
+    reason, screen = line(why, "--why"), Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(translated(Message("tokens")), total=None)
+        epoch = one.begin_epoch(
+            old, made, reason, datetime.now(UTC), lambda done, of: bar.update(task, completed=done, total=of)
+        )
+    if as_json:
+        command_line.print_json({"epoch": epoch.number, "key": str(new or key)})
+    else:
+        print(translated(Message("epoch {epoch}: publish now, and start the desk with this key", epoch=epoch.number)))
+
+
+def _day(text: str, option: str) -> date:
+    return moment(text, option).astimezone(JAPAN).date()
+
+
+def _day_after(text: str, option: str) -> date:
+    return end(text, option).astimezone(JAPAN).date()

@@ -1,0 +1,157 @@
+"""`idtone authority renew | suspend-licence | resume-licence | revoke | pledge | assign-number | release-number |
+add-node-key | remove-node-key | prolong`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core.calls import LicenceStatus
+from idtone.core.terminal import command_line
+from idtone.registry.trust import tuf_roles
+
+from ..authority import registry_edits
+from ..authority.change_registry import assign, change_registry
+from ..authority.history import Action
+from ..authority.pledges import record_pledge
+from ..authority.workspace import Workspace
+from .history_entry import print_change
+from .options import FolderArgument, WhyOption, attributed, end, entries_asked
+
+LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]
+MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
+NodeKeyArgument = Annotated[
+    str, typer.Argument(metavar="KEY", help="The node's key, as `idtone desk key` prints it on the node.")
+]
+UntilOption = Annotated[
+    str,
+    typer.Option(
+        metavar="MOMENT", help="The new last day, in Japan; or the moment of the end, in ISO 8601 with its time zone."
+    ),
+]
+NumbersOption = Annotated[
+    Path | None,
+    typer.Option("--numbers", metavar="FILE", help="Numbers, ranges and prefixes, one a line (default: asked for)."),
+]
+
+
+def renew(
+    folder: FolderArgument, licence: LicenceArgument, until: UntilOption, why: WhyOption,
+    as_json: command_line.JsonOption = False,
+) -> None:  # fmt: skip
+    """Extend a licence."""
+    ends = end(until, "--until")
+    entry = change_registry(
+        Workspace(folder), Action.RENEW, licence, attributed(why),
+        lambda text, document: registry_edits.renewed(text, document, licence, ends),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def suspend_licence(
+    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
+) -> None:
+    """Suspend a licence for a time: its member's calls no longer get the association's sound."""
+    _set_status(folder, licence, Action.SUSPEND_LICENCE, LicenceStatus.SUSPENDED, why, as_json)
+
+
+def resume_licence(
+    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
+) -> None:
+    """Make a suspended licence valid again."""
+    _set_status(folder, licence, Action.RESUME_LICENCE, LicenceStatus.ACTIVE, why, as_json)
+
+
+def revoke(
+    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
+) -> None:
+    """Revoke a licence for good. The member has to apply for another one."""
+    _set_status(folder, licence, Action.REVOKE, LicenceStatus.REVOKED, why, as_json)
+
+
+def _set_status(folder: Path, licence: str, action: Action, status: LicenceStatus, why: str, as_json: bool) -> None:
+    entry = change_registry(
+        Workspace(folder), action, licence, attributed(why),
+        lambda text, document: registry_edits.with_status(text, document, licence, status),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def pledge(
+    folder: FolderArgument,
+    member: MemberArgument,
+    document: Annotated[str, typer.Option(metavar="VERSION", help="The version of the pledge's text.")],
+    sha256: Annotated[str, typer.Option(metavar="SHA-256", help="The SHA-256 of the file with the pledge's text.")],
+    signatory: Annotated[str, typer.Option(metavar="TEXT", help="Who signed it for the member.")],
+    signed: Annotated[str, typer.Option(metavar="DAY", help="The day of the signature.")],
+    until: Annotated[str, typer.Option(metavar="DAY", help="The last day on which it is in force.")],
+    why: WhyOption = "pledge received",
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid."""
+    entry = record_pledge(
+        Workspace(folder), member, document, sha256, signatory, signed, until, attributed(why),
+        lambda field: f"--{field}",
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def assign_number(
+    folder: FolderArgument, member: MemberArgument, why: WhyOption, numbers: NumbersOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:  # fmt: skip
+    """Assign more numbers to a member. They are asked for, or read from a file: others can see a command line."""
+    entry = assign(Workspace(folder), member, entries_asked(numbers), attributed(why))
+    print_change(entry, as_json)
+
+
+def release_number(
+    folder: FolderArgument, member: MemberArgument, why: WhyOption, numbers: NumbersOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:  # fmt: skip
+    """Take numbers back from a member, also from within a range; the rest of the range stays."""
+    entries = entries_asked(numbers)
+    entry = change_registry(
+        Workspace(folder), Action.RELEASE_NUMBER, member, attributed(why),
+        lambda text, document: registry_edits.released(text, document, member, entries),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def add_node_key(
+    folder: FolderArgument, member: MemberArgument, key: NodeKeyArgument, why: WhyOption = "key of a node",
+    as_json: command_line.JsonOption = False,
+) -> None:  # fmt: skip
+    """Enter the key of a member's node: the desk then accepts the documents that the node signs."""
+    entry = change_registry(
+        Workspace(folder), Action.ADD_NODE_KEY, member, attributed(why),
+        lambda text, document: registry_edits.node_key_added(text, document, member, key.strip()),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def remove_node_key(
+    folder: FolderArgument, member: MemberArgument, key: NodeKeyArgument, why: WhyOption,
+    as_json: command_line.JsonOption = False,
+) -> None:  # fmt: skip
+    """Remove the key of a member's node, because the node or its key is gone."""
+    entry = change_registry(
+        Workspace(folder), Action.REMOVE_NODE_KEY, member, attributed(why),
+        lambda text, document: registry_edits.node_key_removed(text, document, member, key.strip()),
+    )  # fmt: skip
+    print_change(entry, as_json)
+
+
+def prolong(
+    folder: FolderArgument, until: UntilOption, why: WhyOption, as_json: command_line.JsonOption = False
+) -> None:
+    """Extend the registry itself (`expires`); licences keep their own terms."""
+    ends = end(until, "--until")
+    entry = change_registry(
+        Workspace(folder), Action.PROLONG, tuf_roles.REGISTRY_FILE, attributed(why),
+        lambda text, _: registry_edits.prolonged(text, ends),
+    )  # fmt: skip
+    print_change(entry, as_json)

@@ -1,0 +1,246 @@
+"""`idtone authority reports | report | close-report | …`: the office's work on reports (申告)."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from idtone.core.errors import UsageError
+from idtone.core.numbers import parse
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+
+from ..desk.desk import Desk
+from ..desk.reports.desk_key import OFFICER_FILE, load_officer_key, make_officer_key
+from ..desk.reports.report_desk import COUNTED_FOR, ReportDesk
+from ..desk.reports.report_store import CountedBy, KeptReport, KeptRequest
+from ..desk.reports.traceback import ReportResult, Stage
+from .options import FolderArgument, WhyOption, any_number_asked, end, in_japan, line, moment, passphrase
+
+ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `reports` shows it.")]
+
+
+def _reports(folder: Path) -> ReportDesk:
+    return ReportDesk(Desk(folder, {}))
+
+
+def reports(
+    folder: FolderArgument,
+    stage: Annotated[
+        Stage | None, typer.Option("--stage", help="Only reports on which this party has to act, or only closed ones.")
+    ] = None,
+    by_number: Annotated[
+        bool, typer.Option("--number", help="Only reports about one number, which is asked for.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many, the newest.")] = 50,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """List reports (申告), the newest last: the holder of the number, who has to act, and the result."""
+    desk = _reports(folder)
+    token = desk.key.token(any_number_asked()) if by_number else None
+    with _progress() as bar:
+        listed = bar.track(desk.store.listed(stage, token, limit), description=translated(Message("opening")))
+        found = [_facts(desk, each) for each in listed]
+    if as_json:
+        command_line.print_json(found)
+        return
+    columns = ("id", "received", "number", "holder", "stage", "finding", "result", "reporter")
+    command_line.Rows(columns, whole=("id",)).print([[each[name] for name in columns] for each in found])
+
+
+def report(folder: FolderArgument, report_id: ReportArgument, as_json: command_line.JsonOption = False) -> None:
+    """Show one report: the number, what happened, and what each member has answered. The reporter stays sealed.
+
+    The command shows the whole number, and the office's ledger records that the report was shown.
+    """
+    desk = _reports(folder)
+    kept = desk.named(report_id)
+    if kept.is_forgotten:
+        raise UsageError(Message("what {report_id} said was erased; `reports` shows what is left", report_id=report_id))
+    call = desk.call(kept.sealed)
+    desk.shown(report_id)
+    requests = desk.store.requests_of(report_id)
+    facts = {
+        **_facts(desk, kept), "number": call.number, "at": in_japan(call.at).isoformat(),
+        "within_minutes": call.within_minutes, "what": call.what, "via": kept.via, "basis": kept.holder.basis,
+        "why": kept.why, "attachments": [each.model_dump() for each in call.attachments],
+        "requests": [_request_facts(each) for each in requests],
+    }  # fmt: skip
+    if as_json:
+        command_line.print_json(facts)
+        return
+    hidden = {"requests", "attachments", "what"}
+    print(
+        *(f"{name:<15} {value}" for name, value in facts.items() if name not in hidden and value is not None), sep="\n"
+    )
+    for each in call.attachments:
+        print(f"{'attachment':<15} {each.sha256} {each.name}")
+    print(call.what, end="\n\n")
+    columns = (
+        "id",
+        "member",
+        "asked",
+        "due",
+        "fetched",
+        "reminders",
+        "answered",
+        "result",
+        "upstream",
+        "calls",
+        "delivery",
+    )
+    command_line.Rows(columns, whole=("id",)).print(
+        [[_request_facts(each)[name] for name in columns] for each in requests]
+    )
+
+
+def close_report(
+    folder: FolderArgument,
+    report_id: ReportArgument,
+    result: Annotated[ReportResult, typer.Option("--result", help="How the search has ended.")],
+    why: WhyOption,
+) -> None:
+    """Close a report with its result. A request that still waits for an answer is withdrawn."""
+    _reports(folder).close(report_id, result, line(why, "--why"), datetime.now(UTC))
+    print(translated(Message("{report_id} is closed: {result}", report_id=report_id, result=result.value)))
+
+
+def overdue_reports(
+    folder: FolderArgument,
+    remind: Annotated[
+        bool, typer.Option("--remind", help="Remind these members: they see it when they fetch their requests.")
+    ] = False,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """List the requests whose members have not answered in time. Exit 1: there are some."""
+    desk = _reports(folder)
+    late = desk.store.overdue(datetime.now(UTC))
+    if remind:
+        with _progress() as bar:
+            for each in bar.track(late, description=translated(Message("reminding"))):
+                desk.remind(each)
+    columns = ("id", "report", "member", "asked", "due", "fetched", "reminders")
+    found = [_request_facts(each) for each in late]
+    if as_json:
+        command_line.print_json([{name: each[name] for name in columns} for each in found])
+    elif found:
+        command_line.Rows(columns, whole=("id", "report")).print([[each[name] for name in columns] for each in found])
+    else:
+        print(translated(Message("no request is overdue")))
+    if found:
+        command_line.negative()
+
+
+def report_stats(
+    folder: FolderArgument,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only reports since then (default: a year ago).")
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Only reports until the end of this day, or before then."),
+    ] = None,
+    by: Annotated[CountedBy, typer.Option("--by", help="What is counted apart.")] = CountedBy.MONTH,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Count reports for publication. Small counts are hidden (`statistics.least` in reports.yaml), and so are other
+    counts from which a reader could compute them.
+    """
+    now = datetime.now(UTC)
+    desk = _reports(folder)
+    start = moment(since, "--since") if since else now - COUNTED_FOR
+    ends = end(until, "--until") if until else now + timedelta(seconds=1)
+    least = desk.rules.statistics.least
+    shown = desk.statistics(by, start, ends)
+    if as_json:
+        command_line.print_json({"by": by, "least": least, "counts": dict(shown.counts), "total": shown.total})
+        return
+    rows = [*shown.counts.items(), ("total", shown.total)]
+    command_line.Rows((by, "reports")).print((name, "–" if count is None else count) for name, count in rows)
+
+
+def forget_reports(
+    folder: FolderArgument,
+    before: Annotated[str, typer.Option("--before", metavar="DAY", help="Reports that were closed before this day.")],
+) -> None:
+    """Erase what old reports say and who reported: number, words, hashes of files, name.
+
+    Only closed reports are erased. Their results and the members' answers stay, for the statistics. The office's ledger
+    records the erasure. Copies in backups stay.
+
+    With `retention` in reports.yaml, the running desk does the same by itself.
+    """
+    count = _reports(folder).forget(moment(before, "--before"))
+    print(translated(Message("{count} reports are forgotten", count=count)))
+
+
+def reveal_reporter(
+    folder: FolderArgument,
+    report_id: ReportArgument,
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The report officer's private key.")],
+    why: WhyOption,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Show who has reported, if the reporter consented to be named. The office's ledger records it.
+
+    Only the report officer's key opens the name; the command asks for its passphrase.
+    """
+    reason = line(why, "--why")
+    desk = _reports(folder)
+    desk.named(report_id)
+    reporter = desk.reveal(report_id, load_officer_key(key, passphrase(Message("of {path}", path=key))), reason)
+    if as_json:
+        command_line.print_json(reporter.model_dump())
+    else:
+        print(reporter.name, reporter.contact, sep="\n")
+
+
+def report_key(
+    folder: FolderArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The private key to write; keep it offline.")],
+) -> None:
+    """Make the report officer's key pair. The desk gets its public half, and can then take the names of reporters.
+
+    The private half, encrypted with a passphrase, opens these names. On a machine without a network, name an empty
+    folder, and copy report-officer.pub into the authority's folder.
+    """
+    public = folder / OFFICER_FILE
+    make_officer_key(file, public, passphrase(Message("for the new key {file}", file=file), twice=True))
+    for path in (file, public):
+        print(translated(Message("{path} is written", path=path)))
+
+
+def _progress() -> Progress:
+    screen = Console(stderr=True)
+    return Progress(console=screen, transient=True, disable=not screen.is_terminal)
+
+
+def _facts(desk: ReportDesk, kept: KeptReport) -> dict[str, Any]:
+    """A report in a list: its number is masked."""
+    number = None if kept.is_forgotten else str(parse(desk.call(kept.sealed).number))
+    reporter = None if kept.sealed.reporter is None else "consents" if kept.sealed.disclose else "sealed"
+    return {
+        "id": kept.id, "received": _time(kept.received), "number": number,
+        "holder": kept.holder.member, "stage": kept.stage, "finding": kept.finding, "result": kept.result,
+        "reporter": reporter,
+    }  # fmt: skip
+
+
+def _request_facts(request: KeptRequest) -> dict[str, Any]:
+    found = json.loads(request.found) if request.found else None
+    return {
+        "id": request.id, "report": request.report, "member": request.member, "asked": _time(request.asked),
+        "due": _time(request.due), "fetched": _time(request.fetched), "reminders": request.reminders,
+        "answered": _time(request.answered), "result": request.result, "upstream": request.upstream,
+        "pack": request.pack, **{name: found[name] if found else None for name in ("calls", "call", "delivery")},
+    }  # fmt: skip
+
+
+def _time(at: datetime | None) -> str | None:
+    return in_japan(at).isoformat() if at else None

@@ -1,0 +1,94 @@
+"""What happens to a document at the desk: its signature is verified, its kind's rule judges it, and it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.core.errors import TrustError
+from idtone.core.signed_notes import VerifierKey
+from idtone.core.translation import Message
+from idtone.ledger.evidence.steps import Scalar
+from idtone.registry.correspondence.signed_document import SignedDocument, verified
+from idtone.registry.model import RegistryDocument
+from idtone.registry.parsers import parse_registry
+from idtone.registry.trust import tuf_roles
+
+from ..authority.workspace import Workspace
+from .document_store import DocumentStore
+from .office_ledger import OfficeLedger
+from .recorded_changes import RecordedChanges
+
+AHEAD: Final = timedelta(minutes=5)
+"""How far a member's clock may be ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a document is about, what its sender is answered, and what its leaf says beside that."""
+
+    subject: str
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+Rule = Callable[["Desk", SignedDocument, datetime], Accepted]
+"""Judges a document of one kind at a moment. Raises TrustError if it is refused; the error is the answer."""
+
+
+class Desk:
+    """One authority's desk. `accept` may be called from any thread."""
+
+    def __init__(self, folder: Path, rules: Mapping[str, Rule]) -> None:
+        """Raises TrustError and LedgerError if what an earlier process began cannot be settled."""
+        self.folder = folder
+        self.workspace = Workspace(folder)
+        self.ledger = OfficeLedger(folder)
+        self.documents = DocumentStore(folder)
+        self._rules = rules
+        self._registry: tuple[bytes, RegistryDocument] | None = None
+        self._changes = RecordedChanges(self.documents.opened, self.ledger)
+        if self.documents.exists:
+            self._changes.settle()
+
+    def accept(self, octets: bytes, now: datetime) -> Mapping[str, Any]:
+        """The answer to a document; it is kept, and a leaf of the ledger. Raises TrustError, and LedgerError.
+
+        A document that was accepted before gets the same answer, and leaves nothing.
+        """
+        with self.ledger.turn():
+            document = verified(octets, self.keys_of)
+            known = self.documents.get(document.id)
+            if known and known.octets == octets:
+                return known.answer
+            if known:
+                raise TrustError(Message("another document has this id already"))
+            if document.at > now + AHEAD:
+                raise TrustError(Message("the document is of a later time than now; set the clock"))
+            rule = self._rules.get(document.kind)
+            if rule is None:
+                raise TrustError(Message("the desk does not know documents of the kind {kind!r}", kind=document.kind))
+            accepted = rule(self, document, now)
+            self._changes.make(
+                self.documents.added(document, accepted.subject, now, accepted.answer), document.kind,
+                accepted.subject, **accepted.details, member=document.member, document=document.id,
+                sha256=hashlib.sha256(octets).hexdigest(),
+            )  # fmt: skip
+            return accepted.answer
+
+    def registry(self) -> RegistryDocument:
+        """The registry as it was published last; else the file in the folder. Raises IdtoneError."""
+        published = self.workspace.repository.octets(tuf_roles.REGISTRY)
+        octets = self.workspace.octets(tuf_roles.REGISTRY_FILE) if published is None else published
+        if self._registry is None or self._registry[0] != octets:
+            self._registry = octets, parse_registry(octets.decode("utf-8-sig", "replace"), tuf_roles.REGISTRY_FILE)
+        return self._registry[1]
+
+    def keys_of(self, member: str) -> Sequence[VerifierKey]:
+        """The keys that the registry names for a member's nodes."""
+        keys = (entry.keys for entry in self.registry().members if entry.id == member)
+        return [VerifierKey.parse(key) for key in next(keys, ())]

@@ -1,0 +1,134 @@
+"""The desk as an HTTP endpoint: `POST /documents` takes a signed document and answers with JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from idtone.core.errors import IdtoneError, TrustError
+from idtone.core.http.connections import IDLE_S, MOST, Connections
+from idtone.core.in_thread import in_thread
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.record_act import record_acts
+from idtone.registry.correspondence.desk_client import PATH
+
+from .desk import Desk
+from .desk_guard import guarding
+from .reports.report_routes import add_report_routes
+from .reports.retention import forget_in_time
+
+DOCUMENT_LIMIT: Final = 256 * 1024
+"""Bytes."""
+CLOSE_WITHIN_S: Final = 2.0
+HTTP_PORT: Final = 80
+"""A client leaves it out of `Host`."""
+THREADS: Final = 2
+"""For documents. They wait there for an act that waits for the desk, and must not hold the threads that record it."""
+
+_log = logging.getLogger(__name__)
+
+
+async def attend(
+    desk: Desk, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event, names: Sequence[str] = ()
+) -> None:
+    """Serve until `over`; `ready` gets the port. `names` are those of the desk at its proxy.
+
+    Raises OSError if the address cannot be used, and LedgerError.
+    """
+    connections = Connections()
+    with desk.ledger.open() as (url, writer), bound(host, port) as listening:
+        port = listening.getsockname()[1]
+        runner = web.AppRunner(application(desk, guarding(connections, _hosts(host, port, names))))
+        await runner.setup()
+        # Commands that run meanwhile leave their acts in a folder.
+        background = [
+            asyncio.create_task(record_acts(url, writer, DisclosureRules())), asyncio.create_task(forget_in_time(desk)),
+        ]  # fmt: skip
+        try:
+            made = connections.guarded(partial(_protocol, runner))
+            server = await asyncio.get_running_loop().create_server(made, sock=listening, backlog=MOST)
+            ready(port)
+            await over.wait()
+            server.close()
+        finally:
+            for task in background:
+                task.cancel()
+            await runner.cleanup()
+
+
+@contextmanager
+def bound(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens there. Raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    with socket.create_server(address[:2], family=family) as listening:
+        yield listening
+
+
+def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
+    """As `Host` may name the desk. None if it listens on all addresses, and no name is known."""
+    if _is_any(host):
+        return frozenset(each.lower() for each in names) or None
+    own = f"[{host}]" if ":" in host else host
+    here = {f"{each}:{port}" for each in (own, "localhost")} | ({own, "localhost"} if port == HTTP_PORT else set())
+    return frozenset(each.lower() for each in (*here, *names))
+
+
+def _is_any(host: str) -> bool:
+    """Whether to listen there is to listen on all addresses."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return not host
+
+
+def _protocol(runner: web.AppRunner) -> web.RequestHandler:
+    assert runner.server is not None
+    return web.RequestHandler(
+        runner.server,
+        loop=asyncio.get_running_loop(),
+        access_log=None,  # type: ignore[arg-type]  # as AppRunner gives it
+        keepalive_timeout=IDLE_S,
+        lingering_time=CLOSE_WITHIN_S,
+    )
+
+
+def application(desk: Desk, *guards: Middleware) -> web.Application:
+    """The endpoints of the desk."""
+    threads = ThreadPoolExecutor(THREADS, "documents")
+
+    async def documents(request: web.Request) -> web.Response:
+        octets = await request.read()
+        try:
+            answer = await in_thread(threads, desk.accept, octets, datetime.now(UTC))
+        except TrustError as error:
+            _log.warning("refused: %s", error)
+            return _json({"error": str(error)}, HTTPStatus.BAD_REQUEST)
+        except IdtoneError as error:
+            _log.error("not accepted: %s", error)
+            return _json({"error": "the desk cannot accept documents now"}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return _json(answer, HTTPStatus.OK)
+
+    async def end(_: web.Application) -> None:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+    made = web.Application(client_max_size=DOCUMENT_LIMIT, middlewares=guards)
+    made.router.add_post(PATH, documents)
+    add_report_routes(made, desk)
+    made.on_cleanup.append(end)
+    return made
+
+
+def _json(content: Mapping[str, Any], status: HTTPStatus) -> web.Response:
+    return web.json_response(dict(content), status=status)

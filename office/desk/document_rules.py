@@ -1,0 +1,27 @@
+"""Which kinds of documents the desk accepts, and the rule of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from idtone.member.customers.refused.refusal_check import KIND as REFUSAL_CHECK
+from idtone.member.evaluation.figures import KIND as FIGURES
+from idtone.member.reports.report_documents import ANSWER, FETCH, REPORT
+from idtone.registry.correspondence import own_suspension_report, suspension_confirmation
+
+from ..evaluation.figures_rule import accept_figures
+from ..refused.evaluation import without_key
+from . import own_suspensions, suspension_confirmations
+from .desk import Rule
+from .reports.report_desk import answer_rule, fetch_rule, report_rule
+
+RULES: Final[Mapping[str, Rule]] = {
+    FIGURES: accept_figures,
+    REPORT: report_rule,
+    FETCH: fetch_rule,
+    ANSWER: answer_rule,
+    suspension_confirmation.KIND: suspension_confirmations.confirmed,
+    own_suspension_report.KIND: own_suspensions.reported,
+    REFUSAL_CHECK: without_key,
+}

@@ -1,0 +1,158 @@
+"""The office's ledger: each act of the office and of its desk is a leaf of a signed tree, like a member's calls.
+
+It is a ledger like any other: `idtone ledger verify -c FOLDER/ledger/idtone.yaml` verifies it, and witnesses can cosign
+it. Commands may run while the desk does; then the desk writes their acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from idtone.core.errors import LedgerError
+from idtone.core.files import replace_durably
+from idtone.core.persons import acting
+from idtone.core.settings.settings import LedgerSettings, load_settings
+from idtone.core.translation import Message
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.record_act import record_act
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.act_ids import new_act_id
+from idtone.ledger.evidence.steps import Scalar, Step, StepKind
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.private_files import PRIVATE_FILE
+from idtone.ledger.store import sqlite
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+
+from ..authority.turns import turn
+
+FOLDER: Final = "ledger"
+NODE: Final = "authority"
+LOCK: Final = ".lock"
+TURN_WITHIN_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeAct:
+    """One act. `subject` is the id of what it is about; `details` are its own."""
+
+    id: str
+    at: datetime
+    by: str
+    act: str
+    subject: str
+    details: Mapping[str, Scalar]
+
+    @classmethod
+    def of(cls, step: Step) -> OfficeAct:
+        own = {name: value for name, value in step.details.items() if name not in _COMMON}
+        details = step.details
+        return cls(step.call_id, step.at, str(details["by"]), str(details["act"]), str(details["subject"]), own)
+
+
+_COMMON: Final = ("act", "subject", "by", "by_uid", "by_way")
+
+
+class OfficeLedger:
+    """The ledger in an authority's folder. It is made with its keys and settings at the first act."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / FOLDER
+        self._writer: LedgerWriter | None = None
+
+    @property
+    def settings_file(self) -> Path:
+        """For `idtone ledger … -c`; the office may name witnesses there."""
+        return self._folder / "idtone.yaml"
+
+    def record(self, act: str, subject: str, **details: Scalar) -> str:
+        """Record an act of the person who runs this command, durably; returns its id. Raises LedgerError: then it must
+        not be done.
+        """
+        act_id = new_act_id()
+        self.record_as(act_id, act, subject, **details)
+        return act_id
+
+    def record_as(self, act_id: str, act: str, subject: str, **details: Scalar) -> None:
+        """As `record`, under this id."""
+        step = steps.duty(act_id, datetime.now(UTC), acting(), act, subject, details)
+        with self.turn():
+            if self._writer:
+                future = self._writer.append(step)
+                self._writer.hurry()
+                future.result()
+                return
+            settings = self._settings()
+            record_act(settings.url, NODE, KeyRing.of(settings, NODE), lambda _: step, DisclosureRules())
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """For what is looked at, recorded and then done: one after the other, in all processes. Raises LedgerError."""
+        with ExitStack() as stack:
+            try:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                stack.enter_context(turn(self._folder / LOCK, TURN_WITHIN_S))
+            except TimeoutError as error:
+                raise LedgerError(
+                    Message("{folder}: the acts before this one take too long; try again", folder=self._folder)
+                ) from error
+            except OSError as error:
+                raise LedgerError(
+                    Message("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror)
+                ) from error
+            yield
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[str, LedgerWriter]]:
+        """For a process that records many acts: the ledger's address, and its writer, which stays open. Raises
+        LedgerError.
+        """
+        with ExitStack() as stack:
+            with self.turn():  # a command may be writing an act at this moment
+                settings = self._settings()
+                writer = stack.enter_context(LedgerWriter.open(settings.url, NODE, KeyRing.of(settings, NODE)))
+            self._writer = writer
+            try:
+                yield settings.url, writer
+            finally:
+                self._writer = None
+
+    def knows(self, act_id: str) -> bool:
+        """Whether an act is recorded. Raises LedgerError."""
+        if not self._is_begun():
+            return False
+        with LedgerReader.open(self._settings().url) as reader:
+            return reader.knows(act_id)
+
+    def acts(self) -> list[OfficeAct]:
+        """All acts, in the order of writing. Raises LedgerError."""
+        if not self._is_begun():
+            return []
+        with LedgerReader.open(self._settings().url) as reader:
+            return [OfficeAct.of(step) for step in reader.acts(frozenset({StepKind.DUTY}))]
+
+    def _is_begun(self) -> bool:
+        return self.settings_file.exists() and sqlite.path_of(self._settings().url).exists()
+
+    def _settings(self) -> LedgerSettings:
+        """Missing ones are written."""
+        if not self.settings_file.exists():
+            here = self._folder.resolve()
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            content = {
+                "node": NODE,
+                "ledger": {
+                    "url": f"sqlite:///{here / 'ledger.sqlite3'}",
+                    "key_file": f"{here / 'ledger.key'}",
+                    "reserve": 0,
+                },
+            }
+            replace_durably(self.settings_file, yaml.safe_dump(content, sort_keys=False).encode(), PRIVATE_FILE)
+        return load_settings(self.settings_file, {}).ledger

@@ -1,0 +1,52 @@
+"""What members have stopped themselves, because the police called them directly: the desk's rule, and what it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+from idtone.registry.correspondence.own_suspension_report import KIND, OwnSuspensionReport
+from idtone.registry.correspondence.signed_document import SignedDocument, verified
+
+from .desk import AHEAD, Accepted, Desk
+
+
+def reported(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+    """The rule for reports of own suspensions."""
+    content = OwnSuspensionReport.of(document.content)
+    if content.in_force > min(document.at, now) + AHEAD:
+        raise TrustError(Message("the suspensions are in use from a later time than now; set the clock"))
+    return Accepted(content.id)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStop:
+    """The newest report of a node about one of its own suspensions."""
+
+    member: str
+    node: str
+    received: datetime
+    report: OwnSuspensionReport
+
+    def as_plain(self) -> dict[str, object]:
+        """For JSON."""
+        return {
+            "by": "member", "member": self.member, "node": self.node, "received": self.received.isoformat(),
+            **self.report.model_dump(mode="json"),
+        }  # fmt: skip
+
+
+def member_stops(desk: Desk, reference: str | None = None) -> Iterator[MemberStop]:
+    """The oldest first; of one reference, or of all. Only documents whose key is still in the registry."""
+    newest: dict[tuple[str, str], MemberStop] = {}
+    for kept in desk.documents.of(KIND):
+        try:
+            document = verified(kept.octets, desk.keys_of)
+        except TrustError:
+            continue
+        report = OwnSuspensionReport.of(document.content)
+        newest[document.key.name, report.id] = MemberStop(document.member, document.key.name, kept.received, report)
+    return (each for each in newest.values() if reference in (None, each.report.reference))

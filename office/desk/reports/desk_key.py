@@ -1,0 +1,114 @@
+"""The keys of the report desk.
+
+reports.key              32 bytes: opens the reports, and makes the tokens by which a number is found
+report-officer.pub       the report officer's public key (PEM); its private half is offline, under a passphrase
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_public_key,
+)  # fmt: skip
+
+from idtone.core.errors import TrustError
+from idtone.core.numbers import Number
+from idtone.core.signing_keys import read_pem
+from idtone.core.translation import Message
+from idtone.ledger.keys.key_file import load_key
+
+KEY_FILE: Final = "reports.key"
+OFFICER_FILE: Final = "report-officer.pub"
+_TOKEN_BYTES: Final = 16
+_PRIVATE: Final = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class DeskKey:
+    """Opens what is sealed for the desk."""
+
+    private: X25519PrivateKey
+    _tokens: bytes
+
+    @classmethod
+    def of(cls, folder: Path) -> DeskKey:
+        """A missing key is made. Raises LedgerError if it cannot be used."""
+        secret = load_key(folder / KEY_FILE)
+        return cls(X25519PrivateKey.from_private_bytes(secret), hmac.digest(secret, b"idtone report token\1", "sha256"))
+
+    @property
+    def public(self) -> bytes:
+        return self.private.public_key().public_bytes_raw()
+
+    def token(self, number: Number) -> str:
+        """32 hexadecimal digits, the same for the same number."""
+        return hmac.digest(self._tokens, number.e164.encode(), hashlib.sha256)[:_TOKEN_BYTES].hex()
+
+
+def officer_public(folder: Path) -> bytes | None:
+    """The report officer's public key; None if there is none. Raises TrustError."""
+    path = folder / OFFICER_FILE
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise TrustError(_not_officers(path)) from error
+    if not isinstance(key, X25519PublicKey):
+        raise TrustError(_not_officers(path))
+    return key.public_bytes_raw()
+
+
+def _not_officers(path: Path) -> Message:
+    return Message(
+        "{path}: is not a report officer's public key; `idtone authority new-report-key` writes one", path=path
+    )
+
+
+def make_officer_key(path: Path, public: Path, passphrase: str) -> None:
+    """A new key in an encrypted PEM file, and its public half. Raises TrustError if a file exists already."""
+    if not passphrase:
+        raise TrustError(Message("the passphrase is empty; choose one"))
+    for each in (path, public):
+        if each.exists():
+            raise TrustError(Message("{path}: exists already; a key is never overwritten", path=each))
+    key = X25519PrivateKey.generate()
+    try:
+        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode()))
+    except ValueError as error:
+        raise TrustError(Message("the passphrase is too long, or is not text; choose another one")) from error
+    half = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    for each, octets, mode in ((path, text, _PRIVATE), (public, half, 0o644)):
+        try:
+            with os.fdopen(os.open(each, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                file.write(octets)
+        except OSError as error:
+            raise TrustError(
+                Message(
+                    "{path}: a key cannot be written here: {reason}; name another file",
+                    path=each,
+                    reason=error.strerror,
+                )
+            ) from error
+
+
+def load_officer_key(path: Path, passphrase: str) -> X25519PrivateKey:
+    """Raises TrustError if other users can read the file, or if it is not a key with this passphrase."""
+    key = read_pem(path, passphrase)
+    if not isinstance(key, X25519PrivateKey):
+        raise TrustError(Message("{path}: is not a report officer's key", path=path))
+    return key

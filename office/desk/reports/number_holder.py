@@ -1,0 +1,112 @@
+"""Which member was in charge of a number at the time of a call, by the editions of the registry that were published:
+the member that held it, or the last one of its wholesale chain.
+
+The repository keeps every edition. An edition counts from its `issued` until the next one's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+from idtone.core.numbers import Number
+from idtone.registry.index import RegistryIndex
+from idtone.registry.parsers import parse_registry
+from idtone.registry.trust import tuf_roles
+
+from ...authority.workspace import Workspace
+from ...authority.yaml_text import value_at
+
+_INSTANT: Final = timedelta.resolution
+
+
+class Basis(StrEnum):
+    """By what the holder is known."""
+
+    EDITION = "edition"
+    """By the edition of that time."""
+    EARLIEST = "earliest"
+    """The call was before the earliest edition, which is taken instead."""
+    LATER = "later"
+    """No edition up to the time of the call names a holder, as when the first edition was empty; by the newest one."""
+    UNPUBLISHED = "unpublished"
+    """Nothing was published yet; by registry.yaml as it is now."""
+    CHANGED = "changed"
+    """By the edition of that time; but within the time that the report leaves open, another member held the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """`member` is None if no member held the number. `others` held it within the time that the report leaves open."""
+
+    member: str | None
+    basis: Basis
+    others: tuple[str, ...] = ()
+
+    @property
+    def members(self) -> Sequence[str]:
+        """All of them, in the order in which they are asked."""
+        return (self.member, *self.others) if self.member else self.others
+
+
+def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple[datetime, datetime]) -> Holder:
+    """The holder at a moment, and the others from the first moment of `between` up to, but not at, the second.
+
+    Raises IdtoneError if an edition cannot be read.
+    """
+    start, end = between
+    within = (at, end - _INSTANT, start)
+    found: Holder | None = None
+    held: list[str | None] = []
+    earliest: str | None = None
+    for earliest in workspace.repository.digests(tuf_roles.REGISTRY):
+        issued = _issued(workspace, earliest)
+        if issued >= end:
+            continue
+        edition = _edition(workspace, earliest)
+        held += (edition.member(number, moment) for moment in within)  # a porting may be within that time
+        if issued <= at and found is None:
+            found = Holder(edition.member(number, at), Basis.EDITION)
+        if issued <= start:
+            break
+    if earliest is None:
+        return Holder(_index(workspace.octets(tuf_roles.REGISTRY_FILE)).member(number, at), Basis.UNPUBLISHED)
+    found = found or Holder(_edition(workspace, earliest).member(number, at), Basis.EARLIEST)
+    others = tuple(dict.fromkeys(member for member in held if member not in (None, found.member)))
+    if found.member is None and not others:
+        return _later(workspace, number, at) or found
+    return Holder(found.member, Basis.CHANGED, others) if others else found
+
+
+def _later(workspace: Workspace, number: Number, at: datetime) -> Holder | None:
+    """The holder by the newest edition, if no edition up to `at` had one: members hold numbers long before they are
+    entered.
+    """
+    newest, *others = workspace.repository.digests(tuf_roles.REGISTRY)
+    member = _edition(workspace, newest).member(number, _issued(workspace, newest))
+    if member is None:
+        return None
+    earlier = (each for each in others if _issued(workspace, each) <= at)
+    if any(_edition(workspace, each).member(number, _issued(workspace, each)) for each in earlier):
+        return None
+    return Holder(member, Basis.LATER)
+
+
+@lru_cache(maxsize=4096)
+def _issued(workspace: Workspace, sha256: str) -> datetime:
+    """Reads the head of the file alone: there may be many editions, and each was checked before it was published."""
+    text = workspace.repository.edition(tuf_roles.REGISTRY, sha256).decode("utf-8-sig", "replace")
+    return datetime.fromisoformat(value_at(text, ("registry", "issued")))
+
+
+@lru_cache(maxsize=4)
+def _edition(workspace: Workspace, sha256: str) -> RegistryIndex:
+    return _index(workspace.repository.edition(tuf_roles.REGISTRY, sha256))
+
+
+def _index(octets: bytes) -> RegistryIndex:
+    return RegistryIndex(parse_registry(octets.decode("utf-8-sig", "replace"), tuf_roles.REGISTRY_FILE))

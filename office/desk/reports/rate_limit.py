@@ -1,0 +1,65 @@
+"""How many requests of the public page are served. Addresses are held in memory for an hour, and never written."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import deque
+from typing import Final
+
+from idtone.core.http.networks import network_of
+
+_HOUR_S: Final = 3600.0
+_EVERYONE: Final = ""
+_SITE: Final = 48
+"""Bits of the IPv6 networks of a company, or of a provider's region."""
+_OF_SITE: Final = 6
+"""A site gets this part of what everyone gets, but not less than a customer."""
+_RESERVE: Final = 4
+"""This part of what everyone gets is for networks that were not served in the last hour."""
+
+
+class RateLimit:
+    """At most so many requests an hour, of everyone and of each customer's network."""
+
+    def __init__(self, hourly: int, hourly_each: int) -> None:
+        self._hourly, self._hourly_each = hourly, hourly_each
+        self._served: dict[str, deque[float]] = {}
+        """At most two for each of `hourly` requests."""
+
+    def admits(self, address: str, now_s: float) -> bool:
+        """Whether to serve a request of this IP address now; it counts if it is served. `now_s` never decreases."""
+        for who in [who for who, times in self._served.items() if times[-1] <= now_s - _HOUR_S]:
+            del self._served[who]
+        counted = [(who, self._of(who, now_s)) for who in (_EVERYONE, *_networks(address))]
+        _, own = counted[1]
+        most = self._hourly - self._hourly // _RESERVE if own else self._hourly
+        limits = (most, self._hourly_each, max(self._hourly_each, self._hourly // _OF_SITE))
+        if any(len(times) >= limit for (_, times), limit in zip(counted, limits, strict=False)):
+            return False
+        for who, times in counted:
+            times.append(now_s)
+            self._served[who] = times
+        return True
+
+    def give_back(self, address: str) -> None:
+        """The last request of this address did nothing, and does not count."""
+        for who in (_EVERYONE, *_networks(address)):
+            if times := self._served.get(who):
+                times.pop()
+                if not times:
+                    del self._served[who]
+
+    def _of(self, who: str, now_s: float) -> deque[float]:
+        """The times of the last hour."""
+        times = self._served.get(who, deque())
+        while times and times[0] <= now_s - _HOUR_S:
+            times.popleft()
+        return times
+
+
+def _networks(address: str) -> list[str]:
+    """The customer's, and of IPv6 the site's."""
+    customer = network_of(address)
+    if "/" not in customer:
+        return [customer or "unknown"]
+    return [customer, str(ipaddress.ip_network(customer).supernet(new_prefix=_SITE))]

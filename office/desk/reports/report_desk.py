@@ -1,0 +1,288 @@
+"""What the report desk does: it enters reports, asks members, and takes their answers. Each act is a leaf."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.numbers import parse
+from idtone.core.translation import Message
+from idtone.member.reports.report import ReportedCall, Reporter
+from idtone.member.reports.report_documents import (
+    REPORT,
+    Answer,
+    AnswerResult,
+    Fetch,
+    Request,
+    Requests,
+    SealedReport,
+    read,
+    report_id_of,
+    span,
+)
+from idtone.member.reports.sealed_box import Purpose, public_key, seal, unsealed
+from idtone.registry.correspondence.signed_document import SignedDocument
+
+from ..desk import Accepted, Desk
+from ..recorded_changes import RecordedChanges
+from .desk_key import DeskKey, officer_public
+from .number_holder import Basis, Holder, holder_of
+from .report_rules import ReportRules, read_rules
+from .report_store import CountedBy, KeptReport, KeptRequest, ReportStore, WaitingRequest
+from .small_counts import Published, published
+from .traceback import Next, ReportResult, Stage, after, first
+
+FETCHED_AT_ONCE: Final = 200
+"""Requests; a member with more of them gets the others when it has answered these."""
+COUNTED_FOR: Final = timedelta(days=365)
+"""Before now, if the office names no other time for its statistics."""
+_ID_BYTES: Final = 8
+_UNKNOWN: Final = Message("no open request of this id for this member")
+"""One answer for a request of another member and for one that never was."""
+_ANSWERED: Final = Message("this request was answered or withdrawn already")
+
+
+class ReportDesk:
+    """The report desk in an authority's folder. From any thread."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Raises IdtoneError if its files cannot be read, or if what another process began cannot be settled."""
+        self._desk = desk
+        self.store = ReportStore(desk.folder)
+        self._changes = RecordedChanges(self.store.opened, desk.ledger)
+        if self.store.exists:
+            self._changes.settle()
+        self.key = DeskKey.of(desk.folder)
+        self.rules: ReportRules = read_rules(desk.folder)
+
+    def keys(self) -> Mapping[str, str | None]:
+        """The public keys for which a report is sealed."""
+        officer = officer_public(self._desk.folder)
+        return {"desk": _text(self.key.public), "officer": _text(officer) if officer else None}
+
+    # -- reports ---------------------------------------------------------------------------------------------------
+
+    def enter(self, sealed: SealedReport, via: str, now: datetime) -> str:
+        """Enter a report, and ask the holder of its number; returns its id. Raises IdtoneError.
+
+        A report that was entered already leaves nothing, also if it was sealed again.
+        """
+        with self._desk.ledger.turn():
+            known = self.store.by_receipt(sealed.receipt)
+            if known and self._is_same(known, sealed):
+                return known.id
+            if known:
+                raise TrustError(Message("another report has this receipt; send the report again with a new one"))
+            call = self.call(sealed)
+            if call.at > now:
+                raise TrustError(Message("the call of the report is in the future"))
+            number, holder = parse(call.number), self._holder(call)
+            report_id, step = report_id_of(sealed.receipt), first(holder.members)
+            request = self._request(report_id, 1, step, now)
+            kept = KeptReport(report_id, now, via, holder, step.stage, step.finding, None, None, None, sealed)
+            self._changes.make(
+                self.store.added(kept, self.key.token(number), request), "report-entered", report_id, via=via,
+                holder=holder.member, basis=holder.basis, others=",".join(holder.others) or None, stage=step.stage,
+                reporter=sealed.reporter is not None, sha256=hashlib.sha256(sealed.report.encode()).hexdigest(),
+                **_asked(request),
+            )  # fmt: skip
+            return report_id
+
+    def _is_same(self, known: KeptReport, sealed: SealedReport) -> bool:
+        """Whether the boxes hold the same report. A sender derives the receipt from the whole report: that is enough
+        proof for a forgotten report, and for the box of the reporter, which the desk cannot open.
+        """
+        if known.sealed == sealed or known.is_forgotten:
+            return True
+        facts = [(self.call(each), each.reporter is None, each.disclose) for each in (known.sealed, sealed)]
+        return facts[0] == facts[1]
+
+    def _holder(self, call: ReportedCall) -> Holder:
+        return holder_of(self._desk.workspace, parse(call.number), call.at, span(call.at, call.within_minutes))
+
+    def call(self, sealed: SealedReport) -> ReportedCall:
+        """What a report says. Raises TrustError if it is not sealed for this desk, or was changed."""
+        return read(ReportedCall, unsealed(sealed.report, self.key.private, Purpose.REPORT, sealed.receipt))
+
+    def named(self, report_id: str) -> KeptReport:
+        """Raises UsageError if there is no such report."""
+        found = self.store.report(report_id)
+        if found is None:
+            raise UsageError(
+                Message("no report {report_id!r}; `idtone authority reports` lists them", report_id=report_id)
+            )
+        return found
+
+    def searched(self, purpose: str) -> None:
+        """The office is about to look for reports about a number. Raises LedgerError.
+
+        The number's token stays out of the ledger, which keeps all: with the desk's key it tells the number.
+        """
+        self._desk.ledger.record("reports-searched", "number", why=purpose)
+
+    def shown(self, report_id: str) -> None:
+        """The office is about to read a report. Raises LedgerError."""
+        self._desk.ledger.record("report-shown", report_id)
+
+    def forget(self, before: datetime) -> int:
+        """Erase what reports say that were closed before then, and who reported; returns how many.
+
+        Raises LedgerError: then nothing is erased.
+        """
+        with self._desk.ledger.turn():
+            doomed = self.store.closed_before(before)
+            if doomed:
+                self._desk.ledger.record("reports-forgotten", before.isoformat(), reports=len(doomed))
+                self._desk.documents.forget(REPORT, doomed)
+                self.store.forget(doomed)
+            return len(doomed)
+
+    def statistics(self, by: CountedBy, since: datetime, until: datetime) -> Published:
+        """How many reports were received from `since` on and before `until`, as they may be published."""
+        return published(self.store.counted(by, since, until), self.rules.statistics.least)
+
+    def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
+        """The request that waits is withdrawn. Raises UsageError if the report is closed already, and LedgerError.
+
+        The reason stays out of the ledger, which keeps all: it may name people, and is erased with the report.
+        """
+        with self._desk.ledger.turn():
+            report = self.named(report_id)
+            if report.stage is Stage.CLOSED:
+                raise UsageError(Message("report {report_id} is closed already", report_id=report_id))
+            closed = self.store.closed(report_id, result, why, now)
+            self._changes.make(closed, "report-closed", report_id, result=result)
+
+    def reveal(self, report_id: str, key: X25519PrivateKey, why: str) -> Reporter:
+        """The reporter of a report who has consented. The consent in the box counts, which only the reporter could
+        write. Raises UsageError without consent, TrustError with a wrong key, LedgerError: then nothing is revealed.
+        """
+        report = self.named(report_id)
+        if report.sealed.reporter is None:
+            raise UsageError(Message("report {report_id} names no reporter", report_id=report_id))
+        content = unsealed(report.sealed.reporter, key, Purpose.REPORTER, report.sealed.receipt)
+        reporter = read(Reporter, content)
+        if not reporter.disclose:
+            raise UsageError(
+                Message(
+                    "the reporter of {report_id} has not consented to be named; nothing is revealed",
+                    report_id=report_id,
+                )
+            )
+        self._desk.ledger.record("reporter-revealed", report_id, why=why)
+        return reporter
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def fetch(self, document: SignedDocument, now: datetime) -> Accepted:
+        """The open requests of the member that asks, sealed for the key in its document. Raises TrustError."""
+        fetch = read(Fetch, document.content)
+        key = public_key(fetch.to)
+        waiting = self.store.waiting(document.member, fetch.request, FETCHED_AT_ONCE)
+        content = Requests(
+            requests=tuple(self._as_asked(each) for each in waiting), waiting=self.store.count_waiting(document.member)
+        )
+        box = seal(content.model_dump(mode="json"), key, Purpose.REQUESTS, fetch.to)
+        self.store.fetched([each.request.id for each in waiting], now)
+        return Accepted(document.member, {"requests": box})
+
+    def _as_asked(self, waiting: WaitingRequest) -> Request:
+        """What a member may see of a report."""
+        call, request = self.call(waiting.sealed), waiting.request
+        return Request(
+            id=request.id, number=call.number, at=call.at, within_minutes=call.within_minutes, asked=request.asked,
+            due=request.due, downstream=waiting.downstream, reminders=request.reminders,
+        )  # fmt: skip
+
+    def answer(self, document: SignedDocument, now: datetime) -> Accepted:
+        """A member's answer, and what follows: the next member is asked, or the chain ends. Raises TrustError."""
+        content = read(Answer, document.content)
+        with self._desk.ledger.turn():
+            request = self.store.request(content.request)
+            if request is None or request.member != document.member:
+                raise TrustError(_UNKNOWN)
+            accepted = Accepted(request.report, {"request": request.id, "result": content.result})
+            if request.document == document.id:
+                return accepted
+            if request.answered:
+                raise TrustError(_ANSWERED)
+            if content.upstream and content.upstream not in {each.id for each in self._desk.registry().members}:
+                raise TrustError(
+                    Message("{member} is no member's id in the registry; correct `upstream`", member=content.upstream)
+                )
+            asked = [each.member for each in self.store.requests_of(request.report)]
+            holders = self._holders(request.report) if content.result is AnswerResult.NOT_OURS else ()
+            following = after(asked, content.result, content.upstream, self.rules.traceback.members, holders)
+            further = self._request(request.report, request.hop + 1, following, now)
+            answered = replace(
+                request, answered=now, document=document.id, result=content.result, upstream=content.upstream,
+                pack=content.pack, found=content.found.model_dump_json(),
+            )  # fmt: skip
+            was_open = self._changes.make(
+                self.store.answered(answered, following, further), "report-answered", request.report,
+                request=request.id, member=document.member, result=content.result, document=document.id,
+                stage=following.stage,
+                finding=following.finding, **_asked(further, "next_"),
+            )  # fmt: skip
+            if not was_open:
+                raise TrustError(_ANSWERED)
+            return accepted
+
+    def _holders(self, report_id: str) -> Sequence[str]:
+        """The members that held the number of a report within its time, if there were several."""
+        report = self.named(report_id)
+        return self._holder(self.call(report.sealed)).members if report.holder.basis is Basis.CHANGED else ()
+
+    def remind(self, request: KeptRequest) -> None:
+        """The member sees the reminder when it fetches its requests. Nothing happens if it has answered, or was
+        reminded, in the meantime. Raises LedgerError.
+        """
+        with self._desk.ledger.turn():
+            if self.store.request(request.id) == request:
+                self._changes.make(
+                    self.store.reminded(request), "report-reminded", request.report, request=request.id,
+                    member=request.member, reminders=request.reminders + 1,
+                )  # fmt: skip
+
+    def _request(self, report_id: str, hop: int, step: Next, now: datetime) -> KeptRequest | None:
+        if step.member is None:
+            return None
+        due = now + self.rules.traceback.answer_within
+        return KeptRequest(f"Q-{secrets.token_hex(_ID_BYTES)}", report_id, hop, step.member, now, due)
+
+
+def report_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+    """The rule of a member's report."""
+    report_id = ReportDesk(desk).enter(read(SealedReport, document.content), document.member, now)
+    return Accepted(report_id, {"report": report_id})
+
+
+def fetch_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+    """The rule of a member's question for its requests."""
+    return ReportDesk(desk).fetch(document, now)
+
+
+def answer_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+    """The rule of a member's answer."""
+    return ReportDesk(desk).answer(document, now)
+
+
+def _asked(request: KeptRequest | None, prefix: str = "") -> dict[str, Any]:
+    """For a leaf: who is asked, and until when."""
+    if request is None:
+        return {}
+    return {
+        f"{prefix}request": request.id, f"{prefix}member": request.member, f"{prefix}due": request.due.isoformat()
+    }  # fmt: skip
+
+
+def _text(key: bytes) -> str:
+    return base64.b64encode(key).decode()

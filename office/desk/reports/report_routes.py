@@ -1,0 +1,192 @@
+"""The report desk over HTTP: the public page (`/report`), the state of a report, and the desk's public keys."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import BodyPartReader, web
+from pydantic import ValidationError
+
+from idtone.core.errors import IdtoneError
+from idtone.core.in_thread import in_thread
+from idtone.core.japan import JAPAN
+from idtone.core.readable_text import readable, unreadable
+from idtone.member.reports.report import Report
+from idtone.member.reports.report_documents import KEYS_PATH, new_receipt, receipt_digest, sealed_report
+from idtone.member.reports.sealed_box import public_key
+
+from ..desk import Desk
+from ..desk_guard import visitor_of
+from .rate_limit import RateLimit
+from .report_desk import ReportDesk
+from .report_page import FORM_PATH, POLICY, STATUS_PATH, TRAP, form_page, problem_page, receipt_page, status_page
+from .report_rules import read_rules
+from .report_store import PAGE
+
+_FIELD_LIMIT: Final = 16 * 1024
+"""Bytes."""
+_PARTS_LIMIT: Final = 30
+_CHUNK: Final = 64 * 1024
+_THREADS: Final = 4
+_REFUSED: Final = 10
+"""Forms that are refused have a budget of their own, so many times larger for all visitors together: correcting a field
+costs nothing, and many wrong forms keep no right one out.
+"""
+_FORM_LIMIT: Final = 1024 * 1024
+"""Bytes. The fields are smaller; a file is answered with what is wrong."""
+_HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+_log = logging.getLogger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _FormError(Exception):
+    """`problem` is one of `PROBLEMS`."""
+
+    def __init__(self, problem: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST, character: str = "") -> None:
+        super().__init__(problem)
+        self.problem, self.status, self.character = problem, status, character
+
+
+def add_report_routes(application: web.Application, desk: Desk) -> None:
+    """Raises DocumentError if the desk's limits cannot be read."""
+    limits = read_rules(desk.folder).page
+    reports, questions = (RateLimit(limits.hourly, limits.hourly_each) for _ in range(2))
+    refused = RateLimit(limits.hourly * _REFUSED, limits.hourly_each * 3 // 2)
+    threads = ThreadPoolExecutor(_THREADS, "reports")
+
+    async def end(_: web.Application) -> None:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+    async def keys(request: web.Request) -> web.StreamResponse:
+        return web.json_response(await in_thread(threads, _keys, desk))
+
+    async def form(request: web.Request) -> web.StreamResponse:
+        return _html(form_page({}, (await in_thread(threads, _keys, desk))["officer"] is not None))
+
+    async def report(request: web.Request) -> web.StreamResponse:
+        with_reporter = (await in_thread(threads, _keys, desk))["officer"] is not None
+        values: dict[str, str] = {}
+        try:
+            await _read_form(request, values)
+            receipt = new_receipt()
+            if not values.get(TRAP):
+                made = _report(values, datetime.now(UTC))
+                await in_thread(threads, _enter, desk, made, receipt)
+        except _FormError as error:
+            reports.give_back(visitor_of(request))
+            if not refused.admits(visitor_of(request), time.monotonic()):
+                return _html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
+            return _html(form_page(values, with_reporter, error.problem, error.character), error.status)
+        except IdtoneError as error:
+            reports.give_back(visitor_of(request))
+            _log.error("a report was not accepted: %s", error)
+            return _html(form_page(values, with_reporter, "failed"), HTTPStatus.SERVICE_UNAVAILABLE)
+        return _html(receipt_page(receipt))
+
+    async def status_form(request: web.Request) -> web.StreamResponse:
+        return _html(status_page())
+
+    async def status(request: web.Request) -> web.StreamResponse:
+        digest = receipt_digest(str((await request.post()).get("receipt", ""))[:200])
+        found = await in_thread(threads, lambda: ReportDesk(desk).store.by_receipt(digest))
+        return _html(status_page(found, unknown=found is None))
+
+    def limited(handler: Handler, rate: RateLimit | None = None) -> Handler:
+        """Serves no visitor too often, and tells one what has failed here."""
+
+        async def served(request: web.Request) -> web.StreamResponse:
+            if rate and not rate.admits(visitor_of(request), time.monotonic()):
+                return _html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
+            try:
+                return await handler(request)
+            except IdtoneError as error:
+                _log.error("the report desk cannot answer: %s", error)
+                return _html(problem_page("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
+
+        return served
+
+    application.router.add_get(KEYS_PATH, limited(keys))
+    application.router.add_get(FORM_PATH, limited(form))
+    application.router.add_post(FORM_PATH, limited(report, reports))
+    application.router.add_get(STATUS_PATH, limited(status_form))
+    application.router.add_post(STATUS_PATH, limited(status, questions))
+    application.on_cleanup.append(end)
+
+
+def _keys(desk: Desk) -> Mapping[str, str | None]:
+    return ReportDesk(desk).keys()
+
+
+def _enter(desk: Desk, report: Report, receipt: str) -> None:
+    reports = ReportDesk(desk)
+    officer = reports.keys()["officer"]
+    sealed = sealed_report(report, receipt, reports.key.public, public_key(officer) if officer else None)
+    reports.enter(sealed, PAGE, datetime.now(UTC))
+
+
+async def _read_form(request: web.Request, values: dict[str, str]) -> None:
+    """Read the fields into `values`. Raises _FormError, also for a file: the page takes none."""
+    if (request.content_length or 0) > _FORM_LIMIT:
+        raise _FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    if request.content_type != "multipart/form-data":
+        raise _FormError("form", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    try:
+        parts = await request.multipart()
+        for _ in range(_PARTS_LIMIT):
+            part: Any = await parts.next()
+            if part is None:
+                return
+            if not isinstance(part, BodyPartReader) or not part.name:
+                raise _FormError("form")
+            if part.filename:
+                raise _FormError("attachments")
+            held = bytearray()
+            while chunk := await part.read_chunk(_CHUNK):
+                held += chunk
+                if len(held) > _FIELD_LIMIT:
+                    raise _FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            values[part.name] = readable(held.decode("utf-8", "replace")).strip()
+    except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's words for a body that is not what it says
+        raise _FormError("form") from error
+    raise _FormError("form")
+
+
+def _report(values: Mapping[str, str], now: datetime) -> Report:
+    """Raises _FormError, which names the field."""
+    for text in values.values():
+        if character := unreadable(text.replace("\n", "")):
+            raise _FormError("character", character=character)
+    try:
+        at = datetime.fromisoformat(f"{values.get('date', '')}T{values.get('time', '')}").replace(tzinfo=JAPAN)
+    except ValueError as error:
+        raise _FormError("at") from error
+    if at > now:
+        raise _FormError("at")
+    name, contact = values.get("name"), values.get("contact")
+    if bool(name) != bool(contact):
+        raise _FormError("reporter")
+    reporter = {"name": name, "contact": contact, "disclose": bool(values.get("disclose"))} if name else None
+    content = {
+        "number": values.get("number", ""), "at": at.isoformat(), "within_minutes": values.get("within_minutes", ""),
+        "what": values.get("what", ""), "reporter": reporter,
+    }  # fmt: skip
+    try:
+        return Report.model_validate(content)
+    except ValidationError as error:
+        raise _FormError(str(error.errors()[0]["loc"][0])) from None  # the cause would show what was written
+
+
+def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)

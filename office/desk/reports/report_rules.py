@@ -1,0 +1,63 @@
+"""`reports.yaml` in the authority's folder: deadlines and limits of the report desk. The file is optional.
+
+The association's own rules are not public; these are idtone's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from idtone.core.documents import Model, ValidationFault, load
+from idtone.core.translation import Message
+
+FILE: Final = "reports.yaml"
+_SHORTEST, _LONGEST = timedelta(hours=1), timedelta(days=365)
+
+
+class Traceback(Model):
+    """How long a member has to answer, and how many members are asked at most for one report."""
+
+    answer_within: timedelta = timedelta(days=5)
+    members: Annotated[int, Field(ge=1, le=100)] = 8
+
+
+class Statistics(Model):
+    """Counts below `least` are not shown."""
+
+    least: Annotated[int, Field(ge=2, le=1000)] = 5
+
+
+class Page(Model):
+    """Limits of the public page. `hourly` and `hourly_each`: requests of all visitors, and of one address."""
+
+    hourly: Annotated[int, Field(ge=1)] = 600
+    hourly_each: Annotated[int, Field(ge=1)] = 20
+
+
+class ReportRules(Model):
+    """The whole file. `retention`: how long after its close a report is kept; None: until `forget-reports`."""
+
+    retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
+    traceback: Traceback = Traceback()
+    statistics: Statistics = Statistics()
+    page: Page = Page()
+
+
+def read_rules(folder: Path) -> ReportRules:
+    """Raises DocumentError with every fault."""
+    path = folder / FILE
+    return load(path, ReportRules, _faults) if path.exists() else ReportRules()
+
+
+def _faults(rules: ReportRules) -> Iterator[ValidationFault]:
+    if not _SHORTEST <= rules.traceback.answer_within <= _LONGEST:
+        yield ValidationFault(
+            ("traceback", "answer_within"),
+            Message("is not a plausible time"),
+            Message("Write between PT1H (an hour) and P365D (a year)"),
+        )

@@ -1,0 +1,35 @@
+"""The desk erases reports by itself, when they were closed longer ago than `retention` in reports.yaml says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from idtone.core.errors import IdtoneError
+
+from ..desk import Desk
+from .report_desk import ReportDesk
+
+LOOK_EVERY_S: Final = 3600.0
+
+_log = logging.getLogger(__name__)
+
+
+async def forget_in_time(desk: Desk, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    """Until cancelled. A change of reports.yaml counts from the next look on."""
+    while True:
+        try:
+            if count := await asyncio.to_thread(forget_due, desk, now()):
+                _log.info("%d reports whose time is over are forgotten", count)
+        except IdtoneError as error:
+            _log.error("reports whose time is over cannot be forgotten: %s", error)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def forget_due(desk: Desk, now: datetime) -> int:
+    """Erase what is due; returns how many. Blocks. Raises IdtoneError."""
+    reports = ReportDesk(desk)
+    return 0 if reports.rules.retention is None else reports.forget(now - reports.rules.retention)

@@ -1,0 +1,82 @@
+"""Whom to ask next about a reported call. Pure.
+
+The holder of the number is asked first. A member that names another one (upstream) passes the question on. A chain that
+returns to a member, or grows too long, ends. If several members held the number within the time of the call, the next
+of them is asked when a chain has ended without a customer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from idtone.member.reports.report_documents import AnswerResult
+
+
+class Finding(StrEnum):
+    """How the chain of members has ended."""
+
+    CUSTOMER_HELD = "customer-held"
+    NOT_OURS = "not-ours"
+    LOOP = "loop"
+    """A member named one that was asked already."""
+    TOO_LONG = "too-long"
+    NO_HOLDER = "no-holder"
+    """No member held the number."""
+
+
+class Stage(StrEnum):
+    """Who has to act."""
+
+    MEMBER = "member"
+    """A member has to answer."""
+    OFFICE = "office"
+    """The chain has ended; the office closes the report."""
+    CLOSED = "closed"
+
+
+class ReportResult(StrEnum):
+    """With what the office closes a report."""
+
+    TRACED = "traced"
+    """The member whose customer made the call is known."""
+    OPEN = "open"
+    """The origin could not be found."""
+    UNFOUNDED = "unfounded"
+    """There was no such call, or nothing was wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A member to ask, or else how the chain has ended."""
+
+    member: str | None = None
+    finding: Finding | None = None
+
+    @property
+    def stage(self) -> Stage:
+        return Stage.MEMBER if self.member else Stage.OFFICE
+
+
+def first(holders: Sequence[str]) -> Next:
+    """Whom to ask first."""
+    return Next(member=holders[0]) if holders else Next(finding=Finding.NO_HOLDER)
+
+
+def after(
+    asked: Sequence[str], result: AnswerResult, upstream: str | None, most: int, holders: Sequence[str] = ()
+) -> Next:
+    """What follows an answer of the last of the members that were `asked`. At most `most` members are asked. `holders`
+    held the number within the time of the call.
+    """
+    if result is AnswerResult.CUSTOMER_HELD:
+        return Next(finding=Finding.CUSTOMER_HELD)
+    if result is AnswerResult.NOT_OURS:
+        left = [holder for holder in holders if holder not in asked]
+        return Next(member=left[0]) if left and len(asked) < most else Next(finding=Finding.NOT_OURS)
+    if upstream in asked:
+        return Next(finding=Finding.LOOP)
+    if len(asked) >= most:
+        return Next(finding=Finding.TOO_LONG)
+    return Next(member=upstream)

@@ -1,0 +1,232 @@
+"""Confirmations of suspensions: the rule of the desk, and who has confirmed what is published."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from idtone.core.errors import TrustError
+from idtone.core.signed_notes import VerifierKey
+from idtone.core.translation import Message
+from idtone.registry.correspondence.signed_document import SignedDocument, verified
+from idtone.registry.correspondence.suspension_confirmation import KIND, SuspensionConfirmation
+from idtone.registry.model import Member, SuspensionEntry
+from idtone.registry.parsers import parse_suspensions
+from idtone.registry.suspended_numbers import stops
+from idtone.registry.trust import tuf_roles
+
+from ..authority.repository import SignedRepository
+from .desk import AHEAD, Accepted, Desk
+
+_FILE: Final = tuf_roles.SUSPENSIONS_FILE
+
+
+def confirmed(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+    """The rule for confirmations. They are about an edition that was published, and about stops in it, or about ends of
+    stops of earlier ones.
+    """
+    content = SuspensionConfirmation.of(document.content)
+    edition = published_stops(desk.workspace.repository, content.sha256)
+    if edition is None:
+        raise TrustError(Message("no suspensions.yaml with the SHA-256 {sha256} was published", sha256=content.sha256))
+    if content.in_use > min(document.at, now) + AHEAD:
+        raise TrustError(Message("the suspensions are in use from a later time than now; set the clock"))
+    known = {entry.reference for entry in edition}
+    for stop in content.stops:
+        if stop.reference not in known:
+            raise TrustError(Message("that suspensions.yaml has no reference {reference!r}", reference=stop.reference))
+    for reference in content.lifts:
+        if _of_earlier(desk.workspace.repository, reference) is None:
+            raise TrustError(Message("no published suspension had the reference {reference!r}", reference=reference))
+    return Accepted(content.sha256)
+
+
+def published_stops(repository: SignedRepository, sha256: str) -> list[SuspensionEntry] | None:
+    """The stops of a published edition."""
+    if sha256 not in repository.digests(tuf_roles.SUSPENSIONS):
+        return None
+    text = repository.edition(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
+    return list(stops(parse_suspensions(text, _FILE).suspensions))
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Whether a node has confirmed all stops of a reference: `in_use` is None if it has not.
+
+    `node` is the name of its key; None for a member that has named no key. `is_lifted`: the reference is in what was
+    published before, and not in what is published now; `lifted` is since when the node goes by that, if it has said so.
+    """
+
+    reference: str
+    member: str
+    node: str | None
+    in_use: datetime | None = None
+    received: datetime | None = None
+    calls_ended: int = 0
+    is_lifted: bool = False
+    lifted: datetime | None = None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the node has to confirm a stop; or the end of one that it has confirmed."""
+        return self.lifted is None and self.in_use is not None if self.is_lifted else self.in_use is None
+
+
+def confirmations(
+    desk: Desk, reference: str | None = None, ended_since: datetime | None = None
+) -> Iterator[Confirmation]:
+    """For each reference of a published stop, or for one, and for each node of each member that holds numbers. Then the
+    stops that were lifted: one that is asked for, and else those whose end some node has still to confirm, or has
+    confirmed from `ended_since` on.
+
+    Raises TrustError if nothing was published, or never this reference.
+    """
+    repository = desk.workspace.repository
+    sha256 = repository.sha256(tuf_roles.SUSPENSIONS)
+    entries = published_stops(repository, sha256) if sha256 else None
+    if entries is None:
+        raise TrustError(Message("{folder}: nothing is published yet", folder=desk.folder))
+    wanted: dict[str, list[SuspensionEntry]] = {}
+    for entry in entries:
+        if reference in (None, entry.reference):
+            wanted.setdefault(entry.reference, []).append(entry)
+    earlier = None if reference is None or wanted else _of_earlier(repository, reference)
+    if reference is not None and not wanted and not earlier:
+        raise TrustError(
+            Message("no published suspension has the reference {reference!r}, or had it before", reference=reference)
+        )
+    documents = _Documents.of(_documents(desk))
+    for each, of_reference in wanted.items():
+        for member in desk.registry().members:
+            if member.numbers or member.keys:
+                yield from _of_member(each, of_reference, member, documents)
+    gone = {reference: earlier} if reference and earlier else {}
+    if reference is None:
+        gone = _confirmed_before(wanted, documents)
+    for rows in _lifted(desk, gone, documents):
+        is_late = ended_since is not None and any(each.lifted and each.lifted >= ended_since for each in rows)
+        if reference is not None or is_late or any(each.is_missing for each in rows):
+            yield from rows
+
+
+def _of_earlier(repository: SignedRepository, reference: str) -> list[SuspensionEntry] | None:
+    """The stops of a reference in the newest edition that has it; None if no edition has."""
+    for sha256 in repository.digests(tuf_roles.SUSPENSIONS):
+        text = repository.edition(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
+        if reference in text:
+            found = [each for each in stops(parse_suspensions(text, _FILE).suspensions) if each.reference == reference]
+            if found:
+                return found
+    return None
+
+
+def _confirmed_before(published: Collection[str], documents: _Documents) -> dict[str, list[SuspensionEntry]]:
+    """The references that nodes have confirmed and that are not published any more, with their last known stops."""
+    return {reference: stops for reference, stops in documents.last_known.items() if reference not in published}
+
+
+def _lifted(desk: Desk, of: Mapping[str, list[SuspensionEntry]], documents: _Documents) -> Iterator[list[Confirmation]]:
+    for reference, entries in of.items():
+        yield [
+            replace(row, is_lifted=True, lifted=_end(row, documents.ends))
+            for member in desk.registry().members
+            if member.numbers or member.keys
+            for row in _of_member(reference, entries, member, documents)
+        ]
+
+
+def _end(row: Confirmation, ends: Mapping[tuple[str, str], datetime]) -> datetime | None:
+    """Since when the node goes by the end of a stop: not that of an earlier one by the same reference."""
+    end = ends.get((row.node or "", row.reference))
+    return end if end and (row.in_use is None or end >= row.in_use) else None
+
+
+def is_published(desk: Desk, reference: str) -> bool:
+    """Whether a published stop has the reference, or had it before it was lifted."""
+    return _of_earlier(desk.workspace.repository, reference) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    node: str
+    received: datetime
+    content: SuspensionConfirmation
+    edition: list[SuspensionEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class _Documents:
+    """What nodes have said, by node and reference: the stops, and the latest end. `last_known` are a reference's stops
+    of the last document that has some.
+    """
+
+    stops: dict[tuple[str, str], list[_Document]] = field(default_factory=dict)
+    ends: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    last_known: dict[str, list[SuspensionEntry]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, documents: Iterable[_Document]) -> _Documents:
+        """In the order of receipt."""
+        found = cls()
+        for each in documents:
+            in_edition: dict[str, list[SuspensionEntry]] = {}
+            for entry in each.edition:
+                in_edition.setdefault(entry.reference, []).append(entry)
+            for stop in each.content.stops:
+                found.stops.setdefault((each.node, stop.reference), []).append(each)
+                found.last_known[stop.reference] = in_edition.get(stop.reference, [])
+            for reference in each.content.lifts:
+                if reference not in in_edition:
+                    found.ends[each.node, reference] = each.content.in_use
+        return found
+
+
+def _of_member(
+    reference: str, entries: list[SuspensionEntry], member: Member, documents: _Documents
+) -> Iterator[Confirmation]:
+    if not member.keys:
+        yield Confirmation(reference, member.id, None)
+    for node in dict.fromkeys(VerifierKey.parse(key).name for key in member.keys):
+        about = documents.stops.get((node, reference), [])
+        needed = [next((each for each in about if entry in each.edition), None) for entry in entries]
+        found = [each for each in needed if each is not None]
+        if len(found) < len(entries):
+            yield Confirmation(reference, member.id, node)
+            continue
+        yield Confirmation(
+            reference, member.id, node,
+            max(each.content.in_use for each in found), max(each.received for each in found),
+            sum(stop.calls_ended for each in about for stop in each.content.stops if stop.reference == reference),
+        )  # fmt: skip
+
+
+def _documents(desk: Desk) -> Iterator[_Document]:
+    """What the desk has accepted, in the order of receipt, if its key is still in the registry."""
+    editions: dict[str, list[SuspensionEntry] | None] = {}
+    for kept in desk.documents.of(KIND):
+        try:
+            document = verified(kept.octets, desk.keys_of)
+        except TrustError:
+            continue
+        content = SuspensionConfirmation.of(document.content)
+        if content.sha256 not in editions:
+            editions[content.sha256] = published_stops(desk.workspace.repository, content.sha256)
+        edition = editions[content.sha256]
+        if edition is not None:
+            yield _Document(document.key.name, kept.received, content, edition)
+
+
+def as_plain(each: Confirmation) -> Mapping[str, object]:
+    """For JSON."""
+    return {
+        "reference": each.reference,
+        "member": each.member,
+        "node": each.node,
+        "in_use": each.in_use.isoformat() if each.in_use else None,
+        "received": each.received.isoformat() if each.received else None,
+        "calls_ended": each.calls_ended,
+        "is_lifted": each.is_lifted,
+        "lifted": each.lifted.isoformat() if each.lifted else None,
+    }

@@ -1,0 +1,157 @@
+"""Evaluates all members of the registry in one period. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Final
+
+from idtone.core.signed_notes import VerifierKey
+from idtone.core.translation import Message, template
+from idtone.member.evaluation.criteria import Criteria, Grade
+from idtone.member.evaluation.figures import NodeFigures, cosigned_by, doubts
+from idtone.member.evaluation.measures import Facts, Measure, NoValue, Share, Value, measured
+from idtone.member.evaluation.period import Period
+from idtone.member.evaluation.scoring import Score, score
+from idtone.registry.model import Member
+
+from .assessments import Assessment
+
+
+class Exclusion(StrEnum):
+    """Why a member gets no grade, whatever its values are. The names are public: results have them."""
+
+    NO_LICENCE = "no-valid-licence"
+    STOPPED = "stopped"
+    """All its numbers are suspended."""
+
+
+EXCLUSION_WORDS: Final = {
+    Exclusion.NO_LICENCE: template("no licence of the member is valid"),
+    Exclusion.STOPPED: template("all numbers of the member are suspended"),
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Of one member. `missing` are the nodes without figures for each day, `doubts` what to ask the member about."""
+
+    member: Member
+    values: Mapping[Measure, Value]
+    score: Score
+    missing: tuple[str, ...]
+    doubts: tuple[Message, ...]
+    excluded: Exclusion | None = None
+
+    @property
+    def grade(self) -> Grade | None:
+        """None also if the member is excluded."""
+        return None if self.excluded else self.score.grade
+
+
+def evaluate(
+    member: Member,
+    figures: Sequence[NodeFigures],
+    assessment: Assessment | None,
+    confirmed_stops: Mapping[str, Fraction],
+    reports: Share | None,
+    criteria: Criteria,
+    period: Period,
+    excluded: Exclusion | None = None,
+) -> Evaluation:
+    """`figures` are all that the desk has of the member, in the order in which they came.
+
+    `confirmed_stops` are the hours until its nodes confirmed each stop, by reference, and `reports` what the desk has
+    counted of its answers (None: it has asked nothing). Both count before what the office has handed in.
+
+    Raises TrustError if a document that the desk has kept was changed.
+    """
+    known = assessment or Assessment(member=member.id)
+    keys = [VerifierKey.parse(text) for text in member.keys]
+    counted: list[NodeFigures] = []
+    missing: list[str] = []
+    asked: list[Message] = []
+    for key in keys:
+        own = [each for each in figures if each.key == key]
+        used = _tiles(own, period, criteria)
+        if used is None:
+            missing.append(key.name)
+            continue
+        counted += used
+        for each in used:
+            asked += doubts(each, own, criteria.terms.doubtful_factor)
+    is_known = bool(keys) and not missing and all(each.figures.is_whole for each in counted)
+    fallback, sent = _calls(counted) if is_known else (None, None)
+    facts = Facts(
+        fallback,
+        sent,
+        no_calls=NoValue.NO_FIGURES if missing or not keys else NoValue.NOT_WHOLE,
+        stops_hours=[*confirmed_stops.values(), *known.stops_hours(confirmed_stops)],
+        forms=known.share("forms"),
+        reports=reports or known.share("reports"),
+        reachability=known.share("reachability"),
+        assessors_points=[Fraction(each.points) for each in known.assessors],
+    )
+    values = measured(facts, criteria.terms.enough_calls)
+    return Evaluation(member, values, score(criteria.document, values), tuple(missing), tuple(asked), excluded)
+
+
+def _tiles(figures: Iterable[NodeFigures], period: Period, criteria: Criteria) -> list[NodeFigures] | None:
+    """The node's figures that make the period without a gap, the last ones of each part; None if there is a gap.
+
+    Only those count whose head enough of the named witnesses have cosigned since the end of their part: the list of
+    witnesses may have changed since the desk accepted them.
+    """
+    last = {each.span: each for each in figures if period.holds(each.span) and _is_cosigned(each, criteria)}
+    parts = [last[span] for span in sorted(last)]
+    reached = period.start
+    for each in parts:
+        if each.span.start != reached:
+            return None
+        reached = each.span.until
+    return parts if reached == period.until else None
+
+
+def _is_cosigned(each: NodeFigures, criteria: Criteria) -> bool:
+    times = cosigned_by(each.figures.head, criteria.witnesses).values()
+    return sum(at >= each.span.ends for at in times) >= criteria.terms.witnesses_needed
+
+
+def _calls(figures: Iterable[NodeFigures]) -> tuple[Share, Share]:
+    """Fallback calls of all calls, and calls with a sent sound of the connected ones, of all nodes together."""
+    months = [month for each in figures for month in each.figures.months]
+    return (
+        Share(sum(month.fallback for month in months), sum(month.calls for month in months)),
+        Share(sum(month.sent for month in months), sum(month.connected for month in months)),
+    )
+
+
+def lines(evaluation: Evaluation) -> Iterator[Message]:
+    """How each point came about, for people."""
+    member, found = evaluation.member, evaluation.score
+    yield Message(
+        "{member}  {name}: {grade}, {percent}",
+        member=member.id,
+        name=f"{member.name.ja} / {member.name.en}",
+        grade=f"{grade.title.ja} / {grade.title.en}" if (grade := evaluation.grade) else Message("no grade"),
+        percent="–" if found.percent is None else f"{found.percent} %",
+    )
+    for row in found.rows:
+        rule = row.criterion
+        yield Message(
+            "  {title}: {measure} {value} → {points}, weight {weight}",
+            title=f"{rule.title.ja} / {rule.title.en}",
+            measure=rule.measure.value,
+            value=row.value,
+            points=Message("not counted") if row.points is None else f"{row.points}/{rule.most}",
+            weight=rule.weight,
+        )
+    for lost, criteria in found.missed.items():
+        yield Message("  {grade} is missed by {criteria}", grade=lost, criteria=", ".join(criteria))
+    if evaluation.excluded:
+        yield Message("  no grade: {reason}", reason=Message(EXCLUSION_WORDS[evaluation.excluded]))
+    if evaluation.missing:
+        yield Message("  figures are missing of {nodes}", nodes=", ".join(evaluation.missing))
+    yield from (Message("  to be asked: {doubt}", doubt=doubt) for doubt in evaluation.doubts)

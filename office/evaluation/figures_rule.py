@@ -1,0 +1,39 @@
+"""The desk's rule for documents of the kind `figures`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+from idtone.member.evaluation.criteria import read_criteria
+from idtone.member.evaluation.figures import KIND, figures_of, objection
+from idtone.registry.correspondence.signed_document import SignedDocument
+
+from ..desk.desk import Accepted, Desk
+from .kept_figures import read_figures
+
+CRITERIA_FILE: Final = "evaluation.yaml"
+"""In the authority's folder."""
+
+
+def accept_figures(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+    """Figures are accepted if a witness that the criteria name has cosigned their head since the end of their period,
+    they do not contradict each other or earlier ones of the same node, and their period does not overlap another one.
+    Figures of the same period replace the earlier ones. Raises TrustError, and DocumentError for a fault in the
+    criteria.
+    """
+    new = figures_of(document)
+    path = desk.folder / CRITERIA_FILE
+    if not path.exists():
+        raise TrustError(Message("the association does not take figures now: it has no criteria"))
+    criteria = read_criteria(path)
+    kept = read_figures(desk.documents.of(KIND, member=document.member), {document.member: [document.key]})
+    earlier = list(kept)
+    terms = criteria.terms
+    fault = objection(new, criteria.witnesses, terms.witnesses_needed, earlier, now)
+    if fault:
+        raise TrustError(fault)
+    replaced = [each.document for each in earlier if each.span == new.span]
+    return Accepted(str(new.span), {"period": str(new.span), "calls": new.figures.calls, "replaces": replaced})

@@ -1,0 +1,24 @@
+"""The figures that the desk has kept, verified again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from idtone.core.errors import TrustError
+from idtone.core.signed_notes import VerifierKey
+from idtone.member.evaluation.figures import NodeFigures, figures_of
+from idtone.registry.correspondence.signed_document import verified
+
+from ..desk.document_store import KeptDocument
+
+
+def read_figures(documents: Iterable[KeptDocument], keys: Mapping[str, Sequence[VerifierKey]]) -> Iterator[NodeFigures]:
+    """In the same order; `keys` are those that the registry names for each member.
+
+    Figures by another key are left out: that node was replaced.
+    """
+    for kept in documents:
+        try:
+            yield figures_of(verified(kept.octets, lambda member: keys.get(member, ())))
+        except TrustError:
+            continue

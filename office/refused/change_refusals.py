@@ -1,0 +1,181 @@
+"""Changes of the refusals. Each is a leaf of the office's ledger, and leaves a new `refusals.list` to be published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+from idtone.core.documents import read_text
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import replace_durably
+from idtone.core.japan import JAPAN
+from idtone.core.translation import Message
+from idtone.ledger.evidence.steps import Scalar
+from idtone.member.customers.refused.customer_identity import CustomerIdentity
+from idtone.member.customers.refused.identity_table import FILE as TABLE_FILE
+from idtone.member.customers.refused.identity_table import IdentityTable, default_table, parse_table
+from idtone.member.customers.refused.refusal_list import RefusalList, packed
+from idtone.registry.trust import tuf_roles
+
+from ..authority.workspace import Workspace
+from ..desk.office_ledger import OfficeLedger
+from .refusal_key import RefusalKey
+from .refusal_store import Epoch, Refusal, RefusalStore, Sealed
+
+REFUSED: Final = "customer-refused"
+LIFTED: Final = "refusal-lifted"
+ENDED: Final = "refusal-ended"
+NEW_EPOCH: Final = "refusals-new-epoch"
+
+
+class Refusals:
+    """The refusals of one authority's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = RefusalStore(folder)
+        self._workspace = Workspace(folder)
+        self._ledger = OfficeLedger(folder)
+
+    def epoch(self) -> Epoch:
+        """Raises UsageError before the first key."""
+        found = self.store.epoch()
+        if found is None:
+            raise UsageError(
+                Message(
+                    "{folder}: there is no key of refusals; `idtone authority new-refusal-key` makes it",
+                    folder=self.folder,
+                )
+            )
+        return found
+
+    def check_key(self, key: RefusalKey) -> Epoch:
+        """Raises TrustError unless it is the key of the current epoch."""
+        epoch = self.epoch()
+        if key.pair(epoch.number).public != epoch.public:
+            raise TrustError(Message("this is not the key of the refusals"))
+        return epoch
+
+    def refuse(
+        self,
+        key: RefusalKey,
+        identity: CustomerIdentity,
+        reference: str,
+        since: date,
+        until: date,
+        why: str,
+        now: datetime,
+    ) -> Refusal:
+        """Raises UsageError for a period that is over, empty or too long, TrustError for another key or table."""
+        longest = self._workspace.terms().refusals.longest
+        if not (since < until and _today(now) < until and until - since <= longest):
+            raise UsageError(
+                Message(
+                    "a refusal lasts from --since to --until, ends after today, and has at most {days} days",
+                    days=longest.days,
+                )
+            )
+        with self._workspace.locked():
+            epoch = self.check_key(key)
+            if table_of(self.folder) != epoch.table:
+                raise UsageError(
+                    Message("{file} has changed; run `idtone authority new-refusal-key` first", file=TABLE_FILE)
+                )
+            details = {"request": reference, "since": since.isoformat(), "until": until.isoformat(), "why": why}
+            refusal = self.store.add(
+                reference, since, until, _sealed(key, epoch, identity),
+                lambda made, tokens: self._record(REFUSED, made.id, {**details, "tokens": tokens}),
+            )  # fmt: skip
+            self._write(now)
+        return refusal
+
+    def lift(self, number: int, why: str, now: datetime) -> Refusal:
+        """Raises UsageError if there is no such refusal."""
+        with self._workspace.locked():
+            found = [refusal for refusal in self.store.refusals() if refusal.number == number]
+            if not found:
+                raise UsageError(
+                    Message("there is no refusal X-{number}; `idtone authority refusals` lists all", number=number)
+                )
+            self.store.remove(found, lambda refusal: self._record(LIFTED, refusal.id, {"why": why}))
+            self._write(now)
+        return found[0]
+
+    def begin_epoch(
+        self,
+        old: RefusalKey | None,
+        new: RefusalKey,
+        why: str,
+        now: datetime,
+        progress: Callable[[int, int], object] = lambda done, of: None,
+    ) -> Epoch:
+        """Make all tokens anew, with the present table and a key of the new epoch. `old` is the present key, None
+        before the first epoch. `progress` gets how many refusals are done, of how many.
+        """
+        with self._workspace.locked():
+            before = self.store.epoch()
+            if before is not None and old is None:
+                raise UsageError(Message("name the present key with --key: it opens the identities"))
+            if before is not None and old is not None:
+                self.check_key(old)
+            number = before.number + 1 if before else 1
+            epoch = Epoch(number, new.pair(number).public, table_of(self.folder))
+            opener = old or new
+            self.store.begin_epoch(
+                epoch, lambda refusal: _sealed(new, epoch, opener.open(refusal.number, refusal.sealed)),
+                lambda count: self._record(NEW_EPOCH, f"epoch-{number}", {"refusals": count, "why": why}),
+                progress,
+            )  # fmt: skip
+            self._write(now)
+        return epoch
+
+    def drop_ended(self, now: datetime) -> list[Refusal]:
+        """Delete the refusals whose period is over, before a publication."""
+        if self.store.epoch() is None:
+            return []
+        with self._workspace.locked():
+            ended = [refusal for refusal in self.store.refusals() if refusal.until <= _today(now)]
+            self.store.remove(ended, lambda refusal: self._record(ENDED, refusal.id, {}))
+            self._write(now)
+        return ended
+
+    def _write(self, now: datetime) -> None:
+        """The list, unless the one that is there says the same."""
+        epoch, path = self.epoch(), self.folder / tuf_roles.REFUSALS_FILE
+        made = packed(self.store.tokens(), epoch.number, epoch.public, epoch.table, _today(now))
+        try:
+            if not path.exists() or _content(path.read_bytes()) != _content(made):
+                replace_durably(path, made)
+        except OSError as error:
+            raise UsageError(
+                Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)
+            ) from error
+
+    def _record(self, act: str, subject: str, details: Mapping[str, Scalar]) -> None:
+        self._ledger.record(act, subject, **details)
+
+
+def table_of(folder: Path) -> IdentityTable:
+    """The association's own table in its folder, else that of this version of idtone. Raises DocumentError."""
+    path = folder / TABLE_FILE
+    return parse_table(read_text(path), str(path)) if path.exists() else default_table()
+
+
+def _sealed(key: RefusalKey, epoch: Epoch, identity: CustomerIdentity) -> Sealed:
+    tokens = key.tokens(epoch.number, epoch.table.keys_of(identity))
+    return lambda number: (key.seal(number, identity), tokens)
+
+
+def _content(octets: bytes) -> tuple[object, ...]:
+    """All but the day on which it was made. Empty if it is damaged."""
+    try:
+        found = RefusalList(octets)
+    except TrustError:
+        return ()
+    return found.epoch, found.public, found.table, found.rows
+
+
+def _today(now: datetime) -> date:
+    return now.astimezone(JAPAN).date()

@@ -1,0 +1,54 @@
+"""The desk's rule for checks of members' customers: it evaluates blinded elements, and learns no customer."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime, time
+
+from idtone.core.errors import TrustError
+from idtone.core.japan import JAPAN
+from idtone.core.translation import Message
+from idtone.member.customers.refused.oprf import VOPRF
+from idtone.member.customers.refused.refusal_check import KIND, elements_of
+from idtone.registry.correspondence.signed_document import SignedDocument
+
+from ..desk.desk import Accepted, Desk
+from .refusal_key import RefusalKey
+from .refusal_store import RefusalStore
+
+
+class Evaluation:
+    """A `Rule` with the key of the refusals. Each member has a number of checks a day (`authority.yaml`)."""
+
+    def __init__(self, key: RefusalKey) -> None:
+        self._key = key
+
+    def __call__(self, desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+        blinded = elements_of(document.content.get("blinded"))
+        epoch = RefusalStore(desk.folder).epoch()
+        if epoch is None or self._key.pair(epoch.number).public != epoch.public:
+            raise TrustError(Message("the desk has another key than the refusals; the association restarts it"))
+        if document.content.get("epoch") != epoch.number:
+            raise TrustError(
+                Message("the list of refusals is of another epoch than {epoch}; try again later", epoch=epoch.number)
+            )
+        day = datetime.combine(now.astimezone(JAPAN).date(), time(), JAPAN)
+        allowed = desk.workspace.terms().refusals.checks(document.member)
+        made = desk.documents.count(KIND, document.member, day)
+        if made >= allowed:
+            raise TrustError(
+                Message("{member} has made its {allowed} checks of today", member=document.member, allowed=allowed)
+            )
+        pair = self._key.pair(epoch.number)
+        evaluated = VOPRF.evaluate(pair.secret, blinded)
+        answer = {
+            "evaluated": [base64.b64encode(each).decode() for each in evaluated],
+            "proof": base64.b64encode(VOPRF.prove(pair, blinded, evaluated)).decode(),
+        }
+        details = {"epoch": epoch.number, "evaluations": len(blinded), "today": made + 1}
+        return Accepted(f"{document.member}/{day:%Y-%m-%d}", answer, details)
+
+
+def without_key(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+    """The rule of a desk that was started without the key."""
+    raise TrustError(Message("the desk runs without the key of the refusals"))

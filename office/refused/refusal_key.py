@@ -1,0 +1,73 @@
+"""The key of the refusals: a secret seed in an encrypted file, like the authority's other keys.
+
+It evaluates members' checks (RFC 9497) and seals the identities. Each epoch has a key pair of its own, which follows
+from the seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from idtone.core.errors import TrustError
+from idtone.core.signing_keys import Passphrase, make_private, private
+from idtone.core.translation import Message
+from idtone.member.customers.refused.customer_identity import CustomerIdentity
+from idtone.member.customers.refused.identity_table import IdentityKey
+from idtone.member.customers.refused.oprf import VOPRF, KeyPair
+from idtone.member.customers.refused.refusal_list import TOKEN_BYTES
+
+_NONCE_BYTES: Final = 12
+
+
+class RefusalKey:
+    """`seed` has 32 secret bytes."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._seed = seed
+        self._seal = AESGCM(hmac.digest(seed, b"idtone refusals sealing\1", hashlib.sha256))
+
+    @classmethod
+    def load(cls, path: Path, passphrase: Passphrase) -> RefusalKey:
+        """Raises TrustError."""
+        return cls(private(path, passphrase).private_bytes_raw())
+
+    @classmethod
+    def make(cls, path: Path, passphrase: str) -> RefusalKey:
+        """A new one, in a new file. Raises TrustError."""
+        return cls(make_private(path, passphrase).private_bytes_raw())
+
+    def pair(self, epoch: int) -> KeyPair:
+        return VOPRF.derive_key_pair(self._seed, f"idtone refusals {epoch}".encode())
+
+    def tokens(self, epoch: int, keys: Iterable[IdentityKey]) -> list[bytes]:
+        """What a member computes of these keys with the desk's help."""
+        secret = self.pair(epoch).secret
+        return sorted({VOPRF.output(secret, key.octets)[:TOKEN_BYTES] for key in keys})
+
+    def seal(self, number: int, identity: CustomerIdentity) -> bytes:
+        """The identity, encrypted, and tied to the number of its refusal."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._seal.encrypt(nonce, identity.model_dump_json(exclude_none=True).encode(), _tied(number))
+
+    def open(self, number: int, sealed: bytes) -> CustomerIdentity:
+        """Raises TrustError if another key has sealed it, or for another refusal."""
+        try:
+            held = self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _tied(number))
+        except (InvalidTag, ValueError) as error:
+            raise TrustError(
+                Message("X-{number} is not sealed by this key; name the key of the refusals", number=number)
+            ) from error
+        return CustomerIdentity.model_validate(json.loads(held))
+
+
+def _tied(number: int) -> bytes:
+    return f"X-{number}".encode()

@@ -1,0 +1,47 @@
+"""`idtone fleet new-key`: make the key that all nodes of a fleet have."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core.errors import UsageError
+from idtone.core.settings.fleet import FLEET_KEY_BYTES
+from idtone.core.translation import Message, translated
+
+
+def key(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file to make, like /etc/idtone/fleet.key; it must not exist.")
+    ],
+) -> None:
+    """Make the key by which the nodes of a fleet know each other's calls; all nodes have the same."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise UsageError(
+            Message("{file}: exists already; copy this key to the other nodes, or name another file", file=file)
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            Message("{file}: cannot be made: {reason}; name a file in another folder", file=file, reason=error.strerror)
+        ) from error
+    with os.fdopen(descriptor, "w", encoding="ascii") as made:
+        made.write(f"{secrets.token_hex(FLEET_KEY_BYTES)}\n")
+        made.flush()
+        os.fsync(made.fileno())
+    print(file)
+    print(
+        translated(
+            Message(
+                "On each node: copy this file there, by a way that others cannot read; let the service's user own it "
+                "(chown idtone {file}); set fleet.key_file and fleet.trunks; restart the service, and run "
+                "`idtone dialplan export`.",
+                file=file,
+            )
+        )
+    )

@@ -1,0 +1,24 @@
+"""What the commands of `idtone fleet` share: how they find PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import load_settings
+from idtone.core.translation import Message
+from idtone.ledger.replication.node_reports import NodeReportsReader
+from idtone.ledger.store.postgresql import Server
+
+
+def reports_reader(config: Path | None) -> NodeReportsReader:
+    """Raises UsageError if the nodes share no PostgreSQL."""
+    ledger = load_settings(config).ledger
+    if not ledger.is_shared():
+        raise UsageError(
+            Message(
+                "ledger.url names the file of one node; several nodes report to the PostgreSQL that ledger.url names "
+                "on each of them (docs/how-to/several-nodes.md)"
+            )
+        )
+    return NodeReportsReader(Server.of(ledger))

@@ -1,0 +1,122 @@
+"""`idtone fleet new-signing-key` and `idtone fleet sign`: the signed settings of a fleet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core.documents import read_text
+from idtone.core.errors import UsageError
+from idtone.core.files import replace_durably
+from idtone.core.settings.shared import SIGNED_BY, SharedSettings, check_shared, differing, read_shared, signed_settings
+from idtone.core.signed_notes import NOTE_LIMIT, Note, Signer
+from idtone.core.signing_keys import make_private, private
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+from idtone.ledger.store.postgresql import Server
+from idtone.office.commands.options import passphrase
+
+from ..difference_rows import difference_rows
+
+_KEYS = (
+    "The key that signs (idtone fleet new-signing-key). Several times while you replace a key: nodes need one of them."
+)
+
+
+def signing_key(
+    file: Annotated[Path, typer.Argument(metavar="KEY", help="The file of the key; it is made if there is none.")],
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Make the key that signs the settings of all nodes, and print the line for fleet.trust.
+
+    The file is encrypted with a passphrase. Keep it where you sign, never on a node.
+    """
+    if file.exists():
+        signer = _signer(file)
+    else:
+        made = make_private(file, passphrase(Message("for the new key {file}", file=file), twice=True))
+        signer = Signer(SIGNED_BY, made.private_bytes_raw())
+    if as_json:
+        command_line.print_json({"key": str(file), "trust": str(signer.key)})
+    else:
+        print(signer.key)
+
+
+def sign(
+    settings: Annotated[Path, typer.Argument(metavar="SETTINGS", help="A settings file with what all nodes share.")],
+    key: Annotated[list[Path], typer.Option("--key", metavar="FILE", help=_KEYS)],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="FILE", help="The signed file; an older edition in it is replaced."),
+    ],
+    version: Annotated[
+        int | None,
+        typer.Option("--version", min=1, help="The version (default: that of the older edition plus one, else 1)."),
+    ] = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Sign the settings that all nodes share. Each edition gets a new version.
+
+    Keys of one node alone, such as `node`, and secrets are refused. A node refuses an edition that is older than the
+    one that it used last; to go back, sign the old settings with a new version. Copy the signed file to each node by
+    what you have, then reload: idtone fetches nothing. `idtone fleet diff` shows which node uses which edition.
+    """
+    yaml = read_text(settings, size_limit=NOTE_LIMIT)
+    ledger = check_shared(yaml, str(settings))[0].ledger
+    if ledger.is_shared():
+        Server.named(ledger.url)  # it refuses a password in the address
+    signers = [_signer(file) for file in key]
+    before = _before(output, signers)
+    if before and version is not None and version <= before.version:
+        raise UsageError(
+            Message(
+                "{output} has version {before}, and nodes refuse an older one; choose a larger --version",
+                output=output, before=before.version,
+            )
+        )  # fmt: skip
+    version = version or (before.version + 1 if before else 1)
+    note = signed_settings(yaml, str(settings), version, datetime.now(UTC), signers)
+    _check_size(note, settings)
+    try:
+        replace_durably(output, str(note).encode())
+    except OSError as error:
+        raise UsageError(
+            Message("{output}: cannot be written: {reason}", output=output, reason=error.strerror)
+        ) from error
+    made = read_shared(output, signers[0].key)
+    changed = differing(before.settings, made.settings) if before else {}
+    if as_json:
+        command_line.print_json(
+            {
+                "file": str(output), "version": made.version, "sha256": made.sha256, "signed": made.signed.isoformat(),
+                "trust": [str(signer.key) for signer in signers], "changed": sorted(changed),
+            }
+        )  # fmt: skip
+        return
+    print(translated(Message("{output}: version {version} of the fleet's settings", output=output, version=version)))
+    for signer in signers:
+        print(translated(Message("fleet.trust on the nodes: {key}", key=signer.key)))
+    if before and changed:
+        columns = (Message("key"), *(Message("version {version}", version=each.version) for each in (before, made)))
+        command_line.Rows(columns).print(difference_rows(changed))
+
+
+def _signer(file: Path) -> Signer:
+    return Signer(SIGNED_BY, private(file, passphrase).private_bytes_raw())
+
+
+def _before(output: Path, signers: list[Signer]) -> SharedSettings | None:
+    """The edition that the new one replaces. Raises DocumentError if it is not signed by one of these keys."""
+    if not output.exists():
+        return None
+    return read_shared(output, *[signer.key for signer in signers])
+
+
+def _check_size(note: Note, settings: Path) -> None:
+    if len(str(note).encode()) > NOTE_LIMIT:
+        raise UsageError(
+            Message("{settings}: is larger than {limit} bytes; remove comments", settings=settings, limit=NOTE_LIMIT)
+        )

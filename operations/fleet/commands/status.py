@@ -1,0 +1,122 @@
+"""`idtone fleet status`: the state of all nodes, and what is wrong or differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from idtone.core.errors import LedgerError, UsageError
+from idtone.core.terminal.command_line import ConfigOption, JsonOption, negative
+from idtone.core.translation import Message, translated
+from idtone.ledger.replication.node_reports import NodeReportsReader
+from idtone.service.watching import WatchOption, show
+
+from ..findings import NodeFinding, findings
+from ..node_rows import COLUMNS, row_of, total_row
+from ..node_states import Fleet, fleet_of, totals
+from .shared import reports_reader
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`fleet` is None while PostgreSQL cannot be read; `trouble` says why."""
+
+    fleet: Fleet | None
+    trouble: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        return self.fleet is not None and not self.fleet.unreadable and not findings(self.fleet)
+
+
+def status(config: ConfigOption = None, as_json: JsonOption = False, watch: WatchOption = False) -> None:
+    """Show the state of all nodes that share a PostgreSQL, and what is wrong or differs. --watch shows it each second.
+
+    Each node reports once a second. Clocks are compared with PostgreSQL's. With --watch, --json prints one line each
+    second. Exit 1: something is wrong or differs.
+    """
+    with reports_reader(config) as reader:
+        found = show(lambda: look(reader, watch), screen, as_object, as_json=as_json, watch=watch)
+    if not found.is_good:
+        negative()
+
+
+def look(reader: NodeReportsReader, is_patient: bool) -> Look:
+    """Raises LedgerError, unless `is_patient`, and UsageError if no node has reported yet."""
+    try:
+        fleet = fleet_of(reader.read())
+    except LedgerError as error:
+        if not is_patient:
+            raise
+        return Look(None, str(error))
+    if not fleet.nodes and not fleet.unreadable and not is_patient:
+        raise UsageError(Message("no node has reported to this PostgreSQL yet; start `idtone serve` on one"))
+    return Look(fleet)
+
+
+def as_object(seen: Look) -> dict[str, Any]:
+    """For programs; a node's `state` is as it has reported it."""
+    fleet = seen.fleet
+    if fleet is None:
+        return {"trouble": seen.trouble}
+    total = totals(fleet)
+    return {
+        "at": fleet.now.isoformat(timespec="milliseconds"),
+        "trouble": "",
+        "nodes": [
+            {
+                "node": node.name,
+                "log": node.origin,
+                "condition": node.condition.name.lower().replace("_", "-"),
+                "heard": node.heard and node.heard.isoformat(timespec="milliseconds"),
+                "silent_seconds": node.silent_for and round(node.silent_for.total_seconds(), 3),
+                "state": node.raw,
+            }
+            for node in fleet.nodes
+        ],
+        "totals": asdict(total) | {"sent_ratio": total.sent_ratio and round(total.sent_ratio, 4)},
+        "findings": [asdict(each) for each in findings(fleet)],
+        "unreadable": list(fleet.unreadable),
+    }
+
+
+def screen(seen: Look) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    if seen.fleet is None:
+        return Text(translated(seen.trouble), "red")
+    fleet = seen.fleet
+    lines = [Text(translated(each), "red") for each in fleet.unreadable]
+    return Group(_table(fleet), *lines, *_finding_lines(findings(fleet)))
+
+
+def _table(fleet: Fleet) -> RenderableType:
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    columns = (
+        Column(translated(column.name), justify="right" if column.is_number else "left", no_wrap=True)
+        for column in COLUMNS
+    )
+    shown = Table(*columns, box=None, pad_edge=False)
+    for node in fleet.nodes:
+        shown.add_row(*(Text(translated(cell)) for cell in row_of(node)))
+    shown.add_row(*(Text(translated(cell), "bold") for cell in total_row(totals(fleet))))
+    return shown
+
+
+def _finding_lines(found: list[NodeFinding]) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    if not found:
+        yield Text(translated(Message("nothing is wrong, and no node differs")), "green")
+        return
+    yield Text(translated(Message("what is wrong or differs")), "bold")
+    for each in found:
+        words = translated(Message("{found}. {remedy}", found=each.found, remedy=each.remedy))
+        yield Text.assemble((f"{each.node}: ", "bold red"), words)

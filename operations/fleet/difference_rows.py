@@ -1,0 +1,14 @@
+"""How two files of settings that differ are shown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from idtone.core.settings.shared import value_text
+
+
+def difference_rows(differences: Mapping[str, tuple[Any, Any]]) -> Iterator[tuple[str, str, str]]:
+    """For each key its name and both values."""
+    for name, (one, other) in sorted(differences.items()):
+        yield name, value_text(one), value_text(other)

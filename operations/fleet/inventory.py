@@ -1,0 +1,105 @@
+"""The inventory of a fleet, `fleet.yaml`: its nodes and dispatchers, and how to run a command on each of them."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from idtone.core.documents import Model, ValidationFault, load
+from idtone.core.translation import Message
+
+Words = tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...]
+"""A command, or what stands before one: a list of words. No shell reads it here."""
+APT: Final = ("apt-get", "install", "-y", "-o", "Dpkg::Options::=--force-confold", "idtone")
+"""Keeps the operator's settings: without a terminal, dpkg's question about them would fail."""
+_SIZE_LIMIT: Final = 1024 * 1024
+_REMOTE_SHELL: Final = "ssh"
+"""It joins its words with spaces and gives them to a shell on the other machine."""
+
+
+class DispatcherEntry(Model):
+    """A Kamailio that distributes calls to the nodes by its module dispatcher."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    run: Annotated[Words, Field(min_length=1)]
+    """What stands before a remote procedure: `[ssh, sip-1, kamcmd]`."""
+    group: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
+    """The set of destinations with the nodes."""
+
+
+class NodeEntry(Model):
+    """A PBX of the fleet."""
+
+    node: Annotated[str, Field(min_length=1, max_length=200)]
+    """Its name in the evidence (`node` in its settings)."""
+    run: Words = ()
+    """What stands before a command: `[ssh, root@pbx-1]`; empty for this machine."""
+    address: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """Its destination in the dispatchers, as in their lists: `sip:192.0.2.11:5060`."""
+    upgrade: Annotated[Words, Field(min_length=1)] = APT
+    reload: Annotated[Words, Field(min_length=1)] = ("systemctl", "reload", "idtone")
+    idtone: Annotated[Words, Field(min_length=1)] = ("idtone",)
+    asterisk: Annotated[Words, Field(min_length=1)] = ("asterisk",)
+    asterisk_etc: Path = Path("/etc/asterisk")
+    """The folder with the hook."""
+    other_calls: bool = False
+    """Calls come to it past the dispatchers too, for example from its own phones."""
+
+    def command(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The words of a command on this node."""
+        return behind(self.run, words)
+
+
+class Inventory(Model):
+    """The nodes in the order in which they are upgraded, and the dispatchers before them."""
+
+    nodes: tuple[NodeEntry, ...]
+    dispatchers: tuple[DispatcherEntry, ...] = ()
+
+
+def behind(prefix: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
+    """The words behind a prefix; quoted if it begins with ssh, because a shell reads them on the other machine."""
+    over_ssh = bool(prefix) and Path(prefix[0]).name == _REMOTE_SHELL
+    return (*prefix, *(map(shlex.quote, words) if over_ssh else words))
+
+
+def read_inventory(path: Path) -> Inventory:
+    """Raises DocumentError with file, line and field."""
+    return load(path, Inventory, _faults, size_limit=_SIZE_LIMIT)
+
+
+def _faults(inventory: Inventory) -> Iterator[ValidationFault]:
+    if not inventory.nodes:
+        yield ValidationFault(("nodes",), Message("has too few entries"), Message("Write at least 1"))
+    names = Counter(node.node for node in inventory.nodes)
+    addresses = Counter(node.address for node in inventory.nodes if node.address)
+    for number, node in enumerate(inventory.nodes):
+        if names[node.node] > 1:
+            yield ValidationFault(
+                ("nodes", number, "node"), Message("is the name of two nodes"), Message("Write each node once")
+            )
+        if node.address and addresses[node.address] > 1:
+            yield ValidationFault(
+                ("nodes", number, "address"),
+                Message("is the address of two nodes"),
+                Message("Write each node's own destination, as it stands in the dispatchers' lists"),
+            )
+        if inventory.dispatchers and node.address is None:
+            yield ValidationFault(
+                ("nodes", number, "address"),
+                Message("is missing, and there are dispatchers"),
+                Message("Write the node's destination as it stands in their lists, like sip:192.0.2.11:5060"),
+            )
+    dispatchers = Counter(each.name for each in inventory.dispatchers)
+    for number, each in enumerate(inventory.dispatchers):
+        if dispatchers[each.name] > 1:
+            yield ValidationFault(
+                ("dispatchers", number, "name"),
+                Message("is the name of two dispatchers"),
+                Message("Write each dispatcher once"),
+            )

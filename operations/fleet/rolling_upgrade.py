@@ -1,0 +1,308 @@
+"""Upgrades the nodes of a fleet one after the other, and stops at the first fault. I/O through `Runner`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from idtone.core.errors import IdtoneError
+from idtone.core.translation import Message, joined
+
+from . import dispatcher_states
+from .inventory import DispatcherEntry, Inventory, NodeEntry, behind
+from .runner import Ran, Runner
+from .upgrade_journal import UpgradeJournal
+from .upgrade_rules import (
+    HOOK_FILE,
+    HOOK_LOADED,
+    Before,
+    FoundByDoctor,
+    NodeStatus,
+    Step,
+    handed_over,
+    read_findings,
+    unfit,
+    wrong,
+)
+
+COMMAND_S: Final = 60.0
+"""For each command but the installation."""
+INSTALL_S: Final = 1800.0
+LOOK_EVERY_S: Final = 1.0
+QUIET_S: Final = 3.0
+"""A node without a new call for so long gets no more."""
+HAND_OVER_S: Final = 60.0
+CHECK_S: Final = 30.0
+"""So long a finding may be worse than before, while the new instance begins."""
+_LINES: Final = 10
+"""The last lines of a failed command that are shown."""
+
+
+class NodeFaultError(IdtoneError):
+    """A step failed on a node; `output` is what the command said last."""
+
+    def __init__(self, problem: str, output: str = "") -> None:
+        super().__init__(problem)
+        self.output = output
+
+
+class Progress(Protocol):
+    """Shows what is going on."""
+
+    def begin(self, node: str, step: Step) -> None:
+        """A step begins."""
+
+    def waiting(self, words: str) -> None:
+        """What the step waits for."""
+
+    def end(self, node: str, step: Step, words: str) -> None:
+        """The step is done; what came of it, if there is something to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time, for waiting."""
+
+    monotonic_s: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True)
+class RollingUpgrade:
+    """One run. `patience_s` is how long it waits until no new calls come or, with `until_empty`, until no call is in
+    progress.
+    """
+
+    inventory: Inventory
+    runner: Runner
+    journal: UpgradeJournal
+    progress: Progress
+    until_empty: bool = False
+    patience_s: float = 60.0
+    clock: Clock = field(default_factory=Clock)
+
+    def run(self, nodes: Sequence[NodeEntry]) -> None:
+        """Upgrade these nodes that the journal does not have yet. Raises NodeFaultError at the first fault."""
+        for node in nodes:
+            if node.node not in self.journal.done:
+                _NodeUpgrade(self, node).run()
+
+
+@dataclass
+class _NodeUpgrade:
+    """The steps with one node."""
+
+    upgrade: RollingUpgrade
+    node: NodeEntry
+    _step: Step = Step.LOOK
+    _pid: int = 0
+    """The process of the instance before the installation."""
+    _installed: str = ""
+
+    def run(self) -> None:
+        """Raises NodeFaultError, which is in the journal then."""
+        try:
+            before = self.upgrade.journal.before(self.node.node) or self._look()
+            self._look_at_dispatchers()
+            self._do(Step.DRAIN, self._drain)
+            self._do(Step.WAIT, self._wait)
+            self._do(Step.INSTALL, self._install)
+            self._do(Step.HAND_OVER, self._hand_over)
+            self._do(Step.HOOK, self._export_hook)
+            self._do(Step.CHECK, lambda: self._check(before))
+            self._do(Step.PUT_BACK, self._put_back)
+        except NodeFaultError as error:
+            self.upgrade.journal.add(self.node.node, self._step, fault=str(error))
+            raise
+
+    def _do(self, step: Step, act: Callable[[], str]) -> None:
+        self._step = step
+        self.upgrade.progress.begin(self.node.node, step)
+        words = act()
+        more = {"version": self._installed} if step is Step.INSTALL else {}
+        self.upgrade.journal.add(self.node.node, step, **more)
+        self.upgrade.progress.end(self.node.node, step, words)
+
+    # -- what the node says -----------------------------------------------------------------------------------------
+
+    def _look(self) -> Before:
+        self._step = Step.LOOK
+        self.upgrade.progress.begin(self.node.node, Step.LOOK)
+        status = self._status()
+        if problems := list(unfit(status)):
+            raise NodeFaultError(joined("; ", problems))
+        before = Before.of(status, self._findings())
+        self.upgrade.journal.add(self.node.node, Step.LOOK, before=before.as_json())
+        self.upgrade.progress.end(self.node.node, Step.LOOK, Message("version {version}", version=before.version))
+        return before
+
+    def _status(self) -> NodeStatus:
+        ran = self._run((*self.node.idtone, "status", "--json"))
+        status = NodeStatus.read(ran.output)
+        if status is None:
+            raise _failed(Message("idtone status says nothing that can be read"), ran)
+        return status
+
+    def _findings(self) -> dict[str, FoundByDoctor]:
+        ran = self._run((*self.node.idtone, "doctor", "--json"))
+        findings = read_findings(ran.output)
+        if findings is None:
+            raise _failed(Message("idtone doctor says nothing that can be read"), ran)
+        return findings
+
+    def _run(self, words: Sequence[str], within_s: float = COMMAND_S) -> Ran:
+        return self.upgrade.runner.run(self.node.command(words), within_s)
+
+    def _must(self, words: Sequence[str], within_s: float = COMMAND_S) -> Ran:
+        """Run a command that must succeed."""
+        ran = self._run(words, within_s)
+        if ran.status != 0:
+            raise _failed(Message("the command failed: {command}", command=" ".join(words)), ran)
+        return ran
+
+    # -- the steps --------------------------------------------------------------------------------------------------
+
+    def _look_at_dispatchers(self) -> None:
+        """Before anything is changed: whether the node can be taken out."""
+        for dispatcher, address in self._destinations():
+            found = self._states(dispatcher)
+            if address not in found:
+                raise NodeFaultError(
+                    Message(
+                        "the dispatcher {name} has no destination {address} in set {group}; it has: {others}",
+                        name=dispatcher.name, address=address, group=dispatcher.group, others=", ".join(found) or "-",
+                    )
+                )  # fmt: skip
+            if not dispatcher_states.others_in(found, address):
+                raise NodeFaultError(
+                    Message("no other destination of the dispatcher {name} takes calls", name=dispatcher.name)
+                )
+
+    def _drain(self) -> str:
+        if not self.upgrade.inventory.dispatchers:
+            return Message("there is no dispatcher in the inventory")
+        for dispatcher, address in self._destinations():
+            self._call(dispatcher, dispatcher_states.taking_out(dispatcher.group, address))
+            if not dispatcher_states.is_out(self._states(dispatcher).get(address, "")):
+                raise NodeFaultError(Message("the dispatcher {name} has not taken it out", name=dispatcher.name))
+        return ""
+
+    def _put_back(self) -> str:
+        for dispatcher, address in self._destinations():
+            self._call(dispatcher, dispatcher_states.putting_back(dispatcher.group, address))
+            if not dispatcher_states.is_in(self._states(dispatcher).get(address, "")):
+                raise NodeFaultError(Message("the dispatcher {name} has not put it back", name=dispatcher.name))
+        return ""
+
+    def _destinations(self) -> Iterator[tuple[DispatcherEntry, str]]:
+        for dispatcher in self.upgrade.inventory.dispatchers:
+            assert self.node.address  # the inventory's rules
+            yield dispatcher, self.node.address
+
+    def _states(self, dispatcher: DispatcherEntry) -> dict[str, str]:
+        ran = self._call(dispatcher, dispatcher_states.LIST)
+        return dispatcher_states.states(ran.output, dispatcher.group)
+
+    def _call(self, dispatcher: DispatcherEntry, procedure: Sequence[str]) -> Ran:
+        """Call a remote procedure. That it was refused shows in the states: kamcmd exits with 0 then too."""
+        ran = self.upgrade.runner.run(behind(dispatcher.run, procedure), COMMAND_S)
+        if ran.status != 0:
+            raise _failed(Message("the dispatcher {name} does not answer", name=dispatcher.name), ran)
+        return ran
+
+    def _wait(self) -> str:
+        if not self.upgrade.inventory.dispatchers:
+            return Message("calls go on: a hand-over loses none")
+        clock = self.upgrade.clock
+        begun_s = quiet_s = clock.monotonic_s()
+        decided = None
+        while True:
+            status, now_s = self._status(), clock.monotonic_s()
+            if (status.pid, status.decided) != decided:
+                decided, quiet_s = (status.pid, status.decided), now_s
+            is_quiet = self.node.other_calls or now_s - quiet_s >= QUIET_S
+            if is_quiet and (not self.upgrade.until_empty or not status.in_progress):
+                return Message("{calls} calls in progress", calls=status.in_progress)
+            if now_s - begun_s > self.upgrade.patience_s:
+                raise NodeFaultError(self._why_waiting(is_quiet, status))
+            self.upgrade.progress.waiting(
+                Message(
+                    "{calls} calls in progress, no new call for {seconds:.0f} s",
+                    calls=status.in_progress, seconds=now_s - quiet_s,
+                )
+            )  # fmt: skip
+            clock.sleep(LOOK_EVERY_S)
+
+    def _why_waiting(self, is_quiet: bool, status: NodeStatus) -> str:
+        seconds = self.upgrade.patience_s
+        if is_quiet:
+            return Message(
+                "{calls} calls are in progress after {seconds:.0f} s; wait longer with --patience, or leave --empty "
+                "out: a hand-over loses no call",
+                calls=status.in_progress, seconds=seconds,
+            )  # fmt: skip
+        return Message(
+            "new calls still come after {seconds:.0f} s; if they come past the dispatchers, write `other_calls: true` "
+            "for this node",
+            seconds=seconds,
+        )
+
+    def _install(self) -> str:
+        self._pid = self._status().pid
+        self._must(self.node.upgrade, INSTALL_S)
+        ran = self._must((*self.node.idtone, "--version"))
+        self._installed = ran.output.strip().removeprefix("idtone").strip()
+        first = self.upgrade.journal.installed
+        if not self._installed or (first and self._installed != first):
+            raise NodeFaultError(
+                Message(
+                    "version {version} is installed, and the nodes before it got {first}",
+                    version=self._installed or "?", first=first or "?",
+                )
+            )  # fmt: skip
+        return Message("version {version}", version=self._installed)
+
+    def _hand_over(self) -> str:
+        status = self._status()
+        if not handed_over(self._pid, status, self._installed):  # else the package has done it
+            self._must(self.node.reload)
+        begun_s = self.upgrade.clock.monotonic_s()
+        while not handed_over(self._pid, status, self._installed):
+            if self.upgrade.clock.monotonic_s() - begun_s > HAND_OVER_S:
+                raise NodeFaultError(
+                    Message(
+                        "version {version} does not serve after {seconds:.0f} s; the log of the service there says why",
+                        version=self._installed, seconds=HAND_OVER_S,
+                    )
+                )  # fmt: skip
+            self.upgrade.clock.sleep(LOOK_EVERY_S)
+            status = self._status()
+        return Message("{calls} calls in progress", calls=status.in_progress)
+
+    def _export_hook(self) -> str:
+        findings = self._findings()
+        file, loaded = (findings[each].state if each in findings else "" for each in (HOOK_FILE, HOOK_LOADED))
+        if file in ("bad", "warning"):
+            self._must((*self.node.idtone, "dialplan", "export", str(self.node.asterisk_etc)))
+        elif loaded not in ("bad", "warning"):
+            return Message("unchanged")
+        self._must((*self.node.asterisk, "-rx", "dialplan reload"))
+        return Message("exported") if file in ("bad", "warning") else Message("loaded")
+
+    def _check(self, before: Before) -> str:
+        begun_s = self.upgrade.clock.monotonic_s()
+        while True:
+            problems = list(wrong(before, self._status(), self._findings(), self._installed))
+            if not problems:
+                return ""
+            if self.upgrade.clock.monotonic_s() - begun_s > CHECK_S:
+                raise NodeFaultError(joined("; ", problems))
+            self.upgrade.progress.waiting(joined("; ", problems))
+            self.upgrade.clock.sleep(LOOK_EVERY_S)
+
+
+def _failed(problem: str, ran: Ran) -> NodeFaultError:
+    said = (ran.errors.strip() or ran.output.strip()).splitlines()
+    return NodeFaultError(problem, "\n".join(said[-_LINES:]))

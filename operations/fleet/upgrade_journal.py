@@ -1,0 +1,137 @@
+"""The journal of rolling upgrades: what was done with which node, so that a second run goes on where the first stopped.
+
+    {"at": …, "run": "begin", "nodes": […]}
+    {"at": …, "node": "pbx-1", "step": "look", "before": {…}}
+    {"at": …, "node": "pbx-1", "step": "install", "version": "0.2.0"}
+    {"at": …, "node": "pbx-2", "step": "check", "fault": "…"}
+    {"at": …, "run": "end"}
+
+One JSON object a line. It holds no telephone numbers and nothing that a command has printed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
+
+from .upgrade_rules import Before, Step
+
+Entry = dict[str, Any]
+
+
+class UpgradeJournal:
+    """The run that the file ends with. Use `opened`."""
+
+    def __init__(self, file: BinaryIO, entries: Sequence[Entry], now: Callable[[], datetime]) -> None:
+        self._file, self._now = file, now
+        self.entries = last_run(entries)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether an earlier run has stopped before its end."""
+        return bool(self.entries)
+
+    @property
+    def nodes(self) -> set[str]:
+        """The nodes of this run."""
+        return {name for entry in self.entries for name in entry.get("nodes", ())}
+
+    @property
+    def done(self) -> set[str]:
+        """The nodes that are upgraded and back in the dispatchers."""
+        return {entry["node"] for entry in self.entries if entry.get("step") == Step.PUT_BACK and "fault" not in entry}
+
+    @property
+    def installed(self) -> str | None:
+        """The version that the nodes got which are done; None before the first."""
+        done = self.done
+        return next((entry["version"] for entry in self.entries if "version" in entry and entry["node"] in done), None)
+
+    def before(self, node: str) -> Before | None:
+        """The node before this run; None if it was not looked at."""
+        found = (entry["before"] for entry in self.entries if entry.get("node") == node and "before" in entry)
+        return next(map(Before.from_json, found), None)
+
+    def begin(self, nodes: Sequence[str], afresh: bool = False) -> None:
+        """Begin a run with these nodes, or go on with the one that stopped."""
+        if afresh:
+            self.entries = []
+        self._add({"run": "go-on" if self.entries else "begin", "nodes": list(nodes)})
+
+    def add(self, node: str, step: Step, **more: Any) -> None:
+        """Enter a step that is done; with `fault` one that failed."""
+        self._add({"node": node, "step": str(step), **more})
+
+    def end(self) -> None:
+        """The run is over: all its nodes are done."""
+        self._add({"run": "end"})
+
+    def _add(self, entry: Entry) -> None:
+        entry = {"at": self._now().isoformat(timespec="seconds"), **entry}
+        try:
+            self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise UsageError(
+                Message("{path}: cannot be written: {reason}", path=self._file.name, reason=error.strerror)
+            ) from error
+        self.entries.append(entry)
+
+
+@contextmanager
+def opened(path: Path, now: Callable[[], datetime]) -> Iterator[UpgradeJournal]:
+    """The journal in this file, which is made if it is missing, for one run at a time. Raises UsageError."""
+    try:
+        file = path.open("a+b")
+    except OSError as error:
+        raise UsageError(Message("{path}: cannot be opened: {reason}", path=path, reason=error.strerror)) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                Message("{path}: another upgrade of this fleet runs; wait for its end", path=path)
+            ) from error
+        file.seek(0)
+        octets = file.read()
+        if octets and not octets.endswith(b"\n"):  # the machine failed while it was written
+            octets = octets[: octets.rfind(b"\n") + 1]
+            file.truncate(len(octets))
+        yield UpgradeJournal(file, list(_entries(octets, path)), now)
+
+
+def _entries(octets: bytes, path: Path) -> Iterator[Entry]:
+    for number, line in enumerate(octets.splitlines(), 1):
+        try:
+            entry = dict(json.loads(line))
+            if "before" in entry:
+                Before.from_json(entry["before"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                Message(
+                    "{path}:{line}: is not a line of a journal of upgrades; name another --journal, or remove it",
+                    path=path, line=number,
+                )
+            ) from error  # fmt: skip
+        yield entry
+
+
+def last_run(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries of the last run; none if it is over. Pure."""
+    run: list[Entry] = []
+    for entry in entries:
+        if entry.get("run") in ("begin", "end"):
+            run = []
+        if entry.get("run") != "end":
+            run.append(entry)
+    return run

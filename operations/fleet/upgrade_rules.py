@@ -1,0 +1,179 @@
+"""The rules of a rolling upgrade: its steps, what a node says of itself, and what counts as a fault. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from idtone.core.translation import Message, template
+
+
+class Step(StrEnum):
+    """What is done with each node, in this order. Each can be repeated."""
+
+    LOOK = "look"
+    DRAIN = "drain"
+    WAIT = "wait"
+    INSTALL = "install"
+    HAND_OVER = "hand-over"
+    HOOK = "hook"
+    CHECK = "check"
+    PUT_BACK = "put-back"
+
+
+MEANING: Final[Mapping[Step, str]] = {
+    Step.LOOK: template("look at the node: idtone status, idtone doctor"),
+    Step.DRAIN: template("take it out of the dispatchers: no new calls"),
+    Step.WAIT: template("wait until no new calls come"),
+    Step.INSTALL: template("install the new version"),
+    Step.HAND_OVER: template("hand over to the new version; calls in progress continue"),
+    Step.HOOK: template("export the hook and reload the dialplan, if the hook differs"),
+    Step.CHECK: template("check: version, Asterisk, registry, no finding worse than before"),
+    Step.PUT_BACK: template("put it back into the dispatchers"),
+}
+
+_WORSE: Final = {"good": 0, "unknown": 1, "warning": 2, "bad": 3}
+"""The doctor's states, from good to bad."""
+_SHOWN: Final = {
+    "good": Message("good"),
+    "unknown": Message("not checked"),
+    "warning": Message("warning"),
+    "bad": Message("bad"),
+}
+HOOK_FILE, HOOK_LOADED = "hook-file", "hook-loaded"
+"""The doctor's topics of the hook."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """What `idtone status --json` says, as far as an upgrade needs it."""
+
+    running: bool
+    version: str = ""
+    pid: int = 0
+    decided: int = 0
+    """Calls that this instance has decided."""
+    in_progress: int = 0
+    ari: bool = False
+    registry: int = 0
+    trust: str | None = None
+    settings: int | None = None
+    """The version of the fleet's settings."""
+    troubles: tuple[str, ...] = ()
+    """Which of fallback, ledger and replication are in trouble."""
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """None if this is not what `idtone status --json` prints. Fields that another version lacks are not needed."""
+        try:
+            said = json.loads(text)
+            if not said["running"]:
+                return cls(False)
+            calls, registry = said["calls"], said["registry"]
+            return cls(
+                True, str(said["instance"]["version"]), int(said["instance"]["pid"]),
+                sum(int(each["calls"]) for each in calls["decisions"]), int(calls["in_progress"]),
+                said["ari"]["connected"] is True, int(registry["version"]), registry["trust"],
+                (said.get("settings") or {}).get("version"),
+                tuple(name for name in ("fallback", "ledger", "replication") if (said.get(name) or {}).get("trouble")),
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundByDoctor:
+    """One finding of `idtone doctor --json`."""
+
+    state: str
+    looked_at: str = ""
+    found: str = ""
+
+
+def read_findings(text: str) -> dict[str, FoundByDoctor] | None:
+    """By their topics; None if this is not what `idtone doctor --json` prints."""
+    try:
+        return {
+            str(each["id"]): FoundByDoctor(str(each["state"]), str(each["looked_at"]), str(each["found"]))
+            for each in json.loads(text)
+        }
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A node before its upgrade, as the journal keeps it."""
+
+    version: str
+    registry: int
+    trust: str | None
+    settings: int | None
+    troubles: tuple[str, ...] = ()
+    findings: Mapping[str, str] = field(default_factory=dict)
+    """The states of the doctor's topics."""
+
+    @classmethod
+    def of(cls, status: NodeStatus, findings: Mapping[str, FoundByDoctor]) -> Self:
+        states = {topic: each.state for topic, each in findings.items()}
+        return cls(status.version, status.registry, status.trust, status.settings, status.troubles, states)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Raises KeyError or TypeError."""
+        return cls(
+            value["version"], value["registry"], value["trust"], value["settings"], tuple(value["troubles"]),
+            dict(value["findings"]),
+        )  # fmt: skip
+
+
+def unfit(status: NodeStatus) -> Iterator[str]:
+    """Why a node must not be upgraded now."""
+    if not status.running:
+        yield Message("no service runs there; start it first")
+    elif not status.ari:
+        yield Message("the service does not reach Asterisk's ARI; correct that first")
+
+
+def handed_over(before_pid: int, status: NodeStatus, installed: str) -> bool:
+    """Whether another instance, of the installed version, serves."""
+    return status.running and status.pid != before_pid and status.version == installed and status.ari
+
+
+def wrong(before: Before, status: NodeStatus, findings: Mapping[str, FoundByDoctor], installed: str) -> Iterator[str]:
+    """What is wrong with a node after its upgrade."""
+    if not status.running:
+        yield Message("no service runs")
+        return
+    if status.version != installed:
+        yield Message(
+            "version {version} serves, and {installed} is installed", version=status.version, installed=installed
+        )
+    if not status.ari:
+        yield Message("the service does not reach Asterisk's ARI")
+    if status.registry < before.registry or (status.trust != before.trust):
+        yield Message(
+            "the registry has version {now} ({trust}), and had {before} ({before_trust})",
+            now=status.registry, trust=status.trust, before=before.registry, before_trust=before.trust,
+        )  # fmt: skip
+    if before.settings is not None and (status.settings or 0) < before.settings:
+        yield Message("the fleet's settings have version {now}, and had {before}", now=status.settings or 0,
+                      before=before.settings)  # fmt: skip
+    for name in status.troubles:
+        if name not in before.troubles:
+            yield Message("there is trouble with the {name}, and was none", name=name)
+    for topic, each in findings.items():
+        # A topic that the old version did not have counts if it is bad.
+        old = before.findings.get(topic, "warning")
+        if _WORSE.get(each.state, 0) > _WORSE.get(old, 0):
+            yield Message(
+                "{looked_at} was {old} and is {state}: {found}",
+                looked_at=each.looked_at, old=_SHOWN.get(before.findings.get(topic, "unknown"), old),
+                state=_SHOWN.get(each.state, each.state), found=each.found,
+            )  # fmt: skip

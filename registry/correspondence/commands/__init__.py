@@ -1,0 +1,20 @@
+"""`idtone desk`: signed documents for the association's desk."""
+
+from __future__ import annotations
+
+from idtone.core.terminal import command_line
+
+app = command_line.group("Signed documents for the association's desk (協会窓口).")
+command_line.add_commands(
+    app,
+    {
+        "key": (
+            "idtone.registry.correspondence.commands.documents:key",
+            "Print the key by which this node signs documents, for the registry (`members[].keys`).",
+        ),
+        "send": (
+            "idtone.registry.correspondence.commands.documents:send",
+            "Send a signed document that is kept in a file, for example because the desk could not be reached.",
+        ),
+    },
+)

@@ -1,0 +1,40 @@
+"""`idtone desk key | send`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core.errors import TrustError
+from idtone.core.settings.settings import load_settings
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message
+
+from .. import desk_client
+
+
+def key(config: command_line.ConfigOption = None) -> None:
+    """Print the key by which this node signs documents, for the registry (`members[].keys`).
+
+    It is the public half of the key in `ledger.key_file` with `.sign` after its name, which the first start of the
+    service makes.
+    """
+    print(desk_client.document_signer(load_settings(config)).key)
+
+
+def send(
+    document: Annotated[Path, typer.Argument(metavar="FILE", help="The signed document.")],
+    config: command_line.ConfigOption = None,
+) -> None:
+    """Send a signed document that is kept in a file, for example because the desk could not be reached.
+
+    It prints the desk's answer as JSON. A document that was sent before is not recorded twice.
+    """
+    try:
+        octets = document.read_bytes()
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=document, reason=error.strerror)) from error
+    print(json.dumps(desk_client.send(load_settings(config), octets), ensure_ascii=False, indent=1))

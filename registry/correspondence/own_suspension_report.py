@@ -1,0 +1,41 @@
+"""The document by which a node tells the association that its operator has stopped numbers itself. Pure.
+
+It names no telephone number: the association has the reference, by which the police know the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import Field, ValidationError
+
+from idtone.core.documents import Model
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+
+from ..model import Moment, Text
+
+KIND: Final = "own-suspension"
+
+
+class OwnSuspensionReport(Model):
+    """`id` is the member's; `numbers` is how many. `in_force` is when the node confirmed it, `over` when its calls pass
+    again. A later report about the same id replaces an earlier one.
+    """
+
+    id: Annotated[str, Field(pattern=r"^s-[0-9a-f]{8}$")]
+    reference: Text
+    numbers: Annotated[int, Field(ge=1)]
+    in_force: Moment
+    calls_ended: Annotated[int, Field(ge=0)]
+    state: Annotated[str, Field(pattern=r"^(in-force|taken-over|lifted)$")]
+    over: Moment | None = None
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> OwnSuspensionReport:
+        """The content of a document. Raises TrustError."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise TrustError(Message("the content is not that of a {kind}", kind=KIND)) from error

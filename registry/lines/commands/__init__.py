@@ -1,0 +1,24 @@
+"""`idtone lines`: which line of the operator's customers may present which numbers."""
+
+from __future__ import annotations
+
+from idtone.core.terminal import command_line
+
+app = command_line.group("The customers' lines: which endpoint or account code may present which numbers.")
+command_line.add_commands(
+    app,
+    {
+        "check": (
+            "idtone.registry.lines.commands.consulting:check",
+            "Find all faults of the table of lines, each with its place and remedy.",
+        ),
+        "show": (
+            "idtone.registry.lines.commands.consulting:show",
+            "Show the table of lines: its entries, one customer's, or those of a number (last four digits only).",
+        ),
+        "decide": (
+            "idtone.registry.lines.commands.consulting:decide",
+            "Ask for a number, and show whether a line may present it, and why. Nothing is dialled or recorded.",
+        ),
+    },
+)

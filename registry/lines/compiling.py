@@ -1,0 +1,78 @@
+"""Reads and compiles the table of lines in a process of its own: neither a million rows nor a database that hangs holds
+up a call.
+
+    python -m idtone.registry.lines.compiling       the source as JSON on standard input
+
+Standard output has the compiled table (exit 0), or the faults as JSON (exit 1), or nothing: unchanged (exit 3).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from typing import Final
+
+from idtone.core.errors import DocumentError, Fault
+from idtone.core.translation import Message
+
+WITHIN_S: Final = 300.0
+FAULTS, UNCHANGED = 1, 3
+
+
+def compile_in_process(source: str, query: str | None, password: str | None, known: str) -> bytes | None:
+    """The compiled table (`LinesIndex.pack`); None if what is read has the digest `known`. Raises DocumentError."""
+    asked = json.dumps({"source": source, "query": query, "password": password, "known": known})
+    command = [sys.executable, "-m", __name__]
+    try:
+        done = subprocess.run(  # noqa: S603 — our own module
+            command, input=asked.encode(), capture_output=True, timeout=WITHIN_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _failed(type(error).__name__) from error
+    if done.returncode == FAULTS:
+        raise DocumentError(Fault(**fault) for fault in json.loads(done.stdout))
+    if done.returncode == UNCHANGED:
+        return None
+    if done.returncode:
+        raise _failed(done.stderr.decode("utf-8", "replace").strip()[-300:])
+    return done.stdout
+
+
+def compile_here(source: str, query: str | None, password: str | None, known: str) -> bytes | None:
+    """As `compile_in_process`, in this process."""
+    from .index import compiled
+    from .reading import read
+
+    found = read(source, query, password)
+    return None if found.origin == known else compiled(found.entries(), found.origin).pack()
+
+
+def _failed(reason: str) -> DocumentError:
+    return DocumentError(
+        [
+            Fault(
+                "lines.source", 0, 0, "", Message("cannot be read: {reason}", reason=reason),
+                Message("Run `idtone lines check`, which says more"),
+            )
+        ]
+    )  # fmt: skip
+
+
+def main() -> int:
+    os.nice(10)  # calls come first
+    try:
+        octets = compile_here(**json.load(sys.stdin))
+    except DocumentError as error:
+        json.dump([asdict(fault) for fault in error.faults], sys.stdout)
+        return FAULTS
+    if octets is None:
+        return UNCHANGED
+    sys.stdout.buffer.write(octets)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

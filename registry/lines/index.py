@@ -1,0 +1,391 @@
+"""The table of lines for decisions: sorted arrays, and the binary form in which the service keeps them.
+
+Reading a million numbers takes seconds, so another process compiles them (`compiling`), and the service reads the
+result. The result is protected only by its checksum: it is in the service's own folder.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from idtone.core import calls
+from idtone.core.calls import Direction, ForwardedCall, Reason
+from idtone.core.compiled_form import opened, sealed
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import Number
+
+from .model import ALWAYS, Entry, Period
+from .rules import pieces
+
+_MAGIC: Final = b"idtone lines 2\n"
+"""Raise the number when the format changes."""
+_NAMES_AT_ONCE: Final = 1000
+"""Names in one line of JSON: no single step of reading holds up the event loop."""
+
+_BLOCKS: Final = (100, 1_000, 10_000, 100_000, 1_000_000)
+"""Sizes of blocks of numbers: few numbers to search in each, and few blocks."""
+_MOST_BLOCKS: Final = 50_000
+
+_MOST_IN_TEXT: Final = 100
+"""Intervals. In a longer run the arrays are faster."""
+
+_INCOMING: Final = Direction.INCOMING
+_NOT_ITS_OWN: Final = Reason.NUMBER_OF_ANOTHER_CUSTOMER
+_UNKNOWN: Final = Reason.LINE_UNKNOWN
+_ALLOWED: Final = (None, None)
+
+
+class Totals(NamedTuple):
+    """What a table holds. `unchecked`: entries that do not say who checked them."""
+
+    customers: int
+    lines: int
+    numbers: int
+    entries: int
+    unchecked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Intervals of numbers, with the term of each. Inside a run they are ascending, and disjoint or equal.
+
+    `runs` has three values for each run. For the lines: where it begins, where it ends, and the term of all its
+    intervals, or -1 if they differ. For the numbers: a block (the first digits of numbers), where its intervals begin,
+    and where they end.
+    """
+
+    runs: array[int]
+    firsts: array[int]
+    lasts: array[int]
+    terms: array[int]
+
+
+class LinesIndex:
+    """One edition of the table; immutable. Implements `idtone.core.decision.Lines`.
+
+    A *term* is a customer with a period. A line has one run of numbers; lines with the same entries share it.
+
+    The arrays know everything. Beside them each run has a text: its customer, its place, and the single numbers that
+    are its customer's for always (`c-1;0;+81312345678+81312345679`). To find a number in it takes a third of the time
+    of a search in the arrays, which are too large for the processor's cache. No complete Japanese number begins
+    another one, so this is exact.
+    """
+
+    __slots__ = (
+        "_accounts", "_block", "_blocks", "_customers", "_endpoints", "_fixed", "_lines", "_numbers",
+        "_periods", "origin", "totals",
+    )  # fmt: skip
+
+    def __init__(
+        self, origin: str, totals: Totals, customers: Sequence[str], term_customers: array[int],
+        periods: array[int], lines: Spans, numbers: Spans, block: int, texts: Sequence[str],
+        endpoints: Iterable[tuple[str, int]], accounts: Iterable[tuple[str, int]],
+    ) -> None:  # fmt: skip
+        """`origin` is the digest of what was read. `periods` has two values for each term. `block` is the size of the
+        blocks of numbers. `endpoints` and `accounts` give the run of each line.
+        """
+        self.origin, self.totals = origin, totals
+        self._fixed = customers, term_customers, periods, texts
+        named: list[str | None] = [*customers, None]  # -1: none is named
+        self._customers = [named[customer] for customer in term_customers]
+        """Of each term."""
+        moments = iter(periods)
+        self._periods = {
+            term: period for term, period in enumerate(zip(moments, moments, strict=True)) if period != ALWAYS
+        }
+        """Of each term that is not for always."""
+        self._lines, self._numbers = lines, numbers
+        self._endpoints, self._accounts = _lines_of(endpoints, texts), _lines_of(accounts, texts)
+        self._block = block
+        places = iter(numbers.runs)
+        self._blocks = {name: (start, end) for name, start, end in zip(places, places, places, strict=True)}
+
+    def __repr__(self) -> str:
+        return f"<LinesIndex of {self.totals.numbers} numbers>"
+
+    def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
+        """Why the call may not present its forwarding number, and whose call it is; None: it may, and not known.
+
+        The endpoint decides if the table has it, else the account code. An incoming call comes by a trunk, not by a
+        customer's line: it may, and is a call of the customer who has the number.
+        """
+        if call.direction is _INCOMING:
+            return None, self.customer_of(call.forwarding_number, now)
+        line = self._endpoints.get(call.endpoint) or self._accounts.get(call.account)
+        if line is None:
+            return _UNKNOWN, None
+        e164 = call.forwarding_number.e164
+        if e164 in line and e164:
+            return None, line[: line.find(";")] or None
+        return self._searched(_run(line), e164, now)
+
+    def _searched(self, run: int, e164: str, now: datetime) -> tuple[Reason | None, str | None]:
+        """As `presenting`, by the arrays."""
+        spans, number = self._lines, int(e164 or 0)
+        start, end, _ = spans.runs[3 * run : 3 * run + 3]
+        at = bisect_right(spans.firsts, number, start, end) - 1
+        while at >= start and number <= spans.lasts[at]:
+            if self._in_force(spans.terms[at], now):
+                return None, self._customers[spans.terms[at]]
+            at -= 1
+        return _NOT_ITS_OWN, self._customer_of_run(run, now)
+
+    def customer_of(self, number: Number, now: datetime) -> str | None:
+        """The customer who has the number now."""
+        if not number.e164:
+            return None
+        spans, wanted = self._numbers, int(number.e164)
+        touching = self._blocks.get(wanted // self._block)
+        if touching is None:
+            return None
+        at = bisect_right(spans.firsts, wanted, *touching) - 1
+        while at >= touching[0] and wanted <= spans.lasts[at]:
+            term = spans.terms[at]
+            if self._in_force(term, now):
+                return self._customers[term]
+            at -= 1
+        return None
+
+    def customer_of_line(self, endpoint: str, account: str, now: datetime) -> str | None:
+        """The customer whose line it is now."""
+        line = self._endpoints.get(endpoint) or self._accounts.get(account)
+        return self._customer_of_run(_run(line), now) if line else None
+
+    def knows(self, endpoint: str) -> bool:
+        return endpoint in self._endpoints
+
+    def _customer_of_run(self, run: int, now: datetime) -> str | None:
+        spans = self._lines
+        start, end, common = spans.runs[3 * run : 3 * run + 3]
+        terms = {common} if common >= 0 else set(spans.terms[start:end])
+        found = {self._customers[term] for term in terms if self._in_force(term, now)}
+        return found.pop() if len(found) == 1 else None
+
+    def _in_force(self, term: int, now: datetime) -> bool:
+        period = self._periods.get(term)
+        return period is None or period[0] <= now.timestamp() < period[1]
+
+    # -- for the hook, while the service is down -----------------------------------------------------------------------
+
+    def groups_of_endpoints(self) -> Iterator[tuple[str, int]]:
+        """Each endpoint with its run."""
+        return ((name, _run(line)) for name, line in self._endpoints.items())
+
+    def groups_of_accounts(self) -> Iterator[tuple[str, int]]:
+        return ((name, _run(line)) for name, line in self._accounts.items())
+
+    def spans_of_groups(self) -> Iterator[Iterator[tuple[NumberSpan, calls.Period]]]:
+        """The numbers of each run, and when they may be presented, ascending by first number."""
+        spans = self._lines
+        return (
+            (
+                (NumberSpan(spans.firsts[at], spans.lasts[at]), self._when(spans.terms[at]))
+                for at in range(*spans.runs[run : run + 2])
+            )
+            for run in range(0, len(spans.runs), 3)
+        )
+
+    def _when(self, term: int) -> calls.Period:
+        since, until = self._periods.get(term, ALWAYS)
+        return calls.Period(
+            None if since == ALWAYS[0] else datetime.fromtimestamp(since, UTC),
+            None if until == ALWAYS[1] else datetime.fromtimestamp(until, UTC),
+        )
+
+    # -- as octets ----------------------------------------------------------------------------------------------------
+
+    def pack(self) -> bytes:
+        """The octets for `unpack` on a machine with the same byte order."""
+        customers, term_customers, periods, texts = self._fixed
+        arrays = [
+            term_customers, periods,
+            *(
+                each
+                for spans in (self._lines, self._numbers)
+                for each in (spans.runs, spans.firsts, spans.lasts, spans.terms)
+            ),
+            *(array("i", map(_run, lines.values())) for lines in (self._endpoints, self._accounts)),
+        ]  # fmt: skip
+        head = {"origin": self.origin, "totals": self.totals, "block": self._block}
+        names: list[list[Any]] = [list(customers), list(texts), list(self._endpoints), list(self._accounts)]
+        chunks = [
+            [kind, some[at : at + _NAMES_AT_ONCE]]
+            for kind, some in enumerate(names)
+            for at in range(0, len(some), _NAMES_AT_ONCE)
+        ]
+        return sealed(_MAGIC, head, chunks, arrays)
+
+    @classmethod
+    def unpack(cls, octets: bytes) -> LinesIndex:
+        """Raises ValueError where `octets` are not from `pack`. It works in small steps, so that other threads run."""
+        head, lines, arrays = opened(_MAGIC, octets, "table of lines")
+        names: list[list[str]] = [[], [], [], []]
+        for line in lines:
+            kind, some = json.loads(line)
+            names[kind].extend(some)
+        term_customers, periods, *spans, of_endpoints, of_accounts = arrays
+        customers, texts, endpoints, accounts = names
+        return cls(
+            head["origin"], Totals(*head["totals"]), customers, term_customers, periods,
+            Spans(*spans[:4]), Spans(*spans[4:]), head["block"], texts,
+            zip(endpoints, of_endpoints, strict=True), zip(accounts, of_accounts, strict=True),
+        )  # fmt: skip
+
+
+def _lines_of(runs: Iterable[tuple[str, int]], texts: Sequence[str]) -> dict[str, str]:
+    """Each line with the text of its run."""
+    made: dict[str, str] = {}
+    for name, run in runs:  # a loop: other threads run meanwhile
+        made[name] = texts[run]
+    return made
+
+
+def _run(text: str) -> int:
+    return int(text.split(";", 2)[1])
+
+
+# -- from entries ------------------------------------------------------------------------------------------------------
+
+
+class _Terms:
+    """Numbers the pairs of customer and period."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.customers: dict[str, int] = {}
+        self._terms: dict[tuple[int, Period], int] = {}
+        self.of_entry = [self._term(entry) for entry in entries]
+
+    def _term(self, entry: Entry) -> int:
+        customer = -1
+        if entry.customer is not None:
+            customer = self.customers.setdefault(entry.customer, len(self.customers))
+        return self._terms.setdefault((customer, entry.period), len(self._terms))
+
+    def arrays(self) -> tuple[array[int], array[int]]:
+        return (
+            array("i", (customer for customer, _ in self._terms)),
+            array("q", (moment for _, period in self._terms for moment in period)),
+        )
+
+
+def compiled(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
+    """`entries` must have passed `rules.entry_faults`."""
+    terms = _Terms(entries)
+    of_line = _entries_of_lines(entries)
+    runs: dict[tuple[int, ...], int] = {}
+    names = [
+        {name: runs.setdefault(tuple(found), len(runs)) for name, found in each.items()} for each in of_line
+    ]  # fmt: skip
+    lines = _spans(
+        [[(span.first, span.last, terms.of_entry[at]) for at in run for span in entries[at].spans] for run in runs]
+    )
+    whole = _spans(
+        [
+            [
+                (span.first, span.last, term)
+                for entry, term in zip(entries, terms.of_entry, strict=True)
+                if entry.customer is not None
+                for span in entry.spans
+            ]
+        ]
+    )
+    block, blocks = _blocks(whole)
+    numbers = Spans(blocks, whole.firsts, whole.lasts, whole.terms)
+    covered = sum(last - first + 1 for first, last in _union(entries))
+    totals = Totals(
+        len(terms.customers), len(names[0]) + len(names[1]), covered, len(entries),
+        sum(not entry.is_checked for entry in entries if entry.spans),
+    )  # fmt: skip
+    return LinesIndex(
+        origin,
+        totals,
+        list(terms.customers),
+        *terms.arrays(),
+        lines,
+        numbers,
+        block,
+        _texts(lines, terms),
+        *(each.items() for each in names),
+    )
+
+
+def _entries_of_lines(entries: Sequence[Entry]) -> tuple[Mapping[str, list[int]], Mapping[str, list[int]]]:
+    """Each endpoint, and each account code, with the entries whose numbers it may present."""
+    endpoints: dict[str, list[int]] = defaultdict(list)
+    accounts: dict[str, list[int]] = defaultdict(list)
+    of_customer: dict[str, list[int]] = defaultdict(list)
+    for at, entry in enumerate(entries):
+        if not entry.names_lines and entry.customer is not None:
+            of_customer[entry.customer].append(at)
+    for at, entry in enumerate(entries):
+        for field, names in ((endpoints, entry.endpoints), (accounts, entry.accounts)):
+            for name in names:
+                field[name].append(at)
+                if entry.customer in of_customer:
+                    field[name] += of_customer[entry.customer or ""]
+    for field in (endpoints, accounts):
+        for name, found in field.items():
+            if len(found) > 1:
+                field[name] = sorted(set(found))
+    return endpoints, accounts
+
+
+def _spans(runs: Iterable[Iterable[tuple[int, int, int]]]) -> Spans:
+    made, firsts, lasts, terms = array("q"), array("q"), array("q"), array("i")
+    for run in runs:
+        start, of_run = len(firsts), set()
+        for first, last, items in pieces(sorted(set(run))):
+            for term in sorted(set(items)):
+                firsts.append(first)
+                lasts.append(last)
+                terms.append(term)
+                of_run.add(term)
+        made.extend((start, len(firsts), of_run.pop() if len(of_run) == 1 else -1))
+    return Spans(made, firsts, lasts, terms)
+
+
+def _texts(lines: Spans, terms: _Terms) -> list[str]:
+    """The text of each run (`LinesIndex`)."""
+    texts = []
+    customers, (of_term, periods) = [*terms.customers, ""], terms.arrays()
+    for run, (start, end, common) in enumerate(zip(*(lines.runs[place::3] for place in range(3)), strict=True)):
+        is_plain = (
+            common >= 0 and tuple(periods[2 * common : 2 * common + 2]) == ALWAYS and end - start <= _MOST_IN_TEXT
+        )
+        singles = (lines.firsts[at] for at in range(start, end) if lines.firsts[at] == lines.lasts[at])
+        plain = "".join(f"+{number}" for number in singles) if is_plain else ""
+        texts.append(f"{customers[of_term[common]] if is_plain else ''};{run};{plain}")
+    return texts
+
+
+def _blocks(spans: Spans) -> tuple[int, array[int]]:
+    """The size of the blocks, and block, start and end of each: the smallest size that does not take much memory."""
+    size, found = 0, dict[int, tuple[int, int]]()
+    for size in _BLOCKS:
+        found = {}
+        for at, (first, last) in enumerate(zip(spans.firsts, spans.lasts, strict=True)):
+            for block in range(first // size, last // size + 1):
+                found[block] = (found.get(block, (at, at))[0], at + 1)
+        if len(found) <= _MOST_BLOCKS or size == _BLOCKS[-1]:
+            break
+    return size, array("q", (value for block, (start, end) in found.items() for value in (block, start, end)))
+
+
+def _union(entries: Iterable[Entry]) -> Iterator[tuple[int, int]]:
+    placed = sorted({(span.first, span.last, 0) for entry in entries for span in entry.spans})
+    for first, last, _ in pieces(placed):
+        yield first, last
+
+
+class NoLines:
+    """In place of a table that could never be read: no outgoing call may present any number."""
+
+    def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
+        return _ALLOWED if call.direction is _INCOMING else (Reason.LINES_MISSING, None)

@@ -1,0 +1,136 @@
+"""The table of lines as a file: which endpoint or account code of a customer may present which numbers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from idtone.core.documents import Model
+from idtone.core.errors import NumberError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.translation import Message
+
+from ..model import Day, Id, Text, day_begins
+from ..number_notation import read_span
+
+_NAME_LIMIT: Final = 79
+"""Characters, as Asterisk's names of endpoints and account codes."""
+_NUMBER_LIKE: Final = re.compile(r"[0-9._-]{9,}")
+_NUMBER: Final = re.compile(r"[0-9]{5,}(?=[0-9]{4})")
+_ASTERISK_PATTERN: Final = re.compile(r"_([+0-9]+)(X+)")
+
+
+def name_of_line(value: str) -> str:
+    """The name of an endpoint, or an account code. Raises ValueError."""
+    if not value.strip() or value != value.strip() or len(value) > _NAME_LIMIT or not value.isprintable():
+        raise ValueError(
+            Message("is not the name of an endpoint or an account code"),
+            Message("Write it as Asterisk has it: 6001 for PJSIP/6001-0000002a"),
+        )
+    return value
+
+
+def shown_name(name: str) -> str:
+    """The name of a line, which may be a telephone number, without most of its digits."""
+    return _NUMBER.sub("…", name)
+
+
+def customer_id(value: str) -> str:
+    """An id that evidence may keep in clear. Raises ValueError."""
+    if _NUMBER_LIKE.fullmatch(value):
+        raise ValueError(
+            Message("may be a telephone number, and evidence keeps it in clear"),
+            Message("Write an id of your own: c-0042"),
+        )
+    return value
+
+
+def span_of(text: str) -> NumberSpan:
+    """The numbers that an entry covers: as in the registry, or Asterisk's pattern `_0312345XXX`. Raises NumberError."""
+    pattern = _ASTERISK_PATTERN.fullmatch(text)
+    return read_span(f"{pattern[1]}*" if pattern else text)
+
+
+LineName = Annotated[str, AfterValidator(name_of_line)]
+CustomerId = Annotated[Id, AfterValidator(customer_id)]
+
+
+class NumbersCheck(Model):
+    """Who checked that the customer may present the numbers, when, and by which document."""
+
+    by: Text
+    day: Day
+    document: Text | None = None
+
+
+class LineEntry(Model):
+    """Numbers, and the lines that may present them from the day `from` up to, but not on, the day `until` (in Japan).
+
+    Without endpoints and account codes, each line of the customer may.
+    """
+
+    customer: CustomerId | None = None
+    endpoints: tuple[LineName, ...] = ()
+    accounts: tuple[LineName, ...] = ()
+    numbers: tuple[str, ...] = ()
+    checked: NumbersCheck | None = None
+    start: Day | None = Field(default=None, alias="from")
+    until: Day | None = None
+
+
+class LinesDocument(Model):
+    lines: tuple[LineEntry, ...]
+
+
+ALWAYS: Final = (-(2**62), 2**62)
+"""The period of an entry without days."""
+Period = tuple[int, int]
+"""From a time up to, but not at, another one, in Unix seconds."""
+
+
+def period_of(start: date | None, until: date | None) -> Period:
+    return (
+        int(day_begins(start).timestamp()) if start else ALWAYS[0],
+        int(day_begins(until).timestamp()) if until else ALWAYS[1],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of either source, with its numbers as spans."""
+
+    customer: str | None
+    endpoints: tuple[str, ...]
+    accounts: tuple[str, ...]
+    spans: tuple[NumberSpan, ...]
+    period: Period
+    is_checked: bool
+
+    @property
+    def names_lines(self) -> bool:
+        return bool(self.endpoints or self.accounts)
+
+
+def entry_of(read: LineEntry) -> Entry:
+    """Raises NumberError for a number that cannot be read."""
+    return Entry(
+        read.customer, read.endpoints, read.accounts, tuple(map(span_of, read.numbers)),
+        period_of(read.start, read.until), read.checked is not None,
+    )  # fmt: skip
+
+
+def number_fault(text: str) -> NumberError | None:
+    """What is wrong with an entry of `numbers`; None if it is good."""
+    try:
+        span_of(text)
+    except NumberError as error:
+        return error
+    return None
+
+
+def entries_of(document: LinesDocument) -> list[Entry]:
+    return [entry_of(read) for read in document.lines]

@@ -1,0 +1,77 @@
+"""Reads the table of lines from its source: a YAML file, or a database."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from idtone.core.documents import parse, read_text
+from idtone.core.errors import DocumentError, Fault
+from idtone.core.settings.lines import LinesSettings
+from idtone.core.translation import Message
+
+from . import rows
+from .databases import place_of, rows_of
+from .model import Entry, LinesDocument, entries_of
+from .ready_queries import READY
+from .rules import document_faults
+
+
+class Unread:
+    """The content of a source, read and not understood yet; `origin` is its digest."""
+
+    def __init__(self, name: str, content: str | tuple[Sequence[str], Sequence[Sequence[Any]]]) -> None:
+        self.name, self._content = name, content
+        self.origin = digest_of_text(content) if isinstance(content, str) else _digest_of_rows(*content)
+
+    def entries(self) -> list[Entry]:
+        """Raises DocumentError with the faults, each with its place."""
+        if isinstance(self._content, str):
+            return entries_of(parse(self._content, self.name, LinesDocument, document_faults))
+        return rows.entries_of(*self._content, self.name)
+
+
+def read(source: str, query: str | None, password: str | None) -> Unread:
+    """Raises DocumentError."""
+    if "://" not in source:
+        return Unread(source, file_text(Path(source)))
+    return Unread(place_of(source), rows_of(source, password, READY.get(query or "", query or "")))
+
+
+def read_as_set(settings: LinesSettings) -> Unread:
+    """The source of the settings. Raises DocumentError."""
+    settings.check()
+    if settings.source is None:
+        raise DocumentError(
+            [
+                Fault(
+                    "settings", 0, 0, "lines.source", Message("is not set: customers' numbers are not checked"),
+                    Message("Name a YAML file, or a database"),
+                )
+            ]
+        )  # fmt: skip
+    return read(settings.source, settings.query, settings.secret())
+
+
+def file_text(path: Path) -> str:
+    """Raises DocumentError, also for a special file: reading a pipe would block."""
+    if path.exists() and not path.is_file():
+        raise DocumentError(
+            [Fault(str(path), 0, 0, "", Message("it is not a regular file"), Message("Put the table's file there"))]
+        )
+    return read_text(path)
+
+
+def digest_of_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest_of_rows(columns: Iterable[str], found: Iterable[Sequence[Any]]) -> str:
+    """The same for the same rows in another order: a database promises none."""
+    digest = hashlib.sha256("\t".join(columns).encode())
+    for line in sorted("\t".join(map(str, row)) for row in found):
+        digest.update(line.encode())
+        digest.update(b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,57 @@
+"""The look-up of the numbers that this node's operator has stopped. Implements `idtone.core.decision.OwnStops`. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from idtone.core.calls import Suspension
+from idtone.core.number_spans import NumberSpan, disjoint
+from idtone.core.numbers import Number
+
+from .own_suspension import OwnSuspension
+
+ALWAYS_SINCE: Final = datetime.fromtimestamp(0, UTC)
+"""A stop does not depend on the clock: it counts until it is lifted or taken over, also if the clock is set back."""
+
+
+class OwnStopIndex:
+    """Immutable. False without a stop."""
+
+    __slots__ = ("_covering", "_firsts", "_lasts", "_placed", "digest")
+
+    def __init__(self, suspensions: Iterable[OwnSuspension] = ()) -> None:
+        placed = [
+            (span, Suspension(ALWAYS_SINCE, None, one.reference, one.id)) for one in suspensions for span in one.spans()
+        ]
+        self._placed = sorted(placed, key=lambda each: each[0].first)
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+        self._covering: list[tuple[Suspension, ...]] = []
+        for span, covering in disjoint(self._placed):
+            self._firsts.append(span.first)
+            self._lasts.append(span.last)
+            self._covering.append(covering)
+        text = " ".join(f"{span.first}-{span.last}:{each.own}" for span, each in self._placed)
+        self.digest: str = hashlib.sha256(text.encode()).hexdigest() if placed else ""
+        """Empty without a stop."""
+
+    def __bool__(self) -> bool:
+        return bool(self._placed)
+
+    def of(self, number: Number) -> Sequence[Suspension]:
+        if not number.e164:
+            return ()
+        wanted = int(number.e164)
+        at = bisect_right(self._firsts, wanted) - 1
+        return self._covering[at] if at >= 0 and wanted <= self._lasts[at] else ()
+
+    def spans(self) -> Iterator[tuple[NumberSpan, Suspension]]:
+        """Ascending by first number."""
+        return iter(self._placed)
+
+
+NO_STOPS: Final = OwnStopIndex()

@@ -1,0 +1,312 @@
+"""One suspension by this node's operator: its states, and which act is allowed in which. Pure.
+
+    asked ──▶ approved ──▶ in force ──▶ taken over (the association's own suspension is in force)
+      │                       │
+      ▼                       ▼
+    withdrawn               lifted
+
+With one person the order is its own approval. `in force` is a word of the node: the service, or the command while no
+service runs, has put the stop to use; each node of a fleet says it for itself. What follows a stop, the end of the
+contract (契約解除) and the report of the contractor, stays open as a duty until a person closes it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import AwareDatetime, Field
+
+from idtone.core.documents import Model
+from idtone.core.errors import UsageError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.persons import AccountKnownBy, Person
+from idtone.core.translation import Message, template
+
+from ..model import day_begins
+
+ID_BYTES: Final = 4
+LEAST_ID: Final = 6
+"""Characters of an id that a person has to give."""
+
+
+class SuspensionState(StrEnum):
+    ASKED = "asked"
+    """One person has ordered it, and another has to approve it."""
+    APPROVED = "approved"
+    """It is ordered; no node has confirmed yet that it is in use."""
+    IN_FORCE = "in-force"
+    TAKEN_OVER = "taken-over"
+    """The association's own suspension of all its numbers is in force, and counts alone from now on."""
+    LIFTED = "lifted"
+    WITHDRAWN = "withdrawn"
+    """It was asked for, and never approved."""
+
+
+class DutyKind(StrEnum):
+    """What follows a stop."""
+
+    CONTRACT_END = "contract-end"
+    """The contract of the numbers' customer ends (契約解除)."""
+    CONTRACTOR_REPORT = "contractor-report"
+    """The operator reports the contractor (契約者の報告)."""
+
+
+STATE_WORDS: Final = {
+    SuspensionState.ASKED: template("asked, not approved"),
+    SuspensionState.APPROVED: template("approved, not in force"),
+    SuspensionState.IN_FORCE: template("in force"),
+    SuspensionState.TAKEN_OVER: template("taken over by the association"),
+    SuspensionState.LIFTED: template("lifted"),
+    SuspensionState.WITHDRAWN: template("withdrawn"),
+}
+DUTY_WORDS: Final = {
+    DutyKind.CONTRACT_END: template("end of the contract"),
+    DutyKind.CONTRACTOR_REPORT: template("report of the contractor"),
+}
+
+
+class Act(Model):
+    """Who did it, when, and why, if a reason was asked for."""
+
+    at: AwareDatetime
+    by: str
+    by_uid: int
+    by_way: AccountKnownBy
+    why: str = ""
+
+    @classmethod
+    def of(cls, person: Person, at: datetime, why: str = "") -> Act:
+        return cls(at=at, by=person.name, by_uid=person.uid, by_way=person.known_by, why=why)
+
+    @property
+    def person(self) -> Person:
+        return Person(self.by_uid, self.by, self.by_way)
+
+
+class Duty(Model):
+    """`due` is a day in Japan, and counts to its end. `on` is when it was done, `document` what shows it."""
+
+    kind: DutyKind
+    due: date
+    closed: Act | None = None
+    on: date | None = None
+    document: str = ""
+
+    def is_overdue(self, now: datetime) -> bool:
+        return self.closed is None and now >= day_begins(self.due + timedelta(days=1))
+
+
+class NodeConfirmation(Model):
+    """What another node of the fleet has said of a suspension. `in_force` is None if it has not confirmed it."""
+
+    node: str
+    in_force: AwareDatetime | None = None
+    by_service: bool = False
+    over: AwareDatetime | None = None
+    taken_over: AwareDatetime | None = None
+    calls_ended: int = 0
+
+
+Span = tuple[int, int]
+"""First and last number, as the integers of their E.164 digits."""
+
+
+class OwnSuspension(Model):
+    """`numbers` are those of one act: one number, or all of a customer. `requested` is when the police ordered it.
+
+    `in_force` and `over` are when this node began and ended to refuse the calls. `by_service`: the service confirmed
+    it; else the command, for the calls that the hook decides. `covered` are the numbers of which the association's own
+    suspension is in force. `home` is the node on which it was ordered, empty for this one; `elsewhere` is what the
+    other nodes have confirmed.
+    """
+
+    id: str
+    numbers: Annotated[tuple[Span, ...], Field(repr=False, min_length=1)]
+    customer: str = ""
+    reference: str
+    authority: str = ""
+    requested: AwareDatetime | None = None
+    persons: int = 1
+    asked: Act
+    approved: Act | None = None
+    in_force: AwareDatetime | None = None
+    by_service: bool = False
+    calls_ended: int = 0
+    covered: Annotated[tuple[Span, ...], Field(repr=False)] = ()
+    taken_over: AwareDatetime | None = None
+    withdrawn: Act | None = None
+    lift_asked: Act | None = None
+    lifted: Act | None = None
+    over: AwareDatetime | None = None
+    duties: tuple[Duty, ...] = ()
+    home: str = ""
+    elsewhere: tuple[NodeConfirmation, ...] = ()
+
+    @property
+    def state(self) -> SuspensionState:
+        if self.withdrawn:
+            return SuspensionState.WITHDRAWN
+        if self.lifted:
+            return SuspensionState.LIFTED
+        if self.taken_over:
+            return SuspensionState.TAKEN_OVER
+        if self.in_force:
+            return SuspensionState.IN_FORCE
+        return SuspensionState.APPROVED if self.approved else SuspensionState.ASKED
+
+    @property
+    def words(self) -> Message:
+        """Its state, for people."""
+        return Message(STATE_WORDS[self.state])
+
+    @property
+    def stops(self) -> bool:
+        """Whether calls of its numbers are to be refused because of it."""
+        return self.state in (SuspensionState.APPROVED, SuspensionState.IN_FORCE)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it stops calls, here or on another node, or waits for its approval."""
+        return not self.withdrawn and not self.lifted
+
+    def waiting_nodes(self) -> list[str]:
+        """The other nodes that have not confirmed it yet, or its end."""
+        if self.lifted:
+            return [each.node for each in self.elsewhere if each.in_force and not each.over]
+        if not self.approved or self.withdrawn:
+            return []
+        return [each.node for each in self.elsewhere if not each.in_force and not each.taken_over]
+
+    @property
+    def count(self) -> int:
+        """How many numbers it has."""
+        return sum(last - first + 1 for first, last in self.numbers)
+
+    def spans(self) -> Iterator[NumberSpan]:
+        """The numbers that it still stops alone."""
+        if self.stops:
+            yield from without((NumberSpan(*each) for each in self.numbers), self.covered)
+
+    def open_duties(self) -> list[Duty]:
+        return [duty for duty in self.duties if duty.closed is None]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is to be done, or calls are refused."""
+        waits = self.stops or self.state is SuspensionState.ASKED or (self.lifted is not None and self.over is None)
+        return waits or bool(self.open_duties())
+
+
+class OwnSuspensions(Model):
+    """The file of a node, the oldest first."""
+
+    format: int = 1
+    suspensions: tuple[OwnSuspension, ...] = ()
+
+    def find(self, beginning: str) -> OwnSuspension:
+        """The one whose id begins so. Raises UsageError."""
+        found = [each for each in self.suspensions if len(beginning) >= LEAST_ID and each.id.startswith(beginning)]
+        if len(found) != 1:
+            several = Message("several suspensions of this node begin so; write more of the id")
+            none = Message("this node has no suspension {id!r}; look at `idtone suspensions list`", id=beginning)
+            raise UsageError(several if found else none)
+        return found[0]
+
+    def put(self, changed: OwnSuspension) -> OwnSuspensions:
+        """With the changed one in its place, or a new one at the end."""
+        if all(each.id != changed.id for each in self.suspensions):
+            return self.model_copy(update={"suspensions": (*self.suspensions, changed)})
+        kept = tuple(changed if each.id == changed.id else each for each in self.suspensions)
+        return self.model_copy(update={"suspensions": kept})
+
+
+def without(spans: Iterable[NumberSpan], gone: Iterable[Span]) -> list[NumberSpan]:
+    """What remains of the spans."""
+    left = list(spans)
+    for each in gone:
+        left = [part for span in left for part in span.without(NumberSpan(*each))]
+    return left
+
+
+# -- the acts -------------------------------------------------------------------------------------------------------
+
+
+def ordered(
+    numbers: Iterable[NumberSpan], reference: str, by: Act, *, persons: int = 1, customer: str = "",
+    authority: str = "", requested: datetime | None = None,
+) -> OwnSuspension:  # fmt: skip
+    """A new one; approved already if it takes one person."""
+    spans = tuple((span.first, span.last) for span in sorted(set(numbers), key=lambda span: span.first))
+    return OwnSuspension(
+        id=f"s-{secrets.token_hex(ID_BYTES)}", numbers=spans, customer=customer, reference=reference,
+        authority=authority, requested=requested, persons=persons, asked=by, approved=by if persons == 1 else None,
+    )  # fmt: skip
+
+
+def approved(one: OwnSuspension, by: Act) -> OwnSuspension:
+    """Approved by another person: the stop, or its end if that was asked for. Raises UsageError."""
+    if one.state is SuspensionState.ASKED:
+        _another(by, one.asked)
+        return one.model_copy(update={"approved": by})
+    if one.lift_asked and not one.lifted and one.stops:
+        _another(by, one.lift_asked)
+        return one.model_copy(update={"lifted": by})
+    raise UsageError(Message("{id} is {state}; nothing of it waits for an approval", id=one.id, state=one.words))
+
+
+def _another(by: Act, asked: Act) -> None:
+    # By name too: one person's accounts on two nodes may have different user ids.
+    if by.by == asked.by or not by.person.is_another_than(asked.person):
+        raise UsageError(Message("{name} has asked for this; another person has to approve it", name=by.by))
+
+
+def lifted(one: OwnSuspension, by: Act, persons: int = 1) -> OwnSuspension:
+    """Lifted; asked for if it takes two persons; withdrawn if it was never approved. Raises UsageError."""
+    if one.state is SuspensionState.ASKED:
+        return one.model_copy(update={"withdrawn": by})
+    if not one.stops:
+        raise UsageError(
+            Message("{id} is {state} already; no call is refused because of it", id=one.id, state=one.words)
+        )
+    return one.model_copy(update={"lifted" if persons == 1 else "lift_asked": by})
+
+
+def put_to_use(
+    one: OwnSuspension, at: datetime, by_service: bool, terms: Iterable[tuple[DutyKind, date]]
+) -> OwnSuspension:
+    """The node has confirmed it. `terms` are the days by which its duties are due; they are those of its home."""
+    if one.state is not SuspensionState.APPROVED:
+        return one
+    duties = one.duties or tuple(Duty(kind=kind, due=due) for kind, due in terms if not one.home)
+    return one.model_copy(update={"in_force": at, "by_service": by_service, "duties": duties})
+
+
+def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) -> OwnSuspension:
+    """With the numbers of which the association's own suspension is in force. They stay with the association."""
+    if not one.stops:
+        return one
+    own = [NumberSpan(*each) for each in one.numbers]
+    met = [
+        (max(span.first, each.first), min(span.last, each.last))
+        for each in in_force for span in own if span.overlaps(each)
+    ]  # fmt: skip
+    found = tuple(sorted({*one.covered, *met}))
+    if found == one.covered:
+        return one
+    changes: dict[str, object] = {"covered": found}
+    if not without(own, found):
+        changes["taken_over"] = at
+    return one.model_copy(update=changes)
+
+
+def closed(one: OwnSuspension, kind: DutyKind, by: Act, on: date, document: str) -> OwnSuspension:
+    """With a duty closed. Raises UsageError."""
+    if all(duty.kind is not kind for duty in one.open_duties()):
+        raise UsageError(Message("{id} has no open duty {kind}", id=one.id, kind=Message(DUTY_WORDS[kind])))
+    done = {"closed": by, "on": on, "document": document}
+    duties = tuple(each.model_copy(update=done) if each.kind is kind else each for each in one.duties)
+    return one.model_copy(update={"duties": duties})

@@ -1,0 +1,63 @@
+"""The acts about this node's own suspensions, as records in the ledger. Pure.
+
+Each is a `duty` about the id of the suspension. It names no telephone number: a single one stands there as its token of
+the day, so a person with the key of that day can say whether the act is about a certain number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from idtone.core.numbers import Number, NumberKind
+from idtone.core.persons import Person
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.steps import Scalar, Step
+from idtone.ledger.keys.sealing import DayKey
+
+from .own_suspension import OwnSuspension
+
+ASKED: Final = "suspension-asked"
+APPROVED: Final = "suspension-approved"
+IN_FORCE: Final = "suspension-in-force"
+TAKEN_OVER: Final = "suspension-taken-over"
+WITHDRAWN: Final = "suspension-withdrawn"
+LIFT_ASKED: Final = "suspension-lift-asked"
+LIFTED: Final = "suspension-lifted"
+LIFT_IN_FORCE: Final = "suspension-lift-in-force"
+DUTY_CLOSED: Final = "suspension-duty-closed"
+PAPER: Final = "suspension-paper"
+TOKENS_LIMIT: Final = 100
+"""Numbers of which an act has a token."""
+
+
+def act_details(one: OwnSuspension) -> dict[str, Scalar]:
+    given: dict[str, Scalar] = {
+        "reference": one.reference, "authority": one.authority, "customer": one.customer,
+        "requested": one.requested.isoformat() if one.requested else "", "why": one.asked.why,
+        "asked_by": one.asked.by, "asked_at": one.asked.at.isoformat(),
+        "approved_by": one.approved.by if one.approved and one.persons > 1 else "", "ordered_on": one.home,
+    }  # fmt: skip
+    return {
+        **{name: value for name, value in given.items() if value},
+        "number_count": one.count,
+        "persons": one.persons,
+    }
+
+
+def ordered_step(act_id: str, at: datetime, by: Person, one: OwnSuspension, key: DayKey | None) -> Step:
+    """The order itself. `key` is the day's."""
+    act = APPROVED if one.approved else ASKED
+    details = act_details(one)
+    if key and (tokens := [key.token(number) for number in single_numbers(one)]):
+        details |= {"number_day": key.day, "number_tokens": ",".join(tokens)}
+    return steps.duty(act_id, at, by, act, one.id, details)
+
+
+def single_numbers(one: OwnSuspension) -> Iterator[Number]:
+    """The numbers, if they are few."""
+    if one.count <= TOKENS_LIMIT:
+        for first, last in one.numbers:
+            for each in range(first, last + 1):
+                yield Number(NumberKind.FIXED, f"+{each}")

@@ -1,0 +1,116 @@
+"""The root of the command line."""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from idtone import __version__
+from idtone.cli import app
+from idtone.core.terminal import command_line
+from idtone.service.commands import UNUSABLE_SETTINGS
+
+ROOT = Path(__file__).parents[2]
+GROUPS = set(
+    "agi authority backup brake canary console customer desk dialplan doctor evaluation failed fleet form ledger lines"
+    " misuse registry reports restore serve setup status suspend suspensions tone".split()
+)
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group by the words of its command line; commands as their groups show them."""
+    yield path, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, (*path, name))
+
+
+SHOWN = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IDTONE_CONFIG", raising=False)
+    monkeypatch.delenv("IDTONE_ARI_PASSWORD", raising=False)
+
+
+def test_the_version():
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"idtone {__version__}\n")
+
+
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: " ".join(path) or "idtone")
+def test_every_command_has_help(path):
+    result, shown = CliRunner().invoke(app, [*path, "--help"]), SHOWN[path]
+    command = shown.loaded() if hasattr(shown, "loaded") else shown
+    assert result.exit_code == 0
+    assert " ".join(("Usage:", "root", *path)) in result.output
+    assert command.help, "the help has a summary"
+    assert command.help.split()[0] in result.output
+    silent = [parameter.name for parameter in command.params if not getattr(parameter, "help", None)]
+    assert not silent, "every parameter says what it is for"
+    if not hasattr(command, "commands"):
+        assert shown.help == " ".join(command.help.partition("\n\n")[0].split()), "its group shows its summary"
+    elif not path:
+        assert {line.strip("│ ").partition(" ")[0] for line in result.output.splitlines()} >= GROUPS
+        assert {path[0] for path in SHOWN if path} == GROUPS
+
+
+def test_a_room_names_no_module_of_another_room():
+    """The import linter does not see these imports, because they are texts."""
+    rooms = "authority console correspondence customers evaluation fleet ledger lines misuse registry reports tones"
+    for room in rooms.split():
+        texts = [path.read_text("utf-8") for path in (ROOT / room).rglob("*.py")]
+        assert {other for text in texts for other in re.findall(r'"idtone\.(\w+)[\w.]*:\w+"', text)} == {room}
+
+
+def test_garbage_collection_is_on_again_after_a_command_is_loaded():
+    assert CliRunner().invoke(app, ["tone", "list"]).exit_code == 0
+    assert gc.isenabled()
+
+
+COMPLETIONS = {
+    "idtone reg": ["registry"],
+    "idtone ledger re": ["replicas", "reconcile", "replace-key", "requests", "refuse", "receipt"],
+    "idtone ledger exp": ["export"],
+    "idtone tone import --ex": ["--expect-sha256"],
+    "idtone tone show s": ["sample"],
+    "idtone tone play no": ["notice"],
+    "idtone tone verify x.wav --profile sam": ["sample"],
+    "idtone tone lint -c /nowhere s": [],
+    "idtone tone generate --format sln1": ["sln12", "sln16", "sln192"],
+    "idtone tone generate --format wav,ul": ["wav,ulaw"],
+    "idtone tone import --format al": ["alaw", "all"],
+}
+
+
+@pytest.mark.parametrize("typed", COMPLETIONS)
+def test_the_shell_completes_commands_and_options(typed, monkeypatch, capsys):
+    asked = {"_IDTONE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        command_line.run(lambda: app([], prog_name="idtone"))
+    out, err = capsys.readouterr()
+    assert (ended.value.code or 0, out.split(), err) == (0, COMPLETIONS[typed], "")
+
+
+def test_serve_without_a_password_names_the_setting(tmp_path, capsys):
+    settings = tmp_path / "idtone.yaml"
+    settings.write_text(
+        f"sounds: {{directory: {tmp_path}/sounds}}\nledger: {{url: 'sqlite:///{tmp_path}/l.sqlite3'}}\n"
+    )
+    with pytest.raises(SystemExit) as ended:
+        command_line.run(lambda: app(["serve", "-c", str(settings)]))
+    assert ended.value.code == UNUSABLE_SETTINGS
+    shown = capsys.readouterr()
+    assert "ari.password_file" in shown.err
+    assert "IDTONE_ARI_PASSWORD" in shown.err
+    assert shown.out == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["idtone.yaml"], "the command writes nothing"

@@ -1,0 +1,548 @@
+"""The decision: every outcome with every reason, and the moments at which it changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idtone.core.calls import (
+    Decision,
+    Direction,
+    Licence,
+    LicenceStatus,
+    Outcome,
+    Party,
+    Period,
+    Reason,
+    Suspension,
+    Trust,
+    WholesaleChain,
+)
+from idtone.core.decision import (
+    LedgerFull,
+    Policy,
+    Remembered,
+    Unlicensed,
+    Unreadable,
+    decide,
+    judge,
+    refused_by_brake,
+    time_by,
+)
+from idtone.core.numbers import MALFORMED, WITHHELD, parse
+from lab.core.deciding import (
+    DAY,
+    EXPIRED,
+    FOREIGN,
+    HELD,
+    JST,
+    LICENCE,
+    MEMBER,
+    NOW,
+    SECOND,
+    FakeRegistry,
+    call,
+    own_policy,
+    stopped,
+    unoriginated,
+)
+
+UNKNOWN = parse("0399999999")
+ABROAD = parse("+12125551234")
+POLICE = parse("110")
+
+REVOKED = replace(LICENCE, id="L-revoked", status=LicenceStatus.REVOKED)
+SUSPENDED = replace(LICENCE, id="L-suspended", status=LicenceStatus.SUSPENDED)
+EARLY = replace(LICENCE, id="L-early", valid_from=NOW + SECOND)
+OUTGOING = replace(LICENCE, id="L-outgoing", directions=frozenset({Direction.OUTGOING}))
+UNPLEDGED = replace(LICENCE, id="L-unpledged", pledged_from=None)
+
+CHECKED = WholesaleChain(("m-9", "m-1"), (NOW,))
+UNCHECKED = WholesaleChain(("m-9", "m-8", "m-1"), (NOW - DAY, None))
+EARLY_CHECK = WholesaleChain(("m-9", "m-1"), (NOW + SECOND,))
+
+NOTICE_POLICY = own_policy()
+REFUSE_POLICY = own_policy(unlicensed=Unlicensed.REFUSE, refuse_cause=34)
+STALE = FakeRegistry(expires=NOW)
+
+BANK = parse("0335810110")
+OF_THE_BANK = replace(call(), caller=BANK)
+"""It presents a number that never originates."""
+PRESENTS_OTHER = replace(call(direction=Direction.OUTGOING), presents_other=True)
+
+ALWAYS_REFUSED = {
+    Reason.NUMBER_SUSPENDED, Reason.NUMBER_NEVER_ORIGINATES, Reason.NUMBER_MALFORMED, Reason.NUMBER_WITHHELD,
+    Reason.NUMBER_OF_ANOTHER_MEMBER, Reason.PRESENTED_NUMBER_DIFFERS,
+}  # fmt: skip
+OUT = Direction.OUTGOING
+TABLE = [
+    # call, registry, reason, judged licence; the test derives the outcome from the policy
+    (call(), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry([EXPIRED]), Reason.LICENCE_EXPIRED, "L-expired"),
+    (call(), FakeRegistry([REVOKED]), Reason.LICENCE_REVOKED, "L-revoked"),
+    (call(), FakeRegistry([SUSPENDED]), Reason.LICENCE_SUSPENDED, "L-suspended"),
+    (call(), FakeRegistry([EARLY]), Reason.LICENCE_NOT_YET_VALID, "L-early"),
+    (call(), FakeRegistry([UNPLEDGED]), Reason.PLEDGE_MISSING, "L-unpledged"),
+    (call(), FakeRegistry([replace(LICENCE, pledged_from=NOW + SECOND)]), Reason.PLEDGE_MISSING, "L-1"),
+    (call(), FakeRegistry([replace(LICENCE, pledged_from=NOW)]), Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry([replace(LICENCE, pledged_until=NOW)]), Reason.PLEDGE_MISSING, "L-1"),
+    (call(), FakeRegistry([replace(LICENCE, pledged_until=NOW + SECOND)]), Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry([OUTGOING]), Reason.DIRECTION_NOT_COVERED, "L-outgoing"),
+    (call(direction=Direction.OUTGOING), FakeRegistry([OUTGOING]), Reason.LICENCE_VALID, "L-outgoing"),
+    (call(), FakeRegistry(chain=CHECKED), Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry([EXPIRED], chain=CHECKED), Reason.LICENCE_EXPIRED, "L-expired"),
+    (call(), FakeRegistry(chain=UNCHECKED), Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry(chain=EARLY_CHECK), Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry([REVOKED], chain=UNCHECKED), Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry(chain=UNCHECKED, expires=NOW), Reason.REGISTRY_STALE, None),
+    (call(), stopped(NOW, chain=UNCHECKED), Reason.NUMBER_SUSPENDED, None),
+    (call(), FakeRegistry([]), Reason.LICENCE_NONE, None),
+    (call(FOREIGN), FakeRegistry(), Reason.NUMBER_OF_ANOTHER_MEMBER, None),
+    (call(FOREIGN, OUT), FakeRegistry(), Reason.NUMBER_OF_ANOTHER_MEMBER, None),
+    (call(FOREIGN), STALE, Reason.NUMBER_OF_ANOTHER_MEMBER, None),
+    (call(FOREIGN), stopped(NOW, FOREIGN), Reason.NUMBER_SUSPENDED, None),
+    (call(FOREIGN, called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
+    (call(), FakeRegistry(chain=WholesaleChain(("m-9", "m-2"), (NOW,))), Reason.NUMBER_OF_ANOTHER_MEMBER, None),
+    (call(), FakeRegistry(chain=WholesaleChain((MEMBER, "m-2"), (NOW,))), Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry(chain=WholesaleChain((MEMBER, "m-2"), (None,))), Reason.CHAIN_UNCHECKED, None),
+    (call(UNKNOWN, OUT), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
+    (call(UNKNOWN, OUT), STALE, Reason.NUMBER_UNKNOWN, None),
+    (call(UNKNOWN, OUT, POLICE), FakeRegistry(), Reason.EMERGENCY, None),
+    (call(UNKNOWN), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
+    (call(ABROAD), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
+    (call(POLICE), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
+    (call(WITHHELD), FakeRegistry(), Reason.NUMBER_WITHHELD, None),
+    (call(MALFORMED), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
+    (call(WITHHELD), STALE, Reason.NUMBER_WITHHELD, None),
+    (call(), STALE, Reason.REGISTRY_STALE, None),
+    (call(UNKNOWN), STALE, Reason.REGISTRY_STALE, None),
+    (call(), None, Reason.REGISTRY_MISSING, None),
+    (call(direction=OUT), None, Reason.REGISTRY_MISSING, None),
+    (call(MALFORMED), None, Reason.NUMBER_MALFORMED, None),
+    (call(WITHHELD), stopped(NOW), Reason.NUMBER_WITHHELD, None),
+    (call(), stopped(NOW), Reason.NUMBER_SUSPENDED, None),
+    (call(UNKNOWN), stopped(NOW, UNKNOWN), Reason.NUMBER_SUSPENDED, None),
+    (call(), stopped(NOW, expires=NOW - DAY), Reason.NUMBER_SUSPENDED, None),
+    (call(), FakeRegistry(certified_until=NOW), Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry(certified_until=NOW + SECOND), Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry(chain=CHECKED, certified_until=NOW), Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry([EXPIRED], certified_until=NOW - DAY), Reason.CHAIN_UNCHECKED, None),
+    (call(), stopped(NOW, certified_until=NOW), Reason.NUMBER_SUSPENDED, None),
+    (call(), FakeRegistry(certified_until=NOW, expires=NOW), Reason.REGISTRY_STALE, None),
+    (call(BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (call(BANK, Direction.OUTGOING), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (call(), unoriginated(HELD), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (replace(OF_THE_BANK, direction=Direction.OUTGOING), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (replace(call(), caller=MALFORMED, caller_perhaps=BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (replace(call(MALFORMED), perhaps=BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, unoriginated(BANK, expires=NOW - DAY), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, unoriginated(BANK, NOW + SECOND), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, FakeRegistry(unoriginated={BANK: Period(NOW - DAY, NOW)}), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (call(called=BANK), unoriginated(BANK), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, unoriginated(BANK, stopped={HELD: Suspension(NOW)}), Reason.NUMBER_SUSPENDED, None),
+    (replace(OF_THE_BANK, called=POLICE, emergency=True), unoriginated(BANK), Reason.EMERGENCY, None),
+    (call(called=MALFORMED), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (call(called=WITHHELD), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
+    (PRESENTS_OTHER, FakeRegistry(), Reason.PRESENTED_NUMBER_DIFFERS, None),
+    (PRESENTS_OTHER, None, Reason.PRESENTED_NUMBER_DIFFERS, None),
+    (PRESENTS_OTHER, stopped(NOW), Reason.NUMBER_SUSPENDED, None),
+    (replace(PRESENTS_OTHER, forwarding_number=MALFORMED), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
+    (replace(PRESENTS_OTHER, emergency=True), FakeRegistry(), Reason.EMERGENCY, None),
+    (call(called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
+    (call(called=POLICE), None, Reason.EMERGENCY, None),
+    (call(called=POLICE), stopped(NOW), Reason.EMERGENCY, None),
+    (call(MALFORMED, called=parse("184119")), STALE, Reason.EMERGENCY, None),
+]
+
+
+@pytest.mark.parametrize("policy", [NOTICE_POLICY, REFUSE_POLICY], ids=["notice", "refuse"])
+def test_the_table(policy):
+    for asked, registry, reason, licence in TABLE:
+        version = registry.version if registry else None
+        if reason is Reason.EMERGENCY:
+            expected = Decision(Outcome.BYPASS, reason)
+        elif reason is Reason.LICENCE_VALID:
+            expected = Decision(Outcome.PLAY, reason, licence, {Party.CALLED: "sample"}, version)
+        elif (
+            reason in ALWAYS_REFUSED
+            or policy is REFUSE_POLICY
+            or (reason in {Reason.NUMBER_UNKNOWN, Reason.REGISTRY_MISSING} and asked.direction is OUT)
+        ):
+            expected = Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause)
+        else:
+            expected = Decision(Outcome.NOTICE, reason, licence, {Party.CALLED: "notice"}, version)
+        if registry and reason is not Reason.EMERGENCY:
+            member = {HELD: MEMBER, FOREIGN: "m-2"}.get(asked.forwarding_number)
+            chain = str(registry.chain) if registry.chain and member == MEMBER else None
+            expected = expected._replace(registry_trust=Trust.SIGNED, member=member, wholesale_chain=chain)
+        assert decide(asked, registry, policy, NOW) == expected, (asked, registry)
+
+
+def test_a_number_that_cannot_be_read_is_refused_unless_the_policy_says_otherwise():
+    """Also without a registry, and with one that has expired."""
+    for number, reason in ((MALFORMED, Reason.NUMBER_MALFORMED), (WITHHELD, Reason.NUMBER_WITHHELD)):
+        for registry in (FakeRegistry(), STALE, None):
+            refused = decide(call(number), registry, own_policy(refuse_cause=34), NOW)
+            assert (refused.outcome, refused.reason, refused.hangup_cause) == (Outcome.REFUSE, reason, 34)
+            heard = decide(call(number), registry, own_policy(unreadable=Unreadable.NOTICE), NOW)
+            assert heard.outcome is Outcome.NOTICE
+            assert heard.reason is (reason if registry else Reason.REGISTRY_MISSING)
+        assert decide(call(number, called=POLICE), None, own_policy(), NOW).outcome is Outcome.BYPASS
+
+
+def test_only_an_emergency_call_passes_not_each_call_of_an_emergency_number():
+    """An extension 110, or a ring group with one of that name, is no emergency call."""
+    assert (
+        decide(replace(call(called=POLICE), emergency=False), stopped(NOW), NOTICE_POLICY, NOW).outcome
+        is Outcome.REFUSE
+    )
+    assert decide(replace(call(), emergency=True), stopped(NOW), NOTICE_POLICY, NOW).outcome is Outcome.BYPASS
+
+
+def test_the_brake_refuses_a_call_that_would_be_connected():
+    policy = own_policy(refuse_cause=34)
+    for braked, cause in ((Reason.BRAKE_STOP, 34), (Reason.BRAKE_SLOW, 42)):
+        decision = refused_by_brake(decide(call(), FakeRegistry(), policy, NOW), braked, policy)
+        refused = (decision.outcome, decision.reason, decision.hangup_cause, dict(decision.profiles), decision.member)
+        assert refused == (Outcome.REFUSE, braked, cause, {}, MEMBER)
+
+
+def test_the_table_has_every_reason_that_the_kernel_gives():
+    others = {
+        Reason.SERVICE_UNAVAILABLE, Reason.CALL_ID_UNREADABLE, Reason.SUSPENSIONS_UNKNOWN, Reason.OVERLOAD,
+        Reason.LEDGER_FULL, Reason.MEMBER_NOT_SET, Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN,
+        Reason.LINES_MISSING, Reason.BRAKE_STOP, Reason.BRAKE_SLOW,
+    }  # fmt: skip
+    # The last three are in tests/registry/lines/test_decision.py.
+    assert {reason for _, _, reason, _ in TABLE} == set(Reason) - others
+
+
+@pytest.mark.parametrize("unlicensed", Unlicensed)
+@pytest.mark.parametrize("full", LedgerFull)
+def test_while_the_ledger_is_full(unlicensed, full):
+    """A call that would not be connected keeps its reason, and no call gets a licensed sound."""
+    policy = own_policy(unlicensed=unlicensed, ledger_full=full, refuse_cause=34)
+    for asked, registry, _, licence in TABLE:
+        expected = decide(asked, registry, policy, NOW)
+        if expected.outcome not in (Outcome.BYPASS, Outcome.REFUSE):
+            outcome, profiles, cause = (
+                (Outcome.REFUSE, {}, 34)
+                if full is LedgerFull.REFUSE
+                else (Outcome.NOTICE, {Party.CALLED: "notice"}, None)
+            )
+            expected = expected._replace(
+                outcome=outcome, reason=Reason.LEDGER_FULL, profiles=profiles, hangup_cause=cause
+            )
+        decision = decide(asked, registry, policy, NOW, ledger_full=True)
+        assert decision == expected, (asked, registry)
+        assert decision.licence == licence
+
+
+@pytest.mark.parametrize("zone", [UTC, JST, timezone(timedelta(hours=-12))], ids=str)
+def test_a_licence_begins_at_from_and_ends_just_before_until(zone):
+    registry = FakeRegistry(expires=datetime(2030, 1, 1, tzinfo=UTC))
+    first, end = LICENCE.valid_from, LICENCE.valid_until
+    for moment, reason in (
+        (first - SECOND, Reason.LICENCE_NOT_YET_VALID),
+        (first, Reason.LICENCE_VALID),
+        (end - SECOND, Reason.LICENCE_VALID),
+        (end, Reason.LICENCE_EXPIRED),
+        (end + SECOND, Reason.LICENCE_EXPIRED),
+    ):
+        decision = decide(call(), registry, NOTICE_POLICY, moment.astimezone(zone))
+        assert decision.reason is reason, moment
+        assert decision.outcome is (Outcome.PLAY if reason is Reason.LICENCE_VALID else Outcome.NOTICE)
+
+
+def test_of_several_licences_the_closest_to_valid_gives_the_reason():
+    for licences, reason, licence in (
+        ([EXPIRED, LICENCE], Reason.LICENCE_VALID, "L-1"),
+        ([LICENCE, EXPIRED], Reason.LICENCE_VALID, "L-1"),
+        ([REVOKED, LICENCE], Reason.LICENCE_VALID, "L-1"),
+        ([LICENCE, replace(LICENCE, id="L-2")], Reason.LICENCE_VALID, "L-1"),
+        ([REVOKED, EARLY, EXPIRED, SUSPENDED, OUTGOING], Reason.DIRECTION_NOT_COVERED, "L-outgoing"),
+        ([REVOKED, EARLY, EXPIRED, SUSPENDED, UNPLEDGED], Reason.PLEDGE_MISSING, "L-unpledged"),
+        ([REVOKED, EARLY, EXPIRED, SUSPENDED], Reason.LICENCE_SUSPENDED, "L-suspended"),
+        ([REVOKED, EARLY, EXPIRED], Reason.LICENCE_EXPIRED, "L-expired"),
+        ([REVOKED, EARLY], Reason.LICENCE_NOT_YET_VALID, "L-early"),
+    ):
+        decision = decide(call(), FakeRegistry(licences), NOTICE_POLICY, NOW)
+        assert (decision.reason, decision.licence) == (reason, licence), licences
+
+
+def test_of_several_objections_the_first_rule_gives_the_reason():
+    for licence, status, reason in (
+        (EXPIRED, LicenceStatus.REVOKED, Reason.LICENCE_REVOKED),
+        (EARLY, LicenceStatus.REVOKED, Reason.LICENCE_REVOKED),
+        (EXPIRED, LicenceStatus.SUSPENDED, Reason.LICENCE_EXPIRED),
+        (EARLY, LicenceStatus.SUSPENDED, Reason.LICENCE_NOT_YET_VALID),
+        (OUTGOING, LicenceStatus.SUSPENDED, Reason.LICENCE_SUSPENDED),
+        (UNPLEDGED, LicenceStatus.SUSPENDED, Reason.LICENCE_SUSPENDED),
+        (replace(OUTGOING, pledged_from=None), LicenceStatus.ACTIVE, Reason.PLEDGE_MISSING),
+    ):
+        assert judge(replace(licence, status=status), Direction.INCOMING, NOW) is reason, (licence, status)
+
+
+def test_an_unchecked_chain_is_refused_where_either_policy_refuses():
+    for unlicensed, unchecked in product(Unlicensed, repeat=2):
+        policy = own_policy(unlicensed=unlicensed, unchecked_chain=unchecked)
+        decision = decide(call(), FakeRegistry(chain=UNCHECKED), policy, NOW)
+        refused = Unlicensed.REFUSE in (unlicensed, unchecked)
+        assert decision.outcome is (Outcome.REFUSE if refused else Outcome.NOTICE)
+        assert (decision.reason, decision.member) == (Reason.CHAIN_UNCHECKED, "m-1")
+        assert decision.wholesale_chain == "m-9>m-8>m-1"
+        full = decide(call(), FakeRegistry(chain=UNCHECKED), policy, NOW, ledger_full=True)
+        assert full.reason is (Reason.CHAIN_UNCHECKED if refused else Reason.LEDGER_FULL)
+        assert decide(call(), FakeRegistry([EXPIRED]), policy, NOW).reason is Reason.LICENCE_EXPIRED, "another reason"
+
+
+def test_a_check_counts_as_long_as_the_policy_says():
+    chain = WholesaleChain(("m-9", "m-8", "m-1"), (NOW - 10 * DAY, NOW - DAY))
+    registry = FakeRegistry(chain=chain)
+    for lasts, moment, counts in (
+        (None, NOW + 99 * DAY, False),  # by then the registry has expired
+        (None, NOW + 9 * DAY, True),
+        (20 * DAY, NOW + 10 * DAY - SECOND, True),
+        (20 * DAY, NOW + 10 * DAY, False),
+        (None, NOW - DAY - SECOND, False),
+        (None, NOW - DAY, True),
+    ):
+        decision = decide(call(), registry, own_policy(chain_check=lasts), moment)
+        assert (decision.outcome is Outcome.PLAY) == counts, (lasts, moment)
+
+
+def test_a_registry_counts_until_its_grace_is_over():
+    registry = FakeRegistry(expires=NOW)
+    for grace in (timedelta(0), SECOND, timedelta(hours=12), timedelta(days=30)):
+        policy = own_policy(registry_stale=grace)
+        assert decide(call(), registry, policy, NOW + grace - SECOND).outcome is Outcome.PLAY, grace
+        assert decide(call(), registry, policy, NOW + grace).reason is Reason.REGISTRY_STALE, grace
+    endless = FakeRegistry(expires=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    assert decide(call(), endless, own_policy(registry_stale=30 * DAY), NOW).outcome is Outcome.PLAY
+
+
+def test_a_suspension_starts_at_since_and_outlives_the_registry():
+    for grace in (timedelta(0), timedelta(days=30)):
+        policy = own_policy(registry_stale=grace)
+        assert decide(call(), stopped(NOW), policy, NOW - SECOND).outcome is Outcome.PLAY
+        for later in (timedelta(0), SECOND, 4000 * DAY):
+            assert decide(call(), stopped(NOW), policy, NOW + later).reason is Reason.NUMBER_SUSPENDED, later
+    assert decide(call(called=UNKNOWN), stopped(NOW, UNKNOWN), NOTICE_POLICY, NOW).outcome is Outcome.PLAY, (
+        "only the forwarding number counts"
+    )
+
+
+numbers = st.sampled_from([HELD, HELD, HELD, FOREIGN, UNKNOWN, ABROAD, POLICE, WITHHELD, MALFORMED])
+zones = st.sampled_from([UTC, JST, timezone(timedelta(hours=-5))])
+
+
+def moments(first: int, last: int) -> st.SearchStrategy[datetime]:
+    """A few seconds around `NOW`, so that moments coincide."""
+    return st.builds(lambda s, zone: (NOW + s * SECOND).astimezone(zone), st.integers(first, last), zones)
+
+
+licences = st.builds(
+    Licence,
+    id=st.sampled_from(["L-1", "L-2", "L-3"]),
+    member=st.just("m-1"),
+    tone=st.just("sample"),
+    status=st.sampled_from([LicenceStatus.ACTIVE, *LicenceStatus]),
+    valid_from=moments(-3, 1),
+    valid_until=moments(0, 4),
+    directions=st.frozensets(st.sampled_from(Direction), min_size=1),
+    pledged_from=st.one_of(moments(-3, 1), moments(-3, -2), st.none()),
+    pledged_until=st.one_of(moments(0, 4), st.none()),
+)
+known = st.builds(
+    FakeRegistry,
+    held=st.lists(licences, min_size=1, max_size=3, unique_by=lambda licence: licence.id),
+    expires=moments(-1, 6),
+    chain=st.sampled_from([None, None, CHECKED, UNCHECKED, EARLY_CHECK, WholesaleChain(("m-9", "m-2"), (NOW,))]),
+    stopped=st.dictionaries(
+        numbers, st.builds(Suspension, since=moments(-2, 6), until=st.none() | moments(0, 6)), max_size=1
+    ),
+    unoriginated=st.dictionaries(
+        numbers, st.builds(Period, since=moments(-2, 6), until=st.none() | moments(0, 6)), max_size=1
+    ),
+)
+registries = st.one_of(known, known, known, st.none())
+calls = st.builds(
+    lambda asked, caller, perhaps: replace(asked, caller=caller, caller_perhaps=perhaps),
+    st.builds(call, numbers, st.sampled_from(Direction), numbers), numbers, st.none() | numbers,
+)  # fmt: skip
+policies = st.builds(
+    Policy, member=st.sampled_from([MEMBER, MEMBER, MEMBER, "m-9", "m-3", None]),
+    unlicensed=st.sampled_from(Unlicensed), foreign_numbers=st.sampled_from(Unlicensed),
+    unknown_numbers=st.sampled_from(Unlicensed), registry_stale=st.sampled_from([timedelta(0), SECOND, 2 * SECOND]),
+)  # fmt: skip
+
+
+@given(calls, registries, policies, moments(-3, 5))
+@settings(max_examples=200, deadline=None)
+def test_what_must_never_happen(asked, registry, policy, now):
+    decision = decide(asked, registry, policy, now)
+    suspensions = registry.suspensions_of(asked.forwarding_number) if registry else []
+    assert (decision.outcome is Outcome.BYPASS) == (asked.called is POLICE)
+    if any(each.since <= now and (each.until is None or now < each.until) for each in suspensions):
+        assert decision.outcome in {Outcome.REFUSE, Outcome.BYPASS}
+    from_nowhere = [
+        each for number in asked.originating_numbers if registry for each in registry.never_originates(number)
+    ]
+    if any(each.since <= now and (each.until is None or now < each.until) for each in from_nowhere):
+        assert decision.outcome in {Outcome.REFUSE, Outcome.BYPASS}
+    if decision.outcome is Outcome.PLAY:
+        assert registry is not None
+        holding = registry.holding(asked.forwarding_number, now)
+        assert holding
+        assert policy.member in holding.members
+        assert holding.chain is None or holding.chain.is_checked(now, None)
+        [licence] = [held for held in holding.licences if held.id == decision.licence]
+        assert licence.status is LicenceStatus.ACTIVE
+        assert licence.valid_from <= now < licence.valid_until
+        assert licence.pledged_from is not None
+        assert licence.pledged_from <= now
+        assert licence.pledged_until is None or now < licence.pledged_until
+        assert asked.direction in licence.directions
+        assert now < registry.expires + policy.registry_stale
+        assert decision.profile == licence.tone
+    else:
+        assert decision.profile in {None, policy.notice_profile}
+    if registry and decision.outcome is not Outcome.BYPASS:
+        holding = registry.holding(asked.forwarding_number, now)
+        foreign = holding is not None and policy.member is not None and policy.member not in holding.members
+        unknown = holding is None and asked.direction is OUT and asked.forwarding_number in (UNKNOWN, ABROAD)
+        if (foreign and policy.foreign_numbers is Unlicensed.REFUSE) or (
+            unknown and policy.unknown_numbers is Unlicensed.REFUSE
+        ):
+            assert decision.outcome is Outcome.REFUSE
+    assert (decision.hangup_cause is not None) == (decision.outcome is Outcome.REFUSE)
+    assert bool(decision.parties) == (decision.outcome in {Outcome.PLAY, Outcome.NOTICE})
+
+
+@pytest.mark.parametrize("pattern", ["81312345678", "8131234567x", "81312xxxxxx"])
+@pytest.mark.parametrize(
+    ("moment", "reason"),
+    [
+        (NOW - SECOND, Reason.REGISTRY_MISSING),
+        (NOW, Reason.NUMBER_SUSPENDED),
+        (NOW + DAY - SECOND, Reason.NUMBER_SUSPENDED),
+        (NOW + DAY, Reason.REGISTRY_MISSING),
+    ],
+)
+def test_remembered_suspensions_count_without_a_registry(pattern, moment, reason):
+    remembered = Remembered({pattern: [Suspension(NOW, NOW + DAY)], "8131234568x": [Suspension(NOW - DAY)]})
+    decision = decide(call(), None, own_policy(), moment, remembered)
+    assert decision.reason is reason
+    assert (decision.outcome is Outcome.REFUSE) == (reason is Reason.NUMBER_SUSPENDED)
+    assert decide(call(), FakeRegistry(), own_policy(), moment, remembered).reason is Reason.LICENCE_VALID
+
+
+REMEMBERED = Remembered({}, {"8131234567x": [Period(None, NOW + DAY)]})
+
+
+@pytest.mark.parametrize(
+    ("asked", "remembered", "moment", "refused", "reason"),
+    [
+        (call(), REMEMBERED, NOW, False, Reason.REGISTRY_MISSING),
+        (call(direction=OUT), REMEMBERED, NOW, False, Reason.REGISTRY_MISSING),
+        (call(direction=OUT), REMEMBERED, NOW + DAY, True, Reason.NUMBER_UNKNOWN),
+        (call(FOREIGN), REMEMBERED, NOW, True, Reason.NUMBER_UNKNOWN),
+        (call(FOREIGN, OUT), REMEMBERED, NOW, True, Reason.NUMBER_UNKNOWN),
+        (replace(call(MALFORMED), perhaps=HELD), REMEMBERED, NOW, False, Reason.REGISTRY_MISSING),
+        (call(FOREIGN), Remembered(), NOW, False, Reason.REGISTRY_MISSING),
+        (call(FOREIGN, OUT), Remembered(), NOW, True, Reason.REGISTRY_MISSING),
+        (call(called=POLICE), Remembered({}, {}), NOW, False, Reason.EMERGENCY),
+    ],
+)
+def test_without_a_registry_the_remembered_numbers_are_this_node_s(asked, remembered, moment, refused, reason):
+    """An unknown number may be another member's, so both policies must allow it."""
+    policy = own_policy(unreadable=Unreadable.NOTICE)
+    decision = decide(asked, None, policy, moment, remembered)
+    assert (decision.outcome is Outcome.REFUSE, decision.reason) == (refused, reason)
+    for changes in product(Unlicensed, repeat=2):
+        allowing = replace(policy, foreign_numbers=changes[0], unknown_numbers=changes[1])
+        if changes == (Unlicensed.NOTICE, Unlicensed.NOTICE):
+            assert decide(asked, None, allowing, moment, remembered).outcome is not Outcome.REFUSE
+        elif reason is Reason.NUMBER_UNKNOWN:
+            assert decide(asked, None, allowing, moment, remembered).outcome is Outcome.REFUSE
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_a_node_without_a_member_plays_no_licensed_sound(direction):
+    for policy, outcome in (
+        (Policy(), Outcome.NOTICE),
+        (Policy(unlicensed=Unlicensed.REFUSE), Outcome.REFUSE),
+        (Policy(foreign_numbers=Unlicensed.NOTICE, unknown_numbers=Unlicensed.NOTICE), Outcome.NOTICE),
+    ):
+        for number in (HELD, FOREIGN):
+            decision = decide(call(number, direction), FakeRegistry(), policy, NOW)
+            assert (decision.outcome, decision.reason) == (outcome, Reason.MEMBER_NOT_SET)
+    outgoing = decide(call(UNKNOWN, OUT), FakeRegistry(), Policy(), NOW)
+    assert (outgoing.outcome, outgoing.reason) == (Outcome.REFUSE, Reason.NUMBER_UNKNOWN)
+    assert decide(call(), STALE, Policy(), NOW).reason is Reason.REGISTRY_STALE
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_the_policy_may_give_another_member_s_number_the_notice_but_never_the_sound(direction):
+    policy = own_policy(foreign_numbers=Unlicensed.NOTICE)
+    decision = decide(call(FOREIGN, direction), FakeRegistry(), policy, NOW)
+    assert (decision.outcome, decision.reason, decision.member, decision.profile) == (
+        Outcome.NOTICE, Reason.NUMBER_OF_ANOTHER_MEMBER, "m-2", "notice",
+    )  # fmt: skip
+    refusing = replace(policy, unlicensed=Unlicensed.REFUSE)
+    assert decide(call(FOREIGN, direction), FakeRegistry(), refusing, NOW).outcome is Outcome.REFUSE
+    noticed = decide(call(UNKNOWN, OUT), FakeRegistry(), own_policy(unknown_numbers=Unlicensed.NOTICE), NOW)
+    assert (noticed.outcome, noticed.reason) == (Outcome.NOTICE, Reason.NUMBER_UNKNOWN)
+
+
+def test_a_number_with_a_letter_behind_it_is_no_way_round():
+    """`policy.unreadable: notice` connects what cannot be read, but not the number that its digits make."""
+    policy = own_policy(unreadable=Unreadable.NOTICE)
+    for number, direction, refused in (
+        (FOREIGN, Direction.INCOMING, Reason.NUMBER_OF_ANOTHER_MEMBER),
+        (FOREIGN, OUT, Reason.NUMBER_OF_ANOTHER_MEMBER),
+        (UNKNOWN, OUT, Reason.NUMBER_UNKNOWN),
+        (UNKNOWN, Direction.INCOMING, None),
+        (HELD, OUT, None),
+    ):
+        asked = replace(call(MALFORMED, direction), perhaps=number)
+        decision = decide(asked, FakeRegistry(), policy, NOW)
+        assert (decision.outcome is Outcome.REFUSE, decision.reason) == (
+            refused is not None, refused or Reason.NUMBER_MALFORMED,
+        ), number  # fmt: skip
+
+
+@given(st.integers(1970, 2100), st.sampled_from([LICENCE, EARLY, EXPIRED, REVOKED]))
+def test_setting_the_clock_back_makes_no_licence_valid(year, licence):
+    """The signed registry says that it is not earlier than its issue."""
+    registry = FakeRegistry([licence], expires=NOW + DAY, issued=NOW)
+    by_the_clock = datetime(year, 6, 1, tzinfo=JST)
+    decision = decide(call(), registry, NOTICE_POLICY, time_by(registry, by_the_clock))
+    if by_the_clock < NOW:
+        assert decision == decide(call(), registry, NOTICE_POLICY, NOW)
+    if decision.outcome is Outcome.PLAY:
+        assert licence.valid_from <= max(by_the_clock, NOW) < min(licence.valid_until, registry.expires)
+
+
+def test_setting_the_clock_back_lifts_no_suspension():
+    registry = stopped(NOW, issued=NOW)
+    at = time_by(registry, NOW - 3650 * DAY)
+    assert decide(call(), registry, NOTICE_POLICY, at).reason is Reason.NUMBER_SUSPENDED
+
+
+@pytest.mark.parametrize("pattern", ["81335810110", "8133581011x", "81335xxxxxx"])
+@pytest.mark.parametrize(("moment", "refused"), [(NOW - SECOND, False), (NOW, True), (NOW + DAY, False)])
+def test_remembered_numbers_that_never_originate_count_without_a_registry(pattern, moment, refused):
+    over = {pattern: [Suspension(NOW - 9 * DAY, NOW - DAY)]}
+    remembered = Remembered(over, never_originating={pattern: [Period(NOW, NOW + DAY)]})
+    for asked in (OF_THE_BANK, call(BANK)):
+        decision = decide(asked, None, own_policy(), moment, remembered)
+        assert decision.reason is (Reason.NUMBER_NEVER_ORIGINATES if refused else Reason.REGISTRY_MISSING)
+    assert decide(OF_THE_BANK, FakeRegistry(), own_policy(), moment, remembered).reason is Reason.LICENCE_VALID

@@ -1,0 +1,66 @@
+"""Which extra brings a library; what works without any extra."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from lab.repository import ROOT, modules
+
+from idtone.core.terminal.extras import EXTRAS
+
+IMPORT_ALL = """
+import importlib, sys
+sys.modules |= dict.fromkeys(sys.argv[1:])
+for name in sys.stdin.read().split():
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        assert error.name.partition(".")[0] in sys.argv, error
+        print(name)
+"""
+NEED_EXTRAS = {
+    "console", "operations.canary.place_call", "operations.master_import", "paper.pdf",
+    "tones.importing", "tones.making", "tones.master_measurement", "tones.measuring", "tones.recordings", "tones.runs",
+    "tones.showing", "tones.verification",
+}  # fmt: skip
+"""What cannot be imported without an extra: modules, and rooms of which some modules cannot."""
+
+
+def test_the_table_names_the_libraries_of_setup_cfg():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    owners = metadata.packages_distributions()
+    for library, extra in EXTRAS.items():
+        listed = re.findall(r"^[\w-]+", setup["options.extras_require"][extra], re.MULTILINE)
+        wanted = {"audioop-lts"} if library == "audioop" else set(owners[library])  # until Python 3.12 it is Python's
+        assert wanted & set(listed), library
+
+
+def test_a_node_imports_nothing_of_an_extra(tmp_path: Path):
+    paths = [path.relative_to(ROOT).with_suffix("").parts for path in modules()]
+    names = {".".join(["idtone", *(part for part in parts if part not in ("idtone", "__init__"))]) for parts in paths}
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, *EXTRAS], cwd=tmp_path, input="\n".join(sorted(names)), check=False,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    beginnings = {
+        name: [each for each in NEED_EXTRAS if f"{name}.".startswith(f"idtone.{each}.")] for name in done.stdout.split()
+    }
+    assert {each for found in beginnings.values() for each in found} == NEED_EXTRAS
+    assert [name for name, found in beginnings.items() if not found] == []
+
+
+def test_a_command_names_the_extra_that_it_needs(tmp_path: Path):
+    program = "import sys; sys.modules['numpy'] = None; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
+    said = subprocess.run(
+        [sys.executable, "-c", program, "tone", "generate", "notice", "-o", tmp_path], check=False, capture_output=True,
+        text=True, env={"LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == "idtone: this needs numpy, which is not installed: pip install 'idtone[sounds]'\n"

@@ -1,0 +1,202 @@
+"""A command imports only what it needs. The tests count modules, because times depend on the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from idtone.core.settings.settings import load_settings
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from lab.agi.fake_asterisk import calling, presented
+from lab.registry.examples import valid_until_2096
+
+OTHERS = {
+    "G722", "aiohttp", "asterisk", "cryptography", "inotify_simple", "matplotlib", "numpy", "phonenumbers",
+    "prometheus_client", "psycopg", "pydantic", "pydub", "reportlab", "rfc8785", "rich", "securesystemslib",
+    "sounddevice", "soundfile", "soxr", "tuf", "typer", "urllib3", "yaml",
+}  # fmt: skip
+"""Packages that idtone imports, besides its own and Python's."""
+COMMAND_LINE = {"pydantic", "rich", "typer"}
+"""Packages that Typer imports for options and help."""
+DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
+"""Packages for reading settings, profiles and registries."""
+LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
+SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple"}
+ROOMS = {
+    "agi", "ari_app", "authority", "brake", "call_control", "config", "console", "correspondence", "customers",
+    "dialplan", "evaluation", "fleet", "ledger", "lines", "misuse", "operations", "registry", "reports", "service",
+    "tones",
+}  # fmt: skip
+"""The rooms outside of the kernel."""
+TABLES = {f"idtone.{name}" for name in "cli command_line errors translation usage_errors".split()} | {
+    f"idtone.{room}{commands}"
+    for room in (
+        "authority console correspondence customers evaluation fleet ledger lines misuse registry reports tones".split()
+    )
+    for commands in ("", ".commands")
+}
+"""The modules that every command imports."""
+
+PROGRAM = """
+import os, signal, socket, sys
+sys.argv[0] = "idtone"
+def tell(*_):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
+        datagrams.sendto(" ".join(["MODULES", *sys.modules]).encode(), os.environ["INBOX"])
+signal.signal(signal.SIGUSR1, tell)
+from idtone.cli import main
+try:
+    main()
+finally:
+    tell()
+"""
+"""Runs `idtone`, and sends the names of its modules at its end and on SIGUSR1."""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "registry.yaml").write_text(valid_until_2096(), "utf-8")
+    (tmp_path / "password").write_text("secret")
+    (tmp_path / "password").chmod(0o600)
+    path = tmp_path / "idtone.yaml"
+    path.write_text(
+        f"ari: {{url: 'http://127.0.0.1:9', user: idtone, password_file: {tmp_path}/password}}\n"
+        f"interface: agi\n"
+        f"agi: {{listen: 'unix:{tmp_path}/agi.sock'}}\n"
+        f"sounds: {{directory: {tmp_path}/sounds}}\n"
+        f"registry: {{source: {tmp_path}/registry.yaml, trust: unsigned}}\n"
+        f"ledger: {{url: 'sqlite:///{tmp_path}/ledger/l.sqlite3', key_file: {tmp_path}/ledger/key}}\n"
+        "association: {member: m-0001}\n"
+    )
+    return path
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[socket.socket]:
+    """The socket to which `PROGRAM` sends."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as datagrams:
+        datagrams.bind(str(tmp_path / "inbox"))
+        datagrams.setblocking(False)
+        yield datagrams
+
+
+@pytest.fixture
+def start(config: Path, inbox: socket.socket) -> Callable[..., subprocess.Popen[str]]:
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("IDTONE_")}
+    ours = {"IDTONE_CONFIG": str(config), "INBOX": inbox.getsockname()}
+    return lambda command, **environment: subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *command.split()], cwd=config.parent, env=outside | ours | environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+async def received(inbox: socket.socket, first: str) -> set[str]:
+    """The words of the next datagram that begins with the word `first`."""
+    async with asyncio.timeout(60):
+        while True:
+            words = (await asyncio.get_running_loop().sock_recv(inbox, 2**18)).decode().split()
+            if words[0] == first:
+                return set(words)
+
+
+async def modules_of(process: subprocess.Popen[str], inbox: socket.socket) -> set[str]:
+    """The modules that a command has at its end."""
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    return await received(inbox, "MODULES")
+
+
+def own(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.startswith("idtone.")}
+
+
+def rooms(modules: set[str]) -> set[str]:
+    """The rooms from which a module was imported, without the tables of commands."""
+    return {name.split(".")[1] for name in own(modules) - TABLES} & ROOMS
+
+
+def foreign(modules: set[str]) -> set[str]:
+    """The modules without Python's own, which differ between versions."""
+    return {name for name in modules if name.partition(".")[0] not in sys.stdlib_module_names}
+
+
+def completing(typed: str) -> dict[str, str]:
+    return {"_IDTONE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "most"),
+    [
+        ("--help", {}, 270),
+        ("ledger --help", {}, 270),
+        ("", completing("idtone "), 200),
+        ("", completing("idtone authority su"), 200),
+    ],
+)
+async def test_help_and_completion_import_no_command(start, inbox, command, environment, most):
+    modules = await modules_of(start(command, **environment), inbox)
+    assert own(modules) == TABLES
+    assert modules & OTHERS <= COMMAND_LINE
+    assert len(foreign(modules)) <= most
+
+
+@pytest.mark.parametrize(
+    ("command", "needed_rooms", "needed", "most"),
+    [
+        ("tone list", {"config", "tones"}, DOCUMENTS | {"rich"}, 290),
+        ("registry show", {"registry"}, DOCUMENTS, 240),
+        ("ledger list", {"ledger"}, LEDGER | {"rich"}, 450),
+        ("dialplan export .", {"config", "dialplan", "operations", "service", "tones"}, DOCUMENTS, 240),
+    ],
+)
+async def test_a_command_imports_its_own_room_and_what_that_needs(
+    config, start, inbox, command, needed_rooms, needed, most
+):
+    settings = load_settings(config, {})
+    LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)).close()
+    modules = await modules_of(start(command), inbox)
+    assert rooms(modules) == needed_rooms
+    assert modules & OTHERS == needed
+    assert len(foreign(modules)) <= most
+
+
+async def test_the_service_imports_what_a_call_needs_before_it_is_ready_and_nothing_later(config, start, inbox):
+    process = start("serve", NOTIFY_SOCKET=inbox.getsockname())
+    try:
+        await received(inbox, "READY=1")
+        process.send_signal(signal.SIGUSR1)
+        ready = await received(inbox, "MODULES")
+        outcome = await decided(config)
+        process.send_signal(signal.SIGUSR1)
+        later = await received(inbox, "MODULES") - ready
+    finally:
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+    assert (process.returncode, outcome) == (0, "PLAY"), said
+    assert ready & OTHERS == SERVICE
+    assert not rooms(ready) & {"authority", "operations"}
+    assert len(foreign(ready)) <= 620
+    assert not foreign(later)
+
+
+async def decided(config: Path) -> str:
+    """The outcome of a call's request."""
+    settings = load_settings(config, {})
+    request = (
+        settings.agi_secret(), "decide", "1795.1-1", "123456789987", "1795597718.1", "0312345678", "incoming",
+        "0312340000", "PJSIP%2Fx", *[""] * 7,
+    )  # fmt: skip
+    address = settings.agi.address()
+    async with calling(address, presented("decide", request)) as asterisk:
+        await asterisk.serve()
+    return asterisk.variables["IDTONE_VERDICT"].split(":")[1]

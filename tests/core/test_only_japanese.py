@@ -1,0 +1,117 @@
+"""No text that a person reads on a terminal bypasses the catalogue of translations."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from lab.repository import ROOT, modules
+
+from idtone.cli import app
+
+from .test_translation import anew, run
+
+__all__ = ["anew", "run"]
+JAPANESE = {"LANG": "ja_JP.UTF-8"}
+PRINTS = {"print", "echo", "secho", "confirm", "prompt", "secret", "confirmed"}
+NAMES = re.compile(r"\b(bold|SHA-256|Call-ID|false_alarm|(?:at|idtone|https?|id)(?=:| \{))")
+"""What is the same in both languages."""
+WORDS = re.compile(r"[A-Za-z]{3,}")
+_ENGLISH = re.compile(r"(?<![-\w./'`\"])[a-z]{2,}(?: [a-z]{2,}){2,}")
+_COMMAND = re.compile(r"idtone(?: [a-z][a-z-]*)+")
+
+
+def english(text: str) -> list[str]:
+    """Three English words in a row, which are not a command."""
+    return _ENGLISH.findall(_COMMAND.sub("", text))
+
+
+def literals(node: ast.AST) -> Iterator[str]:
+    """The text of a value, but not of a call in it, which may translate it."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        for part in node.values:
+            yield from literals(part) if isinstance(part, ast.Constant) else ("{",)
+    elif isinstance(node, ast.IfExp):
+        yield from (*literals(node.body), *literals(node.orelse))
+    elif isinstance(node, ast.BinOp):
+        yield from (*literals(node.left), *literals(node.right))
+    elif isinstance(node, ast.Starred | ast.List | ast.Tuple):
+        for inner in ast.iter_child_nodes(node):
+            yield from literals(inner)
+
+
+def printed(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", None) or getattr(node.func, "attr", "")
+            text = "".join(part for argument in node.args for part in literals(argument)) if name in PRINTS else ""
+            if WORDS.search(NAMES.sub("", text)):
+                yield f"{path.relative_to(ROOT)}:{node.lineno}: {text}"
+
+
+def test_what_a_module_prints_or_asks_is_translated():
+    assert [each for path in sorted(modules()) for each in printed(path)] == []
+
+
+def leaves(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
+    yield words
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from leaves(inner, *words, name)
+
+
+def test_the_help_of_each_command_is_japanese(run: Callable[..., tuple[int, str, str]]):
+    found = []
+    for words in leaves(typer.main.get_command(app)):
+        _, text, _ = run(*words, "--help", columns="400", **JAPANESE)
+        assert "使い方:" in text, words
+        found += [(words, *english(text))] if english(text) else []
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("ledger show", "引数 'CALL_ID' を指定してください"),
+        ("authority renew folder L-1", "オプション '--until' を指定してください"),
+        ("bogus", "コマンド 'bogus' はありません"),
+        ("ledger list --bogus", "--bogus"),
+        ("ledger list --limit x", "整数で指定してください"),
+        ("ledger list --limit 0", "--limit"),
+        ("ledger list --outcome x", "次のいずれかです"),
+        ("ledger list --since", "--since"),
+        ("ledger list --odd=1", "--odd"),
+        ("ledger list more", "more"),
+        ("registry check no-such-file", "no-such-file"),
+    ],
+)
+def test_wrong_use_is_explained_in_japanese(run: Callable[..., tuple[int, str, str]], words: str, said: str):
+    code, _, error = run(*words.split(), **JAPANESE)
+    assert (code, said in error, english(error)) == (2, True, []), error
+
+
+TWO = "authority {} nowhere --reference R-1 --requested 2026-11-01"
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "asked"),
+    [
+        (TWO.format("suspend-number"), "0312345678\n", "番号(2 人目がもう一度入力)"),
+        (TWO.format("suspend-range"), "0312*\n", "範囲または前方一致"),
+        (TWO.format("suspend-member"), "m-0001\n", "会員(2 人目がもう一度入力)"),
+        ("authority lift nowhere --why x", "0312345678\n", "同じもの(2 人目がもう一度入力)"),
+    ],
+)
+def test_what_a_person_is_asked_and_confirms_is_japanese(
+    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, words: str, typed: str, asked: str
+):
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    code, out, error = run(*words.split(), **JAPANESE)
+    assert (code, asked in error, english(out + error)) == (2, True, []), error

@@ -1,7 +1,0 @@
-"""Writes docs/evidence-vectors anew: `python -m tests.ledger.vectors`."""
-
-from . import FOLDER, lines
-
-for name, text in lines().items():
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / name).write_text(text, "utf-8")

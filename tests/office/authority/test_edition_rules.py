@@ -1,0 +1,226 @@
+"""A package may come from anyone: what it could contain, and that no holder signs or publishes it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from securesystemslib.signer import CryptoSigner, SSlibKey
+from tuf.api.metadata import Metadata, MetaFile, TargetFile
+
+from idtone.office.authority import repository as module
+from idtone.registry.trust.client import Repository
+from lab.office.authority.office import STOP, TWICE, WHY, Office
+
+STRANGER = CryptoSigner.generate_ed25519()
+
+
+@pytest.fixture
+def package(office: Office, tmp_path: Path) -> Path:
+    """All roles: a rotation, a revocation and a suspension at once."""
+    office.told("revoke", "L-0001", *WHY)
+    office.told("suspend-number", *STOP, typed=TWICE)
+    new = office.new_keys("registry-4", "registry-5", "registry-6")
+    office.told("rotate", "registry", *new, *WHY, "--package", tmp_path / "rotation")
+    for name in ("root-1", "root-2", "registry-4", "registry-5", "duty-1", "duty-2"):
+        sign(office, tmp_path / "rotation", name)
+    office.told("publish", "--package", tmp_path / "rotation")
+    office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
+    office.told("lift", *WHY, typed=TWICE)
+    new = office.new_keys("duty-5", "duty-6", "duty-7", "duty-8")
+    office.told("rotate", "duty", *new, *WHY, "--package", tmp_path / "package")
+    return tmp_path / "package"
+
+
+def sign(office: Office, package: Path, *names: str) -> tuple[int, str]:
+    code, _, error = office.run("sign", package, *office.keys(*names), "--trust", office.root, "--yes")
+    return code, " ".join(error.split())
+
+
+def changed(name: str, change: Callable[[Any], object], package: Path, part: str = "after") -> None:
+    path = package / part / "metadata" / f"{name}.json"
+    metadata = Metadata[Any].from_file(str(path))
+    change(metadata.signed)
+    path.write_bytes(metadata.to_bytes())
+
+
+def setting(name: str, **values: object) -> Callable[[Path], None]:
+    return partial(changed, name, lambda signed: [setattr(signed, *each) for each in values.items()])
+
+
+def expiring(year: int) -> Callable[[Path], None]:
+    return partial(changed, "timestamp", lambda signed: setattr(signed, "expires", signed.expires.replace(year=year)))
+
+
+def copied(source: str, target: str) -> Callable[[Path], None]:
+    return lambda package: shutil.copy(package / source, package / target)
+
+
+def key_under_anothers_id(root: Any) -> None:
+    keyid, stolen = root.roles["timestamp"].keyids[0], STRANGER.public_key
+    root.keys[keyid] = SSlibKey(keyid, stolen.keytype, stolen.scheme, stolen.keyval)
+
+
+def another_key_of_one_role(root: Any) -> None:
+    root.revoke_key(root.roles["timestamp"].keyids[0], "timestamp")
+    root.add_key(STRANGER.public_key, "timestamp")
+
+
+def delegates_its_file(package: Path) -> None:
+    targets = Metadata[Any].from_file(str(package / "after/metadata/targets.json")).signed
+    setting("suspensions", delegations=targets.delegations)(package)
+
+
+def no_published_metadata(package: Path) -> None:
+    shutil.rmtree(package / "before")
+    (package / "before").mkdir()
+
+
+TARGET = TargetFile.from_data("registry.yaml", b"x", ["sha256"])
+SPOILS: dict[str, Callable[[Path], object]] = {
+    "a key under another's id": partial(changed, "root", key_under_anothers_id),
+    "one key is enough": partial(changed, "root", lambda root: setattr(root.roles["timestamp"], "threshold", 1)),
+    "a key that no role uses": partial(
+        changed, "root", lambda root: root.keys.update({STRANGER.public_key.keyid: STRANGER.public_key})
+    ),
+    "one role of the set has another key": partial(changed, "root", another_key_of_one_role),
+    "targets name a file themselves": partial(
+        changed, "targets", lambda targets: targets.targets.update({"registry.yaml": TARGET})
+    ),
+    "duty may sign the registry": partial(
+        changed, "targets", lambda targets: targets.delegations.roles["suspensions"].paths.append("registry.yaml")
+    ),
+    "a document of another kind": copied("after/metadata/suspensions.json", "after/metadata/timestamp.json"),
+    "a version without a successor": setting("suspensions", version=2**31),
+    "a snapshot of other versions": partial(
+        changed, "snapshot", lambda signed: signed.meta.update({"registry.json": MetaFile(999)})
+    ),
+    "a timestamp of another snapshot": setting("timestamp", snapshot_meta=MetaFile(999)),
+    "a term of thousands of years": expiring(9000),
+    "a term that has passed": expiring(2020),
+    "an unknown field": partial(changed, "suspensions", lambda signed: signed.unrecognized_fields.update(x=1)),
+    "a target that is not there": partial(
+        changed, "suspensions", lambda signed: signed.targets.update({"registry.yaml": TARGET})
+    ),
+    "an unknown field beside the history": partial(
+        changed,
+        "suspensions",
+        lambda signed: signed.targets["suspensions.yaml"].unrecognized_fields["custom"].update(more=1),
+    ),
+    "the suspensions delegate their file": delegates_its_file,
+    "another published file": copied("after/targets/suspensions.yaml", "before/targets/suspensions.yaml"),
+    "no published metadata": no_published_metadata,
+    "a published root of strangers": partial(
+        changed, "root", lambda root: root.add_key(STRANGER.public_key, "root"), part="before"
+    ),
+    "an unsigned published snapshot": partial(
+        changed, "snapshot", lambda signed: setattr(signed, "version", 77), part="before"
+    ),
+}
+
+
+def test_a_package_that_breaks_a_rule_is_not_signed(office, package, tmp_path):
+    for name, spoil in SPOILS.items():
+        copy = tmp_path / name
+        shutil.copytree(package, copy)
+        spoil(copy)
+        code, error = sign(office, copy, "root-1", "duty-5")
+        assert (code, "Traceback" in error) == (2, False), name
+    assert sign(office, package, "root-1", "root-2", "duty-5", "duty-6")[0] == 0
+    office.told("publish", "--package", package)
+
+
+def test_what_strangers_have_signed_is_not_published(office, package):
+    """The package has all signatures by its own keys, and none by the published keys."""
+    strangers = [CryptoSigner.generate_ed25519() for _ in range(2)]
+
+    def change(signed: Any) -> None:
+        for role in signed.roles if signed.type == "root" else ("registry", "suspensions"):
+            for stranger in strangers:
+                signed.add_key(stranger.public_key, role)
+
+    for part in ("before", "after"):
+        for name in ("root", "targets"):
+            if (package / part / "metadata" / f"{name}.json").exists():
+                changed(name, change, package, part)
+    for path in (package / "after" / "metadata").iterdir():
+        metadata = Metadata[Any].from_file(str(path))
+        for stranger in strangers:
+            metadata.sign(stranger, append=True)
+        path.write_bytes(metadata.to_bytes())
+    assert "needs the signatures" in office.refused("publish", "--package", package)
+
+
+@contextmanager
+def interrupted(office: Office, written: int, error: OSError) -> Iterator[None]:
+    """The disk fills up after so many files of the repository."""
+    whole, count = module.replace_durably, 0
+
+    def broken(path: Path, octets: bytes, *more: Any) -> None:
+        nonlocal count
+        if path.is_relative_to(office.folder / "repository"):
+            count += 1
+            if count > written:
+                raise error
+        whole(path, octets, *more)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "replace_durably", broken)
+        yield
+
+
+@pytest.mark.parametrize("written", [0, 1, 2, 4, 8])
+def test_an_interrupted_rotation_is_completed(office, tmp_path, written):
+    new = [word for name in ("root-4", "root-5", "root-6") for word in ("--new", office.key(name))]
+    given = office.keys("root-1", "root-2", "duty-1", "duty-2")
+    with interrupted(office, written, OSError(5, "Input/output error")):
+        code, _, error = office.run("rotate", office.folder, "root", *new, *WHY, *given)
+    if code:
+        assert "Input/output error" in error
+        keys = office.keys("root-4", "root-5", "root-1", "root-2", "duty-1", "duty-2")
+        office.told("publish", *keys)
+    root = tmp_path / "root.json"
+    root.write_bytes(office.root.read_bytes())
+    Repository(root, str(office.folder / "repository"), tmp_path / "machine").update()
+
+
+@pytest.mark.parametrize("written", [1, 3])
+def test_an_interrupted_first_publication_is_repeated(new_office, written):
+    keys = new_office.key("any").parent
+    with interrupted(new_office, written, OSError(28, "No space left on device")):
+        assert "No space left" in new_office.error("init", new_office.folder, "--keys", keys)
+    new_office.told("init", "--keys", keys.with_name("again"))
+
+
+def test_a_list_mixed_from_two_editions_is_refused(office, tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    office.told("publish", *office.duty(), "--site", old)
+    office.told("revoke", "L-0001", *WHY)
+    office.told("publish", *office.all_keys(), "--site", new)
+    assert office.run("operators", old, "--trust", office.root)[0] == 0, "until its timestamp expires"
+    for file in ("proof/registry.json", "operators.json"):
+        shutil.copy(old / file, new / file)
+    assert "mixes files of several editions" in office.error("operators", new, "--trust", office.root)
+    for file in ("proof/timestamp.json", "operators.json"):
+        (new / file).unlink()
+        assert "cannot be read" in office.error("operators", new, "--trust", office.root)
+    for wrong in (tmp_path, old / "proof" / "timestamp.json", old / "index.html"):
+        code, _, error = office.run("operators", old, "--trust", wrong)
+        assert (code, "Traceback" in error) == (2, False)
+
+
+def test_the_list_of_an_expired_registry_is_refused(office, tmp_path):
+    text = office.registry.read_text().replace("version: 42", "version: 43")
+    office.registry.write_text(text.replace("2036-12-01", "2026-11-02"))
+    office.told("publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
+    assert "has expired" in office.error("operators", tmp_path / "site", "--trust", office.root)
+
+
+def test_a_site_that_cannot_be_written_is_reported_after_the_publication(office, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    code, out, error = office.run("publish", office.folder, *office.duty(), "--site", tmp_path / "file")
+    assert (code, "signed: snapshot, timestamp" in out) == (2, True)
+    assert "the registry was published, but not the public list" in " ".join(error.split())

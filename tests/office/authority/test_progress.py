@@ -1,0 +1,128 @@
+"""No command of the office stays silent while it reads a large registry, and none asks anything meanwhile."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+
+from bench import office as bench
+from bench.office import Office, commands, prepare
+from idtone.cli import app
+from idtone.core.settings.settings import PASSPHRASE
+from idtone.core.terminal import command_line
+from idtone.office.commands import app as authority
+from idtone.registry import file_kinds, index
+from idtone.registry.commands import app as registry
+
+WITHOUT_REGISTRY = {
+    "new-key", "new-registry", "note", "never-originating",
+    "desk", "reports", "report", "close-report", "overdue-reports", "report-stats", "forget-reports",
+    "reveal-reporter", "new-report-key",
+    "refuse-customer", "lift-refusal", "refusals", "new-refusal-key",
+}  # fmt: skip
+"""`new` writes a registry without members. What `note` does, `publish --why` does too. The desk shows no progress."""
+
+
+class Watch:
+    """Whether a command shows progress, what it read without it, and what it asked meanwhile."""
+
+    def __init__(self, large: int) -> None:
+        self.large, self.shown, self.silent, self.asked = large, 0, list[str](), list[str]()
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        assert not self.shown, "one spinner at a time"
+        self.shown += 1
+        try:
+            yield
+        finally:
+            self.shown -= 1
+
+    def read(self, how: str) -> None:
+        if not self.shown:
+            self.silent.append(how)
+
+
+class Typed(io.StringIO):
+    def __init__(self, text: str, watch: Watch) -> None:
+        super().__init__(text)
+        self.watch = watch
+
+    def readline(self, *arguments: Any) -> str:
+        line = super().readline(*arguments)
+        if self.watch.shown:
+            self.watch.asked.append(line)
+        return line
+
+
+@pytest.fixture
+def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
+    monkeypatch.setattr(bench, "APPLICATIONS", 20)
+    monkeypatch.setattr(bench, "ENTRIES", 100)
+    made = Office(tmp_path / "authority", 1_000, 10)
+    prepare(made, 20, 20)
+    return made
+
+
+@pytest.fixture
+def watch(office: Office, monkeypatch: pytest.MonkeyPatch) -> Watch:
+    made = Watch(office.registry.stat().st_size // 2)
+    parse, compiled = yaml.parse, index.compiled
+
+    def parsed(text: Any, *arguments: Any, **named: Any) -> Any:
+        if len(text) > made.large:
+            made.read("parses a registry")
+        return parse(text, *arguments, **named)
+
+    def indexed(document: Any) -> Any:
+        made.read("makes an index")
+        return compiled(document)
+
+    monkeypatch.setattr(yaml, "parse", parsed)
+    monkeypatch.setattr(index, "compiled", indexed)
+    monkeypatch.setattr(command_line, "working", made.working)
+    monkeypatch.setenv(PASSPHRASE, "of the test")
+    return made
+
+
+@pytest.mark.nightly
+def test_each_command_that_reads_the_registry_shows_progress(office, watch, monkeypatch, capsys):
+    found, tried = {}, set()
+    for name, words, typed in commands(office):
+        file_kinds._parsed.cache_clear()
+        monkeypatch.setattr("sys.stdin", Typed(typed, watch))
+        with pytest.raises(SystemExit) as ended:
+            app(list(map(str, words)))
+        assert int(ended.value.code or 0) <= command_line.NEGATIVE, (name, capsys.readouterr())
+        if name == "init":
+            office.keep_root()
+        if watch.silent or watch.asked:
+            found[name] = (*watch.silent, *watch.asked)
+        watch.silent.clear()
+        watch.asked.clear()
+        tried.add((words[0], words[1]))
+    assert found == {}
+    every = {("registry", name) for name in typer.main.get_command(registry).commands}
+    every |= {("authority", name) for name in typer.main.get_command(authority).commands}
+    assert every - tried == {("authority", name) for name in WITHOUT_REGISTRY}
+
+
+def test_progress_is_shown_on_a_terminal_alone(monkeypatch, capsys):
+    with command_line.working("checking"):
+        pass
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with command_line.working("checking"):
+        pass
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert "checking …" in error

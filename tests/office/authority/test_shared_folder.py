@@ -1,0 +1,60 @@
+"""Accounts of one group work in one folder: what one writes, the others can read and replace."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.office.authority.office import APPLICATION, STOP, TWICE, WHY, Office
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+def paths(office: Office) -> Iterator[tuple[Path, int]]:
+    """With their modes."""
+    for path in office.folder.rglob("*"):
+        yield path, stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_what_the_commands_write_is_the_groups_if_the_folder_is(new_office, umask, is_shared):
+    office = new_office
+    office.folder.chmod(0o2770 if is_shared else 0o700)
+    office.told("init", "--keys", office.key("any").parent)
+    application = office.folder.with_name("application.yaml")
+    application.write_text(APPLICATION)
+    office.told("apply", application)
+    office.told("suspend-number", *STOP, typed=TWICE)
+    office.told("assign-number", "m-0002", *WHY, typed="0362345670\n")
+    office.told("publish", *office.all_keys())
+    kept = {"registry.yaml", "suspensions.yaml", "registry.jsonl", "suspensions.jsonl", "A-1.yaml", ".lock"}
+    assert kept <= {path.name for path, _ in paths(office)}
+    for path, mode in paths(office):
+        if path.is_dir():
+            assert bool(mode & 0o2020 == 0o2020) == is_shared, path
+        elif path.name in kept and is_shared:
+            assert mode & 0o060 == 0o060, path
+        elif path.name in kept:
+            assert mode & 0o007 == 0, path
+
+
+def test_another_accounts_lock_can_be_used(office, monkeypatch):
+    """A file that this account cannot write can still be locked."""
+    (office.folder / ".lock").touch()
+    opened, real = [], os.open
+
+    def noting(path: object, flags: int, *more: object, **named: object) -> int:
+        if str(path).endswith(".lock"):
+            opened.append(flags & os.O_ACCMODE)
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", noting)
+    office.told("assign-number", "m-0002", *WHY, typed="0362345670\n")
+    assert set(opened) == {os.O_RDONLY}

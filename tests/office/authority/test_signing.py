@@ -1,0 +1,281 @@
+"""Signing in steps, by holders who do not meet: each has a key, and a copy of what is to be signed."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tuf.api.metadata import Metadata, TargetFile
+
+from lab.office.authority.office import STOP, TWICE, WHY, Office
+from lab.registry.trust.association import STOPPED
+
+SETS = {"root": 3, "registry": 3, "duty": 4}
+NEXT = ("duty-5", "duty-6", "duty-7", "duty-8")
+
+
+@pytest.fixture
+def package(office: Office, tmp_path: Path) -> Path:
+    """A revocation that waits for its signatures."""
+    office.told("revoke", "L-0001", *WHY)
+    told = office.told("prepare", "--package", tmp_path / "package")
+    assert told["words"][0].startswith("registry.yaml: version 43, was 42; issued ")
+    assert told["words"][1] == "member m-0001: licence L-0001: the status is revoked, was active"
+    assert told["words"][2].startswith("history of registry: 2 lines, SHA-256 ")
+    assert [line.partition(",")[0] for line in told["words"][3:]] == [
+        "registry: version 2", "snapshot: version 2", "timestamp: version 2"
+    ]  # fmt: skip
+    assert len(told["missing"]) == 3
+    return tmp_path / "package"
+
+
+def signs(office: Office, package: Path, *names: str, typed: str = "") -> tuple[int, str, str]:
+    """A holder signs; the holder keeps the first root, if there is one."""
+    anchor = ("--trust", office.root) if office.root.exists() else ("--first",)
+    return office.run("sign", package, *office.keys(*names), *anchor, *(() if typed else ("--yes",)), typed=typed)
+
+
+def sign(office: Office, package: Path, *names: str) -> None:
+    code, _, error = signs(office, package, *names)
+    assert code == 0, error
+
+
+def edited(path: Path, change: Callable[[Any], object]) -> None:
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def test_holders_who_make_their_own_keys_begin_together(new_office, tmp_path):
+    office, package = new_office, tmp_path / "package"
+    names = [f"{kind}-{number}" for kind, count in SETS.items() for number in range(1, count + 1)]
+    given = office.new_keys(*names, of_set=True)
+    words = office.told("init", *given, "--package", package)["words"]
+    assert "member m-0001 is new: 良い電話株式会社" in "\n".join(words)
+    assert "\n".join(words).count("signs with 2 of") == 3
+    assert len([line for line in words if len(line) == 66 and line.startswith("  ")]) == len(names)
+    anothers = ("sign", package, *office.keys("root-1"), "--trust", given[1][5:], "--yes")
+    assert "say --first" in office.error(*anothers)
+    assert not (office.folder / "repository").exists()
+    for number, holders in enumerate([("root-1", "registry-1"), ("root-3", "duty-2"), ("duty-1", "registry-2")]):
+        copy = tmp_path / f"copy-{number}"
+        shutil.copytree(package, copy)
+        sign(office, copy, *holders)
+    code, out, _ = office.run("assemble", package, tmp_path / "copy-0", tmp_path / "copy-1")
+    assert code == 1
+    assert "suspensions needs the signatures of 2 of its 4 duty keys, and has 1" in out
+    assert "needs the signatures" in office.refused("publish", "--package", package)
+    assert office.run("assemble", package, tmp_path / "copy-2") == (0, "all signatures are there\n", "")
+    told = office.told("publish", "--package", package)
+    assert told["signed"] == ["root", "targets", "registry", "suspensions", "never-originates", "snapshot", "timestamp"]
+    assert all(entry["signed"]["version"] == 1 for entry in office.told("history"))
+    assert "there is a repository already" in office.refused("publish", "--package", package)
+
+
+def test_each_holder_sees_what_the_signature_covers(office, package):
+    code, out, _ = signs(office, package, "registry-1", typed="y\n")
+    assert (code, "signed with" in out) == (0, True)
+    assert "\nmember m-0001: licence L-0001: the status is revoked, was active\n" in out
+    assert "nothing was signed" in signs(office, package, "registry-2", typed="n\n")[2]
+    assert "takes the signature of this key" in signs(office, package, "root-1")[2]
+
+
+def test_a_holder_sees_whole_numbers_and_their_area_at_the_moment_of_signing(office, tmp_path):
+    """Blocks all end in …0000 to …9999: with the last digits alone, Tokyo for Osaka looks the same."""
+    for block, national, area in (
+        ("0662340000-0662349999", "06-6234", "06"),
+        ("0333330000-0333339999", "03-3333", "03"),
+    ):
+        office.told("assign-number", "m-0002", *WHY, typed=f"{block}\n")
+        package = tmp_path / area
+        assert national not in "".join(office.told("prepare", "--package", package)["words"]), (
+            "the office does not sign"
+        )
+        code, out, _ = signs(office, package, "registry-1", typed="y\n")
+        assert code == 0
+        assert f"member m-0002: assigned: {national}-0000 to {national}-9999 (10,000 numbers)" in out
+        assert f"numbers assigned, by area code: {area} 10,000\n" in out
+        _, _, shown = office.run("publish", office.folder, *office.all_keys())
+        assert f"{national}-0000 to {national}-9999" in shown, "who publishes signs, too"
+        listed = office.told("numbers", "m-0002")
+        assert {"entry": block, "area": area, "count": 10_000} in listed["numbers"]
+        office.told("release-number", "m-0002", *WHY, typed=f"{block}\n")
+        office.told("publish", *office.all_keys())
+    office.told("suspend-range", *STOP, typed="0312345000-0312345999\n" * 2)
+    code, _, shown = office.run("publish", office.folder, *office.duty())
+    assert (code, "03-1234-5000 to 03-1234-5999 (1,000 numbers): is suspended" in shown) == (0, True)
+    assert "numbers suspended, by area code: 03 1,000" in shown
+    for history in (office.folder / "history").glob("*.jsonl"):
+        assert "33330000" not in re.sub("[^0-9a-z]", "", history.read_text())
+
+
+def test_the_duty_officers_publish_while_a_package_waits(office, package):
+    sign(office, package, "registry-1", "registry-2")
+    sign(office, package, "duty-1", "duty-2")
+    office.told("suspend-number", *STOP, typed=TWICE)
+    assert office.told("publish", *office.duty())["signed"] == ["suspensions", "snapshot", "timestamp"]
+    assert "snapshot needs the signatures" in office.refused("publish", "--package", package)
+    code, told, shown = office.run("publish", office.folder, "--package", package, *office.duty(), "--json")
+    assert (code, told["signed"]) == (0, ["registry", "snapshot", "timestamp"])
+    revoked = "member m-0001: licence L-0001: the status is revoked, was active"
+    assert revoked in shown.splitlines(), "the duty officers see it before their passphrases"
+    versions = {name: role["version"] for name, role in told["roles"].items()}
+    assert versions == {
+        "root": 1, "targets": 1, "registry": 2, "suspensions": 2, "never-originates": 1, "snapshot": 3, "timestamp": 3,
+    }  # fmt: skip
+    snapshot = json.loads((office.folder / "repository" / "metadata" / "3.snapshot.json").read_text())
+    assert {name: meta["version"] for name, meta in snapshot["signed"]["meta"].items()} == {
+        "targets.json": 1, "registry.json": 2, "suspensions.json": 2, "never-originates.json": 1,
+    }  # fmt: skip
+    again = office.told("publish", "--package", package, *office.duty())
+    assert again["roles"]["registry"]["version"] == 2, "it was published already"
+    office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
+    office.told("publish", *office.all_keys())
+    error = office.refused("publish", "--package", package, *office.duty())
+    assert "registry was published in the meantime; prepare the package again" in error
+
+
+def test_a_rotation_goes_from_holder_to_holder(office, tmp_path):
+    package = tmp_path / "package"
+    told = office.told("rotate", "duty", *office.new_keys(*NEXT), *WHY, "--package", package)
+    given = office.new_keys("duty-9")
+    assert "has a key twice" in office.refused("rotate", "duty", *given * 4, *WHY, "--package", tmp_path / "twice")
+    at = told["words"].index("the set duty signs with 2 of 4 keys:")
+    assert [len(line.strip()) for line in told["words"][at + 1 : at + 5]] == [64] * 4
+    for name in ("root-1", "root-2", "duty-5", "duty-8"):
+        sign(office, package, name)
+    told = office.told("publish", "--package", package)
+    assert set(told["signed"]) == {"root", "targets", "suspensions", "never-originates", "snapshot", "timestamp"}
+    assert "of its 4 duty keys, and has 0" in office.refused("publish", *office.duty())
+    office.told("publish", *office.keys("duty-6", "duty-7"))
+
+
+def test_the_history_names_a_rotation_only_once_it_is_signed(office, tmp_path):
+    def rotations() -> list[Any]:
+        return [entry for entry in office.told("history") if entry["action"] == "rotate"]
+
+    new = office.new_keys("registry-4", "registry-5", "registry-6")
+    too_few = office.keys("root-1", "registry-1")
+    assert "needs the signatures" in office.refused("rotate", "registry", *new, *WHY, *too_few)
+    office.told("rotate", "registry", *new, *WHY, "--package", tmp_path / "package")
+    assert rotations() == []
+    office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
+    office.told("publish", *office.all_keys())
+    assert rotations() == [], "other changes of the registry are signed meanwhile; that package never is"
+    office.told("rotate", "registry", *new, *WHY, "--package", tmp_path / "again")
+    for name in ("root-1", "root-2", "registry-4", "registry-5", "duty-1", "duty-2"):
+        sign(office, tmp_path / "again", name)
+    office.told("publish", "--package", tmp_path / "again")
+    [line] = rotations()
+    assert (line["signed"], len(line["what"])) == (None, 3), "in force; the next edition of the registry signs its line"
+    office.told("release-number", "m-0002", *WHY, typed="0362345678\n")
+    office.told("publish", *office.keys("registry-4", "registry-5", "duty-1", "duty-2"))
+    assert office.key_id("registry-4") in rotations()[0]["signed"]["keys"]
+
+
+def another_list_of_operators(after: Path) -> None:
+    """The author of a package could put it in."""
+    listed, path = after / "targets" / "operators.json", after / "metadata" / "registry.json"
+    listed.write_text(listed.read_text().replace("[]", '[{"member": "m-9"}]'))
+    draft = Metadata.from_file(str(path))
+    draft.signed.targets["operators.json"] = TargetFile.from_file("operators.json", str(listed), ["sha256"])
+    draft.to_file(str(path))
+
+
+def test_a_package_that_was_changed_on_its_way_is_not_signed(office, package, tmp_path):
+    registry = (package / "after/targets/registry.yaml").read_text()
+    for name, spoil in {
+        "a file": lambda after: (after / "targets/registry.yaml").write_text(registry.replace("revoked", "active")),
+        "a list": lambda after: (after / "targets/operators.json").write_text("{}"),
+        "a signed list": another_list_of_operators,
+        "more": lambda after: (after / "targets/more.txt").write_text("x"),
+        "less": lambda after: (after / "targets/registry.yaml").unlink(),
+        "metadata": lambda after: (after / "metadata/registry.json").write_text("{"),
+    }.items():
+        copy = tmp_path / name
+        shutil.copytree(package, copy)
+        spoil(copy / "after")
+        code, _, error = signs(office, copy, "registry-1")
+        assert code == 2, name
+        assert "do not sign this package" in error or "ask for the package again" in error, name
+
+
+def test_copies_of_two_editions_are_not_assembled(office, package, tmp_path):
+    office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
+    office.told("prepare", "--package", tmp_path / "other")
+    office.suspensions.write_text(STOPPED)
+    office.told("prepare", "--package", tmp_path / "third", *WHY)
+    for other, fault in (("other", "differs from the first folder's"), ("third", "is not a copy of the same edition")):
+        assert fault in office.error("assemble", package, tmp_path / other)
+    assert "exists already" in office.refused("prepare", "--package", package)
+    code, _, error = signs(office, tmp_path, "duty-1")
+    assert (code, "is not a package" in error) == (2, True)
+
+
+def test_a_forged_signature_does_not_count(office, package):
+    """A copy with a signature of another text, under the id of a key of the set."""
+    sign(office, package, "registry-1", "duty-1", "duty-2")
+    targets = json.loads((package / "before" / "metadata" / "targets.json").read_text())["signed"]
+    (keyids,) = [role["keyids"] for role in targets["delegations"]["roles"] if role["name"] == "registry"]
+
+    def forge(draft: Any) -> None:
+        (first,) = draft["signatures"]
+        other = next(keyid for keyid in keyids if keyid != first["keyid"])
+        draft["signatures"].append({"keyid": other, "sig": first["sig"]})
+
+    edited(package / "after" / "metadata" / "registry.json", forge)
+    error = office.refused("publish", "--package", package)
+    assert "registry needs the signatures of 2 of its 3 registry keys, and has 1" in error
+
+
+def test_a_good_signature_replaces_a_broken_one(office, package, tmp_path):
+    copy = tmp_path / "copy"
+    sign(office, package, "registry-1", "registry-2", "duty-1", "duty-2")
+    shutil.copytree(package, copy)
+    for name in ("registry", "timestamp"):
+        edited(
+            package / "after" / "metadata" / f"{name}.json",
+            lambda document: [each.update(sig=each["sig"][::-1]) for each in document["signatures"]],
+        )
+    assert office.run("assemble", package, copy) == (0, "all signatures are there\n", "")
+    office.told("publish", "--package", package)
+
+
+def test_init_names_wrong_options(new_office, tmp_path):
+    new_office.run("new-key", tmp_path / "one.pem")
+    (tmp_path / "no.pub").write_text("nothing")
+    one, package = ["--public", f"root={tmp_path / 'one.pub'}"], ("--package", tmp_path / "package")
+    for arguments, fault in (
+        ([], "either make the keys here with --keys"),
+        (["--public", "root", *package], "is not SET=FILE"),
+        (["--public", "night=x.pub", *package], "the sets are root, registry, duty"),
+        (["--public", "root=missing.pub", *package], "cannot be read"),
+        ([*one, *package], "the set root has 3 keys, not 1"),
+        ([*one * 3, *package], "the set root has a key twice"),
+        (["--public", f"root={tmp_path / 'no.pub'}", *package], "is not a public key"),
+    ):
+        assert fault in new_office.refused("init", *arguments)
+
+
+def test_the_public_half_goes_into_a_new_file(new_office, tmp_path):
+    _, told, _ = new_office.run("new-key", tmp_path / "m.yamada", "--json")
+    assert told["public"] == str(tmp_path / "m.yamada.pub")
+    _, told, _ = new_office.run("new-key", tmp_path / "a.pem", "--public", tmp_path / "b.pub", "--json")
+    assert told["public"] == str(tmp_path / "b.pub")
+    before = (tmp_path / "b.pub").read_bytes()
+    assert "cannot be written here: File exists" in new_office.error("new-key", tmp_path / "b.pem")
+    assert (tmp_path / "b.pub").read_bytes() == before
+    assert "is a name for a public half" in new_office.error("new-key", tmp_path / "c.pub")
+
+
+def test_a_package_that_waited_too_long_is_prepared_again(office, package, monkeypatch):
+    sign(office, package, "registry-1", "registry-2", "duty-1", "duty-2")
+    later = datetime.now(UTC) + timedelta(days=8)
+    monkeypatch.setattr("idtone.office.commands.publication.datetime", SimpleNamespace(now=lambda _: later))
+    assert "snapshot needs the signatures" in office.refused("publish", "--package", package)
+    office.told("publish", "--package", package, *office.duty())

@@ -1,0 +1,72 @@
+"""Keys in a hardware token: a real PKCS#11 library (SoftHSM), which never gives its keys away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import token
+from lab.office.authority.office import WHY, Office
+
+
+@pytest.fixture(scope="module")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A library with one token and a key in it. The tests share it, because a library keeps its first settings."""
+    with token.softhsm(tmp_path_factory.mktemp("token"), "duty") as library:
+        token.new_key(library, "duty", 2, token.P256)
+        yield library
+
+
+@pytest.fixture(autouse=True)
+def _library(softhsm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYKCS11LIB", str(softhsm))
+
+
+def with_token(office: Office, *words: object, **environment: str) -> tuple[int, Any, str]:
+    """What its holder does, who types the PIN."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ({"IDTONE_PASSPHRASE": token.PIN} | environment).items():
+            patch.setenv(name, value)
+        code, told, error = office.run(*words, "--json")
+        return code, told, " ".join(error.split())
+
+
+def test_a_token_signs_beside_key_files(office, tmp_path):
+    trust = ("--trust", office.root, "--yes")
+    key, public, package = "hsm:2?label=duty", tmp_path / "duty-3.pub", tmp_path / "package"
+    code, told, error = with_token(office, "new-key", key, "--public", public)
+    assert (code, told["public"]) == (0, str(public)), error
+    new = ["--new", public, *office.new_keys("duty-5", "duty-6", "duty-7")]
+    office.told("rotate", "duty", *new, *WHY, "--package", package)
+    for name in ("root-1", "root-2", "duty-5"):
+        office.run("sign", package, *office.keys(name), *trust, "--json")
+    assert "needs the signatures of 2 of its 4 duty keys" in office.refused("publish", "--package", package)
+    code, signed, error = with_token(office, "sign", package, "--key", key, *trust)
+    assert (code, signed["signed"]) == (0, {key: ["suspensions", "never-originates", "snapshot", "timestamp"]}), error
+    office.told("publish", "--package", package)
+    office.told("prolong", "--until", "2028-01-01", *WHY)
+    office.told("prepare", "--package", tmp_path / "next")
+    code, signed, error = with_token(office, "sign", tmp_path / "next", "--key", key, *trust)
+    assert (code, signed["signed"]) == (0, {key: ["snapshot", "timestamp"]}), error
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "fault"),
+    [
+        ("hsm:2?label=other", {}, "No PKCS#11 token found for label other"),
+        ("hsm:3?label=duty", {}, "could not find ECDSA key"),
+        ("hsm:x", {}, "is not a key in a token"),
+        ("hsm:2", {"PYKCS11LIB": ""}, "PYKCS11LIB environment variable must be set"),
+        ("hsm:3?label=duty", {"IDTONE_PASSPHRASE": "1234"}, "PinIncorrect"),
+        ("hsm:2", {"PYKCS11LIB": "/none.so"}, "cannot open shared object file"),
+    ],
+)
+def test_a_fault_of_a_token_is_reported(new_office, tmp_path, name, environment, fault):
+    code, _, error = with_token(new_office, "new-key", name, "--public", tmp_path / "x.pub", **environment)
+    assert (code, fault in error) == (2, True), error
+
+
+def test_the_public_half_of_a_token_needs_a_file(new_office):
+    code, _, error = with_token(new_office, "new-key", "hsm:2?label=duty")
+    assert (code, "with --public" in error) == (2, True)

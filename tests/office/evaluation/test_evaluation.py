@@ -1,0 +1,333 @@
+"""An evaluation from the desk to the public list and its badges, and attacks on each part of it."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from idtone.core.errors import TrustError
+from idtone.core.signed_notes import Signer, VerifierKey
+from idtone.member.evaluation.period import Period
+from idtone.member.evaluation.published_evaluation import verify_published
+from idtone.member.reports.report_documents import SealedReport
+from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_store import DocumentStore
+from idtone.office.desk.office_ledger import OfficeLedger
+from idtone.office.desk.recorded_changes import RecordedChanges
+from idtone.office.desk.reports.number_holder import Basis, Holder
+from idtone.office.desk.reports.report_store import PAGE, WITHDRAWN, KeptReport, KeptRequest, ReportStore
+from idtone.office.desk.reports.traceback import Stage
+from idtone.registry.correspondence.signed_document import signed, verified
+from idtone.registry.correspondence.suspension_confirmation import KIND as CONFIRMATION
+from idtone.registry.parsers import parse_suspensions
+from lab.ledger.sample_ledger import query
+from lab.made_once import made_once
+from lab.member.evaluation.sample_figures import (
+    CRITERIA,
+    LAST_YEAR,
+    LIST,
+    LOG,
+    NODE,
+    SAMPLE,
+    STRANGER,
+    WITNESS,
+    YEAR,
+    content_of,
+    document_of,
+    head_of,
+    write_criteria,
+)
+from lab.office.authority.office import STOP, WHY, Office
+from lab.registry.trust.association import STOPPED
+
+from .conftest import ASSESSMENTS, DAYS, hand_in
+
+ANOTHER_LOG = Signer(LOG.key.name, b"8" * 32)
+INTRUDER = Signer("m-0002/pbx-9", b"9" * 32)
+
+
+def evaluated(office: Office, *more: object) -> Any:
+    return office.told("evaluate", *DAYS, "--assessments", office.folder / "assessments.yaml", *more)
+
+
+@pytest.fixture
+def site(folder: Office, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is published after an evaluation."""
+
+    def make() -> None:
+        hand_in(folder, content_of(LAST_YEAR), content_of(YEAR))
+        evaluated(folder, "--enter", *WHY)
+        folder.told("publish", *folder.all_keys(), "--site", tmp_path / "site")
+
+    made_once(tmp_path_factory, "evaluated", tmp_path, make)
+    OfficeLedger(folder.folder).settings_file.unlink()  # it has the whole path of the ledger
+    with OfficeLedger(folder.folder).open():
+        pass
+    return tmp_path / "site"
+
+
+def verified_by(office: Office, *arguments: object) -> tuple[int, str]:
+    """Exit code and output of the verifier."""
+    return office.run("evaluation", "verify", *arguments, "--trust", office.root)[:2]
+
+
+def test_from_the_desk_to_the_badge(folder, site, tmp_path):
+    [act] = [act for act in OfficeLedger(folder.folder).acts() if act.act == "evaluated"]
+    assert (act.subject, act.details["members"], act.details["graded"]) == (str(YEAR), 2, 1)
+    listed = json.loads((site / "operators.json").read_text())["operators"]
+    [evaluation] = [operator["evaluation"] for operator in listed if "evaluation" in operator]
+    assert (evaluation["grade"], evaluation["percent"]) == ("excellent", "96.0")
+    badge = site / "evaluation" / "m-0001.svg"
+    for what in ("m-0001", badge):
+        code, out = verified_by(folder, site, what)
+        assert (code, "最優良 / Excellent (excellent), 96.0 %" in out) == (0, True), out
+    picture = ElementTree.fromstring(badge.read_bytes())  # noqa: S314  our own
+    title, desc = (picture.findtext(f"{{*}}{name}") or "" for name in ("title", "desc"))
+    assert "最優良 – 良い電話株式会社 / Evaluation of good operators: Excellent – Good Telecom" in title
+    assert picture.get("aria-labelledby") == "title-m-0001 desc-m-0001"
+    assert evaluation["result"] in desc
+    assert LIST in desc
+    published = "".join(path.read_text("utf-8") for path in (site / "evaluation").iterdir())
+    assert "Assessor" not in published, "the names stay with the office"
+    assert not re.search(r"\b12,?000\b", published), "so do the numbers of calls"
+    page = (site / "index.html").read_text()
+    assert 'href="evaluation/m-0001.json">最優良' in page
+    history = folder.told("history")
+    assert "evaluation of m-0001: excellent (最優良 / Excellent), 96.0 %" in json.dumps(history, ensure_ascii=False)
+    # A copy elsewhere, without the rest of the site, is judged by its octets.
+    shutil.copy(badge, tmp_path / "their-badge.svg")
+    assert verified_by(folder, site, tmp_path / "their-badge.svg")[0] == 0
+
+
+def test_a_member_without_figures_or_a_valid_licence_gets_no_grade(folder):
+    def first() -> Any:
+        [member, _] = evaluated(folder)["members"]
+        return member["grade"], member["percent"], member["excluded"]
+
+    assert first() == (None, None, None), "all else is excellent, and no figures were handed in"
+    hand_in(folder, content_of(YEAR))
+    assert first() == ("excellent", "96.0", None)
+    folder.told("suspend-licence", "L-0001", *WHY)
+    assert first() == (None, "96.0", "no-valid-licence")
+    folder.told("resume-licence", "L-0001", *WHY)
+    folder.told("suspend-member", *STOP, typed="m-0001\nm-0001\n")
+    assert first() == (None, "96.0", "stopped")
+
+
+def test_no_badge_shows_the_address_of_the_sample(folder):
+    write_criteria(folder.folder, SAMPLE)
+    assert "write the address of your public list" in folder.refused("evaluate", *DAYS, "--enter", *WHY)
+
+
+def test_a_stopped_member_leaves_the_public_list(folder, site):
+    def listed() -> tuple[bool, bool]:
+        """On the page, and in the signed list."""
+        return "最優良" in (site / "index.html").read_text(), "m-0001" in (site / "operators.json").read_text()
+
+    assert listed() == (True, True)
+    folder.told("suspend-member", *STOP, typed="m-0001\nm-0001\n")
+    told = folder.told("publish", *folder.duty(), "--site", site)
+    assert (told["left"], listed()) == (["registry"], (False, True)), "the list waits for the keys of the registry"
+    code, _, shown = folder.run("publish", folder.folder, *folder.all_keys(), "--site", site)
+    assert (code, "m-0001 leaves the public list: all its numbers are suspended" in shown) == (0, True)
+    assert listed() == (False, False)
+    assert verified_by(folder, site, site / "evaluation" / "m-0001.svg")[0] == 1
+    folder.told("lift", *WHY, typed="m-0001\nm-0001\n")
+    folder.told("publish", *folder.all_keys(), "--site", site)
+    assert listed() == (True, True)
+
+
+FORGERIES: dict[str, tuple[str, Callable[[str], str], str, str]] = {
+    # file, how it is changed, what is verified, what is said
+    "another grade in the list": (
+        "operators.json", lambda text: text.replace('"excellent"', '"better"'), "m-0001", "not what the association",
+    ),
+    "another grade on the badge": (
+        "evaluation/m-0001.svg", lambda text: text.replace("96.0", "99.9").replace("最優良", "超優良"),
+        "evaluation/m-0001.svg", "is no badge of the present list",
+    ),
+    "another member's name on the badge": (
+        "evaluation/m-0001.svg", lambda text: text.replace("良い電話", "悪い電話"), "evaluation/m-0001.svg",
+        "is no badge",
+    ),
+    "criteria changed after publication": (
+        "evaluation/criteria.yaml", lambda text: text.replace("at_least: 0.995", "at_least: 0.5"), "m-0001",
+        "criteria.yaml: was changed after it was published",
+    ),
+    "a changed result": (
+        "evaluation/m-0001.json", lambda text: text.replace('"points": 7', '"points": 10'), "m-0001",
+        "m-0001.json: was changed",
+    ),
+}  # fmt: skip
+
+
+def test_forgeries_are_found(folder, site):
+    for name, (file, change, what, said) in FORGERIES.items():
+        path = site / file
+        text = path.read_text("utf-8")
+        assert change(text) != text, name
+        path.write_text(change(text), "utf-8")
+        code, out = verified_by(folder, site, site / what if "/" in what else what)
+        assert (code, said in out) == (1, True), (name, out)
+        path.write_text(text, "utf-8")
+    assert verified_by(folder, site, "m-0002")[0] == 1, "it has no evaluation"
+    assert verified_by(folder, site, "m-0001")[0] == 0
+    with pytest.raises(TrustError, match=r"has expired|valid from"):
+        verify_published(site, folder.root, "m-0001", datetime(2028, 1, 1, tzinfo=UTC))
+
+
+def test_a_result_that_does_not_follow_is_not_published(folder, site):
+    """Even the office cannot give a grade that the values do not earn: the verifier computes again."""
+    result = folder.folder / "evaluation" / "2025-01-01_2026-01-01.json"
+    text = result.read_text("utf-8")
+    assert r"\"points\": 7," in text
+    result.write_text(text.replace(r"\"points\": 7,", r"\"points\": 10,"), "utf-8")
+    code, _, error = folder.run("publish", folder.folder, *folder.all_keys(), "--site", site)
+    assert code == 2
+    assert "is not what was published" in " ".join(error.split())
+    assert folder.run("evaluations", folder.folder)[0] == 2
+
+
+def test_what_the_desk_refuses_leaves_nothing(folder):
+    desk = Desk(folder.folder, RULES)
+    hand_in(folder, content_of(LAST_YEAR))
+    for octets, said in (
+        (document_of(content_of(YEAR, head=head_of(YEAR, witness=STRANGER))), "0 of the association's witnesses"),
+        (document_of({**content_of(YEAR), "head": content_of(LAST_YEAR)["head"]}), "since the end of the period"),
+        (document_of(content_of(YEAR, head=head_of(YEAR, log=ANOTHER_LOG))), "not of the ledger whose key"),
+    ):
+        with pytest.raises(TrustError, match=said):
+            desk.accept(octets, datetime.now(UTC))
+    assert len(list(desk.documents.of("figures"))) == 1
+    assert len(desk.ledger.acts()) == 1
+
+
+def test_without_criteria_nothing_is_accepted(folder):
+    (folder.folder / "evaluation.yaml").unlink()
+    with pytest.raises(TrustError, match="it has no criteria"):
+        hand_in(folder, content_of(YEAR))
+
+
+def test_what_changes_a_members_values(folder):
+    def rows() -> dict[str, Any]:
+        return {row["criterion"]: row["no_value"] or row["value"] for row in evaluated(folder)["members"][0]["rows"]}
+
+    days = (("2025-01-01", "2025-06-30"), ("2025-07-01", "2025-12-31"))
+    halves = [content_of(Period.given(*half), 20) for half in days]
+    for content in halves:
+        content["head"] = head_of(YEAR)
+    hand_in(folder, halves[1])
+    assert rows()["sound"] == "no-figures", "half of the period is missing"
+    halves[0]["months"][0].update(connected=10, sent=9, fallback=1)
+    hand_in(folder, halves[0])
+    assert (rows()["sound"], rows()["service"]) == ("0.9916", "0.0042")
+    halves[0]["months"][0].update(sent=10, fallback=0)
+    hand_in(folder, halves[0])
+    assert (rows()["sound"], rows()["service"]) == ("1.0000", "0.0000"), "the later ones of a period count"
+    for content in halves:
+        for month in content["months"]:
+            month.update(calls=7, connected=3, sent=3)
+    hand_in(folder, *halves)
+    assert (rows()["sound"], rows()["service"]) == ("not-enough-calls", "not-enough-calls"), "a small member"
+    write_criteria(folder.folder, CRITERIA.replace(str(WITNESS.cosigner), str(STRANGER.cosigner)))
+    assert rows()["sound"] == "no-figures", "that witness does not count any more"
+
+
+def test_confirmed_stops_count_before_those_handed_in(folder):
+    folder.suspensions.write_text(STOPPED)
+    folder.told("publish", *WHY, *folder.all_keys())
+    sha256 = hashlib.sha256(STOPPED.encode()).hexdigest()
+    period = ("--since", "2026-11-01", "--until", "2026-11-09")
+    [stop] = parse_suspensions(STOPPED, "suspensions.yaml").suspensions
+    path = folder.folder / "assessments.yaml"
+    path.write_text(
+        "period: {from: 2026-11-01, until: 2026-11-10}\nmembers: [{member: m-0001, stops: ["
+        f"{{reference: {stop.reference}, asked: 2026-11-02T00:00+09:00, stopped: 2026-11-09T00:00+09:00}}]}}]\n"
+    )
+
+    def hours() -> str:
+        row = folder.told("evaluate", *period, "--assessments", path)["members"][0]["rows"][2]
+        return row["value"] or row["no_value"]
+
+    assert hours() == "168.0", "as handed in"
+    for minutes, signer in ((90, NODE), (30, NODE), (600, INTRUDER)):
+        in_use = stop.since + timedelta(minutes=minutes)
+        content = {
+            "sha256": sha256, "issued": stop.since.isoformat(), "in_use": in_use.isoformat(), "registry_version": 43,
+            "stops": [{"reference": reference, "calls_ended": 0} for reference in (stop.reference, "R-99")],
+        }  # fmt: skip
+        document = verified(signed(CONFIRMATION, "m-0001", content, signer, in_use), partial(_only, signer))
+        documents = DocumentStore(folder.folder)
+        RecordedChanges(documents.opened, OfficeLedger(folder.folder)).make(
+            documents.added(document, sha256, in_use, {}), CONFIRMATION, sha256
+        )
+    assert hours() == "0.5", "the first confirmation of the node; the other key is not the member's"
+
+
+def test_the_desk_counts_reports_itself(folder):
+    store, begins = ReportStore(folder.folder), YEAR.begins
+
+    def value() -> str:
+        return evaluated(folder)["members"][0]["rows"][4]["value"]
+
+    assert value() == "1.0000", "as handed in: 4 of 4"
+    assert not (folder.folder / "reports.sqlite3").exists()
+    requests = [(-2, 9, None), (0, 1, None), (5, 1, None), (9, 3, None), (12, None, None), (15, None, WITHDRAWN)]
+    for number, (day, took, result) in enumerate([*requests, (364, 0, None)]):
+        asked = begins + timedelta(days=day)
+        sealed = SealedReport(receipt=f"{number:064x}", report="box", disclose=False)
+        holder = Holder("m-0001", Basis.EDITION)
+        report = KeptReport(f"R-{number}", asked, PAGE, holder, Stage.MEMBER, None, None, None, None, sealed)
+        request = KeptRequest(f"Q-{number}", report.id, 1, "m-0001", asked, asked + timedelta(days=1))
+        RecordedChanges(store.opened, OfficeLedger(folder.folder)).make(
+            store.added(report, "t", request), "report-entered", report.id
+        )
+        answered = None if took is None else round((asked + timedelta(days=took)).timestamp() * 1e6)
+        query(folder.folder / "reports.sqlite3", "UPDATE requests SET answered = ?, result = ? WHERE id = ?", answered,
+              result, f"Q-{number}")  # fmt: skip
+    assert value() == "0.5000", "of four that were due in the year, two were answered in time"
+
+
+def _only(signer: Signer, _: str) -> list[VerifierKey]:
+    return [signer.key]
+
+
+def test_what_is_refused(folder, site):
+    write_criteria(folder.folder, CRITERIA.replace("at_least: 0.995", "at_least: 0.9951"))
+    assert "raise `version`" in folder.refused("evaluate", *DAYS, "--enter", *WHY)
+    assert "is not over yet" in folder.refused("evaluate", "--since", "2096-01-01", "--until", "2096-12-31")
+    assert "--enter takes --why" in folder.refused("evaluate", *DAYS, "--enter")
+    for old, new, said in (
+        ("complete: 20}", "complete: 21}", "assessments.yaml:5:5: members[0].forms: has more good ones"),
+        ("stopped: 2025-03-01T10:40", "stopped: 2025-03-01T09:40", "members[0].stops[0].stopped: is before `asked`"),
+        ("asked: 2025-03-01", "asked: 2024-03-01", "members[0].stops[0].asked: is not in the period"),
+        ("member: m-0001", "member: m-0009", "members[0].member: is no member of the registry"),
+        ("from: 2025", "from: 2024", "period: is not 2025-01-01/2026-01-01"),
+        ("points: 7.5", "points: 11", "members[0].assessors[1].points"),
+    ):
+        path = folder.folder / "assessments.yaml"
+        path.write_text(ASSESSMENTS.replace(old, new))
+        assert said in folder.refused("evaluate", *DAYS, "--assessments", path)
+
+
+def test_the_next_year_and_the_pictures(folder, site, tmp_path):
+    write_criteria(folder.folder, CRITERIA.replace("version: 1", "version: 2"))
+    entry = folder.told("evaluate", "--since", LAST_YEAR.start, "--until", "2024-12-31", "--enter", *WHY)["history"]
+    assert entry["what"] == ["evaluation of m-0001 is removed"], "without assessments, no grade is reached"
+    assert re.search(r"^evaluations: \[\]$|^evaluations:$", folder.registry.read_text(), re.M)
+    told = folder.told("evaluations")
+    assert [(each["member"], each["period"][:4], each["grade"]) for each in told] == [
+        ("m-0001", "2024", ""), ("m-0002", "2024", ""), ("m-0001", "2025", "excellent"), ("m-0002", "2025", ""),
+    ]  # fmt: skip
+    folder.told("evaluations", "--plot", tmp_path / "plot.svg", "--member", "m-0001")
+    assert b"<svg" in (tmp_path / "plot.svg").read_bytes()
+    assert "ends in .png or .svg" in folder.refused("evaluations", "--plot", tmp_path / "plot.pdf")

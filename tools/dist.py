@@ -1,0 +1,79 @@
+"""Builds the source archive and the wheel: `make dist`. The same commit gives the same bytes.
+
+python -m tools.dist [FOLDER]     FOLDER: dist
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from lab.repository import ROOT, files, links
+
+
+def commit_time() -> int:
+    """When the commit was made, in seconds since 1970: the time of everything in a package."""
+    return int(_git("log", "-1", "--format=%ct"))
+
+
+def build(into: Path) -> list[Path]:
+    """Build both from the files of the repository, by way of the source archive. The two paths, sorted."""
+    into.mkdir(parents=True, exist_ok=True)
+    for old in into.glob("idtone-*"):
+        old.unlink()
+    with tempfile.TemporaryDirectory() as scratch:
+        source = copy_source(Path(scratch, "source"))
+        subprocess.run(
+            [sys.executable, "-m", "build", "--no-isolation", "--outdir", into, source],
+            env=os.environ | {"SOURCE_DATE_EPOCH": str(commit_time())}, umask=0o022, check=True, stdout=sys.stderr,
+        )  # fmt: skip
+    built = sorted(into.glob("idtone-*"))
+    for archive in built:
+        if archive.name.endswith(".tar.gz"):
+            normalise(archive, commit_time())
+    return built
+
+
+def copy_source(into: Path) -> Path:
+    """Copy the repository's files, with the same modes whatever the umask was when they were checked out."""
+    for path in files():
+        copied = into / path.relative_to(ROOT)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copied)
+        copied.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+    for link in links():
+        (into / link.relative_to(ROOT)).symlink_to(link.readlink())
+    return into
+
+
+def normalise(archive: Path, time_s: int) -> None:
+    """Write a .tar.gz anew with this time on everything. setuptools obeys SOURCE_DATE_EPOCH in wheels only."""
+    content = archive.with_name(f"{archive.name}.new")
+    with (
+        tarfile.open(archive) as old,
+        content.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=time_s) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as new,
+    ):
+        for member in sorted(old, key=lambda each: each.name):
+            member.mtime, member.pax_headers = time_s, {}
+            member.uid = member.gid = 0
+            member.uname = member.gname = "root"
+            member.mode = 0o755 if member.mode & 0o100 else 0o644
+            new.addfile(member, old.extractfile(member) if member.isfile() else None)
+    content.replace(archive)
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.check_output(["git", "-c", "safe.directory=*", *arguments], cwd=ROOT, text=True)
+
+
+if __name__ == "__main__":
+    for made in build(Path(sys.argv[1] if len(sys.argv) > 1 else "dist")):
+        print(made)

@@ -1,0 +1,102 @@
+"""The man pages in docs/man, made of the command line; `make docs` writes them (`tools/reference_pages.py`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import typer.main
+from lab.repository import ROOT
+
+from idtone.cli import app
+from idtone.core.settings.settings import CONFIG, DEFAULT_FILE
+from idtone.core.translation import paragraphs
+
+from . import messages
+
+FOLDER: Final = ROOT / "docs" / "man"
+EXIT_STATUS: Final = (("0", "good"), ("1", "a negative verdict"), ("2", "wrong use, or input that cannot be used"))
+WORDS_JA: Final = {
+    "NAME": "名前", "SYNOPSIS": "書式", "COMMANDS": "コマンド", "EXIT STATUS": "終了コード", "ENVIRONMENT": "環境変数",
+    "FILES": "ファイル", "SEE ALSO": "関連項目", "COMMAND": "コマンド", "options": "オプション", "arguments": "引数",
+    "good": "正常", "a negative verdict": "否定的な結果",
+    "wrong use, or input that cannot be used": "使い方の誤り、または使えない入力",
+    "the settings file, if there is no \\-c": "設定ファイル(\\-c を指定しない場合)",
+    "overrides a setting: IDTONE_ARI_URL is ari.url": "設定を上書きします。IDTONE_ARI_URL は ari.url です",
+    "the settings": "設定",
+}  # fmt: skip
+
+
+def man_pages(japanese: bool) -> dict[Path, str]:
+    """`idtone.1`, and a page for each group of commands, by their paths."""
+    ending = ".ja.1" if japanese else ".1"  # as dh_installman reads it
+    root = typer.main.get_command(app)
+    commands: dict[str, Any] = root.commands  # type: ignore[attr-defined]
+    groups = {name: command for name, command in commands.items() if hasattr(command, "commands")}
+    single = {name: command for name, command in commands.items() if name not in groups}
+    see = [f"idtone-{name}" for name in groups]
+    pages = {FOLDER / f"idtone{ending}": page("idtone", root.help or "", single, see, japanese)}
+    for name, group in groups.items():
+        pages[FOLDER / f"idtone-{name}{ending}"] = page(
+            f"idtone-{name}", group.help or "", group.commands, ["idtone"], japanese
+        )
+    return pages
+
+
+def page(title: str, summary: str, commands: dict[str, Any], see: Iterable[str], japanese: bool) -> str:
+    """One page in man(7)'s macros."""
+    said = messages.catalogue_text if japanese else str
+    word = WORDS_JA.__getitem__ if japanese else str
+    prefix = title.replace("-", " ")
+    lines = [
+        f'.TH {title.upper()} 1 "" idtone',
+        f".SH {word('NAME')}",
+        f"{title} \\- {plain(said(summary)).rstrip('.。')}",
+        f".SH {word('SYNOPSIS')}",
+        f".B {prefix}",
+        f".I {word('COMMAND')}",
+        f"[\\fI{word('options')}\\fR] [\\fI{word('arguments')}\\fR]",
+        f".SH {word('COMMANDS')}",
+    ]
+    for name, stand_in in commands.items():
+        lines += command(f"{prefix} {name}", stand_in, said)
+    lines += [f".SH {word('EXIT STATUS')}"]
+    for status, meaning in EXIT_STATUS:
+        lines += [".TP", f".B {status}", word(meaning)]
+    lines += [
+        f".SH {word('ENVIRONMENT')}", ".TP", f".B {CONFIG}", word("the settings file, if there is no \\-c"),
+        ".TP", ".B IDTONE_...", word("overrides a setting: IDTONE_ARI_URL is ari.url"),
+        f".SH {word('FILES')}", ".TP", f".I {DEFAULT_FILE}", word("the settings"),
+        f".SH {word('SEE ALSO')}", ", ".join(f"\\fB{each}\\fR(1)".replace("-", "\\-") for each in see),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def command(name: str, stand_in: Any, said: Callable[[str], str]) -> Iterator[str]:
+    loaded = stand_in.loaded() if hasattr(stand_in, "loaded") else stand_in
+    arguments = [each for each in loaded.params if each.param_type_name == "argument"]
+    options = [each for each in loaded.params if each.param_type_name == "option" and "--help" not in each.opts]
+    yield f".SS {name}" + "".join(f" \\fI{plain(_metavar(each))}\\fR" for each in arguments)
+    for number, part in enumerate(paragraphs(loaded.help or "")):
+        yield from ([".PP"] if number else []) + [plain(said(part) if part else "")]
+    for each in (*arguments, *options):
+        yield ".TP"
+        yield f"\\fI{plain(_metavar(each))}\\fR" if each in arguments else _option(each)
+        yield plain(said(each.help) if each.help else "")
+
+
+def _metavar(parameter: Any) -> str:
+    return str(parameter.metavar or parameter.name.upper())
+
+
+def _option(option: Any) -> str:
+    value = "" if option.is_flag else f" \\fI{plain(_metavar(option))}\\fR"
+    return ", ".join(f"\\fB{plain(each)}\\fR{value}" for each in (*option.opts, *option.secondary_opts))
+
+
+def plain(text: str) -> str:
+    """Text on one line in which troff reads nothing but text."""
+    escaped = " ".join(text.split()).replace("\\", "\\e").replace("-", "\\-").replace("`", "")
+    return re.sub(r"^([.'])", r"\\&\1", escaped) or "\\&"

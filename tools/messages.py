@@ -1,0 +1,197 @@
+"""The catalogue of translations, `config/locale`: what is to be translated, and the compiled file.
+
+python -m tools.messages     extracts the texts, updates idtone.po and compiles idtone.mo; `make messages` does so
+
+The texts of `--help` come from the command line itself, the others from `Message("…")` in the code, from `_("…")` in
+the console's templates, and from the tables below. A new text has an empty translation, for which the tests fail; the
+program shows it in English.
+"""
+
+from __future__ import annotations
+
+import ast
+import errno
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+import typer.main
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment
+from jinja2.ext import extract_from_ast
+from lab.repository import ROOT, modules
+
+from idtone.cli import app
+from idtone.core.translation import paragraphs
+
+PO: Final = ROOT / "config" / "locale" / "ja" / "LC_MESSAGES" / "idtone.po"
+MO: Final = PO.with_suffix(".mo")
+HEADER: Final = """\
+# Japanese texts of idtone. `make messages` adds new texts; write their translations here, and run it again.
+msgid ""
+msgstr ""
+"Language: ja\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+
+"""
+
+DATED: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+TEMPLATES: Final = ROOT / "console" / "templates"
+MARKS: Final = frozenset({"Message", "template", "asked", "_asked_for"})
+"""The functions whose first argument is to be translated."""
+FIELD: Final = re.compile(r"\{[^{}]*\}")
+"""A field of a template."""
+LIBRARY: Final = (
+    "Aborted.", "Arguments", "COMMAND [ARGS]...", "Commands", "Error", "Options", "Show this message and exit.",
+    "[OPTIONS]",
+    "Install completion for the current shell.",
+    "Show completion for the current shell, to copy it or customize the installation.", "Missing command.",
+    "No such command {name!r}.", "Try [blue]'{command_path} {help_option}'[/] for help.", "[default: {}]",
+    "[env var: {}]", "[required]",
+)  # fmt: skip
+"""Texts of Typer and Click on our terminal."""
+SYSTEM: Final = tuple(
+    os.strerror(number)
+    for number in (
+        errno.ENOENT, errno.EACCES, errno.EPERM, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY,
+        errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.ELOOP,
+        errno.ENAMETOOLONG, errno.EMFILE, errno.ETXTBSY,
+        errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.ECONNREFUSED, errno.ECONNRESET, errno.ENETUNREACH,
+        errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EBUSY, errno.EXDEV,
+    )
+)  # fmt: skip
+"""What the system says of a file or an address, as the `reason` of a message."""
+
+
+@cache
+def texts() -> dict[str, list[tuple[str, int]]]:
+    """Every text to translate, and the places in the code: file and line; no line for those of the command line."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for text in [*LIBRARY, *SYSTEM, *help_texts(typer.main.get_command(app))]:
+        found.setdefault(text, [])
+    for path in sorted(modules()):
+        for text, line in (*message_texts(path), *column_texts(path)):
+            found.setdefault(text, []).append((str(path.relative_to(ROOT)), line))
+    for path in sorted(TEMPLATES.rglob("*.html")):
+        for line, _, text in extract_from_ast(Environment().parse(path.read_text("utf-8")), ("_",)):  # noqa: S701
+            template = text if isinstance(text, str) else text[0]  # the others are its fields
+            assert template, f"{path}:{line}: _() takes a text"
+            found.setdefault(template, []).append((str(path.relative_to(ROOT)), line))
+    return found
+
+
+def help_texts(stand_in: Any) -> Iterator[str]:
+    """The paragraphs of the help of a command, of its parameters, and of the commands in it."""
+    command = stand_in.loaded() if hasattr(stand_in, "loaded") else stand_in
+    for each in {stand_in.help, command.help}:
+        yield from paragraphs(each) if each else ()
+    yield from filter(None, (getattr(parameter, "help", None) for parameter in command.params))
+    yield from (each.default for each in command.params if each.name == "why" and isinstance(each.default, str))
+    yield from filter(None, [getattr(stand_in, "rich_help_panel", None)])
+    for inner in getattr(command, "commands", {}).values():
+        yield from help_texts(inner)
+
+
+def message_texts(path: Path) -> Iterator[tuple[str, int]]:
+    """The templates of `Message("…")` and `template("…")` in a module, and their lines."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS and node.args:
+            template = node.args[0]
+            # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
+            if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
+                yield template.value, node.lineno
+
+
+def column_texts(path: Path) -> Iterator[tuple[str, int]]:
+    """The columns of `Rows((…))` in a module, also where they have a name; a column that is computed is left out."""
+    tree = ast.parse(path.read_text("utf-8"))
+    named: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    named.setdefault(target.id, []).append(node.value)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "Rows":
+            for columns in _behind(node.args[0], named):
+                for column in columns.elts:
+                    if isinstance(column, ast.Constant):
+                        yield column.value, column.lineno
+
+
+def _behind(value: ast.expr, named: Mapping[str, list[ast.expr]]) -> Iterator[ast.Tuple | ast.List]:
+    """The tuples and lists that a value, a name, a choice or a sum of them stands for."""
+    if isinstance(value, ast.Tuple | ast.List):
+        yield value
+    elif isinstance(value, ast.IfExp):
+        yield from (*_behind(value.body, named), *_behind(value.orelse, named))
+    elif isinstance(value, ast.BinOp):
+        yield from (*_behind(value.left, named), *_behind(value.right, named))
+    elif isinstance(value, ast.Name):
+        for each in named.get(value.id, ()):
+            yield from _behind(each, named)
+
+
+def catalogue() -> Catalog:
+    """The translations as they are in the repository."""
+    with PO.open("rb") as file:
+        return read_po(file, locale="ja", domain="idtone")
+
+
+def catalogue_text(text: str) -> str:
+    """Its Japanese, or the text itself if it has none."""
+    found = _known().get(text)
+    return str(found.string) if found and found.string else text
+
+
+@cache
+def _known() -> Catalog:
+    return catalogue()
+
+
+def updated(old: Catalog) -> Catalog:
+    """The translations of the texts that the code has now; a new text has none."""
+    # With its own dates the same texts would make another file each time.
+    new = Catalog(locale="ja", domain="idtone", fuzzy=False, creation_date=DATED, revision_date=DATED)
+    for text, places in sorted(texts().items()):
+        known = old.get(text)
+        # File names without lines: a line that moves would change the catalogue.
+        new.add(
+            text, known.string if known else "", locations=[(name, None) for name in sorted({p for p, _ in places})]
+        )
+    return new
+
+
+def written(catalogue: Catalog) -> bytes:
+    """The text of idtone.po."""
+    file = BytesIO()
+    write_po(file, catalogue, width=120, omit_header=True, include_lineno=False)
+    return HEADER.encode() + file.getvalue()
+
+
+def compiled(catalogue: Catalog) -> bytes:
+    """The content of idtone.mo."""
+    file = BytesIO()
+    write_mo(file, catalogue)
+    return file.getvalue()
+
+
+def main() -> None:
+    current = updated(catalogue())
+    PO.write_bytes(written(current))
+    MO.write_bytes(compiled(current))
+    missing = [message.id for message in current if message.id and not message.string]
+    for text in missing:
+        print(f"without a translation: {text}")
+
+
+if __name__ == "__main__":
+    main()
