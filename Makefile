@@ -84,7 +84,7 @@ demo: $(RUN) lab
 
 .PHONY: demo-authority
 demo-authority: $(DEV)
-	@$(VENV)/bin/python -m tests.office.year $(if $(JSON),--json)
+	@$(VENV)/bin/python -m lab.office.year $(if $(JSON),--json)
 
 fleet: $(DEV) lab
 	@$(VENV)/bin/python -m lab.operations.fleet.demo $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS)) \
@@ -99,7 +99,7 @@ console-pictures: $(DEV) lab
 
 # What computes goes apart from the calls, whose phones would be late beside it; what measures times has the machine for
 # itself.
-BESIDE := tests/hostile tests/agi/test_plain_agi_on_asterisk.py lab/test_sipp.py
+BESIDE := tests/hostile tests/agi/test_plain_agi_on_asterisk.py tests/lab/test_sipp.py
 BY_DAY := and not nightly
 WORKERS ?= 3
 CALLERS ?= 3

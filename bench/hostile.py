@@ -22,8 +22,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lab.repository import ROOT
-
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import IDTONE, Asterisk
@@ -34,6 +32,7 @@ from lab.hostile.invites import WEAPONS
 from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Lab, lab, until
 from lab.processes import end_in_order
 from lab.publication import LAB_REGISTRY
+from lab.repository import ROOT
 from lab.service import Service
 
 from .reporting import PROGRESS, options, report

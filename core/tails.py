@@ -112,3 +112,8 @@ def usual(counts: Sequence[int]) -> float:
 def _median(values: Sequence[float]) -> float:
     ordered, half = sorted(values), len(values) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def per_window(false_alarm: float, count: int) -> float:
+    """The level of each of so many windows that are looked at (Bonferroni)."""
+    return false_alarm / max(1, count)

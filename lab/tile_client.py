@@ -21,7 +21,7 @@ from . import debian
 from .debian import PackagesUnavailable, Progress
 from .unpacked_packages import SUITES, alone, cache_directory, print_found, tell
 
-SOURCE: Final = Path(__file__).parents[1] / "ledger/tiles/client/main.go"
+SOURCE: Final = Path(__file__).with_name("ledger") / "tiles" / "client" / "main.go"
 PACKAGES: Final = ("golang-go", "golang-golang-x-mod-dev")
 """The compiler, and `golang.org/x/mod/sumdb`."""
 WITHOUT: Final = ("gcc-*", "libc-bin", "libc6*", "libcrypt*", "libgcc-*", "perl*", "media-types", "golang-golang-x-t*")

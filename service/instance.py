@@ -20,6 +20,7 @@ from contextlib import (
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final
 
 from idtone.agi.application import AgiApplication
@@ -67,6 +68,9 @@ if TYPE_CHECKING:  # imports prometheus-client and an HTTP server, which only me
     from .metrics_listener import MetricsListener
 
 log = logging.getLogger(__name__)
+
+RETENTION: Final = "idtone.retention"
+"""The entry points of rooms that a call does not need, and that destroy what they keep when its time is over."""
 
 AGI_DRAIN_S: Final = 1.0
 
@@ -311,9 +315,8 @@ class Instance:
     def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
         """Where the operator keeps customers' forms when the service starts: it imports nothing beside a call."""
         if self._settings.customers.directory.is_dir():
-            from idtone.member.customers import retention
-
-            yield retention.forget_in_time(self._settings, evidence)
+            for room in entry_points(group=RETENTION):
+                yield room.load()(self._settings, evidence)
 
     def _start_background(
         self,

@@ -14,19 +14,19 @@ from typing import Any
 
 import hypothesis
 import pytest
-from lab.repository import ROOT
 
 from idtone.ledger.store.postgresql import Server
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk
+from lab.beside import Beside
 from lab.bootstrap import AsteriskInstallation
 from lab.call_control.evidence import MemoryEvidence
 from lab.made_once import shared
 from lab.packages import find_or_get_ffmpeg, sodium
 from lab.postgresql import PostgreSQL, programs
-from lab.publication import LAB_REGISTRY, MEMBER
+from lab.repository import ROOT
 from lab.service import Service
 from lab.site import chosen, reach
 
@@ -36,10 +36,7 @@ hypothesis.settings.register_profile("idtone", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=500)
 hypothesis.settings.load_profile(os.environ.get("EXAMPLES", "idtone"))
 
-# Here and not beside them: tests of other folders import them too, and are read first.
-pytest.register_assert_rewrite(
-    *(f"tests.calls.{name}" for name in ("hearing", "judging", "proving", "recipes", "striking"))
-)
+pytest.register_assert_rewrite("lab.calls")
 
 # In English, for the programs that tests start too, whatever the machine's locale is.
 os.environ["LANGUAGE"] = "en"
@@ -153,48 +150,6 @@ def evidence() -> MemoryEvidence:
 def references() -> dict[str, Any]:
     """What each shipped profile sounds like at 8 kHz."""
     return {name: synthesise(profile, 8000) for name, profile in load_library().items()}
-
-
-class Beside:
-    """The service beside the shared PBX: one at a time, started anew only where another one is asked for."""
-
-    def __init__(self, asterisk: Asterisk) -> None:
-        self.asterisk = asterisk
-        self._running: Service | None = None
-        self._latest: Service | None = None
-
-    def serving(
-        self, registry: Path = LAB_REGISTRY, policy: str = "", transport: str = "auto", member: str | None = MEMBER
-    ) -> Service:
-        association = f"member: {member}" if member else ""
-        wanted = Service(self.asterisk, registry, policy, transport, association=association)
-        if self._running != wanted:
-            self.away()
-            wanted.start()
-            self._running = self._latest = wanted
-            wanted.entered()  # what the tests before left is none of this one's
-        return self._running
-
-    def left(self) -> None:
-        """The service with the lab's registry and the default policy was the latest here, and is away."""
-        if self._latest != Service(self.asterisk, LAB_REGISTRY):
-            self.serving()
-        self._stop()
-
-    def settled(self) -> None:
-        """It is away, others may run, and they find no lines in the journal of what the tests before left."""
-        self.serving()
-        self.away()
-
-    def away(self) -> None:
-        """It is away, and others may run."""
-        self._stop()
-        self._latest = None
-
-    def _stop(self) -> None:
-        if self._running:
-            running, self._running = self._running, None
-            running.stop()
 
 
 @pytest.fixture(scope="module")

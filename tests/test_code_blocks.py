@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
-from lab.repository import ROOT
 
 from idtone.cli import app
 from idtone.core.settings.settings import LedgerSettings, Settings
 from idtone.ledger.store.postgresql import Server
+from lab.repository import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = [*ROOT.glob("*.md"), *sorted(page for page in DOCS.rglob("*.md") if page.name != "evidence-format.md")]

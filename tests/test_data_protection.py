@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from lab.repository import ROOT, modules
 from pydantic import BaseModel
 
 from idtone.office.desk.document_rules import RULES
 from idtone.registry.model import RegistryDocument
+from lab.repository import ROOT, modules
 
 PAGES = [ROOT / "docs" / folder / "data-protection.md" for folder in ("explanation", "ja/explanation")]
 TOOLS = {"office/authority/shared_folder.py", "core/files.py", "ledger/keys/private_files.py"}

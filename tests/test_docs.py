@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from lab.repository import ROOT
 
 from idtone.call_control import journal_lines
 from idtone.call_control.delivery import KnownBy
@@ -22,6 +21,7 @@ from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.service.node_state import STATE
 from idtone.service.status_feed import FEED
+from lab.repository import ROOT
 from tools import messages
 from tools.reference_pages import pages
 

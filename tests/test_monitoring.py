@@ -13,11 +13,11 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
-from lab.repository import ROOT
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from idtone.service.metrics import METRICS, MetricKind
 from lab.prometheus import promtool
+from lab.repository import ROOT
 from tools.dashboards import FOLDER, dashboards, expressions
 
 RULES = FOLDER / "idtone-alerts.yml"

@@ -16,9 +16,9 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from lab.repository import ROOT, files, modules
 from setuptools import find_packages
 
+from lab.repository import ROOT, files, modules
 from tools import dist
 
 BROUGHT = {"pydantic_core": "pydantic"}

@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lab.repository import ROOT
 
 from lab.asterisk import IDTONE, free_ports
+from lab.repository import ROOT
 
 PAGES = [ROOT / "docs" / "tutorial.md", ROOT / "docs" / "ja" / "tutorial.md"]
 PORT = "18088"

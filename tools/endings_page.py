@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from lab.repository import ROOT
-
 from lab.endings import IMPOSSIBLE, TABLE, Ending, Event, Step
+from lab.repository import ROOT
 
 from . import endings_ja
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import typer.main
-from lab.repository import ROOT
 
 from idtone.cli import app
 from idtone.core.settings.settings import CONFIG, DEFAULT_FILE
 from idtone.core.translation import paragraphs
+from lab.repository import ROOT
 
 from . import messages
 

@@ -26,10 +26,10 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment
 from jinja2.ext import extract_from_ast
-from lab.repository import ROOT, modules
 
 from idtone.cli import app
 from idtone.core.translation import paragraphs
+from lab.repository import ROOT, modules
 
 PO: Final = ROOT / "config" / "locale" / "ja" / "LC_MESSAGES" / "idtone.po"
 MO: Final = PO.with_suffix(".mo")

@@ -18,13 +18,13 @@ from typing import Any, Final, get_args
 
 import typer.main
 import yaml
-from lab.repository import ROOT
 
 from idtone.cli import app
 from idtone.core.calls import Outcome, Reason
 from idtone.core.decision_words import OUTCOMES, REASONS
 from idtone.core.settings.settings import locations, variable_name
 from idtone.core.translation import paragraphs
+from lab.repository import ROOT
 
 from . import dashboards, endings_page, messages, metrics_page, status_page
 from .man_pages import man_pages

@@ -14,13 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from lab.repository import ROOT
-
 from lab.asterisk import Asterisk
 from lab.bootstrap import find_or_get
 from lab.lab import LICENSED
 from lab.processes import processor_s, resident_mb
 from lab.publication import LAB_REGISTRY
+from lab.repository import ROOT
 from lab.service import Service
 from lab.sipp import Arrival, Load, Outcome, called
 from lab.site import BARE

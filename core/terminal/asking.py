@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Final
 import typer
 
 from ..documents import read_text
-from ..errors import NumberError, UsageError
+from ..errors import NumberError, TrustError, UsageError
 from ..numbers import Number, holds_number, parse, parse_japanese
 from ..readable_text import readable, unreadable
+from ..settings.settings import PASSPHRASE
 from ..translation import Message, translated
 
 
@@ -106,6 +108,23 @@ def secret(question: str, twice: bool = False) -> str:
         if not twice or typer.prompt(translated(Message("The same again")), hide_input=True, err=True) == first:
             return first
         print(translated(Message("the two differ; type both again")), file=sys.stderr)
+
+
+def passphrase(whose: str, twice: bool = False) -> str:
+    """From the environment, otherwise asked for. Raises TrustError if there is no terminal to ask at."""
+    given = os.environ.get(PASSPHRASE)
+    if given is not None:
+        return given
+    try:
+        return secret(Message("Passphrase {whose}", whose=whose), twice)
+    except typer.Abort as error:
+        raise TrustError(
+            Message(
+                "there is no passphrase {whose}; without a terminal, set {passphrase}",
+                whose=whose,
+                passphrase=PASSPHRASE,
+            )
+        ) from error
 
 
 def number_of(text: str) -> Number:

@@ -28,7 +28,7 @@ from lab.repository import ROOT
 from lab.rtp import Media
 from lab.service import Service
 
-HOW_TO, SYSTEMS = ROOT / "docs" / "how-to", ROOT / "tests" / "lab" / "systems"
+HOW_TO, SYSTEMS = ROOT / "docs" / "how-to", ROOT / "lab" / "systems"
 _RECIPE = re.compile(r"^( *)<!-- recipe: (\S+) -->\n\1```\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 EXTENSION = "101"
 """The number of the extension that calls from inside FreePBX."""

@@ -144,7 +144,7 @@ def texts() -> Iterator[tuple[Callable[[str], None], str]]:
         yield read_dial_string, dialled
     for version in ("22.4.0", "certified-20.7-cert6", "GIT-master-0c5d8b3"):
         yield read_version, version
-    for registry in (_CONFIG / "registry.yaml", _HERE.parent / "lab" / "registry.yaml"):
+    for registry in (_CONFIG / "registry.yaml", _HERE.with_name("registry.yaml")):
         yield read_registry, registry.read_text("utf-8")
     yield read_settings, (_CONFIG / "idtone.yaml").read_text("utf-8")
 

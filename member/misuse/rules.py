@@ -17,12 +17,21 @@ from idtone.core.calls import Direction, Outcome, Reason
 from idtone.core.japan import JAPAN
 from idtone.core.misuse_limits import Limits, RuleLimits
 from idtone.core.numbers import NumberKind
-from idtone.core.tails import binomial_tail, few_runs, full_turns, least_binomial, least_poisson, poisson_tail, usual
+from idtone.core.tails import (
+    binomial_tail,
+    few_runs,
+    full_turns,
+    least_binomial,
+    least_poisson,
+    per_window,
+    poisson_tail,
+    usual,
+)
 from idtone.core.translation import Message, template
 from idtone.ledger.evidence.call_outline import CallOutline
 from idtone.ledger.evidence.steps import CallStatus
 
-from .windows import Series, Sign, Subject, Window, aligned, per_window, split, windows
+from .windows import Series, Sign, Subject, Window, aligned, split, windows
 
 _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0

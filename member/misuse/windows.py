@@ -66,11 +66,6 @@ def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float
         yield Window(first, place + 1, counted)
 
 
-def per_window(false_alarm: float, count: int) -> float:
-    """The level of each of so many windows that are looked at (Bonferroni)."""
-    return false_alarm / max(1, count)
-
-
 def aligned(start_s: float, window_s: float, width_s: float) -> float:
     """The last moment, not after `start_s`, from which on intervals meet the beginning of a window; a millisecond
     earlier, for rounding.

@@ -14,6 +14,7 @@ from idtone.core import logs
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import passphrase
 from idtone.core.translation import Message
 from idtone.member.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 
@@ -23,7 +24,7 @@ from ..desk.document_rules import RULES
 from ..refused.change_refusals import Refusals
 from ..refused.evaluation import Evaluation
 from ..refused.refusal_key import RefusalKey
-from .options import FolderArgument, passphrase
+from .options import FolderArgument
 
 
 def desk(

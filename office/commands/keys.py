@@ -13,6 +13,7 @@ from securesystemslib.signer import Key, Signer
 from idtone.core.errors import UsageError
 from idtone.core.signing_keys import PUBLIC, load_public, make_key, public_beside, signer, token_key, write_public
 from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import passphrase
 from idtone.core.translation import Message, translated
 from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
@@ -24,7 +25,7 @@ from ..authority.edition_rules import describe
 from ..authority.edits_by_hand import record_edits_by_hand
 from ..authority.history import Action
 from ..authority.workspace import Workspace
-from .options import FolderArgument, WhyOption, attributed, passphrase
+from .options import FolderArgument, WhyOption, attributed
 from .signers import KeyOption, print_report, signers, state, write_package
 
 NewOption = Annotated[

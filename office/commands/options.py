@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from idtone.core.errors import NumberError, TrustError, UsageError
+from idtone.core.errors import NumberError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 from idtone.core.persons import acting
-from idtone.core.settings.settings import PASSPHRASE
-from idtone.core.terminal.asking import any_number_of, asked, number_of, secret
+from idtone.core.terminal.asking import any_number_of, asked, number_of
 from idtone.core.terminal.asking import entries_asked as entries_asked
 from idtone.core.terminal.asking import line as line
 from idtone.core.terminal.asking import number_asked as number_asked
@@ -73,23 +71,6 @@ def suspended_asked_of_two() -> NumberSpan | str:
     if _scope(asked("The same again, entered by the second person", hidden=True)) != first:
         raise UsageError(Message("the two entries differ; look at the request again"))
     return first
-
-
-def passphrase(whose: str, twice: bool = False) -> str:
-    """From the environment, otherwise asked for. Raises TrustError if there is no terminal to ask at."""
-    given = os.environ.get(PASSPHRASE)
-    if given is not None:
-        return given
-    try:
-        return secret(Message("Passphrase {whose}", whose=whose), twice)
-    except typer.Abort as error:
-        raise TrustError(
-            Message(
-                "there is no passphrase {whose}; without a terminal, set {passphrase}",
-                whose=whose,
-                passphrase=PASSPHRASE,
-            )
-        ) from error
 
 
 def _span(text: str) -> NumberSpan:

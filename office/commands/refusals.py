@@ -14,12 +14,13 @@ from rich.progress import Progress
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import passphrase
 from idtone.core.translation import Message, translated
 from idtone.member.customers.commands.identity_input import IdentityArgument, identity_given
 
 from ..refused.change_refusals import Refusals
 from ..refused.refusal_key import RefusalKey
-from .options import FolderArgument, WhyOption, end, line, moment, passphrase
+from .options import FolderArgument, WhyOption, end, line, moment
 
 KeyOption = Annotated[Path, typer.Option("--key", metavar="KEY", help="The key of the refusals.")]
 _REFERENCE: Final = re.compile(r"(?:X-)?([0-9]{1,9})", re.ASCII)

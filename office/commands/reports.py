@@ -14,6 +14,7 @@ from rich.progress import Progress
 from idtone.core.errors import UsageError
 from idtone.core.numbers import parse
 from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import passphrase
 from idtone.core.translation import Message, translated
 
 from ..desk.desk import Desk
@@ -21,7 +22,7 @@ from ..desk.reports.desk_key import OFFICER_FILE, load_officer_key, make_officer
 from ..desk.reports.report_desk import COUNTED_FOR, ReportDesk
 from ..desk.reports.report_store import CountedBy, KeptReport, KeptRequest
 from ..desk.reports.traceback import ReportResult, Stage
-from .options import FolderArgument, WhyOption, any_number_asked, end, in_japan, line, moment, passphrase
+from .options import FolderArgument, WhyOption, any_number_asked, end, in_japan, line, moment
 
 ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `reports` shows it.")]
 

@@ -11,6 +11,7 @@ from securesystemslib.signer import Signer
 
 from idtone.core.signing_keys import signer
 from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import passphrase
 from idtone.core.translation import Message, translated
 from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
@@ -18,7 +19,6 @@ from idtone.registry.trust import tuf_roles
 from ..authority.edition import Edition
 from ..authority.edition_rules import describe, examine, examine_issued
 from ..authority.workspace import Workspace
-from .options import passphrase
 
 KeyOption = Annotated[
     list[str], typer.Option("--key", metavar="KEY", help="A key to sign with: its file, or hsm:… Several times.")

@@ -1,4 +1,4 @@
-"""The look-up of the numbers that this node's operator has stopped. Implements `idtone.core.decision.OwnStops`. Pure."""
+"""The look-up of the numbers that this node's operator has stopped: `OwnStops` of the decision. Pure."""
 
 from __future__ import annotations
 

@@ -16,13 +16,13 @@ from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from lab.asterisk import Asterisk, Ending
+from lab.beside import Beside
 from lab.called import IncomingCall
 from lab.commands import printed
 from lab.lab import LICENSED, Forwarding, Lab, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import reach
-from tests.conftest import Beside
 
 EXTENSION = "extensions: [lab]"
 """The endpoint of the lab's phones is a single extension: its limits are the lowest."""

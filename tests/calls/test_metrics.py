@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab.repository import ROOT
 
 from lab.asterisk import free_ports
 from lab.calls.proving import by_both
 from lab.lab import SUSPENDED, Forwarding, lab, until
 from lab.prometheus import Prometheus
 from lab.publication import LAB_REGISTRY
+from lab.repository import ROOT
 from lab.service import Service
 from tools.dashboards import expressions
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import typer.main
-from lab.repository import ROOT
 
 from idtone.office.authority.change_registry import registry_of
 from idtone.office.authority.workspace import Workspace
@@ -22,6 +21,7 @@ from lab.console.site import Site, Visitor
 from lab.member.evaluation.sample_figures import LAST_DAY, YEAR, content_of
 from lab.office.authority.office import STOP, WHY, Office
 from lab.office.desk.reports.members import ELSEWHERE, NUMBER, WORDS, Members, authority, report
+from lab.repository import ROOT
 from tests.office.evaluation.conftest import ASSESSMENTS, folder, hand_in
 from tests.office.refused.test_refusals import REFUSED, SOON
 from tools.messages import catalogue_text

@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lab.repository import ROOT
 
 from idtone.core.settings.console import ConsoleSettings
+from lab.repository import ROOT
 from lab.unit_files import hardening, unit
 
 CONSOLE, SERVICE = (

@@ -9,9 +9,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from lab.repository import ROOT, modules
-
 from idtone.core.terminal.extras import EXTRAS
+from lab.repository import ROOT, modules
 
 IMPORT_ALL = """
 import importlib, sys
@@ -24,7 +23,7 @@ for name in sys.stdin.read().split():
         print(name)
 """
 NEED_EXTRAS = {
-    "console", "operations.canary.place_call", "operations.master_import", "paper.pdf",
+    "console", "operations.canary.place_call", "operations.master_import", "core.paper.pdf",
     "tones.importing", "tones.making", "tones.master_measurement", "tones.measuring", "tones.recordings", "tones.runs",
     "tones.showing", "tones.verification",
 }  # fmt: skip

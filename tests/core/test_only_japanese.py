@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import typer.main
-from lab.repository import ROOT, modules
 
 from idtone.cli import app
+from lab.repository import ROOT, modules
 
 from .test_translation import anew, run
 

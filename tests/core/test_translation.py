@@ -16,13 +16,13 @@ from string import Formatter
 
 import pytest
 import typer
-from lab.repository import ROOT, modules
 
 from idtone.cli import app
 from idtone.core import translation
 from idtone.core.errors import AgiError, AriRefused, DocumentError, Fault, IdtoneError, JournalError, UsageError
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, capitalised, joined, translated
+from lab.repository import ROOT, modules
 from tools import messages
 
 VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")

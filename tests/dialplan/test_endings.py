@@ -4,10 +4,9 @@ import ast
 from collections import Counter
 from itertools import product
 
-from lab.repository import ROOT
-
 from idtone.ledger.evidence.steps import CallStatus, cause
 from lab.endings import IMPOSSIBLE, TABLE, Event, Step, cells
+from lab.repository import ROOT
 from tools.endings_page import PAGE, PAGE_JA, page
 
 INTERFACES, NOTIFY = ("ari", "agi"), ("called", "both")

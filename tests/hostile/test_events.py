@@ -7,7 +7,6 @@ import copy
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -22,9 +21,10 @@ from idtone.tones.making.sounds import Sound
 from lab.ari_app.fake_asterisk import FakeAsterisk
 from lab.ari_app.fakes import call_control, no_journal
 from lab.call_control.evidence import LICENSED, SUSPENDED, MemoryEvidence
+from lab.repository import ROOT
 
 RECORDED: Final[dict[str, list[dict[str, Any]]]] = json.loads(
-    Path(__file__).with_name("recorded.json").read_text("utf-8")
+    (ROOT / "lab" / "hostile" / "recorded.json").read_text("utf-8")
 )
 """By Asterisk 22.10: all that the filter lets through of a call by the hook and of one under the operator's own Dial(),
 and the channels when both wait."""

@@ -40,13 +40,14 @@ from lab.hostile.server import (
     requests,
 )
 from lab.lab import until
+from lab.repository import ROOT
 
 MEBIBYTE = 2**20
 MUCH = 80
 """MiB that an attacker sends at a time; none of them may cost the service as much."""
 CHEAP_MIB = 64
 CALLER, CALL = "1795.0", "1795.0-1"
-STASIS_START = json.dumps(json.loads(Path(__file__).with_name("recorded.json").read_text("utf-8"))["events"][0])
+STASIS_START = json.dumps(json.loads((ROOT / "lab" / "hostile" / "recorded.json").read_text("utf-8"))["events"][0])
 RESUMED = {
     "context": "idtone-forward", "extension": "v:123456789987:PLAY:licence-valid:::sample::22", "priority": "1"
 }  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from lab.repository import ROOT
-
 from lab.unit_files import hardening, unit
 
 BACKUP, TIMER, SERVICE = (

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lab.repository import ROOT
 
+from lab.repository import ROOT
 from lab.unit_files import hardening, unit
 
 CANARY, TIMER, SERVICE = (

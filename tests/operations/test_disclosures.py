@@ -32,6 +32,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.asterisk import IDTONE
+from lab.ledger import example_pack
 from lab.operations.exporting import DEMAND, WARRANT, run
 
 TODAY = datetime.now(JAPAN).date()
@@ -110,7 +111,7 @@ def test_another_pack_or_a_changed_one_gets_no_receipt(office, tmp_path):
     received = ("--by", "見本警察署", "--on", TODAY)
     for path, options, why in (
         (tmp_path / "changed.zip", (), r"report.html was changed; hand over the pack as it was made"),
-        (Path(__file__).parents[1] / "ledger" / "example" / "pack.zip", (), "; hand over the pack as it was made"),
+        (example_pack.FOLDER / "pack.zip", (), "; hand over the pack as it was made"),
         (pack, ("--scan", tmp_path / "none.pdf"), "none.pdf: cannot be read"),
         (pack, ("--signature", pack), "--signature and --office-key go together"),
         (pack, ("--scan", pack, "--signature", pack), "cannot go together"),

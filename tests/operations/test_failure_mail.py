@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from lab.repository import ROOT
 
 from idtone.core.settings.settings import MAIL_TO
 from idtone.operations import failure_mail
 from idtone.operations.told_troubles import ToldTroubles
 from idtone.service.troubles import NO_REGISTRY, Trouble
+from lab.repository import ROOT
 from lab.terminal import Terminal
 
 terminal = Terminal()

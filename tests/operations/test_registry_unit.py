@@ -7,8 +7,8 @@ import shutil
 import subprocess
 
 import pytest
-from lab.repository import ROOT
 
+from lab.repository import ROOT
 from lab.unit_files import hardening, unit
 
 UPDATE, TIMER, SERVICE = (

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 import rfc8785
-from lab.repository import ROOT
 from typer.testing import CliRunner
 
 from idtone.cli import app
@@ -41,6 +40,7 @@ from lab.node import find_or_get_node
 from lab.operations.exporting import WARRANT
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import NEVER, Association, Machine
+from lab.repository import ROOT
 
 SUSPENSIONS = """\
 issued: 2026-11-02T00:00:00+09:00

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from lab.repository import ROOT
 
 from lab.machine.acts import ACTS, LATER, Act, commands
 from lab.machine.failures import FAILURES, HAPPENINGS, TOLD_WITHIN_S, Happening
@@ -24,6 +23,7 @@ from lab.machine.machine import Machine, image
 from lab.machine.operator_node import LISTEN, NUMBER, OperatorNode
 from lab.machine.pbx import SOUNDS
 from lab.prometheus import Prometheus
+from lab.repository import ROOT
 from lab.unpacked_packages import cache_directory
 
 from .conftest import CHOSEN

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab.repository import ROOT
 
 import idtone
 from lab.asterisk import Ending
@@ -22,6 +21,7 @@ from lab.lab import LICENSED, lab, until
 from lab.machine.machine import Machine, MachineFailed
 from lab.machine.pbx import SOUNDS, PbxInMachine
 from lab.publication import LAB_REGISTRY, MEMBER
+from lab.repository import ROOT
 from tests.calls.test_upgrade import profile_heard, traffic
 
 NEXT = f"{idtone.__version__}+next"

@@ -15,9 +15,9 @@ from idtone.core.settings.shared import SIGNED_BY, SharedSettings, check_shared,
 from idtone.core.signed_notes import NOTE_LIMIT, Note, Signer
 from idtone.core.signing_keys import make_private, private
 from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import passphrase
 from idtone.core.translation import Message, translated
 from idtone.ledger.store.postgresql import Server
-from idtone.office.commands.options import passphrase
 
 from ..difference_rows import difference_rows
 

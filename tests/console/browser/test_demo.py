@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab.repository import ROOT
 
 from lab.console.browser.browser import Browser
+from lab.repository import ROOT
 
 LASTS_S = 15
 APPEAR_WITHIN_S = 8

@@ -26,6 +26,7 @@ from lab import token
 from lab.ledger.sample_evidence import ALICE, LOG, NOW, SEED, continuity_of, heard_call, key_ring_of, put, wait_until
 from lab.ledger.sample_ledger import faults, query
 from lab.nights import rest_at_night
+from lab.repository import ROOT
 
 PLACE = "hsm:1?label=log"
 
@@ -57,7 +58,7 @@ class Stub:
 @pytest.fixture
 def stub(file: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Stub:
     mode = file.parent.parent / "mode"
-    program = [sys.executable, str(Path(__file__).with_name("token_stub.py")), str(mode), SEED.hex()]
+    program = [sys.executable, str(ROOT / "lab" / "ledger" / "keys" / "token_stub.py"), str(mode), SEED.hex()]
     monkeypatch.setattr(token_signer, "PROGRAM", program)
     monkeypatch.setattr(token_signer, "WITHIN_S", 0.3)
     monkeypatch.setattr(token_signer, "AGAIN_AFTER_S", 0.05)

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab.repository import ROOT
 
 from idtone.core.errors import DocumentError, UsageError
 from idtone.core.signed_notes import Note, SignatureLine, Signer
@@ -29,6 +28,7 @@ from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
 from lab.ledger.commands.running import PROGRAM, run, told
 from lab.ledger.sample_evidence import LOG, SEED, at, cancelled_call, evidence, heard_call
+from lab.repository import ROOT
 
 from .conftest import HOUR_MS, World
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from lab.repository import ROOT
 
 from idtone.core.errors import DocumentError, TrustError
 from idtone.ledger.evidence.records import fold
@@ -22,6 +21,7 @@ from idtone.member.reports.report_documents import (
 )
 from idtone.member.reports.sealed_box import Purpose, public_key, seal, unsealed
 from lab.ledger.sample_evidence import NOW, heard_call
+from lab.repository import ROOT
 
 SAMPLE = (ROOT / "config" / "report.yaml").read_text("utf-8")
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from lab.repository import ROOT
 
 from idtone.core.persons import acting
 from idtone.core.signed_notes import Signer
@@ -14,6 +13,7 @@ from idtone.office.authority.workspace import Workspace
 from idtone.registry.parsers import parse_registry
 from lab.office.authority.office import APPLICATION, STOP, TWICE, WHY, Office
 from lab.registry.trust.association import STOPPED
+from lab.repository import ROOT
 
 
 def changed(before: str, after: str) -> list[str]:

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from lab.repository import ROOT
 
 from idtone import dialplan
 from idtone.operations.doctor import modules
 from idtone.operations.doctor.findings import State
 from idtone.operations.doctor.modules import APPLICATIONS, CORE, FIRST, FUNCTIONS, in_order, judge, needed
 from lab.asterisk import MODULES
+from lab.repository import ROOT
 
 
 def exported(canary: dialplan.Canary | None) -> str:

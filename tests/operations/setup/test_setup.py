@@ -20,7 +20,6 @@ from typing import Any
 
 import pytest
 import yaml
-from lab.repository import ROOT
 from typer.testing import CliRunner
 
 from idtone.cli import app
@@ -34,6 +33,7 @@ from lab.bootstrap import AsteriskInstallation
 from lab.lab import LICENSED
 from lab.operations.doctor.examining import modules_conf
 from lab.publication import LAB_REGISTRY, MEMBER
+from lab.repository import ROOT
 from lab.site import BARE
 
 FEW_MODULES = "pbx_config app_dial bridge_simple res_timing_timerfd codec_ulaw codec_resample".split()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from lab.repository import ROOT
 
 from idtone.core.documents import parse
 from idtone.core.errors import DocumentError
 from idtone.registry.lines.model import LinesDocument
 from idtone.registry.lines.rules import document_faults
 from lab.registry.lines.tables import GOOD
+from lab.repository import ROOT
 
 
 def faults_of(text: str) -> list[str]:

@@ -3,7 +3,6 @@
 import itertools
 
 import pytest
-from lab.repository import ROOT
 
 from idtone.core.errors import DocumentError
 from idtone.member.reports.report_documents import AnswerResult
@@ -11,6 +10,7 @@ from idtone.office.desk.reports.rate_limit import RateLimit
 from idtone.office.desk.reports.report_rules import FILE, ReportRules, read_rules
 from idtone.office.desk.reports.small_counts import published
 from idtone.office.desk.reports.traceback import Finding, Next, after, first
+from lab.repository import ROOT
 
 HELD, NOT_OURS, UPSTREAM = AnswerResult.CUSTOMER_HELD, AnswerResult.NOT_OURS, AnswerResult.UPSTREAM
 AFTER = [

@@ -1,0 +1,51 @@
+"""The service beside the PBX that the tests of one file share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.asterisk import Asterisk
+from lab.publication import LAB_REGISTRY, MEMBER
+from lab.service import Service
+
+
+class Beside:
+    """The service beside the shared PBX: one at a time, started anew only where another one is asked for."""
+
+    def __init__(self, asterisk: Asterisk) -> None:
+        self.asterisk = asterisk
+        self._running: Service | None = None
+        self._latest: Service | None = None
+
+    def serving(
+        self, registry: Path = LAB_REGISTRY, policy: str = "", transport: str = "auto", member: str | None = MEMBER
+    ) -> Service:
+        association = f"member: {member}" if member else ""
+        wanted = Service(self.asterisk, registry, policy, transport, association=association)
+        if self._running != wanted:
+            self.away()
+            wanted.start()
+            self._running = self._latest = wanted
+            wanted.entered()  # what the tests before left is none of this one's
+        return self._running
+
+    def left(self) -> None:
+        """The service with the lab's registry and the default policy was the latest here, and is away."""
+        if self._latest != Service(self.asterisk, LAB_REGISTRY):
+            self.serving()
+        self._stop()
+
+    def settled(self) -> None:
+        """It is away, others may run, and they find no lines in the journal of what the tests before left."""
+        self.serving()
+        self.away()
+
+    def away(self) -> None:
+        """It is away, and others may run."""
+        self._stop()
+        self._latest = None
+
+    def _stop(self) -> None:
+        if self._running:
+            running, self._running = self._running, None
+            running.stop()

@@ -1,0 +1,30 @@
+"""The repository that is tested: its files, its links and the product's modules."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+"""The repository."""
+
+
+def files() -> list[Path]:
+    """Every file that is or may become part of the repository."""
+    listing = subprocess.check_output(
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT
+    )
+    paths = [ROOT / os.fsdecode(name) for name in listing.split(b"\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def links() -> list[Path]:
+    """The links of `idtone/` to the rooms at the top."""
+    return [path for path in (ROOT / "idtone").iterdir() if path.is_symlink()]
+
+
+def modules() -> list[Path]:
+    """The Python files of the product itself; the verifier beside the documents stands alone, and is not installed."""
+    apart = [ROOT / folder for folder in ("bench", "docs", "lab", "tests", "tools")]
+    return [path for path in files() if path.suffix == ".py" and not any(map(path.is_relative_to, apart))]
