@@ -145,9 +145,9 @@ def commands(office: Office) -> Iterator[Command]:
     settings = ("-c", office.beside("idtone.yaml"))
 
     def of_office(name: str, *words: object, typed: str = "") -> Command:
-        return name, ("authority", name, folder, *words), typed
+        return name, (*name.split(), folder, *words), typed
 
-    yield of_office("init", "--keys", office.beside("keys"))
+    yield of_office("publication begin", "--keys", office.beside("keys"))
     yield "registry check", ("registry", "check", folder), ""
     yield "registry show", ("registry", "show", folder), ""
     yield "registry show MEMBER", ("registry", "show", folder, "m-00001"), ""
@@ -159,72 +159,72 @@ def commands(office: Office) -> Iterator[Command]:
     )
     yield "registry update", ("registry", "update", *settings), ""
     yield "registry update, again", ("registry", "update", *settings), ""
-    yield of_office("find", "Member 00002")
-    _, words, _ = of_office("find")
+    yield of_office("member find", "Member 00002")
+    _, words, _ = of_office("member find")
     yield "find, by number", words, f"{held}\n"
-    yield of_office("numbers", "m-00002")
-    yield of_office("history")
-    yield of_office("applications", "--all")
-    yield of_office("apply", office.beside("one.yaml"))
-    yield of_office("review", "A-one", "--result", "passed", *WHY)
-    yield of_office("grant", "A-one", "--until", "2036-01-01")
-    yield of_office("renew", "L-00001", "--until", "2036-05-01", *WHY)
-    yield of_office("suspend-licence", "L-00001", *WHY)
-    yield of_office("resume-licence", "L-00001", *WHY)
-    yield of_office("revoke", "L-00003", *WHY)
+    yield of_office("member numbers", "m-00002")
+    yield of_office("history show")
+    yield of_office("application list", "--all")
+    yield of_office("application accept", office.beside("one.yaml"))
+    yield of_office("application review", "A-one", "--result", "passed", *WHY)
+    yield of_office("application grant", "A-one", "--until", "2036-01-01")
+    yield of_office("licence renew", "L-00001", "--until", "2036-05-01", *WHY)
+    yield of_office("licence suspend", "L-00001", *WHY)
+    yield of_office("licence resume", "L-00001", *WHY)
+    yield of_office("licence revoke", "L-00003", *WHY)
     pledge = ("--document", "3", "--sha256", "ab" * 32, "--signatory", "X", "--signed", "2026-11-01")
-    yield of_office("pledge", "m-00001", *pledge, "--until", "2030-01-01")
-    yield of_office("assign-number", "m-00001", *WHY, typed=f"{free}\n\n")
-    _, words, _ = of_office("assign-number", "m-00004", *WHY, "--numbers", numbers)
+    yield of_office("member pledge", "m-00001", *pledge, "--until", "2030-01-01")
+    yield of_office("number assign", "m-00001", *WHY, typed=f"{free}\n\n")
+    _, words, _ = of_office("number assign", "m-00004", *WHY, "--numbers", numbers)
     yield "assign-number, 1,000", words, ""
-    yield of_office("release-number", "m-00001", *WHY, typed=f"{free}\n\n")
-    _, words, _ = of_office("release-number", "m-00004", *WHY, "--numbers", numbers)
+    yield of_office("number release", "m-00001", *WHY, typed=f"{free}\n\n")
+    _, words, _ = of_office("number release", "m-00004", *WHY, "--numbers", numbers)
     yield "release-number, 1,000", words, ""
     part = office.range(2, 40, 5)
-    yield of_office("add-link", "m-00002", "m-00004", *WHY, typed=f"{part}\n\n")
+    yield of_office("chain add", "m-00002", "m-00004", *WHY, typed=f"{part}\n\n")
     check = ("--checked", "2026-11-02", "--document", "D-9", "--by", "m-00002")
-    yield of_office("check-link", "m-00004", *check, typed=f"{part}\n\n")
+    yield of_office("chain check", "m-00004", *check, typed=f"{part}\n\n")
     notice = ("--number", "N-1", "--until", "2036-01-01", "--document", "認定通知書", "--next-check", "2035-01-01")
-    yield of_office("certify", "m-00001", *notice)
-    yield of_office("certify-link", "m-00004", *notice, typed=f"{part}\n\n")
-    yield of_office("remove-link", "m-00004", *WHY, typed=f"{part}\n\n")
-    yield of_office("port-number", "m-00002", "m-00004", "--at", "2036-01-01", *WHY, typed=f"{part}\n\n")
-    yield of_office("remove-porting", *WHY, typed=f"{part}\n\n")
-    yield of_office("add-node-key", "m-00001", node)
-    yield of_office("remove-node-key", "m-00001", node, *WHY)
+    yield of_office("member certify", "m-00001", *notice)
+    yield of_office("chain certify", "m-00004", *notice, typed=f"{part}\n\n")
+    yield of_office("chain remove", "m-00004", *WHY, typed=f"{part}\n\n")
+    yield of_office("number port", "m-00002", "m-00004", "--at", "2036-01-01", *WHY, typed=f"{part}\n\n")
+    yield of_office("number end-porting", *WHY, typed=f"{part}\n\n")
+    yield of_office("node add-key", "m-00001", node)
+    yield of_office("node remove-key", "m-00001", node, *WHY)
     log, witness = str(Signer("pbx-1/idtone", b"l" * 32).key), str(Signer("witness.example/w", b"w" * 32).cosigner)
-    yield of_office("add-log-key", "m-00001", log)
-    yield of_office("add-witness", witness)
-    yield of_office("add-witness", str(Signer("second.example/w", b"v" * 32).cosigner))
-    yield of_office("demand-cosignatures", "2", *WHY)
-    yield of_office("end-log-key", log, "--until", "2037-01-01", *WHY)
-    yield of_office("end-witness", witness, "--until", "2037-01-01", *WHY)
-    yield of_office("prolong", "--until", "2037-01-01", *WHY)
-    yield of_office("suspend-number", *POLICE, "--no-holder", typed=f"{free}\n{free}\n")
+    yield of_office("log add-key", "m-00001", log)
+    yield of_office("log add-witness", witness)
+    yield of_office("log add-witness", str(Signer("second.example/w", b"v" * 32).cosigner))
+    yield of_office("log demand-cosignatures", "2", *WHY)
+    yield of_office("log end-key", log, "--until", "2037-01-01", *WHY)
+    yield of_office("log end-witness", witness, "--until", "2037-01-01", *WHY)
+    yield of_office("publication prolong", "--until", "2037-01-01", *WHY)
+    yield of_office("suspension number", *POLICE, "--no-holder", typed=f"{free}\n{free}\n")
     part = "05030000010-05030000019"
-    yield of_office("suspend-range", *POLICE, typed=f"{part}\n{part}\n")
-    yield of_office("suspend-member", *POLICE, typed="m-00003\nm-00003\n")
-    yield of_office("no-new-numbers", "m-00003", *POLICE)
-    yield of_office("allow-new-numbers", "m-00003", *WHY)
-    yield of_office("lift", *WHY, typed=f"{free}\n{free}\n")
+    yield of_office("suspension range", *POLICE, typed=f"{part}\n{part}\n")
+    yield of_office("suspension member", *POLICE, typed="m-00003\nm-00003\n")
+    yield of_office("member refuse-numbers", "m-00003", *POLICE)
+    yield of_office("member allow-numbers", "m-00003", *WHY)
+    yield of_office("suspension lift", *WHY, typed=f"{free}\n{free}\n")
     of_holder = ("--holder", "X", "--reference", "N-1", "--requested", "2026-11-02T09:00:00+09:00")
-    yield of_office("add-never-originating", *of_holder, typed=f"{part}\n{part}\n")
-    yield of_office("remove-never-originating", *WHY, typed=f"{part}\n{part}\n")
+    yield of_office("never-originating add", *of_holder, typed=f"{part}\n{part}\n")
+    yield of_office("never-originating remove", *WHY, typed=f"{part}\n{part}\n")
     ended = ("--since", "2025-01-01", "--until", "2025-12-31")
-    yield of_office("evaluate", *ended)
-    yield of_office("evaluations")
-    yield of_office("prepare", "--package", office.beside("package"))
-    sign = ("authority", "sign", office.beside("package"), *every, "--trust", office.beside("root.json"), "--yes")
+    yield of_office("evaluation run", *ended)
+    yield of_office("evaluation list")
+    yield of_office("publication prepare", "--package", office.beside("package"))
+    sign = ("publication", "sign", office.beside("package"), *every, "--trust", office.beside("root.json"), "--yes")
     yield "sign", sign, ""
-    yield "assemble", ("authority", "assemble", office.beside("package"), office.beside("package")), ""
-    _, words, _ = of_office("publish", "--package", office.beside("package"))
+    yield "assemble", ("publication", "assemble", office.beside("package"), office.beside("package")), ""
+    _, words, _ = of_office("publication publish", "--package", office.beside("package"))
     yield "publish --package", words, ""
-    yield of_office("renew", "L-00001", "--until", "2036-06-01", *WHY)
-    yield of_office("publish", *every, "--site", office.beside("site"))
-    _, words, _ = of_office("publish", *office.key("duty-1", "duty-2"))
+    yield of_office("licence renew", "L-00001", "--until", "2036-06-01", *WHY)
+    yield of_office("publication publish", *every, "--site", office.beside("site"))
+    _, words, _ = of_office("publication publish", *office.key("duty-1", "duty-2"))
     yield "publish, nothing new", words, ""
-    yield of_office("in-force")
-    _, words, _ = of_office("in-force", "P-1")
+    yield of_office("suspension in-force")
+    _, words, _ = of_office("suspension in-force", "P-1")
     yield "confirmations REFERENCE", words, ""
     yield (
         "registry operators",
@@ -234,7 +234,7 @@ def commands(office: Office) -> Iterator[Command]:
     old = office.beside("package") / "before" / "targets" / "registry.yaml"
     yield "registry diff", ("registry", "diff", old, registry), ""
     new = [word for n in range(1, 5) for word in ("--new", office.beside("keys") / f"new-{n}.pem")]
-    yield of_office("rotate", "duty", *new, *WHY, *office.key("root-1", "root-2", "registry-1", "registry-2"))
+    yield of_office("key rotate", "duty", *new, *WHY, *office.key("root-1", "root-2", "registry-1", "registry-2"))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ bare evaluation (two multiplications in the group).
     python -m bench.refusals [--tokens N] [--checks N] [--json]
 
 The desk's time is that of its rule with its signature, its store and its ledger on a disk. The list is read from a file
-and its SHA-256 compared for each check, as `idtone customer check` does. Times are of this machine, now.
+and its SHA-256 compared for each check, as `idtone-office customer check` does. Times are of this machine, now.
 """
 
 from __future__ import annotations

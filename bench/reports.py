@@ -25,13 +25,13 @@ from typing import Any, Final
 
 from rich.progress import Progress
 
-from idtone.cli import app
 from idtone.core.numbers import parse
 from idtone.core.terminal import command_line
 from idtone.member.reports.report_documents import report_id_of
 from idtone.office.desk.reports.number_holder import Basis, Holder
 from idtone.office.desk.reports.report_store import FILE, PAGE, KeptReport, KeptRequest
 from idtone.office.desk.reports.traceback import Finding, ReportResult, Stage
+from idtone.office_cli import app
 from lab.office.desk.reports.members import NUMBER, Members, authority, report
 
 from .reporting import PROGRESS, options
@@ -148,7 +148,7 @@ def run(words: list[str]) -> str:
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         try:
-            app(["authority", *words, "--json"])
+            app([*words, "--json"])
         except SystemExit as ended:
             if int(ended.code or 0) >= command_line.UNUSABLE:
                 raise RuntimeError(words) from ended

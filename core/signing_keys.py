@@ -175,7 +175,7 @@ def load_public(path: Path) -> Key:
         raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise TrustError(
-            Message("{path}: is not a public key; `idtone authority new-key` writes one", path=path)
+            Message("{path}: is not a public key; `idtone-office key new` writes one", path=path)
         ) from error
     if not isinstance(key, Ed25519PublicKey | EllipticCurvePublicKey):
         raise TrustError(Message("{path}: is neither an Ed25519 nor an ECDSA key", path=path))

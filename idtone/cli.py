@@ -9,27 +9,16 @@ import typer
 from idtone.console.commands import app as console
 from idtone.core.terminal import command_line
 from idtone.ledger.commands import app as ledger
-from idtone.member.customers.commands import app as form
-from idtone.member.customers.commands import customer
-from idtone.member.evaluation.commands import app as evaluation
-from idtone.member.misuse.commands import app as misuse
-from idtone.member.reports.commands import app as reports
-from idtone.office.commands import app as authority
 from idtone.operations.fleet.commands import app as fleet
 from idtone.registry.commands import app as registry
-from idtone.registry.correspondence.commands import app as desk
 from idtone.registry.lines.commands import app as lines
 from idtone.tones.commands import app as tone
 
-from . import __version__
-
 OPERATOR: Final = "For the PBX's operator"
 ENGINEER: Final = "For engineers who make and measure sounds"
-MEMBER: Final = "For a member's office"
-ASSOCIATION: Final = "For the association's office"
 PROGRAMS: Final = "For Asterisk and systemd"
 
-app = command_line.group("The identification sound (識別音) on forwarded calls: licensed, played and recorded.")
+app = command_line.program("The identification sound (識別音) on forwarded calls: licensed, played and recorded.")
 hook = command_line.group("The hook in Asterisk's dialplan.")
 brake = command_line.group("What the brake has marked, slowed or stopped while it happened.")
 backup = command_line.group(
@@ -83,13 +72,6 @@ for name, commands, panel in (
     ("fleet", fleet, OPERATOR),
     ("console", console, OPERATOR),
     ("tone", tone, ENGINEER),
-    ("form", form, MEMBER),
-    ("customer", customer, MEMBER),
-    ("misuse", misuse, MEMBER),
-    ("reports", reports, MEMBER),
-    ("desk", desk, MEMBER),
-    ("evaluation", evaluation, MEMBER),
-    ("authority", authority, ASSOCIATION),
 ):
     app.add_typer(commands, name=name, rich_help_panel=panel)
 command_line.add_commands(
@@ -237,20 +219,6 @@ command_line.add_commands(
         ),
     },
 )
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(f"idtone {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None: ...
 
 
 def main() -> None:

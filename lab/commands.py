@@ -7,8 +7,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from idtone.cli import app
-
+from .programs import PROGRAMS, program_of
 from .service import Service
 
 
@@ -19,6 +18,6 @@ def printed(service: Service, *arguments: object, typed: str = "", code: int | N
     command = [*map(str, arguments), "--json"]
     if "verify-pack" not in command:
         command += ["-c", str(service.settings)]
-    ended = CliRunner().invoke(app, command, input=typed)
+    ended = CliRunner().invoke(PROGRAMS[program_of(command)], command, input=typed)
     assert code in (None, ended.exit_code), f"{command}: {ended.exception!r}\n{ended.output}"
     return json.loads(ended.stdout)

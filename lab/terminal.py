@@ -6,18 +6,23 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
-from idtone.cli import app
 from idtone.core.terminal import command_line
+
+from .programs import PROGRAMS, program_of
 
 
 class Terminal:
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
-        """Exit code, standard output (parsed if JSON was asked for) and standard error."""
+        """Exit code, standard output (parsed if JSON was asked for) and standard error. The first of `words` may be
+        several: `"licence renew"`.
+        """
+        arguments = [*str(words[0]).split(), *map(str, words[1:])]
+        app = PROGRAMS[program_of(arguments)]
         code, out, err = 0, io.StringIO(), io.StringIO()
         before, sys.stdin = sys.stdin, io.StringIO(typed)
         try:
             with redirect_stdout(out), redirect_stderr(err):
-                command_line.run(lambda: app([*map(str, words)]))
+                command_line.run(lambda: app(arguments))
         except SystemExit as ended:
             code = int(ended.code or 0)
         finally:

@@ -66,7 +66,7 @@ def _note_key(value: str) -> str:
     try:
         return str(VerifierKey.parse(value))
     except ProofError as error:
-        raise ValueError(str(error), Message("Copy what `idtone desk key` prints")) from error
+        raise ValueError(str(error), Message("Copy what `idtone-office document key` prints")) from error
 
 
 def _log_key(value: str) -> str:
@@ -258,7 +258,7 @@ class Member(Model):
     licences: tuple[LicenceEntry, ...] = ()
     numbers: Annotated[tuple[str, ...], Field(repr=False)] = ()
     keys: tuple[NoteKey, ...] = ()
-    """The keys by which its nodes sign documents (`idtone desk key`)."""
+    """The keys by which its nodes sign documents (`idtone-office document key`)."""
     corporate_number: CorporateNumber | None = None
     logs: tuple[LogEntry, ...] = ()
     """The keys of its logs of evidence (`idtone ledger key`)."""

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 import yaml
 
-from idtone.cli import app
 from idtone.core.settings.settings import LedgerSettings, Settings
 from idtone.ledger.store.postgresql import Server
+from lab.programs import PROGRAMS, tree
 from lab.repository import ROOT
 
 DOCS = ROOT / "docs"
@@ -35,9 +34,9 @@ def joined(block: str) -> list[str]:
 
 
 def commands(block: str) -> list[list[str]]:
-    """The words of each line that calls idtone. What stands behind three spaces explains the line."""
+    """The words of each line that calls a program of ours. What stands behind three spaces explains the line."""
     lines = [re.split(r" {3,}| *[#<>|&]+(?= |$)", line.strip())[0] for line in joined(block)]
-    return [shlex.split(line)[1:] for line in lines if line.startswith("idtone ")]
+    return [shlex.split(line) for line in lines if line.partition(" ")[0] in PROGRAMS]
 
 
 COMMANDS = [
@@ -55,8 +54,8 @@ SETTINGS = [
 
 
 @functools.cache
-def idtone() -> Any:
-    return typer.main.get_command(app)
+def program(name: str) -> Any:
+    return tree(name)
 
 
 @functools.cache
@@ -66,7 +65,7 @@ def loaded(command: Any) -> Any:
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_has_the_options_and_arguments_that_a_page_gives_it(words):
-    command, rest = idtone(), [word for word in words if word not in PLACEHOLDERS]
+    command, rest = program(words[0]), [word for word in words[1:] if word not in PLACEHOLDERS]
     while hasattr(command, "commands") and (rest or not command.invoke_without_command):
         name, *rest = rest
         command = command.commands[name]

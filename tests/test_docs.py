@@ -9,11 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import typer.main
 
 from idtone.call_control import journal_lines
 from idtone.call_control.delivery import KnownBy
-from idtone.cli import app
 from idtone.core.settings.settings import Settings, locations
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
@@ -21,6 +19,7 @@ from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.service.node_state import STATE
 from idtone.service.status_feed import FEED
+from lab.programs import PROGRAMS, tree
 from lab.repository import ROOT
 from tools import messages
 from tools.reference_pages import pages
@@ -187,8 +186,8 @@ def test_japanese_texts_use_the_words_of_the_terms_alone():
 def test_every_command_is_in_the_changelog():
     """Until the first release the changelog names each command; a new one cannot be forgotten."""
     changelog = " ".join((ROOT / "CHANGELOG.md").read_text("utf-8").split())
-    root = typer.main.get_command(app)
-    for name, command in root.commands.items():
-        inner = getattr(command, "commands", None)
-        written = f"`idtone {name} {' | '.join(inner)}`" if inner else f"`idtone {name}`"
-        assert written in changelog
+    for program in PROGRAMS:
+        for name, command in tree(program).commands.items():
+            inner = getattr(command, "commands", None)
+            written = f"`{program} {name} {' | '.join(inner)}`" if inner else f"`{program} {name}`"
+            assert written in changelog

@@ -15,7 +15,8 @@ from lab.repository import ROOT, files, links, modules
 
 FOLDERS = {
     ".ci", ".github", "agi", "ari_app", "bench", "call_control", "config", "console", "core", "debian", "dialplan",
-    "docs", "idtone", "lab", "ledger", "member", "office", "operations", "registry", "service", "tests", "tones", "tools",
+    "docs", "idtone", "lab", "ledger", "member", "office", "operations", "registry", "service", "tests", "tones",
+    "tools",
 }  # fmt: skip
 FILES = {
     ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.ja.md",

@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import typer.main
-
-from idtone.cli import app
 from idtone.core.settings.settings import CONFIG, DEFAULT_FILE
 from idtone.core.translation import paragraphs
+from lab.programs import PROGRAMS, tree
 from lab.repository import ROOT
 
 from . import messages
@@ -30,26 +28,27 @@ WORDS_JA: Final = {
 
 
 def man_pages(japanese: bool) -> dict[Path, str]:
-    """`idtone.1`, and a page for each group of commands, by their paths."""
+    """A page for each program, and for each group of its commands, by their paths."""
     ending = ".ja.1" if japanese else ".1"  # as dh_installman reads it
-    root = typer.main.get_command(app)
-    commands: dict[str, Any] = root.commands  # type: ignore[attr-defined]
-    groups = {name: command for name, command in commands.items() if hasattr(command, "commands")}
-    single = {name: command for name, command in commands.items() if name not in groups}
-    see = [f"idtone-{name}" for name in groups]
-    pages = {FOLDER / f"idtone{ending}": page("idtone", root.help or "", single, see, japanese)}
-    for name, group in groups.items():
-        pages[FOLDER / f"idtone-{name}{ending}"] = page(
-            f"idtone-{name}", group.help or "", group.commands, ["idtone"], japanese
-        )
+    pages = {}
+    for program in PROGRAMS:
+        root = tree(program)
+        groups = {name: command for name, command in root.commands.items() if hasattr(command, "commands")}
+        single = {name: command for name, command in root.commands.items() if name not in groups}
+        see = [f"{program}-{name}" for name in groups]
+        pages[FOLDER / f"{program}{ending}"] = page(program, root.help or "", single, see, japanese)
+        for name, group in groups.items():
+            pages[FOLDER / f"{program}-{name}{ending}"] = page(
+                f"{program} {name}", group.help or "", group.commands, [program], japanese
+            )
     return pages
 
 
-def page(title: str, summary: str, commands: dict[str, Any], see: Iterable[str], japanese: bool) -> str:
-    """One page in man(7)'s macros."""
+def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str], japanese: bool) -> str:
+    """One page in man(7)'s macros; `prefix` are the words that begin each of its commands."""
+    title = prefix.replace(" ", "-")
     said = messages.catalogue_text if japanese else str
     word = WORDS_JA.__getitem__ if japanese else str
-    prefix = title.replace("-", " ")
     lines = [
         f'.TH {title.upper()} 1 "" idtone',
         f".SH {word('NAME')}",

@@ -20,15 +20,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-import typer.main
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment
 from jinja2.ext import extract_from_ast
 
-from idtone.cli import app
 from idtone.core.translation import paragraphs
+from lab.programs import PROGRAMS, tree
 from lab.repository import ROOT, modules
 
 PO: Final = ROOT / "config" / "locale" / "ja" / "LC_MESSAGES" / "idtone.po"
@@ -75,7 +74,7 @@ SYSTEM: Final = tuple(
 def texts() -> dict[str, list[tuple[str, int]]]:
     """Every text to translate, and the places in the code: file and line; no line for those of the command line."""
     found: dict[str, list[tuple[str, int]]] = {}
-    for text in [*LIBRARY, *SYSTEM, *help_texts(typer.main.get_command(app))]:
+    for text in [*LIBRARY, *SYSTEM, *(text for program in PROGRAMS for text in help_texts(tree(program)))]:
         found.setdefault(text, [])
     for path in sorted(modules()):
         for text, line in (*message_texts(path), *column_texts(path)):

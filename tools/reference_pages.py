@@ -16,14 +16,13 @@ from enum import EnumType
 from pathlib import Path
 from typing import Any, Final, get_args
 
-import typer.main
 import yaml
 
-from idtone.cli import app
 from idtone.core.calls import Outcome, Reason
 from idtone.core.decision_words import OUTCOMES, REASONS
 from idtone.core.settings.settings import locations, variable_name
 from idtone.core.translation import paragraphs
+from lab.programs import PROGRAMS, tree
 from lab.repository import ROOT
 
 from . import dashboards, endings_page, messages, metrics_page, status_page
@@ -287,21 +286,20 @@ OWN_PAGE: Final = 4
 
 def command_pages(japanese: bool) -> dict[Path, str]:
     folder, head = (REFERENCE_JA, COMMANDS_HEAD_JA) if japanese else (REFERENCE, COMMANDS_HEAD)
-    root = typer.main.get_command(app)
-    groups: dict[str, list[tuple[str, Any]]] = {"": []}
-    for name, command in root.commands.items():  # type: ignore[attr-defined]
-        inner = getattr(command, "commands", None)
-        own = groups.setdefault(name, []) if inner and len(inner) >= OWN_PAGE else groups[""]
-        if inner:
-            own += [(f"idtone {name} {each}", one) for each, one in inner.items()]
-        else:
-            own.append((f"idtone {name}", command))
+    pages: dict[tuple[str, ...], list[tuple[str, Any]]] = {}
+    for program in PROGRAMS:
+        for name, command in tree(program).commands.items():
+            inner = getattr(command, "commands", None)
+            own = (program, name) if program == "idtone" and inner and len(inner) >= OWN_PAGE else (program,)
+            pages.setdefault(own, []).extend(
+                [(f"{program} {name} {each}", one) for each, one in inner.items()]
+                if inner
+                else [(f"{program} {name}", command)]
+            )
     return {
-        folder / f"commands{'-' if group else ''}{group}.md": head.format(
-            title=f"idtone {group}" if group else ", ".join(name for name, _ in commands)
-        )
+        folder / f"{'-'.join(['commands', *own]).replace('-idtone', '')}.md": head.format(title=" ".join(own))
         + "".join("\n" + "\n".join(command_lines(*each, japanese)) + "\n" for each in commands)
-        for group, commands in groups.items()
+        for own, commands in pages.items()
     }
 
 

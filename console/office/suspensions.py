@@ -50,7 +50,7 @@ _LABELS: Final = {
     "authority": template("Requested by"),
 }
 SHOWN: Final = 200
-"""The most numbers that never originate on the page; `idtone authority never-originating` lists all."""
+"""The most numbers that never originate on the page; `idtone-office never-originating list` lists all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ import typer
 import typer.core
 import typer.main
 
+from idtone import __version__
+
 from ..errors import IdtoneError, UsageError
 from ..translation import Message, is_japanese, paragraphs, template, translate_libraries, translated
 from .usage_errors import usage_message
@@ -107,6 +109,26 @@ def listen_address(text: str) -> tuple[str, int]:
 def group(summary: str, lone: bool = False) -> typer.Typer:
     """A command group. Without a command it shows its help, or it is `lone`, a command by itself."""
     return typer.Typer(cls=_Group, help=summary, no_args_is_help=not lone, pretty_exceptions_enable=False)
+
+
+def program(summary: str) -> typer.Typer:
+    """The root of a program's commands, with `--version`."""
+    app = group(summary)
+
+    @app.callback()
+    def _root(
+        version: Annotated[
+            bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        ] = False,
+    ) -> None: ...
+
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"idtone {__version__}")
+        raise typer.Exit
 
 
 _OwnError: Any = typer.BadParameter.__base__

@@ -105,7 +105,7 @@ SUSPENDED_BY, OWN_SUSPENSION = "suspended_by", "own_suspension"
 """The details of a step by which a call is refused or ended because its number is suspended: whose suspension it is,
 and the id of one that this node's operator has ordered."""
 CANARY: Final = "canary"
-"""The detail of that step that a canary call has (`idtone canary`): statistics and `idtone misuse` leave it out."""
+"""The detail of that step that a canary call has (`idtone canary`). Statistics and `idtone-office misuse` skip it."""
 UNOPENED: Final = "cannot be opened"
 """In the place of numbers that are not what was sealed."""
 UNSEALED: Final = "could not be sealed"

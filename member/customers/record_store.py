@@ -145,7 +145,7 @@ class RecordStore(RecordFolder):
             octets = key.open(self._path(_RECORDS, id_).read_bytes())
         except FileNotFoundError as error:
             raise CustomerError(
-                Message("there is no record {id} here; `idtone form list` lists all", id=id_)
+                Message("there is no record {id} here; `idtone-office form list` lists all", id=id_)
             ) from error
         except OSError as error:
             raise self._unusable(error) from error

@@ -194,7 +194,7 @@ def named_in(text: str) -> tuple[str, Rule]:
     except ValueError:
         pass
     raise UsageError(
-        Message("{text!r} is not the id of a finding; `idtone misuse scan` shows the ids", text=text[:100])
+        Message("{text!r} is not the id of a finding; `idtone-office misuse scan` shows the ids", text=text[:100])
     )
 
 

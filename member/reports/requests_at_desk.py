@@ -41,6 +41,7 @@ def request_named(settings: Settings, request_id: str, now: datetime) -> Request
         return request
     raise TrustError(
         Message(
-            "no open request {request_id!r} for this member; `idtone reports fetch` lists them", request_id=request_id
+            "no open request {request_id!r} for this member; `idtone-office request fetch` lists them",
+            request_id=request_id,
         )
     )

@@ -257,7 +257,7 @@ def never_originates_of(workspace: Workspace) -> NeverOriginatesDocument | None:
 
 
 _NOT_GRANTED: Final = {
-    ApplicationStatus.RECEIVED: Message("has not passed its review; run `idtone authority review` first"),
+    ApplicationStatus.RECEIVED: Message("has not passed its review; run `idtone-office application review` first"),
     ApplicationStatus.REFUSED: Message("was refused; if the reason for that is gone, review it again"),
     ApplicationStatus.CHANGED: Message("was changed after its review; review it again"),
     ApplicationStatus.GRANTED: Message("was granted already"),
@@ -275,7 +275,9 @@ def applications(workspace: Workspace) -> list[tuple[MemberApplication, Applicat
 def _application(workspace: Workspace, name: str) -> tuple[MemberApplication, str]:
     path = workspace.folder / APPLICATIONS / f"{name}.yaml"
     if Path(name).name != name or not path.exists():
-        raise UsageError(Message("there is no application {name!r}; `idtone authority apply` accepts one", name=name))
+        raise UsageError(
+            Message("there is no application {name!r}; `idtone-office application accept` accepts one", name=name)
+        )
     text = read_text(path)
     return parse_application(text, str(path)), _sha256(text.encode()) or ""
 
@@ -289,8 +291,8 @@ def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
     if workspace.unrecorded([role]):
         raise TrustError(
             Message(
-                "{path}: was edited by hand; record that in the history with `idtone authority note`, or "
-                "with `idtone authority publish --why TEXT`",
+                "{path}: was edited by hand; record that in the history with `idtone-office history note`, or "
+                "with `idtone-office publication publish --why TEXT`",
                 path=workspace.folder / file,
             )
         )

@@ -181,7 +181,9 @@ def _file(folder: Path, part: str, name: str) -> Path:
 def read_edition(folder: Path) -> Edition:
     """Raises TrustError if the folder is not a package, or is damaged."""
     if not (folder / _AFTER).is_dir():
-        raise TrustError(Message("{folder}: is not a package; `idtone authority prepare` writes one", folder=folder))
+        raise TrustError(
+            Message("{folder}: is not a package; `idtone-office publication prepare` writes one", folder=folder)
+        )
     roots = [_read(path) for path in (folder / _ROOTS).glob("*.root.json")]
     return Edition(
         _read_metadata(folder, _AFTER), _read_targets(folder, _AFTER), _read_metadata(folder, _BEFORE),

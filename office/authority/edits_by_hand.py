@@ -23,6 +23,8 @@ def record_edits_by_hand(workspace: Workspace, attribution: Attribution | None, 
     if attribution is None:
         files = " and ".join(tuf_roles.DELEGATED[role] for role in edited)
         raise TrustError(
-            Message("{files} was edited by hand; record it in the history with `idtone authority note`", files=files)
+            Message(
+                "{files} was edited by hand; record it in the history with `idtone-office history note`", files=files
+            )
         )
     record_edits(workspace, attribution, edited)

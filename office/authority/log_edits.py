@@ -61,7 +61,7 @@ def witness_ended(text: YamlText, document: RegistryDocument, key: str, until: d
 def cosignatures_set(text: YamlText, document: RegistryDocument, number: int) -> None:
     """How many witnesses must have cosigned a log."""
     if document.witness_policy is None:
-        raise UsageError(Message("the registry has no witness yet; `idtone authority add-witness` enters one"))
+        raise UsageError(Message("the registry has no witness yet; `idtone-office log add-witness` enters one"))
     text.replace((_POLICY, "cosignatures"), number)
 
 

@@ -18,9 +18,9 @@ from .yaml_text import Tree, YamlText
 
 FIRST: Final = """\
 # Numbers that never originate calls: police stations, banks' inbound lines, government. A call that presents one is
-# refused. Two persons enter them: `idtone authority add-never-originating`.
+# refused. Two persons enter them: `idtone-office never-originating add`.
 # 発信に使われない番号(警察署、銀行の受付専用番号、官公庁など)。これらの番号を表示する通話は拒否します。
-# `idtone authority add-never-originating` で、2 人で登録します。
+# `idtone-office never-originating add` で、2 人で登録します。
 issued: 1970-01-01T00:00:00+09:00
 never_originates: []
 """

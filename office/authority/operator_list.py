@@ -169,9 +169,9 @@ def _day(moment: str) -> str:
 
 _CRITERIA: Final = """\
 <p>評価の基準: <a href="evaluation/criteria.yaml">criteria.yaml</a>。確認の方法:
-<code>idtone evaluation verify</code><br>
+<code>idtone-office evaluation verify</code><br>
 <span lang="en">The criteria of the evaluation: <a href="evaluation/criteria.yaml">criteria.yaml</a>. To verify one:
-<code>idtone evaluation verify</code></span></p>
+<code>idtone-office evaluation verify</code></span></p>
 """
 _PAGE: Final = """\
 <!DOCTYPE html>

@@ -89,7 +89,7 @@ class PreparedPackage:
         return PackageState(list(describe(edition)), edition.holders(), list(edition.missing()))
 
     def zipped(self, now: datetime) -> bytes:
-        """For a holder: unpacked, it is the folder that `idtone authority sign` takes. Raises IdtoneError."""
+        """For a holder: unpacked, it is the folder that `idtone-office publication sign` takes. Raises IdtoneError."""
         made = io.BytesIO()
         with self._workspace.locked(), zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
             self._present()

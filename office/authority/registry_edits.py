@@ -259,13 +259,16 @@ def assigned(text: YamlText, document: RegistryDocument, member: str, entries: S
 
 
 def node_key_added(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
-    """Add the key by which a member's node signs documents, as `idtone desk key` prints it."""
+    """Add the key by which a member's node signs documents, as `idtone-office document key` prints it."""
     at, held = _member(document, member)
     try:
         named = VerifierKey.parse(key).name
     except ProofError as error:
         raise UsageError(
-            Message("this is not the key of a node ({error}); copy the line that `idtone desk key` prints", error=error)
+            Message(
+                "this is not the key of a node ({error}); copy the line that `idtone-office document key` prints",
+                error=error,
+            )
         ) from error
     if named.partition("/")[0] != member:
         raise UsageError(

@@ -52,7 +52,7 @@ class SignedRepository:
         if path is None:
             raise TrustError(
                 Message(
-                    "{folder}: there is no {name}; `idtone authority init` begins a repository",
+                    "{folder}: there is no {name}; `idtone-office publication begin` begins a repository",
                     folder=self.folder,
                     name=name,
                 )

@@ -37,7 +37,8 @@ def suspended(text: YamlText, document: SuspensionsDocument, request: Request, i
         if until is None or until > issued:
             raise UsageError(
                 Message(
-                    "{what} is already suspended; `idtone authority history` says since when", what=said(request.scope)
+                    "{what} is already suspended; `idtone-office history show` says since when",
+                    what=said(request.scope),
                 )
             )
         text.remove(("suspensions", at))
@@ -147,7 +148,7 @@ def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Ite
             raise UsageError(
                 Message(
                     "member {member} gets no new numbers (reference {reference}); "
-                    "`idtone authority allow-new-numbers` ends that",
+                    "`idtone-office member allow-numbers` ends that",
                     member=member,
                     reference=entry.reference,
                 )

@@ -29,7 +29,9 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
 """Words that YAML 1.1 does not read as text."""
-_BY_HAND: Final = "this place in the file can only be edited by hand; do so, and record it with `idtone authority note`"
+_BY_HAND: Final = (
+    "this place in the file can only be edited by hand; do so, and record it with `idtone-office history note`"
+)
 _STEP: Final = 2
 _SHORT: Final = 4
 """The most values in one line."""

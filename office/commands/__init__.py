@@ -1,318 +1,280 @@
-"""`idtone authority`: the association's work on the registry."""
+"""`idtone-office`: the association's work. Each command is a noun and what is done with it."""
 
 from __future__ import annotations
 
-from idtone.core.terminal import command_line
+from typing import Final
 
-app = command_line.group(
-    "The association's work on the registry: applications, licences, suspensions, keys, publication."
-)
-command_line.add_commands(
-    app,
-    {
-        "apply": (
-            "idtone.office.commands.applications:apply",
-            "Accept a member's application: check it against the registry, and keep it unchanged.",
-        ),
-        "review": (
-            "idtone.office.commands.applications:review",
-            "Record the examination of an application and its result.",
-        ),
-        "applications": (
-            "idtone.office.commands.applications:applications",
-            "Show which applications wait, and for what.",
-        ),
-        "grant": (
-            "idtone.office.commands.applications:grant",
-            "Grant what an application asks for: enter the member, the licences and the numbers.",
-        ),
-        "renew": (
-            "idtone.office.commands.registry:renew",
-            "Extend a licence.",
-        ),
-        "suspend-licence": (
-            "idtone.office.commands.registry:suspend_licence",
-            "Suspend a licence for a time: its member's calls no longer get the association's sound.",
-        ),
-        "resume-licence": (
-            "idtone.office.commands.registry:resume_licence",
-            "Make a suspended licence valid again.",
-        ),
-        "revoke": (
-            "idtone.office.commands.registry:revoke",
-            "Revoke a licence for good. The member has to apply for another one.",
-        ),
-        "pledge": (
-            "idtone.office.commands.registry:pledge",
-            "Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid.",
-        ),
-        "certify": (
-            "idtone.office.commands.certifications:certify",
-            "Record the certification (認定) of a member, in place of an older one.",
-        ),
-        "assign-number": (
-            "idtone.office.commands.registry:assign_number",
-            "Assign more numbers to a member. They are asked for, or read from a file: others can see a command line.",
-        ),
-        "release-number": (
-            "idtone.office.commands.registry:release_number",
-            "Take numbers back from a member, also from within a range; the rest of the range stays.",
-        ),
-        "add-link": (
-            "idtone.office.commands.chains:add_link",
-            "Record that a member hands numbers on to a reseller (卸). The numbers are asked for, or read from a file.",
-        ),
-        "check-link": (
-            "idtone.office.commands.chains:check_link",
-            "Record who checked the reseller of a link, when, and by which document.",
-        ),
-        "certify-link": (
-            "idtone.office.commands.certifications:certify_link",
-            "Record the certification (認定) of the reseller of a link, as its wholesaler has seen it.",
-        ),
-        "remove-link": (
-            "idtone.office.commands.chains:remove_link",
-            "Remove the last link of a wholesale chain: the reseller has given the numbers back.",
-        ),
-        "port-number": (
-            "idtone.office.commands.portings:port_number",
-            "Record that a member hands numbers over to another at a moment (番号ポータビリティ).",
-        ),
-        "remove-porting": (
-            "idtone.office.commands.portings:remove_porting",
-            "Remove a porting: the numbers stay with the member that holds them now, and are entered in its ranges.",
-        ),
-        "add-node-key": (
-            "idtone.office.commands.registry:add_node_key",
-            "Enter the key of a member's node: the desk then accepts the documents that the node signs.",
-        ),
-        "remove-node-key": (
-            "idtone.office.commands.registry:remove_node_key",
-            "Remove the key of a member's node, because the node or its key is gone.",
-        ),
-        "add-log-key": (
-            "idtone.office.commands.logs:add_log_key",
-            "Enter the key of a member's log of evidence: packs then prove whose log it is.",
-        ),
-        "end-log-key": (
-            "idtone.office.commands.logs:end_log_key",
-            "Record from when on the key of a log is not believed: it was replaced, or is in other hands.",
-        ),
-        "add-witness": (
-            "idtone.office.commands.logs:add_witness",
-            "Enter a witness whose cosignatures count for all members' logs.",
-        ),
-        "end-witness": (
-            "idtone.office.commands.logs:end_witness",
-            "Record from when on the cosignatures of a witness do not count.",
-        ),
-        "demand-cosignatures": (
-            "idtone.office.commands.logs:demand_cosignatures",
-            "Set how many of the witnesses must have cosigned a member's log.",
-        ),
-        "prolong": (
-            "idtone.office.commands.registry:prolong",
-            "Extend the registry itself (`expires`); licences keep their own terms.",
-        ),
-        "find": (
-            "idtone.office.commands.find:find",
-            "Find members by a part of their names or ids, or the holder of a number, and their suspensions.",
-        ),
-        "numbers": (
-            "idtone.office.commands.find:numbers",
-            "List the numbers of a member in whole, with their area codes.",
-        ),
-    },
-    panel="The registry",
-)
-command_line.add_commands(
-    app,
-    {
-        "suspend-number": (
-            "idtone.office.commands.number_suspensions:suspend_number",
-            "Stop a number that the police want stopped (番号停止). Two people enter the number, and both sign it.",
-        ),
-        "suspend-range": (
-            "idtone.office.commands.number_suspensions:suspend_range",
-            "Stop a range or a prefix of numbers (番号停止). Two people enter it, and both sign it.",
-        ),
-        "suspend-member": (
-            "idtone.office.commands.number_suspensions:suspend_member",
-            "Stop all numbers of a member, also those that it gets later. Two people enter its id, and both sign it.",
-        ),
-        "lift": (
-            "idtone.office.commands.number_suspensions:lift",
-            "End the suspension of a number, a range or a member. Two people enter which, and both sign it.",
-        ),
-        "no-new-numbers": (
-            "idtone.office.commands.number_suspensions:no_new_numbers",
-            "Give a member no more numbers: `grant` and `assign-number` refuse them. Two people sign it.",
-        ),
-        "allow-new-numbers": (
-            "idtone.office.commands.number_suspensions:allow_new_numbers",
-            "Let a member get numbers again. Two people sign it.",
-        ),
-        "in-force": (
-            "idtone.office.commands.confirmations:confirmations",
-            "Show which nodes have confirmed the published suspensions, and which have not. Exit 1: some have not.",
-        ),
-    },
-    panel="Suspensions",
-)
-command_line.add_commands(
-    app,
-    {
-        "add-never-originating": (
-            "idtone.office.commands.never_originating:add_never_originating",
-            "Enter a number, range or prefix that never originates calls. Two people enter it, and both sign it.",
-        ),
-        "remove-never-originating": (
-            "idtone.office.commands.never_originating:remove_never_originating",
-            "Remove an entry of numbers that never originate. Two people enter which, and both sign it.",
-        ),
-        "never-originating": (
-            "idtone.office.commands.never_originating:never_originating",
-            "List the numbers that never originate, with their holders (last four digits only).",
-        ),
-    },
-    panel="Numbers that never originate",
-)
-command_line.add_commands(
-    app,
-    {
-        "refuse-customer": (
-            "idtone.office.commands.refusals:refuse_customer",
-            "Have members recognise a contractor who is refused for a period (事業者渡り).",
-        ),
-        "lift-refusal": (
-            "idtone.office.commands.refusals:lift_refusal",
-            "End the refusal of a contractor before its day.",
-        ),
-        "refusals": (
-            "idtone.office.commands.refusals:refusals",
-            "Show which refusals are in force. Their identities are sealed, and are not shown.",
-        ),
-        "new-refusal-key": (
-            "idtone.office.commands.refusals:refusal_key",
-            "Make the key of the refusals, or begin a new epoch with another key or another identity table.",
-        ),
-    },
-    panel="Refused contractors",
-)
-command_line.add_commands(
-    app,
-    {
-        "desk": (
-            "idtone.office.commands.desk:desk",
-            "Run the association's desk until SIGTERM: it accepts the documents that members sign.",
-        ),
-    },
-    panel="The desk",
-)
-command_line.add_commands(
-    app,
-    {
-        "reports": (
-            "idtone.office.commands.reports:reports",
-            "List reports (申告), the newest last: the holder of the number, who has to act, and the result.",
-        ),
-        "report": (
-            "idtone.office.commands.reports:report",
-            "Show one report: the number, what happened, and what each member has answered. The reporter stays sealed.",
-        ),
-        "close-report": (
-            "idtone.office.commands.reports:close_report",
-            "Close a report with its result. A request that still waits for an answer is withdrawn.",
-        ),
-        "overdue-reports": (
-            "idtone.office.commands.reports:overdue_reports",
-            "List the requests whose members have not answered in time. Exit 1: there are some.",
-        ),
-        "report-stats": (
-            "idtone.office.commands.reports:report_stats",
-            "Count reports for publication. Small counts are hidden (`statistics.least` in reports.yaml), and so are "
-            "other counts from which a reader could compute them.",
-        ),
-        "forget-reports": (
-            "idtone.office.commands.reports:forget_reports",
-            "Erase what old reports say and who reported: number, words, hashes of files, name.",
-        ),
-        "reveal-reporter": (
-            "idtone.office.commands.reports:reveal_reporter",
-            "Show who has reported, if the reporter consented to be named. The office's ledger records it.",
-        ),
-        "new-report-key": (
-            "idtone.office.commands.reports:report_key",
-            "Make the report officer's key pair. The desk gets its public half, and can then take the names of "
-            "reporters.",
-        ),
-    },
-    panel="Reports",
-)
-command_line.add_commands(
-    app,
-    {
-        "evaluate": (
-            "idtone.office.commands.evaluation:evaluate",
-            "Evaluate all members by evaluation.yaml in the folder, and show how each point came about.",
-        ),
-        "evaluations": (
-            "idtone.office.commands.evaluation:evaluations",
-            "Show the evaluations of all periods, and draw them. Each result is computed again from its values.",
-        ),
-    },
-    panel="Evaluation",
-)
-command_line.add_commands(
-    app,
-    {
-        "history": (
-            "idtone.office.commands.history:history",
-            "Show who changed what, when and why, and which keys have signed each change.",
-        ),
-        "note": (
-            "idtone.office.commands.history:note",
-            "Record in the history what was edited by hand in the two files.",
-        ),
-    },
-    panel="History",
-)
-command_line.add_commands(
-    app,
-    {
-        "new-registry": (
-            "idtone.office.commands.new:new",
-            "Write a registry.yaml and a suspensions.yaml to start with: no members, and no suspensions.",
-        ),
-        "init": (
-            "idtone.office.commands.keys:init",
-            "Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.",
-        ),
-        "new-key": (
-            "idtone.office.commands.keys:key",
-            "Make your own key and its public half, which the authority needs. For a key in a token: write its "
-            "public half.",
-        ),
-        "publish": (
-            "idtone.office.commands.publication:publish",
-            "Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.",
-        ),
-        "prepare": (
-            "idtone.office.commands.publication:prepare",
-            "Write what is to be published as a folder, which goes from holder to holder, or to each in a copy.",
-        ),
-        "sign": (
-            "idtone.office.commands.publication:sign",
-            "Show what a package changes, with whole numbers, and sign it with your key.",
-        ),
-        "assemble": (
-            "idtone.office.commands.publication:assemble",
-            "Collect the signatures of copies of one package in it. Exit 1: some are still missing.",
-        ),
-        "rotate": (
-            "idtone.office.commands.keys:rotate",
-            "Replace every key of a set with the keys that --new names, because one was lost or stolen.",
-        ),
-    },
-    panel="Keys and publication",
-)
+GROUPS: Final = {
+    "application": "Applications of members: accept, examine and grant them.",
+    "member": "Members: find them, their numbers, pledges and certifications.",
+    "licence": "Licences for the association's sound: extend, suspend, resume and revoke them.",
+    "number": "Numbers of members: assign them, take them back, port them.",
+    "chain": "Wholesale chains (卸): to whom members hand numbers on, and who checked the resellers.",
+    "node": "Keys of the members' nodes, which sign documents for the desk.",
+    "log": "Keys of the members' logs of evidence, and the witnesses that count.",
+    "suspension": "Suspended numbers (番号停止): two people enter each, and both sign it.",
+    "never-originating": "Numbers that never originate calls, such as those of police stations.",
+    "refusal": "Refused contractors (事業者渡り), whom members recognise without a list of people.",
+    "history": "The registry's history: who changed what, when and why.",
+    "publication": "The registry's editions: begin, prepare, sign and publish them.",
+    "key": "Keys that sign the registry: make them, replace them.",
+}
+"""Nouns of the association alone, and what their commands do. It shares `report` and `evaluation` with members."""
+
+COMMANDS: Final = {
+    "application accept": (
+        "idtone.office.commands.applications:apply",
+        "Accept a member's application: check it against the registry, and keep it unchanged.",
+    ),
+    "application review": (
+        "idtone.office.commands.applications:review",
+        "Record the examination of an application and its result.",
+    ),
+    "application list": (
+        "idtone.office.commands.applications:applications",
+        "Show which applications wait, and for what.",
+    ),
+    "application grant": (
+        "idtone.office.commands.applications:grant",
+        "Grant what an application asks for: enter the member, the licences and the numbers.",
+    ),
+    "member pledge": (
+        "idtone.office.commands.registry:pledge",
+        "Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid.",
+    ),
+    "member certify": (
+        "idtone.office.commands.certifications:certify",
+        "Record the certification (認定) of a member, in place of an older one.",
+    ),
+    "member find": (
+        "idtone.office.commands.find:find",
+        "Find members by a part of their names or ids, or the holder of a number, and their suspensions.",
+    ),
+    "member numbers": (
+        "idtone.office.commands.find:numbers",
+        "List the numbers of a member in whole, with their area codes.",
+    ),
+    "member refuse-numbers": (
+        "idtone.office.commands.number_suspensions:no_new_numbers",
+        "Give a member no more numbers: `application grant` and `number assign` refuse them. Two people sign it.",
+    ),
+    "member allow-numbers": (
+        "idtone.office.commands.number_suspensions:allow_new_numbers",
+        "Let a member get numbers again. Two people sign it.",
+    ),
+    "licence renew": (
+        "idtone.office.commands.registry:renew",
+        "Extend a licence.",
+    ),
+    "licence suspend": (
+        "idtone.office.commands.registry:suspend_licence",
+        "Suspend a licence for a time: its member's calls no longer get the association's sound.",
+    ),
+    "licence resume": (
+        "idtone.office.commands.registry:resume_licence",
+        "Make a suspended licence valid again.",
+    ),
+    "licence revoke": (
+        "idtone.office.commands.registry:revoke",
+        "Revoke a licence for good. The member has to apply for another one.",
+    ),
+    "number assign": (
+        "idtone.office.commands.registry:assign_number",
+        "Assign more numbers to a member. They are asked for, or read from a file: others can see a command line.",
+    ),
+    "number release": (
+        "idtone.office.commands.registry:release_number",
+        "Take numbers back from a member, also from within a range; the rest of the range stays.",
+    ),
+    "number port": (
+        "idtone.office.commands.portings:port_number",
+        "Record that a member hands numbers over to another at a moment (番号ポータビリティ).",
+    ),
+    "number end-porting": (
+        "idtone.office.commands.portings:remove_porting",
+        "Remove a porting: the numbers stay with the member that holds them now, and are entered in its ranges.",
+    ),
+    "chain add": (
+        "idtone.office.commands.chains:add_link",
+        "Record that a member hands numbers on to a reseller (卸). The numbers are asked for, or read from a file.",
+    ),
+    "chain check": (
+        "idtone.office.commands.chains:check_link",
+        "Record who checked the reseller of a link, when, and by which document.",
+    ),
+    "chain certify": (
+        "idtone.office.commands.certifications:certify_link",
+        "Record the certification (認定) of the reseller of a link, as its wholesaler has seen it.",
+    ),
+    "chain remove": (
+        "idtone.office.commands.chains:remove_link",
+        "Remove the last link of a wholesale chain: the reseller has given the numbers back.",
+    ),
+    "node add-key": (
+        "idtone.office.commands.registry:add_node_key",
+        "Enter the key of a member's node: the desk then accepts the documents that the node signs.",
+    ),
+    "node remove-key": (
+        "idtone.office.commands.registry:remove_node_key",
+        "Remove the key of a member's node, because the node or its key is gone.",
+    ),
+    "log add-key": (
+        "idtone.office.commands.logs:add_log_key",
+        "Enter the key of a member's log of evidence: packs then prove whose log it is.",
+    ),
+    "log end-key": (
+        "idtone.office.commands.logs:end_log_key",
+        "Record from when on the key of a log is not believed: it was replaced, or is in other hands.",
+    ),
+    "log add-witness": (
+        "idtone.office.commands.logs:add_witness",
+        "Enter a witness whose cosignatures count for all members' logs.",
+    ),
+    "log end-witness": (
+        "idtone.office.commands.logs:end_witness",
+        "Record from when on the cosignatures of a witness do not count.",
+    ),
+    "log demand-cosignatures": (
+        "idtone.office.commands.logs:demand_cosignatures",
+        "Set how many of the witnesses must have cosigned a member's log.",
+    ),
+    "suspension number": (
+        "idtone.office.commands.number_suspensions:suspend_number",
+        "Stop a number that the police want stopped (番号停止). Two people enter the number, and both sign it.",
+    ),
+    "suspension range": (
+        "idtone.office.commands.number_suspensions:suspend_range",
+        "Stop a range or a prefix of numbers (番号停止). Two people enter it, and both sign it.",
+    ),
+    "suspension member": (
+        "idtone.office.commands.number_suspensions:suspend_member",
+        "Stop all numbers of a member, also those that it gets later. Two people enter its id, and both sign it.",
+    ),
+    "suspension lift": (
+        "idtone.office.commands.number_suspensions:lift",
+        "End the suspension of a number, a range or a member. Two people enter which, and both sign it.",
+    ),
+    "suspension in-force": (
+        "idtone.office.commands.confirmations:confirmations",
+        "Show which nodes have confirmed the published suspensions, and which have not. Exit 1: some have not.",
+    ),
+    "never-originating add": (
+        "idtone.office.commands.never_originating:add_never_originating",
+        "Enter a number, range or prefix that never originates calls. Two people enter it, and both sign it.",
+    ),
+    "never-originating remove": (
+        "idtone.office.commands.never_originating:remove_never_originating",
+        "Remove an entry of numbers that never originate. Two people enter which, and both sign it.",
+    ),
+    "never-originating list": (
+        "idtone.office.commands.never_originating:never_originating",
+        "List the numbers that never originate, with their holders (last four digits only).",
+    ),
+    "refusal add": (
+        "idtone.office.commands.refusals:refuse_customer",
+        "Have members recognise a contractor who is refused for a period (事業者渡り).",
+    ),
+    "refusal lift": (
+        "idtone.office.commands.refusals:lift_refusal",
+        "End the refusal of a contractor before its day.",
+    ),
+    "refusal list": (
+        "idtone.office.commands.refusals:refusals",
+        "Show which refusals are in force. Their identities are sealed, and are not shown.",
+    ),
+    "refusal new-key": (
+        "idtone.office.commands.refusals:refusal_key",
+        "Make the key of the refusals, or begin a new epoch with another key or another identity table.",
+    ),
+    "history show": (
+        "idtone.office.commands.history:history",
+        "Show who changed what, when and why, and which keys have signed each change.",
+    ),
+    "history note": (
+        "idtone.office.commands.history:note",
+        "Record in the history what was edited by hand in the two files.",
+    ),
+    "publication new-registry": (
+        "idtone.office.commands.new:new",
+        "Write a registry.yaml and a suspensions.yaml to start with: no members, and no suspensions.",
+    ),
+    "publication begin": (
+        "idtone.office.commands.keys:init",
+        "Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.",
+    ),
+    "publication prepare": (
+        "idtone.office.commands.publication:prepare",
+        "Write what is to be published as a folder, which goes from holder to holder, or to each in a copy.",
+    ),
+    "publication sign": (
+        "idtone.office.commands.publication:sign",
+        "Show what a package changes, with whole numbers, and sign it with your key.",
+    ),
+    "publication assemble": (
+        "idtone.office.commands.publication:assemble",
+        "Collect the signatures of copies of one package in it. Exit 1: some are still missing.",
+    ),
+    "publication publish": (
+        "idtone.office.commands.publication:publish",
+        "Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.",
+    ),
+    "publication prolong": (
+        "idtone.office.commands.registry:prolong",
+        "Extend the registry itself (`expires`); licences keep their own terms.",
+    ),
+    "key new": (
+        "idtone.office.commands.keys:key",
+        "Make your own key and its public half, which the authority needs. For a key in a token: write its "
+        "public half.",
+    ),
+    "key rotate": (
+        "idtone.office.commands.keys:rotate",
+        "Replace every key of a set with the keys that --new names, because one was lost or stolen.",
+    ),
+    "report list": (
+        "idtone.office.commands.reports:reports",
+        "List reports (申告), the newest last: the holder of the number, who has to act, and the result.",
+    ),
+    "report show": (
+        "idtone.office.commands.reports:report",
+        "Show one report: the number, what happened, and what each member has answered. The reporter stays sealed.",
+    ),
+    "report close": (
+        "idtone.office.commands.reports:close_report",
+        "Close a report with its result. A request that still waits for an answer is withdrawn.",
+    ),
+    "report overdue": (
+        "idtone.office.commands.reports:overdue_reports",
+        "List the requests whose members have not answered in time. Exit 1: there are some.",
+    ),
+    "report stats": (
+        "idtone.office.commands.reports:report_stats",
+        "Count reports for publication. Small counts are hidden (`statistics.least` in reports.yaml), and so are "
+        "other counts from which a reader could compute them.",
+    ),
+    "report forget": (
+        "idtone.office.commands.reports:forget_reports",
+        "Erase what old reports say and who reported: number, words, hashes of files, name.",
+    ),
+    "report reveal-reporter": (
+        "idtone.office.commands.reports:reveal_reporter",
+        "Show who has reported, if the reporter consented to be named. The office's ledger records it.",
+    ),
+    "report new-key": (
+        "idtone.office.commands.reports:report_key",
+        "Make the report officer's key pair. The desk gets its public half, and can then take the names of reporters.",
+    ),
+    "evaluation run": (
+        "idtone.office.commands.evaluation:evaluate",
+        "Evaluate all members by evaluation.yaml in the folder, and show how each point came about.",
+    ),
+    "evaluation list": (
+        "idtone.office.commands.evaluation:evaluations",
+        "Show the evaluations of all periods, and draw them. Each result is computed again from its values.",
+    ),
+    "desk": (
+        "idtone.office.commands.desk:desk",
+        "Run the association's desk until SIGTERM: it accepts the documents that members sign.",
+    ),
+}
+"""Noun and verb → the module and function of the command, and its summary."""

@@ -1,4 +1,4 @@
-"""`idtone authority certify | certify-link`: the certification (認定) of a member, or of the reseller of a link."""
+"""`idtone-office member certify | certify-link`: the certification (認定) of a member, or of the reseller of a link."""
 
 from __future__ import annotations
 

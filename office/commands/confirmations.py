@@ -1,4 +1,4 @@
-"""`idtone authority in-force`: which nodes have taken the published suspensions into use."""
+"""`idtone-office suspension in-force`: which nodes have taken the published suspensions into use."""
 
 from __future__ import annotations
 

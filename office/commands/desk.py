@@ -1,4 +1,4 @@
-"""`idtone authority desk`: accept what members send."""
+"""`idtone-office desk`: accept what members send."""
 
 from __future__ import annotations
 

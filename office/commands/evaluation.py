@@ -1,4 +1,4 @@
-"""`idtone authority evaluate | evaluations`: the evaluation of good operators."""
+"""`idtone-office evaluation run | evaluations`: the evaluation of good operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone authority find | numbers`: members by name or id, or by number; and the numbers of a member."""
+"""`idtone-office member find | numbers`: members by name or id, or by number; and the numbers of a member."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone authority history | note`: who changed what and which keys signed it; and what was edited by hand."""
+"""`idtone-office history show | note`: who changed what and which keys signed it; and what was edited by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone authority new-key | init | rotate`: make keys, begin a repository with them, and replace them."""
+"""`idtone-office key new | init | rotate`: make keys, begin a repository with them, and replace them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def init(
     """Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.
 
     With --keys, the command makes all keys: three root keys, three registry keys and four duty keys, each in its own
-    file; two of a set sign. Give them to their holders. Or each holder makes a key (`idtone authority new-key`): then
+    file; two of a set sign. Give them to their holders. Or each holder makes a key (`idtone-office key new`): then
     name the public halves with --public, and the --package to sign. Give the members the root metadata that the command
     names at its end. authority.yaml in the folder can set other numbers of keys, thresholds and terms.
     """

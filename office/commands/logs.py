@@ -1,4 +1,4 @@
-"""`idtone authority add-log-key | end-log-key | add-witness | end-witness | demand-cosignatures`.
+"""`idtone-office log add-key | end-log-key | add-witness | end-witness | demand-cosignatures`.
 
 They say whose logs of evidence there are, and which witnesses count. The holders of the registry's keys sign it with
 the next edition.

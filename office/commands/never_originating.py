@@ -1,4 +1,4 @@
-"""`idtone authority add-never-originating | remove-never-originating | never-originating`.
+"""`idtone-office never-originating add | remove-never-originating | never-originating`.
 
 Two people enter the numbers of police stations, banks' inbound lines and government, as the holders ask; the second
 person confirms it by a signature, as with suspensions.
@@ -65,7 +65,7 @@ def never_originating(folder: FolderArgument, as_json: command_line.JsonOption =
             {"entries": None if entries is None else [never_originating_report(each, now) for each in entries]}
         )
     elif document is None:
-        print(translated(Message("there is no list yet; `idtone authority add-never-originating` begins it")))
+        print(translated(Message("there is no list yet; `idtone-office never-originating add` begins it")))
     else:
         print(*map(never_originating_line, document.never_originates), sep="\n")
         print(translated(Message("{count:,} entries", count=len(document.never_originates))))

@@ -1,4 +1,4 @@
-"""`idtone authority new-registry`: the two files that an association starts with."""
+"""`idtone-office publication new-registry`: the two files that an association starts with."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _TEXTS: Final = {
     tuf_roles.REGISTRY: """\
 # The registry: who may play which sound for which number.
 # 登録簿: どの事業者が、どの番号で、どの音を鳴らせるか。
-# `idtone authority grant` enters members from their applications.
-# 会員は、申込書から `idtone authority grant` で登録します。
+# `idtone-office application grant` enters members from their applications.
+# 会員は、申込書から `idtone-office application grant` で登録します。
 registry:
   association: {association}
   version: 1                            # one higher in each edition / 版ごとに 1 増やします
@@ -38,9 +38,9 @@ tones:
 members: []
 """,
     tuf_roles.SUSPENSIONS: """\
-# What the police want stopped: numbers, ranges, members. `idtone authority suspend-number`, `suspend-range`,
+# What the police want stopped: numbers, ranges, members. `idtone-office suspension number`, `suspend-range`,
 # `suspend-member` and `no-new-numbers` enter it.
-# 警察の要請で停止した番号、番号帯、会員。`idtone authority suspend-number`、`suspend-range`、`suspend-member`、
+# 警察の要請で停止した番号、番号帯、会員。`idtone-office suspension number`、`suspend-range`、`suspend-member`、
 # `no-new-numbers` で登録します。
 issued: {issued}
 suspensions: []

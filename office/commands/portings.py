@@ -1,4 +1,4 @@
-"""`idtone authority port-number | remove-porting`: numbers that one member hands over to another."""
+"""`idtone-office number port | remove-porting`: numbers that one member hands over to another."""
 
 from __future__ import annotations
 

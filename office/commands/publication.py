@@ -1,4 +1,4 @@
-"""`idtone authority publish | prepare | sign | assemble`: sign what has changed, together or one by one."""
+"""`idtone-office publication publish | prepare | sign | assemble`: sign what has changed, together or one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone authority renew | suspend-licence | resume-licence | revoke | pledge | assign-number | release-number |
+"""`idtone-office licence renew | suspend-licence | resume-licence | revoke | pledge | assign-number | release-number |
 add-node-key | remove-node-key | prolong`.
 """
 
@@ -24,7 +24,7 @@ from .options import FolderArgument, WhyOption, attributed, end, entries_asked
 LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
 NodeKeyArgument = Annotated[
-    str, typer.Argument(metavar="KEY", help="The node's key, as `idtone desk key` prints it on the node.")
+    str, typer.Argument(metavar="KEY", help="The node's key, as `idtone-office document key` prints it on the node.")
 ]
 UntilOption = Annotated[
     str,

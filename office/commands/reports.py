@@ -1,4 +1,4 @@
-"""`idtone authority reports | report | close-report | …`: the office's work on reports (申告)."""
+"""`idtone-office report list | report | close-report | …`: the office's work on reports (申告)."""
 
 from __future__ import annotations
 

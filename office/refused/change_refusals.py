@@ -45,7 +45,7 @@ class Refusals:
         if found is None:
             raise UsageError(
                 Message(
-                    "{folder}: there is no key of refusals; `idtone authority new-refusal-key` makes it",
+                    "{folder}: there is no key of refusals; `idtone-office refusal new-key` makes it",
                     folder=self.folder,
                 )
             )
@@ -81,7 +81,7 @@ class Refusals:
             epoch = self.check_key(key)
             if table_of(self.folder) != epoch.table:
                 raise UsageError(
-                    Message("{file} has changed; run `idtone authority new-refusal-key` first", file=TABLE_FILE)
+                    Message("{file} has changed; run `idtone-office refusal new-key` first", file=TABLE_FILE)
                 )
             details = {"request": reference, "since": since.isoformat(), "until": until.isoformat(), "why": why}
             refusal = self.store.add(
@@ -97,7 +97,7 @@ class Refusals:
             found = [refusal for refusal in self.store.refusals() if refusal.number == number]
             if not found:
                 raise UsageError(
-                    Message("there is no refusal X-{number}; `idtone authority refusals` lists all", number=number)
+                    Message("there is no refusal X-{number}; `idtone-office refusal list` lists all", number=number)
                 )
             self.store.remove(found, lambda refusal: self._record(LIFTED, refusal.id, {"why": why}))
             self._write(now)

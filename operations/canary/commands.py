@@ -35,10 +35,9 @@ def canary(
     """Call a number of your own through the trunk, and check the sound that arrives there.
 
     The call passes the hook like a customer's call. The answering leg records what arrives, and the verifier judges it.
-    The record of the call is marked: statistics and `idtone misuse` leave it out. The result is kept for the metrics,
-    `idtone status` and `idtone doctor`. idtone-canary.timer runs the command with --due each minute. Run it as the
-    service's user; as root it acts as this user. Exit 1: the expected sound did not
-    arrive; the result says why.
+    The record of the call is marked: statistics and `idtone-office misuse` leave it out. The result is kept for the
+    metrics, `idtone status` and `idtone doctor`. idtone-canary.timer runs the command with --due each minute. Run it as
+    the service's user; as root it acts as this user. Exit 1: the expected sound did not arrive; the result says why.
     """
     settings = load_settings(config)
     missing = settings.canary.missing

@@ -151,7 +151,7 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
     japanese = await at_office.visitor(*ME, language="ja")
     member = "/office/members/m-0001"
     assert (await first.send(member, f"{member}/add-key", {"key": node.key, "why": "a node"})).status == 303
-    office.told("publish", *office.all_keys())
+    office.told("publication publish", *office.all_keys())
     asked = SUSPENSION | {"requested": "2026-11-02T01:10", "until": "2199-03-31"}
 
     async def state() -> list[str]:
@@ -169,7 +169,9 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
 
     async def sign() -> None:
         assert (await first.send("/office/publication", "/office/publication/prepare", {"keys": "duty"})).status == 303
-        signing = office.run("sign", office.folder / DUTY_FOLDER, *office.duty(), "--trust", office.root, "--yes")
+        signing = office.run(
+            "publication sign", office.folder / DUTY_FOLDER, *office.duty(), "--trust", office.root, "--yes"
+        )
         assert signing[0] == 0, signing
 
     async def publish() -> None:

@@ -9,19 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from idtone import __version__
 from idtone.cli import app
 from idtone.core.terminal import command_line
 from idtone.service.commands import UNUSABLE_SETTINGS
+from lab.programs import PROGRAMS, tree
 
 ROOT = Path(__file__).parents[2]
-GROUPS = set(
-    "agi authority backup brake canary console customer desk dialplan doctor evaluation failed fleet form ledger lines"
-    " misuse registry reports restore serve setup status suspend suspensions tone".split()
-)
+NOUNS = {
+    "idtone": set(
+        "agi backup brake canary console dialplan doctor failed fleet ledger lines registry restore serve setup status"
+        " suspend suspensions tone".split()
+    ),
+    "idtone-office": set(
+        "application chain customer desk document evaluation form history key licence log member misuse"
+        " never-originating node number publication refusal report request suspension".split()
+    ),
+}
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -31,7 +37,7 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
         yield from commands(inner, (*path, name))
 
 
-SHOWN = dict(commands(typer.main.get_command(app)))
+SHOWN = {(program, *path): command for program in PROGRAMS for path, command in commands(tree(program))}
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +51,10 @@ def test_the_version():
     assert (result.exit_code, result.output) == (0, f"idtone {__version__}\n")
 
 
-@pytest.mark.parametrize("path", SHOWN, ids=lambda path: " ".join(path) or "idtone")
-def test_every_command_has_help(path):
-    result, shown = CliRunner().invoke(app, [*path, "--help"]), SHOWN[path]
+@pytest.mark.parametrize("words", SHOWN, ids=" ".join)
+def test_every_command_has_help(words):
+    program, *path = words
+    result, shown = CliRunner().invoke(PROGRAMS[program], [*path, "--help"]), SHOWN[words]
     command = shown.loaded() if hasattr(shown, "loaded") else shown
     assert result.exit_code == 0
     assert " ".join(("Usage:", "root", *path)) in result.output
@@ -58,14 +65,13 @@ def test_every_command_has_help(path):
     if not hasattr(command, "commands"):
         assert shown.help == " ".join(command.help.partition("\n\n")[0].split()), "its group shows its summary"
     elif not path:
-        assert {line.strip("│ ").partition(" ")[0] for line in result.output.splitlines()} >= GROUPS
-        assert {path[0] for path in SHOWN if path} == GROUPS
+        assert set(shown.commands) == NOUNS[program]
+        assert {line.strip("│ ").partition(" ")[0] for line in result.output.splitlines()} >= NOUNS[program]
 
 
 def test_a_room_names_no_module_of_another_room():
     """The import linter does not see these imports, because they are texts."""
-    rooms = "authority console correspondence customers evaluation fleet ledger lines misuse registry reports tones"
-    for room in rooms.split():
+    for room in "console ledger member office operations registry tones".split():
         texts = [path.read_text("utf-8") for path in (ROOT / room).rglob("*.py")]
         assert {other for text in texts for other in re.findall(r'"idtone\.(\w+)[\w.]*:\w+"', text)} == {room}
 

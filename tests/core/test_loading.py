@@ -140,7 +140,7 @@ def completing(typed: str) -> dict[str, str]:
         ("--help", {}, 270),
         ("ledger --help", {}, 270),
         ("", completing("idtone "), 200),
-        ("", completing("idtone authority su"), 200),
+        ("", completing("idtone ledger ver"), 200),
     ],
 )
 async def test_help_and_completion_import_no_command(start, inbox, command, environment, most):

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
-from idtone.cli import app
+from lab.programs import PROGRAMS, tree
 from lab.repository import ROOT, modules
 
 from .test_translation import anew, run
@@ -69,7 +68,7 @@ def leaves(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
 
 def test_the_help_of_each_command_is_japanese(run: Callable[..., tuple[int, str, str]]):
     found = []
-    for words in leaves(typer.main.get_command(app)):
+    for words in (words for program in PROGRAMS for words in leaves(tree(program))):
         _, text, _ = run(*words, "--help", columns="400", **JAPANESE)
         assert "使い方:" in text, words
         found += [(words, *english(text))] if english(text) else []
@@ -80,7 +79,7 @@ def test_the_help_of_each_command_is_japanese(run: Callable[..., tuple[int, str,
     ("words", "said"),
     [
         ("ledger show", "引数 'CALL_ID' を指定してください"),
-        ("authority renew folder L-1", "オプション '--until' を指定してください"),
+        ("licence renew folder L-1", "オプション '--until' を指定してください"),
         ("bogus", "コマンド 'bogus' はありません"),
         ("ledger list --bogus", "--bogus"),
         ("ledger list --limit x", "整数で指定してください"),
@@ -97,16 +96,16 @@ def test_wrong_use_is_explained_in_japanese(run: Callable[..., tuple[int, str, s
     assert (code, said in error, english(error)) == (2, True, []), error
 
 
-TWO = "authority {} nowhere --reference R-1 --requested 2026-11-01"
+TWO = "suspension {} nowhere --reference R-1 --requested 2026-11-01"
 
 
 @pytest.mark.parametrize(
     ("words", "typed", "asked"),
     [
-        (TWO.format("suspend-number"), "0312345678\n", "番号(2 人目がもう一度入力)"),
-        (TWO.format("suspend-range"), "0312*\n", "範囲または前方一致"),
-        (TWO.format("suspend-member"), "m-0001\n", "会員(2 人目がもう一度入力)"),
-        ("authority lift nowhere --why x", "0312345678\n", "同じもの(2 人目がもう一度入力)"),
+        (TWO.format("number"), "0312345678\n", "番号(2 人目がもう一度入力)"),
+        (TWO.format("range"), "0312*\n", "範囲または前方一致"),
+        (TWO.format("member"), "m-0001\n", "会員(2 人目がもう一度入力)"),
+        ("suspension lift nowhere --why x", "0312345678\n", "同じもの(2 人目がもう一度入力)"),
     ],
 )
 def test_what_a_person_is_asked_and_confirms_is_japanese(

@@ -17,11 +17,11 @@ from string import Formatter
 import pytest
 import typer
 
-from idtone.cli import app
 from idtone.core import translation
 from idtone.core.errors import AgiError, AriRefused, DocumentError, Fault, IdtoneError, JournalError, UsageError
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, capitalised, joined, translated
+from lab.programs import PROGRAMS, program_of
 from lab.repository import ROOT, modules
 from tools import messages
 
@@ -57,8 +57,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def run(*arguments: str, columns: str = "200", **environment: str) -> tuple[int, str, str]:
         speak(monkeypatch, **environment, COLUMNS=columns)
+        program = program_of(arguments)
         with pytest.raises(SystemExit) as ended:
-            command_line.run(lambda: app(arguments, prog_name="idtone"))
+            command_line.run(lambda: PROGRAMS[program](arguments, prog_name=program))
         return int(ended.value.code or 0), *capsys.readouterr()
 
     return run

@@ -28,7 +28,7 @@ application:
   numbers: ["0362345678", "+81362345700-+81362345799"]
 """
 READING = {"check", "decide", "diff", "operators", "show", "update"}
-"""The commands of `idtone registry`; all others here belong to `idtone authority`, but for two groups."""
+"""The commands of `idtone registry`; all others here belong to `idtone-office`."""
 
 
 @dataclass
@@ -51,8 +51,7 @@ class Office(Terminal):
         return str(person)
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
-        group = () if words[0] in ("customer", "evaluation") else ("registry" if words[0] in READING else "authority",)
-        return super().run(*group, *words, typed=typed)
+        return super().run(*("registry" for _ in words[:1] if words[0] in READING), *words, typed=typed)
 
     def told(self, command: object, *arguments: object, typed: str = "", code: int = 0) -> Any:
         """The JSON of a command on the folder."""
@@ -78,7 +77,7 @@ class Office(Terminal):
     def new_keys(self, *names: str, of_set: bool = False) -> list[str]:
         """Make keys as their holders do; the options that give their public halves to `rotate`, or to `init`."""
         self.key("any").parent.mkdir(exist_ok=True)
-        made = {name: self.run("new-key", self.key(name), "--json")[1]["public"] for name in names}
+        made = {name: self.run("key new", self.key(name), "--json")[1]["public"] for name in names}
         if of_set:
             return [word for name in names for word in ("--public", f"{name.partition('-')[0]}={made[name]}")]
         return [word for name in names for word in ("--new", made[name])]

@@ -36,7 +36,7 @@ def hop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     _customer(wholesaler, "㈱見本商事", "ﾐﾎﾝｼｮｳｼﾞ", None, "東京都見本区見本町一丁目2番3号")
     _customer(other, "別見本株式会社", "ベツミホン", "8700110005901", "大阪府見本市見本町9-9")
     year.authority(
-        "refuse-customer", reseller, "--key", year.keys / "refusals.pem", "--reference", "K-7",
+        "refusal add", reseller, "--key", year.keys / "refusals.pem", "--reference", "K-7",
         "--until", days(365), "--why", "numbers were stopped",
     )  # fmt: skip
     reseller.unlink()

@@ -26,12 +26,12 @@ CALLS: Final = {WHOLESALER: 150, RESELLER: 20}
 
 def begin(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """Two files, eight keys, the first edition; and the report officer's key, which the desk needs."""
-    year.authority("new-registry")
-    made = year.told("authority", "init", year.office, "--keys", year.keys)
+    year.authority("publication new-registry")
+    made = year.told("publication", "begin", year.office, "--keys", year.keys)
     shutil.copy(made["root"], year.root)
-    year.authority("new-report-key", year.keys / "officer.pem")
+    year.authority("report new-key", year.keys / "officer.pem")
     refusals = year.keys / "refusals.pem"
-    year.authority("new-refusal-key", "--new", refusals, "--why", "first key")
+    year.authority("refusal new-key", "--new", refusals, "--why", "first key")
     year.start_desk("--refusal-key", refusals)
     rows = [
         [Box(f"root × {_count(year, 'root')}", arrow="2"), Box("root.json", made["root_sha256"][:24] + "…")],
@@ -53,18 +53,18 @@ def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     )
     for file in (first, second):
         year.shown("registry", "check", file)
-        year.authority("apply", file)
-    year.authority("review", "A-1", "--result", "passed", "--why", "documents agree")
-    year.authority("grant", "A-1", "--until", days(365))
-    year.authority("review", "A-2", "--result", "refused", "--why", "a certificate is missing")
-    year.authority("grant", "A-2", "--until", days(365), code=2)
-    year.authority("apply", again)
-    year.authority("review", "A-3", "--result", "passed", "--why", "the certificate has come")
-    year.authority("grant", "A-3", "--until", days(365))
+        year.authority("application accept", file)
+    year.authority("application review", "A-1", "--result", "passed", "--why", "documents agree")
+    year.authority("application grant", "A-1", "--until", days(365))
+    year.authority("application review", "A-2", "--result", "refused", "--why", "a certificate is missing")
+    year.authority("application grant", "A-2", "--until", days(365), code=2)
+    year.authority("application accept", again)
+    year.authority("application review", "A-3", "--result", "passed", "--why", "the certificate has come")
+    year.authority("application grant", "A-3", "--until", days(365))
     year.publish("registry", "duty")
     for member in (WHOLESALER, RESELLER):
         make_node(year, member)
-    states = {each["id"]: each["status"] for each in year.told("authority", "applications", year.office, "--all")}
+    states = {each["id"]: each["status"] for each in year.told("application", "list", year.office, "--all")}
     tones = {"granted": Tone.GOOD, "refused": Tone.BAD}
     again = spoken("again", "再申請")
     rows = [
@@ -99,7 +99,7 @@ def pledge(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     sha256 = hashlib.sha256(text.read_bytes()).hexdigest()
     for member in NAMES:
         year.authority(
-            "pledge", member, "--document", "見本-1", "--sha256", sha256, "--signatory", "代表取締役",
+            "member pledge", member, "--document", "見本-1", "--sha256", sha256, "--signatory", "代表取締役",
             "--signed", days(), "--until", days(365),
         )  # fmt: skip
     year.publish("registry", "duty")
@@ -117,10 +117,10 @@ def resell(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """The wholesaler hands a number on to the reseller, at first without a check."""
     number = year.folder / "resold.txt"
     number.write_text(f"{REPORTED}\n", "utf-8")
-    year.authority("add-link", WHOLESALER, RESELLER, "--why", "wholesale", "--numbers", number)
+    year.authority("chain add", WHOLESALER, RESELLER, "--why", "wholesale", "--numbers", number)
     before = decided(year)
     year.authority(
-        "check-link", RESELLER, "--checked", days(), "--document", "認定通知書", "--by", WHOLESALER,
+        "chain check", RESELLER, "--checked", days(), "--document", "認定通知書", "--by", WHOLESALER,
         "--numbers", number,
     )  # fmt: skip
     number.unlink()
@@ -143,7 +143,7 @@ def decided(year: OfficeYear) -> str:
 def sign_on(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """The office enters the keys of two nodes. The nodes fetch the registry and verify it."""
     for member in (WHOLESALER, RESELLER):
-        year.authority("add-node-key", member, year.member(member, "desk", "key").strip())
+        year.authority("node add-key", member, year.member(member, "document", "key").strip())
     year.publish("registry", "duty")
     versions = {}
     for member in (WHOLESALER, RESELLER):

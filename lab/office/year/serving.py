@@ -88,17 +88,17 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     }  # fmt: skip
     page = urllib3.request("POST", f"{year.desk}/report", fields=fields, timeout=10).data.decode()
     receipt = RECEIPT.search(page)
-    reported = only(year.told("authority", "reports", year.office))
-    asked = only(year.member_told(RESELLER, "reports", "fetch"))
+    reported = only(year.told("report show", "list", year.office))
+    asked = only(year.member_told(RESELLER, "request", "fetch"))
     upstream = ("--result", "upstream", "--upstream", WHOLESALER)
-    year.member(RESELLER, "reports", "answer", asked["id"], *upstream, "--yes")
-    asked = only(year.member_told(WHOLESALER, "reports", "fetch"))
+    year.member(RESELLER, "request", "answer", asked["id"], *upstream, "--yes")
+    asked = only(year.member_told(WHOLESALER, "request", "fetch"))
     pack = year.folder / "pack.zip"
     basis = ("--basis", "association", "--reference", asked["id"], "--sealed")
     year.member(WHOLESALER, "ledger", "export", "c-1", "--case", asked["id"], *basis, "-o", pack)
-    year.member(WHOLESALER, "reports", "answer", asked["id"], "--pack", pack, "--yes")
-    shown = year.told("authority", "report", year.office, reported["id"])
-    year.authority("close-report", reported["id"], "--result", "traced", "--why", "as the pack shows")
+    year.member(WHOLESALER, "request", "answer", asked["id"], "--pack", pack, "--yes")
+    shown = year.told("report show", "show", year.office, reported["id"])
+    year.authority("report close", reported["id"], "--result", "traced", "--why", "as the pack shows")
     hops = shown["requests"]
     status = urllib3.request(
         "POST", f"{year.desk}/report/status", fields={"receipt": receipt[1] if receipt else ""}, timeout=10
@@ -124,13 +124,13 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     number = ("suspend-number", "--reference", "R-1", *asked)
     year.authority(*number, typed=f"{STOPPED}\n{OTHER}\n", code=2)
     year.authority(*number, typed=f"{STOPPED}\n{STOPPED}\n")
-    year.authority("suspend-range", "--reference", "R-2", *asked, typed=f"{STOPPED_RANGE}\n{STOPPED_RANGE}\n")
+    year.authority("suspension range", "--reference", "R-2", *asked, typed=f"{STOPPED_RANGE}\n{STOPPED_RANGE}\n")
     year.publish("duty")
     year.member(WHOLESALER, "registry", "update")
     numbers = {"stopped": STOPPED, "in_range": STOPPED_RANGE[:10], "other": OTHER}
     outcomes = {name: call(year, WHOLESALER, f"c-{name}", now(), each) for name, each in numbers.items()}
     confirm(year, WHOLESALER)
-    shown = year.told("authority", "in-force", year.office, code=1)
+    shown = year.told("suspension", "in-force", year.office, code=1)
     states = {each["member"]: bool(each["in_use"]) for each in shown}
     said = {
         True: (spoken("confirmed", "確認済み"), Tone.GOOD),

@@ -1,4 +1,4 @@
-"""`idtone form | customer`: the customers' standard application form, and whether a customer is refused elsewhere."""
+"""`idtone-office form | customer`: the customers' standard application form, and refused customers."""
 
 from __future__ import annotations
 

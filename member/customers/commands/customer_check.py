@@ -1,4 +1,4 @@
-"""`idtone customer check`: whether a customer is a refused contractor."""
+"""`idtone-office customer check`: whether a customer is a refused contractor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone form new | check | print`."""
+"""`idtone-office form new | check | print`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def new(
 ) -> None:
     """Write an empty form for a kind of customer, with the fields that it needs.
 
-    Fill it in, and check it with `idtone form check`. An existing file is not overwritten.
+    Fill it in, and check it with `idtone-office form check`. An existing file is not overwritten.
     """
     text = blank_form(kind, id_, load_rules(load_settings(config).customers.rules), clock.today())
     parse(text, "--id", CustomerForm)  # raises if the id is none
@@ -90,7 +90,7 @@ def print_form(
 ) -> None:
     """Print a form as PDF, filled in or empty, to be signed by the customer.
 
-    The form may be incomplete: `idtone form check` says what it lacks. Only you can read the PDF.
+    The form may be incomplete: `idtone-office form check` says what it lacks. Only you can read the PDF.
     """
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 

@@ -1,4 +1,4 @@
-"""`idtone form record | list | show | approve | end | forget`."""
+"""`idtone-office form record | list | show | approve | end | forget`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class _Office:
     def history(self, id_: str) -> RecordHistory:
         known = self.histories().get(id_)
         if known is None:
-            raise UsageError(Message("the ledger has no record {id}; `idtone form list` lists all", id=id_))
+            raise UsageError(Message("the ledger has no record {id}; `idtone-office form list` lists all", id=id_))
         return known
 
     def person(self) -> Person:
@@ -214,8 +214,8 @@ def show(
     and why.
 
     The form is compared with its digest in the ledger. If exports take two persons (`ledger.exports`), this enters a
-    request and prints its id; when another person has approved it (`idtone form approve`), one of the two opens the
-    form, once, with --request ID.
+    request and prints its id; when another person has approved it (`idtone-office form approve`), one of the two opens
+    the form, once, with --request ID.
     """
     if request is None:
         line(why or "", "--why")
@@ -241,7 +241,8 @@ def show(
         print(
             translated(
                 Message(
-                    "requested to open {id}; another person approves it until {until}: idtone form approve {act}",
+                    "requested to open {id}; another person approves it until {until}: "
+                    "idtone-office form approve {act}",
                     id=known.id,
                     until=local(until),
                     act=act,
@@ -355,7 +356,7 @@ def approve(
     print(
         translated(
             Message(
-                "approved by {person}; until {until}: idtone form show --request {request}",
+                "approved by {person}; until {until}: idtone-office form show --request {request}",
                 person=person,
                 until=local(asked.until),
                 request=request,

@@ -1,4 +1,4 @@
-"""`idtone evaluation`: a member's figures, the criteria, and published evaluations."""
+"""`idtone-office evaluation`: a member's figures, the criteria, and published evaluations."""
 
 from __future__ import annotations
 
@@ -26,4 +26,5 @@ command_line.add_commands(
             "did not publish it so, or it is no longer valid.",
         ),
     },
+    panel="For a member's office",
 )

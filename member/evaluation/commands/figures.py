@@ -1,4 +1,4 @@
-"""`idtone evaluation figures | send`."""
+"""`idtone-office evaluation figures | send`."""
 
 from __future__ import annotations
 

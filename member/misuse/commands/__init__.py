@@ -1,4 +1,4 @@
-"""`idtone misuse`: signs of misuse in the ledger, and what came of them."""
+"""`idtone-office misuse`: signs of misuse in the ledger, and what came of them."""
 
 from __future__ import annotations
 

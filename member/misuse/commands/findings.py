@@ -1,4 +1,4 @@
-"""`idtone misuse scan | explain | plot | review`."""
+"""`idtone-office misuse scan | explain | plot | review`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _FIELDS: Final = (
 )  # fmt: skip
 _CAUTION: Final = Message(
     "A finding is not an accusation: ordinary offices have such days too. "
-    "`idtone misuse explain FINDING` shows the calls and says what to do next."
+    "`idtone-office misuse explain FINDING` shows the calls and says what to do next."
 )
 _NEXT: Final = (
     Message("A finding is not an accusation: it says that these calls are unusual, and ordinary offices have such days "
@@ -53,7 +53,7 @@ _NEXT: Final = (
     Message("2. Find the contractor by the call ids in your own call records, and ask what the calls were for."),
     Message("3. If the suspicion remains, report it to the police or the association, as the contract and "
             "the law provide."),
-    Message("4. Record what came of it: idtone misuse review FINDING --result … --why …"),
+    Message("4. Record what came of it: idtone-office misuse review FINDING --result … --why …"),
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the commands of `idtone misuse` share."""
+"""What the commands of `idtone-office misuse` share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone misuse rules`."""
+"""`idtone-office misuse rules`."""
 
 from __future__ import annotations
 

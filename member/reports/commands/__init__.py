@@ -1,10 +1,11 @@
-"""`idtone reports`: reports about calls, and what the member's own ledger answers to them."""
+"""`idtone-office report | request`: reports about calls, and what the member's own ledger answers to them."""
 
 from __future__ import annotations
 
 from idtone.core.terminal import command_line
 
-app = command_line.group("Reports about calls (申告): report a call, and answer the association's requests.")
+app = command_line.group("Reports about calls (申告): write and send them; list, show and close those that came in.")
+request = command_line.group("The association's requests about reported calls: fetch and answer them.")
 command_line.add_commands(
     app,
     {
@@ -21,10 +22,10 @@ command_line.add_commands(
             "Sign a report, and send it to the association's desk; prints the receipt number.",
         ),
     },
-    panel="Reporting",
+    panel="For a member's office",
 )
 command_line.add_commands(
-    app,
+    request,
     {
         "fetch": (
             "idtone.member.reports.commands.answering:fetch",
@@ -39,5 +40,4 @@ command_line.add_commands(
             "List the reports and answers that this node has signed, from its own ledger.",
         ),
     },
-    panel="Answering",
 )

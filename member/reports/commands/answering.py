@@ -1,4 +1,4 @@
-"""`idtone reports fetch | answer | list`."""
+"""`idtone-office request fetch | answer | list`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone reports new | check | send`."""
+"""`idtone-office report new | check | send`."""
 
 from __future__ import annotations
 

@@ -74,9 +74,7 @@ def officer_public(folder: Path) -> bytes | None:
 
 
 def _not_officers(path: Path) -> Message:
-    return Message(
-        "{path}: is not a report officer's public key; `idtone authority new-report-key` writes one", path=path
-    )
+    return Message("{path}: is not a report officer's public key; `idtone-office report new-key` writes one", path=path)
 
 
 def make_officer_key(path: Path, public: Path, passphrase: str) -> None:

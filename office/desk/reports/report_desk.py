@@ -117,7 +117,7 @@ class ReportDesk:
         found = self.store.report(report_id)
         if found is None:
             raise UsageError(
-                Message("no report {report_id!r}; `idtone authority reports` lists them", report_id=report_id)
+                Message("no report {report_id!r}; `idtone-office report list` lists them", report_id=report_id)
             )
         return found
 

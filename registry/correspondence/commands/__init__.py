@@ -1,4 +1,4 @@
-"""`idtone desk`: signed documents for the association's desk."""
+"""`idtone-office document`: signed documents for the association's desk."""
 
 from __future__ import annotations
 

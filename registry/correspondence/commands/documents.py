@@ -1,4 +1,4 @@
-"""`idtone desk key | send`."""
+"""`idtone-office document key | send`."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 import pytest
 from typer.testing import CliRunner
 
-from idtone.cli import app
 from idtone.core.errors import DocumentError
+from idtone.office_cli import app
 from lab.member.evaluation.sample_figures import CRITERIA, NODE, ROOT, SAMPLE, criteria
 
 FAULTS = [

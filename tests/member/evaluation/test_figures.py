@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from idtone.cli import app
 from idtone.core.errors import IdtoneError, TrustError
 from idtone.core.signed_notes import Signer
 from idtone.ledger.evidence.steps import StepKind
@@ -15,6 +14,7 @@ from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.member.evaluation.figures import cosigned_by, doubts, figures_of, objection
 from idtone.member.evaluation.period import Period
+from idtone.office_cli import app
 from idtone.registry.correspondence.signed_document import verified
 from lab.ledger.sample_evidence import KEY, evidence, key_ring_of, url_of
 from lab.ledger.sample_evidence import LOG as LEDGER_LOG

@@ -1,4 +1,4 @@
-"""`idtone misuse` over a real ledger, whose numbers are sealed."""
+"""`idtone-office misuse` over a real ledger, whose numbers are sealed."""
 
 import json
 import re
@@ -143,7 +143,7 @@ def test_explain_shows_reason_calls_and_what_to_do(ping, made, monkeypatch):
     shown = run("explain", ping["id"], "--limit", 3).stdout
     assert ping["reason"] in shown
     assert [call_id for call_id in ping["call_ids"] if re.search(rf" {call_id} ", shown)] == ping["call_ids"][:3]
-    assert "idtone misuse review" in shown
+    assert "idtone-office misuse review" in shown
     last4 = next(number.last4 for token, number in NUMBERS.items() if token == next(wangiri(Dice(0))).forwarding)
     assert f"{ping['subject'][:8]} …{last4}" in shown
     assert json.loads(run("explain", ping["id"], "--json").stdout) == ping
@@ -189,7 +189,7 @@ def test_plot_draws_the_limit(ping, made, tmp_path):
 
 
 def test_a_reviewed_finding_is_not_new_until_it_grows(ping, own):
-    result = run("review", ping["id"], "--result", "asked", "--why", "the contractor answers on Monday")
+    result = run("application review", ping["id"], "--result", "asked", "--why", "the contractor answers on Monday")
     assert ping["id"] in result.stdout
     reviewed = finding("pings")
     assert (reviewed["id"], reviewed["state"]) == (ping["id"], "reviewed")

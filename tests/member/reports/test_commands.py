@@ -79,14 +79,14 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     first, second = nodes
     file = tmp_path / "report.yaml"
     file.write_text(TEXT)
-    sent = terminal.told("reports", "send", file, "-c", second)
+    sent = terminal.told("report show", "send", file, "-c", second)
     report_id = sent["report"]
-    [request] = terminal.told("reports", "fetch", "-c", first)
+    [request] = terminal.told("request", "fetch", "-c", first)
     assert request["at"] == iso_ms(CALLED_AT)
     assert local(CALLED_AT).endswith("+09:00")
-    assert local(CALLED_AT) in terminal.shown("reports", "fetch", "-c", first)
+    assert local(CALLED_AT) in terminal.shown("request", "fetch", "-c", first)
     assert (request["number"], request["downstream"], request["overdue"]) == ("…5678", None, False)
-    answer = ("reports", "answer", request["id"])
+    answer = ("request", "answer", request["id"])
     assert "needs an evidence pack: run `idtone ledger export c-1" in terminal.error(*answer, "-c", first)
     code, _, error = terminal.run(*answer, "--result", "not-ours", "-c", first, typed="n\n")
     assert "calls 1 call c-1 outcome PLAY reason licence-valid sound sent result not-ours" in error
@@ -97,31 +97,31 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     answered = terminal.shown(*answer, "--pack", pack, "-c", first, typed="y\n")
     assert f"{request['id']} is answered: customer-held" in answered
     terminal.error(*answer, "--pack", pack, "-c", first, "--yes")
-    [kept] = terminal.told("reports", "list", "-c", first)
+    [kept] = terminal.told("request", "list", "-c", first)
     assert datetime.fromisoformat(kept["time"]).utcoffset() == timedelta(0)
-    assert "+09:00" in terminal.shown("reports", "list", "-c", first)
+    assert "+09:00" in terminal.shown("request", "list", "-c", first)
     assert (kept["act"], kept["subject"], kept["call"]) == ("report-answer-signed", request["id"], "c-1")
-    [kept] = terminal.told("reports", "list", "-c", second)
+    [kept] = terminal.told("request", "list", "-c", second)
     assert (kept["act"], kept["subject"]) == ("report-sent", report_id)
-    assert "no request waits" in terminal.run("reports", "fetch", "-c", first)[2]
+    assert "no request waits" in terminal.run("request", "fetch", "-c", first)[2]
 
-    shown = terminal.told("authority", "report", office, report_id)
+    shown = terminal.told("report show", "show", office, report_id)
     assert (shown["number"], shown["stage"], shown["finding"]) == ("+81312345678", "office", "customer-held")
     [hop] = shown["requests"]
     assert (hop["pack"], hop["calls"], hop["call"], hop["delivery"]) == (made["sha256"], 1, "c-1", "sent")
     assert NAME not in json.dumps(shown, ensure_ascii=False)
-    revealed = ("authority", "reveal-reporter", office, report_id, "--key", tmp_path / OFFICERS, "--why", "police 7")
+    revealed = ("report", "reveal-reporter", office, report_id, "--key", tmp_path / OFFICERS, "--why", "police 7")
     assert terminal.told(*revealed)["contact"] == CONTACT
-    terminal.shown("authority", "close-report", office, report_id, "--result", "traced", "--why", "as the pack shows")
-    [listed] = terminal.told("authority", "reports", office, "--number", typed="0312345678\n")
+    terminal.shown("report show", "close", office, report_id, "--result", "traced", "--why", "as the pack shows")
+    [listed] = terminal.told("report show", "list", office, "--number", typed="0312345678\n")
     assert (listed["result"], listed["number"], listed["reporter"]) == ("traced", "…5678", "consents")
-    assert terminal.told("authority", "reports", office, "--number", typed="0399999999\n") == []
-    assert terminal.told("authority", "report-stats", office, "--by", "result")["total"] is None
-    forgotten = ("authority", "forget-reports", office, "--before", "2100-01-01")
+    assert terminal.told("report show", "list", office, "--number", typed="0399999999\n") == []
+    assert terminal.told("report show", "stats", office, "--by", "result")["total"] is None
+    forgotten = ("report", "forget", office, "--before", "2100-01-01")
     assert terminal.shown(*forgotten) == "1 reports are forgotten\n"
-    [listed] = terminal.told("authority", "reports", office)
+    [listed] = terminal.told("report show", "list", office)
     assert (listed["number"], listed["reporter"], listed["result"]) == (None, None, "traced")
-    assert "was erased" in terminal.error("authority", "report", office, report_id)
+    assert "was erased" in terminal.error("report show", "show", office, report_id)
     acts = [act.act for act in ReportDesk(Members(office).desk)._desk.ledger.acts()]
     assert acts[-4:] == ["report-shown", "reporter-revealed", "report-closed", "reports-forgotten"]
 
@@ -129,18 +129,18 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
 def test_a_report_that_is_sent_again_stays_one_report(terminal, office, nodes, tmp_path):
     file = tmp_path / "report.yaml"
     file.write_text(TEXT)
-    first = terminal.told("reports", "send", file, "-c", nodes[1])
-    assert terminal.told("reports", "send", file, "-c", nodes[1]) == first
-    assert len(terminal.told("reports", "list", "-c", nodes[1])) == 2, "each signature is an act of this node"
+    first = terminal.told("report show", "send", file, "-c", nodes[1])
+    assert terminal.told("report show", "send", file, "-c", nodes[1]) == first
+    assert len(terminal.told("request", "list", "-c", nodes[1])) == 2, "each signature is an act of this node"
     file.write_text(TEXT.replace("銀行員", "警察官"))
-    other = terminal.told("reports", "send", file, "-c", nodes[1])
+    other = terminal.told("report show", "send", file, "-c", nodes[1])
     file.write_text(TEXT)
-    elsewhere = terminal.told("reports", "send", file, "-c", nodes[0])
+    elsewhere = terminal.told("report show", "send", file, "-c", nodes[0])
     assert len({each["receipt"] for each in (first, other, elsewhere)}) == 3
-    assert {each["id"] for each in terminal.told("authority", "reports", office)} == {
+    assert {each["id"] for each in terminal.told("report show", "list", office)} == {
         each["report"] for each in (first, other, elsewhere)
     }
-    assert len(terminal.told("reports", "fetch", "-c", nodes[0])) == 3
+    assert len(terminal.told("request", "fetch", "-c", nodes[0])) == 3
 
 
 WRONG = {
@@ -154,36 +154,36 @@ WRONG = {
 def test_an_answer_that_contradicts_itself_is_not_signed(terminal, office, nodes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "report.yaml").write_text(TEXT)
-    terminal.shown("reports", "send", "report.yaml", "-c", nodes[1])
-    [request] = terminal.told("reports", "fetch", "-c", nodes[0])
+    terminal.shown("report show", "send", "report.yaml", "-c", nodes[1])
+    [request] = terminal.told("request", "fetch", "-c", nodes[0])
     for options, said in WRONG.values():
-        assert said in terminal.error("reports", "answer", request["id"], *options, "--yes", "-c", nodes[0])
-    assert "no open request" in terminal.error("reports", "answer", request["id"], "--yes", "-c", nodes[1])
-    assert terminal.told("reports", "list", "-c", nodes[0]) == []
+        assert said in terminal.error("request", "answer", request["id"], *options, "--yes", "-c", nodes[0])
+    assert "no open request" in terminal.error("request", "answer", request["id"], "--yes", "-c", nodes[1])
+    assert terminal.told("request", "list", "-c", nodes[0]) == []
 
 
 def test_a_new_report_is_good_and_is_not_overwritten(terminal, tmp_path):
     file = tmp_path / "report.yaml"
-    terminal.shown("reports", "new", file)
-    assert "good; …5678" in terminal.shown("reports", "check", file)
-    assert "exists already" in terminal.error("reports", "new", file)
+    terminal.shown("report show", "new", file)
+    assert "good; …5678" in terminal.shown("report show", "check", file)
+    assert "exists already" in terminal.error("report show", "new", file)
 
 
 def test_the_office_lists_what_is_overdue_and_reminds(terminal, office):
     members = Members(office)
     with members.desk.ledger.open():
         members.report(a_report())
-        assert terminal.told("authority", "overdue-reports", office) == []
+        assert terminal.told("report show", "overdue", office) == []
         members.reports.enter(members.sealed(a_report(), "OTHER"), PAGE, NOW - timedelta(days=6))
-    [late] = terminal.told("authority", "overdue-reports", office, "--remind", code=1)
+    [late] = terminal.told("report show", "overdue", office, "--remind", code=1)
     assert (late["member"], late["reminders"]) == ("m-0001", 0)
-    [late] = terminal.told("authority", "overdue-reports", office, code=1)
+    [late] = terminal.told("report show", "overdue", office, code=1)
     assert late["reminders"] == 1
-    assert len(terminal.told("authority", "reports", office, "--stage", "member")) == 2
-    assert terminal.told("authority", "reports", office, "--stage", "closed") == []
+    assert len(terminal.told("report show", "list", office, "--stage", "member")) == 2
+    assert terminal.told("report show", "list", office, "--stage", "closed") == []
 
 
 def test_the_officers_key_is_made_once(terminal, tmp_path):
-    assert "mine.pem is written" in terminal.shown("authority", "new-report-key", tmp_path, tmp_path / "mine.pem")
+    assert "mine.pem is written" in terminal.shown("report show", "new-key", tmp_path, tmp_path / "mine.pem")
     assert b"ENCRYPTED" in (tmp_path / "mine.pem").read_bytes()
-    assert "never overwritten" in terminal.error("authority", "new-report-key", tmp_path, tmp_path / "other.pem")
+    assert "never overwritten" in terminal.error("report show", "new-key", tmp_path, tmp_path / "other.pem")

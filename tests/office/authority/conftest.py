@@ -25,6 +25,6 @@ def new_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
 def office(new_office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
     made_once(
         tmp_path_factory, "office", new_office.folder.parent,
-        lambda: new_office.told("init", "--keys", new_office.key("any").parent),
+        lambda: new_office.told("publication begin", "--keys", new_office.key("any").parent),
     )  # fmt: skip
     return new_office

@@ -22,7 +22,7 @@ MARK = ("--mark", "E-1", "--mark-until", "2027-12-31")
 
 
 def test_of_a_member_and_again(office):
-    told = office.told("certify", "m-0001", *NOTICE, *MARK)
+    told = office.told("member certify", "m-0001", *NOTICE, *MARK)
     assert (told["action"], told["subject"]) == ("certify", "m-0001")
     words = "A-1 until 2028-03-31, by 認定通知書 2026-03-25, next check 2027-03-01, mark E-1 until 2027-12-31"
     assert told["what"] == [f"member m-0001: the certification is {words}, was none"]
@@ -36,23 +36,23 @@ def test_of_a_member_and_again(office):
         "--next-check",
         "2028-03-01",
     )
-    again = office.told("certify", "m-0001", *later)
+    again = office.told("member certify", "m-0001", *later)
     assert again["what"][0].endswith(f", was {words}")
     recorded = registry_of(Workspace(office.folder)).members[0].certification
     assert recorded is not None
     assert (recorded.number, recorded.mark) == ("A-2", "E-1")
-    assert "that would change nothing" in office.refused("certify", "m-0001", *later)
+    assert "that would change nothing" in office.refused("member certify", "m-0001", *later)
 
 
 def test_of_the_reseller_of_a_link(office):
     numbers = "0312345600-0312345609\n\n"
-    office.told("add-link", "m-0001", "m-0002", *WHY, typed=numbers)
-    told = office.told("certify-link", "m-0002", *NOTICE, typed=numbers)
+    office.told("chain add", "m-0001", "m-0002", *WHY, typed=numbers)
+    told = office.told("chain certify", "m-0002", *NOTICE, typed=numbers)
     assert told["action"] == "certify-link"
     [link] = registry_of(Workspace(office.folder)).chains[0].links
     assert link.certification is not None
     assert link.certification.document == "認定通知書 2026-03-25"
-    assert "has no link to 'm-0001'" in office.refused("certify-link", "m-0001", *NOTICE, typed=numbers)
+    assert "has no link to 'm-0001'" in office.refused("chain certify", "m-0001", *NOTICE, typed=numbers)
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_of_the_reseller_of_a_link(office):
 )
 def test_a_fault_changes_nothing(office, change, told):
     words = dict(zip(NOTICE[::2], NOTICE[1::2], strict=True)) | change
-    assert told in office.refused("certify", "m-0001", *(each for pair in words.items() for each in pair))
+    assert told in office.refused("member certify", "m-0001", *(each for pair in words.items() for each in pair))

@@ -24,24 +24,24 @@ def changed(before: str, after: str) -> list[str]:
 def applied(office: Office, text: str = APPLICATION) -> Path:
     path = office.folder.with_name("application.yaml")
     path.write_text(text)
-    office.told("apply", path)
+    office.told("application accept", path)
     return path
 
 
 def reviewed(office: Office, result: str = "passed") -> None:
-    office.told("review", "A-1", "--result", result, *WHY)
+    office.told("application review", "A-1", "--result", result, *WHY)
 
 
 def granted(office: Office, text: str = APPLICATION) -> None:
     applied(office, text)
     reviewed(office)
-    office.told("grant", "A-1", "--since", "2026-12-01", "--until", "2027-11-30")
+    office.told("application grant", "A-1", "--since", "2026-12-01", "--until", "2027-11-30")
 
 
 def test_from_the_application_to_the_member(office):
     commented = office.registry.read_text().replace("members:\n", "# the members\nmembers:  # all of them\n")
     office.registry.write_text(commented.replace("version: 42", "version: 43"))
-    office.told("publish", *WHY, *office.all_keys())
+    office.told("publication publish", *WHY, *office.all_keys())
     before = office.registry.read_text()
     granted(office)
     after = office.registry.read_text()
@@ -60,11 +60,11 @@ def test_from_the_application_to_the_member(office):
     ]
     document = parse_registry(after, "registry.yaml")
     assert (document.registry.version, document.members[2].name.ja) == (44, "八番電話株式会社")
-    office.told("renew", "L-0002", "--until", "2028-12-01", *WHY)
+    office.told("licence renew", "L-0002", "--until", "2028-12-01", *WHY)
     assert parse_registry(office.registry.read_text(), "").registry.version == 44, "no version was published in between"
-    assert office.told("publish", *office.all_keys())["signed"] == ["registry", "snapshot", "timestamp"]
+    assert office.told("publication publish", *office.all_keys())["signed"] == ["registry", "snapshot", "timestamp"]
 
-    told = office.told("history")
+    told = office.told("history show")
     assert [entry["action"] for entry in told[-5:]] == ["edit", "apply", "review", "grant", "renew"]
     assert told[-2]["what"] == [
         "member m-0008 is new: 八番電話株式会社 / Eighth Telecom, pledge signed 2026-11-18, version 2, until "
@@ -74,7 +74,7 @@ def test_from_the_application_to_the_member(office):
     assert {entry["by"] for entry in told} == {str(acting())}
     assert told[-1]["signed"]["version"] == 3
     assert len(told[-1]["signed"]["keys"]) == 2
-    text = office.shown("history", office.folder)
+    text = office.shown("history show", office.folder)
     assert ("0362345678" in text, " in version 3 of registry\n" in text) == (False, True)
 
 
@@ -100,40 +100,42 @@ def test_an_application_that_cannot_be_granted_is_refused(office):
         ("A-1", "../A", "application.id: is not an id"),
     ):
         path.write_text(APPLICATION.replace(old, new))
-        assert fault in office.refused("apply", path), new
+        assert fault in office.refused("application accept", path), new
 
 
 def test_only_an_application_that_passed_its_review_unchanged_is_granted(office):
     def stands(*options: str) -> list[str]:
-        return [each["status"] for each in office.told("applications", *options)]
+        return [each["status"] for each in office.told("application list", *options)]
 
     grant, other = ("A-1", "--until", "2027-12-01"), APPLICATION.replace("345799", "345899")
     assert stands() == []
-    assert "there is no application 'A-1'" in office.refused("grant", *grant)
+    assert "there is no application 'A-1'" in office.refused("application grant", *grant)
     path = applied(office)
     assert stands() == ["to be reviewed"]
-    assert "has not passed its review" in office.refused("grant", *grant)
+    assert "has not passed its review" in office.refused("application grant", *grant)
     reviewed(office, "refused")
     assert (stands(), stands("--all")) == ([], ["refused"])
-    assert "was refused; if the reason for that is gone" in office.refused("grant", *grant)
+    assert "was refused; if the reason for that is gone" in office.refused("application grant", *grant)
     reviewed(office)
     assert stands() == ["to be granted"]
     path.write_text(other)
-    office.told("apply", path)
-    assert "was changed after its review" in office.refused("grant", *grant)
+    office.told("application accept", path)
+    assert "was changed after its review" in office.refused("application grant", *grant)
     assert stands() == ["changed after its review, to be reviewed again"]
     reviewed(office)
-    office.told("grant", *grant)
+    office.told("application grant", *grant)
     assert (stands(), stands("--all")) == ([], ["granted"])
-    assert office.run("applications", office.folder)[:2] == (0, "no application waits\n")
+    assert office.run("application list", office.folder)[:2] == (0, "no application waits\n")
     for command in (("grant", *grant), ("apply", path)):
         assert "was granted already" in office.refused(*command)
 
 
 def test_a_licence_is_renewed_suspended_resumed_and_revoked(office):
     before = office.registry.read_text()
-    assert "is already valid until 2037-01-10" in office.refused("renew", "L-0001", "--until", "2026-12-10", *WHY)
-    told = office.told("renew", "L-0001", "--until", "2038-01-09", *WHY)
+    assert "is already valid until 2037-01-10" in office.refused(
+        "licence renew", "L-0001", "--until", "2026-12-10", *WHY
+    )
+    told = office.told("licence renew", "L-0001", "--until", "2038-01-09", *WHY)
     assert told["what"] == [
         "member m-0001: licence L-0001: the end is 2038-01-10T00:00:00+09:00, was 2037-01-10T00:00:00+09:00"
     ]
@@ -142,53 +144,55 @@ def test_a_licence_is_renewed_suspended_resumed_and_revoked(office):
         told = office.told(command, "L-0001", *WHY)
         assert f"the status is {status}" in told["what"][0]
         assert f"cannot become {status}" in office.refused(command, "L-0001", *WHY)
-    assert "cannot become active" in office.refused("resume-licence", "L-0001", *WHY)
-    assert "was revoked; grant another one" in office.refused("renew", "L-0001", "--until", "2029-01-10", *WHY)
-    assert "no licence 'L-9'" in office.refused("revoke", "L-9", *WHY)
+    assert "cannot become active" in office.refused("licence resume", "L-0001", *WHY)
+    assert "was revoked; grant another one" in office.refused("licence renew", "L-0001", "--until", "2029-01-10", *WHY)
+    assert "no licence 'L-9'" in office.refused("licence revoke", "L-9", *WHY)
 
 
 def test_numbers_are_assigned_and_released(office, tmp_path):
-    told = office.told("assign-number", "m-0002", *WHY, typed="03-6234-5678, 0362345700-0362345799\n")
+    told = office.told("number assign", "m-0002", *WHY, typed="03-6234-5678, 0362345700-0362345799\n")
     assert told["what"] == [
         "member m-0002: assigned: …5678", "member m-0002: assigned: …5700 to …5799 (100 numbers)",
     ]  # fmt: skip
     numbers = tmp_path / "numbers.txt"
     numbers.write_text("0362345750   # from the middle\n0312340001\n")
-    told = office.told("release-number", "m-0002", "--numbers", numbers, *WHY)
+    told = office.told("number release", "m-0002", "--numbers", numbers, *WHY)
     member = parse_registry(office.registry.read_text(), "").members[1]
     assert member.numbers == ("03-6234-5678", "0362345700-0362345749", "0362345751-0362345799")
-    assert "does not hold all of …5750" in office.refused("release-number", "m-0002", "--numbers", numbers, *WHY)
-    assert "overlaps" in office.refused("assign-number", "m-0002", *WHY, typed="0612345000\n")
-    assert "write it like" in office.refused("assign-number", "m-0002", *WHY, typed="12\n")
-    assert "no number was given" in office.refused("assign-number", "m-0002", *WHY, typed="\n")
-    assert "no member 'm-9'" in office.refused("assign-number", "m-9", *WHY, typed="0362349999\n")
+    assert "does not hold all of …5750" in office.refused("number release", "m-0002", "--numbers", numbers, *WHY)
+    assert "overlaps" in office.refused("number assign", "m-0002", *WHY, typed="0612345000\n")
+    assert "write it like" in office.refused("number assign", "m-0002", *WHY, typed="12\n")
+    assert "no number was given" in office.refused("number assign", "m-0002", *WHY, typed="\n")
+    assert "no member 'm-9'" in office.refused("number assign", "m-9", *WHY, typed="0362349999\n")
 
 
 def test_keys_of_nodes_are_added_and_removed(office):
     key, other = (str(Signer(name, b"1" * 32).key) for name in ("m-0002/pbx-1", "m-0001/pbx-1"))
     for _ in range(2):
-        told = office.told("add-node-key", "m-0002", key)
+        told = office.told("node add-key", "m-0002", key)
         assert told["what"] == [f"member m-0002: key {key} is new"]
         assert parse_registry(office.registry.read_text(), "").members[1].keys == (key,)
-        assert "has this key already" in office.refused("add-node-key", "m-0002", key)
-        told = office.told("remove-node-key", "m-0002", key, *WHY)
+        assert "has this key already" in office.refused("node add-key", "m-0002", key)
+        told = office.told("node remove-key", "m-0002", key, *WHY)
         assert told["what"] == [f"member m-0002: key {key} is removed"]
-    assert "has no such key" in office.refused("remove-node-key", "m-0002", key, *WHY)
-    assert "belongs to 'm-0001/pbx-1', and not to a node of m-0002" in office.refused("add-node-key", "m-0002", other)
-    assert "copy the line that `idtone desk key` prints" in office.refused("add-node-key", "m-0002", key[:-4])
+    assert "has no such key" in office.refused("node remove-key", "m-0002", key, *WHY)
+    assert "belongs to 'm-0001/pbx-1', and not to a node of m-0002" in office.refused("node add-key", "m-0002", other)
+    assert "copy the line that `idtone-office document key` prints" in office.refused(
+        "node add-key", "m-0002", key[:-4]
+    )
 
 
 def test_the_history_says_who_asked_and_which_keys_have_signed(office):
     tanaka = office.act_as("tanaka", 1001)
-    told = office.told("suspend-number", *STOP, typed=TWICE)
+    told = office.told("suspension number", *STOP, typed=TWICE)
     assert (told["by"], told["requested"]) == (tanaka, "2026-11-02T01:10:00+09:00")
     assert "0312345677" not in (office.folder / "history" / "suspensions.jsonl").read_text()
-    assert "not yet signed" in office.run("history", office.folder)[1].splitlines()[-1]
-    assert office.told("publish", *office.duty())["signed"] == ["suspensions", "snapshot", "timestamp"]
-    signed = office.told("history")[-1]["signed"]
+    assert "not yet signed" in office.run("history show", office.folder)[1].splitlines()[-1]
+    assert office.told("publication publish", *office.duty())["signed"] == ["suspensions", "snapshot", "timestamp"]
+    signed = office.told("history show")[-1]["signed"]
     assert (signed["version"], sorted(signed["keys"])) == (2, sorted(map(office.key_id, ("duty-1", "duty-2"))))
     keys = ", ".join(key[:8] for key in signed["keys"])
-    shown = office.run("history", office.folder)[1].splitlines()[-1]
+    shown = office.run("history show", office.folder)[1].splitlines()[-1]
     assert shown == f"  signed with the duty keys {keys} in version 2 of suspensions"
 
 
@@ -217,87 +221,89 @@ def test_two_people_stop_numbers_and_members_for_a_time_and_lift_it(office, comm
         assert "differ; look at the request again" in office.refused(*again, typed=different)
         assert "was not given" in office.refused(*again, typed=f"{typed}\n"), "one of two people alone"
     assert "--until is over" in office.refused(command, *STOP, "--until", "2026-01-01", typed=twice)
-    assert office.told("history")[-1]["what"] == [what]
-    assert office.told("lift", *WHY, typed=twice)["what"] == [f"{said}: its suspension is lifted (reference R-7)"]
+    assert office.told("history show")[-1]["what"] == [what]
+    assert office.told("suspension lift", *WHY, typed=twice)["what"] == [
+        f"{said}: its suspension is lifted (reference R-7)"
+    ]
     assert "suspensions: []" in office.suspensions.read_text()
-    assert "is not suspended" in office.refused("lift", *WHY, typed=twice)
+    assert "is not suspended" in office.refused("suspension lift", *WHY, typed=twice)
 
 
 def test_a_part_of_a_suspended_range_is_lifted(office):
     def entered() -> list[str]:
         return re.findall(r'numbers?: "?([0-9-]+)', office.suspensions.read_text())
 
-    office.told("suspend-range", *STOP, "--authority", "警視庁", typed="0312345600-0312345699\n" * 2)
+    office.told("suspension range", *STOP, "--authority", "警視庁", typed="0312345600-0312345699\n" * 2)
     for typed, left in (
         ("0312345650", ["0312345600-0312345649", "0312345651-0312345699"]),
         ("0312345600-0312345609", ["0312345610-0312345649", "0312345651-0312345699"]),
         ("0312345651-0312345699", ["0312345610-0312345649"]),
     ):
-        assert office.told("lift", *WHY, typed=f"{typed}\n{typed}\n")["still_suspended"] == []
+        assert office.told("suspension lift", *WHY, typed=f"{typed}\n{typed}\n")["still_suspended"] == []
         assert sorted(entered()) == left
         assert office.suspensions.read_text().count("reference: R-7") == len(left), "with the same terms"
         assert office.suspensions.read_text().count("警視庁") == len(left)
-        assert "is not suspended" in office.refused("lift", *WHY, typed=f"{typed}\n{typed}\n")
+        assert "is not suspended" in office.refused("suspension lift", *WHY, typed=f"{typed}\n{typed}\n")
     typed = "0312345640-0312345655\n"
     assert "not all of …5640 – …5655 is suspended: …5650 – …5655 is not" in office.refused(
-        "lift", *WHY, typed=typed * 2
+        "suspension lift", *WHY, typed=typed * 2
     )
     # A number that was stopped by itself, too, stays stopped by the range, and the officers are told.
-    office.told("suspend-number", "--reference", "R-8", *STOP[2:], typed="0312345640\n" * 2)
-    assert office.told("lift", *WHY, typed="0312345640\n" * 2)["still_suspended"] == ["R-7"]
+    office.told("suspension number", "--reference", "R-8", *STOP[2:], typed="0312345640\n" * 2)
+    assert office.told("suspension lift", *WHY, typed="0312345640\n" * 2)["still_suspended"] == ["R-7"]
 
 
 def test_a_stop_of_a_number_names_its_holder_and_needs_one(office):
-    held = office.told("suspend-number", *STOP, typed=TWICE)["holders"]
+    held = office.told("suspension number", *STOP, typed=TWICE)["holders"]
     assert held == [{"member": "m-0001", "name": "良い電話株式会社", "numbers": 1}]
-    code, shown, _ = office.run("suspend-range", office.folder, *STOP, typed="0312345690-0312345709\n" * 2)
+    code, shown, _ = office.run("suspension range", office.folder, *STOP, typed="0312345690-0312345709\n" * 2)
     assert (code, "holder: m-0001 良い電話株式会社 (10 numbers)" in shown) == (0, True)
     free = "0399999999\n" * 2
-    assert "no member holds this number" in office.refused("suspend-number", *STOP, typed=free)
-    assert office.told("suspend-number", *STOP, "--no-holder", typed=free)["holders"] == []
-    code, shown, _ = office.run("suspend-range", office.folder, *STOP, typed="0388880000-0388880009\n" * 2)
+    assert "no member holds this number" in office.refused("suspension number", *STOP, typed=free)
+    assert office.told("suspension number", *STOP, "--no-holder", typed=free)["holders"] == []
+    code, shown, _ = office.run("suspension range", office.folder, *STOP, typed="0388880000-0388880009\n" * 2)
     assert (code, "NO MEMBER HOLDS THIS" in shown) == (0, True)
     office.registry.write_text("registry: {")
-    assert office.told("suspend-number", *STOP, typed="0312345678\n" * 2)["holders"], "by the published registry"
+    assert office.told("suspension number", *STOP, typed="0312345678\n" * 2)["holders"], "by the published registry"
 
 
 def test_a_suspension_that_is_over_is_replaced(office):
     over = STOPPED.replace("reference", "until: 2026-11-02T00:00:01+09:00, reference")
     office.suspensions.write_text(over)
-    office.told("note", *WHY)
-    told = office.told("suspend-number", *STOP, typed=TWICE)
+    office.told("history note", *WHY)
+    told = office.told("suspension number", *STOP, typed=TWICE)
     assert told["what"][-1] == "…5677: the reference of its suspension is R-7, was R-1"
 
 
 def test_no_number_is_assigned_against_a_suspension(office):
-    assert "no member 'm-9'" in office.refused("no-new-numbers", "m-9", *STOP)
-    assert "no member 'm-9'" in office.refused("suspend-member", *STOP, typed="m-9\nm-9\n")
-    office.told("no-new-numbers", M2, *STOP)
-    assert "m-0002 is already suspended" in office.refused("no-new-numbers", M2, *STOP)
-    error = office.refused("assign-number", M2, *WHY, typed="0312349999\n")
-    assert "member m-0002 gets no new numbers (reference R-7); `idtone authority allow-new-numbers` ends that" in error
-    office.told("assign-number", M1, *WHY, typed="0312349999\n")
-    told = office.told("allow-new-numbers", M2, *WHY)
+    assert "no member 'm-9'" in office.refused("member refuse-numbers", "m-9", *STOP)
+    assert "no member 'm-9'" in office.refused("suspension member", *STOP, typed="m-9\nm-9\n")
+    office.told("member refuse-numbers", M2, *STOP)
+    assert "m-0002 is already suspended" in office.refused("member refuse-numbers", M2, *STOP)
+    error = office.refused("number assign", M2, *WHY, typed="0312349999\n")
+    assert "member m-0002 gets no new numbers (reference R-7); `idtone-office member allow-numbers` ends that" in error
+    office.told("number assign", M1, *WHY, typed="0312349999\n")
+    told = office.told("member allow-numbers", M2, *WHY)
     assert told["what"] == ["member m-0002: may get new numbers again (reference R-7)"]
-    office.told("suspend-range", *STOP, typed="0312348*\n0312348*\n")
+    office.told("suspension range", *STOP, typed="0312348*\n0312348*\n")
     for number in ("0312348000", "0312347990-0312348000"):
-        error = office.refused("assign-number", M2, *WHY, typed=f"{number}\n")
+        error = office.refused("number assign", M2, *WHY, typed=f"{number}\n")
         assert "is suspended in part or whole (reference R-7)" in error
-    office.told("assign-number", M2, *WHY, typed="0312347990-0312347999\n")
+    office.told("number assign", M2, *WHY, typed="0312347990-0312347999\n")
     applied(office, APPLICATION.replace("0362345678", "0312348000"))
     reviewed(office)
-    assert "is suspended in part" in office.refused("grant", "A-1", "--until", "2027-12-01")
+    assert "is suspended in part" in office.refused("application grant", "A-1", "--until", "2027-12-01")
 
 
 def test_no_number_and_no_later_request_are_stopped(office):
     for number in ("110", "", "12345"):
-        assert "number" in office.refused("suspend-number", *STOP, typed=f"{number}\n{number}\n")
+        assert "number" in office.refused("suspension number", *STOP, typed=f"{number}\n{number}\n")
     late = ("--reference", "R-7", "--requested", "2999-01-01", *WHY)
-    assert "--requested is in the future" in office.refused("suspend-number", *late, typed="1\n1\n")
+    assert "--requested is in the future" in office.refused("suspension number", *late, typed="1\n1\n")
 
 
 def test_the_registry_itself_is_extended(office):
-    told = office.told("prolong", "--until", "2027-02-28", *WHY)
+    told = office.told("publication prolong", "--until", "2027-02-28", *WHY)
     assert told["what"] == ["the registry's expiry is 2027-03-01T00:00:00+09:00, was 2036-12-01T00:00:00+09:00"]
     for moment, fault in (
         ("2027-02-28", "would change nothing"),
@@ -306,34 +312,34 @@ def test_the_registry_itself_is_extended(office):
         ("2027-03-01T00:00:00", "has no time zone"),
         ("2020-01-01", "is not after"),
     ):
-        assert fault in office.refused("prolong", "--until", moment, *WHY), moment
+        assert fault in office.refused("publication prolong", "--until", moment, *WHY), moment
 
 
 def test_what_blocks_a_change(office, monkeypatch):
     monkeypatch.setattr("idtone.office.authority.workspace.TURN_WITHIN_S", 0.1)
     with Workspace(office.folder).locked():
-        assert "another command is changing something" in office.refused("revoke", "L-0001", *WHY)
+        assert "another command is changing something" in office.refused("licence revoke", "L-0001", *WHY)
     for why in ("", " ", "x\ny", "x" * 201):
-        assert "--why is not a readable text" in office.refused("revoke", "L-0001", "--why", why)
+        assert "--why is not a readable text" in office.refused("licence revoke", "L-0001", "--why", why)
     before, registry = office.suspensions.read_text(), office.registry.read_text()
     office.registry.write_text(registry.replace("Good Telecom", "Better Telecom"))
-    assert "was edited by hand" in office.refused("revoke", "L-0001", *WHY)
-    office.told("suspend-number", *STOP, typed=TWICE)
+    assert "was edited by hand" in office.refused("licence revoke", "L-0001", *WHY)
+    office.told("suspension number", *STOP, typed=TWICE)
     office.suspensions.write_text(before)
     for command in (("lift", *WHY), ("publish", *office.duty())):
         assert "was edited by hand" in office.refused(*command, typed=TWICE), "a change was undone"
 
 
 def test_a_rewritten_history_is_found(office):
-    office.told("revoke", "L-0001", *WHY)
+    office.told("licence revoke", "L-0001", *WHY)
     path = office.folder / "history" / "registry.jsonl"
-    assert [bool(entry["signed"]) for entry in office.told("history")] == [True, True, False]
+    assert [bool(entry["signed"]) for entry in office.told("history show")] == [True, True, False]
     good = path.read_text()
     lines = good.splitlines(keepends=True)
     path.write_text(lines[0])
-    assert len(office.told("history")) == 2, "an unsigned line can be removed"
+    assert len(office.told("history show")) == 2, "an unsigned line can be removed"
     path.write_text(good)
-    office.told("publish", *office.all_keys())
+    office.told("publication publish", *office.all_keys())
     other = "lines are not the lines that were signed"
     for bad, fault in (
         (good.replace("as asked", "as wanted"), other),
@@ -343,7 +349,7 @@ def test_a_rewritten_history_is_found(office):
         (good + "{}\n", f"{path}:3: is not an entry of a history"),
     ):
         path.write_text(bad)
-        assert fault in office.refused("history"), bad
+        assert fault in office.refused("history show"), bad
 
 
 def test_a_line_missing_from_the_history_is_found(office):
@@ -352,9 +358,9 @@ def test_a_line_missing_from_the_history_is_found(office):
     path = office.folder / "history" / "registry.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:1] + lines[2:]))
-    assert f"{path}:2: does not start where the change before it ended" in office.refused("history")
+    assert f"{path}:2: does not start where the change before it ended" in office.refused("history show")
     path.write_text("".join(lines).rstrip("\n"))
-    assert "its last line is incomplete" in office.refused("history")
+    assert "its last line is incomplete" in office.refused("history show")
 
 
 RENEWED = {"--document": "2", "--sha256": "ab" * 32, "--signatory": "代表取締役 見本", "--signed": "2026-11-20"}
@@ -364,12 +370,12 @@ PLEDGE = [word for pair in RENEWED.items() for word in pair]
 def test_a_pledge_is_renewed(office):
     bare = office.registry.read_text().replace("    pledge: {signed: 2026-01-06}\n", "")
     office.registry.write_text(bare.replace("version: 42", "version: 43"))
-    office.told("note", *WHY)
+    office.told("history note", *WHY)
     for member, was in (("m-0001", "signed 2026-01-05"), ("m-0002", "none")):
-        told = office.told("pledge", member, *PLEDGE, "--until", "2027-11-19")
+        told = office.told("member pledge", member, *PLEDGE, "--until", "2027-11-19")
         words = "signed 2026-11-20, by 代表取締役 見本, version 2, SHA-256 abababab…, until 2027-11-19"
         assert (told["action"], told["what"]) == ("pledge", [f"member {member}: the pledge is {words}, was {was}"])
-    office.told("pledge", "m-0002", *PLEDGE, "--until", "2028-11-19")
+    office.told("member pledge", "m-0002", *PLEDGE, "--until", "2028-11-19")
     members = parse_registry(office.registry.read_text(), "").members
     assert [str(member.pledge.until) for member in members] == ["2027-11-20", "2028-11-20"]
     _, shown, _ = office.run("show", office.folder, "m-0001")
@@ -389,7 +395,7 @@ def test_a_pledge_is_renewed(office):
 )
 def test_a_pledge_that_cannot_be_recorded(office, changes, error):
     fields = RENEWED | {"--until": "2027-11-20"} | changes
-    assert error in office.refused("pledge", "m-0001", *(word for pair in fields.items() for word in pair))
+    assert error in office.refused("member pledge", "m-0001", *(word for pair in fields.items() for word in pair))
 
 
 def test_diff_lists_the_differences_in_words(office, tmp_path):
@@ -423,31 +429,31 @@ def test_diff_lists_the_differences_in_words(office, tmp_path):
 
 
 def test_an_application_does_not_replace_another_members(office):
-    office.told("apply", ROOT / "config" / "member_application.yaml")
+    office.told("application accept", ROOT / "config" / "member_application.yaml")
     path = applied(office)
-    assert "application A-1 was accepted already, unchanged" in office.refused("apply", path)
+    assert "application A-1 was accepted already, unchanged" in office.refused("application accept", path)
     path.write_text(APPLICATION.replace("m-0008", "m-0009"))
-    assert "application A-1 is another member's" in office.refused("apply", path)
+    assert "application A-1 is another member's" in office.refused("application accept", path)
 
 
 def test_the_history_takes_no_telephone_number_and_a_change_keeps_the_mode_of_the_file(office):
     for text in ("stop 03-1234-5677", "+81 3 1234 5677", "０３１２３４５６７７ again"):
-        assert "contains a telephone number" in office.refused("revoke", "L-0001", "--why", text)
-        error = office.refused("suspend-number", "--reference", text, "--requested", "2026-11-02", *WHY)
+        assert "contains a telephone number" in office.refused("licence revoke", "L-0001", "--why", text)
+        error = office.refused("suspension number", "--reference", text, "--requested", "2026-11-02", *WHY)
         assert "--reference contains a telephone number" in error
-    office.told("revoke", "L-0001", "--why", "case 2026-0312 of 2026-11-01, file 17")
+    office.told("licence revoke", "L-0001", "--why", "case 2026-0312 of 2026-11-01, file 17")
     office.suspensions.chmod(0o640)
-    office.told("suspend-number", *STOP, typed=TWICE)
+    office.told("suspension number", *STOP, typed=TWICE)
     assert office.suspensions.stat().st_mode & 0o777 == 0o640
     assert (office.folder / "history" / "suspensions.yaml").stat().st_mode & 0o777 == 0o600
 
 
 def test_two_keys_sign_what_was_lifted_by_hand(office):
-    office.told("suspend-number", *STOP, typed=TWICE)
-    office.told("publish", *office.duty())
+    office.told("suspension number", *STOP, typed=TWICE)
+    office.told("publication publish", *office.duty())
     head = office.suspensions.read_text().partition("suspensions:")[0]
     office.suspensions.write_text(head + "suspensions: []\n")
-    assert "issued is not later than before the edit" in office.refused("publish", *WHY, *office.duty())
+    assert "issued is not later than before the edit" in office.refused("publication publish", *WHY, *office.duty())
     office.suspensions.write_text(f"issued: {datetime.now(UTC).isoformat()}\nsuspensions: []\n")
 
     def published() -> dict[str, bytes]:
@@ -455,18 +461,18 @@ def test_two_keys_sign_what_was_lifted_by_hand(office):
 
     before = published()
     assert "needs the signatures of 2 of its 4 duty keys" in office.error(
-        "publish", office.folder, *WHY, *office.keys("duty-2")
+        "publication publish", office.folder, *WHY, *office.keys("duty-2")
     )
     assert published() == before
     lifted = "…5677: its suspension is lifted (reference R-7)"
     seen = "03-1234-5677: its suspension is lifted (reference R-7)"
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("IDTONE_PASSPHRASE", "another")
-        _, _, error = office.run("publish", office.folder, *office.duty())
+        _, _, error = office.run("publication publish", office.folder, *office.duty())
     assert f"suspensions.yaml: {seen}\nidtone: " in error, "each holder sees it before the passphrase"
-    code, out, _ = office.run("publish", office.folder, *office.duty())
+    code, out, _ = office.run("publication publish", office.folder, *office.duty())
     assert (code, lifted in out.splitlines()) == (0, True)
-    (edit,) = [entry for entry in office.told("history") if entry["action"] == "edit" and lifted in entry["what"]]
+    (edit,) = [entry for entry in office.told("history show") if entry["action"] == "edit" and lifted in entry["what"]]
     assert sorted(edit["signed"]["keys"]) == sorted(map(office.key_id, ("duty-1", "duty-2")))
 
 
@@ -475,7 +481,7 @@ def test_nothing_is_issued_in_the_future(office, file):
     path = office.folder / file
     text = path.read_text().replace("version: 42", "version: 43").replace("issued: 2026", "issued: 2036")
     path.write_text(text.replace("expires: 2026", "expires: 2040"))
-    code, _, error = office.run("publish", office.folder, *WHY, *office.all_keys())
+    code, _, error = office.run("publication publish", office.folder, *WHY, *office.all_keys())
     assert (code, f"{file}: is issued in the future" in error) == (2, True)
 
 
@@ -484,7 +490,7 @@ def test_nothing_changes_if_the_history_cannot_be_written(office):
     (office.folder / "history" / "registry.yaml").unlink()
     (office.folder / "history").rename(office.folder / "elsewhere")
     (office.folder / "history").write_text("in the way")
-    error = office.refused("revoke", "L-0001", *WHY)
+    error = office.refused("licence revoke", "L-0001", *WHY)
     assert "history" in error
 
 
@@ -500,7 +506,7 @@ def test_text_that_cannot_be_edited_safely_is_left_to_people(office, written):
     old = text[text.index('numbers:\n      - "0312340001"') :]
     new = text.replace(old, written + "\n")
     office.registry.write_bytes(new.replace("version: 42", "version: 43").encode())
-    code, _, error = office.run("note", office.folder, *WHY)
+    code, _, error = office.run("history note", office.folder, *WHY)
     if code:  # our reader refuses it as well
         return
     for command, number in (("assign-number", "0362345678"), ("release-number", "0312340001")):

@@ -21,22 +21,22 @@ STRANGER = CryptoSigner.generate_ed25519()
 @pytest.fixture
 def package(office: Office, tmp_path: Path) -> Path:
     """All roles: a rotation, a revocation and a suspension at once."""
-    office.told("revoke", "L-0001", *WHY)
-    office.told("suspend-number", *STOP, typed=TWICE)
+    office.told("licence revoke", "L-0001", *WHY)
+    office.told("suspension number", *STOP, typed=TWICE)
     new = office.new_keys("registry-4", "registry-5", "registry-6")
-    office.told("rotate", "registry", *new, *WHY, "--package", tmp_path / "rotation")
+    office.told("key rotate", "registry", *new, *WHY, "--package", tmp_path / "rotation")
     for name in ("root-1", "root-2", "registry-4", "registry-5", "duty-1", "duty-2"):
         sign(office, tmp_path / "rotation", name)
-    office.told("publish", "--package", tmp_path / "rotation")
-    office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
-    office.told("lift", *WHY, typed=TWICE)
+    office.told("publication publish", "--package", tmp_path / "rotation")
+    office.told("number assign", "m-0002", *WHY, typed="0362345678\n")
+    office.told("suspension lift", *WHY, typed=TWICE)
     new = office.new_keys("duty-5", "duty-6", "duty-7", "duty-8")
-    office.told("rotate", "duty", *new, *WHY, "--package", tmp_path / "package")
+    office.told("key rotate", "duty", *new, *WHY, "--package", tmp_path / "package")
     return tmp_path / "package"
 
 
 def sign(office: Office, package: Path, *names: str) -> tuple[int, str]:
-    code, _, error = office.run("sign", package, *office.keys(*names), "--trust", office.root, "--yes")
+    code, _, error = office.run("publication sign", package, *office.keys(*names), "--trust", office.root, "--yes")
     return code, " ".join(error.split())
 
 
@@ -130,7 +130,7 @@ def test_a_package_that_breaks_a_rule_is_not_signed(office, package, tmp_path):
         code, error = sign(office, copy, "root-1", "duty-5")
         assert (code, "Traceback" in error) == (2, False), name
     assert sign(office, package, "root-1", "root-2", "duty-5", "duty-6")[0] == 0
-    office.told("publish", "--package", package)
+    office.told("publication publish", "--package", package)
 
 
 def test_what_strangers_have_signed_is_not_published(office, package):
@@ -151,7 +151,7 @@ def test_what_strangers_have_signed_is_not_published(office, package):
         for stranger in strangers:
             metadata.sign(stranger, append=True)
         path.write_bytes(metadata.to_bytes())
-    assert "needs the signatures" in office.refused("publish", "--package", package)
+    assert "needs the signatures" in office.refused("publication publish", "--package", package)
 
 
 @contextmanager
@@ -177,11 +177,11 @@ def test_an_interrupted_rotation_is_completed(office, tmp_path, written):
     new = [word for name in ("root-4", "root-5", "root-6") for word in ("--new", office.key(name))]
     given = office.keys("root-1", "root-2", "duty-1", "duty-2")
     with interrupted(office, written, OSError(5, "Input/output error")):
-        code, _, error = office.run("rotate", office.folder, "root", *new, *WHY, *given)
+        code, _, error = office.run("key rotate", office.folder, "root", *new, *WHY, *given)
     if code:
         assert "Input/output error" in error
         keys = office.keys("root-4", "root-5", "root-1", "root-2", "duty-1", "duty-2")
-        office.told("publish", *keys)
+        office.told("publication publish", *keys)
     root = tmp_path / "root.json"
     root.write_bytes(office.root.read_bytes())
     Repository(root, str(office.folder / "repository"), tmp_path / "machine").update()
@@ -191,15 +191,15 @@ def test_an_interrupted_rotation_is_completed(office, tmp_path, written):
 def test_an_interrupted_first_publication_is_repeated(new_office, written):
     keys = new_office.key("any").parent
     with interrupted(new_office, written, OSError(28, "No space left on device")):
-        assert "No space left" in new_office.error("init", new_office.folder, "--keys", keys)
-    new_office.told("init", "--keys", keys.with_name("again"))
+        assert "No space left" in new_office.error("publication begin", new_office.folder, "--keys", keys)
+    new_office.told("publication begin", "--keys", keys.with_name("again"))
 
 
 def test_a_list_mixed_from_two_editions_is_refused(office, tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
-    office.told("publish", *office.duty(), "--site", old)
-    office.told("revoke", "L-0001", *WHY)
-    office.told("publish", *office.all_keys(), "--site", new)
+    office.told("publication publish", *office.duty(), "--site", old)
+    office.told("licence revoke", "L-0001", *WHY)
+    office.told("publication publish", *office.all_keys(), "--site", new)
     assert office.run("operators", old, "--trust", office.root)[0] == 0, "until its timestamp expires"
     for file in ("proof/registry.json", "operators.json"):
         shutil.copy(old / file, new / file)
@@ -215,12 +215,12 @@ def test_a_list_mixed_from_two_editions_is_refused(office, tmp_path):
 def test_the_list_of_an_expired_registry_is_refused(office, tmp_path):
     text = office.registry.read_text().replace("version: 42", "version: 43")
     office.registry.write_text(text.replace("2036-12-01", "2026-11-02"))
-    office.told("publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
+    office.told("publication publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
     assert "has expired" in office.error("operators", tmp_path / "site", "--trust", office.root)
 
 
 def test_a_site_that_cannot_be_written_is_reported_after_the_publication(office, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    code, out, error = office.run("publish", office.folder, *office.duty(), "--site", tmp_path / "file")
+    code, out, error = office.run("publication publish", office.folder, *office.duty(), "--site", tmp_path / "file")
     assert (code, "signed: snapshot, timestamp" in out) == (2, True)
     assert "the registry was published, but not the public list" in " ".join(error.split())

@@ -1,4 +1,4 @@
-"""`idtone authority find`, by name or id, and by number."""
+"""`idtone-office member find`, by name or id, and by number."""
 
 from lab.registry.trust.association import STOPPED
 
@@ -7,9 +7,9 @@ def test_members_are_found_by_a_part_of_their_names_or_ids(new_office):
     for text, found in (
         ("良い", ["m-0001"]), ("GOOD", ["m-0001"]), ("L-0001", ["m-0001"]), ("m-000", ["m-0001", "m-0002"]), ("x!", []),
     ):  # fmt: skip
-        code, report, _ = new_office.run("find", new_office.folder, text, "--json")
+        code, report, _ = new_office.run("member find", new_office.folder, text, "--json")
         assert ([member["id"] for member in report["members"]], code) == (found, not found), text
-    assert new_office.run("find", new_office.folder, "x!") == (1, "nothing was found\n", "")
+    assert new_office.run("member find", new_office.folder, "x!") == (1, "nothing was found\n", "")
 
 
 def test_the_holder_of_a_number_is_found_without_the_command_line(new_office):
@@ -20,7 +20,7 @@ def test_the_holder_of_a_number_is_found_without_the_command_line(new_office):
         ("0312345678", ["m-0001"], 0), ("03-1234-5677", ["m-0001"], 1), ("0312340001", ["m-0002"], 1),
         ("0399999999", [], 1), ("0399999989", [], 0),
     ):  # fmt: skip
-        code, report, error = new_office.run("find", new_office.folder, "--json", typed=f"{typed}\n")
+        code, report, error = new_office.run("member find", new_office.folder, "--json", typed=f"{typed}\n")
         assert ([member["id"] for member in report["members"]], len(report["suspensions"])) == (held, stopped)
         assert (code, typed in f"{report}{error}") == (not held and not stopped, False)
-    assert len(new_office.run("find", new_office.folder, "m-0002", "--json")[1]["suspensions"]) == 1
+    assert len(new_office.run("member find", new_office.folder, "m-0002", "--json")[1]["suspensions"]) == 1

@@ -35,7 +35,7 @@ def test_a_package_is_read_in_the_turn_in_which_it_is_written(office: Office, mo
 
     monkeypatch.setattr(prepared_package, "read_edition", read)
     package = PreparedPackage(Workspace(office.folder))
-    office.told("revoke", "L-0001", "--why", "as asked")
+    office.told("licence revoke", "L-0001", "--why", "as asked")
     package.prepare(datetime.now(UTC))
     for act, expected in (
         (package.prepare, [False, True]), (package.renew, [True]), (package.zipped, [True]),
@@ -48,15 +48,15 @@ def test_a_package_is_read_in_the_turn_in_which_it_is_written(office: Office, mo
 def test_a_stop_that_takes_a_member_off_the_public_list_demands_another_package(office: Office):
     """Before, its examination said that the list did not follow from registry.yaml, and nothing of what to do."""
     package = PreparedPackage(Workspace(office.folder))
-    office.told("prolong", "--until", "2037-12-01", "--why", "as asked")
+    office.told("publication prolong", "--until", "2037-12-01", "--why", "as asked")
     package.prepare(datetime.now(UTC))
     edition = read_edition(package.folder)
-    office.told("suspend-number", *STOP, typed=TWICE)
-    office.told("publish", *office.duty())
+    office.told("suspension number", *STOP, typed=TWICE)
+    office.told("publication publish", *office.duty())
     package.renew(datetime.now(UTC))
     assert read_edition(package.folder).before["snapshot"].signed.version > edition.before["snapshot"].signed.version
-    office.told("suspend-member", *STOP, typed="m-0001\nm-0001\n")
-    office.told("publish", *office.duty())
+    office.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
+    office.told("publication publish", *office.duty())
     for act in (package.renew, package.zipped):
         with pytest.raises(TrustError, match="public list has changed because of a suspension"):
             act(datetime.now(UTC))

@@ -15,20 +15,20 @@ import yaml
 
 from bench import office as bench
 from bench.office import Office, commands, prepare
-from idtone.cli import app
 from idtone.core.settings.settings import PASSPHRASE
 from idtone.core.terminal import command_line
-from idtone.office.commands import app as authority
+from idtone.office.commands import COMMANDS
 from idtone.registry import file_kinds, index
 from idtone.registry.commands import app as registry
 
 WITHOUT_REGISTRY = {
-    "new-key", "new-registry", "note", "never-originating",
-    "desk", "reports", "report", "close-report", "overdue-reports", "report-stats", "forget-reports",
-    "reveal-reporter", "new-report-key",
-    "refuse-customer", "lift-refusal", "refusals", "new-refusal-key",
+    "key new", "publication new-registry", "history note", "never-originating list",
+    "desk", "report list", "report show", "report close", "report overdue", "report stats", "report forget",
+    "report reveal-reporter", "report new-key",
+    "refusal add", "refusal lift", "refusal list", "refusal new-key",
 }  # fmt: skip
-"""`new` writes a registry without members. What `note` does, `publish --why` does too. The desk shows no progress."""
+"""`publication new-registry` writes a registry without members. What `history note` does, `publication publish --why`
+does too. The desk shows no progress."""
 
 
 class Watch:
@@ -100,19 +100,18 @@ def test_each_command_that_reads_the_registry_shows_progress(office, watch, monk
         file_kinds._parsed.cache_clear()
         monkeypatch.setattr("sys.stdin", Typed(typed, watch))
         with pytest.raises(SystemExit) as ended:
-            app(list(map(str, words)))
+            PROGRAMS[program_of(words)](list(map(str, words)))
         assert int(ended.value.code or 0) <= command_line.NEGATIVE, (name, capsys.readouterr())
-        if name == "init":
+        if name == "publication begin":
             office.keep_root()
         if watch.silent or watch.asked:
             found[name] = (*watch.silent, *watch.asked)
         watch.silent.clear()
         watch.asked.clear()
-        tried.add((words[0], words[1]))
+        tried |= {" ".join(map(str, words[:length])) for length in (1, 2)}
     assert found == {}
-    every = {("registry", name) for name in typer.main.get_command(registry).commands}
-    every |= {("authority", name) for name in typer.main.get_command(authority).commands}
-    assert every - tried == {("authority", name) for name in WITHOUT_REGISTRY}
+    every = COMMANDS.keys() | {f"registry {name}" for name in typer.main.get_command(registry).commands}
+    assert every - tried == WITHOUT_REGISTRY
 
 
 def test_progress_is_shown_on_a_terminal_alone(monkeypatch, capsys):

@@ -22,7 +22,7 @@ def test_from_the_authority_to_the_member(office, tmp_path):
     assert (code, told["version"], told["trust"], told["suspensions"]) == (0, 42, "signed", 0)
 
     office.suspensions.write_text(STOPPED)
-    told = office.told("publish", *WHY, *office.duty())
+    told = office.told("publication publish", *WHY, *office.duty())
     assert told["signed"] == ["suspensions", "snapshot", "timestamp"]
     office.run("update", "-c", config)
     code, told, _ = office.run(*ask)
@@ -33,28 +33,28 @@ def test_from_the_authority_to_the_member(office, tmp_path):
 
 @pytest.mark.parametrize("keys", ["duty-1", "duty-1 duty-1", "registry-1 registry-2", "root-1 root-2"])
 def test_too_few_keys_publish_nothing(office, keys):
-    office.told("suspend-number", *STOP, typed=TWICE)
-    error = office.refused("publish", *office.keys(*keys.split()))
+    office.told("suspension number", *STOP, typed=TWICE)
+    error = office.refused("publication publish", *office.keys(*keys.split()))
     assert "needs the signatures of 2 of its 4 duty keys, and has" in error
-    assert office.told("history")[-1]["signed"] is None
+    assert office.told("history show")[-1]["signed"] is None
 
 
 def test_a_number_is_stopped_while_a_grant_is_in_preparation(office):
     office.registry.write_text(office.registry.read_text().replace("version: 42", "version: 43"))
     office.suspensions.write_text(STOPPED)
-    told = office.told("publish", *WHY, *office.duty())
+    told = office.told("publication publish", *WHY, *office.duty())
     assert told["signed"] == ["suspensions", "snapshot", "timestamp"]
     assert told["left"] == ["registry"]
-    assert "was edited by hand" in office.refused("publish", *office.all_keys())
-    told = office.told("publish", *WHY, *office.all_keys())
+    assert "was edited by hand" in office.refused("publication publish", *office.all_keys())
+    told = office.told("publication publish", *WHY, *office.all_keys())
     assert (told["signed"], told["left"]) == (["registry", "snapshot", "timestamp"], [])
 
 
 def test_a_number_is_stopped_although_the_registry_is_faulty(office):
     office.registry.write_text("registry: {")
-    office.told("suspend-number", *STOP, typed=TWICE)
+    office.told("suspension number", *STOP, typed=TWICE)
     office.registry.unlink()
-    told = office.told("publish", *office.duty())
+    told = office.told("publication publish", *office.duty())
     assert (told["signed"], told["left"]) == (["suspensions", "snapshot", "timestamp"], ["registry"])
 
 
@@ -64,24 +64,26 @@ def test_suspensions_can_be_checked_before_they_are_published(office):
         code, told, _ = office.run("check", office.suspensions, "--json")
         assert (code, told["good"]) == (not good, good)
         assert told["suspensions"] == 1 if good else told["faults"][0]["line"] == 3
-    assert f"{office.suspensions}:3:" in office.refused("publish", *WHY, *office.duty())
+    assert f"{office.suspensions}:3:" in office.refused("publication publish", *WHY, *office.duty())
 
 
 def test_an_edit_by_hand_is_recorded_before_it_is_published(office):
     office.suspensions.write_text(STOPPED)
     for command in (["publish", *office.duty()], ["prepare", "--package", office.folder / "package"]):
         assert (
-            "suspensions.yaml was edited by hand; record it in the history with `idtone authority note`"
+            "suspensions.yaml was edited by hand; record it in the history with `idtone-office history note`"
             in office.refused(*command)
         )
     suzuki = office.act_as("suzuki", 1002)
-    told = office.told("note", *WHY)
+    told = office.told("history note", *WHY)
     assert [(entry["action"], entry["by"]) for entry in told] == [("edit", suzuki)]
     assert "…5677: is suspended" in told[0]["what"][0]
-    assert "nothing was edited by hand" in office.refused("note", *WHY)
-    office.told("publish", *office.duty())
+    assert "nothing was edited by hand" in office.refused("history note", *WHY)
+    office.told("publication publish", *office.duty())
     office.registry.write_text(office.registry.read_text().replace("Good Telecom", "Better Telecom"))
-    assert "registry.version must be higher than 42, which was published; raise it" in office.refused("note", *WHY)
+    assert "registry.version must be higher than 42, which was published; raise it" in office.refused(
+        "history note", *WHY
+    )
 
 
 def test_a_mistyped_passphrase_is_asked_for_again(office, tmp_path):
@@ -102,7 +104,7 @@ def test_a_mistyped_passphrase_is_asked_for_again(office, tmp_path):
                 signer(str(path), lambda _, left=left: left.pop(0))
             assert left == [PHRASE]
     office.monkeypatch.setenv("IDTONE_PASSPHRASE", "another")
-    assert "is not a key, or the passphrase is wrong" in office.refused("publish", *office.duty())
+    assert "is not a key, or the passphrase is wrong" in office.refused("publication publish", *office.duty())
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path):
@@ -117,12 +119,12 @@ def test_a_key_that_others_can_read_is_refused(tmp_path):
 
 def test_init_replaces_no_repository_and_no_key_and_makes_none_in_the_folder(office):
     others = office.folder.with_name("others")
-    assert "there is a repository already" in office.refused("init", "--keys", others)
+    assert "there is a repository already" in office.refused("publication begin", "--keys", others)
     assert not others.exists()
     shutil.rmtree(office.folder / "repository")
-    assert "a key cannot be written here" in office.refused("init", "--keys", office.key("any").parent)
+    assert "a key cannot be written here" in office.refused("publication begin", "--keys", office.key("any").parent)
     for folder in (office.folder, office.folder / "repository" / "keys"):
-        error = office.refused("init", "--keys", folder)
+        error = office.refused("publication begin", "--keys", folder)
         assert "is in the authority's folder, which others can read" in error
 
 
@@ -135,20 +137,20 @@ def test_a_forgotten_trust_setting_is_an_error(office, tmp_path):
 def test_any_two_of_four_duty_officers_publish(office):
     """One of two with a cold at New Year would end all licences."""
     for pair in (("duty-1", "duty-4"), ("duty-2", "duty-3")):
-        assert office.told("publish", *office.keys(*pair))["signed"] == ["snapshot", "timestamp"]
-    assert "of its 4 duty keys, and has 1" in office.refused("publish", *office.keys("duty-3"))
+        assert office.told("publication publish", *office.keys(*pair))["signed"] == ["snapshot", "timestamp"]
+    assert "of its 4 duty keys, and has 1" in office.refused("publication publish", *office.keys("duty-3"))
 
 
 def test_terms_and_thresholds_can_be_set(new_office):
     (new_office.folder / "authority.yaml").write_text(
         "sets: {duty: {keys: 3, threshold: 2}}\nlasts: {timestamp: P2D}\n"
     )  # fmt: skip
-    told = new_office.told("init", "--keys", new_office.key("any").parent)
+    told = new_office.told("publication begin", "--keys", new_office.key("any").parent)
     assert (new_office.key("duty-3").exists(), new_office.key("duty-4").exists()) == (True, False)
     until = {name: role["until"] for name, role in told["roles"].items()}
     assert until["timestamp"] < until["snapshot"]
     new_office.suspensions.write_text(STOPPED)
-    new_office.told("publish", *WHY, *new_office.keys("duty-3", "duty-1"))
+    new_office.told("publication publish", *WHY, *new_office.keys("duty-3", "duty-1"))
 
 
 def test_terms_with_faults_are_refused(new_office):
@@ -161,14 +163,14 @@ def test_terms_with_faults_are_refused(new_office):
         ("lasts: {timestamp: P70000D}", "lasts.timestamp: is not a plausible time"),
     ):
         path.write_text(text)
-        error = new_office.refused("init", "--keys", new_office.key("any").parent)
+        error = new_office.refused("publication begin", "--keys", new_office.key("any").parent)
         assert (f"{path}:1:" in error, fault in error) == (True, True), text
 
 
 def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
     site, root = tmp_path / "site", office.root
     office.suspensions.write_text(STOPPED)
-    office.told("publish", *WHY, *office.all_keys(), "--site", site)
+    office.told("publication publish", *WHY, *office.all_keys(), "--site", site)
     code, listed, error = office.run("operators", site, "--trust", root, "--json")
     assert code == 0, error
     assert [operator["name"]["ja"] for operator in listed["operators"]] == ["良い電話株式会社"], (
@@ -183,10 +185,10 @@ def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
         assert "0312345678" not in text
 
     office.told(
-        "rotate", "root", *WHY, *(word for n in (4, 5, 6) for word in ("--new", office.key(f"root-{n}"))),
+        "key rotate", "root", *WHY, *(word for n in (4, 5, 6) for word in ("--new", office.key(f"root-{n}"))),
         *office.keys("root-1", "root-3", "duty-1", "duty-2"),
     )  # fmt: skip
-    office.told("publish", *office.duty(), "--site", site)
+    office.told("publication publish", *office.duty(), "--site", site)
     assert office.run("operators", site, "--trust", root)[0] == 0, "by an earlier root"
 
     for file, old, new in (
@@ -203,7 +205,7 @@ def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
 def test_a_page_escapes_names(office, tmp_path):
     text = GOOD.partition("suspensions:")[0].replace("version: 42", "version: 43")
     office.registry.write_text(text.replace("en: Good Telecom", "en: <script>alert(1)</script>&"))
-    office.told("publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
+    office.told("publication publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
     page = (tmp_path / "site" / "index.html").read_text()
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in page

@@ -22,8 +22,8 @@ NEXT = ("duty-5", "duty-6", "duty-7", "duty-8")
 @pytest.fixture
 def package(office: Office, tmp_path: Path) -> Path:
     """A revocation that waits for its signatures."""
-    office.told("revoke", "L-0001", *WHY)
-    told = office.told("prepare", "--package", tmp_path / "package")
+    office.told("licence revoke", "L-0001", *WHY)
+    told = office.told("publication prepare", "--package", tmp_path / "package")
     assert told["words"][0].startswith("registry.yaml: version 43, was 42; issued ")
     assert told["words"][1] == "member m-0001: licence L-0001: the status is revoked, was active"
     assert told["words"][2].startswith("history of registry: 2 lines, SHA-256 ")
@@ -37,7 +37,9 @@ def package(office: Office, tmp_path: Path) -> Path:
 def signs(office: Office, package: Path, *names: str, typed: str = "") -> tuple[int, str, str]:
     """A holder signs; the holder keeps the first root, if there is one."""
     anchor = ("--trust", office.root) if office.root.exists() else ("--first",)
-    return office.run("sign", package, *office.keys(*names), *anchor, *(() if typed else ("--yes",)), typed=typed)
+    return office.run(
+        "publication sign", package, *office.keys(*names), *anchor, *(() if typed else ("--yes",)), typed=typed
+    )
 
 
 def sign(office: Office, package: Path, *names: str) -> None:
@@ -55,7 +57,7 @@ def test_holders_who_make_their_own_keys_begin_together(new_office, tmp_path):
     office, package = new_office, tmp_path / "package"
     names = [f"{kind}-{number}" for kind, count in SETS.items() for number in range(1, count + 1)]
     given = office.new_keys(*names, of_set=True)
-    words = office.told("init", *given, "--package", package)["words"]
+    words = office.told("publication begin", *given, "--package", package)["words"]
     assert "member m-0001 is new: 良い電話株式会社" in "\n".join(words)
     assert "\n".join(words).count("signs with 2 of") == 3
     assert len([line for line in words if len(line) == 66 and line.startswith("  ")]) == len(names)
@@ -66,15 +68,15 @@ def test_holders_who_make_their_own_keys_begin_together(new_office, tmp_path):
         copy = tmp_path / f"copy-{number}"
         shutil.copytree(package, copy)
         sign(office, copy, *holders)
-    code, out, _ = office.run("assemble", package, tmp_path / "copy-0", tmp_path / "copy-1")
+    code, out, _ = office.run("publication assemble", package, tmp_path / "copy-0", tmp_path / "copy-1")
     assert code == 1
     assert "suspensions needs the signatures of 2 of its 4 duty keys, and has 1" in out
-    assert "needs the signatures" in office.refused("publish", "--package", package)
-    assert office.run("assemble", package, tmp_path / "copy-2") == (0, "all signatures are there\n", "")
-    told = office.told("publish", "--package", package)
+    assert "needs the signatures" in office.refused("publication publish", "--package", package)
+    assert office.run("publication assemble", package, tmp_path / "copy-2") == (0, "all signatures are there\n", "")
+    told = office.told("publication publish", "--package", package)
     assert told["signed"] == ["root", "targets", "registry", "suspensions", "never-originates", "snapshot", "timestamp"]
-    assert all(entry["signed"]["version"] == 1 for entry in office.told("history"))
-    assert "there is a repository already" in office.refused("publish", "--package", package)
+    assert all(entry["signed"]["version"] == 1 for entry in office.told("history show"))
+    assert "there is a repository already" in office.refused("publication publish", "--package", package)
 
 
 def test_each_holder_sees_what_the_signature_covers(office, package):
@@ -91,23 +93,23 @@ def test_a_holder_sees_whole_numbers_and_their_area_at_the_moment_of_signing(off
         ("0662340000-0662349999", "06-6234", "06"),
         ("0333330000-0333339999", "03-3333", "03"),
     ):
-        office.told("assign-number", "m-0002", *WHY, typed=f"{block}\n")
+        office.told("number assign", "m-0002", *WHY, typed=f"{block}\n")
         package = tmp_path / area
-        assert national not in "".join(office.told("prepare", "--package", package)["words"]), (
+        assert national not in "".join(office.told("publication prepare", "--package", package)["words"]), (
             "the office does not sign"
         )
         code, out, _ = signs(office, package, "registry-1", typed="y\n")
         assert code == 0
         assert f"member m-0002: assigned: {national}-0000 to {national}-9999 (10,000 numbers)" in out
         assert f"numbers assigned, by area code: {area} 10,000\n" in out
-        _, _, shown = office.run("publish", office.folder, *office.all_keys())
+        _, _, shown = office.run("publication publish", office.folder, *office.all_keys())
         assert f"{national}-0000 to {national}-9999" in shown, "who publishes signs, too"
-        listed = office.told("numbers", "m-0002")
+        listed = office.told("member numbers", "m-0002")
         assert {"entry": block, "area": area, "count": 10_000} in listed["numbers"]
-        office.told("release-number", "m-0002", *WHY, typed=f"{block}\n")
-        office.told("publish", *office.all_keys())
-    office.told("suspend-range", *STOP, typed="0312345000-0312345999\n" * 2)
-    code, _, shown = office.run("publish", office.folder, *office.duty())
+        office.told("number release", "m-0002", *WHY, typed=f"{block}\n")
+        office.told("publication publish", *office.all_keys())
+    office.told("suspension range", *STOP, typed="0312345000-0312345999\n" * 2)
+    code, _, shown = office.run("publication publish", office.folder, *office.duty())
     assert (code, "03-1234-5000 to 03-1234-5999 (1,000 numbers): is suspended" in shown) == (0, True)
     assert "numbers suspended, by area code: 03 1,000" in shown
     for history in (office.folder / "history").glob("*.jsonl"):
@@ -117,10 +119,10 @@ def test_a_holder_sees_whole_numbers_and_their_area_at_the_moment_of_signing(off
 def test_the_duty_officers_publish_while_a_package_waits(office, package):
     sign(office, package, "registry-1", "registry-2")
     sign(office, package, "duty-1", "duty-2")
-    office.told("suspend-number", *STOP, typed=TWICE)
-    assert office.told("publish", *office.duty())["signed"] == ["suspensions", "snapshot", "timestamp"]
-    assert "snapshot needs the signatures" in office.refused("publish", "--package", package)
-    code, told, shown = office.run("publish", office.folder, "--package", package, *office.duty(), "--json")
+    office.told("suspension number", *STOP, typed=TWICE)
+    assert office.told("publication publish", *office.duty())["signed"] == ["suspensions", "snapshot", "timestamp"]
+    assert "snapshot needs the signatures" in office.refused("publication publish", "--package", package)
+    code, told, shown = office.run("publication publish", office.folder, "--package", package, *office.duty(), "--json")
     assert (code, told["signed"]) == (0, ["registry", "snapshot", "timestamp"])
     revoked = "member m-0001: licence L-0001: the status is revoked, was active"
     assert revoked in shown.splitlines(), "the duty officers see it before their passphrases"
@@ -132,49 +134,49 @@ def test_the_duty_officers_publish_while_a_package_waits(office, package):
     assert {name: meta["version"] for name, meta in snapshot["signed"]["meta"].items()} == {
         "targets.json": 1, "registry.json": 2, "suspensions.json": 2, "never-originates.json": 1,
     }  # fmt: skip
-    again = office.told("publish", "--package", package, *office.duty())
+    again = office.told("publication publish", "--package", package, *office.duty())
     assert again["roles"]["registry"]["version"] == 2, "it was published already"
-    office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
-    office.told("publish", *office.all_keys())
-    error = office.refused("publish", "--package", package, *office.duty())
+    office.told("number assign", "m-0002", *WHY, typed="0362345678\n")
+    office.told("publication publish", *office.all_keys())
+    error = office.refused("publication publish", "--package", package, *office.duty())
     assert "registry was published in the meantime; prepare the package again" in error
 
 
 def test_a_rotation_goes_from_holder_to_holder(office, tmp_path):
     package = tmp_path / "package"
-    told = office.told("rotate", "duty", *office.new_keys(*NEXT), *WHY, "--package", package)
+    told = office.told("key rotate", "duty", *office.new_keys(*NEXT), *WHY, "--package", package)
     given = office.new_keys("duty-9")
-    assert "has a key twice" in office.refused("rotate", "duty", *given * 4, *WHY, "--package", tmp_path / "twice")
+    assert "has a key twice" in office.refused("key rotate", "duty", *given * 4, *WHY, "--package", tmp_path / "twice")
     at = told["words"].index("the set duty signs with 2 of 4 keys:")
     assert [len(line.strip()) for line in told["words"][at + 1 : at + 5]] == [64] * 4
     for name in ("root-1", "root-2", "duty-5", "duty-8"):
         sign(office, package, name)
-    told = office.told("publish", "--package", package)
+    told = office.told("publication publish", "--package", package)
     assert set(told["signed"]) == {"root", "targets", "suspensions", "never-originates", "snapshot", "timestamp"}
-    assert "of its 4 duty keys, and has 0" in office.refused("publish", *office.duty())
-    office.told("publish", *office.keys("duty-6", "duty-7"))
+    assert "of its 4 duty keys, and has 0" in office.refused("publication publish", *office.duty())
+    office.told("publication publish", *office.keys("duty-6", "duty-7"))
 
 
 def test_the_history_names_a_rotation_only_once_it_is_signed(office, tmp_path):
     def rotations() -> list[Any]:
-        return [entry for entry in office.told("history") if entry["action"] == "rotate"]
+        return [entry for entry in office.told("history show") if entry["action"] == "rotate"]
 
     new = office.new_keys("registry-4", "registry-5", "registry-6")
     too_few = office.keys("root-1", "registry-1")
-    assert "needs the signatures" in office.refused("rotate", "registry", *new, *WHY, *too_few)
-    office.told("rotate", "registry", *new, *WHY, "--package", tmp_path / "package")
+    assert "needs the signatures" in office.refused("key rotate", "registry", *new, *WHY, *too_few)
+    office.told("key rotate", "registry", *new, *WHY, "--package", tmp_path / "package")
     assert rotations() == []
-    office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
-    office.told("publish", *office.all_keys())
+    office.told("number assign", "m-0002", *WHY, typed="0362345678\n")
+    office.told("publication publish", *office.all_keys())
     assert rotations() == [], "other changes of the registry are signed meanwhile; that package never is"
-    office.told("rotate", "registry", *new, *WHY, "--package", tmp_path / "again")
+    office.told("key rotate", "registry", *new, *WHY, "--package", tmp_path / "again")
     for name in ("root-1", "root-2", "registry-4", "registry-5", "duty-1", "duty-2"):
         sign(office, tmp_path / "again", name)
-    office.told("publish", "--package", tmp_path / "again")
+    office.told("publication publish", "--package", tmp_path / "again")
     [line] = rotations()
     assert (line["signed"], len(line["what"])) == (None, 3), "in force; the next edition of the registry signs its line"
-    office.told("release-number", "m-0002", *WHY, typed="0362345678\n")
-    office.told("publish", *office.keys("registry-4", "registry-5", "duty-1", "duty-2"))
+    office.told("number release", "m-0002", *WHY, typed="0362345678\n")
+    office.told("publication publish", *office.keys("registry-4", "registry-5", "duty-1", "duty-2"))
     assert office.key_id("registry-4") in rotations()[0]["signed"]["keys"]
 
 
@@ -206,13 +208,13 @@ def test_a_package_that_was_changed_on_its_way_is_not_signed(office, package, tm
 
 
 def test_copies_of_two_editions_are_not_assembled(office, package, tmp_path):
-    office.told("assign-number", "m-0002", *WHY, typed="0362345678\n")
-    office.told("prepare", "--package", tmp_path / "other")
+    office.told("number assign", "m-0002", *WHY, typed="0362345678\n")
+    office.told("publication prepare", "--package", tmp_path / "other")
     office.suspensions.write_text(STOPPED)
-    office.told("prepare", "--package", tmp_path / "third", *WHY)
+    office.told("publication prepare", "--package", tmp_path / "third", *WHY)
     for other, fault in (("other", "differs from the first folder's"), ("third", "is not a copy of the same edition")):
-        assert fault in office.error("assemble", package, tmp_path / other)
-    assert "exists already" in office.refused("prepare", "--package", package)
+        assert fault in office.error("publication assemble", package, tmp_path / other)
+    assert "exists already" in office.refused("publication prepare", "--package", package)
     code, _, error = signs(office, tmp_path, "duty-1")
     assert (code, "is not a package" in error) == (2, True)
 
@@ -229,7 +231,7 @@ def test_a_forged_signature_does_not_count(office, package):
         draft["signatures"].append({"keyid": other, "sig": first["sig"]})
 
     edited(package / "after" / "metadata" / "registry.json", forge)
-    error = office.refused("publish", "--package", package)
+    error = office.refused("publication publish", "--package", package)
     assert "registry needs the signatures of 2 of its 3 registry keys, and has 1" in error
 
 
@@ -242,12 +244,12 @@ def test_a_good_signature_replaces_a_broken_one(office, package, tmp_path):
             package / "after" / "metadata" / f"{name}.json",
             lambda document: [each.update(sig=each["sig"][::-1]) for each in document["signatures"]],
         )
-    assert office.run("assemble", package, copy) == (0, "all signatures are there\n", "")
-    office.told("publish", "--package", package)
+    assert office.run("publication assemble", package, copy) == (0, "all signatures are there\n", "")
+    office.told("publication publish", "--package", package)
 
 
 def test_init_names_wrong_options(new_office, tmp_path):
-    new_office.run("new-key", tmp_path / "one.pem")
+    new_office.run("key new", tmp_path / "one.pem")
     (tmp_path / "no.pub").write_text("nothing")
     one, package = ["--public", f"root={tmp_path / 'one.pub'}"], ("--package", tmp_path / "package")
     for arguments, fault in (
@@ -259,23 +261,23 @@ def test_init_names_wrong_options(new_office, tmp_path):
         ([*one * 3, *package], "the set root has a key twice"),
         (["--public", f"root={tmp_path / 'no.pub'}", *package], "is not a public key"),
     ):
-        assert fault in new_office.refused("init", *arguments)
+        assert fault in new_office.refused("publication begin", *arguments)
 
 
 def test_the_public_half_goes_into_a_new_file(new_office, tmp_path):
-    _, told, _ = new_office.run("new-key", tmp_path / "m.yamada", "--json")
+    _, told, _ = new_office.run("key new", tmp_path / "m.yamada", "--json")
     assert told["public"] == str(tmp_path / "m.yamada.pub")
-    _, told, _ = new_office.run("new-key", tmp_path / "a.pem", "--public", tmp_path / "b.pub", "--json")
+    _, told, _ = new_office.run("key new", tmp_path / "a.pem", "--public", tmp_path / "b.pub", "--json")
     assert told["public"] == str(tmp_path / "b.pub")
     before = (tmp_path / "b.pub").read_bytes()
-    assert "cannot be written here: File exists" in new_office.error("new-key", tmp_path / "b.pem")
+    assert "cannot be written here: File exists" in new_office.error("key new", tmp_path / "b.pem")
     assert (tmp_path / "b.pub").read_bytes() == before
-    assert "is a name for a public half" in new_office.error("new-key", tmp_path / "c.pub")
+    assert "is a name for a public half" in new_office.error("key new", tmp_path / "c.pub")
 
 
 def test_a_package_that_waited_too_long_is_prepared_again(office, package, monkeypatch):
     sign(office, package, "registry-1", "registry-2", "duty-1", "duty-2")
     later = datetime.now(UTC) + timedelta(days=8)
     monkeypatch.setattr("idtone.office.commands.publication.datetime", SimpleNamespace(now=lambda _: later))
-    assert "snapshot needs the signatures" in office.refused("publish", "--package", package)
-    office.told("publish", "--package", package, *office.duty())
+    assert "snapshot needs the signatures" in office.refused("publication publish", "--package", package)
+    office.told("publication publish", "--package", package, *office.duty())

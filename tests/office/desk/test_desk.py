@@ -142,8 +142,8 @@ def test_a_member_sends_over_http_and_the_office_records_beside_it(folder, tmp_p
         settings.write_text(
             f"node: pbx-1\nassociation: {{member: m-0001, desk: '{url}'}}\nledger: {{key_file: {key_file}}}\n"
         )
-        assert terminal.shown("desk", "key", "-c", settings).strip() == str(SIGNER.key)
-        error = terminal.error("desk", "send", document, "-c", settings)
+        assert terminal.shown("document", "key", "-c", settings).strip() == str(SIGNER.key)
+        error = terminal.error("document", "send", document, "-c", settings)
         assert "the desk refuses the document: the desk does not know documents of the kind" in error
         OfficeLedger(folder).record("met", "S-9", minutes=30)
     records = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]

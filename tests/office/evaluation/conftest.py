@@ -35,8 +35,8 @@ def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
     def make() -> None:
         text = office.registry.read_text().replace("version: 42", "version: 43")
         office.registry.write_text(with_keys(text, m1=[NODE.key]))
-        office.told("note", *WHY)
-        office.told("publish", *office.all_keys())
+        office.told("history note", *WHY)
+        office.told("publication publish", *office.all_keys())
         write_criteria(office.folder)
         (office.folder / "assessments.yaml").write_text(ASSESSMENTS)
 

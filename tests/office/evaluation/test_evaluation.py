@@ -56,7 +56,7 @@ INTRUDER = Signer("m-0002/pbx-9", b"9" * 32)
 
 
 def evaluated(office: Office, *more: object) -> Any:
-    return office.told("evaluate", *DAYS, "--assessments", office.folder / "assessments.yaml", *more)
+    return office.told("evaluation run", *DAYS, "--assessments", office.folder / "assessments.yaml", *more)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def site(folder: Office, tmp_path: Path, tmp_path_factory: pytest.TempPathFactor
     def make() -> None:
         hand_in(folder, content_of(LAST_YEAR), content_of(YEAR))
         evaluated(folder, "--enter", *WHY)
-        folder.told("publish", *folder.all_keys(), "--site", tmp_path / "site")
+        folder.told("publication publish", *folder.all_keys(), "--site", tmp_path / "site")
 
     made_once(tmp_path_factory, "evaluated", tmp_path, make)
     OfficeLedger(folder.folder).settings_file.unlink()  # it has the whole path of the ledger
@@ -101,7 +101,7 @@ def test_from_the_desk_to_the_badge(folder, site, tmp_path):
     assert not re.search(r"\b12,?000\b", published), "so do the numbers of calls"
     page = (site / "index.html").read_text()
     assert 'href="evaluation/m-0001.json">最優良' in page
-    history = folder.told("history")
+    history = folder.told("history show")
     assert "evaluation of m-0001: excellent (最優良 / Excellent), 96.0 %" in json.dumps(history, ensure_ascii=False)
     # A copy elsewhere, without the rest of the site, is judged by its octets.
     shutil.copy(badge, tmp_path / "their-badge.svg")
@@ -116,16 +116,16 @@ def test_a_member_without_figures_or_a_valid_licence_gets_no_grade(folder):
     assert first() == (None, None, None), "all else is excellent, and no figures were handed in"
     hand_in(folder, content_of(YEAR))
     assert first() == ("excellent", "96.0", None)
-    folder.told("suspend-licence", "L-0001", *WHY)
+    folder.told("licence suspend", "L-0001", *WHY)
     assert first() == (None, "96.0", "no-valid-licence")
-    folder.told("resume-licence", "L-0001", *WHY)
-    folder.told("suspend-member", *STOP, typed="m-0001\nm-0001\n")
+    folder.told("licence resume", "L-0001", *WHY)
+    folder.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
     assert first() == (None, "96.0", "stopped")
 
 
 def test_no_badge_shows_the_address_of_the_sample(folder):
     write_criteria(folder.folder, SAMPLE)
-    assert "write the address of your public list" in folder.refused("evaluate", *DAYS, "--enter", *WHY)
+    assert "write the address of your public list" in folder.refused("evaluation run", *DAYS, "--enter", *WHY)
 
 
 def test_a_stopped_member_leaves_the_public_list(folder, site):
@@ -134,15 +134,15 @@ def test_a_stopped_member_leaves_the_public_list(folder, site):
         return "最優良" in (site / "index.html").read_text(), "m-0001" in (site / "operators.json").read_text()
 
     assert listed() == (True, True)
-    folder.told("suspend-member", *STOP, typed="m-0001\nm-0001\n")
-    told = folder.told("publish", *folder.duty(), "--site", site)
+    folder.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
+    told = folder.told("publication publish", *folder.duty(), "--site", site)
     assert (told["left"], listed()) == (["registry"], (False, True)), "the list waits for the keys of the registry"
-    code, _, shown = folder.run("publish", folder.folder, *folder.all_keys(), "--site", site)
+    code, _, shown = folder.run("publication publish", folder.folder, *folder.all_keys(), "--site", site)
     assert (code, "m-0001 leaves the public list: all its numbers are suspended" in shown) == (0, True)
     assert listed() == (False, False)
     assert verified_by(folder, site, site / "evaluation" / "m-0001.svg")[0] == 1
-    folder.told("lift", *WHY, typed="m-0001\nm-0001\n")
-    folder.told("publish", *folder.all_keys(), "--site", site)
+    folder.told("suspension lift", *WHY, typed="m-0001\nm-0001\n")
+    folder.told("publication publish", *folder.all_keys(), "--site", site)
     assert listed() == (True, True)
 
 
@@ -191,10 +191,10 @@ def test_a_result_that_does_not_follow_is_not_published(folder, site):
     text = result.read_text("utf-8")
     assert r"\"points\": 7," in text
     result.write_text(text.replace(r"\"points\": 7,", r"\"points\": 10,"), "utf-8")
-    code, _, error = folder.run("publish", folder.folder, *folder.all_keys(), "--site", site)
+    code, _, error = folder.run("publication publish", folder.folder, *folder.all_keys(), "--site", site)
     assert code == 2
     assert "is not what was published" in " ".join(error.split())
-    assert folder.run("evaluations", folder.folder)[0] == 2
+    assert folder.run("evaluation list", folder.folder)[0] == 2
 
 
 def test_what_the_desk_refuses_leaves_nothing(folder):
@@ -244,7 +244,7 @@ def test_what_changes_a_members_values(folder):
 
 def test_confirmed_stops_count_before_those_handed_in(folder):
     folder.suspensions.write_text(STOPPED)
-    folder.told("publish", *WHY, *folder.all_keys())
+    folder.told("publication publish", *WHY, *folder.all_keys())
     sha256 = hashlib.sha256(STOPPED.encode()).hexdigest()
     period = ("--since", "2026-11-01", "--until", "2026-11-09")
     [stop] = parse_suspensions(STOPPED, "suspensions.yaml").suspensions
@@ -255,7 +255,7 @@ def test_confirmed_stops_count_before_those_handed_in(folder):
     )
 
     def hours() -> str:
-        row = folder.told("evaluate", *period, "--assessments", path)["members"][0]["rows"][2]
+        row = folder.told("evaluation run", *period, "--assessments", path)["members"][0]["rows"][2]
         return row["value"] or row["no_value"]
 
     assert hours() == "168.0", "as handed in"
@@ -303,9 +303,9 @@ def _only(signer: Signer, _: str) -> list[VerifierKey]:
 
 def test_what_is_refused(folder, site):
     write_criteria(folder.folder, CRITERIA.replace("at_least: 0.995", "at_least: 0.9951"))
-    assert "raise `version`" in folder.refused("evaluate", *DAYS, "--enter", *WHY)
-    assert "is not over yet" in folder.refused("evaluate", "--since", "2096-01-01", "--until", "2096-12-31")
-    assert "--enter takes --why" in folder.refused("evaluate", *DAYS, "--enter")
+    assert "raise `version`" in folder.refused("evaluation run", *DAYS, "--enter", *WHY)
+    assert "is not over yet" in folder.refused("evaluation run", "--since", "2096-01-01", "--until", "2096-12-31")
+    assert "--enter takes --why" in folder.refused("evaluation run", *DAYS, "--enter")
     for old, new, said in (
         ("complete: 20}", "complete: 21}", "assessments.yaml:5:5: members[0].forms: has more good ones"),
         ("stopped: 2025-03-01T10:40", "stopped: 2025-03-01T09:40", "members[0].stops[0].stopped: is before `asked`"),
@@ -316,18 +316,20 @@ def test_what_is_refused(folder, site):
     ):
         path = folder.folder / "assessments.yaml"
         path.write_text(ASSESSMENTS.replace(old, new))
-        assert said in folder.refused("evaluate", *DAYS, "--assessments", path)
+        assert said in folder.refused("evaluation run", *DAYS, "--assessments", path)
 
 
 def test_the_next_year_and_the_pictures(folder, site, tmp_path):
     write_criteria(folder.folder, CRITERIA.replace("version: 1", "version: 2"))
-    entry = folder.told("evaluate", "--since", LAST_YEAR.start, "--until", "2024-12-31", "--enter", *WHY)["history"]
+    entry = folder.told("evaluation run", "--since", LAST_YEAR.start, "--until", "2024-12-31", "--enter", *WHY)[
+        "history"
+    ]
     assert entry["what"] == ["evaluation of m-0001 is removed"], "without assessments, no grade is reached"
     assert re.search(r"^evaluations: \[\]$|^evaluations:$", folder.registry.read_text(), re.M)
-    told = folder.told("evaluations")
+    told = folder.told("evaluation list")
     assert [(each["member"], each["period"][:4], each["grade"]) for each in told] == [
         ("m-0001", "2024", ""), ("m-0002", "2024", ""), ("m-0001", "2025", "excellent"), ("m-0002", "2025", ""),
     ]  # fmt: skip
-    folder.told("evaluations", "--plot", tmp_path / "plot.svg", "--member", "m-0001")
+    folder.told("evaluation list", "--plot", tmp_path / "plot.svg", "--member", "m-0001")
     assert b"<svg" in (tmp_path / "plot.svg").read_bytes()
-    assert "ends in .png or .svg" in folder.refused("evaluations", "--plot", tmp_path / "plot.pdf")
+    assert "ends in .png or .svg" in folder.refused("evaluation list", "--plot", tmp_path / "plot.pdf")

@@ -60,7 +60,7 @@ class Table:
         return self.office.told(*words, typed=REFUSED)
 
     def publish(self) -> Any:
-        return self.office.told("publish", *self.office.duty())
+        return self.office.told("publication publish", *self.office.duty())
 
     def use(self, key: Path) -> None:
         self.rules[KIND] = Evaluation(RefusalKey.load(key, lambda _: PHRASE))
@@ -83,8 +83,8 @@ class Table:
 def begin(made: Table) -> None:
     office = made.office
     office.registry.write_text(with_keys(office.registry.read_text(), m1=[SIGNER.key]))
-    office.told("init", "--keys", office.key("any").parent)
-    office.told("new-refusal-key", "--new", made.key, *WHY)
+    office.told("publication begin", "--keys", office.key("any").parent)
+    office.told("refusal new-key", "--new", made.key, *WHY)
     made.refuse()
     assert "refusals.list: a list of refusals by a new key, epoch 1: 3 tokens" in made.publish()["words"]
     replace_private(made.member.with_name("ledger.key.sign"), b"1" * 32)
@@ -130,8 +130,8 @@ def test_a_refused_customer_is_recognised_until_the_refusal_is_lifted(table):
         ]
         code, none, _ = table.check(SOMEONE)
         assert (code, none["refused"], none["refusals"]) == (0, False, [])
-        assert table.office.run("refusals", table.office.folder, "--csv")[1].splitlines()[1].startswith("X-1,")
-        table.office.told("lift-refusal", "X-1", *WHY)
+        assert table.office.run("refusal list", table.office.folder, "--csv")[1].splitlines()[1].startswith("X-1,")
+        table.office.told("refusal lift", "X-1", *WHY)
         assert table.check(REFUSED)[0] == 1
         assert "refusals.list: 0 tokens more, 3 fewer; 0 in all" in table.publish()["words"]
         assert table.check(REFUSED)[0] == 0
@@ -164,21 +164,21 @@ def test_an_ended_refusal_leaves_the_list_and_its_identity_is_deleted(table):
 def test_a_new_key_and_a_new_table_give_a_new_epoch(table):
     new = table.office.key("refusals-2")
     with running(table):
-        table.office.told("new-refusal-key", "--key", table.key, "--new", new, *WHY)
+        table.office.told("refusal new-key", "--key", table.key, "--new", new, *WHY)
         assert "the desk has another key" in table.refused()
         table.use(new)
         table.publish()
     with running(table):
         assert table.check(REFUSED)[0] == 1
         assert "not the key of the refusals" in table.office.refused(
-            "refuse-customer", "--key", table.key, "--reference", "K-8", "--until", SOON, *WHY, typed=SOMEONE
+            "refusal add", "--key", table.key, "--reference", "K-8", "--until", SOON, *WHY, typed=SOMEONE
         )
         own = (Path(__file__).parents[3] / "config" / "customer_identity.yaml").read_text()
         (table.office.folder / "customer_identity.yaml").write_text(own.replace("    - [name, address]\n", "", 1))
         assert "customer_identity.yaml has changed" in table.office.refused(
-            "refuse-customer", "--key", new, "--reference", "K-8", "--until", SOON, *WHY, typed=SOMEONE
+            "refusal add", "--key", new, "--reference", "K-8", "--until", SOON, *WHY, typed=SOMEONE
         )
-        assert table.office.told("new-refusal-key", "--key", new, *WHY)["epoch"] == 3
+        assert table.office.told("refusal new-key", "--key", new, *WHY)["epoch"] == 3
         assert "of another epoch than 3" in table.refused()
         assert "refusals.list: another identity table" in table.publish()["words"]
         assert table.check(REFUSED)[0] == 1

@@ -6,9 +6,9 @@ import os
 import signal
 from typing import Any
 
-from idtone.cli import app
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.desk.recorded_changes import RecordedChanges
+from idtone.office_cli import app
 
 MOMENTS = {"before its leaf": (OfficeLedger, "record_as"), "after its leaf": (RecordedChanges, "_change")}
 """At which method it is killed."""
