@@ -36,7 +36,7 @@ def joined(block: str) -> list[str]:
 def commands(block: str) -> list[list[str]]:
     """The words of each line that calls a program of ours. What stands behind three spaces explains the line."""
     lines = [re.split(r" {3,}| *[#<>|&]+(?= |$)", line.strip())[0] for line in joined(block)]
-    return [shlex.split(line) for line in lines if line.partition(" ")[0] in PROGRAMS]
+    return [shlex.split(line) for line in lines if line.startswith(tuple(f"{program} " for program in PROGRAMS))]
 
 
 COMMANDS = [

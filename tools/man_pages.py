@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from idtone.core.settings.settings import CONFIG, DEFAULT_FILE
 from idtone.core.translation import paragraphs
-from lab.programs import PROGRAMS, tree
+from lab.programs import tree
 from lab.repository import ROOT
 
 from . import messages
@@ -28,19 +28,22 @@ WORDS_JA: Final = {
 
 
 def man_pages(japanese: bool) -> dict[Path, str]:
-    """A page for each program, and for each group of its commands, by their paths."""
+    """The pages by their paths: `idtone.1` and one for each group of its commands, and `idtone-office.1` with all."""
     ending = ".ja.1" if japanese else ".1"  # as dh_installman reads it
-    pages = {}
-    for program in PROGRAMS:
-        root = tree(program)
-        groups = {name: command for name, command in root.commands.items() if hasattr(command, "commands")}
-        single = {name: command for name, command in root.commands.items() if name not in groups}
-        see = [f"{program}-{name}" for name in groups]
-        pages[FOLDER / f"{program}{ending}"] = page(program, root.help or "", single, see, japanese)
-        for name, group in groups.items():
-            pages[FOLDER / f"{program}-{name}{ending}"] = page(
-                f"{program} {name}", group.help or "", group.commands, [program], japanese
-            )
+    root, office = tree("idtone"), tree("idtone-office")
+    groups = {name: command for name, command in root.commands.items() if hasattr(command, "commands")}
+    single = {name: command for name, command in root.commands.items() if name not in groups}
+    see = ["idtone-office", *(f"idtone-{name}" for name in groups)]
+    pages = {FOLDER / f"idtone{ending}": page("idtone", root.help or "", single, see, japanese)}
+    for name, group in groups.items():
+        path = FOLDER / f"idtone-{name}{ending}"
+        pages[path] = page(f"idtone {name}", group.help or "", group.commands, ["idtone"], japanese)
+    every = {
+        f"{name} {each}".strip(): one
+        for name, command in office.commands.items()
+        for each, one in getattr(command, "commands", {"": command}).items()
+    }
+    pages[FOLDER / f"idtone-office{ending}"] = page("idtone-office", office.help or "", every, ["idtone"], japanese)
     return pages
 
 

@@ -37,7 +37,8 @@ def certify(
 ) -> None:
     """Record the certification (認定) of a member, in place of an older one.
 
-    Without --mark, a mark that is recorded stays. To remove it, edit registry.yaml, and record that with `note`.
+    Without --mark, a mark that is recorded stays. To remove it, edit registry.yaml, and record that with
+    `history note`.
     """
     fields = _fields(number, until, document, next_check, mark, mark_until)
     print_change(certify_member(Workspace(folder), member, fields, attributed(why)), as_json)

@@ -50,8 +50,8 @@ def evaluate(
     A member without figures gets no grade, nor does one without a valid licence, or whose numbers are all suspended.
     A member's figures count if its nodes have handed in figures for each day of the period without a gap, each with a
     head that a named witness has cosigned since. With --enter, the command enters the members that reach a grade in
-    registry.yaml, in place of the earlier ones; `publish --site` then publishes criteria, results and badges beside the
-    public list.
+    registry.yaml, in place of the earlier ones; `publication publish --site` then publishes criteria, results and
+    badges beside the public list.
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
     if is_entered != (why is not None) or (is_entered and member):

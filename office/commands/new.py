@@ -38,10 +38,10 @@ tones:
 members: []
 """,
     tuf_roles.SUSPENSIONS: """\
-# What the police want stopped: numbers, ranges, members. `idtone-office suspension number`, `suspend-range`,
-# `suspend-member` and `no-new-numbers` enter it.
-# 警察の要請で停止した番号、番号帯、会員。`idtone-office suspension number`、`suspend-range`、`suspend-member`、
-# `no-new-numbers` で登録します。
+# What the police want stopped: numbers, ranges, members. `idtone-office suspension number`, `suspension range`,
+# `suspension member` and `member refuse-numbers` enter it.
+# 警察の要請で停止した番号、番号帯、会員。`idtone-office suspension number`、`suspension range`、`suspension member`、
+# `member refuse-numbers` で登録します。
 issued: {issued}
 suspensions: []
 """,

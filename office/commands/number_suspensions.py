@@ -124,7 +124,7 @@ def no_new_numbers(
     why: WhyOption = _POLICE,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Give a member no more numbers: `grant` and `assign-number` refuse them. Two people sign it."""
+    """Give a member no more numbers: `application grant` and `number assign` refuse them. Two people sign it."""
 
     def asked() -> str:
         return _known(folder, member)

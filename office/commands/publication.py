@@ -31,7 +31,9 @@ from ..refused.change_refusals import Refusals
 from .options import FolderArgument, attributed
 from .signers import KeyOption, print_report, signers, state, write_package
 
-PackageArgument = Annotated[Path, typer.Argument(metavar="PACKAGE", help="The folder that `prepare` has written.")]
+PackageArgument = Annotated[
+    Path, typer.Argument(metavar="PACKAGE", help="The folder that `publication prepare` has written.")
+]
 WhyEditedOption = Annotated[
     str | None, typer.Option("--why", metavar="TEXT", help="Why the files were edited by hand, if they were.")
 ]
@@ -118,9 +120,10 @@ def prepare(
 ) -> None:
     """Write what is to be published as a folder, which goes from holder to holder, or to each in a copy.
 
-    The package holds everything that has changed or is past half of its term. `sign` adds a holder's signatures,
-    `assemble` collects the signatures of copies, and `publish --package` publishes the result. The duty officers can
-    publish in the meantime; then they sign the snapshot and the timestamp again at the end.
+    The package holds everything that has changed or is past half of its term. `publication sign` adds a holder's
+    signatures, `publication assemble` collects the signatures of copies, and `publication publish --package` publishes
+    the result. The duty officers can publish in the meantime; then they sign the snapshot and the timestamp again at
+    the end.
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
     record_edits_by_hand(workspace, None if why is None else attributed(why), tuf_roles.DELEGATED)

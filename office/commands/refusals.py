@@ -39,7 +39,7 @@ def refuse_customer(
     """Have members recognise a contractor who is refused for a period (事業者渡り).
 
     The identity is read from a file, or asked for. It is kept sealed under the key of the refusals; members get tokens
-    of it, which say nothing without the desk. The refusal takes effect when you `publish` with the duty keys. The
+    of it, which say nothing without the desk. The refusal takes effect when you publish with the duty keys. The
     longest period is `refusals.longest` in authority.yaml.
     """
     now = datetime.now(UTC)
@@ -65,13 +65,13 @@ def refuse_customer(
 
 def lift_refusal(
     folder: FolderArgument,
-    refusal: Annotated[str, typer.Argument(metavar="X-NUMBER", help="The refusal, as `refusals` shows it.")],
+    refusal: Annotated[str, typer.Argument(metavar="X-NUMBER", help="The refusal, as `refusal list` shows it.")],
     why: WhyOption,
     as_json: command_line.JsonOption = False,
 ) -> None:
     """End the refusal of a contractor before its day.
 
-    Its identity and its tokens are deleted; `publish` takes them from the members' list.
+    Its identity and its tokens are deleted; `publication publish` takes them from the members' list.
     """
     found = _REFERENCE.fullmatch(refusal)
     if found is None:

@@ -24,7 +24,7 @@ from ..desk.reports.report_store import CountedBy, KeptReport, KeptRequest
 from ..desk.reports.traceback import ReportResult, Stage
 from .options import FolderArgument, WhyOption, any_number_asked, end, in_japan, line, moment
 
-ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `reports` shows it.")]
+ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `report list` shows it.")]
 
 
 def _reports(folder: Path) -> ReportDesk:
@@ -63,7 +63,9 @@ def report(folder: FolderArgument, report_id: ReportArgument, as_json: command_l
     desk = _reports(folder)
     kept = desk.named(report_id)
     if kept.is_forgotten:
-        raise UsageError(Message("what {report_id} said was erased; `reports` shows what is left", report_id=report_id))
+        raise UsageError(
+            Message("what {report_id} said was erased; `report list` shows what is left", report_id=report_id)
+        )
     call = desk.call(kept.sealed)
     desk.shown(report_id)
     requests = desk.store.requests_of(report_id)

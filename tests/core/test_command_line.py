@@ -104,7 +104,8 @@ def test_checksums_can_be_checked(tmp_path):
 
 def program(body: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     """Run a command in a separate process, because the test is about the real standard output."""
-    script = f"import os, signal\nfrom idtone import command_line\ndef app():\n    {body}\ncommand_line.run(app)"
+    imports = "import os, signal\nfrom idtone.core.terminal import command_line"
+    script = f"{imports}\ndef app():\n    {body}\ncommand_line.run(app)"
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
     return subprocess.run([sys.executable, "-c", script], check=False, timeout=60, **how)
 

@@ -33,17 +33,17 @@ DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
 LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
 SERVICE = LEDGER | {"aiohttp", "asterisk", "inotify_simple"}
 ROOMS = {
-    "agi", "ari_app", "authority", "brake", "call_control", "config", "console", "correspondence", "customers",
-    "dialplan", "evaluation", "fleet", "ledger", "lines", "misuse", "operations", "registry", "reports", "service",
-    "tones",
+    "agi", "ari_app", "call_control", "config", "console", "dialplan", "ledger", "member", "office", "operations",
+    "registry", "service", "tones",
 }  # fmt: skip
-"""The rooms outside of the kernel."""
-TABLES = {f"idtone.{name}" for name in "cli command_line errors translation usage_errors".split()} | {
-    f"idtone.{room}{commands}"
-    for room in (
-        "authority console correspondence customers evaluation fleet ledger lines misuse registry reports tones".split()
-    )
-    for commands in ("", ".commands")
+"""The rooms outside of the core."""
+TABLES = {
+    f"idtone.{name}"
+    for name in (
+        "cli core core.errors core.translation core.terminal core.terminal.command_line core.terminal.usage_errors"
+        " console console.commands ledger ledger.commands operations operations.fleet operations.fleet.commands"
+        " registry registry.commands registry.lines registry.lines.commands tones tones.commands"
+    ).split()
 }
 """The modules that every command imports."""
 
@@ -184,7 +184,7 @@ async def test_the_service_imports_what_a_call_needs_before_it_is_ready_and_noth
         said, _ = process.communicate(timeout=60)
     assert (process.returncode, outcome) == (0, "PLAY"), said
     assert ready & OTHERS == SERVICE
-    assert not rooms(ready) & {"authority", "operations"}
+    assert not rooms(ready) & {"console", "member", "office", "operations"}
     assert len(foreign(ready)) <= 620
     assert not foreign(later)
 

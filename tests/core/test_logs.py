@@ -127,7 +127,7 @@ def test_without_journald_the_log_is_text_on_standard_error(tmp_path: Path) -> N
     program = f"""
 import logging, socket, time
 from pathlib import Path
-from idtone import logs
+from idtone.core import logs
 logs.JOURNALD = Path("{tmp_path}/socket")
 logs.begin(logs.LogFormat.JOURNALD, "info")
 log = logging.getLogger("lab")
@@ -205,7 +205,7 @@ def test_the_end_of_the_program_waits_for_the_log_and_not_for_ever(journald, mon
     program = f"""
 import logging
 from pathlib import Path
-from idtone import logs
+from idtone.core import logs
 logs.JOURNALD, logs.BUFFER, logs.CLOSE_WITHIN_S = Path("{tmp_path}/socket"), 4096, float(input())
 logs.begin(logs.LogFormat.JOURNALD, "info")
 for number in range(200):

@@ -75,7 +75,7 @@ class Office(Terminal):
         return self.folder / "repository" / "metadata" / "1.root.json"
 
     def new_keys(self, *names: str, of_set: bool = False) -> list[str]:
-        """Make keys as their holders do; the options that give their public halves to `rotate`, or to `init`."""
+        """Make keys as their holders do; returns the options for `key rotate`, or for `publication begin`."""
         self.key("any").parent.mkdir(exist_ok=True)
         made = {name: self.run("key new", self.key(name), "--json")[1]["public"] for name in names}
         if of_set:

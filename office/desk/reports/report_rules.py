@@ -40,7 +40,7 @@ class Page(Model):
 
 
 class ReportRules(Model):
-    """The whole file. `retention`: how long after its close a report is kept; None: until `forget-reports`."""
+    """The whole file. `retention`: how long after its close a report is kept; None: until `report forget`."""
 
     retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
     traceback: Traceback = Traceback()
