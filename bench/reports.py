@@ -104,20 +104,20 @@ def commands(folder: Path, one: str) -> dict[str, tuple[list[str], str]]:
     recent = "SELECT * FROM reports ORDER BY received DESC LIMIT 50"
     since = _micros(datetime.now(UTC) - timedelta(days=365))
     return {
-        "list the newest 50": (["reports", str(folder)], recent),
+        "list the newest 50": (["report list", str(folder)], recent),
         "list the reports about a number": (
-            ["reports", str(folder), "--number"],
+            ["report list", str(folder), "--number"],
             "SELECT * FROM reports WHERE token = (SELECT token FROM reports ORDER BY received LIMIT 1)",
         ),
         "list who is late": (
-            ["overdue-reports", str(folder)],
+            ["report overdue", str(folder)],
             f"SELECT * FROM requests WHERE answered IS NULL AND due < {since + 365 * 86_400_000_000} ORDER BY due",  # noqa: S608
         ),
         "count": (
-            ["report-stats", str(folder), "--by", "result"],
+            ["report stats", str(folder), "--by", "result"],
             f"SELECT coalesce(result, stage), count(*) FROM reports WHERE received >= {since} GROUP BY 1",  # noqa: S608
         ),
-        "show one": (["report", str(folder), one], f"SELECT * FROM reports WHERE id = '{one}'"),  # noqa: S608
+        "show one": (["report show", str(folder), one], f"SELECT * FROM reports WHERE id = '{one}'"),  # noqa: S608
     }
 
 
@@ -148,7 +148,7 @@ def run(words: list[str]) -> str:
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         try:
-            app([*words, "--json"])
+            app([*words[0].split(), *words[1:], "--json"])
         except SystemExit as ended:
             if int(ended.code or 0) >= command_line.UNUSABLE:
                 raise RuntimeError(words) from ended

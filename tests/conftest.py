@@ -132,7 +132,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make demo-authority` leaves in its folder; `out` and `err` hold what it printed. It is only read."""
 
     def work_through(folder: Path) -> None:
-        command = [sys.executable, "-m", "tests.office.year", "--json", folder]
+        command = [sys.executable, "-m", "lab.office.year", "--json", folder]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
         assert ended.returncode == 0, ended.stderr
         (folder / "out").write_text(ended.stdout)

@@ -27,7 +27,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/desk/office_ledger.py": ("ledger/",),
     "office/desk/reports/desk_key.py": ("reports.key", "report-officer.pub"),
     "office/desk/reports/report_store.py": ("reports.sqlite3",),
-    "office/authority/edition.py": ("prepare",),
+    "office/authority/edition.py": ("publication prepare",),
     "office/evaluation/plot.py": ("idtone-office evaluation list --plot",),
     "office/evaluation/results.py": ("evaluation/",),
     "office/authority/history.py": ("history/",),

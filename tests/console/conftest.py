@@ -7,7 +7,7 @@ import pytest
 
 from idtone.core.settings.settings import Settings
 from lab.console.site import Site, running
-from tests.office.authority.conftest import new_office, office
+from tests.office.conftest import new_office, office
 
 __all__ = ["new_office", "office"]
 

@@ -105,7 +105,7 @@ async def test_a_link_that_a_rule_forbids_changes_nothing(at_office, office, cap
 
 async def test_a_refusal_is_listed_without_its_identity_and_ended_for_a_reason(at_office, office):
     office.told("refusal new-key", "--new", office.key("refusals"), *WHY)
-    words = ("refuse-customer", "--key", office.key("refusals"), "--reference", "K-7", "--until", SOON, *WHY)
+    words = ("refusal add", "--key", office.key("refusals"), "--reference", "K-7", "--until", SOON, *WHY)
     office.told(*words, typed=REFUSED)
     visitor, page = await at_office.visitor(*ME), "/office/refusals"
     shown = (await visitor.get(page)).text

@@ -1,6 +1,6 @@
 """Lets an association's office work through a year in one afternoon: `make demo-authority`.
 
-    python -m tests.office.year [--json] [FOLDER]
+    python -m lab.office.year [--json] [FOLDER]
 
 The commands are the product's, and so are the files, keys, signatures and ledgers; the desk runs on 127.0.0.1. Only the
 calls are not: their decisions are the product's, but no phone rings. Made up are the calls that the evaluation counts,

@@ -88,7 +88,7 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     }  # fmt: skip
     page = urllib3.request("POST", f"{year.desk}/report", fields=fields, timeout=10).data.decode()
     receipt = RECEIPT.search(page)
-    reported = only(year.told("report show", "list", year.office))
+    reported = only(year.told("report", "list", year.office))
     asked = only(year.member_told(RESELLER, "request", "fetch"))
     upstream = ("--result", "upstream", "--upstream", WHOLESALER)
     year.member(RESELLER, "request", "answer", asked["id"], *upstream, "--yes")
@@ -97,7 +97,7 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     basis = ("--basis", "association", "--reference", asked["id"], "--sealed")
     year.member(WHOLESALER, "ledger", "export", "c-1", "--case", asked["id"], *basis, "-o", pack)
     year.member(WHOLESALER, "request", "answer", asked["id"], "--pack", pack, "--yes")
-    shown = year.told("report show", "show", year.office, reported["id"])
+    shown = year.told("report", "show", year.office, reported["id"])
     year.authority("report close", reported["id"], "--result", "traced", "--why", "as the pack shows")
     hops = shown["requests"]
     status = urllib3.request(
@@ -121,7 +121,7 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     fetches the new edition, refuses the calls, and confirms it.
     """
     asked = ("--requested", now().isoformat(timespec="seconds"))
-    number = ("suspend-number", "--reference", "R-1", *asked)
+    number = ("suspension number", "--reference", "R-1", *asked)
     year.authority(*number, typed=f"{STOPPED}\n{OTHER}\n", code=2)
     year.authority(*number, typed=f"{STOPPED}\n{STOPPED}\n")
     year.authority("suspension range", "--reference", "R-2", *asked, typed=f"{STOPPED_RANGE}\n{STOPPED_RANGE}\n")

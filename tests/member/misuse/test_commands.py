@@ -189,7 +189,7 @@ def test_plot_draws_the_limit(ping, made, tmp_path):
 
 
 def test_a_reviewed_finding_is_not_new_until_it_grows(ping, own):
-    result = run("application review", ping["id"], "--result", "asked", "--why", "the contractor answers on Monday")
+    result = run("review", ping["id"], "--result", "asked", "--why", "the contractor answers on Monday")
     assert ping["id"] in result.stdout
     reviewed = finding("pings")
     assert (reviewed["id"], reviewed["state"]) == (ping["id"], "reviewed")

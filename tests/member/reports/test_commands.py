@@ -37,7 +37,7 @@ class Private(Terminal):
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
         code, out, error = super().run(*words, typed=typed)
-        assert words[1] == "report" or "312345678" not in f"{out}{error}"
+        assert words[1] == "show" or "312345678" not in f"{out}{error}"
         return code, out, " ".join(error.split())
 
 
@@ -79,7 +79,7 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     first, second = nodes
     file = tmp_path / "report.yaml"
     file.write_text(TEXT)
-    sent = terminal.told("report show", "send", file, "-c", second)
+    sent = terminal.told("report", "send", file, "-c", second)
     report_id = sent["report"]
     [request] = terminal.told("request", "fetch", "-c", first)
     assert request["at"] == iso_ms(CALLED_AT)
@@ -105,23 +105,23 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     assert (kept["act"], kept["subject"]) == ("report-sent", report_id)
     assert "no request waits" in terminal.run("request", "fetch", "-c", first)[2]
 
-    shown = terminal.told("report show", "show", office, report_id)
+    shown = terminal.told("report", "show", office, report_id)
     assert (shown["number"], shown["stage"], shown["finding"]) == ("+81312345678", "office", "customer-held")
     [hop] = shown["requests"]
     assert (hop["pack"], hop["calls"], hop["call"], hop["delivery"]) == (made["sha256"], 1, "c-1", "sent")
     assert NAME not in json.dumps(shown, ensure_ascii=False)
     revealed = ("report", "reveal-reporter", office, report_id, "--key", tmp_path / OFFICERS, "--why", "police 7")
     assert terminal.told(*revealed)["contact"] == CONTACT
-    terminal.shown("report show", "close", office, report_id, "--result", "traced", "--why", "as the pack shows")
-    [listed] = terminal.told("report show", "list", office, "--number", typed="0312345678\n")
+    terminal.shown("report", "close", office, report_id, "--result", "traced", "--why", "as the pack shows")
+    [listed] = terminal.told("report", "list", office, "--number", typed="0312345678\n")
     assert (listed["result"], listed["number"], listed["reporter"]) == ("traced", "…5678", "consents")
-    assert terminal.told("report show", "list", office, "--number", typed="0399999999\n") == []
-    assert terminal.told("report show", "stats", office, "--by", "result")["total"] is None
+    assert terminal.told("report", "list", office, "--number", typed="0399999999\n") == []
+    assert terminal.told("report", "stats", office, "--by", "result")["total"] is None
     forgotten = ("report", "forget", office, "--before", "2100-01-01")
     assert terminal.shown(*forgotten) == "1 reports are forgotten\n"
-    [listed] = terminal.told("report show", "list", office)
+    [listed] = terminal.told("report", "list", office)
     assert (listed["number"], listed["reporter"], listed["result"]) == (None, None, "traced")
-    assert "was erased" in terminal.error("report show", "show", office, report_id)
+    assert "was erased" in terminal.error("report", "show", office, report_id)
     acts = [act.act for act in ReportDesk(Members(office).desk)._desk.ledger.acts()]
     assert acts[-4:] == ["report-shown", "reporter-revealed", "report-closed", "reports-forgotten"]
 
@@ -129,15 +129,15 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
 def test_a_report_that_is_sent_again_stays_one_report(terminal, office, nodes, tmp_path):
     file = tmp_path / "report.yaml"
     file.write_text(TEXT)
-    first = terminal.told("report show", "send", file, "-c", nodes[1])
-    assert terminal.told("report show", "send", file, "-c", nodes[1]) == first
+    first = terminal.told("report", "send", file, "-c", nodes[1])
+    assert terminal.told("report", "send", file, "-c", nodes[1]) == first
     assert len(terminal.told("request", "list", "-c", nodes[1])) == 2, "each signature is an act of this node"
     file.write_text(TEXT.replace("銀行員", "警察官"))
-    other = terminal.told("report show", "send", file, "-c", nodes[1])
+    other = terminal.told("report", "send", file, "-c", nodes[1])
     file.write_text(TEXT)
-    elsewhere = terminal.told("report show", "send", file, "-c", nodes[0])
+    elsewhere = terminal.told("report", "send", file, "-c", nodes[0])
     assert len({each["receipt"] for each in (first, other, elsewhere)}) == 3
-    assert {each["id"] for each in terminal.told("report show", "list", office)} == {
+    assert {each["id"] for each in terminal.told("report", "list", office)} == {
         each["report"] for each in (first, other, elsewhere)
     }
     assert len(terminal.told("request", "fetch", "-c", nodes[0])) == 3
@@ -154,7 +154,7 @@ WRONG = {
 def test_an_answer_that_contradicts_itself_is_not_signed(terminal, office, nodes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "report.yaml").write_text(TEXT)
-    terminal.shown("report show", "send", "report.yaml", "-c", nodes[1])
+    terminal.shown("report", "send", "report.yaml", "-c", nodes[1])
     [request] = terminal.told("request", "fetch", "-c", nodes[0])
     for options, said in WRONG.values():
         assert said in terminal.error("request", "answer", request["id"], *options, "--yes", "-c", nodes[0])
@@ -164,26 +164,26 @@ def test_an_answer_that_contradicts_itself_is_not_signed(terminal, office, nodes
 
 def test_a_new_report_is_good_and_is_not_overwritten(terminal, tmp_path):
     file = tmp_path / "report.yaml"
-    terminal.shown("report show", "new", file)
-    assert "good; …5678" in terminal.shown("report show", "check", file)
-    assert "exists already" in terminal.error("report show", "new", file)
+    terminal.shown("report", "new", file)
+    assert "good; …5678" in terminal.shown("report", "check", file)
+    assert "exists already" in terminal.error("report", "new", file)
 
 
 def test_the_office_lists_what_is_overdue_and_reminds(terminal, office):
     members = Members(office)
     with members.desk.ledger.open():
         members.report(a_report())
-        assert terminal.told("report show", "overdue", office) == []
+        assert terminal.told("report", "overdue", office) == []
         members.reports.enter(members.sealed(a_report(), "OTHER"), PAGE, NOW - timedelta(days=6))
-    [late] = terminal.told("report show", "overdue", office, "--remind", code=1)
+    [late] = terminal.told("report", "overdue", office, "--remind", code=1)
     assert (late["member"], late["reminders"]) == ("m-0001", 0)
-    [late] = terminal.told("report show", "overdue", office, code=1)
+    [late] = terminal.told("report", "overdue", office, code=1)
     assert late["reminders"] == 1
-    assert len(terminal.told("report show", "list", office, "--stage", "member")) == 2
-    assert terminal.told("report show", "list", office, "--stage", "closed") == []
+    assert len(terminal.told("report", "list", office, "--stage", "member")) == 2
+    assert terminal.told("report", "list", office, "--stage", "closed") == []
 
 
 def test_the_officers_key_is_made_once(terminal, tmp_path):
-    assert "mine.pem is written" in terminal.shown("report show", "new-key", tmp_path, tmp_path / "mine.pem")
+    assert "mine.pem is written" in terminal.shown("report", "new-key", tmp_path, tmp_path / "mine.pem")
     assert b"ENCRYPTED" in (tmp_path / "mine.pem").read_bytes()
-    assert "never overwritten" in terminal.error("report show", "new-key", tmp_path, tmp_path / "other.pem")
+    assert "never overwritten" in terminal.error("report", "new-key", tmp_path, tmp_path / "other.pem")

@@ -126,7 +126,7 @@ def test_only_an_application_that_passed_its_review_unchanged_is_granted(office)
     office.told("application grant", *grant)
     assert (stands(), stands("--all")) == ([], ["granted"])
     assert office.run("application list", office.folder)[:2] == (0, "no application waits\n")
-    for command in (("grant", *grant), ("apply", path)):
+    for command in (("application grant", *grant), ("application accept", path)):
         assert "was granted already" in office.refused(*command)
 
 
@@ -140,7 +140,11 @@ def test_a_licence_is_renewed_suspended_resumed_and_revoked(office):
         "member m-0001: licence L-0001: the end is 2038-01-10T00:00:00+09:00, was 2037-01-10T00:00:00+09:00"
     ]
     assert len(changed(before, office.registry.read_text())) == 4, "that line, and the one with the version"
-    for command, status in (("suspend-licence", "suspended"), ("resume-licence", "active"), ("revoke", "revoked")):
+    for command, status in (
+        ("licence suspend", "suspended"),
+        ("licence resume", "active"),
+        ("licence revoke", "revoked"),
+    ):
         told = office.told(command, "L-0001", *WHY)
         assert f"the status is {status}" in told["what"][0]
         assert f"cannot become {status}" in office.refused(command, "L-0001", *WHY)
@@ -202,22 +206,27 @@ M1, M2 = "m-0001", "m-0002"
 @pytest.mark.parametrize(
     ("command", "typed", "written", "said"),
     [
-        ("suspend-number", "03-1234-5677", "number: 0312345677", "…5677"),
-        ("suspend-range", "0612345*", "numbers: 0612345000-0612345999", "…5000 to …5999 (1,000 numbers)"),
-        ("suspend-range", "03-1234-5600-0312345699", "numbers: 0312345600-0312345699", "…5600 to …5699 (100 numbers)"),
-        ("suspend-member", M2, "member: m-0002", "all numbers of member m-0002"),
+        ("suspension number", "03-1234-5677", "number: 0312345677", "…5677"),
+        ("suspension range", "0612345*", "numbers: 0612345000-0612345999", "…5000 to …5999 (1,000 numbers)"),
+        (
+            "suspension range",
+            "03-1234-5600-0312345699",
+            "numbers: 0312345600-0312345699",
+            "…5600 to …5699 (100 numbers)",
+        ),
+        ("suspension member", M2, "member: m-0002", "all numbers of member m-0002"),
     ],
 )
 def test_two_people_stop_numbers_and_members_for_a_time_and_lift_it(office, command, typed, written, said):
     twice, different = f"{typed}\n{typed}\n", f"{typed}\n0612340000\n"
     told = office.told(command, *STOP, "--until", "2098-12-31", "--authority", "警視庁", typed=twice)
-    assert (told["action"], told["subject"]) == (command, "R-7")
+    assert (told["action"], told["subject"]) == (f"suspend-{command.split()[1]}", "R-7")
     [what] = told["what"]
     assert what.startswith(f"{said}: is suspended since ")
     assert what.endswith(" until 2099-01-01T00:00:00+09:00 (reference R-7, 警視庁)")
     assert written in office.suspensions.read_text().replace('"', "").replace("'", "")
     assert "is already suspended" in office.refused(command, *STOP, typed=twice)
-    for again in ((command, *STOP), ("lift", *WHY)):
+    for again in ((command, *STOP), ("suspension lift", *WHY)):
         assert "differ; look at the request again" in office.refused(*again, typed=different)
         assert "was not given" in office.refused(*again, typed=f"{typed}\n"), "one of two people alone"
     assert "--until is over" in office.refused(command, *STOP, "--until", "2026-01-01", typed=twice)
@@ -326,7 +335,7 @@ def test_what_blocks_a_change(office, monkeypatch):
     assert "was edited by hand" in office.refused("licence revoke", "L-0001", *WHY)
     office.told("suspension number", *STOP, typed=TWICE)
     office.suspensions.write_text(before)
-    for command in (("lift", *WHY), ("publish", *office.duty())):
+    for command in (("suspension lift", *WHY), ("publication publish", *office.duty())):
         assert "was edited by hand" in office.refused(*command, typed=TWICE), "a change was undone"
 
 
@@ -353,7 +362,7 @@ def test_a_rewritten_history_is_found(office):
 
 
 def test_a_line_missing_from_the_history_is_found(office):
-    for command in ("suspend-licence", "resume-licence", "revoke"):
+    for command in ("licence suspend", "licence resume", "licence revoke"):
         office.told(command, "L-0001", *WHY)
     path = office.folder / "history" / "registry.jsonl"
     lines = path.read_text().splitlines(keepends=True)
@@ -509,15 +518,20 @@ def test_text_that_cannot_be_edited_safely_is_left_to_people(office, written):
     code, _, error = office.run("history note", office.folder, *WHY)
     if code:  # our reader refuses it as well
         return
-    for command, number in (("assign-number", "0362345678"), ("release-number", "0312340001")):
+    for command, number in (("number assign", "0362345678"), ("number release", "0312340001")):
         code, _, error = office.run(command, office.folder, "m-0002", *WHY, typed=f"{number}\n")
         members = parse_registry(office.registry.read_text(), "").members
         held = set(members[1].numbers)
         assert members[0].numbers == ("0312345678", "+81312345600-+81312345699", "0612345*")
-        assert code == 2 or (number in held) == (command == "assign-number"), error
+        assert code == 2 or (number in held) == (command == "number assign"), error
 
 
 def test_a_missing_folder_is_one_clear_error(office, tmp_path):
     nowhere = tmp_path / "nowhere"
-    for command, *more in (("revoke", "L-0001", *WHY), ("history",), ("publish",), ("prepare", "--package", "x")):
+    for command, *more in (
+        ("licence revoke", "L-0001", *WHY),
+        ("history show",),
+        ("publication publish",),
+        ("publication prepare", "--package", "x"),
+    ):
         assert str(nowhere) in office.error(command, nowhere, *more)

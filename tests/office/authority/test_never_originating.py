@@ -39,7 +39,7 @@ def test_two_people_enter_and_remove_numbers(office):
     shown = office.shown("never-originating list", office.folder)
     assert shown.splitlines()[-1] == "2 entries"
     assert NUMBER not in shown
-    for again in (("add-never-originating", *OF_HOLDER), ("remove-never-originating", *WHY)):
+    for again in (("never-originating add", *OF_HOLDER), ("never-originating remove", *WHY)):
         assert "the two ranges differ" in office.refused(*again, typed=f"{NUMBER}\n0335810111\n")
         assert "was not given" in office.refused(*again, typed=f"{NUMBER}\n"), "one of two people alone"
     part = "0120000111\n0120000111\n"

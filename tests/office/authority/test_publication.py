@@ -69,7 +69,10 @@ def test_suspensions_can_be_checked_before_they_are_published(office):
 
 def test_an_edit_by_hand_is_recorded_before_it_is_published(office):
     office.suspensions.write_text(STOPPED)
-    for command in (["publish", *office.duty()], ["prepare", "--package", office.folder / "package"]):
+    for command in (
+        ["publication publish", *office.duty()],
+        ["publication prepare", "--package", office.folder / "package"],
+    ):
         assert (
             "suspensions.yaml was edited by hand; record it in the history with `idtone-office history note`"
             in office.refused(*command)

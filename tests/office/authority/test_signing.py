@@ -61,7 +61,7 @@ def test_holders_who_make_their_own_keys_begin_together(new_office, tmp_path):
     assert "member m-0001 is new: 良い電話株式会社" in "\n".join(words)
     assert "\n".join(words).count("signs with 2 of") == 3
     assert len([line for line in words if len(line) == 66 and line.startswith("  ")]) == len(names)
-    anothers = ("sign", package, *office.keys("root-1"), "--trust", given[1][5:], "--yes")
+    anothers = ("publication sign", package, *office.keys("root-1"), "--trust", given[1][5:], "--yes")
     assert "say --first" in office.error(*anothers)
     assert not (office.folder / "repository").exists()
     for number, holders in enumerate([("root-1", "registry-1"), ("root-3", "duty-2"), ("duty-1", "registry-2")]):

@@ -35,19 +35,19 @@ def with_token(office: Office, *words: object, **environment: str) -> tuple[int,
 def test_a_token_signs_beside_key_files(office, tmp_path):
     trust = ("--trust", office.root, "--yes")
     key, public, package = "hsm:2?label=duty", tmp_path / "duty-3.pub", tmp_path / "package"
-    code, told, error = with_token(office, "new-key", key, "--public", public)
+    code, told, error = with_token(office, "key new", key, "--public", public)
     assert (code, told["public"]) == (0, str(public)), error
     new = ["--new", public, *office.new_keys("duty-5", "duty-6", "duty-7")]
     office.told("key rotate", "duty", *new, *WHY, "--package", package)
     for name in ("root-1", "root-2", "duty-5"):
         office.run("publication sign", package, *office.keys(name), *trust, "--json")
     assert "needs the signatures of 2 of its 4 duty keys" in office.refused("publication publish", "--package", package)
-    code, signed, error = with_token(office, "sign", package, "--key", key, *trust)
+    code, signed, error = with_token(office, "publication sign", package, "--key", key, *trust)
     assert (code, signed["signed"]) == (0, {key: ["suspensions", "never-originates", "snapshot", "timestamp"]}), error
     office.told("publication publish", "--package", package)
     office.told("publication prolong", "--until", "2028-01-01", *WHY)
     office.told("publication prepare", "--package", tmp_path / "next")
-    code, signed, error = with_token(office, "sign", tmp_path / "next", "--key", key, *trust)
+    code, signed, error = with_token(office, "publication sign", tmp_path / "next", "--key", key, *trust)
     assert (code, signed["signed"]) == (0, {key: ["snapshot", "timestamp"]}), error
 
 
@@ -63,10 +63,10 @@ def test_a_token_signs_beside_key_files(office, tmp_path):
     ],
 )
 def test_a_fault_of_a_token_is_reported(new_office, tmp_path, name, environment, fault):
-    code, _, error = with_token(new_office, "new-key", name, "--public", tmp_path / "x.pub", **environment)
+    code, _, error = with_token(new_office, "key new", name, "--public", tmp_path / "x.pub", **environment)
     assert (code, fault in error) == (2, True), error
 
 
 def test_the_public_half_of_a_token_needs_a_file(new_office):
-    code, _, error = with_token(new_office, "new-key", "hsm:2?label=duty")
+    code, _, error = with_token(new_office, "key new", "hsm:2?label=duty")
     assert (code, "with --public" in error) == (2, True)

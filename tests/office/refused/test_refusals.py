@@ -56,7 +56,7 @@ class Table:
         return self.office.key("refusals")
 
     def refuse(self) -> Any:
-        words = ("refuse-customer", "--key", self.key, "--reference", "K-7", "--until", SOON, *WHY)
+        words = ("refusal add", "--key", self.key, "--reference", "K-7", "--until", SOON, *WHY)
         return self.office.told(*words, typed=REFUSED)
 
     def publish(self) -> Any:
@@ -196,7 +196,7 @@ REFUSALS = {
 @pytest.mark.parametrize("case", REFUSALS)
 def test_a_refusal_that_cannot_be_is_not_entered(table, case):
     options, customer, said = REFUSALS[case]
-    words = ("refuse-customer", "--key", table.key, "--reference", "K-8", *WHY)
+    words = ("refusal add", "--key", table.key, "--reference", "K-8", *WHY)
     assert said in table.office.refused(*words, *options, typed=customer)
 
 

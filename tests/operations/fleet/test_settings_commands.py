@@ -44,7 +44,7 @@ class Desk:
         return json.loads(self.run(*words, "--json").stdout)
 
     def sign(self, *options: object) -> Any:
-        return self.told("publication sign", self.shared, "--key", self.key, "-o", self.signed, *options)
+        return self.told("sign", self.shared, "--key", self.key, "-o", self.signed, *options)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_signed_file_is_that_of_the_key_and_each_edition_gets_the_next_version
     assert desk.sign("--version", 9)["version"] == 9
     with pytest.raises(UsageError, match="has version 9, and nodes refuse an older one; choose a larger --version"):
         desk.sign("--version", 9)
-    shown = desk.run("publication sign", desk.shared, "--key", desk.key, "-o", desk.signed).stdout
+    shown = desk.run("sign", desk.shared, "--key", desk.key, "-o", desk.signed).stdout
     assert shown.splitlines() == [
         f"{desk.signed}: version 10 of the fleet's settings", f"fleet.trust on the nodes: {trust}",
     ]  # fmt: skip
@@ -96,7 +96,7 @@ def test_what_cannot_be_signed_leaves_the_signed_file_as_it_is(desk, monkeypatch
     other = desk.folder / "other.pem"
     desk.run("new-signing-key", other)
     with pytest.raises(DocumentError, match="is not signed by the expected key"):
-        desk.told("publication sign", desk.shared, "--key", other, "-o", desk.signed)
+        desk.told("sign", desk.shared, "--key", other, "-o", desk.signed)
 
 
 def test_two_files_are_compared(desk, tmp_path):
