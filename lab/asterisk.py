@@ -35,6 +35,7 @@ from .site import Site, chosen, reach
 LOOPBACK = "127.0.0.1"
 DEFAULT_POLICY = hook_policy(PolicySettings())
 IDTONE = Path(sys.executable).with_name("idtone")
+OFFICE = Path(sys.executable).with_name("idtone-office")
 """The installed command, as operators use it."""
 
 MODULES = """

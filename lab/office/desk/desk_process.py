@@ -11,13 +11,13 @@ from typing import IO
 
 from idtone.office.desk.desk import Desk
 from idtone.office.desk.desk_server import attend
-from lab.asterisk import IDTONE
+from lab.asterisk import OFFICE
 
 
 @contextmanager
 def running(folder: Path, *options: object, log: IO[bytes] | None = None) -> Iterator[str]:
     """Its address. It logs into `log`, or where this process does."""
-    command = [IDTONE, "desk", folder, "--listen", "127.0.0.1:0", *map(str, options)]
+    command = [OFFICE, "desk", folder, "--listen", "127.0.0.1:0", *map(str, options)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
             assert process.stdout

@@ -58,17 +58,17 @@ def test_what_cannot_be_a_log_or_a_witness_is_refused(office):
     office.told("log add-key", "m-0001", LOG)
     office.told("log add-witness", str(FIRST.cosigner))
     for words, *command in (
-        ("is there twice", "add-log-key", "m-0001", LOG),
-        ("another member's", "add-log-key", "m-0002", OTHER),
-        ("a log key cannot be a witness key", "add-log-key", "m-0001", str(FIRST.cosigner)),
-        ("a log key cannot be a witness key", "add-witness", LOG),
-        ("a log is no witness of itself", "add-witness", str(Signer("w.example/w", b"1" * 32).cosigner)),
-        ("is more than there are witnesses", "demand-cosignatures", "2", *WHY),
-        ("is not after `since`", "end-log-key", LOG, "--until", "2020-01-01", *WHY),
-        ("no log with this key", "end-log-key", OTHER, "--until", "2026-12-01", *WHY),
-        ("no witness with this key", "end-witness", str(SECOND.cosigner), "--until", "2026-12-01", *WHY),
-        ("no member 'm-9'", "add-log-key", "m-9", OTHER),
-        ("is not a corporate number", "add-log-key", "m-0001", OTHER, "--corporate-number", "1000012050002"),
+        ("is there twice", "log add-key", "m-0001", LOG),
+        ("another member's", "log add-key", "m-0002", OTHER),
+        ("a log key cannot be a witness key", "log add-key", "m-0001", str(FIRST.cosigner)),
+        ("a log key cannot be a witness key", "log add-witness", LOG),
+        ("a log is no witness of itself", "log add-witness", str(Signer("w.example/w", b"1" * 32).cosigner)),
+        ("is more than there are witnesses", "log demand-cosignatures", "2", *WHY),
+        ("is not after `since`", "log end-key", LOG, "--until", "2020-01-01", *WHY),
+        ("no log with this key", "log end-key", OTHER, "--until", "2026-12-01", *WHY),
+        ("no witness with this key", "log end-witness", str(SECOND.cosigner), "--until", "2026-12-01", *WHY),
+        ("no member 'm-9'", "log add-key", "m-9", OTHER),
+        ("is not a corporate number", "log add-key", "m-0001", OTHER, "--corporate-number", "1000012050002"),
     ):
         assert words in office.refused(*command), command
 
