@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
 
-from . import expressions, numbers_in_hook
+from . import expressions, macros, numbers_in_hook
 
 FORWARD_CONTEXT: Final = "idtone-forward"
 """The context in which the caller's channel continues, at a `Verdict.extension`."""
@@ -331,7 +331,7 @@ def hook(
     A program that Asterisk runs for AGI() gets the name of a variable on its command line, instead of the telephone
     numbers that the variable holds.
     """
-    text = (resources.files(__name__) / HOOK_FILE).read_text("utf-8") + _canary(canary)
+    text = macros.expanded((resources.files(__name__) / HOOK_FILE).read_text("utf-8")) + _canary(canary)
     for name, value in {
         **numbers_in_hook.patterns(asking.emergency_trunks),
         "@NARROWING@": numbers_in_hook.NARROWING,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import gc
 import os
 import subprocess
 from pathlib import Path
@@ -28,3 +30,18 @@ def modules() -> list[Path]:
     """The Python files of the product itself; the verifier beside the documents stands alone, and is not installed."""
     apart = [ROOT / folder for folder in ("bench", "docs", "lab", "tests", "tools")]
     return [path for path in files() if path.suffix == ".py" and not any(map(path.is_relative_to, apart))]
+
+
+def parsed(source: str) -> ast.Module:
+    """The syntax tree of a module's text.
+
+    In CPython 3.11 a parsing fails in which another one begins (its issue 106905): the garbage collector runs in the
+    middle of the first, and what it finalises may format a traceback, which parses.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(source)
+    finally:
+        if was:
+            gc.enable()

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from idtone.office.desk.document_rules import RULES
 from idtone.registry.model import RegistryDocument
-from lab.repository import ROOT, modules
+from lab.repository import ROOT, modules, parsed
 
 PAGES = [ROOT / "docs" / folder / "data-protection.md" for folder in ("explanation", "ja/explanation")]
 TOOLS = {"office/authority/shared_folder.py", "core/files.py", "ledger/keys/private_files.py"}
@@ -185,7 +185,7 @@ def cells(page: Path) -> list[str]:
 
 
 def test_every_module_that_writes_is_in_the_table():
-    found = [path for path in modules() if any(map(writes, ast.walk(ast.parse(path.read_text("utf-8")))))]
+    found = [path for path in modules() if any(map(writes, ast.walk(parsed(path.read_text("utf-8")))))]
     assert {path.relative_to(ROOT).as_posix() for path in found} - TOOLS == set(WRITTEN)
 
 

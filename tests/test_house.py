@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.repository import ROOT, files, links, modules
+from lab.repository import ROOT, files, links, modules, parsed
 
 FOLDERS = {
     ".ci", ".github", "agi", "ari_app", "bench", "call_control", "config", "console", "core", "debian", "dialplan",
@@ -128,5 +128,5 @@ def test_nothing_of_one_machine_and_nothing_unfinished():
 
 
 def test_every_module_says_what_it_is_for():
-    silent = [path.relative_to(ROOT) for path in modules() if not ast.get_docstring(ast.parse(path.read_text()))]
+    silent = [path.relative_to(ROOT) for path in modules() if not ast.get_docstring(parsed(path.read_text()))]
     assert not silent

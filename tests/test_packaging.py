@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from setuptools import find_packages
 
-from lab.repository import ROOT, files, modules
+from lab.repository import ROOT, files, modules, parsed
 from tools import dist
 
 BROUGHT = {"pydantic_core": "pydantic"}
@@ -200,7 +200,7 @@ def imported() -> set[str]:
     """First names of all absolute imports of the product, wherever they stand."""
     names = set()
     for path in modules():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path.read_text())):
             if isinstance(node, ast.Import):
                 names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:

@@ -28,7 +28,7 @@ from jinja2.ext import extract_from_ast
 
 from idtone.core.translation import paragraphs
 from lab.programs import PROGRAMS, tree
-from lab.repository import ROOT, modules
+from lab.repository import ROOT, modules, parsed
 
 PO: Final = ROOT / "config" / "locale" / "ja" / "LC_MESSAGES" / "idtone.po"
 MO: Final = PO.with_suffix(".mo")
@@ -101,7 +101,7 @@ def help_texts(stand_in: Any) -> Iterator[str]:
 
 def message_texts(path: Path) -> Iterator[tuple[str, int]]:
     """The templates of `Message("…")` and `template("…")` in a module, and their lines."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(parsed(path.read_text("utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS and node.args:
             template = node.args[0]
             # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
@@ -111,7 +111,7 @@ def message_texts(path: Path) -> Iterator[tuple[str, int]]:
 
 def column_texts(path: Path) -> Iterator[tuple[str, int]]:
     """The columns of `Rows((…))` in a module, also where they have a name; a column that is computed is left out."""
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = parsed(path.read_text("utf-8"))
     named: dict[str, list[ast.expr]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab.programs import PROGRAMS, tree
-from lab.repository import ROOT, modules
+from lab.repository import ROOT, modules, parsed
 
 from .test_translation import anew, run
 
@@ -48,7 +48,7 @@ def literals(node: ast.AST) -> Iterator[str]:
 
 
 def printed(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(parsed(path.read_text("utf-8"))):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", None) or getattr(node.func, "attr", "")
             text = "".join(part for argument in node.args for part in literals(argument)) if name in PRINTS else ""

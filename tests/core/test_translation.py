@@ -22,7 +22,7 @@ from idtone.core.errors import AgiError, AriRefused, DocumentError, Fault, Idton
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, capitalised, joined, translated
 from lab.programs import PROGRAMS, program_of
-from lab.repository import ROOT, modules
+from lab.repository import ROOT, modules, parsed
 from tools import messages
 
 VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
@@ -209,7 +209,7 @@ def error_texts(path: Path) -> Iterator[tuple[int, str]]:
     source = path.read_text("utf-8")
     if not any(name in source for name in shown):
         return
-    for call in ast.walk(ast.parse(source)):
+    for call in ast.walk(parsed(source)):
         if isinstance(call, ast.Call) and getattr(call.func, "id", getattr(call.func, "attr", "")) in shown:
             for text in call.args:
                 if isinstance(text, ast.JoinedStr) or (isinstance(text, ast.Constant) and " " in str(text.value)):

@@ -6,7 +6,7 @@ from itertools import product
 
 from idtone.ledger.evidence.steps import CallStatus, cause
 from lab.endings import IMPOSSIBLE, TABLE, Event, Step, cells
-from lab.repository import ROOT
+from lab.repository import ROOT, parsed
 from tools.endings_page import PAGE, PAGE_JA, page
 
 INTERFACES, NOTIFY = ("ari", "agi"), ("called", "both")
@@ -35,7 +35,7 @@ def test_every_row_has_its_proofs_and_each_is_a_test():
     assert all(row.proof for row in TABLE)
     for proof in {proof for row in TABLE for proof in row.proof}:
         file, _, name = proof.partition("::")
-        found = ast.parse((ROOT / file).read_text()).body
+        found = parsed((ROOT / file).read_text()).body
         assert name in {node.name for node in found if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}, proof
 
 

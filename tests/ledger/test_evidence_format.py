@@ -33,6 +33,7 @@ from lab.ledger.example_pack import BASIS, FIRST_FORMAT, PACK, PAGE, VALUES, WIT
 from lab.ledger.sample_evidence import LOG
 from lab.operations.exporting import run as ledger
 from lab.operations.tamperings import TAMPERINGS
+from lab.repository import parsed
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
 LINES = 376
@@ -130,7 +131,7 @@ def test_the_document_names_every_member_and_detail_of_the_example():
 def test_the_verifier_is_short_and_stands_alone():
     text = VERIFIER.read_text("utf-8")
     assert len(text.splitlines()) <= LINES
-    nodes = list(ast.walk(ast.parse(text)))
+    nodes = list(ast.walk(parsed(text)))
     names = {node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)}
     names |= {each.name for node in nodes if isinstance(node, ast.Import) for each in node.names}
     assert {name.partition(".")[0] for name in names} - sys.stdlib_module_names == {"cryptography"}

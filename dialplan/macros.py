@@ -1,0 +1,78 @@
+"""What the hook's source writes once: macros of `idtone.conf`, which the export expands. Pure.
+
+A line that ends with a backslash continues in the next one. `@NAME@` is a text, `@name{…}` a text around its argument,
+which may hold further macros and Asterisk's own `${…}`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+VERDICT: Final = ("nonce", "outcome", "reason", "cause", "option", "called", "caller", "packets", "chain")
+"""The fields of a verdict in their order (`dialplan.Verdict.text`): `@VERDICT_REASON@` reads one."""
+FALLBACK: Final = ("reason", "cause", "hears", "option")
+"""The fields that the context idtone-fallback returns: `@FALLBACK_REASON@` reads one."""
+
+TEXTS: Final[Mapping[str, str]] = {
+    **{f"@VERDICT_{name.upper()}@": f"${{CUT(IDTONE_VERDICT,:,{at})}}" for at, name in enumerate(VERDICT, 1)},
+    **{f"@FALLBACK_{name.upper()}@": f"${{CUT(GOSUB_RETVAL,:,{at})}}" for at, name in enumerate(FALLBACK, 1)},
+    # The beginning of a journal line: the call, and with it the request.
+    "@CALL@": "${IDTONE_CALL_ID},${IDTONE_NONCE}",
+    "@DECIDED@": "IDTONE_DECIDED=decided,${IDTONE_CALL_ID},${IDTONE_NONCE},${IDTONE_REQUEST}",
+    "@ENDED@": (
+        "ended,${IDTONE_CALL_ID},${IDTONE_NONCE},@NOW@,${IDTONE_STATUS},${IDTONE_CAUSE},${IDTONE_REASON},${DIALSTATUS},"
+        "${ANSWEREDTIME_MS}"
+    ),
+    # What the service is asked.
+    "@QUESTION@": (
+        "${IDTONE_CALL_ID},${IDTONE_NONCE},${IDTONE_REQUEST},${IDTONE_CHAIN},${IDTONE_DIVERTING},${IDTONE_SIP_CALL_ID},"
+        "${IDTONE_TOKEN}"
+    ),
+    "@JOURNAL_LINE@": "FILE(${IDTONE_JOURNAL},,,al,u)",
+    # No verdict has come, and the fallback has not decided.
+    "@UNDECIDED@": '"${IDTONE_VIA}" = "" | "${IDTONE_VIA}" = "again"',
+    # The status of a call that a hangup has ended.
+    "@ENDED_AS@": (
+        '${IF($["${DIALSTATUS}" != "ANSWER"]?CANCEL:${IF($["${ANSWEREDTIME_MS}" != ""]?CONNECTED:'
+        '${IF($["${CHANNEL(hangupsource)}" = "${CHANNEL}"]?CANCEL:FAILED)})})}'
+    ),
+    # Dial() connects if GOSUB_RESULT is empty, and the caller's channel must not keep it.
+    "@CONNECT@": "GOSUB_RESULT=,IDTONE_CLEARED=${IMPORT(${ARG6},SHIFT(GOSUB_RESULT))}",
+    "@NEW_NONCE@": "${RAND(100000,999999)}${RAND(100000,999999)}",
+}
+AROUND: Final[Mapping[str, tuple[str, str]]] = {
+    # URI-encoded, without the characters that separate fields.
+    "encoded": (r"${FILTER(A-Za-z0-9%._~!*\x2d,${URIENCODE(", ")})}"),
+    # Fields of a request, each URI-encoded.
+    "fields": (r"${FILTER(A-Za-z0-9%._~!*\x2c\x2d,", ")}"),
+    "dial": ("Dial(${ARG1},${FILTER(0-9.,${ARG4})},g", ")"),
+    # Of the service's file: section, entry.
+    "entry": ("${AST_CONFIG(${IDTONE_SOUNDS}/@FALLBACK_FILE@,", ")}"),
+}
+
+_CONTINUED: Final = re.compile(r"\\\n[ \t]*")
+_BEGINS: Final = re.compile(r"@([a-z]+)\{")
+
+
+def expanded(source: str) -> str:
+    """The source without macros of its own; those of settings are left."""
+    text = _CONTINUED.sub("", source)
+    for name, value in TEXTS.items():
+        text = text.replace(name, value)
+    while found := _BEGINS.search(text):
+        before, after = AROUND[found[1]]
+        end = _closing(text, found.end())
+        text = text[: found.start()] + before + text[found.end() : end] + after + text[end + 1 :]
+    return text
+
+
+def _closing(text: str, start: int) -> int:
+    """The place of the brace that ends the argument which begins at `start`."""
+    depth = 1
+    for place in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if not depth:
+            return place
+    raise ValueError(f"no closing brace: {text[start : start + 60]}")
