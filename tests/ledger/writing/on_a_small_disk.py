@@ -19,10 +19,9 @@ from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.reserve import PIECE, Reserve
-
-from ..dying import killed
-from ..sample_evidence import NOW, heard_call, wait_until
-from ..sample_ledger import caught_up, faults, records_of, spoil, writer_of
+from lab.ledger.dying import killed
+from lab.ledger.sample_evidence import NOW, heard_call, wait_until
+from lab.ledger.sample_ledger import caught_up, faults, records_of, spoil, writer_of
 
 
 class Neighbour:
