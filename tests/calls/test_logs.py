@@ -35,7 +35,7 @@ TEXT = re.compile(r"[-0-9]{10} [:0-9]{8}\.[0-9]{3}[+-][0-9:]{5} (debug|info|warn
 WITH_SOCKET = """
 import sys
 from pathlib import Path
-from idtone import logs
+from idtone.core import logs
 logs.JOURNALD = Path(sys.argv.pop(1))
 from idtone.cli import main
 main()
