@@ -104,7 +104,8 @@ class _Filling:
             if len(rows) >= ROWS_AT_ONCE:
                 yield rows
                 rows = []
-        yield rows
+        if rows:
+            yield rows
 
     def forget(self) -> None:
         self.stored += len(self.hashes)

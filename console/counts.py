@@ -31,12 +31,12 @@ class Counts:
     kept: int = 0
     """The place up to which a file has them."""
 
-    def add(self, record: Record, times: int = 1) -> None:
-        """Count a call; -1 times takes it back."""
+    def add(self, record: Record, times: int = 1, begun: datetime | None = None) -> None:
+        """Count a call; -1 times takes it back. It began at `begun`; None: with the first step of the record."""
         first = record.steps[0]
         if record.canary or first.kind in ACTS:
             return
-        at = first.at.astimezone(JAPAN)
+        at = (begun or first.at).astimezone(JAPAN)
         day, outcome = at.date(), record.outcome or ""
         key = (day, record.member or "", record.licence or "")
         counted = self.tallies.setdefault(key, Tally(*key))

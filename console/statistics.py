@@ -6,12 +6,14 @@ import hashlib
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from idtone.core.settings.settings import Settings
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.replication.node_ledgers import replica_of
+from idtone.ledger.store.alike_calls import alike_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
@@ -49,7 +51,14 @@ def count(settings: Settings, node: str, known: Counts | None, *, progress: Prog
         counts = known if known and is_same else Counts()
         counts.origin, counts.at = origin, datetime.now(UTC)
         begun_at, is_own = counts.place, not is_other_node(settings, node)
-        for until in _ends(begun_at, newest):
+        if not begun_at and newest:
+            passed = partial(_passed, progress, newest)
+            for begun, record, times in alike_calls(reader, last=newest, progress=passed):
+                counts.add(record, times, begun)
+            counts.place, counts.last = newest, _hash(reader, newest)
+            if is_own:
+                _keep(file_of(settings), counts)
+        for until in _ends(counts.place, newest):
             for old, new in reader.changed(counts.place, until):
                 if old:
                     counts.add(old, -1)
@@ -59,6 +68,11 @@ def count(settings: Settings, node: str, known: Counts | None, *, progress: Prog
                 _keep(file_of(settings), counts)
             progress(until - begun_at, newest - begun_at)
     return counts
+
+
+def _passed(progress: Progress, newest: int, steps: int) -> None:
+    """The last page of steps is mostly shorter than it was reckoned."""
+    progress(min(steps, newest), newest)
 
 
 def _hash(reader: LedgerReader, place: int) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -24,8 +25,9 @@ from ..evidence.leaves import ACTS, CLOSING
 from ..evidence.record_fields import FIELDS, fields_of
 from ..evidence.records import Record, iso_ms
 from ..evidence.steps import FIRST, NumberRole, Step, StepKind, kept_sip_call_id
-from ..evidence.tally import EACH, Part, columns, tally
+from ..evidence.tally import EACH, Part, columns, tally_alike
 from ..replication.node_ledgers import without_keys
+from ..store.alike_calls import alike_calls
 from .plot import plot
 from .shared import (
     CallArgument,
@@ -247,11 +249,8 @@ def stats(
     start, end = _range(since, until)
     apart = frozenset(by) if by else EACH
     ledgers = ledgers_of(config, ledger, node)
-    tallies = tally(
-        (record for record in ledgers.each(since=start, until=end) if start is None or record.steps[0].at >= start),
-        lambda at: at.astimezone().date(),
-        apart,
-    )
+    calls = chain.from_iterable(alike_calls(ledger.reader, start, end) for ledger in ledgers.nodes)
+    tallies = tally_alike(calls, lambda at: at.astimezone().date(), apart)
     if picture:
         plot(picture, tallies)
     if form is command_line.Form.JSON:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
@@ -12,6 +12,7 @@ from idtone.core.calls import Delivery, Outcome
 
 from .leaves import ACTS
 from .records import Record
+from .steps import CANARY, FIRST, StepKind
 
 
 class Part(StrEnum):
@@ -23,6 +24,13 @@ class Part(StrEnum):
 
 
 EACH: Final = frozenset(Part)
+_DECIDED_BY: Final = ("outcome", "reason", "member", "licence", "profile", "profiles", "parties", CANARY)
+COUNTED_BY: Final[Mapping[StepKind, tuple[str, ...]]] = {
+    **dict.fromkeys(sorted(FIRST), _DECIDED_BY),
+    StepKind.SOUND_ENDED: ("party", "known_by", "played_ms", "heard_ms", "instead"),
+    StepKind.SOUND_REPORTED: ("party", "confirmed"),
+}
+"""The details on which counting depends, two or more. Of steps of other kinds it is the kind alone."""
 
 
 @dataclass
@@ -94,14 +102,21 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Col
 
     Canary calls are left out.
     """
+    return tally_alike(((record.steps[0].at, record, 1) for record in records), day_of, by)
+
+
+def tally_alike(
+    calls: Iterable[tuple[datetime, Record, int]], day_of: Callable[[datetime], date], by: Collection[Part] = EACH
+) -> list[Tally]:
+    """The same of calls that come with the moment at which they began, and how many are alike."""
     tallies: dict[tuple[date | None, str | None, str | None], Tally] = {}
-    for record in records:
+    for begun, record, times in calls:
         if record.canary or record.steps[0].kind in ACTS:
             continue
         key = (
-            day_of(record.steps[0].at) if Part.DAY in by else None,
+            day_of(begun) if Part.DAY in by else None,
             (record.member or "") if Part.MEMBER in by else None,
             (record.licence or "") if Part.LICENCE in by else None,
         )
-        tallies.setdefault(key, Tally(*key)).add(record)
+        tallies.setdefault(key, Tally(*key)).add(record, times)
     return [tallies[key] for key in sorted(tallies, key=lambda key: [each for each in key if each is not None])]

@@ -113,11 +113,6 @@ class Ledgers:
         each = (ledger.reader.each(call_id, since, until) for ledger in self.nodes)
         return newest(filter(keep, heapq.merge(*each, key=latest, reverse=True)), limit)
 
-    def each(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[Record]:
-        """As `LedgerReader.each`, one ledger after the other."""
-        for ledger in self.nodes:
-            yield from ledger.reader.each(since=since, until=until)
-
     def find(self, number: Number, start: datetime | None = None, end: datetime | None = None) -> list[Record]:
         """As `LedgerReader.find`, in those whose keys are here (`without_keys` are not searched).
 

@@ -1,0 +1,124 @@
+"""Calls for counting: those that began in one quarter of an hour and count alike come as one record, and how many.
+
+The database reads of each step only what counting depends on (`evidence.tally.COUNTED_BY`), so a call takes some eight
+microseconds, and no number is opened. What a call is follows from the same rules as everywhere (`records.fold`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from ..evidence.leaves import ACTS
+from ..evidence.records import Record, fold
+from ..evidence.steps import Step, StepKind
+from ..evidence.tally import COUNTED_BY
+from .database import Connection, literals
+from .ledger_reader import LedgerReader
+from .rows import microseconds, moment
+
+QUARTER_US: Final = 15 * 60 * 1_000_000
+"""The clocks of all time zones differ by whole quarters of an hour, so a quarter is in one day and in one hour."""
+PAGE_ROWS: Final = 600
+"""Steps that are read in one transaction: so long it can hold up the writer's commit."""
+_BEFORE_ALL: Final = (-(2**62), 0)
+_AFTER_ALL: Final = (2**62, 0)
+_LAST_STEP: Final = 2**62
+_ANY: Final = "any"
+"""In the place of a name on which nothing depends."""
+
+
+class AlikeCalls(NamedTuple):
+    """`times` calls that began within a quarter of an hour from `begun` on. `record` has what counts of each."""
+
+    begun: datetime
+    record: Record
+    times: int
+
+
+def alike_calls(
+    reader: LedgerReader,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    last: int = _LAST_STEP,
+    progress: Callable[[int], None] = lambda steps: None,
+) -> Iterator[AlikeCalls]:
+    """The calls that began from `start` on and before `end`, as they were at the step `last`.
+
+    `progress` gets how many steps were passed. Raises LedgerError.
+    """
+    counted: Counter[tuple[int, str]] = Counter()
+    passed = 0
+    with reader.database.paged() as connection:
+        pages = _pages(connection, start, end, last, reader.database.is_sqlite)
+        for rows in pages:
+            counted.update((at // QUARTER_US, text) for at, text in rows)
+            passed += PAGE_ROWS
+            progress(passed)
+    records: dict[str, Record] = {}
+    for (quarter, text), times in counted.items():
+        if text not in records:
+            records[text] = _record(text)
+        yield AlikeCalls(moment(quarter * QUARTER_US), records[text], times)
+
+
+def _pages(
+    connection: Connection, start: datetime | None, end: datetime | None, last: int, is_sqlite: bool
+) -> Iterator[list[tuple[int, str]]]:
+    """(the first step's time, what counts of the call's steps) of the calls that begin in each page of steps."""
+    reached = _BEFORE_ALL if start is None else (microseconds(start), 0)
+    stop = _AFTER_ALL if end is None else (microseconds(end), 0)
+    query = _CALLS if is_sqlite else _CALLS_IN_POSTGRESQL
+    while reached < stop:
+        edge = connection.execute(_EDGE, (*reached, *stop, PAGE_ROWS)).fetchone() or stop
+        yield connection.execute(query, (last, *reached, *edge, last)).fetchall()
+        reached = tuple(edge)
+
+
+def _record(text: str) -> Record:
+    steps = []
+    for line in text.split("\n"):
+        kind, bracket, values = line.partition("[")
+        names = COUNTED_BY.get(StepKind(kind), ())
+        found: list[Any] = json.loads(bracket + values) if bracket else []
+        details = {name: value for name, value in zip(names, found, strict=True) if value is not None}
+        steps.append(Step(_ANY, StepKind(kind), moment(0), details))
+    return fold(_ANY, steps)
+
+
+def _counted(array: Callable[[tuple[str, ...]], str]) -> str:
+    """What counts of a step: its kind, and an array of the values of its details. `array` makes that."""
+    cases = (f"WHEN {literals([kind])} THEN {array(names)}" for kind, names in COUNTED_BY.items())
+    return f"step.kind || CASE step.kind {' '.join(cases)} ELSE '' END"
+
+
+def _array(names: tuple[str, ...]) -> str:
+    """Of details that are missing, null."""
+    paths = ", ".join(f"'$.{name}'" for name in names)
+    return f"json_extract(step.details, {paths})"
+
+
+def _array_in_postgresql(names: tuple[str, ...]) -> str:
+    values = (f"CAST(step.details AS json) -> '{name}'" for name in names)
+    return f"CAST(json_build_array({', '.join(values)}) AS text)"
+
+
+_EDGE: Final = (
+    "SELECT at, id FROM steps WHERE (at, id) >= (?, ?) AND (at, id) < (?, ?) ORDER BY at, id LIMIT 1 OFFSET ?"
+)
+_BEGIN: Final = (
+    f"FROM steps WHERE (at, id) >= (?, ?) AND (at, id) < (?, ?) AND id <= ? AND kind NOT IN ({literals(ACTS)}) "  # noqa: S608
+    "AND NOT EXISTS (SELECT 1 FROM steps AS earlier WHERE earlier.call_id = steps.call_id AND earlier.id < steps.id)"
+)
+# This index has the steps of a call in their order, in which SQLite puts them together.
+_CALLS: Final = (
+    f"SELECT at, (SELECT group_concat({_counted(_array)}, char(10)) FROM steps AS step "  # noqa: S608 - our own words
+    f"INDEXED BY ix_steps_call_id WHERE step.call_id = steps.call_id AND step.id <= ?) {_BEGIN}"
+)
+_CALLS_IN_POSTGRESQL: Final = (
+    f"SELECT at, (SELECT string_agg({_counted(_array_in_postgresql)}, chr(10) ORDER BY step.id) FROM steps AS step "  # noqa: S608
+    f"WHERE step.call_id = steps.call_id AND step.id <= ?) {_BEGIN}"
+)
