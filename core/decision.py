@@ -6,6 +6,7 @@ before every licence. Exactly one place returns the association's sound: a licen
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -125,7 +126,10 @@ CONGESTION: Final = 42
 """Q.850 cause 42: the network may try again later."""
 
 _CALLED: Final = frozenset({Party.CALLED})
-_PARTIES: Final = tuple(Party)
+_IN_ORDER: Final = {
+    frozenset(some): some for count in range(len(Party) + 1) for some in itertools.combinations(Party, count)
+}
+"""Parties → the same in order."""
 
 # The members that every licensed call needs. In Python 3.11 the look-up of a few enumeration members takes as long as
 # the look-up of one number among a million.
@@ -171,10 +175,9 @@ class Policy:
     silent: tuple[NumberPattern, ...] = ()
     """Called numbers that hear nothing."""
 
-    def hearing(self, call: ForwardedCall) -> list[Party]:
+    def hearing(self, call: ForwardedCall) -> Sequence[Party]:
         """Who hears a sound, in order. If none of these parties can hear one here, the called party does."""
-        wanted = self.notify[call.direction] & call.parties or _CALLED
-        return [party for party in _PARTIES if party in wanted]
+        return _IN_ORDER[self.notify[call.direction] & call.parties or _CALLED]
 
     def skip(self, call: ForwardedCall) -> Skip | None:
         """Why no sound is played; None if one is."""
@@ -283,10 +286,10 @@ def decide(
             outcome, profiles = Outcome.NOTICE, dict.fromkeys(parties, policy.notice_profile)
         if profiles and (skip := policy.skip(call)):
             profiles = {}
+    # By position: with names this takes a tenth of the whole decision longer.
     return Decision(
-        outcome, reason, licence.id if licence else None, profiles, registry_version=version,
-        hangup_cause=cause, skip=skip, registry_trust=trust, member=member, wholesale_chain=chain, customer=customer,
-        registry_sha256=digest,
+        outcome, reason, licence.id if licence else None, profiles, version, cause, skip, trust, member, chain,
+        customer, digest,
     )  # fmt: skip
 
 

@@ -41,9 +41,17 @@ class RegistryIndex:
     """One generation of the registry; immutable. Implements `idtone.core.decision.Registry`."""
 
     __slots__ = (
-        "_compiled", "_expires", "_issued", "_never", "_never_blocks",
-        "_origin", "_signed", "_suspended", "_tones", "_trust",
+        "_compiled", "_never", "_never_blocks", "_origin", "_signed", "_suspended", "_tones",
+        "expires", "issued", "sha256", "trust", "version",
     )  # fmt: skip
+
+    # Attributes, and not properties: each call reads all of them.
+    version: int
+    trust: Trust
+    issued: datetime
+    expires: datetime
+    sha256: str | None
+    """The digest of the signed metadata, or of an unsigned file; None if it was not read from files."""
 
     def __init__(self, document: RegistryDocument, signed: Signed | None = None, origin: str = "") -> None:
         """`document` must have passed `rules.registry_faults`; an unreadable number raises NumberError here.
@@ -71,47 +79,27 @@ class RegistryIndex:
         self, ready: Compiled, suspensions: Iterable[SuspensionEntry], signed: Signed | None,
         never: NeverOriginating | None = None, origin: str = "",
     ) -> None:  # fmt: skip
-        self._compiled = ready
+        self._compiled, self.version = ready, ready.version
         self._tones = MappingProxyType(ready.tones)
-        self._trust = Trust.SIGNED if signed else Trust.UNSIGNED
-        self._issued = max(ready.issued, utc(signed.suspensions.issued)) if signed else ready.issued
-        self._expires = min(ready.expires, utc(signed.expires)) if signed else ready.expires
+        self.trust = Trust.SIGNED if signed else Trust.UNSIGNED
+        self.issued = max(ready.issued, utc(signed.suspensions.issued)) if signed else ready.issued
+        self.expires = min(ready.expires, utc(signed.expires)) if signed else ready.expires
         self._signed = signed
         self._origin = signed.origin if signed else origin
+        self.sha256 = (signed.metadata if signed else self._origin) or None
         self._never = signed.never_originating if signed else never
         self._never_blocks = self._never.blocks if self._never is not None else NO_BLOCKS
         if self._never is not None and self._never.issued:
-            self._issued = max(self._issued, self._never.issued)
+            self.issued = max(self.issued, self._never.issued)
         self._suspended = SuspendedNumbers(signed.suspensions.suspensions if signed else suspensions)
 
     def __repr__(self) -> str:
         return f"<RegistryIndex version {self.version}>"
 
     @property
-    def version(self) -> int:
-        return self._compiled.version
-
-    @property
-    def trust(self) -> Trust:
-        return self._trust
-
-    @property
-    def issued(self) -> datetime:
-        return self._issued
-
-    @property
-    def expires(self) -> datetime:
-        return self._expires
-
-    @property
     def origin(self) -> str:
         """A digest of the files from which it was read; empty if it was not read from files."""
         return self._origin
-
-    @property
-    def sha256(self) -> str | None:
-        """The digest of the signed metadata, or of an unsigned file; None if it was not read from files."""
-        return (self._signed.metadata if self._signed else self._origin) or None
 
     @property
     def tones(self) -> Mapping[str, str | None]:
@@ -143,7 +131,11 @@ class RegistryIndex:
 
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         """The suspensions of `number`, past, current and future."""
-        return self._suspended.of(int(number.e164), lambda: self._tenures(number)) if number.e164 else ()
+        if not number.e164:
+            return ()
+        found = self._suspended.listed(int(number.e164))
+        # Whole stocks are rare, and to look for them takes a twentieth of the decision.
+        return found if not self._suspended.stocks else (*found, *self._suspended.of_stocks(self._tenures(number)))
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""

@@ -66,19 +66,19 @@ class SuspendedNumbers:
                 start, _ = self._blocks.get(block, (at, at))
                 self._blocks[block] = (start, at + 1)
 
-    def of(self, number: int, members: Callable[[], Iterable[tuple[str, Period]]]) -> Sequence[Suspension]:
-        """The suspensions of a number; `members` gives the member that holds it and those of its wholesale chain, each
-        with the time in which it does, and is asked only if necessary.
-        """
-        found: Sequence[Suspension] = ()
+    def listed(self, number: int) -> Sequence[Suspension]:
+        """The suspensions of a number, without those of whole stocks."""
         touching = self._blocks.get(number // _BLOCK)
-        if touching is not None:
-            at = bisect_right(self._firsts, number, *touching) - 1
-            if at >= touching[0] and number <= self._lasts[at]:
-                found = self._covering[at]
-        if self.stocks:
-            return (*found, *(each for member, period in members() for each in self._of_stock(member, period)))
-        return found
+        if touching is None:
+            return ()
+        at = bisect_right(self._firsts, number, *touching) - 1
+        return self._covering[at] if at >= touching[0] and number <= self._lasts[at] else ()
+
+    def of_stocks(self, members: Iterable[tuple[str, Period]]) -> Iterator[Suspension]:
+        """Those of the stocks of these members: of the one that holds a number and of those of its wholesale chain,
+        each with the time in which it does.
+        """
+        return (each for member, period in members for each in self._of_stock(member, period))
 
     def _of_stock(self, member: str, period: Period) -> Iterator[Suspension]:
         """The suspensions of a member's whole stock, for a number that it holds in the period."""
