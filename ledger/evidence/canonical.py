@@ -23,7 +23,7 @@ def canonical(members: Mapping[str, Any]) -> str:
 
     Raises LedgerError for values without one: numbers from 2^53 on, surrogates, NaN.
     """
-    if all(map(_simple, members, members.values())):
+    if is_plain(members):
         return _plain(members)
     # A larger float would be read as a whole number.
     large = any(isinstance(value, float) and abs(value) >= WHOLE_LIMIT for value in members.values())
@@ -38,17 +38,23 @@ def canonical(members: Mapping[str, Any]) -> str:
 
 def check(members: Mapping[str, Any]) -> None:
     """Raises LedgerError if `canonical` would."""
-    if not all(map(_simple, members, members.values())):
+    if not is_plain(members):
         canonical(members)
 
 
-def _simple(key: str, value: object) -> bool:
-    """Whether the standard library, which is six times as fast, writes the same text.
+def is_plain(members: Mapping[str, Any]) -> bool:
+    """Whether all are scalars of which the standard library, which is six times as fast, writes the same text.
 
     It differs in the order of keys beyond ASCII, in floats, in large numbers, and in text that is not Unicode.
     """
-    if not key.isascii():
-        return False
-    if isinstance(value, str):
-        return value.isascii()
-    return value is None or isinstance(value, bool) or (isinstance(value, int) and -WHOLE_LIMIT < value < WHOLE_LIMIT)
+    # One loop and no function of our own in it: each step of a call comes here several times.
+    for key, value in members.items():
+        if isinstance(value, str):
+            if not value.isascii():
+                return False
+        elif value is not None and value is not True and value is not False:
+            if not isinstance(value, int) or not -WHOLE_LIMIT < value < WHOLE_LIMIT:
+                return False
+        if not key.isascii():
+            return False
+    return True

@@ -21,7 +21,7 @@ from idtone.core.numbers import Number, NumberKind
 from idtone.core.persons import Person
 from idtone.core.translation import Message
 
-from .canonical import canonical, check
+from .canonical import canonical, check, is_plain
 
 Scalar = str | int | float | bool | None
 
@@ -151,6 +151,8 @@ class Step:
             )
         if self.at.utcoffset() is None:
             raise LedgerError(Message("the time of the step {kind} needs a time zone", kind=self.kind))
+        if is_plain(self.details):
+            return
         for key, value in self.details.items():
             if not isinstance(value, Scalar) or (isinstance(value, float) and not math.isfinite(value)):
                 raise LedgerError(Message("{key} of the step {kind} is not a JSON scalar", key=key, kind=self.kind))
