@@ -23,9 +23,12 @@ AWAITED_LIMIT: Final = 1_000_000
 """Steps between two leaves that may belong to calls in progress."""
 ANSWERS: Final = frozenset({StepKind.EXPORT_APPROVED.value, StepKind.EXPORT_REFUSED.value, StepKind.EXPORTED.value})
 """Acts that may name a request."""
-_VALUE: Final = re.compile(r':(?<!"kind":)(?:"[^"\\\x00-\x1f]*"|0|-?(?:[1-9][0-9]{0,14}|[1-8][0-9]{15}))(?=[,}])')
+_TEXT: Final = rb'"[^"\\\x00-\x1f]*+"'
+_WHOLE: Final = rb"(?:0|-?(?:[1-9][0-9]{0,14}|[1-8][0-9]{15}))"
+_VALUE: Final = re.compile(rb':(?<!"kind":)(?:%b|%b)(?=[,}])' % (_TEXT, _WHOLE))
 """A text or a whole number that can be written in one way only. Kinds stay, because rules depend on them."""
-_SHAPES_LIMIT: Final = 2000
+_ALIKE_LIMIT: Final = 30
+"""Of leaves that have as many quotes, so many shapes are known."""
 
 
 AFTER_END: Final = Message("it follows the leaf with which its log has ended")
@@ -96,23 +99,33 @@ class LeafShapes:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, bool], bool] = {}
-        """Shape, and whether the call has earlier leaves → whether it is of an act."""
+        self._known: dict[tuple[int, bool], list[tuple[re.Pattern[bytes], bool]]] = {}
+        """How many quotes the leaf has, and whether the call has earlier leaves → what such leaves look like, each with
+        whether it is of an act."""
 
     def accept(self, content: bytes, call_id: str, before: int) -> bool:
         """False if the leaf needs a closer look. `before`: steps of its call in earlier leaves."""
-        shape = _VALUE.sub(":", content.decode()), before > 0
-        is_act = self._known.get(shape)
-        if is_act is not None:
-            return (not is_act or call_id.startswith(ACT_ID)) and 0 < len(call_id) <= CALL_ID_LIMIT
+        known = self._known.setdefault((content.count(b'"'), before > 0), [])
+        for shape, is_act in known:
+            if shape.fullmatch(content):
+                return (not is_act or call_id.startswith(ACT_ID)) and 0 < len(call_id) <= CALL_ID_LIMIT
         try:
             read = read_leaf(content)
             check_call(read, before)
         except RuleError:
             return False
-        if len(self._known) < _SHAPES_LIMIT:
-            self._known[shape] = not ACTS.isdisjoint(read.kinds)
+        if len(known) < _ALIKE_LIMIT:
+            known.append((_shape(content), not ACTS.isdisjoint(read.kinds)))
         return True
+
+
+def _shape(content: bytes) -> re.Pattern[bytes]:
+    """Matches this leaf with other values. One match takes a third of the time in which all values can be replaced."""
+    parts, end = [], 0
+    for value in _VALUE.finditer(content):
+        parts += [re.escape(content[end : value.start()]), b":", _TEXT if b'"' in value[0] else _WHOLE]
+        end = value.end()
+    return re.compile(b"".join([*parts, re.escape(content[end:])]))
 
 
 class Counts(Protocol):
