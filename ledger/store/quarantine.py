@@ -114,15 +114,17 @@ def _backwards(connection: Connection) -> Iterator[_Row]:
 
 def _move(connection: Connection, which: str, values: Sequence[object], found: int) -> SetAside:
     """`which` rows, by their ids."""
-    rows = connection.execute(f"SELECT DISTINCT call_id FROM steps WHERE {which}", values).fetchall()  # noqa: S608
+    # With DISTINCT, SQLite would read the index of all calls that there are, at each start.
+    rows = connection.execute(f"SELECT call_id FROM steps WHERE {which} ORDER BY id", values).fetchall()  # noqa: S608
+    calls = dict.fromkeys(call_id for (call_id,) in rows)
     if not rows:
         return SetAside()
     connection.execute(_COPY.format(which), (found, *values))
     count = connection.execute(f"DELETE FROM steps WHERE {which}", values).rowcount  # noqa: S608
-    for (call_id,) in rows:
+    for call_id in calls:
         connection.execute("DELETE FROM in_progress WHERE call_id = ?", (call_id,))
         connection.execute(_STILL_IN_PROGRESS, (call_id, call_id))
-    return SetAside(count, calls=dict.fromkeys(str(call_id) for (call_id,) in rows))
+    return SetAside(count, calls=dict.fromkeys(map(str, calls)))
 
 
 def _cut_macs(connection: Connection, last: int) -> int:

@@ -1,0 +1,61 @@
+"""What is asked at each start, each commit and each second reads a few rows, however many calls the ledger has."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from idtone.core.numbers import parse
+from idtone.ledger.evidence.call_filter import CallFilter
+from idtone.ledger.store import sqlite
+from idtone.ledger.store.alike_calls import alike_calls
+from idtone.ledger.store.call_search import search_calls
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.sqlite import path_of
+from lab.ledger.sample_evidence import FORWARDING, NOW, PLAY, at, days_of, decided, evidence
+from lab.ledger.sample_ledger import write
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Each statement that a connection of the ledger executes, with its values."""
+    statements: list[str] = []
+    connect = sqlite._connect
+
+    def traced(*arguments: Any) -> sqlite3.Connection:
+        connection = connect(*arguments)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    monkeypatch.setattr(sqlite, "_connect", traced)
+    return statements
+
+
+def test_no_statement_reads_all_steps_or_all_calls(url, told):
+    write(url, [*evidence(20), decided(PLAY, "ringing", 1)])
+    with LedgerReader.open(url, days_of(url)) as reader:
+        earlier = reader.open_calls()
+        place = reader.newest_place()
+        write(url, [decided(PLAY, "new", 2)])
+        reader.open_calls(earlier)
+        list(reader.changed(place, reader.newest_place()))
+        reader.over_since(place)
+        reader.extent(NOW - timedelta(days=1))
+        reader.records(limit=5)
+        reader.find(parse(FORWARDING), limit=5)
+        search_calls(reader, CallFilter(member="m-0001"), limit=5)
+        list(alike_calls(reader, at(0), at(1)))
+        reader.proofs("pbx-1-1793491200.0")
+        reader.decided_by_minute(at(0), at(1))
+    asked = [each for each in told if each.lstrip().upper().startswith(("SELECT", "INSERT INTO IN_", "DELETE"))]
+    assert len(asked) > 30
+    with closing(sqlite3.connect(path_of(url))) as connection:
+        for statement in asked:
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            if " LIMIT " not in statement:  # with it, the last rows are read
+                assert not [line for line in plan if line.startswith("SCAN steps")], statement
