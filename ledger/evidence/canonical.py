@@ -52,9 +52,8 @@ def is_plain(members: Mapping[str, Any]) -> bool:
         if isinstance(value, str):
             if not value.isascii():
                 return False
-        elif value is not None and value is not True and value is not False:
-            if not isinstance(value, int) or not -WHOLE_LIMIT < value < WHOLE_LIMIT:
-                return False
+        elif not (value is None or (isinstance(value, int) and -WHOLE_LIMIT < value < WHOLE_LIMIT)):
+            return False
         if not key.isascii():
             return False
     return True
