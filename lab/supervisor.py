@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -70,6 +71,7 @@ class Supervisor(Service):
         self.unit = Unit()
         self._thread: threading.Thread | None = None
         self._stop_with = signal.SIGTERM
+        self._runtime = self.asterisk.scratch / "run"
 
     @property
     def pid(self) -> int:
@@ -79,6 +81,8 @@ class Supervisor(Service):
         assert not options, "the unit file says how it is started"
         self._leaving, self._leave = os.pipe()
         self._inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._runtime.mkdir(exist_ok=True)
+        self.asterisk.site.give(self._runtime, "idtone", 0o750)
         self._name = f"idtone-lab-{os.getpid()}-{secrets.token_hex(4)}"
         self._inbox.bind("\0" + self._name)
         self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
@@ -101,9 +105,15 @@ class Supervisor(Service):
         return 0
 
     def reload(self) -> None:
-        """As `systemctl reload`."""
-        assert self.unit["ExecReload"].startswith("/bin/sh -c 'kill -HUP $MAINPID || exit 1; ")
+        """Begin what `systemctl reload` does."""
+        assert "; kill -HUP $MAINPID || exit 1; " in self.unit["ExecReload"]
         os.kill(self.pid, signal.SIGHUP)
+
+    def reloads(self) -> bool:
+        """As `systemctl reload`, to its end: whether the next instance has taken over."""
+        environment = {"PATH": os.defpath, "MAINPID": str(self.pid), "RUNTIME_DIRECTORY": str(self._runtime)}
+        line = self.as_itself(shlex.split(self.unit["ExecReload"]))
+        return subprocess.run(line, env=environment, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
     # -- the thread ---------------------------------------------------------------------------------------------
 
@@ -122,6 +132,7 @@ class Supervisor(Service):
         # Without WATCHDOG_PID, which is unknown before the process starts.
         environment = self._environment() | {
             "NOTIFY_SOCKET": "@" + self._name,
+            "RUNTIME_DIRECTORY": str(self._runtime),
             "WATCHDOG_USEC": str(round(self.unit.seconds("WatchdogSec") * 1e6)),
         }
         with self._output() as log:

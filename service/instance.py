@@ -60,6 +60,7 @@ from .loaded_hook import LoadedHook
 from .metrics import Observed
 from .node_state import NodeStateReport
 from .other_nodes import OtherNodes
+from .reload_result import FAILED, HANDED_OVER, tell_reload
 from .source_watch import SourceWatch
 from .suspension_keeper import SuspensionKeeper
 from .systemd import ServiceManager
@@ -453,6 +454,7 @@ class Instance:
             self._next = subprocess.Popen(command, env=environment)  # noqa: S603 — our own command line
         except OSError as error:
             log.error("the next instance cannot be started: %s: %s", command[0], error.strerror)
+            tell_reload(FAILED, os.environ)
             return
         ended, loop = in_daemon(self._next.wait, "waiting for the next instance"), asyncio.get_running_loop()
         ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._log_reload_failed))
@@ -465,6 +467,7 @@ class Instance:
             "continues with its old settings; `idtone serve --check` shows what is wrong with the new ones",
             self._next.returncode,
         )
+        tell_reload(FAILED, os.environ)
 
     def _log_how_to_reload(self) -> None:
         log.warning(
@@ -527,3 +530,4 @@ class Instance:
         if not (await peer.receive()).get("serving"):
             raise UsageError(Message("the next instance took over but does not serve; its log says why"))
         log.info("the next instance has taken over")
+        tell_reload(HANDED_OVER, os.environ)

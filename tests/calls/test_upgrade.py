@@ -108,7 +108,7 @@ async def test_the_next_instance_takes_over_and_no_call_notices(asterisk, own, r
 
 async def test_a_reload_is_an_upgrade(asterisk, supervised, references):
     async with lab(asterisk) as phones, traffic(phones) as placed:
-        supervised.reload()
+        assert await asyncio.to_thread(supervised.reloads)
         await until(lambda: len(supervised.lives) == 2 and supervised.lives[1].ready_s, "the next instance", 10)
         await asyncio.sleep(1.2 * supervised.unit.seconds("WatchdogSec"))
         assert supervised.lives[1].silent_s is None
@@ -141,8 +141,8 @@ async def test_a_reload_with_a_typo_changes_nothing_and_is_told(asterisk, superv
     checked = [IDTONE, "serve", "--check", "-c", supervised.settings]
     ended = await asyncio.to_thread(subprocess.run, checked, capture_output=True, text=True, timeout=20, check=False)
     assert (ended.returncode, "typo: " in ended.stderr) == (int(supervised.unit["RestartPreventExitStatus"]), True)
-    supervised.reload()
-    await until(lambda: "the reload has FAILED: the next instance ended with status 78" in supervised.log(), "its word")
+    assert not await asyncio.to_thread(supervised.reloads)
+    assert "the reload has FAILED: the next instance ended with status 78" in supervised.log()
     assert len(supervised.lives) == 1
     await serves_on(asterisk, references)
 

@@ -97,50 +97,48 @@ def test_the_unit_file_gives_a_frozen_service_less_than_three_seconds():
     assert unit.seconds("WatchdogSec") + unit.seconds("TimeoutAbortSec") + unit.seconds("RestartSec") <= 1.5
 
 
-# Programs of Python: dash loses a signal that comes while it starts another program.
-ENDS = """
-import signal, sys, time
-signal.signal(signal.SIGHUP, lambda *_: (time.sleep(0.2), sys.exit()))
+# A program of Python: dash loses a signal that comes while it starts another program.
+MAIN = """
+import os, signal, sys
+from idtone.service.reload_result import FAILED, HANDED_OVER, tell_reload
+def on_reload(*_):
+    {does}
+signal.signal(signal.SIGHUP, on_reload)
 print(flush=True)
 while True:
     signal.pause()
 """
-GOES_ON = """
-import signal
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
-print(flush=True)
-signal.pause()
-"""
-IS_GONE = "print()"
+TELLS = "tell_reload({}, os.environ)"
 
 
 @pytest.mark.parametrize(
-    ("main_does", "main_pid", "status"),
+    ("does", "before", "status"),
     [
-        pytest.param(ENDS, "1", 0, id="the next one has taken over"),
-        pytest.param(GOES_ON, "1", 1, id="it goes on"),
-        pytest.param(ENDS, "0", 1, id="it crashed"),
-        pytest.param(ENDS, "$MAINPID", 1, id="it crashed, and systemd has not seen it yet"),
-        pytest.param(IS_GONE, "1", 1, id="it is gone already"),
+        pytest.param(TELLS.format("HANDED_OVER"), "", 0, id="the next one has taken over"),
+        pytest.param(TELLS.format("FAILED"), "", 1, id="the next one has failed, which is told at once"),
+        pytest.param("pass", "{pid} handed over", 1, id="it goes on, and an earlier reload has left its result"),
+        pytest.param(TELLS.format("'1 handed over'"), "", 1, id="something else is told"),
+        pytest.param("sys.exit()", "", 1, id="it crashed"),
+        pytest.param(None, "", 1, id="it is gone already"),
     ],
 )
-def test_a_reload_succeeds_only_if_another_instance_has_taken_over(tmp_path, main_does, main_pid, status):
-    """By the line of the unit file. `main_pid` is what systemd says when the previous main process is gone."""
-    stub = tmp_path / "systemctl"
-    stub.write_text(f'#!/bin/sh\n[ "$*" = "show -P MainPID idtone.service" ] && echo {main_pid}\n')
-    stub.chmod(0o755)
-    line = Unit()["ExecReload"].replace("%n", "idtone.service")
-    shell = shlex.split(line if main_does == ENDS else line.replace("n=300", "n=5"))
-    with subprocess.Popen([sys.executable, "-c", main_does], stdout=subprocess.PIPE) as main:
+def test_a_reload_succeeds_only_if_the_next_instance_has_taken_over(tmp_path, does, before, status):
+    """By the line of the unit file. `before` is what an earlier reload left."""
+    line = Unit()["ExecReload"]
+    shell = shlex.split(line.replace("n=300", "n=5") if does == "pass" else line)
+    environment = {"PATH": os.defpath, "RUNTIME_DIRECTORY": str(tmp_path)}
+    command = [sys.executable, "-c", MAIN.format(does=does)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as main:
         assert main.stdout
         main.stdout.readline()  # from now on it answers SIGHUP as it should
-        if main_does == IS_GONE:
+        (tmp_path / "reload").write_text(before.format(pid=main.pid))
+        if does is None:
+            main.kill()
             main.wait(30)
-        environment = {"PATH": f"{tmp_path}:{os.defpath}", "MAINPID": str(main.pid)}
-        with subprocess.Popen(shell, env=environment, stderr=subprocess.DEVNULL) as reload:
-            if main_does == ENDS:
+        with subprocess.Popen(shell, env=environment | {"MAINPID": str(main.pid)}, stderr=subprocess.DEVNULL) as reload:
+            if does == "sys.exit()":
                 main.wait(30)  # else it stays as a zombie, which can get signals
-            assert reload.wait(30) == status
+            assert reload.wait(20) == status
         main.kill()
 
 

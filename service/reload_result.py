@@ -1,0 +1,30 @@
+"""Tells `ExecReload=` of the unit what became of a reload, by a file in the service's runtime directory.
+
+The unit's line knows the process that it has asked, and waits for a file that begins with its id. It needs neither
+D-Bus, by which `systemctl` would have to ask, nor a time for which it waits for a failure.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from idtone.core.files import replace_durably
+
+log = logging.getLogger(__name__)
+
+HANDED_OVER: Final = "handed over"
+FAILED: Final = "continues, because the next instance ended"
+_NAME: Final = "reload"
+
+
+def tell_reload(result: str, environment: Mapping[str, str]) -> None:
+    """Write the result of the reload that this process was asked for. Does nothing if systemd gave no directory."""
+    if folder := environment.get("RUNTIME_DIRECTORY"):
+        try:
+            replace_durably(Path(folder, _NAME), f"{os.getpid()} {result}\n".encode())
+        except OSError as error:
+            log.error("`systemctl reload` cannot be told its result: %s: %s", folder, error.strerror)
