@@ -386,6 +386,7 @@ class Instance:
         loop.add_signal_handler(signal.SIGHUP, reload)
 
     def _status(self, application: AriApplication) -> str:
+        """The line that systemd shows. In English, like the log around it; `idtone status` is translated."""
         if self._handing_over:
             return "handing over to the next instance"
         if self._stop.is_set():

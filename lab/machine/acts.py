@@ -43,15 +43,30 @@ ACTS: Final = (
     Act("registry", "upkeep.md"),
     Act("brake", "upkeep.md"),
     Act("fix", "upkeep.md", refused=("idtone doctor --fix",)),
+    Act("hold", "keep-evidence.md"),
+    Act("key", "log-keys.md"),
+    Act("console", "console.md"),
+    Act("certificate", "console.md"),
+    Act("backup-key", "backup.md"),
+    Act("backup", "backup.md"),
+    Act("backup-drill", "backup.md"),
+    Act("month-end", "upkeep.md", refused=("idtone misuse scan",)),
 )
 """Those that any node can do at any time, in this order, on one node."""
 LATER: Final = (
+    Act("suspend", "suspensions.md"),
+    Act("suspend-paper", "suspensions.md"),
+    Act("suspend-lift", "suspensions.md"),
+    Act("suspend-close", "suspensions.md"),
+    Act("upgrade", "upgrade.md"),
+    Act("back", "upgrade.md"),
     Act("disk-full", "upkeep.md"),
     Act("damaged", "damaged-evidence.md", refused=("idtone ledger verify",)),
     Act("ledger-move", "upgrade.md"),
     Act("remove", "upgrade.md"),
     Act("again", "upkeep.md"),
     Act("purge", "upgrade.md"),
+    Act("restore", "backup.md"),
 )
 """Those that need a failure first, or end something."""
 

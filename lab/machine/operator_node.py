@@ -17,8 +17,13 @@ from .machine import Machine, MachineFailed
 NUMBER: Final = "0312345678"
 """It has a licence in the sample registry."""
 JAPAN: Final = {"LC_ALL": "", "LANG": "ja_JP.UTF-8", "LANGUAGE": "ja"}
-ANSWERS: Final = {"idtone setup --call": NUMBER}
+ANSWERS: Final = {"idtone setup --call": NUMBER, "sudo -u idtone idtone console": "a long pass phrase of mine"}
 """What the operator types; to all other questions, yes."""
+IDS: Final = {
+    "s-1a2b3c4d": ("idtone suspensions list --json", "id"),
+    "h-1a2b3c4d": ("idtone ledger holds --json", "hold"),
+}
+"""What stands in a page for an id, which command has the one of this node, and in which field."""
 MAILS: Final = "/var/mails"
 AS_SERVICE: Final = ("runuser", "-u", "idtone", "--")
 _DIALPLAN: Final = """
@@ -65,12 +70,20 @@ class OperatorNode:
             for line in lines:
                 answer = next((text for start, text in ANSWERS.items() if line.startswith(start)), "y")
                 began_s = time.monotonic()
+                line = self._with_ids(line)
                 code, printed = shell.type(f"{{ {line}\n}} < <(yes {answer})", LINE_S)
                 said += f"# {line}\n{printed}"
                 print(f"{time.monotonic() - began_s:6.1f} s  {line}")
                 if code and not (refused and line.startswith(refused)):
                     raise MachineFailed(f"{line}: exit {code}\n{said}")
         return said
+
+    def _with_ids(self, line: str) -> str:
+        for example, (command, name) in IDS.items():
+            if example in line:
+                (found,) = json.loads(self.machine.run(*command.split()))
+                line = line.replace(example, found[name])
+        return line
 
     def do(self, act: Act) -> str:
         began_s = time.monotonic()

@@ -7,6 +7,7 @@ before.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -17,9 +18,11 @@ from typing import Final
 
 import pytest
 
-from lab.machine.acts import ACTS, LATER, Act, commands
+import idtone
+from lab.machine.acts import ACTS, JAPANESE, LATER, Act, commands
 from lab.machine.failures import FAILURES, HAPPENINGS, TOLD_WITHIN_S, Happening
 from lab.machine.machine import Machine, image
+from lab.machine.next_version import make_next
 from lab.machine.operator_node import LISTEN, NUMBER, OperatorNode
 from lab.machine.pbx import SOUNDS
 from lab.prometheus import Prometheus
@@ -35,6 +38,7 @@ drill: Final = pytest.mark.skipif(
     os.environ.get("DRILLS") != "all", reason="`make test-packages DRILLS=all` runs the first month, which takes longer"
 )
 FIRST_SOUND_S: Final = 600
+COPY: Final = "/root/node-backup"
 _LATER: Final = {act.name: act for act in LATER}
 
 
@@ -70,9 +74,41 @@ def test_from_a_fresh_debian_to_the_first_sound(node: OperatorNode) -> None:
     assert (record["outcome"], record["status"], record["fallback"]) == ("PLAY", "CONNECTED", False)
 
 
+def _proxy() -> str:
+    """nginx before the console, as the page says, with a certificate; and the next certificate, in root's home."""
+    page = (JAPANESE / "console.md").read_text("utf-8")
+    server, settings = (
+        next(
+            block
+            for block in re.findall(r"^```\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+            if block.startswith(start)
+        )
+        for start in ("server {", "console:\n  listen: unix:")
+    )
+    name = "pbx.example.jp"
+    request = f"openssl req -x509 -newkey rsa:2048 -nodes -subj /CN={name} -days 30"
+    return f"""set -e
+apt-get install --yes --quiet -t forky nginx-light openssl
+{request} -keyout /etc/ssl/private/{name}.key -out /etc/ssl/certs/{name}.pem
+{request} -keyout /root/new.key -out /root/new.pem
+echo 127.0.0.1 {name} >> /etc/hosts
+cat > /etc/nginx/conf.d/idtone.conf << 'END'
+{server}END
+cat > /etc/idtone/idtone.d/60-console.yaml << 'END'
+{settings}END
+usermod -aG idtone-console www-data
+rm -f /etc/nginx/sites-enabled/default
+systemctl reload idtone
+systemctl restart idtone-console nginx
+"""
+
+
 _BEFORE: Final = {
+    "certificate": _proxy(),
     "metrics": "apt-get install --yes --quiet -t forky curl",  # its libraries are those of forky now
     "settings": "test ! -e /etc/idtone/idtone.d/70-log.yaml",
+    "console": "apt-get install --yes --quiet sudo",
+    "backup-drill": f"cp -a /var/lib/idtone/backups {COPY}",  # as the operator fetches it to another machine
     "fix": f"rm /etc/asterisk/idtone.conf; chown root: {SOUNDS} {SOUNDS}/journal; asterisk -rx 'dialplan reload'",
 }
 """What happened before an act."""
@@ -96,6 +132,9 @@ def test_after_an_act_the_node_is_as_good_as_before(node: OperatorNode, act: Act
     print(f"\n{act.name}: {node.took[act.name]:.0f} s")
     if act.name == "mail":
         assert "To: noc@example.jp" in node.mails()[-1]
+    if act.name == "certificate":
+        served = node.machine.run("curl", "--silent", "--cacert", "/root/new.pem", "https://pbx.example.jp/sign-in")
+        assert "idtone" in served, said
 
 
 @drill
@@ -117,6 +156,49 @@ def test_the_password_changes_while_calls_come(node: OperatorNode) -> None:
     node.wait(are_complete, "the records of 20 calls", 60)
     new = [each for each in node.records(1000) if each["call_id"] not in known]
     assert {(each["outcome"], each["status"], each["fallback"]) for each in new} == {("PLAY", "CONNECTED", False)}
+
+
+@drill
+def test_a_reload_that_fails_says_so_at_once(node: OperatorNode) -> None:
+    """The settings pass the check, and then Asterisk refuses the next instance."""
+    node.write("/etc/idtone/idtone.d/90-ari.yaml", "ari: {user: stranger}\n")
+    began_s = time.monotonic()
+    assert node.machine.status("systemctl", "reload", "idtone") != 0
+    took_s = time.monotonic() - began_s
+    print(f"\na reload that fails: {took_s:.1f} s")
+    assert took_s < 15
+    assert node.call()["fallback"] is False
+    node.machine.run("rm", "/etc/idtone/idtone.d/90-ari.yaml")
+    node.machine.run("systemctl", "reload", "idtone")
+    assert node.is_well()
+
+
+@drill
+def test_a_number_is_stopped_when_the_police_call(node: OperatorNode) -> None:
+    node.write("/root/numbers.txt", f"{NUMBER}\n", 0o600)
+    said = node.do(_LATER["suspend"])
+    record = node.call()
+    assert (record["outcome"], record["reason"]) == ("REFUSE", "number-suspended"), said
+    said = node.do(_LATER["suspend-paper"])
+    assert (node.root / "srv/R-77.pdf").read_bytes().startswith(b"%PDF"), said
+    said = node.do(_LATER["suspend-lift"])
+    assert node.call()["outcome"] == "PLAY", said
+    said = node.do(_LATER["suspend-close"])
+    node.wait(node.is_well, said, 30)
+
+
+@drill
+def test_upgraded_and_back(node: OperatorNode) -> None:
+    (package,) = (node.root / "root").glob("idtone_*.deb")
+    upgraded = Path("/root", package.name.replace(idtone.__version__, "0.2.0"))
+    make_next(node.machine, Path("/root", package.name), "0.2.0", upgraded)
+    for act, version in (("upgrade", "0.2.0"), ("back", idtone.__version__)):
+        said = node.do(_LATER[act])
+        assert node.machine.run("idtone", "--version").strip().endswith(version), said
+        node.wait(node.is_well, said, 30)
+        assert node.status()["instance"]["version"] == version, said
+        record = node.call()
+        assert (record["outcome"], record["status"], record["fallback"]) == ("PLAY", "CONNECTED", False), said
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +299,17 @@ def test_removed_installed_again_and_purged(node: OperatorNode) -> None:
         assert not (node.root / gone).exists(), gone
     assert "idtone" not in node.machine.run("systemctl", "list-timers", "--all")
     assert node.machine.run("systemctl", "is-active", "asterisk").strip() == "active"
+
+
+@drill
+def test_restored_on_another_machine(node: OperatorNode) -> None:
+    """After the purge nothing of the node is left but the copy of its archives, and Asterisk with the dialplan."""
+    plan = node.root / "etc/asterisk/extensions.conf"
+    node.machine.run("hostnamectl", "set-hostname", "pbx-osaka-1")
+    node.machine.run("sh", "-c", "apt-get install --yes ./root/idtone_0.1.0+deb13_amd64.deb")
+    said = node.do(_LATER["restore"])
+    plan.write_text(plan.read_text().replace("NoOp(gosub", "Gosub(idtone-forward"))
+    node.machine.run("asterisk", "-rx", "dialplan reload")
+    node.wait(node.is_well, said, 60)
+    record = node.call()
+    assert (record["outcome"], record["status"], record["fallback"]) == ("PLAY", "CONNECTED", False), said

@@ -19,13 +19,13 @@ import idtone
 from lab.asterisk import Ending
 from lab.lab import LICENSED, lab, until
 from lab.machine.machine import Machine, MachineFailed
+from lab.machine.next_version import make_next
 from lab.machine.pbx import SOUNDS, PbxInMachine
 from lab.publication import LAB_REGISTRY, MEMBER
 from lab.repository import ROOT
 from tests.calls.test_upgrade import profile_heard, traffic
 
 NEXT = f"{idtone.__version__}+next"
-SITE = "opt/venvs/idtone/lib/python3*/site-packages"
 AS_SETUP_WRITES_THEM = """
 from importlib.resources import files
 from pathlib import Path
@@ -72,20 +72,8 @@ async def evidence(machine: Machine, endings: list[Ending]) -> list[dict[str, An
 @pytest.fixture(scope="module")
 def upgraded(machine: Machine, package: Path) -> Path:
     """The same package as the next version of the product."""
-    tree = machine.run("mktemp", "--directory").strip()
-    machine.run("dpkg-deb", "--raw-extract", package, tree)
-    inside = machine.root / tree[1:]
-    control = inside / "DEBIAN/control"
-    control.write_text(control.read_text().replace(f"Version: {idtone.__version__}", f"Version: {NEXT}"))
-    (site,) = inside.glob(SITE)
-    source = site / "idtone/__init__.py"
-    source.write_text(source.read_text().replace(f'"{idtone.__version__}"', f'"{NEXT}"'))
-    conffile = inside / "etc/idtone/idtone.yaml"
-    conffile.write_text(f"{conffile.read_text()}# of the next version\n")
-    compiled = ("-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", tree, "-p", "/")
-    machine.run("python3", *compiled, f"/{source.relative_to(machine.root)}")
     made = package.with_name("next.deb")
-    machine.run("dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, made)
+    make_next(machine, package, NEXT, made)
     return made
 
 
