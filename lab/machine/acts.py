@@ -46,11 +46,11 @@ ACTS: Final = (
     Act("hold", "keep-evidence.md"),
     Act("key", "log-keys.md"),
     Act("console", "console.md"),
-    Act("certificate", "console.md"),
+    Act("certificate", "recurring.md"),
     Act("backup-key", "backup.md"),
     Act("backup", "backup.md"),
     Act("backup-drill", "backup.md"),
-    Act("month-end", "upkeep.md", refused=("idtone misuse scan",)),
+    Act("month-end", "recurring.md", refused=("idtone misuse scan",)),
 )
 """Those that any node can do at any time, in this order, on one node."""
 LATER: Final = (
