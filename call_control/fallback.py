@@ -114,7 +114,7 @@ class Fallback:
         if registry is None:
             return self._add(stops)
         is_same = registry is self._registry and stops.digest == self._stopped
-        if is_same and self._left == self._identity():
+        if is_same and self._left == self._identity() and not self._failure:
             return False
         if registry.never_originating is not self._never.numbers:
             self._never = never_sections(registry.never_originating)
@@ -137,7 +137,8 @@ class Fallback:
 
     def _add(self, stops: FallbackOwnStops) -> bool:
         """Without a registry: add the operator's own suspensions to the file that is there."""
-        if not stops.digest or (stops.digest == self._stopped and self._left == self._identity()):
+        is_same = stops.digest == self._stopped and self._left == self._identity()
+        if not stops.digest or (is_same and not self._failure):
             return False
         with self._locked():
             there = self._read()

@@ -53,6 +53,7 @@ WELL = {
     "idtone_ledger_replicated": "1x90",
     "idtone_ledger_reserve_bytes": "64000000x90",
     "idtone_ledger_reserve_size_bytes": "64000000x90",
+    "idtone_ledger_free_bytes": "9000000000x90",
     "idtone_ledger_room_seconds": "34560000x90",
     "idtone_clock_timestamp_seconds": "0+60x90",
     "idtone_calls_with_sound_total": "0+100x90",
@@ -165,6 +166,7 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({"idtone_ledger_unreplicated_steps": "20000x90"}, {"IdtoneEvidenceNotReplicated"}),
     ({"idtone_ledger_replicated": "_x90", "idtone_ledger_unreplicated_steps": "_x90"}, set()),  # without PostgreSQL
     ({"idtone_ledger_reserve_bytes": "64000000x80 0x10"}, {"IdtoneReserveUsed"}),
+    ({"idtone_ledger_free_bytes": "9000000000x80 0x10"}, {"IdtoneLedgerDiskFull"}),
     ({"idtone_ledger_room_seconds": "2505600x90"}, {"IdtoneDiskRoomLow"}),
     ({"idtone_clock_timestamp_seconds": "-8+60x90"}, {"IdtoneClockWrong"}),
     ({"idtone_clock_timestamp_seconds": "4+60x90"}, set()),

@@ -39,7 +39,7 @@ FAILURES: Final = {
         Failure("registry-expired", "IdtoneRegistryExpired", "the registry has expired"),
         Failure("licence-lapsed-incoming", "IdtoneLicenceLapsed", "a licence has lapsed"),
         Failure("member", "IdtoneMemberUnknown", "the registry does not know association.member"),
-        Failure("ledger", "IdtoneReserveUsed", "the ledger's disk is"),
+        Failure("ledger", "IdtoneLedgerDiskFull", "the ledger's disk is"),
         Failure("ledger-damaged", "IdtoneLedgerSetAside", "the ledger was damaged"),
         Failure("journal", "IdtoneJournalNotRead", "the journal has not been read"),
     )

@@ -217,6 +217,18 @@ def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path):
     assert remembered(tmp_path / "sounds").suspended.keys() == {"81312345677"}
 
 
+def test_the_trouble_is_over_when_the_folder_is_back_with_the_same_file(tmp_path):
+    fallback, now = Fallback(tmp_path / "sounds", OWN), registry()
+    (tmp_path / "sounds").mkdir()
+    fallback.update(now)
+    (tmp_path / "sounds").rename(tmp_path / "away")
+    with pytest.raises(FallbackError):
+        fallback.update(now)
+    (tmp_path / "away").rename(tmp_path / "sounds")
+    fallback.update(now)
+    assert (fallback.has(now), fallback.trouble) == (True, "")
+
+
 def test_what_does_not_fit_of_the_numbers_that_never_originate_is_named(fallback, tmp_path, monkeypatch, caplog):
     text = """\
 never_originates:
