@@ -107,7 +107,7 @@ _BEFORE: Final = {
     "certificate": _proxy(),
     "metrics": "apt-get install --yes --quiet -t forky curl",  # its libraries are those of forky now
     "settings": "test ! -e /etc/idtone/idtone.d/70-log.yaml",
-    "console": "apt-get install --yes --quiet sudo",
+    "hold": "apt-get install --yes --quiet sudo",
     "backup-drill": f"cp -a /var/lib/idtone/backups {COPY}",  # as the operator fetches it to another machine
     "fix": f"rm /etc/asterisk/idtone.conf; chown root: {SOUNDS} {SOUNDS}/journal; asterisk -rx 'dialplan reload'",
 }
