@@ -15,7 +15,7 @@ from typing import Final
 from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
 
-from .private_files import make_parents
+from .private_files import make_parents, owner_in
 
 KEY_BYTES: Final = 32
 
@@ -81,6 +81,7 @@ def _create(path: Path) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "wb") as file:
+            os.fchown(descriptor, owner_in(path.parent), -1)  # root replaces a key while the service is down
             file.write(secrets.token_bytes(KEY_BYTES))
             file.flush()
             os.fsync(file.fileno())

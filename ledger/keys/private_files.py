@@ -21,7 +21,7 @@ def make_parents(path: Path) -> None:
     missing = [parent for parent in path.parents if not parent.exists()]
     for parent in reversed(missing):
         parent.mkdir(PRIVATE_DIRECTORY, exist_ok=True)
-        os.chown(parent, _owner(parent.parent), -1)
+        os.chown(parent, owner_in(parent.parent), -1)
 
 
 def open_private(path: Path) -> int:
@@ -31,7 +31,7 @@ def open_private(path: Path) -> int:
     except FileNotFoundError:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     try:
-        os.fchown(descriptor, _owner(path.parent), -1)
+        os.fchown(descriptor, owner_in(path.parent), -1)
     except OSError:
         os.close(descriptor)
         raise
@@ -46,9 +46,9 @@ def make_private(path: Path) -> None:
 def replace_private(path: Path, octets: bytes) -> None:
     """Replace a file in one step, and make its directories. Raises OSError; then nothing has changed."""
     make_parents(path)
-    replace_durably(path, octets, PRIVATE_FILE, owner=_owner(path.parent))
+    replace_durably(path, octets, PRIVATE_FILE, owner=owner_in(path.parent))
 
 
-def _owner(folder: Path) -> int:
+def owner_in(folder: Path) -> int:
     """The owner of files that are made in it: a user's id, or -1 for the present user. Raises OSError."""
     return folder.stat().st_uid if os.geteuid() == 0 else -1

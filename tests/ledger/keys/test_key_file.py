@@ -30,6 +30,14 @@ def test_a_missing_key_is_made_once_and_for_its_owner_alone(tmp_path):
     assert os.listdir(path.parent) == ["ledger.key"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files that the service could not use")
+def test_a_key_that_root_makes_is_the_services(tmp_path):
+    """For example `idtone ledger replace-key`, while the service is down."""
+    os.chown(tmp_path, 4321, -1)
+    load_key(tmp_path / "ledger.key.sign-2")
+    assert (tmp_path / "ledger.key.sign-2").stat().st_uid == 4321
+
+
 def test_all_who_start_at_once_get_the_same_key(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         keys = set(pool.map(lambda _: load_key(tmp_path / "ledger.key"), range(32)))
