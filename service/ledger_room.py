@@ -1,4 +1,4 @@
-"""How much room there is on the ledger's disk, and for how many days; looked up now and then."""
+"""How much room there is on the ledger's disk, and for how many days; by the rate of the last week."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError
-from idtone.ledger.store.growth import growth
+from idtone.ledger.store.growth import Growth, growth
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 
@@ -41,23 +41,22 @@ class LedgerRoom:
         self._url = url
         self._path = path_of(url)
         self._looked_s: float | None = None
-        self._room = Room()
+        self._growth: Growth | None = None
 
     def look(self) -> Room:
-        """The room, at most `LOOK_EVERY_S` old."""
+        """The free space now, and the days at a rate that is at most `LOOK_EVERY_S` old."""
         now_s = time.monotonic()
-        if self._looked_s is None or now_s - self._looked_s >= LOOK_EVERY_S:
-            self._looked_s = now_s
-            try:
-                self._room = self._find()
-            except (LedgerError, OSError) as error:
+        is_due = self._looked_s is None or now_s - self._looked_s >= LOOK_EVERY_S
+        try:
+            found = os.statvfs(self._path.parent)
+            free_bytes = found.f_bavail * found.f_frsize
+            if is_due:
+                self._looked_s, self._growth = now_s, None
+                with LedgerReader.open(self._url) as reader:
+                    self._growth = growth(reader, self._path, datetime.now(UTC))
+        except (LedgerError, OSError) as error:
+            if is_due:
+                self._looked_s = now_s
                 _log.warning("%s: its room is not known, and is missing in the metrics: %s", self._path, error)
-                self._room = Room()
-        return self._room
-
-    def _find(self) -> Room:
-        found = os.statvfs(self._path.parent)
-        free_bytes = found.f_bavail * found.f_frsize
-        with LedgerReader.open(self._url) as reader:
-            rate = growth(reader, self._path, datetime.now(UTC))
-        return Room(free_bytes, rate.days(free_bytes) if rate else None)
+            return Room()
+        return Room(free_bytes, self._growth.days(free_bytes) if self._growth else None)

@@ -130,7 +130,7 @@ class OperatorNode:
         restart = "systemctl daemon-reload && systemctl restart idtone"
         self.machine.run("sh", "-c", restart)
         try:
-            self.wait(self.is_well, "the service with a wrong clock", 30)
+            self.wait(self.is_connected, "the service with a wrong clock", 30)
             return self.call()
         finally:
             self.machine.run("sh", "-c", f"rm {part} && {restart}")
@@ -141,9 +141,12 @@ class OperatorNode:
         found: dict[str, Any] = json.loads(printed)
         return found
 
-    def is_well(self) -> bool:
+    def is_connected(self) -> bool:
         found = self.status()
-        return bool(found["running"] and found["ari"]["connected"] and not found["troubles"])
+        return bool(found["running"] and found["ari"]["connected"])
+
+    def is_well(self) -> bool:
+        return self.is_connected() and not self.status()["troubles"]
 
     def bad(self) -> set[str]:
         """The findings of the doctor that are not good."""

@@ -28,7 +28,7 @@ from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 from idtone.ledger.keys.continuity import RESTORED, Continuity, move_aside, name_aside
 from idtone.ledger.keys.key_ring import own_key
-from idtone.ledger.keys.private_files import make_parents, replace_private
+from idtone.ledger.keys.private_files import PRIVATE_FILE, make_parents, replace_private
 from idtone.ledger.store.database import Database
 from idtone.ledger.store.meta import CHECKPOINT, facts
 from idtone.ledger.store.sqlite import lock_for_writing
@@ -44,6 +44,8 @@ _HEAD: Final = "# Written by `idtone restore`. idtone restore が作成しまし
 _LAST: Final = (r"/ledger\.key\.days", r"/ledger\.key", r"/ledger\.key\.sign(-[0-9]+)?")
 """The keys come last, and in this order."""
 _SETTINGS_MODE: Final = 0o644
+_KEPT_BESIDE: Final = ("settings/", "ari/password_file")
+"""What may be there already, because the package or the operator has made it: it is kept beside the restored one."""
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,8 @@ def _check_free(unpacked: Unpacked, target: Target, roles: list[str]) -> None:
             )
     for role in roles:
         path = target.path(role)
-        is_set = role.startswith(("settings/", "registry/", "lines/cache"))  # what was there is kept beside it
-        if not is_set and path.exists() and path.read_bytes() != (unpacked.folder / role).read_bytes():
+        is_replaced = role.startswith((*_KEPT_BESIDE, "registry/", "lines/cache"))
+        if not is_replaced and path.exists() and path.read_bytes() != (unpacked.folder / role).read_bytes():
             raise BackupError(
                 Message(
                     "{path}: there is another file; move it away, or restore into another folder (--into DIR)",
@@ -195,21 +197,22 @@ def _check_free(unpacked: Unpacked, target: Target, roles: list[str]) -> None:
 
 
 def _put(unpacked: Unpacked, role: str, target: Path) -> None:
-    """Raises OSError. Settings that are there are kept beside the restored ones."""
+    """Raises OSError. Settings and a password that are there are kept beside the restored ones."""
     source = unpacked.folder / role
     octets = source.read_bytes()
     make_parents(target)
-    if role.startswith("settings/"):
-        if target.exists() and target.read_bytes() != octets:
-            kept = target.with_name(f"{target.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
-            replace_durably(kept, target.read_bytes(), _SETTINGS_MODE)
+    is_settings = role.startswith("settings/")
+    if role.startswith(_KEPT_BESIDE) and target.exists() and target.read_bytes() != octets:
+        kept = target.with_name(f"{target.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
+        replace_durably(kept, target.read_bytes(), _SETTINGS_MODE if is_settings else PRIVATE_FILE)
+    if is_settings:
         replace_durably(target, octets, _SETTINGS_MODE)
         return
     owner = _uid(unpacked.owners.get(role, "")) if os.geteuid() == 0 else None
     if owner is None:
         replace_private(target, octets)
     else:
-        replace_durably(target, octets, 0o600, owner=owner)
+        replace_durably(target, octets, PRIVATE_FILE, owner=owner)
     target.chmod(source.stat().st_mode & 0o755)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,21 @@ def test_the_keys_that_were_replaced_are_restored_with_what_belongs_to_them(node
     assert new.faults() == []
     keys = [own_key(each.settings.ledger, "pbx-1").public for each in (node, new)]
     assert keys[0] == keys[1] != own_key(new.settings.ledger, "pbx-1", "pbx-1/idtone").public
+
+
+def test_the_password_that_the_package_has_made_gives_way(tmp_path: Path) -> None:
+    """The package makes one on the new machine, before anything can be restored there."""
+    password = tmp_path / "ari.password"
+    password.write_text("of the node")
+    node = BackedNode.made(tmp_path / "node", ari={"password_file": str(password)})
+    node.sign("c-1")
+    backup(node)
+    (node.folder / "ledger.sqlite3").rename(node.folder / "away")
+    password.write_text("of the package")
+    terminal.told("restore", node.folder / "backups", "-i", node.folder / "secret")
+    assert password.read_text() == "of the node"
+    (kept,) = tmp_path.glob("ari.password.before-*")
+    assert (kept.read_text(), stat.S_IMODE(kept.stat().st_mode)) == ("of the package", 0o600)
 
 
 def test_nothing_that_is_there_is_overwritten(node: BackedNode) -> None:

@@ -22,7 +22,7 @@ from idtone.core.calls import Suspension
 from idtone.core.decision import Remembered
 from idtone.core.settings.settings import Interface
 from idtone.ledger.replication.replicator import ReplicaStatus
-from idtone.service import metrics_listener
+from idtone.service import ledger_room, metrics_listener
 from idtone.service.ledger_room import LedgerRoom
 from idtone.service.metrics import METRICS, MetricKind, Observed
 from idtone.service.metrics_listener import MetricsListener
@@ -182,6 +182,13 @@ def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(observed, tmp_pa
     assert (room.look().free_bytes, room.look().days) == (None, None)
     assert caplog.text.count("its room is not known") == 1
     assert observed.room.look().free_bytes
+
+
+def test_the_free_space_is_that_of_now(observed, monkeypatch):
+    """An alert tells a full disk within two minutes."""
+    for free in (7, 0):
+        monkeypatch.setattr(ledger_room.os, "statvfs", lambda _, free=free: SimpleNamespace(f_bavail=free, f_frsize=1))
+        assert observed.room.look().free_bytes == free
 
 
 @pytest.mark.usefixtures("listener")
