@@ -38,7 +38,8 @@ drill: Final = pytest.mark.skipif(
     os.environ.get("DRILLS") != "all", reason="`make test-packages DRILLS=all` runs the first month, which takes longer"
 )
 FIRST_SOUND_S: Final = 600
-COPY: Final = "/root/node-backup"
+HOME: Final = "/root"
+COPY: Final = f"{HOME}/node-backup"
 _LATER: Final = {act.name: act for act in LATER}
 
 
@@ -90,7 +91,7 @@ def _proxy() -> str:
     return f"""set -e
 apt-get install --yes --quiet -t forky nginx-light openssl
 {request} -keyout /etc/ssl/private/{name}.key -out /etc/ssl/certs/{name}.pem
-{request} -keyout /root/new.key -out /root/new.pem
+{request} -keyout {HOME}/new.key -out {HOME}/new.pem
 echo 127.0.0.1 {name} >> /etc/hosts
 cat > /etc/nginx/conf.d/idtone.conf << 'END'
 {server}END
@@ -133,7 +134,7 @@ def test_after_an_act_the_node_is_as_good_as_before(node: OperatorNode, act: Act
     if act.name == "mail":
         assert "To: noc@example.jp" in node.mails()[-1]
     if act.name == "certificate":
-        served = node.machine.run("curl", "--silent", "--cacert", "/root/new.pem", "https://pbx.example.jp/sign-in")
+        served = node.machine.run("curl", "--silent", "--cacert", f"{HOME}/new.pem", "https://pbx.example.jp/sign-in")
         assert "idtone" in served, said
 
 
@@ -175,7 +176,7 @@ def test_a_reload_that_fails_says_so_at_once(node: OperatorNode) -> None:
 
 @drill
 def test_a_number_is_stopped_when_the_police_call(node: OperatorNode) -> None:
-    node.write("/root/numbers.txt", f"{NUMBER}\n", 0o600)
+    node.write(f"{HOME}/numbers.txt", f"{NUMBER}\n", 0o600)
     said = node.do(_LATER["suspend"])
     record = node.call()
     assert (record["outcome"], record["reason"]) == ("REFUSE", "number-suspended"), said
@@ -190,8 +191,8 @@ def test_a_number_is_stopped_when_the_police_call(node: OperatorNode) -> None:
 @drill
 def test_upgraded_and_back(node: OperatorNode) -> None:
     (package,) = (node.root / "root").glob("idtone_*.deb")
-    upgraded = Path("/root", package.name.replace(idtone.__version__, "0.2.0"))
-    make_next(node.machine, Path("/root", package.name), "0.2.0", upgraded)
+    upgraded = Path(HOME, package.name.replace(idtone.__version__, "0.2.0"))
+    make_next(node.machine, Path(HOME, package.name), "0.2.0", upgraded)
     for act, version in (("upgrade", "0.2.0"), ("back", idtone.__version__)):
         said = node.do(_LATER[act])
         assert node.machine.run("idtone", "--version").strip().endswith(version), said
@@ -306,7 +307,8 @@ def test_restored_on_another_machine(node: OperatorNode) -> None:
     """After the purge nothing of the node is left but the copy of its archives, and Asterisk with the dialplan."""
     plan = node.root / "etc/asterisk/extensions.conf"
     node.machine.run("hostnamectl", "set-hostname", "pbx-osaka-1")
-    node.machine.run("sh", "-c", "apt-get install --yes ./root/idtone_0.1.0+deb13_amd64.deb")
+    (package,) = (node.root / "root").glob("idtone_0.1*.deb")
+    node.machine.run("apt-get", "install", "--yes", "--quiet", f"{HOME}/{package.name}")
     said = node.do(_LATER["restore"])
     plan.write_text(plan.read_text().replace("NoOp(gosub", "Gosub(idtone-forward"))
     node.machine.run("asterisk", "-rx", "dialplan reload")
