@@ -17,7 +17,11 @@ from .machine import Machine, MachineFailed
 NUMBER: Final = "0312345678"
 """It has a licence in the sample registry."""
 JAPAN: Final = {"LC_ALL": "", "LANG": "ja_JP.UTF-8", "LANGUAGE": "ja"}
-ANSWERS: Final = {"idtone setup --call": NUMBER, "sudo -u idtone idtone console": "a long pass phrase of mine"}
+ANSWERS: Final = {
+    "idtone setup --call": NUMBER,
+    "sudo idtone ledger hold ": NUMBER,
+    "sudo -u idtone idtone console": "a long pass phrase of mine",
+}
 """What the operator types; to all other questions, yes."""
 IDS: Final = {
     "s-1a2b3c4d": ("idtone suspensions list --json", "id"),
