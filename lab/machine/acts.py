@@ -66,7 +66,7 @@ LATER: Final = (
     Act("remove", "upgrade.md"),
     Act("again", "upkeep.md"),
     Act("purge", "upgrade.md"),
-    Act("restore", "backup.md"),
+    Act("restore", "backup.md", refused=("idtone setup",)),
 )
 """Those that need a failure first, or end something."""
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
+from idtone.ledger.keys.continuity import DAMAGED
 from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.keys.stamps import is_overdue
 from idtone.ledger.replication.own_replica import OwnReplica
@@ -143,9 +144,12 @@ def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -
             return bad(topic, found, remedy)
 
 
-def aside(files: Sequence[Path]) -> Finding:
-    """`files` are the damaged ledgers that were set aside and not moved away."""
+def aside(earlier: Sequence[Path]) -> Finding:
+    """`earlier` are the ledgers before the present one that were not moved away. One that was restored, or ended with
+    its key, stays where it is: commands and backups find it there.
+    """
     topic = "ledger-aside"
+    files = [path for path in earlier if f".{DAMAGED}-" in path.name]
     if not files:
         return good(topic, Message("none was set aside"))
     return warning(

@@ -106,9 +106,10 @@ TABLE = {
     ],
     ledger.aside: [
         (([],), GOOD),
+        (([Path("/l/l.restored-2"), Path("/l/l.ended-3")],), GOOD),
         (
-            ([Path("/l/one"), Path("/l/two")],), WARNING,
-            "2 set aside, the latest as /l/two", "--ledger sqlite:////l/two",
+            ([Path("/l/l.damaged-1"), Path("/l/l.damaged-2"), Path("/l/l.ended-3")],), WARNING,
+            "2 set aside, the latest as /l/l.damaged-2", "--ledger sqlite:////l/l.damaged-2",
         ),
     ],
     # the replica, what is wrong
