@@ -33,6 +33,9 @@ _CONTINUED: Final = 10 ** (-2 / 20)
 """The tail's amplitude lies between these shares of the burst's: below is silence, above the burst goes on."""
 _DECAY: Final = 10 ** (-3 / 20)
 """What is late has at most this share of the tail's amplitude."""
+_AROUND_S: Final = 0.25
+_QUIET: Final = 10 ** (-5 / 20)
+"""Before a sound in a room, and once its tail has died away, its tones have less of its amplitude."""
 _BLAST: Final = 5.0
 """A part of a burst that is louder than its middle by this factor outweighs the rest of it."""
 
@@ -108,6 +111,22 @@ def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
         own, tail, late = fitted.components[index].amplitude, level(index, _TAIL_S), level(index, _LATE_S)
         found.append(_TAIL * own < tail < _CONTINUED * own and late < _DECAY * tail)
     return found
+
+
+def alone(base: Baseband, fitted: Fitted) -> bool:
+    """Whether the sound's tones are quiet before it, and after it once a room's tail has died away.
+
+    A longer tone or a pulsating one, of the network or in music, is there before or after, too.
+    """
+    times = base.times + base.first / RATE_HZ
+    before = (times >= fitted.start_s - _AROUND_S) & (times < fitted.start_s - _TAIL_S[0])
+    after = (times > fitted.end_s + _LATE_S[0]) & (times <= fitted.end_s + _LATE_S[0] + _AROUND_S)
+    for track, band in enumerate(base.bands):
+        own = max(each.amplitude for each, one in zip(fitted.components, base.track_of, strict=True) if one == track)
+        power = np.abs(band) ** 2
+        if any(np.mean(power[window]) > (_QUIET * own) ** 2 for window in (before, after) if window.any()):
+            return False
+    return True
 
 
 def blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:

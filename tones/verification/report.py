@@ -30,13 +30,15 @@ class Test:
     """The result of one test; `says` gives it in words.
 
     `certain` is False for a failure that the line can have caused: losses that a decoder or an adaptive buffer
-    covered up, echo, noise. A sound with such failures alone may be the profile's.
+    covered up, echo, noise. A sound with such failures alone may be the profile's. `explained` is True where the
+    recording shows how: a part of a burst is missing, or the room resounds.
     """
 
     name: str
     outcome: CheckOutcome
     says: str
     certain: bool = True
+    explained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
