@@ -1,6 +1,6 @@
 """Twenty ways of a call from Asterisk to a recording, each with loss that the recording does not show, and rooms.
 
-A trial is positive (the whole sound was sent) or one of DAMAGES (a part of it never was).
+A trial is positive (the whole sound was sent) or one of DAMAGES (a part of it never was, or a burst more).
 """
 
 from __future__ import annotations
@@ -133,6 +133,13 @@ def _ending(profile: Profile, chance: np.random.Generator) -> Signal:
     return _silenced(profile, [(length - RATE_HZ * 80 // 1000, length)])
 
 
+def _one_more(profile: Profile, chance: np.random.Generator) -> Signal:
+    """The first burst follows once more, as if the row were longer."""
+    sound, (first, end) = sound_of(profile), _spans(profile)[0]
+    pause_ms = max(burst.segment.off_ms for burst in profile.bursts()) or 100.0
+    return np.concatenate([sound, np.zeros(round(pause_ms * RATE_HZ / 1000), np.float32), sound[first:end]])
+
+
 WHOLE: Final = "whole"
 DAMAGES: Final[dict[str, Damage]] = {
     WHOLE: _whole,
@@ -140,6 +147,7 @@ DAMAGES: Final[dict[str, Damage]] = {
     "half of every burst missing": _every_burst,
     "first 80 ms missing": _beginning,
     "last 80 ms missing": _ending,
+    "one burst more": _one_more,
 }
 
 

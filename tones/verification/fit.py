@@ -158,20 +158,10 @@ class Fitter:
         """The best hypothesis of a wide, coarse grid."""
         return self._best(base, self._coarse)
 
-    def in_time(self, base: Baseband, fitted: Fitted, most: float) -> Fitted:
-        """The best hypothesis around `fitted` whose tempo is off by `most` at most."""
-        tempi = 1 + np.linspace(-most, most, 5)
-        start_s = fitted.start_s - base.first / RATE_HZ
-        coarse = self._best(base, Grid(fitted.pitch + self._coarse.pitches / 4, start_s + self._coarse.places, tempi))
-        return self.fine(base, coarse, most)
-
-    def fine(self, base: Baseband, coarse: Fitted, most: float = np.inf) -> Fitted:
-        """The best hypothesis near `coarse`, to less than a frame and a hundredth of the pitch's resolution.
-
-        Its tempo is off by `most` at most.
-        """
+    def fine(self, base: Baseband, coarse: Fitted) -> Fitted:
+        """The best hypothesis near `coarse`, to less than a frame and a hundredth of the pitch's resolution."""
         if not self.plan.steady:
-            return self._fine_glide(base, coarse, most)
+            return self._fine_glide(base, coarse)
         best = coarse
         origin = base.first / RATE_HZ
         place_step, tempo_step, pitch_step = 0.002, 0.02, self._pitch_step / 2
@@ -180,21 +170,20 @@ class Fitter:
             grid = Grid(
                 best.pitch + steps * pitch_step,
                 best.start_s - origin + steps * place_step,
-                1 + np.clip(best.tempo + steps * tempo_step, -most, most),
+                1 + best.tempo + steps * tempo_step,
             )
             best = self._best(base, grid)
             place_step, tempo_step, pitch_step = (step / 2.5 for step in (place_step, tempo_step, pitch_step))
         return best
 
-    def _fine_glide(self, base: Baseband, coarse: Fitted, most: float) -> Fitted:
+    def _fine_glide(self, base: Baseband, coarse: Fitted) -> Fitted:
         """A later assumed start makes a glide seem higher, so its likelihood is a ridge: search along it, then
         across."""
         origin = base.first / RATE_HZ
         best = coarse
         reach_s, tempo_step, pitch_step = 0.012, 0.02, self._pitch_step / 2
         for _ in range(5):
-            place = best.start_s - origin
-            tempi = 1 + np.clip(best.tempo + np.array([-1, 0, 1]) * tempo_step, -most, most)
+            place, tempi = best.start_s - origin, 1 + best.tempo + np.array([-1, 0, 1]) * tempo_step
             along = [
                 Grid(np.array([best.pitch + self._ridge * off]), np.array([place + off]), tempi)
                 for off in np.linspace(-reach_s, reach_s, 41)

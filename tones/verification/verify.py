@@ -10,7 +10,6 @@ further burst, and the pauses are quiet.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from typing import Any, Final
 
@@ -26,11 +25,12 @@ from ..recordings.leg import Leg
 from ..recordings.rates import at_rate
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
-from .judging import ALONE, TESTS, Case, Surroundings, heard_burst, level_dbm0
+from .judging import ALONE, TESTS, Case, heard_burst, level_dbm0
 from .parts import alone, blast, tails
 from .plan import plan_of
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict
 from .screening import HOP, RATE_HZ, Reals, Screen
+from .surroundings import Surroundings
 
 _COARSE_SCORE: Final = 8.0
 """A fit with a lower score cannot reach the threshold."""
@@ -43,9 +43,6 @@ _HIDDEN: Final = 0.5
 """Where more than this share of the sound's length is lost, the sound could be there undetected."""
 _DAMAGED_SCORE: Final = 8.0
 """A place without some of its bursts needs this score of the screen; speech and music seldom reach it."""
-_AS_WELL: Final = 0.975
-"""A fit within the tolerance is as good as one outside it that explains no more than this; with the other tempi of the
-near misses it is worse, also in noise."""
 _SHADOW_S: Final = 0.3
 _EVEN_ODDS: Final = 0.0
 _SURE: Final = 12.0
@@ -173,12 +170,9 @@ class Verifier:
         self, samples: Reals, heard: Reals | None, fits: Iterator[tuple[Fitted, Baseband]], *, damaged: bool = False
     ) -> Iterator[Match]:
         for fitted, base in fits:
-            score = self._score(samples, fitted)
+            score = log_odds.log_odds(self.features(samples, fitted), log_odds.calibration().weights)
             if score >= log_odds.calibration().grey:
                 yield self._judge(samples, heard, fitted, base, score, damaged=damaged)
-
-    def _score(self, samples: Reals, fitted: Fitted) -> float:
-        return log_odds.log_odds(self.features(samples, fitted), log_odds.calibration().weights)
 
     def _judge(
         self, samples: Reals, heard: Reals | None, fitted: Fitted, base: Baseband, score: float, *, damaged: bool
@@ -190,46 +184,32 @@ class Verifier:
             limited = np.clip(samples, -gain * self._peak, gain * self._peak)
             base = self._fitter.baseband(limited, heard, fitted.first)
             fitted = self._fitter.fine(base, fitted)
-        case = self._case(samples, heard, fitted, base, share, blasted=gain is not None)
-        if case.off_tempo and case.changed:
-            # What is missing or resounds pulls the fit away from the sound's own times.
-            in_time = self._fitter.in_time(base, fitted, self.profile.tolerance.time_percent / 100)
-            if in_time.explained > _AS_WELL * fitted.explained:
-                in_time_score = self._score(samples, in_time)
-                if in_time_score >= log_odds.calibration().threshold:
-                    case = self._case(samples, heard, in_time, base, share, blasted=gain is not None)
-                    case, score = replace(case, tempo=fitted.tempo), min(score, in_time_score)
+        bursts = tuple(
+            heard_burst(self.profile, self._plan, index, fitted, base, blasted=gain is not None and index == 0)
+            for index in range(self._plan.bursts)
+        )
+        case = Case(
+            self.profile, self._plan, fitted, base, share, bursts,
+            beside=tuple(self._surroundings.bursts(samples, heard, fitted)),
+            tails=tails(base, self._plan, fitted), alone=alone(base, fitted),
+        )  # fmt: skip
         tests = tuple(test(case) for test in TESTS)
         verdict = verdict_of(tests, score, log_odds.calibration().threshold)
         if damaged and verdict in _THERE:
             # The stated rate of false alarms is that of the strict screen.
             sure = case.alone and score >= _SURE
             verdict = ToneVerdict.PRESENT if sure else ToneVerdict.CANNOT_TELL
-        fitted = case.fitted
         return Match(
             verdict,
             1000 * fitted.start_s - 500 * self._plan.components[0].ramp_s,
             1000 * fitted.end_s + 500 * self._plan.components[-1].ramp_s,
             level_dbm0(self.profile, fitted.components),
             100 * fitted.pitch,
-            100 * case.tempo,
+            100 * fitted.tempo,
             score,
-            tuple(burst.reported(self.profile) for burst in case.bursts),
+            tuple(burst.reported(self.profile) for burst in bursts),
             tests,
         )
-
-    def _case(
-        self, samples: Reals, heard: Reals | None, fitted: Fitted, base: Baseband, share: float, *, blasted: bool
-    ) -> Case:
-        bursts = tuple(
-            heard_burst(self.profile, self._plan, index, fitted, base, blasted=blasted and index == 0)
-            for index in range(self._plan.bursts)
-        )
-        return Case(
-            self.profile, self._plan, fitted, base, share, bursts,
-            beside=tuple(self._surroundings.bursts(samples, heard, fitted)),
-            tails=tails(base, self._plan, fitted), alone=alone(base, fitted), tempo=fitted.tempo,
-        )  # fmt: skip
 
     def _hidden(self, samples: Reals, heard: Reals | None) -> str | None:
         """Why the recording may contain the sound undetected; None where it cannot."""

@@ -225,6 +225,27 @@ def test_a_silent_burst_beside_one_that_a_decoder_muted_leaves_it_open(muted_db,
     assert verify(QUICK, samples).verdict == verdict
 
 
+@pytest.mark.parametrize(("burst", "verdict"), [(0, "absent"), (2, "cannot-tell"), (4, "absent")])
+def test_a_short_silent_burst_between_others_leaves_it_open(burst, verdict):
+    """Three lost packets take all of it; without its first or last burst, it is a shorter row."""
+    samples = leg(QUICK)
+    first_ms, end_ms = bursts_of(QUICK)[burst]
+    samples[at(START_MS + first_ms) : at(START_MS + end_ms)] *= 10 ** (-90 / 20)
+    assert verify(QUICK, samples).verdict == verdict
+
+
+def test_a_further_burst_that_the_line_damaged_is_not_overlooked():
+    samples = leg(make(tone(400, on_ms=100, off_ms=100), repeat=3))
+    first_ms, end_ms = bursts_of(PULSES)[1]
+    place, length = at(START_MS + first_ms + 200), at(end_ms - first_ms)
+    noise = np.convolve(np.random.default_rng(2).standard_normal(length + 200), np.hanning(201), "valid")[:length]
+    noise *= np.sin(2 * np.pi * 400 * np.arange(length) / RATE_HZ)
+    own = np.sqrt(np.mean(samples[place : place + length] ** 2))
+    samples[place : place + length] += own / 2 * noise / np.sqrt(np.mean(noise**2))
+    report = verify(PULSES, samples)
+    assert (report.verdict, report.reason) == ("present", "something like a damaged further burst is at 1.10 s")
+
+
 def in_a_hall(samples, seed):
     """Direct sound and reverberation of the same power, which decays by 60 dB in 0.6 s."""
     length = at(600)
@@ -243,6 +264,23 @@ ONE = make(tone(1004, on_ms=500, ramp_ms=10))
 @pytest.mark.parametrize("profile", [SAMPLE, PULSES, CHORD, ONE], ids=["sample", "pulses", "chord", "one"])
 def test_a_room_that_fills_the_pauses_does_not_make_it_another_sound(profile, seed):
     assert verify(profile, in_a_hall(leg(profile), seed)).verdict != "absent"
+
+
+@pytest.mark.parametrize(("profile", "seed"), [(PULSES, 1), (ONE, 1), (QUICK, 2)], ids=["edges", "one", "pauses"])
+def test_what_a_room_explains_does_not_leave_it_open(profile, seed):
+    """Its tail lengthens the bursts and fills the pauses."""
+    report = verify(profile, in_a_hall(leg(profile), seed))
+    assert report.verdict == "present"
+    assert report.findings[0].score > 12
+    assert any(test.outcome == "failed" and test.explained for test in report.findings[0].tests)
+
+
+def test_a_room_explains_nothing_where_the_tone_is_there_before_the_sound():
+    """As ring-back is: then it may be a pulsating tone, of which a part is like the sound."""
+    samples = in_a_hall(leg(ONE), 1)
+    ringing = make(tone(1004, on_ms=600, modulation={"rate_hz": 16, "depth": 0.85}))
+    samples[at(START_MS - 660) : at(START_MS - 60)] += synthesise(ringing, RATE_HZ).astype(np.float32)
+    assert verify(ONE, samples).verdict == "cannot-tell"
 
 
 def test_a_room_that_fills_what_is_missing_does_not_make_it_conform():
@@ -270,8 +308,11 @@ def test_a_further_burst_beside_a_damaged_sound_leaves_it_open():
     assert verify(SAMPLE, samples).verdict == "cannot-tell"
 
 
-def outcome(name, outcome, certain=True):
-    return reports.Test(name, CheckOutcome(outcome), "says", certain)
+def outcome(name, outcome, certain=True, explained=False):
+    return reports.Test(name, CheckOutcome(outcome), "says", certain, explained)
+
+
+EXPLAINED = outcome("edges", "failed", certain=False, explained=True)
 
 
 @pytest.mark.parametrize(
@@ -283,6 +324,9 @@ def outcome(name, outcome, certain=True):
         ([outcome("edges", "unknown")], 2, "cannot-tell"),
         ([outcome("edges", "failed", certain=False)], 1, "cannot-tell"),
         ([outcome("edges", "failed", certain=False)], -1, "absent"),
+        ([EXPLAINED], 13, "present"),
+        ([EXPLAINED], 11, "cannot-tell"),
+        ([EXPLAINED, outcome("cadence", "failed", certain=False)], 50, "cannot-tell"),
         ([outcome("frequency", "failed")], 50, "absent"),
         ([outcome("frequency", "failed", certain=False)], 2, "absent"),
         ([outcome("frequency", "failed", certain=False)], 4, "cannot-tell"),
