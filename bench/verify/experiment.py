@@ -29,7 +29,7 @@ from .near_misses import CODINGS, near_misses
 from .profiles import profiles
 from .results import Row
 
-PARTS_OF_IT: Final = ("throughput", "detection", "chains", "near-misses", "frequency", "false-alarms")
+PARTS_OF_IT: Final = ("throughput", "inspect", "detection", "chains", "near-misses", "frequency", "false-alarms")
 HOURS: Final = 4.0
 TRIALS: Final = 40
 """What two processors do in about eight minutes. The goals ask for 300 hours and 3 000 trials."""
@@ -143,6 +143,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for what in ("speech", "music"):
                 times = measurements.throughput(name, what, PART)
                 found.append(results.throughput_row(name, what, times, with_numba))
+
+    if "inspect" in wanted:
+        for what in ("speech", "music"):
+            for length_s in measurements.INSPECTED_S:
+                PROGRESS.print(f"inspect: {what}, {length_s:g} s …")
+                found.append(results.inspect_row(what, length_s, measurements.inspecting(what, length_s, PART)))
 
     work = list(jobs(wanted, names, chosen.hours, chosen.trials, chosen.start))
     if work:

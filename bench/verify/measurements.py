@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from idtone.tones.making.scale import amplitude
+from idtone.tones.measuring.inspection import inspect
 from idtone.tones.profile import Profile
 from idtone.tones.verification.report import Match, Report
 from idtone.tones.verification.verify import Verifier
@@ -28,6 +29,9 @@ FREQUENCY_CONDITION: Final = Condition("white +10 dB, no codec", None, noise="wh
 BEFORE_MS: Final = 30.0
 AFTER_MS: Final = 130.0
 """Where the sound must be found, from where it was put: a codec delays it by as much as 70 ms."""
+
+INSPECTED_S: Final = (5.8, 60.0)
+"""A short call and a long one."""
 
 _THROUGHPUT_TAKES: Final = 3
 
@@ -188,3 +192,14 @@ def throughput(profile: str, what: str, part: Part) -> float:
     for take in takes:
         verifier(profile).verify(take.samples, RATE_HZ)
     return sum(take.duration_s for take in takes) / (time.process_time() - began_s)
+
+
+def inspecting(what: str, length_s: float, part: Part) -> float:
+    """The processor time of `idtone tone inspect` as a share of the recording's length; the worst of three takes."""
+    shares = []
+    for index in range(_THROUGHPUT_TAKES):
+        samples = _take(what, part, index).samples[: round(length_s * RATE_HZ)]
+        began_s = time.process_time()
+        inspect(samples, RATE_HZ)
+        shares.append((time.process_time() - began_s) / length_s)
+    return max(shares)

@@ -32,6 +32,8 @@ DAMAGED_GOAL: Final = 0.001
 FREQUENCY_GOAL: Final = 1.3
 THROUGHPUT_GOAL: Final = {True: 15_000.0, False: 1_500.0}
 """With numba and without, × real time."""
+INSPECT_GOAL: Final = 2.0
+"""Of a recording's own length."""
 
 HOURS_GOAL: Final = {"speech": 300, "music": 20, "signals": 20}
 """Without a false alarm."""
@@ -185,6 +187,11 @@ def throughput_row(profile: str, what: str, times: float, with_numba: bool) -> R
     goal, unit = THROUGHPUT_GOAL[with_numba], f"× real time {'with' if with_numba else 'without'} numba"
     reached = Reached.SHOWN if times >= goal else Reached.MISSED
     return Row("throughput", profile, what, times, unit, goal=goal, reached=reached)
+
+
+def inspect_row(what: str, length_s: float, share: float) -> Row:
+    reached = Reached.SHOWN if share <= INSPECT_GOAL else Reached.MISSED
+    return Row("inspect", "", f"{what}, {length_s:g} s", share, "of its length", goal=INSPECT_GOAL, reached=reached)
 
 
 def _at_least(rate: float, bound: float, goal: float | None) -> Reached:

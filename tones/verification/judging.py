@@ -216,8 +216,8 @@ def _edges(case: Case) -> Test:
 
 
 def _lost_whole(case: Case, missing: Sequence[tuple[int, Burst]]) -> bool:
-    """Whether a few packets can have taken all of what is missing: one short burst between others."""
-    if len(missing) > 1 or missing[0][0] in (1, len(case.bursts)):
+    """Whether a few packets, not known to be lost, can have taken all that is missing: a short burst between others."""
+    if case.base.mask is not None or len(missing) > 1 or missing[0][0] in (1, len(case.bursts)):
         return False
     components = [each.component for each in missing[0][1].components]
     length_s = max(each.end_s for each in components) - min(each.start_s for each in components)

@@ -58,3 +58,12 @@ def test_a_damaged_sound_lacks_what_its_name_says(damage, least_ms, most_ms):
     # A sine is zero now and then.
     missing_ms = np.sum(np.abs(whole - damaged) > 1e-6) * 1000 / RATE_HZ
     assert 0.95 * least_ms < missing_ms < 1.01 * most_ms
+
+
+def test_one_burst_more_follows_the_whole_sound():
+    whole = chains.sound_of(SAMPLE)
+    longer = DAMAGES["one burst more"](SAMPLE, np.random.default_rng(1))
+    assert np.array_equal(longer[: len(whole)], whole)
+    first = round(SAMPLE.bursts()[0].end_ms * RATE_HZ / 1000)
+    assert np.array_equal(longer[-first:], whole[:first])
+    assert not longer[len(whole) : -first].any()

@@ -49,10 +49,12 @@ def test_near_misses_are_counted_together_and_the_accepted_are_named():
 
 
 def test_every_row_reaches_the_tables_and_the_file(tmp_path, capsys):
-    found = [detected(59, 60), results.throughput_row("sample", "speech", 1600, with_numba=False)]
+    slow = results.inspect_row("speech", 5.8, 2.1)
+    assert slow.reached is Reached.MISSED
+    found = [detected(59, 60), results.throughput_row("sample", "speech", 1600, with_numba=False), slow]
     results.print_tables(found)
     shown = capsys.readouterr().out
-    for expected in ("0.9833", Reached.MISSED, "all", "1600 × real time"):
+    for expected in ("0.9833", Reached.MISSED, "all", "1600 × real time", "speech, 5.8 s"):
         assert expected in shown
     results.write_json(found, {"trials": 60}, tmp_path / "found.json")
     assert len(json.loads((tmp_path / "found.json").read_text())["rows"]) == len(found)
