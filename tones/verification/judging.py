@@ -182,8 +182,6 @@ def _complete(case: Case) -> Test:
         # Where a codec left something of one of them, the line lost packets, and may have lost the others too.
         silent = all(burst.level_db < loudest + _SILENT_DB for _, burst in missing)
         certain = silent and all(burst.coherence > _CLEAN for burst in others) and not _lost_whole(case, missing)
-        # Where the cadence does not fit, the sound may lie elsewhere.
-        certain &= _cadence(case).outcome is CheckOutcome.PASSED
         says = f"{_numbered([index for index, _ in missing])} missing"
         return Test("bursts", CheckOutcome.FAILED, says, certain=certain)
     if unheard:
