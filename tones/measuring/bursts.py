@@ -275,12 +275,14 @@ def _faded(decay: float, distance: Floats) -> Floats:
 
 
 def _decay(gains: Floats, rate: float) -> float:
-    """Decay of the logarithm of the amplitude, per sample; 0 where the burst keeps its level."""
+    """Decay of the logarithm of the amplitude, per sample; 0 where it keeps its level or lacks the lines."""
     aside = min(len(gains) // 5, round(0.01 * rate))
     middle = gains[aside : len(gains) - aside]
     if len(middle) < 0.02 * rate:
         return 0.0
     at = np.arange(len(middle))
-    heard = middle > 0.02 * middle.max()
+    heard = middle > max(0.02 * middle.max(), 0.0)
+    if np.count_nonzero(heard) < 2:
+        return 0.0
     slope = float(np.polyfit(at[heard], np.log(middle[heard]), 1)[0])
     return -slope if abs(slope) * len(middle) * 8.686 > _LEAST_DECAY_DB else 0.0

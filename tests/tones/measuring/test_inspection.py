@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.tones.making.synthesis import synthesise, to_pcm16
+from idtone.tones.measuring import bursts, lines
 from idtone.tones.measuring import inspection as inspection_module
-from idtone.tones.measuring import lines
 from idtone.tones.measuring.inspection import inspect
 from idtone.tones.profile import Law
 from lab.tones.profiles import make, tone
@@ -126,6 +126,11 @@ def test_decaying_consecutive_notes_are_separated():
     assert [burst.start_ms for burst in bursts] == pytest.approx([100, 600, 1100], abs=5)
     assert [burst.end_ms for burst in bursts] == pytest.approx([600, 1100, 1600], abs=15)
     assert all(burst.decay_db_per_s > 10 for burst in bursts)
+
+
+def test_a_stretch_of_speech_that_has_none_of_its_lines_has_no_decay():
+    """The gain of the lines in it is zero, or negative where they are in opposite phase."""
+    assert [bursts._decay(np.full(800, gain), 8000) for gain in (0.0, -0.3)] == [0, 0]
 
 
 def test_dc_and_clipping(monkeypatch):
