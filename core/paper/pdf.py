@@ -1,4 +1,5 @@
-"""A document as PDF (A4). The same document is the same file; its font is in it, so that it looks the same anywhere.
+"""A document as PDF (A4), for archives and with its structure (PDF/A-2a). The same document is the same file; its font
+is in it, so that it looks the same anywhere.
 
 What the font has no picture of is written as its number in Unicode, `U+1F600`: nothing of the content is lost.
 """
@@ -7,10 +8,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from functools import cache, partial
 from importlib import resources
 from typing import Any, Final
+from unicodedata import category
 from xml.sax.saxutils import escape
 
 from reportlab.lib.colors import HexColor
@@ -18,11 +20,12 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import CondPageBreak, Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer
+from reportlab.platypus import CondPageBreak, Flowable, SimpleDocTemplate, Spacer
 
 from .content import Paper, Section, Table
+from .pdf_archive import MAKER, VERSION, ArchivedFont, add_archive_parts
+from .pdf_structure import ARTIFACT, END, Element, TaggedParagraph, TaggedTable, add_structure
 
 _JAPAN: Final = timezone(timedelta(hours=9))
 _FONT: Final = "BIZ UDPGothic"
@@ -62,65 +65,85 @@ _RULED: Final = [*_PLAIN, ("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE), ("BOTTOMP
 
 
 def as_pdf(paper: Paper) -> bytes:
-    font = _font()
-    made = io.BytesIO()
+    text, whole = partial(_known, _font()), Element("Document")
+    title, made = text(paper.title), io.BytesIO()
     document = SimpleDocTemplate(
         made, pagesize=A4, leftMargin=_MARGIN - _PADDING, rightMargin=_MARGIN - _PADDING, topMargin=_MARGIN,
         bottomMargin=_MARGIN + 4 * mm,
-        title=paper.title, author="idtone", subject="", creator="idtone", lang="ja", invariant=1,
-        initialFontName=_FONT,
+        title=title, author=MAKER, subject="", creator=MAKER, producer=MAKER, lang="ja", invariant=1,
+        initialFontName=_FONT, displayDocTitle=True,
     )  # fmt: skip
-    text = partial(_known, font)
-    story = [part for number, section in enumerate(paper.sections) for part in _section(section, not number, text)]
-    document.build(story, canvasmaker=partial(_Numbered, paper=paper, text=text))
+    story = [
+        part
+        for number, section in enumerate(paper.sections)
+        for part in _section(section, not number, text, whole.add("Sect"))
+    ]
+    document.build(story, canvasmaker=partial(_Numbered, title=title, at=paper.made, whole=whole))
     return made.getvalue()
 
 
 @cache
-def _font() -> TTFont:
+def _font() -> ArchivedFont:
     with (resources.files(__package__) / "BIZUDPGothic.ttf").open("rb") as file:
-        font = TTFont(_FONT, file)
+        font = ArchivedFont(_FONT, file)
     pdfmetrics.registerFont(font)
     return font
 
 
-def _known(font: TTFont, text: str) -> str:
+def _known(font: ArchivedFont, text: str) -> str:
+    """Characters for private use say nothing outside the font."""
     return "".join(
-        character if font.face.charToGlyph.get(ord(character)) else f"U+{ord(character):04X}" for character in text
+        each if font.face.charToGlyph.get(ord(each)) and category(each) != "Co" else f"U+{ord(each):04X}"
+        for each in text
     )
 
 
-def _section(section: Section, first: bool, text: Callable[[str], str]) -> Iterator[Flowable]:
-    def paragraph(what: str, style: ParagraphStyle) -> Paragraph:
-        return Paragraph("<br/>".join(escape(text(line)) for line in what.split("\n")), style)
+def _section(section: Section, first: bool, text: Callable[[str], str], within: Element) -> Iterator[Flowable]:
+    def paragraph(what: str, style: ParagraphStyle, element: Element) -> TaggedParagraph:
+        return _paragraph("<br/>".join(escape(text(line)) for line in what.split("\n")), style, element)
 
     yield CondPageBreak(45 * mm)
     if section.heading:
-        yield paragraph(section.heading, _TITLE if first else _HEADING)
-    if section.facts and section.boxed:
-        boxes = [[_name(name, text), paragraph(value, _TEXT)] for name, value in section.facts]
-        yield LongTable(boxes, colWidths=(_NAMES, _WIDTH - _NAMES), style=_BOXED, splitInRow=1)
-        yield Spacer(0, 2 * mm)
-    elif section.facts:
-        facts = [[paragraph(name, _NAME), paragraph(value, _TEXT)] for name, value in section.facts]
-        yield LongTable(facts, colWidths=(_NAMES, _WIDTH - _NAMES), style=_PLAIN, splitInRow=1)
+        yield paragraph(section.heading, _TITLE if first else _HEADING, within.add("H1" if first else "H2"))
+    if section.facts:
+        rows, table = [], within.add("Table")
+        for name, value in section.facts:
+            row = table.add("TR")
+            names = row.add("TH", "Row")
+            named = _name(name, text, names) if section.boxed else paragraph(name, _NAME, names)
+            rows.append([named, paragraph(value, _TEXT, row.add("TD"))])
+        style = _BOXED if section.boxed else _PLAIN
+        yield TaggedTable(rows, colWidths=(_NAMES, _WIDTH - _NAMES), style=style, splitInRow=1)
+        if section.boxed:
+            yield Spacer(0, 2 * mm)
     for each in section.paragraphs:
-        yield paragraph(each, _TEXT if each.isascii() else _JAPANESE)
+        yield paragraph(each, _TEXT if each.isascii() else _JAPANESE, within.add("P"))
     if section.table:
         yield Spacer(0, 2 * mm)
-        yield _table(section.table, paragraph)
+        yield _table(section.table, paragraph, within.add("Table"))
 
 
-def _name(name: str, text: Callable[[str], str]) -> Paragraph:
+def _paragraph(marked: str, style: ParagraphStyle, element: Element) -> TaggedParagraph:
+    made = TaggedParagraph(marked, style)
+    made.element = element
+    return made
+
+
+def _name(name: str, text: Callable[[str], str], element: Element) -> TaggedParagraph:
     japanese, _, english = name.partition(" / ")
     below = f'<br/><font size="{_SMALL.fontSize - 1}" color="#666666">{escape(text(english))}</font>' if english else ""
-    return Paragraph(escape(text(japanese)) + below, _BOX_NAME)
+    return _paragraph(escape(text(japanese)) + below, _BOX_NAME, element)
 
 
-def _table(table: Table, paragraph: Callable[[str, ParagraphStyle], Paragraph]) -> Flowable:
-    rows = [[paragraph(name, _SMALL_NAME) for name in table.columns]]
-    rows += ([paragraph(cell, _SMALL) for cell in row] for row in table.rows)
-    return LongTable(rows, colWidths=_widths(table), style=_RULED, repeatRows=1, splitInRow=1)
+def _table(
+    table: Table, paragraph: Callable[[str, ParagraphStyle, Element], TaggedParagraph], within: Element
+) -> Flowable:
+    head = within.add("TR")
+    rows = [[paragraph(name, _SMALL_NAME, head.add("TH", "Column")) for name in table.columns]]
+    for cells in table.rows:
+        row = within.add("TR")
+        rows.append([paragraph(cell, _SMALL, row.add("TD")) for cell in cells])
+    return TaggedTable(rows, colWidths=_widths(table), style=_RULED, repeatRows=1, splitInRow=1)
 
 
 def _widths(table: Table) -> list[float]:
@@ -133,23 +156,36 @@ def _widths(table: Table) -> list[float]:
 class _Numbered(Canvas):  # type: ignore[misc]  # reportlab has no types
     """Pages that say at their foot which of how many they are, which is known when all are there."""
 
-    def __init__(self, *arguments: Any, paper: Paper, text: Callable[[str], str], **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._paper, self._text = paper, text
+    def __init__(self, *arguments: Any, title: str, at: datetime, whole: Element, **options: Any) -> None:
+        super().__init__(*arguments, **{**options, "pdfVersion": VERSION})
+        self._title, self._made, self._whole = title, at.astimezone(_JAPAN), whole
         self._pages: list[dict[str, Any]] = []
+        self._marks: list[list[Element]] = [[]]
         # In the place of the moment at which the file is made.
-        self.setDateFormatter(lambda *_: paper.made.astimezone(_JAPAN).strftime("D:%Y%m%d%H%M%S+09'00'"))
+        self.setDateFormatter(lambda *_: self._made.strftime("D:%Y%m%d%H%M%S+09'00'"))
+
+    def mark(self, element: Element) -> str:
+        """Begins content of the element on this page."""
+        marks = self._marks[-1]
+        element.marks.append((len(self._pages), len(marks)))
+        marks.append(element)
+        return f"/{element.tag} <</MCID {len(marks) - 1}>> BDC"
 
     def showPage(self) -> None:
         self._pages.append(dict(self.__dict__))
+        self._marks.append([])
         self._startPage()
 
     def save(self) -> None:
         for number, page in enumerate(self._pages, 1):
             self.__dict__.update(page)
+            self._code.append(ARTIFACT)
             self.setFont(_FONT, 8)
             self.setFillColor(_PALE)
-            self.drawString(_MARGIN, 12 * mm, self._text(self._paper.title)[:90])
+            self.drawString(_MARGIN, 12 * mm, self._title[:90])
             self.drawRightString(A4[0] - _MARGIN, 12 * mm, f"{number} / {len(self._pages)}")
+            self._code.append(END)
             super().showPage()
+        add_structure(self._doc, self._whole, self._marks[: len(self._pages)])
+        add_archive_parts(self._doc, self._title, self._made)
         super().save()

@@ -23,7 +23,8 @@ for name in sys.stdin.read().split():
         print(name)
 """
 NEED_EXTRAS = {
-    "console", "operations.canary.place_call", "operations.master_import", "core.paper.pdf",
+    "console", "core.paper.pdf", "core.paper.pdf_archive", "core.paper.pdf_structure", "operations.canary.place_call",
+    "operations.master_import",
     "tones.importing", "tones.making", "tones.master_measurement", "tones.measuring", "tones.recordings", "tones.runs",
     "tones.showing", "tones.verification",
 }  # fmt: skip

@@ -5,12 +5,18 @@ from __future__ import annotations
 import html
 import io
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pypdf
+import pytest
+from pypdf.generic import ContentStream
 
 from idtone.call_control.delivery import KnownBy
 from idtone.core.calls import Delivery, Party
@@ -27,7 +33,9 @@ from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import NumberRole
 from lab.ledger.disclosure.packs import BASIS
 from lab.ledger.sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, SHA256, heard_call, played_to
+from lab.unpacked_packages import tree
 
+JAVA = "openjdk-21-jre-headless"
 NUMBERS = {NumberRole.FORWARDING: parse(FORWARDING), NumberRole.CALLER: parse(CALLER), NumberRole.CALLED: parse(CALLED)}
 PROFILES = {"sample": {"id": "sample", "title": "見本の識別音 <&> 吉野家・髙島﨑", "plan": "0123456789 " * 700}}
 
@@ -160,3 +168,79 @@ def test_the_file_has_its_fonts_is_dated_as_the_export_and_fetches_nothing():
     assert reader.metadata.title == content(1).title
     for forbidden in (b"/URI", b"/JavaScript", b"/Launch", b"/EmbeddedFile"):
         assert forbidden not in octets
+
+
+def elements(node: Any) -> Iterator[Any]:
+    """Those of the structure of a PDF, in the order in which it is read."""
+    if "/S" in node:
+        yield node
+    kids = node.get("/K", [])
+    for each in kids if isinstance(kids, list) else [kids.get_object()]:
+        if each.get_object().get("/Type") == "/StructElem":
+            yield from elements(each.get_object())
+
+
+def marks(page: pypdf.PageObject, reader: pypdf.PdfReader) -> Iterator[int | None]:
+    """The numbers of what is shown on a page, None for what is no content."""
+    within: list[int | None] = []
+    for operands, operator in ContentStream(page.get_contents(), reader).operations:
+        if operator in (b"BDC", b"BMC"):
+            assert not within
+            within.append(operands[1]["/MCID"] if operator == b"BDC" else None)
+            yield within[0]
+        elif operator == b"EMC":
+            within.pop()
+        elif operator in (b"Tj", b"TJ", b"S", b"f", b"f*", b"B", b"B*"):
+            assert within, "shown, and neither content nor marked as none"
+
+
+def test_the_pdf_says_which_headings_paragraphs_and_cells_it_has():
+    made = content(2)
+    reader = read(as_pdf(made))
+    catalog: Any = reader.trailer["/Root"]
+    assert catalog["/MarkInfo"]["/Marked"]
+    assert catalog["/Lang"] == "ja"
+    found = list(elements(catalog["/StructTreeRoot"]))
+    facts = sum(len(each.facts) for each in made.sections)
+    tables = [each.table for each in made.sections if each.table]
+    cells = sum(len(table.rows) * len(table.columns) for table in tables)
+    assert Counter(each["/S"] for each in found) == {
+        "/Document": 1, "/Sect": len(made.sections), "/H1": 1, "/H2": len(made.sections) - 1,
+        "/P": sum(len(each.paragraphs) for each in made.sections),
+        "/Table": len(tables) + sum(bool(each.facts) for each in made.sections),
+        "/TR": facts + sum(len(table.rows) + 1 for table in tables),
+        "/TH": facts + sum(len(table.columns) for table in tables),
+        "/TD": facts + cells,
+    }  # fmt: skip
+    named = catalog["/StructTreeRoot"]["/ParentTree"]["/Nums"]
+    for number, page in enumerate(reader.pages):
+        assert (page["/StructParents"], named[2 * number]) == (number, number)
+        shown = [each for each in marks(page, reader) if each is not None]
+        assert shown == [*range(len(named[2 * number + 1].get_object()))]
+
+
+def test_the_pdf_says_that_it_is_for_archives():
+    catalog: Any = read(as_pdf(content(1))).trailer["/Root"]
+    said = catalog["/Metadata"].get_data().decode()
+    assert "<pdfaid:part>2</pdfaid:part><pdfaid:conformance>A</pdfaid:conformance>" in said
+    assert "&lt;&amp;&gt;" in said
+    [intent] = catalog["/OutputIntents"]
+    assert intent["/DestOutputProfile"].get_data()[36:40] == b"acsp"
+
+
+@pytest.mark.nightly
+def test_a_validator_finds_the_pdf_fit_for_archives(tmp_path):
+    """Debian has no veraPDF. PDFBox's Preflight checks PDF/A-1b, whose demands a PDF/A-2a of this kind meets, too."""
+    path, octets = tmp_path / "report.pdf", as_pdf(content(8))
+    other = octets.replace(b"<pdfaid:part>2", b"<pdfaid:part>1").replace(b"mance>A<", b"mance>B<")
+    packages = ("libpdfbox2-java", "libcommons-logging-java", "libjaxb-api-java", "libbcprov-java")
+    jars = tree(*packages) / "usr/share/java"
+    java = shutil.which("java") or next(tree(JAVA).glob("usr/lib/jvm/*/bin/java"))
+    validator = [java, "-cp", f"{jars}/*", "org.apache.pdfbox.preflight.Validator_A1b", path]
+
+    def told(content: bytes) -> str:
+        path.write_bytes(content)
+        return subprocess.run(validator, capture_output=True, text=True, check=False).stdout
+
+    assert "is a valid PDF/A-1b file" in told(other)
+    assert "is not a valid PDF/A-1b file" in told(other.replace(b"/OutputIntents", b"/OutputIntentz"))

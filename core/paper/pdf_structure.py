@@ -1,0 +1,99 @@
+"""The structure of a PDF (ISO 32000-1, 14.7 and 14.8): which headings, paragraphs and cells of tables its marks are.
+
+A screen reader reads it in this order, and a program can take the text out with its meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from reportlab.pdfbase.pdfdoc import PDFArray, PDFDictionary, PDFName
+from reportlab.platypus import LongTable, Paragraph
+
+ARTIFACT: Final = "/Artifact BMC"
+"""Begins what says nothing: lines, backgrounds, and what is on each page again."""
+END: Final = "EMC"
+
+
+@dataclass(eq=False)
+class Element:
+    """`tag` is a standard type: Sect, H1, P, Table, TR, TH, TD. `scope`: of what a TH is the heading, Row or Column.
+    `marks` are the pages, from 0 on, and the numbers of the marks on them that have its content.
+    """
+
+    tag: str
+    scope: str | None = None
+    within: list[Element] = field(default_factory=list)
+    marks: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, tag: str, scope: str | None = None) -> Element:
+        self.within.append(made := Element(tag, scope))
+        return made
+
+
+class TaggedParagraph(Paragraph):  # type: ignore[misc]  # reportlab has no types
+    """A paragraph whose parts, also overleaf, are the content of its element. The canvas has `mark`."""
+
+    element: Element
+    is_drawn = False
+
+    def split(self, width: float, height: float) -> list[Paragraph]:
+        parts: list[Paragraph] = super().split(width, height)
+        for part in parts:
+            part.element = self.element
+        return parts
+
+    def draw(self) -> None:
+        """The head of a table is drawn on each page again: then it is no content."""
+        code = self.canv._code
+        code.append(ARTIFACT if self.is_drawn else self.canv.mark(self.element))
+        super().draw()
+        code.append(END)
+        self.is_drawn = True
+
+
+class TaggedTable(LongTable):  # type: ignore[misc]
+    """A table whose lines and backgrounds are no content."""
+
+    def _drawBkgrnd(self) -> None:
+        self.canv._code.append(ARTIFACT)
+        super()._drawBkgrnd()
+        self.canv._code.append(END)
+
+    def _drawLines(self) -> None:
+        self.canv._code.append(ARTIFACT)
+        super()._drawLines()
+        self.canv._code.append(END)
+
+
+def add_structure(document: Any, root: Element, pages: Sequence[Sequence[Element]]) -> None:
+    """Write the elements into a document of reportlab's. `pages` are the elements of the marks of each page."""
+    objects: dict[int, Any] = {}
+    top = PDFDictionary({"Type": PDFName("StructTreeRoot")})
+    top.dict["K"] = _added(document, root, document.Reference(top), objects)
+    numbers: list[Any] = []
+    for number, (page, elements) in enumerate(zip(document.Pages.pages, pages, strict=True)):
+        numbers += [number, PDFArray([document.Reference(objects[id(each)]) for each in elements])]
+        # Of the keys of a page it knows some only.
+        page.__Defaults__ = {**page.__Defaults__, "StructParents": number, "Tabs": PDFName("S")}
+    top.dict["ParentTree"] = document.Reference(PDFDictionary({"Nums": PDFArray(numbers)}))
+    document.Catalog.StructTreeRoot = top
+    document.Catalog.MarkInfo = PDFDictionary({"Marked": "true"})
+
+
+def _added(document: Any, element: Element, parent: Any, objects: dict[int, Any]) -> Any:
+    """The reference to the element, which has been added with what is within it."""
+    made = PDFDictionary({"Type": PDFName("StructElem"), "S": PDFName(element.tag), "P": parent})
+    objects[id(element)] = made
+    reference = document.Reference(made)
+    pages = document.Pages.pages
+    marks = [
+        PDFDictionary({"Type": PDFName("MCR"), "Pg": document.Reference(pages[page]), "MCID": number})
+        for page, number in element.marks
+    ]
+    made.dict["K"] = PDFArray([*marks, *(_added(document, each, reference, objects) for each in element.within)])
+    if element.scope:
+        made.dict["A"] = PDFDictionary({"O": PDFName("Table"), "Scope": PDFName(element.scope)})
+    return reference
