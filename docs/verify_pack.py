@@ -201,10 +201,12 @@ class Pack:
         self.registries.add(manifest.get("registry"))
         for name in (each for each in digests if each.startswith("registry/")):
             self.attempt(name, self.registry, name)
-        for size in self.heads if self.authority else ():
-            self.attempt(f"timestamps/{size}.tsr", self.timestamp, size)
         if need(policy in ("one-person", "two-persons"), "of another policy", policy == "two-persons"):
             self.attempt("the approval", self.approval, manifest, *sorted(manifest["acts"], key=lambda a: a["leaves"]))
+        for name in (each for each in digests if each.startswith("timestamps/")):
+            self.attempt(name, need, name[11:-4] in self.heads, "of a tree that no proof leads to")
+        for size in self.heads if self.authority else ():
+            self.attempt(f"timestamps/{size}.tsr", self.timestamp, size)
         self.attempt("registry/", self.whose)
         ids = [each for _, each in sorted(self.leaves.items())]
         steps, lasts = [step for each in ids for step in each], [each[-1] for each in ids]

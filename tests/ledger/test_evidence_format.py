@@ -36,7 +36,7 @@ from lab.operations.tamperings import TAMPERINGS
 from lab.repository import parsed
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
-LINES = 376
+LINES = 378
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from lab.ledger.vectors.verifiers import ROOT, UNREAD, VERIFIERS
 WHAT_CANNOT_BE_IN_A_VECTOR = {Rule.REPORT, Rule.PROFILE, Rule.LEAF_LEFT_OUT, Rule.TIMESTAMP}
 OF_A_REQUEST = {each.value for each in Rule if each.startswith("request-")} | {Rule.SELECTION}
 """What is wrong with a request may be named by another of these."""
-LINES = 745
+LINES = 770
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +86,14 @@ def test_the_second_opinion_is_short_and_needs_nothing_but_node():
     program = ROOT / "tools" / "second-opinion" / "verify-pack.mjs"
     text = program.read_text("utf-8")
     assert len(text.splitlines()) <= LINES
-    assert all(each.startswith("node:") for each in re.findall(r'from "([^"]+)"', text))
+    own = {"./timestamp.mjs", "./verify-pack.mjs"}
+    imported = {
+        name for path in program.parent.glob("*.mjs") for name in re.findall(r'from "([^"]+)"', path.read_text())
+    }
+    assert {each for each in imported if not each.startswith("node:")} == own
     assert {Path(path.name).suffix for path in program.parent.iterdir()} == {".mjs", ".md"}
     rules = set(re.findall(r'"([a-z]+(?:-[a-z]+)*)"', text))
-    assert {*map(str, Rule)} - rules == WHAT_CANNOT_BE_IN_A_VECTOR
+    assert {*map(str, Rule)} - rules == WHAT_CANNOT_BE_IN_A_VECTOR - {Rule.TIMESTAMP}
 
 
 def test_a_ledger_of_such_leaves_is_not_good_before_the_signature_and_after_it(tmp_path):

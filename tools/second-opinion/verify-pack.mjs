@@ -1,6 +1,6 @@
 // Verifies an evidence pack by docs/evidence-format.md, whose sections the comments name. Plain Node.js 18 or newer:
 //
-//     node verify-pack.mjs PACK.zip --log-key VKEY [--witness-key VKEY ...] [--root FILE] [--registry FOLDER]
+//     node verify-pack.mjs PACK.zip --log-key VKEY [--witness-key VKEY ...] [--root FILE] [--registry FOLDER] [--tsa-root FILE]
 //
 // Exit 0: good. 1: not good. 2: no pack, or wrong use. Nothing is installed, and nothing of idtone is used.
 
@@ -9,6 +9,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inflateRawSync } from "node:zlib";
+
+import { rootsOf, stampedAt } from "./timestamp.mjs";
 
 const PACK_LIMIT = 512 * 2 ** 20; // 6.1
 const NOTE_LIMIT = 262144; // 3.2
@@ -408,9 +410,9 @@ function namedLogs(metadata) {
 // -- 6 and 7: the pack ------------------------------------------------------------------------------------------------
 
 class Pack {
-  constructor(files, log, witnesses, now, root, later) {
+  constructor(files, log, witnesses, now, root, later, authority) {
     Object.assign(this, { files, log, witnesses, now, faults: [], told: [], leaves: new Map(), sizes: new Map() });
-    Object.assign(this, { root, later, notes: [], licensed: new Set(), shown: [], registries: new Set() });
+    Object.assign(this, { root, later, authority, heads: new Map(), stamped: new Map(), notes: [], licensed: new Set(), shown: [], registries: new Set() });
     this.attempt("manifest.json", () => this.verify());
   }
 
@@ -451,6 +453,13 @@ class Pack {
     this.registries.add(manifest.registry);
     for (const name of this.files.keys()) {
       if (name.startsWith("registry/")) this.attempt(name, () => this.registry(name));
+    }
+    for (const name of this.files.keys()) {
+      const [, size] = /^timestamps\/(\d+)\.tsr$/u.exec(name) ?? [];
+      this.attempt(name, () => need(!size || this.heads.has(BigInt(size)), "timestamp", "no proof leads to its tree"));
+    }
+    for (const size of this.authority ? this.heads.keys() : []) {
+      this.attempt(`timestamps/${size}.tsr`, () => this.timestamp(size));
     }
     this.attempt("registry/", () => this.whose());
     this.rules();
@@ -506,7 +515,21 @@ class Pack {
     }
   }
 
-  /** 6.8. Timestamps are not looked at, so they do not show that a head is older than the end of its key. */
+  /** 6.7 */
+  timestamp(size) {
+    const { text, latest } = this.heads.get(size);
+    let at = null;
+    try {
+      at = stampedAt(this.files.get(`timestamps/${size}.tsr`), text, this.authority);
+    } catch (error) {
+      throw new Broken("timestamp", `the tree of ${size} leaves has no timestamp that counts: ${error.message}`);
+    }
+    need(latest <= at + SKEW && at <= this.exported + SKEW, "timestamp", "it was stamped before it was written, or after the export");
+    this.stamped.set(size, at);
+    this.told.push(`stamped ${shownTime(at)}: the tree of ${size} leaves`);
+  }
+
+  /** 6.8 */
   whose() {
     const counting = this.later ? [this.later] : this.shown; // a pack may hold any version
     try {
@@ -523,14 +546,14 @@ class Pack {
     const names = [this.log.name, this.log.name.replace(/\.[0-9]+$/u, "")];
     const isOurs = ({ key }) => names.includes(key.name) && key.key.equals(this.log.key);
     const mine = owners.find(isOurs);
-    const counted = this.notes.map((note) => {
+    const counted = this.notes.map(({ note, size }) => {
       const times = (witness) => signatures(note, witness.key, "cosignature");
       const inTime = (witness) => times(witness).some((at) => holds(witness, at) && (!mine || holds(mine, at)));
-      return new Set(witnesses.filter(inTime).map(({ key }) => key.name));
+      return { size, some: new Set(witnesses.filter(inTime).map(({ key }) => key.name)) };
     });
-    const isMet = number > 0 && counted.every((some) => some.size >= number);
+    const isMet = number > 0 && counted.every(({ some }) => some.size >= number);
     const all = [...new Set(witnesses.map(({ key }) => key.name))];
-    const by = all.filter((name) => counted.length > 0 && counted.every((some) => some.has(name)));
+    const by = all.filter((name) => counted.length > 0 && counted.every(({ some }) => some.has(name)));
     if (mine) {
       const { member, said } = mine;
       const legal = `${member.name.ja} / ${member.name.en}, ${member.corporate_number ?? "no corporate number"}`;
@@ -544,9 +567,9 @@ class Pack {
     need(!mine || this.exported >= mine.since, "log-member", "the log is the member's only after the pack was made");
     need(!mine || [...this.licensed].every((id) => id === mine.member.member), "log-member", "a licence in it is another member's");
     this.attempt("registry/", () => need(!this.root || number === 0 || isMet, "witness-policy", "too few witnesses have cosigned"));
-    const isSeen = (some) => some.size >= Math.max(1, number);
+    const isSeen = ({ size, some }) => some.size >= Math.max(1, number) || holds(mine, this.stamped.get(size) ?? Infinity);
     const isExpired = mine && mine.until <= this.now;
-    return need(!isExpired || counted.every(isSeen), "log-until", "its key had expired before others saw it, unless its timestamps are older (not checked here)");
+    return need(!isExpired || counted.every(isSeen), "log-until", "the key had expired before others saw it");
   }
 
   /** 6.6; what the registry says of the numbers is not looked at. */
@@ -570,7 +593,7 @@ class Pack {
       const { size, root } = readCheckpoint(proof.note, this.log);
       const isOfLeaf = content && proof.index === BigInt(index) && proof.index < size;
       need(isOfLeaf && rootOf(proof.index, size, content, proof.path)?.equals(root), "proof", `leaf ${index} is not in the tree`);
-      this.notes.push(proof.note);
+      this.notes.push({ note: proof.note, size });
       const known = this.sizes.get(size) ?? root;
       this.sizes.set(size, known);
       this.attempt(`leaf ${index}`, () => need(known.equals(root), "fork", `the log has signed two trees of ${size} leaves`));
@@ -578,6 +601,8 @@ class Pack {
       this.leaves.set(index, { content, cosigned: this.cosigned(index, proof.note) });
       const leaf = readLeaf(content);
       need(leaf.call === entry.call, "leaf-call", `leaf ${index} is of another call`);
+      const latest = Math.max(this.heads.get(size)?.latest ?? 0, ...leaf.steps.map((step) => step.at));
+      this.heads.set(size, { text: proof.note.text, latest });
       steps.push(...leaf.steps);
     }
     return steps;
@@ -692,10 +717,10 @@ function shownTime(at) {
 // -- the program ------------------------------------------------------------------------------------------------------
 
 /** The faults of a pack that `files` gives as name -> contents, and what is proven. */
-function judge(files, logKey, witnessKeys, now, root = null, later = null) {
+function judge(files, logKey, witnessKeys, now, root = null, later = null, authority = null) {
   try {
     const [log, witnesses] = [verifierKey(logKey, 1), witnessKeys.map((key) => verifierKey(key, 4))];
-    return new Pack(files(), log, witnesses, now, root, later);
+    return new Pack(files(), log, witnesses, now, root, later, authority);
   } catch (error) {
     if (!(error instanceof Broken)) throw error;
     return { faults: [{ rule: error.rule, where: "the pack", what: error.message }], told: [] };
@@ -704,28 +729,29 @@ function judge(files, logKey, witnessKeys, now, root = null, later = null) {
 
 function main(given) {
   const [keys, witnesses, places] = [[], [], []];
-  let [root, later] = [null, null];
+  let [root, later, authority] = [null, null, null];
   while (given.length > 0) {
     const word = given.shift();
     if (word === "--log-key") keys.push(given.shift());
     else if (word === "--witness-key") witnesses.push(given.shift());
     else if (word === "--root") root = readFileSync(given.shift());
+    else if (word === "--tsa-root") authority = rootsOf(readFileSync(given.shift()));
     else if (word === "--registry") {
       const folder = given.shift();
       later = Object.fromEntries(METADATA.map((name) => [name, readFileSync(join(folder, name))]));
     } else places.push(word);
   }
   if (places.length !== 1 || keys.length !== 1) {
-    process.stderr.write("node verify-pack.mjs PACK.zip --log-key VKEY [--witness-key VKEY ...] [--root FILE] [--registry FOLDER]\n");
+    process.stderr.write("node verify-pack.mjs PACK.zip --log-key VKEY [--witness-key VKEY ...] [--root FILE] [--registry FOLDER] [--tsa-root FILE]\n");
     return 2;
   }
-  const pack = judge(() => unzip(readFileSync(places[0])), keys[0], witnesses, Date.now() * 1000, root, later);
+  const pack = judge(() => unzip(readFileSync(places[0])), keys[0], witnesses, Date.now() * 1000, root, later, authority);
   const lines = pack.faults.map(({ rule, where, what }) => `${where}: ${what} [${rule}]`);
   lines.push(pack.faults.length > 0 ? "NOT GOOD" : "good");
   if (pack.manifest) lines.push(`case ${pack.manifest.case}, exported ${pack.manifest.exported}, ${pack.manifest.policy}`);
   lines.push(...Object.entries(pack.manifest?.basis ?? {}).map(([name, text]) => `${name} ${text}`), ...pack.told);
   lines.push("report.html, report.pdf and profiles/ were not compared with the leaves");
-  lines.push("timestamps were not checked; verify_pack.py --tsa-root FILE does that");
+  if (!authority) lines.push("timestamps were not checked: give --tsa-root");
   const shown = (line) => line.replace(/[\p{C}\p{Z}]/gu, (each) => (each === " " ? each : `\\u{${each.codePointAt(0).toString(16)}}`));
   process.stdout.write(`${lines.map(shown).join("\n")}\n`);
   if (pack.faults.some((fault) => fault.rule === "zip" || fault.rule === "keys")) return 2;
