@@ -13,7 +13,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,23 +30,35 @@ WITHOUT: Final = ("gcc-*", "libc-bin", "libc6*", "libcrypt*", "libgcc-*", "perl*
 
 def tile_client(progress: Progress = tell, environment: Mapping[str, str] = os.environ) -> Path:
     """The program: `URL VKEY` prints how many entries are in the tree, or exits with 1. Raises PackagesUnavailable."""
+    return go_program("tile-client", SOURCE, PACKAGES, WITHOUT, progress, environment)
+
+
+def go_program(
+    name: str,
+    source: Path,
+    packages: Sequence[str],
+    without: Sequence[str],
+    progress: Progress = tell,
+    environment: Mapping[str, str] = os.environ,
+) -> Path:
+    """What Debian's Go makes of a file and of `packages`, Go itself among them. Raises PackagesUnavailable."""
     cache = cache_directory(environment, progress)
-    named = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:8]
-    program = cache / f"tile-client-{named}-{platform.machine()}"
-    with alone(cache / "tile-client.lock", "the client for tiles", progress):
+    named = hashlib.sha256(source.read_bytes()).hexdigest()[:8]
+    program = cache / f"{name}-{named}-{platform.machine()}"
+    with alone(cache / f"{name}.lock", name, progress):
         if not program.exists():
-            progress("lab: fetching Go from Debian, and compiling the client for tiles …")
+            progress(f"lab: fetching Go from Debian, and compiling {name} …")
             with tempfile.TemporaryDirectory(prefix="compiling-", dir=cache) as folder:
-                _compile(Path(folder)).rename(program)
+                _compile(Path(folder), source, packages, without).rename(program)
     return program
 
 
-def _compile(scratch: Path) -> Path:
+def _compile(scratch: Path, source: Path, packages: Sequence[str], without: Sequence[str]) -> Path:
     root = scratch / "tree"
-    debian.fetch(PACKAGES, root, SUITES, WITHOUT)
+    debian.fetch(packages, root, SUITES, without)
     compilers = sorted(root.glob("usr/lib/go-*/bin/go"))
     if not compilers:
-        raise PackagesUnavailable(f"{', '.join(PACKAGES)} hold no compiler")
+        raise PackagesUnavailable(f"{', '.join(packages)} hold no compiler")
     own = {
         "PATH": os.defpath, "HOME": str(scratch), "GOCACHE": str(scratch / "cache"), "GOTOOLCHAIN": "local",
         "GOROOT": str(compilers[-1].parents[1]), "GOPATH": str(root / "usr/share/gocode"), "GO111MODULE": "off",
@@ -54,11 +66,11 @@ def _compile(scratch: Path) -> Path:
     }  # fmt: skip
     made = scratch / "client"
     done = subprocess.run(
-        [compilers[-1], "build", "-trimpath", "-ldflags", "-s -w", "-o", made, SOURCE],
+        [compilers[-1], "build", "-trimpath", "-ldflags", "-s -w", "-o", made, source],
         env=own, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise PackagesUnavailable(f"Go does not compile {SOURCE.name}: {done.stderr[-2000:]}")
+        raise PackagesUnavailable(f"Go does not compile {source}: {done.stderr[-2000:]}")
     return made
 
 

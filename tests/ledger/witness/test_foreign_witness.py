@@ -1,9 +1,10 @@
-"""A witness of others, sigsum's, cosigns our log. Debian's package, as it is, unpacked for the lab."""
+"""Sigsum's witness cosigns our log, and ours cosigns a log by sigsum's client: Debian's packages, as they are."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from lab.repository import ROOT
 
 from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import Algorithm, VerifierKey, cosigned_at
@@ -28,11 +30,17 @@ from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.asterisk import free_ports
 from lab.ledger.sample_evidence import heard_call, put, wait_until
+from lab.ledger.witness.witnessing import witnessing_beside
+from lab.tile_client import go_program
 from lab.unpacked_packages import command, tree
 
 pytestmark = pytest.mark.nightly
 
 SEED = bytes(range(32))
+CLIENT = ROOT / "lab/ledger/witness/client/main.go"
+PACKAGES = ("golang-go", "golang-sigsum-sigsum-go-dev", "golang-golang-x-net-dev", "golang-golang-x-text-dev")
+WITHOUT = ("gcc-*", "libc-bin", "libc6*", "libcrypt*", "libgcc-*", "perl*", "media-types")
+"""Packages that a program in Go alone does not need."""
 
 
 def openssh(public: bytes) -> bytes:
@@ -93,3 +101,30 @@ async def test_sigsums_witness_cosigns_our_log_as_it_grows_and_after_a_restart(t
             assert cosigned_at(next(line for line in note.signatures if line.name == key.name)) > 1_700_000_000
             sizes.append(Checkpoint.parse(note.text).size)
     assert sizes == [1, 2, 3]
+
+
+def test_our_witness_cosigns_a_log_by_sigsums_client(tmp_path):
+    """It learns by 409 what the witness has cosigned, and is refused a tree that does not continue that one."""
+    public = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
+    log = VerifierKey(f"sigsum.org/v1/tree/{hashlib.sha256(public).hexdigest()}", Algorithm.ED25519, public)
+    client = go_program("sigsum-client", CLIENT, PACKAGES, WITHOUT)
+    with witnessing_beside(tmp_path, log) as witness:
+        url, _, key = witness.partition(" ")
+
+        def told(*sizes: str) -> list[str]:
+            asked = [client, url, SEED.hex(), VerifierKey.parse(key).public.hex(), *sizes]
+            environment = {"no_proxy": "127.0.0.1"}
+            done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True, env=environment)
+            # Without the times, which the client has verified.
+            return [re.sub("^([0-9]+) [0-9]{10}$", r"\1", line) for line in done.stdout.splitlines()]
+
+        assert told("1", "3", "3", "200") == ["1", "3", "3", "200"]
+        assert told("300") == ["conflict 200", "300"]
+        assert told("300", "400!", "400", "400!") == [
+            "conflict 300",
+            "300",
+            "refused 400",
+            "400",
+            "conflict 400",
+            "refused 400",
+        ]
