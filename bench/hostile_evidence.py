@@ -1,17 +1,21 @@
 """What verifiers take for inputs of the worst kind: processor time and memory of a process of its own."""
 
+# ruff: noqa: S608 - the statements are what is tried
+
 from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from lab.ledger.sample_evidence import KEY, LOG, SEED, evidence, url_of
-from lab.ledger.sample_ledger import query, write
+from lab.ledger.sample_ledger import write
 from lab.ledger.vectors.plans import Plan, canonical
 from lab.ledger.vectors.tree_table import zipped
 from lab.ledger.vectors.verifiers import PYTHON, ROOT
@@ -61,7 +65,14 @@ def bombs() -> Iterator[tuple[str, bytes]]:
 def rows(file: Path) -> Iterator[str]:
     """Changes of a ledger's file."""
     whole = file.read_bytes()
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
     for what, statement in {
+        "a view without an end in the place of the steps": f"ALTER TABLE steps RENAME TO others; CREATE VIEW steps AS "
+        f"{endless} SELECT x AS id, 'n' AS node, 'c' AS call_id, 'x' AS kind, 1 AS at, '' AS details, x AS leaf FROM n",
+        "300,000 leaves of one call": f"INSERT INTO steps {endless} SELECT 1000 + x, node, call_id, 'ended', at, "
+        "details, leaf + x FROM n, (SELECT * FROM steps WHERE leaf >= 0 ORDER BY leaf DESC LIMIT 1) LIMIT 300000",
+        "a million calls in progress": f"INSERT INTO steps {endless} SELECT 1000 + x, 'pbx-1', 'c' || x, 'decided', 1, "
+        "'{}', NULL FROM n LIMIT 1000000",
         "a step with the id 2^62": "UPDATE steps SET id = 4611686018427387904 WHERE id = 9",
         "a step of 400 MB": "UPDATE steps SET details = '{\"a\":\"' || hex(zeroblob(200000000)) || '\"}' WHERE id = 9",
         "a step of 5 million brackets": "UPDATE steps SET details = replace(hex(zeroblob(2500000)), '0', '[') "
@@ -72,7 +83,8 @@ def rows(file: Path) -> Iterator[str]:
         "a time of 2^63 - 1": "UPDATE steps SET at = 9223372036854775807 WHERE id = 9",
     }.items():
         file.write_bytes(whole)
-        query(file, statement)
+        with closing(sqlite3.connect(file)) as connection, connection:
+            connection.executescript(statement)
         yield what
     file.write_bytes(whole)
 

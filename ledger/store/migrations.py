@@ -37,6 +37,7 @@ _MACS: Final = (
     "CREATE TABLE quarantine (number {whole} NOT NULL PRIMARY KEY, found BIGINT NOT NULL, id {whole}, node TEXT, "
     "call_id {name}, kind TEXT, at BIGINT, details TEXT, leaf {whole})",
 )
+TABLES: Final = frozenset({"meta", "steps", "hashes", "sought", "in_progress", "macs", "quarantine"})
 MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _MACS)
 
 

@@ -20,6 +20,7 @@ from idtone.core.errors import LedgerError, LedgerInUseError
 from idtone.core.translation import Message
 
 from ..keys.private_files import make_private, open_private
+from .migrations import TABLES
 
 Error = sqlite3.Error
 VALUE_LIMIT: Final = 16 * 2**20
@@ -157,11 +158,18 @@ def _connect(
         check_same_thread=False,  # opened by one thread, then used by the writer's alone
     )
     try:
+        connection.set_authorizer(_authorize)
         setup(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _authorize(action: int, _one: str | None, _other: str | None, _database: str | None, within: str | None) -> int:
+    """SQLITE_DENY for what reads a view in the place of a table: someone else made it, and it may have no end."""
+    is_endless = action == sqlite3.SQLITE_RECURSIVE
+    return sqlite3.SQLITE_DENY if is_endless or within in TABLES else sqlite3.SQLITE_OK
 
 
 class Trouble(Enum):
@@ -218,6 +226,7 @@ _TROUBLES: Final = {
     sqlite3.SQLITE_IOERR_SHORT_READ: Trouble.DAMAGED,
     sqlite3.SQLITE_IOERR_CORRUPTFS: Trouble.DAMAGED,
     sqlite3.SQLITE_CORRUPT: Trouble.DAMAGED,
+    sqlite3.SQLITE_AUTH: Trouble.DAMAGED,
     sqlite3.SQLITE_NOTADB: Trouble.DAMAGED,
     **dict.fromkeys(
         (
@@ -234,7 +243,9 @@ def explained(error: Exception, path: Path) -> LedgerError:
     """What a database error means for the operator of the PBX."""
     code = code_of(error)
     said: str = Message("a text in it is not UTF-8")
-    if not _is_not_utf8(error):
+    if code == sqlite3.SQLITE_AUTH:
+        said = Message("a view is in the place of one of its tables")
+    elif not _is_not_utf8(error):
         said = str(error) or type(error).__name__
     # The low byte is the primary code; the rest says where in SQLite it arose.
     remedy = _REMEDIES.get(code & 0xFF, Message("check the disk and the system log"))
@@ -252,7 +263,7 @@ _REMEDIES: Final = {
     sqlite3.SQLITE_CANTOPEN: Message("run this as the user that `idtone serve` runs as"),
     sqlite3.SQLITE_NOTADB: Message("it is no SQLite database; let ledger.url name a file of its own"),
     **dict.fromkeys(
-        (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_TOOBIG),
+        (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_AUTH),
         Message("keep a copy of it, move it away and restore a backup"),
     ),
 }

@@ -54,6 +54,8 @@ class LedgerRows:
         """Use `reading`. `indexed`: its indexes can be examined."""
         self._connection = connection
         self._texts = texts
+        self._counted: dict[str, tuple[int, int]] = {}
+        """Calls with several leaves → a step, and how many the call has up to it."""
         self._indexed = indexed
 
     @classmethod
@@ -151,9 +153,14 @@ class LedgerRows:
         return self._all(_HASHES, (place, place + count))
 
     def counted(self, call_id: str, until: int) -> int:
-        """How many steps the call has, up to this one."""
-        ((count,),) = self._all("SELECT count(*) FROM steps WHERE call_id = ? AND id <= ?", (call_id, until))
-        return int(count)
+        """How many steps the call has, up to this one; each step of a call is counted once, if they come in order."""
+        after, before = self._counted.get(call_id, (-(2**63), 0))
+        if until < after:
+            after, before = -(2**63), 0
+        query = "SELECT count(*) FROM steps WHERE call_id = ? AND id > ? AND id <= ?"
+        ((count,),) = self._all(query, (call_id, after, until))
+        self._counted[call_id] = until, before + int(count)
+        return before + int(count)
 
     def of_call(self, call_id: str, until: int) -> list[tuple[str, int | None, int]]:
         """(kind, leaf, whether the index of times leads to it) of each step to which the index of calls leads.

@@ -313,6 +313,8 @@ class _Verification:
         The hook decided such a call by itself, and the service decided it once.
         """
         for call_id, texts in self._grown.calls.items():
+            if len(self._verdict.faults) >= FAULTS_LIMIT:
+                return
             found = self._rows.of_call(call_id, last)
             known = len(self._verdict.faults)
             over = max((number for number, (_, index, _) in enumerate(found, 1) if index is not None), default=0)
@@ -354,6 +356,8 @@ class _Verification:
         if macs is None:
             return
         for call_id in self._grown.calls.keys() - self._named:
+            if len(self._verdict.faults) >= FAULTS_LIMIT:
+                break
             for step in self._rows.open_steps(call_id, last):
                 if not macs.vouch_for(step, None):
                     self._verdict.fault(_not_ours(call_id, step.id))

@@ -15,6 +15,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step, StepKind
 from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.migrations import TABLES
 from idtone.ledger.verification import verify_ledger as verifying
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -151,6 +152,19 @@ def test_a_step_that_was_moved_far_away_is_told_and_soon(filled, file, which, pl
     assert any("are missing" in fault for fault in faults(filled))
     write(filled, evidence(1))  # and the service writes on
     assert len(records_of(filled)) > 20
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+@pytest.mark.parametrize("end", ["", " LIMIT 3"])
+def test_a_view_in_the_place_of_a_table_is_not_read(filled, file, table, end):
+    """Once `verify` read a view without an end for ever."""
+    (columns,) = zip(*query(file, f"SELECT name FROM pragma_table_info('{table}')"), strict=True)  # noqa: S608
+    query(file, f"ALTER TABLE {table} RENAME TO other")
+    endless = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n{end}) SELECT"  # noqa: S608
+    query(file, f"CREATE VIEW {table} AS {endless} {', '.join(f'x AS {name}' for name in columns)} FROM n")
+    [fault] = faults(filled)
+    wanted = "this database is not a ledger" if table == "meta" else "a view is in the place of one of its tables"
+    assert wanted in fault
 
 
 def test_a_row_that_is_larger_than_any_of_ours_is_told_and_not_read(filled, file):
