@@ -69,8 +69,8 @@ def rows(file: Path) -> Iterator[str]:
     for what, statement in {
         "a view without an end in the place of the steps": f"ALTER TABLE steps RENAME TO others; CREATE VIEW steps AS "
         f"{endless} SELECT x AS id, 'n' AS node, 'c' AS call_id, 'x' AS kind, 1 AS at, '' AS details, x AS leaf FROM n",
-        "300,000 leaves of one call": f"INSERT INTO steps {endless} SELECT 1000 + x, node, call_id, 'ended', at, "
-        "details, leaf + x FROM n, (SELECT * FROM steps WHERE leaf >= 0 ORDER BY leaf DESC LIMIT 1) LIMIT 300000",
+        "100,000 leaves of one call": f"INSERT INTO steps {endless} SELECT 1000 + x, node, call_id, 'ended', at, "
+        "details, leaf + x FROM n, (SELECT * FROM steps WHERE leaf >= 0 ORDER BY leaf DESC LIMIT 1) LIMIT 100000",
         "a million calls in progress": f"INSERT INTO steps {endless} SELECT 1000 + x, 'pbx-1', 'c' || x, 'decided', 1, "
         "'{}', NULL FROM n LIMIT 1000000",
         "a step with the id 2^62": "UPDATE steps SET id = 4611686018427387904 WHERE id = 9",

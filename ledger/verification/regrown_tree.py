@@ -19,7 +19,7 @@ from ..evidence.leaves import leaf, search_digits
 from ..tree.merkle import Frontier, leaf_hash, stored
 from .day_key_check import Sealed
 from .search_entries import EntrySum
-from .verification_queries import OPENS, LedgerRows, Text
+from .verification_queries import LED_TO_LIMIT, OPENS, LedgerRows, Text
 
 BEGINS: Final = b'{"at":'
 """The beginning of each step's text. Details do not contain it: they hold no objects."""
@@ -132,6 +132,8 @@ class RegrownTree:
             if index != size or not _holds(data, len(texts)) or not self.shapes.accept(data, call_id, before):
                 return False
             leaves.append(leaf_hash(data))
+            if before + len(texts) >= LED_TO_LIMIT:
+                return False
             steps.append((before + len(texts),))
             if digits:
                 closing = f"{number:016x}"

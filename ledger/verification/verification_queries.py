@@ -21,6 +21,8 @@ from ..store.step_macs import StepMacs
 from ..store.stored_tree import open_call
 
 ENTRIES_AT_ONCE: Final = 5000
+LED_TO_LIMIT: Final = 1000
+"""Of a longer call, whose leaves could be many, the steps would be counted over and over."""
 _LAST: Final = 2**63 - 2
 """A database has no whole number after the next one."""
 _BEFORE_ALL: Final = (-(2**63), -1)
@@ -134,7 +136,7 @@ class LedgerRows:
 
     def led_to(self, after: int, until: int) -> list[tuple[int]] | None:
         """For each step with a leaf after `after` up to `until`: to how many steps of its call, up to itself, the index
-        of calls leads.
+        of calls leads, `LED_TO_LIMIT` at most.
 
         A step to which the index of times does not lead is left out. None in PostgreSQL, whose indexes we trust.
         """
@@ -252,7 +254,7 @@ _BY_TIME: Final = (
     "FROM steps AS i INDEXED BY ix_steps_at WHERE i.at = steps.at AND i.id = steps.id AND i.call_id = steps.call_id"
 )
 _LED_TO: Final = f"""
-    SELECT (SELECT count(*) {_BY_CALL} AND i.id <= steps.id) FROM steps
+    SELECT (SELECT count(*) FROM (SELECT 1 {_BY_CALL} AND i.id <= steps.id LIMIT {LED_TO_LIMIT})) FROM steps
     WHERE id > ? AND id <= ? AND leaf IS NOT NULL AND EXISTS (SELECT 1 {_BY_TIME}) ORDER BY id
 """  # noqa: S608 - of our own words
 _NOT_TIMED: Final = f"SELECT 1 FROM steps WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 {_BY_TIME}) LIMIT 1"  # noqa: S608 - too

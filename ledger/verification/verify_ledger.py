@@ -374,7 +374,7 @@ class _Verification:
             same = False
         else:
             same = self._held.same_as(self._grown.entries)
-        if same:
+        if same or len(self._verdict.faults) >= FAULTS_LIMIT:
             return
         told = False
         for fault in differences(self._rows, last):

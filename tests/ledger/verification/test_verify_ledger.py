@@ -16,6 +16,7 @@ from idtone.ledger.evidence.steps import CallStatus, Step, StepKind
 from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.migrations import TABLES
+from idtone.ledger.verification import regrown_tree
 from idtone.ledger.verification import verify_ledger as verifying
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -45,6 +46,11 @@ def test_a_ledger_that_nobody_touched_is_good(url, file, reading):
 @pytest.mark.parametrize("page_rows", [1, 7, 500])
 def test_it_is_good_by_any_page(filled, page_rows, monkeypatch):
     monkeypatch.setattr(verifying, "PAGE_ROWS", page_rows)
+    assert faults(filled) == []
+
+
+def test_it_is_good_with_calls_whose_steps_are_counted_no_further(filled, monkeypatch):
+    monkeypatch.setattr(regrown_tree, "LED_TO_LIMIT", 3)
     assert faults(filled) == []
 
 
