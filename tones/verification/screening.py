@@ -10,8 +10,8 @@ below what `fit` needs to recognise a sound.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,18 @@ class Screen:
         lasting = sum(piece.frames for piece in self._pieces) / (self._channels * self._span)
         self._contrast = float(contrast[best]) * max(_CONTRAST, min(_LASTING * lasting / float(contrast[best]), _MOST))
         self._balance *= float(balance[best])
+
+    def described(self) -> dict[str, Any]:
+        """What it compares, as values for JSON: the browser's detector screens by the same."""
+        return {
+            "guard": self._guard,
+            "span": self._span,
+            "frequencies_hz": self._frequencies.tolist(),
+            "pieces": [asdict(piece) for piece in self._pieces],
+            "contrast": self._contrast,
+            "balance": self._balance,
+            "gate": self._gate,
+        }
 
     def candidates(self, samples: Reals, *, lossy: bool = False, least: float = 0.0) -> Candidates:
         """All candidates in `samples` at 8 kHz whose score is above `least`. With `lossy`, bursts may be missing."""

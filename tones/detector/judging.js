@@ -1,0 +1,277 @@
+/** Tests of the single parts of a sound: a port of tones/verification/judging.py, which explains it. */
+
+import { Fitter, Plan, lengthS, middleHz } from "./fit.js";
+import { between, edgeErrors, weakestSlice } from "./parts.js";
+import { maxOf, minOf, sum } from "./rules.js";
+
+const [PASSED, FAILED, UNKNOWN] = ["passed", "failed", "unknown"];
+
+const test = (name, outcome, says, certain = true) => ({ name, outcome, says, certain });
+const decibels = (a, b) => 20 * Math.log10(Math.max(a, 1e-9) / Math.max(b, 1e-9));
+const sameTone = (a, b) => a.from_hz === b.from_hz && a.to_hz === b.to_hz;
+
+/** Looks for bursts of the sound's own tones before and after the sound. */
+export class Surroundings {
+  constructor(plan, rules, fitRules) {
+    const { components } = plan;
+    const gaps = components.slice(1).map((later, at) => later.start_s - components[at].end_s);
+    this.gapS = maxOf([rules.SHORTEST_GAP_S, ...gaps]) + 0.05;
+    this.rules = rules;
+    this.tones = [];
+    const tones = new Map();
+    components.forEach(({ from_hz, to_hz }, index) => {
+      const key = `${from_hz} ${to_hz}`;
+      tones.set(key, [...(tones.get(key) ?? []), index]);
+    });
+    for (const same of tones.values()) {
+      for (const index of new Set([same[0], same.at(-1)])) {
+        const single = { ...components[index], start_s: 0, end_s: lengthS(components[index]) };
+        const fitter = new Fitter(new Plan([single]), fitRules, rules.TEMPI);
+        this.tones.push({ fitter, first: same[0], last: same.at(-1) });
+      }
+    }
+  }
+
+  /** How far from the sound a burst is looked for, in seconds. */
+  get reachS() {
+    const { LONGEST_LOOK_S } = this.rules;
+    return maxOf(this.tones.map(({ fitter }) => Math.min(this.gapS + fitter.plan.length_s, LONGEST_LOOK_S) + fitter.marginS));
+  }
+
+  /** The best burst at each place around the sound, and its level relative to the sound's own burst (dB). */
+  bursts(samples, fitted) {
+    const found = [];
+    for (const { fitter, first, last } of this.tones) {
+      const own = fitted.components[first];
+      const after = fitted.components[last].end_s;
+      const length = fitter.plan.length_s;
+      const lookS = Math.min(this.gapS + length, this.rules.LONGEST_LOOK_S);
+      for (const place of steps(fitted.start_s - lookS, own.start_s - length, 2 * fitter.reachS)) {
+        const burst = this.#burst(fitter, samples, place);
+        if (burst.end_s <= own.start_s) found.push([burst, decibels(burst.components[0].amplitude, own.amplitude)]);
+      }
+      for (const place of steps(after, fitted.end_s + lookS - length, 2 * fitter.reachS)) {
+        const burst = this.#burst(fitter, samples, place);
+        if (burst.start_s >= after) found.push([burst, decibels(burst.components[0].amplitude, own.amplitude)]);
+      }
+    }
+    return found;
+  }
+
+  #burst(fitter, samples, placeS) {
+    const found = fitter.coarse(fitter.baseband(samples, Math.round(placeS * this.rules.RATE_HZ)));
+    // The coarse grid cannot show whether a glide is pure.
+    if (fitter.plan.steady || found.components[0].coherence <= this.rules.GLIDE_COHERENCE) return found;
+    return fitter.fine(fitter.baseband(samples, found.first), found);
+  }
+}
+
+function steps(firstS, lastS, stepS) {
+  const count = Math.max(1, Math.ceil((lastS - firstS) / stepS));
+  return Array.from({ length: count + 1 }, (_, index) => firstS + ((lastS - firstS) * index) / count);
+}
+
+/** One burst as heard. Its edges are null where they cannot be measured, because another sound covers it. */
+export function heardBurst(judge, number, fitted, base, blasted) {
+  const { plan, rules } = judge;
+  const indices = [...plan.components.keys()].filter((index) => plan.components[index].burst === number);
+  const components = indices.map((index) => fitted.components[index]);
+  const loudest = (edge) =>
+    indices.reduce((a, b) => {
+      const off = edge(plan.components[b]) - edge(plan.components[a]);
+      return off > 0 || (off === 0 && fitted.components[b].amplitude > fitted.components[a].amplitude) ? b : a;
+    });
+  const [first, last] = [loudest((each) => -each.start_s), loudest((each) => each.end_s)];
+  const reachS = edgeLimitMs(judge) / 1000 + rules.EDGE_BEYOND_S;
+  const [start] = edgeErrors(base, first, plan.components[first], fitted, reachS);
+  const [, end] = edgeErrors(base, last, plan.components[last], fitted, reachS);
+  const coherence = minOf(components.map((each) => each.coherence));
+  const power = sum(components.map((each) => each.amplitude ** 2));
+  const covered = coherence <= (blasted ? rules.PURE_BLASTED : rules.PURE);
+  return {
+    coherence,
+    covered,
+    levelDb: 10 * Math.log10(Math.max(power, 1e-12) / sum(components.map((each) => each.component.amplitude ** 2))),
+    edgesMs: covered ? null : [1000 * start, 1000 * end],
+    weakest: minOf(indices.map((index) => weakestSlice(base, index, plan.components[index], fitted))),
+  };
+}
+
+const edgeLimitMs = ({ tolerance, plan, rules }) => 10 * tolerance.time_percent * plan.length_s + rules.CODEC_MS;
+const worstMs = (edges) => Math.max(...edges.map(Math.abs));
+const resounds = ({ tails }) => tails.some(Boolean);
+const clean = (found) => !resounds(found) && found.bursts.every((each) => each.coherence > found.rules.CLEAN);
+
+/** Whether times off the profile's are those of another sound; a single burst fits any length. */
+const precise = (found) =>
+  found.bursts.length > 1 &&
+  clean(found) &&
+  found.bursts.every(({ edgesMs }) => edgesMs && worstMs(edgesMs) <= found.rules.PRECISE_MS);
+
+function frequency(found) {
+  const limit = found.tolerance.frequency_percent;
+  const error = 100 * found.fitted.pitch;
+  const says = `the frequency is ${off(error, "higher", "lower")}; ${limit} % are allowed`;
+  const certain = Math.abs(error) > found.rules.STRETCH * limit || clean(found);
+  return test("frequency", Math.abs(error) <= limit ? PASSED : FAILED, says, certain);
+}
+
+function cadence(found) {
+  const limit = found.tolerance.time_percent;
+  const error = 100 * found.fitted.tempo;
+  const says = `the cadence is ${off(error, "slower", "faster")}; ${limit} % are allowed`;
+  const certain = Math.abs(error) > found.rules.STRETCH * limit && precise(found);
+  return test("cadence", Math.abs(error) <= limit ? PASSED : FAILED, says, certain);
+}
+
+/** Every burst is there from its start to its end, with the level relative to the others that the profile gives. */
+function complete(found) {
+  const { MISSING_DB, SILENT_DB, CLEAN, ALONE, EVEN, EVEN_ALONE } = found.rules;
+  const { bursts } = found;
+  const loudest = maxOf(bursts.map((each) => each.levelDb));
+  const missing = bursts.filter((each) => each.levelDb < loudest + MISSING_DB);
+  const numbers = (those) => numbered(those.map((each) => bursts.indexOf(each) + 1));
+  if (missing.length) {
+    const others = bursts.filter((each) => !missing.includes(each));
+    // Where a codec left something of one of them, the line lost packets, and may have lost the others too.
+    const silent = missing.every((each) => each.levelDb < loudest + SILENT_DB);
+    const certain = silent && others.every((each) => each.coherence > CLEAN);
+    return test("bursts", FAILED, `${numbers(missing)} missing`, certain);
+  }
+  const uneven = bursts.filter((each) => each.weakest < (found.share > ALONE ? EVEN_ALONE : EVEN));
+  if (uneven.length) {
+    return test("bursts", UNKNOWN, `${numbers(uneven)} partly missing, or other sounds cover it`);
+  }
+  return test("bursts", PASSED, `all ${bursts.length} bursts are there`);
+}
+
+/** No edge of a burst is further off than the tolerance of the whole cadence allows. */
+function edges(found) {
+  const limit = edgeLimitMs(found);
+  const covered = found.bursts.some((each) => each.covered);
+  const measured = found.bursts
+    .map(({ edgesMs }, index) => edgesMs && { worst: worstMs(edgesMs), index: index + 1 })
+    .filter(Boolean);
+  if (!measured.length) {
+    const says = "single edges cannot be measured here; the test of the cadence covers them";
+    return test("edges", covered ? UNKNOWN : PASSED, says);
+  }
+  const { worst, index } = measured.reduce((a, b) => (b.worst >= a.worst ? b : a));
+  const some = measured.length < found.bursts.length ? ` of ${measured.length} bursts that can be measured` : "";
+  const says = `the largest edge error${some} is ${worst.toFixed(1)} ms, in burst ${index}; ${limit.toFixed(0)} ms are allowed`;
+  if (worst > limit) return test("edges", FAILED, says, false);
+  return test("edges", covered ? UNKNOWN : PASSED, says);
+}
+
+/** There is no further burst before or after the sound: none is as pure, as long and nearly as loud as its own. */
+function further(found) {
+  const { SAME_PITCH, FURTHER_DB, FURTHER_COHERENCE } = found.rules;
+  const others = found.beside
+    .filter(
+      ([each, loudness]) =>
+        Math.abs(each.pitch - found.fitted.pitch) < SAME_PITCH &&
+        loudness > FURTHER_DB &&
+        each.components[0].coherence > FURTHER_COHERENCE,
+    )
+    .map(([each]) => each);
+  if (!others.length) return test("further", PASSED, "there is no further burst");
+  const at = `${seconds(found.originS + others[0].start_s)} s`;
+  if (playedBefore(found, others)) {
+    return test("further", UNKNOWN, `the sound was played before too, at least a part of it, at ${at}`);
+  }
+  const says = `a further burst of ${middleHz(others[0].components[0].component).toFixed(0)} Hz is at ${at}`;
+  // Of a damaged sound, it may be a burst of its own, found one place later.
+  const whole = [cadence, complete, edges].every((each) => each(found).outcome === PASSED);
+  return test("further", FAILED, says, whole);
+}
+
+/** Whether all further bursts are parts of one earlier play of the sound, and not of a longer row of bursts. */
+function playedBefore({ plan, fitted, rules }, others) {
+  const { REPLAY_S, REPLAY, ROW } = rules;
+  const tempo = 1 + fitted.tempo;
+  // A burst of which a part is missing is found somewhat off its place.
+  const near = (each, placeS) =>
+    Math.abs(each.start_s - placeS) < Math.max(REPLAY_S, REPLAY * lengthS(each.components[0].component));
+  const same = (each) => plan.components.filter((own) => sameTone(own, each.components[0].component));
+  if (others.some((each) => each.start_s > fitted.start_s)) return false;
+  const earlier = same(others[0]).map((own) => others[0].start_s - tempo * own.start_s);
+  const fits = (startS) => others.every((each) => same(each).some((own) => near(each, startS + tempo * own.start_s)));
+  if (!earlier.some((startS) => startS < fitted.start_s - REPLAY_S && fits(startS))) return false;
+  // In a row, the next burst follows as the profile's own bursts of the same tone follow each other.
+  return !others.some((each) => {
+    const row = same(each);
+    const apartS = fitted.start_s + tempo * row[0].start_s - each.start_s;
+    return row.slice(1).some((after, at) => {
+      const intervalS = tempo * (after.start_s - row[at].start_s);
+      return Math.abs(apartS - intervalS) < Math.max(REPLAY_S, ROW * intervalS);
+    });
+  });
+}
+
+/** A tone is silent in the pauses between its bursts. */
+function pauses(found) {
+  const levels = pauseLevelsDb(found);
+  const loud = levels.filter((each) => each.following > found.rules.PAUSE_DB);
+  // A voice after the sound can look like a room, but not after each burst.
+  if (!loud.length && resounds(found) && found.tails.every(Boolean)) {
+    const says = "the tones die away slowly, as in a room, which can fill what is missing of a burst";
+    return test("pauses", UNKNOWN, says);
+  }
+  if (!loud.length) return test("pauses", PASSED, "the pauses are quiet");
+  // A room, an echo or concealment fills a pause for a while, a continuous tone all of them to the next burst.
+  const continuous = minOf(levels.map((each) => each.louder)) > found.rules.CONTINUOUS_DB && !resounds(found);
+  const ended = found.bursts.some(({ edgesMs }) => edgesMs && worstMs(edgesMs) <= edgeLimitMs(found));
+  const says = `the tone continues in the pause before ${(1000 * loud[0].startS).toFixed(0)} ms`;
+  return test("pauses", FAILED, says, continuous && !ended);
+}
+
+/** For each pause of a tone: its end in the plan, and the tone's level relative to the next burst, and to the louder
+ * one beside it.
+ */
+function pauseLevelsDb({ plan, base, fitted }) {
+  const latest = new Map();
+  const found = [];
+  plan.components.forEach((each, index) => {
+    const track = base.trackOf[index];
+    const before = latest.get(track);
+    latest.set(track, index);
+    if (before === undefined) return;
+    const level = between(base, index, each, fitted, plan.components[before].end_s, each.start_s);
+    if (level === null) return;
+    const [own, other] = [index, before].map((one) => fitted.components[one].amplitude);
+    found.push({ startS: each.start_s, following: decibels(level, own), louder: decibels(level, Math.max(own, other)) });
+  });
+  return found;
+}
+
+function level(found) {
+  const { components } = found.fitted;
+  const limit = found.tolerance.level_db;
+  const energy = (amplitude) => sum(components.map((each) => amplitude(each) ** 2 * lengthS(each.component)));
+  const wanted = energy((each) => each.component.amplitude);
+  const error = 10 * Math.log10(Math.max(energy((each) => each.amplitude), 1e-12) / wanted);
+  const says = `the level is ${off(error, "above", "below", "dB")} the profile's`;
+  if (limit === null) return test("level", PASSED, `${says}; not judged`);
+  return test("level", Math.abs(error) <= limit ? PASSED : FAILED, `${says}; ${limit} dB are allowed`);
+}
+
+export const TESTS = [frequency, cadence, complete, edges, further, pauses, level];
+
+/** The verdict on one place: what the line can have done to the sound does not show that it is another one. */
+export function verdictOf(tests, score, threshold, evenOdds) {
+  const failed = tests.filter((each) => each.outcome === FAILED);
+  if (failed.length) {
+    const needed = failed.some((each) => each.name === "frequency") ? threshold : evenOdds;
+    return score >= needed && !failed.some((each) => each.certain) ? "cannot-tell" : "absent";
+  }
+  if (score < threshold) return "cannot-tell";
+  return tests.some((each) => each.outcome === UNKNOWN) ? "present" : "conforms";
+}
+
+const off = (error, over, under, unit = "%") => `${Math.abs(error).toFixed(2)} ${unit} ${error >= 0 ? over : under}`;
+export const seconds = (value) => value.toFixed(2).replace(/^-(?=0\.00$)/, "");
+
+function numbered(numbers) {
+  if (numbers.length === 1) return `burst ${numbers[0]} is`;
+  return `bursts ${numbers.slice(0, -1).join(", ")} and ${numbers.at(-1)} are`;
+}

@@ -1,0 +1,70 @@
+"""A tone profile as the browser's detector reads it.
+
+The file holds all that Python knows of the sound and all rules of the verifier, so that a threshold which changes in
+Python changes in the browser too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+
+from ..making.waveform import waveform
+from ..profile import Profile
+from ..verification import fit, judging, log_odds, parts, screening, verify
+from ..verification.plan import plan_of
+from ..verification.screening import RATE_HZ, Screen
+
+FORMAT: Final = 1
+"""The number of the format, which rises when an older detector would misread the file."""
+_CONSTANT: Final = re.compile(r"_?[A-Z][A-Z0-9_]*")
+_MODULES: Final = (fit, judging, log_odds, parts, screening, verify)
+
+
+def profile_json(profile: Profile) -> str:
+    """The JSON text for `profileFromJson`. Raises ToneError where the profile cannot be looked for."""
+    plan = plan_of(profile)
+    own = waveform(profile, RATE_HZ).astype(np.float32)
+    calibration = log_odds.calibration()
+    names = [*log_odds.Features.__slots__, "constant"]
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "id": profile.id,
+            "title": profile.title,
+            "tolerance": profile.tolerance.model_dump(),
+            "peak": float(np.abs(own).max()),
+            "components": [asdict(each) for each in plan.components],
+            "screen": Screen(plan, own).described(),
+            "evidence": {
+                "weights": dict(zip(names, calibration.weights, strict=True)),
+                "threshold": calibration.threshold,
+                "grey": calibration.grey,
+                "false_alarms_per_hour": calibration.false_alarms_per_hour,
+            },
+            "rules": {module.__name__.rpartition(".")[2]: _rules(module) for module in _MODULES},
+        },
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+
+
+def _rules(module: ModuleType) -> dict[str, Any]:
+    """The module's constants that are numbers, or rows of them."""
+    found = {
+        name.lstrip("_"): value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in vars(module).items()
+        if _CONSTANT.fullmatch(name)
+    }
+    return {name: value for name, value in found.items() if _numbers(value)}
+
+
+def _numbers(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_numbers, value))
+    return isinstance(value, int | float) and not isinstance(value, bool)
