@@ -51,7 +51,7 @@ export class StreamDetector {
   push(samples) {
     this.#hold(this.resampler.push(finite(samples)));
     const found = [];
-    while (this.#end / this.profile.rateHz >= this.#next + this.profile.lookAheadS) {
+    while (this.heardS >= this.#next + this.profile.lookAheadS) {
       found.push(...this.#judge(this.#next));
       this.#next += STEP_S;
     }
@@ -67,6 +67,11 @@ export class StreamDetector {
   /** The verdict on all that was judged so far, as `detect` gives it. */
   get result() {
     return this.profile.summary(this.#findings, this.#end);
+  }
+
+  /** The seconds that were heard so far. */
+  get heardS() {
+    return this.#end / this.profile.rateHz;
   }
 
   get #end() {

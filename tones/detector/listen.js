@@ -1,0 +1,40 @@
+/** Listens to a microphone beside a phone, or to the track that a webphone receives. */
+
+import { StreamDetector } from "./detector.js";
+
+const PROCESSOR = new URL("./processor.js", import.meta.url);
+
+/** What to ask `getUserMedia` for: what browsers do to a voice removes or changes tones. */
+export const MICROPHONE = {
+  audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+};
+
+/** Starts to listen; `onFinding` gets each place where the sound is or may be, some seconds after it.
+ *
+ * `source` is a MediaStream, a MediaStreamTrack or an AudioNode. `stop()` gives the verdict on all that was heard.
+ */
+export async function listen(source, profile, onFinding, { context, processor = PROCESSOR } = {}) {
+  const own = context ?? source.context ?? new AudioContext();
+  await own.audioWorklet.addModule(processor);
+  await own.resume();
+  const detector = new StreamDetector(profile, own.sampleRate);
+  const node = new AudioWorkletNode(own, "idtone-detector", { numberOfOutputs: 0 });
+  node.port.onmessage = ({ data }) => detector.push(data).forEach((finding) => onFinding(finding));
+  const input = nodeOf(source, own);
+  input.connect(node);
+  return {
+    detector,
+    async stop() {
+      input.disconnect(node);
+      node.port.onmessage = null;
+      detector.finish().forEach((finding) => onFinding(finding));
+      if (own !== context && own !== source.context) await own.close();
+      return detector.result;
+    },
+  };
+}
+
+function nodeOf(source, context) {
+  if (source.context) return source;
+  return context.createMediaStreamSource(source.getAudioTracks ? source : new MediaStream([source]));
+}

@@ -1,0 +1,35 @@
+"""The browser's detector as one script, for a page that is opened as a file: a browser loads no module there."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import resources
+from typing import Final
+from urllib.parse import quote
+
+_MODULES: Final = ("rules", "screen", "fit", "resample", "evidence", "parts", "judging", "detector", "listen")
+"""Each after those that it imports."""
+_IMPORT: Final = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
+_EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
+_PROCESSOR: Final = 'new URL("./processor.js", import.meta.url)'
+
+
+def detector_script() -> str:
+    """Text that sets `idtoneDetector`, an object with all that `detector.js` and `listen.js` export."""
+    # A page that is a file may load a worklet from the address itself, but from no file and no blob.
+    processor = json.dumps("data:text/javascript," + quote(_text("processor")))
+    parts = [_wrapped(name, _text(name).replace(_PROCESSOR, processor)) for name in _MODULES]
+    ending = "return { ...modules.detector, ...modules.listen };"
+    return "\n".join(["const idtoneDetector = (() => {", "const modules = {};", *parts, ending, "})();", ""])
+
+
+def _wrapped(name: str, text: str) -> str:
+    """The module as a function of its own, so that no name of it meets another's."""
+    exported = ", ".join(_EXPORT.findall(text))
+    body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = modules.\2;", text))
+    return f"modules.{name} = (() => {{\n{body}return {{ {exported} }};\n}})();"
+
+
+def _text(name: str) -> str:
+    return (resources.files(__package__) / f"{name}.js").read_text(encoding="utf-8")
