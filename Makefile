@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages bench bench-soak bench-brake bench-verify bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -72,10 +72,12 @@ help:
 	@echo 'make audit    asks PyPI for known vulnerabilities of what is installed, and of requirements.lock'
 	@echo 'make lock     writes requirements.lock, the libraries of the Debian packages; UPGRADE=1 takes the newest'
 	@echo 'make dist     makes source archive, wheel and list of components (SBOM) in dist/'
+	@echo 'make detector  packs the browser'"'"'s detector for npm in dist/'
 	@echo 'make deb      makes the package of the running Debian in dist/, as root; RELEASES="bookworm trixie" makes these'
 	@echo 'make test-packages  installs, upgrades, removes and purges both packages while calls come, and runs the page of the first day, as root; RELEASES=… one of them'
 	@echo 'make test-packages DRILLS=all  also runs the pages of the first month, and fails what they name: longer, before a release'
 	@echo 'make bench-verify  judges the verifier against its goals; HOURS=300 TRIALS=3000 for the whole of it (hours)'
+	@echo 'make bench-detector  holds the browser'"'"'s detector against the verifier, and lets it listen to speech; TRIALS=1 HOURS=50 JSON=1'
 	@echo 'make venv     makes .venv with the idtone command'
 	@echo 'make clean    removes .venv and all that was built'
 
@@ -261,6 +263,9 @@ dist: $(RELEASE)
 	@$(VENV)/bin/twine check --strict dist/*.whl dist/*.tar.gz
 	@$(VENV)/bin/cyclonedx-py requirements requirements.lock --output-reproducible --of JSON -o dist/idtone.cdx.json
 
+detector: $(DEV)
+	@$(VENV)/bin/python -m lab.machine.detector
+
 deb: $(DEV)
 	@$(VENV)/bin/python -m tools.deb $(RELEASES)
 
@@ -272,6 +277,9 @@ bench-verify: $(DEV)
 	@mkdir -p build
 	@$(VENV)/bin/python -m bench.verify $(if $(HOURS),--hours $(HOURS)) $(if $(TRIALS),--trials $(TRIALS)) \
 		--json build/bench-verify.json $(ARGS)
+
+bench-detector: $(DEV)
+	@$(VENV)/bin/python -m bench.detector $(if $(TRIALS),--trials $(TRIALS)) $(if $(HOURS),--hours $(HOURS)) $(if $(JSON),--json)
 
 venv: $(RUN)
 	$(call say,$(VENV)/bin/idtone is ready)

@@ -16,7 +16,7 @@ export const MICROPHONE = {
 export async function listen(source, profile, onFinding, { context, processor = PROCESSOR } = {}) {
   const own = context ?? source.context ?? new AudioContext();
   await own.audioWorklet.addModule(processor);
-  await own.resume();
+  if (!own.startRendering) await own.resume();
   const detector = new StreamDetector(profile, own.sampleRate);
   const node = new AudioWorkletNode(own, "idtone-detector", { numberOfOutputs: 0 });
   node.port.onmessage = ({ data }) => detector.push(data).forEach((finding) => onFinding(finding));

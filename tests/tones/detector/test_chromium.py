@@ -94,7 +94,8 @@ def _until(driver, condition):
     deadline_s = time.monotonic() + WAIT_S
     while not driver.execute_script(f"return Boolean({condition})"):
         state = driver.execute_script("return [told.error, found, Boolean(window.listening)]")
-        assert state[0] is None and time.monotonic() < deadline_s, state
+        assert state[0] is None, state
+        assert time.monotonic() < deadline_s, state
         time.sleep(0.2)
 
 

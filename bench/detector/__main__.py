@@ -1,0 +1,140 @@
+"""How far the browser's detector agrees with Python's verifier, what it costs, and its false alarms.
+
+python -m bench.detector [--trials N] [--hours H] [--start N] [--json]
+
+For each profile, it judges `--trials` legs of each condition, chain and near miss, and listens to `--hours` of speech.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.tones.profile import Profile
+from idtone.tones.verification.verify import Verifier
+
+from ..reporting import PROGRESS, options, report
+from ..verify import confidence, material
+from ..verify.chains import CHAINS, DAMAGES, chain_trial
+from ..verify.conditions import CONDITIONS, trials
+from ..verify.material import Part, Signal, speech_take, takes_in
+from ..verify.near_misses import CODINGS, near_miss_trials, near_misses
+from ..verify.profiles import profiles
+from .judge import RATE_HZ, Judge
+
+PART: Final = Part.HELD_OUT
+THERE: Final = ("conforms", "present")
+DISAGREEING: Final = 0.005
+"""The stated error: the share of legs with another verdict than Python's."""
+REAL_TIME_FACTOR: Final = 0.05
+FALSE_ALARMS_PER_HOUR: Final = 0.01
+SHOWN: Final = 20
+
+
+def legs(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal]]:
+    """Of every kind, without what is known to be lost: a browser does not know it."""
+    numbers = range(start, start + count)
+    for condition in CONDITIONS.values():
+        for trial in trials(profile, condition, start, count, PART):
+            yield condition.name, trial.samples
+    for chain, damage, number in product(CHAINS, DAMAGES, numbers):
+        yield f"{chain}, {damage}", chain_trial(profile, chain, damage, PART, number).samples
+    for name, coding in product(near_misses(profile), CODINGS):
+        for trial in near_miss_trials(profile, name, coding, start, count, PART):
+            yield f"{name}, {coding}", trial.samples
+
+
+def agreement(judge: Judge, start: int, count: int) -> dict[str, Any]:
+    """Both verdicts on each leg, counted, and the legs on which they differ."""
+    both: Counter[str] = Counter()
+    differing: list[str] = []
+    worst_s = worst_score = 0.0
+    for profile in profiles().values():
+        PROGRESS.print(f"verdicts: {profile.id} …")
+        verifier = Verifier(profile)
+        for number, (name, samples) in enumerate(legs(profile, start, count)):
+            python, browser = verifier.verify(samples, RATE_HZ), judge.judge(profile, samples).result
+            both[f"{python.verdict} / {browser['verdict']}"] += 1
+            if python.verdict != browser["verdict"]:
+                differing.append(f"{profile.id}, {name}, leg {number}: {python.verdict} / {browser['verdict']}")
+            elif python.verdict in THERE:
+                worst_s = max(worst_s, abs(python.findings[0].start_ms / 1000 - browser["at_s"]))
+                worst_score = max(worst_score, abs(python.findings[0].score - browser["score"]))
+    legs_judged = both.total()
+    return {
+        "verdicts, Python / browser": dict(sorted(both.items())),
+        "agreement": {
+            "legs": legs_judged,
+            "differing": len(differing),
+            "share": len(differing) / legs_judged,
+            "95 % bound": confidence.at_most(len(differing), legs_judged),
+            "largest difference of times in ms": 1000 * worst_s,
+            "largest difference of scores": worst_score,
+        },
+        "legs that differ": {str(index): each for index, each in enumerate(differing[:SHOWN], 1)},
+    }
+
+
+def false_alarms(judge: Judge, start: int, hours: float) -> dict[str, Any]:
+    """In speech that holds no sound, heard as a stream, for all profiles; and the processor time of each."""
+    seconds: Counter[str] = Counter()
+    cpu: Counter[str] = Counter()
+    alarms = left_open = 0
+    for index in range(start, start + takes_in(hours)):
+        PROGRESS.print(f"speech: take {index} …")
+        take = speech_take(PART, index)
+        for profile in profiles().values():
+            judged = judge.judge(profile, take.samples, stream=True)
+            alarms += sum(each["verdict"] in THERE for each in judged.found)
+            left_open += sum(each["verdict"] == "cannot-tell" for each in judged.found)
+            seconds[profile.id] += take.duration_s
+            cpu[profile.id] += judged.cpu_s
+    heard_h = sum(seconds.values()) / 3600
+    return {
+        "speech": {
+            "hours of each profile": heard_h / len(seconds),
+            "hours": heard_h,
+            "false alarms": alarms,
+            "an hour": alarms / heard_h,
+            "95 % bound": confidence.events_at_most(alarms) / heard_h,
+            "cannot tell, an hour": left_open / heard_h,
+        },
+        "real-time factor": {name: cpu[name] / seconds[name] for name in seconds},
+    }
+
+
+def web_audio(judge: Judge) -> dict[str, Any]:
+    """One clean leg of each profile through an AudioWorklet at 48 kHz."""
+    found = {}
+    for profile in profiles().values():
+        PROGRESS.print(f"Web Audio: {profile.id} …")
+        (trial,) = trials(profile, CONDITIONS["g711-a"], 0, 1, PART)
+        found[profile.id] = judge.heard(profile, trial.samples)["verdict"]
+    return {"Web Audio": found}
+
+
+def main() -> int:
+    """Measure, print, and say by the exit code whether every goal was reached."""
+    chosen = options(__doc__, trials=1, hours=1.0, start=0).parse_args()
+    material.base(PART)
+    with tempfile.TemporaryDirectory(prefix="idtone-detector-") as folder, Judge(Path(folder)) as judge:
+        found = agreement(judge, chosen.start, chosen.trials) if chosen.trials else {}
+        if chosen.hours:
+            found |= false_alarms(judge, chosen.start, chosen.hours)
+        found |= web_audio(judge)
+    report("The detector in browsers beside Python's verifier", found, chosen.json)
+    return int(
+        found.get("agreement", {}).get("share", 0) > DISAGREEING
+        or found.get("speech", {}).get("an hour", 0) > FALSE_ALARMS_PER_HOUR
+        or max(found.get("real-time factor", {"": 0}).values()) > REAL_TIME_FACTOR
+        or not set(found["Web Audio"].values()) <= set(THERE)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
