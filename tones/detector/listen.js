@@ -19,7 +19,8 @@ export async function listen(source, profile, onFinding, { context, processor = 
   if (!own.startRendering) await own.resume();
   const detector = new StreamDetector(profile, own.sampleRate);
   const node = new AudioWorkletNode(own, "idtone-detector", { numberOfOutputs: 0 });
-  node.port.onmessage = ({ data }) => detector.push(data).forEach((finding) => onFinding(finding));
+  const tell = (findings) => findings.filter(({ verdict }) => verdict !== "absent").forEach((each) => onFinding(each));
+  node.port.onmessage = ({ data }) => tell(detector.push(data));
   const input = nodeOf(source, own);
   input.connect(node);
   return {
@@ -27,7 +28,7 @@ export async function listen(source, profile, onFinding, { context, processor = 
     async stop() {
       input.disconnect(node);
       node.port.onmessage = null;
-      detector.finish().forEach((finding) => onFinding(finding));
+      tell(detector.finish());
       if (own !== context && own !== source.context) await own.close();
       return detector.result;
     },
