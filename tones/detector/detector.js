@@ -9,7 +9,7 @@ import { Fitter, Plan } from "./fit.js";
 import { Surroundings, TESTS, heardBurst, seconds, verdictOf } from "./judging.js";
 import { blast, tails } from "./parts.js";
 import { Resampler, resampled } from "./resample.js";
-import { clamp, strict } from "./rules.js";
+import { clamp, roundHalfEven, strict } from "./rules.js";
 import { Screen } from "./screen.js";
 
 const FORMAT = 1;
@@ -144,7 +144,7 @@ class Verifier {
       score: this.evidence.grey,
       failed: [],
     };
-    if (verdict === "absent" && length < Math.round(this.plan.length_s * this.rateHz)) {
+    if (verdict === "absent" && length < roundHalfEven(this.plan.length_s * this.rateHz)) {
       return { verdict: "cannot-tell", at_s, reason: "the recording is shorter than the sound", score, failed };
     }
     return { verdict, at_s, reason, score, failed };

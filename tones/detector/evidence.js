@@ -1,6 +1,6 @@
 /** The evidence that a fit is the sound: a port of tones/verification/log_odds.py, which explains it. */
 
-import { clamp, cut, hann, maxOf, minOf, sum } from "./rules.js";
+import { clamp, cut, hann, maxOf, minOf, roundHalfEven, sum } from "./rules.js";
 
 /** Natural logarithm of the odds that the fit is the sound and not speech or noise. */
 export function logOdds(samples, fitted, { rules, weights, tolerance, judgeErrors }) {
@@ -24,8 +24,8 @@ export function logOdds(samples, fitted, { rules, weights, tolerance, judgeError
 
 /** The tones' share in the total power while they sound. */
 export function toneShare(samples, fitted, { WINDOW, HOP, NEAR_HZ, LOWEST_HZ, HIGHEST_HZ, RATE_HZ }) {
-  const begin = Math.round(fitted.start_s * RATE_HZ);
-  const count = Math.max(Math.round((fitted.end_s - fitted.start_s) * RATE_HZ), WINDOW);
+  const begin = roundHalfEven(fitted.start_s * RATE_HZ);
+  const count = Math.max(roundHalfEven((fitted.end_s - fitted.start_s) * RATE_HZ), WINDOW);
   const piece = cut(samples, begin, count);
   const shape = symmetricHann(WINDOW);
   const bins = Array.from({ length: WINDOW / 2 + 1 }, (_, bin) => (bin * RATE_HZ) / WINDOW);

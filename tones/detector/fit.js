@@ -3,7 +3,7 @@
  * Nothing is known to be lost here: a browser hears what its decoder made of the packets.
  */
 
-import { clamp, cut, hann, inverse, linspace, maxOf } from "./rules.js";
+import { clamp, cut, hann, inverse, linspace, maxOf, roundHalfEven } from "./rules.js";
 
 const TURN = 2 * Math.PI;
 
@@ -34,10 +34,10 @@ export class Fitter {
     const scale = 2 / this.window.reduce((a, b) => a + b, 0);
     this.window.forEach((value, at) => (this.window[at] = scale * value));
     const gaps = components.slice(1).map((later, at) => later.start_s - components[at].end_s);
-    const margin = Math.round(Math.max(MARGIN_S, Math.min(longestS + maxOf([0.05, ...gaps]) + GUARD_S, 1)) * RATE_HZ);
+    const margin = roundHalfEven(Math.max(MARGIN_S, Math.min(longestS + maxOf([0.05, ...gaps]) + GUARD_S, 1)) * RATE_HZ);
     this.marginS = margin / RATE_HZ;
     this.lead = margin + FILTER / 2;
-    this.frames = Math.floor((Math.round(plan.length_s * RATE_HZ) + 2 * margin) / HOP);
+    this.frames = Math.floor((roundHalfEven(plan.length_s * RATE_HZ) + 2 * margin) / HOP);
     this.count = (this.frames + FILTER / HOP - 1) * HOP;
     this.times = Float64Array.from({ length: this.frames }, (_, at) => (at * HOP + FILTER / 2 - this.lead) / RATE_HZ);
     const numbers = new Map();
@@ -64,8 +64,8 @@ export class Fitter {
     const ridges = components.filter((each) => !isSteady(each)).map((each) => slope(each) / middleHz(each));
     this.ridge = ridges.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a), 0);
     this.reachS = (SCREEN_HOP / RATE_HZ) * 1.5 + 0.1 * plan.length_s;
-    const places = Math.min(Math.round(this.reachS / COARSE_PLACE_S), COARSE_PLACES);
-    const pitches = Math.round(PITCH_REACH / this.pitchStep);
+    const places = Math.min(roundHalfEven(this.reachS / COARSE_PLACE_S), COARSE_PLACES);
+    const pitches = roundHalfEven(PITCH_REACH / this.pitchStep);
     this.coarseGrid = {
       pitches: Array.from({ length: 2 * pitches + 1 }, (_, at) => (at - pitches) * this.pitchStep),
       places: linspace(-this.reachS, this.reachS, 2 * places + 1),
@@ -395,7 +395,7 @@ class Fitted {
   constructor(start_s, end_s, pitch, tempo, explained, components, rules) {
     Object.assign(this, { start_s, end_s, pitch, tempo, explained, components });
     this.score = components.reduce((total, each) => total + each.score, 0);
-    this.first = Math.round(start_s * rules.RATE_HZ);
+    this.first = roundHalfEven(start_s * rules.RATE_HZ);
   }
 }
 
@@ -418,5 +418,5 @@ function phase(each, time) {
 
 /** The frames over which an edge rises; odd, so that the middle of the edge is the middle of a frame. */
 export function softness(each, { EDGE_S, FRAMES_PER_S }) {
-  return 2 * Math.round((Math.hypot(EDGE_S, each.ramp_s / 2) * FRAMES_PER_S) / 2) + 1;
+  return 2 * roundHalfEven((Math.hypot(EDGE_S, each.ramp_s / 2) * FRAMES_PER_S) / 2) + 1;
 }

@@ -2,7 +2,7 @@
 
 import { Fitter, Plan, lengthS, middleHz } from "./fit.js";
 import { between, edgeErrors, weakestSlice } from "./parts.js";
-import { maxOf, minOf, sum } from "./rules.js";
+import { maxOf, minOf, roundHalfEven, sum } from "./rules.js";
 
 const [PASSED, FAILED, UNKNOWN] = ["passed", "failed", "unknown"];
 
@@ -59,7 +59,7 @@ export class Surroundings {
   }
 
   #burst(fitter, samples, placeS) {
-    const found = fitter.coarse(fitter.baseband(samples, Math.round(placeS * this.rules.RATE_HZ)));
+    const found = fitter.coarse(fitter.baseband(samples, roundHalfEven(placeS * this.rules.RATE_HZ)));
     // The coarse grid cannot show whether a glide is pure.
     if (fitter.plan.steady || found.components[0].coherence <= this.rules.GLIDE_COHERENCE) return found;
     return fitter.fine(fitter.baseband(samples, found.first), found);

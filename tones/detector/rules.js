@@ -21,6 +21,12 @@ export const maxOf = (values) => values.reduce((a, b) => (a > b ? a : b), -Infin
 export const minOf = (values) => values.reduce((a, b) => (a < b ? a : b), Infinity);
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
+/** As Python's round(): a grid with one place more or less finds other hypotheses. */
+export function roundHalfEven(value) {
+  const down = Math.floor(value);
+  return value - down === 0.5 ? down + Math.abs(down % 2) : Math.round(value);
+}
+
 /** Of numbers in any order, with linear interpolation between two. */
 export function quantile(values, share) {
   const sorted = Float64Array.from(values).sort();

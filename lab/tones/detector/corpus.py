@@ -18,6 +18,8 @@ from bench.verify.profiles import profiles
 from bench.verify.rooms_and_phones import in_a_room
 from idtone.tones.detector.profile_json import profile_json
 from idtone.tones.profile import Profile
+from idtone.tones.verification.fit import Fitter
+from idtone.tones.verification.plan import plan_of
 from idtone.tones.verification.verify import Verifier
 from lab import g711
 
@@ -135,11 +137,14 @@ def _leg(sound: Samples, way: str, name: str) -> Samples:
 def write(folder: Path) -> None:
     """The legs, the profiles and Python's verdicts, for the tests in JavaScript."""
     cases: list[dict[str, Any]] = []
+    grids: dict[str, dict[str, int]] = {}
     verifiers: dict[str, Verifier] = {}
     for number, (name, profile, samples, rate_hz) in enumerate(legs()):
         if profile.id not in verifiers:
             verifiers[profile.id] = Verifier(profile)
             (folder / f"{profile.id}.json").write_text(profile_json(profile), "utf-8")
+            grid = Fitter(plan_of(profile))._coarse
+            grids[profile.id] = {"places": len(grid.places), "tempi": len(grid.tempi), "pitches": len(grid.pitches)}
         samples.astype("<f4").tofile(folder / f"{number}.f32")
         report = verifiers[profile.id].verify(samples, rate_hz)
         best = report.findings[0] if report.findings else None
@@ -155,3 +160,4 @@ def write(folder: Path) -> None:
             }
         )
     (folder / "cases.json").write_text(json.dumps(cases), "utf-8")
+    (folder / "grids.json").write_text(json.dumps(grids), "utf-8")

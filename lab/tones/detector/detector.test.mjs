@@ -7,8 +7,8 @@ import { pathToFileURL } from "node:url";
 const { DETECTOR, CORPUS } = process.env;
 const { detect, profileFromJson, StreamDetector } = await import(pathToFileURL(`${DETECTOR}/detector.js`));
 
-const AT_S = 0.002;
-const SCORE = 0.5;
+const AT_S = 0.0005;
+const SCORE = 0.2;
 
 const text = (id) => readFileSync(`${CORPUS}/${id}.json`, "utf8");
 const cases = JSON.parse(text("cases"));
@@ -42,6 +42,13 @@ for (const each of cases) {
     if (each.verdict === "absent") return;
     assert.ok(Math.abs(result.at_s - each.at_s) <= AT_S, `${result.at_s} is not ${each.at_s} s`);
     assert.ok(Math.abs(result.score - each.score) <= SCORE, `${result.score} is not ${each.score}`);
+  });
+}
+
+for (const [id, grid] of Object.entries(JSON.parse(text("grids")))) {
+  test(`the hypotheses of ${id} are Python's`, () => {
+    const { places, tempi, pitches } = profile(id).fitter.coarseGrid;
+    assert.deepEqual({ places: places.length, tempi: tempi.length, pitches: pitches.length }, grid);
   });
 }
 
