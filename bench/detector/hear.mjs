@@ -16,8 +16,9 @@ const octets = readFileSync(samplesFile);
 const samples = new Float32Array(octets.buffer.slice(octets.byteOffset, octets.byteOffset + octets.length));
 const context = new OfflineAudioContext(1, Math.ceil((samples.length * CONTEXT_HZ) / rate), CONTEXT_HZ);
 const source = context.createBufferSource();
-source.buffer = context.createBuffer(1, samples.length, Number(rate));
-source.buffer.copyToChannel(samples, 0);
+const buffer = context.createBuffer(1, samples.length, Number(rate));
+buffer.copyToChannel(samples, 0);
+source.buffer = buffer;
 const listening = await listen(source, profileFromJson(readFileSync(profileFile, "utf8")), () => {}, {
   processor: join(detector, "processor.js"),
 });
