@@ -1,5 +1,5 @@
-"""`authority.yaml`: how many keys a set has, how many of them sign, how long a role's signatures are valid, and how
-often members may ask for refused contractors.
+"""`authority.yaml`: how many keys a set has, how many of them sign, how long a role's signatures are valid, how often
+members may ask for refused contractors, and what the public site says.
 
 Everything has a default (`trust.layout`), and the file is optional.
 """
@@ -22,6 +22,7 @@ FILE: Final = "authority.yaml"
 _LEAST: Final = 2
 """One stolen key alone cannot sign."""
 _SHORTEST, _LONGEST = timedelta(hours=1), timedelta(days=3653)
+_ORIGIN: Final = r"^(https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?)?$"
 
 
 class KeySet(Model):
@@ -43,12 +44,30 @@ class RefusalTerms(Model):
         return self.checks_of.get(member, self.checks_per_day)
 
 
+class PublicTerms(Model):
+    """The public site. `address` is its own, `desk` that of the report desk and `service` that of the number service, each
+    without a slash at its end; empty: there is none, and the service is at the address of the site.
+    """
+
+    names_holders: bool = False
+    """Whether the page names the member that holds a number, or only says that a licensed member does."""
+    hourly: Annotated[int, Field(ge=1, le=1_000_000)] = 3600
+    """How many numbers all visitors together may look up in an hour, and `hourly_each` one address."""
+    hourly_each: Annotated[int, Field(ge=1, le=1_000)] = 6
+    address: Annotated[str, Field(pattern=_ORIGIN)] = ""
+    desk: Annotated[str, Field(pattern=_ORIGIN)] = ""
+    service: Annotated[str, Field(pattern=_ORIGIN)] = ""
+    test_number: Annotated[str, Field(pattern=r"^[0-9-]*$")] = ""
+    """By which the public hears the sounds (`test-number/` of the site)."""
+
+
 class Terms(Model):
     """The whole file."""
 
     sets: dict[Keys, KeySet] = Field(default_factory=dict)
     lasts: dict[str, timedelta] = Field(default_factory=dict)
     refusals: RefusalTerms = RefusalTerms()
+    public: PublicTerms = PublicTerms()
 
     def set_of(self, keys: Keys) -> KeySet:
         return self.sets.get(keys) or KeySet(keys=tuf_roles.KEYS[keys], threshold=tuf_roles.THRESHOLD)

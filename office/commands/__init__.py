@@ -18,6 +18,7 @@ GROUPS: Final = {
     "history": "The registry's history: who changed what, when and why.",
     "publication": "The registry's editions: begin, prepare, sign and publish them.",
     "key": "Keys that sign the registry: make them, replace them.",
+    "site": "The public site: what the sound means, and whether a number is genuine.",
 }
 """Nouns of the association alone, and what their commands do. It shares `report` and `evaluation` with members."""
 
@@ -275,6 +276,14 @@ COMMANDS: Final = {
     "desk": (
         "idtone.office.commands.desk:desk",
         "Run the association's desk until SIGTERM: it accepts the documents that members sign.",
+    ),
+    "site write": (
+        "idtone.office.commands.site:site",
+        "Write the public site: what the sound means, whether a number is genuine, badges, reports, figures.",
+    ),
+    "site serve": (
+        "idtone.office.commands.site:serve_site",
+        "Run the number service of the public site until SIGTERM. It learns no number.",
     ),
 }
 """Noun and verb → the module and function of the command, and its summary."""

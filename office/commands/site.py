@@ -1,0 +1,184 @@
+"""`idtone authority site | serve-site`: the public side of the sound."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import typer
+
+from idtone.core.errors import LedgerError, TrustError, UsageError
+from idtone.core.japan import JAPAN
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+from idtone.ledger.keys.key_file import load_key, read_key
+from idtone.registry.commands.checking import checking
+
+from ..authority.signing_terms import PublicTerms
+from ..authority.workspace import Workspace
+from ..desk.desk import Desk
+from ..site import number_service
+from ..site.month_facts import figures_of_month, newest
+from ..site.number_answers import answers, changes_at, licensed_holders
+from ..site.number_table import key_pair, table
+from ..site.public_statement import signed_statement, statement
+from ..site.published_registry import PublishedRegistry, published_registry
+from ..site.site_folder import read_municipalities, site_files, size_without_sounds, write_site
+from ..site.site_pages import SiteFacts
+from ..site.site_sounds import given_sound, shipped_sounds
+from .options import FolderArgument
+from .signers import KeyOption, signers
+
+KEY_FILE: Final = "public-numbers.key"
+"""In the authority's folder: 32 bytes. With it anyone can find out which numbers are in the tables."""
+
+
+def site(
+    folder: FolderArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder of the site.")],
+    key: KeyOption,
+    sound: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A WAV file with the licensed sound, if the public may hear it."),
+    ] = None,
+    month: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM", help="Publish the figures of this month; it must be over.")
+    ] = None,
+    municipalities: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Municipalities for which to make posters: the columns name and contact."),
+    ] = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Write the public site: what the sound means, whether a number is genuine, badges, reports, figures.
+
+    It says of each number what is published; two duty keys sign that. Run it after each publication: its signatures end
+    with those of the repository. The section `public` of authority.yaml has its addresses and limits, and whether the
+    holder of a number is named.
+    """
+    workspace, now = Workspace(folder), datetime.now(UTC)
+    with checking():
+        terms, published = workspace.terms().public, published_registry(workspace.repository)
+    holders = licensed_holders(published.document, published.index, now)
+    expires = changes_at(published.index, holders, terms.names_holders, now)
+    if expires <= now:
+        raise TrustError(Message("what is published has expired; publish first"))
+    try:
+        seed = load_key(folder / KEY_FILE)
+    except LedgerError as error:
+        raise TrustError(Message("{error}", error=error)) from error
+    keys = key_pair(seed)
+    figures = _figures(folder, month, published, seed, now)
+    sounds = shipped_sounds() | ({} if sound is None else {"standard.wav": given_sound(sound)})
+    recognise, profiles = _detector()
+    cities = [] if municipalities is None else read_municipalities(municipalities)
+    places = {each.member: place for place, each in enumerate(holders, 1)} if terms.names_holders else {}
+    with command_line.working(Message("table of numbers")):
+        numbers = table(keys, answers(published.index, places, now))
+    content = statement(published.editions, keys.public, numbers, holders, terms.names_holders, figures, now, expires)
+    made = site_files(
+        SiteFacts(
+            published.editions.association, terms.address, terms.desk, terms.service,
+            f"{now.astimezone(JAPAN):%Y-%m-%d %H:%M}", published.root.version, holders,
+            None if figures is None else json.loads(figures), terms.hourly, terms.hourly_each, numbers.area_digits,
+            "standard" if sound else None, terms.test_number or None, profiles,
+        ),
+        published.metadata, signed_statement(content, signers(key), published.root), numbers, figures, sounds, recognise,
+        cities,
+    )  # fmt: skip
+    write_site(output, made)
+    _report(output, content, made, recognise is not None, as_json)
+
+
+def _figures(folder: Path, month: str | None, published: PublishedRegistry, seed: bytes, now: datetime) -> bytes | None:
+    if month is None:
+        return newest(folder)
+    return figures_of_month(Desk(folder, {}), month, published.suspensions, seed, now)
+
+
+def _detector() -> tuple[str | None, dict[str, dict[str, str]]]:
+    """The script of the detector with the shipped profiles, and their titles; nothing if it is not installed."""
+    if find_spec("idtone.tones.detector") is None or find_spec("numpy") is None:
+        return None, {}
+    from idtone.tones.profile_library import load_library
+
+    script: Any = import_module("idtone.tones.detector.script")
+    profile_json: Any = import_module("idtone.tones.detector.profile_json")
+    library = load_library()
+    found = {name: library.get(name) for name in ("sample", "notice")}
+    texts = ", ".join(f'"{name}": {profile_json.profile_json(profile)}' for name, profile in found.items())
+    titles = {}
+    for name, profile in found.items():
+        ja, _, en = profile.title.partition(" / ")
+        titles[name] = {"ja": ja, "en": en or ja}
+    return f"{script.detector_script()}const PROFILES = {{ {texts} }};\n", titles
+
+
+def _report(output: Path, content: dict[str, Any], made: dict[str, bytes], has_detector: bool, as_json: bool) -> None:
+    size = size_without_sounds(made)
+    if as_json:
+        command_line.print_json(
+            {
+                "site": str(output), "files": len(made), "bytes_without_sounds": size, "expires": content["expires"],
+                "tells": content["numbers"]["tells"], "tables": len(content["numbers"]["tables"]),
+                "recognises": has_detector,
+            }
+        )  # fmt: skip
+        return
+    words = Message(
+        "{site}: {files} files, {size} kB without the sounds; valid until {expires}",
+        site=output, files=len(made), size=size // 1000, expires=content["expires"],
+    )  # fmt: skip
+    print(translated(words))
+    if not has_detector:
+        print(
+            translated(Message("the page that recognises the sound is left out: it needs pip install 'idtone[sounds]'"))
+        )
+
+
+def serve_site(
+    folder: FolderArgument,
+    site: Annotated[
+        Path | None, typer.Option("--site", metavar="DIR", help="Also serve this site; otherwise another server does.")
+    ] = None,
+    listen: command_line.ListenOption = "127.0.0.1:8711",
+) -> None:
+    """Run the number service of the public site until SIGTERM. It learns no number.
+
+    It needs public-numbers.key of the folder, and authority.yaml for its limits: a host that has copies of these two can
+    run it. It keeps no log of requests. It speaks HTTP; put a proxy with TLS before it.
+    """
+    host, port = command_line.listen_address(listen)
+    with checking():
+        terms = Workspace(folder).terms().public
+    try:
+        keys = key_pair(read_key(folder / KEY_FILE))
+    except LedgerError as error:
+        raise TrustError(Message("{error}", error=error)) from error
+    limits = number_service.Limits(terms.hourly, terms.hourly_each)
+    asyncio.run(_serve(number_service.application(keys, limits, site, _origin(terms)), host, port))
+
+
+async def _serve(served: Any, host: str, port: int) -> None:
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    try:
+        await number_service.serve(served, host, port, lambda bound: print(f"http://{host}:{bound}", flush=True), over)
+    except OSError as error:
+        raise UsageError(
+            Message("--listen {host}:{port}: {reason}", host=host, port=port, reason=error.strerror or error)
+        ) from error
+
+
+def _origin(terms: PublicTerms) -> str:
+    """Of the report desk, to which the page sends its form."""
+    parts = urlsplit(terms.desk)
+    return f"{parts.scheme}://{parts.netloc}" if terms.desk else ""

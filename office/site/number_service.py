@@ -1,0 +1,148 @@
+"""The service of the number page: it evaluates one blinded element a request, and learns no number.
+
+`POST /numbers/evaluate` takes `{"blinded": BASE64}` and answers with `{"evaluated": BASE64, "proof": BASE64}`. It needs
+the key of the numbers and nothing else of the association. `Limits` say what an enumeration costs: each element is one
+number, so an address that asks as often as it may learns `hourly_each` × 24 numbers a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import TrustError
+from idtone.core.http.connections import MOST, Connections
+from idtone.member.customers.refused.oprf import VOPRF, KeyPair
+from idtone.member.customers.refused.refusal_check import octets_of
+
+from ..desk.desk_guard import guarding, visitor_of
+from ..desk.desk_server import bound
+from ..desk.reports.rate_limit import RateLimit
+
+PATH: Final = "/numbers/evaluate"
+HEALTH_PATH: Final = "/numbers/health"
+_BODY_LIMIT: Final = 512
+"""Bytes."""
+_INDEX: Final = "index.html"
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_MEDIA: Final = {
+    ".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".json": "application/json",
+    ".svg": "image/svg+xml", ".wav": "audio/wav", ".txt": "text/plain", ".csv": "text/csv", ".conf": "text/plain",
+}  # fmt: skip
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Evaluations an hour: of all visitors together, and of one address (of IPv6, of one customer's network)."""
+
+    hourly: int = 3600
+    hourly_each: int = 6
+
+
+def site_headers(form_action: str) -> dict[str, str]:
+    """What a host of the site sends with each page; `form_action` is the origin of the report desk, or empty."""
+    policy = (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
+        f"form-action 'self' {form_action}".strip()
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Permissions-Policy": "geolocation=(), camera=(), microphone=(self)",
+    }
+
+
+def application(keys: KeyPair, limits: Limits, folder: Path | None = None, form_action: str = "") -> web.Application:
+    """The endpoint and, with `folder`, the static site beside it."""
+    rate = RateLimit(limits.hourly, limits.hourly_each)
+    made = web.Application(client_max_size=_BODY_LIMIT)
+    headers = site_headers(form_action)
+
+    async def evaluate(request: web.Request) -> web.Response:
+        if not rate.admits(visitor_of(request), time.monotonic()):
+            return _json({"error": "too many numbers for one hour"}, HTTPStatus.TOO_MANY_REQUESTS)
+        try:
+            content = json.loads(await request.read())
+            element = octets_of(content.get("blinded") if isinstance(content, dict) else None)
+            evaluated = VOPRF.evaluate(keys.secret, [element])
+        except (ValueError, RecursionError, TrustError):
+            return _json({"error": "this is not a blinded number"}, HTTPStatus.BAD_REQUEST)
+        proof = VOPRF.prove(keys, [element], evaluated)
+        answer = {
+            name: base64.b64encode(each).decode() for name, each in (("evaluated", evaluated[0]), ("proof", proof))
+        }
+        return _json(answer, HTTPStatus.OK)
+
+    async def health(_: web.Request) -> web.Response:
+        return _json({"public": base64.b64encode(keys.public).decode()}, HTTPStatus.OK)
+
+    async def file(request: web.Request) -> web.StreamResponse:
+        assert folder is not None
+        path = _file(folder, request.match_info["path"])
+        if path is None:
+            return web.Response(status=HTTPStatus.NOT_FOUND, text="There is no such page.\n", headers=headers)
+        media = _MEDIA.get(path.suffix, "application/octet-stream")
+        kept = "public, max-age=31536000, immutable" if path.suffix == ".bin" else "no-cache"
+        # What a badge on an operator's page loads is the same for all, and has no visitor in it.
+        open_to_all = {"Access-Control-Allow-Origin": "*"} if path.suffix in (".json", ".js") else {}
+        content = await asyncio.to_thread(path.read_bytes)
+        return web.Response(body=content, content_type=media, charset=_charset(media), headers={
+            **headers, "Cache-Control": kept, **open_to_all,
+        })  # fmt: skip
+
+    made.router.add_post(PATH, evaluate)
+    made.router.add_get(HEALTH_PATH, health)
+    if folder is not None:
+        made.router.add_get("/{path:.*}", file)
+    return made
+
+
+async def serve(
+    served: web.Application, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event
+) -> None:
+    """Serve until `over`; `ready` gets the port. Raises OSError if the address cannot be used."""
+    connections = Connections()
+    served.middlewares.append(guarding(connections, None))
+    with bound(host, port) as listening:
+        runner = web.AppRunner(served, access_log=None)  # a log of requests would say who has asked when
+        await runner.setup()
+        try:
+            assert runner.server is not None
+            made = connections.guarded(partial(web.RequestHandler, runner.server, loop=asyncio.get_running_loop(),
+                                               access_log=None))  # type: ignore[arg-type]  # fmt: skip
+            server = await asyncio.get_running_loop().create_server(made, sock=listening, backlog=MOST)
+            ready(listening.getsockname()[1])
+            await over.wait()
+            server.close()
+        finally:
+            await runner.cleanup()
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    """The file of an address; None if there is none inside the folder."""
+    path = (folder / name).resolve()
+    if path.is_dir():
+        path /= _INDEX
+    return path if path.is_file() and path.is_relative_to(folder.resolve()) else None
+
+
+def _charset(media: str) -> str | None:
+    return "utf-8" if media.startswith("text/") or media == "application/json" else None
+
+
+def _json(content: dict[str, str], status: HTTPStatus) -> web.Response:
+    return web.json_response(content, status=status, headers=_HEADERS)

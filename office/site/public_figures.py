@@ -1,0 +1,64 @@
+"""The month's figures for the public: calls with the sound, stops, hours from a report to its stop. Pure.
+
+Members sign how many calls they made (`idtone evaluation figures`). Each member counts up to a bound, noise is added, and the
+sum is rounded, so that the figure says almost nothing of one member. Small counts are hidden.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+CALLS_BOUND: Final = 50_000
+"""A member with more calls in a month counts with these."""
+ROUNDED_TO: Final = 1_000
+_HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class MonthFacts:
+    """What the office knows of a month: `sent` is the calls with a sound, by member; `documents` the SHA-256 of what
+    the members signed; `stops` when suspensions began, with the moment of the first report before, if there was one.
+    """
+
+    month: str
+    sent: Mapping[str, int]
+    documents: Sequence[str]
+    stops: Sequence[tuple[datetime, datetime | None]]
+
+
+def public_figures(facts: MonthFacts, least: int, secret: bytes) -> bytes:
+    """JSON. Fewer members, or fewer stops after a report, than `least` give no figure. `secret` makes the noise, the same
+    one each time: who asks again learns nothing more.
+    """
+    waits = [(stopped - reported) / _HOUR for stopped, reported in facts.stops if reported is not None]
+    content: dict[str, Any] = {
+        "month": facts.month,
+        "members": len(facts.sent) if len(facts.sent) >= least else None,
+        "calls_with_sound": _noisy(facts, secret) if len(facts.sent) >= least else None,
+        "calls_bound_each": CALLS_BOUND,
+        "noise_scale": CALLS_BOUND,
+        "stops": len(facts.stops) if len(facts.stops) == 0 or len(facts.stops) >= least else None,
+        "median_hours_report_to_stop": round(statistics.median(waits), 1) if len(waits) >= least else None,
+        "least": least,
+        "documents_sha256": sorted(facts.documents) if len(facts.sent) >= least else [],
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def _noisy(facts: MonthFacts, secret: bytes) -> int:
+    bounded = sum(min(sent, CALLS_BOUND) for sent in facts.sent.values())
+    seed = hmac.digest(secret, b"idtone public figures\1" + facts.month.encode(), hashlib.sha256)
+    noise = CALLS_BOUND * (_exponential(seed[:8]) - _exponential(seed[8:16]))  # Laplace
+    return max(0, round((bounded + noise) / ROUNDED_TO) * ROUNDED_TO)
+
+
+def _exponential(octets: bytes) -> float:
+    return -math.log((int.from_bytes(octets, "big") + 1) / 2**64)

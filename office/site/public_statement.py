@@ -1,0 +1,128 @@
+"""The signed statement of the public site: which tables of numbers count, who is licensed, which figures are the month's.
+
+    {"signed": {"_type": "idtone-public", …}, "signatures": [{"keyid": …, "sig": …}]}
+
+The duty keys sign it, as they sign the repository's timestamp: the same keys, the same threshold, the same canonical form
+(OLPC). No TUF client takes it for metadata, because its type is another. A host of the site has none of these keys.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
+from securesystemslib.formats import encode_canonical
+from securesystemslib.signer import Signature, Signer
+from tuf.api.metadata import Metadata, Root
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+
+from .number_answers import LicensedHolder
+from .number_table import HOLDERS_LIMIT, NumberTable, file_name
+
+TYPE: Final = "idtone-public"
+FORMAT: Final = 1
+ROLE: Final = "timestamp"
+"""The role whose keys sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Editions:
+    """What is published: the version of each role's metadata, and the SHA-256 of its file."""
+
+    association: str
+    versions: Mapping[str, int]
+    sha256: Mapping[str, str]
+
+
+def statement(
+    editions: Editions, public: bytes, numbers: NumberTable, holders: Sequence[LicensedHolder], names_holders: bool,
+    figures: bytes | None, issued: datetime, expires: datetime,
+) -> dict[str, Any]:  # fmt: skip
+    """What is to be signed. `public` is the public half of the key of the numbers. Raises TrustError."""
+    if len(holders) >= HOLDERS_LIMIT:
+        raise TrustError(Message("the table has room for {limit} members", limit=HOLDERS_LIMIT - 1))
+    return {
+        "_type": TYPE,
+        "format": FORMAT,
+        "association": editions.association,
+        "issued": issued.isoformat(timespec="seconds"),
+        "expires": expires.isoformat(timespec="seconds"),
+        "editions": {
+            role: {"version": version, "sha256": editions.sha256[role]} for role, version in editions.versions.items()
+        },
+        "holders": [holder.to_json() for holder in holders],
+        "numbers": {
+            "public": base64.b64encode(public).decode(),
+            "tells": "holder" if names_holders else "licensed",
+            "area_digits": numbers.area_digits,
+            "tables": {
+                area: {"file": file_name(octets), "sha256": hashlib.sha256(octets).hexdigest()}
+                for area, octets in numbers.files.items()
+            },
+        },
+        "figures": None if figures is None else hashlib.sha256(figures).hexdigest(),
+    }
+
+
+def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root: Root) -> bytes:
+    """The file. Raises TrustError if the keys that sign are too few."""
+    octets = encode_canonical(dict(content)).encode()
+    signatures = [signer.sign(octets) for signer in signers]
+    whole = {"signed": dict(content), "signatures": [each.to_dict() for each in signatures]}
+    made = json.dumps(whole, ensure_ascii=False, indent=1).encode() + b"\n"
+    verified_statement(made, root)
+    return made
+
+
+def verified_statement(octets: bytes, root: Root) -> dict[str, Any]:
+    """What the association has signed. The reader compares `expires`. Raises TrustError."""
+    try:
+        whole = json.loads(octets)
+        content: dict[str, Any] = whole["signed"]
+        signed = encode_canonical(content).encode()
+        signatures = {each["keyid"]: Signature.from_dict(dict(each)) for each in whole["signatures"]}
+        is_ours = content["_type"] == TYPE and content["format"] == FORMAT
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise _unfit() from error
+    role = root.get_delegated_role(ROLE)
+    good = sum(1 for keyid in role.keyids if keyid in signatures and _verifies(root, signatures[keyid], signed))
+    if not is_ours or good < role.threshold:
+        raise TrustError(
+            Message(
+                "the public site needs the signatures of {threshold} of the duty keys, and has {good}",
+                threshold=role.threshold,
+                good=good,
+            )
+        )
+    return content
+
+
+def _verifies(root: Root, signature: Signature, octets: bytes) -> bool:
+    try:
+        root.get_key(signature.keyid).verify_signature(signature, octets)
+    except (UnverifiedSignatureError, VerificationError):
+        return False
+    return True
+
+
+def _unfit() -> TrustError:
+    return TrustError(Message("this is not the statement of a public site"))
+
+
+def editions_of(roles: Mapping[str, Metadata[Any]], files: Mapping[str, str], association: str) -> Editions:
+    """`files` are the names of the delegated roles' files."""
+    targets = {role: roles[role].signed.targets.get(file) for role, file in files.items() if role in roles}
+    held = {role: target for role, target in targets.items() if target is not None}
+    return Editions(
+        association,
+        {role: roles[role].signed.version for role in held},
+        {role: str(target.hashes["sha256"]) for role, target in held.items()},
+    )

@@ -1,0 +1,65 @@
+"""What the association has published, as the public site needs it: the members, an index of the numbers, the editions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tuf.api.metadata import Metadata, Root
+
+from idtone.core.errors import TrustError
+from idtone.core.translation import Message
+from idtone.registry.file_kinds import KINDS
+from idtone.registry.index import RegistryIndex, Signed
+from idtone.registry.model import RegistryDocument, SuspensionsDocument
+from idtone.registry.never_originating import compiled_never_originating
+from idtone.registry.trust import tuf_roles
+
+from ..authority.repository import SignedRepository
+from .public_statement import Editions, editions_of
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRegistry:
+    """`metadata` has the signed metadata under the names by which TUF clients ask for them."""
+
+    document: RegistryDocument
+    suspensions: SuspensionsDocument
+    index: RegistryIndex
+    editions: Editions
+    root: Root
+    metadata: dict[str, bytes]
+
+
+def published_registry(repository: SignedRepository) -> PublishedRegistry:
+    """Raises TrustError if nothing was published, and DocumentError."""
+    roles = repository.roles()
+    found: dict[str, Any] = {}
+    for role, file in tuf_roles.DELEGATED.items():
+        octets = repository.octets(role)
+        if octets is not None:
+            found[role] = KINDS[role].parse(octets.decode("utf-8-sig"), file)
+        elif file not in tuf_roles.OPTIONAL:
+            raise TrustError(Message("{file} was never published; publish it first", file=file))
+    document, suspensions = found[tuf_roles.REGISTRY], found[tuf_roles.SUSPENSIONS]
+    never = found.get(tuf_roles.NEVER_ORIGINATES)
+    expires = min(one.signed.expires for one in roles.values())
+    index = RegistryIndex(
+        document,
+        Signed(
+            suspensions, expires,
+            never_originating=never and compiled_never_originating(never.never_originates, never.issued),
+        ),
+    )  # fmt: skip
+    editions = editions_of(roles, tuf_roles.DELEGATED, document.registry.association)
+    return PublishedRegistry(document, suspensions, index, editions, roles["root"].signed, _metadata(repository, roles))
+
+
+def _metadata(repository: SignedRepository, roles: dict[str, Metadata[Any]]) -> dict[str, bytes]:
+    roots = {f"{root.signed.version}.root.json": root.to_bytes() for root in repository.versions("root")}
+    others = {
+        "timestamp.json" if name == "timestamp" else f"{one.signed.version}.{name}.json": one.to_bytes()
+        for name, one in roles.items()
+        if name != "root"
+    }
+    return roots | others

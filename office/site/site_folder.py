@@ -1,0 +1,105 @@
+"""Writes the public site: its pages, sounds, scripts, the signed statement and the tables of numbers.
+
+index.html …          pages in Japanese; en/ the same in English; posters/ to print
+sounds/               what one can hear
+metadata/             the signed metadata of the registry, as TUF clients ask for them
+statement/            statement.json, figures.json, and versions.json for the page
+numbers/              the tables, by their content
+test-number/          the dialplan of the test number, and what to record for it
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from idtone.core.errors import UsageError
+from idtone.core.files import replace_durably
+from idtone.core.translation import Message
+
+from .number_table import NumberTable, file_name
+from .site_pages import SiteFacts, pages, posters
+from .site_sounds import test_number_sounds
+
+STATEMENT: Final = "statement/statement.json"
+FIGURES: Final = "statement/figures.json"
+_SCRIPTS: Final = (
+    "badge-page.js", "figures-page.js", "icon.svg", "number-page.js", "number.js", "oprf.js", "report-page.js",
+    "site-files.js", "site.css", "trust.js", "widget.js",
+)  # fmt: skip
+_DIALPLAN: Final = ("test-number.conf", "announcements.txt")
+
+
+def site_files(
+    facts: SiteFacts, metadata: Mapping[str, bytes], statement: bytes, numbers: NumberTable, figures: bytes | None,
+    sounds: Mapping[str, bytes], recognise: str | None, municipalities: Sequence[Mapping[str, str]],
+) -> dict[str, bytes]:  # fmt: skip
+    """All files by name. `recognise` is the script of the detector with its profiles."""
+    made = {name: text.encode() for name, text in (*pages(facts), *posters(facts, municipalities))}
+    made |= {name: _static(name) for name in _SCRIPTS}
+    if recognise is not None:
+        made["recognise.js"] = recognise.encode() + _static("recognise-page.js")
+    made |= {f"sounds/{name}": octets for name, octets in sounds.items()}
+    made |= {f"test-number/{name}": _static(name) for name in _DIALPLAN}
+    made |= {f"test-number/{name}": octets for name, octets in test_number_sounds().items()}
+    made |= {f"metadata/{name}": octets for name, octets in metadata.items()}
+    made |= {f"numbers/{file_name(octets)}": octets for octets in numbers.files.values()}
+    made[STATEMENT] = statement
+    made["statement/versions.json"] = json.dumps({"root": facts.roots}).encode() + b"\n"
+    if figures is not None:
+        made[FIGURES] = figures
+    return made
+
+
+def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
+    """Write the files, the statement last: until then, a visitor sees the edition before. Tables and metadata that no
+    edition names any more are removed. Raises UsageError.
+    """
+    last = ("metadata/timestamp.json", STATEMENT)
+    try:
+        for name in [*(each for each in made if each not in last), *(each for each in last if each in made)]:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists() or path.read_bytes() != made[name]:
+                replace_durably(path, made[name])
+        for old in (each for part in ("numbers", "metadata", "posters") for each in (folder / part).glob("*")):
+            if old.relative_to(folder).as_posix() not in made:
+                old.unlink()
+    except OSError as error:
+        raise UsageError(
+            Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
+        ) from error
+
+
+def read_municipalities(path: Path) -> list[dict[str, str]]:
+    """A CSV file with the columns `name` and `contact`, as Excel writes it too. Raises UsageError."""
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        raise UsageError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    try:
+        text = octets.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = octets.decode("cp932", "replace")
+    rows = [
+        {name: (row.get(name) or "").strip() for name in ("name", "contact")}
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+    if not rows or not all(row["name"] for row in rows):
+        raise UsageError(Message("{path}: has no column `name`, or a row without a name", path=path))
+    return rows
+
+
+def size_without_sounds(made: Mapping[str, bytes]) -> int:
+    """Bytes, without the tables of numbers, the sounds and what is only printed or for a telephone system."""
+    apart = ("sounds/", "numbers/", "posters/", "test-number/")
+    return sum(len(octets) for name, octets in made.items() if not name.startswith(apart))
+
+
+def _static(name: str) -> bytes:
+    return files(__package__).joinpath("static", name).read_bytes()

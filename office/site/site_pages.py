@@ -1,0 +1,261 @@
+"""The pages of the public site in Japanese and English. Pure, but for the templates that it reads from its package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any, Final
+
+from idtone.core.japan import JAPAN
+
+from .number_answers import LicensedHolder
+from .public_figures import CALLS_BOUND
+from .qr_picture import qr_picture
+
+LANGUAGES: Final = ("ja", "en")
+_PAGES: Final = {
+    # page → its script, and whether the script is a module
+    "index": None,
+    "number": "number-page.js",
+    "recognise": "recognise.js",
+    "quiz": None,
+    "report": "report-page.js",
+    "badge": "badge-page.js",
+    "figures": "figures-page.js",
+    "sheet": None,
+    "about": None,
+}
+_PLAIN: Final = frozenset({"recognise.js"})
+"""Scripts that also run from a file."""
+_SHORT: Final = {
+    "ja": {
+        "index": "この音は何", "number": "番号を調べる", "recognise": "音を聞き分ける", "quiz": "クイズ", "report": "相談と申告",
+        "badge": "標章の確認", "figures": "数字", "sheet": "印刷用", "about": "この頁について",
+    },
+    "en": {
+        "index": "The sound", "number": "Look up a number", "recognise": "Recognise", "quiz": "Quiz", "report": "Report",
+        "badge": "Badges", "figures": "Figures", "sheet": "Print", "about": "About",
+    },
+}  # fmt: skip
+_WORDS: Final = {
+    "ja": {"skip": "本文へ", "menu": "このサイトの頁", "other": "English", "site": "電話の識別音", "by": "{} の公開ページ"},
+    "en": {"skip": "To the content", "menu": "Pages of this site", "other": "日本語", "site": "The identification sound",
+           "by": "A public page of {}"},
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFacts:
+    """What the pages say. `address` is the site's own, `desk` the report desk's and `service` that of the number service,
+    each without a slash at its end; the last two may be empty. `sound` is the licensed sound that the public may hear.
+    """
+
+    association: str
+    address: str
+    desk: str
+    service: str
+    issued: str
+    roots: int
+    holders: Sequence[LicensedHolder]
+    figures: Mapping[str, Any] | None
+    hourly: int
+    hourly_each: int
+    area_digits: int
+    sound: str | None = None
+    test_number: str | None = None
+    profiles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of the detector: the titles by language; empty: the detector is not there, and its page is left out."""
+
+
+def pages(facts: SiteFacts) -> Iterator[tuple[str, str]]:
+    """The file names and the contents of all pages."""
+    for language in LANGUAGES:
+        for page in _shown(facts):
+            folder = "" if language == "ja" else f"{language}/"
+            yield f"{folder}{page}.html", _page(facts, language, page)
+
+
+def posters(facts: SiteFacts, municipalities: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+    """A poster in the association's name and one for each municipality, to print; and the page that lists them."""
+    template, qr = _template("poster.html"), _qr(facts, "number.html", "番号を調べる頁")
+    rows = [{"name": "", "contact": ""}, *municipalities]
+    for place, row in enumerate(rows):
+        yield f"posters/{place:04}.html", template.substitute(
+            association=escape(facts.association), address=escape(facts.address), qr=qr,
+            name=escape(row["name"]), contact=escape(row["contact"]),
+        )  # fmt: skip
+    links = "".join(
+        f'<li><a href="{place:04}.html">{escape(row["name"]) or "協会名のみ"}</a></li>'
+        for place, row in enumerate(rows)
+    )
+    yield (
+        "posters/index.html",
+        (
+            '<!doctype html><html lang="ja"><head><meta charset="utf-8"><title>自治体用の掲示物</title>'
+            '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="../site.css">'
+            "</head><body><main><h1>自治体用の掲示物</h1><p>開いて、A4 か A3 で印刷してください。</p>"
+            f'<ul>{links}</ul><p><a href="../index.html">はじめの頁</a></p></main></body></html>\n'
+        ),
+    )
+
+
+def _shown(facts: SiteFacts) -> list[str]:
+    return [page for page in _PAGES if page != "recognise" or facts.profiles]
+
+
+def _page(facts: SiteFacts, language: str, page: str) -> str:
+    head, _, body = _text(f"{language}/{page}.html").partition("\n")
+    title, _, description = head.partition("|")
+    up, words = ("" if language == "ja" else "../"), _WORDS[language]
+    content = Template(body).substitute(_fields(facts, language, up))
+    links = "".join(
+        f'<li><a href="{each}.html"{" aria-current=page" if each == page else ""}>{_SHORT[language][each]}</a></li>'
+        for each in _shown(facts)
+    )
+    other = f"en/{page}.html" if language == "ja" else f"../{page}.html"
+    script = _PAGES[page]
+    loads = f'<script {"defer" if script in _PLAIN else "type=module"} src="{up}{script}"></script>' if script else ""
+    return (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{title} – {words["site"]}</title>'
+        f'<meta name="description" content="{description}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">'
+        f'<link rel="stylesheet" href="{up}site.css"><link rel="icon" href="{up}icon.svg" type="image/svg+xml">{loads}</head>'
+        f'<body><a class="skip" href="#content">{words["skip"]}</a><header><p>{words["site"]}</p>'
+        f'<nav aria-label="{words["menu"]}"><ul>{links}</ul></nav></header>'
+        f'<main id="content" data-up="{up or "./"}" data-service="{escape(facts.service or ".")}">{content}</main>'
+        f"<footer><p>{words['by'].format(escape(facts.association))} · "
+        f'<a href="{other}" lang="{"en" if language == "ja" else "ja"}">{words["other"]}</a></p></footer></body></html>\n'
+    )
+
+
+def _fields(facts: SiteFacts, language: str, up: str) -> dict[str, Any]:
+    return {
+        "up": up,
+        "address": escape(facts.address),
+        "association": escape(facts.association),
+        "bound": f"{CALLS_BOUND:,}",
+        "each": f"{facts.hourly_each * 24:,}",
+        "all": f"{facts.hourly * 24:,}",
+        "issued": facts.issued,
+        "licensed": _licensed(facts, language, up),
+        "test_number": _test_number(facts, language),
+        "profiles": "".join(
+            f'<option value="{escape(name)}">{escape(titles[language])}</option>'
+            for name, titles in facts.profiles.items()
+        ),
+        "form": _form(facts, language),
+        "status": _status(facts, language),
+        "figures": _figures(facts.figures, language),
+        "members": "".join(_member(facts, holder, language) for holder in facts.holders)
+        or "<tr><td colspan=3>–</td></tr>",
+        "qr": _qr(facts, "number.html", "QR"),
+        "areas": _areas(facts.area_digits, language),
+    }
+
+
+def _licensed(facts: SiteFacts, language: str, up: str) -> str:
+    name = facts.sound or "sample"
+    words = {
+        ("ja", True): ("協会標準識別音", "協会が許諾した音です。"),
+        ("en", True): ("The association's standard sound", "The sound that the association licenses."),
+        ("ja", False): ("識別音の見本", "協会の音ではありません。協会の音は公開されていません。"),
+        ("en", False): ("A sample", "It is not the association's sound, which is not public."),
+    }[language, facts.sound is not None]
+    return (
+        f"<li><strong>{words[0]}</strong><br>{words[1]}"
+        f'<audio controls preload="none" src="{up}sounds/{name}.wav" aria-label="{words[0]}"></audio></li>'
+    )
+
+
+def _test_number(facts: SiteFacts, language: str) -> str:
+    if not facts.test_number:
+        return ""
+    number = escape(facts.test_number)
+    words = {
+        "ja": (
+            "電話で聞いてみる",
+            "この番号にかけると、それぞれの音を聞いて、当てるクイズができます(通話料がかかります)。",
+        ),
+        "en": ("Listen by telephone", "Call this number to hear each sound, and to guess (your call is charged)."),
+    }[language]
+    return f'<h2>{words[0]}</h2><p>{words[1]}</p><p class="calls"><a href="tel:{number}">{number}</a></p>'
+
+
+def _form(facts: SiteFacts, language: str) -> str:
+    if not facts.desk:
+        words = {
+            "ja": "申告窓口は準備中です。上の相談先をご利用ください。",
+            "en": "The report desk is not open yet. Ask as above.",
+        }
+        return f'<p class="note">{words[language]}</p>'
+    return _template(f"{language}/form.part").substitute(desk=escape(facts.desk))
+
+
+def _status(facts: SiteFacts, language: str) -> str:
+    words = {"ja": "受付番号で経過を見る", "en": "Ask by receipt number"}[language]
+    return f'<p><a class="button" href="{escape(facts.desk)}/report/status">{words}</a></p>' if facts.desk else ""
+
+
+def _figures(figures: Mapping[str, Any] | None, language: str) -> str:
+    if figures is None:
+        return {"ja": "<p>まだ公表された数字はありません。</p>", "en": "<p>No figures were published yet.</p>"}[
+            language
+        ]
+    hidden = {"ja": "示しません(数が少ないため)", "en": "not shown (too small)"}[language]
+    names = {
+        "ja": ("識別音が送られた通話", "数えた会員", "番号停止", "申告から停止までの時間(中央値)", "時間", "月"),
+        "en": (
+            "Calls with a sound",
+            "Members counted",
+            "Stops",
+            "Hours from a report to its stop (median)",
+            "h",
+            "Month",
+        ),
+    }[language]
+    keys = ("calls_with_sound", "members", "stops", "median_hours_report_to_stop")
+    rows = [(names[5], figures["month"])]
+    for name, key in zip(names, keys, strict=False):
+        value = figures[key]
+        unit = f" {names[4]}" if key == "median_hours_report_to_stop" and value is not None else ""
+        rows.append((name, hidden if value is None else f"{value:,}{unit}"))
+    body = "".join(f'<tr><th scope="row">{name}</th><td>{escape(str(value))}</td></tr>' for name, value in rows)
+    return f"<table>{body}</table>"
+
+
+def _member(facts: SiteFacts, holder: LicensedHolder, language: str) -> str:
+    name = holder.ja if language == "ja" else holder.en
+    folder = "" if language == "ja" else "en/"
+    qr = _qr(facts, f"{folder}badge.html#{holder.member}", f"QR: {name}")
+    return (
+        f'<tr id="{escape(holder.member)}"><th scope="row">{escape(name)}<br>'
+        f'<a href="#{escape(holder.member)}">{escape(holder.member)}</a></th>'
+        f"<td>{holder.until.astimezone(JAPAN):%Y-%m-%d %H:%M}</td><td>{qr}</td></tr>"
+    )
+
+
+def _areas(digits: int, language: str) -> str:
+    if digits == 0:
+        return {
+            "ja": "表は全国で 1 つのファイルです。どの地域の番号かも、だれにも分かりません。",
+            "en": "The table is one file for all of Japan, so not even the area of the number shows.",
+        }[language]
+    return {
+        "ja": f"表は大きいため、番号の初めの {digits} 桁(0 を除く)ごとに分かれています。運営者に分かるのは、この地域までです。",
+        "en": f"The table is large, so there is a file for each {digits} first digits after the 0. The host sees this area only.",
+    }[language]
+
+
+def _qr(facts: SiteFacts, page: str, title: str) -> str:
+    return qr_picture(f"{facts.address}/{page}", title) if facts.address else ""
+
+
+def _template(name: str) -> Template:
+    return Template(_text(name))
+
+
+def _text(name: str) -> str:
+    return files(__package__).joinpath("pages", *name.split("/")).read_text("utf-8")

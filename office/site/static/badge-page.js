@@ -1,0 +1,27 @@
+import { day, load, show } from "./site-files.js";
+import { licenceOf, verifiedStatement } from "./trust.js";
+
+const [form, member, result] = ["verify", "member", "result"].map((id) => document.getElementById(id));
+
+async function verify() {
+  try {
+    const now = new Date();
+    const { statement } = await verifiedStatement(load, now);
+    const holder = licenceOf(statement, member.value.trim(), now);
+    show(result, holder ? "good" : "grey", (part) => {
+      if (!holder) return;
+      part.querySelector("strong").textContent = holder.name[document.documentElement.lang];
+      part.querySelector("b").textContent = day(holder.until);
+    });
+  } catch {
+    show(result, "cannot");
+  }
+}
+form.addEventListener("submit", (event) => { event.preventDefault(); verify(); });
+function fromAddress() {
+  if (!location.hash) return;
+  member.value = decodeURIComponent(location.hash.slice(1));
+  verify();
+}
+addEventListener("hashchange", fromAddress);
+fromAddress();

@@ -1,0 +1,23 @@
+"""A public site with the lab's data, as the association writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.made_once import shared
+from lab.office.authority.office import PHRASE, Office
+from lab.office.site.public import published_site
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders `authority`, `keys` and `site` inside; no test changes it."""
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("IDTONE_PASSPHRASE", PHRASE)
+            published_site(Office(folder / "authority", patch))
+
+    return shared(tmp_path_factory, "public-site", make)
