@@ -45,8 +45,8 @@ class RefusalTerms(Model):
 
 
 class PublicTerms(Model):
-    """The public site. `address` is its own, `desk` that of the report desk and `service` that of the number service, each
-    without a slash at its end; empty: there is none, and the service is at the address of the site.
+    """The public site. `address` is its own, `desk` that of the report desk and `service` that of the number service,
+    each without a slash at its end; empty: there is none, and the service is at the address of the site.
     """
 
     names_holders: bool = False

@@ -90,8 +90,8 @@ def site(
             None if figures is None else json.loads(figures), terms.hourly, terms.hourly_each, numbers.area_digits,
             "standard" if sound else None, terms.test_number or None, profiles,
         ),
-        published.metadata, signed_statement(content, signers(key), published.root), numbers, figures, sounds, recognise,
-        cities,
+        published.metadata, signed_statement(content, signers(key), published.root), numbers, figures, sounds,
+        recognise, cities,
     )  # fmt: skip
     write_site(output, made)
     _report(output, content, made, recognise is not None, as_json)
@@ -152,8 +152,8 @@ def serve_site(
 ) -> None:
     """Run the number service of the public site until SIGTERM. It learns no number.
 
-    It needs public-numbers.key of the folder, and authority.yaml for its limits: a host that has copies of these two can
-    run it. It keeps no log of requests. It speaks HTTP; put a proxy with TLS before it.
+    It needs public-numbers.key of the folder, and authority.yaml for its limits: a host that has copies of these two
+    can run it. It keeps no log of requests. It speaks HTTP; put a proxy with TLS before it.
     """
     host, port = command_line.listen_address(listen)
     with checking():

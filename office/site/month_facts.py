@@ -29,8 +29,8 @@ FOLDER: Final = "public-figures"
 
 
 def figures_of_month(desk: Desk, month: str, suspensions: SuspensionsDocument, secret: bytes, now: datetime) -> bytes:
-    """The figures of a month (`2026-11`) as JSON. They are made once, and stay: figures that change would tell more than
-    each of them. Raises UsageError for a month that is not over, and IdtoneError.
+    """The figures of a month (`2026-11`) as JSON. They are made once, and stay: figures that change would tell more
+    than each of them. Raises UsageError for a month that is not over, and IdtoneError.
     """
     begins, ends = _bounds(month)
     if now < ends:

@@ -1,4 +1,4 @@
-"""What the public is told of each number of the registry: held by a licensed member, stopped, never originating. Pure."""
+"""What the public learns of each number of the registry: licensed, stopped, never originating. Pure."""
 
 from __future__ import annotations
 

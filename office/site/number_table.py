@@ -2,10 +2,10 @@
 
     TOKENS ANSWERS
 
-A number's token are the first eight bytes of the key's function of it (RFC 9497, VOPRF) and the two bytes after them
-mask its answer: the place of the holder times eight, and the `NumberAnswer`; big-endian. Tokens ascend. The page gets the
-function of a number from the service, which does not learn the number, and finds its token in the file by itself: the
-files have no name of a number, but for the digits of an area where one file would be too large.
+The first eight bytes of the key's function of a number (RFC 9497, VOPRF) are its token. The two bytes after them mask
+its answer: the place of the holder times eight, and the `NumberAnswer`; big-endian. Tokens ascend. The page gets the
+function from the service, which does not learn the number, and finds the token in the file by itself. Only a table that
+is too large for a telephone is cut into files, by the first digits of the numbers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The month's figures for the public: calls with the sound, stops, hours from a report to its stop. Pure.
 
-Members sign how many calls they made (`idtone evaluation figures`). Each member counts up to a bound, noise is added, and the
-sum is rounded, so that the figure says almost nothing of one member. Small counts are hidden.
+Members sign how many calls they made (`idtone evaluation figures`). Each member counts up to a bound, noise is added,
+and the sum is rounded, so that the figure says almost nothing of one member. Small counts are hidden.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class MonthFacts:
 
 
 def public_figures(facts: MonthFacts, least: int, secret: bytes) -> bytes:
-    """JSON. Fewer members, or fewer stops after a report, than `least` give no figure. `secret` makes the noise, the same
-    one each time: who asks again learns nothing more.
+    """JSON. Fewer members, or fewer stops after a report, than `least` give no figure. `secret` makes the noise, the
+    same each time: a second publication says nothing more.
     """
     waits = [(stopped - reported) / _HOUR for stopped, reported in facts.stops if reported is not None]
     content: dict[str, Any] = {

@@ -1,9 +1,9 @@
-"""The signed statement of the public site: which tables of numbers count, who is licensed, which figures are the month's.
+"""The signed statement of the public site: which tables count, who is licensed, which figures are the month's.
 
     {"signed": {"_type": "idtone-public", …}, "signatures": [{"keyid": …, "sig": …}]}
 
-The duty keys sign it, as they sign the repository's timestamp: the same keys, the same threshold, the same canonical form
-(OLPC). No TUF client takes it for metadata, because its type is another. A host of the site has none of these keys.
+The duty keys sign it, as they sign the repository's timestamp: the same keys, threshold and canonical form (OLPC). No
+TUF client takes it for metadata, because its type is another. A host of the site has none of these keys.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the association has published, as the public site needs it: the members, an index of the numbers, the editions."""
+"""What the association has published, as the public site needs it: members, an index of the numbers, editions."""
 
 from __future__ import annotations
 

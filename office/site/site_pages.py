@@ -32,8 +32,8 @@ _PLAIN: Final = frozenset({"recognise.js"})
 """Scripts that also run from a file."""
 _SHORT: Final = {
     "ja": {
-        "index": "この音は何", "number": "番号を調べる", "recognise": "音を聞き分ける", "quiz": "クイズ", "report": "相談と申告",
-        "badge": "標章の確認", "figures": "数字", "sheet": "印刷用", "about": "この頁について",
+        "index": "この音は何", "number": "番号を調べる", "recognise": "音を聞き分ける", "quiz": "クイズ",
+        "report": "相談と申告", "badge": "標章の確認", "figures": "数字", "sheet": "印刷用", "about": "この頁について",
     },
     "en": {
         "index": "The sound", "number": "Look up a number", "recognise": "Recognise", "quiz": "Quiz", "report": "Report",
@@ -41,16 +41,21 @@ _SHORT: Final = {
     },
 }  # fmt: skip
 _WORDS: Final = {
-    "ja": {"skip": "本文へ", "menu": "このサイトの頁", "other": "English", "site": "電話の識別音", "by": "{} の公開ページ"},
-    "en": {"skip": "To the content", "menu": "Pages of this site", "other": "日本語", "site": "The identification sound",
-           "by": "A public page of {}"},
+    "ja": {
+        "skip": "本文へ", "menu": "このサイトの頁", "other": "English", "site": "電話の識別音", "by": "{} の公開ページ",
+    },
+    "en": {
+        "skip": "To the content", "menu": "Pages of this site", "other": "日本語", "site": "The identification sound",
+        "by": "A public page of {}",
+    },
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """What the pages say. `address` is the site's own, `desk` the report desk's and `service` that of the number service,
-    each without a slash at its end; the last two may be empty. `sound` is the licensed sound that the public may hear.
+    """What the pages say. `address` is the site's own, `desk` the report desk's and `service` that of the number
+    service, each without a slash at its end; the last two may be empty. `sound` is the licensed sound that the public
+    may hear.
     """
 
     association: str
@@ -95,7 +100,8 @@ def posters(facts: SiteFacts, municipalities: Sequence[Mapping[str, str]]) -> It
         "posters/index.html",
         (
             '<!doctype html><html lang="ja"><head><meta charset="utf-8"><title>自治体用の掲示物</title>'
-            '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="../site.css">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<link rel="stylesheet" href="../site.css">'
             "</head><body><main><h1>自治体用の掲示物</h1><p>開いて、A4 か A3 で印刷してください。</p>"
             f'<ul>{links}</ul><p><a href="../index.html">はじめの頁</a></p></main></body></html>\n'
         ),
@@ -121,13 +127,16 @@ def _page(facts: SiteFacts, language: str, page: str) -> str:
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{title} – {words["site"]}</title>'
         f'<meta name="description" content="{description}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">'
-        f'<link rel="stylesheet" href="{up}site.css"><link rel="icon" href="{up}icon.svg" type="image/svg+xml">{loads}</head>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="referrer" content="no-referrer">'
+        f'<link rel="stylesheet" href="{up}site.css">'
+        f'<link rel="icon" href="{up}icon.svg" type="image/svg+xml">{loads}</head>'
         f'<body><a class="skip" href="#content">{words["skip"]}</a><header><p>{words["site"]}</p>'
         f'<nav aria-label="{words["menu"]}"><ul>{links}</ul></nav></header>'
         f'<main id="content" data-up="{up or "./"}" data-service="{escape(facts.service or ".")}">{content}</main>'
         f"<footer><p>{words['by'].format(escape(facts.association))} · "
-        f'<a href="{other}" lang="{"en" if language == "ja" else "ja"}">{words["other"]}</a></p></footer></body></html>\n'
+        f'<a href="{other}" lang="{"en" if language == "ja" else "ja"}">{words["other"]}</a></p></footer>'
+        "</body></html>\n"
     )
 
 
@@ -136,7 +145,6 @@ def _fields(facts: SiteFacts, language: str, up: str) -> dict[str, Any]:
         "up": up,
         "address": escape(facts.address),
         "association": escape(facts.association),
-        "bound": f"{CALLS_BOUND:,}",
         "each": f"{facts.hourly_each * 24:,}",
         "all": f"{facts.hourly * 24:,}",
         "issued": facts.issued,
@@ -148,7 +156,7 @@ def _fields(facts: SiteFacts, language: str, up: str) -> dict[str, Any]:
         ),
         "form": _form(facts, language),
         "status": _status(facts, language),
-        "figures": _figures(facts.figures, language),
+        "figures": _figures(facts.figures, language, up),
         "members": "".join(_member(facts, holder, language) for holder in facts.holders)
         or "<tr><td colspan=3>–</td></tr>",
         "qr": _qr(facts, "number.html", "QR"),
@@ -199,7 +207,7 @@ def _status(facts: SiteFacts, language: str) -> str:
     return f'<p><a class="button" href="{escape(facts.desk)}/report/status">{words}</a></p>' if facts.desk else ""
 
 
-def _figures(figures: Mapping[str, Any] | None, language: str) -> str:
+def _figures(figures: Mapping[str, Any] | None, language: str, up: str) -> str:
     if figures is None:
         return {"ja": "<p>まだ公表された数字はありません。</p>", "en": "<p>No figures were published yet.</p>"}[
             language
@@ -223,7 +231,8 @@ def _figures(figures: Mapping[str, Any] | None, language: str) -> str:
         unit = f" {names[4]}" if key == "median_hours_report_to_stop" and value is not None else ""
         rows.append((name, hidden if value is None else f"{value:,}{unit}"))
     body = "".join(f'<tr><th scope="row">{name}</th><td>{escape(str(value))}</td></tr>' for name, value in rows)
-    return f"<table>{body}</table>"
+    table = f"<table>{body}</table>"
+    return _template(f"{language}/figures.part").substitute(table=table, up=up, bound=f"{CALLS_BOUND:,}")
 
 
 def _member(facts: SiteFacts, holder: LicensedHolder, language: str) -> str:
@@ -244,8 +253,10 @@ def _areas(digits: int, language: str) -> str:
             "en": "The table is one file for all of Japan, so not even the area of the number shows.",
         }[language]
     return {
-        "ja": f"表は大きいため、番号の初めの {digits} 桁(0 を除く)ごとに分かれています。運営者に分かるのは、この地域までです。",
-        "en": f"The table is large, so there is a file for each {digits} first digits after the 0. The host sees this area only.",
+        "ja": f"表は大きいため、番号の初めの {digits} 桁(0 を除く)ごとに分かれています。"
+        "運営者に分かるのは、この地域までです。",
+        "en": f"The table is large, so there is a file for each {digits} first digits after the 0. "
+        "The host sees this area only.",
     }[language]
 
 

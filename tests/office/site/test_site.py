@@ -1,9 +1,227 @@
-from lab.office.site.public import statement_of
+"""What the site has, who is told what, and how large it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.member.customers.refused.oprf import VOPRF
+from idtone.office.authority.workspace import Workspace
+from idtone.office.desk.reports.report_page import form_page
+from idtone.office.site import number_table
+from idtone.office.site.number_answers import NumberAnswer, answers, changes_at, licensed_holders
+from idtone.office.site.number_table import found, key_pair, table
+from idtone.office.site.public_figures import CALLS_BOUND, MonthFacts, public_figures
+from idtone.office.site.public_statement import verified_statement
+from idtone.office.site.published_registry import published_registry
+from idtone.office.site.site_folder import read_municipalities, size_without_sounds
+from idtone.registry.index import RegistryIndex
+from idtone.registry.sources import parse_document
+from lab.office.site.public import LICENSED, NEVER, STOPPED, UNLICENSED, published_site, site_of, statement_of
+from lab.publication import LAB_REGISTRY
+from lab.registry.examples import GOOD
+
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+PLAIN = {
+    "index.html": "音だけでは、本物の電話かどうかは分かりません",
+    "en/index.html": "The sound alone proves nothing",
+}
+NOT_OURS = {"index.html": "協会の音ではありません", "en/index.html": "It is not the association's sound"}
 
 
-def test_x(built):
+class Links(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.scripts = 0
+        self.fields: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.found += [value for name in ("href", "src") if (value := given.get(name))]
+        self.scripts += tag == "script"
+        if tag in ("input", "select", "textarea") and given.get("name"):
+            self.fields.add(str(given["name"]))
+
+
+def pages_of(site: Path) -> list[Path]:
+    return sorted(site.rglob("*.html"))
+
+
+def test_the_site_is_small_whole_and_loads_nothing_from_elsewhere(built):
     site = built / "site"
-    print(statement_of(site))
-    for p in sorted(site.rglob("*")):
-        if p.is_file():
-            print(p.relative_to(site), p.stat().st_size)
+    made = {path.relative_to(site).as_posix(): path.read_bytes() for path in site.rglob("*") if path.is_file()}
+    assert size_without_sounds(made) <= 300_000
+    for page in pages_of(site):
+        links = Links(page.read_text("utf-8"))
+        for link in links.found:
+            parts = urlsplit(link)
+            if parts.scheme:
+                assert parts.scheme == "tel", f"{page}: {link}"
+            elif parts.path:
+                assert (page.parent / parts.path).resolve().is_file(), f"{page}: {link}"
+    names = {path.relative_to(site).as_posix() for path in pages_of(site) if path.parent.name != "posters"}
+    assert {f"en/{name}" for name in names if "/" not in name} == {name for name in names if "/" in name}
+
+
+@pytest.mark.parametrize("page", PLAIN)
+def test_the_first_page_says_plainly_what_the_sound_does_not_prove_and_needs_no_script(built, page):
+    text = (built / "site" / page).read_text("utf-8")
+    assert PLAIN[page] in text
+    assert NOT_OURS[page] in text, "a shipped profile is never called the association's"
+    assert Links(text).scripts == 0
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_the_form_has_the_fields_of_the_report_desk(language):
+    form = Path(number_table.__file__).with_name("pages") / language / "form.part"
+    assert Links(form.read_text("utf-8")).fields == Links(form_page({}, with_reporter=False)).fields
+
+
+# -- what is told of numbers -------------------------------------------------------------------------------------------
+
+
+def answers_of(text: str, now: datetime = NOW) -> tuple[dict[str, tuple[NumberAnswer, int]], RegistryIndex]:
+    document = parse_document(text, "registry.yaml")
+    index = RegistryIndex(document)
+    places = {each.member: place for place, each in enumerate(licensed_holders(document, index, now), 1)}
+    return {number: (answer, place) for number, answer, place in answers(index, places, now)}, index
+
+
+def test_each_number_of_the_registry_has_its_answer():
+    told, _ = answers_of(GOOD)
+    assert len(told) == 100 + 1000 + 1
+    expected = {
+        LICENSED: (NumberAnswer.LICENSED, 1), "0312345600": (NumberAnswer.LICENSED, 1),
+        "0612345999": (NumberAnswer.LICENSED, 1), UNLICENSED: (NumberAnswer.UNLICENSED, 0),
+        STOPPED: (NumberAnswer.STOPPED, 0),
+    }  # fmt: skip
+    assert {number: told[f"+81{number[1:]}"] for number in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "answer"),
+    [
+        ("status: active", "status: revoked", NumberAnswer.UNLICENSED),
+        ("status: active", "status: suspended", NumberAnswer.UNLICENSED),
+        ("until: 2037-01-10", "until: 2026-12-01", NumberAnswer.UNLICENSED),
+        ("from: 2026-01-10", "from: 2026-12-02", NumberAnswer.UNLICENSED),
+        ("pledge: {signed: 2026-01-05}", "pledge: {signed: 2025-01-05, until: 2026-11-30}", NumberAnswer.UNLICENSED),
+        ('{number: "0312345677", since', "{member: m-0001, since", NumberAnswer.STOPPED),
+        ("since: 2026-03-01", "since: 2026-12-02", NumberAnswer.LICENSED),
+    ],
+)
+def test_a_number_without_a_valid_licence_is_not_called_licensed(old, new, answer):
+    assert old in GOOD
+    told, _ = answers_of(GOOD.replace(old, new, 1))
+    assert told["+81312345678"][0] is answer
+
+
+def test_the_lab_has_each_state():
+    told, _ = answers_of(LAB_REGISTRY.read_text("utf-8"))
+    assert {answer for answer, _ in told.values()} >= {NumberAnswer.LICENSED, NumberAnswer.STOPPED}
+
+
+def test_the_answers_hold_until_the_first_of_them_changes():
+    text = GOOD.replace("reference: R-1}", "until: 2026-12-09T00:00:00+09:00, reference: R-1}")
+    for registry, names_holders, until in (
+        (GOOD, True, "2036-11-30"), (text, True, "2026-12-08"),
+        (GOOD.replace("until: 2037-01-10", "until: 2027-01-10"), True, "2036-11-30"),
+        (GOOD.replace("until: 2037-01-10", "until: 2027-01-10"), False, "2027-01-09"),
+    ):  # fmt: skip
+        _, index = answers_of(registry)
+        holders = licensed_holders(parse_document(registry, "registry.yaml"), index, NOW)
+        assert changes_at(index, holders, names_holders, NOW).date().isoformat() == until
+
+
+def test_a_large_table_is_cut_by_areas_and_says_no_number(monkeypatch):
+    keys = key_pair(bytes(31) + b"\1")
+    rows = [(f"+8131234{n:04}", NumberAnswer.LICENSED, 1) for n in range(3)] + [
+        ("+81612345000", NumberAnswer.STOPPED, 0), ("+81335810110", NumberAnswer.NEVER_ORIGINATES, 0),
+    ]  # fmt: skip
+    whole = table(keys, rows)
+    assert (whole.area_digits, list(whole.files)) == (0, [""])
+    assert len(whole.files[""]) == 256 * 10, "its size does not say how many numbers there are"
+    for number, answer, place in rows:
+        assert found(whole.files[""], VOPRF.output(keys.secret, number.encode())) == (answer, place)
+    assert found(whole.files[""], VOPRF.output(keys.secret, b"+81312349999")) is None
+    monkeypatch.setattr(number_table, "_PADDED_TO", 1)
+    monkeypatch.setattr(number_table, "FILE_LIMIT", 30)
+    cut = table(keys, rows)
+    assert cut.area_digits == 2
+    assert sorted(cut.files) == ["31", "33", "61"]
+
+
+def test_two_duty_keys_sign_and_only_they(built, new_office):
+    root = published_registry(Workspace(built / "authority").repository).root
+    octets = (built / "site" / "statement" / "statement.json").read_bytes()
+    assert verified_statement(octets, root)["association"] == "JUSA"
+    with pytest.raises(TrustError, match="needs the signatures of 2 of the duty keys, and has 0"):
+        verified_statement(octets.replace(b"JUSA", b"JUSB"), root)
+
+
+def test_the_association_decides_whether_the_holder_is_named(new_office):
+    told = published_site(new_office, "names_holders: false")
+    assert told["tells"] == "licensed"
+    site = site_of(new_office)
+    numbers = statement_of(site)["numbers"]
+    keys = key_pair((new_office.folder / "public-numbers.key").read_bytes())
+    octets = (site / "numbers" / numbers["tables"][""]["file"]).read_bytes()
+    for number, answer in (
+        (LICENSED, NumberAnswer.LICENSED),
+        (STOPPED, NumberAnswer.STOPPED),
+        (NEVER, NumberAnswer(3)),
+    ):
+        assert found(octets, VOPRF.output(keys.secret, f"+81{number[1:]}".encode())) == (answer, 0)
+    too_few = ("site", "-o", new_office.folder.with_name("other"), *new_office.keys("duty-1"))
+    assert "needs the signatures of 2 of the duty keys, and has 1" in new_office.refused(*too_few)
+    assert not new_office.folder.with_name("other").exists()
+
+
+# -- figures and posters -----------------------------------------------------------------------------------------------
+
+
+def figures(sent: dict[str, int], waits_h: list[float | None]) -> dict[str, object]:
+    stops = [(NOW, None if wait is None else NOW - timedelta(hours=wait)) for wait in waits_h]
+    content: dict[str, object] = json.loads(public_figures(MonthFacts("2026-11", sent, ["d"], stops), 5, b"secret"))
+    return content
+
+
+def test_figures_hide_small_counts_and_bound_each_member():
+    few = figures({"m-1": 9, "m-2": 9}, [1.0, None])
+    hidden = ("members", "calls_with_sound", "stops", "median_hours_report_to_stop")
+    assert [few[name] for name in hidden] == [None] * 4
+    assert few["documents_sha256"] == []
+    many = {f"m-{n}": 20_000 for n in range(40)}
+    told = figures(many, [1.0, 2.0, 30.0, 4.0, 5.0, None])
+    assert (told["members"], told["stops"], told["median_hours_report_to_stop"]) == (40, 6, 4.0)
+    assert told == figures(many, [1.0, 2.0, 30.0, 4.0, 5.0, None]), "the same noise each time"
+    assert told["calls_with_sound"] != 800_000
+    large = figures({**many, "m-0": CALLS_BOUND}, [])
+    assert figures({**many, "m-0": 10**9}, []) == large, "one member can move the figure by the bound at most"
+
+
+def test_a_municipality_gets_a_poster_from_what_excel_writes(tmp_path):
+    path = tmp_path / "cities.csv"
+    for octets in (
+        "name,contact\r\n見本市,消費生活センター 0312345600\r\n".encode("cp932"),
+        "name,contact\n見本市,\n".encode(),
+    ):
+        path.write_bytes(octets)
+        assert read_municipalities(path)[0]["name"] == "見本市"
+    path.write_text("city\nx\n")
+    with pytest.raises(UsageError, match="has no column `name`"):
+        read_municipalities(path)
+
+
+def test_no_page_has_an_unfilled_field(built):
+    for page in pages_of(built / "site"):
+        assert not re.search(r"\$[a-z{]", page.read_text("utf-8")), page

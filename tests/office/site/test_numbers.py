@@ -1,0 +1,148 @@
+"""Page 2 as a visitor uses it: the site's scripts look numbers up at the real service, and find the lies of a host."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from idtone.member.customers.refused import ristretto255 as group
+from idtone.office.desk.reports.rate_limit import RateLimit
+from idtone.office.site.number_service import PATH, Limits, application, serve
+from idtone.office.site.number_table import key_pair
+from lab.node import find_or_get_node
+from lab.office.site.public import LICENSED, NEVER, NOT_A_MEMBERS, STOPPED, UNLICENSED, statement_of
+
+MANY = Limits(10_000, 10_000)
+SPELLINGS = {
+    LICENSED: "licensed m-0001", "03-1234-5678": "licensed m-0001", "０３(1234)5678": "licensed m-0001",
+    "+81 3 1234 5678": "licensed m-0001", "06-1234-5000": "licensed m-0001", STOPPED: "stopped", NEVER: "never",
+    UNLICENSED: "unlicensed", NOT_A_MEMBERS: "none", "0312345": "no number", "110": "no number",
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def service(seed: bytes, limits: Limits = MANY, folder: Path | None = None) -> AsyncIterator[str]:
+    over, begun = asyncio.Event(), asyncio.get_running_loop().create_future()
+    served = application(key_pair(seed), limits, folder)
+    task = asyncio.create_task(serve(served, "127.0.0.1", 0, begun.set_result, over))
+    try:
+        yield f"http://127.0.0.1:{await begun}"
+    finally:
+        over.set()
+        await task
+
+
+class Visitor:
+    """Node with the site's scripts."""
+
+    def __init__(self, built: Path, folder: Path) -> None:
+        self.site = built / "site"
+        for each in files("idtone.office.site").joinpath("static").iterdir():
+            if each.name.endswith(".js"):
+                (folder / each.name).write_bytes(each.read_bytes())
+        shutil.copy(Path(__file__).with_name("lookups.mjs"), folder)
+        (folder / "package.json").write_text('{"type": "module"}')
+        self._command = [*find_or_get_node(), str(folder / "lookups.mjs"), str(self.site)]
+
+    async def asks(
+        self, address: str, *asked: str, now: datetime | None = None, root: str = "", members: tuple[str, ...] = (),
+        altered: Mapping[str, bytes] = {},
+    ) -> Any:  # fmt: skip
+        question = {
+            "now": (now or datetime.now(UTC)).isoformat(), "root": root, "asked": asked, "members": members,
+            "altered": {name: base64.b64encode(octets).decode() for name, octets in altered.items()},
+        }  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            *self._command, address, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate(json.dumps(question).encode())
+        return json.loads(out)
+
+
+@pytest.fixture
+def visitor(built, tmp_path):
+    return Visitor(built, tmp_path)
+
+
+@pytest.fixture
+def seed(built):
+    return (built / "authority" / "public-numbers.key").read_bytes()
+
+
+async def test_a_visitor_gets_the_answer_of_the_signed_registry(visitor, seed):
+    root = hashlib.sha256((visitor.site / "metadata" / "1.root.json").read_bytes()).hexdigest()
+    async with service(seed) as address:
+        told = await visitor.asks(address, *SPELLINGS, root=root, members=("m-0001", "m-0002"))
+    assert told == {"answers": SPELLINGS, "digest": root, "members": {"m-0001": "m-0001", "m-0002": "grey"}}
+
+
+def spoiled(site: Path, name: str, old: str, new: str) -> dict[str, bytes]:
+    text = (site / name).read_text()
+    assert old in text
+    return {name: text.replace(old, new, 1).encode()}
+
+
+async def test_a_host_that_lies_is_found(visitor, seed):
+    site = visitor.site
+    table = statement_of(site)["numbers"]["tables"][""]["file"]
+    statement = json.loads((site / "statement" / "statement.json").read_text())
+    one_key = {**statement, "signatures": statement["signatures"][:1]}
+    twice = {**statement, "signatures": statement["signatures"][:1] * 2}
+    lies = {
+        "name": spoiled(site, "statement/statement.json", "Good Telecom", "Evil Telecom"),
+        "one key": {"statement/statement.json": json.dumps(one_key).encode()},
+        "one key twice": {"statement/statement.json": json.dumps(twice).encode()},
+        "edition": spoiled(site, "metadata/1.registry.json", '"length"', '"size"'),
+        "roots": spoiled(site, "metadata/1.root.json", '"threshold":2', '"threshold":1'),
+    }
+    async with service(seed) as address:
+        for name, altered in lies.items():
+            told = await visitor.asks(address, STOPPED, altered=altered, members=("m-0001",))
+            assert told["answers"] == {}, name
+            assert "not signed by the association" in told["error"], name
+            assert told["members"] == {"m-0001": "grey"}, name
+        told = await visitor.asks(address, STOPPED, altered={f"numbers/{table}": bytes(12800)})
+        assert told["answers"] == {STOPPED: "cannot: another table"}
+        assert "another association" in (await visitor.asks(address, STOPPED, root="0" * 64))["error"]
+        later = await visitor.asks(address, STOPPED, now=datetime.now(UTC) + timedelta(days=8), members=("m-0001",))
+        assert (later["answers"], later["members"]) == ({}, {"m-0001": "grey"})
+        assert later["error"].startswith("ExpiredError")
+    async with service(bytes(32)) as address:
+        assert (await visitor.asks(address, STOPPED))["answers"] == {STOPPED: "cannot: not proven"}
+
+
+async def test_an_address_that_enumerates_gets_so_many_numbers_and_no_more(seed):
+    """Each element is one number: wide questions do not exist."""
+    async with service(seed, Limits(hourly=100, hourly_each=6)) as address, aiohttp.ClientSession() as session:
+
+        async def asks(content: Any, visitor: str = "192.0.2.1") -> int:
+            async with session.post(f"{address}{PATH}", json=content, headers={"X-Forwarded-For": visitor}) as answer:
+                return answer.status
+
+        element = {"blinded": base64.b64encode(group.random_element()).decode()}
+        assert [await asks(element) for _ in range(8)] == [200] * 6 + [429] * 2
+        assert await asks(element, "192.0.2.2") == 200
+        whole = {"blinded": [element["blinded"]] * 2}
+        bad = ({"blinded": ""}, {"blinded": "AAAA"}, {"blinded": base64.b64encode(bytes(32)).decode()}, whole, [], 7)
+        for place, content in enumerate(bad):
+            assert await asks(content, f"192.0.3.{place}") == 400, content
+
+
+@pytest.mark.parametrize(("addresses", "learnt"), [(1, 6), (2, 12), (10_000, 36)])
+def test_a_botnet_learns_no_more_than_all_visitors_may(addresses, learnt):
+    """An hour, a hundredth of the default for all: what counts is the lower of the two limits."""
+    rate = RateLimit(36, 6)
+    names = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(addresses)]
+    assert sum(rate.admits(name, float(turn)) for turn in range(7) for name in names) == learnt
