@@ -24,7 +24,7 @@ from idtone.core.translation import Message
 
 from .number_table import NumberTable, file_name
 from .site_pages import SiteFacts, pages, posters
-from .site_sounds import test_number_sounds
+from .site_sounds import dialplan_sounds
 
 STATEMENT: Final = "statement/statement.json"
 FIGURES: Final = "statement/figures.json"
@@ -46,7 +46,7 @@ def site_files(
         made["recognise.js"] = recognise.encode() + _static("recognise-page.js")
     made |= {f"sounds/{name}": octets for name, octets in sounds.items()}
     made |= {f"test-number/{name}": _static(name) for name in _DIALPLAN}
-    made |= {f"test-number/{name}": octets for name, octets in test_number_sounds().items()}
+    made |= {f"test-number/{name}": octets for name, octets in dialplan_sounds().items()}
     made |= {f"metadata/{name}": octets for name, octets in metadata.items()}
     made |= {f"numbers/{file_name(octets)}": octets for octets in numbers.files.values()}
     made[STATEMENT] = statement

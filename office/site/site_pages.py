@@ -36,8 +36,8 @@ _SHORT: Final = {
         "report": "相談と申告", "badge": "標章の確認", "figures": "数字", "sheet": "印刷用", "about": "この頁について",
     },
     "en": {
-        "index": "The sound", "number": "Look up a number", "recognise": "Recognise", "quiz": "Quiz", "report": "Report",
-        "badge": "Badges", "figures": "Figures", "sheet": "Print", "about": "About",
+        "index": "The sound", "number": "Look up a number", "recognise": "Recognise", "quiz": "Quiz",
+        "report": "Report", "badge": "Badges", "figures": "Figures", "sheet": "Print", "about": "About",
     },
 }  # fmt: skip
 _WORDS: Final = {

@@ -39,11 +39,11 @@ _TAIL: Final = bytes(2 * 400)
 def shipped_sounds() -> dict[str, bytes]:
     """The sample, the notice and the tones that are none, by their names, as WAV files."""
     shipped = files("idtone.config") / "sounds"
-    found = {f"{name}.wav": _wav((shipped / f"{name}.sln").read_bytes()) for name in ("sample", "notice")}
+    found = {f"{name}.wav": _wav((shipped / f"{name}.sln").read_bytes() + _TAIL) for name in ("sample", "notice")}
     return found | {f"{name}.wav": _wav(_tone(*tone, _LASTS_MS) + _TAIL) for name, tone in NETWORK_TONES.items()}
 
 
-def test_number_sounds() -> dict[str, bytes]:
+def dialplan_sounds() -> dict[str, bytes]:
     """What the dialplan of the test number plays."""
     signs = {f"{name}.wav": _wav(_tone(*tone) + _TAIL) for name, tone in _SIGNS.items()}
     return shipped_sounds() | signs

@@ -1,0 +1,105 @@
+"""The test number on a real Asterisk: a caller hears each sound, and guesses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idtone.office.site.site_sounds import RATE_HZ, dialplan_sounds
+from lab import voices
+from lab.asterisk import MODULES, Asterisk
+from lab.bootstrap import AsteriskInstallation
+from lab.calling import OutgoingCall
+from lab.heard import hear
+from lab.keys import Way, press
+from lab.lab import until
+from lab.phone import Phone
+from lab.rtp import Media
+
+LINES = """
+[from-lab]
+exten = idtone-test,1,Goto(idtone-test,s,1)
+"""
+KEYS = {"1": "sample", "2": "notice", "3": "ring-back", "4": "busy", "5": "call-waiting", "6": "second-dial"}
+RECORDINGS = dialplan_sounds()
+
+
+def samples(name: str) -> Any:
+    import numpy as np
+
+    return np.frombuffer(RECORDINGS[f"{name}.wav"][44:], np.int16)
+
+
+def times(call: OutgoingCall, name: str) -> int:
+    return hear(call.packets, 0, reference=samples(name)).times
+
+
+@pytest.fixture(scope="module")
+def pbx(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
+    scratch = tmp_path_factory.mktemp("test-number")
+    sounds: Path = scratch / "idtone-test"
+    dialplan = files("idtone.office.site").joinpath("static", "test-number.conf").read_text("utf-8")
+    assert "SOUNDS=idtone-test" in dialplan
+    loaded = "".join(f"load = {name}.so\n" for name in (*MODULES, "app_read"))
+    texts = {
+        "modules.conf": f"[modules]\nautoload = no\n{loaded}",
+        "extensions.conf": dialplan.replace("SOUNDS=idtone-test", f"SOUNDS={sounds}") + LINES,
+    }
+    asterisk = Asterisk(installation, scratch, texts)
+    sounds.mkdir()
+    for name, octets in RECORDINGS.items():
+        (sounds / name).write_bytes(octets)
+    with asterisk:
+        yield asterisk
+
+
+@asynccontextmanager
+async def calling(pbx: Asterisk) -> AsyncIterator[OutgoingCall]:
+    """A caller who is connected and has heard the sign of the menu."""
+    with Media(pbx.site.host, pbx.site.loss, pbx.has_srtp) as media:
+        async with Phone(media, voices.CALLER) as phone:
+            call = phone.dial("idtone-test", pbx.sip_address, caller_id="0312345600")
+            assert await call.final() == 200
+            await until(lambda: times(call, "menu"), "the menu")
+            yield call
+            await call.hangup()
+
+
+async def test_a_caller_hears_the_sound_of_the_key(pbx):
+    async with calling(pbx) as call:
+        await press(call, "1", Way.EVENTS)
+        await until(lambda: hear(call.packets, 0, reference=samples("sample")).complete, "the sample")
+    assert pbx.complaints() == []
+
+
+@pytest.mark.nightly
+async def test_a_caller_guesses_until_one_guess_is_right_and_one_is_wrong(pbx):
+    """Also each key of the menu, and that a call ends by itself."""
+    async with calling(pbx) as call:
+        for key, name in KEYS.items():
+            begin = len(call.packets)
+            await press(call, key, Way.EVENTS)
+            await until(lambda: hear(call.packets[begin:], 0, reference=samples(name)).times, name)  # noqa: B023
+            await until(lambda: hear(call.packets[begin:], 0, reference=samples("menu")).times, "the menu", 10)  # noqa: B023
+    said = set()
+    while said != {"right", "wrong"}:
+        async with calling(pbx) as call:
+            begin = len(call.packets)
+            await press(call, "9", Way.EVENTS)
+
+            def heard() -> list[str]:
+                return [name for name in KEYS.values() if hear(call.packets[begin:], 0, reference=samples(name)).times]  # noqa: B023
+
+            await until(heard, "a sound to guess")
+            (played,) = heard()
+            await until(lambda: len(call.packets) > begin + len(samples(played)) // (RATE_HZ // 50), "its end", 10)  # noqa: B023
+            await press(call, "1", Way.EVENTS)
+            answer = "right" if played == "sample" else "wrong"
+            await until(lambda: hear(call.packets[begin:], 0, reference=samples(answer)).times, answer, 10)  # noqa: B023
+            said.add(answer)
+    assert pbx.complaints() == []
