@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from idtone.core.errors import ProofError
+from idtone.core.errors import ProofError, TrustError
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message
 
@@ -264,26 +264,10 @@ def _text(text: object) -> str:
 
 
 def _verify(registry: Registry, trusted: Metadata[Root]) -> None:
-    """Raises ProofError unless the association, whose root this is, has signed what the registry says of logs."""
-    from tuf.api.exceptions import RepositoryError
-    from tuf.api.metadata import Metadata, Root, Targets
+    """Raises RuleError unless the association, whose root this is, has signed what the registry says of logs."""
+    from idtone.core.signed_metadata import read_signed  # takes time that other commands do not need
 
     try:
-        root, targets, named = (Metadata[Any].from_bytes(registry[f"{role}.json"]) for role in ROLES)
-        _need_kinds((root, Root), (targets, Targets), (named, Targets))
-        for parent, role, one in (
-            (root.signed, "root", root), (root.signed, "targets", targets), (targets.signed, "registry", named)
-        ):  # fmt: skip
-            parent.verify_delegate(role, one.signed_bytes, one.signatures)
-        if trusted.signed_bytes != root.signed_bytes:
-            trusted.signed.verify_delegate("root", root.signed_bytes, root.signatures)
-    except (RepositoryError, ValueError, LookupError) as error:
-        words = Message("the association has not signed what is shown of its registry ({reason})",
-                        reason=type(error).__name__)  # fmt: skip
-        raise RuleError(Rule.REGISTRY, words) from error
-
-
-def _need_kinds(*each: tuple[Metadata[Any], type[object]]) -> None:
-    """Raises ValueError if metadata are of another kind."""
-    if any(type(one.signed) is not kind for one, kind in each):
-        raise ValueError("metadata of another role")
+        read_signed({name: registry.get(name, b"") for name in (f"{role}.json" for role in ROLES)}, trusted)
+    except TrustError as error:
+        raise RuleError(Rule.REGISTRY, Message("{error}", error=error)) from error
