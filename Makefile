@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -33,6 +33,7 @@ help:
 	@echo 'make console  opens the console in a browser, on a real Asterisk with five calls a second; SECONDS=60 ends it'
 	@echo 'make console-pictures  takes pictures of all pages in build/console, and those of the READMEs'
 	@echo 'make fleet    runs two Kamailio, three PBXs, PostgreSQL with its standby, and 30 calls a second; SECONDS=60 RATE= NODES= JSON=1'
+	@echo 'make public   opens the public site with the lab'"'"'s data, its number service and the report desk; SECONDS=60'
 	@echo 'make test     runs the tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest, SITE=… chooses a site'
 	@echo 'make test-nightly  runs all tests, also those that hold a promise once more and take long, then test-sites and fuzz'
 	@echo 'make test-sites  holds the promises of a call on all sites: time zones, users, transports, idle channels, …'
@@ -91,6 +92,9 @@ demo-authority: $(DEV)
 fleet: $(DEV) lab
 	@$(VENV)/bin/python -m lab.operations.fleet.demo $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(NODES),--nodes $(NODES)) $(if $(JSON),--json)
+
+public: $(DEV)
+	@$(VENV)/bin/python -m lab.office.site.demo $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS))
 
 console: $(DEV) lab
 	@$(VENV)/bin/python -m lab.console.demo $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS))
