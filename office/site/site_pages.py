@@ -101,7 +101,7 @@ def posters(facts: SiteFacts, municipalities: Sequence[Mapping[str, str]]) -> It
         (
             '<!doctype html><html lang="ja"><head><meta charset="utf-8"><title>自治体用の掲示物</title>'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            '<link rel="stylesheet" href="../site.css">'
+            '<link rel="stylesheet" href="../site.css"><link rel="icon" href="../icon.svg" type="image/svg+xml">'
             "</head><body><main><h1>自治体用の掲示物</h1><p>開いて、A4 か A3 で印刷してください。</p>"
             f'<ul>{links}</ul><p><a href="../index.html">はじめの頁</a></p></main></body></html>\n'
         ),

@@ -28,6 +28,7 @@ export async function stateOf(member, now, root = "", from = load) {
 }
 function put(script) {
   const { member, root = "" } = script.dataset;
+  script.dataset.shown = ""; // another copy of this module leaves it alone
   const japanese = (script.closest("[lang]")?.lang ?? "ja").startsWith("ja");
   const link = document.createElement("a");
   link.href = new URL(`${japanese ? "" : "en/"}badge.html#${encodeURIComponent(member)}`, site);
@@ -49,4 +50,4 @@ function put(script) {
   link.textContent = WORDS[japanese ? "ja" : "en"][1];
   draw();
 }
-if (typeof document !== "undefined") document.querySelectorAll("script[data-member]").forEach(put);
+if (typeof document !== "undefined") document.querySelectorAll("script[data-member]:not([data-shown])").forEach(put);
