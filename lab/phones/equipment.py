@@ -21,7 +21,7 @@ from lab.environment import make
 from lab.unpacked_packages import alone, cache_directory, tell
 
 PYTHON: Final = {"pjsua2-python": "2.15.1.post1", "aiortc": "1.16.0", "aiohttp": "3.13.3"}
-NPM: Final = {"jssip": "3.13.8", "esbuild": "0.28.2"}
+NPM: Final = {"jssip": "3.13.8", "tuf-js": "5.0.1", "esbuild": "0.28.2"}
 
 
 def python_with(*names: str) -> Path:
@@ -47,8 +47,10 @@ def python_with(*names: str) -> Path:
     return python
 
 
-def bundle(name: str, entry: str, variable: str) -> Path:
-    """A package of npm with what it needs, as one script that sets `variable` in a page. Raises PackagesUnavailable."""
+def bundle(name: str, entry: str, variable: str, runs_in: str = "browser") -> Path:
+    """A package of npm with what it needs, as one script that sets `variable` in a page, or in `node`. Raises
+    PackagesUnavailable.
+    """
     cache = cache_directory(os.environ, tell)
     kept = cache / f"npm-{name}-{NPM[name]}.js"
     with alone(cache / "phones.lock", "phones", tell):
@@ -61,7 +63,8 @@ def bundle(name: str, entry: str, variable: str) -> Path:
                 Path(folder, "package.json").write_text("{}")
                 _run([npm, "install", "--silent", "--no-audit", "--no-fund", *wanted], folder)
                 made = Path(folder, "made.js")
-                options = ["--bundle", "--format=iife", f"--global-name={variable}", f"--outfile={made}"]
+                form = ["--format=iife", f"--platform={runs_in}", f"--global-name={variable}"]
+                options = ["--bundle", *form, f"--outfile={made}"]
                 _run(["node_modules/.bin/esbuild", f"node_modules/{name}/{entry}", *options], folder)
                 made.rename(kept)
     return kept

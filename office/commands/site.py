@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
@@ -77,7 +78,7 @@ def site(
     keys = key_pair(seed)
     figures = _figures(folder, month, published, seed, now)
     sounds = shipped_sounds() | ({} if sound is None else {"standard.wav": given_sound(sound)})
-    recognise, profiles = _detector()
+    recogniser = detector()
     cities = [] if municipalities is None else read_municipalities(municipalities)
     places = {each.member: place for place, each in enumerate(holders, 1)} if terms.names_holders else {}
     with command_line.working(Message("table of numbers")):
@@ -88,13 +89,13 @@ def site(
             published.editions.association, terms.address, terms.desk, terms.service,
             f"{now.astimezone(JAPAN):%Y-%m-%d %H:%M}", published.root.version, holders,
             None if figures is None else json.loads(figures), terms.hourly, terms.hourly_each, numbers.area_digits,
-            "standard" if sound else None, terms.test_number or None, profiles,
+            "standard" if sound else None, terms.test_number or None, recogniser.titles if recogniser else {},
         ),
         published.metadata, signed_statement(content, signers(key), published.root), numbers, figures, sounds,
-        recognise, cities,
+        recogniser.script if recogniser else None, cities,
     )  # fmt: skip
     write_site(output, made)
-    _report(output, content, made, recognise is not None, as_json)
+    _report(output, content, made, recogniser is not None, as_json)
 
 
 def _figures(folder: Path, month: str | None, published: PublishedRegistry, seed: bytes, now: datetime) -> bytes | None:
@@ -103,22 +104,30 @@ def _figures(folder: Path, month: str | None, published: PublishedRegistry, seed
     return figures_of_month(Desk(folder, {}), month, published.suspensions, seed, now)
 
 
-def _detector() -> tuple[str | None, dict[str, dict[str, str]]]:
-    """The script of the detector with the shipped profiles, and their titles; nothing if it is not installed."""
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """The script of the browser's detector with the shipped profiles, and their titles by language."""
+
+    script: str
+    titles: dict[str, dict[str, str]]
+
+
+def detector() -> Detector | None:
+    """None if it is not installed, or if numpy is not, with which profiles are written."""
     if find_spec("idtone.tones.detector") is None or find_spec("numpy") is None:
-        return None, {}
+        return None
     from idtone.tones.profile_library import load_library
 
     script: Any = import_module("idtone.tones.detector.script")
     profile_json: Any = import_module("idtone.tones.detector.profile_json")
     library = load_library()
-    found = {name: library.get(name) for name in ("sample", "notice")}
+    found = {name: library[name] for name in ("sample", "notice")}
     texts = ", ".join(f'"{name}": {profile_json.profile_json(profile)}' for name, profile in found.items())
     titles = {}
     for name, profile in found.items():
         ja, _, en = profile.title.partition(" / ")
         titles[name] = {"ja": ja, "en": en or ja}
-    return f"{script.detector_script()}const PROFILES = {{ {texts} }};\n", titles
+    return Detector(f"{script.detector_script()}const PROFILES = {{ {texts} }};\n", titles)
 
 
 def _report(output: Path, content: dict[str, Any], made: dict[str, bytes], has_detector: bool, as_json: bool) -> None:

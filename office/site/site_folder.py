@@ -43,7 +43,7 @@ def site_files(
     made = {name: text.encode() for name, text in (*pages(facts), *posters(facts, municipalities))}
     made |= {name: _static(name) for name in _SCRIPTS}
     if recognise is not None:
-        made["recognise.js"] = recognise.encode() + _static("recognise-page.js")
+        made["recognise.js"] = recognise_script(recognise).encode()
     made |= {f"sounds/{name}": octets for name, octets in sounds.items()}
     made |= {f"test-number/{name}": _static(name) for name in _DIALPLAN}
     made |= {f"test-number/{name}": octets for name, octets in dialplan_sounds().items()}
@@ -54,6 +54,11 @@ def site_files(
     if figures is not None:
         made[FIGURES] = figures
     return made
+
+
+def recognise_script(detector: str) -> str:
+    """One plain script: a page that is opened from a file may load no modules."""
+    return f"(() => {{\n{detector}{_static('recognise-page.js').decode()}}})();\n"
 
 
 def write_site(folder: Path, made: Mapping[str, bytes]) -> None:

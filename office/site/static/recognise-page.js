@@ -31,7 +31,7 @@ async function judge(bytes, name) {
   }
 }
 file.addEventListener("change", async () => {
-  if (file.files[0]) judge(await file.files[0].arrayBuffer(), file.files[0].name);
+  if (file.files[0]) await judge(await file.files[0].arrayBuffer(), file.files[0].name);
 });
 microphone.addEventListener("click", async () => {
   try {

@@ -23,6 +23,7 @@ from idtone.office.site.number_service import PATH, Limits, application, serve
 from idtone.office.site.number_table import key_pair
 from lab.node import find_or_get_node
 from lab.office.site.public import LICENSED, NEVER, NOT_A_MEMBERS, STOPPED, UNLICENSED, statement_of
+from lab.phones.equipment import bundle
 
 MANY = Limits(10_000, 10_000)
 SPELLINGS = {
@@ -121,6 +122,35 @@ async def test_a_host_that_lies_is_found(visitor, seed):
         assert later["error"].startswith("ExpiredError")
     async with service(bytes(32)) as address:
         assert (await visitor.asks(address, STOPPED))["answers"] == {STOPPED: "cannot: not proven"}
+
+
+FOREIGN = """
+const { mkdtempSync, writeFileSync } = require("node:fs");
+const get = async (name) => Buffer.from(await (await fetch(`${process.argv[2]}/${name}`)).arrayBuffer());
+(async () => {
+  const metadataDir = mkdtempSync(`${process.argv[3]}/kept-`);
+  writeFileSync(`${metadataDir}/root.json`, await get("metadata/1.root.json"));
+  const updater = new foreign.Updater({ metadataDir, metadataBaseUrl: `${process.argv[2]}/metadata` });
+  await updater.refresh();
+  const told = {};
+  for (const role of process.argv.slice(4)) told[role] = (await updater.getTargetInfo(`${role}.yaml`)).hashes.sha256;
+  console.log(JSON.stringify(told));
+})();
+"""
+
+
+@pytest.mark.nightly
+async def test_a_foreign_tuf_client_verifies_the_editions_that_the_page_names(visitor, seed, tmp_path):
+    """tuf-js, which has nothing in common with our own scripts or with python-tuf."""
+    editions = {name: each["sha256"] for name, each in statement_of(visitor.site)["editions"].items()}
+    script = tmp_path / "foreign.cjs"
+    package = await asyncio.to_thread(bundle, "tuf-js", "dist/index.js", "foreign", "node")
+    script.write_text(package.read_text("utf-8") + FOREIGN, "utf-8")
+    async with service(seed, folder=visitor.site) as address:
+        command = [*find_or_get_node(), str(script), address, str(tmp_path), *editions]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        out, _ = await process.communicate()
+    assert json.loads(out) == editions
 
 
 async def test_an_address_that_enumerates_gets_so_many_numbers_and_no_more(seed):

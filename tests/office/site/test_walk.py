@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,24 @@ def test_the_first_page_works_from_a_usb_stick(browser, public):
     assert played > 0.4
     follow(browser, "印刷用")
     assert browser.driver.find_elements("css selector", "svg.qr")
+    assert browser.errors() == []
+
+
+@pytest.mark.skipif(find_spec("idtone.tones.detector") is None, reason="this tree has no detector for the browser")
+@pytest.mark.parametrize(
+    ("sound", "answer"), [("sample", "この音の特徴と合う音があります"), ("busy", "この音はありません")]
+)
+def test_the_page_that_recognises_the_sound_works_from_a_usb_stick(browser, public, tmp_path, sound, answer):
+    recording = tmp_path / "recording.wav"
+    with wave.open(str(public.site / "sounds" / f"{sound}.wav")) as heard, wave.open(str(recording), "wb") as longer:
+        longer.setparams(heard.getparams())
+        silence = bytes(2 * heard.getframerate())
+        longer.writeframes(silence + heard.readframes(heard.getnframes()) + silence)
+    browser.look(TELEPHONE, "light")
+    browser.open((public.site / "recognise.html").as_uri())
+    assert "音だけでは、本物の電話かどうかは分かりません" in browser.text()
+    browser.driver.find_element("id", "file").send_keys(str(recording))
+    browser.wait_for(answer, WITHIN_S)
     assert browser.errors() == []
 
 
