@@ -50,14 +50,18 @@ def key_pair(seed: bytes) -> KeyPair:
 def table(keys: KeyPair, rows: Iterable[tuple[str, NumberAnswer, int]]) -> NumberTable:
     """The table of these numbers (E.164), each with its answer and the place of its holder."""
     sealed = [(number, _row(keys.secret, number, answer, holder)) for number, answer, holder in rows]
-    for digits in range(AREA_DIGITS + 1):
-        areas: dict[str, list[bytes]] = defaultdict(list)
-        for number, row in sealed:
-            areas[area_of(number, digits)].append(row)
-        files = {area: _packed(each) for area, each in sorted(areas.items())}
-        if digits == AREA_DIGITS or max(map(len, files.values()), default=0) <= FILE_LIMIT:
-            break
-    return NumberTable(digits, files)
+    for digits in range(AREA_DIGITS):
+        files = _files(sealed, digits)
+        if max(map(len, files.values()), default=0) <= FILE_LIMIT:
+            return NumberTable(digits, files)
+    return NumberTable(AREA_DIGITS, _files(sealed, AREA_DIGITS))
+
+
+def _files(sealed: Iterable[tuple[str, bytes]], digits: int) -> dict[str, bytes]:
+    areas: dict[str, list[bytes]] = defaultdict(list)
+    for number, row in sealed:
+        areas[area_of(number, digits)].append(row)
+    return {area: _packed(rows) for area, rows in sorted(areas.items())}
 
 
 def area_of(number: str, digits: int) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
+from securesystemslib.exceptions import FormatError, UnverifiedSignatureError, VerificationError
 from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import Signature, Signer
 from tuf.api.metadata import Metadata, Root
@@ -74,7 +74,7 @@ def statement(
 
 def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root: Root) -> bytes:
     """The file. Raises TrustError if the keys that sign are too few."""
-    octets = encode_canonical(dict(content)).encode()
+    octets = _canonical(content)
     signatures = [signer.sign(octets) for signer in signers]
     whole = {"signed": dict(content), "signatures": [each.to_dict() for each in signatures]}
     made = json.dumps(whole, ensure_ascii=False, indent=1).encode() + b"\n"
@@ -87,10 +87,10 @@ def verified_statement(octets: bytes, root: Root) -> dict[str, Any]:
     try:
         whole = json.loads(octets)
         content: dict[str, Any] = whole["signed"]
-        signed = encode_canonical(content).encode()
+        signed = _canonical(content)
         signatures = {each["keyid"]: Signature.from_dict(dict(each)) for each in whole["signatures"]}
         is_ours = content["_type"] == TYPE and content["format"] == FORMAT
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError, FormatError) as error:
         raise _unfit() from error
     role = root.get_delegated_role(ROLE)
     good = sum(1 for keyid in role.keyids if keyid in signatures and _verifies(root, signatures[keyid], signed))
@@ -103,6 +103,12 @@ def verified_statement(octets: bytes, root: Root) -> dict[str, Any]:
             )
         )
     return content
+
+
+def _canonical(content: Mapping[str, Any]) -> bytes:
+    text = encode_canonical(dict(content))
+    assert text is not None, "it writes to no function of ours"
+    return text.encode()
 
 
 def _verifies(root: Root, signature: Signature, octets: bytes) -> bool:

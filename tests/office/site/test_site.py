@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,7 +25,8 @@ from idtone.office.site.published_registry import published_registry
 from idtone.office.site.site_folder import read_municipalities, size_without_sounds
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
-from lab.office.site.public import LICENSED, NEVER, STOPPED, UNLICENSED, published_site, site_of, statement_of
+from lab.office.authority.office import PHRASE, Office
+from lab.office.site.public import LICENSED, NEVER, STOPPED, UNLICENSED, site_of, statement_of
 from lab.publication import LAB_REGISTRY
 from lab.registry.examples import GOOD
 
@@ -160,7 +162,7 @@ def test_a_large_table_is_cut_by_areas_and_says_no_number(monkeypatch):
     assert sorted(cut.files) == ["31", "33", "61"]
 
 
-def test_two_duty_keys_sign_and_only_they(built, new_office):
+def test_two_duty_keys_sign_and_only_they(built):
     root = published_registry(Workspace(built / "authority").repository).root
     octets = (built / "site" / "statement" / "statement.json").read_bytes()
     assert verified_statement(octets, root)["association"] == "JUSA"
@@ -168,12 +170,18 @@ def test_two_duty_keys_sign_and_only_they(built, new_office):
         verified_statement(octets.replace(b"JUSA", b"JUSB"), root)
 
 
-def test_the_association_decides_whether_the_holder_is_named(new_office):
-    told = published_site(new_office, "names_holders: false")
+def test_the_association_decides_whether_the_holder_is_named(built, tmp_path, monkeypatch):
+    monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    office = Office(tmp_path / "authority", monkeypatch)
+    terms = office.folder / "authority.yaml"
+    terms.write_text(terms.read_text().replace("names_holders: true", "names_holders: false"))
+    site = site_of(office)
+    told = office.told("site", "-o", site, *office.duty())
     assert told["tells"] == "licensed"
-    site = site_of(new_office)
+    assert len(list((site / "numbers").iterdir())) == 1, "the table before is gone"
     numbers = statement_of(site)["numbers"]
-    keys = key_pair((new_office.folder / "public-numbers.key").read_bytes())
+    keys = key_pair((office.folder / "public-numbers.key").read_bytes())
     octets = (site / "numbers" / numbers["tables"][""]["file"]).read_bytes()
     for number, answer in (
         (LICENSED, NumberAnswer.LICENSED),
@@ -181,9 +189,9 @@ def test_the_association_decides_whether_the_holder_is_named(new_office):
         (NEVER, NumberAnswer(3)),
     ):
         assert found(octets, VOPRF.output(keys.secret, f"+81{number[1:]}".encode())) == (answer, 0)
-    too_few = ("site", "-o", new_office.folder.with_name("other"), *new_office.keys("duty-1"))
-    assert "needs the signatures of 2 of the duty keys, and has 1" in new_office.refused(*too_few)
-    assert not new_office.folder.with_name("other").exists()
+    too_few = ("site", "-o", office.folder.with_name("other"), *office.keys("duty-1"))
+    assert "needs the signatures of 2 of the duty keys, and has 1" in office.refused(*too_few)
+    assert not office.folder.with_name("other").exists()
 
 
 # -- figures and posters -----------------------------------------------------------------------------------------------

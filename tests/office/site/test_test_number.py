@@ -26,6 +26,7 @@ LINES = """
 exten = idtone-test,1,Goto(idtone-test,s,1)
 """
 KEYS = {"1": "sample", "2": "notice", "3": "ring-back", "4": "busy", "5": "call-waiting", "6": "second-dial"}
+WITHIN_S = 20
 RECORDINGS = dialplan_sounds()
 
 
@@ -65,7 +66,7 @@ async def calling(pbx: Asterisk) -> AsyncIterator[OutgoingCall]:
         async with Phone(media, voices.CALLER) as phone:
             call = phone.dial("idtone-test", pbx.sip_address, caller_id="0312345600")
             assert await call.final() == 200
-            await until(lambda: times(call, "menu"), "the menu")
+            await until(lambda: times(call, "menu"), "the menu", WITHIN_S)
             yield call
             await call.hangup()
 
@@ -73,7 +74,7 @@ async def calling(pbx: Asterisk) -> AsyncIterator[OutgoingCall]:
 async def test_a_caller_hears_the_sound_of_the_key(pbx):
     async with calling(pbx) as call:
         await press(call, "1", Way.EVENTS)
-        await until(lambda: hear(call.packets, 0, reference=samples("sample")).complete, "the sample")
+        await until(lambda: hear(call.packets, 0, reference=samples("sample")).complete, "the sample", WITHIN_S)
     assert pbx.complaints() == []
 
 
@@ -84,8 +85,8 @@ async def test_a_caller_guesses_until_one_guess_is_right_and_one_is_wrong(pbx):
         for key, name in KEYS.items():
             begin = len(call.packets)
             await press(call, key, Way.EVENTS)
-            await until(lambda: hear(call.packets[begin:], 0, reference=samples(name)).times, name)  # noqa: B023
-            await until(lambda: hear(call.packets[begin:], 0, reference=samples("menu")).times, "the menu", 10)  # noqa: B023
+            await until(lambda: hear(call.packets[begin:], 0, reference=samples(name)).times, name, WITHIN_S)  # noqa: B023
+            await until(lambda: hear(call.packets[begin:], 0, reference=samples("menu")).times, "the menu", WITHIN_S)  # noqa: B023
     said = set()
     while said != {"right", "wrong"}:
         async with calling(pbx) as call:
@@ -95,11 +96,13 @@ async def test_a_caller_guesses_until_one_guess_is_right_and_one_is_wrong(pbx):
             def heard() -> list[str]:
                 return [name for name in KEYS.values() if hear(call.packets[begin:], 0, reference=samples(name)).times]  # noqa: B023
 
-            await until(heard, "a sound to guess")
+            await until(heard, "a sound to guess", WITHIN_S)
             (played,) = heard()
-            await until(lambda: len(call.packets) > begin + len(samples(played)) // (RATE_HZ // 50), "its end", 10)  # noqa: B023
+            await until(
+                lambda: len(call.packets) > begin + len(samples(played)) // (RATE_HZ // 50), "its end", WITHIN_S
+            )  # noqa: B023
             await press(call, "1", Way.EVENTS)
             answer = "right" if played == "sample" else "wrong"
-            await until(lambda: hear(call.packets[begin:], 0, reference=samples(answer)).times, answer, 10)  # noqa: B023
+            await until(lambda: hear(call.packets[begin:], 0, reference=samples(answer)).times, answer, WITHIN_S)  # noqa: B023
             said.add(answer)
     assert pbx.complaints() == []

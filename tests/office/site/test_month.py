@@ -1,0 +1,81 @@
+"""The month's figures, from what members have signed, what was reported and what was stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from idtone.core.errors import UsageError
+from idtone.core.signed_notes import Signer
+from idtone.member.reports.report import Report
+from idtone.member.reports.report_documents import sealed_report
+from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.reports.report_desk import ReportDesk
+from idtone.office.desk.reports.report_store import PAGE
+from idtone.office.site.month_facts import figures_of_month, newest
+from idtone.registry.parsers import parse_suspensions
+from lab.member.evaluation.sample_figures import LOG, NODE, YEAR, content_of, document_of, head_of, write_criteria
+from lab.registry.examples import GOOD, with_keys
+
+OTHER = Signer("m-0002/pbx-9", b"9" * 32)
+REPORTED = datetime(2025, 10, 5, 3, tzinfo=UTC)
+SUSPENSIONS = f"""\
+issued: 2025-10-20T00:00:00+09:00
+suspensions:
+  - {{number: "0312345678", since: {(REPORTED + timedelta(hours=24)).isoformat()}, reference: R-1}}
+  - {{number: "0312345679", since: {(REPORTED + timedelta(hours=48)).isoformat()}, reference: R-2}}
+  - {{number: "0312345680", since: 2025-10-09T00:00:00+09:00, reference: R-3}}
+  - {{number: "0312345681", since: 2025-09-30T23:59:59+09:00, reference: R-4}}
+  - {{number: "0312345682", since: 2025-11-01T00:00:00+09:00, reference: R-5}}
+"""
+
+
+@pytest.fixture
+def desk(tmp_path):
+    folder = tmp_path / "authority"
+    folder.mkdir()
+    text = with_keys(GOOD.partition("suspensions:")[0], m1=[NODE.key], m2=[OTHER.key])
+    (folder / "registry.yaml").write_text(text)
+    (folder / "reports.yaml").write_text("statistics: {least: 2}\n")
+    write_criteria(folder)
+    one = Desk(folder, RULES)
+    with one.ledger.open():
+        yield one
+
+
+def report(desk: Desk, number: str, receipt: str, at: datetime) -> None:
+    reports = ReportDesk(desk)
+    made = Report.model_validate({"number": number, "at": at, "what": "x"})
+    reports.enter(sealed_report(made, receipt, reports.key.public, None), PAGE, at)
+
+
+def test_a_month_counts_each_node_once_and_each_stop_from_its_first_report(desk):
+    other_log = Signer(LOG.key.name, b"9" * 32)
+    first, again = document_of(content_of(YEAR, 1000)), document_of(content_of(YEAR, 2000))
+    other = document_of(content_of(YEAR, 1000, head_of(YEAR, 26_000, log=other_log)), OTHER, "m-0002")
+    for document in (first, again, other):
+        desk.accept(document, datetime.now(UTC))
+    report(desk, "0312345678", "ABCDE-FGHJK-MNPQR-STVWX", REPORTED)
+    report(desk, "0312345678", "ABCDE-FGHJK-MNPQR-STVWY", REPORTED + timedelta(hours=9))
+    report(desk, "0312345679", "ABCDE-FGHJK-MNPQR-STVWZ", REPORTED)
+    stops = parse_suspensions(SUSPENSIONS, "suspensions.yaml")
+    with pytest.raises(UsageError, match="is not over yet"):
+        figures_of_month(desk, "2025-10", stops, b"s", datetime(2025, 10, 31, 14, 59, 59, tzinfo=UTC))
+    assert newest(desk.folder) is None
+    octets = figures_of_month(desk, "2025-10", stops, b"s", datetime(2025, 10, 31, 15, tzinfo=UTC))
+    told = json.loads(octets)
+    assert (told["members"], told["stops"], told["median_hours_report_to_stop"]) == (2, 3, 36.0)
+    assert told["documents_sha256"] == sorted(hashlib.sha256(each).hexdigest() for each in (again, other))
+    report(desk, "0312345680", "ABCDE-FGHJK-MNPQR-STVWW", REPORTED)
+    assert figures_of_month(desk, "2025-10", stops, b"t", datetime.now(UTC)) == octets, "a month is made once"
+    assert newest(desk.folder) == octets
+
+
+@pytest.mark.parametrize("month", ["2025-13", "202510", "x"])
+def test_a_month_is_written_in_one_way(desk, month):
+    with pytest.raises(UsageError, match="write it like 2026-11"):
+        figures_of_month(desk, month, parse_suspensions(SUSPENSIONS, "suspensions.yaml"), b"s", datetime.now(UTC))
