@@ -77,7 +77,7 @@ def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root
     octets = _canonical(content)
     signatures = [signer.sign(octets) for signer in signers]
     whole = {"signed": dict(content), "signatures": [each.to_dict() for each in signatures]}
-    made = json.dumps(whole, ensure_ascii=False, indent=1).encode() + b"\n"
+    made = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
     verified_statement(made, root)
     return made
 

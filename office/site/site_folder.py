@@ -1,6 +1,6 @@
 """Writes the public site: its pages, sounds, scripts, the signed statement and the tables of numbers.
 
-index.html …          pages in Japanese; en/ the same in English; posters/ to print
+index.html …          pages in Japanese; en/ the same in English; posters/ and badges/ (QR codes) to print
 sounds/               what one can hear
 metadata/             the signed metadata of the registry, as TUF clients ask for them
 statement/            statement.json, figures.json, and versions.json for the page
@@ -23,7 +23,7 @@ from idtone.core.files import replace_durably
 from idtone.core.translation import Message
 
 from .number_table import NumberTable, file_name
-from .site_pages import SiteFacts, pages, posters
+from .site_pages import SiteFacts, badge_codes, pages, posters
 from .site_sounds import dialplan_sounds
 
 STATEMENT: Final = "statement/statement.json"
@@ -40,7 +40,7 @@ def site_files(
     sounds: Mapping[str, bytes], recognise: str | None, municipalities: Sequence[Mapping[str, str]],
 ) -> dict[str, bytes]:  # fmt: skip
     """All files by name. `recognise` is the script of the detector with its profiles."""
-    made = {name: text.encode() for name, text in (*pages(facts), *posters(facts, municipalities))}
+    made = {name: text.encode() for name, text in (*pages(facts), *posters(facts, municipalities), *badge_codes(facts))}
     made |= {name: _static(name) for name in _SCRIPTS}
     if recognise is not None:
         made["recognise.js"] = recognise_script(recognise).encode()
@@ -72,7 +72,9 @@ def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists() or path.read_bytes() != made[name]:
                 replace_durably(path, made[name])
-        for old in (each for part in ("numbers", "metadata", "posters") for each in (folder / part).glob("*")):
+        for old in (
+            each for part in ("numbers", "metadata", "posters", "badges") for each in (folder / part).glob("*")
+        ):
             if old.relative_to(folder).as_posix() not in made:
                 old.unlink()
     except OSError as error:
@@ -102,7 +104,7 @@ def read_municipalities(path: Path) -> list[dict[str, str]]:
 
 def size_without_sounds(made: Mapping[str, bytes]) -> int:
     """Bytes, without the tables of numbers, the sounds and what is only printed or for a telephone system."""
-    apart = ("sounds/", "numbers/", "posters/", "test-number/")
+    apart = ("sounds/", "numbers/", "posters/", "badges/", "test-number/")
     return sum(len(octets) for name, octets in made.items() if not name.startswith(apart))
 
 

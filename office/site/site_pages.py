@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -40,6 +41,8 @@ _SHORT: Final = {
         "report": "Report", "badge": "Badges", "figures": "Figures", "sheet": "Print", "about": "About",
     },
 }  # fmt: skip
+_INSTANT: Final = timedelta(microseconds=1)
+"""Before the end, which is not part of a term any more."""
 _WORDS: Final = {
     "ja": {
         "skip": "本文へ", "menu": "このサイトの頁", "other": "English", "site": "電話の識別音", "by": "{} の公開ページ",
@@ -157,8 +160,7 @@ def _fields(facts: SiteFacts, language: str, up: str) -> dict[str, Any]:
         "form": _form(facts, language),
         "status": _status(facts, language),
         "figures": _figures(facts.figures, language, up),
-        "members": "".join(_member(facts, holder, language) for holder in facts.holders)
-        or "<tr><td colspan=3>–</td></tr>",
+        "members": "".join(_member(holder, language) for holder in facts.holders) or "<tr><td colspan=3>–</td></tr>",
         "qr": _qr(facts, "number.html", "QR"),
         "areas": _areas(facts.area_digits, language),
     }
@@ -235,15 +237,17 @@ def _figures(figures: Mapping[str, Any] | None, language: str, up: str) -> str:
     return _template(f"{language}/figures.part").substitute(table=table, up=up, bound=f"{CALLS_BOUND:,}")
 
 
-def _member(facts: SiteFacts, holder: LicensedHolder, language: str) -> str:
-    name = holder.ja if language == "ja" else holder.en
-    folder = "" if language == "ja" else "en/"
-    qr = _qr(facts, f"{folder}badge.html#{holder.member}", f"QR: {name}")
-    return (
-        f'<tr id="{escape(holder.member)}"><th scope="row">{escape(name)}<br>'
-        f'<a href="#{escape(holder.member)}">{escape(holder.member)}</a></th>'
-        f"<td>{holder.until.astimezone(JAPAN):%Y-%m-%d %H:%M}</td><td>{qr}</td></tr>"
-    )
+def _member(holder: LicensedHolder, language: str) -> str:
+    """Short, because there may be hundreds."""
+    name, member = escape(holder.ja if language == "ja" else holder.en), escape(holder.member)
+    last = (holder.until - _INSTANT).astimezone(JAPAN)
+    return f'<tr><th scope=row>{name}<td><a href="#{member}">{member}</a><td>{last:%Y-%m-%d}'
+
+
+def badge_codes(facts: SiteFacts) -> Iterator[tuple[str, str]]:
+    """A QR code for each member, which leads to the page that verifies its badge."""
+    for holder in facts.holders if facts.address else ():
+        yield f"badges/{holder.member}.svg", _qr(facts, f"badge.html#{holder.member}", f"{holder.ja} / {holder.en}")
 
 
 def _areas(digits: int, language: str) -> str:

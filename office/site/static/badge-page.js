@@ -11,7 +11,7 @@ async function verify() {
     show(result, holder ? "good" : "grey", (part) => {
       if (!holder) return;
       part.querySelector("strong").textContent = holder.name[document.documentElement.lang];
-      part.querySelector("b").textContent = day(holder.until);
+      part.querySelector("b").textContent = day(new Date(holder.until) - 1);
     });
   } catch {
     show(result, "cannot");

@@ -17,12 +17,13 @@ from idtone.member.customers.refused.oprf import VOPRF
 from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.reports.report_page import form_page
 from idtone.office.site import number_table
-from idtone.office.site.number_answers import NumberAnswer, answers, changes_at, licensed_holders
+from idtone.office.site.number_answers import LicensedHolder, NumberAnswer, answers, changes_at, licensed_holders
 from idtone.office.site.number_table import found, key_pair, table
 from idtone.office.site.public_figures import CALLS_BOUND, MonthFacts, public_figures
 from idtone.office.site.public_statement import verified_statement
 from idtone.office.site.published_registry import published_registry
-from idtone.office.site.site_folder import read_municipalities, size_without_sounds
+from idtone.office.site.site_folder import read_municipalities, site_files, size_without_sounds
+from idtone.office.site.site_pages import SiteFacts
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
 from lab.office.authority.office import PHRASE, Office
@@ -72,6 +73,20 @@ def test_the_site_is_small_whole_and_loads_nothing_from_elsewhere(built):
                 assert (page.parent / parts.path).resolve().is_file(), f"{page}: {link}"
     names = {path.relative_to(site).as_posix() for path in pages_of(site) if path.parent.name != "posters"}
     assert {f"en/{name}" for name in names if "/" not in name} == {name for name in names if "/" in name}
+
+
+def test_it_stays_small_with_three_hundred_members():
+    until = datetime(2037, 1, 10, tzinfo=UTC)
+    holders = [
+        LicensedHolder(f"m-{n:04}", f"見本の電話事業者 {n} 号株式会社", f"Sample Operator No. {n}", until)
+        for n in range(300)
+    ]
+    address = "https://sound.example.jp"
+    facts = SiteFacts("JUSA", address, address, "", "2026-12-01 00:00", 1, holders, None, 3600, 6, 0)
+    statement = json.dumps([holder.to_json() for holder in holders], ensure_ascii=False).encode()
+    made = site_files(facts, {}, statement, number_table.NumberTable(0, {}), None, {}, " " * 80_000, [])
+    assert size_without_sounds(made) + 20_000 <= 300_000, "the metadata come to it"
+    assert "badges/m-0299.svg" in made
 
 
 @pytest.mark.parametrize("page", PLAIN)
