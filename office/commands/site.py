@@ -22,7 +22,6 @@ from idtone.core.translation import Message, translated
 from idtone.ledger.keys.key_file import load_key, read_key
 from idtone.registry.commands.checking import checking
 
-from ..authority.signing_terms import PublicTerms
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..site import number_service
@@ -67,8 +66,8 @@ def site(
     workspace, now = Workspace(folder), datetime.now(UTC)
     with checking():
         terms, published = workspace.terms().public, published_registry(workspace.repository)
-    holders = licensed_holders(published.document, published.index, now)
-    expires = changes_at(published.index, holders, terms.names_holders, now)
+    holders = licensed_holders(published.document, published.suspensions, published.index, now)
+    expires = changes_at(published.document, published.index, holders, terms.names_holders, now)
     if expires <= now:
         raise TrustError(Message("what is published has expired; publish first"))
     try:
@@ -172,7 +171,9 @@ def serve_site(
     except LedgerError as error:
         raise TrustError(Message("{error}", error=error)) from error
     limits = number_service.Limits(terms.hourly, terms.hourly_each)
-    asyncio.run(_serve(number_service.application(keys, limits, site, _origin(terms)), host, port))
+    asyncio.run(
+        _serve(number_service.application(keys, limits, site, _origin(terms.desk), _origin(terms.service)), host, port)
+    )
 
 
 async def _serve(served: Any, host: str, port: int) -> None:
@@ -187,7 +188,7 @@ async def _serve(served: Any, host: str, port: int) -> None:
         ) from error
 
 
-def _origin(terms: PublicTerms) -> str:
-    """Of the report desk, to which the page sends its form."""
-    parts = urlsplit(terms.desk)
-    return f"{parts.scheme}://{parts.netloc}" if terms.desk else ""
+def _origin(address: str) -> str:
+    """Of the report desk or the number service; empty if there is none."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}" if address else ""

@@ -15,8 +15,11 @@ from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number, NumberKind
 from idtone.core.translation import Message
+from idtone.registry.compiled import utc
 from idtone.registry.index import RegistryIndex
-from idtone.registry.model import RegistryDocument
+from idtone.registry.model import RegistryDocument, SuspensionsDocument
+
+from ..authority.stopped_members import stopped_members
 
 NUMBERS_LIMIT: Final = 5_000_000
 """A prefix that is too short would cover a region of Japan."""
@@ -48,12 +51,15 @@ class LicensedHolder:
         }  # fmt: skip
 
 
-def licensed_holders(document: RegistryDocument, index: RegistryIndex, now: datetime) -> list[LicensedHolder]:
-    """The members with a valid licence, in the order of the registry."""
+def licensed_holders(
+    document: RegistryDocument, suspensions: SuspensionsDocument, index: RegistryIndex, now: datetime
+) -> list[LicensedHolder]:
+    """The members with a valid licence, in the order of the registry; without those whose numbers are all suspended."""
+    stopped = stopped_members(document.members, suspensions, now)
     found = []
     for member in document.members:
         ends = [lapse.at for lapse in index.licence_lapses(member.id, now) if lapse.at > now]
-        if ends:
+        if ends and member.id not in stopped:
             found.append(LicensedHolder(member.id, member.name.ja, member.name.en, max(ends)))
     return found
 
@@ -75,7 +81,9 @@ def answers(index: RegistryIndex, holders: Mapping[str, int], now: datetime) -> 
             yield number.e164, answer, holders.get(holder, 0)
 
 
-def changes_at(index: RegistryIndex, holders: list[LicensedHolder], names_holders: bool, now: datetime) -> datetime:
+def changes_at(
+    document: RegistryDocument, index: RegistryIndex, holders: list[LicensedHolder], names_holders: bool, now: datetime
+) -> datetime:
     """Until when the answers hold: the next moment at which one of them changes, or the registry expires.
 
     If the holders are named, the end of a licence stands beside its holder, and the page itself looks at it.
@@ -83,10 +91,10 @@ def changes_at(index: RegistryIndex, holders: list[LicensedHolder], names_holder
     periods: list[Period] = [Period(each.since, each.until) for each in index.suspensions]
     if index.never_originating is not None:
         periods += itertools.chain.from_iterable(index.never_originating.periods)
-    periods += (period for _, period in index.own_spans(None))
+    periods += (Period(utc(entry.at)) for entry in document.portings)
     for member in index.members:
-        periods += (Period(each.valid_from) for each in index.licences(member))
-        periods += (Period(each.pledged_from) for each in index.licences(member))
+        for licence in index.licences(member):
+            periods += Period(licence.valid_from), Period(licence.pledged_from)
     moments = [moment for period in periods for moment in period if moment is not None and moment > now]
     moments += [moment for moment, _ in index.certification_lapses() if moment > now]
     if not names_holders:

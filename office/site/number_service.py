@@ -35,7 +35,10 @@ HEALTH_PATH: Final = "/numbers/health"
 _BODY_LIMIT: Final = 512
 """Bytes."""
 _INDEX: Final = "index.html"
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_HEADERS: Final = {
+    "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*",
+}  # fmt: skip
+"""Sites of other hosts may ask: the answer depends on nothing that a browser keeps."""
 _MEDIA: Final = {
     ".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".json": "application/json",
     ".svg": "image/svg+xml", ".wav": "audio/wav", ".txt": "text/plain", ".csv": "text/csv", ".conf": "text/plain",
@@ -52,11 +55,13 @@ class Limits:
     hourly_each: int = 6
 
 
-def site_headers(form_action: str) -> dict[str, str]:
-    """What a host of the site sends with each page; `form_action` is the origin of the report desk, or empty."""
+def site_headers(desk: str, service: str) -> dict[str, str]:
+    """What a host of the site sends with each page; `desk` and `service` are the origins of the report desk and of
+    another number service, or empty.
+    """
     policy = (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
-        f"form-action 'self' {form_action}".strip()
+        f"form-action 'self' {desk}; connect-src 'self' {service}"
     )
     return {
         "Content-Security-Policy": policy,
@@ -66,11 +71,13 @@ def site_headers(form_action: str) -> dict[str, str]:
     }
 
 
-def application(keys: KeyPair, limits: Limits, folder: Path | None = None, form_action: str = "") -> web.Application:
+def application(
+    keys: KeyPair, limits: Limits, folder: Path | None = None, desk: str = "", service: str = ""
+) -> web.Application:
     """The endpoint and, with `folder`, the static site beside it."""
     rate = RateLimit(limits.hourly, limits.hourly_each)
     made = web.Application(client_max_size=_BODY_LIMIT)
-    headers = site_headers(form_action)
+    headers = site_headers(desk, service)
 
     async def evaluate(request: web.Request) -> web.Response:
         if not rate.admits(visitor_of(request), time.monotonic()):

@@ -174,6 +174,7 @@ async def test_an_address_that_enumerates_gets_so_many_numbers_and_no_more(seed)
         element = {"blinded": base64.b64encode(group.random_element()).decode()}
         assert [await asks(element) for _ in range(8)] == [200] * 6 + [429] * 2
         assert await asks(element, "192.0.2.2") == 200
+        assert await asks(element, "192.0.2.2, 198.51.100.7") == 200, "the proxy's own word counts, not the visitor's"
         whole = {"blinded": [element["blinded"]] * 2}
         bad = ({"blinded": ""}, {"blinded": "AAAA"}, {"blinded": base64.b64encode(bytes(32)).decode()}, whole, [], 7)
         for place, content in enumerate(bad):

@@ -25,6 +25,7 @@ from idtone.office.site.published_registry import published_registry
 from idtone.office.site.site_folder import read_municipalities, site_files, size_without_sounds
 from idtone.office.site.site_pages import SiteFacts
 from idtone.registry.index import RegistryIndex
+from idtone.registry.model import SuspensionsDocument
 from idtone.registry.sources import parse_document
 from lab.office.authority.office import PHRASE, Office
 from lab.office.site.public import LICENSED, NEVER, STOPPED, UNLICENSED, site_of, statement_of
@@ -106,10 +107,16 @@ def test_the_form_has_the_fields_of_the_report_desk(language):
 # -- what is told of numbers -------------------------------------------------------------------------------------------
 
 
+def holders_of(text: str, now: datetime = NOW) -> list[LicensedHolder]:
+    document = parse_document(text, "registry.yaml")
+    suspensions = SuspensionsDocument(issued=document.registry.issued, suspensions=document.suspensions)
+    return licensed_holders(document, suspensions, RegistryIndex(document), now)
+
+
 def answers_of(text: str, now: datetime = NOW) -> tuple[dict[str, tuple[NumberAnswer, int]], RegistryIndex]:
     document = parse_document(text, "registry.yaml")
     index = RegistryIndex(document)
-    places = {each.member: place for place, each in enumerate(licensed_holders(document, index, now), 1)}
+    places = {each.member: place for place, each in enumerate(holders_of(text, now), 1)}
     return {number: (answer, place) for number, answer, place in answers(index, places, now)}, index
 
 
@@ -149,14 +156,21 @@ def test_the_lab_has_each_state():
 
 def test_the_answers_hold_until_the_first_of_them_changes():
     text = GOOD.replace("reference: R-1}", "until: 2026-12-09T00:00:00+09:00, reference: R-1}")
+    porting = '{numbers: "0312345678", from: m-0001, to: m-0002, at: 2026-12-05T00:00:00+09:00}'
+    ported = GOOD.replace("suspensions:", f"portings:\n  - {porting}\nsuspensions:")
     for registry, names_holders, until in (
-        (GOOD, True, "2036-11-30"), (text, True, "2026-12-08"),
+        (GOOD, True, "2036-11-30"), (text, True, "2026-12-08"), (ported, True, "2026-12-04"),
         (GOOD.replace("until: 2037-01-10", "until: 2027-01-10"), True, "2036-11-30"),
         (GOOD.replace("until: 2037-01-10", "until: 2027-01-10"), False, "2027-01-09"),
     ):  # fmt: skip
         _, index = answers_of(registry)
-        holders = licensed_holders(parse_document(registry, "registry.yaml"), index, NOW)
-        assert changes_at(index, holders, names_holders, NOW).date().isoformat() == until
+        document = parse_document(registry, "registry.yaml")
+        assert changes_at(document, index, holders_of(registry), names_holders, NOW).date().isoformat() == until
+
+
+def test_a_member_whose_numbers_are_all_stopped_has_no_badge():
+    assert [holder.member for holder in holders_of(GOOD)] == ["m-0001"]
+    assert holders_of(GOOD.replace('{number: "0312345677", since', "{member: m-0001, since")) == []
 
 
 def test_a_large_table_is_cut_by_areas_and_says_no_number(monkeypatch):
