@@ -4,7 +4,6 @@ files as locks of programs that must be alone.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import tempfile
@@ -54,6 +53,8 @@ def alone(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OSErro
     """Whether no other process holds `lock`. Raises `busy`, if given, where another one does, and what `unusable` makes
     if the lock cannot be opened.
     """
+    import fcntl  # Windows has none, and there holders sign
+
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:

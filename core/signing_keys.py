@@ -29,12 +29,16 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.exceptions import UnsupportedLibraryError
 from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibKey
 
+from idtone.office.authority.passphrases import check_passphrase
+
 from .errors import TokenError, TrustError
 from .files import READABLE
 from .tokens import PREFIX, TokenKeyName, fault_of, no_library
 from .translation import Message
 
 _KEY_MODE: Final = 0o600
+_HAS_MODES: Final = os.name == "posix"
+"""Windows tells each file as readable by all."""
 PUBLIC: Final = ".pub"
 TRIES: Final = 3
 
@@ -47,24 +51,33 @@ class WrongPassphraseError(TrustError):
 
 
 def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoSigner:
-    """A new Ed25519 key in an encrypted PEM file, and its public half. Raises TrustError if a file exists already."""
+    """A new Ed25519 key in an encrypted PEM file, and its public half.
+
+    Raises TrustError if a file exists already, or if the passphrase is easy to guess.
+    """
+    check_passphrase(passphrase)
     key = make_private(path, passphrase)
     write_public(public or public_beside(path), SSlibKey.from_crypto(key.public_key()))
     return CryptoSigner(key)
 
 
 def make_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
-    """As `make_key`, without the public half."""
+    """As `make_key`, without the public half, and with any passphrase."""
+    key, pem = new_key(passphrase)
+    _write_new(path, pem, _KEY_MODE)
+    return key
+
+
+def new_key(passphrase: str) -> tuple[Ed25519PrivateKey, bytes]:
+    """A new key, and its encrypted PEM. Raises TrustError if a passphrase cannot encrypt it."""
     if not passphrase:
         raise TrustError(Message("the passphrase is empty; choose one"))
     key = Ed25519PrivateKey.generate()
     try:
         encryption = BestAvailableEncryption(passphrase.encode())
-        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+        return key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
     except ValueError as error:
         raise TrustError(Message("the passphrase is too long, or is not text; choose another one")) from error
-    _write_new(path, text, _KEY_MODE)
-    return key
 
 
 def public_beside(path: Path) -> Path:
@@ -96,21 +109,34 @@ def load_key(path: Path, passphrase: str) -> CryptoSigner:
 def read_pem(path: Path, passphrase: str) -> PrivateKeyTypes:
     """A private key of any kind. Raises TrustError as `load_key` does."""
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        if _HAS_MODES and stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise TrustError(
                 Message("{path}: other users can read this key; chmod 600 it, and consider replacing it", path=path)
             )
-        return load_pem_private_key(path.read_bytes(), passphrase.encode())
+        return _from_pem(path.read_bytes(), str(path), passphrase)
     except OSError as error:
         raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+
+
+def _from_pem(pem: bytes, name: str, passphrase: str) -> PrivateKeyTypes:
+    try:
+        return load_pem_private_key(pem, passphrase.encode())
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise WrongPassphraseError(Message("{path}: is not a key, or the passphrase is wrong", path=path)) from error
+        raise WrongPassphraseError(Message("{path}: is not a key, or the passphrase is wrong", path=name)) from error
+
+
+def signer_in(pem: bytes, name: str, passphrase: str) -> Signer:
+    """The key in the content of a file with this name. Raises TrustError."""
+    return CryptoSigner(_ed25519_only(_from_pem(pem, name, passphrase), name))
 
 
 def _read_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
-    key = read_pem(path, passphrase)
+    return _ed25519_only(read_pem(path, passphrase), str(path))
+
+
+def _ed25519_only(key: PrivateKeyTypes, name: str) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
-        raise TrustError(Message("{path}: is not an Ed25519 key", path=path))
+        raise TrustError(Message("{path}: is not an Ed25519 key", path=name))
     return key
 
 
@@ -157,10 +183,14 @@ def token_key(name: str, pin: Callable[[str], str]) -> Key:
 
 def write_public(path: Path, key: Key) -> None:
     """Writes PEM. Raises TrustError if the file exists already."""
+    _write_new(path, public_pem(key), READABLE)
+
+
+def public_pem(key: Key) -> bytes:
+    """A public half as its file has it."""
     assert isinstance(key, SSlibKey)
     loaded = load_pem_public_key(key.keyval["public"].encode()) if "BEGIN" in key.keyval["public"] else None
-    octets = (loaded or _ed25519(key)).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    _write_new(path, octets, READABLE)
+    return (loaded or _ed25519(key)).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _ed25519(key: SSlibKey) -> Ed25519PublicKey:

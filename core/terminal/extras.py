@@ -22,6 +22,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
         "rfc3161_client": "timestamps",
         "soundfile": "sounds",
         "soxr": "sounds",
+        "zxcvbn": "office",
     }
 )
 """Library → extra. Other extras have messages of their own, where their libraries are imported."""

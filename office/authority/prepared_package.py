@@ -10,11 +10,10 @@ import io
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
@@ -23,6 +22,8 @@ from idtone.registry.trust import tuf_roles
 
 from ..desk.office_ledger import OfficeLedger
 from ..refused.change_refusals import Refusals
+from ..signing.package_zip import LIMIT as LIMIT
+from ..signing.package_zip import top, unpack
 from . import draft_metadata
 from .edition import Edition, assembled, read_edition
 from .edition_rules import describe, examine, examine_issued, examine_list
@@ -31,8 +32,6 @@ from .workspace import Workspace
 
 FOLDER: Final = "prepared"
 DUTY_FOLDER: Final = "prepared-duty"
-LIMIT: Final = 100_000_000
-"""Bytes of a package, also when it is unpacked."""
 PREPARED: Final = "package-prepared"
 SIGNED: Final = "package-signed"
 PUBLISHED: Final = "package-published"
@@ -183,8 +182,8 @@ def take_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) 
         copy = Path(folder) / "package"
         waiting = [each for each in packages if each.folder.is_dir()]
         if waiting:
-            _unpack(signed, copy)
-        holder = read_edition(_top(copy)) if waiting else None
+            unpack(signed, copy)
+        holder = read_edition(top(copy)) if waiting else None
     if holder is None:
         raise UsageError(Message("no package waits for signatures; prepare one"))
     fitting = [each for each in waiting if _is_copy(holder, each)]
@@ -210,32 +209,3 @@ def _without_outdated(holder: Edition, prepared: Edition) -> Edition:
         if name in prepared.metadata or name not in draft_metadata.ALWAYS
     }
     return replace(holder, metadata=metadata)
-
-
-def _unpack(signed: Path, folder: Path) -> None:
-    """Raises UsageError if it is no ZIP of a package."""
-    unfit = UsageError(Message("this is not the ZIP of a package, or it is damaged"))
-    try:
-        with zipfile.ZipFile(signed) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            if len(entries) > 10_000 or sum(entry.file_size for entry in entries) > LIMIT:
-                raise UsageError(Message("this is larger than any package"))
-            for entry in entries:
-                name = PurePosixPath(entry.filename)
-                if name.is_absolute() or ".." in name.parts or "\\" in entry.filename or not name.parts:
-                    raise unfit
-                path = folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(entry) as packed:
-                    octets = packed.read(entry.file_size + 1)
-                if len(octets) > entry.file_size:
-                    raise unfit
-                path.write_bytes(octets)
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError) as error:
-        raise unfit from error
-
-
-def _top(folder: Path) -> Path:
-    """The package itself, also if it was zipped with its folder."""
-    inside = list(folder.iterdir()) if folder.is_dir() else []
-    return inside[0] if len(inside) == 1 and inside[0].name not in ("before", "after", "roots") else folder

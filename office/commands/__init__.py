@@ -211,6 +211,10 @@ COMMANDS: Final = {
         "idtone.office.commands.publication:sign",
         "Show what a package changes, with whole numbers, and sign it with your key.",
     ),
+    "publication sign-page": (
+        "idtone.office.signing.sign_command:sign_page",
+        "Open a page on your own computer that shows what a package changes, and signs it with your key.",
+    ),
     "publication assemble": (
         "idtone.office.commands.publication:assemble",
         "Collect the signatures of copies of one package in it. Exit 1: some are still missing.",

@@ -22,12 +22,13 @@ from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import read_root
 
 from ..authority.edition import assembled, read_edition
-from ..authority.edition_rules import describe, examine, examine_before, examine_issued, examine_list
+from ..authority.edition_rules import describe, examine, examine_issued, examine_list
 from ..authority.edits_by_hand import record_edits_by_hand
 from ..authority.operator_list_site import write_site
 from ..authority.workspace import Workspace
 from ..evaluation.results import published_files
 from ..refused.change_refusals import Refusals
+from ..signing.holder_words import words_for_holder
 from .options import FolderArgument, attributed
 from .signers import KeyOption, print_report, signers, state, write_package
 
@@ -162,11 +163,7 @@ def sign(
         raise UsageError(Message("{package}: {remedy}", package=package, remedy=remedy))
     now = datetime.now(UTC)
     with checking():
-        if trust is not None:
-            examine_before(edition, read_root(trust))
-        examine(edition, now)
-        examine_issued(edition, now)
-        shown = list(describe(edition, is_whole=True))
+        shown = words_for_holder(edition, None if trust is None else read_root(trust), now)
     print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not confirmed(Message("Sign this?")):
         raise UsageError(Message("nothing was signed"))

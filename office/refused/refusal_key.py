@@ -25,6 +25,8 @@ from idtone.member.customers.refused.identity_table import IdentityKey
 from idtone.member.customers.refused.oprf import VOPRF, KeyPair
 from idtone.member.customers.refused.refusal_list import TOKEN_BYTES
 
+from ..authority.passphrases import check_passphrase
+
 _NONCE_BYTES: Final = 12
 
 
@@ -43,6 +45,7 @@ class RefusalKey:
     @classmethod
     def make(cls, path: Path, passphrase: str) -> RefusalKey:
         """A new one, in a new file. Raises TrustError."""
+        check_passphrase(passphrase)
         return cls(make_private(path, passphrase).private_bytes_raw())
 
     def pair(self, epoch: int) -> KeyPair:

@@ -1,0 +1,116 @@
+"""What a holder does at the own computer: open a package, read what it changes, sign it; or make a key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from securesystemslib.signer import SSlibKey
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.signing_keys import new_key, public_pem, signer, signer_in
+from idtone.core.tokens import PREFIX
+from idtone.core.translation import Message
+
+from ..authority.edition import Edition
+from ..authority.passphrases import check_passphrase
+from .holder_words import words_for_holder
+from .kept_root import KeptRoot
+from .package_zip import edition_in, with_signatures
+
+KEY_LIMIT: Final = 64 * 1024
+"""Bytes of a key's file."""
+
+
+@dataclass(frozen=True)
+class OpenedPackage:
+    """`words` are all changes; `octets` is the ZIP as it came."""
+
+    name: str
+    octets: bytes
+    edition: Edition
+    words: Sequence[str]
+    is_first: bool
+
+
+@dataclass(frozen=True)
+class SignedPackage:
+    """`roles` are those that the key has signed; `missing` says what signatures are still missing."""
+
+    name: str
+    octets: bytes
+    key_id: str
+    roles: Sequence[str]
+    missing: Sequence[Message]
+
+
+@dataclass(frozen=True)
+class MadeKey:
+    """The encrypted key, its public half, and its id."""
+
+    name: str
+    pem: bytes = field(repr=False)
+    public: bytes
+    key_id: str
+
+
+class Holder:
+    """One at a time; the methods block."""
+
+    def __init__(self, root: KeptRoot, key: str = "") -> None:
+        """`key` is the file or the token (`hsm:…`) that the program was started with."""
+        self.root, self.key = root, key
+        self.opened: OpenedPackage | None = None
+        self.signed: SignedPackage | None = None
+        self.made: MadeKey | None = None
+
+    def open(self, name: str, octets: bytes, is_first: bool, now: datetime) -> None:
+        """Verify a package and show it. Raises IdtoneError, and then no package is open."""
+        self.close()
+        edition = edition_in(octets)
+        if is_first and edition.before:
+            raise UsageError(Message("this is not the association's first edition; take the tick away"))
+        kept = None if is_first else self.root.read()
+        self.opened = OpenedPackage(name, octets, edition, words_for_holder(edition, kept, now), is_first)
+
+    def close(self) -> None:
+        self.opened = self.signed = None
+
+    def sign(self, pem: bytes, name: str, token: str, passphrase: str, now: datetime) -> None:
+        """Sign what is open: with the key in `pem`, a file called `name`; else with the one in a token; else with the
+        one that the program was started with. Raises IdtoneError.
+        """
+        if self.opened is None:
+            raise UsageError(Message("no package is open; open it first"))
+        # A term may have ended while the page was read.
+        words_for_holder(self.opened.edition, None if self.opened.is_first else self.root.read(), now)
+        if token and not token.startswith(PREFIX):
+            raise UsageError(
+                Message("{name}: is not a key in a token; write its number: hsm:2?label=LABEL", name=token)
+            )
+        if not (pem or token or self.key):
+            raise UsageError(Message("choose the file of your key"))
+        holder = signer_in(pem, name, passphrase) if pem else signer(token or self.key, lambda _: passphrase)
+        edition = edition_in(self.opened.octets)  # its own: a signature that fails half-way leaves nothing
+        roles = edition.sign(holder)
+        if not roles:
+            raise TrustError(Message("nothing in {package} takes the signature of this key", package=self.opened.name))
+        octets = with_signatures(self.opened.octets, edition)
+        key_id = holder.public_key.keyid
+        name = f"{Path(self.opened.name).stem or 'package'}-{key_id[:8]}.zip"
+        self.signed = SignedPackage(name, octets, key_id, roles, list(edition.missing()))
+
+    def make_key(self, name: str, passphrase: str, again: str) -> None:
+        """Make a key; nothing of it is written here. Raises TrustError, UsageError."""
+        name = name.removesuffix(".pem")
+        if not name or not all(each.isascii() and (each.isalnum() or each in "-_") for each in name) or len(name) > 60:
+            raise UsageError(Message("give the key a name of letters, digits and hyphens, like registry-1"))
+        if passphrase != again:
+            raise UsageError(Message("the two differ; type both again"))
+        check_passphrase(passphrase, [name])
+        key, pem = new_key(passphrase)
+        half = SSlibKey.from_crypto(key.public_key())
+        self.made = MadeKey(name, pem, public_pem(half), half.keyid)

@@ -1,0 +1,30 @@
+"""What a holder has to read before signing a package, after everything else about it was verified. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tuf.api.metadata import Metadata, Root
+
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
+
+from ..authority.edition import Edition
+from ..authority.edition_rules import describe, examine, examine_before, examine_issued
+
+
+def words_for_holder(edition: Edition, kept: Metadata[Root] | None, now: datetime) -> list[str]:
+    """Every change, with whole numbers. `kept` is the holder's own root; None for the association's first edition.
+
+    Raises UsageError if the one is missing or does not belong to the other, TrustError or DocumentError if anything in
+    the package breaks a rule.
+    """
+    if edition.before and kept is None:
+        raise UsageError(Message("the package changes what is published; give the root that you keep"))
+    if not edition.before and kept is not None:
+        raise UsageError(Message("the package is a first edition: no root that you keep can verify it"))
+    if kept is not None:
+        examine_before(edition, kept)
+    examine(edition, now)
+    examine_issued(edition, now)
+    return list(describe(edition, is_whole=True))

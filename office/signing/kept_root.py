@@ -1,0 +1,52 @@
+"""The association's root on a holder's computer: chosen once, from what the association handed over."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+from tuf.api.metadata import Metadata, Root
+
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
+from idtone.registry.trust.roots import read_root
+
+_NAME: Final = "root.json"
+
+
+def default_folder() -> Path:
+    """Where programs keep their settings on this system."""
+    base = os.environ.get("APPDATA") or os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base, "idtone-sign")
+
+
+class KeptRoot:
+    """One file. It is no secret, and only the holder may change it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _NAME
+
+    def read(self) -> Metadata[Root] | None:
+        """None if none is kept. Raises TrustError if it is damaged."""
+        return read_root(self._path) if self._path.exists() else None
+
+    def digest(self) -> str:
+        """Its SHA-256, to compare with what the association told by another channel; empty if none is kept."""
+        return hashlib.sha256(self._path.read_bytes()).hexdigest() if self._path.exists() else ""
+
+    def keep(self, octets: bytes) -> None:
+        """Keep this file from now on. Raises TrustError if it is no root, UsageError if it cannot be written."""
+        draft = self._path.with_suffix(".new")
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft.write_bytes(octets)
+            read_root(draft)
+            os.replace(draft, self._path)
+        except OSError as error:
+            raise UsageError(
+                Message("{path}: cannot be written: {reason}", path=self._path, reason=error.strerror)
+            ) from error
+        finally:
+            draft.unlink(missing_ok=True)

@@ -1,0 +1,70 @@
+"""A package for holders as one file: a ZIP of the folder that `Edition.write` makes."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final
+
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
+
+from ..authority.edition import Edition, read_edition
+
+LIMIT: Final = 100_000_000
+"""Bytes of a package, also when it is unpacked."""
+_MOST_FILES: Final = 10_000
+_PARTS: Final = ("before", "after", "roots")
+
+
+def edition_in(octets: bytes) -> Edition:
+    """Raises UsageError if it is no ZIP of a package, TrustError if the package is damaged."""
+    with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
+        folder = Path(scratch) / "package"
+        unpack(io.BytesIO(octets), folder)
+        return read_edition(top(folder))
+
+
+def with_signatures(octets: bytes, edition: Edition) -> bytes:
+    """The same ZIP with the metadata of the edition, which have more signatures."""
+    made = io.BytesIO()
+    drafts = {("after", "metadata", f"{name}.json"): draft for name, draft in edition.metadata.items()}
+    with zipfile.ZipFile(io.BytesIO(octets)) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            if not entry.is_dir():
+                draft = drafts.get(PurePosixPath(entry.filename).parts[-3:])  # type: ignore[call-overload]
+                new.writestr(entry.filename, old.read(entry) if draft is None else draft.to_bytes())
+    return made.getvalue()
+
+
+def unpack(signed: Path | BinaryIO, folder: Path) -> None:
+    """Raises UsageError if it is no ZIP of a package."""
+    unfit = UsageError(Message("this is not the ZIP of a package, or it is damaged"))
+    try:
+        with zipfile.ZipFile(signed) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > LIMIT:
+                raise UsageError(Message("this is larger than any package"))
+            for entry in entries:
+                name = PurePosixPath(entry.filename)
+                # Windows would read a colon as a drive, or as a second stream of a file.
+                if name.is_absolute() or ".." in name.parts or {"\\", ":"} & {*entry.filename} or not name.parts:
+                    raise unfit
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(entry) as packed:
+                    octets = packed.read(entry.file_size + 1)
+                if len(octets) > entry.file_size:
+                    raise unfit
+                path.write_bytes(octets)
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError) as error:
+        raise unfit from error
+
+
+def top(folder: Path) -> Path:
+    """The package itself, also if it was zipped with its folder."""
+    inside = list(folder.iterdir()) if folder.is_dir() else []
+    return inside[0] if len(inside) == 1 and inside[0].name not in _PARTS else folder

@@ -1,0 +1,53 @@
+"""`__main__.py` of the zipapp `idtone-sign.pyz`. It knows the standard library alone.
+
+Python cannot import compiled libraries out of an archive. So the first start unpacks them into a folder of their own,
+whose name is the digest of the archive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import zipfile
+from importlib import import_module
+from pathlib import Path
+
+LIBRARIES = "libraries"
+BUILT_FOR = "built-for.json"
+START = "idtone.office.signing.sign_command"
+
+
+def cache() -> Path:
+    """Where programs of this user keep what they can make again."""
+    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base, "idtone-sign")
+
+
+def unpacked(archive: Path, within: Path) -> Path:
+    """The folder of the libraries. Raises SystemExit if the archive was built for another Python."""
+    with zipfile.ZipFile(archive) as opened:
+        wanted = json.loads(opened.read(BUILT_FOR))["python"]
+        if list(sys.version_info[:2]) != wanted:
+            found = ".".join(map(str, sys.version_info[:2]))
+            raise SystemExit("idtone-sign: this file is for Python {}.{}, not {}".format(*wanted, found))
+        folder = within / hashlib.sha256(archive.read_bytes()).hexdigest()
+        if not folder.is_dir():
+            within.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(dir=within))  # which this user alone can enter
+            try:
+                opened.extractall(draft)
+                os.rename(draft, folder)
+            except OSError:
+                shutil.rmtree(draft, ignore_errors=True)
+                if not folder.is_dir():  # another start was quicker
+                    raise
+    return folder / LIBRARIES
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(unpacked(Path(sys.argv[0]), cache())))
+    import_module(START).main()
