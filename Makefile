@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -74,6 +74,7 @@ help:
 	@echo 'make lock     writes requirements.lock, the libraries of the Debian packages; UPGRADE=1 takes the newest'
 	@echo 'make dist     makes source archive, wheel and list of components (SBOM) in dist/'
 	@echo 'make detector  packs the browser'"'"'s detector for npm in dist/'
+	@echo 'make signer   makes idtone-sign as one file for holders in dist/; FOR=win_amd64 PYTHON_VERSION=3.12 for another system'
 	@echo 'make deb      makes the package of the running Debian in dist/, as root; RELEASES="bookworm trixie" makes these'
 	@echo 'make test-packages  installs, upgrades, removes and purges both packages while calls come, and runs the page of the first day, as root; RELEASES=… one of them'
 	@echo 'make test-packages DRILLS=all  also runs the pages of the first month, and fails what they name: longer, before a release'
@@ -269,6 +270,9 @@ dist: $(RELEASE)
 
 detector: $(DEV)
 	@$(VENV)/bin/python -m lab.machine.detector
+
+signer: $(DEV)
+	@$(VENV)/bin/python -m lab.machine.signer $(FOR) $(PYTHON_VERSION)
 
 deb: $(DEV)
 	@$(VENV)/bin/python -m tools.deb $(RELEASES)

@@ -39,7 +39,7 @@ def unpacked(archive: Path, within: Path) -> Path:
             within.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft = Path(tempfile.mkdtemp(dir=within))  # which this user alone can enter
             try:
-                opened.extractall(draft)
+                opened.extractall(draft)  # our own
                 os.rename(draft, folder)
             except OSError:
                 shutil.rmtree(draft, ignore_errors=True)
