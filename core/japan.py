@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
 
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
@@ -15,3 +15,11 @@ def last_day(until: datetime | date | str) -> date:
     if isinstance(until, datetime):
         return (until - timedelta(microseconds=1)).astimezone(JAPAN).date()
     return until - timedelta(days=1)
+
+
+def end_words(until: datetime | str) -> str:
+    """How people read "until" in front of it: the last day of a period that ends with a day in Japan, else the moment
+    of its end, in ISO 8601. Raises ValueError for a text that is no moment.
+    """
+    at = datetime.fromisoformat(until) if isinstance(until, str) else until
+    return last_day(at).isoformat() if at.astimezone(JAPAN).time() == time() else at.isoformat()

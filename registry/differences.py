@@ -7,11 +7,12 @@ who signs sees the whole numbers: for that, `say` writes them.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from idtone.core.calls import Direction, LicenceStatus
-from idtone.core.japan import last_day
+from idtone.core.japan import end_words, last_day
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
 from idtone.core.translation import Message, joined, template
@@ -79,7 +80,7 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
         if key in before:
             yield from _suspension(before[key], entry, say)
             continue
-        until = Message(" until {until}", until=_moment(entry.until)) if entry.until else ""
+        until = Message(" until {until}", until=end_words(entry.until)) if entry.until else ""
         asked = f", {entry.authority}" if entry.authority else ""
         state = Message(
             "{effect} since {since}{until}", effect=_SUSPENDED[entry.kind], since=_moment(entry.since), until=until
@@ -117,7 +118,7 @@ def never_originates_differences(
         if span in before:
             yield from _never_originates(say(span), before[span], entry)
             continue
-        until = Message(" until {until}", until=_moment(entry.until)) if entry.until else ""
+        until = Message(" until {until}", until=end_words(entry.until)) if entry.until else ""
         why = f", {entry.why}" if entry.why else ""
         state = Message("never originates since {since}{until}", since=_moment(entry.since), until=until)
         yield Message(
@@ -133,7 +134,7 @@ def never_originates_differences(
 def _never_originates(what: str, old: NeverOriginatesEntry, new: NeverOriginatesEntry) -> Iterator[str]:
     yield from _changed(Message("{what}: its holder", what=what), old.holder, new.holder)
     yield from _changed(Message("{what}: the start of its entry", what=what), old.since, new.since)
-    yield from _changed(Message("{what}: the end of its entry", what=what), old.until, new.until)
+    yield from _changed(Message("{what}: the end of its entry", what=what), _end(old.until), _end(new.until))
     yield from _changed(Message("{what}: the reference of its entry", what=what), old.reference, new.reference)
     yield from _changed(Message("{what}: the reason of its entry", what=what), old.why, new.why)
 
@@ -200,7 +201,7 @@ def _reseller(link: ChainLink) -> str:
 def _suspension(old: SuspensionEntry, new: SuspensionEntry, say: Say) -> Iterator[str]:
     what = _suspended(new, say)
     yield from _changed(Message("{what}: the start of its suspension", what=what), old.since, new.since)
-    yield from _changed(Message("{what}: the end of its suspension", what=what), old.until, new.until)
+    yield from _changed(Message("{what}: the end of its suspension", what=what), _end(old.until), _end(new.until))
     yield from _changed(Message("{what}: the reference of its suspension", what=what), old.reference, new.reference)
     yield from _changed(Message("{what}: the authority of its suspension", what=what), old.authority, new.authority)
 
@@ -212,7 +213,7 @@ def _evaluations(old: Iterable[EvaluationEntry], new: Iterable[EvaluationEntry])
     for member, entry in after.items():
         if before.get(member) != entry:
             valid = Message(
-                "valid from {start} until {until}", start=_moment(entry.valid.start), until=_moment(entry.valid.until)
+                "valid from {start} until {until}", start=_moment(entry.valid.start), until=end_words(entry.valid.until)
             )
             yield (
                 Message(
@@ -365,7 +366,7 @@ def _terms(kind: str, old: Iterable[_OfTerm], new: Iterable[_OfTerm]) -> Iterato
 
 
 def _term(entry: LogEntry | WitnessEntry) -> str:
-    until = Message(" until {until}", until=_moment(entry.until)) if entry.until else ""
+    until = Message(" until {until}", until=end_words(entry.until)) if entry.until else ""
     return Message("since {since}{until}", since=_moment(entry.since), until=until)
 
 
@@ -395,7 +396,7 @@ def _licence(old: LicenceEntry, new: LicenceEntry) -> Iterator[str]:
     yield from _changed(Message("the tone"), old.tone, new.tone)
     yield from _changed(Message("the status"), Message(_STATUS[old.status]), Message(_STATUS[new.status]))
     yield from _changed(Message("the start"), old.valid.start, new.valid.start)
-    yield from _changed(Message("the end"), old.valid.until, new.valid.until)
+    yield from _changed(Message("the end"), _end(old.valid.until), _end(new.valid.until))
     yield from _changed(Message("the coverage"), _directions(old), _directions(new))
 
 
@@ -432,6 +433,10 @@ def _changed(name: str, old: Any, new: Any) -> Iterator[str]:
 
 def _value(value: Any) -> str:
     return Message("none") if value is None else _moment(value) if hasattr(value, "isoformat") else str(value)
+
+
+def _end(until: datetime | None) -> str | None:
+    return until and end_words(until)
 
 
 def _moment(value: Any) -> str:

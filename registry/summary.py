@@ -11,7 +11,7 @@ from typing import Final, TypedDict
 
 from idtone.core.calls import link_is_checked
 from idtone.core.decision import judge
-from idtone.core.japan import JAPAN, last_day
+from idtone.core.japan import JAPAN, end_words, last_day
 from idtone.core.numbers import Number, parse_japanese
 from idtone.core.translation import Message, joined, template
 
@@ -317,7 +317,8 @@ def registry_lines(report: RegistryReport) -> Iterator[str]:
     yield Message("{association}, version {version}", association=report["association"], version=report["version"])
     yield Message("  issued  {issued}", issued=report["issued"])
     yield Message("  expires {expires}{expired}", expires=report["expires"], expired=expired)
-    yield Message("  trust   {trust}, good until {good_until}", trust=report["trust"], good_until=report["good_until"])
+    good_until = end_words(report["good_until"])
+    yield Message("  trust   {trust}, good until {good_until}", trust=report["trust"], good_until=good_until)
     yield Message("  tones   {value}", value=", ".join(report["tones"]) or Message("none"))
     for member in report["members"]:
         yield ""
@@ -373,7 +374,7 @@ def suspension_lines(reports: Sequence[SuspensionReport]) -> Iterator[str]:
             or each["numbers"]
             or Message(_OF_MEMBER[SuspensionKind(each["kind"])], member=each["member"])
         )
-        until = Message(" until {until}", until=each["until"]) if each["until"] else ""
+        until = Message(" until {until}", until=end_words(each["until"])) if each["until"] else ""
         asked = f", {each['authority']}" if each["authority"] else ""
         state = "" if each["in_force"] else Message(" (not in force)")
         yield Message(
@@ -411,7 +412,7 @@ def member_lines(report: MemberReport) -> Iterator[str]:
         yield Message(
             "          from {valid_from} until {valid_until}",
             valid_from=licence["valid_from"],
-            valid_until=licence["valid_until"],
+            valid_until=end_words(licence["valid_until"]),
         )
     if not report["licences"]:
         yield Message("  no licence")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from ..documents import read_text
 from ..errors import NumberError, TrustError, UsageError
-from ..numbers import Number, holds_number, parse, parse_japanese
+from ..numbers import Number, ascii_form, holds_number, parse, parse_japanese
 from ..readable_text import readable, unreadable
 from ..settings.settings import PASSPHRASE
 from ..translation import Message, translated
@@ -61,11 +62,35 @@ def entries_asked(file: Path | None) -> list[str]:
 
 
 def entries_of(lines: Iterable[str]) -> list[str]:
-    """Entries of `numbers` in lines; `#` begins a comment. Raises UsageError if there is none."""
-    entries = [entry.strip() for line in lines for entry in line.partition("#")[0].split(",") if entry.strip()]
+    """Entries of `numbers` in lines, as people write or paste them; `#` begins a comment. Raises UsageError if there is
+    none.
+
+        03-1234-0100〜0199                  a range; the end may leave out what it has in common with the start
+        03-1234-0100<tab>03-1234-0199       its two columns, as a spreadsheet pastes them
+    """
+    entries = [_entry(entry) for line in lines for entry in _SEPARATORS.split(line.partition("#")[0]) if entry.strip()]
     if not entries:
         raise UsageError(Message("no number was given; write one number, range or prefix on each line"))
     return entries
+
+
+def _entry(text: str) -> str:
+    """A range with both ends in whole; everything else as it is."""
+    first, mark, last = _RANGE.sub(_MARK, text.strip()).partition(_MARK)
+    if not mark or _MARK in last:
+        return text.strip()
+    digits, shorter = (_NO_DIGIT.sub("", ascii_form(end)) for end in (first, last))
+    if ascii_form(last)[:1] != "+" and 0 < len(shorter) < len(digits):
+        last = digits[: -len(shorter)] + shorter
+        first = digits if ascii_form(first)[:1] != "+" else f"+{digits}"
+        last = last if first == digits else f"+{last}"
+    return f"{first.strip()}-{last.strip()}"
+
+
+_SEPARATORS: Final = re.compile("[,\u3001\uff0c]")
+_RANGE: Final = re.compile("[\u301c\uff5e~\\t]+|から")
+_MARK: Final = "\0"
+_NO_DIGIT: Final = re.compile("[^0-9]")
 
 
 def asked(what: str, hidden: bool = False) -> str:

@@ -19,6 +19,7 @@ from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from idtone.core.errors import TrustError
+from idtone.core.japan import end_words
 from idtone.core.translation import Message, joined
 from idtone.member.customers.refused.refusal_list import RefusalList, differences
 from idtone.registry.file_kinds import KINDS, Kind
@@ -275,7 +276,7 @@ def describe(edition: Edition, is_whole: bool = False) -> Iterator[str]:
             "{name}: version {version}, valid until {until}",
             name=name,
             version=draft.signed.version,
-            until=draft.signed.expires.isoformat(),
+            until=end_words(draft.signed.expires),
         )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from idtone.core.calls import LicenceStatus
 from idtone.core.documents import Location
 from idtone.core.errors import ProofError, UsageError
+from idtone.core.japan import end_words
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
 from idtone.core.signed_notes import VerifierKey
@@ -221,7 +222,7 @@ def renewed(text: YamlText, document: RegistryDocument, licence: str, until: dat
             Message(
                 "licence {licence} is already valid until {until}; name a later day",
                 licence=licence,
-                until=entry.valid.until.isoformat(),
+                until=end_words(entry.valid.until),
             )
         )
     text.replace((*location, "valid", "until"), until)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from idtone.core.japan import end_words
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
 from idtone.registry.commands.checking import checking
@@ -82,7 +83,7 @@ def never_originating_report(entry: NeverOriginatesEntry, now: datetime) -> dict
 
 def never_originating_line(entry: NeverOriginatesEntry) -> str:
     """For people."""
-    until = f" until {entry.until.isoformat()}" if entry.until else ""
+    until = f" until {end_words(entry.until)}" if entry.until else ""
     why = f", {entry.why}" if entry.why else ""
     since = entry.since.isoformat()
     return f"{masked(span_of(entry))}  {entry.holder}  since {since}{until}  reference {entry.reference}{why}"

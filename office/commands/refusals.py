@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from idtone.core.errors import UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan import JAPAN, last_day
 from idtone.core.terminal import command_line
 from idtone.core.terminal.asking import passphrase
 from idtone.core.translation import Message, translated
@@ -98,7 +98,10 @@ def refusals(
     if form is command_line.Form.JSON:
         command_line.print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        command_line.Rows(columns, form).print(rows)
+        shown = rows
+        if form is command_line.Form.TABLE:  # CSV and TSV are for programs
+            shown = [(name, since, last_day(until), reference) for name, since, until, reference in rows]
+        command_line.Rows(columns, form).print(shown)
 
 
 def refusal_key(

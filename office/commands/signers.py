@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from securesystemslib.signer import Signer
 
+from idtone.core.japan import end_words
 from idtone.core.signing_keys import signer
 from idtone.core.terminal import command_line
 from idtone.core.terminal.asking import passphrase
@@ -74,7 +75,7 @@ def print_report(report: dict[str, Any], as_json: bool) -> None:
             )
         )
     for name, role in report["roles"].items():
-        facts = {"role": f"{name:<12}", "version": role["version"], "until": role["until"]}
+        facts = {"role": f"{name:<12}", "version": role["version"], "until": end_words(role["until"])}
         if role["due"]:
             keys = tuf_roles.ROLES[name].keys
             state = Message(

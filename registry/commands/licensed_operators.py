@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from idtone.core.japan import end_words
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
 
@@ -43,7 +44,7 @@ def operators(
                         "  {id}: {directions}, until {valid_until}",
                         id=licence["id"],
                         directions=", ".join(licence["directions"]),
-                        valid_until=licence["valid_until"],
+                        valid_until=end_words(licence["valid_until"]),
                     )
                 )
             )

@@ -143,14 +143,14 @@ def test_show_and_diff_name_suspensions_of_each_kind(run, tmp_path):
     old.write_text(f"{head}[]\n")
     new.write_text(head + EACH_KIND)
     assert run("show", new)[1].splitlines()[1:] == [
-        f"  …5600 to …5699 (100 numbers)  since {MARCH} until {APRIL} (not in force)  reference R-1",
+        f"  …5600 to …5699 (100 numbers)  since {MARCH} until 2026-03-31 (not in force)  reference R-1",
         f"  all numbers of member m-0001  since {MARCH}  reference R-2, 警視庁",
         f"  no new numbers for member m-0001  since {MARCH}  reference R-2",
     ]
     code, out, _ = run("diff", old, new)
     assert code == 1
     assert out.splitlines() == [
-        f"…5600 to …5699 (100 numbers): is suspended since {MARCH} until {APRIL} (reference R-1)",
+        f"…5600 to …5699 (100 numbers): is suspended since {MARCH} until 2026-03-31 (reference R-1)",
         f"all numbers of member m-0001: is suspended since {MARCH} (reference R-2, 警視庁)",
         f"member m-0001: gets no new numbers since {MARCH} (reference R-2)",
     ]

@@ -43,7 +43,7 @@ def test_differences():
     bare, evaluated, better = (parse_registry(text, "") for text in (BARE, TEXT, TEXT.replace("80.5", "85.5")))
     words = (
         "evaluation of m-0001: good (優良 / Good), {} %, for 2025-01-01/2025-12-31 by criteria 1, valid from "
-        "2026-02-01T00:00:00+09:00 until 2027-02-01T00:00:00+09:00, result cdcdcdcd…"
+        "2026-02-01T00:00:00+09:00 until 2027-01-31, result cdcdcdcd…"
     )
     assert list(registry_differences(bare, evaluated)) == [words.format("80.5")]
     assert list(registry_differences(evaluated, better)) == [words.format("85.5")]

@@ -132,13 +132,10 @@ def test_only_an_application_that_passed_its_review_unchanged_is_granted(office)
 
 def test_a_licence_is_renewed_suspended_resumed_and_revoked(office):
     before = office.registry.read_text()
-    assert "is already valid until 2037-01-10" in office.refused(
-        "licence renew", "L-0001", "--until", "2026-12-10", *WHY
-    )
+    refused = office.refused("licence renew", "L-0001", "--until", "2026-12-10", *WHY)
+    assert "is already valid until 2037-01-09" in refused
     told = office.told("licence renew", "L-0001", "--until", "2038-01-09", *WHY)
-    assert told["what"] == [
-        "member m-0001: licence L-0001: the end is 2038-01-10T00:00:00+09:00, was 2037-01-10T00:00:00+09:00"
-    ]
+    assert told["what"] == ["member m-0001: licence L-0001: the end is 2038-01-09, was 2037-01-09"]
     assert len(changed(before, office.registry.read_text())) == 4, "that line, and the one with the version"
     for command, status in (
         ("licence suspend", "suspended"),
@@ -223,7 +220,7 @@ def test_two_people_stop_numbers_and_members_for_a_time_and_lift_it(office, comm
     assert (told["action"], told["subject"]) == (f"suspend-{command.split()[1]}", "R-7")
     [what] = told["what"]
     assert what.startswith(f"{said}: is suspended since ")
-    assert what.endswith(" until 2099-01-01T00:00:00+09:00 (reference R-7, 警視庁)")
+    assert what.endswith(" until 2098-12-31 (reference R-7, 警視庁)")
     assert written in office.suspensions.read_text().replace('"', "").replace("'", "")
     assert "is already suspended" in office.refused(command, *STOP, typed=twice)
     for again in ((command, *STOP), ("suspension lift", *WHY)):
