@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FIELD_LIMIT: Final = 16 * 1024
 """Bytes of a field that is not a file."""
-PARTS_LIMIT: Final = 20
+PARTS_LIMIT: Final = 40
 UPLOADS_OF_PARTY: Final = 12
 """At a time."""
 ROOM: Final = 2_000_000_000

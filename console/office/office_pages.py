@@ -12,6 +12,7 @@ from . import (
     evaluations,
     first_page,
     members,
+    new_application,
     new_evaluation,
     publication,
     refusals,
@@ -22,6 +23,7 @@ from . import (
 
 PAGES: Final[tuple[Page, ...]] = (
     *first_page.PAGES,
+    *new_application.PAGES,
     *applications.PAGES,
     *members.PAGES,
     *chains.PAGES,

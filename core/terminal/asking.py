@@ -76,6 +76,8 @@ def entries_of(lines: Iterable[str]) -> list[str]:
 
 def _entry(text: str) -> str:
     """A range with both ends in whole; everything else as it is."""
+    if two := _TWO_CELLS.fullmatch(ascii_form(text)):
+        return f"{two[1]}-{two[2]}"
     first, mark, last = _RANGE.sub(_MARK, text.strip()).partition(_MARK)
     if not mark or _MARK in last:
         return text.strip()
@@ -88,7 +90,9 @@ def _entry(text: str) -> str:
 
 
 _SEPARATORS: Final = re.compile("[,\u3001\uff0c]")
-_RANGE: Final = re.compile("[\u301c\uff5e~\\t]+|から")
+_RANGE: Final = re.compile("[\u301c\uff5e~]+|から")
+_TWO_CELLS: Final = re.compile(r"(0[0-9()-]{9,13})[ \t]+(0[0-9()-]{9,13})")
+"""A field of a browser has made a space of the tab."""
 _MARK: Final = "\0"
 _NO_DIGIT: Final = re.compile("[^0-9]")
 

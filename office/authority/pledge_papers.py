@@ -1,0 +1,38 @@
+"""The signed pledges as their members handed them in: PDF files in the office's folder, named after their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Final
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.translation import Message
+
+from . import shared_folder
+
+FOLDER: Final = "pledges"
+LIMIT: Final = 20_000_000
+"""Bytes of one."""
+_BEGINNING: Final = b"%PDF-"
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def keep_pledge(folder: Path, octets: bytes) -> str:
+    """Keep a file; returns its SHA-256. Raises UsageError if it is no PDF, TrustError if it cannot be written."""
+    if not octets.startswith(_BEGINNING):
+        raise UsageError(Message("the pledge is not a PDF file; scan it as PDF"))
+    sha256 = hashlib.sha256(octets).hexdigest()
+    path = folder / FOLDER / f"{sha256}.pdf"
+    try:
+        shared_folder.write(path, octets)
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error
+    return sha256
+
+
+def kept_pledge(folder: Path, sha256: str) -> bytes | None:
+    """The file; None if it is not kept here."""
+    path = folder / FOLDER / f"{sha256}.pdf"
+    return path.read_bytes() if _SHA256.fullmatch(sha256) and path.is_file() else None
