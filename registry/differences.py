@@ -436,7 +436,7 @@ def _value(value: Any) -> str:
 
 
 def _end(until: datetime | None) -> str | None:
-    return until and end_words(until)
+    return None if until is None else end_words(until)
 
 
 def _moment(value: Any) -> str:

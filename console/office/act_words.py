@@ -69,6 +69,7 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "suspension-requested": template("suspension requested"),
     "suspension-approved": template("suspension approved"),
     "suspension-withdrawn": template("request for a suspension withdrawn"),
+    "key-holder-named": template("holder of a key entered"),
     "package-prepared": template("package prepared"),
     "package-signed": template("package signed"),
     "package-published": template("package published"),

@@ -7,7 +7,9 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
+
+from tuf.api.metadata import Metadata
 
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message
@@ -31,11 +33,13 @@ def edition_in(octets: bytes) -> Edition:
 def with_signatures(octets: bytes, edition: Edition) -> bytes:
     """The same ZIP with the metadata of the edition, which have more signatures."""
     made = io.BytesIO()
-    drafts = {("after", "metadata", f"{name}.json"): draft for name, draft in edition.metadata.items()}
+    drafts: dict[tuple[str, ...], Metadata[Any]] = {
+        ("after", "metadata", f"{name}.json"): draft for name, draft in edition.metadata.items()
+    }
     with zipfile.ZipFile(io.BytesIO(octets)) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
             if not entry.is_dir():
-                draft = drafts.get(PurePosixPath(entry.filename).parts[-3:])  # type: ignore[call-overload]
+                draft = drafts.get(PurePosixPath(entry.filename).parts[-3:])
                 new.writestr(entry.filename, old.read(entry) if draft is None else draft.to_bytes())
     return made.getvalue()
 

@@ -1,0 +1,62 @@
+"""The keys that sign: who holds which, who still has to sign what waits, and when each set's signatures end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message, template
+from idtone.office.authority.key_holders import NAMED, KeySetState, key_holders, key_states, name_holder
+from idtone.office.desk.office_ledger import OfficeLedger
+
+from ..access.rights import Right
+from ..page import Method, Page, Visit
+from .acts import acted, files_of
+from .office_files import OfficeFiles
+
+PATH: Final = "/office/keys"
+SETS: Final = {
+    "root": template("Root keys: which other keys count"),
+    "registry": template("Registry keys: members, licences, numbers and sounds"),
+    "duty": template("Duty keys: suspensions, and what is the latest edition"),
+}
+
+
+def _states(files: OfficeFiles) -> list[KeySetState]:
+    if not files.is_published():
+        return []
+    waiting = [edition for each in (files.package, files.duty_package) if (edition := each.edition()) is not None]
+    return key_states(files.workspace.repository.roles(), waiting, key_holders(files.folder))
+
+
+async def keys(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    sets = await visit.in_thread(_states, files_of(visit))
+    return visit.render(
+        "office_keys.html", status, problem=problem, sets=sets, titles=SETS, now=datetime.now(UTC),
+    )  # fmt: skip
+
+
+async def name(visit: Visit) -> web.StreamResponse:
+    """Enter the holder of a key."""
+    files, key_id = files_of(visit), visit.field("key")
+
+    def act() -> None:
+        holder = line(visit.field("holder"), Message("Holder"))
+        in_force = [each.key_id for group in _states(files) for each in group.holders]
+        name_holder(files.folder, key_id, holder, in_force)
+        OfficeLedger(files.folder).record(NAMED, key_id)
+
+    return await acted(visit, act, keys, PATH)
+
+
+PAGES = (
+    Page(PATH, keys, Right.OFFICE),
+    Page(PATH, name, Right.OFFICE, Method.POST),
+)

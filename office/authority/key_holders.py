@@ -1,0 +1,97 @@
+"""Who holds which key: the office's own list, which is not published, and names no one whose key is no more in force.
+
+key-holders.json    the id of a key → the holder's name
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from tuf.api.metadata import Metadata
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.translation import Message
+from idtone.registry.trust import tuf_roles
+from idtone.registry.trust.tuf_roles import Keys
+
+from . import draft_metadata, shared_folder
+from .edition import Edition
+
+FILE: Final = "key-holders.json"
+NAMED: Final = "key-holder-named"
+"""The act in the office's ledger, which keeps the id of the key and not the name."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """`signed`: whether the key has signed what waits; None if nothing waits for its set."""
+
+    key_id: str
+    holder: str
+    signed: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeySetState:
+    """`until` is the first end of what the set has signed; `missing` how many signatures are missing in what waits."""
+
+    keys: Keys
+    threshold: int
+    until: datetime
+    missing: int
+    holders: Sequence[KeyState]
+
+
+def key_states(
+    published: Mapping[str, Metadata[Any]], waiting: Iterable[Edition], names: Mapping[str, str]
+) -> list[KeySetState]:
+    """The sets as they are published, with what waits for their signatures."""
+    editions = list(waiting)
+    return [_set_state(keys, published, editions, names) for keys in Keys]
+
+
+def _set_state(
+    keys: Keys, published: Mapping[str, Metadata[Any]], waiting: Sequence[Edition], names: Mapping[str, str]
+) -> KeySetState:
+    own = [name for name, role in tuf_roles.ROLES.items() if role.keys is keys]
+    role = draft_metadata.role_of(own[0], published)
+    signed = [set(edition.holders()[name]) for edition in waiting for name in own if name in edition.metadata]
+    holders = [
+        KeyState(key_id, names.get(key_id, ""), all(key_id in each for each in signed) if signed else None)
+        for key_id in sorted(role.keyids)
+    ]
+    missing = max((role.threshold - len(each) for each in signed), default=0)
+    until = min(published[name].signed.expires for name in own)
+    return KeySetState(keys, role.threshold, until, max(0, missing), holders)
+
+
+def key_holders(folder: Path) -> dict[str, str]:
+    """The list; empty if there is none. Raises TrustError."""
+    path = folder / FILE
+    try:
+        content = json.loads(path.read_bytes())
+        return {str(key): str(name) for key, name in content.items()}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    except (ValueError, AttributeError) as error:
+        raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+
+
+def name_holder(folder: Path, key_id: str, holder: str, in_force: Iterable[str]) -> None:
+    """Enter a holder, in place of an earlier one. Raises UsageError if the key is not in force, TrustError."""
+    now = set(in_force)
+    if key_id not in now:
+        raise UsageError(Message("this key is not in force; open the page again"))
+    names = {key: name for key, name in key_holders(folder).items() if key in now} | {key_id: holder}
+    path = folder / FILE
+    try:
+        shared_folder.write(path, json.dumps(names, ensure_ascii=False, indent=1).encode() + b"\n")
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error
