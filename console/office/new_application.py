@@ -90,10 +90,11 @@ def _kept(folder: Any, upload: Upload) -> str | None:
 async def pledge(visit: Visit) -> web.StreamResponse:
     """Record a member's pledge by its PDF, whose SHA-256 the registry gets."""
     files, wanted = files_of(visit), visit.part("member")
-    if wanted not in (await visit.in_thread(files.registered)).members:
-        return absent(visit, Message("There is no such member."))
+    is_known = wanted in (await visit.in_thread(files.registered)).members
     try:
-        async with received(visit, LIMIT) as upload:
+        async with received(visit, LIMIT) as upload:  # first, because it checks the form's token
+            if not is_known:
+                return absent(visit, Message("There is no such member."))
             attribution = attributed(visit)
 
             def act() -> None:
@@ -109,6 +110,8 @@ async def pledge(visit: Visit) -> web.StreamResponse:
 
             await visit.in_thread(act)
     except IdtoneError as error:
+        if not is_known:
+            return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=error)
         return await members.member(visit, HTTPStatus.BAD_REQUEST, error)
     return visit.redirect(f"{members.PATH}/{wanted}?done=1")
 
