@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from idtone.office.authority.certifications import certification, certify_member
 from idtone.office.authority.change_registry import Attribution, assign, change_registry
 from idtone.office.authority.history import Action
 from idtone.office.authority.moments import end
+from idtone.office.authority.pledge_papers import kept_pledge
 from idtone.office.authority.pledges import record_pledge
 from idtone.office.authority.signed_numbers import area_of, by_area, whole
 from idtone.office.authority.workspace import Workspace
@@ -97,7 +99,7 @@ async def member(
     return visit.render(
         "office_member.html", status, words=words_of, states=LICENCE_WORDS, member=found,
         report=registered.report(found, now),
-        problem=problem,
+        problem=problem, has_paper=await visit.in_thread(_has_paper, files.folder, found),
         numbers=spans_of(found.numbers[:NUMBERS_SHOWN]),
         keys=[(key, VerifierKey.parse(key).name) for key in found.keys],
         lines=[each for each in history if each[0].subject in about][::-1],
@@ -111,6 +113,12 @@ async def member(
         ][:NUMBERS_SHOWN],
         evaluation=next((each for each in document.evaluations if each.member == wanted), None),
     )  # fmt: skip
+
+
+def _has_paper(folder: Path, member: Member) -> bool:
+    """Whether the office keeps the PDF of the pledge."""
+    sha256 = member.pledge and member.pledge.sha256
+    return bool(sha256) and kept_pledge(folder, str(sha256)) is not None
 
 
 async def member_numbers(visit: Visit) -> web.StreamResponse:

@@ -31,7 +31,7 @@ LOOKS = {
 each width, in each scheme; with PICTURES at all of them.
 """
 GENUINE = "Genuine. The list in force names this badge."
-AFTER_A_FORM = frozenset({"/evidence/exports/{act}", "/evidence/exports/{act}/pack"})
+AFTER_A_FORM = frozenset({"/evidence/exports/{act}", "/evidence/exports/{act}/pack", "/office/pledges/{sha256}"})
 """Pages to which only a form leads, and no link."""
 
 
