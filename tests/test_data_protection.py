@@ -33,7 +33,6 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/authority/history.py": ("history/",),
     "core/signing_keys.py": ("idtone-office key new",),
     "office/authority/key_holders.py": ("key-holders.json",),
-    "core/signing_keys.py": ("idtone authority new-key",),
     "office/authority/operator_list_site.py": ("site",),
     "office/authority/pending_rotations.py": ("history/",),
     "office/authority/pledge_papers.py": ("pledges/",),
