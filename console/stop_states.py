@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from idtone.core.translation import Message, template
-from idtone.registry.suspensions.own_suspension import OwnSuspension
+from idtone.registry.suspensions.own_suspension import STATE_WORDS, OwnSuspension, SuspensionState
 
 
 class StopState(StrEnum):
@@ -36,13 +36,13 @@ class StopState(StrEnum):
 
 
 WORDS: Final[Mapping[StopState, str]] = {
-    StopState.ASKED: template("asked, waits for the second person"),
+    StopState.ASKED: STATE_WORDS[SuspensionState.ASKED],
     StopState.APPROVED: template("approved"),
     StopState.SIGNED: template("signed with the keys"),
     StopState.PUBLISHED: template("published"),
     StopState.IN_FORCE: template("in force on {count} of {nodes} nodes"),
-    StopState.TAKEN_OVER: template("taken over by the association"),
-    StopState.WITHDRAWN: template("withdrawn"),
+    StopState.TAKEN_OVER: STATE_WORDS[SuspensionState.TAKEN_OVER],
+    StopState.WITHDRAWN: STATE_WORDS[SuspensionState.WITHDRAWN],
     StopState.END_ASKED: template("end asked, waits for the second person"),
     StopState.END_APPROVED: template("end approved"),
     StopState.END_SIGNED: template("end signed with the keys"),

@@ -15,7 +15,6 @@ from markupsafe import Markup, escape
 from idtone.core.translation import Message, translated
 
 from .code_words import FILTERS, TONES
-from .history_words import recognised
 from .japan_time import day, last_day, last_moment, shown, shown_to_minute
 from .menu import menu_of
 from .static_files import address_of
@@ -70,7 +69,7 @@ def _environment() -> Environment:
     )
     environment.globals.update(_=text_of, static=address_of, htmx_settings=HTMX, tones=TONES)
     environment.globals.update(now_utc=lambda: datetime.now(UTC))
-    environment.filters.update(t=spoken, labelled=labelled, recognised=recognised, figures=FiguresHead, **FILTERS)
+    environment.filters.update(t=spoken, labelled=labelled, figures=FiguresHead, **FILTERS)
     environment.filters.update(day=day, time=shown, minute=shown_to_minute, last_day=last_day, until=last_moment)
     environment.tests["figures"] = lambda head: isinstance(head, FiguresHead)
     return environment

@@ -71,7 +71,7 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
     for key, entry in before.items():
         if key not in after:
             yield Message(
-                "{entry}: {lifted} (reference {reference})",
+                _IS_LIFTED,
                 entry=_suspended(entry, say),
                 lifted=_LIFTED[entry.kind],
                 reference=entry.reference,
@@ -94,11 +94,12 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
         )
 
 
-def is_end(words: str) -> bool:
-    """Whether the English words of a difference say that a suspension, or an entry of numbers that never originate,
-    has ended.
+def ended_reference(words: str) -> str | None:
+    """The reference of the suspension, or of the entry of numbers that never originate, of which a difference says that
+    it has ended; None if it says something else.
     """
-    return any(f"{said} (reference " in words for said in (*map(str, _LIFTED.values()), _MAY_ORIGINATE))
+    is_end = isinstance(words, Message) and words.template in (_IS_LIFTED, _MAY_ORIGINATE)
+    return str(words.fields["reference"]) if is_end else None
 
 
 def never_originates_differences(
@@ -109,7 +110,7 @@ def never_originates_differences(
     for span, entry in before.items():
         if span not in after:
             yield Message(
-                "{span} of {holder} may originate calls again (reference {reference})",
+                _MAY_ORIGINATE,
                 span=say(span),
                 holder=entry.holder,
                 reference=entry.reference,
@@ -143,7 +144,8 @@ _SUSPENDED: Final = {
     SuspensionKind.STOP: Message("is suspended"),
     SuspensionKind.NO_NEW_NUMBERS: Message("gets no new numbers"),
 }
-_MAY_ORIGINATE: Final = "may originate calls again"
+_IS_LIFTED: Final = template("{entry}: {lifted} (reference {reference})")
+_MAY_ORIGINATE: Final = template("{span} of {holder} may originate calls again (reference {reference})")
 _LIFTED: Final = {
     SuspensionKind.STOP: Message("its suspension is lifted"),
     SuspensionKind.NO_NEW_NUMBERS: Message("may get new numbers again"),

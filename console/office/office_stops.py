@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 from idtone.office.authority.history import Action
 from idtone.office.authority.signed_history import HistorySignature
 from idtone.office.desk.suspension_confirmations import Confirmation
-from idtone.registry.differences import is_end, never_originates_differences, suspension_differences
+from idtone.registry.differences import ended_reference, never_originates_differences, suspension_differences
 from idtone.registry.model import (
     NeverOriginatesDocument,
     NeverOriginatesEntry,
@@ -95,9 +95,9 @@ class OfficeStops:
         for entry, signature in reversed(self._history):
             if entry.action not in _ENDS or signature is None or entry.at < since:
                 continue
-            ends = [words for words in entry.what if is_end(words)]
-            references = [each for each in nodes if any(words.endswith(f"(reference {each})") for words in ends)]
-            released = [at for each in references for at in nodes.pop(each)]
+            references = {words: reference for words in entry.what if (reference := ended_reference(words))}
+            ends = list(references)
+            released = [at for each in set(references.values()) for at in nodes.pop(each, ())]
             facts = StopFacts({StopState.END_PUBLISHED: self._at(signature)}, released=released)
             found.append(PublishedEnd(ends, len(ends) < len(entry.what), stages(facts, now)))
         return found

@@ -23,6 +23,7 @@ from idtone.core.translation import Message, template
 from idtone.registry.model import Moment, Sha256, Text
 
 from . import shared_folder
+from .history_words import Words, kept
 
 
 class Action(StrEnum):
@@ -98,9 +99,13 @@ class HistoryEntry(Model):
     """Who entered it first, if `by` is the person who approved that."""
     result: ReviewResult | None = None
     application: Sha256 | None = None
-    what: tuple[str, ...] = ()
+    what: tuple[Words, ...] = ()
     before: Sha256 | None = None
     after: Sha256 | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a file keeps it; `what` can be shown in each language."""
+        return self.model_dump(mode="json", exclude_none=True) | {"what": [kept(each) for each in self.what]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,7 @@ class History:
 
     def followed_by(self, entry: HistoryEntry) -> History:
         """What `with_entry` makes, without writing it."""
-        line = json.dumps(entry.model_dump(mode="json", exclude_none=True), ensure_ascii=False).encode() + b"\n"
+        line = json.dumps(entry.to_json(), ensure_ascii=False).encode() + b"\n"
         return History(self.path, self.octets + line, (*self.entries, entry))
 
     def with_entry(self, entry: HistoryEntry) -> History:

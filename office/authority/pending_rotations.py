@@ -80,7 +80,7 @@ def _read(workspace: Workspace) -> dict[str, HistoryEntry]:
 
 def _write(workspace: Workspace, waiting: dict[str, HistoryEntry]) -> None:
     path = _path(workspace)
-    content = {name: entry.model_dump(mode="json", exclude_none=True) for name, entry in waiting.items()}
+    content = {name: entry.to_json() for name, entry in waiting.items()}
     try:
         shared_folder.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message, joined, translated
 
 from ..authority.history import HistoryEntry
 from .options import in_japan
@@ -31,7 +31,7 @@ def lines(entry: HistoryEntry) -> list[str]:
     entered = Message(", entered by {entered_by}", entered_by=entry.entered_by) if entry.entered_by else ""
     return [
         Message("{head}  by {by}{entered}: {why}", head=head, by=entry.by, entered=entered, why=entry.why),
-        *(f"  {difference}" for difference in entry.what),
+        *(joined("", ("  ", difference)) for difference in entry.what),
     ]
 
 

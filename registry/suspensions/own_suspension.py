@@ -56,7 +56,7 @@ class DutyKind(StrEnum):
 
 
 STATE_WORDS: Final = {
-    SuspensionState.ASKED: template("asked, not approved"),
+    SuspensionState.ASKED: template("asked, waits for the second person"),
     SuspensionState.APPROVED: template("approved, not in force"),
     SuspensionState.IN_FORCE: template("in force"),
     SuspensionState.TAKEN_OVER: template("taken over by the association"),

@@ -128,7 +128,7 @@ def test_an_end_of_a_part_claims_no_end_of_the_rest():
     for number, action, old, new in (
         (1, Action.LIFT, stopped, rest), (2, Action.LIFT, rest, rest.model_copy(update={"suspensions": ()})),
     ):  # fmt: skip
-        what = tuple(map(str, suspension_differences(old, new)))
+        what = tuple(suspension_differences(old, new))
         entry = HistoryEntry(at=T[number], action=action, by="a", subject="s", why="w", what=what)
         lines.append((entry, HistorySignature(tuf_roles.SUSPENSIONS, number, ())))
     rows = [

@@ -10,12 +10,11 @@ from functools import partial
 import pytest
 
 from idtone.console.code_words import DETAILS, FILTERS, NUMBERS, OUTCOMES, STATUSES, TONES, detail_words, person
-from idtone.console.history_words import recognised
 from idtone.console.japan_time import day, last_day, last_moment, shown, shown_to_minute, typed, with_zone
 from idtone.console.templates import labelled
 from idtone.core.calls import Outcome, Reason
 from idtone.core.numbers import NumberKind
-from idtone.core.translation import speak, translated
+from idtone.core.translation import speak
 from idtone.ledger.evidence.steps import CallStatus
 
 EVENING = datetime(2026, 11, 1, 16, 30, 5, tzinfo=UTC)
@@ -51,7 +50,6 @@ def test_each_code_has_words_and_each_outcome_one_colour():
         (lambda: detail_words("of a later version", 1), "of a later version: 1"),
         (lambda: person("a (uid 0, by console)"), '<span title="a (uid 0, by console)">a (コンソール)</span>'),
         (lambda: person("<b>"), "&lt;b&gt;"),
-        (lambda: translated(recognised("hello")), "hello"),
     ],
 )  # fmt: skip
 def test_people_read_words(shown_of, text):

@@ -1,16 +1,24 @@
-"""The history keeps English words, and a page shows them in Japanese as if they had been kept as messages."""
+"""The history keeps the words of each change so that a page shows them in Japanese as well."""
 
 from __future__ import annotations
 
+import json
 from contextvars import copy_context
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from idtone.console.history_words import patterns, recognised
+from idtone.core.errors import TrustError
 from idtone.core.signed_notes import Signer
-from idtone.core.translation import Message, speak, translated
-from idtone.registry.differences import never_originates_differences, registry_differences, suspension_differences
+from idtone.core.translation import speak, translated
+from idtone.office.authority.history import Action, HistoryEntry, read_history
+from idtone.registry.differences import (
+    ended_reference,
+    never_originates_differences,
+    registry_differences,
+    suspension_differences,
+)
 from idtone.registry.model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 
 LOG, NODE = (str(Signer(name, bytes([number] * 32)).key) for number, name in enumerate(("pbx-1/idtone", "m-0008/a"), 1))
@@ -121,8 +129,8 @@ NEVERS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def lines() -> dict[str, str]:
-    """Each difference, by its English words: those of the tables, in both directions."""
+def differences() -> list[str]:
+    """Those of the tables, in both directions."""
     found = [
         each
         for old, new in REGISTRIES.values()
@@ -142,15 +150,7 @@ def lines() -> dict[str, str]:
                 for each in (first, second)
             ]
             found += never_originates_differences(never[0], never[1])
-    return {str.__str__(each): each for each in found}  # as plain text
-
-
-def templates_of(text: Any) -> set[str]:
-    return (
-        {text.template, *(one for each in text.fields.values() for one in templates_of(each))}
-        if isinstance(text, Message)
-        else set()
-    )
+    return found
 
 
 def in_japanese(text: str) -> str:
@@ -159,15 +159,29 @@ def in_japanese(text: str) -> str:
     return context.run(translated, text)
 
 
-LINES = lines()
+def test_the_file_of_the_history_keeps_all_words_in_both_languages(tmp_path: Path) -> None:
+    what = (*differences(), "Text {with} braces")
+    entry = HistoryEntry(at=AT, action=Action.EDIT, by="a", subject="s", why="w", what=what)
+    path = tmp_path / "registry.jsonl"
+    read_history(path).with_entry(entry)
+    (read,) = read_history(path).entries
+    assert read.what == what
+    assert [*map(in_japanese, read.what)] == [*map(in_japanese, what)] != [*what]
+    assert [*map(ended_reference, read.what)] == [*map(ended_reference, what)]
+    assert json.loads(read.model_dump_json())["what"] == [*what], "a command's JSON has sentences"
 
 
-@pytest.mark.parametrize("words", LINES)
-def test_words_of_the_history_become_the_message_that_they_were(words: str) -> None:
-    assert not isinstance(words, Message)
-    assert recognised(words) == words
-    assert in_japanese(recognised(words)) == in_japanese(LINES[words])
-
-
-def test_the_lines_hold_each_template() -> None:
-    assert {template for _, template in patterns()} <= set().union(*map(templates_of, LINES.values()))
+@pytest.mark.parametrize(
+    "words",
+    [
+        1, {"text": "a"}, {"text": 1, "fields": {}}, {"text": "{a}", "fields": {}}, {"text": "{", "fields": {}},
+        {"text": "{a.b}", "fields": {"a": "x", "a.b": ""}}, {"text": "{a:{b}}", "fields": {"a": "x", "b": "5"}},
+        {"text": "{a:d}", "fields": {"a": "x"}}, {"text": "a", "fields": {"a": None}},
+        {"text": "{}", "fields": {"": 1}},
+    ],
+)  # fmt: skip
+def test_damaged_words_are_refused(words: Any, tmp_path: Path) -> None:
+    line = {"at": AT, "action": "edit", "by": "a", "subject": "s", "why": "w", "what": [words]}
+    (tmp_path / "registry.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(TrustError, match=r"registry\.jsonl:1: is not an entry of a history"):
+        read_history(tmp_path / "registry.jsonl")

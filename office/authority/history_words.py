@@ -1,0 +1,40 @@
+"""The words of a change as a line of the history keeps them, so that each reader gets them in its own language. Pure.
+
+A `Message` is kept as its English template and its fields: `{"text": "evaluation of {member} is removed", "fields":
+{"member": "m-0001"}}`; a field can be such words again. Text without a template is kept as it is.
+"""
+
+from __future__ import annotations
+
+from string import Formatter
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator
+
+from idtone.core.translation import Message
+
+
+def kept(words: Any) -> Any:
+    """For JSON. Numbers stay numbers, as a template may write them with separators."""
+    if isinstance(words, Message):
+        return {"text": words.template, "fields": {name: kept(value) for name, value in words.fields.items()}}
+    return words if isinstance(words, int) else str(words)
+
+
+def restored(value: Any) -> str:
+    """What `kept` has made. Raises ValueError."""
+    if isinstance(value, str):
+        return value
+    match value:
+        case {"text": str(text), "fields": dict(given), **more} if not more:
+            fields = {name: each if isinstance(each, int) else restored(each) for name, each in given.items()}
+        case _:
+            raise ValueError("neither a text nor a template with its fields")
+    for _, name, form, _ in Formatter().parse(text):
+        if name is not None and (not name.isidentifier() or name not in fields or "{" in (form or "")):
+            raise ValueError("a template without its fields")  # `{a.b}` would look into an object
+    return Message(text, **fields)
+
+
+Words = Annotated[str, PlainValidator(restored), PlainSerializer(str.__str__, return_type=str)]
+"""A field of a model. The model's JSON has the English text; `kept` is for the file."""
