@@ -28,6 +28,7 @@ from idtone.core.translation import Message, speak, translated
 from idtone.office.desk.reports.report_routes import add_report_routes
 
 from . import static_files
+from .access.account import PATH as ACCOUNT
 from .access.cookies import LANGUAGE, SESSION, WANTED
 from .access.rights import Right
 from .access.sign_in import PATH as SIGN_IN
@@ -174,6 +175,8 @@ async def _answered_if_allowed(visit: Visit, right: Right) -> web.StreamResponse
         name = visit.session.name if visit.session else ""
         _log.warning("%s: %s may not, from %s", visit.page.path, name, visit.address or UNKNOWN)
         return _problem(visit, HTTPStatus.FORBIDDEN, Message("Your role does not allow this."))
+    if right is not Right.ENTER and visit.console.sign_in.proof and visit.user and visit.user.is_new:
+        return visit.redirect(ACCOUNT)
     return await _answered(visit)
 
 

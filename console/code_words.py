@@ -14,6 +14,8 @@ from idtone.core.numbers import NumberKind
 from idtone.core.translation import Message, template, translated
 from idtone.ledger.evidence.steps import CallStatus
 
+from .access.rights import Role
+
 OUTCOMES: Final[Mapping[str, str]] = {
     Outcome.PLAY: template("identification tone"),
     Outcome.NOTICE: template("notice tone"),
@@ -57,6 +59,14 @@ NUMBERS: Final[Mapping[str, str]] = {
     NumberKind.MALFORMED: template("number that cannot be read"),
 }
 """For a visitor who may see no digits."""
+ROLES: Final[Mapping[str, str]] = {
+    Role.VIEWER: template("viewer"),
+    Role.INVESTIGATOR: template("investigator"),
+    Role.APPROVER: template("approver"),
+    Role.DUTY: template("person on duty"),
+    Role.OFFICE: template("office"),
+    Role.ADMINISTRATOR: template("administrator"),
+}
 _PARTIES: Final[Mapping[str, str]] = {Party.CALLED: template("called party"), Party.CALLER: template("caller's side")}
 _INTERFACES: Final[Mapping[str, str]] = {"ari": "ARI", "agi": "FastAGI"}
 _BY: Final[Mapping[str, str]] = {
@@ -154,4 +164,5 @@ FILTERS: Final = {
     "trust": coded(TRUST),
     "number": coded(NUMBERS),
     "interface": coded(_INTERFACES),
+    "role": coded(ROLES),
 }

@@ -31,7 +31,7 @@ from .access.by_proxy import ByProxy
 from .access.sessions import Sessions
 from .access.sign_in import SignIn
 from .access.users import Users
-from .administration import visitors
+from .administration import user_acts, visitors
 from .application import application, protect
 from .console import Console
 from .live import Live
@@ -102,6 +102,7 @@ def made(settings: Settings) -> Console:
             *sign_in.pages,
             *account.pages(sign_in.proof),
             *PAGES,
+            *user_acts.pages(has_passwords=sign_in.proof is not None),
             *licences.PAGES,
             *STATE_PAGES,
             *nodes.pages(settings.ledger),

@@ -56,6 +56,7 @@ class Account:
             done=None if refusal else DONE.get(visit.query("done")),
             sessions=rows_of(visit, visit.console.sessions.of(visit.user.name)),
             asks=self._proof is not None,
+            is_new=self._proof is not None and visit.user.is_new,
             shortest=SHORTEST,
         )
 
@@ -83,7 +84,9 @@ class Account:
         if wrong := _objection(visit, new) or await self._asked(visit):
             return self._page(visit, wrong)
         hashed = await self._proof.hashed(visit, new)
-        return await self._changed(visit, "password", lambda user: user.model_copy(update={"password": hashed}))
+        return await self._changed(
+            visit, "password", lambda user: user.model_copy(update={"password": hashed, "given_until": None})
+        )
 
     async def begin_code(self, visit: Visit) -> web.StreamResponse:
         """Show a new secret. It counts when the user has entered a code of it."""
@@ -116,7 +119,9 @@ class Account:
             return self._page(visit, Refusal(HTTPStatus.FORBIDDEN, _LATE))
         if not self._proof.check.takes(visit.user.name, secret, visit.field("code")):
             return await self._secret_page(visit, _WRONG_CODE)
-        return await self._changed(visit, "code", lambda user: user.model_copy(update={"totp": secret}))
+        return await self._changed(
+            visit, "code", lambda user: user.model_copy(update={"totp": secret, "code_due": False})
+        )
 
     async def _changed(self, visit: Visit, what: str, change: Callable[[User], User]) -> web.StreamResponse:
         """Change the user in the file, and begin a new session."""

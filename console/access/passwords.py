@@ -35,6 +35,12 @@ def hashed(password: str) -> str:
     return _hasher.hash(password)
 
 
+def new_password() -> str:
+    """A password of 80 random bits, as an administrator can read it out on the telephone."""
+    text = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    return "-".join(text[at : at + 4] for at in range(0, 16, 4))
+
+
 def new_secret() -> str:
     """A secret of one-time codes (base32), of 160 random bits."""
     return base64.b32encode(secrets.token_bytes(20)).decode()
@@ -68,6 +74,8 @@ class PasswordCheck:
         except (VerificationError, InvalidHashError):
             return False
         if user is None or not user.password:
+            return False
+        if user.given_until is not None and self._clock_s() >= user.given_until.timestamp():
             return False
         return user.totp is None or self.takes(user.name, user.totp, code)
 

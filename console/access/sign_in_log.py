@@ -43,6 +43,10 @@ class SignInLog:
         """A user changed the own password, or `what` else proves who it is."""
         _log.warning("%s changed the %s, from %s", name, what, address or "an unknown address")
 
+    def administered(self, name: str, by: str, what: str, address: str) -> None:
+        """An administrator changed a user: `what` is the verb."""
+        _log.warning("%s %s the user %s, from %s", by, what, name, address or "an unknown address")
+
     def ended(self, name: str, by: str) -> None:
         _log.warning("%s ended a session of %s", by, name)
 

@@ -5,6 +5,7 @@ users:
     roles: [viewer, investigator]
     password: $argon2id$…          # `idtone console user add` writes it
     totp: JBSWY3DPEHPK3PXP         # the secret of the second factor
+    locked: true                   # signs in no more, until an administrator allows it again
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import yaml
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from idtone.core.documents import Model, read_text, read_tree, validate
 from idtone.core.errors import UsageError
@@ -40,12 +41,24 @@ def _name(value: str) -> str:
 
 
 class User(Model):
-    """One person. In sign-in by a proxy or by OpenID Connect the password is not used."""
+    """One person. In sign-in by a proxy or by OpenID Connect the password is not used.
+
+    `given_until` is there while the password is one that an administrator has given: it signs in until then, and its
+    user can do nothing before choosing another one. `code_due`: nor before taking a second factor.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT), AfterValidator(_name)]
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
     password: str | None = Field(default=None, repr=False)
     totp: str | None = Field(default=None, repr=False)
+    locked: bool = False
+    given_until: AwareDatetime | None = None
+    code_due: bool = False
+
+    @property
+    def is_new(self) -> bool:
+        """Whether something has to be chosen first. Of a sign-in by password."""
+        return self.given_until is not None or (self.code_due and self.totp is None)
 
     @property
     def rights(self) -> frozenset[Right]:
@@ -80,7 +93,7 @@ def change_users(path: Path, change: Callable[[dict[str, User]], None]) -> None:
         users = {each.name: each for each in (read_users(path).users if path.exists() else ())}
         change(users)
         made = UsersFile(users=tuple(users[name] for name in sorted(users)))
-        text = yaml.safe_dump(made.model_dump(mode="json", exclude_none=True), allow_unicode=True, sort_keys=False)
+        text = yaml.safe_dump(made.model_dump(mode="json", exclude_defaults=True), allow_unicode=True, sort_keys=False)
         replace_private(path, text.encode())
     except OSError as error:
         raise _not_written(path, error) from error
@@ -106,8 +119,9 @@ class Users:
         self._by_name = Stamped(lambda: [path], lambda: {user.name: user for user in read_users(path).users})
 
     def get(self, name: str) -> User | None:
-        """None if there is no such user. Raises DocumentError."""
-        return self._by_name.get().get(name)
+        """None if there is no such user, or if it is locked. Raises DocumentError."""
+        found = self._by_name.get().get(name)
+        return None if found is None or found.locked else found
 
     def all(self) -> list[User]:
         """By name. Raises DocumentError."""

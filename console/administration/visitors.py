@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import quote
 
 from aiohttp import web
 
 from idtone.core.translation import Message, template
 
-from ..access.rights import RIGHTS, Right
+from ..access.password_proof import Refusal
+from ..access.rights import RIGHTS, Right, Role
 from ..access.session_rows import rows_of
 from ..access.sign_in_log import counted
 from ..page import Method, Page, Section, Visit
 
 PATH: Final = "/administration"
+USERS: Final = f"{PATH}/users"
 IN_WORDS: Final[Mapping[Right, str]] = {
     Right.ENTER: template("signs in"),
     Right.LOOK: template("sees this node and its calls, with masked numbers"),
@@ -24,21 +27,31 @@ IN_WORDS: Final[Mapping[Right, str]] = {
     Right.APPROVE_EXPORTS: template("approves exports of evidence"),
     Right.STOP_NUMBERS: template("stops numbers of this node, and lifts that"),
     Right.OFFICE: template("does the work of the association's office"),
-    Right.ADMINISTER: template("sees who uses the console, and ends sessions"),
+    Right.ADMINISTER: template("adds, locks and removes users, and ends sessions"),
 }
 
 
-async def visitors(visit: Visit) -> web.StreamResponse:
+def user_path(name: str) -> str:
+    return f"{USERS}/{quote(name, safe='')}"
+
+
+async def visitors(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
+    """`refusal` is that of the form for a new user."""
     console = visit.console
     users = await visit.in_thread(console.users.all)
     failures = console.sign_ins.of_last_day()
     return visit.render(
         "administration.html",
+        refusal.status if refusal else HTTPStatus.OK,
+        problem=refusal.problem if refusal else None,
+        asks=console.sign_in.proof is not None,
         sessions=rows_of(visit, console.sessions.all()),
         failures=counted(failures)[:50],
         failed=len(failures),
         users=users,
         rights={role: [IN_WORDS[right] for right in Right if right in rights] for role, rights in RIGHTS.items()},
+        roles=[*Role],
+        user_path=user_path,
         started=console.started,
     )
 

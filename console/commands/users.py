@@ -39,12 +39,12 @@ def add(
 
     def changed(users: dict[str, User]) -> None:
         old = users.get(name)
-        users[name] = User(
-            name=name,
-            roles=tuple(dict.fromkeys(role)),
-            password=new or (old.password if old else None),
-            totp=None if no_code else secret or (old.totp if old else None),
-        )
+        user = (old or User(name=name, roles=tuple(role))).model_copy(update={"roles": tuple(dict.fromkeys(role))})
+        if new:
+            user = user.model_copy(update={"password": new, "given_until": None})
+        if no_code or secret:
+            user = user.model_copy(update={"totp": secret, "code_due": False})
+        users[name] = user
 
     change_users(settings.console.users, changed)
     if secret:
@@ -61,9 +61,13 @@ def list_users(config: ConfigOption = None, as_json: JsonOption = False) -> None
     path = load_settings(config).console.users
     users = read_users(path).users if path.exists() else ()
     if as_json:
-        command_line.print_json([{"name": each.name, "roles": list(each.roles)} for each in users])
+        command_line.print_json(
+            [{"name": each.name, "roles": list(each.roles), "locked": each.locked} for each in users]
+        )
         return
-    command_line.Rows(["name", "roles"]).print([each.name, ", ".join(each.roles)] for each in users)
+    command_line.Rows(["name", "roles", "locked"]).print(
+        [each.name, ", ".join(each.roles), Message("locked") if each.locked else ""] for each in users
+    )
 
 
 def remove(

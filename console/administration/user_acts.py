@@ -1,0 +1,161 @@
+"""Administration: add a user, change roles, lock, reset, end all sessions, remove. Each act asks the administrator for
+the own password and code again, where the console has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError
+from idtone.core.translation import Message
+
+from ..access.password_proof import Refusal
+from ..access.passwords import new_password
+from ..access.rights import Right, Role
+from ..access.session_rows import rows_of
+from ..access.users import User, change_users
+from ..page import Method, Page, Visit
+from . import user_rules
+from .visitors import PATH, USERS, user_path, visitors
+
+Change = Callable[[dict[str, User]], None]
+_ABSENT: Final = Message("There is no such user.")
+
+
+async def show(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
+    """One user, with the acts."""
+    console, name = visit.console, visit.part("name")
+    user = next((each for each in await visit.in_thread(console.users.all) if each.name == name), None)
+    if user is None:
+        return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=_ABSENT)
+    return visit.render(
+        "administration_user.html",
+        refusal.status if refusal else HTTPStatus.OK,
+        problem=refusal.problem if refusal else None,
+        user=user,
+        is_own=visit.user == user,
+        path=user_path(name),
+        sessions=rows_of(visit, console.sessions.of(name)),
+        roles=[*Role],
+        asks=console.sign_in.proof is not None,
+    )
+
+
+async def add(visit: Visit) -> web.StreamResponse:
+    name, roles = visit.field("name"), _roles(visit)
+    password, hashed = await _password(visit)
+    change = partial(user_rules.added, name=name, roles=roles, password=hashed, now=datetime.now(UTC))
+    if refusal := await _changed(visit, name, "added", change):
+        return await visitors(visit, refusal)
+    return _given(visit, name, password) if password else visit.redirect(user_path(name))
+
+
+async def reset(visit: Visit) -> web.StreamResponse:
+    name = visit.part("name")
+    password, hashed = await _password(visit)
+    change = partial(user_rules.reset, name=name, password=hashed, by=_me(visit), now=datetime.now(UTC))
+    verb = "reset the password and the second factor of"
+    return await _done(visit, verb, change, lambda: _given(visit, name, password))
+
+
+async def change_roles(visit: Visit) -> web.StreamResponse:
+    change = partial(user_rules.with_roles, name=visit.part("name"), roles=_roles(visit), by=_me(visit))
+    return await _done(visit, "changed the roles of", change)
+
+
+async def lock(visit: Visit) -> web.StreamResponse:
+    return await _done(visit, "locked", partial(user_rules.locked, name=visit.part("name"), by=_me(visit)))
+
+
+async def unlock(visit: Visit) -> web.StreamResponse:
+    return await _done(visit, "unlocked", partial(user_rules.unlocked, name=visit.part("name")))
+
+
+async def remove(visit: Visit) -> web.StreamResponse:
+    change = partial(user_rules.removed, name=visit.part("name"), by=_me(visit))
+    return await _done(visit, "removed", change, lambda: visit.redirect(PATH))
+
+
+async def end_sessions(visit: Visit) -> web.StreamResponse:
+    """End all sessions of the user but this one."""
+    name = visit.part("name")
+    if refusal := await _asked(visit):
+        return await show(visit, refusal)
+    sessions = visit.console.sessions
+    for session in sessions.of(name):
+        if session is not visit.session:
+            sessions.end(session)
+            visit.console.sign_ins.ended(name, _me(visit))
+    return visit.redirect(user_path(name))
+
+
+async def _done(
+    visit: Visit, verb: str, change: Change, answer: Callable[[], web.StreamResponse] | None = None
+) -> web.StreamResponse:
+    """The user's sessions need no end here: the next request finds another password, or no user."""
+    name = visit.part("name")
+    if refusal := await _changed(visit, name, verb, change):
+        return await show(visit, refusal)
+    return answer() if answer else visit.redirect(user_path(name))
+
+
+async def _changed(visit: Visit, name: str, verb: str, change: Change) -> Refusal | None:
+    if refusal := await _asked(visit):
+        return refusal
+    try:
+        await visit.in_thread(change_users, visit.console.settings.console.users, change)
+    except IdtoneError as error:
+        return Refusal(HTTPStatus.BAD_REQUEST, Message("{error}", error=error))
+    visit.console.sign_ins.administered(name, _me(visit), verb, visit.address)
+    return None
+
+
+async def _asked(visit: Visit) -> Refusal | None:
+    proof = visit.console.sign_in.proof
+    return await proof.asked(visit, _me(visit), visit.user) if proof else None
+
+
+async def _password(visit: Visit) -> tuple[str, str]:
+    """A new one and its hash; both are empty where a proxy or a provider knows the users."""
+    proof = visit.console.sign_in.proof
+    password = new_password() if proof else ""
+    return password, await proof.hashed(visit, password) if proof else ""
+
+
+def _given(visit: Visit, name: str, password: str) -> web.Response:
+    """The only page that shows the password."""
+    return visit.render(
+        "administration_password.html", name=name, password=password, path=user_path(name), days=user_rules.GIVEN.days
+    )
+
+
+def _me(visit: Visit) -> str:
+    assert visit.user is not None
+    return visit.user.name
+
+
+def _roles(visit: Visit) -> list[Role]:
+    return [role for role in Role if visit.field(f"role-{role}")]
+
+
+_ACTS: Final = {
+    "roles": change_roles, "lock": lock, "unlock": unlock, "sessions": end_sessions, "remove": remove, "reset": reset,
+}  # fmt: skip
+
+
+def pages(*, has_passwords: bool) -> Sequence[Page]:
+    return (
+        Page(USERS, add, Right.ADMINISTER, Method.POST),
+        Page(USERS + "/{name}", show, Right.ADMINISTER),
+        *(
+            Page(f"{USERS}/{{name}}/{name}", act, Right.ADMINISTER, Method.POST)
+            for name, act in _ACTS.items()
+            if has_passwords or act is not reset
+        ),
+    )
