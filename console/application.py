@@ -191,6 +191,7 @@ async def _answered(visit: Visit) -> web.StreamResponse:
                 visit.page.path, visit.session.name, visit.address or UNKNOWN,
             )  # fmt: skip
             return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form is out of date. Open the page again."))
+        visit.console.waits.look_again()
     return await visit.page.handler(visit)
 
 

@@ -46,6 +46,7 @@ from .templates import Templates
 from .threads import Threads
 from .uploads import UploadRoom
 from .verification import Verification
+from .waiting import WhatWaits
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Console:
     """Only if `settings.ledger.is_shared()`."""
     evaluating: Evaluating = field(default_factory=Evaluating)
     made_packs: MadePacks = field(default_factory=MadePacks)
+    waits: WhatWaits = field(default_factory=WhatWaits)
     office_files: OfficeFiles | None = field(init=False)
     prometheus: PrometheusAlerts | None = field(init=False)
     """The operator's; None if the settings name none."""
@@ -145,6 +147,7 @@ class Console:
             self.sessions.end(before)
         token, _ = self.sessions.begin(name, visit.address)
         self.sign_ins.signed_in(name, visit.address)
+        self.waits.look_again()
         return token
 
     def renew_session(self, visit: Visit, answer: web.Response, name: str) -> None:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,7 @@ from idtone.office.desk.desk import Desk
 from idtone.office.desk.document_rules import RULES
 from idtone.service.local_sockets import listening
 
-from . import common_pages
+from . import common_pages, find, waiting
 from .access import account
 from .access.by_password import ByPassword
 from .access.by_proxy import ByProxy
@@ -49,6 +50,7 @@ from .operator import (
     licences,
     nodes,
     now,
+    saved_searches,
     sounds,
     stop_numbers,
     suspensions,
@@ -64,8 +66,11 @@ LOOK_EVERY_S: Final = 60.0
 """At an operator, for the signatures' end alone: its pages look by themselves."""
 PAGES: Final[tuple[Page, ...]] = (
     *common_pages.PAGES,
+    *find.PAGES,
+    *waiting.PAGES,
     *now.PAGES,
     *calls.PAGES,
+    *saved_searches.PAGES,
     *call.PAGES,
     *evidence.PAGES,
     *evidence_statistics.PAGES,
@@ -132,9 +137,10 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
             with _bound(console.settings.console) as (bound, address):
                 server = await asyncio.get_running_loop().create_server(guarded, sock=bound, backlog=MOST)
                 ready(address)
-                reading = asyncio.create_task(_read_ahead(console))
+                beside = [asyncio.create_task(_read_ahead(console)), asyncio.create_task(_look_for_what_waits(console))]
                 await over.wait()
-                reading.cancel()
+                for each in beside:
+                    each.cancel()
                 server.close()
         finally:
             console.verification.work.cancel()
@@ -208,6 +214,10 @@ def _group(name: str | None) -> int | None:
         return grp.getgrnam(name).gr_gid
     except KeyError as error:
         raise UsageError(Message("console.group: there is no group {group}", group=name)) from error
+
+
+async def _look_for_what_waits(console: Console) -> None:
+    await console.waits.follow(lambda: waiting.look(console, datetime.now(UTC)), lambda: bool(console.sessions.all()))
 
 
 async def _read_ahead(console: Console) -> None:

@@ -4,6 +4,7 @@ one-time codes. What could lock somebody out, or let somebody in, asks for the p
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from idtone.core.translation import Message, template
 from ..page import Method, Page, Visit
 from .cookies import KNOWN_BROWSER
 from .known_browser import mark_for
+from .passkeys import CHALLENGE_S, MOST, created, creation_options, relying_party
 from .password_proof import PasswordProof, Refusal, as_entered
 from .password_rules import SHORTEST, common_passwords, objection
 from .passwords import new_secret, provisioning
@@ -31,10 +33,13 @@ DONE: Final = {
     "sessions": template("The chosen sessions have ended."),
     "password": template("Your password is changed. Your other sessions have ended."),
     "code": template("Your one-time codes have a new secret. Your other sessions have ended."),
+    "passkey": template("You can sign in by the new passkey. Your other sessions have ended."),
+    "no-passkey": template("The passkey signs in no more. Your other sessions have ended."),
 }
 _DIFFER: Final = Message("The new password was entered in two different ways.")
 _SAME: Final = Message("The new password is the one that you have.")
 _LATE: Final = Message("The new secret is too old. Begin again.")
+_NO_MORE: Final = Message("This address has no passkeys, or you have as many as there can be.")
 _WRONG_CODE: Final = Message("This is not the code of the new secret. Wait for the next one, and enter it.")
 
 
@@ -58,6 +63,8 @@ class Account:
             asks=self._proof is not None,
             is_new=self._proof is not None and visit.user.is_new,
             shortest=SHORTEST,
+            passkeys=visit.user.passkeys,
+            can_have_passkeys=bool(self._proof and relying_party(visit)),
         )
 
     async def end_sessions(self, visit: Visit) -> web.StreamResponse:
@@ -123,6 +130,42 @@ class Account:
             visit, "code", lambda user: user.model_copy(update={"totp": secret, "code_due": False})
         )
 
+    async def begin_passkey(self, visit: Visit) -> web.StreamResponse:
+        """Show the button by which the browser makes one."""
+        assert visit.user is not None
+        assert visit.session is not None
+        if refusal := await self._asked(visit):
+            return self._page(visit, refusal)
+        if not relying_party(visit) or len(visit.user.passkeys) >= MOST:
+            return self._page(visit, Refusal(HTTPStatus.BAD_REQUEST, _NO_MORE))
+        challenge, name = secrets.token_bytes(32), visit.field("name")[:60] or visit.user.name
+        visit.session.new_passkey = challenge, name, time.monotonic()
+        return visit.render("account_passkey.html", options=creation_options(visit, visit.user, challenge), name=name)
+
+    async def add_passkey(self, visit: Visit) -> web.StreamResponse:
+        assert visit.session is not None
+        challenge, name, begun_s = visit.session.new_passkey or (b"", "", -CHALLENGE_S)
+        visit.session.new_passkey = None
+        if not challenge or time.monotonic() - begun_s > CHALLENGE_S:
+            return self._page(visit, Refusal(HTTPStatus.FORBIDDEN, _LATE))
+        try:
+            new = created(visit, (visit.entered or {}).get("credential", ""), challenge, name)
+        except UsageError as error:
+            return self._page(visit, Refusal(HTTPStatus.FORBIDDEN, Message("{error}", error=error)))
+        return await self._changed(
+            visit, "passkey", lambda user: user.model_copy(update={"passkeys": (*user.passkeys, new)})
+        )
+
+    async def remove_passkey(self, visit: Visit) -> web.StreamResponse:
+        if refusal := await self._asked(visit):
+            return self._page(visit, refusal)
+        gone = visit.field("passkey")
+
+        def without(user: User) -> User:
+            return user.model_copy(update={"passkeys": tuple(each for each in user.passkeys if each.id != gone)})
+
+        return await self._changed(visit, "no-passkey", without)
+
     async def _changed(self, visit: Visit, what: str, change: Callable[[User], User]) -> web.StreamResponse:
         """Change the user in the file, and begin a new session."""
         assert visit.user is not None
@@ -148,7 +191,10 @@ class Account:
         return answer
 
 
-WHAT: Final = {"password": "password", "code": "secret of the one-time codes"}
+WHAT: Final = {
+    "password": "password", "code": "secret of the one-time codes", "passkey": "passkeys (one more)",
+    "no-passkey": "passkeys (one less)",
+}  # fmt: skip
 
 
 def _squares(text: str) -> list[list[bool]]:
@@ -183,4 +229,7 @@ def pages(proof: PasswordProof | None) -> Sequence[Page]:
         Page(f"{PATH}/password", account.change_password, Right.ENTER, Method.POST),
         Page(f"{PATH}/code", account.begin_code, Right.ENTER, Method.POST),
         Page(f"{PATH}/code/confirm", account.confirm_code, Right.ENTER, Method.POST),
+        Page(f"{PATH}/passkey", account.begin_passkey, Right.ENTER, Method.POST),
+        Page(f"{PATH}/passkey/add", account.add_passkey, Right.ENTER, Method.POST),
+        Page(f"{PATH}/passkey/remove", account.remove_passkey, Right.ENTER, Method.POST),
     )

@@ -24,7 +24,9 @@ MOST_KEPT: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`browser` is the known browser's, or empty; so is the address."""
+    """`browser` is the known browser's, or empty; so is the address. A passkey names nobody, and is counted for the
+    network alone: guessing one is no way in, so its failures need not keep others out.
+    """
 
     name: str
     address: str
@@ -32,6 +34,8 @@ class Attempt:
 
     @property
     def limits(self) -> Sequence[tuple[str, int]]:
+        if not self.name:
+            return ((f"passkeys {network_of(self.address)}", MOST_OF_ADDRESS),)
         if self.browser:
             return ((f"browser {self.name} {self.browser}", MOST_OF_NAME),)
         of_name = (f"name {self.name}", MOST_OF_NAME)

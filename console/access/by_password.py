@@ -1,15 +1,23 @@
-"""Sign-in by the console's own passwords and one-time codes."""
+"""Sign-in by the console's own passwords and one-time codes, or by a passkey."""
 
 from __future__ import annotations
 
+from functools import partial
+from http import HTTPStatus
+
 from aiohttp import web
 
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
+
 from ..page import Method, Page, Visit
+from .attempts import Attempt, Attempts
 from .cookies import KNOWN_BROWSER
 from .known_browser import mark_for
-from .password_proof import PasswordProof
+from .passkeys import REFUSED, Challenges, named, relying_party, request_options, used
+from .password_proof import OFTEN, PasswordProof, Refusal
 from .sign_in import PATH
-from .users import NAME_LIMIT
+from .users import NAME_LIMIT, Passkey, User, change_users
 
 
 class ByPassword:
@@ -22,21 +30,62 @@ class ByPassword:
         self.pages = (
             Page(PATH, self._show, None),
             Page(PATH, self._sign_in, None, Method.POST),
+            Page(f"{PATH}/passkey", self._by_passkey, None, Method.POST),
         )
+        self._challenges = Challenges()
+        self._attempts = Attempts()
+        """Of passkeys, which nobody guesses: so their failures keep nobody from the password."""
 
     def name_in(self, request: web.Request) -> str | None:
         return None
 
     async def _show(self, visit: Visit) -> web.StreamResponse:
-        return visit.render("sign_in.html", name="", problem=None)
+        return self._page(visit)
+
+    def _page(self, visit: Visit, name: str = "", refusal: Refusal | None = None) -> web.Response:
+        options = request_options(visit, self._challenges.new()) if relying_party(visit) else ""
+        status, problem = (refusal.status, refusal.problem) if refusal else (HTTPStatus.OK, None)
+        return visit.render("sign_in.html", status, name=name, problem=problem, options=options)
 
     async def _sign_in(self, visit: Visit) -> web.StreamResponse:
         name = visit.field("name")[:NAME_LIMIT]
         user = await visit.console.threads.admitting(visit.console.users.get, name)
         refusal = await self.proof.asked(visit, name, user)
         if refusal:
-            return visit.render("sign_in.html", refusal.status, name=name, problem=refusal.problem)
+            return self._page(visit, name, refusal)
         assert user is not None
         answer = visit.console.begin_session(visit, user.name)
         KNOWN_BROWSER.give(answer, mark_for(user))
         return answer
+
+    async def _by_passkey(self, visit: Visit) -> web.StreamResponse:
+        attempt = Attempt("", visit.address)
+        if not self._attempts.begins(attempt):
+            visit.console.sign_ins.failed(None, visit.address, "too many attempts by passkeys")
+            return self._page(visit, refusal=Refusal(HTTPStatus.TOO_MANY_REQUESTS, OFTEN))
+        try:
+            user, known, signed = await self._signed(visit)
+        except UsageError as error:
+            visit.console.sign_ins.failed(None, visit.address, "by a passkey")
+            return self._page(visit, refusal=Refusal(HTTPStatus.FORBIDDEN, Message("{error}", error=error)))
+        self._attempts.succeeded(attempt)
+        if signed != known:
+            path, change = visit.console.settings.console.users, partial(_with, user.name, known, signed)
+            await visit.in_thread(change_users, path, change)
+        return visit.console.begin_session(visit, user.name)
+
+    async def _signed(self, visit: Visit) -> tuple[User, Passkey, Passkey]:
+        """The user, and the passkey as it was known and after it has signed. Raises UsageError."""
+        answer = (visit.entered or {}).get("credential", "")
+        passkey, challenge = named(answer)
+        owned = await visit.console.threads.admitting(visit.console.users.of_passkey, passkey)
+        if not self._challenges.takes(challenge) or owned is None or not relying_party(visit):
+            raise UsageError(REFUSED)
+        user, known = owned
+        return user, known, used(visit, answer, challenge, known)
+
+
+def _with(name: str, before: Passkey, after: Passkey, users: dict[str, User]) -> None:
+    if name in users:
+        passkeys = tuple(after if each == before else each for each in users[name].passkeys)
+        users[name] = users[name].model_copy(update={"passkeys": passkeys})

@@ -20,7 +20,7 @@ from .users import NAME_LIMIT, User
 
 _WRONG: Final = Message("The name, the password or the code is wrong.")
 _BUSY: Final = Message("Many people try to sign in at the moment. Try again in a few seconds.")
-_OFTEN: Final = Message("There were too many attempts. Try again in a quarter of an hour.")
+OFTEN: Final = Message("There were too many attempts. Try again in a quarter of an hour.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class PasswordProof:
         rank = KNOWN if attempt.browser or visit.session else self._attempts.failures_of_network(attempt)
         if not self._attempts.begins(attempt):
             failed(user.name if user else None, visit.address, "too many attempts")
-            return Refusal(HTTPStatus.TOO_MANY_REQUESTS, _OFTEN)
+            return Refusal(HTTPStatus.TOO_MANY_REQUESTS, OFTEN)
         try:
             async with self._line.turn(rank):
                 entered = as_entered(visit, "password"), visit.field("code")

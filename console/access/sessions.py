@@ -40,6 +40,8 @@ class Session:
     """By its user, an administrator or another password, before its time."""
     new_secret: tuple[str, float] | None = field(default=None, repr=False)
     """The secret of one-time codes that the user is about to take, and when it was made, on the monotonic clock."""
+    new_passkey: tuple[bytes, str, float] | None = field(default=None, repr=False)
+    """The challenge of a passkey that the user is about to make, its name, and when it was begun."""
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     """What each form of this session sends back, so that no other site can send it."""
 

@@ -40,6 +40,22 @@ def _name(value: str) -> str:
     return value
 
 
+class Passkey(Model):
+    """A passkey of a user (WebAuthn): its id and public key (Base64url), and how often it has signed, if it counts."""
+
+    id: Annotated[str, Field(min_length=1, max_length=1400)]
+    key: Annotated[str, Field(min_length=1, max_length=2000)]
+    count: int = 0
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class SavedSearch(Model):
+    """A search for calls that a user has kept: the query of its address, which holds no number."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    query: Annotated[str, Field(min_length=1, max_length=1000)]
+
+
 class User(Model):
     """One person. In sign-in by a proxy or by OpenID Connect the password is not used.
 
@@ -54,6 +70,8 @@ class User(Model):
     locked: bool = False
     given_until: AwareDatetime | None = None
     code_due: bool = False
+    passkeys: Annotated[tuple[Passkey, ...], Field(repr=False)] = ()
+    searches: tuple[SavedSearch, ...] = ()
 
     @property
     def is_new(self) -> bool:
@@ -122,6 +140,13 @@ class Users:
         """None if there is no such user, or if it is locked. Raises DocumentError."""
         found = self._by_name.get().get(name)
         return None if found is None or found.locked else found
+
+    def of_passkey(self, passkey: str) -> tuple[User, Passkey] | None:
+        """The user who may sign in by the passkey of this id. Raises DocumentError."""
+        return next(
+            ((user, each) for user in self.all() if not user.locked for each in user.passkeys if each.id == passkey),
+            None,
+        )
 
     def all(self) -> list[User]:
         """By name. Raises DocumentError."""

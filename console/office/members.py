@@ -54,7 +54,7 @@ async def members(
             concerned = await visit.in_thread(registered.concerned, number)
             found = [each for each in found if each.id in concerned]
     elif wanted:
-        found = [each for each in found if wanted.casefold() in _words(each)]
+        found = [each for each in found if wanted.casefold() in words_of_member(each)]
     elif visit.query("ending"):
         found = [each for each in found if _ends(each, now)]
     page = page_of(visit)
@@ -66,7 +66,8 @@ async def members(
     )  # fmt: skip
 
 
-def _words(member: Member) -> str:
+def words_of_member(member: Member) -> str:
+    """In which a search looks."""
     licences = (licence.id for licence in member.licences)
     return "\n".join((member.id, member.name.ja, member.name.en, *licences)).casefold()
 

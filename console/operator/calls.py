@@ -107,6 +107,8 @@ def _page(
         may_open=visit.may(Right.OPEN_NUMBERS),
         purpose_limit=TEXT_LIMIT,
         by_number=BY_NUMBER,
+        query=query.address().partition("?")[2],
+        searches=visit.user.searches if visit.user else (),
         ranges=[(words, query.since(begin)) for words, begin in quick_ranges(datetime.now(JAPAN))],
         **_lines(found, query),
     )

@@ -22,6 +22,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
         "rfc3161_client": "timestamps",
         "soundfile": "sounds",
         "soxr": "sounds",
+        "webauthn": "console",
         "zxcvbn": "office",
     }
 )

@@ -1,0 +1,156 @@
+"""Passkeys (WebAuthn): what a browser is asked, and whether its answer is a user's. A passkey asks its owner for a
+finger, a face or a PIN, so that it is two factors in one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from webauthn import (
+    base64url_to_bytes,
+    generate_authentication_options,
+    generate_registration_options,
+    options_to_json,
+    verify_authentication_response,
+    verify_registration_response,
+)
+from webauthn.helpers import bytes_to_base64url, parse_authentication_credential_json, parse_client_data_json
+from webauthn.helpers.exceptions import WebAuthnException
+from webauthn.helpers.structs import (
+    AuthenticatorSelectionCriteria,
+    PublicKeyCredentialDescriptor,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
+
+from ..own_address import OwnAddress
+from ..page import Visit
+from .users import Passkey, User
+
+CHALLENGE_S: Final = 300.0
+MOST: Final = 10
+"""Passkeys of a user."""
+ANSWER_LIMIT: Final = 20_000
+_NONCE: Final = 16
+_TIME: Final = 8
+WRONG: Final = (
+    WebAuthnException, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, RecursionError
+)  # fmt: skip
+"""What the library raises for an answer that is damaged on purpose."""
+REFUSED: Final = Message("The passkey was not accepted. Try again, or sign in with password and code.")
+
+
+class Challenges:
+    """Challenges that need no memory until one is used: each has its time and a code over both. For the event loop."""
+
+    def __init__(self, clock_s: Callable[[], float] = time.time) -> None:
+        self._clock_s = clock_s
+        self._key = secrets.token_bytes(32)
+        self._used: dict[bytes, float] = {}
+
+    def new(self) -> bytes:
+        body = secrets.token_bytes(_NONCE) + int(self._clock_s()).to_bytes(_TIME, "big")
+        return body + self._code(body)
+
+    def takes(self, challenge: bytes) -> bool:
+        """Whether it is one of ours, young, and was not used before. It is used then."""
+        body, code = challenge[: _NONCE + _TIME], challenge[_NONCE + _TIME :]
+        now_s = self._clock_s()
+        made_s = int.from_bytes(body[_NONCE:], "big")
+        self._used = {each: until_s for each, until_s in self._used.items() if until_s > now_s}
+        is_ours = hmac.compare_digest(code, self._code(body))
+        if not is_ours or now_s - made_s > CHALLENGE_S or challenge in self._used:
+            return False
+        self._used[challenge] = now_s + CHALLENGE_S
+        return True
+
+    def _code(self, body: bytes) -> bytes:
+        return hmac.digest(self._key, body, "sha256")
+
+
+def relying_party(visit: Visit) -> str:
+    """The host name in the visitor's browser, to which a passkey belongs; empty for an IP address, which can have none.
+
+    The request's host is one of our own: others were refused.
+    """
+    host = urlsplit(f"//{visit.request.host.lower()}").hostname or ""
+    return "" if ":" in host or host.replace(".", "").isdigit() else host
+
+
+def _origins(own: OwnAddress, host: str) -> list[str]:
+    return [each for each in own.origins if urlsplit(each).hostname == host]
+
+
+def request_options(visit: Visit, challenge: bytes) -> str:
+    """What `navigator.credentials.get` is given, as JSON: any passkey of this host."""
+    return options_to_json(
+        generate_authentication_options(
+            rp_id=relying_party(visit), challenge=challenge, user_verification=UserVerificationRequirement.REQUIRED
+        )
+    )
+
+
+def creation_options(visit: Visit, user: User, challenge: bytes) -> str:
+    """What `navigator.credentials.create` is given, as JSON."""
+    selection = AuthenticatorSelectionCriteria(
+        resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
+    )
+    return options_to_json(
+        generate_registration_options(
+            rp_id=relying_party(visit), rp_name=f"idtone {visit.console.settings.node}", user_name=user.name,
+            user_id=hashlib.sha256(f"passkey\0{user.name}".encode()).digest(), challenge=challenge,
+            authenticator_selection=selection,
+            exclude_credentials=[PublicKeyCredentialDescriptor(base64url_to_bytes(each.id)) for each in user.passkeys],
+        )
+    )  # fmt: skip
+
+
+def created(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
+    """The passkey that the browser has made. Raises UsageError."""
+    host = relying_party(visit)
+    try:
+        made = verify_registration_response(
+            credential=answer[:ANSWER_LIMIT], expected_challenge=challenge, expected_rp_id=host,
+            expected_origin=_origins(visit.console.own_address, host), require_user_verification=True,
+        )  # fmt: skip
+    except WRONG as error:
+        raise UsageError(REFUSED) from error
+    return Passkey(
+        id=bytes_to_base64url(made.credential_id), key=bytes_to_base64url(made.credential_public_key),
+        count=made.sign_count, name=name,
+    )  # fmt: skip
+
+
+def named(answer: str) -> tuple[str, bytes]:
+    """The id of the passkey that an answer names, and the challenge that it answers; nothing of it is verified yet.
+
+    Raises UsageError.
+    """
+    try:
+        parsed = parse_authentication_credential_json(answer[:ANSWER_LIMIT])
+        return parsed.id, parse_client_data_json(parsed.response.client_data_json).challenge
+    except WRONG as error:
+        raise UsageError(REFUSED) from error
+
+
+def used(visit: Visit, answer: str, challenge: bytes, passkey: Passkey) -> Passkey:
+    """The passkey with its new count, if it has signed the challenge. Raises UsageError."""
+    host = relying_party(visit)
+    try:
+        verified = verify_authentication_response(
+            credential=answer[:ANSWER_LIMIT], expected_challenge=challenge, expected_rp_id=host,
+            expected_origin=_origins(visit.console.own_address, host), require_user_verification=True,
+            credential_public_key=base64url_to_bytes(passkey.key), credential_current_sign_count=passkey.count,
+        )  # fmt: skip
+    except WRONG as error:
+        raise UsageError(REFUSED) from error
+    return passkey.model_copy(update={"count": verified.new_sign_count})

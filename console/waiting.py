@@ -1,0 +1,135 @@
+"""What waits for a visitor: how much of it stands in each page's head, and the page `/waiting` lists it.
+
+It is looked for beside the pages, so no page waits for it; each form that was sent makes it look again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError
+from idtone.core.persons import Person, visiting
+from idtone.core.translation import Message
+from idtone.ledger.disclosure.disclosure_index import all_entries
+from idtone.ledger.disclosure.disclosure_request import RequestState
+from idtone.registry.suspensions.own_suspension import OwnSuspension, SuspensionState
+from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
+
+from .access.rights import Right
+from .access.users import User
+from .office import first_page
+from .page import Page, Visit
+
+if TYPE_CHECKING:
+    from .console import Console
+
+PATH: Final = "/waiting"
+EVERY_S: Final = 10.0
+AT_MOST_EVERY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """So many things of one kind for everyone with this right, but for the person who has asked for them."""
+
+    count: int
+    what: Message
+    path: str
+    right: Right
+    is_late: bool = False
+    by: Person | None = None
+
+
+class WhatWaits:
+    """The newest state. Used by the event loop alone."""
+
+    def __init__(self) -> None:
+        self._newest: Sequence[Waiting] = ()
+        self._again = asyncio.Event()
+
+    def of(self, user: User) -> list[Waiting]:
+        return waiting_for(user, self._newest)
+
+    def look_again(self) -> None:
+        """Soon: something was done."""
+        self._again.set()
+
+    async def follow(self, look: Callable[[], Sequence[Waiting]], is_watched: Callable[[], bool]) -> None:
+        """Look for ever, while somebody is signed in."""
+        while True:
+            self._again.clear()
+            if is_watched():
+                self._newest = await asyncio.to_thread(look)
+            await asyncio.sleep(AT_MOST_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._again.wait(), EVERY_S)
+
+
+def waiting_for(user: User, things: Iterable[Waiting]) -> list[Waiting]:
+    """Those that this user can do something about, the late ones first. Pure."""
+    me = visiting(user.name)
+    found = [each for each in things if each.right in user.rights and (not each.by or me.is_another_than(each.by))]
+    return sorted(found, key=lambda each: not each.is_late)
+
+
+def look(console: Console, now: datetime) -> list[Waiting]:
+    """Everything that waits for somebody. What cannot be read is left out: the pages of it say why."""
+    found: list[Waiting] = []
+    for part in (_stops, _exports, _of_office):
+        with contextlib.suppress(IdtoneError):
+            found += part(console, now)
+    return found
+
+
+def _stops(console: Console, now: datetime) -> Iterator[Waiting]:
+    """Stops by the operator itself that a second person approves."""
+    for one in read_suspensions(suspensions_path(console.settings)).suspensions:
+        if asked := _asked(one):
+            yield Waiting(1, asked, "/suspensions", Right.STOP_NUMBERS, by=_asker(one))
+
+
+def _asked(one: OwnSuspension) -> Message | None:
+    if one.state is SuspensionState.ASKED:
+        return Message("Stop to be approved: {reference}", reference=one.reference)
+    if one.lift_asked and one.stops:
+        return Message("End of a stop to be approved: {reference}", reference=one.reference)
+    return None
+
+
+def _asker(one: OwnSuspension) -> Person:
+    return (one.lift_asked or one.asked).person
+
+
+def _exports(console: Console, now: datetime) -> Iterator[Waiting]:
+    with console.reader() as reader:
+        entries = all_entries(reader.acts(), now)
+    for each in entries:
+        path = f"/evidence/exports/{each.act}"
+        if each.state is RequestState.OPEN and each.request:
+            what = Message("Disclosure to be approved: {case}", case=each.case)
+            yield Waiting(1, what, path, Right.APPROVE_EXPORTS, by=each.request.by)
+        elif each.state is RequestState.APPROVED:
+            yield Waiting(1, Message("Disclosure to be given out: {case}", case=each.case), path, Right.REQUEST_EXPORTS)
+
+
+def _of_office(console: Console, now: datetime) -> Iterator[Waiting]:
+    if console.office_files:
+        for each in first_page.waiting_in(console.office_files, now):
+            yield Waiting(each.count, each.what, each.path, Right.OFFICE, each.is_late)
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """As it is now."""
+    assert visit.user is not None
+    found = await visit.in_thread(look, visit.console, datetime.now(UTC))
+    return visit.render("waiting.html", waiting=waiting_for(visit.user, found))
+
+
+PAGES = (Page(PATH, show, Right.ENTER),)
