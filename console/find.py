@@ -22,6 +22,7 @@ from idtone.ledger.evidence.leaves import ACT_ID
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
 from .access.rights import Right
+from .administration.visitors import user_path
 from .office import members, reports
 from .operator import calls
 from .operator.call_query import PATH as CALLS
@@ -55,6 +56,10 @@ async def find(visit: Visit) -> web.StreamResponse:
                 hits += await visit.in_thread(lambda: list(_in_registry(read, wanted)))
             hits += await visit.in_thread(lambda: list(_own_stops(visit, wanted)))
             hits += await visit.in_long_read(lambda: list(_in_ledger(visit, wanted)))
+        if visit.may(Right.ADMINISTER):
+            users = await visit.in_thread(visit.console.users.all)
+            named = [each.name for each in users if wanted.casefold() in each.name.casefold()]
+            hits += [Hit(Message("User {name}", name=name), user_path(name)) for name in named[:OF_A_KIND]]
         if visit.may(Right.OFFICE) and visit.console.office_files:
             hits += await visit.in_thread(lambda: list(_in_office(visit, wanted)))
     if len(hits) == 1:

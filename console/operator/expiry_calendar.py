@@ -19,6 +19,7 @@ from idtone.registry.licence_lapses import LICENCE_SOON
 
 from ..access.rights import Right
 from ..drawings.month_bars import MonthBars, month_bars
+from ..japan_time import day, last_moment
 from ..page import Page, Visit
 
 MONTHS: Final = 12
@@ -57,7 +58,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     rows = entries(found[:SHOWN], now)
     return visit.render(
         "expiries.html", read=read, over=[row for row in rows if row.is_over], months=by_month(rows), total=len(found),
-        shown=len(rows), soon=sum(row.is_soon for row in rows), bars=bars_of(found, now), kinds=KINDS,
+        shown=len(rows), ends=ends, soon=sum(row.is_soon for row in rows), bars=bars_of(found, now), kinds=KINDS,
         checks_end=visit.console.settings.policy.chain_check is not None,
     )  # fmt: skip
 
@@ -72,22 +73,23 @@ def entries(found: Sequence[Expiry], now: datetime) -> list[Entry]:
 def by_month(rows: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
     """Those that are not over, by the month in Japan."""
     coming = (row for row in rows if not row.is_over)
-    return [(month, [*of_month]) for month, of_month in groupby(coming, key=lambda row: _month(row.expiry.at))]
+    return [(month, [*of_month]) for month, of_month in groupby(coming, key=lambda row: ends(row.expiry)[:7])]
 
 
 def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
     """The months from this one on. What is over is not in it."""
-    months, day = [], now.astimezone(JAPAN).replace(day=1)
+    months, first = [], now.astimezone(JAPAN).replace(day=1)
     for _ in range(MONTHS):
-        months.append(day.strftime("%Y-%m"))
-        day = (day + timedelta(days=32)).replace(day=1)
-    counted = Counter((_month(each.at), _TOGETHER.get(each.kind, each.kind)) for each in found if each.at > now)
+        months.append(first.strftime("%Y-%m"))
+        first = (first + timedelta(days=32)).replace(day=1)
+    counted = Counter((ends(each)[:7], _TOGETHER.get(each.kind, each.kind)) for each in found if each.at > now)
     shown = [kind for kind in ExpiryKind if kind not in _TOGETHER]
     return month_bars(months, {str(kind): [counted[month, kind] for month in months] for kind in shown})
 
 
-def _month(at: datetime) -> str:
-    return at.astimezone(JAPAN).strftime("%Y-%m")
+def ends(expiry: Expiry) -> str:
+    """The last day in Japan on which it counts, or the moment of its end; of a check, the day for which it is due."""
+    return day(expiry.at) if expiry.kind is ExpiryKind.CERTIFICATION_CHECK else last_moment(expiry.at)
 
 
 PAGES = (Page("/expiries", show, Right.LOOK, title=template("Expiry calendar")),)

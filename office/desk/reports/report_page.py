@@ -19,11 +19,26 @@ STATUS_PATH: Final = "/report/status"
 TRAP: Final = "website"
 """A field that people do not see. A program that fills in every field fills it in too."""
 _STYLE: Final = (
-    "body{font-family:sans-serif;max-width:42em;margin:2em auto;padding:0 1em;line-height:1.6}"
-    "label,fieldset{display:block;margin:1em 0}input[type=text],textarea,select{width:100%;font:inherit}"
-    "[lang=en]{color:#555;display:block}.problem{border:2px solid #b00;padding:1em}.receipt{font-size:1.5em}"
-    "input{max-width:100%}.trap{position:absolute;left:-9999px}"
+    ":root{color-scheme:light dark;--paper:#fff;--raised:#f3f5f8;--ink:#16202b;--quiet:#4f5b68;--line:#4f5b68;"
+    "--accent:#0b5fa5;--on:#fff;--bad:#b3261e}"
+    "@media(prefers-color-scheme:dark){:root{--paper:#11161c;--raised:#1c242d;--ink:#e8edf2;--quiet:#a9b5c1;"
+    "--line:#a9b5c1;--accent:#7ab8f5;--on:#0b1a29;--bad:#ff9c94}}"
+    "*{box-sizing:border-box}body{font-family:system-ui,'Noto Sans JP','Hiragino Sans','Yu Gothic UI',sans-serif;"
+    "max-width:42em;margin:0 auto;padding:1.5em 1em 3em;line-height:1.6;background:var(--paper);color:var(--ink)}"
+    "h1{font-size:1.5em;line-height:1.3;border-bottom:1px solid var(--line);padding-bottom:.6em}"
+    "label,fieldset{display:block;margin:1em 0;font-weight:600}"
+    "fieldset{border:1px solid var(--line);border-radius:.3em}"
+    "input,textarea,select,button{font:inherit;border:1px solid var(--line);border-radius:.3em;padding:.4em .5em;"
+    "max-width:100%;background:var(--paper);color:var(--ink)}"
+    "input[type=text],input[type=tel],textarea,select{width:100%}input[type=checkbox]{width:1.2em;height:1.2em}"
+    "button{background:var(--accent);border-color:var(--accent);color:var(--on);padding:.5em 1.5em;cursor:pointer}"
+    "button [lang=en]{color:var(--on)}a{color:var(--accent)}"
+    ":focus-visible{outline:3px solid var(--accent);outline-offset:2px}"
+    "[lang=en]{color:var(--quiet);display:block;font-weight:400}a [lang=en]{color:inherit}"
+    ".problem{border-left:.3em solid var(--bad);background:var(--raised);padding:1em}.receipt{font-size:1.5em}"
+    ".trap{position:absolute;left:-9999px}"
 )
+"""As the console's style sheet, which the desk alone does not have."""
 POLICY: Final = (
     "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; style-src 'sha256-"
     + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -117,7 +132,11 @@ def form_page(values: Mapping[str, str], with_reporter: bool, problem: str | Non
         + f"<p>{_both(*_PROMISE)}</p>"
         + f'<form method="post" action="{FORM_PATH}" enctype="multipart/form-data">'
         + _input(
-            "number", "かかってきた(または表示された)電話番号", "The number that called or was shown", value("number")
+            "number",
+            "かかってきた(または表示された)電話番号",
+            "The number that called or was shown",
+            value("number"),
+            "tel",
         )
         + _input("date", "日付", "Date", value("date"), "date")
         + _input("time", "時刻(日本時間)", "Time (Japan)", value("time"), "time")
