@@ -139,8 +139,8 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
                 ready(address)
                 beside = [asyncio.create_task(_read_ahead(console)), asyncio.create_task(_look_for_what_waits(console))]
                 await over.wait()
-                for each in beside:
-                    each.cancel()
+                for task in beside:
+                    task.cancel()
                 server.close()
         finally:
             console.verification.work.cancel()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
+from idtone.core.logs import in_words, unexpected
 from idtone.core.persons import Person, visiting
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_index import all_entries
@@ -30,6 +32,7 @@ from .page import Page, Visit
 if TYPE_CHECKING:
     from .console import Console
 
+_log = logging.getLogger(__name__)
 PATH: Final = "/waiting"
 EVERY_S: Final = 10.0
 AT_MOST_EVERY_S: Final = 1.0
@@ -66,7 +69,10 @@ class WhatWaits:
         while True:
             self._again.clear()
             if is_watched():
-                self._newest = await asyncio.to_thread(look)
+                try:
+                    self._newest = await asyncio.to_thread(look)
+                except Exception as error:
+                    _log.error("what waits is not known: %s", in_words(error), exc_info=unexpected(error))
             await asyncio.sleep(AT_MOST_EVERY_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._again.wait(), EVERY_S)

@@ -98,8 +98,9 @@ def ended_reference(words: str) -> str | None:
     """The reference of the suspension, or of the entry of numbers that never originate, of which a difference says that
     it has ended; None if it says something else.
     """
-    is_end = isinstance(words, Message) and words.template in (_IS_LIFTED, _MAY_ORIGINATE)
-    return str(words.fields["reference"]) if is_end else None
+    if isinstance(words, Message) and words.template in (_IS_LIFTED, _MAY_ORIGINATE):
+        return str(words.fields["reference"])
+    return None
 
 
 def never_originates_differences(
