@@ -269,10 +269,10 @@ dist: $(RELEASE)
 	@$(VENV)/bin/cyclonedx-py requirements requirements.lock --output-reproducible --of JSON -o dist/idtone.cdx.json
 
 detector: $(DEV)
-	@$(VENV)/bin/python -m lab.machine.detector
+	@$(VENV)/bin/python -m tools.detector_package
 
 signer: $(DEV)
-	@$(VENV)/bin/python -m lab.machine.signer $(FOR) $(PYTHON_VERSION)
+	@$(VENV)/bin/python -m tools.signer $(FOR) $(PYTHON_VERSION)
 
 deb: $(DEV)
 	@$(VENV)/bin/python -m tools.deb $(RELEASES)

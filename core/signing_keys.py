@@ -29,10 +29,9 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.exceptions import UnsupportedLibraryError
 from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibKey
 
-from idtone.office.authority.passphrases import check_passphrase
-
 from .errors import TokenError, TrustError
 from .files import READABLE
+from .passphrases import check_passphrase
 from .tokens import PREFIX, TokenKeyName, fault_of, no_library
 from .translation import Message
 

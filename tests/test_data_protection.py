@@ -41,9 +41,9 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/refused/refusal_key.py": ("refusals.key",),
     "office/refused/refusal_store.py": ("refusals.sqlite3",),
     "office/authority/repository.py": ("repository/",),
-    "office/signing/kept_root.py": ("idtone authority sign-page",),
-    "office/signing/package_zip.py": ("idtone authority sign-page",),
-    "office/signing/sign_command.py": ("idtone authority sign-page",),
+    "office/signing/kept_root.py": ("idtone-office publication sign-page",),
+    "office/signing/package_zip.py": ("idtone-office publication sign-page",),
+    "office/signing/sign_command.py": ("idtone-office publication sign-page",),
     "office/signing/unpacked_start.py": (),  # the libraries of the zipapp
     "office/authority/suspension_requests.py": ("suspension-requests.json",),
     "office/authority/turns.py": (),  # empty files that are locks

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
-from lab.repository import ROOT
 from numpy.typing import NDArray
 
 from idtone.tones.detector.profile_json import profile_json
 from idtone.tones.profile import Profile
 from lab import npm
 from lab.node import find_or_get_node
+from lab.repository import ROOT
 
 DETECTOR: Final = ROOT / "tones" / "detector"
 BESIDE: Final = Path(__file__).parent

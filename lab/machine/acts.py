@@ -50,7 +50,7 @@ ACTS: Final = (
     Act("backup-key", "backup.md"),
     Act("backup", "backup.md"),
     Act("backup-drill", "backup.md"),
-    Act("month-end", "recurring.md", refused=("idtone misuse scan",)),
+    Act("month-end", "recurring.md", refused=("idtone-office misuse scan",)),
 )
 """Those that any node can do at any time, in this order, on one node."""
 LATER: Final = (

@@ -1,4 +1,4 @@
-"""`idtone authority site | serve-site`: the public side of the sound."""
+"""`idtone-office site write | serve`: the public side of the sound."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -112,21 +111,21 @@ class Detector:
 
 
 def detector() -> Detector | None:
-    """None if it is not installed, or if numpy is not, with which profiles are written."""
-    if find_spec("idtone.tones.detector") is None or find_spec("numpy") is None:
+    """The recogniser of the site's page; None without numpy, by which the profiles are written."""
+    if find_spec("numpy") is None:
         return None
+    from idtone.tones.detector.profile_json import profile_json
+    from idtone.tones.detector.script import detector_script
     from idtone.tones.profile_library import load_library
 
-    script: Any = import_module("idtone.tones.detector.script")
-    profile_json: Any = import_module("idtone.tones.detector.profile_json")
     library = load_library()
     found = {name: library[name] for name in ("sample", "notice")}
-    texts = ", ".join(f'"{name}": {profile_json.profile_json(profile)}' for name, profile in found.items())
+    texts = ", ".join(f'"{name}": {profile_json(profile)}' for name, profile in found.items())
     titles = {}
     for name, profile in found.items():
         ja, _, en = profile.title.partition(" / ")
         titles[name] = {"ja": ja, "en": en or ja}
-    return Detector(f"{script.detector_script()}const PROFILES = {{ {texts} }};\n", titles)
+    return Detector(f"{detector_script()}const PROFILES = {{ {texts} }};\n", titles)
 
 
 def _report(output: Path, content: dict[str, Any], made: dict[str, bytes], has_detector: bool, as_json: bool) -> None:

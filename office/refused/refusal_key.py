@@ -18,14 +18,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idtone.core.errors import TrustError
+from idtone.core.passphrases import check_passphrase
 from idtone.core.signing_keys import Passphrase, make_private, private
 from idtone.core.translation import Message
 from idtone.member.customers.refused.customer_identity import CustomerIdentity
 from idtone.member.customers.refused.identity_table import IdentityKey
 from idtone.member.customers.refused.oprf import VOPRF, KeyPair
 from idtone.member.customers.refused.refusal_list import TOKEN_BYTES
-
-from ..authority.passphrases import check_passphrase
 
 _NONCE_BYTES: Final = 12
 

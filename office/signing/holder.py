@@ -11,12 +11,12 @@ from typing import Final
 from securesystemslib.signer import SSlibKey
 
 from idtone.core.errors import TrustError, UsageError
+from idtone.core.passphrases import check_passphrase
 from idtone.core.signing_keys import new_key, public_pem, signer, signer_in
 from idtone.core.tokens import PREFIX
 from idtone.core.translation import Message
 
 from ..authority.edition import Edition
-from ..authority.passphrases import check_passphrase
 from .holder_words import words_for_holder
 from .kept_root import KeptRoot
 from .package_zip import edition_in, with_signatures

@@ -1,4 +1,4 @@
-"""`idtone-sign`, and `idtone authority sign-page`: the page on which a holder reads and signs packages."""
+"""`idtone-sign`, and `idtone-office publication sign-page`: the page on which a holder reads and signs packages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The month's figures for the public: calls with the sound, stops, hours from a report to its stop. Pure.
 
-Members sign how many calls they made (`idtone evaluation figures`). Each member counts up to a bound, noise is added,
-and the sum is rounded, so that the figure says almost nothing of one member. Small counts are hidden.
+Members sign how many calls they made (`idtone-office evaluation figures`). Each member counts up to a bound, noise is
+added, and the sum is rounded, so that the figure says almost nothing of one member. Small counts are hidden.
 """
 
 from __future__ import annotations

@@ -31,11 +31,13 @@ async def test_the_page_names_who_still_has_to_sign_what_waits(at_office, office
     assert (shown.count("not entered"), shown.count("nothing waits")) == (10, 10)
     holder = {"key": office.key_id("registry-1"), "holder": "佐藤"}
     assert (await visitor.send(PAGE, PAGE, holder)).status == 303
-    office.told("revoke", "L-0001", *WHY)
+    office.told("licence revoke", "L-0001", *WHY)
     package = PreparedPackage(Workspace(office.folder))
     package.prepare(datetime.now(UTC))
     assert state_of((await visitor.get(PAGE)).text, "佐藤") == "has not signed yet"
-    code, _, error = office.run("sign", package.folder, *office.keys("registry-1"), "--trust", office.root, "--yes")
+    code, _, error = office.run(
+        "publication sign", package.folder, *office.keys("registry-1"), "--trust", office.root, "--yes"
+    )
     assert code == 0, error
     shown = (await visitor.get(PAGE)).text
     assert state_of(shown, "佐藤") == "has signed"

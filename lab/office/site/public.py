@@ -35,8 +35,8 @@ def published_site(office: Office, public: str = "names_holders: true", address:
     (office.folder / "authority.yaml").write_text(
         f"public: {{{public}, address: {address}{desks}, test_number: 0312345699}}\n"
     )
-    office.told("init", "--keys", office.key("any").parent)
-    return office.told("site", "-o", site_of(office), *office.duty())
+    office.told("publication begin", "--keys", office.key("any").parent)
+    return office.told("site write", "-o", site_of(office), *office.duty())
 
 
 def site_of(office: Office) -> Path:

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from lab.repository import ROOT
 
 from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import Algorithm, VerifierKey, cosigned_at
@@ -31,6 +30,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.asterisk import free_ports
 from lab.ledger.sample_evidence import heard_call, put, wait_until
 from lab.ledger.witness.witnessing import witnessing_beside
+from lab.repository import ROOT
 from lab.tile_client import go_program
 from lab.unpacked_packages import command, tree
 

@@ -67,7 +67,7 @@ async def opened(folder: Path, key: str = "") -> AsyncIterator[Page]:
 @pytest.fixture
 def prepared(office: Office) -> PreparedPackage:
     """Numbers of Osaka that wait for two keys of the registry and two of the duty."""
-    office.told("assign-number", "m-0002", *WHY, typed=f"{NUMBERS}\n")
+    office.told("number assign", "m-0002", *WHY, typed=f"{NUMBERS}\n")
     package = PreparedPackage(Workspace(office.folder))
     package.prepare(datetime.now(UTC))
     return package
@@ -131,10 +131,10 @@ async def test_a_token_signs(office, prepared, tmp_path):
         patch.setenv("PYKCS11LIB", str(library))
         token.new_key(library, "sato", 7, token.P256)
         office.monkeypatch.setenv("IDTONE_PASSPHRASE", token.PIN)
-        office.run("new-key", "hsm:7?label=sato", "--public", tmp_path / "duty-9.pub")
+        office.run("key new", "hsm:7?label=sato", "--public", tmp_path / "duty-9.pub")
         office.monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
         new = ["--new", tmp_path / "duty-9.pub", *office.new_keys("duty-5", "duty-6", "duty-7")]
-        office.told("rotate", "duty", *new, *WHY, "--package", tmp_path / "package")
+        office.told("key rotate", "duty", *new, *WHY, "--package", tmp_path / "package")
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w") as archive:
             for path in (tmp_path / "package").rglob("*.*"):

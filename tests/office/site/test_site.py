@@ -206,7 +206,7 @@ def test_the_association_decides_whether_the_holder_is_named(built, tmp_path, mo
     terms = office.folder / "authority.yaml"
     terms.write_text(terms.read_text().replace("names_holders: true", "names_holders: false"))
     site = site_of(office)
-    told = office.told("site", "-o", site, *office.duty())
+    told = office.told("site write", "-o", site, *office.duty())
     assert told["tells"] == "licensed"
     assert len(list((site / "numbers").iterdir())) == 1, "the table before is gone"
     numbers = statement_of(site)["numbers"]

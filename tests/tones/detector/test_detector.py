@@ -8,12 +8,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from lab.repository import ROOT
 
 from idtone.tones.detector.script import detector_script
-from lab.machine import detector
 from lab.node import find_or_get_node
+from lab.repository import ROOT
 from lab.tones.detector import corpus
+from tools import detector_package as detector
 
 FOLDER = ROOT / "tones" / "detector"
 SIZE_LIMIT = 60_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from idtone.core.errors import TrustError
-from idtone.core.terminal.extras import require
-from idtone.core.translation import Message
+from .errors import TrustError
+from .terminal.extras import require
+from .translation import Message
 
 GUESSES: Final = 10**9
 """At least, as zxcvbn estimates them: four words that do not belong together have many times more."""
