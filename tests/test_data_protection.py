@@ -34,6 +34,10 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "core/signing_keys.py": ("idtone-office key new",),
     "office/authority/key_holders.py": ("key-holders.json",),
     "office/authority/operator_list_site.py": ("site",),
+    "office/site/month_facts.py": ("public-figures/",),
+    "office/site/site_folder.py": ("site",),
+    "office/site/site_sounds.py": (),  # a WAVE file in memory
+    "service/reload_result.py": (),  # the number of a process
     "office/authority/pending_rotations.py": ("history/",),
     "office/authority/pledge_papers.py": ("pledges/",),
     "office/authority/prepared_package.py": ("prepared/", "prepared-duty/"),

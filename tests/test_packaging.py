@@ -94,6 +94,10 @@ def test_the_command_runs_from_the_wheel_which_brings_idtone_alone(installed, tm
     assert "idtone-forward" in (tmp_path / "exported" / "idtone.conf").read_text()
 
 
+DATA = {"LC_MESSAGES", "pages", "profiles", "sounds", "static", "templates"}
+"""Folders of data in the packages."""
+
+
 def test_every_module_and_file_of_data_is_in_the_wheel(wheel):
     shared = [
         ("man/man1", MAN_PAGES),
@@ -106,8 +110,7 @@ def test_every_module_and_file_of_data_is_in_the_wheel(wheel):
     for module, folder in package_folders().items():
         for path in paths:
             if path.parent == ROOT / folder or (
-                path.parent.name in ("profiles", "sounds", "LC_MESSAGES", "static", "templates")
-                and path.is_relative_to(ROOT / folder)
+                path.is_relative_to(ROOT / folder) and DATA.intersection(path.relative_to(ROOT / folder).parts[:-1])
             ):
                 wanted.add(f"{module.replace('.', '/')}/{path.relative_to(ROOT / folder)}")
     with zipfile.ZipFile(wheel) as archive:

@@ -25,7 +25,7 @@ NOUNS = {
     ),
     "idtone-office": set(
         "application chain customer desk document evaluation form history key licence log member misuse"
-        " never-originating node number publication refusal report request suspension".split()
+        " never-originating node number publication refusal report request site suspension".split()
     ),
 }
 
