@@ -165,7 +165,7 @@ bench-tones: $(DEV)
 	@$(VENV)/bin/python -m bench.tones $(if $(JSON),--json)
 
 bench-timers: $(DEV) lab
-	@$(VENV)/bin/python -m pytest bench/session_timers.py $(ARGS)
+	@$(VENV)/bin/python -m pytest tests/bench/session_timers.py $(ARGS)
 
 bench-overload: $(DEV) lab
 	@$(VENV)/bin/python -m bench.overload $(if $(JSON),--json)

@@ -1,4 +1,4 @@
-"""The sites by name, and which tests run on which. `lab/test_site.py` checks the table of CONTRIBUTING.md.
+"""The sites by name, and which tests run on which. `tests/lab/test_site.py` checks the table of CONTRIBUTING.md.
 
 `tests/calls/test_sites.py` holds all promises on each site: on the default and those of `OFTEN` in `make test`, on all
 of `SITES` and `multiplied()` in `make test-sites`. All other tests of calls run on the default, `japan`, or on the one

@@ -1,7 +1,7 @@
 """`authority.yaml`: how many keys a set has, how many of them sign, how long a role's signatures are valid, how often
 members may ask for refused contractors, and what the public site says.
 
-Everything has a default (`trust.layout`), and the file is optional.
+Everything has a default (`registry.trust.tuf_roles`), and the file is optional.
 """
 
 from __future__ import annotations

@@ -307,7 +307,7 @@ def test_restored_on_another_machine(node: OperatorNode) -> None:
     """After the purge nothing of the node is left but the copy of its archives, and Asterisk with the dialplan."""
     plan = node.root / "etc/asterisk/extensions.conf"
     node.machine.run("hostnamectl", "set-hostname", "pbx-osaka-1")
-    (package,) = (node.root / "root").glob("idtone_0.1*.deb")
+    (package,) = (node.root / "root").glob(f"idtone_{idtone.__version__}+*.deb")
     node.machine.run("apt-get", "install", "--yes", "--quiet", f"{HOME}/{package.name}")
     said = node.do(_LATER["restore"])
     plan.write_text(plan.read_text().replace("NoOp(gosub", "Gosub(idtone-forward"))
