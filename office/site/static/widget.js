@@ -1,5 +1,5 @@
 // The badge on an operator's own site:
-//   <script type="module" src="https://…/widget.js" data-member="m-0001" data-root="SHA-256 of the first root"></script>
+//   <script type="module" src="ADDRESS/widget.js" data-member="m-0001" data-root="SHA-256 of the first root"></script>
 // It is grey until the association's signature is verified, and grey again when the licence ends. It keeps nothing, sends no
 // cookie and no referrer, and says to nobody who has visited the page.
 
