@@ -72,7 +72,7 @@ def verify(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """The office's ledger and the members' are verified, and a stranger verifies the public list without a network."""
     ledger = year.told("ledger", "verify", "-c", year.office / "ledger" / "idtone.yaml")
     members = [year.member_told(member, "ledger", "verify")["faults"] for member in (WHOLESALER, RESELLER)]
-    history = year.told("history show", "show", year.office)
+    history = year.told("history", "show", year.office)
     copy = year.folder / "stranger"
     shutil.copytree(year.site, copy)
     listed = year.told("registry", "operators", copy, "--trust", year.root)
