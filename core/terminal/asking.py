@@ -63,9 +63,10 @@ def entries_asked(file: Path | None) -> list[str]:
 
 def entries_of(lines: Iterable[str]) -> list[str]:
     """Entries of `numbers` in lines, as people write or paste them; `#` begins a comment. Raises UsageError if there is
-    none.
+    none, or if a space alone stands between two.
 
         03-1234-0100〜0199                  a range; the end may leave out what it has in common with the start
+        03-1234-0100から0199まで             the same
         03-1234-0100<tab>03-1234-0199       its two columns, as a spreadsheet pastes them
     """
     entries = [_entry(entry) for line in lines for entry in _SEPARATORS.split(line.partition("#")[0]) if entry.strip()]
@@ -75,24 +76,33 @@ def entries_of(lines: Iterable[str]) -> list[str]:
 
 
 def _entry(text: str) -> str:
-    """A range with both ends in whole; everything else as it is."""
+    """A range with both ends in whole; everything else as it is. Raises UsageError for numbers with spaces between."""
     if two := _TWO_CELLS.fullmatch(ascii_form(text)):
         return f"{two[1]}-{two[2]}"
+    if _SIDE_BY_SIDE.fullmatch(ascii_form(text)):
+        raise UsageError(
+            Message(
+                "numbers stand side by side on one line: two numbers go on two lines, and a range has a hyphen: "
+                "0312340100-0312340199"
+            )
+        )
     first, mark, last = _RANGE.sub(_MARK, text.strip()).partition(_MARK)
     if not mark or _MARK in last:
         return text.strip()
-    digits, shorter = (_NO_DIGIT.sub("", ascii_form(end)) for end in (first, last))
-    if ascii_form(last)[:1] != "+" and 0 < len(shorter) < len(digits):
-        last = digits[: -len(shorter)] + shorter
-        first = digits if ascii_form(first)[:1] != "+" else f"+{digits}"
-        last = last if first == digits else f"+{last}"
+    last = _UP_TO.sub("", last)
+    digits, tail = (_NO_DIGIT.sub("", ascii_form(end)) for end in (first, last))
+    if not parse(last).e164.startswith("+") and 0 < len(tail) < len(digits):
+        plus = "+" * ascii_form(first).startswith("+")
+        first, last = plus + digits, plus + digits[: -len(tail)] + tail
     return f"{first.strip()}-{last.strip()}"
 
 
 _SEPARATORS: Final = re.compile("[,\u3001\uff0c]")
 _RANGE: Final = re.compile("[\u301c\uff5e~]+|から")
-_TWO_CELLS: Final = re.compile(r"(0[0-9()-]{9,13})[ \t]+(0[0-9()-]{9,13})")
-"""A field of a browser has made a space of the tab."""
+_UP_TO: Final = re.compile("(?:まで|迄)\\s*$")
+_CELL: Final = r"[+(]?[0-9][0-9().-]{7,16}[0-9]"
+_TWO_CELLS: Final = re.compile(rf"({_CELL}) *\t *({_CELL})")
+_SIDE_BY_SIDE: Final = re.compile(rf"{_CELL}(?:\s+{_CELL})+")
 _MARK: Final = "\0"
 _NO_DIGIT: Final = re.compile("[^0-9]")
 

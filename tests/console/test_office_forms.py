@@ -81,6 +81,7 @@ async def test_a_link_that_a_rule_forbids_changes_nothing(at_office, office, cap
         ("add", {**LINK, "reseller": "m-0009"}, "names the member &#39;m-0009&#39;"),
         ("add", {**LINK, "numbers": "0312345600, 0312345601"}, "one entry of numbers"),
         ("add", {**LINK, "numbers": ""}, "no number was given"),
+        ("add", {**LINK, "numbers": "0312345600 0312345699"}, "two numbers go on two lines"),
         ("add", {**LINK, "checked": "2026-04-01"}, "By which document is not a readable text"),
         ("add", {**LINK, **CHECK, "checked": "2199-01-01"}, "Checked on is in the future"),
         ("add", {**LINK, **CHECK, "by": "m-0002"}, "is m-0002, which is not above m-0002"),

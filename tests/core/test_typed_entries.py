@@ -2,6 +2,7 @@
 
 import pytest
 
+from idtone.core.errors import UsageError
 from idtone.core.terminal.asking import entries_of
 from idtone.registry.number_notation import read_span, written
 
@@ -19,8 +20,14 @@ WHOLE = "0312340100-0312340199"
         ("03-1234-0100〜03-1234-0199", [WHOLE]),
         ("+81 3-1234-0100〜0199", [WHOLE]),
         ("+81 3-1234-0100〜+81 3-1234-0199", [WHOLE]),
+        ("+81-3-1234-0100〜03-1234-0199", [WHOLE]),
+        ("03-1234-0100〜+81-3-1234-0199", [WHOLE]),
+        ("03-1234-0100から03-1234-0199まで", [WHOLE]),
+        ("03-1234-0100から0199まで", [WHOLE]),
+        ("03-1234-0100〜110", ["0312340100-0312340110"]),
+        ("03-1234-0100 - 03-1234-0199", [WHOLE]),
         ("03-1234-0100\t03-1234-0199", [WHOLE]),  # two cells
-        ("0312340100 0312340199", [WHOLE]),
+        ("(03)1234-0100 \t 0312340199", [WHOLE]),
         ("03 1234 0100", ["0312340100"]),
         ("03-1234-0100〜0199、03-1234-0300", [WHOLE, "0312340300"]),
         ("0312340100〜0199 # Tokyo\n\n050-1234-5678", [WHOLE, "05012345678"]),
@@ -29,3 +36,19 @@ WHOLE = "0312340100-0312340199"
 )
 def test_ranges_as_people_write_them(typed, entries):
     assert [written(read_span(each)) for each in entries_of(typed.splitlines())] == entries
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "0312345678 0312348888",
+        "03-1234-5678\u300003-1234-8888",  # IDEOGRAPHIC SPACE
+        "+81312345678 +81312348888",
+        "0312345678  0312348888 0312340000",
+        "0312345678\t0312348888\t0312340000",
+        "050-1234-5678、0312345678 0312348888",
+    ],
+)
+def test_two_numbers_side_by_side_are_no_range(typed):
+    with pytest.raises(UsageError, match="two numbers go on two lines, and a range has a hyphen"):
+        entries_of([typed])

@@ -128,6 +128,7 @@ def test_the_paper_is_signed_and_a_changed_one_is_noticed(node, tmp_path):
         (("--customer", "c-1", "-"), NUMBER, "cannot go together"),
         ((), "", "no number was given"),
         (("-",), "110", "that number cannot be used"),
+        (("-",), f"{NUMBER} 0312348888", "two numbers go on two lines"),
         (("--authority", "03-1234-5678"), NUMBER, "contains a telephone number"),
     ],
 )

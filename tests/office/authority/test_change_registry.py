@@ -164,6 +164,8 @@ def test_numbers_are_assigned_and_released(office, tmp_path):
     assert "overlaps" in office.refused("number assign", "m-0002", *WHY, typed="0612345000\n")
     assert "write it like" in office.refused("number assign", "m-0002", *WHY, typed="12\n")
     assert "no number was given" in office.refused("number assign", "m-0002", *WHY, typed="\n")
+    side_by_side = office.refused("number assign", "m-0002", *WHY, typed="0362346000 0362346999\n")
+    assert "two numbers go on two lines" in side_by_side
     assert "no member 'm-9'" in office.refused("number assign", "m-9", *WHY, typed="0362349999\n")
 
 
