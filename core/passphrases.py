@@ -1,7 +1,10 @@
-"""How hard a new passphrase must be to guess: a copied key file can be tried without a limit. Pure."""
+"""New passphrases: one made by chance, and the ones of people that are refused. A copied key file can be tried without
+a limit.
+"""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from typing import Final
 
@@ -10,13 +13,26 @@ from .terminal.extras import require
 from .translation import Message
 
 GUESSES: Final = 10**9
-"""At least, as zxcvbn estimates them: four words that do not belong together have many times more."""
+"""At least, as zxcvbn estimates them. It knows English, and the passwords that leaked most often: Japanese words and
+names look like chance to it, so it lets many pass that people here would guess.
+"""
 _READ: Final = 72
 """Characters that zxcvbn looks at; a longer passphrase is good anyway, or repeats itself."""
 
 
+_CONSONANTS, _VOWELS = "bdghkmnprstwyz", "aeiou"
+_GROUPS: Final = 6
+
+
+def suggested_passphrase() -> str:
+    """Six groups that can be read aloud, like `kamo-tebu-…`: 73 bits of chance."""
+    return "-".join("".join(secrets.choice(letters) for letters in (_CONSONANTS, _VOWELS) * 2) for _ in range(_GROUPS))
+
+
 def check_passphrase(passphrase: str, context: Iterable[str] = ()) -> None:
-    """Raises TrustError if a passphrase is empty or can be guessed. `context` are words that everyone here knows."""
+    """Raises TrustError if a passphrase is empty, or easy to guess as far as zxcvbn knows. `context` are words that
+    everyone here knows.
+    """
     if not passphrase:
         raise TrustError(Message("the passphrase is empty; choose one"))
     require("zxcvbn")

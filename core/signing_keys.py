@@ -30,7 +30,7 @@ from securesystemslib.exceptions import UnsupportedLibraryError
 from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibKey
 
 from .errors import TokenError, TrustError
-from .files import READABLE
+from .files import READABLE, sync_folder
 from .passphrases import check_passphrase
 from .tokens import PREFIX, TokenKeyName, fault_of, no_library
 from .translation import Message
@@ -52,11 +52,15 @@ class WrongPassphraseError(TrustError):
 def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoSigner:
     """A new Ed25519 key in an encrypted PEM file, and its public half.
 
-    Raises TrustError if a file exists already, or if the passphrase is easy to guess.
+    Raises TrustError if a file exists already, or if the passphrase is easy to guess; then nothing is left.
     """
     check_passphrase(passphrase)
     key = make_private(path, passphrase)
-    write_public(public or public_beside(path), SSlibKey.from_crypto(key.public_key()))
+    try:
+        write_public(public or public_beside(path), SSlibKey.from_crypto(key.public_key()))
+    except TrustError:
+        path.unlink()
+        raise
     return CryptoSigner(key)
 
 
@@ -87,11 +91,23 @@ def public_beside(path: Path) -> Path:
 
 
 def _write_new(path: Path, octets: bytes, mode: int) -> None:
-    """Raises TrustError if the file exists already."""
+    """On the disk, and in whole. Raises TrustError if the file exists already; or if it cannot be written, and then
+    nothing is left of it.
+
+    It is no draft that is renamed, because a rename replaces a key that is there.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(octets)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(octets)
+                file.flush()
+                os.fsync(file.fileno())
+            if _HAS_MODES:  # Windows opens no folder
+                sync_folder(path.parent)
+        except OSError:
+            path.unlink()
+            raise
     except OSError as error:
         raise TrustError(
             Message(

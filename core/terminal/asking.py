@@ -14,6 +14,7 @@ import typer
 from ..documents import read_text
 from ..errors import NumberError, TrustError, UsageError
 from ..numbers import Number, ascii_form, holds_number, parse, parse_japanese
+from ..passphrases import suggested_passphrase
 from ..readable_text import readable, unreadable
 from ..settings.settings import PASSPHRASE
 from ..translation import Message, translated
@@ -150,11 +151,16 @@ def secret(question: str, twice: bool = False) -> str:
 
 
 def passphrase(whose: str, twice: bool = False) -> str:
-    """From the environment, otherwise asked for. Raises TrustError if there is no terminal to ask at."""
+    """From the environment, otherwise asked for; `twice`: a new one, with an offer. Raises TrustError if there is no
+    terminal to ask at.
+    """
     given = os.environ.get(PASSPHRASE)
     if given is not None:
         return given
     try:
+        if twice and sys.stdin.isatty():
+            offer = Message("made by chance, if you want it: {suggested}", suggested=suggested_passphrase())
+            print(translated(offer), file=sys.stderr)
         return secret(Message("Passphrase {whose}", whose=whose), twice)
     except typer.Abort as error:
         raise TrustError(

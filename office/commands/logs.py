@@ -18,7 +18,7 @@ from ..authority.change_registry import change_registry
 from ..authority.history import Action
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, in_japan, moment
+from .options import FolderArgument, WhyOption, attributed, end, in_japan, moment
 from .registry import MemberArgument
 
 LogKeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The log's key, as `idtone ledger key` prints it.")]
@@ -26,7 +26,9 @@ WitnessKeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The veri
 SinceOption = Annotated[
     str | None, typer.Option(metavar="MOMENT", help="From when on it counts (default: now); the log's first signature.")
 ]
-EndOption = Annotated[str, typer.Option(metavar="MOMENT", help="When it stops counting: a day in Japan, or a moment.")]
+EndOption = Annotated[
+    str, typer.Option(metavar="MOMENT", help="The last day on which it counts, in Japan; or the moment of the end.")
+]
 
 
 def add_log_key(
@@ -51,7 +53,7 @@ def end_log_key(
     as_json: command_line.JsonOption = False,
 ) -> None:  # fmt: skip
     """Record from when on the key of a log is not believed: it was replaced, or is in other hands."""
-    over = moment(until, "--until")
+    over = end(until, "--until")
     entry = change_registry(
         Workspace(folder), Action.END_LOG_KEY, key.partition("+")[0], attributed(why),
         lambda text, document: log_edits.log_key_ended(text, document, key.strip(), over),
@@ -78,7 +80,7 @@ def end_witness(
     as_json: command_line.JsonOption = False,
 ) -> None:  # fmt: skip
     """Record from when on the cosignatures of a witness do not count."""
-    over = moment(until, "--until")
+    over = end(until, "--until")
     entry = change_registry(
         Workspace(folder), Action.END_WITNESS, key.partition("+")[0], attributed(why),
         lambda text, document: log_edits.witness_ended(text, document, key.strip(), over),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,10 +28,11 @@ KEY_LIMIT: Final = 64 * 1024
 
 @dataclass(frozen=True)
 class OpenedPackage:
-    """`words` are all changes; `octets` is the ZIP as it came."""
+    """`words` are all changes; `octets` is the ZIP as it came, and `sha256` names it."""
 
     name: str
     octets: bytes
+    sha256: str
     edition: Edition
     words: Sequence[str]
     is_first: bool
@@ -74,17 +76,23 @@ class Holder:
         if is_first and edition.before:
             raise UsageError(Message("this is not the association's first edition; take the tick away"))
         kept = None if is_first else self.root.read()
-        self.opened = OpenedPackage(name, octets, edition, words_for_holder(edition, kept, now), is_first)
+        self.opened = OpenedPackage(
+            name, octets, hashlib.sha256(octets).hexdigest(), edition, words_for_holder(edition, kept, now), is_first
+        )
 
     def close(self) -> None:
         self.opened = self.signed = None
 
-    def sign(self, pem: bytes, name: str, token: str, passphrase: str, now: datetime) -> None:
-        """Sign what is open: with the key in `pem`, a file called `name`; else with the one in a token; else with the
-        one that the program was started with. Raises IdtoneError.
+    def sign(self, shown: str, pem: bytes, name: str, token: str, passphrase: str, now: datetime) -> None:
+        """Sign what is open, if it has the SHA-256 `shown`: with the key in `pem`, a file called `name`; else with the
+        one in a token; else with the one that the program was started with. Raises IdtoneError.
         """
         if self.opened is None:
             raise UsageError(Message("no package is open; open it first"))
+        if shown != self.opened.sha256:  # another tab has opened it
+            raise UsageError(
+                Message("another package is open now than the one that you read; read this one, and sign again")
+            )
         # A term may have ended while the page was read.
         words_for_holder(self.opened.edition, None if self.opened.is_first else self.root.read(), now)
         if token and not token.startswith(PREFIX):
@@ -102,6 +110,10 @@ class Holder:
         key_id = holder.public_key.keyid
         name = f"{Path(self.opened.name).stem or 'package'}-{key_id[:8]}.zip"
         self.signed = SignedPackage(name, octets, key_id, roles, list(edition.missing()))
+
+    def forget_key(self) -> None:
+        """Another one can be made."""
+        self.made = None
 
     def make_key(self, name: str, passphrase: str, again: str) -> None:
         """Make a key; nothing of it is written here. Raises TrustError, UsageError."""

@@ -41,7 +41,10 @@ class KeptRoot:
         draft = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft.write_bytes(octets)
+            with draft.open("wb") as file:  # closed before it is renamed, as Windows wants it
+                file.write(octets)
+                file.flush()
+                os.fsync(file.fileno())
             read_root(draft)
             os.replace(draft, self._path)
         except OSError as error:

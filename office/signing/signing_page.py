@@ -1,4 +1,4 @@
-"""The page of `idtone-sign` as plain HTML without scripts. Pure; every value is escaped."""
+"""The page of `idtone-sign` as plain HTML without scripts. Every value is escaped."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from html import escape
 from typing import Final
 
 from idtone.core.japan import JAPAN
+from idtone.core.passphrases import suggested_passphrase
 from idtone.core.translation import Message, is_japanese, translated
 from idtone.registry.trust import tuf_roles
 
@@ -81,8 +82,9 @@ def _root_form() -> str:
 def _making(made: MadeKey | None) -> str:
     if made is not None:
         told = Message(
-            "Your key is made. Save both files now: this page forgets them. Give the public half to the association, "
-            "tell it the id by another channel, and keep the key to yourself, with a copy in a safe place."
+            "Your key is made. Save both files now: the program has them only until you press the button, or end it. "
+            "Give the public half to the association, tell it the id by another channel, and keep the key to "
+            "yourself, with a copy in a safe place."
         )
         links = "".join(
             _download(path, made.name + ending, label)
@@ -92,11 +94,19 @@ def _making(made: MadeKey | None) -> str:
         )  # fmt: skip
         return (
             f'<section class="good"><h2>{_t(Message("Make a key"))}</h2><p>{_t(told)}</p>{links}'
-            f'<p>{_t(Message("Id:"))} <span class="mono">{made.key_id}</span></p></section>'
+            f'<p>{_t(Message("Id:"))} <span class="mono">{made.key_id}</span></p>'
+            + _form("forget-key", _button(Message("Both are saved: forget the key"), quiet=True))
+            + "</section>"
         )
+    offer = Message(
+        "Of your own words the page refuses only some that are easy to guess, and it knows no Japanese ones. The "
+        "safest passphrase is one that chance has made. Write it on paper, and keep the paper apart from the key. Here "
+        "is one for you alone:"
+    )
     fields = (
         _text("name", Message("Name of the key, like registry-1"))
-        + _text("passphrase", Message("A new passphrase: four or more words that do not belong together"), "password")
+        + f'<p>{_t(offer)} <span class="mono">{suggested_passphrase()}</span></p>'
+        + _text("passphrase", Message("A new passphrase"), "password")
         + _text("again", Message("The same again"), "password")
         + _button(Message("Make the key"))
     )
@@ -132,7 +142,8 @@ def _signing(opened: OpenedPackage, key: str) -> str:
     given = f'<p class="mono">{escape(key)}</p>' if key else ""
     token = "" if key else _text("token", Message("Or a key in a token, like hsm:2?label=duty"), required=False)
     fields = (
-        given
+        f'<input type="hidden" name="shown" value="{opened.sha256}">'
+        + given
         + ("" if key else _file("key", Message("The file of your key"), ".pem", required=False))
         + token
         + _text("passphrase", Message("Passphrase of the key, or PIN of the token"), "password")

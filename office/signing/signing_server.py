@@ -85,7 +85,10 @@ class SigningServer:
             return answer
 
         made = web.Application(middlewares=[guarded], client_max_size=LIMIT + KEY_LIMIT)
-        acts = {"root": self._root, "open": self._open, "sign": self._sign, "new-key": self._make, "close": self._close}
+        acts = {
+            "root": self._root, "open": self._open, "sign": self._sign, "new-key": self._make,
+            "forget-key": self._forget, "close": self._close,
+        }  # fmt: skip
         made.router.add_get(address.path(), self._show)
         for name, act in acts.items():
             made.router.add_post(address.path(name), self._acting(act, address.path()))
@@ -118,10 +121,14 @@ class SigningServer:
 
     def _sign(self, sent: Sent) -> None:
         name, pem = sent.file("key")
-        self._holder.sign(pem, name, sent.field("token").strip(), sent.field("passphrase"), datetime.now(UTC))
+        token, passphrase = sent.field("token").strip(), sent.field("passphrase")
+        self._holder.sign(sent.field("shown"), pem, name, token, passphrase, datetime.now(UTC))
 
     def _make(self, sent: Sent) -> None:
         self._holder.make_key(sent.field("name").strip(), sent.field("passphrase"), sent.field("again"))
+
+    def _forget(self, _: Sent) -> None:
+        self._holder.forget_key()
 
     def _close(self, _: Sent) -> None:
         self._holder.close()

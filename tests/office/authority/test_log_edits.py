@@ -34,7 +34,8 @@ def test_what_the_office_enters_of_logs_and_witnesses_is_signed(office):
     assert office.told("log demand-cosignatures", "2", *WHY)["what"] == ["the number of cosignatures is 2, was 1"]
     told = office.told("log end-key", LOG, "--until", "2026-11-20T09:00:00+09:00", *WHY)
     assert [" until 2026-11-20T09:00:00+09:00, was since" in each for each in told["what"]] == [True]
-    office.told("log end-key", LOG, "--until", "2026-11-19", *WHY)
+    told = office.told("log end-key", LOG, "--until", "2026-11-18", *WHY)
+    assert [" until 2026-11-18, was since" in each for each in told["what"]] == [True], "with this day"
     office.told("publication publish", *WHY, *office.all_keys())
     begin = "2026-10-31T15:00:00+00:00"
     assert signed_logs(office) == {
@@ -49,6 +50,7 @@ def test_what_the_office_enters_of_logs_and_witnesses_is_signed(office):
         "cosignatures": 2,
     }  # fmt: skip
     office.told("log end-witness", str(SECOND.cosigner), "--until", "2026-12-01", *WHY)
+    assert "until: 2026-12-02T00:00:00+09:00" in office.registry.read_text()
     policy = parse_registry(office.registry.read_text(), "").witness_policy
     assert policy
     assert [bool(each.until) for each in policy.witnesses] == [False, True]

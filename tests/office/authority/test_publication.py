@@ -1,5 +1,6 @@
 """What the authority signs and publishes, and what a member's machine makes of it, on the command line."""
 
+import resource
 import shutil
 
 import pytest
@@ -108,6 +109,22 @@ def test_a_mistyped_passphrase_is_asked_for_again(office, tmp_path):
             assert left == [PHRASE]
     office.monkeypatch.setenv("IDTONE_PASSPHRASE", "another")
     assert "is not a key, or the passphrase is wrong" in office.refused("publication publish", *office.duty())
+
+
+def test_a_key_is_written_in_whole_or_not_at_all(tmp_path):
+    """Then it can be made again."""
+    path, soft_hard = tmp_path / "key.pem", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, soft_hard[1]))
+    try:
+        with pytest.raises(TrustError, match="a key cannot be written here: File too large"):
+            make_key(path, PHRASE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, soft_hard)
+    assert not list(tmp_path.iterdir())
+    path.with_suffix(".pub").touch()
+    with pytest.raises(TrustError, match=r"key\.pub: a key cannot be written here: File exists"):
+        make_key(path, PHRASE)
+    assert not path.exists()
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path):

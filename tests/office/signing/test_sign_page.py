@@ -33,6 +33,7 @@ class Page:
 
     def __init__(self, address: OwnAddress, session: aiohttp.ClientSession) -> None:
         self.address, self._session = address, session
+        self.shown = ""
 
     async def text(self, path: str = "") -> str:
         async with self._session.get(self.address.url() + path) as answer:
@@ -46,13 +47,17 @@ class Page:
 
     async def send(self, act: str, *, status: int = 200, **fields: str | bytes) -> str:
         """The page that follows. Octets are sent as a file."""
+        shown = {"shown": self.shown} if act == "sign" else {}
         form = aiohttp.FormData(default_to_multipart=True)
-        for name, value in ({"act": act} | fields).items():
+        for name, value in ({"act": act} | shown | fields).items():
             form.add_field(name, value, filename=f"{name}.file" if isinstance(value, bytes) else None)
         headers = {"Origin": self.address.origin, "Sec-Fetch-Site": "same-origin"}
         async with self._session.post(self.address.url() + act, data=form, headers=headers) as answer:
             assert answer.status == status, await answer.text()
-            return await answer.text()
+            text = await answer.text()
+            if found := re.search('name="shown" value="([0-9a-f]{64})"', text):
+                self.shown = found[1]
+            return text
 
 
 @asynccontextmanager
@@ -125,6 +130,23 @@ def changed(octets: bytes, where: str, change: Callable[[bytes], bytes]) -> byte
     return made.getvalue()
 
 
+async def test_only_what_the_form_showed_is_signed(office, prepared, tmp_path):
+    """Another tab has opened another package."""
+    first = prepared.zipped(datetime.now(UTC))
+    office.told("number assign", "m-0002", *WHY, typed="0662350000\n")
+    prepared.prepare(datetime.now(UTC))
+    key = office.key("registry-1").read_bytes()
+    async with opened(tmp_path) as page:
+        await page.send("root", root=office.root.read_bytes())
+        await page.send("open", package=first)
+        shown = page.shown
+        await page.send("open", package=prepared.zipped(datetime.now(UTC)))
+        told = await page.send("sign", shown=shown, key=key, passphrase=PHRASE, status=400)
+        assert "another package is open now than the one that you read" in told
+        assert "06-6235-0000" in told, "the page shows it"
+        assert "Signed with the key" in await page.send("sign", key=key, passphrase=PHRASE)
+
+
 async def test_a_token_signs(office, prepared, tmp_path):
     """A rotation, whose package was zipped with its folder."""
     with token.softhsm(tmp_path, "sato") as library, pytest.MonkeyPatch.context() as patch:
@@ -175,6 +197,12 @@ async def test_a_holder_makes_a_key_without_a_shell(tmp_path):
         assert isinstance(key, CryptoSigner)
         assert load_public(tmp_path / "registry-1.pub").keyid == key.public_key.keyid
         assert key.public_key.keyid in told
+        offered = re.search('class="mono">([a-z-]{29})<', await page.send("forget-key"))
+        assert offered
+        async with aiohttp.ClientSession() as session, session.get(page.address.url() + "key.pem") as answer:
+            assert answer.status == 404
+        told = await page.send("new-key", name="duty-1", passphrase=offered[1], again=offered[1])
+        assert 'download="duty-1.pem"' in told, "what chance made is good enough"
 
 
 OWN = {"Host": "127.0.0.1:7000", "Origin": "http://127.0.0.1:7000", "Sec-Fetch-Site": "same-origin"}
