@@ -1,12 +1,16 @@
 """What the authority signs and publishes, and what a member's machine makes of it, on the command line."""
 
+import io
 import resource
 import shutil
+import sys
 
 import pytest
+import typer
 
 from idtone.core.errors import TrustError
 from idtone.core.signing_keys import load_key, make_key, signer
+from idtone.core.terminal.asking import passphrase
 from lab.office.authority.office import PHRASE, STOP, TWICE, WHY
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import STOPPED
@@ -109,6 +113,20 @@ def test_a_mistyped_passphrase_is_asked_for_again(office, tmp_path):
             assert left == [PHRASE]
     office.monkeypatch.setenv("IDTONE_PASSPHRASE", "another")
     assert "is not a key, or the passphrase is wrong" in office.refused("publication publish", *office.duty())
+
+
+def test_a_new_passphrase_is_offered_at_a_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("IDTONE_PASSPHRASE", raising=False)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(typer, "prompt", lambda *_, **__: "")
+    offers = []
+    for _ in range(2):
+        assert passphrase("of the key", twice=True) == ""
+        offers.append(capsys.readouterr().err.strip().removeprefix("made by chance, if you want it: "))
+    assert passphrase("of the key") == capsys.readouterr().err == "", "only a new one"
+    assert len({*offers}) == 2
+    make_key(tmp_path / "key.pem", offers[0])
 
 
 def test_a_key_is_written_in_whole_or_not_at_all(tmp_path):
