@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from idtone.service import troubles
+from lab.alert_rules import ALERTS
 from lab.machine.acts import ACTS, ENGLISH, JAPANESE, LATER, blocks, commands
 from lab.machine.failures import FAILURES, HAPPENINGS, OTHERS
-
-from .test_monitoring import ALERTS
 
 PAGES = sorted({"first-day.md", *(act.page for act in (*ACTS, *LATER))})
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,40 @@ def test_nothing_of_one_machine_and_nothing_unfinished():
         if unwanted.search(line)
     ]
     assert not found
+
+
+def modules_of_tests(path: Path, text: str) -> Iterator[str]:
+    """Each place at which a module imports from `tests`, or names a module of it to start."""
+    if "tests" not in text and "from ." not in text:
+        return
+    package = path.parent.relative_to(ROOT).parts
+    for node in ast.walk(parsed(text)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            names = [".".join((*start, node.module or "")).strip(".") + f".{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"tests(\.\w+){2,}", str(node.value)):
+            names = [node.value]
+        yield from (f"{path.relative_to(ROOT)}:{node.lineno}: {name}" for name in names if name.startswith("tests."))
+
+
+def test_what_tests_share_is_in_the_lab():
+    for folder, line in (
+        ("tests/core", "from .test_settings import OTHER"),
+        ("tests/core", "from ..test_house import house"),
+        ("tests/core", "from . import conftest"),
+        ("tests/core", "from .. import conftest"),
+        ("tools", "from tests import conftest"),
+        ("bench", "import tests.core.test_settings"),
+        ("lab", "def late():\n    from tests.core.test_settings import OTHER"),
+        ("lab", "run([sys.executable, '-m', 'tests.core.year'])"),
+    ):
+        assert [*modules_of_tests(ROOT / folder / "stranger.py", line)], line
+    beside = [path for path in files() if path.relative_to(ROOT).parts[0] in {"bench", "lab", "tests", "tools"}]
+    beside = [path for path in beside if path.suffix == ".py" and path != Path(__file__)]
+    assert [each for path in beside for each in modules_of_tests(path, path.read_text("utf-8"))] == []
 
 
 def test_every_module_says_what_it_is_for():

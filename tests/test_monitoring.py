@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from idtone.service.metrics import METRICS, MetricKind
+from lab.alert_rules import ALERTS, RULES
 from lab.prometheus import promtool
 from lab.repository import ROOT
-from tools.dashboards import FOLDER, dashboards, expressions
+from tools.dashboards import dashboards, expressions
 
-RULES = FOLDER / "idtone-alerts.yml"
-ALERTS = [rule for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"] for rule in group["rules"]]
 NAMES = {
     metric.name + ending
     for metric in METRICS

@@ -103,7 +103,7 @@ def _write_past_calls(pbx: Path) -> None:
 @contextmanager
 def _year(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The association's folder, made beside what else is started."""
-    command = [sys.executable, "-m", "tests.office.year", folder]
+    command = [sys.executable, "-m", "lab.office.year", folder]
     with (
         folder.with_suffix(".log").open("wb") as log,
         subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as process,

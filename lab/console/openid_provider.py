@@ -16,6 +16,8 @@ from aiohttp import web
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 
+from idtone.core.settings.console import OpenIdSettings
+from idtone.core.settings.settings import Settings
 from lab.asterisk import LOOPBACK, free_ports
 
 CLIENT, SECRET = "console", "s3cret: &%"
@@ -106,3 +108,8 @@ async def provider() -> AsyncIterator[OpenIdProvider]:
         yield one
     finally:
         await runner.cleanup()
+
+
+def openid(settings: Settings) -> OpenIdSettings:
+    """The settings of a console whose users sign in elsewhere."""
+    return settings.console.openid.model_copy(update={"issuer": "https://login.example", "client_id": "console"})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -136,3 +138,43 @@ async def running(settings: Settings, *combined: tuple[Role, ...]) -> AsyncItera
     finally:
         over.set()
         await serving
+
+
+@contextmanager
+def in_a_thread(settings: Settings) -> Iterator[Site]:
+    """A console whose event loop runs beside the test."""
+    begun: Future[tuple[Site, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        over = asyncio.Event()
+        async with running(settings) as site:
+            begun.set_result((site, asyncio.get_running_loop(), over))
+            await over.wait()
+
+    def serve_or_tell() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)
+
+    thread = threading.Thread(target=serve_or_tell)
+    thread.start()
+    try:
+        site, loop, over = begun.result(60)
+        yield site
+        loop.call_soon_threadsafe(over.set)
+    finally:
+        thread.join()
+
+
+async def events(visitor: Visitor, path: str) -> str:
+    """What the page is told until the last event."""
+    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
+    timeout = aiohttp.ClientTimeout(total=60)
+    async with visitor.http.get(f"{visitor.site.address}{path}", headers=headers, timeout=timeout) as answer:
+        text = ""
+        while "event: end" not in text:
+            text += (await answer.content.readany()).decode()
+    return text

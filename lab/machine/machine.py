@@ -29,6 +29,7 @@ from lab.unpacked_packages import cache_directory
 
 RELEASES: Final = ("bookworm", "trixie")
 """Debian 12 and 13: there is a package for each, because each has its own Python."""
+CHOSEN = tuple(os.environ.get("RELEASES", "").split()) or RELEASES
 _ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
 _WITHOUT_CLOCK: Final = ("setpriv", "--bounding-set", "-sys_time", "--inh-caps", "-sys_time")
 BOOT_WITHIN_S: Final = 60

@@ -11,7 +11,7 @@ import pytest
 
 from idtone.core.errors import UsageError
 from lab.chosen_asterisk import chosen
-from tests.operations.setup.test_setup import ALL_MODULES, NEW, USER, bare
+from lab.operations.bare_asterisk import ALL_MODULES, NEW, USER, bare
 
 
 def test_it_is_refused_and_nothing_is_changed(tmp_path):

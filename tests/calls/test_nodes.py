@@ -24,6 +24,7 @@ from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.store.postgresql import Server
 from lab.asterisk import Asterisk, free_ports
 from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice
+from lab.calls.own_suspensions import acts, command, states
 from lab.calls.proving import RECOGNISED_S
 from lab.heard import hear
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab, until
@@ -31,8 +32,6 @@ from lab.pjsip_conf import pjsip, trunk
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import reach
-
-from .test_own_suspensions import acts, command, states
 
 KEY = bytes(range(KEY_BYTES))
 HEADER = "Idtone-Chain"

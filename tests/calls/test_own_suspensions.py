@@ -4,25 +4,20 @@ a change of the registry and a restart, until the association's own suspension i
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 import pytest
 
 from idtone.ledger.evidence.steps import StepKind
-from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.registry.suspensions.suspension_file import read_suspensions
-from lab.asterisk import IDTONE, Asterisk
+from lab.asterisk import Asterisk
+from lab.calls.own_suspensions import acts, command, states
 from lab.calls.proving import by_both, side_by_side
+from lab.calls.suspending import OTHER, WITHIN_S, in_progress, suspend
 from lab.lab import LICENSED, Forwarding, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
-
-from .test_suspended import OTHER, WITHIN_S, in_progress, suspend
 
 SPELLINGS = (LICENSED, "+81312345678", "03-1234-5678", "81312345678", "010-81-3-1234-5678")
 REFUSED = ("REFUSED", "number-suspended")
@@ -39,27 +34,6 @@ def own(asterisk: Asterisk, beside, tmp_path) -> Iterator[Service]:
         yield service
     for path in (asterisk.scratch / "ledger").glob("*.suspensions*"):
         path.unlink()
-
-
-def command(service: Service, *words: str, typed: str = "", code: int = 0) -> Any:
-    """What the installed command prints as JSON, run by the service's user."""
-    ended = subprocess.run(
-        service.as_itself([IDTONE, *words, "--json", "-c", service.settings]), input=typed, capture_output=True,
-        text=True, env=service._environment(), timeout=600,
-    )  # fmt: skip
-    assert ended.returncode == code, ended.stderr
-    return json.loads(ended.stdout)
-
-
-def acts(service: Service, suspension: str) -> list[object]:
-    with LedgerReader.open(f"sqlite:///{service.ledger}") as reader:
-        found = reader.acts(frozenset({StepKind.DUTY}))
-    return [step.details["act"] for step in found if step.details["subject"] == suspension]
-
-
-def states(service: Service) -> list[str]:
-    found = read_suspensions(service.ledger.with_name(f"{service.ledger.name}.suspensions"))
-    return [each.state for each in found.suspensions]
 
 
 async def refused(phones, forwardings) -> None:

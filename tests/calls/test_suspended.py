@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,22 +18,17 @@ from idtone.office.desk.desk import Desk
 from idtone.office.desk.suspension_confirmations import confirmations
 from idtone.registry.trust.tuf_roles import Keys
 from lab.asterisk import Asterisk
-from lab.called import IncomingCall
 from lab.calls.hearing import assert_heard_then_connected
 from lab.calls.proving import by_both, side_by_side
-from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab, until
+from lab.calls.suspending import WITHIN_S, in_progress, suspend
+from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.office.desk.desk_process import running
 from lab.phone import Answer
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import STOPPED, Association, Machine
 from lab.registry.trust.serving import over_https, write_certificate
 from lab.service import Service
 from lab.sites import SITES
-from tests.office.desk.test_desk import running
-
-OTHER = "0312345700"
-"""Of the same member, and not suspended."""
-WITHIN_S = 2.0
-SUSPENSION = f"\nsuspensions:\n  - {{number: '{LICENSED}', since: 2026-01-01T00:00:00+09:00, reference: R-1}}\n"
 
 
 @pytest.fixture
@@ -45,38 +39,6 @@ def own(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Service]:
     registry.write_text(LAB_REGISTRY.read_text())
     with Service(asterisk, registry, getattr(request, "param", "")) as service:
         yield service
-
-
-def suspend(service: Service, suspensions: str = SUSPENSION) -> None:
-    text = LAB_REGISTRY.read_text().replace("version: 42", "version: 43")
-    draft = service.registry.with_name("draft.yaml")
-    draft.write_text(text.partition("\nsuspensions:")[0] + suspensions)
-    draft.replace(service.registry)
-
-
-@dataclass
-class Calls:
-    """Calls of the number at several steps, and calls that go on."""
-
-    ringing: Placed
-    talking: list[Placed]
-    others: list[Placed]
-
-
-async def in_progress(phones: Lab) -> Calls:
-    async def rings(call: IncomingCall) -> None:
-        call.ring()
-
-    ringing = phones.dial(behaviour=rings)
-    talking = [phones.dial(Forwarding(interface=interface)) for interface in ("ari", "agi")] + [
-        phones.dial(Forwarding(way="own-dial"))
-    ]
-    others = [phones.dial(Forwarding(OTHER)), phones.dial(Forwarding(dialled="110"))]
-    for placed in (*talking, *others):
-        assert await placed.caller.final() == 200
-        phones.pair(placed)
-    await phones.reached(ringing)
-    return Calls(ringing, talking, others)
 
 
 async def test_its_calls_are_ended_and_no_others(asterisk, own):

@@ -7,63 +7,14 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from itertools import cycle
 from typing import Any
 
 from lab.asterisk import IDTONE, Asterisk
 from lab.calls.hearing import assert_heard_then_connected
-from lab.heard import identify
-from lab.lab import Forwarding, Lab, Placed, lab, until
+from lab.calls.traffic import profile_heard, traffic
+from lab.lab import lab, until
 
-CALLS_PER_S = 10
-TALKS_S = 1.0
-"""Longer than the start of the next instance takes the processors from Asterisk and the phones."""
 SOUND_S = 0.44
-
-
-@asynccontextmanager
-async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> AsyncIterator[list[Placed]]:
-    """Calls at an even rate while inside, by these interfaces in turn; they are over when it is left."""
-    placed: list[Placed] = []
-    calls: set[asyncio.Task[None]] = set()
-    over = asyncio.Event()
-
-    async def call(interface: str) -> None:
-        one = await phones.place(Forwarding(interface=interface))
-        placed.append(one)
-        await phones.talk_and_hang_up(one, TALKS_S)
-
-    async def go_on() -> None:
-        loop = asyncio.get_running_loop()
-        next_s = loop.time()
-        for interface in cycle(interfaces):
-            if over.is_set():
-                break
-            calls.add(asyncio.create_task(call(interface)))
-            next_s += 1 / CALLS_PER_S
-            await asyncio.sleep(next_s - loop.time())
-
-    going_on = asyncio.create_task(go_on())
-    await asyncio.sleep(1)
-    try:
-        yield placed
-    finally:
-        over.set()
-        await going_on
-        await asyncio.gather(*calls)
-        await phones.nothing_is_left()
-
-
-def profile_heard(placed: Placed, references) -> str:
-    """Which sound it was, after what must be true of every one of these calls: connected after one whole sound."""
-    assert placed.called, f"{placed.name}: the called phone never rang"
-    assert placed.caller.final_status == 200
-    profile = identify(placed.called.packets, references)
-    assert profile, f"{placed.name}: no sound"
-    assert_heard_then_connected(placed, profile, references)
-    return profile
 
 
 async def test_a_graceful_stop_fails_no_call(asterisk, own, references):

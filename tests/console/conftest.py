@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from idtone.core.settings.settings import Settings
+from lab.console.office_forms import SECOND
 from lab.console.site import Site, running
-from tests.office.conftest import new_office, office
+from lab.office.authority.office import new_office, office
 
 __all__ = ["new_office", "office"]
 
@@ -30,3 +32,22 @@ def settings(tmp_path: Path) -> Settings:
 async def site(settings: Settings) -> AsyncIterator[Site]:
     async with running(settings) as one:
         yield one
+
+
+@pytest.fixture
+async def site_of(settings) -> AsyncIterator[object]:
+    """A console for the folder of an association."""
+    async with AsyncExitStack() as stack:
+
+        async def start(folder: Path) -> Site:
+            console = settings.console.model_copy(update={"office": folder})
+            return await stack.enter_async_context(running(settings.model_copy(update={"console": console}), SECOND))
+
+        yield start
+
+
+@pytest.fixture
+async def public(settings, office) -> AsyncIterator[Site]:
+    console = settings.console.model_copy(update={"office": office.folder})
+    async with running(settings.model_copy(update={"console": console})) as site:
+        yield site

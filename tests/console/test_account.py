@@ -19,6 +19,7 @@ from idtone.console.access.passwords import one_time_codes
 from idtone.console.access.rights import Role
 from idtone.console.access.users import read_users
 from idtone.core.settings.console import SignInBy
+from lab.console.openid_provider import openid
 from lab.console.site import HASHED, PASSWORD, Site, Visitor, running, users_file
 
 NEW = "several words, easy to remember"
@@ -201,10 +202,6 @@ async def test_where_a_proxy_knows_the_users_the_page_has_their_sessions_alone(s
         (row,) = re.findall(r'name="(end-\w+)"', (await visitor.get("/account")).text)
         assert (await visitor.send("/account", "/account/sessions", {row: "yes"})).status == 303
         assert (await other.get("/account")).status == 303
-
-
-def openid(settings):
-    return settings.console.openid.model_copy(update={"issuer": "https://login.example", "client_id": "console"})
 
 
 async def test_in_japanese(site):

@@ -15,9 +15,8 @@ from idtone.console.access.users import User, read_users
 from idtone.console.administration import user_rules
 from idtone.core.errors import UsageError
 from idtone.core.settings.console import SignInBy
+from lab.console.openid_provider import openid
 from lab.console.site import HASHED, PASSWORD, running
-
-from .test_account import openid
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 ME = User(name="me", roles=(Role.ADMINISTRATOR,), password="mine", totp="MINE")  # noqa: S106

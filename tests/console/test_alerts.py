@@ -16,10 +16,10 @@ from idtone.console import alerts
 from idtone.console.access.rights import Role
 from idtone.console.alerts import AlertState, read_rules
 from idtone.core.settings.settings import Settings
+from lab.alert_rules import ALERTS, RULES
 from lab.asterisk import LOOPBACK, free_ports
 from lab.console.site import Visitor, running
 from lab.prometheus import Prometheus
-from tests.test_monitoring import ALERTS, RULES
 
 WITHIN_S = 30.0
 HOSTILE = '"><script>alert(1)</script>'

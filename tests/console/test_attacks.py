@@ -22,39 +22,16 @@ from idtone.core.errors import DocumentError
 from idtone.core.http import connections as connections
 from idtone.core.http.connections import MOST, Connections
 from idtone.core.http.request_limits import STREAMS_OF_SESSION, Rate, RequestLimits
+from lab.console.raw_requests import answered, get, host_of
 from lab.console.site import HASHED, PASSWORD, Site, running
 from lab.lab import until
 
 CLIENTS = 10_000
 
 
-def host_of(site: Site) -> tuple[str, int]:
-    host, _, port = site.address.removeprefix("http://").rpartition(":")
-    return host, int(port)
-
-
 async def raw(site: Site, octets: bytes) -> list[bytes]:
     """The status lines of what the console answers to these octets."""
     return [line for line in (await answered(site, octets)).split(b"\r\n") if line.startswith(b"HTTP/1.")]
-
-
-async def answered(site: Site, octets: bytes) -> bytes:
-    """All that the console answers, until it closes or is silent for half a second."""
-    reader, writer = await asyncio.open_connection(*host_of(site))
-    with suppress(ConnectionError):
-        writer.write(octets)
-        await writer.drain()
-    found = b""
-    with suppress(TimeoutError, ConnectionError):
-        while chunk := await asyncio.wait_for(reader.read(65536), 0.5):
-            found += chunk
-    writer.close()
-    return found
-
-
-def get(site: Site, *more: str, path: str = "/sign-in", host: str | None = None) -> bytes:
-    named = site.address.removeprefix("http://") if host is None else host
-    return "\r\n".join([f"GET {path} HTTP/1.1", f"Host: {named}", *more, "", ""]).encode("latin-1")
 
 
 HEADS = {

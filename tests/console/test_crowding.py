@@ -21,13 +21,10 @@ from idtone.core.http import connections as http_connections
 from idtone.core.http.request_limits import STREAMS_OF_USER, WITHOUT_SESSION_OF_NETWORK
 from idtone.core.terminal.command_line import csv_text
 from idtone.ledger.store.call_search import NEWEST, FoundCalls
+from lab.console.raw_requests import answered, get, host_of
 from lab.console.site import Site, Visitor
 from lab.lab import until
-
-from .test_attacks import answered, get, host_of
-from .test_public import PACK, public
-
-__all__ = ["public"]
+from lab.ledger.example_pack import PACK
 
 
 @asynccontextmanager

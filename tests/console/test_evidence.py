@@ -12,7 +12,6 @@ from contextvars import copy_context
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import aiohttp
 import pytest
 from typer.testing import CliRunner
 
@@ -36,7 +35,7 @@ from idtone.ledger.evidence.tally import Part, tally
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.console.site import Site, Visitor, name_of, running
+from lab.console.site import Site, Visitor, events, name_of, running
 from lab.lab import until
 from lab.ledger import sample_evidence as sample
 from lab.ledger.sample_ledger import query
@@ -64,17 +63,6 @@ async def node(settings) -> AsyncIterator[Site]:
     enter(settings, *(steps.Step(each.call_id, each.kind, each.at + now, each.details, each.numbers) for each in calls))
     async with running(settings, BOTH) as site:
         yield site
-
-
-async def events(visitor: Visitor, path: str) -> str:
-    """What the page is told until the last event."""
-    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
-    timeout = aiohttp.ClientTimeout(total=60)
-    async with visitor.http.get(f"{visitor.site.address}{path}", headers=headers, timeout=timeout) as answer:
-        text = ""
-        while "event: end" not in text:
-            text += (await answer.content.readany()).decode()
-    return text
 
 
 def command(settings: Settings, folder: Path, *arguments: str) -> tuple[int, str]:

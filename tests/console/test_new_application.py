@@ -8,12 +8,10 @@ import pytest
 
 from idtone.office.authority.change_registry import applications, registry_of
 from idtone.office.authority.workspace import Workspace
+from lab.console.office_forms import ME
 from lab.console.site import Site
 from lab.office.authority.office import Office
 
-from .test_office import ME, site_of
-
-__all__ = ["site_of"]
 PAGE = "/office/new-application"
 PDF = b"%PDF-1.7 signed by hand"
 SHA256 = hashlib.sha256(PDF).hexdigest()

@@ -35,12 +35,13 @@ from idtone.registry.sources import parse_document
 from idtone.service.suspension_confirmations import confirmed
 from idtone.tones.making.sounds import PBX_FORMATS, ensure_sounds
 from idtone.tones.profile_library import load_library
+from lab.confirming_node import Node, with_stops
 from lab.console.site import Site, Visitor, running
 from lab.demo import REGISTRY as LAB_REGISTRY
 from lab.lab import until
 from lab.publication import MEMBER
 from lab.registry.trust.association import Association, Machine
-from tests.registry.trust.conftest import association, begun, machine
+from lab.registry.trust.begun_association import association, begun, machine
 
 __all__ = ["association", "begun", "machine"]
 
@@ -326,8 +327,6 @@ def test_bars_stand_on_each_other():
 
 
 def test_confirmed_suspensions_stand_out_from_the_others(tmp_path):
-    from tests.service.test_suspension_confirmations import Node, with_stops
-
     node = Node(tmp_path)
     ledger = tmp_path / "ledger.sqlite3"
     assert confirmed(ledger).at is None

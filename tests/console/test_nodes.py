@@ -10,13 +10,11 @@ import pytest
 
 from idtone.console.access.rights import Role
 from idtone.console.operator import nodes
-from lab.console.site import running
+from lab.console.site import events, running
+from lab.ledger.replication.nodes import made_nodes
+from lab.ledger.replication.nodes import nodes as replicated
 from lab.ledger.sample_evidence import heard_call
 from lab.operations.fleet.states import state
-from tests.ledger.replication.conftest import made_nodes
-from tests.ledger.replication.conftest import nodes as replicated
-
-from .test_evidence import events
 
 __all__ = ["made_nodes", "replicated"]
 

@@ -9,7 +9,6 @@ import json
 import re
 import shutil
 import zipfile
-from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,42 +27,16 @@ from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.desk.reports.report_store import ReportStore
 from idtone.registry.trust import tuf_roles
-from lab.console.site import Site, Visitor, running
+from lab.console.office_forms import HOSTILE, ME, OTHER, SECOND, STOPPED, SUSPENSION, entry, request_id
+from lab.console.site import Site, Visitor
 from lab.office.authority.office import APPLICATION, STOP, TWICE, Office
 from lab.office.desk.desk_process import running as running_desk
 from lab.office.desk.reports.members import NUMBER, RECEIPT, WORDS, Members, authority
-
-HOSTILE = "<script>alert('x')</script>"
-STOPPED, OTHER = "0312345677", "0312345676"
-ME, SECOND = (Role.OFFICE,), (Role.OFFICE, Role.VIEWER)
-SUSPENSION = {
-    "action": "suspend-number", "entered": STOPPED, "reference": "R-7", "requested": "2026-11-02T01:10:00+09:00",
-    "why": "as asked",
-}  # fmt: skip
-
-
-@pytest.fixture
-async def site_of(settings) -> AsyncIterator[object]:
-    """A console for the folder of an association."""
-    import contextlib
-
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def start(folder: Path) -> Site:
-            console = settings.console.model_copy(update={"office": folder})
-            return await stack.enter_async_context(running(settings.model_copy(update={"console": console}), SECOND))
-
-        yield start
 
 
 @pytest.fixture
 async def at_office(site_of, office: Office) -> Site:
     return await site_of(office.folder)
-
-
-def entry(office: Office) -> dict[str, str]:
-    """The last line of the history."""
-    return dict(office.told("history show")[-1])
 
 
 async def test_the_pages_are_there_for_the_office_alone(at_office, site):
@@ -207,12 +180,6 @@ async def test_a_member_is_found_by_name_and_by_number_which_stays_out_of_the_ad
 
 
 # -- suspensions -------------------------------------------------------------------------------------------------------
-
-
-def request_id(text: str) -> str:
-    found = re.search(r'name="request" value="(S-[0-9a-f]+)"', text)
-    assert found
-    return found[1]
 
 
 async def test_a_suspension_needs_two_persons_who_enter_the_same(at_office, office):

@@ -16,18 +16,17 @@ from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.desk.reports.report_store import ReportStore
 from idtone.office.desk.reports.traceback import ReportResult
 from idtone.office.refused.change_refusals import Refusals
+from lab.console.office_forms import HOSTILE, ME, entry
 from lab.console.site import Site, Visitor
 from lab.member.evaluation.sample_figures import LAST_DAY, YEAR, content_of
 from lab.office.authority.office import STOP, WHY, Office
 from lab.office.desk.reports.members import ELSEWHERE, NUMBER, WORDS, Members, authority, report
+from lab.office.evaluation.evaluating import ASSESSMENTS, folder, hand_in
+from lab.office.refused.samples import REFUSED, SOON
 from lab.repository import ROOT
-from tests.office.evaluation.conftest import ASSESSMENTS, folder, hand_in
-from tests.office.refused.test_refusals import REFUSED, SOON
 from tools.messages import catalogue_text
 
-from .test_office import HOSTILE, ME, entry, site_of
-
-__all__ = ["folder", "site_of"]
+__all__ = ["folder"]
 HELD = "03-1234-5600-03-1234-5619"
 CHAINS = "/office/chains"
 LINK = {"wholesaler": "m-0001", "reseller": "m-0002", "numbers": HELD, "why": "as asked"}

@@ -10,12 +10,10 @@ import pytest
 from idtone.office.authority.key_holders import key_holders
 from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
+from lab.console.office_forms import ME
 from lab.console.site import Site
 from lab.office.authority.office import WHY, Office
 
-from .test_office import ME, site_of
-
-__all__ = ["site_of"]
 PAGE = "/office/keys"
 
 

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -15,17 +14,9 @@ from idtone.console.access.rights import Role
 from idtone.console.public import packs
 from idtone.console.public.published import Published
 from idtone.console.uploads import FIELD_LIMIT
-from lab.console.site import Site, running
 from lab.ledger.example_pack import PACK
 
 HOSTILE = '<script>alert("x")</script>'
-
-
-@pytest.fixture
-async def public(settings, office) -> AsyncIterator[Site]:
-    console = settings.console.model_copy(update={"office": office.folder})
-    async with running(settings.model_copy(update={"console": console})) as site:
-        yield site
 
 
 async def test_public_pages_need_no_script_and_set_no_cookie(public):

@@ -32,9 +32,8 @@ from idtone.registry.suspensions.own_suspension import (
     put_to_use,
 )
 from idtone.registry.trust import tuf_roles
+from lab.console.office_forms import ME, SECOND, STOPPED, SUSPENSION, request_id
 from tools.messages import catalogue_text
-
-from .test_office import ME, SECOND, STOPPED, SUSPENSION, request_id, site_of  # noqa: F401
 
 T = [datetime(2026, 11, 2, hour, tzinfo=UTC) for hour in range(10)]
 NOW = T[9]
@@ -141,7 +140,7 @@ def test_an_end_of_a_part_claims_no_end_of_the_rest():
 
 
 @pytest.fixture
-async def at_office(site_of, office):  # noqa: F811
+async def at_office(site_of, office):
     return await site_of(office.folder)
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
+from lab.core.languages import anew, run
 from lab.programs import PROGRAMS, tree
 from lab.repository import ROOT, modules, parsed
-
-from .test_translation import anew, run
 
 __all__ = ["anew", "run"]
 JAPANESE = {"LANG": "ja_JP.UTF-8"}

@@ -21,8 +21,7 @@ from idtone.core.settings.shared import (
     signed_settings,
 )
 from idtone.core.signed_notes import Signer
-
-from .test_settings import OTHER as ANY_OTHER
+from lab.core.other_settings import OTHER as ANY_OTHER
 
 NOW = datetime(2026, 11, 28, 4, tzinfo=UTC)
 SIGNER, OTHER = Signer(SIGNED_BY, b"1" * 32), Signer(SIGNED_BY, b"2" * 32)

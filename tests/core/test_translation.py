@@ -10,59 +10,27 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
 
 import pytest
 import typer
 
-from idtone.core import translation
 from idtone.core.errors import AgiError, AriRefused, DocumentError, Fault, IdtoneError, JournalError, UsageError
-from idtone.core.terminal import command_line
 from idtone.core.translation import Message, capitalised, joined, translated
-from lab.programs import PROGRAMS, program_of
+from lab.core.languages import VARIABLES, anew, run, speak
 from lab.repository import ROOT, modules, parsed
 from tools import messages
 
-VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+__all__ = ["anew", "run"]
 FINDING = Message("{path} is missing", path="/x")
 IN_JAPANESE = "/x がありません"
-
-
-@pytest.fixture(autouse=True)
-def anew() -> Iterator[None]:
-    """The language is read once in a process; a test may change it."""
-    translation._asks_for_japanese.cache_clear()
-    yield
-    translation._asks_for_japanese.cache_clear()
-
-
-def speak(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
-    translation._asks_for_japanese.cache_clear()
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
 def in_japanese(monkeypatch: pytest.MonkeyPatch) -> None:
     speak(monkeypatch, LANG="ja_JP.UTF-8")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """The exit code, standard output and standard error of a command."""
-
-    def run(*arguments: str, columns: str = "200", **environment: str) -> tuple[int, str, str]:
-        speak(monkeypatch, **environment, COLUMNS=columns)
-        program = program_of(arguments)
-        with pytest.raises(SystemExit) as ended:
-            command_line.run(lambda: PROGRAMS[program](arguments, prog_name=program))
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return run
 
 
 # -- the language -----------------------------------------------------------------------------------------------------

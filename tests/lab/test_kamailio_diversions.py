@@ -17,8 +17,7 @@ from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
 from lab.kamailio import Kamailio, find_or_get
-
-from .test_kamailio import Between, place
+from lab.kamailio_places import Between, place
 
 CERTIFICATE = "https://certificates.example.jp/div.pem"
 SHAKEN = 'eyJ.eyJ.c2ln;info=<https://c.example.jp/a.pem>;alg=ES256;ppt="shaken"'

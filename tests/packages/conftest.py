@@ -12,12 +12,10 @@ import pytest
 
 from lab.asterisk import Asterisk
 from lab.bootstrap import AsteriskInstallation
-from lab.machine.machine import RELEASES, Machine, image
+from lab.machine.machine import CHOSEN, Machine, image
 from lab.machine.pbx import PbxInMachine
 from lab.unpacked_packages import cache_directory
 from tools.deb import build
-
-CHOSEN = tuple(os.environ.get("RELEASES", "").split()) or RELEASES
 
 
 @pytest.fixture(scope="session")

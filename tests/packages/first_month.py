@@ -21,15 +21,13 @@ import pytest
 import idtone
 from lab.machine.acts import ACTS, JAPANESE, LATER, Act, commands
 from lab.machine.failures import FAILURES, HAPPENINGS, TOLD_WITHIN_S, Happening
-from lab.machine.machine import Machine, image
+from lab.machine.machine import CHOSEN, Machine, image
 from lab.machine.next_version import make_next
 from lab.machine.operator_node import LISTEN, NUMBER, OperatorNode
 from lab.machine.pbx import SOUNDS
 from lab.prometheus import Prometheus
 from lab.repository import ROOT
 from lab.unpacked_packages import cache_directory
-
-from .conftest import CHOSEN
 
 RELEASE: Final = "trixie"
 """The pages are about Debian 13."""

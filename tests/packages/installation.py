@@ -17,13 +17,13 @@ import pytest
 
 import idtone
 from lab.asterisk import Ending
+from lab.calls.traffic import profile_heard, traffic
 from lab.lab import LICENSED, lab, until
 from lab.machine.machine import Machine, MachineFailed
 from lab.machine.next_version import make_next
 from lab.machine.pbx import SOUNDS, PbxInMachine
 from lab.publication import LAB_REGISTRY, MEMBER
 from lab.repository import ROOT
-from tests.calls.test_upgrade import profile_heard, traffic
 
 NEXT = f"{idtone.__version__}+next"
 AS_SETUP_WRITES_THEM = """

@@ -5,87 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
-from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from idtone.core.errors import DocumentError, TrustError
+from idtone.core.errors import DocumentError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import AccountKnownBy, Person
 from idtone.core.settings.settings import Settings
-from idtone.core.signed_notes import Signer
 from idtone.registry.correspondence.own_suspension_report import OwnSuspensionReport
 from idtone.registry.correspondence.signed_document import verified
-from idtone.registry.index import RegistryIndex, Signed
-from idtone.registry.parsers import parse_suspensions
 from idtone.registry.suspensions.own_suspension import Act, OwnSuspensions, lifted, ordered, put_to_use
 from idtone.service import suspension_confirmations
-from idtone.service.suspension_confirmations import SuspensionConfirmations
+from lab.confirming_node import SIGNER, Node, with_stops
 from lab.registry.examples import GOOD, index_of
-
-SEED = b"1" * 32
-SIGNER = Signer("m-0001/pbx-1", SEED)
-ENTRY = "  - {{number: '03123456{0:02}', since: 2026-11-02T00:00:00+09:00, reference: R-{0}}}\n"
-REGISTRY = index_of(GOOD.partition("suspensions:")[0])
-
-
-def with_stops(*references: int) -> RegistryIndex:
-    """A signed generation with these stops, and with a member that gets no new numbers."""
-    text = "issued: 2026-11-02T00:00:00+09:00\nsuspensions:\n" + "".join(map(ENTRY.format, references))
-    text += "  - {member: m-0002, kind: no-new-numbers, since: 2026-11-02T00:00:00+09:00, reference: R-0}\n"
-    document = parse_suspensions(text, "suspensions.yaml")
-    return REGISTRY.renewed(Signed(document, datetime.now(UTC) + timedelta(days=1), "ab" * 32))
-
-
-class Node:
-    """One with a desk that can be away."""
-
-    def __init__(self, folder: Path) -> None:
-        key_file = folder / "ledger.key"
-        seed = key_file.with_name("ledger.key.sign")
-        seed.write_bytes(SEED)
-        seed.chmod(0o600)
-        self.settings = Settings.model_validate(
-            {
-                "node": "pbx-1",
-                "association": {"member": "m-0001", "desk": "https://desk.example"},
-                "ledger": {"url": f"sqlite:///{folder / 'ledger.sqlite3'}", "key_file": str(key_file)},
-            }
-        )
-        self.registry: RegistryIndex | None = None
-        self.ended: Counter[str] = Counter()
-        self.away = False
-        self.received: list[bytes] = []
-        self.own = OwnSuspensions()
-        self.start()
-
-    def start(self) -> None:
-        """As the next process."""
-        self.confirming = SuspensionConfirmations(
-            self.settings,
-            lambda: self.registry,
-            lambda: self.ended.update(self.ending),
-            self.ended,
-            self.send,
-            lambda: self.own,
-        )
-        self.ending: dict[str, int] = {}
-
-    def send(self, settings: Settings, octets: bytes) -> None:
-        if self.away:
-            raise TrustError("the desk cannot be reached")
-        self.received.append(octets)
-
-    async def until(self, count: int) -> None:
-        async with asyncio.timeout(5):
-            while len(self.received) < count:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-
-    def told(self) -> list[dict[str, int]]:
-        documents = [verified(octets, lambda _: [SIGNER.key]).content for octets in self.received]
-        return [{stop["reference"]: stop["calls_ended"] for stop in each["stops"]} for each in documents]
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ import pytest
 
 from idtone.core.persons import AccountKnownBy, Person
 from idtone.core.signing_keys import load_public
+from lab.made_once import made_once
+from lab.registry.examples import GOOD
+from lab.registry.trust.association import SUSPENSIONS
 from lab.terminal import Terminal
 
 PHRASE = "of the test"
@@ -96,3 +99,23 @@ class Office(Terminal):
 
     def all_keys(self) -> list[object]:
         return self.keys("registry-1", "registry-3", "duty-1", "duty-2")
+
+
+@pytest.fixture
+def new_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
+    """The two files alone."""
+    monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
+    office = Office(tmp_path / "authority", monkeypatch)
+    office.folder.mkdir()
+    office.registry.write_text(GOOD.partition("suspensions:")[0])
+    office.suspensions.write_text(SUSPENSIONS)
+    return office
+
+
+@pytest.fixture
+def office(new_office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
+    made_once(
+        tmp_path_factory, "office", new_office.folder.parent,
+        lambda: new_office.told("publication begin", "--keys", new_office.key("any").parent),
+    )  # fmt: skip
+    return new_office

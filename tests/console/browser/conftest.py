@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +16,7 @@ from lab.console.browser.browser import Browser
 from lab.console.browser.browser import browser as started
 from lab.console.held import write_holds
 from lab.console.past_calls import write_past_calls
-from lab.console.site import Site, running
+from lab.console.site import Site, in_a_thread
 from lab.publication import LAB_REGISTRY
 
 CALLS = 300
@@ -57,34 +53,3 @@ def demo_settings(folder: Path, office: Path) -> Settings:
             "console": {"users": str(folder / "users.yaml"), "office": str(office)},
         }
     )
-
-
-@contextmanager
-def in_a_thread(settings: Settings) -> Iterator[Site]:
-    """A console whose event loop runs beside the test."""
-    begun: Future[tuple[Site, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def serve() -> None:
-        over = asyncio.Event()
-        async with running(settings) as site:
-            begun.set_result((site, asyncio.get_running_loop(), over))
-            await over.wait()
-
-    def serve_or_tell() -> None:
-        try:
-            asyncio.run(serve())
-        except BaseException as error:
-            if begun.done():
-                raise
-            begun.set_exception(error)
-
-    thread = threading.Thread(target=serve_or_tell)
-    thread.start()
-    try:
-        site, loop, over = begun.result(60)
-        try:
-            yield site
-        finally:
-            loop.call_soon_threadsafe(over.set)
-    finally:
-        thread.join()

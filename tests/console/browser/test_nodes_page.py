@@ -8,15 +8,13 @@ from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.operations.fleet.findings import RIVALS
 from lab.console.browser.browser import WAIT_S
-from lab.console.site import name_of
+from lab.console.browser.looks import LOOKS, faults_here
+from lab.console.site import in_a_thread, name_of
+from lab.ledger.replication.nodes import made_nodes
+from lab.ledger.replication.nodes import nodes as replicated
 from lab.nights import rest_at_night
 from lab.operations.fleet.states import state
-from tests.ledger.replication.conftest import made_nodes
-from tests.ledger.replication.conftest import nodes as replicated
 from tools.messages import catalogue_text
-
-from .conftest import in_a_thread
-from .test_pages import LOOKS, faults_here
 
 __all__ = ["made_nodes", "replicated"]
 

@@ -6,10 +6,8 @@ pictures of all of them stand there.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -17,19 +15,12 @@ from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.console.page import Method
 from lab.console.browser.browser import AXE, AXE_SHA256, WAIT_S, Browser
+from lab.console.browser.looks import LOOKS, WIDE, faults_here
 from lab.console.browser.visits import Shown, Visitor, visits
 from lab.console.site import Site, name_of
 from lab.nights import rest_at_night
 from tools.messages import catalogue_text
 
-NARROW, WIDE = 320, 1920
-LOOKS = {
-    "en": ((NARROW, "light"), (WIDE, "dark")),
-    "ja": ((WIDE, "dark"), (NARROW, "light")),
-}
-"""Each language in both schemes and both widths, with two loads of a page. axe looks at the first of each language: at
-each width, in each scheme; with PICTURES at all of them.
-"""
 GENUINE = "Genuine. The list in force names this badge."
 AFTER_A_FORM = frozenset({"/evidence/exports/{act}", "/evidence/exports/{act}/pack", "/office/pledges/{sha256}"})
 """Pages to which only a form leads, and no link."""
@@ -108,18 +99,3 @@ def faults_of(browser: Browser, address: str, shown: Shown, language: str) -> li
     wrong = faults_here(browser, f"{shown.name}-{language}", looks)
     wrong += [f"keyboard: {fault}" for fault in browser.keyboard()]
     return wrong + browser.errors()
-
-
-def faults_here(browser: Browser, name: str, looks: Iterable[tuple[int, str]]) -> list[str]:
-    """What is wrong with the page that is open, in each width and scheme."""
-    wrong = []
-    for number, (width, scheme) in enumerate(looks):
-        look = f"{name}-{width}-{scheme}"
-        browser.look(width, scheme)
-        if number == 0 or "PICTURES" in os.environ:
-            wrong += [f"{look}: {finding}" for finding in browser.axe()]
-        if wide := browser.overflow():
-            wrong.append(f"{look}: wider than the window: {wide}")
-        if "PICTURES" in os.environ:
-            browser.picture(Path(os.environ["PICTURES"]) / f"{look}.png")
-    return wrong

@@ -18,24 +18,11 @@ from idtone.ledger.disclosure.legal_basis import (
     LegalBases,
     LegalBasis,
     basis_objection,
-    completed,
     load_legal_bases,
 )
 from idtone.ledger.evidence import steps
+from lab.ledger.disclosure.legal_bases import BASES, DAY, given
 from lab.ledger.sample_evidence import ALICE, NOW
-
-BASES = load_legal_bases(None)
-DAY = date(2026, 11, 1)
-"""Of `NOW`, in Japan."""
-ALL = LegalBasis(
-    "warrant", "", "見本警察署", "見本 第7号", "calls of one number", NOW - timedelta(hours=1), DAY + timedelta(days=9),
-    "見本簡易裁判所", DAY, "a life is in danger",
-)  # fmt: skip
-
-
-def given(basis: str, **changes: object) -> LegalBasis:
-    return completed(replace(ALL, basis=basis, **changes), BASES)  # type: ignore[arg-type]
-
 
 TABLE = [
     ("inquiry", {}, True, None),

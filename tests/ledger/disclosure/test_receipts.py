@@ -14,9 +14,8 @@ from idtone.ledger.disclosure.disclosure_request import RequestState
 from idtone.ledger.disclosure.receipts import exports, receipt_objection
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step
+from lab.ledger.disclosure.legal_bases import given
 from lab.ledger.sample_evidence import ALICE, BOB, LOG, NOW
-
-from .test_legal_basis import given
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TODAY = date(2026, 11, 1)

@@ -2,123 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
-from idtone.core.signed_notes import Note
-from idtone.ledger.evidence.steps import Step
-from idtone.ledger.monitor.findings_page import LogReport
-from idtone.ledger.monitor.monitor import Monitor
-from idtone.ledger.monitor.monitored_logs import MonitoredLogs
-from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.tiles.tile_folder import write_tiles
-from idtone.ledger.witness.cosigning import Cosigning
-from idtone.ledger.witness.witness import Witness, WitnessState, attend
-from lab.ledger.sample_evidence import LOG, at, key_ring_of, url_of
-from lab.ledger.sample_ledger import write, writer_of
+from lab.ledger.monitor.watched_log import World, witnessing
+from lab.ledger.sample_evidence import at
 from lab.registry.trust.serving import over_https, write_certificate
-
-NAME = "witness.example/1"
-HOUR_MS = 3_600_000
-
-
-@contextmanager
-def witnessing(folder: Path, clock_s: Callable[[], float]) -> Iterator[str]:
-    """A witness in a thread; what `witnesses` is to say of it."""
-    bound: list[int] = []
-    is_bound = threading.Event()
-    loop = asyncio.new_event_loop()
-    over = asyncio.Event()
-
-    def ready(port: int) -> None:
-        bound.append(port)
-        is_bound.set()
-
-    with WitnessState.held(folder) as state:
-        signer = state.signer(NAME)
-        witness = Witness(state, signer, {LOG.name: [LOG]}, clock_s)
-        thread = threading.Thread(target=loop.run_until_complete, args=(attend(witness, "127.0.0.1", 0, ready, over),))
-        thread.start()
-        try:
-            assert is_bound.wait(20)
-            yield f"http://127.0.0.1:{bound[0]} {signer.cosigner}"
-        finally:
-            loop.call_soon_threadsafe(over.set)
-            thread.join()
-            loop.close()
-
-
-@dataclass
-class World:
-    """`out` is published at `place`."""
-
-    folder: Path
-    place: str = ""
-    witness: str = ""
-    options: dict[str, Any] = field(default_factory=dict)
-    witness_ms: float = HOUR_MS
-    """The time by the witness's clock, since the evidence begins."""
-
-    @property
-    def out(self) -> Path:
-        return self.folder / "out"
-
-    def url(self, name: str = "ledger") -> str:
-        return url_of(self.folder / name / "ledger.sqlite3")
-
-    def tell(self, *calls: Iterable[Step], of: str = "ledger") -> None:
-        write(self.url(of), *calls)
-
-    def cosign(self, of: str = "ledger") -> None:
-        """Have the head cosigned, as the service does."""
-
-        async def ask() -> None:
-            with writer_of(self.url(of)) as writer:
-                async with aiohttp.ClientSession() as session:
-                    await Cosigning(writer, key_ring_of(self.url(of)), [self.witness], 60).ask(session)
-
-        asyncio.run(ask())
-
-    def publish(self, of: str = "ledger", out: Path | None = None) -> None:
-        """The head with the cosignatures that it has."""
-        with LedgerReader.open(self.url(of)) as reader:
-            text = reader.checkpoint()
-            assert text
-            note = Note.parse(text.encode())
-            cosigned = key_ring_of(self.url(of)).cosigned.latest(LOG)
-            if cosigned and cosigned[0].text == note.text:
-                note = cosigned[0]
-            write_tiles(reader.database, LOG, note, out or self.out)
-
-    def replace(self, of: str) -> None:
-        """Publish another ledger in the place of this one."""
-        shutil.rmtree(self.out)
-        self.publish(of)
-
-    def logs(self) -> MonitoredLogs:
-        log = {"place": self.place, "key": str(LOG), "witnesses": [self.witness], **self.options}
-        page = self.folder / "page.html"
-        return MonitoredLogs.model_validate({"state": self.folder / "state", "page": page, "logs": [log]})
-
-    def look(self, ms: float = HOUR_MS, is_over: Callable[[], bool] = lambda: False) -> LogReport:
-        """What the monitor finds, so long after the evidence begins."""
-
-        def clock() -> datetime:
-            return at(ms)
-
-        with Monitor(self.logs(), clock).held() as held:
-            (report,) = held.look(is_over)
-        return report
 
 
 @pytest.fixture(scope="module")

@@ -27,10 +27,9 @@ from idtone.ledger.monitor.split_view import SplitView
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
 from lab.ledger.commands.running import PROGRAM, run, told
+from lab.ledger.monitor.watched_log import HOUR_MS, World
 from lab.ledger.sample_evidence import LOG, SEED, at, cancelled_call, evidence, heard_call
 from lab.repository import ROOT
-
-from .conftest import HOUR_MS, World
 
 WITNESS = Signer("witness.example/w", bytes(range(64, 96)))
 

@@ -16,13 +16,12 @@ from idtone.ledger.replication.own_replica import own_replica
 from idtone.ledger.store import migrations, sqlite
 from idtone.ledger.store import postgresql as postgresql_module
 from idtone.ledger.store.postgresql import schema_of
+from lab.ledger.next_schema import NEXT
 from lab.ledger.replication.between import CUT, STALL, Between
 from lab.ledger.replication.nodes import same
 from lab.ledger.sample_evidence import heard_call, put
 from lab.ledger.sample_ledger import held, query
 from lab.postgresql import database_of
-
-from ..store.test_schema import NEXT
 
 
 @pytest.fixture

@@ -14,11 +14,9 @@ from idtone.ledger.evidence.tally import tally, tally_alike
 from idtone.ledger.store import alike_calls as module
 from idtone.ledger.store.alike_calls import alike_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
+from lab.ledger.sample_calls import BOTH, of_all_kinds, sounded
 from lab.ledger.sample_evidence import PLAY, at, decided, heard_call
 from lab.ledger.sample_ledger import write
-
-from .test_call_search import BOTH, sounded
-from .test_call_search import told as of_all_kinds
 
 DAY_MS = 86_400_000
 

@@ -19,6 +19,7 @@ from idtone.ledger.store.postgresql import Server, begin_writing, schema_of
 from idtone.ledger.store.rows import row_of
 from idtone.ledger.store.schema import check_version, make_or_upgrade
 from idtone.ledger.store.sqlite import connect_for_writing
+from lab.ledger.next_schema import NEXT
 from lab.ledger.sample_evidence import heard_call
 from lab.ledger.sample_ledger import faults, records_of, write, writer_of
 
@@ -31,8 +32,6 @@ COLUMNS = {
     "sought": ["token", "step"],
     "steps": ["id", "node", "call_id", "kind", "at", "details", "leaf"],
 }
-NEXT = ("ALTER TABLE steps ADD COLUMN more {whole}", "CREATE INDEX ix_steps_more ON steps (more)")
-"""What a later version may bring."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

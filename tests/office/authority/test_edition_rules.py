@@ -14,6 +14,7 @@ from tuf.api.metadata import Metadata, MetaFile, TargetFile
 from idtone.office.authority import repository as module
 from idtone.registry.trust.client import Repository
 from lab.office.authority.office import STOP, TWICE, WHY, Office
+from lab.office.authority.signing import changed, sign
 
 STRANGER = CryptoSigner.generate_ed25519()
 
@@ -33,18 +34,6 @@ def package(office: Office, tmp_path: Path) -> Path:
     new = office.new_keys("duty-5", "duty-6", "duty-7", "duty-8")
     office.told("key rotate", "duty", *new, *WHY, "--package", tmp_path / "package")
     return tmp_path / "package"
-
-
-def sign(office: Office, package: Path, *names: str) -> tuple[int, str]:
-    code, _, error = office.run("publication sign", package, *office.keys(*names), "--trust", office.root, "--yes")
-    return code, " ".join(error.split())
-
-
-def changed(name: str, change: Callable[[Any], object], package: Path, part: str = "after") -> None:
-    path = package / part / "metadata" / f"{name}.json"
-    metadata = Metadata[Any].from_file(str(path))
-    change(metadata.signed)
-    path.write_bytes(metadata.to_bytes())
 
 
 def setting(name: str, **values: object) -> Callable[[Path], None]:

@@ -47,9 +47,8 @@ from lab.member.evaluation.sample_figures import (
     write_criteria,
 )
 from lab.office.authority.office import STOP, WHY, Office
+from lab.office.evaluation.evaluating import ASSESSMENTS, DAYS, hand_in
 from lab.registry.trust.association import STOPPED
-
-from .conftest import ASSESSMENTS, DAYS, hand_in
 
 ANOTHER_LOG = Signer(LOG.key.name, b"8" * 32)
 INTRUDER = Signer("m-0002/pbx-9", b"9" * 32)

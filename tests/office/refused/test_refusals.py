@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,10 @@ from idtone.registry.trust import tuf_roles
 from lab.made_once import made_once
 from lab.office.authority.office import PHRASE, WHY, Office
 from lab.office.desk.desk_process import attended
+from lab.office.refused.samples import DAY_AFTER, NOW, REFUSED, SOMEONE, SOON, SPELT
 from lab.registry.examples import with_keys
 
 SIGNER, OTHER = Signer("m-0001/pbx-1", b"1" * 32), Signer("m-0002/pbx-1", b"2" * 32)
-REFUSED = "customer: {kind: person, name: 髙橋 太郎, kana: タカハシ タロウ, born: 1980-04-01}\n"
-SPELT = "customer: {kind: person, name: Taro Takahashi, born: 1980-04-01}\n"
-SOMEONE = "customer: {kind: person, name: 見本 花子, born: 1990-05-05}\n"
-NOW = datetime.now(UTC)
-SOON, DAY_AFTER = ((NOW + timedelta(days=days)).date().isoformat() for days in (30, 31))
 
 
 @dataclass

@@ -16,10 +16,9 @@ from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.ledger.store.postgresql import Server
 from idtone.operations.fleet.commands import app, status
-from lab.ledger.replication.nodes import Node
+from lab.ledger.replication.nodes import Node, made_nodes, nodes
 from lab.ledger.sample_evidence import NONCE, PLAY, forwarded
 from lab.operations.fleet.states import GOOD, state
-from tests.ledger.replication.conftest import made_nodes, nodes
 
 __all__ = ["made_nodes", "nodes"]
 

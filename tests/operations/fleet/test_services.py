@@ -23,8 +23,8 @@ from lab.asterisk import IDTONE
 from lab.ledger.sample_evidence import wait_until
 from lab.postgresql import PostgreSQL
 from lab.registry.trust.association import STOPPED, Association
+from lab.registry.trust.begun_association import association, begun, certificate
 from lab.registry.trust.serving import over_https
-from tests.registry.trust.conftest import association, begun, certificate
 
 __all__ = ["association", "begun", "certificate"]
 NAMES: Final = ("osaka", "tokyo")

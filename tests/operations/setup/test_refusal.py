@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 
 from idtone.cli import app
 from idtone.core.errors import UsageError
-
-from .test_setup import NEW, USER
+from lab.operations.bare_asterisk import NEW, USER
 
 CONFIGURATION = {
     "asterisk.conf": "[directories]\n", "extensions.conf": "[general]\n", "http.conf": "[general]\n",

@@ -23,8 +23,7 @@ from idtone.registry.suspensions.own_suspension import (
     put_to_use,
 )
 from idtone.registry.suspensions.suspension_paper import suspension_paper
-
-from .test_own_suspension import DUE, NOW, SATO, SUZUKI, act, in_force, stop
+from lab.registry.suspensions.samples import DUE, NOW, SATO, SUZUKI, act, in_force, stop
 
 LATER = NOW + timedelta(seconds=2)
 

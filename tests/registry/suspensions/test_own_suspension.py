@@ -10,39 +10,19 @@ import pytest
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse
-from idtone.core.persons import AccountKnownBy, Person
 from idtone.registry.suspensions.own_stops import OwnStopIndex
 from idtone.registry.suspensions.own_suspension import (
-    Act,
     DutyKind,
-    OwnSuspension,
     OwnSuspensions,
     SuspensionState,
     approved,
     closed,
     covered,
     lifted,
-    ordered,
     put_to_use,
 )
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions
-
-NOW = datetime(2026, 12, 1, 3, tzinfo=UTC)
-SATO, SUZUKI = (Person(uid, name, AccountKnownBy.LOGIN) for uid, name in ((1001, "sato"), (1002, "suzuki")))
-ONE, RANGE = NumberSpan(81312345678, 81312345678), NumberSpan(81612345000, 81612345099)
-DUE = [(DutyKind.CONTRACT_END, date(2026, 12, 31))]
-
-
-def act(by: Person = SATO) -> Act:
-    return Act.of(by, NOW, "the police called")
-
-
-def stop(persons: int = 1) -> OwnSuspension:
-    return ordered([ONE, RANGE], "R-1", act(), persons=persons)
-
-
-def in_force() -> OwnSuspension:
-    return put_to_use(stop(), NOW, True, DUE)
+from lab.registry.suspensions.samples import DUE, NOW, ONE, RANGE, SUZUKI, act, in_force, stop
 
 
 def test_one_person_orders_and_the_node_puts_it_in_force():

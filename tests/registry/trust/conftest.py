@@ -1,36 +1,5 @@
 """An association that has published, and a member's machine."""
 
-import shutil
-from pathlib import Path
+from lab.registry.trust.begun_association import association, begun, certificate, machine
 
-import pytest
-
-from lab.registry.trust.association import Association, Machine
-from lab.registry.trust.serving import write_certificate
-
-
-@pytest.fixture(scope="session")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Association:
-    made = Association(tmp_path_factory.mktemp("begun") / "association")
-    made.begin()
-    return made
-
-
-@pytest.fixture
-def association(begun: Association, tmp_path: Path) -> Association:
-    """A copy of it."""
-    shutil.copytree(begun.folder, tmp_path / "association")
-    return Association(tmp_path / "association", dict(begun.keys), new=False)
-
-
-@pytest.fixture
-def machine(association: Association, tmp_path: Path) -> Machine:
-    return Machine(association, tmp_path / "machine")
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1, with its key."""
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    write_certificate(path)
-    return path
+__all__ = ["association", "begun", "certificate", "machine"]

@@ -1,0 +1,10 @@
+"""The rules by which Prometheus alerts, as they are shipped."""
+
+from __future__ import annotations
+
+import yaml
+
+from tools.dashboards import FOLDER
+
+RULES = FOLDER / "idtone-alerts.yml"
+ALERTS = [rule for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"] for rule in group["rules"]]

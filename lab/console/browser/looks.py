@@ -1,0 +1,33 @@
+"""The widths and schemes in which a page of the console is looked at, and what is wrong with it there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from lab.console.browser.browser import Browser
+
+NARROW, WIDE = 320, 1920
+LOOKS = {
+    "en": ((NARROW, "light"), (WIDE, "dark")),
+    "ja": ((WIDE, "dark"), (NARROW, "light")),
+}
+"""Each language in both schemes and both widths, with two loads of a page. axe looks at the first of each language: at
+each width, in each scheme; with PICTURES at all of them.
+"""
+
+
+def faults_here(browser: Browser, name: str, looks: Iterable[tuple[int, str]]) -> list[str]:
+    """What is wrong with the page that is open, in each width and scheme."""
+    wrong = []
+    for number, (width, scheme) in enumerate(looks):
+        look = f"{name}-{width}-{scheme}"
+        browser.look(width, scheme)
+        if number == 0 or "PICTURES" in os.environ:
+            wrong += [f"{look}: {finding}" for finding in browser.axe()]
+        if wide := browser.overflow():
+            wrong.append(f"{look}: wider than the window: {wide}")
+        if "PICTURES" in os.environ:
+            browser.picture(Path(os.environ["PICTURES"]) / f"{look}.png")
+    return wrong

@@ -1,0 +1,27 @@
+"""Who sends the forms of the office's pages, what they enter, and what the pages and the history say of it."""
+
+from __future__ import annotations
+
+import re
+
+from idtone.console.access.rights import Role
+from lab.office.authority.office import Office
+
+HOSTILE = "<script>alert('x')</script>"
+STOPPED, OTHER = "0312345677", "0312345676"
+ME, SECOND = (Role.OFFICE,), (Role.OFFICE, Role.VIEWER)
+SUSPENSION = {
+    "action": "suspend-number", "entered": STOPPED, "reference": "R-7", "requested": "2026-11-02T01:10:00+09:00",
+    "why": "as asked",
+}  # fmt: skip
+
+
+def entry(office: Office) -> dict[str, str]:
+    """The last line of the history."""
+    return dict(office.told("history show")[-1])
+
+
+def request_id(text: str) -> str:
+    found = re.search(r'name="request" value="(S-[0-9a-f]+)"', text)
+    assert found
+    return found[1]

@@ -1,0 +1,32 @@
+"""Requests to the console octet by octet, as no browser sends them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from lab.console.site import Site
+
+
+def host_of(site: Site) -> tuple[str, int]:
+    host, _, port = site.address.removeprefix("http://").rpartition(":")
+    return host, int(port)
+
+
+async def answered(site: Site, octets: bytes) -> bytes:
+    """All that the console answers, until it closes or is silent for half a second."""
+    reader, writer = await asyncio.open_connection(*host_of(site))
+    with suppress(ConnectionError):
+        writer.write(octets)
+        await writer.drain()
+    found = b""
+    with suppress(TimeoutError, ConnectionError):
+        while chunk := await asyncio.wait_for(reader.read(65536), 0.5):
+            found += chunk
+    writer.close()
+    return found
+
+
+def get(site: Site, *more: str, path: str = "/sign-in", host: str | None = None) -> bytes:
+    named = site.address.removeprefix("http://") if host is None else host
+    return "\r\n".join([f"GET {path} HTTP/1.1", f"Host: {named}", *more, "", ""]).encode("latin-1")

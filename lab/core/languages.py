@@ -1,0 +1,43 @@
+"""The language in which a command speaks, by its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from idtone.core import translation
+from idtone.core.terminal import command_line
+from lab.programs import PROGRAMS, program_of
+
+VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+
+
+@pytest.fixture(autouse=True)
+def anew() -> Iterator[None]:
+    """The language is read once in a process; a test may change it."""
+    translation._asks_for_japanese.cache_clear()
+    yield
+    translation._asks_for_japanese.cache_clear()
+
+
+def speak(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
+    translation._asks_for_japanese.cache_clear()
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """The exit code, standard output and standard error of a command."""
+
+    def run(*arguments: str, columns: str = "200", **environment: str) -> tuple[int, str, str]:
+        speak(monkeypatch, **environment, COLUMNS=columns)
+        program = program_of(arguments)
+        with pytest.raises(SystemExit) as ended:
+            command_line.run(lambda: PROGRAMS[program](arguments, prog_name=program))
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return run
