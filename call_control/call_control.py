@@ -39,6 +39,7 @@ from idtone.core.settings.settings import Interface
 from idtone.dialplan import Played
 from idtone.dialplan.numbers_in_hook import is_emergency_call
 from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import CallStatus, Step, kept_sip_call_id
 from idtone.tones.making.sounds import Sound
 
@@ -47,7 +48,6 @@ from .braking import Braking
 from .call import Call
 from .call_log import CallLog, OverCall
 from .delivery import KnownBy, PlayedSound, confirmed, played_sound
-from .evidence import Evidence
 from .fleet_chain import FleetChain
 from .request import Request
 from .sound_files import PlayedFile, SoundFiles

@@ -12,7 +12,6 @@ from typing import Final
 
 from idtone.call_control.braking import Braking
 from idtone.call_control.call_control import CallControl
-from idtone.call_control.evidence import Evidence
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.fallback_file import Usable, remembered
 from idtone.call_control.fallback_lines import FallbackLines
@@ -31,6 +30,7 @@ from idtone.core.settings.settings import RegistrySettings, Settings
 from idtone.core.terminal.extras import require
 from idtone.core.translation import joined
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.registry.expiry_warning import Expiry

@@ -37,7 +37,7 @@ from idtone.core.logs import in_words, unexpected
 from idtone.core.misuse_limits import load_limits
 from idtone.core.settings.brake import HighestStep
 from idtone.core.settings.settings import Settings
-from idtone.ledger.disclosure.record_act import ActEvidence
+from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.replication.node_reports import NodeReport
 
@@ -177,7 +177,7 @@ class BrakeKeeper:
 class ReleasingEvidence:
     """Evidence for the acts of commands: it passes them on, and obeys those that release a subject."""
 
-    def __init__(self, evidence: ActEvidence, brake: Brake | None, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, evidence: Evidence, brake: Brake | None, loop: asyncio.AbstractEventLoop) -> None:
         self._evidence, self._brake, self._loop = evidence, brake, loop
 
     def append(self, step: Step) -> Future[None]:
@@ -188,6 +188,10 @@ class ReleasingEvidence:
 
     def hurry(self) -> None:
         self._evidence.hurry()
+
+    @property
+    def full(self) -> bool:
+        return self._evidence.full
 
 
 def release_in_file(settings: Settings, token: str) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from idtone.call_control.evidence import Evidence
 from idtone.core.calls import Reason
 from idtone.core.durations import Durations
+from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.records import SENT_BY
 from idtone.ledger.evidence.steps import NUMBER_SUSPENDED, Step, StepKind
 

@@ -25,9 +25,9 @@ from idtone.core.persons import acting
 from idtone.core.settings.fleet import read_fleet_key
 from idtone.core.settings.policy import PolicySettings
 from idtone.core.settings.settings import Settings
-from idtone.ledger.disclosure.record_act import ActEvidence
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
+from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.replication.node_reports import NodeReport
 from idtone.registry.index import RegistryIndex
@@ -56,7 +56,7 @@ class SuspensionKeeper:
 
     def __init__(
         self, settings: Settings, stops: StopsInUse, registry: Callable[[], RegistryIndex | None], fallback: Fallback,
-        end_calls: Callable[[], object], ended: Mapping[str, int], evidence: ActEvidence,
+        end_calls: Callable[[], object], ended: Mapping[str, int], evidence: Evidence,
         report_soon: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         """`end_calls` asks Asterisk to end the calls of stopped numbers; `ended` counts them by the suspension's id.

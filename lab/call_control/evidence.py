@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from idtone.call_control.call import Call
-from idtone.call_control.evidence import Evidence
 from idtone.call_control.request import Request
 from idtone.core.errors import LedgerError
+from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.leaves import CLOSING
 from idtone.ledger.evidence.records import Record, fold
 from idtone.ledger.evidence.steps import Step, StepKind

@@ -16,15 +16,15 @@ import math
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from idtone.core.errors import LedgerError, LedgerInUseError
 from idtone.core.translation import Message
 
 from ..evidence.act_ids import new_act_id
+from ..evidence.evidence import Evidence
 from ..evidence.leaves import ACT_ID, KEEPERS_ACTS
 from ..evidence.steps import Step, StepKind
 from ..keys.key_ring import KeyRing
@@ -46,11 +46,6 @@ _REFUSED: Final = ".refused"
 _log = logging.getLogger(__name__)
 
 
-class ActEvidence(Protocol):
-    def append(self, step: Step) -> Future[None]: ...
-    def hurry(self) -> None: ...
-
-
 def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Step], rules: DisclosureRules) -> str:
     """Record an act durably, and return its id. `make` makes the step from the id.
 
@@ -67,7 +62,7 @@ def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Ste
     return step.call_id
 
 
-def _write(step: Step, evidence: ActEvidence) -> None:
+def _write(step: Step, evidence: Evidence) -> None:
     """At once, because a person waits for it. Raises LedgerError."""
     written = evidence.append(step)
     evidence.hurry()
@@ -128,7 +123,7 @@ def _ask_the_service(url: str, step: Step) -> None:
         )
 
 
-async def record_acts(url: str, evidence: ActEvidence, rules: DisclosureRules) -> None:
+async def record_acts(url: str, evidence: Evidence, rules: DisclosureRules) -> None:
     """The service's side: record the acts that commands leave, until cancelled."""
     folder, seen, looked_s = _folder(url), 0, -math.inf
     while True:
@@ -148,12 +143,12 @@ def _changed_ns(folder: Path) -> int:
         return 0
 
 
-def _record_all(url: str, evidence: ActEvidence, rules: DisclosureRules) -> None:
+def _record_all(url: str, evidence: Evidence, rules: DisclosureRules) -> None:
     for path in sorted(_folder(url).glob(f"*{_SUFFIX}")):
         _record(path, url, evidence, rules)
 
 
-def _record(path: Path, url: str, evidence: ActEvidence, rules: DisclosureRules) -> None:
+def _record(path: Path, url: str, evidence: Evidence, rules: DisclosureRules) -> None:
     try:
         step = _read(path)
         is_new = _admit(url, step, rules)

@@ -8,16 +8,16 @@ import logging
 import os
 import subprocess
 from collections.abc import Callable
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from idtone.core.errors import LedgerError
 
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
-from ..evidence.steps import Scalar, Step
+from ..evidence.evidence import Evidence
+from ..evidence.steps import Scalar
 
 EVERY_S: Final = 3600.0
 _TIMESYNCD: Final = Path("/run/systemd/timesync/synchronized")
@@ -44,11 +44,7 @@ class _Timex(ctypes.Structure):
     )
 
 
-class ClockEvidence(Protocol):
-    def append(self, step: Step) -> Future[None]: ...
-
-
-async def record_clock(evidence: ClockEvidence, every_s: float = EVERY_S) -> None:
+async def record_clock(evidence: Evidence, every_s: float = EVERY_S) -> None:
     """Until cancelled. The first record comes an hour after the start."""
     while True:
         await asyncio.sleep(every_s)

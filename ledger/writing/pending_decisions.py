@@ -26,6 +26,7 @@ from typing import Any, Final, Protocol, Self
 from idtone.core.errors import LedgerBehindError, LedgerClosedError, LedgerError
 from idtone.core.translation import Message
 
+from ..evidence.evidence import Evidence
 from ..evidence.steps import Step, StepKind
 from ..keys.day_keys import DayKeys
 from ..keys.private_files import PRIVATE_FILE, open_private
@@ -46,11 +47,9 @@ TOLD_EVERY_S: Final = 60.0
 _log = logging.getLogger(__name__)
 
 
-class PendingEvidence(Protocol):
-    def append(self, step: Step) -> Future[None]: ...
-    def hurry(self) -> None: ...
-    @property
-    def full(self) -> bool: ...
+class PendingEvidence(Evidence, Protocol):
+    """Evidence that is closed before the file of its decisions."""
+
     def close(self) -> None: ...
 
 

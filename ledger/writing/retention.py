@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from idtone.core.errors import LedgerError
 
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
-from ..evidence.steps import Step
+from ..evidence.evidence import Evidence
 from ..keys.day_keys import DayKeys
 from ..keys.sealing import day_of
 
@@ -22,13 +21,9 @@ LOOK_EVERY_S: Final = 3600.0
 _log = logging.getLogger(__name__)
 
 
-class RetentionEvidence(Protocol):
-    def append(self, step: Step) -> Future[None]: ...
-
-
 async def forget_in_time(
     days: DayKeys,
-    evidence: RetentionEvidence,
+    evidence: Evidence,
     retention: timedelta | None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
@@ -41,7 +36,7 @@ async def forget_in_time(
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def forget_older(days: DayKeys, evidence: RetentionEvidence, now: datetime, retention: timedelta) -> list[str]:
+def forget_older(days: DayKeys, evidence: Evidence, now: datetime, retention: timedelta) -> list[str]:
     """Destroy the keys of days that ended so long ago; returns these days. Blocks. Raises LedgerError."""
     first = day_of(now - retention)
     doomed = [day for day in days.days() if day < first]

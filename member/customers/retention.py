@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import IdtoneError
@@ -18,7 +17,8 @@ from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
-from idtone.ledger.evidence.steps import Step, StepKind
+from idtone.ledger.evidence.evidence import Evidence
+from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 from .form_rules import load_rules
@@ -30,12 +30,8 @@ LOOK_EVERY_S: Final = 3600.0
 _log = logging.getLogger(__name__)
 
 
-class RetentionEvidence(Protocol):
-    def append(self, step: Step) -> Future[None]: ...
-
-
 async def forget_in_time(
-    settings: Settings, evidence: RetentionEvidence, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    settings: Settings, evidence: Evidence, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> None:
     """Until cancelled. A stop does not wait for the folder's lock, which a command may hold while it asks."""
     while True:
@@ -48,7 +44,7 @@ async def forget_in_time(
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def forget_due(settings: Settings, evidence: RetentionEvidence, now: datetime) -> list[str]:
+def forget_due(settings: Settings, evidence: Evidence, now: datetime) -> list[str]:
     """Forget what is due; returns the ids of these forms. Blocks. Raises IdtoneError, and OSError for the folder."""
     if not settings.customers.directory.exists():
         return []

@@ -12,7 +12,6 @@ from idtone import dialplan
 from idtone.call_control import call_control as module
 from idtone.call_control.call import Call
 from idtone.call_control.call_control import FILE_CHANGED, CallControl
-from idtone.call_control.evidence import Evidence
 from idtone.call_control.journal_lines import read
 from idtone.call_control.request import Request
 from idtone.call_control.sound_files import SoundFiles
@@ -23,6 +22,7 @@ from idtone.core.numbers import parse
 from idtone.core.settings.policy import CallerHears
 from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.records import Record, fold
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
 from idtone.tones.making.sounds import Sound, ensure_sounds

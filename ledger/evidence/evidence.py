@@ -1,15 +1,15 @@
-"""The interface through which call control writes to the ledger."""
+"""The interface through which steps enter the ledger."""
 
 from __future__ import annotations
 
 from concurrent.futures import Future
 from typing import Protocol
 
-from idtone.ledger.evidence.steps import Step
+from .steps import Step
 
 
 class Evidence(Protocol):
-    """Takes the steps of calls. The service uses the ledger's writer behind the file of pending decisions."""
+    """Takes the steps of calls and of acts: the ledger's writer, and what passes steps on to it."""
 
     @property
     def full(self) -> bool:
