@@ -163,8 +163,10 @@ def in_a_thread(settings: Settings) -> Iterator[Site]:
     thread.start()
     try:
         site, loop, over = begun.result(60)
-        yield site
-        loop.call_soon_threadsafe(over.set)
+        try:
+            yield site
+        finally:
+            loop.call_soon_threadsafe(over.set)
     finally:
         thread.join()
 
