@@ -21,7 +21,7 @@ from typing import Final
 
 import pytest
 
-from lab.asterisk import IDTONE, LOOPBACK, free_ports
+from lab.asterisk import LOOPBACK, OFFICE, free_ports
 
 from ..authority.office import PHRASE, Office
 from .public import LICENSED, NEVER, NOT_A_MEMBERS, STOPPED, UNLICENSED, published_site, site_of
@@ -61,8 +61,8 @@ def demo(folder: Path) -> Iterator[PublicDemo]:
 
 @contextmanager
 def _running(command: Sequence[object]) -> Iterator[None]:
-    """A command of idtone that prints its address when it listens."""
-    with subprocess.Popen([IDTONE, *map(str, command)], stdout=subprocess.PIPE, text=True) as process:
+    """A command of the office that prints its address when it listens."""
+    with subprocess.Popen([OFFICE, *map(str, command)], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline().startswith("http"), f"{command[1]} does not start"

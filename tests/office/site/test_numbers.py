@@ -24,6 +24,7 @@ from idtone.office.site.number_table import key_pair
 from lab.node import find_or_get_node
 from lab.office.site.public import LICENSED, NEVER, NOT_A_MEMBERS, STOPPED, UNLICENSED, statement_of
 from lab.phones.equipment import bundle
+from lab.repository import ROOT
 
 MANY = Limits(10_000, 10_000)
 SPELLINGS = {
@@ -53,7 +54,7 @@ class Visitor:
         for each in files("idtone.office.site").joinpath("static").iterdir():
             if each.name.endswith(".js"):
                 (folder / each.name).write_bytes(each.read_bytes())
-        shutil.copy(Path(__file__).with_name("lookups.mjs"), folder)
+        shutil.copy(ROOT / "lab" / "office" / "site" / "lookups.mjs", folder)
         (folder / "package.json").write_text('{"type": "module"}')
         self._command = [*find_or_get_node(), str(folder / "lookups.mjs"), str(self.site)]
 

@@ -218,7 +218,7 @@ def test_the_association_decides_whether_the_holder_is_named(built, tmp_path, mo
         (NEVER, NumberAnswer(3)),
     ):
         assert found(octets, VOPRF.output(keys.secret, f"+81{number[1:]}".encode())) == (answer, 0)
-    too_few = ("site", "-o", office.folder.with_name("other"), *office.keys("duty-1"))
+    too_few = ("site write", "-o", office.folder.with_name("other"), *office.keys("duty-1"))
     assert "needs the signatures of 2 of the duty keys, and has 1" in office.refused(*too_few)
     assert not office.folder.with_name("other").exists()
 
