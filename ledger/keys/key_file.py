@@ -15,20 +15,20 @@ from typing import Final
 from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
 
-from .private_files import make_parents, owner_in
+from .private_files import PRIVATE_FILE, make_parents, owner_in
 
 KEY_BYTES: Final = 32
 
 
-def load_key(path: Path) -> bytes:
-    """The key. A missing one is made.
+def load_key(path: Path, mode: int = PRIVATE_FILE) -> bytes:
+    """The key. A missing one is made with this mode, which may let its group read it.
 
     Raises LedgerError if it cannot be made or read, if others than its owner may use it, or if its size is
     wrong.
     """
     try:
         make_parents(path)
-        _create(path)
+        _create(path, mode)
     except OSError as error:
         raise LedgerError(
             Message(
@@ -37,10 +37,10 @@ def load_key(path: Path) -> bytes:
                 reason=error.strerror,
             )
         ) from error
-    return read_key(path)
+    return read_key(path, mode)
 
 
-def read_key(path: Path) -> bytes:
+def read_key(path: Path, allowed: int = PRIVATE_FILE) -> bytes:
     """The existing key. Raises LedgerError as `load_key` does, and if there is none."""
     try:
         with path.open("rb") as file:
@@ -54,12 +54,13 @@ def read_key(path: Path) -> bytes:
                 reason=error.strerror,
             )
         ) from error
-    if mode & 0o077:
+    if mode & 0o077 & ~allowed:
         raise LedgerError(
             Message(
-                "{path}: others can read the key (mode {mode:04o}); run: chmod 600 {path}",
+                "{path}: others can read the key (mode {mode:04o}); run: chmod {allowed:o} {path}",
                 path=path,
                 mode=mode,
+                allowed=allowed,
             )
         )
     if len(key) != KEY_BYTES:
@@ -73,7 +74,7 @@ def read_key(path: Path) -> bytes:
     return key
 
 
-def _create(path: Path) -> None:
+def _create(path: Path, mode: int) -> None:
     """Make the key file unless there is one. It appears complete, or not at all."""
     if path.exists():
         return
@@ -81,6 +82,7 @@ def _create(path: Path) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
             os.fchown(descriptor, owner_in(path.parent), -1)  # root replaces a key while the service is down
             file.write(secrets.token_bytes(KEY_BYTES))
             file.flush()

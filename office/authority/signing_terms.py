@@ -57,6 +57,8 @@ class PublicTerms(Model):
     address: Annotated[str, Field(pattern=_ORIGIN)] = ""
     desk: Annotated[str, Field(pattern=_ORIGIN)] = ""
     service: Annotated[str, Field(pattern=_ORIGIN)] = ""
+    mirrors: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
+    """Addresses of other hosts of the site, whose pages may ask the number service."""
     test_number: Annotated[str, Field(pattern=r"^[0-9-]*$")] = ""
     """By which the public hears the sounds (`test-number/` of the site)."""
 

@@ -21,6 +21,8 @@ from idtone.core.translation import Message, translated
 from idtone.ledger.keys.key_file import load_key, read_key
 from idtone.registry.commands.checking import checking
 
+from ..authority.shared_folder import file_mode
+from ..authority.signed_history import signed_history
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..site import number_service
@@ -37,6 +39,8 @@ from .signers import KeyOption, signers
 
 KEY_FILE: Final = "public-numbers.key"
 """In the authority's folder: 32 bytes. With it anyone can find out which numbers are in the tables."""
+FIGURES_KEY_FILE: Final = "public-figures.key"
+"""Beside it, and never at a host: 32 bytes. With it anyone can take the noise out of the figures."""
 
 
 def site(
@@ -69,12 +73,8 @@ def site(
     expires = changes_at(published.document, published.index, holders, terms.names_holders, now)
     if expires <= now:
         raise TrustError(Message("what is published has expired; publish first"))
-    try:
-        seed = load_key(folder / KEY_FILE)
-    except LedgerError as error:
-        raise TrustError(Message("{error}", error=error)) from error
-    keys = key_pair(seed)
-    figures = _figures(folder, month, published, seed, now)
+    keys = key_pair(_key(folder / KEY_FILE))
+    figures = _figures(workspace, month, published, now)
     sounds = shipped_sounds() | ({} if sound is None else {"standard.wav": given_sound(sound)})
     recogniser = detector()
     cities = [] if municipalities is None else read_municipalities(municipalities)
@@ -96,10 +96,20 @@ def site(
     _report(output, content, made, recogniser is not None, as_json)
 
 
-def _figures(folder: Path, month: str | None, published: PublishedRegistry, seed: bytes, now: datetime) -> bytes | None:
+def _key(path: Path) -> bytes:
+    """A missing one is made. Each clerk may use it if a group shares the folder. Raises TrustError."""
+    try:
+        return load_key(path, file_mode(path.parent))
+    except LedgerError as error:
+        raise TrustError(Message("{error}", error=error)) from error
+
+
+def _figures(workspace: Workspace, month: str | None, published: PublishedRegistry, now: datetime) -> bytes | None:
     if month is None:
-        return newest(folder)
-    return figures_of_month(Desk(folder, {}), month, published.suspensions, seed, now)
+        return newest(workspace.folder)
+    history = [entry for entry, signature in signed_history(workspace, None) if signature is not None]
+    secret = _key(workspace.folder / FIGURES_KEY_FILE)
+    return figures_of_month(Desk(workspace.folder, {}), month, history, published.suspensions, secret, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +176,15 @@ def serve_site(
     with checking():
         terms = Workspace(folder).terms().public
     try:
-        keys = key_pair(read_key(folder / KEY_FILE))
+        keys = key_pair(read_key(folder / KEY_FILE, file_mode(folder)))
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=folder, reason=error.strerror)) from error
     except LedgerError as error:
         raise TrustError(Message("{error}", error=error)) from error
     limits = number_service.Limits(terms.hourly, terms.hourly_each)
-    asyncio.run(
-        _serve(number_service.application(keys, limits, site, _origin(terms.desk), _origin(terms.service)), host, port)
-    )
+    origins = {_origin(each) for each in (terms.address, *terms.mirrors)}
+    served = number_service.application(keys, limits, site, _origin(terms.desk), _origin(terms.service), origins)
+    asyncio.run(_serve(served, host, port))
 
 
 async def _serve(served: Any, host: str, port: int) -> None:

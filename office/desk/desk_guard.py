@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -26,7 +26,9 @@ _HEADERS: Final = {"Cache-Control": "no-store", "Server": "idtone", "X-Content-T
 Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def guarding(connections: Connections, hosts: Collection[str] | None) -> Middleware:
+def guarding(
+    connections: Connections, hosts: Collection[str] | None, methods: Sequence[str] = ("GET", "POST")
+) -> Middleware:
     """`hosts` are the names of this desk with their ports, in lower case; None: it answers to any name."""
     refused, limits = LogThrottle(_log, "requests are refused"), RequestLimits()
 
@@ -42,8 +44,9 @@ def guarding(connections: Connections, hosts: Collection[str] | None) -> Middlew
         if hosts is not None and not _is_named(request, hosts):
             refused.warning("they name another host; if it is this one, name it with --name")
             return _plain(HTTPStatus.MISDIRECTED_REQUEST, "The desk does not have this address.")
-        if request.method not in ("GET", "POST"):
-            return _plain(HTTPStatus.METHOD_NOT_ALLOWED, "The desk knows GET and POST.", Allow="GET, POST")
+        if request.method not in methods:
+            known = ", ".join(methods)
+            return _plain(HTTPStatus.METHOD_NOT_ALLOWED, f"This host knows {known}.", Allow=known)
         network = network_of(visitor_of(request))
         with limits.under_way(("all", AT_A_TIME), (network, AT_A_TIME_OF_NETWORK)) as has_room:
             if has_room and limits.admits(network, OF_NETWORK):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import replace_durably
 from idtone.core.japan import JAPAN
 from idtone.core.numbers import parse
 from idtone.core.translation import Message
@@ -18,6 +18,8 @@ from idtone.member.evaluation.figures import KIND
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.suspended_numbers import stops
 
+from ..authority import shared_folder
+from ..authority.history import Action, HistoryEntry
 from ..desk.desk import Desk
 from ..desk.reports.report_desk import ReportDesk
 from ..desk.reports.report_rules import read_rules
@@ -28,9 +30,16 @@ FOLDER: Final = "public-figures"
 """In the authority's folder."""
 
 
-def figures_of_month(desk: Desk, month: str, suspensions: SuspensionsDocument, secret: bytes, now: datetime) -> bytes:
+_STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER)
+
+
+def figures_of_month(
+    desk: Desk, month: str, history: Iterable[HistoryEntry], suspensions: SuspensionsDocument, secret: bytes,
+    now: datetime,
+) -> bytes:  # fmt: skip
     """The figures of a month (`2026-11`) as JSON. They are made once, and stay: figures that change would tell more
-    than each of them. Raises UsageError for a month that is not over, and IdtoneError.
+    than each of them. `history` has the signed lines about suspensions, as lifted ones are not in `suspensions` any
+    more. Raises UsageError for a month that is not over, and IdtoneError.
     """
     begins, ends = _bounds(month)
     if now < ends:
@@ -38,26 +47,24 @@ def figures_of_month(desk: Desk, month: str, suspensions: SuspensionsDocument, s
     path = desk.folder / FOLDER / f"{month}.json"
     if path.exists():
         return path.read_bytes()
-    made = public_figures(
-        _facts(desk, month, begins, ends, suspensions), read_rules(desk.folder).statistics.least, secret
-    )
+    stopped = [entry for entry in history if entry.action in _STOPS and begins <= entry.at < ends]
+    facts = _facts(desk, month, list(_stops(desk, stopped, suspensions)))
+    made = public_figures(facts, read_rules(desk.folder).statistics.least, secret)
     try:
-        path.parent.mkdir(exist_ok=True)
-        replace_durably(path, made)
+        shared_folder.write(path, made)
     except OSError as error:
         raise UsageError(Message("{file}: cannot be written: {reason}", file=path, reason=error.strerror)) from error
     return made
 
 
 def _bounds(month: str) -> tuple[datetime, datetime]:
-    try:
-        begins = datetime.strptime(month, "%Y-%m").replace(tzinfo=JAPAN)
-    except ValueError as error:
-        raise UsageError(Message("--month {month}: write it like 2026-11", month=month)) from error
+    if not re.fullmatch("[1-9][0-9]{3}-(0[1-9]|1[0-2])", month):
+        raise UsageError(Message("--month {month}: write it like 2026-11", month=month))
+    begins = datetime.strptime(month, "%Y-%m").replace(tzinfo=JAPAN)
     return begins, begins.replace(year=begins.year + begins.month // 12, month=begins.month % 12 + 1)
 
 
-def _facts(desk: Desk, month: str, begins: datetime, ends: datetime, suspensions: SuspensionsDocument) -> MonthFacts:
+def _facts(desk: Desk, month: str, stopped: list[tuple[datetime, datetime | None]]) -> MonthFacts:
     sent: Counter[str] = Counter()
     documents: dict[tuple[str, str], str] = {}
     counts: dict[tuple[str, str], int] = {}
@@ -69,23 +76,25 @@ def _facts(desk: Desk, month: str, begins: datetime, ends: datetime, suspensions
                     documents[kept.member, str(node.key)] = hashlib.sha256(kept.octets).hexdigest()
     for (member, _), count in counts.items():
         sent[member] += count
-    return MonthFacts(month, dict(sent), list(documents.values()), list(_stops(desk, begins, ends, suspensions)))
+    return MonthFacts(month, dict(sent), list(documents.values()), stopped)
 
 
 def _stops(
-    desk: Desk, begins: datetime, ends: datetime, suspensions: SuspensionsDocument
+    desk: Desk, stopped: Iterable[HistoryEntry], suspensions: SuspensionsDocument
 ) -> Iterator[tuple[datetime, datetime | None]]:
-    """When the stops of the month began, and the first report about the number before."""
+    """When the stops were entered, and the first report about the number before. Only a stop that is still in force
+    says its number: the history does not have it.
+    """
     reports = ReportDesk(desk)
-    for entry in stops(suspensions.suspensions):
-        if not begins <= entry.since < ends:
-            continue
-        first = None
-        if entry.number is not None and reports.store.exists:
-            token = reports.key.token(parse(entry.number))
-            before = [each.received for each in reports.store.listed(token=token) if each.received <= entry.since]
+    for entry in stopped:
+        first, left = None, [each for each in stops(suspensions.suspensions) if each.reference == entry.subject]
+        # One reference may stop several numbers; each command writes the moment at which it stopped its own.
+        one = min(left, key=lambda each: abs(each.since - entry.at), default=None)
+        if one is not None and one.number is not None and reports.store.exists:
+            token = reports.key.token(parse(one.number))
+            before = [each.received for each in reports.store.listed(token=token) if each.received <= entry.at]
             first = min(before, default=None)
-        yield entry.since.astimezone(UTC), first
+        yield entry.at.astimezone(UTC), first
 
 
 def newest(folder: Path) -> bytes | None:

@@ -2,7 +2,8 @@
 
 `POST /numbers/evaluate` takes `{"blinded": BASE64}` and answers with `{"evaluated": BASE64, "proof": BASE64}`. It needs
 the key of the numbers and nothing else of the association. `Limits` say what an enumeration costs: each element is one
-number, so an address that asks as often as it may learns `hourly_each` × 24 numbers a day.
+number, so an address that asks as often as it may learns `hourly_each` × 24 numbers a day. Only pages of the site and
+its mirrors may ask in a browser: another page would spend its visitor's numbers.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -35,10 +37,7 @@ HEALTH_PATH: Final = "/numbers/health"
 _BODY_LIMIT: Final = 512
 """Bytes."""
 _INDEX: Final = "index.html"
-_HEADERS: Final = {
-    "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*",
-}  # fmt: skip
-"""Sites of other hosts may ask: the answer depends on nothing that a browser keeps."""
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _MEDIA: Final = {
     ".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".json": "application/json",
     ".svg": "image/svg+xml", ".wav": "audio/wav", ".txt": "text/plain", ".csv": "text/csv", ".conf": "text/plain",
@@ -72,44 +71,53 @@ def site_headers(desk: str, service: str) -> dict[str, str]:
 
 
 def application(
-    keys: KeyPair, limits: Limits, folder: Path | None = None, desk: str = "", service: str = ""
-) -> web.Application:
-    """The endpoint and, with `folder`, the static site beside it."""
+    keys: KeyPair, limits: Limits, folder: Path | None = None, desk: str = "", service: str = "",
+    origins: Collection[str] = (),
+) -> web.Application:  # fmt: skip
+    """The endpoint and, with `folder`, the static site beside it. `origins` are those of the site and its mirrors."""
     rate = RateLimit(limits.hourly, limits.hourly_each)
     made = web.Application(client_max_size=_BODY_LIMIT)
     headers = site_headers(desk, service)
 
     async def evaluate(request: web.Request) -> web.Response:
-        if not rate.admits(visitor_of(request), time.monotonic()):
-            return _json({"error": "too many numbers for one hour"}, HTTPStatus.TOO_MANY_REQUESTS)
+        origin = request.headers.get("Origin", "")
+        if origin and origin not in origins and urlsplit(origin).netloc != request.host:
+            return _json({"error": "this page may not ask"}, HTTPStatus.FORBIDDEN)
+        readable = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
+        visitor = visitor_of(request)
+        if not rate.admits(visitor, time.monotonic()):
+            return _json({"error": "too many numbers for one hour"}, HTTPStatus.TOO_MANY_REQUESTS, readable)
         try:
             content = json.loads(await request.read())
             element = octets_of(content.get("blinded") if isinstance(content, dict) else None)
             evaluated = VOPRF.evaluate(keys.secret, [element])
         except (ValueError, RecursionError, TrustError):
-            return _json({"error": "this is not a blinded number"}, HTTPStatus.BAD_REQUEST)
+            rate.give_back(visitor)
+            return _json({"error": "this is not a blinded number"}, HTTPStatus.BAD_REQUEST, readable)
+        except web.HTTPRequestEntityTooLarge:
+            rate.give_back(visitor)
+            raise
         proof = VOPRF.prove(keys, [element], evaluated)
         answer = {
             name: base64.b64encode(each).decode() for name, each in (("evaluated", evaluated[0]), ("proof", proof))
         }
-        return _json(answer, HTTPStatus.OK)
+        return _json(answer, HTTPStatus.OK, readable)
 
     async def health(_: web.Request) -> web.Response:
         return _json({"public": base64.b64encode(keys.public).decode()}, HTTPStatus.OK)
 
     async def file(request: web.Request) -> web.StreamResponse:
         assert folder is not None
-        path = _file(folder, request.match_info["path"])
+        path = await asyncio.to_thread(_file, folder, request.match_info["path"])
         if path is None:
             return web.Response(status=HTTPStatus.NOT_FOUND, text="There is no such page.\n", headers=headers)
         media = _MEDIA.get(path.suffix, "application/octet-stream")
         kept = "public, max-age=31536000, immutable" if path.suffix == ".bin" else "no-cache"
         # What a badge on an operator's page loads is the same for all, and has no visitor in it.
         open_to_all = {"Access-Control-Allow-Origin": "*"} if path.suffix in (".json", ".js") else {}
-        content = await asyncio.to_thread(path.read_bytes)
-        return web.Response(body=content, content_type=media, charset=_charset(media), headers={
-            **headers, "Cache-Control": kept, **open_to_all,
-        })  # fmt: skip
+        return web.FileResponse(
+            path, headers={**headers, "Content-Type": _with_charset(media), "Cache-Control": kept, **open_to_all}
+        )
 
     made.router.add_post(PATH, evaluate)
     made.router.add_get(HEALTH_PATH, health)
@@ -123,7 +131,7 @@ async def serve(
 ) -> None:
     """Serve until `over`; `ready` gets the port. Raises OSError if the address cannot be used."""
     connections = Connections()
-    served.middlewares.append(guarding(connections, None))
+    served.middlewares.append(guarding(connections, None, ("GET", "HEAD", "POST")))
     with bound(host, port) as listening:
         runner = web.AppRunner(served, access_log=None)  # a log of requests would say who has asked when
         await runner.setup()
@@ -141,15 +149,18 @@ async def serve(
 
 def _file(folder: Path, name: str) -> Path | None:
     """The file of an address; None if there is none inside the folder."""
-    path = (folder / name).resolve()
-    if path.is_dir():
-        path /= _INDEX
-    return path if path.is_file() and path.is_relative_to(folder.resolve()) else None
+    try:
+        path = (folder / name).resolve()
+        if path.is_dir():
+            path /= _INDEX
+        return path if path.is_file() and path.is_relative_to(folder.resolve()) else None
+    except (ValueError, OSError):  # a name that no file can have
+        return None
 
 
-def _charset(media: str) -> str | None:
-    return "utf-8" if media.startswith("text/") or media == "application/json" else None
+def _with_charset(media: str) -> str:
+    return f"{media}; charset=utf-8" if media.startswith("text/") or media == "application/json" else media
 
 
-def _json(content: dict[str, str], status: HTTPStatus) -> web.Response:
-    return web.json_response(content, status=status, headers=_HEADERS)
+def _json(content: dict[str, str], status: HTTPStatus, more: Mapping[str, str] = {}) -> web.Response:
+    return web.json_response(content, status=status, headers={**_HEADERS, **more})

@@ -2,19 +2,23 @@
 
     TOKENS ANSWERS
 
-The first eight bytes of the key's function of a number (RFC 9497, VOPRF) are its token. The two bytes after them mask
-its answer: the place of the holder times eight, and the `NumberAnswer`; big-endian. Tokens ascend. The page gets the
-function from the service, which does not learn the number, and finds the token in the file by itself. Only a table that
-is too large for a telephone is cut into files, by the first digits of the numbers.
+The first eight bytes of the key's function of a number (RFC 9497, VOPRF) are its token. The first two bytes of
+SHA-512(function, salt) mask its answer: the place of the holder times eight, and the `NumberAnswer`; big-endian. Tokens
+ascend. The page gets the function from the service, which does not learn the number, and finds the token in the file by
+itself. Only a table that is too large for a telephone is cut into files, by the first digits of the numbers.
+
+The salt is a keyed digest of the file's answers. If none of them changes, the file stays the same, and browsers keep
+it; if one changes, all masks do. Rows that fill a file up are made from the key, and stay. So who compares two editions
+sees how many numbers came and went, but neither an answer nor a number.
 """
 
 from __future__ import annotations
 
 import hashlib
-import secrets
+import hmac
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +36,21 @@ AREA_DIGITS: Final = 4
 _PADDED_TO: Final = 256
 """Rows. The size of a file says how many numbers it has no better than this."""
 _COUNTRY: Final = "+81"
+_Row = tuple[bytes, bytes]
+"""The function of a number, and its answer before it is masked."""
+
+
+_SALT_BYTES: Final = 16
+_SALT: Final = b"idtone public numbers salt\1"
+_FILLING: Final = b"idtone public numbers filling\1"
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """The octets of one file, and the salt of its masks, which the statement has."""
+
+    octets: bytes
+    salt: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +58,7 @@ class NumberTable:
     """`files` by area: the first `area_digits` digits after +81, empty for the only one."""
 
     area_digits: int
-    files: Mapping[str, bytes]
+    files: Mapping[str, TableFile]
 
 
 def key_pair(seed: bytes) -> KeyPair:
@@ -49,54 +68,53 @@ def key_pair(seed: bytes) -> KeyPair:
 
 def table(keys: KeyPair, rows: Iterable[tuple[str, NumberAnswer, int]]) -> NumberTable:
     """The table of these numbers (E.164), each with its answer and the place of its holder."""
-    sealed = [(number, _row(keys.secret, number, answer, holder)) for number, answer, holder in rows]
+    placed = [
+        (number, (VOPRF.output(keys.secret, number.encode()), struct.pack(">H", holder * 8 + answer)))
+        for number, answer, holder in rows
+    ]
     for digits in range(AREA_DIGITS):
-        files = _files(sealed, digits)
-        if max(map(len, files.values()), default=0) <= FILE_LIMIT:
+        files = _files(keys.secret, placed, digits)
+        if max((len(file.octets) for file in files.values()), default=0) <= FILE_LIMIT:
             return NumberTable(digits, files)
-    return NumberTable(AREA_DIGITS, _files(sealed, AREA_DIGITS))
+    return NumberTable(AREA_DIGITS, _files(keys.secret, placed, AREA_DIGITS))
 
 
-def _files(sealed: Iterable[tuple[str, bytes]], digits: int) -> dict[str, bytes]:
-    areas: dict[str, list[bytes]] = defaultdict(list)
-    for number, row in sealed:
+def _files(secret: bytes, placed: Iterable[tuple[str, _Row]], digits: int) -> dict[str, TableFile]:
+    areas: dict[str, list[_Row]] = defaultdict(list)
+    for number, row in placed:
         areas[area_of(number, digits)].append(row)
-    return {area: _packed(rows) for area, rows in sorted(areas.items())}
+    return {area: _file(secret, area, rows) for area, rows in sorted(areas.items())}
 
 
 def area_of(number: str, digits: int) -> str:
     return number.removeprefix(_COUNTRY)[:digits]
 
 
-def found(octets: bytes, output: bytes) -> tuple[NumberAnswer, int] | None:
+def found(file: TableFile, output: bytes) -> tuple[NumberAnswer, int] | None:
     """The answer and the place of the holder for a number whose function is `output`; None: the table lacks it."""
-    size = TOKEN_BYTES + MASK_BYTES
+    octets, size = file.octets, TOKEN_BYTES + MASK_BYTES
     for at in range(0, len(octets) // size):
         if octets[at * TOKEN_BYTES : (at + 1) * TOKEN_BYTES] == output[:TOKEN_BYTES]:
             begin = len(octets) // size * TOKEN_BYTES + at * MASK_BYTES
-            (value,) = struct.unpack(">H", _masked(octets[begin : begin + MASK_BYTES], output))
+            (value,) = struct.unpack(">H", _masked(octets[begin : begin + MASK_BYTES], output, file.salt))
             return NumberAnswer(value % 8), value // 8
     return None
 
 
-def _row(secret: bytes, number: str, answer: NumberAnswer, holder: int) -> bytes:
-    output = VOPRF.output(secret, number.encode())
-    return output[:TOKEN_BYTES] + _masked(struct.pack(">H", holder * 8 + answer), output)
-
-
-def _masked(value: bytes, output: bytes) -> bytes:
-    mask = output[TOKEN_BYTES : TOKEN_BYTES + MASK_BYTES]
-    return bytes(one ^ other for one, other in zip(value, mask, strict=True))
-
-
-def _packed(rows: list[bytes]) -> bytes:
-    filling = (secrets.token_bytes(TOKEN_BYTES + MASK_BYTES) for _ in range(-len(rows) % _PADDED_TO))
+def _file(secret: bytes, area: str, rows: list[_Row]) -> TableFile:
+    filling = (
+        (hmac.digest(secret, _FILLING + f"{area}/{n}".encode(), "sha512"), bytes(MASK_BYTES))
+        for n in range(-len(rows) % _PADDED_TO)
+    )
     ordered = sorted([*rows, *filling])
-    return b"".join(_parts(ordered, slice(TOKEN_BYTES))) + b"".join(_parts(ordered, slice(TOKEN_BYTES, None)))
+    answers = b"".join(output + value for output, value in ordered)
+    salt = hmac.digest(secret, _SALT + area.encode() + b"/" + hashlib.sha512(answers).digest(), "sha512")[:_SALT_BYTES]
+    tokens = b"".join(output[:TOKEN_BYTES] for output, _ in ordered)
+    return TableFile(tokens + b"".join(_masked(value, output, salt) for output, value in ordered), salt)
 
 
-def _parts(rows: Iterable[bytes], part: slice) -> Iterator[bytes]:
-    return (row[part] for row in rows)
+def _masked(value: bytes, output: bytes, salt: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(value, hashlib.sha512(output + salt).digest(), strict=False))
 
 
 def file_name(octets: bytes) -> str:

@@ -35,14 +35,16 @@ class MonthFacts:
 
 
 def public_figures(facts: MonthFacts, least: int, secret: bytes) -> bytes:
-    """JSON. Fewer members, or fewer stops after a report, than `least` give no figure. `secret` makes the noise, the
+    """JSON. Fewer members, or fewer stops after a report, than `least` give no figure, nor does a sum
+    of calls that is smaller than its noise. `secret` makes the noise, the
     same each time: a second publication says nothing more.
     """
+    calls = _noisy(facts, secret)
     waits = [(stopped - reported) / _HOUR for stopped, reported in facts.stops if reported is not None]
     content: dict[str, Any] = {
         "month": facts.month,
         "members": len(facts.sent) if len(facts.sent) >= least else None,
-        "calls_with_sound": _noisy(facts, secret) if len(facts.sent) >= least else None,
+        "calls_with_sound": calls if len(facts.sent) >= least and calls >= CALLS_BOUND else None,
         "calls_bound_each": CALLS_BOUND,
         "noise_scale": CALLS_BOUND,
         "stops": len(facts.stops) if len(facts.stops) == 0 or len(facts.stops) >= least else None,
@@ -57,7 +59,7 @@ def _noisy(facts: MonthFacts, secret: bytes) -> int:
     bounded = sum(min(sent, CALLS_BOUND) for sent in facts.sent.values())
     seed = hmac.digest(secret, b"idtone public figures\1" + facts.month.encode(), hashlib.sha256)
     noise = CALLS_BOUND * (_exponential(seed[:8]) - _exponential(seed[8:16]))  # Laplace
-    return max(0, round((bounded + noise) / ROUNDED_TO) * ROUNDED_TO)
+    return round((bounded + noise) / ROUNDED_TO) * ROUNDED_TO
 
 
 def _exponential(octets: bytes) -> float:

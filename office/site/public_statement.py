@@ -64,8 +64,12 @@ def statement(
             "tells": "holder" if names_holders else "licensed",
             "area_digits": numbers.area_digits,
             "tables": {
-                area: {"file": file_name(octets), "sha256": hashlib.sha256(octets).hexdigest()}
-                for area, octets in numbers.files.items()
+                area: {
+                    "file": file_name(file.octets),
+                    "sha256": hashlib.sha256(file.octets).hexdigest(),
+                    "salt": base64.b64encode(file.salt).decode(),
+                }
+                for area, file in numbers.files.items()
             },
         },
         "figures": None if figures is None else hashlib.sha256(figures).hexdigest(),

@@ -3,7 +3,7 @@
 index.html …          pages in Japanese; en/ the same in English; posters/ and badges/ (QR codes) to print
 sounds/               what one can hear
 metadata/             the signed metadata of the registry, as TUF clients ask for them
-statement/            statement.json, figures.json, and versions.json for the page
+statement/            statement.json, figures.json, versions.json for the page, and written.json for the next run
 numbers/              the tables, by their content
 test-number/          the dialplan of the test number, and what to record for it
 """
@@ -13,11 +13,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
+from pydantic import Field, ValidationError
+
+from idtone.core.documents import Model
 from idtone.core.errors import UsageError
 from idtone.core.files import replace_durably
 from idtone.core.translation import Message
@@ -32,7 +35,17 @@ _SCRIPTS: Final = (
     "badge-page.js", "figures-page.js", "icon.svg", "number-page.js", "number.js", "oprf.js", "report-page.js",
     "site-files.js", "site.css", "trust.js", "widget.js",
 )  # fmt: skip
+WRITTEN: Final = "statement/written.json"
+"""The names of what this program has written: it deletes nothing else."""
+_NAME: Final = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)?[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 _DIALPLAN: Final = ("test-number.conf", "announcements.txt")
+
+
+class _Written(Model):
+    """Names inside the folder: `made` by the last run, and `kept` of the one before it."""
+
+    made: tuple[Annotated[str, Field(pattern=_NAME)], ...]
+    kept: tuple[Annotated[str, Field(pattern=_NAME)], ...]
 
 
 def site_files(
@@ -48,7 +61,7 @@ def site_files(
     made |= {f"test-number/{name}": _static(name) for name in _DIALPLAN}
     made |= {f"test-number/{name}": octets for name, octets in dialplan_sounds().items()}
     made |= {f"metadata/{name}": octets for name, octets in metadata.items()}
-    made |= {f"numbers/{file_name(octets)}": octets for octets in numbers.files.values()}
+    made |= {f"numbers/{file_name(file.octets)}": file.octets for file in numbers.files.values()}
     made[STATEMENT] = statement
     made["statement/versions.json"] = json.dumps({"root": facts.roots}).encode() + b"\n"
     if figures is not None:
@@ -62,25 +75,44 @@ def recognise_script(detector: str) -> str:
 
 
 def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
-    """Write the files, the statement last: until then, a visitor sees the edition before. Tables and metadata that no
-    edition names any more are removed. Raises UsageError.
+    """Write the files, the statement last: until then, a visitor sees the edition before. Of what earlier runs have
+    written, it deletes what is not made any more; tables and metadata stay for one more run, because a visitor may
+    have begun with the edition before. Other files stay. Raises UsageError.
     """
     last = ("metadata/timestamp.json", STATEMENT)
     try:
+        before = _written(folder / WRITTEN)
+        old = {*before.made, *before.kept} - made.keys()
+        kept = {name for name in before.made if name in old and name.startswith(("numbers/", "metadata/"))}
+        _note(folder, made, old)
         for name in [*(each for each in made if each not in last), *(each for each in last if each in made)]:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists() or path.read_bytes() != made[name]:
                 replace_durably(path, made[name])
-        for old in (
-            each for part in ("numbers", "metadata", "posters", "badges") for each in (folder / part).glob("*")
-        ):
-            if old.relative_to(folder).as_posix() not in made:
-                old.unlink()
+        for name in old - kept:
+            (folder / name).unlink(missing_ok=True)
+        _note(folder, made, kept)
     except OSError as error:
         raise UsageError(
             Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
         ) from error
+
+
+def _written(path: Path) -> _Written:
+    """Raises UsageError, and OSError."""
+    try:
+        return _Written.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return _Written(made=(), kept=())
+    except ValidationError as error:
+        raise UsageError(Message("{path}: is damaged; write the site into a new folder", path=path)) from error
+
+
+def _note(folder: Path, made: Iterable[str], kept: Iterable[str]) -> None:
+    (folder / WRITTEN).parent.mkdir(parents=True, exist_ok=True)
+    content = {"made": sorted(made), "kept": sorted(kept)}
+    replace_durably(folder / WRITTEN, json.dumps(content, indent=0).encode() + b"\n")
 
 
 def read_municipalities(path: Path) -> list[dict[str, str]]:

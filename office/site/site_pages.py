@@ -231,7 +231,8 @@ def _figures(figures: Mapping[str, Any] | None, language: str, up: str) -> str:
     for name, key in zip(names, keys, strict=False):
         value = figures[key]
         unit = f" {names[4]}" if key == "median_hours_report_to_stop" and value is not None else ""
-        rows.append((name, hidden if value is None else f"{value:,}{unit}"))
+        noise = f" ± {figures['noise_scale']:,}" if key == "calls_with_sound" else ""
+        rows.append((name, hidden if value is None else f"{value:,}{noise}{unit}"))
     body = "".join(f'<tr><th scope="row">{name}</th><td>{escape(str(value))}</td></tr>' for name, value in rows)
     table = f"<table>{body}</table>"
     return _template(f"{language}/figures.part").substitute(table=table, up=up, bound=f"{CALLS_BOUND:,}")

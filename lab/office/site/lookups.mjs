@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { lookedUp, readNumber } from "./number.js";
-import { verifiedStatement } from "./trust.js";
+import { currentStatement, verifiedStatement } from "./trust.js";
 import { stateOf } from "./widget.js";
 
 const [site, service] = process.argv.slice(2);
@@ -14,13 +14,21 @@ async function ask(question) {
 }
 
 // `altered` has the files that a host has changed, in base64 by name.
-async function told({ now, root, asked, altered, members }) {
-  const load = async (name) =>
-    new Uint8Array(name in altered ? Buffer.from(altered[name], "base64") : readFileSync(`${site}/${name}`));
+async function told({ now, root, asked, altered, once, without, seen, members }) {
+  const load = async (name) => {
+    const file = name in altered ? Buffer.from(altered[name], "base64") : readFileSync(`${site}/${name}`);
+    if (once) delete altered[name];
+    return new Uint8Array(file);
+  };
+  crypto.subtle.importKey = (format, bytes, algorithm, ...more) =>
+    algorithm === without
+      ? Promise.reject(new DOMException("unknown", "NotSupportedError"))
+      : Object.getPrototypeOf(crypto.subtle).importKey.call(crypto.subtle, format, bytes, algorithm, ...more);
+  const storage = { getItem: () => seen || null, setItem() {} };
   const at = new Date(now);
   const found = { answers: {}, members: {} };
   try {
-    const { statement, digest } = await verifiedStatement(load, at, root);
+    const { statement, digest } = await (root ? verifiedStatement(load, at, root) : currentStatement(load, at, storage, 0));
     found.digest = digest;
     for (const words of asked) {
       const number = readNumber(words);

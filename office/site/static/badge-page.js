@@ -1,12 +1,12 @@
-import { day, load, show } from "./site-files.js";
-import { licenceOf, verifiedStatement } from "./trust.js";
+import { day, load, show, storage } from "./site-files.js";
+import { currentStatement, licenceOf } from "./trust.js";
 
 const [form, member, result] = ["verify", "member", "result"].map((id) => document.getElementById(id));
 
 async function verify() {
   try {
     const now = new Date();
-    const { statement } = await verifiedStatement(load, now);
+    const { statement } = await currentStatement(load, now, storage());
     const holder = licenceOf(statement, member.value.trim(), now);
     show(result, holder ? "good" : "grey", (part) => {
       if (!holder) return;

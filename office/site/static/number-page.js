@@ -1,6 +1,6 @@
 import { BusyError, lookedUp, readNumber } from "./number.js";
-import { day, here, load, show, words } from "./site-files.js";
-import { ExpiredError, verifiedStatement } from "./trust.js";
+import { day, here, load, show, storage, words } from "./site-files.js";
+import { currentStatement, ExpiredError, OlderError } from "./trust.js";
 
 const [form, result, proof] = ["look-up", "result", "proof"].map((id) => document.getElementById(id));
 const field = document.getElementById("number");
@@ -22,6 +22,7 @@ function cannot(why) {
 function reason(error) {
   if (error instanceof BusyError) return "busy";
   if (error instanceof ExpiredError) return "expired";
+  if (error instanceof OlderError) return "older";
   if (error.name === "NotSupportedError") return "old";
   return error instanceof AwayError || error instanceof TypeError ? "away" : "unproven";
 }
@@ -44,7 +45,7 @@ form.addEventListener("submit", async (event) => {
   fillReport(number, "");
   try {
     const now = new Date();
-    verified = await verifiedStatement(load, now);
+    verified = await currentStatement(load, now, storage());
     const { answer, holder } = await lookedUp(number, verified.statement, load, ask, now);
     show(result, answer, (part) => {
       const place = part.querySelector(".holder");

@@ -1,7 +1,7 @@
 // Looks a number up without telling it to anyone: the service evaluates a blinded element, and the page finds the answer in
 // the signed table by itself.
 
-import { blinded, finalized } from "./oprf.js";
+import { blinded, finalized, sha512 } from "./oprf.js";
 import { fromBase64, sha256, toBase64 } from "./trust.js";
 
 export const ANSWERS = { 1: "licensed", 2: "stopped", 3: "never", 4: "unlicensed" };
@@ -30,7 +30,7 @@ export async function lookedUp(number, statement, load, ask, now) {
   const output = await finalized(
     sent, fromBase64(answer.evaluated), fromBase64(answer.proof), fromBase64(numbers.public),
   );
-  const value = valueIn(table, output);
+  const value = await valueIn(table, output, fromBase64(area.salt));
   if (value === null) return { answer: "none" };
   const found = ANSWERS[value % 8];
   if (!found) throw new Error("no answer");
@@ -39,7 +39,7 @@ export async function lookedUp(number, statement, load, ask, now) {
   return { answer: found, holder };
 }
 
-function valueIn(table, output) {
+async function valueIn(table, output, salt) {
   const rows = table.length / (TOKEN + MASK);
   let [low, high] = [0, rows];
   while (low < high) {
@@ -49,7 +49,8 @@ function valueIn(table, output) {
   }
   if (low === rows || order(table, low * TOKEN, output) !== 0) return null;
   const at = rows * TOKEN + low * MASK;
-  return ((table[at] ^ output[TOKEN]) << 8) | (table[at + 1] ^ output[TOKEN + 1]);
+  const mask = await sha512(output, salt);
+  return ((table[at] ^ mask[0]) << 8) | (table[at + 1] ^ mask[1]);
 }
 function order(table, at, output) {
   for (let place = 0; place < TOKEN; place += 1) {

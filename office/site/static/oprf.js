@@ -112,7 +112,7 @@ export function joined(...parts) {
 }
 const two = (number) => Uint8Array.of(number >> 8, number & 255);
 const prefixed = (bytes) => joined(two(bytes.length), bytes);
-const sha512 = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-512", joined(...parts)));
+export const sha512 = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-512", joined(...parts)));
 const CONTEXT = joined(text("OPRFV1-"), Uint8Array.of(1), text("-ristretto255-SHA512"));
 
 async function expanded(message, tag) {

@@ -8,7 +8,8 @@ const [result, file, sound, microphone] = ["result", "file", "sound", "microphon
 
 function show(id, at) {
   const part = document.getElementById(id).content.cloneNode(true);
-  const place = part.querySelector("b");
+  const [place, name] = [part.querySelector("b"), part.querySelector("span")];
+  if (name) name.textContent = sound.selectedOptions[0].textContent;
   if (place && at !== null) place.textContent = at.toFixed(1);
   result.replaceChildren(part);
 }

@@ -13,3 +13,11 @@ export function show(place, id, fill = () => {}) {
 }
 export const words = (name) => document.querySelector("template#words").content.querySelector(`[data-for="${name}"]`).textContent;
 export const day = (moment) => new Date(moment).toLocaleString(document.documentElement.lang, { timeZone: "Asia/Tokyo", dateStyle: "medium", timeStyle: "short" });
+// A browser may forbid it.
+export function storage() {
+  try {
+    return localStorage;
+  } catch {
+    return null;
+  }
+}

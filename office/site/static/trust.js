@@ -1,9 +1,11 @@
 // Verifies what the association has signed, with WebCrypto alone: the roots, the metadata of the registry, and the
-// statement of this site. A host of the site has none of the keys, so it cannot change an answer.
+// statement of this site. A host of the site has none of the keys: it cannot change an answer, but show an older edition until
+// that expires.
 
 import { joined } from "./oprf.js";
 
 const KEYS_OF_STATEMENT = "timestamp";
+const SEEN = "idtone-issued";
 const text = (words) => new TextEncoder().encode(words);
 const fromHex = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (each) => parseInt(each, 16));
 const toHex = (bytes) => Array.from(new Uint8Array(bytes), (each) => each.toString(16).padStart(2, "0")).join("");
@@ -27,23 +29,23 @@ function compare(one, other) {
   return at < 0 ? one.length - other.length : one[at] - (other[at] ?? -1);
 }
 
-async function verifies({ keytype, scheme, keyval }, signature, bytes) {
+const CURVES = { "ecdsa-sha2-nistp256": ["P-256", "SHA-256", 32], "ecdsa-sha2-nistp384": ["P-384", "SHA-384", 48] };
+export async function verifies({ keytype, scheme, keyval }, signature, bytes) {
   if (keytype === "ed25519" && scheme === "ed25519") {
     const key = await crypto.subtle.importKey("raw", fromHex(keyval.public), "Ed25519", false, ["verify"]);
     return crypto.subtle.verify("Ed25519", key, fromHex(signature), bytes);
   }
-  if (scheme === "ecdsa-sha2-nistp256") {
-    const [der, curve] = [fromBase64(keyval.public.replace(/-----[^-]+-----|\s/g, "")), { name: "ECDSA", namedCurve: "P-256" }];
-    const key = await crypto.subtle.importKey("spki", der, curve, false, ["verify"]);
-    return crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, plain(fromHex(signature)), bytes);
-  }
-  return false;
+  if (!Object.hasOwn(CURVES, scheme)) return false;
+  const [namedCurve, hash, size] = CURVES[scheme];
+  const der = fromBase64(keyval.public.replace(/-----[^-]+-----|\s/g, ""));
+  const key = await crypto.subtle.importKey("spki", der, { name: "ECDSA", namedCurve }, false, ["verify"]);
+  return crypto.subtle.verify({ name: "ECDSA", hash }, key, plain(fromHex(signature), size), bytes);
 }
-// WebCrypto takes both numbers of a signature with 32 bytes each; keys sign in DER.
-function plain(der) {
+// WebCrypto takes both numbers of a signature with `size` bytes each; keys sign in DER.
+function plain(der, size) {
   const number = (at) => der.slice(at + 2, at + 2 + der[at + 1]);
   const first = number(2);
-  const fixed = (bytes) => joined(new Uint8Array(Math.max(0, 32 - bytes.length)), bytes.slice(-32));
+  const fixed = (bytes) => joined(new Uint8Array(Math.max(0, size - bytes.length)), bytes.slice(-size));
   return joined(fixed(first), fixed(number(4 + first.length)));
 }
 
@@ -51,11 +53,16 @@ function plain(der) {
 async function check(whole, role, keys) {
   const bytes = text(canonical(whole.signed));
   const given = new Map(whole.signatures.map((each) => [each.keyid, each.sig]));
-  let good = 0;
+  let [good, unsupported] = [0, null];
   for (const keyid of new Set(role.keyids)) {
-    if (given.get(keyid) && keys[keyid] && (await verifies(keys[keyid], given.get(keyid), bytes).catch(() => false))) good += 1;
+    if (!given.get(keyid) || !keys[keyid]) continue;
+    try {
+      if (await verifies(keys[keyid], given.get(keyid), bytes)) good += 1;
+    } catch (error) {
+      if (error.name === "NotSupportedError") unsupported = error; // an old browser: the host has not lied
+    }
   }
-  if (role.threshold < 1 || good < role.threshold) throw new Error("not signed by the association");
+  if (role.threshold < 1 || good < role.threshold) throw unsupported ?? new Error("not signed by the association");
   return whole.signed;
 }
 const byRoot = (root, role) => [root.roles[role], root.keys];
@@ -104,6 +111,21 @@ export async function verifiedStatement(load, now, firstRoot = "") {
   return { statement, digest };
 }
 export class ExpiredError extends Error {}
+export class OlderError extends Error {}
+
+// As `verifiedStatement`, for a page. It tries once more, as the host may just be replacing the edition. `storage` remembers
+// when the newest edition was issued that this browser has seen at this site; an older one is refused.
+export async function currentStatement(load, now, storage = null, pauseMs = 2000) {
+  const verified = await verifiedStatement(load, now).catch(async (error) => {
+    if (error instanceof ExpiredError || error.name === "NotSupportedError") throw error;
+    await new Promise((resolve) => { setTimeout(resolve, pauseMs); });
+    return verifiedStatement(load, now);
+  });
+  const { issued } = verified.statement;
+  if (Date.parse(issued) < Date.parse(storage?.getItem(SEEN))) throw new OlderError("older than one that was seen");
+  storage?.setItem(SEEN, issued);
+  return verified;
+}
 
 // The state of a member by the statement: its name, and until when its licence is valid; null if it has none.
 export function licenceOf(statement, member, now) {

@@ -52,6 +52,11 @@ def test_a_key_that_others_may_touch_is_refused_with_the_remedy(tmp_path):
         path.chmod(loose)
         with pytest.raises(LedgerError, match=f"chmod 600 {path}"):
             load_key(path)
+    path.chmod(0o660)
+    assert load_key(path, 0o660) == load_key(path, 0o660)
+    path.chmod(0o664)
+    with pytest.raises(LedgerError, match=f"chmod 660 {path}"):
+        load_key(path, 0o660)
 
 
 def test_a_key_of_the_wrong_size_is_refused_and_stays(tmp_path):

@@ -12,6 +12,7 @@ from idtone.core.errors import UsageError
 from idtone.core.signed_notes import Signer
 from idtone.member.reports.report import Report
 from idtone.member.reports.report_documents import sealed_report
+from idtone.office.authority.history import Action, HistoryEntry
 from idtone.office.desk.desk import Desk
 from idtone.office.desk.document_rules import RULES
 from idtone.office.desk.reports.report_desk import ReportDesk
@@ -23,15 +24,28 @@ from lab.registry.examples import GOOD, with_keys
 
 OTHER = Signer("m-0002/pbx-9", b"9" * 32)
 REPORTED = datetime(2025, 10, 5, 3, tzinfo=UTC)
+DAY = timedelta(hours=24)
 SUSPENSIONS = f"""\
-issued: 2025-10-20T00:00:00+09:00
+issued: 2025-11-20T00:00:00+09:00
 suspensions:
-  - {{number: "0312345678", since: {(REPORTED + timedelta(hours=24)).isoformat()}, reference: R-1}}
-  - {{number: "0312345679", since: {(REPORTED + timedelta(hours=48)).isoformat()}, reference: R-2}}
-  - {{number: "0312345680", since: 2025-10-09T00:00:00+09:00, reference: R-3}}
+  - {{number: "0312345678", since: {(REPORTED + DAY).isoformat()}, reference: R-1}}
+  - {{number: "0312345679", since: {(REPORTED + 2 * DAY).isoformat()}, reference: R-2}}
   - {{number: "0312345681", since: 2025-09-30T23:59:59+09:00, reference: R-4}}
-  - {{number: "0312345682", since: 2025-11-01T00:00:00+09:00, reference: R-5}}
 """
+
+
+def line(action: Action, reference: str, at: datetime) -> HistoryEntry:
+    return HistoryEntry(at=at, action=action, by="a", subject=reference, why="w")
+
+
+HISTORY = [
+    line(Action.SUSPEND_NUMBER, "R-4", datetime(2025, 9, 30, 14, 59, 59, tzinfo=UTC)),
+    line(Action.SUSPEND_NUMBER, "R-1", REPORTED + DAY),
+    line(Action.SUSPEND_RANGE, "R-3", REPORTED + DAY),
+    line(Action.SUSPEND_NUMBER, "R-2", REPORTED + 2 * DAY),
+    line(Action.LIFT, "suspensions.yaml", REPORTED + 3 * DAY),  # of R-3, which is not in the file any more
+    line(Action.SUSPEND_NUMBER, "R-5", datetime(2025, 10, 31, 15, tzinfo=UTC)),
+]
 
 
 @pytest.fixture
@@ -64,18 +78,18 @@ def test_a_month_counts_each_node_once_and_each_stop_from_its_first_report(desk)
     report(desk, "0312345679", "ABCDE-FGHJK-MNPQR-STVWZ", REPORTED)
     stops = parse_suspensions(SUSPENSIONS, "suspensions.yaml")
     with pytest.raises(UsageError, match="is not over yet"):
-        figures_of_month(desk, "2025-10", stops, b"s", datetime(2025, 10, 31, 14, 59, 59, tzinfo=UTC))
+        figures_of_month(desk, "2025-10", HISTORY, stops, b"s", datetime(2025, 10, 31, 14, 59, 59, tzinfo=UTC))
     assert newest(desk.folder) is None
-    octets = figures_of_month(desk, "2025-10", stops, b"s", datetime(2025, 10, 31, 15, tzinfo=UTC))
+    octets = figures_of_month(desk, "2025-10", HISTORY, stops, b"s", datetime(2025, 10, 31, 15, tzinfo=UTC))
     told = json.loads(octets)
     assert (told["members"], told["stops"], told["median_hours_report_to_stop"]) == (2, 3, 36.0)
     assert told["documents_sha256"] == sorted(hashlib.sha256(each).hexdigest() for each in (again, other))
-    report(desk, "0312345680", "ABCDE-FGHJK-MNPQR-STVWW", REPORTED)
-    assert figures_of_month(desk, "2025-10", stops, b"t", datetime.now(UTC)) == octets, "a month is made once"
+    report(desk, "0312345681", "ABCDE-FGHJK-MNPQR-STVWW", REPORTED)
+    assert figures_of_month(desk, "2025-10", HISTORY, stops, b"t", datetime.now(UTC)) == octets, "a month is made once"
     assert newest(desk.folder) == octets
 
 
-@pytest.mark.parametrize("month", ["2025-13", "202510", "x"])
+@pytest.mark.parametrize("month", ["2025-13", "202510", "2025-1", "x"])
 def test_a_month_is_written_in_one_way(desk, month):
     with pytest.raises(UsageError, match="write it like 2026-11"):
-        figures_of_month(desk, month, parse_suspensions(SUSPENSIONS, "suspensions.yaml"), b"s", datetime.now(UTC))
+        figures_of_month(desk, month, [], parse_suspensions(SUSPENSIONS, "suspensions.yaml"), b"s", datetime.now(UTC))

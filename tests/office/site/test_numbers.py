@@ -7,7 +7,7 @@ import base64
 import hashlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -16,6 +16,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from securesystemslib.signer import CryptoSigner
+from yarl import URL
 
 from idtone.member.customers.refused import ristretto255 as group
 from idtone.office.desk.reports.rate_limit import RateLimit
@@ -35,9 +38,11 @@ SPELLINGS = {
 
 
 @asynccontextmanager
-async def service(seed: bytes, limits: Limits = MANY, folder: Path | None = None) -> AsyncIterator[str]:
+async def service(
+    seed: bytes, limits: Limits = MANY, folder: Path | None = None, origins: Collection[str] = ()
+) -> AsyncIterator[str]:
     over, begun = asyncio.Event(), asyncio.get_running_loop().create_future()
-    served = application(key_pair(seed), limits, folder)
+    served = application(key_pair(seed), limits, folder, origins=origins)
     task = asyncio.create_task(serve(served, "127.0.0.1", 0, begun.set_result, over))
     try:
         yield f"http://127.0.0.1:{await begun}"
@@ -69,10 +74,13 @@ class Visitor:
 
 def question(
     *asked: str, now: datetime | None = None, root: str = "", members: tuple[str, ...] = ("m-0001",),
-    altered: Mapping[str, bytes] = {},
+    altered: Mapping[str, bytes] = {}, once: bool = False, without: str = "", seen: str = "",
 ) -> dict[str, Any]:  # fmt: skip
-    """`altered` are files of the site that its host has changed."""
+    """`altered` are files of the site that its host has changed; if `once`, at the first look only. The browser lacks
+    the algorithm `without`, and has seen an edition that was issued at `seen`.
+    """
     return {
+        "once": once, "without": without, "seen": seen,
         "now": (now or datetime.now(UTC)).isoformat(), "root": root, "asked": asked, "members": members,
         "altered": {name: base64.b64encode(octets).decode() for name, octets in altered.items()},
     }  # fmt: skip
@@ -118,6 +126,9 @@ async def test_a_host_that_lies_is_found(visitor, seed):
         "another table": question(STOPPED, altered={f"numbers/{table}": bytes(12800)}),
         "another association": question(STOPPED, root="0" * 64),
         "expired": question(STOPPED, now=datetime.now(UTC) + timedelta(days=8)),
+        "between two editions": question(STOPPED, altered=lies["edition"], once=True),
+        "an old browser": question(STOPPED, without="Ed25519"),
+        "older than what was seen": question(STOPPED, seen=datetime.now(UTC).isoformat()),
     }
     asked = [question(STOPPED, altered=altered) for altered in lies.values()]
     async with service(seed) as address:
@@ -125,7 +136,10 @@ async def test_a_host_that_lies_is_found(visitor, seed):
     for name, one in zip(lies, told, strict=False):
         assert "not signed by the association" in one["error"], name
         assert (one["answers"], one["members"]) == ({}, {"m-0001": "grey"}), name
-    elsewhere, stranger, later = told[len(lies) :]
+    elsewhere, stranger, later, between, old_browser, older = told[len(lies) :]
+    assert between["answers"] == {STOPPED: "stopped"}, "the page looks again"
+    assert old_browser["error"].startswith("DOMException"), "it says that the browser is old, not that the host lies"
+    assert older["error"].startswith("OlderError")
     assert elsewhere["answers"] == {STOPPED: "cannot: another table"}
     assert "another association" in stranger["error"]
     assert (later["answers"], later["members"]) == ({}, {"m-0001": "grey"})
@@ -164,24 +178,81 @@ async def test_a_foreign_tuf_client_verifies_the_editions_that_the_page_names(vi
     assert json.loads(out) == editions
 
 
+def element() -> dict[str, str]:
+    return {"blinded": base64.b64encode(group.random_element()).decode()}
+
+
 async def test_an_address_that_enumerates_gets_so_many_numbers_and_no_more(seed):
-    """Each element is one number: wide questions do not exist."""
+    """Each element is one number: wide questions do not exist. What is no element costs nothing."""
     async with service(seed, Limits(hourly=100, hourly_each=6)) as address, aiohttp.ClientSession() as session:
 
         async def asks(content: Any, visitor: str = "192.0.2.1") -> int:
             async with session.post(f"{address}{PATH}", json=content, headers={"X-Forwarded-For": visitor}) as answer:
-                if answer.status == 200:
-                    assert answer.headers["Access-Control-Allow-Origin"] == "*", "the page may come from another host"
                 return answer.status
 
-        element = {"blinded": base64.b64encode(group.random_element()).decode()}
-        assert [await asks(element) for _ in range(8)] == [200] * 6 + [429] * 2
-        assert await asks(element, "192.0.2.2") == 200
-        assert await asks(element, "192.0.2.2, 198.51.100.7") == 200, "the proxy's own word counts, not the visitor's"
-        whole = {"blinded": [element["blinded"]] * 2}
+        one = element()
+        whole = {"blinded": [one["blinded"]] * 2}
         bad = ({"blinded": ""}, {"blinded": "AAAA"}, {"blinded": base64.b64encode(bytes(32)).decode()}, whole, [], 7)
-        for place, content in enumerate(bad):
-            assert await asks(content, f"192.0.3.{place}") == 400, content
+        assert [await asks(content) for content in bad] == [400] * len(bad)
+        assert await asks("x" * 600) == 413
+        assert [await asks(one) for _ in range(8)] == [200] * 6 + [429] * 2
+        assert await asks(one, "192.0.2.2") == 200
+        assert await asks(one, "192.0.2.2, 198.51.100.7") == 200, "the proxy's own word counts, not the visitor's"
+
+
+async def test_only_the_site_and_its_mirrors_may_spend_a_visitors_numbers(seed):
+    mirror = "https://mirror.example.jp"
+    async with (
+        service(seed, Limits(hourly=100, hourly_each=2), origins=[mirror]) as address,
+        aiohttp.ClientSession() as session,
+    ):
+
+        async def asks(origin: str) -> tuple[int, str | None]:
+            async with session.post(f"{address}{PATH}", json=element(), headers={"Origin": origin}) as answer:
+                return answer.status, answer.headers.get("Access-Control-Allow-Origin")
+
+        for foreign in ("https://evil.example", "null", f"{mirror}.evil.example"):
+            assert await asks(foreign) == (403, None)
+        assert [await asks(origin) for origin in (mirror, address, mirror)] == [
+            (200, mirror), (200, address), (429, mirror),
+        ]  # fmt: skip
+
+
+async def test_files_are_served_in_whole_and_in_part_and_no_name_breaks_the_service(built, seed):
+    sound = (built / "site" / "sounds" / "sample.wav").read_bytes()
+    async with service(seed, folder=built / "site") as address, aiohttp.ClientSession() as session:
+
+        async def get(name: str, method: str = "GET", **headers: str) -> tuple[int, str, bytes]:
+            url = URL(f"{address}/{name}", encoded=True)
+            async with session.request(method, url, headers=headers) as answer:
+                return answer.status, answer.headers["Content-Type"], await answer.read()
+
+        assert await get("sounds/sample.wav") == (200, "audio/wav", sound)
+        assert await get("sounds/sample.wav", Range="bytes=4-7") == (206, "audio/wav", sound[4:8])
+        assert await get("", "HEAD") == (200, "text/html; charset=utf-8", b"")
+        for name in ("a%00b", "x" * 300, "..%2fauthority%2fpublic-numbers.key", "none"):
+            assert (await get(name))[0] == 404, name
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "p256", "p384"])
+async def test_the_page_verifies_each_kind_of_key_that_the_office_accepts(visitor, kind, tmp_path):
+    private = ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else ec.generate_private_key(
+        ec.SECP256R1() if kind == "p256" else ec.SECP384R1()
+    )  # fmt: skip
+    signer = CryptoSigner(private)
+    script = tmp_path / "keys.mjs"
+    script.write_text(
+        'import { verifies } from "./trust.js";\n'
+        "const [key, sig] = JSON.parse(process.argv[2]);\n"
+        "const judged = (words) => verifies(key, sig, new TextEncoder().encode(words));\n"
+        'console.log(JSON.stringify([await judged("signed"), await judged("other")]));\n'
+    )
+    key = signer.public_key
+    given = {"keytype": key.keytype, "scheme": key.scheme, "keyval": key.keyval}
+    told = json.dumps([given, signer.sign(b"signed").signature])
+    process = await asyncio.create_subprocess_exec(*find_or_get_node(), script, told, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert json.loads(out) == [True, False]
 
 
 @pytest.mark.parametrize(("addresses", "tries", "learnt"), [(1, 7, 6), (2, 7, 12), (10_000, 1, 36)])

@@ -23,8 +23,10 @@ const idtoneDetector = {
 """
 # What the page uses of a browser, as far as one recording needs it.
 BROWSER = """
-const parts = { result: "", sound: { value: "notice" }, href: "" };
-const part = (id) => ({ id, b: { textContent: "" }, querySelector() { return this.b; } });
+const parts = { result: "", sound: { value: "notice", selectedOptions: [{ textContent: "通知音" }] }, href: "" };
+const part = (id) => ({
+  id, b: { textContent: "" }, span: { textContent: "" }, querySelector(name) { return this[name]; },
+});
 const template = (id) => ({ content: { cloneNode: () => part(id) } });
 const voicemail = { name: "voicemail.wav", arrayBuffer: async () => new ArrayBuffer(0) };
 globalThis.document = {
@@ -44,7 +46,10 @@ globalThis.OfflineAudioContext = class {
 };
 """
 END = """
-parts.act().then(() => console.log(JSON.stringify([parts.result.id, parts.result.b.textContent, parts.href])));
+parts.act().then(() => {
+  const { id, b, span } = parts.result;
+  console.log(JSON.stringify([id, b.textContent, span.textContent, parts.href]));
+});
 """
 
 
@@ -71,8 +76,8 @@ def test_the_page_judges_a_recording_with_the_chosen_profile_and_tells_the_repor
     script = tmp_path / "recognise.js"
     script.write_text(BROWSER + recognise_script(found.script) + END, "utf-8")
     done = subprocess.run([*find_or_get_node(), script], capture_output=True, text=True, check=True)
-    judged, at, link = json.loads(done.stdout)
-    assert (judged, at) == ("conforms", "1.3")
+    judged, at, name, link = json.loads(done.stdout)
+    assert (judged, at, name) == ("conforms", "1.3", "通知音"), "the verdict names the sound that was chosen"
     assert link.startswith("report.html#heard=")
     assert "voicemail.wav" in link
 

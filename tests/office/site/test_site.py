@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -18,7 +19,7 @@ from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.reports.report_page import form_page
 from idtone.office.site import number_table
 from idtone.office.site.number_answers import LicensedHolder, NumberAnswer, answers, changes_at, licensed_holders
-from idtone.office.site.number_table import found, key_pair, table
+from idtone.office.site.number_table import TOKEN_BYTES, TableFile, found, key_pair, table
 from idtone.office.site.public_figures import CALLS_BOUND, MonthFacts, public_figures
 from idtone.office.site.public_statement import verified_statement
 from idtone.office.site.published_registry import published_registry
@@ -180,7 +181,7 @@ def test_a_large_table_is_cut_by_areas_and_says_no_number(monkeypatch):
     ]  # fmt: skip
     whole = table(keys, rows)
     assert (whole.area_digits, list(whole.files)) == (0, [""])
-    assert len(whole.files[""]) == 256 * 10, "its size does not say how many numbers there are"
+    assert len(whole.files[""].octets) == 256 * 10, "its size does not say how many numbers there are"
     for number, answer, place in rows:
         assert found(whole.files[""], VOPRF.output(keys.secret, number.encode())) == (answer, place)
     assert found(whole.files[""], VOPRF.output(keys.secret, b"+81312349999")) is None
@@ -189,6 +190,29 @@ def test_a_large_table_is_cut_by_areas_and_says_no_number(monkeypatch):
     cut = table(keys, rows)
     assert cut.area_digits == 2
     assert sorted(cut.files) == ["31", "33", "61"]
+
+
+def test_two_editions_of_a_table_say_no_answer_and_no_number_to_who_compares_them():
+    keys = key_pair(bytes(31) + b"\1")
+    before = {f"+8131234{n:04}": NumberAnswer.LICENSED for n in range(40)}
+    after = {**before, "+81312340000": NumberAnswer.STOPPED, "+81399990000": NumberAnswer.STOPPED}
+
+    def edition(told: dict[str, NumberAnswer]) -> tuple[TableFile, dict[bytes, bytes]]:
+        file = table(keys, [(number, answer, 0) for number, answer in told.items()]).files[""]
+        tokens, masked = file.octets[: 256 * TOKEN_BYTES], file.octets[256 * TOKEN_BYTES :]
+        pairs = zip(batched(tokens, TOKEN_BYTES), batched(masked, 2), strict=True)
+        return file, dict(pairs)
+
+    (old, rows), (again, _), (new, later) = edition(before), edition(before), edition(after)
+    assert again == old, "browsers keep a table whose answers stay"
+    assert new.salt != old.salt
+    assert len(rows.keys() & later.keys()) == 255, "what fills the table up stays, as the numbers do"
+    same = [token for token in rows.keys() & later.keys() if rows[token] == later[token]]
+    assert len(same) < 10, "no mask serves twice"
+
+
+def batched(octets: bytes, size: int) -> list[bytes]:
+    return [octets[at : at + size] for at in range(0, len(octets), size)]
 
 
 def test_two_duty_keys_sign_and_only_they(built):
@@ -208,16 +232,34 @@ def test_the_association_decides_whether_the_holder_is_named(built, tmp_path, mo
     site = site_of(office)
     told = office.told("site write", "-o", site, *office.duty())
     assert told["tells"] == "licensed"
-    assert len(list((site / "numbers").iterdir())) == 1, "the table before is gone"
+    assert len(list((site / "numbers").iterdir())) == 2, "a visitor may have begun with the table before"
+    (site / "numbers" / "notes.txt").write_text("ours")
+    (site / "sounds" / "own.wav").write_bytes(b"x")
+    with_sound = ("-o", site, "--sound", site / "sounds" / "sample.wav", *office.duty())
+    office.told("site write", *with_sound)
+    assert len(list((site / "numbers").glob("*.bin"))) == 1, "now it is gone"
+    assert (site / "sounds" / "standard.wav").exists()
+    office.told("site write", "-o", site, *office.duty())
+    assert not (site / "sounds" / "standard.wav").exists(), "it was withdrawn"
+    assert (site / "numbers" / "notes.txt").exists()
+    assert (site / "sounds" / "own.wav").exists(), "what others put there stays"
     numbers = statement_of(site)["numbers"]
     keys = key_pair((office.folder / "public-numbers.key").read_bytes())
-    octets = (site / "numbers" / numbers["tables"][""]["file"]).read_bytes()
+    listed = numbers["tables"][""]
+    file = TableFile((site / "numbers" / listed["file"]).read_bytes(), base64.b64decode(listed["salt"]))
     for number, answer in (
         (LICENSED, NumberAnswer.LICENSED),
         (STOPPED, NumberAnswer.STOPPED),
         (NEVER, NumberAnswer(3)),
     ):
-        assert found(octets, VOPRF.output(keys.secret, f"+81{number[1:]}".encode())) == (answer, 0)
+        assert found(file, VOPRF.output(keys.secret, f"+81{number[1:]}".encode())) == (answer, 0)
+    key = office.folder / "public-numbers.key"
+    before = key.read_bytes()
+    key.unlink()
+    office.folder.chmod(0o2770)
+    office.told("site write", "-o", site, *office.duty())
+    assert key.stat().st_mode & 0o777 == 0o660, "each clerk of the group may use it"
+    key.write_bytes(before)
     too_few = ("site write", "-o", office.folder.with_name("other"), *office.keys("duty-1"))
     assert "needs the signatures of 2 of the duty keys, and has 1" in office.refused(*too_few)
     assert not office.folder.with_name("other").exists()
@@ -233,6 +275,7 @@ def figures(sent: dict[str, int], waits_h: list[float | None]) -> dict[str, obje
 
 
 def test_figures_hide_small_counts_and_bound_each_member():
+    assert figures({f"m-{n}": 1 for n in range(9)}, [])["calls_with_sound"] is None, "a sum below its noise"
     few = figures({"m-1": 9, "m-2": 9}, [1.0, None])
     hidden = ("members", "calls_with_sound", "stops", "median_hours_report_to_stop")
     assert [few[name] for name in hidden] == [None] * 4
