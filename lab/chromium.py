@@ -30,7 +30,7 @@ MACHINES_OWN: Final = (
     "ld-linux*", "libc.so*", "libdl.so*", "libm.so*", "libnss_*", "libpthread.so*", "libresolv.so*", "librt.so*",
 )  # fmt: skip
 """The C library: Chromium starts itself again by /proc/self/exe, and so with the machine's loader."""
-FONTS: Final = Path(__file__).parents[1] / "idtone" / "paper"
+FONTS: Final = Path(__file__).parents[1] / "core" / "paper"
 """The only fonts."""
 FONTCONFIG: Final = """\
 <?xml version="1.0"?>
