@@ -24,7 +24,7 @@ from idtone.office.site.public_figures import CALLS_BOUND, MonthFacts, public_fi
 from idtone.office.site.public_statement import verified_statement
 from idtone.office.site.published_registry import published_registry
 from idtone.office.site.site_folder import read_municipalities, site_files, size_without_sounds
-from idtone.office.site.site_pages import SiteFacts
+from idtone.office.site.site_pages import SiteFacts, pages
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.sources import parse_document
@@ -253,16 +253,28 @@ def test_the_association_decides_whether_the_holder_is_named(built, tmp_path, mo
         (NEVER, NumberAnswer(3)),
     ):
         assert found(file, VOPRF.output(keys.secret, f"+81{number[1:]}".encode())) == (answer, 0)
-    key = office.folder / "public-numbers.key"
-    before = key.read_bytes()
-    key.unlink()
-    office.folder.chmod(0o2770)
-    office.told("site write", "-o", site, *office.duty())
-    assert key.stat().st_mode & 0o777 == 0o660, "each clerk of the group may use it"
-    key.write_bytes(before)
     too_few = ("site write", "-o", office.folder.with_name("other"), *office.keys("duty-1"))
     assert "needs the signatures of 2 of the duty keys, and has 1" in office.refused(*too_few)
     assert not office.folder.with_name("other").exists()
+
+
+def test_in_a_shared_folder_each_clerk_may_use_the_keys_and_the_figures(built, tmp_path, monkeypatch):
+    monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    office = Office(tmp_path / "authority", monkeypatch)
+    for path in (office.folder, *office.folder.rglob("*")):
+        path.chmod(0o2770 if path.is_dir() else 0o660)
+    (office.folder / "public-numbers.key").unlink()
+    month = ("--month", "2025-10", "-o", site_of(office), *office.duty())
+    office.told("site write", *month)
+    modes = {
+        name: (office.folder / name).stat().st_mode & 0o2777
+        for name in ("public-numbers.key", "public-figures.key", "public-figures", "public-figures/2025-10.json")
+    }
+    assert list(modes.values()) == [0o660, 0o660, 0o2770, 0o660]
+    office.told("site write", *month)
+    (office.folder / "public-figures.key").chmod(0o664)
+    assert "chmod 660" in office.refused("site write", *month)
 
 
 # -- figures and posters -----------------------------------------------------------------------------------------------
@@ -285,6 +297,8 @@ def test_figures_hide_small_counts_and_bound_each_member():
     assert (told["members"], told["stops"], told["median_hours_report_to_stop"]) == (40, 6, 4.0)
     assert told == figures(many, [1.0, 2.0, 30.0, 4.0, 5.0, None]), "the same noise each time"
     assert told["calls_with_sound"] != 800_000
+    facts = SiteFacts("JUSA", "", "", "", "", 1, [], told, 3600, 6, 0)
+    assert f"{told['calls_with_sound']:,} ± 50,000" in dict(pages(facts))["figures.html"]
     large = figures({**many, "m-0": CALLS_BOUND}, [])
     assert figures({**many, "m-0": 10**9}, []) == large, "one member can move the figure by the bound at most"
 
