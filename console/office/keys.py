@@ -49,8 +49,9 @@ async def name(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         holder = line(visit.field("holder"), Message("Holder"))
-        in_force = [each.key_id for group in _states(files) for each in group.holders]
-        name_holder(files.folder, key_id, holder, in_force)
+        with files.workspace.locked():
+            in_force = [each.key_id for group in _states(files) for each in group.holders]
+            name_holder(files.folder, key_id, holder, in_force)
         OfficeLedger(files.folder).record(NAMED, key_id)
 
     return await acted(visit, act, keys, PATH)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
@@ -13,7 +15,7 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message, template
 from idtone.office.authority import change_registry
 from idtone.office.authority.moments import in_japan
-from idtone.office.authority.pledge_papers import LIMIT, keep_pledge, kept_pledge
+from idtone.office.authority.pledge_papers import LIMIT, keeping_pledge, kept_pledge
 from idtone.office.authority.pledges import record_pledge
 from idtone.office.authority.typed_application import CHECKS, application_text, next_id
 from idtone.registry.member_application import parse_application
@@ -64,12 +66,17 @@ async def receive(visit: Visit) -> web.StreamResponse:
             attribution = attributed(visit)
 
             def act() -> str:
-                text = application_text(fields, None, _label)
-                parse_application(text, _name(fields))  # before the pledge is kept
-                sha256 = _kept(files.folder, upload)
-                if sha256:
-                    text = application_text(fields, sha256, _label)
-                made, _ = change_registry.apply(files.workspace, text, _name(fields), attribution)
+                asked = parse_application(application_text(fields, None, _label), _name(fields))
+                with files.workspace.locked():
+                    given = {each.id for each, _ in change_registry.applications(files.workspace)}
+                    if asked.id in given:  # another form was open with the same proposal
+                        free = next_id(given, in_japan(attribution.at).date())
+                        raise UsageError(
+                            Message("there is an application {id} already; {free} is free", id=asked.id, free=free)
+                        )
+                    with _keeping(files.folder, upload) as sha256:
+                        text = application_text(fields, sha256, _label)
+                        made, _ = change_registry.apply(files.workspace, text, _name(fields), attribution)
                 return made.id
 
             made = await visit.in_thread(act)
@@ -82,9 +89,10 @@ def _name(fields: Mapping[str, str]) -> str:
     return f"{fields.get('id', '')}.yaml"
 
 
-def _kept(folder: Any, upload: Upload) -> str | None:
+def _keeping(folder: Path, upload: Upload) -> AbstractContextManager[str | None]:
+    """Keep the PDF, unless what is done with it fails. None if there is none."""
     octets = upload.file.read_bytes()
-    return keep_pledge(folder, octets) if octets else None
+    return keeping_pledge(folder, octets) if octets else nullcontext()
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:
@@ -98,15 +106,15 @@ async def pledge(visit: Visit) -> web.StreamResponse:
             attribution = attributed(visit)
 
             def act() -> None:
-                sha256 = _kept(files.folder, upload)
-                if sha256 is None:
-                    raise UsageError(Message("choose the PDF of the signed pledge"))
                 document, signatory, signed, until = (
                     upload.fields.get(name, "") for name in ("document", "signatory", "signed", "until")
                 )
-                record_pledge(
-                    files.workspace, wanted, document, sha256, signatory, signed, until, attribution, _label
-                )  # fmt: skip
+                with files.workspace.locked(), _keeping(files.folder, upload) as sha256:
+                    if sha256 is None:
+                        raise UsageError(Message("choose the PDF of the signed pledge"))
+                    record_pledge(
+                        files.workspace, wanted, document, sha256, signatory, signed, until, attribution, _label
+                    )  # fmt: skip
 
             await visit.in_thread(act)
     except IdtoneError as error:

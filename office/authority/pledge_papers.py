@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +32,22 @@ def keep_pledge(folder: Path, octets: bytes) -> str:
     except OSError as error:
         raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error
     return sha256
+
+
+@contextmanager
+def keeping_pledge(folder: Path, octets: bytes) -> Iterator[str]:
+    """Keep a file for what is done with its SHA-256; it is removed again if that fails and it was not there before.
+
+    Inside the office's lock. Raises as `keep_pledge`.
+    """
+    was_there = kept_pledge(folder, hashlib.sha256(octets).hexdigest()) is not None
+    sha256 = keep_pledge(folder, octets)
+    try:
+        yield sha256
+    except BaseException:
+        if not was_there:
+            (folder / FOLDER / f"{sha256}.pdf").unlink(missing_ok=True)
+        raise
 
 
 def kept_pledge(folder: Path, sha256: str) -> bytes | None:

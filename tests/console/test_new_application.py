@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from idtone.office.authority.change_registry import applications, registry_of
+from idtone.office.authority.pledge_papers import kept_pledge
 from idtone.office.authority.workspace import Workspace
 from lab.console.office_forms import ME
 from lab.console.site import Site
@@ -74,6 +75,16 @@ async def test_what_is_missing_or_wrong_is_named_and_what_was_typed_stays(at_off
     assert office.state() == before
 
 
+async def test_two_forms_with_the_same_proposal_make_two_applications(at_office, office):
+    visitor = await at_office.visitor(*ME)
+    token = (await visitor.get(PAGE)).form_token
+    assert (await visitor.upload(PAGE, PDF, form_token=token, **TYPED)).status == 303
+    before = office.state()
+    again = await visitor.upload(PAGE, PDF + b"2", form_token=token, **{**TYPED, "why": "by hand"})
+    assert (again.status, "A-2026-0002 is free" in again.text) == (400, True), again.text
+    assert office.state() == before
+
+
 async def test_a_member_that_asks_for_more_keeps_its_name_and_needs_no_paper(at_office, office):
     visitor = await at_office.visitor(*ME)
     token = (await visitor.get(PAGE)).form_token
@@ -90,6 +101,8 @@ async def test_a_pledge_is_recorded_by_its_paper(at_office, office):
     token = (await visitor.get(page)).form_token
     missing = await visitor.upload(f"{page}/pledge-paper", b"", form_token=token, **fields)
     assert (missing.status, "choose the PDF" in missing.text) == (400, True)
+    wrong = await visitor.upload(f"{page}/pledge-paper", PDF, form_token=token, **{**fields, "until": "2026-01-01"})
+    assert (wrong.status, kept_pledge(office.folder, SHA256)) == (400, None)
     done = await visitor.upload(f"{page}/pledge-paper", PDF, form_token=token, **fields)
     assert done.status == 303, done.text
     assert registry_of(Workspace(office.folder)).members[0].pledge.sha256 == SHA256

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from idtone.office.authority import workspace
 from idtone.office.authority.key_holders import key_holders
 from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
@@ -50,6 +51,14 @@ def state_of(page: str, holder: str) -> str:
     found = re.search(rf"<td[^>]*>{holder}</td>\s*<td[^>]*><span[^>]*>([^<]+)<", page)
     assert found, page
     return found[1]
+
+
+async def test_a_holder_is_entered_while_nothing_else_changes(at_office, office, monkeypatch):
+    monkeypatch.setattr(workspace, "TURN_WITHIN_S", 0.1)
+    visitor = await at_office.visitor(*ME)
+    with Workspace(office.folder).locked():
+        answer = await visitor.send(PAGE, PAGE, {"key": office.key_id("duty-1"), "holder": "佐藤"})
+    assert (answer.status, "another command is changing something here" in answer.text) == (400, True)
 
 
 @pytest.mark.parametrize(
