@@ -25,17 +25,19 @@ MOST_KEPT: Final = 10_000
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """`browser` is the known browser's, or empty; so is the address. A passkey names nobody, and is counted for the
-    network alone: guessing one is no way in, so its failures need not keep others out.
+    network alone, or not at all if the address is not known: guessing one is no way in, so its failures need not keep
+    others out.
     """
 
     name: str
     address: str
     browser: str = ""
+    is_passkey: bool = False
 
     @property
     def limits(self) -> Sequence[tuple[str, int]]:
-        if not self.name:
-            return ((f"passkeys {network_of(self.address)}", MOST_OF_ADDRESS),)
+        if self.is_passkey:
+            return ((f"passkeys {network_of(self.address)}", MOST_OF_ADDRESS),) if self.address else ()
         if self.browser:
             return ((f"browser {self.name} {self.browser}", MOST_OF_NAME),)
         of_name = (f"name {self.name}", MOST_OF_NAME)
@@ -71,9 +73,10 @@ class Attempts:
 
     def succeeded(self, attempt: Attempt) -> None:
         """Forget the failures of the name or the browser, and take this attempt from those of the address."""
-        own, *others = (key for key, _ in attempt.limits)
-        self._failures.pop(own, None)
-        for key in others:
+        keys = [key for key, _ in attempt.limits]
+        for key in keys[:1]:
+            self._failures.pop(key, None)
+        for key in keys[1:]:
             if times := self._failures.get(key):
                 times.pop()
 

@@ -59,7 +59,7 @@ class ByPassword:
         return answer
 
     async def _by_passkey(self, visit: Visit) -> web.StreamResponse:
-        attempt = Attempt("", visit.address)
+        attempt = Attempt("", visit.address, is_passkey=True)
         if not self._attempts.begins(attempt):
             visit.console.sign_ins.failed(None, visit.address, "too many attempts by passkeys")
             return self._page(visit, refusal=Refusal(HTTPStatus.TOO_MANY_REQUESTS, OFTEN))

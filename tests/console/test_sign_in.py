@@ -81,6 +81,13 @@ def test_attempts_are_counted_for_the_name_and_the_address_and_forgotten():
         assert attempts.begins(Attempt(str(number), "x"))
     assert not attempts.begins(Attempt("new", "x"))
     assert attempts.begins(Attempt("new", "")), "an unknown address is everyone's"
+    passkey = Attempt("", "", is_passkey=True)
+    for _ in range(MOST_OF_ADDRESS + 1):
+        assert attempts.begins(passkey), "without an address there is nobody to count"
+    attempts.succeeded(passkey)
+    assert all(attempts.begins(Attempt("", "v", is_passkey=True)) for _ in range(MOST_OF_ADDRESS))
+    assert not attempts.begins(Attempt("", "v", is_passkey=True))
+    assert attempts.begins(Attempt("", "v")), "a form without a name is no passkey"
     now_s = WITHIN_S
     assert attempts.begins(Attempt("a", "x"))
     for _ in range(MOST_OF_ADDRESS * 2):
