@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError
+from idtone.core.errors import IdtoneError, LedgerError
 from idtone.core.numbers import parse
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
@@ -49,27 +49,35 @@ async def find(visit: Visit) -> web.StreamResponse:
     if is_number(wanted):
         return _page(visit, wanted, number=wanted)
     hits: list[Hit] = []
+    trouble: LedgerError | None = None
     if len(wanted) >= LEAST:
         if visit.may(Right.LOOK):
             with contextlib.suppress(IdtoneError):  # its page says what is wrong
                 read = await visit.console.registry.look()
                 hits += await visit.in_thread(lambda: list(_in_registry(read, wanted)))
             hits += await visit.in_thread(lambda: list(_own_stops(visit, wanted)))
-            hits += await visit.in_long_read(lambda: list(_in_ledger(visit, wanted)))
+            try:
+                hits += await visit.in_long_read(lambda: list(_in_ledger(visit, wanted)))
+            except LedgerError as error:
+                trouble = error
         if visit.may(Right.ADMINISTER):
             users = await visit.in_thread(visit.console.users.all)
             named = [each.name for each in users if wanted.casefold() in each.name.casefold()]
             hits += [Hit(Message("User {name}", name=name), user_path(name)) for name in named[:OF_A_KIND]]
         if visit.may(Right.OFFICE) and visit.console.office_files:
             hits += await visit.in_thread(lambda: list(_in_office(visit, wanted)))
-    if len(hits) == 1:
+    if len(hits) == 1 and trouble is None:
         return visit.redirect(hits[0].path)
-    return _page(visit, wanted, hits)
+    return _page(visit, wanted, hits, trouble=trouble)
 
 
-def _page(visit: Visit, wanted: str, hits: list[Hit] | None = None, number: str = "") -> web.Response:
+def _page(
+    visit: Visit, wanted: str, hits: list[Hit] | None = None, number: str = "", trouble: LedgerError | None = None
+) -> web.Response:
+    """`trouble`: why the ledger was not searched."""
     return visit.render(
-        "find.html", wanted=wanted, hits=hits or [], number=number, least=LEAST, purpose_limit=TEXT_LIMIT,
+        "find.html", wanted=wanted, hits=hits or [], trouble=trouble, number=number, least=LEAST,
+        purpose_limit=TEXT_LIMIT,
         may_open=visit.may(Right.OPEN_NUMBERS), may_look=visit.may(Right.LOOK),
         is_office=visit.may(Right.OFFICE) and visit.console.office_files is not None,
         by_number=calls.BY_NUMBER, members_path=members.PATH, reports_path=reports.PATH,

@@ -10,10 +10,11 @@ import pytest
 
 from idtone.console.access.rights import Right, Role
 from idtone.console.access.users import SavedSearch, User, read_users
+from idtone.console.console import Console
 from idtone.console.find import is_number
 from idtone.console.operator.saved_searches import MOST, with_search
 from idtone.console.waiting import Waiting, waiting_for
-from idtone.core.errors import UsageError
+from idtone.core.errors import LedgerError, UsageError
 from idtone.core.persons import visiting
 from idtone.core.translation import Message
 from lab.console.past_calls import write_past_calls
@@ -70,6 +71,18 @@ async def test_one_field_finds_calls_members_licences_and_asks_what_a_number_is_
     for visitor, may in ((investigator, True), (viewer, False)):
         number = await found_by(visitor, "03-1234-5678")
         assert ("/calls/by-number" in number.text, number.status) == (may, 200)
+
+
+async def test_members_and_users_are_found_though_the_ledger_cannot_be_read(with_calls, monkeypatch):
+    def fail():
+        raise LedgerError(Message("it is damaged"))
+
+    monkeypatch.setattr(Console, "reader", lambda self: fail())
+    administrator = await with_calls.visitor(Role.ADMINISTRATOR)
+    found = await found_by(administrator, "m-00")
+    assert (found.status, "/calls?member=m-0001" in found.text, "it is damaged" in found.text) == (200, True, True)
+    found = await found_by(administrator, "investigator")
+    assert (found.status, "/administration/users/investigator" in found.text) == (200, True)
 
 
 async def test_a_search_is_saved_shown_and_removed(with_calls, settings):
