@@ -26,7 +26,9 @@ from .work import Progress, Work
 BATCH: Final = 20_000
 """Steps that are looked at together: the more, the fewer calls are looked at twice."""
 KEPT_EVERY: Final = 500_000
-"""Steps, after which the counts are kept while a long counting goes on."""
+"""Steps, after which the counts are kept while a long counting goes on. The first counting is in one piece: it is kept
+at its end, and begins anew if the console is stopped before.
+"""
 ANEW_AFTER_S: Final = 20.0
 """Counts that are younger are shown as they are."""
 
