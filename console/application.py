@@ -175,9 +175,12 @@ async def _answered_if_allowed(visit: Visit, right: Right) -> web.StreamResponse
         name = visit.session.name if visit.session else ""
         _log.warning("%s: %s may not, from %s", visit.page.path, name, visit.address or UNKNOWN)
         return _problem(visit, HTTPStatus.FORBIDDEN, Message("Your role does not allow this."))
-    if right is not Right.ENTER and visit.console.sign_in.proof and visit.user and visit.user.is_new:
+    if visit.has_to_choose and not visit.page.while_new:
         return visit.redirect(ACCOUNT)
-    return await _answered(visit)
+    answer = await _answered(visit)
+    if visit.page.by_second and answer.status == HTTPStatus.SEE_OTHER and visit.user and visit.user.administered:
+        visit.console.sign_ins.second(visit.user.name, visit.user.administered)
+    return answer
 
 
 async def _answered(visit: Visit) -> web.StreamResponse:
@@ -191,8 +194,10 @@ async def _answered(visit: Visit) -> web.StreamResponse:
                 visit.page.path, visit.session.name, visit.address or UNKNOWN,
             )  # fmt: skip
             return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form is out of date. Open the page again."))
-        visit.console.waits.look_again()
-    return await visit.page.handler(visit)
+    answer = await visit.page.handler(visit)
+    if visit.page.method is Method.POST:
+        visit.console.waits.look_again()  # after the act, else what it did would be missing
+    return answer
 
 
 async def _identify(visit: Visit) -> str | None:

@@ -46,6 +46,6 @@ async def sign_out(visit: Visit) -> web.StreamResponse:
 
 PAGES = (
     Page("/", enter, Right.ENTER),
-    Page("/language", choose_language, Right.ENTER, Method.POST),
-    Page("/sign-out", sign_out, Right.ENTER, Method.POST),
+    Page("/language", choose_language, Right.ENTER, Method.POST, while_new=True),
+    Page("/sign-out", sign_out, Right.ENTER, Method.POST, while_new=True),
 )

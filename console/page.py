@@ -56,6 +56,10 @@ class Page:
     section: Section = Section.NODE
     uploads: bool = False
     """The handler reads the form itself, with `uploads.received`, and checks its token."""
+    while_new: bool = False
+    """Also for a user who still has to choose a password or a second factor."""
+    by_second: bool = False
+    """A second person approves by it. Who could have made that person is in the log then."""
 
 
 @dataclass(slots=True)
@@ -82,6 +86,11 @@ class Visit:
 
     def may(self, right: Right) -> bool:
         return self.user is not None and right in self.user.rights
+
+    @property
+    def has_to_choose(self) -> bool:
+        """Whether the user has to choose a password or a second factor first, where the console has passwords."""
+        return self.console.sign_in.proof is not None and self.user is not None and self.user.is_new
 
     def part(self, name: str) -> str:
         """A part of the path, as `{call_id}`."""

@@ -40,6 +40,7 @@ _DIFFER: Final = Message("The new password was entered in two different ways.")
 _SAME: Final = Message("The new password is the one that you have.")
 _LATE: Final = Message("The new secret is too old. Begin again.")
 _NO_MORE: Final = Message("This address has no passkeys, or you have as many as there can be.")
+_FIRST: Final = Message("Choose your own password and take a second factor first.")
 _WRONG_CODE: Final = Message("This is not the code of the new secret. Wait for the next one, and enter it.")
 
 
@@ -61,7 +62,7 @@ class Account:
             done=None if refusal else DONE.get(visit.query("done")),
             sessions=rows_of(visit, visit.console.sessions.of(visit.user.name)),
             asks=self._proof is not None,
-            is_new=self._proof is not None and visit.user.is_new,
+            is_new=visit.has_to_choose,
             shortest=SHORTEST,
             passkeys=visit.user.passkeys,
             can_have_passkeys=bool(self._proof and relying_party(visit)),
@@ -91,9 +92,12 @@ class Account:
         if wrong := _objection(visit, new) or await self._asked(visit):
             return self._page(visit, wrong)
         hashed = await self._proof.hashed(visit, new)
-        return await self._changed(
-            visit, "password", lambda user: user.model_copy(update={"password": hashed, "given_until": None})
-        )
+
+        def changed(user: User) -> User:
+            passkeys = () if user.given_until else user.passkeys  # who else knew the password may have made them
+            return user.model_copy(update={"password": hashed, "given_until": None, "passkeys": passkeys})
+
+        return await self._changed(visit, "password", changed)
 
     async def begin_code(self, visit: Visit) -> web.StreamResponse:
         """Show a new secret. It counts when the user has entered a code of it."""
@@ -136,6 +140,8 @@ class Account:
         assert visit.session is not None
         if refusal := await self._asked(visit):
             return self._page(visit, refusal)
+        if visit.has_to_choose:
+            return self._page(visit, Refusal(HTTPStatus.FORBIDDEN, _FIRST))
         if not relying_party(visit) or len(visit.user.passkeys) >= MOST:
             return self._page(visit, Refusal(HTTPStatus.BAD_REQUEST, _NO_MORE))
         challenge, name = secrets.token_bytes(32), visit.field("name")[:60] or visit.user.name
@@ -146,6 +152,8 @@ class Account:
         assert visit.session is not None
         challenge, name, begun_s = visit.session.new_passkey or (b"", "", -CHALLENGE_S)
         visit.session.new_passkey = None
+        if visit.has_to_choose:
+            return self._page(visit, Refusal(HTTPStatus.FORBIDDEN, _FIRST))
         if not challenge or time.monotonic() - begun_s > CHALLENGE_S:
             return self._page(visit, Refusal(HTTPStatus.FORBIDDEN, _LATE))
         try:
@@ -219,17 +227,17 @@ def _objection(visit: Visit, new: str) -> Refusal | None:
 def pages(proof: PasswordProof | None) -> Sequence[Page]:
     account = Account(proof)
     found = (
-        Page(PATH, account.show, Right.ENTER),
-        Page(f"{PATH}/sessions", account.end_sessions, Right.ENTER, Method.POST),
+        Page(PATH, account.show, Right.ENTER, while_new=True),
+        Page(f"{PATH}/sessions", account.end_sessions, Right.ENTER, Method.POST, while_new=True),
     )
     if proof is None:
         return found
     return (
         *found,
-        Page(f"{PATH}/password", account.change_password, Right.ENTER, Method.POST),
-        Page(f"{PATH}/code", account.begin_code, Right.ENTER, Method.POST),
-        Page(f"{PATH}/code/confirm", account.confirm_code, Right.ENTER, Method.POST),
-        Page(f"{PATH}/passkey", account.begin_passkey, Right.ENTER, Method.POST),
-        Page(f"{PATH}/passkey/add", account.add_passkey, Right.ENTER, Method.POST),
-        Page(f"{PATH}/passkey/remove", account.remove_passkey, Right.ENTER, Method.POST),
+        Page(f"{PATH}/password", account.change_password, Right.ENTER, Method.POST, while_new=True),
+        Page(f"{PATH}/code", account.begin_code, Right.ENTER, Method.POST, while_new=True),
+        Page(f"{PATH}/code/confirm", account.confirm_code, Right.ENTER, Method.POST, while_new=True),
+        Page(f"{PATH}/passkey", account.begin_passkey, Right.ENTER, Method.POST, while_new=True),
+        Page(f"{PATH}/passkey/add", account.add_passkey, Right.ENTER, Method.POST, while_new=True),
+        Page(f"{PATH}/passkey/remove", account.remove_passkey, Right.ENTER, Method.POST, while_new=True),
     )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from .users import Administered
+
 DAY: Final = timedelta(days=1)
 MOST: Final = 10_000
 """Failures that are kept; the oldest are forgotten."""
@@ -46,6 +48,13 @@ class SignInLog:
     def administered(self, name: str, by: str, what: str, address: str) -> None:
         """An administrator changed a user: `what` is the verb."""
         _log.warning("%s %s the user %s, from %s", by, what, name, address or "an unknown address")
+
+    def second(self, name: str, administered: Administered) -> None:
+        """An approval by a user whom an administrator could have made for it."""
+        _log.warning(
+            "%s has approved as a second person; %s made or reset the account, or changed its roles, last on %s",
+            name, administered.by, administered.at.isoformat(timespec="minutes"),
+        )  # fmt: skip
 
     def ended(self, name: str, by: str) -> None:
         _log.warning("%s ended a session of %s", by, name)

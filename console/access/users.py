@@ -29,6 +29,8 @@ from ..stamped import Stamped
 from .rights import Right, Role, rights_of
 
 SIZE_LIMIT: Final = 2**20
+RESERVE: Final = SIZE_LIMIT // 16
+"""Bytes that more users, passkeys and searches leave, so that those who are there can still change something."""
 NAME_LIMIT: Final = 100
 
 
@@ -56,6 +58,13 @@ class SavedSearch(Model):
     query: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
+class Administered(Model):
+    """Which administrator of the console has made or reset the account last, or changed its roles, and when."""
+
+    by: str
+    at: AwareDatetime
+
+
 class User(Model):
     """One person. In sign-in by a proxy or by OpenID Connect the password is not used.
 
@@ -70,6 +79,7 @@ class User(Model):
     locked: bool = False
     given_until: AwareDatetime | None = None
     code_due: bool = False
+    administered: Administered | None = None
     passkeys: Annotated[tuple[Passkey, ...], Field(repr=False)] = ()
     searches: tuple[SavedSearch, ...] = ()
 
@@ -109,14 +119,24 @@ def change_users(path: Path, change: Callable[[dict[str, User]], None]) -> None:
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         users = {each.name: each for each in (read_users(path).users if path.exists() else ())}
+        before = _entries(users)
         change(users)
         made = UsersFile(users=tuple(users[name] for name in sorted(users)))
         text = yaml.safe_dump(made.model_dump(mode="json", exclude_defaults=True), allow_unicode=True, sort_keys=False)
-        replace_private(path, text.encode())
+        octets = text.encode()
+        if len(octets) > (SIZE_LIMIT - RESERVE if _entries(users) > before else SIZE_LIMIT):
+            raise UsageError(
+                Message("{path} would be too large; remove users, passkeys or saved searches first", path=path)
+            )
+        replace_private(path, octets)
     except OSError as error:
         raise _not_written(path, error) from error
     finally:
         os.close(folder)
+
+
+def _entries(users: dict[str, User]) -> int:
+    return sum(1 + len(each.passkeys) + len(each.searches) for each in users.values())
 
 
 def _not_written(path: Path, error: OSError) -> UsageError:

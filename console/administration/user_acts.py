@@ -50,7 +50,7 @@ async def show(visit: Visit, refusal: Refusal | None = None) -> web.StreamRespon
 async def add(visit: Visit) -> web.StreamResponse:
     name, roles = visit.field("name"), _roles(visit)
     password, hashed = await _password(visit)
-    change = partial(user_rules.added, name=name, roles=roles, password=hashed, now=datetime.now(UTC))
+    change = partial(user_rules.added, name=name, roles=roles, password=hashed, by=_me(visit), now=datetime.now(UTC))
     if refusal := await _changed(visit, name, "added", change):
         return await visitors(visit, refusal)
     return _given(visit, name, password) if password else visit.redirect(user_path(name))
@@ -65,8 +65,10 @@ async def reset(visit: Visit) -> web.StreamResponse:
 
 
 async def change_roles(visit: Visit) -> web.StreamResponse:
-    change = partial(user_rules.with_roles, name=visit.part("name"), roles=_roles(visit), by=_me(visit))
-    return await _done(visit, "changed the roles of", change)
+    change = partial(
+        user_rules.with_roles, name=visit.part("name"), roles=_roles(visit), by=_me(visit), now=datetime.now(UTC)
+    )  # fmt: skip
+    return await _done(visit, "changed the roles of", change, ends=False)
 
 
 async def lock(visit: Visit) -> web.StreamResponse:
@@ -74,7 +76,7 @@ async def lock(visit: Visit) -> web.StreamResponse:
 
 
 async def unlock(visit: Visit) -> web.StreamResponse:
-    return await _done(visit, "unlocked", partial(user_rules.unlocked, name=visit.part("name")))
+    return await _done(visit, "unlocked", partial(user_rules.unlocked, name=visit.part("name")), ends=False)
 
 
 async def remove(visit: Visit) -> web.StreamResponse:
@@ -96,12 +98,19 @@ async def end_sessions(visit: Visit) -> web.StreamResponse:
 
 
 async def _done(
-    visit: Visit, verb: str, change: Change, answer: Callable[[], web.StreamResponse] | None = None
+    visit: Visit,
+    verb: str,
+    change: Change,
+    answer: Callable[[], web.StreamResponse] | None = None,
+    *,
+    ends: bool = True,
 ) -> web.StreamResponse:
-    """The user's sessions need no end here: the next request finds another password, or no user."""
+    """`ends`: the user's sessions end. None outlives a lock that is over again, or a reset before its first use."""
     name = visit.part("name")
     if refusal := await _changed(visit, name, verb, change):
         return await show(visit, refusal)
+    if ends:
+        visit.console.sessions.end_all_of(name)
     return answer() if answer else visit.redirect(user_path(name))
 
 
@@ -109,7 +118,8 @@ async def _changed(visit: Visit, name: str, verb: str, change: Change) -> Refusa
     if refusal := await _asked(visit):
         return refusal
     try:
-        await visit.in_thread(change_users, visit.console.settings.console.users, change)
+        allowed = partial(user_rules.by_administrator, change=change, by=_me(visit))
+        await visit.in_thread(change_users, visit.console.settings.console.users, allowed)
     except IdtoneError as error:
         return Refusal(HTTPStatus.BAD_REQUEST, Message("{error}", error=error))
     visit.console.sign_ins.administered(name, _me(visit), verb, visit.address)

@@ -1,11 +1,12 @@
 """What an administrator may do with the console's users. Pure.
 
-Nobody locks, removes or demotes the own account: so there is always an administrator left.
+Nobody changes the own roles, or locks or removes the own account, and who acts is an administrator at that moment: so
+there is always an administrator left, also when two act against each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,20 +16,28 @@ from idtone.core.errors import UsageError
 from idtone.core.translation import Message
 
 from ..access.rights import Role
-from ..access.users import User
+from ..access.users import Administered, User
 
 GIVEN: Final = timedelta(days=3)
 """How long a password signs in that an administrator has given."""
 Users = dict[str, User]
 
 
-def added(users: Users, name: str, roles: Sequence[Role], password: str | None, now: datetime) -> None:
+def by_administrator(users: Users, change: Callable[[Users], None], by: str) -> None:
+    """Change them, if `by` still is an administrator who may sign in. Raises UsageError."""
+    me = users.get(by)
+    if me is None or me.locked or Role.ADMINISTRATOR not in me.roles:
+        raise UsageError(Message("you are no administrator any more"))
+    change(users)
+
+
+def added(users: Users, name: str, roles: Sequence[Role], password: str | None, by: str, now: datetime) -> None:
     """`password` is its hash; None where a proxy or a provider knows the users. Raises UsageError."""
     if name in users:
         raise UsageError(Message("there is a user {name} already", name=name))
     _need(roles)
     try:
-        user = User(name=name, roles=tuple(roles))
+        user = User(name=name, roles=tuple(roles), administered=Administered(by=by, at=now))
     except ValidationError as error:
         raise UsageError(
             Message("the name is empty, too long, or has a space or one of : / ? # in it; write it like sato")
@@ -36,11 +45,11 @@ def added(users: Users, name: str, roles: Sequence[Role], password: str | None, 
     users[name] = _given(user, password, now) if password else user
 
 
-def with_roles(users: Users, name: str, roles: Sequence[Role], by: str) -> None:
+def with_roles(users: Users, name: str, roles: Sequence[Role], by: str, now: datetime) -> None:
     _need(roles)
-    if name == by and Role.ADMINISTRATOR not in roles:
-        raise UsageError(Message("you cannot give up your own role of administrator; ask another administrator"))
-    users[name] = _of(users, name).model_copy(update={"roles": tuple(roles)})
+    _other(name, by)
+    administered = Administered(by=by, at=now)
+    users[name] = _of(users, name).model_copy(update={"roles": tuple(roles), "administered": administered})
 
 
 def locked(users: Users, name: str, by: str) -> None:
@@ -55,7 +64,8 @@ def unlocked(users: Users, name: str) -> None:
 def reset(users: Users, name: str, password: str, by: str, now: datetime) -> None:
     """Another password and no second factor, for somebody who has lost them. The user has to choose both anew."""
     _other(name, by)
-    users[name] = _given(_of(users, name), password, now)
+    administered = Administered(by=by, at=now)
+    users[name] = _given(_of(users, name), password, now).model_copy(update={"administered": administered})
 
 
 def removed(users: Users, name: str, by: str) -> None:

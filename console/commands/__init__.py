@@ -29,6 +29,7 @@ command_line.add_commands(
             "Add a user, or change a user's roles, password or second factor.",
         ),
         "list": ("idtone.console.commands.users:list_users", "List the users and their roles."),
+        "unlock": ("idtone.console.commands.users:unlock", "Let a locked user sign in again."),
         "remove": ("idtone.console.commands.users:remove", "Remove a user. The user's sessions end."),
     },
 )

@@ -1,8 +1,9 @@
-"""`idtone console user add | list | remove`."""
+"""`idtone console user add | list | unlock | remove`."""
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ from ..access.password_rules import common_passwords, objection
 from ..access.passwords import hashed, new_secret, provisioning
 from ..access.rights import Role
 from ..access.users import User, change_users, read_users
+from ..administration import user_rules
 
 
 def add(
@@ -31,7 +33,7 @@ def add(
 ) -> None:
     """Add a user, or change a user's roles, password or second factor.
 
-    With --password it prints an address (otpauth:) for an app for one-time codes, and its QR code on a terminal.
+    --password removes the passkeys, and prints an address (otpauth:) for an app for one-time codes, with its QR code.
     """
     settings = load_settings(config)
     secret = new_secret() if password and not no_code else None
@@ -41,7 +43,7 @@ def add(
         old = users.get(name)
         user = (old or User(name=name, roles=tuple(role))).model_copy(update={"roles": tuple(dict.fromkeys(role))})
         if new:
-            user = user.model_copy(update={"password": new, "given_until": None})
+            user = user.model_copy(update={"password": new, "given_until": None, "passkeys": ()})
         if no_code or secret:
             user = user.model_copy(update={"totp": secret, "code_due": False})
         users[name] = user
@@ -82,6 +84,14 @@ def remove(
             raise UsageError(Message("{path}: there is no user {name}", path=path, name=name))
 
     change_users(path, changed)
+
+
+def unlock(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `list` shows it.")],
+    config: ConfigOption = None,
+) -> None:
+    """Let a locked user sign in again."""
+    change_users(load_settings(config).console.users, partial(user_rules.unlocked, name=name))
 
 
 def _new_password(name: str, node: str) -> str:

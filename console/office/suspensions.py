@@ -176,6 +176,6 @@ async def withdraw(visit: Visit) -> web.StreamResponse:
 PAGES = (
     Page(PATH, suspensions, Right.OFFICE, title=template("Suspensions"), section=Section.OFFICE),
     Page(PATH + "/request", request, Right.OFFICE, Method.POST),
-    Page(PATH + "/approve", approve, Right.OFFICE, Method.POST),
+    Page(PATH + "/approve", approve, Right.OFFICE, Method.POST, by_second=True),
     Page(PATH + "/withdraw", withdraw, Right.OFFICE, Method.POST),
 )

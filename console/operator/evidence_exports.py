@@ -406,7 +406,7 @@ PAGES = (
     Page(f"{PATH}/request", ask, Right.REQUEST_EXPORTS),
     Page(f"{PATH}/request", request, Right.REQUEST_EXPORTS, Method.POST),
     Page(f"{PATH}/{{act}}", show, Right.LOOK),
-    Page(f"{PATH}/{{act}}/approve", approve, Right.APPROVE_EXPORTS, Method.POST),
+    Page(f"{PATH}/{{act}}/approve", approve, Right.APPROVE_EXPORTS, Method.POST, by_second=True),
     Page(f"{PATH}/{{act}}/refuse", refuse, Right.LOOK, Method.POST),
     Page(f"{PATH}/{{act}}/make", make, Right.LOOK, Method.POST),
     Page(f"{PATH}/{{act}}/pack", pack, Right.LOOK),

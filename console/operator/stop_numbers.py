@@ -90,6 +90,6 @@ async def _acted(visit: Visit, act: Callable[[SuspensionDesk], None]) -> web.Str
 
 PAGES = (
     Page(f"{PATH}/stop", stop, Right.STOP_NUMBERS, Method.POST),
-    Page(f"{PATH}/approve", approve, Right.STOP_NUMBERS, Method.POST),
+    Page(f"{PATH}/approve", approve, Right.STOP_NUMBERS, Method.POST, by_second=True),
     Page(f"{PATH}/lift", lift, Right.STOP_NUMBERS, Method.POST),
 )

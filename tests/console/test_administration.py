@@ -11,7 +11,7 @@ import pytest
 
 from idtone.console.access.passwords import PasswordCheck, one_time_codes
 from idtone.console.access.rights import Role
-from idtone.console.access.users import User, read_users
+from idtone.console.access.users import Administered, User, change_users, read_users
 from idtone.console.administration import user_rules
 from idtone.core.errors import UsageError
 from idtone.core.settings.console import SignInBy
@@ -21,9 +21,13 @@ from lab.console.site import HASHED, PASSWORD, running
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 ME = User(name="me", roles=(Role.ADMINISTRATOR,), password="mine", totp="MINE")  # noqa: S106
 SATO = User(name="sato", roles=(Role.VIEWER,), password="old", totp="OLD")  # noqa: S106
+BY_ME = Administered(by="me", at=NOW)
 GIVEN = SATO.model_copy(
-    update={"password": "new", "totp": None, "given_until": NOW + timedelta(days=3), "code_due": True}
-)
+    update={
+        "password": "new", "totp": None, "given_until": NOW + timedelta(days=3), "code_due": True,
+        "administered": BY_ME,
+    }
+)  # fmt: skip
 NEW = "several words, easy to remember"
 GIVEN_SHOWN = '<span class="mono">([a-z2-7-]{19})</span>'
 
@@ -31,16 +35,17 @@ GIVEN_SHOWN = '<span class="mono">([a-z2-7-]{19})</span>'
 @pytest.mark.parametrize(
     ("act", "after"),
     [
-        (lambda users: user_rules.added(users, "abe", [Role.DUTY], None, NOW), User(name="abe", roles=(Role.DUTY,))),
-        (lambda users: user_rules.added(users, "abe", [Role.VIEWER], "new", NOW),
+        (lambda users: user_rules.added(users, "abe", [Role.DUTY], None, "me", NOW),
+         User(name="abe", roles=(Role.DUTY,), administered=BY_ME)),
+        (lambda users: user_rules.added(users, "abe", [Role.VIEWER], "new", "me", NOW),
          GIVEN.model_copy(update={"name": "abe"})),
-        (lambda users: user_rules.added(users, "sato", [Role.VIEWER], None, NOW), "there is a user sato already"),
-        (lambda users: user_rules.added(users, "a b", [Role.VIEWER], None, NOW), "the name is empty, too long"),
-        (lambda users: user_rules.added(users, "abe", [], None, NOW), "choose a role"),
-        (lambda users: user_rules.with_roles(users, "sato", [Role.OFFICE], "me"),
-         SATO.model_copy(update={"roles": (Role.OFFICE,)})),
-        (lambda users: user_rules.with_roles(users, "me", [Role.OFFICE], "me"), "cannot give up your own role"),
-        (lambda users: user_rules.with_roles(users, "sato", [], "me"), "choose a role"),
+        (lambda users: user_rules.added(users, "sato", [Role.VIEWER], None, "me", NOW), "there is a user sato already"),
+        (lambda users: user_rules.added(users, "a b", [Role.VIEWER], None, "me", NOW), "the name is empty, too long"),
+        (lambda users: user_rules.added(users, "abe", [], None, "me", NOW), "choose a role"),
+        (lambda users: user_rules.with_roles(users, "sato", [Role.OFFICE], "me", NOW),
+         SATO.model_copy(update={"roles": (Role.OFFICE,), "administered": BY_ME})),
+        (lambda users: user_rules.with_roles(users, "me", [*Role], "me", NOW), "your own account"),
+        (lambda users: user_rules.with_roles(users, "sato", [], "me", NOW), "choose a role"),
         (lambda users: user_rules.locked(users, "sato", "me"), SATO.model_copy(update={"locked": True})),
         (lambda users: user_rules.locked(users, "me", "me"), "your own account"),
         (lambda users: user_rules.locked(users, "abe", "me"), "there is no user abe"),
@@ -91,6 +96,9 @@ async def test_a_user_is_added_chooses_is_locked_and_removed(site, settings, cap
     waits = await sato.get("/now")
     assert (waits.status, waits.headers["Location"]) == (303, "/account")
     assert "An administrator has given you this password" in (await sato.get("/account")).text
+    for page, sent in (("/waiting", None), ("/find", {"wanted": "sato"})):
+        early = await sato.get(page) if sent is None else await sato.send("/account", page, sent)
+        assert (early.status, early.headers["Location"]) == (303, "/account"), page
     chosen = {"password": password, "new": NEW, "again": NEW}
     assert (await sato.send("/account", "/account/password", chosen)).status == 303
     assert (await sato.get("/now")).status == 303, "there is no second factor yet"
@@ -118,14 +126,34 @@ async def test_a_user_is_added_chooses_is_locked_and_removed(site, settings, cap
     assert (await (await site.visitor()).sign_in("sato", NEW)).status == 403
     assert the_user(settings, "sato").locked
     assert (await administrator.send(page, f"{page}/unlock", proof)).status == 303
+    assert (await sato.get("/now")).headers["Location"] == "/sign-in", "the lock has ended the session"
+    unused, _ = site.console.sessions.begin("sato")
     reset = await administrator.send(page, f"{page}/reset", proof)
     (other,) = re.findall(GIVEN_SHOWN, reset.text)
+    assert not site.console.sessions.knows(unused)
     assert (await (await site.visitor()).sign_in("sato", other)).status == 303, "without a code"
     assert (await administrator.send(page, f"{page}/remove", proof)).status == 303
     assert (await administrator.get(page)).status == 404
     own = "/administration/users/administrator"
     refused = await administrator.send(own, f"{own}/lock", proof)
     assert (refused.status, "your own account" in refused.text) == (400, True)
+
+
+async def test_who_was_locked_meanwhile_administers_nothing_more(site, settings, monkeypatch):
+    """So of two administrators who lock each other at once one is left."""
+    administrator = await site.visitor(Role.ADMINISTRATOR)
+    form = (await administrator.get("/administration")).form_token
+    asked = site.console.sign_in.proof.asked
+
+    async def lock_and_ask(*given):
+        change_users(settings.console.users, lambda users: user_rules.locked(users, "administrator", "other"))
+        return await asked(*given)
+
+    monkeypatch.setattr(site.console.sign_in.proof, "asked", lock_and_ask)
+    fields = {"form_token": form, "password": PASSWORD}
+    refused = await administrator.post("/administration/users/viewer/lock", fields)
+    assert (refused.status, "no administrator any more" in refused.text) == (400, True)
+    assert not the_user(settings, "viewer").locked
 
 
 async def test_where_a_provider_knows_the_users_an_administrator_gives_roles_alone(settings):

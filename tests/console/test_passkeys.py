@@ -9,6 +9,7 @@ import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import cbor2
@@ -135,6 +136,26 @@ async def test_a_passkey_is_made_with_the_password_alone_and_not_under_an_addres
     assert "data-options" not in (await (await site.visitor()).get("/sign-in")).text
     never_begun = await by_name.post("/account/passkey/add", form_token=token, credential="{}")
     assert never_begun.status == 403
+
+
+async def test_whoever_knows_a_given_password_makes_no_passkey_that_outlives_it(site, settings):
+    device = Authenticator()
+    viewer = await with_passkey(site, device)
+    given_until = datetime.now(UTC) + timedelta(days=1)
+
+    def given(users):  # as an administrator gives one, but with the passkey of before
+        users["viewer"] = users["viewer"].model_copy(update={"given_until": given_until, "code_due": True})
+
+    change_users(settings.console.users, given)
+    page = await viewer.get("/account")
+    assert "Add a passkey" not in page.text
+    fields = {"form_token": page.form_token, "password": PASSWORD, "name": "x"}
+    assert (await viewer.post("/account/passkey", **fields)).status == 403
+    added = await viewer.post("/account/passkey/add", form_token=page.form_token, credential="{}")
+    assert "Choose your own password" in added.text
+    new = "several words, easy to remember"
+    assert (await viewer.post("/account/password", **fields, new=new, again=new)).status == 303
+    assert [user.passkeys for user in read_users(settings.console.users).users if user.name == "viewer"] == [()]
 
 
 async def test_what_an_attacker_sends_signs_nobody_in(site, settings):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
 from idtone.call_control.fallback_file import remembered
 from idtone.console.access.rights import Role
+from idtone.console.access.users import Administered, change_users
+from idtone.console.waiting import WhatWaits
 from idtone.core.settings.policy import OwnSuspensions
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.key_ring import KeyRing
@@ -69,18 +72,28 @@ async def test_one_person_stops_a_number_and_lifts_it(site, settings, caplog):
     ]  # fmt: skip
 
 
-async def test_two_persons_where_the_policy_says_so(site, settings):
+async def test_two_persons_where_the_policy_says_so(site, settings, caplog, monkeypatch):
     policy = settings.policy.model_copy(update={"own_suspensions": OwnSuspensions.TWO_PERSONS})
     site.console.settings = settings.model_copy(update={"policy": policy})
     first, second = await site.visitor(Role.DUTY), await site.visitor(*DUTY_TOO)
+    looked = []
+    monkeypatch.setattr(WhatWaits, "look_again", lambda _: looked.append(states(settings)))
     await first.send("/suspensions", "/suspensions/stop", ORDER)
     assert (states(settings), stopped(settings)) == (["asked"], False)
+    assert looked == [["asked"]], "after the act"
     assert "Another person has to approve it." in (await first.get("/suspensions")).text
     [one] = read_suspensions(suspensions_path(settings)).suspensions
     refused = await first.send("/suspensions", "/suspensions/approve", {"id": one.id})
     assert (refused.status, "has asked for this" in refused.text) == (400, True)
     assert "Approve the stop" in (await second.get("/suspensions")).text
+    made = Administered(by="abe", at=datetime(2026, 11, 1, tzinfo=UTC))
+
+    def by_abe(users):
+        users["duty-viewer"] = users["duty-viewer"].model_copy(update={"administered": made})
+
+    change_users(settings.console.users, by_abe)
     await second.send("/suspensions", "/suspensions/approve", {"id": one.id})
+    assert "duty-viewer has approved as a second person; abe made or reset the account" in caplog.text
     assert (states(settings), stopped(settings)) == (["in-force"], True)
     await second.send("/suspensions", "/suspensions/lift", {"id": one.id, "why": "by mistake"})
     assert stopped(settings), "until another person approves its end"

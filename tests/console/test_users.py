@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import stat
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 import yaml
 
 from idtone.console.access import qr_code
+from idtone.console.access import users as users_module
 from idtone.console.access.password_rules import common_passwords, objection
 from idtone.console.access.passwords import PasswordCheck
 from idtone.console.access.rights import Role
-from idtone.console.access.users import User, change_users, read_users
+from idtone.console.access.users import Passkey, User, change_users, read_users
+from idtone.console.administration.user_rules import locked
 from idtone.console.commands import users
 from idtone.core.errors import UsageError
 
@@ -37,9 +40,51 @@ def the_user(config) -> User:
     return user
 
 
+def keep_passkey(config) -> None:
+    key = Passkey(id="a", key="b", name="c")
+    change_users(
+        config.parent / "users.yaml",
+        lambda all_: all_.update(sato=all_["sato"].model_copy(update={"passkeys": (key,)})),
+    )
+
+
+def test_a_locked_user_is_unlocked(config, entered):
+    users.add("sato", [Role.ADMINISTRATOR], password=True, config=config)
+    before = the_user(config)
+    change_users(config.parent / "users.yaml", lambda all_: locked(all_, "sato", "abe"))
+    users.unlock("sato", config=config)
+    assert the_user(config) == before
+    with pytest.raises(UsageError, match="there is no user abe"):
+        users.unlock("abe", config=config)
+
+
+def test_the_file_never_grows_above_what_is_read(config, monkeypatch):
+    path = config.parent / "users.yaml"
+    monkeypatch.setattr(users_module, "SIZE_LIMIT", 1000)
+    monkeypatch.setattr(users_module, "RESERVE", 200)
+
+    def add(name: str) -> None:
+        change_users(path, lambda all_: all_.update({name: User(name=name, roles=(Role.VIEWER,), password="x" * 100)}))
+
+    def add_ten() -> None:
+        for number in range(10):
+            add(f"user-{number}")
+
+    with pytest.raises(UsageError, match="would be too large"):
+        add_ten()
+    known = read_users(path).users
+    assert known
+    for many, may in ((150, True), (900, False)):  # the reserve is for those who are there
+        changed = known[0].model_copy(update={"password": "y" * many})
+        with nullcontext() if may else pytest.raises(UsageError, match="would be too large"):
+            change_users(path, lambda all_, changed=changed: all_.update({changed.name: changed}))
+    assert read_users(path).users[0].password == "y" * 150
+
+
 def test_a_second_factor_is_made_kept_and_given_up(config, entered, capsys):
     users.add("sato", [Role.VIEWER], password=True, config=config)
     assert capsys.readouterr().out.startswith("otpauth://totp/idtone:sato?")
+    keep_passkey(config)
     first = the_user(config)
     assert first.totp
     assert stat.S_IMODE((config.parent / "users.yaml").stat().st_mode) == 0o600
@@ -47,7 +92,7 @@ def test_a_second_factor_is_made_kept_and_given_up(config, entered, capsys):
     assert the_user(config) == first.model_copy(update={"roles": (Role.OFFICE,)})
     users.add("sato", [Role.OFFICE], password=True, no_code=True, config=config)
     assert capsys.readouterr().out == ""
-    assert the_user(config).totp is None
+    assert (the_user(config).totp, the_user(config).passkeys) == (None, ()), "all secrets are replaced"
     assert PasswordCheck().is_right(the_user(config), entered[0], "")
 
 
