@@ -118,7 +118,7 @@ async def test_no_path_leads_out(site, path):
     assert b"X-Evil" not in answer.partition(b"\r\n\r\n")[0]
 
 
-NAMES = ["<script>alert(1)</script>", '"><img/src=x>', "'-alert(1)-'", "{{7*7}}", "a&b", "${7*7}"]
+NAMES = ["<script>alert(1)</script>", '"><img/src=x>', "'-alert(1)-'", "{{7919*7927}}", "a&b", "${7919*7927}"]
 
 
 async def test_names_of_the_users_file_are_texts(site, settings):
@@ -138,7 +138,7 @@ async def test_names_of_the_users_file_are_texts(site, settings):
                 html.escape(row["name"], quote=False).replace("'", "&#39;") in text or html.escape(row["name"]) in text
             )
             assert "<script>alert" not in text
-            assert "49" not in text.partition(row["name"])[0][-40:]
+            assert str(7919 * 7927) not in text
 
 
 async def test_what_is_entered_and_sent_comes_back_as_text(site):
