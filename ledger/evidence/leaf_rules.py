@@ -29,6 +29,10 @@ _VALUE: Final = re.compile(rb':(?<!"kind":)(?:%b|%b)(?=[,}])' % (_TEXT, _WHOLE))
 """A text or a whole number that can be written in one way only. Kinds stay, because rules depend on them."""
 _ALIKE_LIMIT: Final = 30
 """Of leaves that have as many quotes, so many shapes are known."""
+_ALIKE_OCTETS: Final = 8_000
+"""Of a longer leaf no shape is made: to compile it takes longer than to read it, and few are like it."""
+_SHAPES_OCTETS: Final = 1_000_000
+"""So long are all leaves together of which shapes are made; each octet takes some ten of memory."""
 
 
 AFTER_END: Final = Message("it follows the leaf with which its log has ended")
@@ -102,10 +106,13 @@ class LeafShapes:
         self._known: dict[tuple[int, bool], list[tuple[re.Pattern[bytes], bool]]] = {}
         """How many quotes the leaf has, and whether the call has earlier leaves → what such leaves look like, each with
         whether it is of an act."""
+        self._octets = 0
+        """Of the leaves of which shapes were made."""
 
     def accept(self, content: bytes, call_id: str, before: int) -> bool:
         """False if the leaf needs a closer look. `before`: steps of its call in earlier leaves."""
-        known = self._known.setdefault((content.count(b'"'), before > 0), [])
+        alike = content.count(b'"'), before > 0
+        known = self._known.get(alike, [])
         for shape, is_act in known:
             if shape.fullmatch(content):
                 return (not is_act or call_id.startswith(ACT_ID)) and 0 < len(call_id) <= CALL_ID_LIMIT
@@ -114,8 +121,10 @@ class LeafShapes:
             check_call(read, before)
         except RuleError:
             return False
-        if len(known) < _ALIKE_LIMIT:
-            known.append((_shape(content), not ACTS.isdisjoint(read.kinds)))
+        size = len(content)
+        if len(known) < _ALIKE_LIMIT and size <= _ALIKE_OCTETS and self._octets + size <= _SHAPES_OCTETS:
+            self._octets += size
+            self._known[alike] = [*known, (_shape(content), not ACTS.isdisjoint(read.kinds))]
         return True
 
 

@@ -128,12 +128,12 @@ class RegrownTree:
             before = 0
             if digits is None or len(texts) == 1:
                 before = rows.counted(call_id, number) - len(texts)
+            if before + len(texts) >= LED_TO_LIMIT:
+                return False
             data = leaf(call_id, texts, before)
             if index != size or not _holds(data, len(texts)) or not self.shapes.accept(data, call_id, before):
                 return False
             leaves.append(leaf_hash(data))
-            if before + len(texts) >= LED_TO_LIMIT:
-                return False
             steps.append((before + len(texts),))
             if digits:
                 closing = f"{number:016x}"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from idtone.core.errors import ProofError
+from idtone.ledger.evidence import leaf_rules
 from idtone.ledger.evidence.leaf_rules import AWAITED_LIMIT, LeafRules, LeafShapes, StepOrder, check_call, read_leaf
 from idtone.ledger.evidence.leaves import leaf, step_text
 from idtone.ledger.evidence.rules import RuleError
@@ -108,6 +109,20 @@ def test_a_shape_accepts_no_more_than_the_reader(old, new):
     act = leaf("act-1", [STEP.replace("ended", "duty")], 0)
     assert shapes.accept(act, "act-1", 0)
     assert not shapes.accept(act.replace(b"act-1", b"c"), "c", 0)
+
+
+def test_shapes_are_made_of_few_octets(monkeypatch):
+    """To compile one takes a second for each 400 kB, and ten times its memory."""
+    made: list[int] = []
+    shape = leaf_rules._shape
+    monkeypatch.setattr(leaf_rules, "_shape", lambda content: made.append(len(content)) or shape(b"{}"))
+    shapes = LeafShapes()
+    for sounds, names in ((200, 1), *((each, 20) for each in range(60, 90))):
+        for name in range(names):
+            texts = [step_text(each, "n", "sound-started", 1, f'{{"{name}":1}}') for each in range(1, sounds)]
+            assert shapes.accept(leaf("c", [*texts, step_text(sounds, "n", "ended", 1, "{}")], 0), "c", 0)
+    assert 0 < max(made) <= 8_000
+    assert sum(made) <= 1_000_000
 
 
 def test_an_act_names_a_request_that_comes_before_it():

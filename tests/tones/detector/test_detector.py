@@ -27,7 +27,7 @@ def test_its_own_tests_in_node_pass_with_the_verdicts_of_python(tmp_path):
 def _failed(detector_folder, corpus_folder):
     """What of the tests in JavaScript fails."""
     done = subprocess.run(
-        [*find_or_get_node(), "--test", str(Path(__file__).with_name("detector.test.mjs"))],
+        [*find_or_get_node(), "--test", str(Path(corpus.__file__).with_name("detector.test.mjs"))],
         env=os.environ | {"DETECTOR": str(detector_folder), "CORPUS": str(corpus_folder)},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
