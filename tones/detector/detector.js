@@ -7,7 +7,7 @@
 import { logOdds, toneShare } from "./evidence.js";
 import { Fitter, Plan } from "./fit.js";
 import { Surroundings, TESTS, heardBurst, seconds, verdictOf } from "./judging.js";
-import { blast, tails } from "./parts.js";
+import { alone, blast, tails } from "./parts.js";
 import { Resampler, resampled } from "./resample.js";
 import { clamp, roundHalfEven, strict } from "./rules.js";
 import { Screen } from "./screen.js";
@@ -115,8 +115,8 @@ class Verifier {
     this.plan = new Plan(data.components);
     this.screen = new Screen(strict("screen", data.screen), of("screening"));
     this.fitter = new Fitter(this.plan, of("fit"));
-    this.surroundings = new Surroundings(this.plan, this.rules, of("fit"));
-    this.rateHz = this.rules.RATE_HZ;
+    this.surroundings = new Surroundings(this.plan, of("surroundings"), of("fit"));
+    this.rateHz = this.own.RATE_HZ;
     const contextS = Math.max(this.surroundings.reachS, this.fitter.marginS + this.fitter.reachS) + this.own.SHADOW_S;
     this.lookBackS = contextS + this.plan.length_s;
     this.lookAheadS = contextS + 1.2 * this.plan.length_s;
@@ -127,9 +127,8 @@ class Verifier {
   findings(samples, within = { from: -Infinity, to: Infinity }, originS = 0) {
     let found = this.#judged(samples, within, originS, false);
     if (!found.some(isThere)) {
-      // A decoder or a buffer can have lost whole bursts. What only this screen finds can leave it open at most.
-      const damaged = this.#judged(samples, within, originS, true).filter((each) => each.verdict !== "absent");
-      found = [...found, ...damaged.map((each) => this.#told({ ...each, verdict: "cannot-tell" }))];
+      // A decoder or a buffer can have lost whole bursts.
+      found = [...found, ...this.#judged(samples, within, originS, true).filter((each) => each.verdict !== "absent")];
     }
     return this.#withoutShadows(found).sort(byWeight);
   }
@@ -184,7 +183,7 @@ class Verifier {
     for (const { fitted, base } of this.#fits(samples, within, damaged)) {
       const options = { rules: this.evidenceRules, weights, tolerance: this.tolerance, judgeErrors: this.#tolerates(fitted) };
       const score = logOdds(samples, fitted, options);
-      if (score >= grey) found.push(this.#judge(samples, fitted, base, score, originS));
+      if (score >= grey) found.push(this.#judge(samples, fitted, base, score, originS, damaged));
     }
     return found;
   }
@@ -194,8 +193,8 @@ class Verifier {
     return Math.abs(pitch) <= frequency_percent / 100 && Math.abs(tempo) <= time_percent / 100;
   }
 
-  #judge(samples, fitted, base, score, originS) {
-    const { plan, rules, tolerance, fitter } = this;
+  #judge(samples, fitted, base, score, originS, damaged) {
+    const { own, plan, rules, tolerance, fitter } = this;
     base.partRules = this.partRules;
     const share = toneShare(samples, fitted, this.evidenceRules);
     const gain = share > rules.ALONE ? blast(base, plan, fitted) : null;
@@ -210,10 +209,14 @@ class Verifier {
       heardBurst(this, index, fitted, base, gain !== null && index === 0),
     );
     const beside = this.surroundings.bursts(samples, fitted);
-    const place = { plan, rules, tolerance, fitted, base, share, originS, bursts, beside, tails: tails(base, plan, fitted) };
+    const around = { beside, tails: tails(base, plan, fitted), alone: alone(base, fitted) };
+    const place = { plan, rules, tolerance, fitted, base, share, originS, bursts, ...around };
     const tests = TESTS.map((test) => test(place));
+    let verdict = verdictOf(tests, score, this.evidence.threshold, own);
+    // The stated rate of false alarms is that of the strict screen.
+    if (damaged && isThere({ verdict })) verdict = place.alone && score >= own.SURE ? "present" : "cannot-tell";
     return this.#told({
-      verdict: verdictOf(tests, score, this.evidence.threshold, this.own.EVEN_ODDS),
+      verdict,
       at_s: originS + fitted.start_s - plan.components[0].ramp_s / 2,
       end_s: originS + fitted.end_s + plan.components.at(-1).ramp_s / 2,
       score,

@@ -122,6 +122,25 @@ export function tails(base, plan, fitted) {
   return found;
 }
 
+/** Whether the sound's tones are quiet before it, and after it once a room's tail has died away. */
+export function alone(base, fitted) {
+  const { AROUND_S, TAIL_S, LATE_S, QUIET } = base.partRules;
+  const [beginS, endS] = [fitted.start_s - AROUND_S, fitted.end_s + LATE_S[0] + AROUND_S];
+  if (base.originS + base.times[0] > beginS || base.originS + base.times.at(-1) < endS) return false;
+  const windows = [[beginS, fitted.start_s - TAIL_S[0]], [fitted.end_s + LATE_S[0], endS]];
+  const loudest = new Map();
+  fitted.components.forEach(({ amplitude }, index) => {
+    const track = base.trackOf[index];
+    if (!(loudest.get(track)?.amplitude >= amplitude)) loudest.set(track, { amplitude, index });
+  });
+  return [...loudest.values()].every(({ amplitude, index }) =>
+    windows.every(([fromS, untilS]) => {
+      const found = amplitudes(base, index, fromS, untilS);
+      return found.reduce((total, value) => total + value * value, 0) / found.length <= (QUIET * amplitude) ** 2;
+    }),
+  );
+}
+
 /** The sound's level as a factor of the profile's, if its first burst is much louder than that for a time; or null. */
 export function blast(base, plan, fitted) {
   let [middle, peak] = [0, 0];

@@ -26,7 +26,7 @@ FILTER: Final = 128
 """Samples of the baseband filter, a Hann window of 16 ms."""
 BAND_HZ: Final = 94.0
 """Its noise bandwidth."""
-MARGIN_S: Final = 0.3
+MARGIN_S: Final = 0.4
 """The time examined before and after the sound; more where its bursts are longer."""
 PITCH_REACH: Final = 0.035
 GUARD_S: Final = 0.04

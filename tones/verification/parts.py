@@ -36,6 +36,8 @@ _DECAY: Final = 10 ** (-3 / 20)
 _AROUND_S: Final = 0.25
 _QUIET: Final = 10 ** (-5 / 20)
 """Before a sound in a room, and once its tail has died away, its tones have less of its amplitude."""
+_AROUND_HEARD: Final = 0.8
+"""What is around a sound is known only if this share of it is not lost."""
 _BLAST: Final = 5.0
 """A part of a burst that is louder than its middle by this factor outweighs the rest of it."""
 
@@ -116,15 +118,23 @@ def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
 def alone(base: Baseband, fitted: Fitted) -> bool:
     """Whether the sound's tones are quiet before it, and after it once a room's tail has died away.
 
-    A longer tone or a pulsating one, of the network or in music, is there before or after, too.
+    A longer tone or a pulsating one, of the network or in music, is there before or after, too. What is lost could be
+    such a tone.
     """
     times = base.times + base.first / RATE_HZ
-    before = (times >= fitted.start_s - _AROUND_S) & (times < fitted.start_s - _TAIL_S[0])
-    after = (times > fitted.end_s + _LATE_S[0]) & (times <= fitted.end_s + _LATE_S[0] + _AROUND_S)
+    begin_s, end_s = fitted.start_s - _AROUND_S, fitted.end_s + _LATE_S[0] + _AROUND_S
+    windows = (
+        (times >= begin_s) & (times < fitted.start_s - _TAIL_S[0]),
+        (times > fitted.end_s + _LATE_S[0]) & (times <= end_s),
+    )
+    if times[0] > begin_s or times[-1] < end_s:
+        return False
+    if base.mask is not None and any(np.mean(base.mask[window]) < _AROUND_HEARD for window in windows):
+        return False
     for track, band in enumerate(base.bands):
         own = max(each.amplitude for each, one in zip(fitted.components, base.track_of, strict=True) if one == track)
         power = np.abs(band) ** 2
-        if any(np.mean(power[window]) > (_QUIET * own) ** 2 for window in (before, after) if window.any()):
+        if any(np.mean(power[window]) > (_QUIET * own) ** 2 for window in windows):
             return False
     return True
 
