@@ -45,4 +45,4 @@ def read_signed(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -
 
 def unfit(name: str) -> TrustError:
     """Of metadata of another kind, or of another registry."""
-    return TrustError(Message("{name} in the pack is not metadata of the registry that was used", name=name))
+    return TrustError(Message("{name} is not metadata of the registry that was used", name=name))

@@ -317,7 +317,10 @@ class Instance:
         """Where the operator keeps customers' forms when the service starts: it imports nothing beside a call."""
         if self._settings.customers.directory.is_dir():
             for room in entry_points(group=RETENTION):
-                yield room.load()(self._settings, evidence)
+                try:
+                    yield room.load()(self._settings, evidence)
+                except Exception:  # it may be of another package
+                    log.exception("%s of %s cannot be loaded; calls go on without it", room.value, room.group)
 
     def _start_background(
         self,

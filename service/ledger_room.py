@@ -47,6 +47,7 @@ class LedgerRoom:
         """The free space now, and the days at a rate that is at most `LOOK_EVERY_S` old."""
         now_s = time.monotonic()
         is_due = self._looked_s is None or now_s - self._looked_s >= LOOK_EVERY_S
+        free_bytes: int | None = None
         try:
             found = os.statvfs(self._path.parent)
             free_bytes = found.f_bavail * found.f_frsize
@@ -57,6 +58,7 @@ class LedgerRoom:
         except (LedgerError, OSError) as error:
             if is_due:
                 self._looked_s = now_s
-                _log.warning("%s: its room is not known, and is missing in the metrics: %s", self._path, error)
-            return Room()
+                what = "its room is" if free_bytes is None else "the days for which it has room are"
+                _log.warning("%s: %s not known, and missing in the metrics: %s", self._path, what, error)
+            return Room(free_bytes)
         return Room(free_bytes, self._growth.days(free_bytes) if self._growth else None)

@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from idtone.core.errors import LedgerError
+from idtone.core.translation import Message
+
 from ..evidence.leaves import ACTS
 from ..evidence.records import Record, fold
 from ..evidence.steps import Step, StepKind
 from ..evidence.tally import COUNTED_BY
-from .database import Connection, literals
+from .database import Connection, literals, scalar
 from .ledger_reader import LedgerReader
 from .rows import microseconds, moment
 
@@ -51,24 +54,28 @@ def alike_calls(
     `progress` gets how many steps were passed. Raises LedgerError.
     """
     counted: Counter[tuple[int, str]] = Counter()
+    first: dict[str, int] = {}
     passed = 0
     with reader.database.paged() as connection:
         pages = _pages(connection, start, end, last, reader.database.is_sqlite)
         for rows in pages:
-            counted.update((at // QUARTER_US, text) for at, text in rows)
+            counted.update((at // QUARTER_US, text) for at, text, _ in rows)
+            first.update((text, step) for _, text, step in rows)
             passed += PAGE_ROWS
             progress(passed)
     records: dict[str, Record] = {}
     for (quarter, text), times in counted.items():
         if text not in records:
-            records[text] = _record(text)
+            records[text] = _record(reader, text, first[text])
         yield AlikeCalls(moment(quarter * QUARTER_US), records[text], times)
 
 
 def _pages(
     connection: Connection, start: datetime | None, end: datetime | None, last: int, is_sqlite: bool
-) -> Iterator[list[tuple[int, str]]]:
-    """(the first step's time, what counts of the call's steps) of the calls that begin in each page of steps."""
+) -> Iterator[list[tuple[int, str, int]]]:
+    """(the first step's time, what counts of the call's steps, the first step) of the calls that begin in each page of
+    steps.
+    """
     reached = _BEFORE_ALL if start is None else (microseconds(start), 0)
     stop = _AFTER_ALL if end is None else (microseconds(end), 0)
     query = _CALLS if is_sqlite else _CALLS_IN_POSTGRESQL
@@ -78,7 +85,20 @@ def _pages(
         reached = tuple(edge)
 
 
-def _record(text: str) -> Record:
+def _record(reader: LedgerReader, text: str, first: int) -> Record:
+    """`first` is the first step of a call that counts like this. Raises LedgerError, which names the step."""
+    try:
+        return _folded(text)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        with reader.database.reading() as connection:
+            call_id = scalar(connection, "SELECT call_id FROM steps WHERE id = ?", (first,))
+        reader.record(call_id)  # says which step it is
+        raise LedgerError(
+            Message("step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=first)
+        ) from error
+
+
+def _folded(text: str) -> Record:
     steps = []
     for line in text.split("\n"):
         kind, bracket, values = line.partition("[")
@@ -116,9 +136,9 @@ _BEGIN: Final = (
 # This index has the steps of a call in their order, in which SQLite puts them together.
 _CALLS: Final = (
     f"SELECT at, (SELECT group_concat({_counted(_array)}, char(10)) FROM steps AS step "  # noqa: S608 - our own words
-    f"INDEXED BY ix_steps_call_id WHERE step.call_id = steps.call_id AND step.id <= ?) {_BEGIN}"
+    f"INDEXED BY ix_steps_call_id WHERE step.call_id = steps.call_id AND step.id <= ?), id {_BEGIN}"
 )
 _CALLS_IN_POSTGRESQL: Final = (
     f"SELECT at, (SELECT string_agg({_counted(_array_in_postgresql)}, chr(10) ORDER BY step.id) FROM steps AS step "  # noqa: S608
-    f"WHERE step.call_id = steps.call_id AND step.id <= ?) {_BEGIN}"
+    f"WHERE step.call_id = steps.call_id AND step.id <= ?), id {_BEGIN}"
 )

@@ -244,7 +244,7 @@ def explained(error: Exception, path: Path) -> LedgerError:
     code = code_of(error)
     said: str = Message("a text in it is not UTF-8")
     if code == sqlite3.SQLITE_AUTH:
-        said = Message("a view is in the place of one of its tables")
+        said = Message("it has a view or a trigger that idtone did not make")
     elif not _is_not_utf8(error):
         said = str(error) or type(error).__name__
     # The low byte is the primary code; the rest says where in SQLite it arose.

@@ -23,6 +23,8 @@ from ..store.stored_tree import open_call
 ENTRIES_AT_ONCE: Final = 5000
 LED_TO_LIMIT: Final = 1000
 """Of a longer call, whose leaves could be many, the steps would be counted over and over."""
+COUNTED_LIMIT: Final = 100_000
+"""Of so many calls it is known how many steps they have; those of others are counted again from their beginning."""
 _LAST: Final = 2**63 - 2
 """A database has no whole number after the next one."""
 _BEFORE_ALL: Final = (-(2**63), -1)
@@ -155,12 +157,16 @@ class LedgerRows:
         return self._all(_HASHES, (place, place + count))
 
     def counted(self, call_id: str, until: int) -> int:
-        """How many steps the call has, up to this one; each step of a call is counted once, if they come in order."""
+        """How many steps the call has, up to this one. Each step of a call is counted once, if they come in order and not
+        many calls are asked for.
+        """
         after, before = self._counted.get(call_id, (-(2**63), 0))
         if until < after:
             after, before = -(2**63), 0
         query = "SELECT count(*) FROM steps WHERE call_id = ? AND id > ? AND id <= ?"
         ((count,),) = self._all(query, (call_id, after, until))
+        if len(self._counted) >= COUNTED_LIMIT:
+            del self._counted[next(iter(self._counted))]
         self._counted[call_id] = until, before + int(count)
         return before + int(count)
 

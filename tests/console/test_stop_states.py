@@ -130,12 +130,14 @@ def test_an_end_of_a_part_claims_no_end_of_the_rest():
         what = tuple(suspension_differences(old, new))
         entry = HistoryEntry(at=T[number], action=action, by="a", subject="s", why="w", what=what)
         lines.append((entry, HistorySignature(tuf_roles.SUSPENSIONS, number, ())))
+    plain = HistoryEntry(at=T[0], action=Action.LIFT, by="a", subject="s", why="w", what=("its suspension is lifted",))
+    lines.insert(0, (plain, HistorySignature(tuf_roles.SUSPENSIONS, 1, ())))
     rows = [
         Confirmation("R-7", "m-0001", node, T[0], is_lifted=True, lifted=at) for node, at in (("a", T[3]), ("b", None))
     ]
     ends = OfficeStops(lines, lambda _, version: T[version], None, None).published_ends(T[0], rows, NOW)
     told = [(len(each.what), each.is_partial, str(each.stages[-1].words)) for each in ends]
-    assert told == [(2, False, "ended on 1 of 2 nodes"), (1, True, "end published")]
+    assert told == [(2, False, "ended on 1 of 2 nodes"), (1, True, "end published"), (0, True, "end published")]
     assert all("its suspension is lifted" in words for each in ends for words in each.what)
 
 

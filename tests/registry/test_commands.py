@@ -157,7 +157,7 @@ def test_show_and_diff_name_suspensions_of_each_kind(run, tmp_path):
     later.write_text(new.read_text().replace("until: 2026-04", "until: 2026-05").partition("  - {member: m-0001, k")[0])
     assert run("diff", new, later)[1].splitlines() == [
         "member m-0001: may get new numbers again (reference R-2)",
-        f"…5600 to …5699 (100 numbers): the end of its suspension is 2026-04-30, was 2026-03-31",
+        "…5600 to …5699 (100 numbers): the end of its suspension is 2026-04-30, was 2026-03-31",
     ]
 
 

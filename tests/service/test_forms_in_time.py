@@ -7,7 +7,9 @@ import subprocess
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,6 +26,7 @@ from idtone.member.customers import retention
 from idtone.member.customers.record_acts import FormAct, histories
 from idtone.member.customers.record_store import CustomerRecord, RecordFolder, RecordStore
 from idtone.member.customers.retention import forget_due, forget_in_time
+from idtone.service import instance
 from lab.asterisk import IDTONE, free_ports
 from lab.ledger.sample_evidence import ALICE
 
@@ -84,6 +87,15 @@ def test_the_service_forgets_them_at_its_start(member: Settings, tmp_path: Path)
         service.terminate()
         assert service.wait(20) == 0
     assert (kept(member), forgotten(member)) == (["C-2"], ["C-1"])
+
+
+def test_another_package_that_cannot_be_loaded_stops_no_service(member, monkeypatch, caplog):
+    broken = EntryPoint("other", "no.such.package:forget", instance.RETENTION)
+    monkeypatch.setattr(instance, "entry_points", lambda group: [broken, *entry_points(group=group)])
+    service = SimpleNamespace(_settings=member)
+    (ours,) = instance.Instance._forgetting_forms(service, None)
+    ours.close()
+    assert "no.such.package:forget of idtone.retention cannot be loaded" in caplog.text
 
 
 async def test_what_cannot_be_recorded_is_not_destroyed_and_is_tried_again(member, monkeypatch, caplog):

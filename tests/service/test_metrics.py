@@ -181,6 +181,10 @@ def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(observed, tmp_pa
     room = LedgerRoom(f"sqlite:///{tmp_path}/no/such/ledger.sqlite3")
     assert (room.look().free_bytes, room.look().days) == (None, None)
     assert caplog.text.count("its room is not known") == 1
+    (tmp_path / "unreadable.sqlite3").write_text("no database")
+    room = LedgerRoom(f"sqlite:///{tmp_path}/unreadable.sqlite3")
+    assert (bool(room.look().free_bytes), room.look().days) == (True, None)
+    assert caplog.text.count("the days for which it has room are not known") == 1
     assert observed.room.look().free_bytes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
@@ -25,11 +26,11 @@ RIVAL = "another service reports as this node, too"
 @rest_at_night(("language", "looks"), LOOKS.items())
 def test_a_page_that_is_open_follows_the_reports(browser, settings, replicated, language, looks):
     """And it can be read with findings of every node, however narrow the window is."""
-    connection = replicated["osaka"].connection()
     shared = settings.model_copy(update={"ledger": replicated["tokyo"].settings, "node": "tokyo"})
     apart, rival = [catalogue_text(text) if language == "ja" else text for text in (APART, RIVAL)]
-    connection.report("aaaa", json.dumps(state(ari__connected=False)))
-    with in_a_thread(shared) as site:
+    # Left open by a failure, it would make whichever test fail during which it is collected.
+    with closing(replicated["osaka"].connection()) as connection, in_a_thread(shared) as site:
+        connection.report("aaaa", json.dumps(state(ari__connected=False)))
         token, _ = site.console.sessions.begin(name_of(Role.VIEWER), "")
         browser.keep(site.address, {LANGUAGE.name: language, SESSION.name: token})
         browser.look(*looks[0])
@@ -42,4 +43,3 @@ def test_a_page_that_is_open_follows_the_reports(browser, settings, replicated, 
         assert faults_here(browser, f"nodes-{language}", looks) == []
         assert browser.errors() == []
         browser.open("about:blank")
-    connection.close()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 
 from idtone.core.calls import Party
+from idtone.core.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CANARY, Step
 from idtone.ledger.evidence.tally import tally, tally_alike
 from idtone.ledger.store import alike_calls as module
 from idtone.ledger.store.alike_calls import alike_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.sqlite import path_of
 from lab.ledger.sample_calls import BOTH, of_all_kinds, sounded
 from lab.ledger.sample_evidence import PLAY, at, decided, heard_call
 from lab.ledger.sample_ledger import write
@@ -72,3 +76,13 @@ def test_calls_are_counted_as_they_were_at_a_step(reader):
         then = [now for _, now in reader.changed(0, last)]
         assert tally_alike(alike_calls(reader, last=last), day_of) == tally(then, day_of)
     assert len(then) == len(everything)
+
+
+@pytest.mark.parametrize("kind", ["of-a-newer-idtone", "decided[1", ""])
+def test_a_kind_that_is_not_known_is_told_with_its_step(tmp_path, kind):
+    url = f"sqlite:///{tmp_path}/ledger.sqlite3"
+    write(url, heard_call("c-1"), heard_call("c-2"))
+    with closing(sqlite3.connect(path_of(url))) as connection, connection:
+        connection.execute("UPDATE steps SET kind = ? WHERE id = 9", (kind,))
+    with LedgerReader.open(url) as reader, pytest.raises(LedgerError, match="step 9 of the ledger cannot be read"):
+        list(alike_calls(reader))

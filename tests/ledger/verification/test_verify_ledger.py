@@ -16,8 +16,9 @@ from idtone.ledger.evidence.steps import CallStatus, Step, StepKind
 from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.migrations import TABLES
-from idtone.ledger.verification import regrown_tree
+from idtone.ledger.verification import regrown_tree, verification_queries
 from idtone.ledger.verification import verify_ledger as verifying
+from idtone.ledger.verification.verification_queries import LedgerRows
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import LOG, PLAY, RING, at, days_of, decided, evidence, heard_call, key_ring_of, put
@@ -160,6 +161,17 @@ def test_a_step_that_was_moved_far_away_is_told_and_soon(filled, file, which, pl
     assert len(records_of(filled)) > 20
 
 
+def test_the_steps_of_few_calls_are_remembered(filled, monkeypatch):
+    monkeypatch.setattr(verification_queries, "COUNTED_LIMIT", 3)
+    with LedgerReader.open(filled) as reader, LedgerRows.reading(reader.database) as rows:
+        records = list(reader.each())
+        assert len(records) > 20
+        last = reader.newest_place()
+        for record in records * 2:
+            assert rows.counted(record.call_id, last) == len(record.steps)
+        assert len(rows._counted) == 3
+
+
 @pytest.mark.parametrize("table", sorted(TABLES))
 @pytest.mark.parametrize("end", ["", " LIMIT 3"])
 def test_a_view_in_the_place_of_a_table_is_not_read(filled, file, table, end):
@@ -169,7 +181,9 @@ def test_a_view_in_the_place_of_a_table_is_not_read(filled, file, table, end):
     endless = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n{end}) SELECT"  # noqa: S608
     query(file, f"CREATE VIEW {table} AS {endless} {', '.join(f'x AS {name}' for name in columns)} FROM n")
     [fault] = faults(filled)
-    wanted = "this database is not a ledger" if table == "meta" else "a view is in the place of one of its tables"
+    wanted = (
+        "this database is not a ledger" if table == "meta" else "it has a view or a trigger that idtone did not make"
+    )
     assert wanted in fault
 
 
