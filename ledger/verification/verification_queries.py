@@ -157,8 +157,8 @@ class LedgerRows:
         return self._all(_HASHES, (place, place + count))
 
     def counted(self, call_id: str, until: int) -> int:
-        """How many steps the call has, up to this one. Each step of a call is counted once, if they come in order and not
-        many calls are asked for.
+        """How many steps the call has, up to this one. Each step of a call is counted once, if they come in order and
+        not for many calls.
         """
         after, before = self._counted.get(call_id, (-(2**63), 0))
         if until < after:

@@ -8,8 +8,9 @@ import pytest
 import soxr
 
 from idtone.tones.verification import report as reports
+from idtone.tones.verification.parts import alone
 from idtone.tones.verification.report import CheckOutcome
-from idtone.tones.verification.verify import Verifier, verdict_of
+from idtone.tones.verification.verify import Verifier, heard_of, verdict_of
 from lab import voices
 from lab.codecs import CODECS, G722
 from lab.g711 import PCMA, PCMU, encode
@@ -281,6 +282,33 @@ def test_a_room_explains_nothing_where_the_tone_is_there_before_the_sound():
     ringing = make(tone(1004, on_ms=600, modulation={"rate_hz": 16, "depth": 0.85}))
     samples[at(START_MS - 660) : at(START_MS - 60)] += synthesise(ringing, RATE_HZ).astype(np.float32)
     assert verify(ONE, samples).verdict == "cannot-tell"
+
+
+@pytest.mark.parametrize(
+    ("lost_ms", "loud_ms", "is_alone"),
+    [
+        (None, None, True),
+        ((-250, -150), None, False),
+        ((-20, 20), None, True),
+        ((700, 800), None, False),
+        (None, (-150, -50), False),
+        (None, (815, 860), False),
+        (None, (900, 1000), True),
+    ],
+)
+def test_a_sound_is_alone_where_it_is_quiet_around_it_and_that_is_known(lost_ms, loud_ms, is_alone):
+    """From 250 ms before it to 360 ms after it, which is at 500 ms."""
+    samples = leg(ONE)
+    heard = None
+    if lost_ms:
+        heard = heard_of(len(samples), [tuple(at(START_MS + each) for each in lost_ms)])
+        samples *= heard
+    if loud_ms:
+        first, end = (at(START_MS + each) for each in loud_ms)
+        samples[first:end] += np.sin(2 * np.pi * 1004 * np.arange(end - first) / RATE_HZ)
+    fitted, base = next(verifier(ONE).fits(samples, heard))
+    assert fitted.start_s == pytest.approx(START_MS / 1000, abs=0.01)
+    assert alone(base, fitted) is is_alone
 
 
 def test_a_room_that_fills_what_is_missing_does_not_make_it_conform():
