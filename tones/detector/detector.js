@@ -209,7 +209,7 @@ class Verifier {
       heardBurst(this, index, fitted, base, gain !== null && index === 0),
     );
     const beside = this.surroundings.bursts(samples, fitted);
-    const around = { beside, tails: tails(base, plan, fitted), alone: alone(base, fitted) };
+    const around = { beside, tails: tails(base, plan, fitted), alone: this.#isAlone(samples, fitted) };
     const place = { plan, rules, tolerance, fitted, base, share, originS, bursts, ...around };
     const tests = TESTS.map((test) => test(place));
     let verdict = verdictOf(tests, score, this.evidence.threshold, own);
@@ -223,6 +223,12 @@ class Verifier {
       failed: tests.filter((each) => each.outcome !== "passed").map((each) => each.name),
       says: tests.filter((each) => each.outcome !== "passed").map((each) => each.says),
     });
+  }
+
+  #isAlone(samples, fitted) {
+    const base = this.fitter.baseband(samples, fitted.first);
+    base.partRules = this.partRules;
+    return alone(base, fitted);
   }
 
   /** The finding with its reason in words. */

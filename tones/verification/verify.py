@@ -188,10 +188,11 @@ class Verifier:
             heard_burst(self.profile, self._plan, index, fitted, base, blasted=gain is not None and index == 0)
             for index in range(self._plan.bursts)
         )
+        around = self._fitter.baseband(samples, heard, fitted.first)
         case = Case(
             self.profile, self._plan, fitted, base, share, bursts,
             beside=tuple(self._surroundings.bursts(samples, heard, fitted)),
-            tails=tails(base, self._plan, fitted), alone=alone(base, fitted),
+            tails=tails(base, self._plan, fitted), alone=alone(around, fitted),
         )  # fmt: skip
         tests = tuple(test(case) for test in TESTS)
         verdict = verdict_of(tests, score, log_odds.calibration().threshold)
