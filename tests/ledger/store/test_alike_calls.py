@@ -17,7 +17,6 @@ from idtone.ledger.evidence.tally import tally, tally_alike
 from idtone.ledger.store import alike_calls as module
 from idtone.ledger.store.alike_calls import alike_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.store.sqlite import path_of
 from lab.ledger.sample_calls import BOTH, of_all_kinds, sounded
 from lab.ledger.sample_evidence import PLAY, at, decided, heard_call
 from lab.ledger.sample_ledger import write
@@ -82,7 +81,7 @@ def test_calls_are_counted_as_they_were_at_a_step(reader):
 def test_a_kind_that_is_not_known_is_told_with_its_step(tmp_path, kind):
     url = f"sqlite:///{tmp_path}/ledger.sqlite3"
     write(url, heard_call("c-1"), heard_call("c-2"))
-    with closing(sqlite3.connect(path_of(url))) as connection, connection:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as connection, connection:
         connection.execute("UPDATE steps SET kind = ? WHERE id = 9", (kind,))
     with LedgerReader.open(url) as reader, pytest.raises(LedgerError, match="step 9 of the ledger cannot be read"):
         list(alike_calls(reader))
