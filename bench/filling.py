@@ -42,7 +42,7 @@ def fill(
 ) -> None:
     """A new ledger of `count` calls, six steps each, evenly over `period` from `NOW` on.
 
-    The numbers of calls of which `known` says so are truly sealed (`evidence.FORWARDING` and the others), and other
+    Truly sealed are the numbers of the calls that `known` names (`evidence.FORWARDING` and the others), and other
     numbers of the first call of each day.
     """
     with LedgerWriter.open(f"sqlite:///{path}", NODE, key_ring):

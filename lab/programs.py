@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 import typer.main
@@ -13,6 +14,7 @@ from idtone.office_cli import app as office
 PROGRAMS: Final[dict[str, typer.Typer]] = {"idtone": node, "idtone-office": office}
 
 
+@cache
 def tree(program: str) -> Any:
     """The root of a program's groups and commands."""
     return typer.main.get_command(PROGRAMS[program])

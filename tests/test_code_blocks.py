@@ -54,18 +54,13 @@ SETTINGS = [
 
 
 @functools.cache
-def program(name: str) -> Any:
-    return tree(name)
-
-
-@functools.cache
 def loaded(command: Any) -> Any:
     return command.loaded()
 
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_has_the_options_and_arguments_that_a_page_gives_it(words):
-    command, rest = program(words[0]), [word for word in words[1:] if word not in PLACEHOLDERS]
+    command, rest = tree(words[0]), [word for word in words[1:] if word not in PLACEHOLDERS]
     while hasattr(command, "commands") and (rest or not command.invoke_without_command):
         name, *rest = rest
         command = command.commands[name]

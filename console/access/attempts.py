@@ -24,9 +24,9 @@ MOST_KEPT: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`browser` is the known browser's, or empty; so is the address. A passkey names nobody, and is counted for the
-    network alone, or not at all if the address is not known: guessing one is no way in, so its failures need not keep
-    others out.
+    """`browser` is the known browser's, or empty; so is the address. A passkey has no name: its failures count
+    for the network alone, and not at all if the address is not known. A passkey cannot be guessed, so its failures need
+    not keep others out.
     """
 
     name: str

@@ -34,7 +34,7 @@ class ByPassword:
         )
         self._challenges = Challenges()
         self._attempts = Attempts()
-        """Of passkeys, which nobody guesses: so their failures keep nobody from the password."""
+        """Of passkeys. They cannot be guessed, so their failures do not block the password."""
 
     def name_in(self, request: web.Request) -> str | None:
         return None

@@ -68,7 +68,7 @@ class PasswordLine:
             raise
 
     def _next(self) -> None:
-        """Give the turn directly to the best one: nobody can take it first."""
+        """Give the turn directly to the best one, so that no other can take it first."""
         self._is_taken = bool(self._waiting)
         if self._waiting:
             best = min(self._waiting)
