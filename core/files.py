@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from .errors import IdtoneError
+from .translation import Message, template
 
 READABLE: Final = 0o644
 """Asterisk runs as another user, and must be able to read the files."""
+_UNREADABLE: Final = template("{path}: cannot be read: {reason}")
+_UNREADABLE_CHOICE: Final = template("{path}: cannot be read: {reason}; name another file")
+_UNWRITABLE: Final = template("{path}: cannot be written: {reason}")
+_UNWRITABLE_CHOICE: Final = template("{path}: cannot be written: {reason}; name another file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,28 @@ class Draft:
         """Replace the target, in one step."""
         self.settle()
         os.replace(self.path, self.target)
+
+
+@contextmanager
+def reading(path: Path, error: type[IdtoneError], is_choice: bool = False) -> Iterator[None]:
+    """The block reads the file. Raises `error`, with the path and the system's reason, in place of an OSError.
+    `is_choice`: a person chose the file, and can name another one.
+    """
+    try:
+        yield
+    except OSError as fault:
+        text = _UNREADABLE_CHOICE if is_choice else _UNREADABLE
+        raise error(Message(text, path=path, reason=fault.strerror)) from fault
+
+
+@contextmanager
+def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False) -> Iterator[None]:
+    """The block writes the file. Raises as `reading` does."""
+    try:
+        yield
+    except OSError as fault:
+        text = _UNWRITABLE_CHOICE if is_choice else _UNWRITABLE
+        raise error(Message(text, path=path, reason=fault.strerror)) from fault
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import UsageError
-from .files import draft
+from .files import draft, writing
 from .translation import Message
 
 if TYPE_CHECKING:
@@ -33,11 +33,6 @@ def new_figure(width: float, height: float) -> Figure:
 
 def write_picture(path: Path, figure: Figure, kind: str = "png") -> None:
     """Write a figure as `png` or `svg`; an existing file is replaced in one step. Raises UsageError."""
-    try:
-        with draft(path) as new:
-            figure.savefig(new.file, format=kind)
-            new.put()
-    except OSError as error:
-        raise UsageError(
-            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
-        ) from error
+    with writing(path, UsageError, is_choice=True), draft(path) as new:
+        figure.savefig(new.file, format=kind)
+        new.put()

@@ -30,7 +30,7 @@ from securesystemslib.exceptions import UnsupportedLibraryError
 from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibKey
 
 from .errors import TokenError, TrustError
-from .files import READABLE, sync_folder
+from .files import READABLE, reading, sync_folder
 from .passphrases import check_passphrase
 from .tokens import PREFIX, TokenKeyName, fault_of, no_library
 from .translation import Message
@@ -123,14 +123,12 @@ def load_key(path: Path, passphrase: str) -> CryptoSigner:
 
 def read_pem(path: Path, passphrase: str) -> PrivateKeyTypes:
     """A private key of any kind. Raises TrustError as `load_key` does."""
-    try:
+    with reading(path, TrustError):
         if _HAS_MODES and stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise TrustError(
                 Message("{path}: other users can read this key; chmod 600 it, and consider replacing it", path=path)
             )
         return _from_pem(path.read_bytes(), str(path), passphrase)
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
 
 
 def _from_pem(pem: bytes, name: str, passphrase: str) -> PrivateKeyTypes:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from idtone.core.errors import LedgerError, ProofError, UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import replace_durably, writing
 from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import load_settings
 from idtone.core.signed_notes import Note, VerifierKey
@@ -194,13 +194,9 @@ def paper(
     desk.record(one, PAPER, {"sha256": digest})
     text = note_text(one, digest)
     note = output.with_name(f"{output.name}.note")
-    try:
+    with writing(output, LedgerError, is_choice=True):
         replace_durably(output, octets, PRIVATE_FILE)
         replace_durably(note, str(Note(text, (ring.signer.sign(text),))).encode(), PRIVATE_FILE)
-    except OSError as error:
-        raise LedgerError(
-            Message("{path}: cannot be written: {reason}; name another file", path=output, reason=error.strerror)
-        ) from error
     if as_json:
         command_line.print_json({"id": one.id, "paper": str(output), "note": str(note), "sha256": digest})
     else:

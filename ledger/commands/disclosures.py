@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from idtone.core.errors import LedgerError, ProofError, UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import reading, replace_durably, writing
 from idtone.core.japan import JAPAN
 from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import load_settings
@@ -227,13 +227,8 @@ def _day(text: str) -> date:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read()
-    except OSError as error:
-        raise UsageError(
-            Message("{path}: cannot be read: {reason}; name another file", path=path, reason=error.strerror)
-        ) from error
+    with reading(path, UsageError, is_choice=True), path.open("rb") as file:
+        return file.read()
 
 
 def _sha256(path: Path) -> str:
@@ -247,14 +242,10 @@ def _write(path: Path, paper: Paper) -> None:
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 
     screen = Console(stderr=True)
-    try:
-        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-            bar.add_task(f"writing {path}", total=None)
-            if path == command_line.STREAM:
-                command_line.write_out(as_pdf(paper))
-            else:
-                replace_durably(path, as_pdf(paper), PRIVATE_FILE)
-    except OSError as error:
-        raise LedgerError(
-            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
-        ) from error
+    progress = Progress(console=screen, transient=True, disable=not screen.is_terminal)
+    with writing(path, LedgerError, is_choice=True), progress:
+        progress.add_task(f"writing {path}", total=None)
+        if path == command_line.STREAM:
+            command_line.write_out(as_pdf(paper))
+        else:
+            replace_durably(path, as_pdf(paper), PRIVATE_FILE)

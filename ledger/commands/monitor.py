@@ -14,6 +14,7 @@ import typer
 
 from idtone.core import logs
 from idtone.core.errors import ProofError, UsageError
+from idtone.core.files import reading
 from idtone.core.settings.settings import load_settings
 from idtone.core.signed_notes import Algorithm
 from idtone.core.terminal import command_line
@@ -105,11 +106,8 @@ def verify_split_view(
     Nothing but the file and the key is needed. Exit 1: the file does not prove it.
     """
     log = parse_key("--log-key", log_key, Algorithm.ED25519)
-    try:
-        with file.open("rb") as opened:
-            octets = opened.read(LIMIT)
-    except OSError as error:
-        raise UsageError(Message("{path}: cannot be read: {reason}", path=file, reason=error.strerror)) from error
+    with reading(file, UsageError), file.open("rb") as opened:
+        octets = opened.read(LIMIT)
     fault, sizes = "", (0, 0)
     try:
         view = SplitView.parse(octets)

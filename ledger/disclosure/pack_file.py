@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from idtone.core.errors import LedgerError
-from idtone.core.files import draft
+from idtone.core.files import draft, writing
 from idtone.core.translation import Message
 
 from ..keys.private_files import PRIVATE_FILE
@@ -37,14 +37,9 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
                 files_limit=FILES_LIMIT,
             )
         )
-    try:
-        with draft(path, PRIVATE_FILE) as new:
-            _write(new.file, files)
-            new.put()
-    except OSError as error:
-        raise LedgerError(
-            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
-        ) from error
+    with writing(path, LedgerError, is_choice=True), draft(path, PRIVATE_FILE) as new:
+        _write(new.file, files)
+        new.put()
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.files import alone, replace_durably
+from idtone.core.files import alone, replace_durably, writing
 from idtone.core.paper.html import as_html
 from idtone.core.translation import Message
 
@@ -93,12 +93,8 @@ class Monitor:
         page = self.logs.page
         if page is None:
             return
-        try:
+        with writing(page, UsageError):
             replace_durably(page, as_html(findings_page(reports, self.clock())))
-        except OSError as error:
-            raise UsageError(
-                Message("{path}: cannot be written: {reason}", path=page, reason=error.strerror)
-            ) from error
 
 
 def _unusable(path: Path, error: OSError) -> UsageError:

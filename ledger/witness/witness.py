@@ -17,7 +17,7 @@ from aiohttp import web
 
 from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, Fault, LedgerError, ProofError
-from idtone.core.files import replace_durably
+from idtone.core.files import replace_durably, writing
 from idtone.core.signed_notes import Algorithm, Note, Signer, VerifierKey
 from idtone.core.translation import Message
 
@@ -94,12 +94,8 @@ class WitnessState:
     def keep(self, note: Note) -> None:
         """It is on the disk when this returns. Raises LedgerError."""
         path = self._path(note.text.partition("\n")[0])
-        try:
+        with writing(path, LedgerError):
             replace_durably(path, str(note).encode(), PRIVATE_FILE)
-        except OSError as error:
-            raise LedgerError(
-                Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)
-            ) from error
 
     def _path(self, origin: str) -> Path:
         return self._folder / f"{log_digest(origin)}.checkpoint"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.core.errors import IdtoneError, TrustError
+from idtone.core.files import reading
 from idtone.core.translation import Message
 from idtone.registry.trust.licensed_operators import read_site
 
@@ -73,11 +74,8 @@ def _of_member(listed: Mapping[str, Any], member: str) -> dict[str, Any]:
 
 
 def _of_badge(listed: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            sha256 = hashlib.sha256(file.read(_BADGE_LIMIT)).hexdigest()
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    with reading(path, TrustError), path.open("rb") as file:
+        sha256 = hashlib.sha256(file.read(_BADGE_LIMIT)).hexdigest()
     for operator in listed["operators"]:
         if (operator.get("evaluation") or {}).get("badge") == sha256:
             return dict(operator)
@@ -87,10 +85,8 @@ def _of_badge(listed: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _published(path: Path, sha256: str) -> bytes:
-    try:
+    with reading(path, TrustError):
         octets = path.read_bytes()
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
     if hashlib.sha256(octets).hexdigest() != sha256:
         raise TrustError(Message("{path}: was changed after it was published", path=path))
     return octets

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from idtone.core.documents import read_text
 from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import writing
 from idtone.core.translation import Message
 from idtone.registry.commands.checking import checking
 from idtone.registry.file_kinds import KINDS
@@ -308,7 +309,7 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
         raise UsageError(Message("that would change nothing"))
     path = workspace.folder / tuf_roles.DELEGATED[role]
     entry = entry.model_copy(update={"before": _sha256(before or None), "after": _sha256(octets)})
-    try:
+    with writing(path, TrustError):
         if before:
             shared_folder.rewrite(path, octets)
         else:
@@ -321,8 +322,6 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
             else:
                 path.unlink()
             raise
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error
     return entry
 
 

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from idtone.core.documents import Model
 from idtone.core.errors import TrustError
+from idtone.core.files import writing
 from idtone.core.translation import Message, template
 from idtone.registry.model import Moment, Sha256, Text
 
@@ -144,12 +145,8 @@ class History:
     def with_entry(self, entry: HistoryEntry) -> History:
         """Also writes the entry to the disk. Raises TrustError."""
         later = self.followed_by(entry)
-        try:
+        with writing(self.path, TrustError):
             shared_folder.write(self.path, later.octets)
-        except OSError as error:
-            raise TrustError(
-                Message("{path}: cannot be written: {reason}", path=self.path, reason=error.strerror)
-            ) from error
         return later
 
     def of(self, subject: str) -> tuple[HistoryEntry, ...]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from tuf.api.metadata import Metadata
 
 from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import writing
 from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
@@ -91,7 +92,5 @@ def name_holder(folder: Path, key_id: str, holder: str, in_force: Iterable[str])
         raise UsageError(Message("this key is not in force; open the page again"))
     names = {key: name for key, name in key_holders(folder).items() if key in now} | {key_id: holder}
     path = folder / FILE
-    try:
+    with writing(path, TrustError):
         shared_folder.write(path, json.dumps(names, ensure_ascii=False, indent=1).encode() + b"\n")
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error

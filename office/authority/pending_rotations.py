@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from idtone.core.errors import TrustError
+from idtone.core.files import writing
 from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
@@ -81,7 +82,5 @@ def _read(workspace: Workspace) -> dict[str, HistoryEntry]:
 def _write(workspace: Workspace, waiting: dict[str, HistoryEntry]) -> None:
     path = _path(workspace)
     content = {name: entry.to_json() for name, entry in waiting.items()}
-    try:
+    with writing(path, TrustError):
         shared_folder.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error

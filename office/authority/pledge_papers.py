@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import writing
 from idtone.core.translation import Message
 
 from . import shared_folder
@@ -27,10 +28,8 @@ def keep_pledge(folder: Path, octets: bytes) -> str:
         raise UsageError(Message("the pledge is not a PDF file; scan it as PDF"))
     sha256 = hashlib.sha256(octets).hexdigest()
     path = folder / FOLDER / f"{sha256}.pdf"
-    try:
+    with writing(path, TrustError):
         shared_folder.write(path, octets)
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error
     return sha256
 
 

@@ -18,7 +18,7 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata
 
 from idtone.core.errors import TrustError
-from idtone.core.files import replace_durably
+from idtone.core.files import reading, replace_durably
 from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
@@ -163,12 +163,8 @@ class SignedRepository:
 
     def _content(self, path: str, sha256: str) -> bytes:
         stored = self._target_path(path, sha256)
-        try:
+        with reading(stored, TrustError):
             octets = stored.read_bytes()
-        except OSError as error:
-            raise TrustError(
-                Message("{stored}: cannot be read: {reason}", stored=stored, reason=error.strerror)
-            ) from error
         if hashlib.sha256(octets).hexdigest() != sha256:
             raise TrustError(Message("{stored}: is not what was published", stored=stored))
         return octets

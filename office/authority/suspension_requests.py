@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any, Final, Never
 
 from idtone.core.errors import NumberError, TrustError, UsageError
+from idtone.core.files import writing
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import AccountKnownBy, Person, acting
 from idtone.core.translation import Message
@@ -233,12 +234,8 @@ class SuspensionRequests:
 
     def _write(self, requests: list[SuspensionRequest]) -> None:
         octets = json.dumps([_plain(each) for each in requests], ensure_ascii=False, indent=1).encode() + b"\n"
-        try:
+        with writing(self._path, TrustError):
             shared_folder.write(self._path, octets)
-        except OSError as error:
-            raise TrustError(
-                Message("{path}: cannot be written: {reason}", path=self._path, reason=error.strerror)
-            ) from error
 
     def _record(self, act: str, request: SuspensionRequest) -> None:
         reference = request.terms.reference if request.terms else ""

@@ -26,6 +26,7 @@ from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, TargetFile
 
 from idtone.core.errors import DocumentError, TrustError, UsageError
+from idtone.core.files import writing
 from idtone.core.translation import Message
 from idtone.member.customers.refused.refusal_list import RefusalList, differences
 from idtone.registry.file_kinds import KINDS
@@ -123,12 +124,8 @@ class Workspace:
         left = self.folder / HISTORY / tuf_roles.DELEGATED[role]
         self.history(role).with_entry(entry)
         if entry.after:
-            try:
+            with writing(left, TrustError):
                 shared_folder.write(left, self.octets(tuf_roles.DELEGATED[role]))
-            except OSError as error:
-                raise TrustError(
-                    Message("{left}: cannot be written: {reason}", left=left, reason=error.strerror)
-                ) from error
 
     def before(self, role: str) -> bytes | None:
         """A role's file after the last recorded change; without one, as published; None if neither exists."""

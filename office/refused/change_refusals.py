@@ -9,7 +9,7 @@ from typing import Final
 
 from idtone.core.documents import read_text
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import replace_durably, writing
 from idtone.core.japan import JAPAN
 from idtone.core.translation import Message
 from idtone.ledger.evidence.steps import Scalar
@@ -145,13 +145,9 @@ class Refusals:
         """The list, unless the one that is there says the same."""
         epoch, path = self.epoch(), self.folder / tuf_roles.REFUSALS_FILE
         made = packed(self.store.tokens(), epoch.number, epoch.public, epoch.table, _today(now))
-        try:
+        with writing(path, UsageError):
             if not path.exists() or _content(path.read_bytes()) != _content(made):
                 replace_durably(path, made)
-        except OSError as error:
-            raise UsageError(
-                Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)
-            ) from error
 
     def _record(self, act: str, subject: str, details: Mapping[str, Scalar]) -> None:
         self._ledger.record(act, subject, **details)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import reading, writing
 from idtone.core.japan import JAPAN
 from idtone.core.numbers import parse
 from idtone.core.translation import Message
@@ -50,10 +51,8 @@ def figures_of_month(
     stopped = [entry for entry in history if entry.action in _STOPS and begins <= entry.at < ends]
     facts = _facts(desk, month, list(_stops(desk, stopped, suspensions)))
     made = public_figures(facts, read_rules(desk.folder).statistics.least, secret)
-    try:
+    with writing(path, UsageError):
         shared_folder.write(path, made)
-    except OSError as error:
-        raise UsageError(Message("{file}: cannot be written: {reason}", file=path, reason=error.strerror)) from error
     return made
 
 
@@ -100,7 +99,7 @@ def _stops(
 def newest(folder: Path) -> bytes | None:
     """The figures of the last month for which there are some."""
     found = sorted((folder / FOLDER).glob("????-??.json"))
-    try:
-        return found[-1].read_bytes() if found else None
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=found[-1], reason=error.strerror)) from error
+    if not found:
+        return None
+    with reading(found[-1], TrustError):
+        return found[-1].read_bytes()

@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 
 from idtone.core.documents import Model
 from idtone.core.errors import UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import reading, replace_durably
 from idtone.core.translation import Message
 
 from .number_table import NumberTable, file_name
@@ -117,10 +117,8 @@ def _note(folder: Path, made: Iterable[str], kept: Iterable[str]) -> None:
 
 def read_municipalities(path: Path) -> list[dict[str, str]]:
     """A CSV file with the columns `name` and `contact`, as Excel writes it too. Raises UsageError."""
-    try:
+    with reading(path, UsageError):
         octets = path.read_bytes()
-    except OSError as error:
-        raise UsageError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
     try:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError:

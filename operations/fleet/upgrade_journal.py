@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from idtone.core.errors import UsageError
+from idtone.core.files import writing
 from idtone.core.translation import Message
 
 from .upgrade_rules import Before, Step
@@ -77,14 +78,10 @@ class UpgradeJournal:
 
     def _add(self, entry: Entry) -> None:
         entry = {"at": self._now().isoformat(timespec="seconds"), **entry}
-        try:
+        with writing(self._file.name, UsageError):
             self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise UsageError(
-                Message("{path}: cannot be written: {reason}", path=self._file.name, reason=error.strerror)
-            ) from error
         self.entries.append(entry)
 
 

@@ -20,6 +20,7 @@ from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from idtone.core.errors import TrustError
+from idtone.core.files import reading
 from idtone.core.translation import Message
 
 from . import tuf_roles
@@ -37,10 +38,8 @@ def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
     snapshot = read_metadata(proof / "snapshot.json", Snapshot)
     timestamp = read_metadata(proof / "timestamp.json", Timestamp)
     path = folder / tuf_roles.OPERATORS_FILE
-    try:
+    with reading(path, TrustError):
         listed = path.read_bytes()
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
     try:
         for name, one in (("targets", targets), ("snapshot", snapshot), ("timestamp", timestamp)):
             root.signed.verify_delegate(name, one.signed_bytes, one.signatures)

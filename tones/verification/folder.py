@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.core.errors import RecordingError, UsageError
-from idtone.core.files import draft
+from idtone.core.files import draft, writing
 from idtone.core.translation import Message
 
 from ..profile import Profile
@@ -103,20 +103,15 @@ def rows(checked: Checked) -> Iterator[dict[str, Any]]:
 
 def write_csv(path: Path, checked: Sequence[Checked]) -> None:
     """Write all rows in UTF-8, completely or not at all. Raises UsageError where the file cannot be written."""
-    try:
-        with draft(path) as new:
-            # A file name may be bytes that no encoding can decode.
-            text = io.TextIOWrapper(new.file, encoding="utf-8", errors="backslashreplace", newline="")
-            writer = csv.DictWriter(text, COLUMNS)
-            writer.writeheader()
-            writer.writerows(row for each in checked for row in rows(each))
-            text.flush()
-            text.detach()
-            new.put()
-    except OSError as error:
-        raise UsageError(
-            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
-        ) from error
+    with writing(path, UsageError, is_choice=True), draft(path) as new:
+        # A file name may be bytes that no encoding can decode.
+        text = io.TextIOWrapper(new.file, encoding="utf-8", errors="backslashreplace", newline="")
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(row for each in checked for row in rows(each))
+        text.flush()
+        text.detach()
+        new.put()
 
 
 @cache

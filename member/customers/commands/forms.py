@@ -10,7 +10,7 @@ import typer
 
 from idtone.core.documents import parse, read_text
 from idtone.core.errors import DocumentError, UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import replace_durably, writing
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
@@ -107,9 +107,5 @@ def print_form(
 
 
 def _write(path: Path, octets: bytes) -> None:
-    try:
+    with writing(path, UsageError, is_choice=True):
         replace_durably(path, octets, PRIVATE)
-    except OSError as error:
-        raise UsageError(
-            Message("{path}: cannot be written: {reason}; name another file", path=path, reason=error.strerror)
-        ) from error

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from idtone.core.errors import LedgerError, ProofError, TrustError, UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import reading, replace_durably, writing
 from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.signed_notes import Note, cosigned_at
@@ -65,12 +65,8 @@ def figures(
         lambda act: steps.duty(act, now, acting(), "figures-signed", str(period), {"sha256": sha256}),
         DisclosureRules.of(settings.ledger),
     )  # fmt: skip
-    try:
+    with writing(output, UsageError, is_choice=True):
         replace_durably(output, octets)
-    except OSError as error:
-        raise UsageError(
-            Message("{path}: cannot be written: {reason}; name another file", path=output, reason=error.strerror)
-        ) from error
     if as_json:
         command_line.print_json({"file": str(output), "sha256": sha256, **made.content()})
         return
@@ -89,10 +85,8 @@ def send(
     period replace them until the association evaluates; the desk keeps both.
     """
     settings = load_settings(config)
-    try:
+    with reading(document, TrustError):
         octets = document.read_bytes()
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=document, reason=error.strerror)) from error
     found = verified(octets, lambda _: [desk_client.document_signer(settings).key])
     if found.kind != KIND:
         raise UsageError(Message("{path}: is not a document with figures", path=document))

@@ -10,7 +10,7 @@ import typer
 
 from idtone.core.documents import read_text
 from idtone.core.errors import UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import replace_durably, writing
 from idtone.core.settings.shared import SIGNED_BY, SharedSettings, check_shared, differing, read_shared, signed_settings
 from idtone.core.signed_notes import NOTE_LIMIT, Note, Signer
 from idtone.core.signing_keys import make_private, private
@@ -80,12 +80,8 @@ def sign(
     version = version or (before.version + 1 if before else 1)
     note = signed_settings(yaml, str(settings), version, datetime.now(UTC), signers)
     _check_size(note, settings)
-    try:
+    with writing(output, UsageError):
         replace_durably(output, str(note).encode())
-    except OSError as error:
-        raise UsageError(
-            Message("{output}: cannot be written: {reason}", output=output, reason=error.strerror)
-        ) from error
     made = read_shared(output, signers[0].key)
     changed = differing(before.settings, made.settings) if before else {}
     if as_json:

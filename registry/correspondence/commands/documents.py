@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from idtone.core.errors import TrustError
+from idtone.core.files import reading
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
 
 from .. import desk_client
 
@@ -33,8 +33,6 @@ def send(
 
     It prints the desk's answer as JSON. A document that was sent before is not recorded twice.
     """
-    try:
+    with reading(document, TrustError):
         octets = document.read_bytes()
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=document, reason=error.strerror)) from error
     print(json.dumps(desk_client.send(load_settings(config), octets), ensure_ascii=False, indent=1))
