@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from idtone.office.authority import operator_list
 from idtone.office.authority.workspace import Workspace
 from idtone.office.evaluation.results import published_files
 from idtone.registry.trust import tuf_roles
@@ -22,8 +23,8 @@ class Published:
     listed: Mapping[str, Any]
     files: Mapping[str, bytes]
     stopped: Set[str] = frozenset()
-    """Members whose numbers are all suspended: the pages leave them out at once, the signed list as soon as the keys of
-    the registry have signed it again.
+    """Members whose numbers are all suspended: the pages and operators.json leave them out at once, the signed list as
+    soon as the keys of the registry have signed it again.
     """
 
     @property
@@ -36,10 +37,14 @@ class Published:
         workspace = Workspace(office)
         octets = workspace.repository.listed()
         listed = json.loads(octets)
-        files = {tuf_roles.OPERATORS_FILE: octets}
+        stopped = workspace.stopped(datetime.now(UTC))
+        files = {
+            tuf_roles.OPERATORS_FILE: operator_list.without(octets, stopped),
+            f"proof/{tuf_roles.OPERATORS_FILE}": octets,
+        }
         files |= {f"proof/{name}": each for name, each in workspace.repository.proof().items()}
         files |= {f"evaluation/{name}": each for name, each in published_files(workspace, listed["operators"]).items()}
-        return cls(listed, files, workspace.stopped(datetime.now(UTC)))
+        return cls(listed, files, stopped)
 
     def of_badge(self, octets: bytes) -> Mapping[str, Any] | None:
         """The operator whose badge in force this is, also if it is stopped; None if it is forged, changed or out of

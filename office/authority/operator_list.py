@@ -19,7 +19,7 @@ from idtone.core.translation import Message
 from idtone.registry.model import (
     EvaluationEntry,
     LicenceEntry,
-    Pledge,
+    Member,
     RegistryDocument,
     SuspensionsDocument,
     day_begins,
@@ -35,7 +35,8 @@ _DIRECTIONS: Final = {
 
 def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) -> bytes:
     """JSON: each member with a pledge in force, and a licence that is active and had not expired when the registry was
-    issued. A licence ends with the pledge at the latest. Members whose numbers are all suspended are left out.
+    issued. A licence ends at the latest with the pledge, and when the member's certification lapses. Members whose
+    numbers are all suspended are left out.
     """
     header = document.registry
     titles = {tone.id: tone.title for tone in document.tones}
@@ -43,9 +44,9 @@ def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) 
     operators, stopped = [], not_listed(document, suspensions)
     for member in document.members:
         licences = [
-            _licence(licence, titles[licence.tone], member.pledge)
+            _licence(licence, titles[licence.tone], _end(licence, member))
             for licence in member.licences
-            if licence.status is LicenceStatus.ACTIVE and licence.valid.until > header.issued
+            if licence.status is LicenceStatus.ACTIVE and _end(licence, member) > header.issued
             if member.pledge and member.pledge.in_force(max(header.issued, licence.valid.start))
         ]
         if licences and member.id not in stopped:
@@ -61,6 +62,10 @@ def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) 
         "counts_until": header.expires.isoformat(),
         "operators": operators,
     }
+    return _json(content)
+
+
+def _json(content: dict[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
@@ -78,16 +83,23 @@ def list_words(document: RegistryDocument, before: Collection[str], now: Collect
             yield Message("{member} comes back to the public list: its suspension has ended", member=member)
 
 
-def _licence(licence: LicenceEntry, title: str, pledge: Pledge) -> dict[str, Any]:
-    until = licence.valid.until
-    if pledge.until:
-        until = min(until, day_begins(pledge.until).astimezone(JAPAN))
+def _end(licence: LicenceEntry, member: Member) -> datetime:
+    """When the licence of the member no longer counts."""
+    ends = [licence.valid.until]
+    if member.pledge and member.pledge.until:
+        ends.append(day_begins(member.pledge.until))
+    if member.certification:
+        ends.append(member.certification.lapses)
+    return min(ends)
+
+
+def _licence(licence: LicenceEntry, title: str, until: datetime) -> dict[str, Any]:
     return {
         "id": licence.id,
         "tone": {"id": licence.tone, "title": title},
         "directions": sorted(licence.directions),
         "valid_from": licence.valid.start.isoformat(),
-        "valid_until": until.isoformat(),
+        "valid_until": until.astimezone(JAPAN).isoformat() if until != licence.valid.until else until.isoformat(),
     }
 
 
@@ -106,12 +118,18 @@ def _evaluation(entry: EvaluationEntry) -> dict[str, Any]:
     }
 
 
-def page(listed: bytes, stopped: Collection[str] = ()) -> bytes:
-    """The list as one HTML page in Japanese and English, which loads nothing else. It leaves out the `stopped` members,
-    also where the signed list still has them.
+def without(listed: bytes, stopped: Collection[str]) -> bytes:
+    """The signed list without the `stopped` members: a suspension counts before the registry's keys have signed the
+    list again.
     """
     content = json.loads(listed)
-    content["operators"] = [each for each in content["operators"] if each["member"] not in stopped]
+    left = [each for each in content["operators"] if each["member"] not in stopped]
+    return listed if left == content["operators"] else _json(content | {"operators": left})
+
+
+def page(listed: bytes) -> bytes:
+    """The list as one HTML page in Japanese and English, which loads nothing else."""
+    content = json.loads(listed)
     rows = "\n".join(
         _row(operator, licence, first=n == 0)
         for operator in content["operators"]

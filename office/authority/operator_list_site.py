@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from idtone.core.errors import UsageError
@@ -19,12 +19,14 @@ from . import operator_list
 
 
 def write_site(
-    folder: Path, listed: bytes, proof: Mapping[str, bytes], evaluations: Iterable[tuple[str, bytes]],
+    folder: Path, listed: bytes, proof: dict[str, bytes], evaluations: Iterable[tuple[str, bytes]],
     stopped: Collection[str],
 ) -> None:  # fmt: skip
-    """`listed` is operators.json, `proof` the signed metadata by file name, `evaluations` the criteria, results and
-    badges with their file names; `stopped` are the members that the page leaves out. Raises UsageError.
+    """`listed` is operators.json as it was signed, `proof` the signed metadata by file name, `evaluations` the
+    criteria, results and badges with their file names; `stopped` are the members that the page and the list leave out.
+    Raises UsageError.
     """
+    shown = operator_list.without(listed, stopped)
     try:
         (folder / PROOF).mkdir(parents=True, exist_ok=True)
         (folder / EVALUATIONS).mkdir(exist_ok=True)
@@ -32,10 +34,10 @@ def write_site(
             path = folder / EVALUATIONS / name
             if not path.exists() or path.read_bytes() != octets:
                 replace_durably(path, octets)
-        for name, octets in proof.items():
+        for name, octets in (proof | {tuf_roles.OPERATORS_FILE: listed}).items():
             replace_durably(folder / PROOF / name, octets)
-        replace_durably(folder / tuf_roles.OPERATORS_FILE, listed)
-        replace_durably(folder / PAGE, operator_list.page(listed, stopped))
+        replace_durably(folder / tuf_roles.OPERATORS_FILE, shown)
+        replace_durably(folder / PAGE, operator_list.page(shown))
     except OSError as error:
         raise UsageError(
             Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)

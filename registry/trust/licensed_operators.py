@@ -1,12 +1,15 @@
 """The public list of operators as it is read from the association's web site: the list, its page, and its proof.
 
-index.html           for people
-operators.json       for programs
-proof/N.root.json    which keys count, from the first root on
-proof/targets.json   which keys sign the registry
-proof/registry.json  what was signed, with the SHA-256 of operators.json
-proof/snapshot.json  which versions belong together
-proof/timestamp.json that this is the latest
+index.html            for people
+operators.json        for programs: the signed list without the members that have been stopped since it was signed
+proof/operators.json  the signed list
+proof/N.root.json     which keys count, from the first root on
+proof/targets.json    which keys sign the registry
+proof/registry.json   what was signed, with the SHA-256 of proof/operators.json
+proof/snapshot.json   which versions belong together
+proof/timestamp.json  that this is the latest
+
+The site can leave an operator out. It cannot add one, or change what the list says of it.
 """
 
 from __future__ import annotations
@@ -31,24 +34,27 @@ PROOF: Final = "proof"
 
 
 def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
-    """The list, verified from the association's root on. Raises TrustError if it was not signed or has expired."""
+    """The list for programs, verified from the association's root on. Raises TrustError if it says what was not signed,
+    or has expired.
+    """
     proof = folder / PROOF
     root = _latest(proof, read_root(trust))
     targets, registry = (read_metadata(proof / f"{name}.json", Targets) for name in ("targets", tuf_roles.REGISTRY))
     snapshot = read_metadata(proof / "snapshot.json", Snapshot)
     timestamp = read_metadata(proof / "timestamp.json", Timestamp)
-    path = folder / tuf_roles.OPERATORS_FILE
-    with reading(path, TrustError):
-        listed = path.read_bytes()
+    shown, listed = _octets(folder / tuf_roles.OPERATORS_FILE), _octets(proof / tuf_roles.OPERATORS_FILE)
     try:
         for name, one in (("targets", targets), ("snapshot", snapshot), ("timestamp", timestamp)):
             root.signed.verify_delegate(name, one.signed_bytes, one.signatures)
         targets.signed.verify_delegate(tuf_roles.REGISTRY, registry.signed_bytes, registry.signatures)
         registry.signed.targets[tuf_roles.OPERATORS_FILE].verify_length_and_hashes(listed)
-        found: dict[str, Any] = json.loads(listed)
-        ends = datetime.fromisoformat(found["counts_until"])
-    except (UnsignedMetadataError, LengthOrHashMismatchError, KeyError, ValueError) as error:
+        signed, found = json.loads(listed), json.loads(shown)
+        is_signed = _is_part(found, signed)
+        ends = datetime.fromisoformat(signed["counts_until"])
+    except (UnsignedMetadataError, LengthOrHashMismatchError, KeyError, TypeError, ValueError) as error:
         raise TrustError(Message("{folder}: is not what the association signed", folder=folder)) from error
+    if not is_signed:
+        raise TrustError(Message("{folder}: is not what the association signed", folder=folder))
     versions = {name: meta.version for name, meta in snapshot.signed.meta.items()}
     together = (
         timestamp.signed.snapshot_meta.version == snapshot.signed.version
@@ -59,7 +65,18 @@ def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
         raise TrustError(Message("{folder}: mixes files of several editions; look for a newer list", folder=folder))
     if now >= min(ends, *(one.signed.expires for one in (root, targets, registry, snapshot, timestamp))):
         raise TrustError(Message("{folder}: has expired; look for a newer list", folder=folder))
-    return found
+    return dict(found)
+
+
+def _is_part(found: Any, signed: dict[str, Any]) -> bool:
+    """Whether a list says what the signed one says, of all its operators or of some."""
+    operators = signed["operators"]
+    return bool(found == signed | {"operators": [each for each in operators if each in found["operators"]]})
+
+
+def _octets(path: Path) -> bytes:
+    with reading(path, TrustError):
+        return path.read_bytes()
 
 
 def _latest(proof: Path, trusted: Metadata[Root]) -> Metadata[Root]:

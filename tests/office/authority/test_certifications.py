@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime, timedelta
+
 import pytest
 
+from idtone.core.japan import JAPAN
 from idtone.office.authority.change_registry import registry_of
+from idtone.office.authority.operator_list import octets
 from idtone.office.authority.workspace import Workspace
 from lab.office.authority.office import WHY
 
@@ -53,6 +58,21 @@ def test_of_the_reseller_of_a_link(office):
     assert link.certification is not None
     assert link.certification.document == "認定通知書 2026-03-25"
     assert "has no link to 'm-0001'" in office.refused("chain certify", "m-0001", *NOTICE, typed=numbers)
+
+
+def test_the_public_list_leaves_a_member_out_whose_certification_has_lapsed(office):
+    office.told("member certify", "m-0001", *NOTICE, *MARK)
+    document = registry_of(Workspace(office.folder))
+
+    def until(issued: datetime) -> list[str]:
+        """Until when the list of that moment says that m-0001 is licensed."""
+        header = document.registry.model_copy(update={"issued": issued})
+        listed = json.loads(octets(document.model_copy(update={"registry": header}), None))
+        return [each["licences"][0]["valid_until"] for each in listed["operators"] if each["member"] == "m-0001"]
+
+    check = datetime(2027, 3, 1, tzinfo=JAPAN)
+    assert until(document.registry.issued) == until(check - timedelta(seconds=1)) == ["2027-03-01T00:00:00+09:00"]
+    assert until(check) == [], "the check is overdue"
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_a_list_mixed_from_two_editions_is_refused(office, tmp_path):
     office.told("licence revoke", "L-0001", *WHY)
     office.told("publication publish", *office.all_keys(), "--site", new)
     assert office.run("operators", old, "--trust", office.root)[0] == 0, "until its timestamp expires"
-    for file in ("proof/registry.json", "operators.json"):
+    for file in ("proof/registry.json", "proof/operators.json", "operators.json"):
         shutil.copy(old / file, new / file)
     assert "mixes files of several editions" in office.error("operators", new, "--trust", office.root)
     for file in ("proof/timestamp.json", "operators.json"):

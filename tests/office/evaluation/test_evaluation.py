@@ -128,21 +128,23 @@ def test_no_badge_shows_the_address_of_the_sample(folder):
 
 
 def test_a_stopped_member_leaves_the_public_list(folder, site):
-    def listed() -> tuple[bool, bool]:
-        """On the page, and in the signed list."""
-        return "最優良" in (site / "index.html").read_text(), "m-0001" in (site / "operators.json").read_text()
+    def listed() -> tuple[bool, bool, bool]:
+        """On the page, in the list for programs, and in the signed list."""
+        lists = (site / each / "operators.json" for each in (".", "proof"))
+        return "最優良" in (site / "index.html").read_text(), *("m-0001" in each.read_text() for each in lists)
 
-    assert listed() == (True, True)
+    assert listed() == (True, True, True)
     folder.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
     told = folder.told("publication publish", *folder.duty(), "--site", site)
-    assert (told["left"], listed()) == (["registry"], (False, True)), "the list waits for the keys of the registry"
+    assert (told["left"], listed()) == (["registry"], (False, False, True)), "it waits for the keys of the registry"
+    assert folder.run("operators", site, "--trust", folder.root, "--json")[1]["operators"] == []
     code, _, shown = folder.run("publication publish", folder.folder, *folder.all_keys(), "--site", site)
     assert (code, "m-0001 leaves the public list: all its numbers are suspended" in shown) == (0, True)
-    assert listed() == (False, False)
+    assert listed() == (False, False, False)
     assert verified_by(folder, site, site / "evaluation" / "m-0001.svg")[0] == 1
     folder.told("suspension lift", *WHY, typed="m-0001\nm-0001\n")
     folder.told("publication publish", *folder.all_keys(), "--site", site)
-    assert listed() == (True, True)
+    assert listed() == (True, True, True)
 
 
 FORGERIES: dict[str, tuple[str, Callable[[str], str], str, str]] = {
