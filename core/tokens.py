@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from .errors import TokenError
+from .terminal.extras import install_command
 from .translation import Message
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class TokenKeyName(NamedTuple):
 
 def no_library(name: str) -> Message:
     """What to install."""
-    return Message("{name}: tokens need the package python-pkcs11; install idtone[token]", name=name)
+    return Message(
+        "{name}: tokens need the library python-pkcs11: {command}", name=name, command=install_command("token")
+    )
 
 
 def fault_of(name: str, error: Exception) -> Message:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from idtone.core.errors import ToneError
+from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message
 
 from .profile import Profile, sha256_of
@@ -54,10 +55,11 @@ class ReadySounds:
                 Message(
                     "{path}: is not the file that `idtone tone import` made of {source}, and {library} is not "
                     "installed, which making it needs. Copy the file and the list {list} from the machine of the "
-                    "import, or: pip install 'idtone[sounds]'",
+                    "import, or: {command}",
                     path=self._directory / name,
                     source=source,
                     library=error.name,
+                    command=install_command("sounds"),
                     list=list_path(Path(source)),
                 )
             ) from error

@@ -1,4 +1,4 @@
-"""Builds the Debian packages: `make deb`. One for each release, in a fresh Debian of that release.
+"""Builds the Debian packages: `make deb`. Four for each release, in a fresh Debian of that release.
 
 python -m tools.deb [RELEASE …]     the release that runs here by default; dist/*.deb
 """
@@ -22,8 +22,8 @@ BUILD_NEEDS: Final = ("build-essential", "debhelper", "python3-venv", "lintian")
 LINTIAN: Final = ("lintian", "--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0", "--info")
 
 
-def build(release: str, into: Path, version: str = idtone.__version__) -> Path:
-    """Build the package of one release, check it with lintian, and return its path in `into`."""
+def build(release: str, into: Path, version: str = idtone.__version__) -> list[Path]:
+    """Build the packages of one release, check them with lintian, and return their paths in `into`, the node first."""
     print(f"packages: building for {release} …", file=sys.stderr, flush=True)
     into.mkdir(parents=True, exist_ok=True)
     with Machine(image(release, *BUILD_NEEDS)) as machine:
@@ -32,13 +32,13 @@ def build(release: str, into: Path, version: str = idtone.__version__) -> Path:
         release_number = machine.run("sh", "-c", ". /etc/os-release && echo $VERSION_ID").strip()
         (source / "debian" / "changelog").write_text(changelog(f"{version}+deb{release_number}"))
         machine.run("sh", "-c", "cd /build/idtone && dpkg-buildpackage --build=binary --no-sign", PIP_CERT=CERTIFICATES)
-        (made,) = (machine.root / "build").glob("*.deb")
-        print(machine.run(*LINTIAN, f"/build/{made.name}"), end="", file=sys.stderr)
-        return Path(shutil.copy(made, into))
+        made = sorted((machine.root / "build").glob("*.deb"), key=lambda each: each.name.partition("_"))
+        print(machine.run(*LINTIAN, *(f"/build/{each.name}" for each in made)), end="", file=sys.stderr)
+        return [Path(shutil.copy(each, into)) for each in made]
 
 
 def changelog(version: str) -> str:
-    """Debian's changelog, which has the version and the time of the package."""
+    """Debian's changelog, which has the version and the time of the packages."""
     at = format_datetime(datetime.fromtimestamp(dist.commit_time(), UTC))
     return (
         f"idtone ({version}) stable; urgency=medium\n\n  * /usr/share/doc/idtone/changelog.gz says what is new.\n\n"
@@ -47,13 +47,13 @@ def changelog(version: str) -> str:
 
 
 def running() -> str:
-    """The release that runs here. Ends the program if there is no package for it."""
+    """The release that runs here. Ends the program if there are no packages for it."""
     name = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     if name not in RELEASES:
-        sys.exit(f"packages: no package for what runs here; name one: RELEASES='{' '.join(RELEASES)}'")
+        sys.exit(f"packages: no packages for what runs here; name one: RELEASES='{' '.join(RELEASES)}'")
     return name
 
 
 if __name__ == "__main__":
     for each in sys.argv[1:] or [running()]:
-        print(build(each, Path("dist")))
+        print(*build(each, Path("dist")), sep="\n")

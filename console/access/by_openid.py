@@ -14,6 +14,7 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.logs import one_line
 from idtone.core.readable_text import readable
 from idtone.core.settings.console import ConsoleSettings
+from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message
 
 from ..page import Page, Visit
@@ -28,7 +29,11 @@ try:
     from .openid_provider import OpenIdError, Provider
 except ImportError as error:
     raise UsageError(
-        Message("console.sign_in: openid needs the library {library}; install idtone[openid]", library=error.name or "")
+        Message(
+            "console.sign_in: openid needs the library {library}: {command}",
+            library=error.name or "",
+            command=install_command("openid"),
+        )
     ) from error
 
 BEGIN: Final = PATH + "/begin"

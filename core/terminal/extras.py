@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Final
+
+from idtone import __version__
 
 from ..errors import UsageError
 from ..translation import Message
@@ -27,6 +30,28 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Library → extra. Other extras have messages of their own, where their libraries are imported."""
+PACKAGES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "mariadb": "idtone",
+        "sounds": "idtone-sounds",
+        "office": "idtone-office",
+        "postgresql": "idtone-office",
+        "timestamps": "idtone-office",
+        "token": "idtone-office",
+        "console": "idtone-console",
+        "openid": "idtone-console",
+    }
+)
+"""Extra → the Debian package with its libraries."""
+DEBIAN_ENVIRONMENT: Final = "/opt/venvs/idtone"
+"""Where the Debian packages have the program and all libraries."""
+
+
+def install_command(extra: str) -> str:
+    """What to type to install the libraries of an extra: with apt where idtone is a Debian package, else with pip."""
+    if sys.prefix == DEBIAN_ENVIRONMENT and extra in PACKAGES:
+        return f"apt install ./{PACKAGES[extra]}_{__version__}*.deb"
+    return f"pip install 'idtone[{extra}]'"
 
 
 def not_installed(error: ModuleNotFoundError) -> UsageError | None:
@@ -44,8 +69,8 @@ def require(library: str) -> None:
 def _missing(library: str) -> UsageError:
     return UsageError(
         Message(
-            "this needs {library}, which is not installed: pip install 'idtone[{extra}]'",
+            "this needs {library}, which is not installed: {command}",
             library=library,
-            extra=EXTRAS[library],
+            command=install_command(EXTRAS[library]),
         )
     )

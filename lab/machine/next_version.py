@@ -1,7 +1,8 @@
-"""The same package as a later version of the product, for tests of an upgrade and of the way back."""
+"""The same packages as a later version of the product, for tests of an upgrade and of the way back."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,18 +13,25 @@ from .machine import Machine
 _SITE: Final = "opt/venvs/idtone/lib/python3*/site-packages"
 
 
-def make_next(machine: Machine, package: Path, version: str, into: Path) -> None:
-    """Make `into` of `package`; both are paths in the machine. Its conffile differs too."""
+def make_next(machine: Machine, packages: Sequence[Path], version: str) -> list[Path]:
+    """Make the packages of another version beside `packages`, and return their paths; all are paths in the machine. The
+    conffile differs too."""
+    return [_make_next(machine, package, version) for package in packages]
+
+
+def _make_next(machine: Machine, package: Path, version: str) -> Path:
+    into = package.with_name(package.name.replace(idtone.__version__, version, 1))
     tree = machine.run("mktemp", "--directory").strip()
     machine.run("dpkg-deb", "--raw-extract", package, tree)
     inside = machine.root / tree[1:]
     control = inside / "DEBIAN/control"
-    control.write_text(control.read_text().replace(f"Version: {idtone.__version__}", f"Version: {version}"))
-    (site,) = inside.glob(_SITE)
-    source = site / "idtone/__init__.py"
-    source.write_text(source.read_text().replace(f'"{idtone.__version__}"', f'"{version}"'))
-    conffile = inside / "etc/idtone/idtone.yaml"
-    conffile.write_text(f"{conffile.read_text()}# of the next version\n")
-    compiled = ("-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", tree, "-p", "/")
-    machine.run("python3", *compiled, f"/{source.relative_to(machine.root)}")
+    control.write_text(control.read_text().replace(f"{idtone.__version__}+deb", f"{version}+deb"))
+    for source in inside.glob(f"{_SITE}/idtone/__init__.py"):
+        source.write_text(source.read_text().replace(f'"{idtone.__version__}"', f'"{version}"'))
+        compiled = ("-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", tree, "-p", "/")
+        machine.run("python3", *compiled, f"/{source.relative_to(machine.root)}")
+    for conffile in inside.glob("etc/idtone/idtone.yaml"):
+        conffile.write_text(f"{conffile.read_text()}# of the next version\n")
     machine.run("dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, into)
+    machine.run("rm", "-r", tree)
+    return into

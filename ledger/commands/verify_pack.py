@@ -11,6 +11,7 @@ import typer
 
 from idtone.core.signed_notes import Algorithm
 from idtone.core.terminal import command_line
+from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message, joined, translated
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
@@ -249,8 +250,9 @@ def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
     for path in verdict.not_compared:
         _print(
             Message(
-                "  {path} was not compared with the leaves: read report.html, or pip install 'idtone[office]'",
+                "  {path} was not compared with the leaves: read report.html, or {command}",
                 path=path,
+                command=install_command("office"),
             )
         )
     for witness in verdict.cosigners:

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import LedgerSettings
+from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message
 
 from .database import Database
@@ -170,7 +171,10 @@ def _psycopg() -> Any:
         import psycopg
     except ImportError as error:
         raise LedgerError(
-            Message("ledger.url names PostgreSQL, and the library for it is not here: pip install 'idtone[postgresql]'")
+            Message(
+                "ledger.url names PostgreSQL, and the library for it is not here: {command}",
+                command=install_command("postgresql"),
+            )
         ) from error
     return psycopg
 

@@ -17,6 +17,7 @@ import typer
 from idtone.core.errors import LedgerError, TrustError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.terminal import command_line
+from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message, translated
 from idtone.ledger.keys.key_file import load_key, read_key
 from idtone.registry.commands.checking import checking
@@ -156,7 +157,12 @@ def _report(output: Path, content: dict[str, Any], made: dict[str, bytes], has_d
     print(translated(words))
     if not has_detector:
         print(
-            translated(Message("the page that recognises the sound is left out: it needs pip install 'idtone[sounds]'"))
+            translated(
+                Message(
+                    "the page that recognises the sound is left out: it needs {command}",
+                    command=install_command("sounds"),
+                )
+            )
         )
 
 

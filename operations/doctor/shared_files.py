@@ -10,6 +10,7 @@ from idtone.call_control.fallback import MODE as FALLBACK_MODE
 from idtone.call_control.journal import FILE_MODE, TAKEN
 from idtone.call_control.sound_files import beside
 from idtone.core.errors import DocumentError, ToneError
+from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
 from idtone.tones.making.sounds import PBX_FORMATS, named_format
@@ -23,7 +24,7 @@ from .findings import Finding, State, bad, unknown
 SOUNDS: Final = ("sounds", "sounds-readable")
 NOT_MADE: Final = (
     Message("a sound cannot be made"),
-    Message("Import the sound again, or: pip install 'idtone[sounds]'"),
+    Message("Import the sound again, or: {command}", command=install_command("sounds")),
 )
 WRITABLE: Final = ("sounds-writable", "journal-writable")
 

@@ -15,7 +15,7 @@ from idtone.core.translation import Message
 
 Words = tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...]
 """A command, or what stands before one: a list of words. No shell reads it here."""
-APT: Final = ("apt-get", "install", "-y", "-o", "Dpkg::Options::=--force-confold", "idtone")
+APT: Final = ("apt-get", "install", "-y", "--no-remove", "-o", "Dpkg::Options::=--force-confold", "idtone")
 """Keeps the operator's settings: without a terminal, dpkg's question about them would fail."""
 _SIZE_LIMIT: Final = 1024 * 1024
 _REMOTE_SHELL: Final = "ssh"

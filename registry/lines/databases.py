@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from idtone.core.errors import DocumentError, Fault
+from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message
 
 CONNECT_WITHIN_S: Final = 10
@@ -102,7 +103,7 @@ def _missing(url: str, extra: str) -> DocumentError:
         [
             Fault(
                 place_of(url), 0, 0, "", Message("needs a library that is not here"),
-                Message("Install it: pip install 'idtone[{extra}]'", extra=extra),
+                Message("Install it: {command}", command=install_command(extra)),
             )
         ]
     )  # fmt: skip

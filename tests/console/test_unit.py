@@ -33,9 +33,11 @@ def test_it_is_hardened_as_the_service_is():
 
 def test_the_package_installs_it_and_does_not_enable_it():
     rules = (ROOT / "debian" / "rules").read_text("utf-8")
-    assert "config/idtone-console.service > debian/idtone.idtone-console.service" in rules
-    assert re.search(r"dh_installsystemd --name idtone-console --no-enable --no-start", rules)
-    prerm, postinst = ((ROOT / "debian" / f"idtone.{name}").read_text("utf-8") for name in ("prerm", "postinst"))
+    assert "config/idtone-console.service > debian/idtone-console.service" in rules
+    assert re.search(r"dh_installsystemd --no-enable --no-start --no-stop-on-upgrade", rules)
+    prerm, postinst = (
+        (ROOT / "debian" / f"idtone-console.{name}").read_text("utf-8") for name in ("prerm", "postinst")
+    )
     assert "stop idtone-console.service" in prerm
     assert "deb-systemd-invoke restart idtone-console.service" in postinst
 

@@ -9,7 +9,9 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from idtone.core.terminal.extras import EXTRAS
+import idtone
+from idtone.core.terminal import extras
+from idtone.core.terminal.extras import EXTRAS, PACKAGES, install_command
 from lab.repository import ROOT, modules
 
 IMPORT_ALL = """
@@ -40,6 +42,21 @@ def test_the_table_names_the_libraries_of_setup_cfg():
         listed = re.findall(r"^[\w-]+", setup["options.extras_require"][extra], re.MULTILINE)
         wanted = {"audioop-lts"} if library == "audioop" else set(owners[library])  # until Python 3.12 it is Python's
         assert wanted & set(listed), library
+
+
+def test_in_the_debian_packages_apt_installs_what_is_missing(monkeypatch):
+    assert install_command("sounds") == "pip install 'idtone[sounds]'"
+    monkeypatch.setattr(extras.sys, "prefix", "/opt/venvs/idtone")
+    assert install_command("sounds") == f"apt install ./idtone-sounds_{idtone.__version__}*.deb"
+    assert install_command("plot") == "pip install 'idtone[plot]'", "no package has it"
+
+
+def test_each_extra_of_the_table_and_no_other_is_in_the_lock():
+    """`make lock` names them, so that the packages have what the table promises."""
+    control = (ROOT / "debian/control").read_text()
+    lock = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "uv pip compile" in line)
+    assert {"console", "office", "sounds", "timestamps"} | set(re.findall(r"--extra (\w+)", lock)) == set(PACKAGES)
+    assert set(re.findall(r"^Package: (\S+)$", control, re.MULTILINE)) == set(PACKAGES.values())
 
 
 def test_a_node_imports_nothing_of_an_extra(tmp_path: Path):

@@ -19,8 +19,8 @@ from tools.deb import build
 
 
 @pytest.fixture(scope="session")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The package of each release, built now."""
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """The packages of each release, built now: that of the node, then the console's, the office's, the sounds'."""
     return {release: build(release, tmp_path_factory.mktemp("packages")) for release in CHOSEN}
 
 
@@ -38,13 +38,14 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def machine(
-    release: str, packages: dict[str, Path], scratch: Path, installation: AsteriskInstallation
+    release: str, packages: dict[str, list[Path]], scratch: Path, installation: AsteriskInstallation
 ) -> Iterator[Machine]:
     """A fresh Debian that has Asterisk's user, and has never had idtone."""
     assert installation.origin.startswith("Debian "), f"{installation.origin} cannot be lent to another Debian"
     tree = installation.data_directory.parents[2]
     for each in packages.values():
-        shutil.copy(each, scratch)
+        for made in each:
+            shutil.copy(made, scratch)
     with Machine(image(release), scratch, tree) as machine:
         machine.run("adduser", "--system", "--group", "--home", "/var/lib/asterisk", "--quiet", "asterisk")
         folders = [str(each) for each in (*scratch.parents, *tree.parents) if each != Path("/")]
@@ -55,9 +56,15 @@ def machine(
 
 
 @pytest.fixture(scope="module")
-def package(release: str, packages: dict[str, Path], scratch: Path) -> Path:
-    """The release's package, where the machine sees it."""
-    return scratch / packages[release].name
+def all_four(release: str, packages: dict[str, list[Path]], scratch: Path) -> list[Path]:
+    """The release's packages, where the machine sees them."""
+    return [scratch / each.name for each in packages[release]]
+
+
+@pytest.fixture(scope="module")
+def node_package(all_four: list[Path]) -> Path:
+    """The release's package `idtone`, where the machine sees it."""
+    return all_four[0]
 
 
 @pytest.fixture(scope="module")

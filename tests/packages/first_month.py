@@ -42,14 +42,15 @@ _LATER: Final = {act.name: act for act in LATER}
 
 
 @pytest.fixture(scope="module")
-def node(packages: dict[str, Path]) -> Iterator[OperatorNode]:
-    """A fresh Debian, with the package in root's home."""
+def node(packages: dict[str, list[Path]]) -> Iterator[OperatorNode]:
+    """A fresh Debian, with the packages in root's home."""
     with (
         tempfile.TemporaryDirectory(prefix="first-month-", dir=cache_directory(os.environ, print)) as scratch,
         Machine(image(RELEASE), Path(scratch)) as machine,
     ):
         node = OperatorNode(machine)
-        shutil.copy(packages[RELEASE], node.root / "root")
+        for package in packages[RELEASE]:
+            shutil.copy(package, node.root / "root")
         # What this machine is not, and an operator's is: a mirror of today, the right to raise a limit, a known name.
         node.write("/etc/apt/apt.conf.d/50old-mirror", 'Acquire::Check-Valid-Until "false";\n')
         node.write("/etc/systemd/system/asterisk.service.d/limit.conf", "[Service]\nLimitNOFILE=65536\n")
@@ -188,9 +189,7 @@ def test_a_number_is_stopped_when_the_police_call(node: OperatorNode) -> None:
 
 @drill
 def test_upgraded_and_back(node: OperatorNode) -> None:
-    (package,) = (node.root / "root").glob("idtone_*.deb")
-    upgraded = Path(HOME, package.name.replace(idtone.__version__, "0.2.0"))
-    make_next(node.machine, Path(HOME, package.name), "0.2.0", upgraded)
+    make_next(node.machine, [Path(HOME, each.name) for each in (node.root / "root").glob("idtone*.deb")], "0.2.0")
     for act, version in (("upgrade", "0.2.0"), ("back", idtone.__version__)):
         said = node.do(_LATER[act])
         assert node.machine.run("idtone", "--version").strip().endswith(version), said
@@ -305,8 +304,8 @@ def test_restored_on_another_machine(node: OperatorNode) -> None:
     """After the purge nothing of the node is left but the copy of its archives, and Asterisk with the dialplan."""
     plan = node.root / "etc/asterisk/extensions.conf"
     node.machine.run("hostnamectl", "set-hostname", "pbx-osaka-1")
-    (package,) = (node.root / "root").glob(f"idtone_{idtone.__version__}+*.deb")
-    node.machine.run("apt-get", "install", "--yes", "--quiet", f"{HOME}/{package.name}")
+    packages = (node.root / "root").glob(f"idtone*_{idtone.__version__}+*.deb")
+    node.machine.install(*(f"{HOME}/{each.name}" for each in packages))
     said = node.do(_LATER["restore"])
     plan.write_text(plan.read_text().replace("NoOp(gosub", "Gosub(idtone-forward"))
     node.machine.run("asterisk", "-rx", "dialplan reload")

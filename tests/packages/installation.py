@@ -38,12 +38,54 @@ for name in (PACKAGED_UNIT_FILE.name, REGISTRY_UNIT):
     print(PACKAGED_UNIT_FILE.with_name(name).read_text() == unit)
 print(PACKAGED_UNIT_FILE.with_name(TIMER).read_text() == (shipped / TIMER).read_text())
 """.replace("SOUNDS", str(SOUNDS))
+ENVIRONMENT = "/opt/venvs/idtone"
+SIGN_IN = "http://127.0.0.1:8720/sign-in"
+LACKING = {"console": "idtone-console", "tone generate notice -o /root/tones": "idtone-sounds"}
+"""What a node alone cannot do → the package that it needs."""
+OWNED = {
+    "idtone": ["/usr/bin/idtone", "/usr/bin/idtone-agi", "/usr/share/man/man1/idtone-ledger.1.gz"],
+    "idtone-sounds": ["/usr/share/man/man1/idtone-tone.1.gz", "/usr/share/man/ja/man1/idtone-tone.1.gz"],
+    "idtone-office": [
+        "/usr/bin/idtone-office", "/usr/share/man/man1/idtone-office.1.gz",
+        "/usr/share/bash-completion/completions/idtone-office", "/usr/share/doc/idtone-office/examples/pledge.md",
+    ],
+    "idtone-console": ["/usr/share/man/man1/idtone-console.1.gz"],
+}  # fmt: skip
+LIBRARIES = {
+    "argon2",
+    "authlib",
+    "jinja2",
+    "numpy",
+    "pkcs11",
+    "psycopg",
+    "pymysql",
+    "reportlab",
+    "rfc3161_client",
+    "webauthn",
+}
 AS_SERVICE = ("runuser", "-u", "idtone", "--")
 
 
+def unit(machine: Machine, of: str, name: str) -> str:
+    """A property of a unit, as systemd has it."""
+    return machine.run("systemctl", "show", "--value", "--property", name, of).strip()
+
+
 def show(machine: Machine, name: str) -> str:
-    """A property of the service, as systemd has it."""
-    return machine.run("systemctl", "show", "--value", "--property", name, "idtone").strip()
+    """A property of the service."""
+    return unit(machine, "idtone", name)
+
+
+def pages_answer(machine: Machine) -> bool:
+    """Whether the console serves its page to sign in."""
+    return (
+        machine.status(
+            f"{ENVIRONMENT}/bin/python3",
+            "-c",
+            "import urllib.request as r; r.urlopen(PAGE)".replace("PAGE", repr(SIGN_IN)),
+        )
+        == 0
+    )
 
 
 def log(machine: Machine) -> str:
@@ -70,28 +112,58 @@ async def evidence(machine: Machine, endings: list[Ending]) -> list[dict[str, An
 
 
 @pytest.fixture(scope="module")
-def upgraded(machine: Machine, package: Path) -> Path:
-    """The same package as the next version of the product."""
-    made = package.with_name("next.deb")
-    make_next(machine, package, NEXT, made)
-    return made
+def upgraded(machine: Machine, all_four: list[Path]) -> list[Path]:
+    """The same packages as the next version of the product."""
+    return make_next(machine, all_four, NEXT)
 
 
-def test_the_package_of_another_release_is_refused(machine, packages, package):
-    others = [each.name for each in packages.values() if each.name != package.name]
+def test_the_package_of_another_release_is_refused(machine, packages, node_package):
+    others = [each[0].name for each in packages.values() if each[0].name != node_package.name]
     if not others:
         pytest.skip("RELEASES names one alone")
     for name in others:
         with pytest.raises(MachineFailed, match="python3"):
-            machine.install(package.with_name(name))
+            machine.install(node_package.with_name(name))
     assert machine.status("test", "-e", "/opt/venvs") == 1
 
 
-def test_the_package_installs_all_that_the_guide_needs(machine, package):
-    machine.install(package)
-    assert machine.run("idtone", "--version").strip().endswith(idtone.__version__)
-    assert machine.run("dpkg", "--verify", "idtone") == ""
+def test_a_node_alone_is_small_and_names_the_packages_that_it_lacks(machine, node_package):
+    machine.install(node_package)
+    site = machine.run("sh", "-c", f"echo {ENVIRONMENT}/lib/python3*/site-packages").strip()
+    listed = machine.run(
+        "find", site, "-path", f"{site}/idtone", "-prune", "-o", "-type", "f", "!", "-name", "*.pyc", "-printf", r"%s\n"
+    )
+    libraries_mb = sum(map(int, listed.split())) / 1e6
+    print(f"\nlibraries of a node, without what Python compiles of them: {libraries_mb:.1f} MB")
+    assert libraries_mb <= 60
+    for command, package in LACKING.items():
+        said = machine.run("sh", "-c", f"idtone {command} 2>&1; echo exit $?")
+        assert f"apt install ./{package}_{idtone.__version__}*.deb\nexit 2" in said, command
+    assert machine.status("test", "-e", "/usr/bin/idtone-office") == 1
+    assert machine.run("id", "--groups", "--name", "idtone").split() == ["asterisk"]
+
+
+def test_each_package_has_what_it_owns(machine, all_four):
+    machine.install(*all_four)
+    for package, owned in OWNED.items():
+        listed = machine.run("dpkg", "--listfiles", package).split()
+        assert set(owned) <= set(listed), package
+        assert machine.run("dpkg", "--verify", package) == ""
+    machine.run("idtone", "tone", "generate", "notice", "-o", "/root/tones")
+    assert machine.run("idtone-office", "--version").strip().endswith(idtone.__version__)
     assert machine.run("id", "--groups", "--name", "idtone").split() == ["asterisk", "idtone-console"]
+    machine.run("sh", "-c", f"{ENVIRONMENT}/bin/python3 -c 'import {', '.join(sorted(LIBRARIES))}'")
+    assert (unit(machine, "idtone-console", "ActiveState"), unit(machine, "idtone-console", "UnitFileState")) == (
+        "inactive",
+        "disabled",
+    )
+    machine.run("apt-get", "purge", "--yes", "idtone-sounds", "idtone-office", "idtone-console")
+    assert machine.run("dpkg", "--verify", "idtone") == ""
+    assert machine.status("test", "-e", f"{ENVIRONMENT}/bin/idtone-office") == 1
+
+
+def test_the_package_installs_all_that_the_guide_needs(machine):
+    assert machine.run("idtone", "--version").strip().endswith(idtone.__version__)
     assert stat(machine, SOUNDS) == "2750 idtone asterisk"
     assert stat(machine, "/etc/idtone/ari.password") == "600 idtone root"
     assert "/etc/idtone/idtone.yaml" in (machine.root / "var/lib/dpkg/info/idtone.conffiles").read_text()
@@ -116,13 +188,13 @@ def test_it_does_not_start_before_the_settings_are_filled_in(machine):
     assert (show(machine, "ActiveState"), show(machine, "UnitFileState")) == ("inactive", "disabled")
 
 
-def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, package):
-    """As the guide says: the package, setup, a call. The first test has fetched what the package depends on."""
+def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, all_four):
+    """As the guide says: two packages, setup, a call. The first test has fetched what they depend on."""
     shutil.copy(LAB_REGISTRY, machine.root / "etc/idtone/registry.yaml")
     pbx.start()
     machine.run("apt-get", "purge", "--yes", "idtone")
     began_s = time.monotonic()
-    machine.run("dpkg", "--install", package)
+    machine.run("dpkg", "--install", all_four[0], *(each for each in all_four if "sounds" in each.name))
     setup = f"idtone setup --yes --asterisk-etc {pbx.etc}"
     said = machine.run(
         *setup.split(), "--registry", "/etc/idtone/registry.yaml", "--trust", "unsigned", "--member", MEMBER
@@ -164,12 +236,27 @@ async def test_a_suspension_reaches_asterisk_while_the_service_is_stopped(machin
     machine.run("systemctl", "start", "idtone")
 
 
-async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references):
+async def test_the_others_are_installed_while_calls_come(machine, pbx, all_four, references):
+    """And the console serves its pages."""
     before = show(machine, "MainPID")
+    async with lab(pbx) as phones:
+        async with traffic(phones, ["ari"]) as placed:
+            await asyncio.to_thread(machine.install, *all_four)
+        endings = [await phones.ending(each) for each in placed]
+    print(f"\n{len(placed)} calls during the installation")
+    assert {profile_heard(each, references) for each in placed} == {"sample"}
+    assert not any(record["fallback"] for record in await evidence(machine, endings))
+    assert show(machine, "MainPID") == before, "the service has all that it needs"
+    machine.run("systemctl", "enable", "--now", "idtone-console")
+    await until(lambda: pages_answer(machine), "the console", 20)
+
+
+async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references):
+    before, console = show(machine, "MainPID"), unit(machine, "idtone-console", "MainPID")
     settings = (machine.root / "etc/idtone/idtone.d/10-setup.yaml").read_text()
     async with lab(pbx) as phones:
         async with traffic(phones, ["ari"]) as placed:
-            said = await asyncio.to_thread(machine.install, upgraded)
+            said = await asyncio.to_thread(machine.install, *upgraded)
             await until(lambda: show(machine, "MainPID") != before, "the next instance", 20)
             await asyncio.sleep(1)
         endings = [await phones.ending(each) for each in placed]
@@ -182,6 +269,14 @@ async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references):
     assert (show(machine, "ActiveState"), show(machine, "NRestarts")) == ("active", "0")
     assert (machine.root / "etc/idtone/idtone.d/10-setup.yaml").read_text() == settings
     assert "of the next version" in (machine.root / "etc/idtone/idtone.yaml").read_text(), "no question was asked"
+    assert machine.run("dpkg", "--audit") == ""
+    await until(lambda: pages_answer(machine), "the console of the next version", 20)
+    assert unit(machine, "idtone-console", "MainPID") != console
+
+
+async def test_one_package_cannot_have_another_version(machine, all_four):
+    with pytest.raises(MachineFailed):
+        machine.install("--no-remove", "--allow-downgrades", all_four[0])
     assert machine.run("dpkg", "--audit") == ""
 
 
@@ -248,7 +343,7 @@ async def test_settings_that_the_new_version_cannot_use_leave_the_old_one_runnin
     good = path.read_text()
     before = show(machine, "MainPID")
     path.write_text(f"{good}typo: 1\n")
-    said = machine.run("dpkg", "--install", upgraded)
+    said = machine.run("dpkg", "--install", *upgraded)
     path.write_text(good)
     assert "the new version has not taken over" in said
     assert show(machine, "MainPID") == before
@@ -303,6 +398,7 @@ def test_removed_it_leaves_settings_and_evidence(machine, pbx):
     machine.run("systemctl", "stop", "idtone")
     (journal / "calls").write_text("a line that nobody has read\n")
     machine.run("apt-get", "remove", "--yes", "idtone")
+    assert machine.status("systemctl", "is-active", "--quiet", "idtone-console") != 0
     assert not (pbx.etc / "idtone.conf").exists()
     assert not (pbx.etc / "ari.conf").exists() or "[idtone]" not in (pbx.etc / "ari.conf").read_text()
     assert not (journal / "calls").exists()
@@ -316,7 +412,7 @@ def test_removed_it_leaves_settings_and_evidence(machine, pbx):
 
 
 def test_purged_it_leaves_the_evidence_and_says_so(machine):
-    said = machine.run("apt-get", "purge", "--yes", "idtone")
+    said = machine.run("apt-get", "purge", "--yes", "idtone*")
     for kept in ("/var/lib/idtone", str(SOUNDS)):
         assert f"idtone: {kept} is kept" in said
         assert machine.status("test", "-d", kept) == 0
@@ -325,9 +421,9 @@ def test_purged_it_leaves_the_evidence_and_says_so(machine):
     assert machine.status("test", "-e", "/etc/idtone/ari.password") == 1
 
 
-def test_asterisk_may_be_installed_later(machine, package):
+def test_asterisk_may_be_installed_later(machine, node_package):
     machine.run("userdel", "asterisk")
     machine.status("groupdel", "asterisk")
-    machine.install(package)
+    machine.install(node_package)
     machine.run("adduser", "--system", "--group", "--home", "/var/lib/asterisk", "--quiet", "asterisk")
     assert machine.run("id", "--group", "--name", "asterisk").strip() == "asterisk"
