@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO, cast
 
 import typer
 import typer.core
@@ -273,12 +273,35 @@ _UNFOLDED: Final = 2**20
 
 
 def screen(highlight: bool = True) -> Console:
-    """Standard output for rich. If it is not a terminal, a program reads it, and no line is cut or folded."""
+    """Standard output for rich. If it is not a terminal, a program reads it, and no line is cut, folded or padded."""
     from rich.console import Console  # not every command needs it
 
     if sys.stdout.isatty():
         return Console(highlight=highlight)
-    return Console(highlight=highlight, width=_UNFOLDED, height=25)  # without a height TERM=dumb has 80 columns
+    out = cast("TextIO", _Unpadded())
+    # Without a height TERM=dumb has 80 columns.
+    return Console(highlight=highlight, file=out, width=_UNFOLDED, height=25)
+
+
+class _Unpadded:
+    """Standard output without the spaces by which rich makes all lines of a table equally long."""
+
+    def write(self, text: str) -> int:
+        sys.stdout.write(_PADDING.sub("", text))
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+    @property
+    def encoding(self) -> str:
+        return sys.stdout.encoding
+
+
+_PADDING: Final = re.compile(r" +$", re.MULTILINE)
 
 
 class Form(Enum):

@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from idtone.core.terminal import command_line
 from idtone.operations.doctor import commands
 from idtone.operations.doctor.commands import show
 from idtone.operations.doctor.findings import bad, good, unknown, warning
@@ -52,6 +53,13 @@ def test_each_remedy_says_why_fix_leaves_it():
     lines = out.getvalue().splitlines()
     after = {remedy: lines[at + 1] for at, remedy in enumerate(lines) if remedy.startswith("  → ")}
     assert list(after.values()) == ["  left to you: It is evidence.", "  left to you: It is the association's."]
+
+
+def test_the_table_in_a_pipe_is_bounded_and_not_padded(capsys):
+    show([good("ari", "answers " * 100)], command_line.screen(highlight=False))
+    lines = capsys.readouterr().out.splitlines()
+    assert 100 < max(map(len, lines)) <= 120
+    assert [line for line in lines if line.endswith(" ")] == []
 
 
 def test_colours_only_on_a_terminal(monkeypatch):
