@@ -1,8 +1,7 @@
 """A Debian of its own, with a real systemd: to build packages in, and to install them.
 
-Its processes, its files and its name are its own; the network is this machine's. It needs root. It ends with
-the Python that started it, and leaves no process and no mount. Run one at a time: two share a tree of cgroups, and the
-systemd of one removes those of the other, whose units then fail ("Failed to spawn executor: No such file").
+Its processes, its files, its cgroups and its name are its own; the network is this machine's. It needs root. It ends
+with the Python that started it, and leaves no process and no mount. Two at a time must use different ports.
 """
 
 from __future__ import annotations
@@ -33,12 +32,14 @@ CHOSEN = tuple(os.environ.get("RELEASES", "").split()) or RELEASES
 _ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
 _WITHOUT_CLOCK: Final = ("setpriv", "--bounding-set", "-sys_time", "--inh-caps", "-sys_time")
 BOOT_WITHIN_S: Final = 60
+END_WITHIN_S: Final = 10
 COMMAND_S: Final = 1200.0
 """The limit of a command. The longest ones build a package, and download Debian."""
 UP: Final = ("running", "degraded")
 """`degraded`: a unit failed that a machine of this kind cannot have, for example one that loads a kernel module."""
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
+_IN_CGROUP: Final = 'echo $$ > "$1/cgroup.procs" && shift && exec "$@"'
 _BOOT: Final = """
 set -eu
 image=$1 root=$2
@@ -89,9 +90,11 @@ class Machine:
         with ExitStack() as undo:
             scratch = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="idtone-machine-")))
             (scratch / "root").mkdir()
+            cgroup = undo.enter_context(_cgroup(scratch.name))
             console = undo.enter_context((scratch / "console").open("w+", errors="replace"))
             self._started = subprocess.Popen(
-                [*_ENDS_WITH_US, "unshare", "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child",
+                [*_ENDS_WITH_US, "sh", "-c", _IN_CGROUP, "sh", cgroup,
+                 "unshare", "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child",
                  "--propagation", "private", "sh", "-c", _BOOT, "sh", self._image, scratch / "root", *self._lent],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
             )  # fmt: skip
@@ -196,6 +199,22 @@ class Shell:
                 raise MachineFailed(f"{line}: {why}\n{said.decode(errors='replace')}")
             said += more
         return int(found[1]), said[: found.start()].decode(errors="replace")
+
+
+@contextmanager
+def _cgroup(name: str) -> Iterator[Path]:
+    """A cgroup for one machine. Two machines in one would remove each other's: their units then fail."""
+    mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
+    cgroup = next(Path(at) for _, at, kind, *_ in mounts if kind == "cgroup2") / name
+    cgroup.mkdir()
+    try:
+        yield cgroup
+    finally:
+        deadline_s = time.monotonic() + END_WITHIN_S
+        while "populated 1" in (cgroup / "cgroup.events").read_text() and time.monotonic() < deadline_s:
+            time.sleep(0.05)  # its last processes are dying
+        for each in (*sorted(cgroup.rglob("*/"), reverse=True), cgroup):
+            each.rmdir()
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
