@@ -226,7 +226,7 @@ ROWS: Final = (
     )),
     Row("Process", "プロセス", (
         Panel("Processor", "CPU", {rate("process_cpu_seconds_total"): EACH}, "percentunit"),
-        Panel("Memory", "メモリ", {gauge("process_resident_memory_bytes"): EACH}, "bytes"),
+        Panel("Memory", "メモリー", {gauge("process_resident_memory_bytes"): EACH}, "bytes"),
         Panel(
             "Hand-overs, reconnects to ARI", "引き継ぎ、ARI への再接続",
             {gauge("idtone_hand_overs_total"): "hand-overs {{instance}}",

@@ -21,7 +21,7 @@ HEAD_JA: Final = """\
 # メトリクス
 
 サービスが `metrics.listen` で、Prometheus のテキスト形式で公開します([監視する](../how-to/monitor.md))。
-このほかに prometheus-client の `process_…`(CPU 時間、メモリ、開いているファイル、起動時刻)があります。
+このほかに prometheus-client の `process_…`(CPU 時間、メモリー、開いているファイル、起動時刻)があります。
 カウンターは起動時と引き継ぎの後に 0 から数え直します(Prometheus はこれを考慮します)。
 電話番号、通話 ID、会員は含まれません。
 
