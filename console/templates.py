@@ -52,8 +52,25 @@ _ROW: Final = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
 _CELL: Final = re.compile(r"<t[dh]\b(?![^>]*colspan)[^>]*")
 
 
-class FiguresHead(str):
-    """The filter `figures`: the head of a column of figures, which stand to the right. The test `figures` finds it."""
+class Head(str):
+    """The head of a column. `is_figures`: its figures stand to the right. `column` is its name in the list's order."""
+
+    is_figures = False
+    column = ""
+
+
+def figures(head: str) -> Head:
+    """The filter `figures`."""
+    made = Head(head)
+    made.is_figures, made.column = True, getattr(head, "column", "")
+    return made
+
+
+def sorts(head: str, column: str) -> Head:
+    """The filter `sorts`: the list sorts by this head."""
+    made = Head(head)
+    made.is_figures, made.column = getattr(head, "is_figures", False), column
+    return made
 
 
 @cache
@@ -69,9 +86,9 @@ def _environment() -> Environment:
     )
     environment.globals.update(_=text_of, static=address_of, htmx_settings=HTMX, tones=TONES)
     environment.globals.update(now_utc=lambda: datetime.now(UTC))
-    environment.filters.update(t=spoken, labelled=labelled, figures=FiguresHead, **FILTERS)
+    environment.filters.update(t=spoken, labelled=labelled, figures=figures, sorts=sorts, **FILTERS)
     environment.filters.update(day=day, time=shown, minute=shown_to_minute, last_day=last_day, until=last_moment)
-    environment.tests["figures"] = lambda head: isinstance(head, FiguresHead)
+    environment.tests["figures"] = lambda head: getattr(head, "is_figures", False)
     return environment
 
 

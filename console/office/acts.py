@@ -48,12 +48,6 @@ def absent(visit: Visit, what: Message) -> web.Response:
     return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=what)
 
 
-def page_of(visit: Visit) -> int:
-    """Which page of a long table the address names, from 0."""
-    text = visit.query("page")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
-
-
 def spans_of(entries: Iterable[str]) -> list[str]:
     """Entries of numbers in short: the last four digits of both ends, and how many numbers they are."""
     return [span_text(read_span(entry)) for entry in entries]

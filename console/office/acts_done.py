@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,13 +14,13 @@ from idtone.core.translation import template
 from idtone.office.desk.office_ledger import OfficeAct
 
 from ..access.rights import Right
+from ..listing import listing
 from ..page import Page, Section, Visit
 from .act_words import words_of
-from .acts import files_of, page_of
+from .acts import files_of
 from .office_files import HistoryLine
 
 PATH: Final = "/office/history"
-A_PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,14 @@ class ActDone:
     signed: str | None = None
 
 
+COLUMNS: Final[Mapping[str, Callable[[ActDone], object]]] = {
+    "time": lambda each: each.at,
+    "act": lambda each: each.what,
+    "about": lambda each: each.subject,
+    "by": lambda each: each.by,
+}
+
+
 async def history(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
     problem = None
@@ -49,10 +57,8 @@ async def history(visit: Visit) -> web.StreamResponse:
     kind = visit.query("what")
     found = sorted([*map(_of_change, lines), *map(_of_act, acts)], key=lambda each: each.at, reverse=True)
     found = [each for each in found if kind in ("", each.what)]
-    page = page_of(visit)
     return visit.render(
-        "office_history.html", rows=found[page * A_PAGE : (page + 1) * A_PAGE], all=len(found), page=page,
-        last=(len(found) - 1) // A_PAGE if found else 0, kinds=kinds, kind=kind, problem=problem, size=A_PAGE,
+        "office_history.html", list=listing(visit, found, COLUMNS), kinds=kinds, kind=kind, problem=problem,
         words=words_of,
     )  # fmt: skip
 

@@ -17,11 +17,11 @@ from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import ChainEntry
 
 from ..access.rights import Right
+from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import absent, acted, attributed, files_of, page_of, spans_of
+from .acts import absent, acted, attributed, files_of, spans_of
 
 PATH: Final = "/office/chains"
-A_PAGE: Final = 100
 _LABELS: Final = {"checked": template("Checked on"), "document": template("By which document")}
 
 
@@ -36,12 +36,10 @@ async def chains(
         for each in registered.document.chains
         if (not unchecked or not is_checked(each)) and (not member or member in _members(each))
     ]
-    page = page_of(visit)
-    shown = found[page * A_PAGE : (page + 1) * A_PAGE]
+    listed = listing(visit, found, {"wholesaler": lambda each: each.links[0].wholesaler})
     return visit.render(
-        "office_chains.html", status, problem=problem, members=registered.members, all=len(registered.document.chains),
-        found=len(found), page=page, last=max(0, len(found) - 1) // A_PAGE, unchecked=unchecked, member=member,
-        rows=[(*spans_of([each.numbers]), each.links) for each in shown],
+        "office_chains.html", status, problem=problem, members=registered.members, list=listed, unchecked=unchecked,
+        rows=[(*spans_of([each.numbers]), each.links) for each in listed.rows],
     )  # fmt: skip
 
 

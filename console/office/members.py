@@ -28,14 +28,22 @@ from idtone.registry.model import Member, day_begins
 from idtone.registry.suspended_numbers import scope_of
 
 from ..access.rights import Right
+from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import LICENCE_WORDS, words_of
-from .acts import absent, acted, attributed, files_of, page_of, spans_of
+from .acts import absent, acted, attributed, files_of, spans_of
 from .first_page import SOON
 
 PATH: Final = "/office/members"
-A_PAGE: Final = 100
 NUMBERS_SHOWN: Final = 100
+
+
+COLUMNS: Final[Mapping[str, Callable[[Member], object]]] = {
+    "member": lambda each: each.name.ja,
+    "licence": lambda each: min((one.valid.until for one in each.licences), default=None),
+    "pledge": lambda each: each.pledge and each.pledge.until,
+}
+"""The values by which members sort: their names, and the first end of their licences."""
 
 
 async def members(
@@ -57,12 +65,10 @@ async def members(
         found = [each for each in found if wanted.casefold() in words_of_member(each)]
     elif visit.query("ending"):
         found = [each for each in found if _ends(each, now)]
-    page = page_of(visit)
-    reports = [registered.report(each, now) for each in found[page * A_PAGE : (page + 1) * A_PAGE]]
+    listed = listing(visit, found, COLUMNS)
     return visit.render(
-        "office_members.html", status, states=LICENCE_WORDS, reports=reports, wanted=wanted, problem=problem,
-        all=len(registered.members), found=len(found), page=page, last=max(0, len(found) - 1) // A_PAGE,
-        ending=bool(visit.query("ending")),
+        "office_members.html", status, states=LICENCE_WORDS, list=listed, wanted=wanted, problem=problem,
+        reports=[registered.report(each, now) for each in listed.rows], ending=bool(visit.query("ending")),
     )  # fmt: skip
 
 
@@ -128,11 +134,11 @@ async def member_numbers(visit: Visit) -> web.StreamResponse:
     found = registered.members.get(wanted)
     if found is None:
         return absent(visit, Message("There is no such member."))
-    spans, page = registered.spans[wanted], page_of(visit)
-    shown = spans[page * A_PAGE : (page + 1) * A_PAGE]
+    spans = registered.spans[wanted]
+    listed = listing(visit, spans, {"area": area_of})
     return visit.render(
-        "office_numbers.html", member=found, rows=[(whole(each), area_of(each)) for each in shown], page=page,
-        last=max(0, len(spans) - 1) // A_PAGE, areas=by_area(spans),
+        "office_numbers.html", member=found, list=listed, rows=[(whole(each), area_of(each)) for each in listed.rows],
+        areas=by_area(spans),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
@@ -15,15 +16,16 @@ from idtone.core.translation import Message, template
 from idtone.member.reports.report import ReportedCall
 from idtone.office.authority.moments import moment
 from idtone.office.desk.reports.report_desk import ReportDesk
-from idtone.office.desk.reports.report_store import KeptReport
+from idtone.office.desk.reports.report_store import KeptReport, KeptRequest, ReportOrder
 from idtone.office.desk.reports.traceback import ReportResult, Stage
 
 from ..access.rights import Right
 from ..drawings.trace import ANSWERS, trace_of
+from ..listing import ListRequest, asked_of, listing, shown
 from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Section, Visit
 from .act_words import BASIS_WORDS
-from .acts import absent, acted, files_of, page_of
+from .acts import absent, acted, files_of
 
 PATH: Final = "/office/reports"
 SHOWN: Final = 100
@@ -43,16 +45,24 @@ async def reports(
                 token = await visit.in_thread(_searched, desk, visit.field("number"), visit.field("purpose"))
             except UsageError as error:
                 desk, status, problem = None, HTTPStatus.BAD_REQUEST, error
-    page = page_of(visit)
-    upto = await visit.in_thread(desk.store.listed, stage, token, (page + 1) * SHOWN + 1) if desk else []
-    listed = upto[::-1][page * SHOWN : (page + 1) * SHOWN]
+    asked = asked_of(visit, {each.value: each for each in ReportOrder}, size=SHOWN)
+    listed, total, asked = await visit.in_thread(_page, desk, stage, token, asked) if desk else ([], 0, asked)
     late = await visit.in_thread(desk.store.overdue, datetime.now(UTC)) if desk else []
     rows = await visit.in_thread(lambda: [(each, number_of(desk, each)) for each in listed] if desk else [])
     return visit.render(
-        "office_reports.html", status, rows=rows, page=page, has_more=len(upto) > (page + 1) * SHOWN, stage=stage,
-        stages=Stage, problem=problem, most=SHOWN,
+        "office_reports.html", status, list=shown(visit, rows, total, asked), stage=stage, problem=problem,
         late={each.report: each for each in late[::-1]}, is_by_number=token is not None, purpose=visit.field("purpose"),
     )  # fmt: skip
+
+
+def _page(
+    desk: ReportDesk, stage: Stage | None, token: str | None, asked: ListRequest
+) -> tuple[list[KeptReport], int, ListRequest]:
+    """The rows, how many there are in all, and the page that they are."""
+    total = desk.store.count(stage, token)
+    asked = asked.within(total)
+    order = ReportOrder(asked.column) if asked.column else None
+    return desk.store.page(stage, token, order, not asked.falls, asked.first, asked.size), total, asked
 
 
 def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
@@ -70,12 +80,21 @@ def number_of(desk: ReportDesk, kept: KeptReport) -> str | None:
     return None if kept.is_forgotten else str(parse(desk.call(kept.sealed).number))
 
 
+OVERDUE: Final[Mapping[str, Callable[[KeptRequest], object]]] = {
+    "report": lambda each: each.report,
+    "member": lambda each: each.member,
+    "due": lambda each: each.due,
+    "fetched": lambda each: each.fetched,
+    "reminders": lambda each: each.reminders,
+}
+
+
 async def overdue(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
     desk, now = await visit.in_thread(files_of(visit).reports), datetime.now(UTC)
     late = await visit.in_thread(desk.store.overdue, now) if desk else []
-    return visit.render("office_overdue.html", status, late=late, now=now, problem=problem)
+    return visit.render("office_overdue.html", status, list=listing(visit, late, OVERDUE), problem=problem)
 
 
 async def remind(visit: Visit) -> web.StreamResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -25,6 +25,7 @@ from idtone.registry.suspended_numbers import scope_of
 
 from ..access.rights import Right
 from ..japan_time import with_zone
+from ..listing import listing, shown
 from ..page import Method, Page, Section, Visit
 from ..stop_states import Stage, StopState
 from .acts import acted, attributed, files_of, span_text
@@ -64,16 +65,27 @@ class ConfirmedBy:
     is_lifted: bool
 
 
+COLUMNS: Final[Mapping[str, Callable[[OfficeStop[SuspensionEntry]], object]]] = {
+    "since": lambda stop: stop.entry.since,
+    "until": lambda stop: stop.entry.until,
+    "reference": lambda stop: stop.entry.reference,
+    "state": lambda stop: stop.stages[-1].state if stop.stages else None,
+}
+
+
 async def suspensions(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
     files, now = files_of(visit), datetime.now(UTC)
     found = await visit.in_thread(_read, files, now)
     me = acting()
+    stops = listing(visit, found.stops, COLUMNS)
     return visit.render(
         "office_suspensions.html", status, problem=problem, words=WORDS, me=me, stops=STOPS, held=held,
         never=[(each, span_text(span_of(each.entry))) for each in found.never],
-        never_count=found.never_count, entries=[(each, _span(each.entry)) for each in found.stops], ends=found.ends,
+        never_count=found.never_count,
+        entries=shown(visit, [(each, _span(each.entry)) for each in stops.rows], stops.total, stops.asked),
+        ends=found.ends,
         requests=[(each, _asked(each), me.is_another_than(each.by)) for each in found.requests],
         confirmed=by_reference(found.confirmations), untold=found.trouble, ends_of=ENDS,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -19,19 +19,18 @@ from idtone.core.settings.policy import PolicySettings
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message, template
 from idtone.registry.compiled import licences
-from idtone.registry.model import day_begins
-from idtone.registry.summary import ChainReport, NumberReport, chain_report, number_report
+from idtone.registry.model import Member, day_begins
+from idtone.registry.summary import NumberReport, chain_report, number_report
 
 from ..access.rights import Right
 from ..decision_rules import AppliedRule, JudgedLicence, applied_rules, judged_licences
+from ..listing import listing
 from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Visit
 from ..registry_in_use import ReadRegistry
 from .spans import span_words
 
 PATH: Final = "/licences"
-ROWS: Final = 100
-"""Members, and chains, of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ async def _page(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, answer: Answer | None = None, problem: object = None
 ) -> web.StreamResponse:
     read = await visit.console.registry.look()
-    shown = await visit.in_thread(_shown, read, visit.console.settings.policy, _number(visit.query("page")))
+    shown = await visit.in_thread(_shown, read, visit.console.settings.policy, visit)
     feed = visit.console.live.newest.feed
     return visit.render(
         "licences.html",
@@ -109,31 +108,29 @@ async def _page(
     )
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 1
-
-
-def _shown(read: ReadRegistry, policy: PolicySettings, page: int) -> dict[str, Any]:
+def _shown(read: ReadRegistry, policy: PolicySettings, visit: Visit) -> dict[str, Any]:
     document, now = read.document, time_by(read.index, datetime.now(UTC))
-    pages = max(1, -(-max(len(document.members), len(document.chains)) // ROWS))
-    page = min(max(page, 1), pages)
-    part = slice((page - 1) * ROWS, page * ROWS)
-    chains: list[ChainReport] = [chain_report(chain, now, policy.chain_check) for chain in document.chains[part]]
+    columns: dict[str, Callable[[Member], Any]] = {
+        "member": lambda each: each.name.ja if visit.language == "ja" else each.name.en,
+        "numbers": lambda each: read.covered[each.id],
+        "pledge": lambda each: each.pledge and each.pledge.until,
+        "valid": lambda each: min((one.valid.until for one in each.licences), default=None),
+    }
+    members = listing(visit, document.members, columns)
+    chains = listing(visit, document.chains, {}, name="chains")
     return {
-        "members": member_rows(read, part, now),
-        "chains": [
-            (span_words(entry.numbers), chain) for entry, chain in zip(document.chains[part], chains, strict=True)
-        ],
-        "page": page,
-        "pages": pages,
+        "list": members,
+        "members": member_rows(read, members.rows, now),
+        "chain_list": chains,
+        "chains": [(span_words(each.numbers), chain_report(each, now, policy.chain_check)) for each in chains.rows],
         "expired": now >= read.index.expires,
         "in_force": sum(entry.in_force(now) for entry in document.suspensions),
     }
 
 
-def member_rows(read: ReadRegistry, part: slice, now: datetime) -> list[MemberRow]:
+def member_rows(read: ReadRegistry, members: Iterable[Member], now: datetime) -> list[MemberRow]:
     rows = []
-    for member in read.document.members[part]:
+    for member in members:
         pledge = member.pledge
         rows.append(
             MemberRow(

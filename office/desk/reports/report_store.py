@@ -73,6 +73,15 @@ CREATE INDEX IF NOT EXISTS waiting ON requests (due) WHERE answered IS NULL;
 """
 
 
+class ReportOrder(StrEnum):
+    """The columns by which reports sort."""
+
+    ID = "id"
+    RECEIVED = "received"
+    HOLDER = "holder"
+    STAGE = "stage"
+
+
 class CountedBy(StrEnum):
     """What the counts of reports tell apart."""
 
@@ -134,6 +143,12 @@ class WaitingRequest:
     downstream: str | None
 
 
+def _where(stage: Stage | None, token: str | None) -> tuple[str, list[str]]:
+    given = [("stage = ?", stage), ("token = ?", token)]
+    where = [(clause, str(value)) for clause, value in given if value is not None]
+    return " AND ".join(clause for clause, _ in where) or "TRUE", [value for _, value in where]
+
+
 class ReportStore:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
@@ -163,13 +178,22 @@ class ReportStore:
 
     def listed(self, stage: Stage | None = None, token: str | None = None, limit: int = -1) -> list[KeptReport]:
         """The newest `limit` ones, the newest last."""
-        given = [("stage = ?", stage), ("token = ?", token)]
-        where = [(clause, value) for clause, value in given if value is not None]
-        clauses = " AND ".join(clause for clause, _ in where) or "TRUE"
-        found = self.reports(
-            f"{clauses} ORDER BY received DESC, id LIMIT ?", *(str(value) for _, value in where), limit
-        )
-        return found[::-1]
+        return self.page(stage, token, limit=limit)[::-1]
+
+    def page(
+        self, stage: Stage | None = None, token: str | None = None, order: ReportOrder | None = None,
+        rises: bool = False, first: int = 0, limit: int = -1,
+    ) -> list[KeptReport]:  # fmt: skip
+        """Those from the place `first` on, at most `limit`: the newest first, or in an order."""
+        clauses, values = _where(stage, token)
+        by = f"{order.value} {'ASC' if rises else 'DESC'}, " if order else ""
+        return self.reports(f"{clauses} ORDER BY {by}received DESC, id LIMIT ? OFFSET ?", *values, limit, first)
+
+    def count(self, stage: Stage | None = None, token: str | None = None) -> int:
+        clauses, values = _where(stage, token)
+        with self.opened() as database:
+            [[count]] = database.execute(f"SELECT count(*) FROM reports WHERE {clauses}", values).fetchall()  # noqa: S608  our own
+        return int(count)
 
     def reports(self, where: str, *values: str | int) -> list[KeptReport]:
         with self.opened() as database:

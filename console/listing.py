@@ -1,0 +1,121 @@
+"""Long lists: what an address says of their order and page, and the part of them that a page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from .page import Visit
+
+T = TypeVar("T")
+SIZE: Final = 100
+"""Rows of a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """The order and the page that an address asks for. `page` counts from 1. Without a `column` the list has its own
+    order.
+    """
+
+    column: str
+    falls: bool
+    page: int
+    size: int
+
+    @property
+    def first(self) -> int:
+        """The place of the page's first row, from 0."""
+        return (self.page - 1) * self.size
+
+    def within(self, total: int) -> ListRequest:
+        """With the last page of so many rows, if it asks for a later one."""
+        last = max(1, -(-total // self.size))
+        return self if self.page <= last else ListRequest(self.column, self.falls, last, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """One page of a list. `name` tells apart the lists of one page of the console. `is_linked`: its other pages and
+    orders have addresses; what a form has asked for, as the calls of a number, has none.
+    """
+
+    rows: Sequence[T]
+    total: int
+    asked: ListRequest
+    path: str
+    query: Mapping[str, str]
+    name: str = ""
+    is_linked: bool = True
+
+    @property
+    def page(self) -> int:
+        return self.asked.page
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.total // self.asked.size))
+
+    @property
+    def first(self) -> int:
+        """As people count, from 1."""
+        return self.asked.first + 1
+
+    @property
+    def last(self) -> int:
+        return self.asked.first + len(self.rows)
+
+    def order_of(self, column: str) -> str:
+        """In the words of `aria-sort`; empty if the list has another order."""
+        if column != self.asked.column:
+            return ""
+        return "descending" if self.asked.falls else "ascending"
+
+    def sorted_by(self, column: str) -> str:
+        """The address of the list in the order of this column, the other way round if it has that order."""
+        falls = column == self.asked.column and not self.asked.falls
+        return self._address(sort=f"-{column}" if falls else column)
+
+    def of_page(self, page: int) -> str:
+        return self._address(sort=self.query.get(_of(self.name, "sort"), ""), page=str(page) if page > 1 else "")
+
+    def _address(self, **changed: str) -> str:
+        own = {_of(self.name, each) for each in ("sort", "page")}
+        query = {name: value for name, value in self.query.items() if name not in own and name != "done"}
+        query |= {_of(self.name, name): value for name, value in changed.items() if value}
+        return f"{self.path}?{urlencode(query)}" if query else self.path
+
+
+def asked_of(visit: Visit, columns: Mapping[str, Any], *, size: int = SIZE, name: str = "") -> ListRequest:
+    """What the address says; what it cannot mean is left out."""
+    sort, page = visit.query(_of(name, "sort")), visit.query(_of(name, "page"))
+    column = sort.removeprefix("-")
+    number = int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1
+    return ListRequest(column if column in columns else "", sort.startswith("-"), max(1, number), size)
+
+
+def shown(visit: Visit, rows: Sequence[T], total: int, asked: ListRequest, name: str = "") -> Listing[T]:
+    """The listing of rows that were sorted and cut elsewhere."""
+    request = visit.request
+    return Listing(rows, total, asked, request.path, dict(request.query), name, request.method == "GET")
+
+
+def listing(
+    visit: Visit, items: Sequence[T], columns: Mapping[str, Callable[[T], Any]], *, size: int = SIZE, name: str = ""
+) -> Listing[T]:
+    """The part of `items` that the address asks for. `columns` has for each column the value by which it sorts; rows
+    without one (None) come last. Without a column they stay in their order.
+    """
+    asked = asked_of(visit, columns, size=size, name=name).within(len(items))
+    if asked.column:
+        value = columns[asked.column]
+        having = sorted((each for each in items if value(each) is not None), key=value, reverse=asked.falls)
+        items = [*having, *(each for each in items if value(each) is None)]
+    return shown(visit, items[asked.first : asked.first + size], len(items), asked, name)
+
+
+def _of(name: str, what: str) -> str:
+    return f"{name}-{what}" if name else what
