@@ -27,6 +27,7 @@ from .office import members, reports
 from .operator import calls
 from .operator.call_query import PATH as CALLS
 from .operator.call_query import path_of
+from .operator.suspensions import stop_path
 from .page import Method, Page, Visit
 from .registry_in_use import ReadRegistry
 
@@ -118,7 +119,7 @@ def _own_stops(visit: Visit, wanted: str) -> Iterator[Hit]:
         ]  # fmt: skip
         for one in found[: -OF_A_KIND - 1 : -1]:
             yield Hit(
-                Message("Stop {id} of this node ({reference})", id=one.id, reference=one.reference), "/suspensions"
+                Message("Stop {id} of this node ({reference})", id=one.id, reference=one.reference), stop_path(one.id)
             )
 
 

@@ -52,6 +52,7 @@ from .operator import (
     now,
     saved_searches,
     sounds,
+    stop,
     stop_numbers,
     suspensions,
 )
@@ -82,6 +83,7 @@ STATE_PAGES: Final[tuple[Page, ...]] = (
     *expiry_calendar.PAGES,
     *suspensions.PAGES,
     *stop_numbers.PAGES,
+    *stop.PAGES,
     *braked.PAGES,
     *sounds.PAGES,
     *health.PAGES,

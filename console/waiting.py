@@ -27,6 +27,7 @@ from idtone.registry.suspensions.suspension_file import read_suspensions, suspen
 from .access.rights import Right
 from .access.users import User
 from .office import first_page
+from .operator.suspensions import stop_path
 from .page import Page, Visit
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _stops(console: Console, now: datetime) -> Iterator[Waiting]:
     """Stops by the operator itself that a second person approves."""
     for one in read_suspensions(suspensions_path(console.settings)).suspensions:
         if asked := _asked(one):
-            yield Waiting(1, asked, "/suspensions", Right.STOP_NUMBERS, by=_asker(one))
+            yield Waiting(1, asked, stop_path(one.id), Right.STOP_NUMBERS, by=_asker(one))
 
 
 def _asked(one: OwnSuspension) -> Message | None:

@@ -18,8 +18,7 @@ from idtone.core.terminal import command_line
 from idtone.core.terminal.asking import line
 from idtone.core.translation import Message, translated
 from idtone.ledger.commands.shared import local
-from idtone.ledger.evidence.steps import StepKind
-from idtone.ledger.keys.key_ring import KeyRing, own_key
+from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.private_files import PRIVATE_FILE
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.registry.number_notation import masked
@@ -33,10 +32,10 @@ from idtone.registry.suspensions.own_suspension import (
     closed,
     lifted,
 )
-from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED, PAPER
+from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
-from idtone.registry.suspensions.suspension_paper import note_text, suspension_paper
 
+from .signed_paper import signed_paper
 from .suspend_command import as_plain, show_nodes, told
 from .suspending import SuspensionDesk
 
@@ -182,23 +181,13 @@ def paper(
     settings = load_settings(config)
     desk = SuspensionDesk(settings)
     one = read_suspensions(desk.path).find(suspension)
-    ring = KeyRing.of(settings.ledger, settings.node)
-    with LedgerReader.open(settings.ledger.own()) as reader:
-        kept = reader.acts(frozenset({StepKind.DUTY}))
-        acts = [each for each in kept if each.details.get("subject") == one.id]
-    now = datetime.now(UTC)
-    from idtone.core.paper.pdf import as_pdf  # takes time and memory that other commands do not need
-
-    octets = as_pdf(suspension_paper(one, settings.node, settings.association.member, acts, str(ring.signer.key), now))
-    digest = hashlib.sha256(octets).hexdigest()
-    desk.record(one, PAPER, {"sha256": digest})
-    text = note_text(one, digest)
+    made = signed_paper(desk, one, datetime.now(UTC))
     note = output.with_name(f"{output.name}.note")
     with writing(output, LedgerError, is_choice=True):
-        replace_durably(output, octets, PRIVATE_FILE)
-        replace_durably(note, str(Note(text, (ring.signer.sign(text),))).encode(), PRIVATE_FILE)
+        replace_durably(output, made.pdf, PRIVATE_FILE)
+        replace_durably(note, made.note, PRIVATE_FILE)
     if as_json:
-        command_line.print_json({"id": one.id, "paper": str(output), "note": str(note), "sha256": digest})
+        command_line.print_json({"id": one.id, "paper": str(output), "note": str(note), "sha256": made.sha256})
     else:
         print(translated(Message("{path}: the paper about {id}; {note} signs it", path=output, id=one.id, note=note)))
 

@@ -31,22 +31,22 @@ from idtone.ledger.disclosure.request_answers import approval, record_answer, re
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.keys.key_ring import KeyRing, own_key
-from idtone.operations.pack_making import approved_pack, basis_of, checked_case, need_keys, request_pack
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.operations.pack_making import approved_pack, need_keys, request_pack
 
 from ..access.rights import Right
 from ..files import PDF, ZIP, download, download_csv
-from ..japan_time import typed
+from ..form_errors import FormErrors
+from ..listing import listing
 from ..page import Method, Page, Visit
 from ..uploads import Upload, received
+from .demand import facts_of, read_demand
 from .masked_reader import reader_for
 
 PATH: Final = "/evidence/exports"
 DISCLOSURES: Final = "/evidence/disclosures"
 FILE_LIMIT: Final = 50_000_000
 """Bytes of a pack or a scan that is sent here."""
-CALLS_LIMIT: Final = 1000
-"""Calls of one request."""
-_DEMAND: Final = ("basis", "authority", "reference", "scope", "received", "deadline", "court", "valid_until", "why")
 FIELDS: Final = {
     "case": template("Case"),
     "basis": template("Legal basis"),
@@ -57,7 +57,7 @@ FIELDS: Final = {
     "deadline": template("Answer wanted by"),
     "court": template("Court"),
     "valid-until": template("Warrant valid until"),
-    "why": template("Why"),
+    "why": template("Why it cannot wait for a document"),
     "sealed": template("Leave the telephone numbers sealed"),
     "by": template("Received by"),
     "on": template("Day on the document"),
@@ -97,10 +97,23 @@ async def list_exports(visit: Visit) -> web.StreamResponse:
     today = now.astimezone(JAPAN).date()
     waiting = [each for each in entries if each.state in (RequestState.OPEN, RequestState.APPROVED)]
     overdue = [each for each in entries if each.export and each.export.overdue(today)]
-    others = [each for each in reversed(entries) if each not in waiting and each not in overdue][:20]
+    seen = {id(each) for each in (*waiting, *overdue)}
+    others = [each for each in reversed(entries) if id(each) not in seen]
     return visit.render(
-        "evidence_exports.html", states=STATES, trouble=trouble, waiting=waiting, overdue=overdue, others=others
-    )
+        "evidence_exports.html", states=STATES, trouble=trouble,
+        waiting=listing(visit, waiting, LISTED, name="waiting"),
+        overdue=listing(visit, overdue, LISTED, name="overdue"), others=listing(visit, others, LISTED),
+    )  # fmt: skip
+
+
+LISTED: Final[Mapping[str, Callable[[IndexEntry], object]]] = {
+    "time": lambda each: each.at,
+    "case": lambda each: each.case,
+    "state": lambda each: each.state,
+    "basis": lambda each: each.basis and (each.basis.law or each.basis.basis),
+    "calls": lambda each: each.calls,
+    "by": lambda each: each.persons()["requested"],
+}
 
 
 def _entries(visit: Visit, now: datetime) -> list[IndexEntry]:
@@ -108,46 +121,45 @@ def _entries(visit: Visit, now: datetime) -> list[IndexEntry]:
         return all_entries(reader.acts(), now)
 
 
-def _asked(visit: Visit, problem: str | None = None) -> web.Response:
+def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None = None) -> web.Response:
     """The form of a request."""
     status = HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK
-    given = visit.fields or {"calls": visit.query("call")[:255], "sealed": "yes"}
+    errors = problem if isinstance(problem, FormErrors) else None
     bases = load_legal_bases(visit.console.settings.ledger.legal_bases).bases
     return visit.render(
-        "evidence_request.html", status, given=given, problem=problem, bases=bases, fields=FIELDS, limit=TEXT_LIMIT
-    )
+        "evidence_request.html", status, given=given, errors=errors, problem=problem and in_fields(problem),
+        bases=bases, fields=FIELDS, limit=TEXT_LIMIT, in_fields=in_fields,
+        needs={name: " ".join(map(str, rule.needs)) for name, rule in bases.items()},
+    )  # fmt: skip
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    return _asked(visit)
+    """Of a call: what its record says is filled in."""
+    call = visit.query("call")[:255]
+    filled = await visit.in_thread(_of_call, visit, call) if call else {}
+    return _asked(visit, {"sealed": "yes", **{name: translated(value) for name, value in filled.items()}})
+
+
+def _of_call(visit: Visit, call: str) -> Mapping[str, str]:
+    with visit.console.reader() as reader:
+        return facts_of(reader, call)
 
 
 async def request(visit: Visit) -> web.StreamResponse:
+    given = visit.fields or {}
     try:
-        act = await visit.in_thread(_request, visit.console.settings, visit.fields or {})
+        act = await visit.in_thread(_request, visit.console.settings, given)
     except IdtoneError as error:
-        return _asked(visit, in_fields(error))
+        return _asked(visit, given, error)
     return visit.redirect(f"{PATH}/{act}")
 
 
 def _request(settings: Settings, given: Mapping[str, str]) -> str:
     need_keys(settings)
-    person, case = answerable(settings.ledger), checked_case(given.get("case", "").strip())
-    calls = given.get("calls", "").split()
-    if not 0 < len(calls) <= CALLS_LIMIT:
-        raise UsageError(Message("Name 1 to {limit:,} calls by their ids.", limit=CALLS_LIMIT))
-    demand = {name: given.get(name, "").strip() or None for name in _DEMAND}
-    demand["received"] = _local_moment(demand["received"])
-    sealed = given.get("sealed") == "yes"
-    return str(request_pack(settings, person, case, calls, sealed, basis_of(settings, case, sealed, demand))["request"])
-
-
-def _local_moment(text: str | None) -> str | None:
-    """A time as a browser sends it, with Japan's zone; what is none stays as it is."""
-    try:
-        return None if text is None else typed(text).isoformat()
-    except ValueError:
-        return text
+    person = answerable(settings.ledger)
+    with LedgerReader.open(settings.ledger.own()) as reader:
+        demand = read_demand(settings, reader, given, datetime.now(UTC))
+    return str(request_pack(settings, person, demand.case, demand.calls, demand.sealed, demand.basis)["request"])
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -379,7 +391,7 @@ async def disclosures(visit: Visit) -> web.StreamResponse:
     except IdtoneError as error:
         entries, trouble = [], error
     return visit.render(
-        "evidence_disclosures.html", states=STATES, trouble=trouble, year=year, entries=entries,
+        "evidence_disclosures.html", states=STATES, trouble=trouble, year=year, list=listing(visit, entries, LISTED),
         figures=figures(entries), today=now.astimezone(JAPAN).date(),
     )  # fmt: skip
 

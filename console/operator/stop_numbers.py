@@ -1,12 +1,15 @@
-"""Stopping numbers in the console, by the rules of `idtone suspend` and `idtone suspensions approve | lift`.
+"""Stopping numbers in the console, by the rules of `idtone suspend` and `idtone suspensions`.
 
-The record is the same, and names the user. No address holds a number.
+The record is the same, and names the user. No address holds a number: the form sends it in its body, first to be looked
+at, then with the digest of what was seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
 from http import HTTPStatus
+from typing import Final
 
 from aiohttp import web
 
@@ -14,50 +17,153 @@ from idtone.core.errors import IdtoneError, NumberError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import Settings
 from idtone.core.terminal.asking import line
-from idtone.core.translation import Message
+from idtone.core.translation import Message, template
+from idtone.ledger.disclosure.pack_file import zipped
+from idtone.office.authority.stop_holders import names
+from idtone.operations.signed_paper import signed_paper
 from idtone.operations.suspend_command import not_recorded, of_customer
 from idtone.operations.suspending import SuspensionDesk
+from idtone.registry.lines.model import Entry
+from idtone.registry.lines.reading import read_as_set
 from idtone.registry.number_notation import read_span
-from idtone.registry.suspensions.own_suspension import OwnSuspension, approved, lifted, ordered
+from idtone.registry.suspensions.own_suspension import DutyKind, OwnSuspension, approved, closed, lifted, ordered
+from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED
+from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
 from ..access.rights import Right
+from ..files import ZIP, download
+from ..form_errors import FormErrors
+from ..japan_time import typed
 from ..page import Method, Page, Visit
-from .suspensions import show
+from ..registry_in_use import ReadRegistry
+from .stop import show_stop
+from .stop_order import SHOWN, StopSummary, stop_summary
+from .suspensions import PATH, show, stop_path
 
-PATH = "/suspensions"
+ORDER: Final = f"{PATH}/stop"
+FIELDS: Final = ("entered", "customer", "reference", "authority", "requested", "why")
+
+
+async def form(visit: Visit) -> web.StreamResponse:
+    return _form(visit)
+
+
+def _form(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None,
+    summary: StopSummary | None = None, digest: str = "",
+) -> web.Response:  # fmt: skip
+    """With a summary, that is shown instead of the fields."""
+    settings = visit.console.settings
+    return visit.render(
+        "stop_order.html", status, problem=problem, errors=problem if isinstance(problem, FormErrors) else None,
+        summary=summary, digest=digest, shown=SHOWN, values={name: visit.field(name) for name in FIELDS},
+        persons=settings.policy.own_suspensions.persons, has_customers=settings.lines.source is not None,
+        is_changed=bool(summary and visit.field("seen")), held=names,
+    )  # fmt: skip
 
 
 async def stop(visit: Visit) -> web.StreamResponse:
-    """Order it; at once, or for another person's approval."""
+    """Show what the order means; order it if the form has the digest of just this."""
+    if visit.field("change"):
+        return _form(visit)
+    assert visit.session is not None
+    try:
+        read = await visit.console.registry.look()
+    except IdtoneError:  # the summary says that it is not known
+        read = None
+    made = ""
 
-    def act(desk: SuspensionDesk) -> None:
-        customer = visit.field("customer")
-        spans = _spans(visit, customer, desk.settings)
-        reference = line(visit.field("reference"), Message("Reference of the request"))
-        authority = visit.field("authority") and line(visit.field("authority"), Message("Requested by"))
-        one = ordered(
-            spans, reference, desk.act(_why(visit)), persons=desk.persons, customer=customer, authority=authority
-        )
-        _, failure = desk.order(one)
-        if failure:
-            raise not_recorded(failure)
+    def act() -> StopSummary:
+        nonlocal made
+        desk = SuspensionDesk(visit.console.settings)
+        one = _ordered(visit, desk)
+        summary = _summary(desk.settings, read, one)
+        if visit.field("seen") == summary.digest(visit.session.form_token if visit.session else ""):
+            made = one.id
+            _, failure = desk.order(one)
+            if failure:
+                raise not_recorded(failure)
+        return summary
 
-    return await _acted(visit, act)
+    try:
+        summary = await visit.in_thread(act)
+    except IdtoneError as error:
+        is_kept = await visit.in_thread(_is_kept, visit.console.settings, made)
+        if is_kept:
+            return await show_stop(visit, made, HTTPStatus.SERVICE_UNAVAILABLE, error)
+        return _form(visit, HTTPStatus.BAD_REQUEST, error)
+    if made:
+        return visit.redirect(f"{stop_path(made)}?done=1")
+    return _form(visit, summary=summary, digest=summary.digest(visit.session.form_token))
 
 
-def _spans(visit: Visit, customer: str, settings: Settings) -> list[NumberSpan]:
+def _ordered(visit: Visit, desk: SuspensionDesk) -> OwnSuspension:
+    """By the fields of the form. Raises FormErrors with all that is wrong with them."""
+    errors, customer = FormErrors(), visit.field("customer")
+    is_customer = bool(customer) and not visit.field("entered") and desk.settings.lines.source is not None
+    spans = errors.read(
+        "customer" if is_customer else "entered", lambda: _spans(visit.field("entered"), customer, desk.settings)
+    )
+    reference = errors.read("reference", lambda: line(visit.field("reference"), Message("Reference of the request")))
+    authority = visit.field("authority") and errors.read(
+        "authority", lambda: line(visit.field("authority"), Message("Requested by"))
+    )
+    requested = errors.read("requested", lambda: _moment(visit.field("requested")))
+    why = errors.read("why", lambda: line(visit.field("why"), Message("Reason")))
+    errors.check()
+    assert spans is not None
+    assert reference is not None
+    assert why is not None
+    return ordered(
+        spans, reference, desk.act(why), persons=desk.persons, customer=customer, authority=authority or "",
+        requested=requested,
+    )  # fmt: skip
+
+
+def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
     """Raises UsageError."""
-    entered, again = visit.field("entered"), visit.field("again")
     if bool(entered) == bool(customer):
         raise UsageError(Message("give a number, range or prefix, or a customer"))
     if customer:
         return of_customer(customer, settings)
-    if entered != again:
-        raise UsageError(Message("the two entries differ; look at the request again"))
     try:
         return [read_span(entered)]
     except NumberError as error:
         raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
+
+
+def _moment(text: str) -> datetime | None:
+    """Raises UsageError."""
+    try:
+        at = typed(text) if text else None
+    except (ValueError, OverflowError) as error:
+        raise UsageError(Message("{name}: choose a day and a time", name=Message("Requested at"))) from error
+    if at and at > datetime.now(UTC):
+        raise UsageError(Message("{name}: this time has not come yet", name=Message("Requested at")))
+    return at
+
+
+def _summary(settings: Settings, read: ReadRegistry | None, one: OwnSuspension) -> StopSummary:
+    own = read_suspensions(suspensions_path(settings)).suspensions
+    spans = [NumberSpan(*each) for each in one.numbers]
+    return stop_summary(spans, read, lines_of(settings), (each for each in own if each.id != one.id), one.asked.at)
+
+
+def lines_of(settings: Settings) -> Iterable[Entry] | None:
+    """The entries of the table of lines; None without a table, or if it cannot be read: a stop does not wait for it."""
+    if settings.lines.source is None:
+        return None
+    try:
+        return read_as_set(settings.lines).entries()
+    except IdtoneError:
+        return None
+
+
+def _is_kept(settings: Settings, suspension: str) -> bool:
+    return any(each.id == suspension for each in read_suspensions(suspensions_path(settings)).suspensions)
+
+
+# -- acts on one stop --------------------------------------------------------------------------------------------------
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
@@ -65,31 +171,77 @@ async def approve(visit: Visit) -> web.StreamResponse:
 
 
 async def lift(visit: Visit) -> web.StreamResponse:
-    return await _changed(visit, lambda desk, one: lifted(one, desk.act(_why(visit)), desk.persons))
-
-
-def _why(visit: Visit) -> str:
-    return line(visit.field("why"), Message("Reason"))
+    """Lift it, ask for that, or withdraw what was never approved."""
+    return await _changed(
+        visit, lambda desk, one: lifted(one, desk.act(line(visit.field("why"), Message("Reason"))), desk.persons)
+    )
 
 
 async def _changed(visit: Visit, do: Callable[[SuspensionDesk, OwnSuspension], OwnSuspension]) -> web.StreamResponse:
-    def act(desk: SuspensionDesk) -> None:
-        desk.finish(desk.change(visit.field("id"), lambda one: do(desk, one)))
+    return await _acted(visit, lambda desk, name: desk.finish(desk.change(name, lambda one: do(desk, one))))
+
+
+async def close(visit: Visit) -> web.StreamResponse:
+    """Close a duty that follows the stop, as `idtone suspensions close`."""
+
+    def act(desk: SuspensionDesk, name: str) -> None:
+        errors, given = FormErrors(), visit.field("duty")
+        document = errors.read("document", lambda: line(visit.field("document"), Message("Number of its document")))
+        on = errors.read("on", lambda: _day(visit.field("on")))
+        if given not in set(DutyKind):
+            errors.note("duty", UsageError(Message("choose what is done")))
+        errors.check()
+        assert document is not None
+        assert on is not None
+        kind = DutyKind(given)
+        one = desk.change(name, lambda found: closed(found, kind, desk.act(), on, document))
+        desk.record(one, DUTY_CLOSED, {"duty": kind, "on": on.isoformat(), "document": document})
 
     return await _acted(visit, act)
 
 
-async def _acted(visit: Visit, act: Callable[[SuspensionDesk], None]) -> web.StreamResponse:
-    """Do it, and lead to the page; if it is refused, show the page with the reason."""
+def _day(text: str) -> date:
+    """Raises UsageError."""
     try:
-        await visit.in_thread(lambda: act(SuspensionDesk(visit.console.settings)))
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(Message("{name}: choose a day", name=Message("Day on the document"))) from error
+
+
+async def paper(visit: Visit) -> web.StreamResponse:
+    """The signed paper for the police, with the numbers in full. The ledger records who has made it."""
+    name = visit.field("id")
+
+    def make() -> tuple[str, bytes]:
+        desk = SuspensionDesk(visit.console.settings)
+        one = read_suspensions(desk.path).find(name)
+        made, file = signed_paper(desk, one, datetime.now(UTC)), f"suspension-{one.id}.pdf"
+        return one.id, zipped({file: made.pdf, f"{file}.note": made.note})
+
+    try:
+        found, octets = await visit.in_thread(make)
     except IdtoneError as error:
-        return await show(visit, HTTPStatus.BAD_REQUEST, error)
-    return visit.redirect(f"{PATH}?done=1")
+        return await show_stop(visit, name, HTTPStatus.BAD_REQUEST, error)
+    return download(f"suspension-{found}.zip", octets, ZIP)
+
+
+async def _acted(visit: Visit, act: Callable[[SuspensionDesk, str], object]) -> web.StreamResponse:
+    """Do it, and lead to the stop's page; if it is refused, show that page with the reason."""
+    name = visit.field("id")
+    try:
+        await visit.in_thread(lambda: act(SuspensionDesk(visit.console.settings), name))
+    except IdtoneError as error:
+        if not await visit.in_thread(_is_kept, visit.console.settings, name):
+            return await show(visit, HTTPStatus.BAD_REQUEST, error)
+        return await show_stop(visit, name, HTTPStatus.BAD_REQUEST, error)
+    return visit.redirect(f"{stop_path(name)}?done=1")
 
 
 PAGES = (
-    Page(f"{PATH}/stop", stop, Right.STOP_NUMBERS, Method.POST),
+    Page(ORDER, form, Right.STOP_NUMBERS, title=template("Stop a number")),
+    Page(ORDER, stop, Right.STOP_NUMBERS, Method.POST),
     Page(f"{PATH}/approve", approve, Right.STOP_NUMBERS, Method.POST, by_second=True),
     Page(f"{PATH}/lift", lift, Right.STOP_NUMBERS, Method.POST),
+    Page(f"{PATH}/close", close, Right.STOP_NUMBERS, Method.POST),
+    Page(f"{PATH}/paper", paper, Right.STOP_NUMBERS, Method.POST),
 )

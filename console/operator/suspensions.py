@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -14,7 +15,7 @@ from idtone.core.calls import Reason
 from idtone.core.decision import time_by
 from idtone.core.errors import IdtoneError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import Person, acting
+from idtone.core.persons import Person
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message, template
 from idtone.ledger.store.sqlite import path_of
@@ -25,12 +26,13 @@ from idtone.registry.suspensions.suspension_file import read_suspensions, suspen
 from idtone.service.suspension_confirmations import Confirmed, confirmed
 
 from ..access.rights import Right
+from ..listing import Listing, listing, shown
 from ..page import Page, Visit
 from ..stop_states import Stage, StopFacts, StopState, own_stages, stages
 from .spans import span_words
 
-ROWS: Final = 500
-"""Suspensions of each table."""
+PATH: Final = "/suspensions"
+STOPS: Final = f"{PATH}/stops"
 KINDS: Final = {
     SuspensionKind.STOP: template("calls are refused"),
     SuspensionKind.NO_NEW_NUMBERS: template("gets no new numbers"),
@@ -76,11 +78,11 @@ class OwnRow:
     """Of each open duty: what, by when, whether it is overdue."""
     waiting: tuple[str, ...]
     """The other nodes that have not confirmed it."""
-    asked: str
-    """What waits for another person: `stop`, `lift`, or empty."""
-    is_own: bool
-    """This visitor has asked for it."""
-    stops: bool
+
+
+def stop_path(suspension: str) -> str:
+    """The page of one of this node's own stops."""
+    return f"{STOPS}/{quote(suspension)}"
 
 
 async def show(
@@ -98,35 +100,34 @@ async def show(
     is_signed = read.index.signed is not None
     return visit.render(
         "suspensions.html", status, problem=problem, may_stop=visit.may(Right.STOP_NUMBERS),
-        persons=visit.console.settings.policy.own_suspensions.persons,
-        read=read, told=told, in_force=rows(in_force, told, now), coming=rows(coming, told, now), over=over,
-        total=len(in_force), more_coming=len(coming), effect=effect_of(feed) if feed else None,
+        read=read, told=told, over=over, total=len(in_force), in_force=_listed(visit, in_force, told, now, "force"),
+        coming=_listed(visit, coming, told, now, "coming"), effect=effect_of(feed) if feed else None,
         refused_now=feed["registry"]["suspensions_in_force"] if feed else None,
-        own=own, own_trouble=trouble,
+        own=listing(visit, own, OWN_COLUMNS, name="own"), own_trouble=trouble,
         is_signed=is_signed, at=datetime.now(UTC), never=read.index.never_originating,
     )  # fmt: skip
 
 
 def _own(settings: Settings) -> tuple[list[OwnRow], str]:
     """The newest first; and why they cannot be read."""
-    now, me = datetime.now(UTC), acting()
+    now = datetime.now(UTC)
     try:
         found = read_suspensions(suspensions_path(settings)).suspensions
     except IdtoneError as error:
         return [], str(error)
     return [
         OwnRow(
-            one.id, own_stages(one, now), _masked(one), one.reference,
+            one.id, own_stages(one, now), masked_numbers(one), one.reference,
             ", ".join(dict.fromkeys(act.by for act in (one.asked, one.approved) if act)), one.calls_ended,
             tuple((DUTY_WORDS[duty.kind], duty.due.isoformat(), duty.is_overdue(now)) for duty in one.open_duties()),
-            tuple(one.waiting_nodes()), *_asked(one, me), one.stops,
+            tuple(one.waiting_nodes()),
         )
-        for one in reversed(found[-ROWS:])
+        for one in reversed(found)
     ], ""  # fmt: skip
 
 
-def _asked(one: OwnSuspension, me: Person) -> tuple[str, bool]:
-    """What waits for another person, and whether this one has asked for it."""
+def asked_of(one: OwnSuspension, me: Person) -> tuple[str, bool]:
+    """What waits for another person (`stop`, `lift`, or nothing), and whether this one has asked for it."""
     if one.state is SuspensionState.ASKED:
         return "stop", not me.is_another_than(one.asked.person)
     if one.lift_asked and one.stops:
@@ -134,7 +135,7 @@ def _asked(one: OwnSuspension, me: Person) -> tuple[str, bool]:
     return "", False
 
 
-def _masked(one: OwnSuspension) -> str:
+def masked_numbers(one: OwnSuspension) -> str:
     words = span_words(NumberSpan(*one.numbers[0]))
     return Message("{first} and {more:,} more", first=words, more=one.count - 1) if len(one.numbers) > 1 else words
 
@@ -143,14 +144,38 @@ def _confirmed(settings: Settings) -> Confirmed:
     return confirmed(path_of(settings.ledger.own()))
 
 
+COLUMNS: Final[Mapping[str, Callable[[SuspensionEntry], object]]] = {
+    "kind": lambda entry: entry.kind,
+    "since": lambda entry: entry.since,
+    "until": lambda entry: entry.until,
+    "reference": lambda entry: entry.reference,
+    "authority": lambda entry: entry.authority,
+}
+"""Not their numbers: their order would tell of them."""
+OWN_COLUMNS: Final[Mapping[str, Callable[[OwnRow], object]]] = {
+    "id": lambda row: row.id,
+    "state": lambda row: row.stages[-1].state,
+    "reference": lambda row: row.reference,
+    "by": lambda row: row.by,
+    "ended": lambda row: row.calls_ended,
+}
+
+
+def _listed(
+    visit: Visit, entries: Iterable[SuspensionEntry], told: Confirmed, now: datetime, name: str
+) -> Listing[SuspensionRow]:
+    newest_first = sorted(entries, key=lambda entry: entry.since, reverse=True)
+    found = listing(visit, newest_first, COLUMNS, name=name)
+    return shown(visit, rows(found.rows, told, now), found.total, found.asked, name)
+
+
 def rows(entries: Iterable[SuspensionEntry], told: Confirmed, now: datetime) -> list[SuspensionRow]:
-    """The newest first, at most `ROWS`."""
     return [
         SuspensionRow(
             _scope(entry), KINDS[entry.kind], entry.since, entry.until, entry.reference, entry.authority or "",
             _stages(entry, told, now),
         )
-        for entry in sorted(entries, key=lambda entry: entry.since, reverse=True)[:ROWS]
+        for entry in entries
     ]  # fmt: skip
 
 
@@ -181,4 +206,4 @@ def effect_of(feed: Mapping[str, Any]) -> Effect:
     )  # fmt: skip
 
 
-PAGES = (Page("/suspensions", show, Right.LOOK, title=template("Suspensions")),)
+PAGES = (Page(PATH, show, Right.LOOK, title=template("Suspensions")),)

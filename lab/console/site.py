@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,13 @@ class Visitor:
         """Open a page and send a form of it."""
         token = (await self.get(page)).form_token
         return await self.post(path, {"form_token": token, **(fields or {})})
+
+    async def download(self, path: str, fields: Mapping[str, str]) -> bytes:
+        """The file that a form leads to."""
+        headers = {"Origin": self.site.address, "Cookie": f"{SESSION.name}={self.cookies[SESSION.name]}"}
+        async with self.http.post(f"{self.site.address}{path}", headers=headers, data=dict(fields)) as answer:
+            assert answer.status == HTTPStatus.OK, await answer.text(errors="replace")
+            return await answer.read()
 
     async def upload(self, path: str, octets: bytes, name: str = "file", **fields: str) -> Answer:
         """Send a form with a file."""

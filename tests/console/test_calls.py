@@ -216,7 +216,9 @@ def test_the_quick_ranges_keep_the_rest_of_the_search():
 async def test_one_click_leads_from_a_call_to_the_request_for_its_evidence(investigator, viewer):
     found = re.search(r'href="(/evidence/exports/request[^"]*)"', (await investigator.get("/calls/c-heard")).text)
     assert found
-    assert ">c-heard</textarea>" in (await investigator.get(unescape(found[1]))).text
+    form = (await investigator.get(unescape(found[1]))).text
+    assert ">c-heard</textarea>" in form
+    assert re.search(r'name="scope" value="the record of one call on 20\d\d-\d\d-\d\d at \d\d:\d\d"', form)
     assert "/evidence/exports/request" not in (await viewer.get("/calls/c-heard")).text
 
 

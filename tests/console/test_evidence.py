@@ -332,14 +332,14 @@ async def test_what_a_command_has_requested_is_not_approved_here(node, settings)
         ({"calls": ""}, "Name 1 to 1,000 calls"),
         ({"calls": "c-"}, "several calls have ids that begin with c-"),
         ({"calls": HOSTILE}, "no leaf"),
-        ({"basis": ""}, "“Legal basis”"),
-        ({"basis": HOSTILE}, "there is no legal basis"),
-        ({"court": ""}, "needs “Court”"),
+        ({"basis": ""}, "choose the legal basis"),
+        ({"basis": HOSTILE}, "there is no such legal basis"),
+        ({"court": ""}, "this legal basis needs it"),
         ({"scope": "calls of 03-1234-5678"}, "“What was asked” holds what may be a telephone number"),
-        ({"received": "yesterday"}, "“When the demand arrived”"),
-        ({"received": "2096-01-01T00:00"}, "received in the future"),
+        ({"received": "yesterday"}, "choose a day and a time"),
+        ({"received": "2096-01-01T00:00"}, "this time has not come yet"),
         ({"valid_until": "2020-01-01"}, "the warrant was valid until 2020-01-01 only"),
-        ({"basis": "inquiry"}, "add “Leave the telephone numbers sealed”"),
+        ({"basis": "inquiry"}, "tick this box"),
     ],
 )
 async def test_a_request_follows_the_rules_of_the_command(node, settings, change, why):
@@ -350,6 +350,17 @@ async def test_a_request_follows_the_rules_of_the_command(node, settings, change
     assert HOSTILE not in answer.text
     with LedgerReader.open(settings.ledger.own()) as reader:
         assert reader.acts() == []
+
+
+async def test_all_that_is_wrong_with_a_request_is_shown_at_once_at_its_field(node):
+    visitor = await node.visitor(*INVESTIGATOR)
+    fields = {"basis": "warrant", "calls": "c-", "received": "x", "valid_until": "2020-01-01", "scope": "03-1234-5678"}
+    answer = await visitor.send("/evidence/exports/request", "/evidence/exports/request", fields)
+    named = re.findall(r'<a href="#field-(\w+)">', answer.text)
+    assert named == ["case", "calls", "authority", "reference", "scope", "received", "court", "valid_until"]
+    for each in named:
+        assert re.search(rf'id="field-{each}"[^>]* aria-describedby="error-{each}"', answer.text), each
+        assert f'id="error-{each}"' in answer.text
 
 
 def test_errors_name_the_fields_of_the_page():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from hashlib import sha256
+from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
 
@@ -12,17 +15,19 @@ from idtone.console.access.rights import Role
 from idtone.console.access.users import Administered, change_users
 from idtone.console.waiting import WhatWaits
 from idtone.core.settings.policy import OwnSuspensions
+from idtone.core.signed_notes import Note
 from idtone.ledger.evidence.steps import StepKind
-from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 from lab.console.site import running
 from lab.registry.examples import GOOD
 
 NUMBER, E164 = "03-1234-5678", "81312345678"
+WRITTEN = "0312345678"
 DUTY_TOO = (Role.DUTY, Role.VIEWER)
 """Another person."""
-ORDER = {"entered": NUMBER, "again": NUMBER, "reference": "R-77", "why": "the police called", "authority": "X police"}
+ORDER = {"entered": NUMBER, "reference": "R-77", "why": "the police called", "authority": "X police"}
 
 
 @pytest.fixture
@@ -51,6 +56,19 @@ def stopped(settings) -> bool:
     return found is not None and E164 in set(found.suspended)
 
 
+def hidden(text: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', text)
+    assert found, text
+    return found[1]
+
+
+async def order(visitor, fields=ORDER):
+    """Look at the order, and confirm it."""
+    looked = await visitor.send("/suspensions/stop", "/suspensions/stop", fields)
+    assert looked.status == 200, looked.text
+    return await visitor.send("/suspensions/stop", "/suspensions/stop", fields | {"seen": hidden(looked.text, "seen")})
+
+
 def acts(settings) -> list[tuple[object, object]]:
     with LedgerReader.open(settings.ledger.url) as reader:
         found = reader.acts(frozenset({StepKind.DUTY}))
@@ -60,12 +78,15 @@ def acts(settings) -> list[tuple[object, object]]:
 async def test_one_person_stops_a_number_and_lifts_it(site, settings, caplog):
     caplog.set_level("DEBUG")
     duty = await site.visitor(Role.DUTY)
-    answer = await duty.send("/suspensions", "/suspensions/stop", ORDER)
+    answer = await order(duty)
     assert (answer.status, states(settings), stopped(settings)) == (303, ["in-force"], True), answer.text
-    assert E164[2:] not in (await duty.get("/suspensions")).text + caplog.text
+    assert E164[2:] not in (await duty.get("/suspensions")).text + re.sub(r"\D", "", caplog.text)
     [one] = read_suspensions(suspensions_path(settings)).suspensions
     assert (one.asked.by, one.asked.by_way, one.authority) == ("duty", "console", "X police")
-    answer = await duty.send("/suspensions", "/suspensions/lift", {"id": one.id, "why": "lifted by the police"})
+    assert answer.headers["Location"] == f"/suspensions/stops/{one.id}?done=1"
+    answer = await duty.send(
+        f"/suspensions/stops/{one.id}", "/suspensions/lift", {"id": one.id, "why": "lifted by the police"}
+    )
     assert (answer.status, states(settings), stopped(settings)) == (303, ["lifted"], False)
     assert acts(settings) == [
         ("suspension-in-force", "duty"), ("suspension-approved", "duty"), ("suspension-lifted", "duty")
@@ -78,53 +99,124 @@ async def test_two_persons_where_the_policy_says_so(site, settings, caplog, monk
     first, second = await site.visitor(Role.DUTY), await site.visitor(*DUTY_TOO)
     looked = []
     monkeypatch.setattr(WhatWaits, "look_again", lambda _: looked.append(states(settings)))
-    await first.send("/suspensions", "/suspensions/stop", ORDER)
+    await order(first)
     assert (states(settings), stopped(settings)) == (["asked"], False)
-    assert looked == [["asked"]], "after the act"
-    assert "Another person has to approve it." in (await first.get("/suspensions")).text
+    assert looked == [[], ["asked"]], "after the act"
     [one] = read_suspensions(suspensions_path(settings)).suspensions
-    refused = await first.send("/suspensions", "/suspensions/approve", {"id": one.id})
+    page = f"/suspensions/stops/{one.id}"
+    own = (await first.get(page)).text
+    assert ("Another person has to approve it." in own, "Approve the stop" in own) == (True, False)
+    refused = await first.send(page, "/suspensions/approve", {"id": one.id})
     assert (refused.status, "has asked for this" in refused.text) == (400, True)
-    assert "Approve the stop" in (await second.get("/suspensions")).text
+    offered = (await second.get(page)).text
+    assert all(each in offered for each in ("Approve the stop", WRITTEN, "m-0001")), "to compare it"
     made = Administered(by="abe", at=datetime(2026, 11, 1, tzinfo=UTC))
 
     def by_abe(users):
         users["duty-viewer"] = users["duty-viewer"].model_copy(update={"administered": made})
 
     change_users(settings.console.users, by_abe)
-    await second.send("/suspensions", "/suspensions/approve", {"id": one.id})
+    await second.send(page, "/suspensions/approve", {"id": one.id})
+    assert WRITTEN not in (await second.get(page)).text, "nothing waits any more"
     assert "duty-viewer has approved as a second person; abe made or reset the account" in caplog.text
     assert (states(settings), stopped(settings)) == (["in-force"], True)
-    await second.send("/suspensions", "/suspensions/lift", {"id": one.id, "why": "by mistake"})
+    await second.send(page, "/suspensions/lift", {"id": one.id, "why": "by mistake"})
     assert stopped(settings), "until another person approves its end"
-    await first.send("/suspensions", "/suspensions/approve", {"id": one.id})
+    await first.send(page, "/suspensions/approve", {"id": one.id})
     assert (states(settings), stopped(settings)) == (["lifted"], False)
 
 
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"again": "03-1234-5679"}, "the two entries differ"),
-        ({"entered": "110", "again": "110"}, "that number cannot be used"),
-        ({"entered": "", "again": ""}, "give a number, range or prefix, or a customer"),
-        ({"customer": "c-1"}, "give a number, range or prefix, or a customer"),
-        ({"entered": "", "customer": "c-1"}, "the table of lines"),
-        ({"reference": "call 03-1234-5678"}, "contains a telephone number"),
-        ({"why": ""}, "Reason"),
+        ({"entered": "110"}, ["that number cannot be used"]),
+        ({"entered": ""}, ["give a number, range or prefix, or a customer"]),
+        ({"customer": "c-1"}, ["give a number, range or prefix, or a customer"]),
+        ({"entered": "", "customer": "c-1"}, ["the table of lines"]),
+        ({"reference": "call 03-1234-5678"}, ["contains a telephone number"]),
+        ({"why": ""}, ["Reason"]),
+        ({"requested": "2126-11-01T10:00"}, ["has not come yet"]),
+        ({"requested": "soon"}, ["choose a day and a time"]),
+        (
+            {"entered": "0", "reference": "", "authority": "\0", "why": " ", "requested": "x"},
+            ["cannot be used", "Reference of the request", "Requested by", "Reason", "choose a day and a time"],
+        ),
     ],
-)
-async def test_what_is_refused_changes_nothing(site, settings, changed, says):
+)  # fmt: skip
+async def test_what_is_refused_changes_nothing_and_all_errors_are_shown_at_once(site, settings, caplog, changed, says):
+    caplog.set_level("DEBUG")
     duty = await site.visitor(Role.DUTY)
-    answer = await duty.send("/suspensions", "/suspensions/stop", ORDER | changed)
+    answer = await duty.send("/suspensions/stop", "/suspensions/stop", ORDER | changed | {"seen": "0"})
     assert (answer.status, states(settings)) == (400, [])
-    assert says in answer.text
-    if "reference" not in changed:  # which the form shows again
-        assert not re.search("12345678|1234-5678", answer.text)
+    assert [each for each in says if each not in answer.text] == []
+    for field in re.findall(r'href="#field-(\w+)"', answer.text):
+        assert f'id="field-{field}"' in answer.text
+        assert f'aria-describedby="error-{field}"' in answer.text
+    assert E164[2:] not in re.sub(r"\D", "", caplog.text)
+
+
+async def test_the_order_says_whose_number_it_is_and_what_is_stopped_already(site, settings, tmp_path):
+    duty = await site.visitor(Role.DUTY)
+    fields = {"entered": "03-1234-0000 - 03-1234-9999", "reference": "R-78", "why": "the police called"}
+    first = (await duty.send("/suspensions/stop", "/suspensions/stop", fields)).text
+    assert all(each in first for each in ("m-0001", "10,000 numbers in all")), first
+    assert states(settings) == []
+    await order(duty)
+    [one] = read_suspensions(suspensions_path(settings)).suspensions
+    again = await duty.send("/suspensions/stop", "/suspensions/stop", fields | {"seen": hidden(first, "seen")})
+    assert (again.status, f"/suspensions/stops/{one.id}" in again.text) == (200, True)
+    assert "This has changed since you looked" in again.text
+    assert len(states(settings)) == 1, "nobody has seen that a part is stopped already"
+    nobodys = (await duty.send("/suspensions/stop", "/suspensions/stop", ORDER | {"entered": "0399999999"})).text
+    assert "NO MEMBER HOLDS THIS" in nobodys
+    changed = await duty.send("/suspensions/stop", "/suspensions/stop", fields | {"change": "yes"})
+    assert (changed.status, 'value="R-78"' in changed.text) == (200, True)
+
+
+async def test_what_was_seen_by_one_person_orders_nothing_for_another(site, settings):
+    first, second = await site.visitor(Role.DUTY), await site.visitor(*DUTY_TOO)
+    looked = await first.send("/suspensions/stop", "/suspensions/stop", ORDER)
+    seen = {"seen": hidden(looked.text, "seen")}
+    assert (await second.send("/suspensions/stop", "/suspensions/stop", ORDER | seen)).status == 200
+    other = ORDER | seen | {"entered": "03-1234-5679"}
+    assert (await first.send("/suspensions/stop", "/suspensions/stop", other)).status == 200
+    assert states(settings) == []
+
+
+async def test_the_signed_paper_and_what_follows(site, settings, tmp_path):
+    duty, viewer = await site.visitor(Role.DUTY), await site.visitor(Role.VIEWER)
+    await order(duty)
+    [one] = read_suspensions(suspensions_path(settings)).suspensions
+    page = f"/suspensions/stops/{one.id}"
+    seen = (await viewer.get(page)).text
+    assert ("in force on 1 of 1 nodes" in seen, "pbx-1" in seen) == (True, True)
+    assert E164[2:] not in re.sub(r"\D", "", seen)
+    token = (await duty.get(page)).form_token
+    octets = await duty.download("/suspensions/paper", {"form_token": token, "id": one.id})
+    with ZipFile(BytesIO(octets)) as archive:
+        archive.extractall(tmp_path)
+    paper = tmp_path / f"suspension-{one.id}.pdf"
+    with LedgerReader.open(settings.ledger.url) as reader:
+        key = own_key(settings.ledger, settings.node, reader.origin())
+    note = Note.parse(paper.with_name(f"{paper.name}.note").read_bytes())
+    assert note.signed_by([key])
+    assert sha256(paper.read_bytes()).hexdigest() in note.text
+    assert acts(settings)[-1] == ("suspension-paper", "duty")
+    assert (await viewer.post("/suspensions/paper", {"id": one.id})).status == 403
+    kind = one.duties[0].kind
+    wrong = await duty.send(page, "/suspensions/close", {"id": one.id, "duty": "x", "document": "", "on": "-"})
+    assert (wrong.status, wrong.text.count('href="#field-')) == (400, 3)
+    done = {"id": one.id, "duty": kind, "document": "letter 7", "on": "2026-11-30"}
+    assert (await duty.send(page, "/suspensions/close", done)).status == 303
+    [after] = read_suspensions(suspensions_path(settings)).suspensions
+    assert [(each.kind, each.document) for each in after.duties if each.closed] == [(kind, "letter 7")]
 
 
 async def test_a_viewer_sees_no_form_and_may_do_nothing(site, settings):
     viewer = await site.visitor(Role.VIEWER)
     assert "/suspensions/stop" not in (await viewer.get("/suspensions")).text
-    for path in ("stop", "approve", "lift"):
+    assert (await viewer.get("/suspensions/stop")).status == 403
+    assert (await viewer.get("/suspensions/stops/s-00000000")).status == 404
+    for path in ("stop", "approve", "lift", "close", "paper"):
         assert (await viewer.post(f"/suspensions/{path}", ORDER)).status == 403
     assert states(settings) == []

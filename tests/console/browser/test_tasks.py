@@ -54,9 +54,8 @@ TASKS: Final[dict[str, tuple[Role | None, list[Step], str]]] = {
     "which licence ends next": (Role.VIEWER, [menu("/expiries")], "Ends of the next 12 months"),
     "stop this number": (
         Role.DUTY,
-        [menu("/suspensions"), unfolds("/suspensions/stop"), ("[name=entered]", "0312345699"),
-         ("[name=again]", "0312345699"), ("[action='/suspensions/stop'] [name=reference]", "R-99"),
-         ("[action='/suspensions/stop'] [name=why]", "the police ask"), sends("/suspensions/stop")],
+        [menu("/suspensions/stop"), ("[name=entered]", "0312345699"), ("main [name=reference]", "R-99"),
+         ("main [name=why]", "the police ask"), sends("/suspensions/stop"), "main form.summary button.danger"],
         r"Done\.",
     ),
     "is this reference stopped": (Role.VIEWER, [(FIND, "R-1"), SEARCH], "Suspensions of the registry"),

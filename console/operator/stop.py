@@ -1,0 +1,109 @@
+"""One stop by this node's operator: from its order to what each node has confirmed, what follows, and its paper."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.persons import acting
+from idtone.core.translation import speak
+from idtone.office.authority.stop_holders import names
+from idtone.registry.suspensions.own_suspension import DUTY_WORDS, OwnSuspension
+from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
+
+from ..access.rights import Right
+from ..event_stream import event, stream
+from ..form_errors import FormErrors
+from ..page import Page, Visit
+from ..stop_states import own_stages
+from .stop_order import SHOWN, stop_summary
+from .suspensions import STOPS, asked_of, masked_numbers, stop_path
+
+EVERY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """What one node has said. `by_service` is False if Asterisk refuses the calls alone."""
+
+    node: str
+    in_force: datetime | None
+    by_service: bool
+    over: datetime | None
+    taken_over: datetime | None
+    calls_ended: int
+
+
+async def show_one(visit: Visit) -> web.StreamResponse:
+    return await show_stop(visit, visit.part("stop"))
+
+
+async def show_stop(
+    visit: Visit, suspension: str, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    """Raises HTTPNotFound."""
+    found = await visit.in_thread(read_suspensions, suspensions_path(visit.console.settings))
+    one = next((each for each in found.suspensions if each.id == suspension), None)
+    if one is None:
+        raise web.HTTPNotFound
+    may_stop = visit.may(Right.STOP_NUMBERS)
+    asked, is_own = asked_of(one, acting())
+    summary, spans = None, [NumberSpan(*each) for each in one.numbers]
+    if may_stop and asked:  # the second person compares it with the request
+        try:
+            read = await visit.console.registry.look()
+        except IdtoneError:
+            read = None
+        others = [each for each in found.suspensions if each.id != one.id]
+        summary = await visit.in_thread(stop_summary, spans, read, None, others, datetime.now(UTC))
+    return visit.render(
+        "stop.html", status, problem=problem, errors=problem if isinstance(problem, FormErrors) else None,
+        one=one, asked=asked, is_own=is_own, may_stop=may_stop, summary=summary, shown=SHOWN, duties=DUTY_WORDS,
+        masked=masked_numbers(one), held=names, changes=f"{stop_path(one.id)}/changes", **_state(visit, one),
+    )  # fmt: skip
+
+
+def _state(visit: Visit, one: OwnSuspension) -> Mapping[str, Any]:
+    return {"stages": own_stages(one, datetime.now(UTC)), "nodes": node_states(one, visit.console.settings.node)}
+
+
+def node_states(one: OwnSuspension, node: str) -> Sequence[NodeState]:
+    """This node first; those of the fleet that have said something, or are waited for."""
+    others = (
+        NodeState(each.node, each.in_force, each.by_service, each.over, each.taken_over, each.calls_ended)
+        for each in one.elsewhere
+    )
+    return [NodeState(node, one.in_force, one.by_service, one.over, one.taken_over, one.calls_ended), *others]
+
+
+async def changes(visit: Visit) -> web.StreamResponse:
+    """Its state as often as that changes; what a person can do stands on the page itself."""
+    wanted, path = visit.part("stop"), suspensions_path(visit.console.settings)
+
+    async def events() -> AsyncIterator[bytes]:
+        before: OwnSuspension | None = None
+        while True:
+            found = await visit.in_thread(read_suspensions, path)
+            one = next((each for each in found.suspensions if each.id == wanted), None)
+            if one is None:
+                return
+            speak(visit.language)
+            yield event("state", visit.fragment("stop_state.html", **_state(visit, one))) if one != before else b":\n\n"
+            before = one
+            await asyncio.sleep(EVERY_S)
+
+    return await stream(visit, events())
+
+
+PAGES = (
+    Page(STOPS + "/{stop}", show_one, Right.LOOK),
+    Page(STOPS + "/{stop}/changes", changes, Right.LOOK),
+)

@@ -1,0 +1,105 @@
+"""What a person sees before a stop is ordered: whose numbers they are, and what is suspended of them already. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import parse_japanese
+from idtone.office.authority.stop_holders import Holder
+from idtone.registry.lines.model import Entry
+from idtone.registry.model import SuspensionEntry, SuspensionKind
+from idtone.registry.number_notation import read_span, written
+from idtone.registry.suspended_numbers import scope_of
+from idtone.registry.suspensions.own_suspension import OwnSuspension
+
+from ..registry_in_use import ReadRegistry
+
+SHOWN: Final = 50
+"""Numbers and ranges that the summary writes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopSummary:
+    """`holders` is None if the registry cannot be read, `customers` if there is no table of lines that can be read."""
+
+    numbers: Sequence[str]
+    """In full: the person has typed them, or asked for the customer's."""
+    count: int
+    holders: Sequence[Holder] | None
+    customers: Sequence[str] | None
+    in_registry: Sequence[SuspensionEntry]
+    by_node: Sequence[OwnSuspension]
+
+    @property
+    def more(self) -> int:
+        """Numbers and ranges that are not shown."""
+        return max(0, len(self.numbers) - SHOWN)
+
+    def digest(self, key: str) -> str:
+        """Of what it shows, so that an order is about what its person has seen. `key` is a secret of the session."""
+        shown = [
+            *self.numbers, [str(each) for each in self.holders or ()], self.customers,
+            [each.reference for each in self.in_registry], [each.id for each in self.by_node],
+        ]  # fmt: skip
+        return hashlib.blake2b(json.dumps(shown).encode(), key=key.encode()[:64], digest_size=16).hexdigest()
+
+
+def stop_summary(
+    spans: Sequence[NumberSpan], read: ReadRegistry | None, lines: Iterable[Entry] | None,
+    own: Iterable[OwnSuspension], now: datetime,
+) -> StopSummary:  # fmt: skip
+    holders = _holders(spans, read, now) if read else None
+    return StopSummary(
+        [written(each) for each in spans],
+        sum(map(len, spans)),
+        holders,
+        None if lines is None else _customers(spans, lines, now),
+        [each for each in read.document.suspensions if _stops(each, spans, holders or (), now)] if read else [],
+        [each for each in own if each.is_live and any(_meets(spans, NumberSpan(*one)) for one in each.numbers)],
+    )
+
+
+def _holders(spans: Sequence[NumberSpan], read: ReadRegistry, now: datetime) -> list[Holder]:
+    if len(spans) == 1 and len(spans[0]) == 1:
+        holding = read.index.holding(parse_japanese(f"+{spans[0].first}"), now)
+        held = dict.fromkeys(holding.members if holding else (), 1)
+    else:
+        held = {}
+        for member in read.document.members:
+            entries = [read_span(each) for each in member.numbers]
+            if count := sum(_common(span, each) for span in spans for each in entries if span.overlaps(each)):
+                held[member.id] = count
+    return [Holder(member, read.names[member]["ja"], count) for member, count in held.items()]
+
+
+def _common(one: NumberSpan, other: NumberSpan) -> int:
+    return min(one.last, other.last) - max(one.first, other.first) + 1
+
+
+def _customers(spans: Sequence[NumberSpan], lines: Iterable[Entry], now: datetime) -> list[str]:
+    now_s = now.timestamp()
+    found = (
+        each.customer for each in lines
+        if each.customer and each.period[1] > now_s and any(_meets(spans, one) for one in each.spans)
+    )  # fmt: skip
+    return sorted(set(found))
+
+
+def _stops(entry: SuspensionEntry, spans: Sequence[NumberSpan], holders: Iterable[Holder], now: datetime) -> bool:
+    """Whether it refuses, or will refuse, calls of some of the numbers."""
+    if entry.kind is not SuspensionKind.STOP or (entry.until is not None and entry.until <= now):
+        return False
+    scope = scope_of(entry)
+    if isinstance(scope, NumberSpan):
+        return _meets(spans, scope)
+    return any(each.member == scope for each in holders)
+
+
+def _meets(spans: Iterable[NumberSpan], other: NumberSpan) -> bool:
+    return any(each.overlaps(other) for each in spans)
