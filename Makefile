@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-console-attack bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -55,6 +55,7 @@ help:
 	@echo 'make bench-misuse  scans a ledger of a million calls for misuse, beside ledger list; CALLS=100000 JSON=1'
 	@echo 'make bench-brake  replays fraud and an ordinary year of 200 customers at the brake; DAYS=30 SEED=1000 JSON=1'
 	@echo 'make bench-console  finds calls in the console, in a ledger of a million; CALLS=100000 JSON=1'
+	@echo 'make bench-console-attack  times each page of the console while 200 hostile requests are in flight; CALLS=100000 JSON=1'
 	@echo 'make bench-console-pages  times each page of the console, and calls beside 200 open pages; CALLS=100000 JSON=1'
 	@echo 'make bench-replication  replicates evidence into a real PostgreSQL, beside its own COPY and INSERT; JSON=1 as above'
 	@echo 'make bench-fleet  lets parts of a fleet fail while calls come, and counts what is lost; RATE=30 MINUTES=10 ONLY=… JSON=1'
@@ -200,6 +201,9 @@ bench-console: $(DEV)
 
 bench-console-pages: $(DEV) lab
 	@$(VENV)/bin/python -m bench.console_pages $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+
+bench-console-attack: $(DEV)
+	@$(VENV)/bin/python -m bench.console_attack $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-replication: $(DEV)
 	@$(VENV)/bin/python -m bench.replication $(if $(JSON),--json)

@@ -47,6 +47,7 @@ from .threads import Threads
 from .uploads import UploadRoom
 from .verification import Verification
 from .waiting import WhatWaits
+from .waiting_mail import WaitingMails
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class Console:
     evaluating: Evaluating = field(default_factory=Evaluating)
     made_packs: MadePacks = field(default_factory=MadePacks)
     waits: WhatWaits = field(default_factory=WhatWaits)
+    mails: WaitingMails = field(init=False)
     office_files: OfficeFiles | None = field(init=False)
     prometheus: PrometheusAlerts | None = field(init=False)
     """The operator's; None if the settings name none."""
@@ -108,6 +110,7 @@ class Console:
         self.doctor = DoctorRuns(self.settings)
         self.own_address = OwnAddress.of(self.settings.console)
         self.verification = Verification(self.settings)
+        self.mails = WaitingMails(self.settings.console.users, self.settings.node, self.own_address.public)
         self.fleet = FleetLive(self.settings.ledger)
         self.office_files = OfficeFiles(self.desk) if self.desk else None
         prometheus = self.settings.console.prometheus

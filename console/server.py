@@ -6,7 +6,7 @@ import asyncio
 import grp
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import UsageError
+from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.http.connections import IDLE_S, MOST
 from idtone.core.settings.console import ConsoleSettings, SignInBy
 from idtone.core.settings.settings import Settings
@@ -31,7 +31,7 @@ from .access.by_password import ByPassword
 from .access.by_proxy import ByProxy
 from .access.sessions import Sessions
 from .access.sign_in import SignIn
-from .access.users import Users
+from .access.users import User, Users
 from .administration import user_acts, visitors
 from .application import application, protect
 from .console import Console
@@ -219,7 +219,19 @@ def _group(name: str | None) -> int | None:
 
 
 async def _look_for_what_waits(console: Console) -> None:
-    await console.waits.follow(lambda: waiting.look(console, datetime.now(UTC)), lambda: bool(console.sessions.all()))
+    await console.waits.follow(
+        lambda: waiting.look(console, datetime.now(UTC)),
+        lambda: bool(console.sessions.all() or _mailed(console)),
+        lambda: console.mails.tell(_mailed(console), console.waits.of),
+    )
+
+
+def _mailed(console: Console) -> Sequence[User]:
+    """The users who get mails of what waits."""
+    try:
+        return [each for each in console.users.all() if each.mail]
+    except IdtoneError:  # a page says what is wrong
+        return ()
 
 
 async def _read_ahead(console: Console) -> None:

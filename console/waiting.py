@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -65,13 +65,17 @@ class WhatWaits:
         """Soon: something was done."""
         self._again.set()
 
-    async def follow(self, look: Callable[[], Sequence[Waiting]], is_watched: Callable[[], bool]) -> None:
-        """Look for ever, while somebody is signed in."""
+    async def follow(
+        self, look: Callable[[], Sequence[Waiting]], is_watched: Callable[[], bool],
+        tell: Callable[[], Awaitable[object]],
+    ) -> None:  # fmt: skip
+        """Look for ever, while somebody is signed in or gets mails. `tell` comes after each look."""
         while True:
             self._again.clear()
             if is_watched():
                 try:
                     self._newest = await asyncio.to_thread(look)
+                    await tell()
                 except Exception as error:
                     _log.error("what waits is not known: %s", in_words(error), exc_info=unexpected(error))
             await asyncio.sleep(AT_MOST_EVERY_S)

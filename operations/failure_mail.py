@@ -78,7 +78,7 @@ def trouble_mail(present: Sequence[Trouble], node: str, to: str, now: datetime, 
         subject = "期限が近づいています / act soon"
     else:
         subject = "復旧しました / all is well again"
-    made = _mail(to, f"[idtone] {node}: {subject}", now)
+    made = new_mail(to, f"[idtone] {node}: {subject}", now)
     texts = []
     for language, nothing, advice in (
         (JAPANESE, "現在、異常はありません。", "`idtone status` と `idtone doctor` で状態と対処を確認してください。"),
@@ -96,7 +96,8 @@ def _said(language: str, present: Sequence[Trouble]) -> list[str]:
     return [f"- {translated(each.text)}" for each in present]
 
 
-def _mail(to: str, subject: str, now: datetime) -> EmailMessage:
+def new_mail(to: str, subject: str, now: datetime) -> EmailMessage:
+    """One without a text. Pure."""
     made = EmailMessage(policy=SMTP)
     made["To"], made["Subject"] = to, subject
     made["Date"], made["Auto-Submitted"] = format_datetime(now), "auto-generated"
@@ -105,7 +106,7 @@ def _mail(to: str, subject: str, now: datetime) -> EmailMessage:
 
 def mail(unit: str, node: str, to: str, state: str, said: str, now: datetime) -> EmailMessage:
     """The mail, in both languages: who reads it at night has no settings of a language. Pure."""
-    made = _mail(to, f"[idtone] {node}: {unit} が異常終了しました / has failed", now)
+    made = new_mail(to, f"[idtone] {node}: {unit} が異常終了しました / has failed", now)
     made.set_content(
         f"{node} の {unit} が異常終了しました。`idtone status` と `idtone doctor` で状態を確認してください。\n"
         f"{unit} has failed on {node}. `idtone status` and `idtone doctor` say what is wrong.\n"

@@ -13,9 +13,11 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.http.request_limits import Rate
 from idtone.core.translation import Message, template
 
 from ..page import Method, Page, Visit
+from ..waiting_mail import checked_address
 from .cookies import KNOWN_BROWSER
 from .known_browser import mark_for
 from .passkeys import CHALLENGE_S, MOST, created, creation_options, relying_party
@@ -35,9 +37,14 @@ DONE: Final = {
     "code": template("Your one-time codes have a new secret. Your other sessions have ended."),
     "passkey": template("You can sign in by the new passkey. Your other sessions have ended."),
     "no-passkey": template("The passkey signs in no more. Your other sessions have ended."),
+    "mail": template("A first mail is on its way to your address."),
+    "no-mail": template("You get no more mails."),
 }
 _DIFFER: Final = Message("The new password was entered in two different ways.")
 _SAME: Final = Message("The new password is the one that you have.")
+FIRST_MAILS: Final = Rate(1 / 600, 3)
+"""Of a user, to addresses that the user names."""
+_LATER: Final = Message("You have changed your mail address often. Try again in ten minutes.")
 _LATE: Final = Message("The new secret is too old. Begin again.")
 _NO_MORE: Final = Message("This address has no passkeys, or you have as many as there can be.")
 _FIRST: Final = Message("Choose your own password and take a second factor first.")
@@ -79,6 +86,26 @@ class Account:
                 console.sessions.end(session)
                 console.sign_ins.ended(name, name)
         return visit.redirect(f"{PATH}?done=sessions")
+
+    async def set_mail(self, visit: Visit) -> web.StreamResponse:
+        """Where mails of what waits go; nowhere if the field is empty. A first mail shows whether they arrive."""
+        assert visit.user is not None
+        console, name = visit.console, visit.user.name
+        try:
+            to = checked_address(text) if (text := visit.field("mail")) else None
+            if to:
+                if not console.limits.admits(f"first mail of {name}", FIRST_MAILS):
+                    return self._page(visit, Refusal(HTTPStatus.TOO_MANY_REQUESTS, _LATER))
+                await visit.in_thread(console.mails.first, to)
+
+            def changed(users: dict[str, User]) -> None:
+                if name in users:
+                    users[name] = users[name].model_copy(update={"mail": to})
+
+            await visit.in_thread(change_users, console.settings.console.users, changed)
+        except IdtoneError as error:
+            return self._page(visit, Refusal(HTTPStatus.BAD_REQUEST, Message("{error}", error=error)))
+        return visit.redirect(f"{PATH}?done={'mail' if to else 'no-mail'}")
 
     async def _asked(self, visit: Visit) -> Refusal | None:
         assert visit.user is not None
@@ -229,6 +256,7 @@ def pages(proof: PasswordProof | None) -> Sequence[Page]:
     found = (
         Page(PATH, account.show, Right.ENTER, while_new=True),
         Page(f"{PATH}/sessions", account.end_sessions, Right.ENTER, Method.POST, while_new=True),
+        Page(f"{PATH}/mail", account.set_mail, Right.ENTER, Method.POST),
     )
     if proof is None:
         return found

@@ -82,6 +82,8 @@ class User(Model):
     administered: Administered | None = None
     passkeys: Annotated[tuple[Passkey, ...], Field(repr=False)] = ()
     searches: tuple[SavedSearch, ...] = ()
+    mail: Annotated[str, Field(min_length=3, max_length=255)] | None = None
+    """Gets mails of what waits for the user."""
 
     @property
     def is_new(self) -> bool:

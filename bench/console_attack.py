@@ -1,0 +1,254 @@
+"""What visitors of the console wait for while others attack it.
+
+    python -m bench.console_attack [--calls N] [--hostile N] [--turns N] [--rounds N] [--json]
+
+The goals, with 220,000 calls and 200 hostile requests in flight: a page comes at most 100 ms later at p95 than without
+them, and a sign-in takes at most 2 s. Quiet and attacked turns alternate, so that other work on the machine is in both.
+The attackers are a process of their own: searches and exports that match nothing, in sessions of users; wrong
+sign-ins, pages and files of strangers from addresses of their own. One that is refused asks again after a tenth of a
+second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import multiprocessing
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+import yaml
+
+from idtone.console import server
+from idtone.console.access.cookies import LANGUAGE
+from idtone.console.access.passwords import hashed
+from idtone.console.access.rights import Role
+from idtone.core.http.request_limits import OF_SESSION
+from idtone.core.settings.settings import load_settings
+from idtone.ledger.keys.key_ring import KeyRing
+from lab.console.browser.visits import Visitor, visits
+from lab.console.console_process import ConsoleProcess, console_process
+from lab.console.site import PASSWORD
+from lab.processes import end_in_order
+from lab.publication import LAB_REGISTRY
+
+from .console_pages import MONTH, WARM, configure, cookie_of, first_byte_ms, name_of, sign_in
+from .cost.figures import percentile
+from .filling import NODE, fill
+from .reporting import PROGRESS, options, print_table, report
+
+CALLS: Final = 220_000
+HOSTILE: Final = 200
+USERS: Final = 8
+"""Of whom the attackers have sessions."""
+PAUSE_S: Final = 0.1
+SIGN_INS: Final = 3
+"""In a turn."""
+RISES_WITHIN_S: Final = 120.0
+RISES_S: Final = 3.0
+"""From the first connections of the attackers to the first measured page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hostile:
+    """One kind of request, each on a connection of its own; `{n}` is a number that no request had before."""
+
+    path: str
+    share: int
+    has_session: bool = True
+    form: Mapping[str, str] | None = None
+
+
+KINDS: Final = (
+    Hostile("/calls?member=zzz{n}", 4),
+    Hostile("/calls.csv?member=zzz{n}", 4),
+    Hostile("/evidence/disclosures?year=2026&x={n}", 1),
+    Hostile("/suspensions?force-sort=reference&x={n}", 1),
+    Hostile("/licences?page={n}", 1),
+    Hostile("/sign-in", 4, has_session=False, form={"name": "user-{n}", "password": "wrong", "code": ""}),
+    Hostile("/no-such-page-{n}", 3, has_session=False),
+    Hostile("/public/pack", 2, has_session=False),
+)
+
+
+def attack(address: str, cookies: Sequence[str], hostile: int, begun: Event, over: Event, counted: Any) -> None:
+    """In a process of its own, until `over`. Puts into `counted` how often each status came, and the most in flight."""
+    os.nice(5)
+    counted.put(asyncio.run(_attack(address, cookies, hostile, begun, over)))
+
+
+async def _attack(address: str, cookies: Sequence[str], hostile: int, begun: Event, over: Event) -> dict[str, int]:
+    where, statuses, places = urlsplit(address), Counter[str](), Counter[str]()
+    kinds = [kind for kind in KINDS for _ in range(kind.share)]
+    numbers = iter(range(10**9))
+
+    async def one(kind: Hostile, worker: int) -> None:
+        source = f"127.0.{1 + worker // 200}.{2 + worker % 200}"
+        while not over.is_set():
+            number = str(next(numbers))
+            octets = _request(where.netloc, kind, number, cookies[worker % len(cookies)])
+            with suppress(OSError, asyncio.IncompleteReadError):
+                reader, writer = await asyncio.open_connection(where.hostname, where.port, local_addr=(source, 0))
+                places["now"] += 1
+                places["most"] = max(places["most"], places["now"])
+                try:
+                    writer.write(octets)
+                    status = (await reader.readline())[9:12].decode() or "closed"
+                    while await reader.read(65_536):
+                        pass
+                    statuses[status] += 1
+                finally:
+                    places["now"] -= 1
+                    writer.close()
+            await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1.5))
+
+    workers = [asyncio.create_task(one(kinds[number % len(kinds)], number)) for number in range(hostile)]
+    await asyncio.sleep(RISES_S)
+    begun.set()
+    await asyncio.to_thread(over.wait)
+    for each in workers:
+        each.cancel()
+    for ended in await asyncio.gather(*workers, return_exceptions=True):
+        if isinstance(ended, Exception):
+            raise ended
+    return {**statuses, "most in flight": places["most"]}
+
+
+def _request(host: str, kind: Hostile, number: str, cookie: str) -> bytes:
+    body = urlencode({name: value.format(n=number) for name, value in (kind.form or {}).items()}).encode()
+    lines = [
+        f"{'POST' if kind.form else 'GET'} {kind.path.format(n=number)} HTTP/1.1",
+        f"Host: {host}", "Connection: close", f"Origin: http://{host}", "Accept: text/html",
+    ]  # fmt: skip
+    if kind.has_session:
+        lines.append(f"Cookie: {cookie}")
+    if kind.form:
+        lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@contextmanager
+def attacked(console: ConsoleProcess, cookies: Sequence[str], hostile: int, found: Counter[str]) -> Iterator[None]:
+    context = multiprocessing.get_context("spawn")
+    begun, over, counted = context.Event(), context.Event(), context.Queue()
+    given = (console.address, cookies, hostile, begun, over, counted)
+    process = context.Process(target=attack, args=given, daemon=True)
+    process.start()
+    try:
+        if not begun.wait(RISES_WITHIN_S):
+            raise RuntimeError("the attackers do not come")
+        yield
+    finally:
+        over.set()
+        for name, count in counted.get(timeout=60).items():
+            found[name] = max(found[name], count) if name == "most in flight" else found[name] + count
+        process.join()
+
+
+def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) -> dict[str, Any]:
+    PROGRESS.print(f"a ledger of {calls:,} calls …")
+    config = configure(
+        folder,
+        {
+            "node": NODE,
+            "registry": {"source": str(LAB_REGISTRY), "trust": "unsigned", "cache": str(folder / "registry")},
+            "association": {"member": "m-0001"},
+            "ledger": {"url": f"sqlite:///{folder}/ledger.sqlite3", "key_file": str(folder / "key"), "reserve": 0},
+        },
+    )
+    _with_real_hashes(folder / "users.yaml")
+    settings = load_settings(config, {})
+    fill(folder / "ledger.sqlite3", KeyRing.of(settings.ledger, NODE), calls, MONTH, lambda call: False)
+    took: dict[bool, dict[str, list[float]]] = {False: {}, True: {}}
+    signed_in: dict[bool, list[float]] = {False: [], True: []}
+    statuses: Counter[str] = Counter()
+    with console_process(config) as console:
+        visitor = Visitor.of(*Role, cookies={**sign_in(console, name_of(0)), LANGUAGE.name: "en"})
+        theirs = [cookie_of(sign_in(console, name_of(user))) for user in range(1, 1 + USERS)]
+        paths = {
+            each.pattern: each.path
+            for each in visits(server.made(settings).pages, console.address, [visitor]) if each.is_html
+        }  # fmt: skip
+        _turn(console, visitor, paths, WARM)
+        for number in range(turns):
+            for is_attacked in (False, True):
+                PROGRESS.print(f"turn {number + 1} of {turns}: {'attacked' if is_attacked else 'quiet'} …")
+                if is_attacked:
+                    with attacked(console, theirs, hostile, statuses):
+                        pages, sign_ins = _turn(console, visitor, paths, rounds)
+                else:
+                    pages, sign_ins = _turn(console, visitor, paths, rounds)
+                for name, ms in pages.items():
+                    took[is_attacked].setdefault(name, []).extend(ms)
+                signed_in[is_attacked] += sign_ins
+    return {
+        "calls": calls, "hostile": hostile, "answers to the attackers": dict(statuses),
+        "pages": [_row(name, took[False][name], took[True][name]) for name in paths],
+        "all pages": _row("all", *([ms for each in took[by].values() for ms in each] for by in (False, True))),
+        "sign-in": _row("sign-in", signed_in[False], signed_in[True]),
+    }  # fmt: skip
+
+
+def _with_real_hashes(path: Path) -> None:
+    """As the product hashes passwords: a sign-in takes as long as it does in use."""
+    users, made = yaml.safe_load(path.read_text("utf-8")), hashed(PASSWORD)
+    for each in users["users"]:
+        each["password"] = made
+    path.write_text(yaml.safe_dump(users), "utf-8")
+
+
+def _turn(
+    console: ConsoleProcess, visitor: Visitor, paths: Mapping[str, str], rounds: int
+) -> tuple[dict[str, list[float]], list[float]]:
+    """How long each page took to its first octet, and each sign-in, in milliseconds."""
+    took: dict[str, list[float]] = {name: [] for name in paths}
+    connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=120)
+    for _ in range(rounds):
+        for name, path in paths.items():
+            time.sleep(1 / OF_SESSION.a_second)  # the console refuses more
+            took[name].append(first_byte_ms(connection, path, visitor.cookies))
+    connection.close()
+    signed_in = []
+    for _ in range(SIGN_INS):
+        began_s = time.perf_counter()
+        sign_in(console, name_of(0))
+        signed_in.append(1000 * (time.perf_counter() - began_s))
+    return took, signed_in
+
+
+def _row(name: str, quiet: Sequence[float], in_attack: Sequence[float]) -> dict[str, Any]:
+    p95s = percentile(quiet, 0.95), percentile(in_attack, 0.95)
+    return {
+        "page": name, "quiet_p50_ms": statistics.median(quiet), "attacked_p50_ms": statistics.median(in_attack),
+        "quiet_p95_ms": p95s[0], "attacked_p95_ms": p95s[1], "more_p95_ms": p95s[1] - p95s[0],
+    }  # fmt: skip
+
+
+def main() -> None:
+    chosen = options(__doc__, calls=CALLS, hostile=HOSTILE, turns=4, rounds=5).parse_args()
+    end_in_order()
+    with tempfile.TemporaryDirectory(prefix="idtone-attack-") as name:
+        found = measured(Path(name), chosen.calls, chosen.hostile, chosen.turns, chosen.rounds)
+    if chosen.json:
+        report("", found, as_json=True)
+        return
+    print_table(
+        f"{chosen.hostile} hostile requests, {chosen.calls:,} calls",
+        [*found["pages"], found["all pages"], found["sign-in"]],
+    )
+    print(", ".join(f"{name}: {count:,}" for name, count in found["answers to the attackers"].items()))
+
+
+if __name__ == "__main__":
+    main()

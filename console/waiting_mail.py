@@ -1,0 +1,160 @@
+"""Mails of what waits, to the users who have asked for them: how much of which kind, and where the console is.
+
+A mail has no telephone number, case or reference: it leaves the machine. A user gets one when something new waits, and
+at most one each half hour. What was told is kept in a file beside that of the users, so a restart tells nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import platform
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import copy_context
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from idtone.core.errors import UsageError
+from idtone.core.logs import in_words, unexpected
+from idtone.core.translation import JAPANESE, Message, speak, template, translated
+from idtone.ledger.keys.private_files import replace_private
+from idtone.operations.failure_mail import new_mail, send
+
+from .access.rights import Right
+
+if TYPE_CHECKING:
+    from .access.users import User
+    from .waiting import Waiting
+
+EVERY_S: Final = 1800.0
+ADDRESS: Final = re.compile(r"[^\s@<>(),;:\"\\]{1,64}@[A-Za-z0-9.-]{1,190}")
+KINDS: Final[Mapping[Right, str]] = {
+    Right.STOP_NUMBERS: template("Stops of this node to be approved"),
+    Right.APPROVE_EXPORTS: template("Disclosures to be approved"),
+    Right.REQUEST_EXPORTS: template("Disclosures to be given out"),
+}
+"""In the place of words that name a case or a reference; those of the office name neither."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a user was told last, as digests, and when, in seconds since 1970."""
+
+    things: frozenset[str] = frozenset()
+    at_s: float = float("-inf")
+
+
+def news(told: Told, waiting: Sequence[Waiting], now_s: float) -> Told | None:
+    """What is told from now on, if a mail is due. Pure."""
+    things = frozenset(map(_digest, waiting))
+    if not things - told.things or 0 <= now_s - told.at_s < EVERY_S:
+        return None
+    return Told(things, now_s)
+
+
+def _digest(thing: Waiting) -> str:
+    return hashlib.sha256(f"{thing.path}\n{thing.what}".encode()).hexdigest()[:32]
+
+
+def checked_address(text: str) -> str:
+    """Raises UsageError if it is no address to which a mail can be sent."""
+    if not text.isascii() or not ADDRESS.fullmatch(text) or text.startswith("-"):
+        raise UsageError(Message("this is no mail address; write it like sato@example.jp"))
+    return text
+
+
+def first_mail(to: str, node: str, address: str, now: datetime) -> EmailMessage:
+    """That shows that mails arrive. Pure."""
+    words = Message("{node}: the console sends to this address when something waits for you.", node=node)
+    subject = f"[idtone] {node}: このアドレスに通知します / this address gets mails"
+    return _in_both(to, subject, now, lambda: translated(words), address)
+
+
+def waiting_mail(to: str, node: str, address: str, waiting: Sequence[Waiting], now: datetime) -> EmailMessage:
+    """In both languages: the user's language is that of each browser. Pure."""
+    kinds = Counter[tuple[str, bool]]()
+    for each in waiting:
+        kinds[KINDS.get(each.right, str(each.what)), each.is_late] += each.count
+
+    def said() -> str:
+        lines = [
+            translated(Message("- {what}: {count}, late", what=Message(what), count=count) if is_late
+                       else Message("- {what}: {count}", what=Message(what), count=count))
+            for (what, is_late), count in kinds.items()
+        ]  # fmt: skip
+        return "\n".join([translated(Message("{node}: this waits for you in the console.", node=node)), *lines])
+
+    count = sum(kinds.values())
+    return _in_both(to, f"[idtone] {node}: 対応待ち {count} 件 / {count} waiting for you", now, said, address)
+
+
+def _in_both(to: str, subject: str, now: datetime, said: Callable[[], str], address: str) -> EmailMessage:
+    def in_language(language: str) -> str:
+        speak(language)
+        return said()
+
+    texts = [copy_context().run(in_language, language) for language in (JAPANESE, "en")]
+    made = new_mail(to, subject, now)
+    made.set_content("\n\n".join([*texts, address]) + "\n", cte="base64")
+    return made
+
+
+class WaitingMails:
+    """Used by the event loop alone, but for `tell_all`, which one thread at a time runs."""
+
+    def __init__(self, users_file: Path, node: str, address: str) -> None:
+        self._kept = users_file.with_name("console-mails.json")
+        self._node, self._address = node or platform.node(), address
+
+    async def tell(self, users: Iterable[User], waiting: Callable[[User], Sequence[Waiting]]) -> None:
+        mailed = [(each, waiting(each)) for each in users if each.mail and not each.locked]
+        if mailed:
+            await asyncio.to_thread(self.tell_all, mailed, datetime.now(UTC))
+
+    def tell_all(self, mailed: Sequence[tuple[User, Sequence[Waiting]]], now: datetime) -> None:
+        """A mail that cannot be handed over is tried again after half an hour."""
+        told = self._read()
+        before = dict(told)
+        for user, waiting in mailed:
+            assert user.mail
+            kept, found = told.get(user.name, Told()), news(told.get(user.name, Told()), waiting, now.timestamp())
+            still = kept.things & frozenset(map(_digest, waiting))
+            told[user.name] = Told(still, kept.at_s)
+            if found is None:
+                continue
+            told[user.name] = found
+            try:
+                send(waiting_mail(user.mail, self._node, self._address, waiting, now))
+            except Exception as error:
+                told[user.name] = Told(still, found.at_s)
+                _log.error("a mail of what waits was not sent: %s", in_words(error), exc_info=unexpected(error))
+        if told != before:
+            self._write({user.name: told[user.name] for user, _ in mailed})
+
+    def first(self, to: str) -> None:
+        """Raises UsageError if there is no sendmail, or it does not take the mail."""
+        send(first_mail(to, self._node, self._address, datetime.now(UTC)))
+
+    def _read(self) -> dict[str, Told]:
+        try:
+            found: dict[str, Any] = json.loads(self._kept.read_bytes())
+            return {name: Told(frozenset(each["things"]), float(each["at"])) for name, each in found.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            _log.error("%s cannot be read, so what waits is told again: %s", self._kept, error)
+            return {}
+
+    def _write(self, told: Mapping[str, Told]) -> None:
+        plain = {
+            name: {"things": sorted(each.things), "at": each.at_s} for name, each in told.items() if each != Told()
+        }
+        replace_private(self._kept, json.dumps(plain).encode())
