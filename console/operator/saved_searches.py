@@ -15,6 +15,7 @@ from idtone.core.translation import Message
 
 from ..access.rights import Right
 from ..access.users import SavedSearch, User, change_users
+from ..find import is_number
 from ..page import Method, Page, Visit
 from .call_query import PATH, CallQuery
 
@@ -31,6 +32,8 @@ def with_search(user: User, name: str, query: str) -> User:
     kept = CallQuery.of(dict(parse_qsl(query))).address().partition("?")[2]
     if not kept:
         raise UsageError(Message("choose a condition first, and search"))
+    if any(is_number(value) for value in dict(parse_qsl(kept)).values()):
+        raise UsageError(Message("a saved search must not hold a telephone number"))
     if len(kept) > 1000 or len(name) > NAME_LIMIT:
         raise UsageError(Message("the name or the search is too long"))
     others = [each for each in user.searches if each.name != name]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -25,8 +26,9 @@ from ..form_errors import FormErrors
 from ..page import Page, Visit
 from ..stop_states import own_stages
 from .stop_order import SHOWN, stop_summary
-from .suspensions import STOPS, asked_of, masked_numbers, stop_path
+from .suspensions import PATH, STOPS, asked_of, masked_numbers
 
+CHANGES: Final = f"{PATH}/changes"
 EVERY_S: Final = 1.0
 
 
@@ -67,7 +69,7 @@ async def show_stop(
     return visit.render(
         "stop.html", status, problem=problem, errors=problem if isinstance(problem, FormErrors) else None,
         one=one, asked=asked, is_own=is_own, may_stop=may_stop, summary=summary, shown=SHOWN, duties=DUTY_WORDS,
-        masked=masked_numbers(one), held=names, changes=f"{stop_path(one.id)}/changes", **_state(visit, one),
+        masked=masked_numbers(one), held=names, changes=f"{CHANGES}?stop={quote(one.id)}", **_state(visit, one),
     )  # fmt: skip
 
 
@@ -86,7 +88,9 @@ def node_states(one: OwnSuspension, node: str) -> Sequence[NodeState]:
 
 async def changes(visit: Visit) -> web.StreamResponse:
     """Its state as often as that changes; what a person can do stands on the page itself."""
-    wanted, path = visit.part("stop"), suspensions_path(visit.console.settings)
+    wanted, path = visit.query("stop"), suspensions_path(visit.console.settings)
+    if all(each.id != wanted for each in (await visit.in_thread(read_suspensions, path)).suspensions):
+        raise web.HTTPNotFound
 
     async def events() -> AsyncIterator[bytes]:
         before: OwnSuspension | None = None
@@ -105,5 +109,5 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 PAGES = (
     Page(STOPS + "/{stop}", show_one, Right.LOOK),
-    Page(STOPS + "/{stop}/changes", changes, Right.LOOK),
+    Page(CHANGES, changes, Right.LOOK),
 )

@@ -34,10 +34,11 @@ from ..access.rights import Right
 from ..files import ZIP, download
 from ..form_errors import FormErrors
 from ..japan_time import typed
+from ..number_searches import admits_number_search
 from ..page import Method, Page, Visit
 from ..registry_in_use import ReadRegistry
 from .stop import show_stop
-from .stop_order import SHOWN, StopSummary, stop_summary
+from .stop_order import SHOWN, StopSummary, bare_summary, stop_summary
 from .suspensions import PATH, show, stop_path
 
 ORDER: Final = f"{PATH}/stop"
@@ -63,7 +64,10 @@ def _form(
 
 
 async def stop(visit: Visit) -> web.StreamResponse:
-    """Show what the order means; order it if the form has the digest of just this."""
+    """Show what the order means; order it if the form has the digest of just this.
+
+    Whose a number is can be asked as often as by a search; stops can be ordered without end.
+    """
     if visit.field("change"):
         return _form(visit)
     assert visit.session is not None
@@ -71,22 +75,23 @@ async def stop(visit: Visit) -> web.StreamResponse:
         read = await visit.console.registry.look()
     except IdtoneError:  # the summary says that it is not known
         read = None
-    made = ""
+    made, key = "", visit.session.form_token
 
-    def act() -> StopSummary:
+    def act() -> tuple[StopSummary, StopSummary]:
         nonlocal made
         desk = SuspensionDesk(visit.console.settings)
         one = _ordered(visit, desk)
+        bare = bare_summary([NumberSpan(*each) for each in one.numbers])
         summary = _summary(desk.settings, read, one)
-        if visit.field("seen") == summary.digest(visit.session.form_token if visit.session else ""):
+        if visit.field("seen") in (summary.digest(key), bare.digest(key)):
             made = one.id
             _, failure = desk.order(one)
             if failure:
                 raise not_recorded(failure)
-        return summary
+        return summary, bare
 
     try:
-        summary = await visit.in_thread(act)
+        summary, bare = await visit.in_thread(act)
     except IdtoneError as error:
         is_kept = await visit.in_thread(_is_kept, visit.console.settings, made)
         if is_kept:
@@ -94,7 +99,9 @@ async def stop(visit: Visit) -> web.StreamResponse:
         return _form(visit, HTTPStatus.BAD_REQUEST, error)
     if made:
         return visit.redirect(f"{stop_path(made)}?done=1")
-    return _form(visit, summary=summary, digest=summary.digest(visit.session.form_token))
+    if not admits_number_search(visit):
+        summary = bare
+    return _form(visit, summary=summary, digest=summary.digest(key))
 
 
 def _ordered(visit: Visit, desk: SuspensionDesk) -> OwnSuspension:

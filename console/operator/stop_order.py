@@ -26,7 +26,9 @@ SHOWN: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class StopSummary:
-    """`holders` is None if the registry cannot be read, `customers` if there is no table of lines that can be read."""
+    """`holders` is None if the registry cannot be read, `customers` if there is no table of lines that can be read.
+    With `is_bare` nothing of both was looked for.
+    """
 
     numbers: Sequence[str]
     """In full: the person has typed them, or asked for the customer's."""
@@ -35,6 +37,7 @@ class StopSummary:
     customers: Sequence[str] | None
     in_registry: Sequence[SuspensionEntry]
     by_node: Sequence[OwnSuspension]
+    is_bare: bool = False
 
     @property
     def more(self) -> int:
@@ -48,6 +51,11 @@ class StopSummary:
             [each.reference for each in self.in_registry], [each.id for each in self.by_node],
         ]  # fmt: skip
         return hashlib.blake2b(json.dumps(shown).encode(), key=key.encode()[:64], digest_size=16).hexdigest()
+
+
+def bare_summary(spans: Sequence[NumberSpan]) -> StopSummary:
+    """The numbers alone."""
+    return StopSummary([written(each) for each in spans], sum(map(len, spans)), None, None, (), (), is_bare=True)
 
 
 def stop_summary(

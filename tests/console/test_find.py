@@ -97,7 +97,16 @@ async def test_a_search_is_saved_shown_and_removed(with_calls, settings):
     assert [user.searches for user in read_users(settings.console.users).users if user.name == "viewer"] == [()]
 
 
-@pytest.mark.parametrize(("name", "query"), [("a", "x=y"), ("a", "from=never"), ("a" * 61, "call=1")])
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("a", "x=y"),
+        ("a", "from=never"),
+        ("a" * 61, "call=1"),
+        ("a", "member=0312345678"),
+        ("a", "call=%2B81+3-1234-5678"),
+    ],
+)
 def test_a_search_that_cannot_be_saved(name, query):
     with pytest.raises(UsageError):
         with_search(User(name="viewer", roles=(Role.VIEWER,)), name, query)

@@ -11,9 +11,11 @@ from zipfile import ZipFile
 import pytest
 
 from idtone.call_control.fallback_file import remembered
+from idtone.console import number_searches
 from idtone.console.access.rights import Role
 from idtone.console.access.users import Administered, change_users
 from idtone.console.waiting import WhatWaits
+from idtone.core.http.request_limits import Rate
 from idtone.core.settings.policy import OwnSuspensions
 from idtone.core.signed_notes import Note
 from idtone.ledger.evidence.steps import StepKind
@@ -171,6 +173,20 @@ async def test_the_order_says_whose_number_it_is_and_what_is_stopped_already(sit
     assert "NO MEMBER HOLDS THIS" in nobodys
     changed = await duty.send("/suspensions/stop", "/suspensions/stop", fields | {"change": "yes"})
     assert (changed.status, 'value="R-78"' in changed.text) == (200, True)
+
+
+async def test_whose_number_it_is_cannot_be_asked_without_end_and_stops_can_be_ordered(site, settings, monkeypatch):
+    monkeypatch.setattr(number_searches, "NUMBER_SEARCHES", Rate(0.001, 2))
+    duty = await site.visitor(Role.DUTY)
+    answers = [
+        (await duty.send("/suspensions/stop", "/suspensions/stop", ORDER | {"seen": seen})).text
+        for seen in ("", "0", "", "1", "f" * 32)
+    ]
+    assert ["m-0001" in each for each in answers] == [True, True, False, False, False]
+    assert all(WRITTEN in each for each in answers)
+    assert "not looked up" in answers[2]
+    assert (await order(duty)).status == 303
+    assert states(settings) == ["in-force"]
 
 
 async def test_what_was_seen_by_one_person_orders_nothing_for_another(site, settings):

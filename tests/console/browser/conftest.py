@@ -15,6 +15,7 @@ from lab.chromium import find_or_get_chromium
 from lab.console.browser.browser import Browser
 from lab.console.browser.browser import browser as started
 from lab.console.held import write_holds
+from lab.console.own_stops import write_own_stops
 from lab.console.past_calls import write_past_calls
 from lab.console.site import Site, in_a_thread
 from lab.publication import LAB_REGISTRY
@@ -37,6 +38,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, year: Path) -> Iterator[Site]
     settings = demo_settings(folder, year / "office")
     write_past_calls(settings, CALLS, timedelta(hours=24), datetime.now(UTC))
     keep(file_of(settings), count(settings, "", None, progress=lambda *_: None))  # without them a page has fewer links
+    write_own_stops(settings)
     write_holds(settings, "another")  # whose calls have no page here
     with in_a_thread(settings) as site:
         yield site
