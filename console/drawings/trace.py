@@ -28,11 +28,13 @@ FINDINGS: Final = {
     Finding.LOOP: template("A member named one that was asked already."),
     Finding.TOO_LONG: template("The chain is longer than the desk follows."),
     Finding.NO_HOLDER: template("No member held the number."),
+    Finding.NO_NUMBER: template("No member is asked: the report names no number."),
 }
 RESULTS: Final = {
     ReportResult.TRACED: template("traced"),
     ReportResult.OPEN: template("not traced"),
     ReportResult.UNFOUNDED: template("unfounded"),
+    ReportResult.EXAMINED: template("examined"),
 }
 
 

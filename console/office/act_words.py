@@ -102,4 +102,5 @@ BASIS_WORDS: Final[Mapping[Basis, str]] = {
     Basis.LATER: template("by a later registry; that of the time of the call names no holder"),
     Basis.UNPUBLISHED: template("by the registry as it is now"),
     Basis.CHANGED: template("by the registry of the time of the call; the number changed hands within that time"),
+    Basis.NO_NUMBER: template("the report names no number"),
 }

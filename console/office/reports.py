@@ -13,7 +13,7 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.numbers import parse
 from idtone.core.terminal.asking import any_number_of, line
 from idtone.core.translation import Message, template
-from idtone.member.reports.report import ReportedCall
+from idtone.member.reports.report import ReportedCall, ReportedService
 from idtone.office.authority.moments import moment
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_store import KeptReport, KeptRequest, ReportOrder
@@ -29,6 +29,12 @@ from .acts import absent, acted, files_of
 
 PATH: Final = "/office/reports"
 SHOWN: Final = 100
+RESULT_WORDS: Final = {
+    ReportResult.TRACED: template("traced: the member whose customer made the call is known"),
+    ReportResult.OPEN: template("open: the origin could not be found"),
+    ReportResult.UNFOUNDED: template("unfounded: no such call, or nothing wrong with it"),
+    ReportResult.EXAMINED: template("examined: the office knows what is true of it"),
+}
 
 
 async def reports(
@@ -48,7 +54,7 @@ async def reports(
     asked = asked_of(visit, {each.value: each for each in ReportOrder}, size=SHOWN)
     listed, total, asked = await visit.in_thread(_page, desk, stage, token, asked) if desk else ([], 0, asked)
     late = await visit.in_thread(desk.store.overdue, datetime.now(UTC)) if desk else []
-    rows = await visit.in_thread(lambda: [(each, number_of(desk, each)) for each in listed] if desk else [])
+    rows = await visit.in_thread(lambda: [(each, subject_of(desk, each)) for each in listed] if desk else [])
     return visit.render(
         "office_reports.html", status, list=shown(visit, rows, total, asked), stage=stage, problem=problem,
         late={each.report: each for each in late[::-1]}, is_by_number=token is not None, purpose=visit.field("purpose"),
@@ -75,9 +81,12 @@ def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
     return token
 
 
-def number_of(desk: ReportDesk, kept: KeptReport) -> str | None:
-    """Masked; None if it was erased."""
-    return None if kept.is_forgotten else str(parse(desk.call(kept.sealed).number))
+def subject_of(desk: ReportDesk, kept: KeptReport) -> str | None:
+    """The masked number, or the operator or the service; None if it was erased."""
+    if kept.is_forgotten:
+        return None
+    matter = desk.matter(kept.sealed)
+    return matter.service if isinstance(matter, ReportedService) else str(parse(matter.number))
 
 
 OVERDUE: Final[Mapping[str, Callable[[KeptRequest], object]]] = {
@@ -115,9 +124,9 @@ async def remind(visit: Visit) -> web.StreamResponse:
 
 async def report(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None,
-    call: ReportedCall | None = None,
+    matter: ReportedCall | ReportedService | None = None,
 ) -> web.StreamResponse:  # fmt: skip
-    """With a masked number; `call` is what the report says, if the visitor asked to see it."""
+    """With a masked number; `matter` is what the report says, if the visitor asked to see it."""
     desk = await visit.in_thread(files_of(visit).reports)
     kept = await visit.in_thread(desk.store.report, visit.part("report")) if desk else None
     if desk is None or kept is None:
@@ -126,8 +135,8 @@ async def report(
     now = datetime.now(UTC)
     return visit.render(
         "office_report.html", status, answers=ANSWERS, bases=BASIS_WORDS,
-        kept=kept, requests=requests, problem=problem, call=call, now=now,
-        number=await visit.in_thread(number_of, desk, kept), trace=trace_of(kept, requests, now),
+        kept=kept, requests=requests, problem=problem, matter=matter, now=now, results=RESULT_WORDS,
+        subject=await visit.in_thread(subject_of, desk, kept), trace=trace_of(kept, requests, now),
     )  # fmt: skip
 
 
@@ -135,7 +144,7 @@ async def open_report(visit: Visit) -> web.StreamResponse:
     """Show the whole number and the words of the reporter. The office's ledger records it."""
     files, wanted = files_of(visit), visit.part("report")
 
-    def opened() -> ReportedCall:
+    def opened() -> ReportedCall | ReportedService:
         desk = files.reports()
         kept = desk.store.report(wanted) if desk else None
         if desk is None or kept is None:
@@ -144,15 +153,15 @@ async def open_report(visit: Visit) -> web.StreamResponse:
             raise UsageError(
                 Message("what {report_id} said was erased; `reports` shows what is left", report_id=wanted)
             )
-        call = desk.call(kept.sealed)
+        matter = desk.matter(kept.sealed)
         desk.shown(wanted)
-        return call
+        return matter
 
     try:
-        call = await visit.in_thread(opened)
+        matter = await visit.in_thread(opened)
     except IdtoneError as error:
         return await report(visit, HTTPStatus.BAD_REQUEST, error)
-    return await report(visit, call=call)
+    return await report(visit, matter=matter)
 
 
 async def close(visit: Visit) -> web.StreamResponse:

@@ -18,6 +18,8 @@ SIZE_LIMIT: Final = 64 * 1024
 """Bytes of the file."""
 WORDS_LIMIT: Final = 4000
 ATTACHMENTS_LIMIT: Final = 10
+_DIGITS: Final = 6
+"""More of them may be a telephone number."""
 WITHIN_LIMIT: Final = 31 * 24 * 60
 """Minutes."""
 
@@ -43,6 +45,15 @@ def _words(value: str) -> str:
     return text
 
 
+def _service(value: str) -> str:
+    if sum(each.isdecimal() for each in value) > _DIGITS:
+        raise ValueError(
+            Message("has a telephone number"),
+            Message("Write the name alone, and the number where you say what happened"),
+        )
+    return value
+
+
 class Attachment(Model):
     """A file that the reporter keeps; `sha256` fixes its content."""
 
@@ -58,18 +69,38 @@ class Reporter(Model):
     disclose: bool = False
 
 
-class ReportedCall(Model):
-    """`number` called or was shown (E.164), at `at` give or take `within_minutes`; `what` happened, in words."""
+class ReportedMatter(Model):
+    """`what` happened, in words, and the files that the reporter keeps."""
 
-    number: Annotated[str, Field(repr=False), AfterValidator(_number)]
-    at: Moment
-    within_minutes: Annotated[int, Field(ge=0, le=WITHIN_LIMIT)] = 60
     what: Annotated[str, Field(repr=False), AfterValidator(_words)]
     attachments: Annotated[tuple[Attachment, ...], Field(max_length=ATTACHMENTS_LIMIT, repr=False)] = ()
 
 
+class ReportedCall(ReportedMatter):
+    """`number` called or was shown (E.164), at `at` give or take `within_minutes`."""
+
+    number: Annotated[str, Field(repr=False), AfterValidator(_number)]
+    at: Moment
+    within_minutes: Annotated[int, Field(ge=0, le=WITHIN_LIMIT)] = 60
+
+
+class ReportedService(ReportedMatter):
+    """An operator or a service, as the reporter names it. There need not have been a call.
+
+    Lists show the name, so it has no telephone number.
+    """
+
+    service: Annotated[Text, Field(repr=False), AfterValidator(_service)]
+
+
 class Report(ReportedCall):
     """A call, and who reports it; None if the reporter gives no name."""
+
+    reporter: Annotated[Reporter | None, Field(repr=False)] = None
+
+
+class ServiceReport(ReportedService):
+    """An operator or a service, and who reports it; None if the reporter gives no name."""
 
     reporter: Annotated[Reporter | None, Field(repr=False)] = None
 

@@ -22,7 +22,7 @@ from idtone.core.errors import TrustError
 from idtone.core.translation import Message
 from idtone.registry.model import Id, Moment, Sha256
 
-from .report import Report
+from .report import Report, ServiceReport
 from .sealed_box import Purpose, seal
 
 REPORT, FETCH, ANSWER = "report", "report-fetch", "report-answer"
@@ -52,7 +52,7 @@ class SealedReport(Model):
 
     receipt: Sha256
     report: Box
-    """`ReportedCall`, for the desk."""
+    """`ReportedCall` or `ReportedService`, for the desk."""
     reporter: Box | None = None
     """`Reporter`, for the report officer alone."""
     disclose: bool = False
@@ -169,7 +169,7 @@ def report_id_of(digest: str) -> str:
     return f"R-{digest[:16]}"
 
 
-def sealed_report(report: Report, receipt: str, desk: bytes, officer: bytes | None) -> SealedReport:
+def sealed_report(report: Report | ServiceReport, receipt: str, desk: bytes, officer: bytes | None) -> SealedReport:
     """Seal a report for the desk, and its reporter for the report officer (X25519 public keys).
 
     Raises TrustError if there is a reporter, and no key of an officer.
@@ -179,10 +179,10 @@ def sealed_report(report: Report, receipt: str, desk: bytes, officer: bytes | No
         raise TrustError(
             Message("the desk has no key of a report officer, so it cannot take your name; report without `reporter`")
         )
-    call = report.model_dump(mode="json", exclude={"reporter"})
+    matter = report.model_dump(mode="json", exclude={"reporter"})
     return SealedReport(
         receipt=tied,
-        report=seal(call, desk, Purpose.REPORT, tied),
+        report=seal(matter, desk, Purpose.REPORT, tied),
         reporter=seal(reporter.model_dump(), officer, Purpose.REPORTER, tied) if reporter and officer else None,
         disclose=bool(reporter and reporter.disclose),
     )

@@ -184,10 +184,16 @@ def read_edition(folder: Path) -> Edition:
         raise TrustError(
             Message("{folder}: is not a package; `idtone-office publication prepare` writes one", folder=folder)
         )
+    drafts, targets = _read_metadata(folder, _AFTER), _read_targets(folder, _AFTER)
+    return replace(read_published(folder), metadata=drafts, targets=targets)
+
+
+def read_published(folder: Path) -> Edition:
+    """What a package says is published now, without a draft. Raises TrustError if it is damaged."""
     roots = [_read(path) for path in (folder / _ROOTS).glob("*.root.json")]
     return Edition(
-        _read_metadata(folder, _AFTER), _read_targets(folder, _AFTER), _read_metadata(folder, _BEFORE),
-        _read_targets(folder, _BEFORE), sorted(roots, key=lambda root: int(root.signed.version)),
+        {}, {}, _read_metadata(folder, _BEFORE), _read_targets(folder, _BEFORE),
+        sorted(roots, key=lambda root: int(root.signed.version)),
     )  # fmt: skip
 
 

@@ -285,6 +285,18 @@ COMMANDS: Final = {
         "idtone.office.commands.site:site",
         "Write the public site: what the sound means, whether a number is genuine, badges, reports, figures.",
     ),
+    "site prepare": (
+        "idtone.office.commands.site:prepare_site",
+        "Write what the public site states as a folder, which goes from holder to holder, or to each in a copy.",
+    ),
+    "site sign": (
+        "idtone.office.commands.site:sign_site",
+        "Show what the public site states, and sign it with your key.",
+    ),
+    "site assemble": (
+        "idtone.office.commands.site:assemble_site",
+        "Collect the signatures of copies of one package in it. Exit 1: some are still missing.",
+    ),
     "site serve": (
         "idtone.office.commands.site:serve_site",
         "Run the number service of the public site until SIGTERM. It learns no number.",

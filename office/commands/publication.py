@@ -15,7 +15,6 @@ from rich.progress import track
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import confirmed
 from idtone.core.translation import Message, translated
 from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
@@ -30,7 +29,7 @@ from ..evaluation.results import published_files
 from ..refused.change_refusals import Refusals
 from ..signing.holder_words import words_for_holder
 from .options import FolderArgument, attributed
-from .signers import KeyOption, print_report, signers, state, write_package
+from .signers import KeyOption, print_missing, print_report, sign_shown, signers, state, write_package
 
 PackageArgument = Annotated[
     Path, typer.Argument(metavar="PACKAGE", help="The folder that `publication prepare` has written.")
@@ -164,27 +163,7 @@ def sign(
     now = datetime.now(UTC)
     with checking():
         shown = words_for_holder(edition, None if trust is None else read_root(trust), now)
-    print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
-    if not yes and not confirmed(Message("Sign this?")):
-        raise UsageError(Message("nothing was signed"))
-    signed = {name: edition.sign(each) for name, each in zip(key, signers(key), strict=True)}
-    for name, roles in signed.items():
-        if not roles:
-            raise TrustError(
-                Message("{name}: nothing in {package} takes the signature of this key", name=name, package=package)
-            )
-    edition.write_signatures(package)
-    missing = list(edition.missing())
-    if as_json:
-        command_line.print_json({"words": shown, "signed": signed, "missing": missing})
-        return
-    for name, roles in signed.items():
-        print(translated(Message("signed with {key}: {roles}", key=name, roles=", ".join(roles))))
-    _print_missing(missing)
-
-
-def _print_missing(missing: list[Message]) -> None:
-    print(*map(translated, missing or [Message("all signatures are there")]), sep="\n")
+    sign_shown(package, edition, shown, key, yes, as_json)
 
 
 def assemble(
@@ -199,6 +178,6 @@ def assemble(
     if as_json:
         command_line.print_json({"signatures": whole.holders(), "missing": missing})
     else:
-        _print_missing(missing)
+        print_missing(missing)
     if missing:
         command_line.negative()

@@ -16,6 +16,7 @@ from idtone.core.numbers import parse
 from idtone.core.terminal import command_line
 from idtone.core.terminal.asking import passphrase
 from idtone.core.translation import Message, translated
+from idtone.member.reports.report import ReportedCall, ReportedService
 
 from ..desk.desk import Desk
 from ..desk.reports.desk_key import OFFICER_FILE, load_officer_key, make_officer_key
@@ -42,7 +43,7 @@ def reports(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many, the newest.")] = 50,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """List reports (申告), the newest last: the holder of the number, who has to act, and the result."""
+    """List reports (申告), the newest last: the holder of the number or the service, who has to act, and the result."""
     desk = _reports(folder)
     token = desk.key.token(any_number_asked()) if by_number else None
     with _progress() as bar:
@@ -51,12 +52,13 @@ def reports(
     if as_json:
         command_line.print_json(found)
         return
-    columns = ("id", "received", "number", "holder", "stage", "finding", "result", "reporter")
+    columns = ("id", "received", "number", "service", "holder", "stage", "finding", "result", "reporter")
     command_line.Rows(columns, whole=("id",)).print([[each[name] for name in columns] for each in found])
 
 
 def report(folder: FolderArgument, report_id: ReportArgument, as_json: command_line.JsonOption = False) -> None:
-    """Show one report: the number, what happened, and what each member has answered. The reporter stays sealed.
+    """Show one report: the number or the service, what happened, and what each member has answered. The reporter stays
+    sealed.
 
     The command shows the whole number, and the office's ledger records that the report was shown.
     """
@@ -66,13 +68,12 @@ def report(folder: FolderArgument, report_id: ReportArgument, as_json: command_l
         raise UsageError(
             Message("what {report_id} said was erased; `report list` shows what is left", report_id=report_id)
         )
-    call = desk.call(kept.sealed)
+    matter = desk.matter(kept.sealed)
     desk.shown(report_id)
     requests = desk.store.requests_of(report_id)
     facts = {
-        **_facts(desk, kept), "number": call.number, "at": in_japan(call.at).isoformat(),
-        "within_minutes": call.within_minutes, "what": call.what, "via": kept.via, "basis": kept.holder.basis,
-        "why": kept.why, "attachments": [each.model_dump() for each in call.attachments],
+        **_facts(desk, kept), **_call_facts(matter), "what": matter.what, "via": kept.via, "basis": kept.holder.basis,
+        "why": kept.why, "attachments": [each.model_dump() for each in matter.attachments],
         "requests": [_request_facts(each) for each in requests],
     }  # fmt: skip
     if as_json:
@@ -82,9 +83,9 @@ def report(folder: FolderArgument, report_id: ReportArgument, as_json: command_l
     print(
         *(f"{name:<15} {value}" for name, value in facts.items() if name not in hidden and value is not None), sep="\n"
     )
-    for each in call.attachments:
+    for each in matter.attachments:
         print(f"{'attachment':<15} {each.sha256} {each.name}")
-    print(call.what, end="\n\n")
+    print(matter.what, end="\n\n")
     columns = (
         "id",
         "member",
@@ -224,12 +225,26 @@ def _progress() -> Progress:
     return Progress(console=screen, transient=True, disable=not screen.is_terminal)
 
 
+def _call_facts(matter: ReportedCall | ReportedService) -> dict[str, Any]:
+    if isinstance(matter, ReportedService):
+        return {}
+    return {
+        "number": matter.number, "at": in_japan(matter.at).isoformat(), "within_minutes": matter.within_minutes,
+    }  # fmt: skip
+
+
 def _facts(desk: ReportDesk, kept: KeptReport) -> dict[str, Any]:
     """A report in a list: its number is masked."""
-    number = None if kept.is_forgotten else str(parse(desk.call(kept.sealed).number))
+    number = service = None
+    if not kept.is_forgotten:
+        matter = desk.matter(kept.sealed)
+        if isinstance(matter, ReportedService):
+            service = matter.service
+        else:
+            number = str(parse(matter.number))
     reporter = None if kept.sealed.reporter is None else "consents" if kept.sealed.disclose else "sealed"
     return {
-        "id": kept.id, "received": _time(kept.received), "number": number,
+        "id": kept.id, "received": _time(kept.received), "number": number, "service": service,
         "holder": kept.holder.member, "stage": kept.stage, "finding": kept.finding, "result": kept.result,
         "reporter": reporter,
     }  # fmt: skip

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 from securesystemslib.signer import Signer
 
+from idtone.core.errors import TrustError, UsageError
 from idtone.core.japan import end_words
 from idtone.core.signing_keys import signer
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import passphrase
+from idtone.core.terminal.asking import confirmed, passphrase
 from idtone.core.translation import Message, translated
 from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
@@ -45,6 +48,41 @@ def write_package(edition: Edition, package: Path, now: datetime, as_json: bool)
     print(
         translated(Message("{package} needs these signatures:", package=package)), *map(translated, missing), sep="\n  "
     )
+
+
+class Signable(Protocol):
+    """A package: an edition of the registry, or the statement of the public site."""
+
+    def sign(self, signer: Signer) -> list[str]: ...
+    def missing(self) -> Iterator[Message]: ...
+    def write_signatures(self, folder: Path) -> None: ...
+
+
+def sign_shown(
+    package: Path, signable: Signable, shown: Sequence[str], key: list[str], yes: bool, as_json: bool
+) -> None:
+    """Shows what a package says, asks, and adds the signatures. Raises UsageError, TrustError."""
+    print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
+    if not yes and not confirmed(Message("Sign this?")):
+        raise UsageError(Message("nothing was signed"))
+    signed = {name: signable.sign(each) for name, each in zip(key, signers(key), strict=True)}
+    for name, roles in signed.items():
+        if not roles:
+            raise TrustError(
+                Message("{name}: nothing in {package} takes the signature of this key", name=name, package=package)
+            )
+    signable.write_signatures(package)
+    missing = list(signable.missing())
+    if as_json:
+        command_line.print_json({"words": list(shown), "signed": signed, "missing": missing})
+        return
+    for name, roles in signed.items():
+        print(translated(Message("signed with {key}: {roles}", key=name, roles=", ".join(roles))))
+    print_missing(missing)
+
+
+def print_missing(missing: list[Message]) -> None:
+    print(*map(translated, missing or [Message("all signatures are there")]), sep="\n")
 
 
 def state(workspace: Workspace, now: datetime) -> dict[str, Any]:

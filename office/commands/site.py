@@ -1,4 +1,4 @@
-"""`idtone-office site write | serve`: the public side of the sound."""
+"""`idtone-office site write | prepare | sign | assemble | serve`: the public side of the sound."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message, translated
 from idtone.ledger.keys.key_file import load_key, read_key
 from idtone.registry.commands.checking import checking
+from idtone.registry.trust.roots import read_root
 
 from ..authority.shared_folder import file_mode
 from ..authority.signed_history import signed_history
+from ..authority.signing_terms import PublicTerms
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
+from ..signing.package_zip import package_in
 from ..site import number_service
 from ..site.month_facts import figures_of_month, newest
 from ..site.number_answers import answers, changes_at, licensed_holders
@@ -33,11 +36,26 @@ from ..site.number_table import key_pair, table
 from ..site.public_statement import signed_statement, statement
 from ..site.published_registry import PublishedRegistry, published_registry
 from ..site.site_folder import read_municipalities, site_files, size_without_sounds, write_site
+from ..site.site_package import (
+    SiteFiles,
+    SitePackage,
+    assembled_site,
+    check_published,
+    read_site_package,
+    site_package,
+    site_words,
+)
 from ..site.site_pages import SiteFacts
 from ..site.site_sounds import given_sound, shipped_sounds
 from .options import FolderArgument
-from .signers import KeyOption, signers
+from .signers import KeyOption, print_missing, sign_shown, signers
 
+MonthOption = Annotated[
+    str | None, typer.Option(metavar="YYYY-MM", help="Publish the figures of this month; it must be over.")
+]
+SitePackageArgument = Annotated[
+    Path, typer.Argument(metavar="PACKAGE", help="The folder that `site prepare` has written.")
+]
 KEY_FILE: Final = "public-numbers.key"
 """In the authority's folder: 32 bytes. With it anyone can find out which numbers are in the tables."""
 FIGURES_KEY_FILE: Final = "public-figures.key"
@@ -47,14 +65,16 @@ FIGURES_KEY_FILE: Final = "public-figures.key"
 def site(
     folder: FolderArgument,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder of the site.")],
-    key: KeyOption,
+    key: KeyOption = [],  # noqa: B006  Typer wants a list
+    package: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Take the statement of this package, which its holders have signed."),
+    ] = None,
     sound: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A WAV file with the licensed sound, if the public may hear it."),
     ] = None,
-    month: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM", help="Publish the figures of this month; it must be over.")
-    ] = None,
+    month: MonthOption = None,
     municipalities: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Municipalities for which to make posters: the columns name and contact."),
@@ -63,26 +83,31 @@ def site(
 ) -> None:
     """Write the public site: what the sound means, whether a number is genuine, badges, reports, figures.
 
-    It says of each number what is published; two duty keys sign that. Run it after each publication: its signatures end
-    with those of the repository. The section `public` of authority.yaml has its addresses and limits, and whether the
-    holder of a number is named.
+    It says of each number what is published; two duty keys sign that: here with `--key`, or where their holders are
+    (`site prepare`, `--package`). Run it after each publication: its signatures end with those of the repository. The
+    section `public` of authority.yaml has its addresses and limits, and whether the holder of a number is named.
     """
-    workspace, now = Workspace(folder), datetime.now(UTC)
+    if bool(key) == (package is not None):
+        raise UsageError(Message("sign with --key, or name a signed package with --package"))
+    if package is not None and month is not None:
+        raise UsageError(Message("the figures are in the package; leave --month out"))
+    workspace, now = Workspace(folder), datetime.now(UTC).replace(microsecond=0)
     with checking():
         terms, published = workspace.terms().public, published_registry(workspace.repository)
-    holders = licensed_holders(published.document, published.suspensions, published.index, now)
-    expires = changes_at(published.document, published.index, holders, terms.names_holders, now)
-    if expires <= now:
-        raise TrustError(Message("what is published has expired; publish first"))
-    keys = key_pair(_key(folder / KEY_FILE))
-    figures = _figures(workspace, month, published, now)
+    if package is None:
+        content, files = _stated(workspace, terms, published, month, now)
+        signed = signed_statement(content, signers(key), published.root)
+    else:
+        given = read_site_package(package)
+        check_published(given, published, now)
+        content, files, signed = given.statement.content, given.files(), given.statement.to_bytes()
+    holders = licensed_holders(
+        published.document, published.suspensions, published.index, datetime.fromisoformat(content["issued"])
+    )
+    numbers, figures = files.numbers, files.figures
     sounds = shipped_sounds() | ({} if sound is None else {"standard.wav": given_sound(sound)})
     recogniser = detector()
     cities = [] if municipalities is None else read_municipalities(municipalities)
-    places = {each.member: place for place, each in enumerate(holders, 1)} if terms.names_holders else {}
-    with command_line.working(Message("table of numbers")):
-        numbers = table(keys, answers(published.index, places, now))
-    content = statement(published.editions, keys.public, numbers, holders, terms.names_holders, figures, now, expires)
     made = site_files(
         SiteFacts(
             published.editions.association, terms.address, terms.desk, terms.service,
@@ -90,11 +115,116 @@ def site(
             None if figures is None else json.loads(figures), terms.hourly, terms.hourly_each, numbers.area_digits,
             "standard" if sound else None, terms.test_number or None, recogniser.titles if recogniser else {},
         ),
-        published.metadata, signed_statement(content, signers(key), published.root), numbers, figures, sounds,
+        published.metadata, signed, numbers, figures, sounds,
         recogniser.script if recogniser else None, cities,
     )  # fmt: skip
     write_site(output, made)
     _report(output, content, made, recogniser is not None, as_json)
+
+
+def _stated(
+    workspace: Workspace, terms: PublicTerms, published: PublishedRegistry, month: str | None, now: datetime
+) -> tuple[dict[str, Any], SiteFiles]:
+    """The statement to be signed, and what it names. Raises TrustError, UsageError."""
+    holders = licensed_holders(published.document, published.suspensions, published.index, now)
+    expires = changes_at(published.document, published.index, holders, terms.names_holders, now)
+    if expires <= now:
+        raise TrustError(Message("what is published has expired; publish first"))
+    keys = key_pair(_key(workspace.folder / KEY_FILE))
+    figures = _figures(workspace, month, published, now)
+    places = {each.member: place for place, each in enumerate(holders, 1)} if terms.names_holders else {}
+    with command_line.working(Message("table of numbers")):
+        numbers = table(keys, answers(published.index, places, now))
+    content = statement(published.editions, keys.public, numbers, holders, terms.names_holders, figures, now, expires)
+    return content, SiteFiles(numbers, figures)
+
+
+def prepare_site(
+    folder: FolderArgument,
+    package: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write what is to be signed.")],
+    month: MonthOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Write what the public site states as a folder, which goes from holder to holder, or to each in a copy.
+
+    Holders sign it with `site sign`, or a ZIP of it with `idtone-sign`; `site assemble` collects the signatures, and
+    `site write --package` writes the site. Prepare it after a publication: a later publication makes it void.
+    """
+    workspace, now = Workspace(folder), datetime.now(UTC).replace(microsecond=0)
+    with checking():
+        terms, published = workspace.terms().public, published_registry(workspace.repository)
+    content, files = _stated(workspace, terms, published, month, now)
+    made = site_package(workspace.repository, content, files.numbers, files.figures)
+    made.write(package)
+    missing = list(made.missing())
+    if as_json:
+        command_line.print_json({"package": str(package), "expires": content["expires"], "missing": missing})
+        return
+    print(
+        translated(Message("{package} needs these signatures:", package=package)), *map(translated, missing), sep="\n  "
+    )
+
+
+def sign_site(
+    package: SitePackageArgument,
+    key: KeyOption,
+    trust: Annotated[
+        Path,
+        typer.Option("--trust", metavar="FILE", help="The association's root that you keep, in any of its versions."),
+    ],
+    numbers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A copy of public-numbers.key, with which the tables are compared with the registry."
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Show what the public site states, and sign it with your key.
+
+    The command verifies what is published with the root that you keep, and that the statement says the same. The tables
+    of numbers are secret: only with the office's key of the numbers can they be compared with the registry.
+    """
+    made, now = read_site_package(package), datetime.now(UTC)
+    try:
+        seed = None if numbers is None else read_key(numbers, file_mode(numbers.parent))
+    except (OSError, LedgerError) as error:
+        raise TrustError(Message("{error}", error=error)) from error
+    with checking():
+        shown = site_words(made, read_root(trust), now, seed)
+    sign_shown(package, made, shown, key, yes, as_json)
+
+
+def assemble_site(
+    package: SitePackageArgument,
+    copies: Annotated[
+        list[Path], typer.Argument(metavar="COPY …", help="Copies of it that holders signed: folders, or ZIPs.")
+    ],
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Collect the signatures of copies of one package in it. Exit 1: some are still missing."""
+    whole = assembled_site({path: _copy(path) for path in (package, *copies)})
+    whole.write_signatures(package)
+    missing = list(whole.missing())
+    if as_json:
+        command_line.print_json({"signatures": whole.statement.holders(whole.root), "missing": missing})
+    else:
+        print_missing(missing)
+    if missing:
+        command_line.negative()
+
+
+def _copy(path: Path) -> SitePackage:
+    if path.is_dir():
+        return read_site_package(path)
+    try:
+        found = package_in(path.read_bytes())
+    except OSError as error:
+        raise UsageError(Message("{file}: cannot be read: {reason}", file=path, reason=error.strerror)) from error
+    if not isinstance(found, SitePackage):
+        raise UsageError(Message("{file}: is not a package of the public site", file=path))
+    return found
 
 
 def _key(path: Path) -> bytes:

@@ -18,9 +18,10 @@ from idtone.core.tokens import PREFIX
 from idtone.core.translation import Message
 
 from ..authority.edition import Edition
+from ..site.site_package import SitePackage, site_words
 from .holder_words import words_for_holder
 from .kept_root import KeptRoot
-from .package_zip import edition_in, with_signatures
+from .package_zip import package_in, with_signatures
 
 KEY_LIMIT: Final = 64 * 1024
 """Bytes of a key's file."""
@@ -33,7 +34,7 @@ class OpenedPackage:
     name: str
     octets: bytes
     sha256: str
-    edition: Edition
+    package: Edition | SitePackage
     words: Sequence[str]
     is_first: bool
 
@@ -72,13 +73,20 @@ class Holder:
     def open(self, name: str, octets: bytes, is_first: bool, now: datetime) -> None:
         """Verify a package and show it. Raises IdtoneError, and then no package is open."""
         self.close()
-        edition = edition_in(octets)
-        if is_first and edition.before:
+        package = package_in(octets)
+        if is_first and (isinstance(package, SitePackage) or package.before):
             raise UsageError(Message("this is not the association's first edition; take the tick away"))
+        words = self._words(package, is_first, now)
+        self.opened = OpenedPackage(name, octets, hashlib.sha256(octets).hexdigest(), package, words, is_first)
+
+    def _words(self, package: Edition | SitePackage, is_first: bool, now: datetime) -> Sequence[str]:
+        """Raises IdtoneError if anything in the package breaks a rule."""
         kept = None if is_first else self.root.read()
-        self.opened = OpenedPackage(
-            name, octets, hashlib.sha256(octets).hexdigest(), edition, words_for_holder(edition, kept, now), is_first
-        )
+        if not isinstance(package, SitePackage):
+            return words_for_holder(package, kept, now)
+        if kept is None:
+            raise UsageError(Message("the package changes what is published; give the root that you keep"))
+        return site_words(package, kept, now)
 
     def close(self) -> None:
         self.opened = self.signed = None
@@ -94,7 +102,7 @@ class Holder:
                 Message("another package is open now than the one that you read; read this one, and sign again")
             )
         # A term may have ended while the page was read.
-        words_for_holder(self.opened.edition, None if self.opened.is_first else self.root.read(), now)
+        self._words(self.opened.package, self.opened.is_first, now)
         if token and not token.startswith(PREFIX):
             raise UsageError(
                 Message("{name}: is not a key in a token; write its number: hsm:2?label=LABEL", name=token)
@@ -102,14 +110,14 @@ class Holder:
         if not (pem or token or self.key):
             raise UsageError(Message("choose the file of your key"))
         holder = signer_in(pem, name, passphrase) if pem else signer(token or self.key, lambda _: passphrase)
-        edition = edition_in(self.opened.octets)  # its own: a signature that fails half-way leaves nothing
-        roles = edition.sign(holder)
+        package = package_in(self.opened.octets)  # its own: a signature that fails half-way leaves nothing
+        roles = package.sign(holder)
         if not roles:
             raise TrustError(Message("nothing in {package} takes the signature of this key", package=self.opened.name))
-        octets = with_signatures(self.opened.octets, edition)
+        octets = with_signatures(self.opened.octets, package)
         key_id = holder.public_key.keyid
         name = f"{Path(self.opened.name).stem or 'package'}-{key_id[:8]}.zip"
-        self.signed = SignedPackage(name, octets, key_id, roles, list(edition.missing()))
+        self.signed = SignedPackage(name, octets, key_id, roles, list(package.missing()))
 
     def forget_key(self) -> None:
         """Another one can be made."""

@@ -7,40 +7,43 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final
-
-from tuf.api.metadata import Metadata
+from typing import BinaryIO, Final
 
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message
 
 from ..authority.edition import Edition, read_edition
+from ..site.site_package import FOLDER, STATEMENT, SitePackage, is_site_package, read_site_package
 
 LIMIT: Final = 100_000_000
 """Bytes of a package, also when it is unpacked."""
 _MOST_FILES: Final = 10_000
-_PARTS: Final = ("before", "after", "roots")
+_PARTS: Final = ("before", "after", "roots", FOLDER)
 
 
-def edition_in(octets: bytes) -> Edition:
+def package_in(octets: bytes) -> Edition | SitePackage:
     """Raises UsageError if it is no ZIP of a package, TrustError if the package is damaged."""
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
         folder = Path(scratch) / "package"
         unpack(io.BytesIO(octets), folder)
-        return read_edition(top(folder))
+        package = top(folder)
+        return read_site_package(package) if is_site_package(package) else read_edition(package)
 
 
-def with_signatures(octets: bytes, edition: Edition) -> bytes:
-    """The same ZIP with the metadata of the edition, which have more signatures."""
+def with_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
+    """The same ZIP with the signatures of the package, which has more of them."""
     made = io.BytesIO()
-    drafts: dict[tuple[str, ...], Metadata[Any]] = {
-        ("after", "metadata", f"{name}.json"): draft for name, draft in edition.metadata.items()
-    }
+    signed: dict[tuple[str, ...], bytes]
+    if isinstance(package, SitePackage):
+        signed = {(FOLDER, STATEMENT): package.statement.to_bytes()}
+    else:
+        signed = {("after", "metadata", f"{name}.json"): draft.to_bytes() for name, draft in package.metadata.items()}
     with zipfile.ZipFile(io.BytesIO(octets)) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
             if not entry.is_dir():
-                draft = drafts.get(PurePosixPath(entry.filename).parts[-3:])
-                new.writestr(entry.filename, old.read(entry) if draft is None else draft.to_bytes())
+                parts = PurePosixPath(entry.filename).parts
+                again = signed.get(parts[-3:]) or signed.get(parts[-2:])
+                new.writestr(entry.filename, old.read(entry) if again is None else again)
     return made.getvalue()
 
 

@@ -13,6 +13,7 @@ from idtone.core.passphrases import suggested_passphrase
 from idtone.core.translation import Message, is_japanese, translated
 from idtone.registry.trust import tuf_roles
 
+from ..site.site_package import SitePackage
 from .holder import Holder, MadeKey, OpenedPackage, SignedPackage
 
 _STYLE: Final = (
@@ -119,16 +120,20 @@ def _reading(opened: OpenedPackage) -> str:
     first = Message("This is a first edition: everything in it is new. Compare the ids of the keys with the holders.")
     told = f"<p>{_t(first)}</p>" if opened.is_first else ""
     what = Message("What your signature puts in force, compared with what is published now")
+    missing = f"<h3>{_t(Message('Signatures'))}</h3>{_missing(list(opened.package.missing()))}"
+    if isinstance(opened.package, SitePackage):
+        what = Message("What your signature states on the public site")
+        return f"<section><h2>{_t(what)}</h2><p>{escape(opened.name)}</p>{_changes(changes)}{missing}</section>"
     rows = "".join(
         f"<tr><td>{name}</td><td>{tuf_roles.ROLES[name].keys}</td><td>{draft.signed.version}</td>"
         f"<td>{draft.signed.expires.astimezone(JAPAN):%Y-%m-%d %H:%M}</td></tr>"
-        for name, draft in opened.edition.metadata.items()
+        for name, draft in opened.package.metadata.items()
     )
     heads = (Message("Role"), Message("Keys"), Message("Version"), Message("Valid until (Japan)"))
     return (
         f"<section><h2>{_t(what)}</h2>{told}<p>{escape(opened.name)}</p>{_changes(changes)}"
         f"<table><tr>{''.join(f'<th>{_t(head)}</th>' for head in heads)}</tr>{rows}</table>"
-        f"<h3>{_t(Message('Signatures'))}</h3>{_missing(list(opened.edition.missing()))}</section>"
+        f"{missing}</section>"
     )
 
 

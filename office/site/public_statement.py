@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -76,51 +76,89 @@ def statement(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class SignedContent:
+    """A statement with its signatures so far, by the ids of the keys."""
+
+    content: dict[str, Any]
+    signatures: dict[str, Signature] = field(default_factory=dict)
+
+    def sign(self, signer: Signer, root: Root) -> bool:
+        """Whether the key may sign it; then its signature is added."""
+        keyid = signer.public_key.keyid
+        if keyid not in root.get_delegated_role(ROLE).keyids:
+            return False
+        self.signatures[keyid] = signer.sign(_canonical(self.content))
+        return True
+
+    def holders(self, root: Root) -> list[str]:
+        """The ids of the keys with a good signature."""
+        keyids = root.get_delegated_role(ROLE).keyids
+        return sorted(each for each in keyids if each in self.signatures and self._verifies(root, each))
+
+    def missing(self, root: Root) -> Message | None:
+        """What signatures are missing; None if there are enough."""
+        threshold, good = root.get_delegated_role(ROLE).threshold, len(self.holders(root))
+        if good >= threshold:
+            return None
+        return Message(
+            "the public site needs the signatures of {threshold} of the duty keys, and has {good}",
+            threshold=threshold, good=good,
+        )  # fmt: skip
+
+    def to_bytes(self) -> bytes:
+        whole = {"signed": self.content, "signatures": [each.to_dict() for each in self.signatures.values()]}
+        return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+    def _verifies(self, root: Root, keyid: str) -> bool:
+        try:
+            root.get_key(keyid).verify_signature(self.signatures[keyid], _canonical(self.content))
+        except (UnverifiedSignatureError, VerificationError):
+            return False
+        return True
+
+
 def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root: Root) -> bytes:
     """The file. Raises TrustError if the keys that sign are too few."""
-    octets = _canonical(content)
-    signatures = [signer.sign(octets) for signer in signers]
-    whole = {"signed": dict(content), "signatures": [each.to_dict() for each in signatures]}
-    made = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-    verified_statement(made, root)
-    return made
+    made = SignedContent(dict(content))
+    for signer in signers:
+        made.sign(signer, root)
+    _check(made, root)
+    return made.to_bytes()
 
 
 def verified_statement(octets: bytes, root: Root) -> dict[str, Any]:
     """What the association has signed. The reader compares `expires`. Raises TrustError."""
+    read = read_statement(octets)
+    _check(read, root)
+    return read.content
+
+
+def read_statement(octets: bytes) -> SignedContent:
+    """A statement with or without enough signatures. Raises TrustError."""
     try:
         whole = json.loads(octets)
         content: dict[str, Any] = whole["signed"]
-        signed = _canonical(content)
+        _canonical(content)
         signatures = {each["keyid"]: Signature.from_dict(dict(each)) for each in whole["signatures"]}
         is_ours = content["_type"] == TYPE and content["format"] == FORMAT
     except (ValueError, LookupError, TypeError, RecursionError, FormatError) as error:
         raise _unfit() from error
-    role = root.get_delegated_role(ROLE)
-    good = sum(1 for keyid in role.keyids if keyid in signatures and _verifies(root, signatures[keyid], signed))
-    if not is_ours or good < role.threshold:
-        raise TrustError(
-            Message(
-                "the public site needs the signatures of {threshold} of the duty keys, and has {good}",
-                threshold=role.threshold,
-                good=good,
-            )
-        )
-    return content
+    if not is_ours:
+        raise _unfit()
+    return SignedContent(content, signatures)
+
+
+def _check(read: SignedContent, root: Root) -> None:
+    missing = read.missing(root)
+    if missing is not None:
+        raise TrustError(missing)
 
 
 def _canonical(content: Mapping[str, Any]) -> bytes:
     text = encode_canonical(dict(content))
     assert text is not None, "it writes to no function of ours"
     return text.encode()
-
-
-def _verifies(root: Root, signature: Signature, octets: bytes) -> bool:
-    try:
-        root.get_key(signature.keyid).verify_signature(signature, octets)
-    except (UnverifiedSignatureError, VerificationError):
-        return False
-    return True
 
 
 def _unfit() -> TrustError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +34,16 @@ class PublishedRegistry:
 
 def published_registry(repository: SignedRepository) -> PublishedRegistry:
     """Raises TrustError if nothing was published, and DocumentError."""
-    roles = repository.roles()
+    return published_of(repository.roles(), repository.files(), list(repository.versions("root")))
+
+
+def published_of(
+    roles: Mapping[str, Metadata[Any]], files: Mapping[str, bytes], roots: Sequence[Metadata[Root]]
+) -> PublishedRegistry:
+    """Of the published metadata and files. Raises TrustError if nothing was published, and DocumentError."""
     found: dict[str, Any] = {}
     for role, file in tuf_roles.DELEGATED.items():
-        octets = repository.octets(role)
+        octets = files.get(file)
         if octets is not None:
             found[role] = KINDS[role].parse(octets.decode("utf-8-sig"), file)
         elif file not in tuf_roles.OPTIONAL:
@@ -52,14 +59,14 @@ def published_registry(repository: SignedRepository) -> PublishedRegistry:
         ),
     )  # fmt: skip
     editions = editions_of(roles, tuf_roles.DELEGATED, document.registry.association)
-    return PublishedRegistry(document, suspensions, index, editions, roles["root"].signed, _metadata(repository, roles))
+    return PublishedRegistry(document, suspensions, index, editions, roles["root"].signed, _metadata(roles, roots))
 
 
-def _metadata(repository: SignedRepository, roles: dict[str, Metadata[Any]]) -> dict[str, bytes]:
-    roots = {f"{root.signed.version}.root.json": root.to_bytes() for root in repository.versions("root")}
+def _metadata(roles: Mapping[str, Metadata[Any]], roots: Sequence[Metadata[Root]]) -> dict[str, bytes]:
+    named = {f"{root.signed.version}.root.json": root.to_bytes() for root in roots}
     others = {
         "timestamp.json" if name == "timestamp" else f"{one.signed.version}.{name}.json": one.to_bytes()
         for name, one in roles.items()
         if name != "root"
     }
-    return roots | others
+    return named | others

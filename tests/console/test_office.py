@@ -31,7 +31,7 @@ from lab.console.office_forms import HOSTILE, ME, OTHER, SECOND, STOPPED, SUSPEN
 from lab.console.site import Site, Visitor
 from lab.office.authority.office import APPLICATION, STOP, TWICE, Office
 from lab.office.desk.desk_process import running as running_desk
-from lab.office.desk.reports.members import NUMBER, RECEIPT, WORDS, Members, authority
+from lab.office.desk.reports.members import NUMBER, RECEIPT, SERVICE, WORDS, Members, authority, service_report
 
 
 @pytest.fixture
@@ -541,6 +541,24 @@ async def test_a_report_is_masked_until_it_is_opened_and_then_closed(site_of, de
     assert "is closed already" in again.text
     acts = [(act.act, act.by) for act in OfficeLedger(desk.desk.folder).acts()][-2:]
     assert acts == [("report-shown", "office"), ("report-closed", "office")]
+
+
+async def test_a_report_about_a_service_is_shown_and_closed_without_a_number(site_of, desk):
+    report_id = desk.report(service_report(), new_receipt())
+    page = f"/office/reports/{report_id}"
+    visitor = await (await site_of(desk.desk.folder)).visitor(*ME)
+    for path in ("/office/reports", page):
+        assert SERVICE in (await visitor.get(path)).text
+    shown = (await visitor.get(page)).text
+    assert ('value="examined"' in shown, 'value="traced"' in shown, WORDS in shown) == (True, False, False)
+    assert WORDS in (await visitor.send(page, f"{page}/open")).text
+    refused = await visitor.send(page, f"{page}/close", {"result": "traced", "why": "x"})
+    assert (refused.status, "cannot be closed as traced" in refused.text) == (400, True)
+    await visitor.send(page, f"{page}/close", {"result": "examined", "why": "asked the operator"})
+    kept = desk.reports.store.report(report_id)
+    assert kept
+    assert (kept.stage, kept.result) == ("closed", "examined")
+    assert "examined" in (await visitor.get(page)).text
 
 
 async def test_the_list_of_reports_has_pages(site_of, desk, monkeypatch):

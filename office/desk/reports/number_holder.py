@@ -37,6 +37,8 @@ class Basis(StrEnum):
     """Nothing was published yet; by registry.yaml as it is now."""
     CHANGED = "changed"
     """By the edition of that time; but within the time that the report leaves open, another member held the number."""
+    NO_NUMBER = "no-number"
+    """The report names no number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.numbers import parse
 from idtone.core.translation import Message
-from idtone.member.reports.report import ReportedCall, Reporter
+from idtone.member.reports.report import ReportedCall, ReportedService, Reporter
 from idtone.member.reports.report_documents import (
     REPORT,
     Answer,
@@ -38,7 +38,7 @@ from .number_holder import Basis, Holder, holder_of
 from .report_rules import ReportRules, read_rules
 from .report_store import CountedBy, KeptReport, KeptRequest, ReportStore, WaitingRequest
 from .small_counts import Published, published
-from .traceback import Next, ReportResult, Stage, after, first
+from .traceback import Finding, Next, ReportResult, Stage, after, first
 
 FETCHED_AT_ONCE: Final = 200
 """Requests; a member with more of them gets the others when it has answered these."""
@@ -71,7 +71,7 @@ class ReportDesk:
     # -- reports ---------------------------------------------------------------------------------------------------
 
     def enter(self, sealed: SealedReport, via: str, now: datetime) -> str:
-        """Enter a report, and ask the holder of its number; returns its id. Raises IdtoneError.
+        """Enter a report, and ask the holder of its number if it names one; returns its id. Raises IdtoneError.
 
         A report that was entered already leaves nothing, also if it was sealed again.
         """
@@ -81,15 +81,18 @@ class ReportDesk:
                 return known.id
             if known:
                 raise TrustError(Message("another report has this receipt; send the report again with a new one"))
-            call = self.call(sealed)
-            if call.at > now:
+            matter = self.matter(sealed)
+            if isinstance(matter, ReportedCall) and matter.at > now:
                 raise TrustError(Message("the call of the report is in the future"))
-            number, holder = parse(call.number), self._holder(call)
-            report_id, step = report_id_of(sealed.receipt), first(holder.members)
+            report_id, token = report_id_of(sealed.receipt), ""
+            holder, step = Holder(None, Basis.NO_NUMBER), Next(finding=Finding.NO_NUMBER)
+            if isinstance(matter, ReportedCall):
+                token, holder = self.key.token(parse(matter.number)), self._holder(matter)
+                step = first(holder.members)
             request = self._request(report_id, 1, step, now)
             kept = KeptReport(report_id, now, via, holder, step.stage, step.finding, None, None, None, sealed)
             self._changes.make(
-                self.store.added(kept, self.key.token(number), request), "report-entered", report_id, via=via,
+                self.store.added(kept, token, request), "report-entered", report_id, via=via,
                 holder=holder.member, basis=holder.basis, others=",".join(holder.others) or None, stage=step.stage,
                 reporter=sealed.reporter is not None, sha256=hashlib.sha256(sealed.report.encode()).hexdigest(),
                 **_asked(request),
@@ -102,15 +105,23 @@ class ReportDesk:
         """
         if known.sealed == sealed or known.is_forgotten:
             return True
-        facts = [(self.call(each), each.reporter is None, each.disclose) for each in (known.sealed, sealed)]
+        facts = [(self.matter(each), each.reporter is None, each.disclose) for each in (known.sealed, sealed)]
         return facts[0] == facts[1]
 
     def _holder(self, call: ReportedCall) -> Holder:
         return holder_of(self._desk.workspace, parse(call.number), call.at, span(call.at, call.within_minutes))
 
-    def call(self, sealed: SealedReport) -> ReportedCall:
+    def matter(self, sealed: SealedReport) -> ReportedCall | ReportedService:
         """What a report says. Raises TrustError if it is not sealed for this desk, or was changed."""
-        return read(ReportedCall, unsealed(sealed.report, self.key.private, Purpose.REPORT, sealed.receipt))
+        content = self._content(sealed)
+        return read(ReportedService, content) if "service" in content else read(ReportedCall, content)
+
+    def call(self, sealed: SealedReport) -> ReportedCall:
+        """What a report about a call says. Raises TrustError, also for a report about a service."""
+        return read(ReportedCall, self._content(sealed))
+
+    def _content(self, sealed: SealedReport) -> dict[str, Any]:
+        return unsealed(sealed.report, self.key.private, Purpose.REPORT, sealed.receipt)
 
     def named(self, report_id: str) -> KeptReport:
         """Raises UsageError if there is no such report."""
@@ -150,7 +161,8 @@ class ReportDesk:
         return published(self.store.counted(by, since, until), self.rules.statistics.least)
 
     def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
-        """The request that waits is withdrawn. Raises UsageError if the report is closed already, and LedgerError.
+        """The request that waits is withdrawn. Raises UsageError if the report is closed already or cannot end so, and
+        LedgerError.
 
         The reason stays out of the ledger, which keeps all: it may name people, and is erased with the report.
         """
@@ -158,6 +170,14 @@ class ReportDesk:
             report = self.named(report_id)
             if report.stage is Stage.CLOSED:
                 raise UsageError(Message("report {report_id} is closed already", report_id=report_id))
+            if result not in report.results:
+                raise UsageError(
+                    Message(
+                        "report {report_id} cannot be closed as {result}; the possible results are {results}",
+                        report_id=report_id, result=result.value,
+                        results=", ".join(each.value for each in report.results),
+                    )
+                )  # fmt: skip
             closed = self.store.closed(report_id, result, why, now)
             self._changes.make(closed, "report-closed", report_id, result=result)
 

@@ -15,6 +15,7 @@ from .report_store import KeptReport
 from .traceback import ReportResult, Stage
 
 FORM_PATH: Final = "/report"
+SERVICE_PATH: Final = "/report/service"
 STATUS_PATH: Final = "/report/status"
 TRAP: Final = "website"
 """A field that people do not see. A program that fills in every field fills it in too."""
@@ -55,6 +56,10 @@ WITHIN: Final = {
 PROBLEMS: Final = {
     "number": ("電話番号を確認してください。例: 0312345678", "Check the telephone number, for example 0312345678."),
     "at": ("日付と時刻を確認してください。", "Check the date and the time."),
+    "service": (
+        "事業者またはサービスの名前だけを 1 行で書いてください。電話番号は下の欄に書いてください。",
+        "Write only the name of the operator or the service, in one line; a telephone number belongs below.",
+    ),
     "within_minutes": ("時刻の確かさを選んでください。", "Choose how sure the time is."),
     "what": ("何があったかを 4000 字以内で書いてください。", "Write what happened, in at most 4000 characters."),
     "character": ("使えない文字 {character} があります。取り除いてください。",
@@ -79,6 +84,10 @@ _STATES: Final[Mapping[object, tuple[str, str]]] = {
     Stage.OFFICE: ("協会で確認しています。", "The association is examining it."),
     ReportResult.TRACED: ("調査が終わりました。発信元の事業者が分かりました。", "Closed: the operator was found."),
     ReportResult.OPEN: ("調査が終わりました。発信元は分かりませんでした。", "Closed: the origin was not found."),
+    ReportResult.EXAMINED: (
+        "調査が終わりました。申告の内容は協会で確認しました。",
+        "Closed: the association has examined it.",
+    ),
     ReportResult.UNFOUNDED: (
         "調査が終わりました。該当する問題はありませんでした。",
         "Closed: nothing wrong was found.",
@@ -90,6 +99,11 @@ _PROMISE: Final = (
     "Anyone can report a call, even without being certain. We tell no one who made a report, not even the government, "
     "unless you consent below. We do not publish individual reports. We may publish statistics that identify no one.",
 )
+_OTHER: Final = {
+    SERVICE_PATH: ("電話ではなく、事業者やサービスについて申告する", "Report an operator or a service, without a call"),
+    FORM_PATH: ("かかってきた電話について申告する", "Report a call"),
+}
+"""The link from one form to the other one."""
 _ONCE: Final = (
     "この受付番号を控えてください。ここにしか表示されません。",
     "Write this receipt number down. It is shown only here.",
@@ -100,9 +114,12 @@ _KEPT: Final = (
 )
 
 
-def form_page(values: Mapping[str, str], with_reporter: bool, problem: str | None = None, character: str = "") -> str:
+def form_page(
+    values: Mapping[str, str], with_reporter: bool, problem: str | None = None, character: str = "", *,
+    about_service: bool = False,
+) -> str:  # fmt: skip
     """The form, filled in with what a visitor has sent already. `problem` is one of `PROBLEMS`; one of them names a
-    `character`.
+    `character`. With `about_service` it asks for an operator or a service, and not for a call.
 
     Without a key of the report officer the form does not ask for the reporter.
     """
@@ -113,6 +130,21 @@ def form_page(values: Mapping[str, str], with_reporter: bool, problem: str | Non
     options = "".join(
         f'<option value="{minutes}"{" selected" * (values.get("within_minutes", "60") == minutes)}>{ja} / {en}</option>'
         for minutes, (ja, en) in WITHIN.items()
+    )
+    asked = (
+        _input("service", "事業者またはサービスの名前", "The operator's or the service's name", value("service"))
+        if about_service
+        else _input(
+            "number",
+            "かかってきた(または表示された)電話番号",
+            "The number that called or was shown",
+            value("number"),
+            "tel",
+        )
+        + _input("date", "日付", "Date", value("date"), "date")
+        + _input("time", "時刻(日本時間)", "Time (Japan)", value("time"), "time")
+        + f"<label>{_both('時刻の確かさ', 'How sure the time is')}"
+        + f'<select name="within_minutes">{options}</select></label>'
     )
     consent = " checked" * bool(values.get("disclose"))
     reporter = (
@@ -126,22 +158,18 @@ def form_page(values: Mapping[str, str], with_reporter: bool, problem: str | Non
         if with_reporter
         else ""
     )  # fmt: skip
+    title, path, other = (
+        (("事業者・サービスについての申告", "Report an operator or a service"), SERVICE_PATH, FORM_PATH)
+        if about_service
+        else (("申告窓口", "Report a call"), FORM_PATH, SERVICE_PATH)
+    )
     return _page(
-        ("申告窓口", "Report a call"),
+        title,
         (_problem(problem, character) if problem else "")
         + f"<p>{_both(*_PROMISE)}</p>"
-        + f'<form method="post" action="{FORM_PATH}" enctype="multipart/form-data">'
-        + _input(
-            "number",
-            "かかってきた(または表示された)電話番号",
-            "The number that called or was shown",
-            value("number"),
-            "tel",
-        )
-        + _input("date", "日付", "Date", value("date"), "date")
-        + _input("time", "時刻(日本時間)", "Time (Japan)", value("time"), "time")
-        + f"<label>{_both('時刻の確かさ', 'How sure the time is')}"
-        + f'<select name="within_minutes">{options}</select></label>'
+        + f'<p><a href="{other}">{_both(*_OTHER[other])}</a></p>'
+        + f'<form method="post" action="{path}" enctype="multipart/form-data">'
+        + asked
         + f"<label>{_both('何がありましたか', 'What happened')}"
         + f'<textarea name="what" rows="8" maxlength="4000" required>{value("what")}</textarea></label>'
         + f"<p>{_both(*_KEPT)}</p>"

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiohttp import BodyPartReader, web
 from pydantic import ValidationError
@@ -17,7 +17,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.in_thread import in_thread
 from idtone.core.japan import JAPAN
 from idtone.core.readable_text import readable, unreadable
-from idtone.member.reports.report import Report
+from idtone.member.reports.report import Report, ServiceReport
 from idtone.member.reports.report_documents import KEYS_PATH, new_receipt, receipt_digest, sealed_report
 from idtone.member.reports.sealed_box import public_key
 
@@ -25,7 +25,17 @@ from ..desk import Desk
 from ..desk_guard import visitor_of
 from .rate_limit import RateLimit
 from .report_desk import ReportDesk
-from .report_page import FORM_PATH, POLICY, STATUS_PATH, TRAP, form_page, problem_page, receipt_page, status_page
+from .report_page import (
+    FORM_PATH,
+    POLICY,
+    SERVICE_PATH,
+    STATUS_PATH,
+    TRAP,
+    form_page,
+    problem_page,
+    receipt_page,
+    status_page,
+)
 from .report_rules import read_rules
 from .report_store import PAGE
 
@@ -48,6 +58,7 @@ _HEADERS: Final = {
 }
 
 _log = logging.getLogger(__name__)
+AnyReport = TypeVar("AnyReport", Report, ServiceReport)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -73,26 +84,32 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
         return web.json_response(await in_thread(threads, _keys, desk))
 
     async def form(request: web.Request) -> web.StreamResponse:
-        return _html(form_page({}, (await in_thread(threads, _keys, desk))["officer"] is not None))
+        with_reporter = (await in_thread(threads, _keys, desk))["officer"] is not None
+        return _html(form_page({}, with_reporter, about_service=request.path == SERVICE_PATH))
 
     async def report(request: web.Request) -> web.StreamResponse:
         with_reporter = (await in_thread(threads, _keys, desk))["officer"] is not None
+        about_service = request.path == SERVICE_PATH
         values: dict[str, str] = {}
+
+        def again(problem: str, character: str = "") -> str:
+            return form_page(values, with_reporter, problem, character, about_service=about_service)
+
         try:
             await _read_form(request, values)
             receipt = new_receipt()
             if not values.get(TRAP):
-                made = _report(values, datetime.now(UTC))
+                made = _service_report(values) if about_service else _report(values, datetime.now(UTC))
                 await in_thread(threads, _enter, desk, made, receipt)
         except _FormError as error:
             reports.give_back(visitor_of(request))
             if not refused.admits(visitor_of(request), time.monotonic()):
                 return _html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
-            return _html(form_page(values, with_reporter, error.problem, error.character), error.status)
+            return _html(again(error.problem, error.character), error.status)
         except IdtoneError as error:
             reports.give_back(visitor_of(request))
             _log.error("a report was not accepted: %s", error)
-            return _html(form_page(values, with_reporter, "failed"), HTTPStatus.SERVICE_UNAVAILABLE)
+            return _html(again("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
         return _html(receipt_page(receipt))
 
     async def status_form(request: web.Request) -> web.StreamResponse:
@@ -118,8 +135,9 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
         return served
 
     application.router.add_get(KEYS_PATH, limited(keys))
-    application.router.add_get(FORM_PATH, limited(form))
-    application.router.add_post(FORM_PATH, limited(report, reports))
+    for path in (FORM_PATH, SERVICE_PATH):
+        application.router.add_get(path, limited(form))
+        application.router.add_post(path, limited(report, reports))
     application.router.add_get(STATUS_PATH, limited(status_form))
     application.router.add_post(STATUS_PATH, limited(status, questions))
     application.on_cleanup.append(end)
@@ -129,7 +147,7 @@ def _keys(desk: Desk) -> Mapping[str, str | None]:
     return ReportDesk(desk).keys()
 
 
-def _enter(desk: Desk, report: Report, receipt: str) -> None:
+def _enter(desk: Desk, report: Report | ServiceReport, receipt: str) -> None:
     reports = ReportDesk(desk)
     officer = reports.keys()["officer"]
     sealed = sealed_report(report, receipt, reports.key.public, public_key(officer) if officer else None)
@@ -165,25 +183,45 @@ async def _read_form(request: web.Request, values: dict[str, str]) -> None:
 
 def _report(values: Mapping[str, str], now: datetime) -> Report:
     """Raises _FormError, which names the field."""
-    for text in values.values():
-        if character := unreadable(text.replace("\n", "")):
-            raise _FormError("character", character=character)
+    _readable(values)
     try:
         at = datetime.fromisoformat(f"{values.get('date', '')}T{values.get('time', '')}").replace(tzinfo=JAPAN)
     except ValueError as error:
         raise _FormError("at") from error
     if at > now:
         raise _FormError("at")
+    content = {
+        "number": values.get("number", ""), "at": at.isoformat(), "within_minutes": values.get("within_minutes", ""),
+        "what": values.get("what", ""), "reporter": _reporter(values),
+    }  # fmt: skip
+    return _valid(Report, content)
+
+
+def _service_report(values: Mapping[str, str]) -> ServiceReport:
+    """As `_report`, about an operator or a service."""
+    _readable(values)
+    content = {
+        "service": values.get("service", ""), "what": values.get("what", ""), "reporter": _reporter(values)
+    }  # fmt: skip
+    return _valid(ServiceReport, content)
+
+
+def _readable(values: Mapping[str, str]) -> None:
+    for text in values.values():
+        if character := unreadable(text.replace("\n", "")):
+            raise _FormError("character", character=character)
+
+
+def _reporter(values: Mapping[str, str]) -> Mapping[str, Any] | None:
     name, contact = values.get("name"), values.get("contact")
     if bool(name) != bool(contact):
         raise _FormError("reporter")
-    reporter = {"name": name, "contact": contact, "disclose": bool(values.get("disclose"))} if name else None
-    content = {
-        "number": values.get("number", ""), "at": at.isoformat(), "within_minutes": values.get("within_minutes", ""),
-        "what": values.get("what", ""), "reporter": reporter,
-    }  # fmt: skip
+    return {"name": name, "contact": contact, "disclose": bool(values.get("disclose"))} if name else None
+
+
+def _valid(model: type[AnyReport], content: Mapping[str, Any]) -> AnyReport:
     try:
-        return Report.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         raise _FormError(str(error.errors()[0]["loc"][0])) from None  # the cause would show what was written
 

@@ -23,7 +23,7 @@ from idtone.member.reports.report_documents import SealedReport
 from ..recorded_changes import SCHEMA as INTENDED
 from ..recorded_changes import Statement
 from .number_holder import Basis, Holder
-from .traceback import Finding, Next, ReportResult, Stage
+from .traceback import CALL_RESULTS, SERVICE_RESULTS, Finding, Next, ReportResult, Stage
 
 FILE: Final = "reports.sqlite3"
 PAGE: Final = "page"
@@ -107,6 +107,16 @@ class KeptReport:
     why: str | None
     closed: datetime | None
     sealed: SealedReport
+
+    @property
+    def names_number(self) -> bool:
+        """False for a report about an operator or a service."""
+        return self.holder.basis is not Basis.NO_NUMBER
+
+    @property
+    def results(self) -> tuple[ReportResult, ...]:
+        """With what the office can close it."""
+        return CALL_RESULTS if self.names_number else SERVICE_RESULTS
 
     @property
     def is_forgotten(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from idtone.member.reports.report_documents import AnswerResult
 
@@ -24,6 +25,8 @@ class Finding(StrEnum):
     TOO_LONG = "too-long"
     NO_HOLDER = "no-holder"
     """No member held the number."""
+    NO_NUMBER = "no-number"
+    """The report is about an operator or a service: there is no number to ask about."""
 
 
 class Stage(StrEnum):
@@ -45,6 +48,13 @@ class ReportResult(StrEnum):
     """The origin could not be found."""
     UNFOUNDED = "unfounded"
     """There was no such call, or nothing was wrong with it."""
+    EXAMINED = "examined"
+    """The office has examined what a report says of an operator or a service."""
+
+
+CALL_RESULTS: Final = (ReportResult.TRACED, ReportResult.OPEN, ReportResult.UNFOUNDED)
+SERVICE_RESULTS: Final = (ReportResult.EXAMINED, ReportResult.UNFOUNDED)
+"""How a report without a number can end: the origin of a call is traced by its number."""
 
 
 @dataclass(frozen=True, slots=True)

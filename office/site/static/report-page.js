@@ -10,9 +10,4 @@ if (form) {
   if (known.get("number")) form.elements.number.value = known.get("number");
   const facts = ["answer", "heard"].filter((name) => known.get(name)).map((name) => `${words(name)}${known.get(name)}\n`);
   form.elements.what.value = facts.join("");
-  document.getElementById("about").addEventListener("change", (event) => {
-    const [mark, what] = [words("operator"), form.elements.what];
-    what.value = what.value.replace(mark, "");
-    if (event.target.value === "operator") what.value = `${mark}${what.value}`;
-  });
 }

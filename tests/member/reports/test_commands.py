@@ -19,7 +19,18 @@ from idtone.office.desk.reports.report_store import PAGE
 from lab.ledger.sample_evidence import NOW as CALLED_AT
 from lab.ledger.sample_evidence import heard_call
 from lab.office.desk.desk_process import attended
-from lab.office.desk.reports.members import CONTACT, NAME, NOW, OFFICERS, PHRASE, Members, authority
+from lab.office.desk.reports.members import (
+    CONTACT,
+    NAME,
+    NOW,
+    OFFICERS,
+    PHRASE,
+    SERVICE,
+    WORDS,
+    Members,
+    authority,
+    service_report,
+)
 from lab.office.desk.reports.members import report as a_report
 from lab.terminal import Terminal
 
@@ -73,6 +84,19 @@ def nodes(tmp_path: Path, office: Path) -> Iterator[list[Path]]:
     """The settings of two members, while the desk runs."""
     with attended(Members(office).desk) as url:
         yield [member(tmp_path / f"m-{number}", number, url) for number in (1, 2)]
+
+
+def test_the_office_reads_and_closes_a_report_about_a_service(terminal, office):
+    report_id = Members(office).report(service_report())
+    [listed] = terminal.told("report", "list", office, "--stage", "office")
+    assert (listed["service"], listed["number"], listed["finding"]) == (SERVICE, None, "no-number")
+    shown = terminal.told("report", "show", office, report_id)
+    assert (shown["service"], shown["what"], shown["basis"]) == (SERVICE, WORDS, "no-number")
+    assert "at" not in shown
+    close = ("report", "close", office, report_id, "--why", "asked the operator", "--result")
+    assert "the possible results are examined, unfounded" in terminal.error(*close, "traced")
+    terminal.shown(*close, "examined")
+    assert terminal.told("report", "list", office, "--stage", "office") == []
 
 
 def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp_path, in_japan):

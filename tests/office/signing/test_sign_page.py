@@ -3,6 +3,7 @@
 import asyncio
 import io
 import re
+import shutil
 import sys
 import zipfile
 from collections.abc import AsyncIterator, Callable
@@ -98,6 +99,31 @@ async def test_four_holders_sign_on_their_own_pages_and_the_last_signature_publi
         published = take_copy([prepared], tmp_path / "signed.zip", datetime.now(UTC))
         assert bool(published) is (name == "duty-2")
     assert "registry" in published
+
+
+def zipped(folder: Path) -> bytes:
+    return Path(shutil.make_archive(str(folder), "zip", folder)).read_bytes()
+
+
+async def test_a_holder_reads_and_signs_what_the_public_site_states(office, tmp_path):
+    package = tmp_path / "package"
+    office.told("site prepare", "--package", package)
+    octets = zipped(package)
+    async with opened(tmp_path / "holder") as page:
+        assert "give the root that you keep" in await page.send("open", package=octets, status=400)
+        await page.send("root", root=office.root.read_bytes())
+        assert "first edition; take the tick away" in await page.send("open", package=octets, first="yes", status=400)
+        other = changed(octets, "site/statement.json", lambda text: text.replace(b"m-0001", b"m-0002"))
+        assert "is not what the published registry says" in await page.send("open", package=other, status=400)
+        shown = await page.send("open", package=octets)
+        assert "What your signature states on the public site" in shown
+        assert "licensed: m-0001" in shown
+        assert "were not compared with the registry" in shown
+        told = await page.send("sign", key=office.key("duty-2").read_bytes(), passphrase=PHRASE)
+        assert f"Signed with the key {office.key_id('duty-2')[:8]}: public-site" in told
+        (tmp_path / "signed.zip").write_bytes(await page.octets("signed.zip"))
+    _, assembled, _ = office.run("site assemble", package, tmp_path / "signed.zip", "--json")
+    assert assembled["signatures"] == [office.key_id("duty-2")]
 
 
 async def test_a_key_that_may_not_sign_a_damaged_package_and_a_foreign_root_are_refused(office, prepared, tmp_path):

@@ -16,7 +16,7 @@ import pytest
 from idtone.core.errors import TrustError, UsageError
 from idtone.member.customers.refused.oprf import VOPRF
 from idtone.office.authority.workspace import Workspace
-from idtone.office.desk.reports.report_page import form_page
+from idtone.office.desk.reports.report_page import FORM_PATH, SERVICE_PATH, form_page
 from idtone.office.site import number_table
 from idtone.office.site.number_answers import LicensedHolder, NumberAnswer, answers, changes_at, licensed_holders
 from idtone.office.site.number_table import TOKEN_BYTES, TableFile, found, key_pair, table
@@ -101,8 +101,13 @@ def test_the_first_page_says_plainly_what_the_sound_does_not_prove_and_needs_no_
 
 @pytest.mark.parametrize("language", ["ja", "en"])
 def test_the_form_has_the_fields_of_the_report_desk(language):
-    form = Path(number_table.__file__).with_name("pages") / language / "form.part"
-    assert Links(form.read_text("utf-8")).fields == Links(form_page({}, with_reporter=False)).fields
+    part = Path(number_table.__file__).with_name("pages") / language / "form.part"
+    forms = part.read_text("utf-8").split("</form>")[:2]
+    assert [Links(form).fields for form in forms] == [
+        Links(form_page({}, with_reporter=False, about_service=about)).fields for about in (False, True)
+    ]
+    for form, path in zip(forms, (FORM_PATH, SERVICE_PATH), strict=True):
+        assert f'action="$desk{path}"' in form
 
 
 # -- what is told of numbers -------------------------------------------------------------------------------------------

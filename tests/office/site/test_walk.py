@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import threading
 import wave
 from collections.abc import Iterator
@@ -96,8 +97,10 @@ def test_ten_tasks_of_a_citizen(browser, public):
     follow(browser, "相談と申告")
     calls = [each.get_attribute("href") for each in browser.driver.find_elements("css selector", ".calls a")]
     assert calls == ["tel:110", "tel:%239110", "tel:188"]
-    browser.driver.find_element("css selector", "#about option[value=operator]").click()  # 7 a report without a call
-    assert "会社・サービス" in str(browser.driver.find_element("name", "what").get_property("value"))
+    browser.driver.find_element("name", "service").send_keys("うその電話サービス")  # 7 a report without a call
+    browser.driver.find_element("id", "service-what").send_keys("番号を貸すと誘われました")
+    browser.driver.find_element("css selector", "#report-service button").click()
+    assert re.fullmatch("([0-9A-Z]{5}-){3}[0-9A-Z]{5}", browser.driver.find_element("css selector", ".receipt").text)
     begin()  # 8 the quiz
     follow(browser, "クイズ")
     browser.driver.find_element("css selector", "summary").click()

@@ -9,7 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from idtone.core.signed_notes import Signer
-from idtone.member.reports.report import Report
+from idtone.member.reports.report import Report, ServiceReport
 from idtone.member.reports.report_documents import (
     ANSWER,
     FETCH,
@@ -37,6 +37,7 @@ PHRASE = "of the officer"
 RECEIPT = "ABCDE-FGHJK-MNPQR-STVWX"
 SIGNERS = {f"m-000{n}": Signer(f"m-000{n}/pbx-1", bytes([n]) * 32) for n in (1, 2, 3)}
 OFFICERS = "officer.pem"
+SERVICE = "うその電話サービス"
 
 
 def authority(folder: Path) -> Path:
@@ -55,6 +56,11 @@ def report(number: str = NUMBER, named: bool = True, disclose: bool = False) -> 
     return Report.model_validate({"number": number, "at": AT, "what": WORDS, "reporter": reporter})
 
 
+def service_report() -> ServiceReport:
+    """About a service, without a call and without a name."""
+    return ServiceReport.model_validate({"service": SERVICE, "what": WORDS})
+
+
 class Members:
     """What each of the members does at one desk."""
 
@@ -62,13 +68,13 @@ class Members:
         self.desk = Desk(folder, RULES)
         self.reports = ReportDesk(self.desk)
 
-    def sealed(self, one: Report, receipt: str = RECEIPT) -> SealedReport:
+    def sealed(self, one: Report | ServiceReport, receipt: str = RECEIPT) -> SealedReport:
         return sealed_report(one, receipt, self.reports.key.public, officer_public(self.desk.folder))
 
     def document(self, kind: str, content: Mapping[str, Any], member: str, signer: str | None = None) -> bytes:
         return signed(kind, member, content, SIGNERS[signer or member], NOW)
 
-    def report(self, one: Report | None = None, receipt: str = RECEIPT, member: str = "m-0002") -> str:
+    def report(self, one: Report | ServiceReport | None = None, receipt: str = RECEIPT, member: str = "m-0002") -> str:
         """Send a report; returns its id."""
         octets = self.document(REPORT, self.sealed(one or report(), receipt).model_dump(), member)
         return str(self.desk.accept(octets, NOW)["report"])

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from idtone.core.errors import LedgerError, TrustError, UsageError
+from idtone.core.numbers import parse
 from idtone.member.reports.report_documents import FETCH, REPORT
 from idtone.office.desk.reports import report_desk
 from idtone.office.desk.reports.desk_key import load_officer_key
@@ -29,10 +30,12 @@ from lab.office.desk.reports.members import (
     OFFICERS,
     PHRASE,
     RECEIPT,
+    SERVICE,
     WORDS,
     Members,
     authority,
     report,
+    service_report,
 )
 
 SECRETS = [NAME, CONTACT, WORDS, NUMBER, f"+81{NUMBER[1:]}", NUMBER[1:], RECEIPT, RECEIPT.replace("-", "")]
@@ -219,6 +222,29 @@ def test_the_reporter_is_revealed_by_the_officers_key_and_consent_alone(members,
     assert (revealed.name, revealed.contact) == (NAME, CONTACT)
     [act] = [act for act in members.desk.ledger.acts() if act.act == "reporter-revealed"]
     assert (act.subject, act.details) == (willing, {"why": "police request 7"})
+
+
+def test_a_report_about_a_service_waits_for_the_office_and_is_not_traced(members):
+    about_call, about_service = members.report(), members.report(service_report(), "OTHER")
+    kept = members.reports.named(about_service)
+    assert (kept.stage, kept.finding, kept.names_number) == (Stage.OFFICE, Finding.NO_NUMBER, False)
+    assert members.report(service_report(), "OTHER") == about_service, "sent again, it stays one report"
+    with pytest.raises(TrustError, match="number"):
+        members.reports.call(kept.sealed)
+    token = members.reports.key.token(parse(NUMBER))
+    assert [each.id for each in members.reports.store.listed(token=token)] == [about_call]
+    [act] = [act for act in members.desk.ledger.acts() if (act.act, act.subject) == ("report-entered", about_service)]
+    assert (act.details["basis"], act.details["stage"], SERVICE in str(act.details)) == ("no-number", "office", False)
+    for report_id, wrong in ((about_service, ReportResult.TRACED), (about_call, ReportResult.EXAMINED)):
+        with pytest.raises(UsageError, match=f"cannot be closed as {wrong}"):
+            members.reports.close(report_id, wrong, "x", NOW)
+    members.reports.close(about_service, ReportResult.EXAMINED, "asked the operator", NOW)
+    assert members.reports.forget(NOW + timedelta(days=1)) == 1
+    files = [members.desk.folder / name for name in ("reports.sqlite3", "desk.sqlite3")]
+    box = kept.sealed.report[:200].encode()
+    assert not [path for path in files if box in path.read_bytes() or SERVICE.encode() in path.read_bytes()]
+    forgotten = members.reports.named(about_service)
+    assert (forgotten.names_number, forgotten.result) == (False, ReportResult.EXAMINED)
 
 
 def test_what_is_forgotten_is_in_no_store_and_the_result_stays(members):

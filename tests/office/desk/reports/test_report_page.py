@@ -16,15 +16,24 @@ from idtone.member.reports.report_documents import KEYS_PATH
 from idtone.office.desk import office_ledger
 from idtone.office.desk.desk_server import application
 from idtone.office.desk.reports.desk_key import OFFICER_FILE
-from idtone.office.desk.reports.report_page import FORM_PATH, PROBLEMS, STATUS_PATH, TRAP, WITHIN, form_page
+from idtone.office.desk.reports.report_page import (
+    FORM_PATH,
+    PROBLEMS,
+    SERVICE_PATH,
+    STATUS_PATH,
+    TRAP,
+    WITHIN,
+    form_page,
+)
 from idtone.office.desk.reports.report_store import PAGE
-from idtone.office.desk.reports.traceback import ReportResult, Stage
+from idtone.office.desk.reports.traceback import Finding, ReportResult, Stage
 from lab.office.desk.reports.members import CONTACT, NAME, NOW, NUMBER, WORDS, Members, authority
 
 FIELDS = {
     "number": NUMBER, "date": "2026-11-20", "time": "10:15", "within_minutes": "60", "what": WORDS, "name": NAME,
     "contact": CONTACT,
 }  # fmt: skip
+SERVICE_FIELDS = {"service": "うその電話サービス", "what": WORDS, "name": NAME, "contact": CONTACT}
 RECEIPT = re.compile(r'<p class="receipt">([0-9A-Z-]{23})</p>')
 SCRIPT = "\"><script>alert('x')</script><img src=x onerror=alert(1)>"
 Visitor = TestClient[web.Request, web.Application]
@@ -46,8 +55,8 @@ async def visitor(members: Members) -> AsyncIterator[Visitor]:
         yield client
 
 
-async def receipt(visitor: Visitor, data: FormData) -> str:
-    async with visitor.post(FORM_PATH, data=data) as answer:
+async def receipt(visitor: Visitor, data: FormData, path: str = FORM_PATH) -> str:
+    async with visitor.post(path, data=data) as answer:
         found = RECEIPT.search(text := await answer.text())
         assert answer.status == 200, text
         assert found, text
@@ -78,6 +87,50 @@ async def test_a_visitor_reports_and_asks_by_the_receipt(visitor, members):
     members.reports.close(kept.id, ReportResult.TRACED, "done", NOW)
     async with visitor.post(STATUS_PATH, data={"receipt": given}) as answer:
         assert "the operator was found" in await answer.text()
+
+
+async def test_a_visitor_reports_a_service_without_a_call(visitor, members):
+    async with visitor.get(FORM_PATH) as answer:
+        assert f'href="{SERVICE_PATH}"' in await answer.text()
+    async with visitor.get(SERVICE_PATH) as answer:
+        page = await answer.text()
+    assert {name for name in (*SERVICE_FIELDS, TRAP) if f'name="{name}"' not in page} == set()
+    assert 'name="number"' not in page
+    given = await receipt(visitor, form(SERVICE_FIELDS), SERVICE_PATH)
+    [kept] = members.reports.store.listed()
+    assert (kept.via, kept.holder.member, kept.stage, kept.finding) == (PAGE, None, Stage.OFFICE, Finding.NO_NUMBER)
+    assert members.reports.matter(kept.sealed).model_dump() == {
+        "service": SERVICE_FIELDS["service"], "what": WORDS, "attachments": (),
+    }  # fmt: skip
+    assert kept.sealed.reporter is not None
+    assert [members.fetch(member) for member in ("m-0001", "m-0002")] == [[], []], "no member is asked"
+    members.reports.close(kept.id, ReportResult.EXAMINED, "asked the operator", NOW)
+    async with visitor.post(STATUS_PATH, data={"receipt": given}) as answer:
+        assert "the association has examined it" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"service": ""}, "service"), ({"service": "x" * 201}, "service"), ({"service": "a\nb"}, "service"),
+        ({"service": "03-1234-5678 の会社"}, "service"),
+        ({"what": " "}, "what"), ({"service": "a\x1bb"}, "character"), ({"name": ""}, "reporter"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_field_of_a_report_about_a_service_is_named(visitor, members, change, problem):
+    async with visitor.post(SERVICE_PATH, data=form(SERVICE_FIELDS | change)) as answer:
+        text = await answer.text()
+    assert answer.status == 400
+    assert PROBLEMS[problem][1].replace("{character}", "U+001B") in text
+    assert f'action="{SERVICE_PATH}"' in text, "the visitor stays in the same form"
+    assert not members.reports.store.listed()
+
+
+async def test_html_in_a_services_name_stays_text(visitor):
+    async with visitor.post(SERVICE_PATH, data=form(SERVICE_FIELDS | {"service": SCRIPT, "what": ""})) as answer:
+        text = await answer.text()
+    assert "<script" not in text
+    assert escape(SCRIPT) in text
 
 
 @pytest.mark.parametrize("field", [*FIELDS, TRAP])

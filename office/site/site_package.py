@@ -1,0 +1,274 @@
+"""What the public site states, on its way to the holders of the duty keys, as a package of an edition goes:
+
+roots/, before/           as in such a package: what is published now
+site/statement.json       the statement, with the signatures so far
+site/tables/FILE          the tables of numbers that it names
+site/figures.json         the month's figures, if it names some
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from securesystemslib.signer import Signer
+from tuf.api.metadata import Metadata, Root
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import replace_durably
+from idtone.core.japan import end_words
+from idtone.core.translation import Message
+from idtone.registry.trust import tuf_roles
+
+from ..authority.edition import Edition, read_published
+from ..authority.edition_rules import examine_before
+from ..authority.repository import SignedRepository
+from .number_answers import answers, changes_at, licensed_holders
+from .number_table import NumberTable, TableFile, key_pair, table
+from .public_statement import SignedContent, read_statement, statement
+from .published_registry import PublishedRegistry, published_of
+
+FOLDER: Final = "site"
+STATEMENT: Final = "statement.json"
+ROLE: Final = "public-site"
+"""In lists of what a key has signed."""
+_TABLES, _FIGURES = "tables", "figures.json"
+_EARLY: Final = timedelta(hours=1)
+"""How far the clocks of the office and the holders may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFiles:
+    """What a statement names: the tables of numbers, and the figures as JSON, if there are some."""
+
+    numbers: NumberTable
+    figures: bytes | None
+
+
+@dataclass(frozen=True)
+class SitePackage:
+    """`published` has only what is published now. `tables` has the files by name."""
+
+    published: Edition
+    statement: SignedContent
+    tables: Mapping[str, bytes]
+    figures: bytes | None
+
+    @property
+    def root(self) -> Root:
+        root: Root = self.published.before["root"].signed
+        return root
+
+    def files(self) -> SiteFiles:
+        """Raises TrustError if they are not those that the statement names."""
+        told = self.statement.content
+        try:
+            named = told["numbers"]["tables"]
+            files = {
+                area: TableFile(self.tables[each["file"]], base64.b64decode(each["salt"], validate=True))
+                for area, each in named.items()
+            }
+            fits = all(_sha256(files[area].octets) == each["sha256"] for area, each in named.items())
+            figures = None if self.figures is None else _sha256(self.figures)
+            if not fits or len(files) != len(self.tables) or told["figures"] != figures:
+                raise _unfit()
+            return SiteFiles(NumberTable(told["numbers"]["area_digits"], files), self.figures)
+        except (LookupError, TypeError, ValueError) as error:
+            raise _unfit() from error
+
+    def sign(self, signer: Signer) -> list[str]:
+        """Sign the statement, if this key may; returns what was signed."""
+        return [ROLE] if self.statement.sign(signer, self.root) else []
+
+    def missing(self) -> Iterator[Message]:
+        """What signatures are missing."""
+        missing = self.statement.missing(self.root)
+        if missing is not None:
+            yield missing
+
+    def write(self, folder: Path) -> None:
+        """Writes a new folder. Raises UsageError."""
+        self.published.write(folder)
+        files = {f"{_TABLES}/{name}": octets for name, octets in self.tables.items()}
+        files |= {} if self.figures is None else {_FIGURES: self.figures}
+        files[STATEMENT] = self.statement.to_bytes()
+        try:
+            for name, octets in files.items():
+                path = folder / FOLDER / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                replace_durably(path, octets)
+        except OSError as error:
+            raise UsageError(
+                Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
+            ) from error
+
+    def write_signatures(self, folder: Path) -> None:
+        """Writes the signatures into the folder that the package was read from. Raises UsageError."""
+        try:
+            replace_durably(folder / FOLDER / STATEMENT, self.statement.to_bytes())
+        except OSError as error:
+            raise UsageError(
+                Message("{folder}: the signatures cannot be written: {reason}", folder=folder, reason=error.strerror)
+            ) from error
+
+
+def site_package(
+    repository: SignedRepository, content: Mapping[str, Any], numbers: NumberTable, figures: bytes | None
+) -> SitePackage:
+    """The package of a statement about what is published, without signatures."""
+    published = Edition({}, {}, repository.roles(), repository.files(), tuple(repository.versions("root")))
+    tables = {content["numbers"]["tables"][area]["file"]: file.octets for area, file in numbers.files.items()}
+    return SitePackage(published, SignedContent(dict(content)), tables, figures)
+
+
+def is_site_package(folder: Path) -> bool:
+    return (folder / FOLDER / STATEMENT).is_file()
+
+
+def read_site_package(folder: Path) -> SitePackage:
+    """Raises TrustError if the folder is not such a package, or is damaged."""
+    if not is_site_package(folder):
+        raise TrustError(
+            Message(
+                "{folder}: is not a package of the public site; `idtone-office site prepare` writes one", folder=folder
+            )
+        )
+    part = folder / FOLDER
+    try:
+        content = read_statement((part / STATEMENT).read_bytes())
+        tables = {path.name: path.read_bytes() for path in sorted((part / _TABLES).glob("*"))}
+        figures = (part / _FIGURES).read_bytes() if (part / _FIGURES).exists() else None
+    except OSError as error:
+        raise TrustError(
+            Message("{file}: cannot be read: {reason}", file=error.filename, reason=error.strerror)
+        ) from error
+    published = read_published(folder)
+    if set(published.before) != set(tuf_roles.ROLES):
+        raise _unfit()
+    return SitePackage(published, content, tables, figures)
+
+
+def assembled_site(packages: Mapping[Path, SitePackage]) -> SitePackage:
+    """One package with the signatures of all copies. Raises TrustError if the copies differ."""
+    (_, whole), *others = packages.items()
+    for folder, copy in others:
+        if copy.statement.content != whole.statement.content:
+            raise TrustError(
+                Message(
+                    "{folder}: its statement differs from the first folder's; prepare the package again", folder=folder
+                )
+            )
+        good = copy.statement.holders(whole.root)
+        whole.statement.signatures.update({keyid: copy.statement.signatures[keyid] for keyid in good})
+    return whole
+
+
+def site_words(
+    package: SitePackage, kept: Metadata[Root], now: datetime, numbers_seed: bytes | None = None
+) -> list[Message]:
+    """What a holder reads before signing, after everything else was verified by `kept`, the holder's own root.
+
+    Without `numbers_seed`, the office's secret key of the numbers, the tables cannot be compared with the registry, and
+    the words say so. Raises TrustError or DocumentError if anything in the package breaks a rule.
+    """
+    examine_before(package.published, kept)
+    published = _published(package)
+    try:
+        told = package.statement.content
+        issued, expires = (datetime.fromisoformat(told[name]) for name in ("issued", "expires"))
+        names_holders = {"holder": True, "licensed": False}[told["numbers"]["tells"]]
+        public = base64.b64decode(told["numbers"]["public"], validate=True)
+        figures = None if package.figures is None else json.loads(package.figures)
+    except (LookupError, TypeError, ValueError) as error:
+        raise _unfit() from error
+    if issued > now + _EARLY or expires <= now:
+        raise TrustError(
+            Message("the statement counts from {issued} until {expires}, and not now", issued=issued, expires=expires)
+        )
+    files = package.files()
+    holders = licensed_holders(published.document, published.suspensions, published.index, issued)
+    ends = changes_at(published.document, published.index, holders, names_holders, issued)
+    again = statement(
+        published.editions, public, files.numbers, holders, names_holders, files.figures, issued, min(ends, expires)
+    )  # fmt: skip
+    if again != told:
+        raise TrustError(
+            Message(
+                "the statement is not what the published registry says; do not sign this package, ask for a new one"
+            )
+        )
+    words = [
+        Message(
+            "the public site of {association}, until {expires}",
+            association=told["association"],
+            expires=end_words(expires),
+        ),
+        *(
+            Message("of the published {role}, version {version}", role=role, version=each["version"])
+            for role, each in told["editions"].items()
+        ),
+        *(Message("licensed: {member} {name}", member=each.member, name=each.ja) for each in holders),
+        Message("the page names the holder of a number") if names_holders else Message("the page names no holder"),
+    ]
+    if figures is not None:
+        words.append(
+            Message(
+                "figures of {month}: {figures}",
+                month=figures.get("month"),
+                figures=json.dumps(figures, ensure_ascii=False),
+            )
+        )
+    if numbers_seed is None:
+        words.append(
+            Message(
+                "the {count} tables of numbers were not compared with the registry: that takes the office's key of the "
+                "numbers",
+                count=len(files.numbers.files),
+            )
+        )
+        return words
+    keys = key_pair(numbers_seed)
+    places = {each.member: place for place, each in enumerate(holders, 1)} if names_holders else {}
+    if keys.public != public or table(keys, answers(published.index, places, issued)) != files.numbers:
+        raise TrustError(
+            Message("the tables of numbers are not those of the published registry, or the key is another one")
+        )
+    words.append(Message("the {count} tables of numbers have what the registry says", count=len(files.numbers.files)))
+    return words
+
+
+def check_published(package: SitePackage, published: PublishedRegistry, now: datetime) -> None:
+    """Raises TrustError if something was published since the package was made, its time is over, or signatures are
+    missing.
+    """
+    told = package.statement.content
+    if told["editions"] != _editions(published) or datetime.fromisoformat(told["expires"]) <= now:
+        raise TrustError(Message("something was published since, or its time is over; prepare the package again"))
+    missing = package.statement.missing(published.root)
+    if missing is not None:
+        raise TrustError(missing)
+
+
+def _editions(published: PublishedRegistry) -> dict[str, dict[str, Any]]:
+    versions, sha256 = published.editions.versions, published.editions.sha256
+    return {role: {"version": version, "sha256": sha256[role]} for role, version in versions.items()}
+
+
+def _published(package: SitePackage) -> PublishedRegistry:
+    return published_of(package.published.before, package.published.files, package.published.roots)
+
+
+def _sha256(octets: bytes) -> str:
+    return hashlib.sha256(octets).hexdigest()
+
+
+def _unfit() -> TrustError:
+    return TrustError(
+        Message("the files of the public site are not those that its statement names; ask for the package again")
+    )
