@@ -477,6 +477,7 @@ def test_the_words_for_a_withheld_number_and_the_digits_of_other_scripts_are_tho
     for number in ("0312345678", "110", "x", "anonymous1", "pp"):
         assert not ANY.matches(re.escape("${IDTONE_TEXT})}?decided"), number), number
     digits = re.compile(expressions.other_digits())
+    assert not [code for code in range(expressions._SCRIPTS_END, sys.maxunicode + 1) if chr(code).isdigit()]
     for character in map(chr, range(0x80, 0x30000)):
         if character.isdecimal() and not 0xD800 <= ord(character) < 0xE000:
             assert digits.search(quote(character)), character
