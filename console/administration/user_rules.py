@@ -75,7 +75,10 @@ def removed(users: Users, name: str, by: str) -> None:
 
 def _given(user: User, password: str, now: datetime) -> User:
     return user.model_copy(
-        update={"password": password, "totp": None, "passkeys": (), "given_until": now + GIVEN, "code_due": True}
+        update={
+            "password": password, "totp": None, "passkeys": (), "mail": None, "given_until": now + GIVEN,
+            "code_due": True,
+        }
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def add(
         old = users.get(name)
         user = (old or User(name=name, roles=tuple(role))).model_copy(update={"roles": tuple(dict.fromkeys(role))})
         if new:
-            user = user.model_copy(update={"password": new, "given_until": None, "passkeys": ()})
+            user = user.model_copy(update={"password": new, "given_until": None, "passkeys": (), "mail": None})
         if no_code or secret:
             user = user.model_copy(update={"totp": secret, "code_due": False})
         users[name] = user
