@@ -23,6 +23,7 @@ _CLONE_NEWUTS: Final = 0x04000000
 _MS_REC_BIND: Final = 16384 | 4096
 _MS_REC_PRIVATE: Final = 16384 | 1 << 18
 _PR_SET_DUMPABLE: Final = 4
+_PYTESTS: Final = "pytest-of-"
 
 
 class Identity(NamedTuple):
@@ -69,7 +70,9 @@ class Identity(NamedTuple):
         _call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
 
     def _closed_above(self, folder: Path) -> Path | None:
-        return next((each for each in reversed(folder.parents) if not self.reaches(each)), None)
+        """The topmost folder above it that is closed, or that each start of pytest closes again."""
+        parents = reversed(folder.parents)
+        return next((each for each in parents if each.name.startswith(_PYTESTS) or not self.reaches(each)), None)
 
 
 def _show_only(closed: Path, needed: list[Path]) -> None:

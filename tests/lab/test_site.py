@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +82,25 @@ def test_a_program_of_another_user_reaches_what_it_needs_and_nothing_beside_it(t
     assert json.loads(done.stdout) == [23_001, 23_001, [], "pbx01", ["needed"]]
     assert (needed / "made").stat().st_mode & 0o777 == 0o640
     assert (tmp_path / "closed").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_program_of_another_user_runs_on_when_another_run_of_pytest_closes_its_folder_again():
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    with tempfile.TemporaryDirectory() as top:
+        needed = Path(top, "pytest-of-root", "pytest-0")
+        needed.mkdir(parents=True)
+        (needed / "sound").touch()
+        for folder in (needed, *needed.parents[:2]):
+            folder.chmod(0o755)
+        identity = Identity(23_001, 23_001, 0o027, visible=(sys.base_prefix, sys.prefix, str(needed)))
+        asked = f"import os; print(flush=True); input(); print(os.listdir({str(needed)!r}))"
+        with subprocess.Popen(
+            identity.command([sys.executable, "-c", asked]), cwd="/", text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        ) as program:  # fmt: skip
+            assert program.stdout
+            assert program.stdout.readline() == "\n"
+            needed.parent.chmod(0o700)
+            listed, _ = program.communicate("\n", 30)
+    assert listed == "['sound']\n"
