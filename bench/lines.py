@@ -75,9 +75,20 @@ def calls_of(made: list[Entry]) -> dict[str, list[ForwardedCall]]:
     return ways
 
 
-def median_us(registry: RegistryIndex, lines: Lines | None, calls: list[ForwardedCall], now: datetime) -> float:
-    policy, took = Policy(), []
-    for call in calls:
+def on_nodes(registry: RegistryIndex, calls: list[ForwardedCall], now: datetime) -> list[tuple[ForwardedCall, Policy]]:
+    """Each call with the policy of a node of its number's member. Without a member no call would reach the licences."""
+    policies: dict[str | None, Policy] = {}
+    members = [registry.member(call.forwarding_number, now) for call in calls]
+    return [
+        (call, policies.setdefault(member, Policy(member=member))) for call, member in zip(calls, members, strict=True)
+    ]
+
+
+def median_us(
+    registry: RegistryIndex, lines: Lines | None, calls: list[tuple[ForwardedCall, Policy]], now: datetime
+) -> float:
+    took = []
+    for call, policy in calls:
         began = time.perf_counter_ns()
         decide(call, registry, policy, now, lines=lines)
         took.append((time.perf_counter_ns() - began) / 1000)
@@ -113,9 +124,10 @@ def measure(numbers: int, customers: int) -> dict[str, dict[str, float]]:
     index = LinesIndex.unpack(octets)
     read_s, memory_mb = time.process_time() - began_s, resident_mb() - before_mb
     now = datetime.now(UTC)
+    placed = {way: on_nodes(registry, calls, now) for way, calls in ways.items()}
     pairs: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(ROUNDS):
-        for way, calls in ways.items():  # in turn, since this machine has other work as well
+        for way, calls in placed.items():  # in turn, since this machine has other work as well
             pairs[way].append((median_us(registry, None, calls, now), median_us(registry, index, calls, now)))
     loop_first()
     ways_of_waiting: dict[str, Callable[[], object]] = {

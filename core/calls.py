@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
 from .numbers import Number
+from .word import Word
 
 
-class Direction(StrEnum):
+class Direction(Word):
     """Which way the forwarding goes."""
 
     INCOMING = "incoming"
@@ -24,14 +24,14 @@ class Direction(StrEnum):
     """発信転送: the member's user calls out and presents the fixed number."""
 
 
-class Party(StrEnum):
+class Party(Word):
     """Who hears a sound, in this order if both do."""
 
     CALLED = "called"
     CALLER = "caller"
 
 
-class Delivery(StrEnum):
+class Delivery(Word):
     """What is known of a sound at a party; the most comes first."""
 
     CONFIRMED = "confirmed"
@@ -42,7 +42,7 @@ class Delivery(StrEnum):
     """Neither of both."""
 
 
-class Trust(StrEnum):
+class Trust(Word):
     """Whether the registry is signed."""
 
     SIGNED = "signed"
@@ -51,7 +51,7 @@ class Trust(StrEnum):
     """An unsigned file, for labs: anyone who can write it can change the registry."""
 
 
-class Outcome(StrEnum):
+class Outcome(Word):
     """What happens to the call."""
 
     PLAY = "PLAY"
@@ -66,7 +66,7 @@ class Outcome(StrEnum):
     """Do not dial, because too many calls wait for a verdict. Only the hook gives this outcome, without a request."""
 
 
-class Reason(StrEnum):
+class Reason(Word):
     """Why a call has its outcome. These codes are public: the ledger, the dialplan and the command line show them."""
 
     EMERGENCY = "emergency"
@@ -121,7 +121,7 @@ class Reason(StrEnum):
     """Only the hook gives this reason: too many calls wait for a verdict, so it turns the call away."""
 
 
-class Skip(StrEnum):
+class Skip(Word):
     """Why no sound is played on a call that may be connected."""
 
     ANNOUNCED = "announced"
@@ -194,7 +194,7 @@ class ForwardedCall:
         return f"<ForwardedCall {self.id} {self.direction} of {self.forwarding_number} to {self.called}>"
 
 
-class LicenceStatus(StrEnum):
+class LicenceStatus(Word):
     ACTIVE = "active"
     SUSPENDED = "suspended"
     REVOKED = "revoked"

@@ -131,9 +131,10 @@ _IN_ORDER: Final = {
 }
 """Parties → the same in order."""
 
-# The members that every licensed call needs. In Python 3.11 the look-up of a few enumeration members takes as long as
+# The members that almost every call needs. In Python 3.11 the look-up of a few enumeration members takes as long as
 # the look-up of one number among a million.
 _PLAY: Final = Outcome.PLAY
+_REFUSED: Final = Outcome.REFUSE
 _VALID: Final = Reason.LICENCE_VALID
 _NONE: Final = Reason.LICENCE_NONE
 _UNKNOWN: Final = Reason.NUMBER_UNKNOWN
@@ -239,7 +240,9 @@ def decide(
     if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
     version, trust, digest = (registry.version, registry.trust, registry.sha256) if registry else _NO_REGISTRY
-    holding = _holding(call, registry, now)
+    holding = registry.holding(call.forwarding_number, now) if registry is not None else None
+    if holding is None and registry is not None and call.perhaps:
+        holding = registry.holding(call.perhaps, now)
     member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else (None, None)
     not_own, customer = lines.presenting(call, now) if lines else _UNCHECKED
     unreadable = _NO_NUMBER.get(call.forwarding_number.kind)
@@ -261,7 +264,7 @@ def decide(
     cause: int | None = None
     profiles: Mapping[Party, str] = {}
     if refused:
-        outcome, reason, licence, cause = Outcome.REFUSE, refused, None, policy.refuse_cause
+        outcome, reason, licence, cause = _REFUSED, refused, None, policy.refuse_cause
     else:
         parties = policy.hearing(call)
         # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
@@ -281,7 +284,7 @@ def decide(
         if reason is _VALID and licence:
             outcome, profiles = _PLAY, licensed
         elif _refuses(call, registry, policy, remembered, reason):
-            outcome, cause = Outcome.REFUSE, policy.refuse_cause
+            outcome, cause = _REFUSED, policy.refuse_cause
         else:
             outcome, profiles = Outcome.NOTICE, dict.fromkeys(parties, policy.notice_profile)
         if profiles and (skip := policy.skip(call)):
@@ -362,14 +365,6 @@ def _first_in_force(
             if each.in_force(now):
                 return each
     return None
-
-
-def _holding(call: ForwardedCall, registry: Registry | None, now: datetime) -> Holding | None:
-    """Who is in charge of the forwarding number."""
-    if registry is None:
-        return None
-    found = registry.holding(call.forwarding_number, now)
-    return found or (registry.holding(call.perhaps, now) if call.perhaps else None)
 
 
 _NO_REGISTRY: Final = (None, None, None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 
 import phonenumbers
@@ -17,6 +16,7 @@ from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 from .errors import NumberError
 from .translation import Message
+from .word import Word
 
 REGION = "JP"
 COUNTRY_CODE = 81
@@ -54,7 +54,7 @@ EMERGENCY_DIGITS = "^(([+]|00|010)81)?(18[46])?11[089]#?$"
 _JAPANESE, _ABROAD, _EMERGENCY_DIGITS = map(re.compile, (JAPANESE, ABROAD, EMERGENCY_DIGITS))
 
 
-class NumberKind(StrEnum):
+class NumberKind(Word):
     """The kind of a number. The duty of the sound applies to fixed numbers (0AB-J)."""
 
     FIXED = "fixed"

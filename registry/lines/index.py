@@ -24,7 +24,7 @@ from idtone.core.numbers import Number
 from .model import ALWAYS, Entry, Period
 from .rules import pieces
 
-_MAGIC: Final = b"idtone lines 2\n"
+_MAGIC: Final = b"idtone lines 3\n"
 """Raise the number when the format changes."""
 _NAMES_AT_ONCE: Final = 1000
 """Names in one line of JSON: no single step of reading holds up the event loop."""
@@ -33,6 +33,8 @@ _BLOCKS: Final = (100, 1_000, 10_000, 100_000, 1_000_000)
 """Sizes of blocks of numbers: few numbers to search in each, and few blocks."""
 _MOST_BLOCKS: Final = 50_000
 
+_WHOLE: Final = "."
+"""The end of a text that has all numbers of its run."""
 _MOST_IN_TEXT: Final = 100
 """Intervals. In a longer run the arrays are faster."""
 
@@ -75,7 +77,8 @@ class LinesIndex:
     The arrays know everything. Beside them each run has a text: its customer, its place, and the single numbers that
     are its customer's for always (`c-1;0;+81312345678+81312345679`). To find a number in it takes a third of the time
     of a search in the arrays, which are too large for the processor's cache. No complete Japanese number begins
-    another one, so this is exact.
+    another one, so this is exact. If the run has nothing else, its text ends with a full stop: what is not in it is
+    not the customer's.
     """
 
     __slots__ = (
@@ -124,6 +127,8 @@ class LinesIndex:
         e164 = call.forwarding_number.e164
         if e164 in line and e164:
             return None, line[: line.find(";")] or None
+        if line[-1] == _WHOLE:
+            return _NOT_ITS_OWN, line[: line.find(";")] or None
         return self._searched(_run(line), e164, now)
 
     def _searched(self, run: int, e164: str, now: datetime) -> tuple[Reason | None, str | None]:
@@ -139,16 +144,18 @@ class LinesIndex:
 
     def customer_of(self, number: Number, now: datetime) -> str | None:
         """The customer who has the number now."""
-        if not number.e164:
+        e164 = number.e164
+        if not e164:
             return None
-        spans, wanted = self._numbers, int(number.e164)
+        wanted = int(e164)
         touching = self._blocks.get(wanted // self._block)
         if touching is None:
             return None
-        at = bisect_right(spans.firsts, wanted, *touching) - 1
-        while at >= touching[0] and wanted <= spans.lasts[at]:
+        spans, (start, end) = self._numbers, touching
+        at = bisect_right(spans.firsts, wanted, start, end) - 1
+        while at >= start and wanted <= spans.lasts[at]:
             term = spans.terms[at]
-            if self._in_force(term, now):
+            if term not in self._periods or self._in_force(term, now):
                 return self._customers[term]
             at -= 1
         return None
@@ -359,8 +366,10 @@ def _texts(lines: Spans, terms: _Terms) -> list[str]:
         is_plain = (
             common >= 0 and tuple(periods[2 * common : 2 * common + 2]) == ALWAYS and end - start <= _MOST_IN_TEXT
         )
-        singles = (lines.firsts[at] for at in range(start, end) if lines.firsts[at] == lines.lasts[at])
+        singles = [lines.firsts[at] for at in range(start, end) if lines.firsts[at] == lines.lasts[at]]
         plain = "".join(f"+{number}" for number in singles) if is_plain else ""
+        if plain and len(singles) == end - start:
+            plain += _WHOLE
         texts.append(f"{customers[of_term[common]] if is_plain else ''};{run};{plain}")
     return texts
 

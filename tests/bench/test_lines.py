@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bench import lines
-from bench.lines import calls_of, entries, measure
+from bench.large_registry import text
+from bench.lines import calls_of, entries, measure, on_nodes
 from idtone.core.calls import Reason
+from idtone.core.decision import decide
+from idtone.registry.index import RegistryIndex
 from idtone.registry.lines.index import compiled
+from idtone.registry.parsers import parse_registry
 
 
 def test_its_calls_get_these_answers():
@@ -26,6 +30,16 @@ def test_its_calls_get_these_answers():
         "unknown line": {Reason.LINE_UNKNOWN},
         "incoming": {None},
     }
+
+
+def test_its_own_calls_are_licensed():
+    made, now = list(entries(10_000, 100, 10)), datetime.now(UTC)
+    index = compiled(made)
+    registry = RegistryIndex(parse_registry(text(10_000, 10), "registry.yaml"))
+    for way in ("own number", "incoming"):
+        placed = on_nodes(registry, calls_of(made)[way], now)
+        reasons = {decide(call, registry, policy, now, lines=index).reason for call, policy in placed[:100]}
+        assert reasons == {Reason.LICENCE_VALID}, way
 
 
 def _is_anothers(index, call) -> bool:

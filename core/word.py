@@ -1,0 +1,13 @@
+"""The base of the enumerations that each call's decision looks up."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Word(StrEnum):
+    """A text of a fixed set. Its hash is the text's, which is compiled code. The hash of `StrEnum` is Python, and a
+    decision looks up members in four tables.
+    """
+
+    __hash__ = str.__hash__
