@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -41,6 +42,7 @@ from ..site.site_package import (
     SitePackage,
     assembled_site,
     check_published,
+    is_site_package,
     read_site_package,
     site_package,
     site_words,
@@ -51,11 +53,14 @@ from .options import FolderArgument
 from .signers import KeyOption, print_missing, sign_shown, signers
 
 MonthOption = Annotated[
-    str | None, typer.Option(metavar="YYYY-MM", help="Publish the figures of this month; it must be over.")
+    str | None,
+    typer.Option(metavar="YYYY-MM", help="Publish the figures of this month; it must be over. “last”: the last month."),
 ]
 SitePackageArgument = Annotated[
     Path, typer.Argument(metavar="PACKAGE", help="The folder that `site prepare` has written.")
 ]
+LAST: Final = "last"
+"""In place of a month: the one before this month, in Japan."""
 KEY_FILE: Final = "public-numbers.key"
 """In the authority's folder: 32 bytes. With it anyone can find out which numbers are in the tables."""
 FIGURES_KEY_FILE: Final = "public-figures.key"
@@ -147,14 +152,23 @@ def prepare_site(
 ) -> None:
     """Write what the public site states as a folder, which goes from holder to holder, or to each in a copy.
 
-    Holders sign it with `site sign`, or a ZIP of it with `idtone-sign`; `site assemble` collects the signatures, and
-    `site write --package` writes the site. Prepare it after a publication: a later publication makes it void.
+    It replaces a package that no holder has signed. Holders sign it with `site sign`, or a ZIP of it with
+    `idtone-sign`; `site assemble` collects the signatures, and `site write --package` writes the site. Prepare it after
+    a publication: a later publication makes it void.
     """
     workspace, now = Workspace(folder), datetime.now(UTC).replace(microsecond=0)
     with checking():
         terms, published = workspace.terms().public, published_registry(workspace.repository)
     content, files = _stated(workspace, terms, published, month, now)
     made = site_package(workspace.repository, content, files.numbers, files.figures)
+    if is_site_package(package):
+        if read_site_package(package).statement.signatures:
+            raise UsageError(
+                Message(
+                    "{package}: holders have signed this package; write the site with it, or remove it", package=package
+                )
+            )
+        shutil.rmtree(package)
     made.write(package)
     missing = list(made.missing())
     if as_json:
@@ -238,6 +252,8 @@ def _key(path: Path) -> bytes:
 def _figures(workspace: Workspace, month: str | None, published: PublishedRegistry, now: datetime) -> bytes | None:
     if month is None:
         return newest(workspace.folder)
+    if month == LAST:
+        month = f"{now.astimezone(JAPAN).replace(day=1) - timedelta(days=1):%Y-%m}"
     history = [entry for entry, signature in signed_history(workspace, None) if signature is not None]
     secret = _key(workspace.folder / FIGURES_KEY_FILE)
     return figures_of_month(Desk(workspace.folder, {}), month, history, published.suspensions, secret, now)

@@ -183,9 +183,15 @@ class Verifier {
     for (const { fitted, base } of this.#fits(samples, within, damaged)) {
       const options = { rules: this.evidenceRules, weights, tolerance: this.tolerance, judgeErrors: this.#tolerates(fitted) };
       const score = logOdds(samples, fitted, options);
-      if (score >= grey) found.push(this.#judge(samples, fitted, base, score, originS, damaged));
+      const least = damaged && this.#hasTruePitch(fitted) ? this.own.DAMAGED_GREY : grey;
+      if (score >= least) found.push(this.#judge(samples, fitted, base, score, originS, damaged));
     }
     return found;
+  }
+
+  /** No line changes a pitch. A chance pattern comes this near to the profile's seldom. */
+  #hasTruePitch({ pitch }) {
+    return Math.abs(pitch) <= this.own.TRUE_PITCH;
   }
 
   #tolerates({ pitch, tempo }) {
@@ -213,8 +219,7 @@ class Verifier {
     const place = { plan, rules, tolerance, fitted, base, share, originS, bursts, ...around };
     const tests = TESTS.map((test) => test(place));
     let verdict = verdictOf(tests, score, this.evidence.threshold, own);
-    // The stated rate of false alarms is that of the strict screen.
-    if (damaged && isThere({ verdict })) verdict = place.alone && score >= own.SURE ? "present" : "cannot-tell";
+    if (damaged) verdict = this.#verdictOfDamaged(verdict, tests, score, place);
     return this.#told({
       verdict,
       at_s: originS + fitted.start_s - plan.components[0].ramp_s / 2,
@@ -223,6 +228,16 @@ class Verifier {
       failed: tests.filter((each) => each.outcome !== "passed").map((each) => each.name),
       says: tests.filter((each) => each.outcome !== "passed").map((each) => each.says),
     });
+  }
+
+  /** The verdict where bursts may be missing that are not known to be lost. */
+  #verdictOfDamaged(verdict, tests, score, { alone, fitted }) {
+    // The stated rate of false alarms is that of the strict screen.
+    if (isThere({ verdict })) return alone && score >= this.own.SURE ? "present" : "cannot-tell";
+    if (alone && this.#hasTruePitch(fitted)) {
+      return tests.some((each) => each.outcome === "failed" && each.certain) ? "absent" : "cannot-tell";
+    }
+    return score >= this.evidence.grey ? verdict : "absent";
   }
 
   #isAlone(samples, fitted) {

@@ -255,7 +255,8 @@ def _further(case: Case) -> Test:
     says = f"a further burst of {found.component.middle_hz:.0f} Hz is at {further[0].start_s:z.2f} s"
     # Of a damaged sound, it may be a burst of its own, found one place later.
     whole = all(test(case).outcome is CheckOutcome.PASSED for test in (_cadence, _complete, _edges))
-    return Test("further", CheckOutcome.FAILED, says, certain=whole)
+    # In a room, what a decoder repeats of the last burst looks like one.
+    return Test("further", CheckOutcome.FAILED, says, certain=whole and not case.resounds)
 
 
 def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool:
@@ -299,13 +300,16 @@ def _pauses(case: Case) -> Test:
         return Test("pauses", CheckOutcome.UNKNOWN, says)
     if not loud:
         return Test("pauses", CheckOutcome.PASSED, "the pauses are quiet")
-    # A room, an echo or concealment fills a pause for a while, a continuous tone all of them to the next burst.
+    # A room, an echo or concealment fills a pause for a while, a continuous tone all of them to the next burst. It has
+    # no edge, so its bursts are pure.
     continuous = min(level for *_, level in levels) > _CONTINUOUS_DB and not case.resounds
     ended = any(each.ends_within(_edge_limit_ms(case.profile, case.plan)) for each in case.bursts)
+    uncovered = not any(each.covered for each in case.bursts)
     says = f"the tone continues in the pause before {1000 * loud[0]:.0f} ms"
     filled = case.alone and case.resounds and max(level for *_, level in levels) < _CONTINUOUS_DB
     says += ", as in a room" if filled else ""
-    return Test("pauses", CheckOutcome.FAILED, says, certain=continuous and not ended, explained=filled)
+    certain = continuous and uncovered and not ended
+    return Test("pauses", CheckOutcome.FAILED, says, certain=certain, explained=filled)
 
 
 def _pause_levels_db(case: Case) -> Iterator[tuple[float, float, float]]:

@@ -12,7 +12,7 @@ from idtone.tones.verification.fit import Fitter
 from idtone.tones.verification.parts import alone
 from idtone.tones.verification.plan import plan_of
 from idtone.tones.verification.report import CheckOutcome
-from idtone.tones.verification.verify import Verifier, heard_of, verdict_of
+from idtone.tones.verification.verify import Verifier, heard_of, verdict_of, verdict_of_damaged
 from lab import voices
 from lab.codecs import CODECS, G722
 from lab.g711 import PCMA, PCMU, encode
@@ -366,3 +366,42 @@ EXPLAINED = outcome("edges", "failed", certain=False, explained=True)
 )
 def test_the_verdict_on_a_place(tests, score, verdict):
     assert verdict_of(tests, score, threshold=3) == verdict
+
+
+OPEN = outcome("bursts", "failed", certain=False)
+
+
+@pytest.mark.parametrize(
+    ("tests", "score", "is_alone", "pitch", "verdict"),
+    [
+        ([outcome("edges", "passed")], 13, True, 0.005, "present"),
+        ([outcome("edges", "passed")], 13, False, 0.0, "cannot-tell"),
+        ([outcome("edges", "passed")], 11, True, 0.0, "cannot-tell"),
+        ([OPEN], -6.9, True, 0.001, "cannot-tell"),
+        ([OPEN], -7.1, True, 0.001, "absent"),
+        ([OPEN], -6.9, False, 0.001, "absent"),
+        ([OPEN], -6.9, True, -0.0011, "absent"),
+        ([OPEN, outcome("level", "failed")], -6.9, True, 0.0, "absent"),
+        ([outcome("edges", "unknown")], -4, True, 0.005, "absent"),
+        ([outcome("edges", "unknown")], -2, True, 0.005, "cannot-tell"),
+        ([OPEN], -2, True, 0.005, "absent"),
+    ],
+)
+def test_the_verdict_on_a_place_where_bursts_may_be_missing(tests, score, is_alone, pitch, verdict):
+    assert verdict_of_damaged(tests, score, threshold=3, grey=-3, alone=is_alone, pitch=pitch) == verdict
+
+
+def test_a_sound_of_which_a_decoder_left_little_at_its_own_pitch_is_open():
+    """Two packets of five are 20 dB down: the odds are below those from which other places are open."""
+    profile = make(tone(1250, on_ms=300, off_ms=100, modulation={"rate_hz": 20, "depth": 0.8}), tone(1250, on_ms=200))
+    chance = np.random.default_rng(8)
+    sound = synthesise(profile, RATE_HZ).copy()
+    for first in range(0, len(sound), at(20)):
+        if chance.random() < 0.4:
+            sound[first : first + at(20)] *= 0.1
+    quiet = np.zeros(RATE_HZ)
+    samples = np.concatenate([quiet, sound, quiet])
+    samples += 0.01 * chance.standard_normal(len(samples))
+    report = verify(profile, samples.astype(np.float32))
+    assert report.verdict == "cannot-tell"
+    assert report.findings[0].score < -3.06

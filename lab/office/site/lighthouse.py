@@ -1,0 +1,34 @@
+"""Lighthouse's scores of a page: performance, accessibility, best practices, findability."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from lab import npm
+from lab.chromium import Chromium
+from lab.node import find_or_get_node
+
+LIGHTHOUSE: Final = "lighthouse@12.8.2"
+LONGEST_S: Final = 300
+
+
+def scores(address: str, chromium: Chromium) -> dict[str, float]:
+    """By category, from 0 to 1; as on a slow telephone. Raises PackagesUnavailable."""
+    program = npm.installed(LIGHTHOUSE) / "node_modules" / "lighthouse" / "cli" / "index.js"
+    flags = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage"
+    done = subprocess.run(
+        [*find_or_get_node(), program, address, "--quiet", "--output=json", f"--chrome-flags={flags}"],
+        env={**os.environ, **chromium.environment, "CHROME_PATH": str(chromium.program)},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=LONGEST_S,
+    )  # fmt: skip
+    return {name: each["score"] for name, each in json.loads(done.stdout)["categories"].items()}
+
+
+def pages(site: Path) -> list[str]:
+    """The pages for visitors in both languages, below the site's address; without those to print."""
+    found = (path.relative_to(site) for path in site.rglob("*.html") if "posters" not in path.parts)
+    return sorted(path.as_posix() for path in found)

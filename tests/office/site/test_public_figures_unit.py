@@ -1,0 +1,46 @@
+"""The unit and the timer of the public site's figures: hardened, in the package, started by the office."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import datetime, timedelta
+
+from idtone.core.japan import JAPAN
+from idtone.office.site.site_package import read_site_package
+from lab.repository import ROOT
+from lab.unit_files import hardening, unit
+
+FIGURES, TIMER, SERVICE = (
+    (ROOT / "config" / name).read_text("utf-8")
+    for name in ("idtone-public-figures@.service", "idtone-public-figures@.timer", "idtone.service")
+)
+
+
+def test_it_is_hardened_as_the_service_is_and_writes_the_associations_folder_alone():
+    assert hardening(FIGURES) == hardening(SERVICE)
+    made = unit(FIGURES)
+    assert made["Service"]["ReadWritePaths"] == "%f"
+    assert made["Unit"]["OnFailure"] == "idtone-failed@%n.service"
+    assert unit(TIMER)["Timer"]["OnCalendar"] == "*-*-02 06:00 Asia/Tokyo"
+    assert "public-figures" not in SERVICE, "nothing starts the timer but the office"
+    installed = (ROOT / "debian" / "idtone.install").read_text("utf-8")
+    assert "config/idtone-public-figures@.* usr/lib/systemd/system" in installed
+
+
+def test_what_it_starts_makes_the_last_months_figures_and_replaces_only_what_nobody_signed(office):
+    (office.folder / "authority.yaml").write_text("public: {address: http://127.0.0.1:8711}\n")
+    command = shlex.split(unit(FIGURES)["Service"]["ExecStart"].replace("%f", str(office.folder)))
+    assert command[0] == "idtone-office"
+    for _ in range(2):
+        office.shown(*command[1:])
+    package = office.folder / "public-package"
+    figures = read_site_package(package).figures
+    assert figures is not None
+    today = datetime.now(JAPAN)
+    assert json.loads(figures)["month"] == f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"
+    office.run("site sign", package, *office.keys("duty-1"), "--trust", office.root, "--yes")
+    signed = read_site_package(package).statement.signatures
+    assert len(signed) == 1
+    assert "holders have signed this package" in office.error(*command[1:])
+    assert read_site_package(package).statement.signatures == signed
