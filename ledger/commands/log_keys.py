@@ -96,15 +96,21 @@ def end(
     """End the log, for a node that records no more evidence: its last leaf says so, and no leaf may follow.
 
     Stop the service first, and do not start it again: it would begin another log that continues this one. Keep the
-    database, the keys and the backup as long as evidence may be demanded. Exit 1: you answered no.
+    database, the keys and the backup as long as evidence may be demanded. If the key's token went away before it signed
+    the end, run this again when it is back. Exit 1: you answered no.
     """
     settings, why = load_settings(config), line(why, "--why")
     need_keys(settings.ledger, settings.node)
-    with _writing(settings) as (writer, ring):
+    with _writing(settings, follows=False) as (writer, ring):
         name = ring.signer.key.name
         if not (yes or confirmed(Message("End the log {log} for good?", log=name))):
             command_line.negative()
-        writer.end(steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why))
+        if ring.keys:
+            ring.keys.check(name)
+        if not writer.has_ended:
+            writer.end(steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why))
+        elif writer.refusal:
+            raise LedgerError(Message("the end is written and not signed: {why}", why=writer.refusal))
         note = writer.checkpoint
         assert note
         ring.seen.remember(note)
@@ -116,15 +122,15 @@ def end(
 
 
 @contextmanager
-def _writing(settings: Settings) -> Iterator[tuple[GroupWriter, KeyRing]]:
-    """As the only writer of a ledger that exists. Raises LedgerError."""
+def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWriter, KeyRing]]:
+    """As the only writer of a ledger that exists; `follows` as in `GroupWriter.open`. Raises LedgerError."""
     ledger = settings.ledger
     path = path_of(ledger.own())
     if not path.exists():
         raise LedgerError(Message("{path}: there is no ledger", path=path))
     ring = KeyRing.of(ledger, settings.node)
     try:
-        writer = GroupWriter.open(path, settings.node, ring, None)
+        writer = GroupWriter.open(path, settings.node, ring, None, follows)
     except LedgerInUseError as error:
         raise LedgerError(Message("{error}: stop the service first (systemctl stop idtone)", error=error)) from error
     try:

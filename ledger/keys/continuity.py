@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -56,10 +57,15 @@ class Continued:
     """Where that key is, as in `log_keys`."""
     told: dict[str, Scalar] = field(default_factory=dict)
     """What the first leaf says besides, of a key that was replaced."""
+    unsigned: str = ""
+    """The text of the checkpoint of the whole tree before this one, while its key's token has not signed its end."""
 
     @property
     def ended(self) -> tuple[str, int, bytes]:
         """Name, leaves and root of the tree before this one."""
+        if self.unsigned:
+            whole = Checkpoint.parse(self.unsigned)
+            return whole.origin, whole.size, whole.root
         if not self.checkpoint:
             return self.after, 0, Frontier().root()
         last = Checkpoint.parse(Note.parse(self.checkpoint.encode()).text)
@@ -81,6 +87,7 @@ class Continuity:
         """Raises LedgerError if the file cannot be read."""
         self._path = path
         self._base = base
+        self._changing = threading.Lock()
         self._all = self._read()
 
     @property
@@ -101,16 +108,23 @@ class Continuity:
         """The tree whose database does not exist yet."""
         return next((each for each in self.trees if not each.begun and each.ledger == str(ledger.absolute())), None)
 
+    @property
+    def unsigned(self) -> list[Continued]:
+        """The trees that follow one whose end is not signed yet."""
+        return [each for each in self.trees if each.begun and each.unsigned]
+
     def add(
-        self, checkpoint: Note | None, ledger: Path, file: Path, is_restored: bool = False, key: NextKey | None = None
-    ) -> None:
+        self, checkpoint: Note | None, ledger: Path, file: Path, is_restored: bool = False, key: NextKey | None = None,
+        unsigned: str = "",
+    ) -> None:  # fmt: skip
         """Name the next tree. It is on the disk when this returns. Raises OSError."""
         after, following = self.origin, self.following(is_restored)
         text = str(checkpoint) if checkpoint else ""
-        added = Continued(self._base, following, after, text, str(ledger.absolute()), str(file))
+        added = Continued(self._base, following, after, text, str(ledger.absolute()), str(file), unsigned=unsigned)
         if key:
             added = replace(added, key=str(replace(key.public, name=following)), key_at=key.place, told=dict(key.told))
-        self._write([*self._all, added])
+        with self._changing:
+            self._write([*self._all, added])
 
     def intend(self, key: NextKey) -> None:
         """Remember the key of the next tree before the end of this one names it. Raises OSError."""
@@ -139,7 +153,15 @@ class Continuity:
         """What was intended is forgotten, with the person and the reason that it names. Raises OSError."""
         if begun.key:
             self._intended().unlink(missing_ok=True)
-        self._write([replace(each, begun=True) if each == begun else each for each in self._all])
+        self._replace(begun, replace(begun, begun=True))
+
+    def signed(self, following: Continued, end: Note) -> None:
+        """The end of the tree before this one is signed now. Raises OSError."""
+        self._replace(following, replace(following, checkpoint=str(end), unsigned=""))
+
+    def _replace(self, before: Continued, now: Continued) -> None:
+        with self._changing:
+            self._write([now if each == before else each for each in self._all])
 
     def read_again(self) -> None:
         """For the new writer: until now another process may have added to it. Raises LedgerError."""

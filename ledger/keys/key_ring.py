@@ -16,6 +16,7 @@ from .key_file import load_key, read_key
 from .log_keys import LogKeys
 from .sealing import LedgerKey
 from .step_key import StepKey
+from .token_signer import TokenSigner
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,14 @@ class KeyRing:
         """Makes the MACs of the steps of the present tree."""
         return self.days.ledger_key.step_key(self.signer.key.name)
 
-    def go_on(self, checkpoint: Note | None, ledger: Path, file: Path, key: NextKey | None = None) -> KeyRing:
+    def go_on(
+        self, checkpoint: Note | None, ledger: Path, file: Path, key: NextKey | None = None, unsigned: str = ""
+    ) -> KeyRing:
         """The key ring of the tree that follows this one, with its key if that is a new one. `checkpoint` was signed
-        last. Raises OSError, LedgerError.
+        last; `unsigned` is the text of that of the whole tree, if its end is not signed yet. Raises OSError,
+        LedgerError.
         """
-        self.continuity.add(checkpoint, ledger, file, key=key)
+        self.continuity.add(checkpoint, ledger, file, key=key, unsigned=unsigned)
         return replace(self, signer=self._signer(self.continuity.origin))
 
     def renewed(self) -> KeyRing:
@@ -60,6 +64,8 @@ class KeyRing:
         """Let go of the tokens; the next signature opens them again."""
         if self.keys:
             self.keys.close()
+        elif isinstance(self.signer, TokenSigner):
+            self.signer.close()
 
     @classmethod
     def of(cls, settings: LedgerSettings, node: str) -> KeyRing:

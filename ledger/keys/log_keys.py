@@ -36,13 +36,13 @@ class LogKeys:
 
     def __init__(self, settings: LedgerSettings, continuity: Continuity) -> None:
         self._settings = settings
-        self._continuity = continuity
+        self.continuity = continuity
         self._tokens: dict[str, TokenProcess] = {}
 
     def of(self, origin: str | None) -> LogKey:
         """That of the tree by this name; of the present tree for any other name."""
-        trees = self._continuity.trees
-        names = self._continuity.origins
+        trees = self.continuity.trees
+        names = self.continuity.origins
         reached = names.index(origin) if origin in names else len(trees)
         for each in reversed(trees[:reached]):
             if each.key_at:
@@ -75,7 +75,7 @@ class LogKeys:
 
     def files(self) -> Iterable[Path]:
         """Those of the keys that are in files."""
-        places = [self.of(origin).place for origin in self._continuity.origins]
+        places = [self.of(origin).place for origin in self.continuity.origins]
         return [self.file(place) for place in dict.fromkeys(places) if not is_in_token(place)]
 
     def signer(self, origin: str, key: LogKey | None = None) -> NoteSigner:

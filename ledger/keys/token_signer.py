@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
@@ -67,9 +67,13 @@ class TokenProcess:
     def close(self) -> None:
         """End the process; the next signature starts it again."""
         with self._lock:
-            if self._pending and not self._pending.done() and self._process:
-                self._process.kill()  # the thread that waits for its answer sees its end
-            else:
+            # A process that is being started holds the ledger's lock until it is another program.
+            until_s = time.monotonic() + WITHIN_S
+            while self._pending and not self._pending.done() and time.monotonic() < until_s:
+                if process := self._process:
+                    process.kill()  # the thread that waits for its answer sees its end
+                wait([self._pending], 0.01)
+            if not self._pending or self._pending.done():
                 self._end()
 
     def _signed(self, octets: bytes | None) -> bytes:

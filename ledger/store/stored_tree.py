@@ -98,20 +98,26 @@ def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> No
         raise LedgerError(Message("its first {signed} leaves are not those that were signed", signed=signed.size))
 
 
+class UnsignedError(LedgerError):
+    """The last leaves are not signed; nothing else is wrong with the tree, as far as was looked."""
+
+
 def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
     """How many leaves the tree has, if the log has signed all and the tree begins with each checkpoint in `kept`.
 
-    Raises LedgerError if that is not so. Reads a few hashes, and no step; `verification` looks at all.
+    Raises LedgerError if that is not so: UnsignedError if only signatures are missing. Reads a few hashes, and no step;
+    `verification` looks at all.
     """
     size = count_leaves(connection)
     read_frontier(connection, size)
     for each in kept:
         check_beginning(connection, size, each)
     if size:
-        checkpoint = believed(Note.parse(facts(connection).get(CHECKPOINT, "").encode()), log)
-        check_beginning(connection, size, checkpoint)
-        if checkpoint.size < size:
-            raise LedgerError(
-                Message("{count} of its {size} leaves are not signed", count=size - checkpoint.size, size=size)
-            )
+        signed = 0
+        if held := facts(connection).get(CHECKPOINT):
+            checkpoint = believed(Note.parse(held.encode()), log)
+            check_beginning(connection, size, checkpoint)
+            signed = checkpoint.size
+        if signed < size:
+            raise UnsignedError(Message("{count} of its {size} leaves are not signed", count=size - signed, size=size))
     return size

@@ -17,7 +17,7 @@ from ..keys.key_ring import continuity_of
 from ..keys.log_keys import LogKeys, same_key
 from ..store.ledger_reader import LedgerReader
 from ..tree.checkpoints import Checkpoint
-from .verify_ledger import verify_ledger
+from .verify_ledger import LedgerVerdict, verify_ledger
 
 
 def verification_report(
@@ -51,6 +51,7 @@ def verification_report(
     replaced = _replaced(settings, key) if is_own else None
     if is_own:
         verdict.faults += _key_faults(settings, key, continues, ending)
+        verdict.faults += _end_faults(settings, key, verdict)
     return {
         "good": not verdict.faults,
         "log": str(key),
@@ -72,6 +73,17 @@ def _replaced(settings: Settings, key: VerifierKey) -> Continued | None:
     """The tree that follows that of this key with another key; None if there is none."""
     trees = continuity_of(settings.ledger, settings.node).trees
     return next((each for each in trees if each.after == key.name and each.key), None)
+
+
+def _end_faults(settings: Settings, key: VerifierKey, verdict: LedgerVerdict) -> Iterator[Message]:
+    """Where the log has ended without a signature of its end."""
+    for each in continuity_of(settings.ledger, settings.node).unsigned:
+        if each.after == key.name:
+            _, leaves, root = each.ended
+            if (verdict.leaves, verdict.root) != (leaves, root):
+                yield Message("the log ended with {leaves} leaves, and these are not those", leaves=leaves)
+            yield Message("the token of its key has not signed its end; {next} names it, and `idtone serve` has it "
+                          "signed when the token is back", next=each.origin)  # fmt: skip
 
 
 def _key_faults(

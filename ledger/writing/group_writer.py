@@ -39,6 +39,7 @@ from ..store.sqlite import (
     writing,
 )
 from .damaged_database import continued, emptied, latest, unclosed_in
+from .ended_log import sign_end
 from .log_store import LogAppend, LogStore
 from .reserve import Reserve
 
@@ -65,7 +66,9 @@ class NotWrittenError(LedgerError):
 class GroupWriter:
     """Belongs to the writer's thread, except for `checkpoint` and `distrust`."""
 
-    def __init__(self, path: Path, node: str, key_ring: KeyRing, reserve: Reserve, resources: ExitStack) -> None:
+    def __init__(
+        self, path: Path, node: str, key_ring: KeyRing, reserve: Reserve, resources: ExitStack, follows: bool = True
+    ) -> None:
         """Use `open`."""
         self._path = path
         self._node = node
@@ -84,10 +87,16 @@ class GroupWriter:
         self._unclosed: list[dict[str, Any]] = []
         """Rows of the calls in progress when the database was damaged."""
         self._set_aside_s = -NEXT_AFTER_S
+        self._follows = follows
+        self._end_troubles: dict[str, str] = {}
+        """Logs whose end is not signed → why not."""
 
     @classmethod
-    def open(cls, path: Path, node: str, key_ring: KeyRing, reserve_bytes: int | None) -> Self:
-        """Become the one writer. `reserve_bytes` None leaves the reserve as it is.
+    def open(
+        cls, path: Path, node: str, key_ring: KeyRing, reserve_bytes: int | None, follows: bool = True
+    ) -> Self:  # fmt: skip
+        """Become the one writer. `reserve_bytes` None leaves the reserve as it is. `follows`: if the log has ended,
+        another one is begun.
 
         Raises LedgerError if another process writes to it, or the file cannot be used.
         """
@@ -97,7 +106,7 @@ class GroupWriter:
                 lock = lock_for_writing(path)
                 resources.callback(os.close, lock)
                 # Only while the lock is held: the previous writer may have set a database aside.
-                found = cls(path, node, key_ring.renewed(), Reserve(path, reserve_bytes), resources)
+                found = cls(path, node, key_ring.renewed(), Reserve(path, reserve_bytes), resources, follows)
                 found._lock = lock
                 resources.callback(found._let_go)
                 found._retrying(found._start)
@@ -152,14 +161,42 @@ class GroupWriter:
         if note:
             self._tree.signed(note)
 
+    @property
+    def has_ended(self) -> bool:
+        """The last leaf is the end of the log; only without `follows`."""
+        return self._tree is not None and self._tree.has_ended
+
+    @property
+    def unsigned_ends(self) -> dict[str, str]:
+        """The earlier logs of this node whose end is not signed yet → why not. From any thread."""
+        ends = [each.after for each in self._key_ring.continuity.unsigned]
+        away = Message("the token of its key has not signed it yet")
+        return {name: self._end_troubles.get(name, away) for name in ends}
+
+    def sign_ends(self) -> None:
+        """Try to sign the ends of earlier logs whose tokens were away. From one thread, not only the writer's."""
+        ring = self._key_ring
+        for each in ring.continuity.unsigned:
+            known = self._end_troubles.get(each.after)
+            try:
+                note = sign_end(each, ring.signer_of(each.after), ring.days.ledger_key.step_key(each.after))
+                ring.continuity.signed(each, note)
+            except (LedgerError, sqlite3.Error, OSError) as error:
+                self._end_troubles[each.after] = trouble = str(error)
+                if trouble != known:
+                    _log.error("%s: the end of the log %s is not signed: %s", each.file, each.after, trouble)
+            else:
+                self._end_troubles.pop(each.after, None)
+                _log.warning("%s: the end of the log %s is signed now", each.file, each.after)
+
     def distrust(self, reason: str) -> None:
         """Stop signing: another tree was signed under this name. From any thread."""
         if self._tree:
             self._tree.distrust(self._path, reason)
 
     def close(self) -> None:
-        self._resources.close()
         self._key_ring.close()
+        self._resources.close()
 
     def write(self, group: Sequence[Step], patience_s: float | None = None) -> None:
         """Write a group in one transaction: all of it or nothing.
@@ -313,16 +350,13 @@ class GroupWriter:
                 tree.go_on_from(self._tree)
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
-        if tree.has_ended:
-            if tree.owes_signature:
-                self.sign_head()  # the token was away when the end was written
-            if tree.owes_signature:
-                _log.error(
-                    "%s: the end of this log is not signed, and the next one continues the last head that is: %s",
-                    self._path, tree.refusal,
-                )  # fmt: skip
+        if not tree.has_ended:
+            return
+        if tree.owes_signature:
+            self.sign_head()  # the token was away when the end was written
+        if self._follows:
             _log.warning("%s: this log has ended; another one is begun, which continues it", self._path)
-            self._begin_next(ENDED, self._latest(), self._next_key(tree.next_key))
+            self._begin_next(ENDED, self._latest(), self._next_key(tree.next_key), tree.unsigned_head)
             self._start()
 
     def _next_key(self, named: str) -> NextKey | None:
@@ -359,12 +393,12 @@ class GroupWriter:
     def _latest(self) -> Note | None:
         return latest(self._path, self._key_ring, self.checkpoint)
 
-    def _begin_next(self, why: str, head: Note | None, key: NextKey | None = None) -> Path:
-        """Name the next tree, which continues this one after `head`, and which the next `_start` begins; the calls in
-        progress go with it. Returns where this database will be.
+    def _begin_next(self, why: str, head: Note | None, key: NextKey | None = None, unsigned: str = "") -> Path:
+        """Name the next tree, which continues this one after `head`, or with all of its leaves if the end is `unsigned`
+        yet, and which the next `_start` begins; the calls in progress go with it. Returns where this database will be.
         """
         aside = name_aside(self._path, datetime.now(UTC), why)
-        self._key_ring = self._key_ring.go_on(head, self._path, aside, key)
+        self._key_ring = self._key_ring.go_on(head, self._path, aside, key, unsigned)
         if self._tree:
             self._unclosed = self._tree.unclosed()
         self._tree = self._doubtful = None

@@ -1,4 +1,6 @@
-"""Keeps the latest checkpoint and the reserve beside the ledger, in a thread that no evidence waits for."""
+"""Keeps the latest checkpoint and the reserve beside the ledger, and signs the ends of earlier logs when their tokens
+are back, in a thread that no evidence waits for.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +42,7 @@ class Housekeeping:
         last = False
         while not last:
             self._database.reserve.look()
+            self._database.sign_ends()
             last = self._over.wait(LOOK_EVERY_S)
             checkpoint = self._database.checkpoint
             if checkpoint is None or checkpoint == remembered:

@@ -159,8 +159,12 @@ class LedgerWriter:
         steps, strange = owed.steps if owed else 0, self.quarantined
         late = Message("{steps} steps of evidence are not written", steps=steps) if steps else ""
         unsigned = Message("evidence is NOT signed: {refusal}", refusal=refusal) if refusal else ""
+        ends = (
+            Message("the end of the log {log} is NOT signed: {reason}", log=log, reason=reason)
+            for log, reason in self._database.unsigned_ends.items()
+        )
         aside = Message("{steps} steps that idtone did not write are in quarantine", steps=strange) if strange else ""
-        return joined(", ", filter(None, (unsigned, self._database.reserve.words, late, aside)))
+        return joined(", ", filter(None, (unsigned, *ends, self._database.reserve.words, late, aside)))
 
     @property
     def quarantined(self) -> int:
@@ -169,8 +173,8 @@ class LedgerWriter:
 
     @property
     def signs(self) -> bool:
-        """Whether what is written is signed. From any thread."""
-        return not self._database.refusal
+        """Whether what is written is signed, the ends of earlier logs too. From any thread."""
+        return not self._database.refusal and not self._database.unsigned_ends
 
     @property
     def reserve(self) -> Reserve:

@@ -160,7 +160,7 @@ class LogStore:
                 check_beginning(connection, size, each)
             if unknown_key:
                 raise unknown_key
-            _check_unsigned(connection, macs, signed or 0, frontier)
+            check_unsigned(connection, macs, signed or 0, frontier)
             _check_home(connection, size, home)
         except (RenamedError, CopiedError) as error:
             checkpoint, refusal = None, _refusing(path, str(error), error.remedy)
@@ -213,6 +213,11 @@ class LogStore:
         if self._refusal or not self.size:
             return False
         return self.checkpoint is None or Checkpoint.parse(self.checkpoint.text).size < self.size
+
+    @property
+    def unsigned_head(self) -> str:
+        """The text of the checkpoint that the token has not signed yet; empty if it owes none."""
+        return self._head(self._frontier).text if self._frontier and self.owes_signature else ""
 
     def sign_head(self, connection: sqlite3.Connection) -> Note | None:
         """Sign the head of what is on the disk, and write that; None if the token is still away. Hand it to `signed`
@@ -334,7 +339,7 @@ class LogStore:
 
     def _sign(self, frontier: Frontier) -> Note | None:
         """None if the key is in a token that is away."""
-        text = Checkpoint(self._signer.key.name, frontier.size, frontier.root()).text
+        text = self._head(frontier).text
         try:
             note = Note(text, (self._signer.sign(text),))
         except TokenAwayError as error:
@@ -346,6 +351,9 @@ class LogStore:
             _log.warning("%s: the token signs again: %d leaves are signed", self._path, frontier.size)
             self._away = ""
         return note
+
+    def _head(self, frontier: Frontier) -> Checkpoint:
+        return Checkpoint(self._signer.key.name, frontier.size, frontier.root())
 
 
 class _Latest(NamedTuple):
@@ -373,7 +381,7 @@ def _latest(log: VerifierKey, held: str | None, files: Iterable[CheckpointFile])
     return _Latest(found, trouble, None if held is None and trouble is None else 0)
 
 
-def _check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, frontier: Frontier) -> None:
+def check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, frontier: Frontier) -> None:
     """Raises LedgerError unless the leaves after the signed ones are made of steps that the service wrote."""
     if frontier.size <= signed:
         return

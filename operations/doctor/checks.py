@@ -30,6 +30,7 @@ from idtone.ledger.store.growth import growth
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
+from idtone.ledger.store.stored_tree import UnsignedError
 from idtone.ledger.tree.checkpoints import Checkpoint, RenamedError, check_name
 from idtone.ledger.writing import missing_steps_file, reserve
 from idtone.registry.lines.index import compiled
@@ -530,6 +531,9 @@ def _signed(exam: Exam, exists: bool) -> Finding:
         reader = LedgerReader.open(settings.own())
     except LedgerError as error:
         return ledger.signed(None, str(error), looked=False)
+    keys = LogKeys(settings, key_ring.continuity_of(settings, exam.settings.node))
+    if unsigned := {keys.of(each.after).place: each.after for each in keys.continuity.unsigned}:
+        return ledger.unsigned_ends(unsigned)
     with reader:
         try:
             if origin := reader.origin():
@@ -538,6 +542,9 @@ def _signed(exam: Exam, exists: bool) -> Finding:
             leaves = reader.signed_leaves(key, [checkpoint for _, checkpoint in filter(None, kept)])
         except RenamedError as error:
             return ledger.signed(None, str(error), looked=True, remedy=error.remedy)
+        except UnsignedError as error:
+            is_away = is_in_token(keys.of(key.name).place)
+            return ledger.signed(None, str(error), looked=True, remedy=ledger.TOKEN_REMEDY if is_away else "")
         except LedgerError as error:
             return ledger.signed(None, str(error), looked=True)
     return ledger.signed(leaves, "", looked=True)
@@ -548,15 +555,19 @@ def _token(exam: Exam) -> Finding:
     try:
         trees = key_ring.continuity_of(settings, exam.settings.node)
         keys = LogKeys(settings, trees)
-        place = keys.of(trees.origin).place
-        if not is_in_token(place):
+        # A token whose log has ended is needed until it has signed the end.
+        origins = [*(each.after for each in trees.unsigned), trees.origin]
+        places = {place: origin for origin in origins if is_in_token(place := keys.of(origin).place)}
+        if not places:
             return good("ledger-token", Message("not used: the key of the log is in a file"))
-        known = keys.verifier(trees.origin).public if keys.is_here(trees.origin) else None
-        found = keys.look_at_token(place)
+        for place, origin in places.items():
+            known = keys.verifier(origin).public if keys.is_here(origin) else None
+            if keys.look_at_token(place) != known and known:
+                other = Message("{place}: the key in the token is another one than that of the log", place=place)
+                return ledger.token(place, other)
     except LedgerError as error:
         return ledger.token("", str(error))
-    other = Message("{place}: the key in the token is another one than that of the log", place=place)
-    return ledger.token(place, "" if known in (None, found) else other)
+    return ledger.token(", ".join(places), "")
 
 
 def _shared(exam: Exam) -> Iterator[Finding]:

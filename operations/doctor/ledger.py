@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -67,6 +67,12 @@ def opened(path: Path, exists: bool, writable: bool, error: LedgerError | None) 
     return good("ledger", Message("{path} can be read and written", path=path))
 
 
+TOKEN_REMEDY: Final = Message(
+    "Connect the token, and check ledger.token; meanwhile evidence is written and not signed. A refused PIN is not "
+    "tried again until the service is restarted"
+)
+
+
 def token(place: str, trouble: str) -> Finding:
     """The token with the log's key, asked without its PIN; `trouble` is empty if it has the key."""
     topic = "ledger-token"
@@ -75,11 +81,17 @@ def token(place: str, trouble: str) -> Finding:
     return bad(
         topic,
         trouble,
-        Message(
-            "Connect the token, and check ledger.token; meanwhile evidence is written and not signed. A refused PIN is "
-            "not tried again until the service is restarted"
-        ),
+        TOKEN_REMEDY,
     )
+
+
+def unsigned_ends(ends: Mapping[str, str]) -> Finding:
+    """Where the key of an earlier log is → that log, whose end it has not signed."""
+    found = Message(
+        "the end of an earlier log is not signed: {ends}",
+        ends=", ".join(f"{log} ({place})" for place, log in ends.items()),
+    )
+    return bad("ledger-signed", found, TOKEN_REMEDY)
 
 
 def room(room: Room, growth: Growth | None) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,20 +16,25 @@ from idtone.core.errors import LedgerError, TokenAwayError, UsageError
 from idtone.core.settings.settings import LedgerSettings, load_settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.ledger.evidence import steps
+from idtone.ledger.keys import token_signer
 from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
+from idtone.ledger.writing import housekeeping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations.backup.known_heads import KnownHead, known_heads
+from idtone.operations.doctor.checks import CHECKS, LEDGER
+from idtone.operations.doctor.exam import Exam
 from lab import token
 from lab.ledger.commands.running import run, told
 from lab.ledger.dying import MOMENTS, killed, replace_key
 from lab.ledger.example_pack import WITNESS
-from lab.ledger.sample_evidence import ALICE, NOW, decided, heard_call, put
+from lab.ledger.sample_evidence import ALICE, NOW, decided, heard_call, put, wait_until
 from lab.ledger.sample_ledger import opened
 
 LOG = "pbx-1/idtone"
+PLACE = "hsm:1?label=log"
 EVERY_TIME = ("the end is written", "the next tree has its name")
 """The moments at which a replacement is killed in `make test`; the others in the night."""
 
@@ -46,6 +52,10 @@ class Node:
     @property
     def settings(self) -> LedgerSettings:
         return load_settings(self.config, {}).ledger
+
+    @property
+    def key(self) -> VerifierKey:
+        return own_key(self.settings, "pbx-1")
 
     def ring(self) -> KeyRing:
         return KeyRing.of(self.settings, "pbx-1")
@@ -201,6 +211,69 @@ def test_a_log_ends(node):
     node.write(*heard_call("c-3", 20_000))
     again = node.verify()
     assert (again["good"], again["continues"]["origin"], again["continues"]["leaves"]) == (True, LOG, 3)
+
+
+@pytest.fixture
+def with_token(tmp_path: Path) -> Iterator[Node]:
+    """A node whose key is in a token; without the file of its PIN, the token is away."""
+    with token.softhsm(tmp_path, "log") as library:
+        token.new_key(library, "log", 1, token.EDWARDS)
+        (tmp_path / "pin").write_text(token.PIN)
+        yield Node(tmp_path, f"  token: {{library: {library}, key: '{PLACE}', pin_file: {tmp_path}/pin}}\n")
+
+
+def found_by_doctor(node: Node) -> dict[str, tuple[str, str]]:
+    """Topics of the ledger → state, and what was found."""
+    exam = Exam(load_settings(node.config, {}), node.config, None, {}, lambda: NOW)
+    [check] = (check for check in CHECKS if check.topics == LEDGER)
+    return {each.topic: (each.state.value, str(each.found)) for each in check.look(exam)}
+
+
+def _goes_away(node: Node, *words: str) -> None:
+    """The token goes away after it was asked whether it is there, and before the end of the log."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LogKeys, "check", lambda *_: node.config.with_name("pin").unlink())
+        with pytest.raises(LedgerError, match="the end is written and not signed"):
+            node.run(*words, "--why", "x", "--yes")
+
+
+def test_the_end_of_a_log_is_signed_when_its_token_is_back(with_token):
+    node = with_token
+    _goes_away(node, "end")
+    with pytest.raises(TokenAwayError):
+        node.run("end", "--why", "x", "--yes")
+    report = node.verify()
+    assert (report["good"], report["leaves"], len(report["faults"])) == (False, 3, 1)
+    node.config.with_name("pin").write_text(token.PIN)
+    made = node.run("end", "--why", "x", "--yes")
+    report = node.verify()
+    assert (report["good"], report["log"], report["leaves"], made["leaves"]) == (True, str(node.key), 3, 3)
+    assert node.run("end", "--why", "x", "--yes") == made, "nothing follows the end"
+
+
+def test_the_next_log_begins_although_the_old_token_is_away(with_token, monkeypatch):
+    monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(token_signer, "AGAIN_AFTER_S", 0.1)
+    node, old = with_token, with_token.key
+    _goes_away(node, "replace-key")
+    node.write(*heard_call("c-3", 20_000))
+    now = node.verify()
+    assert (now["good"], now["leaves"], now["log"] == str(node.key)) == (True, 2, True)
+    assert (now["continues"]["leaves"], now["continues"]["key"], node.key.public == old.public) == (3, str(old), False)
+    [aside] = path_of(node.settings.url).parent.glob("*.ended-*Z")
+    before = ("--ledger", f"sqlite:///{aside}")
+    report = node.verify(*before)
+    assert (report["good"], report["ended"]["why"], len(report["faults"])) == (False, "x", 2)
+    assert "its leaf 2 is not signed" in report["faults"][0]
+    assert "has not signed its end; pbx-1/idtone.2 names it" in report["faults"][1]
+    assert found_by_doctor(node)["ledger-signed"] == (
+        "bad",
+        f"the end of an earlier log is not signed: {LOG} ({PLACE})",
+    )
+    node.config.with_name("pin").write_text(token.PIN)
+    with LedgerWriter.open(node.settings.url, "pbx-1", node.ring()) as writer:
+        wait_until(lambda: writer.signs)
+    assert (node.verify(*before)["good"], node.verify()["good"]) == (True, True)
 
 
 @pytest.mark.parametrize("words", [("end", "--why", "x"), ("replace-key", "--why", "x")])

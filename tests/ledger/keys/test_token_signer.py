@@ -21,9 +21,21 @@ from idtone.ledger.keys.token_signer import TokenProcess, TokenSigner
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
+from idtone.ledger.writing import housekeeping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab import token
-from lab.ledger.sample_evidence import ALICE, LOG, NOW, SEED, continuity_of, heard_call, key_ring_of, put, wait_until
+from lab.ledger.sample_evidence import (
+    ALICE,
+    LOG,
+    NOW,
+    SEED,
+    continuity_of,
+    heard_call,
+    key_ring_of,
+    put,
+    url_of,
+    wait_until,
+)
 from lab.ledger.sample_ledger import faults, query
 from lab.nights import rest_at_night
 from lab.repository import ROOT
@@ -159,6 +171,70 @@ def test_the_end_that_was_not_signed_is_signed_before_the_next_tree_begins(stub,
     [(head,)] = query(aside, "SELECT value FROM meta WHERE key = 'checkpoint'")
     assert Checkpoint.parse(Note.parse(head.encode()).text).size == 2
     assert continuity_of(stub.url).trees[-1].ended[1] == 2
+
+
+@pytest.fixture
+def ended(stub: Stub, file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The database of a log of two leaves whose end is not signed; the token is still away, and the next log begun."""
+    monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.05)
+    with stub.writer() as writer:
+        put(writer, *heard_call("c-1"))
+        stub.does("error")
+        put(writer, log_ended("act-1", NOW, ALICE, "x"))
+    stub.writer().close()
+    [aside] = file.parent.glob("*.ended-*Z")
+    return aside
+
+
+def test_the_next_log_names_the_end_that_is_signed_when_the_token_is_back(stub, ended, caplog):
+    [tree] = continuity_of(stub.url).trees
+    assert Checkpoint.parse(Note.parse(tree.checkpoint.encode()).text).size == 1
+    with stub.writer() as writer:
+        put(writer, *heard_call("c-2", 60_000))
+        assert not writer.signs
+        assert f"the end of the log {LOG.name} is NOT signed" in writer.words
+        with LedgerReader.open(stub.url) as reader:
+            told = reader.continues().details
+        assert (told["origin"], told["leaves"], told["root"]) == (LOG.name, 2, tree.ended[2].hex())
+        assert any("is not signed" in fault for fault in faults(url_of(ended)))
+        stub.does("good")
+        wait_until(lambda: writer.signs)
+        assert writer.words == ""
+    assert faults(url_of(ended)) == []
+    [tree] = continuity_of(stub.url).trees
+    assert (tree.unsigned, tree.ended[1]) == ("", 2)
+    assert caplog.text.count(f"the end of the log {LOG.name} is not signed") == 1
+    assert f"the end of the log {LOG.name} is signed now" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("UPDATE steps SET details = replace(details, 'PLAY', 'NOTICE') WHERE kind = 'decided'", ""),
+        ("UPDATE steps SET details = replace(details, '\"x\"', '\"y\"') WHERE kind = 'log-ended'", "what was written"),
+        ("UPDATE hashes SET hash = zeroblob(32) WHERE place = 2", "not those with which it ended"),
+        ("DELETE FROM steps WHERE kind = 'log-ended'", "hashes"),
+        ("DELETE FROM meta WHERE key = 'checkpoint'", ""),
+    ],
+)
+def test_an_end_that_others_changed_is_not_signed(stub, ended, change, why):
+    query(ended, change)
+    stub.does("good")
+    with stub.writer() as writer:
+        if why:
+            wait_until(lambda: why in writer.words)
+        else:  # of what is signed already, or can be known otherwise
+            wait_until(lambda: writer.signs)
+        assert writer.signs is not bool(why)
+
+
+def test_a_database_that_is_gone_is_reported(stub, ended):
+    ended.unlink()
+    stub.does("good")
+    with stub.writer() as writer:
+        wait_until(lambda: "the database is missing" in writer.words)
+        assert not writer.signs
+    assert not ended.exists(), "no empty one is made in its place"
 
 
 def test_what_others_wrote_while_the_token_was_away_is_not_signed(stub, file):

@@ -51,6 +51,9 @@ TABLE = {
         (("hsm:1", ""), GOOD, "the token has the key"),
         (("", "hsm:1: there is no such token"), BAD, "there is no such token"),
     ],
+    ledger.unsigned_ends: [
+        (({"hsm:1": "pbx-1/idtone"},), BAD, "the end of an earlier log is not signed: pbx-1/idtone (hsm:1)"),
+    ],
     ledger.room: [
         ((Room(1000 * MIB, 9999), None), GOOD, "the rate of calls is not known"),
         ((Room(1000 * MIB, None), Growth(0, 100)), GOOD, "the rate of calls is not known"),
