@@ -59,6 +59,17 @@ def whole(leaf):  # 2.1
     return fits and all(abs(each) < 2**53 for each in numbers + details if type(each) is int)
 
 
+def lawful(at, selected="[]", received=None, valid_until=None, **_):  # 2.1: a request, or what was exported
+    need(received is None or moment(received).timestamp() <= at + 300, "an act before its demand")
+    today = str(datetime.fromtimestamp(at - 300, JAPAN).date())
+    until = valid_until is None or str(date.fromisoformat(valid_until)) == valid_until >= today
+    need(until, "an act after its warrant")
+    calls = [] if selected is None else json.loads(selected)
+    need(
+        type(calls) is list and all(type(each) is str and each.encode() for each in calls), "a request of another form"
+    )
+
+
 def unbase64(text):  # 1
     return need(base64.b64encode(octets := base64.b64decode(text)).decode() == text, "not canonical base64", octets)
 
@@ -250,6 +261,8 @@ class Pack:
             fits &= self.roots.setdefault(head[2], head[3]) == head[3] and index not in self.leaves
             fits &= ids == sorted(ids)
             need(fits and max(times) / 1e6 <= self.made, f"leaves/{index}.json: not as a ledger writes it")
+            if kinds[0] in ("export-requested", "exported"):
+                lawful(times[0] / 1e6, **held["steps"][0]["details"])
             since, self.leaves[index] = max(times) / 1e6 - 300, ids
             self.notes[note] = head[2]
             self.heads[head[2]] = text, max(self.heads.get(head[2], ("", 0))[1], max(times) / 1e6)

@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
 
 from idtone.core.errors import LedgerError
+from idtone.core.japan import JAPAN
 from idtone.core.translation import Message
 
 from .canonical import WHOLE_LIMIT, canonical
 from .leaves import ACT_ID, ACTS, CLOSING, leaf, step_text
-from .rules import Rule, RuleError
+from .rules import SKEW, Rule, RuleError
 from .steps import CALL_ID_LIMIT, StepKind
 
 AWAITED_LIMIT: Final = 1_000_000
 """Steps between two leaves that may belong to calls in progress."""
 ANSWERS: Final = frozenset({StepKind.EXPORT_APPROVED.value, StepKind.EXPORT_REFUSED.value, StepKind.EXPORTED.value})
 """Acts that may name a request."""
+DISCLOSURES: Final = ANSWERS | {StepKind.EXPORT_REQUESTED.value}
+_ON_A_BASIS: Final = frozenset({StepKind.EXPORT_REQUESTED.value, StepKind.EXPORTED.value})
+"""Acts that say on which legal basis evidence is given."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SELECTED: Final = -1
+"""In the place of a count: a request has selected the call, and the call has no leaf yet."""
 _TEXT: Final = rb'"[^"\\\x00-\x1f]*+"'
 _WHOLE: Final = rb"(?:0|-?(?:[1-9][0-9]{0,14}|[1-8][0-9]{15}))"
 _VALUE: Final = re.compile(rb':(?<!"kind":)(?:%b|%b)(?=[,}])' % (_TEXT, _WHOLE))
@@ -41,7 +49,7 @@ AFTER_END: Final = Message("it follows the leaf with which its log has ended")
 class ReadLeaf(NamedTuple):
     """A leaf: its call, how many steps of the call come before, and the ids, kinds and times of its own steps.
 
-    `request` is the request that an act names.
+    `act` is what a disclosure's act says, those in `DISCLOSURES`.
     """
 
     call_id: str
@@ -49,7 +57,7 @@ class ReadLeaf(NamedTuple):
     ids: tuple[int, ...]
     kinds: tuple[str, ...]
     times: tuple[int, ...]
-    request: str | None = None
+    act: Mapping[str, Any] | None = None
 
 
 def read_leaf(content: bytes) -> ReadLeaf:
@@ -72,8 +80,7 @@ def read_leaf(content: bytes) -> ReadLeaf:
     if not (steps and is_whole and is_same) or any(isinstance(value, dict | list | float) for value in values):
         raise odd
     ids, kinds, times = (tuple(step[name] for step in steps) for name in ("id", "kind", "at"))
-    request = steps[0]["details"].get("request") if kinds[0] in ANSWERS else None
-    return ReadLeaf(call_id, after, ids, kinds, times, None if request is None else str(request))
+    return ReadLeaf(call_id, after, ids, kinds, times, steps[0]["details"] if kinds[0] in DISCLOSURES else None)
 
 
 def check_call(read: ReadLeaf, before: int) -> None:
@@ -188,24 +195,94 @@ class LeafRules:
         if self._has_all and self.has_ended:
             raise RuleError(Rule.LOG_ENDED, AFTER_END)
         self.has_ended = read.kinds[0] == StepKind.LOG_ENDED
-        before = self._counts.get(read.call_id, 0)
+        held = self._counts.get(read.call_id, 0)
+        before = max(held, 0)
         self._counts[read.call_id] = before + len(read.ids)
         if self.are_calls_whole:
             check_call(read, before)
         self._order.add(read.ids)
         if read.kinds[0] == StepKind.EXPORT_REQUESTED:
             self._requests.add(read.call_id)
-        if self._has_all and self.are_calls_whole:
-            check_request(read.request, self._requests)
+        if self._has_all and self.are_calls_whole and held == _SELECTED:
+            raise selected_before()
+        if read.act is not None:
+            self._add_act(read.kinds[0], read.times[0], read.act)
         return read
 
+    def _add_act(self, kind: str, at: int, details: Mapping[str, Any]) -> None:
+        selected = selected_by(kind, details)
+        check_times(kind, at, details)
+        if not self._has_all:
+            return
+        for call_id in selected:
+            if not self._counts.get(call_id, 0):
+                self._counts[call_id] = _SELECTED
+        if self.are_calls_whole:
+            check_request(kind, details, self._requests)
 
-def check_request(request: str | None, known: Requests | Collection[str]) -> None:
+
+def check_request(kind: str, details: Mapping[str, Any], known: Requests | Collection[str]) -> None:
     """Raises RuleError if an act names a request that does not come before it."""
-    if request is not None and request not in known:
+    request = details.get("request") if kind in ANSWERS else None
+    if request is not None and str(request) not in known:
         raise RuleError(
             Rule.ACT_REQUEST, Message("it names the request {request}, which does not come before it", request=request)
         )
+
+
+def selected_by(kind: str, details: Mapping[str, Any]) -> list[str]:
+    """The calls that a request selects; empty for other acts. Raises RuleError for what is no list of call ids."""
+    text = details.get("selected") if kind == StepKind.EXPORT_REQUESTED else None
+    if text is None:
+        return []
+    try:
+        found = json.loads(text)
+        if isinstance(found, list) and all(isinstance(each, str) and each.encode() for each in found):
+            return found
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise RuleError(Rule.REQUEST_FORM, Message("`selected` is not the list of its calls"))
+
+
+def selected_before() -> RuleError:
+    """Of a call's first leaf: a request comes before it and selects the call."""
+    return RuleError(Rule.ACT_CALLS, Message("its call was selected by a request before it was over"))
+
+
+def check_times(kind: str, at: int, details: Mapping[str, Any]) -> None:
+    """Raises RuleError if the legal basis of an act was not valid at its time, in µs since 1970, less than 2^53."""
+    if kind not in _ON_A_BASIS:
+        return
+    received, until = details.get("received"), details.get("valid_until")
+    moment = _EPOCH + timedelta(microseconds=at)
+    try:
+        is_late = until is not None and _day(until) < (moment - SKEW).astimezone(JAPAN).date()
+    except (ValueError, TypeError, OverflowError):
+        is_late = True
+    if is_late:
+        raise RuleError(Rule.WARRANT, Message("its warrant was valid until {day}, and it is later", day=until))
+    try:
+        is_early = received is not None and _time(received) > moment + SKEW
+    except (ValueError, TypeError, OverflowError):
+        is_early = True
+    if is_early:
+        raise RuleError(Rule.EXPORT_TIME, Message("its demand was received at {at}, which is later", at=received))
+
+
+def _day(text: str) -> date:
+    """Raises ValueError, TypeError."""
+    found = date.fromisoformat(text)
+    if found.isoformat() != text:
+        raise ValueError(text)
+    return found
+
+
+def _time(text: str) -> datetime:
+    """Raises ValueError, TypeError."""
+    found = datetime.fromisoformat(text)
+    if found.utcoffset() is None or found.isoformat() != text:
+        raise ValueError(text)
+    return found
 
 
 class SomeStepOrder:

@@ -3,16 +3,18 @@
 The entries that should exist come in the order of the steps; those that exist come in the order of tokens, which has
 nothing to do with time. To look up each entry would take longer than all the rest. So sums are compared: each entry
 is encrypted with a key made for this run, and different sets have the same sum with a probability of 2^-64, at which no
-one can aim (Clarke and others, Incremental Multiset Hash Functions, Asiacrypt 2003). Only if they differ, entries are
-looked up.
+one can aim (Clarke and others, Incremental Multiset Hash Functions, Asiacrypt 2003). If they differ, sums of parts of
+the entries show where.
 """
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Iterator
-from itertools import chain
-from typing import Any, Final
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -24,6 +26,9 @@ from ..evidence.leaves import search_keys
 from .verification_queries import LedgerRows
 
 PAGE_STEPS: Final = 2000
+BUCKETS: Final = 2**16
+DIFFERING_LIMIT: Final = 100
+"""In more buckets nothing is looked for: a fault is reported already."""
 
 
 class EntrySum:
@@ -60,28 +65,84 @@ def add_held(held: EntrySum, rows: LedgerRows, last: int) -> None:
         held.add(struct.pack(f">{2 * len(part)}q", *chain.from_iterable(part)))
 
 
+class _Buckets:
+    """Sums of entries in many parts, which nobody can choose: the key is made for each run."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = Cipher(AES(key), ECB()).encryptor()  # noqa: S305 - as above
+        self._sums = [0] * BUCKETS
+
+    def of(self, entries: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The bucket of each entry, and what it adds to the bucket's sum."""
+        octets = self._cipher.update(struct.pack(f">{2 * len(entries)}q", *chain.from_iterable(entries)))
+        blocks = [int.from_bytes(octets[begin : begin + 16], "big") for begin in range(0, len(octets), 16)]
+        return [(block % BUCKETS, block) for block in blocks]
+
+    def add(self, entries: Sequence[tuple[int, int]]) -> None:
+        """An entry that is added twice is gone: so those that should exist, and those that do, leave what differs."""
+        for bucket, block in self.of(entries):
+            self._sums[bucket] ^= block
+
+    def differing(self) -> frozenset[int]:
+        """The first of the buckets in which the entries differ."""
+        return frozenset(islice((bucket for bucket, entries in enumerate(self._sums) if entries), DIFFERING_LIMIT))
+
+
 def differences(rows: LedgerRows, last: int) -> Iterator[Message]:
-    """What is wrong with `sought`, call by call, among the steps up to `last`; takes its time."""
+    """What is wrong with `sought` among the steps up to `last`. Steps and entries are read twice, whatever is in them,
+    and few entries are in memory at once.
+    """
+    buckets = _Buckets(os.urandom(16))
+    for wanted in _wanted(rows, last):
+        buckets.add([entry for entry, _ in wanted])
+    for held in rows.entries(last):
+        whole = [entry for entry in held if _is_whole(entry)]
+        buckets.add(whole)
+        for _, step in set(held).difference(whole):
+            yield _foreign(rows, step)
+    differing = buckets.differing()
+    missing: dict[tuple[int, int], str] = {}
+    for wanted in _wanted(rows, last):
+        places = buckets.of([entry for entry, _ in wanted])
+        missing |= {
+            entry: call for (entry, call), (bucket, _) in zip(wanted, places, strict=True) if bucket in differing
+        }
+    foreign: list[int] = []
+    for held in rows.entries(last):
+        whole = [entry for entry in held if _is_whole(entry)]
+        for entry, (bucket, _) in zip(whole, buckets.of(whole), strict=True):
+            if bucket in differing and missing.pop(entry, None) is None:
+                foreign.append(entry[1])
+    for call_id in missing.values():
+        yield Message(
+            "call {call_id}: it is not found by its numbers: an entry of the table `sought` is missing", call_id=call_id
+        )
+    yield from (_foreign(rows, step) for step in foreign)
+
+
+def _wanted(rows: LedgerRows, last: int) -> Iterator[list[tuple[tuple[int, int], str]]]:
+    """The entries that the steps up to `last` should have, page by page, each with its call."""
+    waiting: defaultdict[str, set[int]] = defaultdict(set)
     after = 0
-    while part := rows.openings(after, last, PAGE_STEPS):
-        for _, call_id, kind, details, closing in part:
-            if closing is None:
-                continue
-            for token in _keys(kind, details):
-                if not rows.has_entry(token, closing):
-                    yield Message(
-                        "call {call_id}: it is not found by its numbers: an entry of the table `sought` is missing",
-                        call_id=call_id,
-                    )
+    while part := rows.openings_and_ends(after, last, PAGE_STEPS):
+        found = []
+        for step, call_id, kind, details, leaf in part:
+            if isinstance(details, str) and (keys := set(search_keys(kind, details))):
+                waiting[call_id] |= keys
+            if leaf is not None:
+                found += [((token, step), call_id) for token in waiting.pop(call_id, ())]
+        yield found
         after = part[-1][0]
-    for entries in rows.entries(last):
-        for token, step in entries:
-            openings = rows.openings_of(step, last) if isinstance(step, int) and step > 0 else []
-            if not any(closing == step and token in _keys(kind, details) for _, _, kind, details, closing in openings):
-                yield Message(
-                    "call {call_id}: it is found by a number that is not its own (table `sought`)",
-                    call_id=rows.call_of(step),
-                )
+
+
+def _is_whole(entry: tuple[object, object]) -> bool:
+    return all(isinstance(each, int) for each in entry)
+
+
+def _foreign(rows: LedgerRows, step: int) -> Message:
+    return Message(
+        "call {call_id}: it is found by a number that is not its own (table `sought`)", call_id=rows.call_of(step)
+    )
 
 
 def planted(rows: LedgerRows, last: int, limit: int) -> list[Message]:
@@ -90,7 +151,3 @@ def planted(rows: LedgerRows, last: int, limit: int) -> list[Message]:
         Message("step {step}: the table `sought` has an entry for it, and it is not written or ends no call", step=step)
         for step in rows.planted(last, limit)
     ]
-
-
-def _keys(kind: str, details: Any) -> set[int]:
-    return set(search_keys(kind, details)) if isinstance(details, str) else set()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from json.encoder import encode_basestring as quoted
 from typing import Any, Final, NamedTuple
 
 from idtone.core.translation import Message
 
-from ..evidence.leaf_rules import ANSWERS
+from ..evidence.canonical import WHOLE_LIMIT
+from ..evidence.leaf_rules import DISCLOSURES
 from ..evidence.leaves import ACT_ID, CLOSING, OPENING, StoredStep
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
@@ -92,14 +93,17 @@ class LedgerRows:
         """(id, call_id) of the first steps that the service has set aside."""
         return self._all("SELECT id, call_id FROM quarantine ORDER BY number LIMIT ?", (limit,))
 
-    def requests(self, last: int) -> Iterator[tuple[str, str, str | None]]:
-        """(call_id, kind, the request that it names) of each request for disclosure and of what may answer one."""
-        for call_id, kind, details in self._all(_REQUESTS, (ACT_ID, f"{ACT_ID}~", last)):
-            try:
-                request = json.loads(details).get("request")
-            except (ValueError, TypeError, AttributeError, RecursionError):
-                continue  # the leaf is named by the rules for leaves
-            yield call_id, kind, None if request is None else str(request)
+    def disclosures(self, last: int) -> Iterator[tuple[str, str, int, Mapping[str, Any], int]]:
+        """(call_id, kind, at, details, leaf) of each request for disclosure and of what may answer one, in order."""
+        for call_id, kind, at, details, leaf in self._all(_DISCLOSURES, (ACT_ID, f"{ACT_ID}~", last)):
+            with suppress(ValueError, TypeError, RecursionError):  # the leaf is named by the rules for leaves
+                if isinstance(read := json.loads(details), dict) and isinstance(at, int) and abs(at) < WHOLE_LIMIT:
+                    yield call_id, kind, at, read, leaf
+
+    def first_leaf(self, call_id: str, last: int) -> int | None:
+        """Of the steps up to `last`."""
+        query = "SELECT leaf FROM steps WHERE call_id = ? AND id <= ? AND leaf IS NOT NULL ORDER BY id LIMIT 1"
+        return next((leaf for (leaf,) in self._all(query, (call_id, last))), None)
 
     def after_end(self, last: int) -> list[tuple[str, int]]:
         """(call_id, leaf) of the first leaf, up to this step, that follows the end of the log."""
@@ -188,23 +192,15 @@ class LedgerRows:
             yield part
             reached = part[-1]
 
-    def openings(self, after: int, last: int, limit: int) -> list[tuple[int, str, str, str, int | None]]:
-        """(id, call_id, kind, details, closing) of the next steps in `OPENING` after `after`, up to the step `last`.
-
-        `closing` is the step that closed their leaf, up to the step `last`.
+    def openings_and_ends(self, after: int, last: int, limit: int) -> list[tuple[int, str, str, Any, int | None]]:
+        """(id, call_id, kind, details, leaf) of the next steps after `after`, up to `last`, that are in `OPENING` or
+        close a leaf; `details` only of the former.
         """
-        return self._all(_OPENINGS_AFTER, (last, after, last, limit))
-
-    def openings_of(self, step: int, last: int) -> list[tuple[int, str, str, str, int | None]]:
-        """The same for the call of this step."""
-        return self._all(_OPENINGS_OF, (last, step))
+        return self._all(_OPENINGS_AND_ENDS, (after, last, limit))
 
     def planted(self, last: int, limit: int) -> list[int]:
         """The steps after `last` that have entries in `sought` and close no leaf."""
         return [step for (step,) in self._all(_PLANTED, (last, limit))]
-
-    def has_entry(self, token: int, step: int) -> bool:
-        return bool(self._all("SELECT 1 FROM sought WHERE token = ? AND step = ?", (token, step)))
 
     def call_of(self, step: int) -> str | None:
         return next((row[0] for row in self._all("SELECT call_id FROM steps WHERE id = ?", (step,))), None)
@@ -228,9 +224,9 @@ _LOG_ENDS: Final = (
     f"AND kind = '{StepKind.LOG_ENDED}' ORDER BY id LIMIT 1"
 )
 _FIRST_LEAF: Final = "SELECT call_id, leaf FROM steps WHERE id > ? AND id <= ? AND leaf IS NOT NULL ORDER BY id LIMIT 1"
-_REQUESTS: Final = (
-    "SELECT call_id, kind, details FROM steps WHERE call_id BETWEEN ? AND ? AND id <= ? AND leaf IS NOT NULL "  # noqa: S608
-    f"AND kind IN ({literals(ANSWERS | {StepKind.EXPORT_REQUESTED.value})}) ORDER BY id"
+_DISCLOSURES: Final = (
+    "SELECT call_id, kind, at, details, leaf FROM steps WHERE call_id BETWEEN ? AND ? AND id <= ? AND leaf IS NOT NULL "  # noqa: S608
+    f"AND kind IN ({literals(DISCLOSURES)}) ORDER BY id"
 )
 _CLOSING: Final = "SELECT id, call_id, leaf FROM steps WHERE leaf >= ? AND id <= ? ORDER BY id DESC LIMIT ?"
 _STEPS: Final = (
@@ -277,17 +273,14 @@ _HASHES: Final = "SELECT hash FROM hashes WHERE place >= ? AND place < ? ORDER B
 _ENTRIES: Final = (
     "SELECT token, step FROM sought WHERE (token, step) > (?, ?) AND step <= ? ORDER BY token, step LIMIT ?"
 )
-_OPENINGS: Final = f"""
-    SELECT id, call_id, kind, details, (SELECT min(id) FROM steps AS closing WHERE
-        closing.call_id = steps.call_id AND closing.id >= steps.id AND closing.id <= ? AND closing.leaf IS NOT NULL)
-    FROM steps WHERE kind IN ({_OPENING_KINDS})
+_OPENINGS_AND_ENDS: Final = f"""
+    SELECT id, call_id, kind, CASE WHEN kind IN ({_OPENING_KINDS}) THEN details END, leaf FROM steps
+    WHERE id > ? AND id <= ? AND (kind IN ({_OPENING_KINDS}) OR leaf IS NOT NULL) ORDER BY id LIMIT ?
 """  # noqa: S608 - of our own words
-_OPENINGS_AFTER: Final = f"{_OPENINGS} AND id > ? AND id <= ? ORDER BY id LIMIT ?"
 _PLANTED: Final = (
     "SELECT DISTINCT step FROM sought WHERE step > ? AND NOT EXISTS "
     "(SELECT 1 FROM steps WHERE steps.id = sought.step AND leaf IS NOT NULL) LIMIT ?"
 )
-_OPENINGS_OF: Final = f"{_OPENINGS} AND call_id = (SELECT call_id FROM steps WHERE id = ?)"  # noqa: S608 - too
 _KNOWN_AS_OPEN: Final = (
     "SELECT 1 FROM in_progress WHERE call_id = ? UNION ALL "  # noqa: S608 - of our own words
     f"SELECT 1 FROM steps WHERE call_id = ? AND id > ? AND kind IN ({literals(CLOSING)})"

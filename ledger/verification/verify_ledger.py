@@ -18,7 +18,15 @@ from idtone.core.errors import ProofError
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.translation import Message
 
-from ..evidence.leaf_rules import AFTER_END, check_call, check_request, read_leaf
+from ..evidence.leaf_rules import (
+    AFTER_END,
+    check_call,
+    check_request,
+    check_times,
+    read_leaf,
+    selected_before,
+    selected_by,
+)
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, search_digits, step_text
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
@@ -157,7 +165,7 @@ class _Verification:
         self._look_at_open_calls(last)
         self._look_at_acts(last)
         for call_id, index in self._rows.after_end(last):
-            verdict.fault(Message("call {call_id}: leaf {leaf}: {error}", call_id=call_id, leaf=index, error=AFTER_END))
+            verdict.fault(_against_rules(call_id, index, AFTER_END))
         if extent.last_mac > last:
             verdict.fault(_missing(last + 1, extent.last_mac))
         size = grown.frontier.size
@@ -277,21 +285,26 @@ class _Verification:
         try:
             check_call(read_leaf(content), before)
         except ProofError as error:
-            self._verdict.fault(
-                Message("call {call_id}: leaf {leaf}: {error}", call_id=closing.call_id, leaf=closing.leaf, error=error)
-            )
+            self._verdict.fault(_against_rules(closing.call_id, closing.leaf, error))
 
     def _look_at_acts(self, last: int) -> None:
-        """Whether each act that names a request comes after it."""
+        """The rules for what the acts of a disclosure say of each other, of calls, and of times."""
         known: set[str] = set()
-        for call_id, kind, request in self._rows.requests(last):
+        selected: dict[str, int] = {}
+        for call_id, kind, at, details, index in self._rows.disclosures(last):
             if kind == StepKind.EXPORT_REQUESTED:
                 known.add(call_id)
-                continue
             try:
-                check_request(request, known)
+                for each in selected_by(kind, details):
+                    selected.setdefault(each, index)
+                check_times(kind, at, details)
+                check_request(kind, details, known)
             except ProofError as error:
                 self._verdict.fault(Message("call {call_id}: {error}", call_id=call_id, error=error))
+        for call_id, index in selected.items():
+            first = self._rows.first_leaf(call_id, last)
+            if isinstance(first, int) and first > index:
+                self._verdict.fault(_against_rules(call_id, first, selected_before()))
 
     def _step(self, step: StoredRow) -> list[str]:
         """Add the step to its call; returns the texts of the call."""
@@ -411,6 +424,10 @@ _OWN: Final = Message("the ledger's own checkpoint")
 def _of(source: str, what: str | ProofError) -> Message:
     """What is wrong with a checkpoint, which was found there."""
     return Message("{source}: {what}", source=source, what=what)
+
+
+def _against_rules(call_id: str, index: int | None, error: ProofError | Message) -> Message:
+    return Message("call {call_id}: leaf {leaf}: {error}", call_id=call_id, leaf=index, error=error)
 
 
 def _strange_step(call_id: str, number: int) -> Message:

@@ -117,6 +117,9 @@ function day(text) {
   return found.toISOString().slice(0, 10) === text ? found.getTime() * 1000 : null;
 }
 
+/** The day in Japan at a time, in microseconds since 1970. */
+const dayInJapan = (at) => new Date((at + JAPAN) / 1000).toISOString().slice(0, 10);
+
 // -- 2: leaves and the tree -------------------------------------------------------------------------------------------
 
 /** The leaf of these bytes (2.1). */
@@ -140,6 +143,7 @@ class LeafRules {
   constructor(hasAll) {
     this.hasAll = hasAll;
     this.calls = new Map(); // id -> how many steps its leaves have
+    this.selected = new Set(); // calls without a leaf that a request has selected
     this.requests = new Set();
     this.hasEnded = false;
     this.reached = 0;
@@ -152,13 +156,29 @@ class LeafRules {
     need(!this.hasAll || !this.hasEnded, "log-ended", "it follows the leaf with which its log has ended");
     this.hasEnded = kinds[0] === "log-ended";
     const before = this.calls.get(leaf.call) ?? 0;
+    const isLate = this.selected.delete(leaf.call);
     this.calls.set(leaf.call, before + kinds.length);
     this.ofCall(leaf, kinds, before);
     this.order(leaf.steps.map((step) => step.id));
     if (kinds[0] === "export-requested") this.requests.add(leaf.call);
-    const request = ANSWERS.has(kinds[0]) ? leaf.steps[0].details.request ?? null : null;
-    need(!this.hasAll || request === null || this.requests.has(request), "act-request", "its request is not before it");
+    need(!isLate, "act-calls", "its call was selected by a request before it was over");
+    this.act(kinds[0], leaf.steps[0]);
     return leaf;
+  }
+
+  /** What the acts of a disclosure say of each other, of calls, and of times. */
+  act(kind, { at, details }) {
+    const selected = kind === "export-requested" ? selectedBy(details.selected ?? null) : [];
+    if (this.hasAll) selected.forEach((call) => this.calls.has(call) || this.selected.add(call));
+    if (kind === "export-requested" || kind === "exported") {
+      const [received, until] = [details.received ?? null, details.valid_until ?? null];
+      const isValid = until === null || (isText(until) && day(until) && until >= dayInJapan(at - SKEW));
+      need(isValid, "warrant", "its warrant was not valid any more");
+      const demand = received === null ? null : isText(received) ? moment(received) ?? Infinity : Infinity;
+      need(demand === null || demand <= at + SKEW, "export-time", "its demand was received later");
+    }
+    const request = ANSWERS.has(kind) ? details.request ?? null : null;
+    need(!this.hasAll || request === null || this.requests.has(String(request)), "act-request", "its request is not before it");
   }
 
   ofCall(leaf, kinds, before) {
@@ -188,6 +208,20 @@ class LeafRules {
       need(isFree && (place === 0 || id > ids[place - 1]), "leaf-steps", `step ${id} is in another leaf, or not in order`);
     });
   }
+}
+
+/** The calls that a request selects, of which it says so. */
+function selectedBy(text) {
+  if (text === null) return [];
+  let calls = null;
+  try {
+    calls = isText(text) ? JSON.parse(text) : null;
+  } catch {
+    // it is not JSON
+  }
+  const isId = (each) => isText(each) && each !== "" && !/\p{Cs}/u.test(each);
+  need(Array.isArray(calls) && calls.every(isId), "request-form", "`selected` is not the list of its calls");
+  return calls;
 }
 
 /** The root to which a proof leads (2.3); null if it has too few or too many hashes. */
@@ -701,8 +735,7 @@ class Pack {
     need(this.exported <= this.now + DAY, "export-time", "the pack was made in the future");
     const demand = received === undefined ? null : moment(received);
     need(demand === null || demand <= this.exported + SKEW, "export-time", "the demand came after the pack was made");
-    const today = new Date((this.exported + JAPAN) / 1000).toISOString().slice(0, 10);
-    need(until === undefined || until >= today, "warrant", "the warrant was not valid any more");
+    need(until === undefined || until >= dayInJapan(this.exported), "warrant", "the warrant was not valid any more");
   }
 }
 

@@ -29,7 +29,7 @@ PACKS: Final[Mapping[str, str]] = {
     "verify-pack.mjs": "verify-pack.mjs",
 }
 SEALED: Final = ("manifest.json", "manifest.note")
-TREE_ONLY: Final = frozenset({"leaf-steps-missing", "act-request", "log-ended"})
+TREE_ONLY: Final = frozenset({"leaf-steps-missing", "act-calls", "act-request", "log-ended"})
 """Rules of which only a whole tree shows whether they are kept."""
 
 

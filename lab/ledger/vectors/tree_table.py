@@ -13,6 +13,14 @@ from typing import Final
 from ..disclosure.packs import HIDINGS
 from .plans import AT, LATE, OTHER, Files, Plan, S, leaf, step, tree
 
+SKEW: Final = 300 * S
+"""By so much may clocks differ."""
+WARRANT: Final = "2026-11-02"
+LAST_MOMENT: Final = 1_793_631_600 * S - 1
+"""Of that day, in Japan."""
+RECEIVED: Final = "2026-11-01T10:00:00+09:00"
+DEMAND: Final = 1_793_494_800 * S
+
 Tree = tuple[str, str | None, list[bytes]]
 Zip = tuple[str, str | None, bytes]
 
@@ -21,6 +29,10 @@ def act(number: int, kind: str, request: str | None = None, name: str = "") -> b
     return leaf(
         name or f"act-{number}", step(number, kind, AT + number, {} if request is None else {"request": request})
     )
+
+
+def disclosed(number: int, kind: str, at: int = AT, **details: object) -> bytes:
+    return leaf(f"act-{number}", step(number, kind, at, details))
 
 
 def good_trees() -> Iterator[Tree]:
@@ -36,6 +48,21 @@ def good_trees() -> Iterator[Tree]:
         [*tree(), leaf(OTHER, step(10, "ended"), after=3), leaf(OTHER, step(11, "ended"), after=4)],
     )
     yield "all kinds of acts", None, [*tree(), *acts, act(24, "clock"), act(25, "log-ended")]
+    yield "a request for calls that are over, and for one of another tree", None, [
+        *tree(), disclosed(10, "export-requested", selected=f'["{LATE}", "{OTHER}","elsewhere"]'),
+        leaf(LATE, step(11, "sound-reported"), after=4),
+    ]  # fmt: skip
+    for kind in ("export-requested", "exported"):
+        yield f"{kind} on the last day of a warrant", None, [
+            *tree(), disclosed(10, kind, LAST_MOMENT + SKEW, received=RECEIVED, valid_until=WARRANT)
+        ]  # fmt: skip
+        yield f"{kind} five minutes before the demand", None, [
+            *tree(), disclosed(10, kind, DEMAND - SKEW, received=RECEIVED)
+        ]  # fmt: skip
+    yield "an approval after the warrant, which packs show", None, [
+        *tree(), disclosed(10, "export-requested", valid_until=WARRANT),
+        disclosed(11, "export-approved", LAST_MOMENT + 2 * SKEW, request="act-10"),
+    ]  # fmt: skip
     yield "a million steps of calls in progress", None, [leaf("c", step(1_000_000, "ended"))]
     yield (
         "a late decision",
@@ -64,6 +91,10 @@ def overlapping(dice: random.Random) -> list[bytes]:
             kind = "answered" if name in open_calls else "decided"
             open_calls.setdefault(name, []).append(step(number, kind, AT + number, {"why": "x" * dice.randrange(3)}))
     return leaves
+
+
+def _disclosed(*added: bytes) -> Callable[[list[bytes]], object]:
+    return lambda made: made.extend(added)
 
 
 TREES: Final[dict[str, tuple[str, Callable[[list[bytes]], object]]]] = {
@@ -97,6 +128,29 @@ TREES: Final[dict[str, tuple[str, Callable[[list[bytes]], object]]]] = {
     "a refusal of no request": ("act-request", lambda made: made.append(act(10, "export-refused", "act-9"))),
     "exported before its request": ("act-request", lambda made: made.extend([act(10, "exported", "act-11"), act(11, "export-requested")])),
     "a request that is a call": ("act-request", lambda made: made.append(act(10, "exported", LATE))),
+    "a request before its call": ("act-calls", _disclosed(disclosed(10, "export-requested", selected='["c-9"]'), leaf("c-9", step(11, "ended")))),
+    "a request before one of its calls": ("act-calls", _disclosed(disclosed(10, "export-requested", selected=f'["{LATE}","c-9"]'), leaf("c-9", step(11, "ended")))),
+    "a request while its call is in progress": ("act-calls", _disclosed(disclosed(11, "export-requested", selected='["c-9"]'), leaf("c-9", step(10, "decided"), step(12, "ended")))),
+    "a request long before its call": ("act-calls", _disclosed(disclosed(10, "export-requested", selected='["c-9"]'), act(11, "duty"), disclosed(12, "exported", request="act-10"), leaf("c-9", step(13, "ended")))),
+    "two requests before a call": ("act-calls", _disclosed(*(disclosed(number, "export-requested", selected='["c-9"]') for number in (10, 11)), leaf("c-9", step(12, "ended")))),
+    "a request for itself": ("request-form", _disclosed(disclosed(10, "export-requested", selected="act-10"))),
+    "a request for no text": ("request-form", _disclosed(disclosed(10, "export-requested", selected=17))),
+    "a request for numbers": ("request-form", _disclosed(disclosed(10, "export-requested", selected="[17]"))),
+    "a request for an object": ("request-form", _disclosed(disclosed(10, "export-requested", selected='{"c":1}'))),
+    "a request for an empty id": ("request-form", _disclosed(disclosed(10, "export-requested", selected='[""]'))),
+    "a request for half a character": ("request-form", _disclosed(disclosed(10, "export-requested", selected='["\\ud800"]'))),
+    **{f"{kind} {how}": (rule, _disclosed(disclosed(10, kind, at, **details)))
+       for kind in ("export-requested", "exported")
+       for how, rule, at, details in (
+           ("a microsecond after the warrant", "warrant", LAST_MOMENT + SKEW + 1, {"valid_until": WARRANT}),
+           ("a year after the warrant", "warrant", AT, {"valid_until": "2025-11-02"}),
+           ("by a warrant until no day", "warrant", AT, {"valid_until": "2026-02-30"}),
+           ("by a warrant in another form", "warrant", AT, {"valid_until": "20271102"}),
+           ("by a warrant that is a number", "warrant", AT, {"valid_until": 20271102}),
+           ("before the demand", "export-time", DEMAND - SKEW - 1, {"received": RECEIVED}),
+           ("by a demand at no time", "export-time", AT, {"received": "yesterday"}),
+           ("by a demand without a zone", "export-time", AT, {"received": "2026-10-31T09:00:00"}),
+       )},
     "a call after the end of the log": ("log-ended", lambda made: made.extend([act(10, "log-ended"), leaf("c-9", step(11, "ended"))])),
     "an act after the end of the log": ("log-ended", lambda made: made.extend([act(10, "log-ended"), act(11, "duty")])),
     "a log that ended twice": ("log-ended", lambda made: made.extend([act(10, "log-ended"), act(11, "log-ended")])),
