@@ -29,7 +29,7 @@ say = @printf 'idtone: %s\n' "$(1)" >&2
 
 help:
 	@echo 'make demo     shows what idtone does on a real Asterisk of its own; JSON=1 prints the findings as JSON'
-	@echo 'make demo-authority  works through a year at the association, with pictures in build/; JSON=1 as above'
+	@echo 'make demo-authority  plays a year of the association through its pages in Chromium; JSON=1 as above'
 	@echo 'make console  opens the console in a browser, on a real Asterisk with five calls a second; SECONDS=60 ends it'
 	@echo 'make console-pictures  takes pictures of all pages in build/console, and those of the READMEs'
 	@echo 'make fleet    runs two Kamailio, three PBXs, PostgreSQL with its standby, and 30 calls a second; SECONDS=60 RATE= NODES= JSON=1'
@@ -89,7 +89,7 @@ demo: $(RUN) lab
 
 .PHONY: demo-authority
 demo-authority: $(DEV)
-	@$(VENV)/bin/python -m lab.office.year $(if $(JSON),--json)
+	@$(VENV)/bin/python -m lab.office.pages $(if $(JSON),--json)
 
 fleet: $(DEV) lab
 	@$(VENV)/bin/python -m lab.operations.fleet.demo $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS)) \

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import wave
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -123,6 +124,11 @@ def prepare(office: Office, chains: int, stops: int) -> None:
     )  # fmt: skip
     (history / "registry.jsonl").write_text("".join(f"{line}\n" for line in lines))
     office.beside("one.yaml").write_text(APPLICATION % ("one", "900", 9_999_999))
+    with wave.open(str(office.beside("second.wav")), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(8000))
     office.beside("numbers.txt").write_text("".join(f"0502{n:07}\n" for n in range(0, 2_000, 2)))
     sample = (Path(__file__).parents[1] / "config" / "evaluation.yaml").read_text("utf-8")
     (office.folder / "evaluation.yaml").write_text(sample.replace("association.example", "association.test"))
@@ -186,6 +192,15 @@ def commands(office: Office) -> Iterator[Command]:
     yield of_office("chain check", "m-00004", *check, typed=f"{part}\n\n")
     notice = ("--number", "N-1", "--until", "2036-01-01", "--document", "認定通知書", "--next-check", "2035-01-01")
     yield of_office("member certify", "m-00001", *notice)
+    yield of_office("member describe", "m-00001", "--notification", "A-1", *WHY)
+    yield of_office("publication undo", *WHY)
+    yield of_office("sound add", "second", office.beside("second.wav"), "--title", "Second", *WHY)
+    passed = ("--version", "1", "--since", "2026-11-01", "--document", "D-1")
+    yield of_office("member agree", "m-00001", "training", *passed)
+    yield of_office("member end-agreement", "m-00001", "training", "--through", "2026-11-02", *WHY)
+    yield of_office("member agreements")
+    yield of_office("paper account", "--year", "2026", "-o", office.beside("account"))
+    yield of_office("paper letter", "m-00001", "--about", "renewal", "--person", "X", "-o", office.beside("letter.pdf"))
     yield of_office("chain certify", "m-00004", *notice, typed=f"{part}\n\n")
     yield of_office("chain remove", "m-00004", *WHY, typed=f"{part}\n\n")
     yield of_office("number port", "m-00002", "m-00004", "--at", "2036-01-01", *WHY, typed=f"{part}\n\n")

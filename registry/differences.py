@@ -329,6 +329,10 @@ def _pledge(pledge: Pledge | None) -> str | None:
     return joined(", ", words)
 
 
+def _contact(member: Member) -> str | None:
+    return ", ".join(filter(None, (member.contact.web, member.contact.mail))) if member.contact else None
+
+
 def _member(old: Member, new: Member, say: Say) -> Iterator[str]:
     yield from _changed(Message("the Japanese name"), old.name.ja, new.name.ja)
     yield from _changed(Message("the English name"), old.name.en, new.name.en)
@@ -337,6 +341,8 @@ def _member(old: Member, new: Member, say: Say) -> Iterator[str]:
     yield from (Message("key {key} is removed", key=key) for key in old.keys if key not in new.keys)
     yield from (Message("key {key} is new", key=key) for key in new.keys if key not in old.keys)
     yield from _changed(Message("the corporate number"), old.corporate_number, new.corporate_number)
+    yield from _changed(Message("the number of its notification"), old.notification, new.notification)
+    yield from _changed(Message("the contact"), _contact(old), _contact(new))
     yield from _terms(Message("log"), old.logs, new.logs)
     yield from _items(Message("licence"), old.licences, new.licences, _of_licence, _licence)
     if old.numbers != new.numbers:

@@ -22,6 +22,8 @@ _WIDE_SPACE: Final = "\N{IDEOGRAPHIC SPACE}"
 """Between the parts of a Japanese name."""
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _CORPORATE: Final = re.compile(r"[0-9]{13}", re.ASCII)
+_WEB: Final = re.compile(r"https://[A-Za-z0-9.-]{1,200}(/[!-~]{0,200})?")
+_MAIL: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,200}")
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _LARGEST: Final = 2**53 - 1
 """The largest integer that all JSON readers agree on (RFC 7493, 2.2), and that the evidence of a call can hold."""
@@ -100,6 +102,18 @@ def _corporate_number(value: str) -> str:
     return value
 
 
+def _web_address(value: str) -> str:
+    if not _WEB.fullmatch(value):
+        raise ValueError(Message("is not a web address"), Message("Write it like https://www.example.jp/contact"))
+    return value
+
+
+def _mail_address(value: str) -> str:
+    if not _MAIL.fullmatch(value):
+        raise ValueError(Message("is not a mail address"), Message("Write it like info@example.jp"))
+    return value
+
+
 def _moment(value: Any) -> Any:
     if isinstance(value, str) and not _ISO_DATE.fullmatch(value):  # pydantic reads 20261101 as seconds since 1970
         raise ValueError(Message("is not a date and time"), Message("Write it like 2026-01-10T00:00:00+09:00"))
@@ -132,6 +146,8 @@ LogKey = Annotated[str, AfterValidator(_log_key)]
 WitnessKey = Annotated[str, AfterValidator(_witness_key)]
 CorporateNumber = Annotated[str, AfterValidator(_corporate_number)]
 """The number of a legal person (法人番号), 13 digits."""
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_sensible)]
 Day = Annotated[date, BeforeValidator(_day), AfterValidator(_sensible)]
 
@@ -248,6 +264,13 @@ class WitnessPolicy(Model):
     witnesses: Annotated[tuple[WitnessEntry, ...], Field(min_length=1)]
 
 
+class Contact(Model):
+    """How the public reaches a member: no telephone number."""
+
+    web: WebAddress | None = None
+    mail: MailAddress | None = None
+
+
 class Member(Model):
     """A member carrier. `numbers` are written in the three ways of `notation`."""
 
@@ -260,6 +283,9 @@ class Member(Model):
     keys: tuple[NoteKey, ...] = ()
     """The keys by which its nodes sign documents (`idtone-office document key`)."""
     corporate_number: CorporateNumber | None = None
+    notification: Text | None = None
+    """The number of its notification or registration as a carrier (電気通信事業の届出番号・登録番号)."""
+    contact: Contact | None = None
     logs: tuple[LogEntry, ...] = ()
     """The keys of its logs of evidence (`idtone ledger key`)."""
 

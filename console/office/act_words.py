@@ -45,6 +45,9 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "certify-link": template("certification of a reseller recorded"),
     "add-never-originating": template("number that never originates entered"),
     "remove-never-originating": template("number that never originates removed"),
+    "undo": template("change taken back"),
+    "describe": template("particulars recorded"),
+    "tone": template("sound entered"),
     "rotate": template("keys replaced"),
     "edit": template("edited by hand"),
     "report": template("report received from a member"),
@@ -53,6 +56,9 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "figures": template("figures handed in"),
     "refusal-check": template("customer checked by a member"),
     "customer-refused": template("contractor refused"),
+    "agreement-recorded": template("agreement recorded"),
+    "agreement-ended": template("agreement ended"),
+    "refusal-basis-decided": template("legal basis of the refusals decided"),
     "refusal-lifted": template("refusal ended before its day"),
     "refusal-ended": template("refusal over"),
     "refusals-new-epoch": template("key of the refusals replaced"),
@@ -104,3 +110,12 @@ BASIS_WORDS: Final[Mapping[Basis, str]] = {
     Basis.CHANGED: template("by the registry of the time of the call; the number changed hands within that time"),
     Basis.NO_NUMBER: template("the report names no number"),
 }
+CERTIFICATION_LABELS: Final[Mapping[str, str]] = {
+    "number": template("Number of the certification"),
+    "document": template("Notice of the certification"),
+    "until": template("Valid until"),
+    "next_check": template("Next check"),
+    "mark": template("Mark of ETOC"),
+    "mark_until": template("End of the mark"),
+}
+"""The fields of a certification."""

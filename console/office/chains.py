@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.terminal.asking import entries_of
 from idtone.core.translation import Message, template
+from idtone.office.authority.certifications import certification, certify_link
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.wholesale_links import LinkCheck, add_link, check_link, link_check, remove_link
 from idtone.office.authority.workspace import Workspace
@@ -19,6 +21,7 @@ from idtone.registry.model import ChainEntry
 from ..access.rights import Right
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
+from .act_words import CERTIFICATION_LABELS
 from .acts import absent, acted, attributed, files_of, spans_of
 
 PATH: Final = "/office/chains"
@@ -39,6 +42,7 @@ async def chains(
     listed = listing(visit, found, {"wholesaler": lambda each: each.links[0].wholesaler})
     return visit.render(
         "office_chains.html", status, problem=problem, members=registered.members, list=listed, unchecked=unchecked,
+        now=datetime.now(UTC),
         rows=[(*spans_of([each.numbers]), each.links) for each in listed.rows],
     )  # fmt: skip
 
@@ -86,7 +90,14 @@ def _remove(workspace: Workspace, fields: Mapping[str, str], attribution: Attrib
     remove_link(workspace, fields.get("reseller", ""), _entries(fields), attribution)
 
 
-CHANGES: Final[Mapping[str, Change]] = {"add": _add, "check": _record_check, "remove": _remove}
+def _certify(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
+    given = certification(fields, lambda name: Message(CERTIFICATION_LABELS[name]))
+    certify_link(workspace, fields.get("reseller", ""), _entries(fields), given, attribution)
+
+
+CHANGES: Final[Mapping[str, Change]] = {
+    "add": _add, "check": _record_check, "certify": _certify, "remove": _remove,
+}  # fmt: skip
 
 
 async def change(visit: Visit) -> web.StreamResponse:

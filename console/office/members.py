@@ -17,7 +17,7 @@ from idtone.core.terminal.asking import entries_of, number_of
 from idtone.core.translation import Message, template
 from idtone.office.authority import registry_edits
 from idtone.office.authority.certifications import certification, certify_member
-from idtone.office.authority.change_registry import Attribution, assign, change_registry
+from idtone.office.authority.change_registry import Attribution, assign, change_registry, describe, release
 from idtone.office.authority.history import Action
 from idtone.office.authority.moments import end
 from idtone.office.authority.pledge_papers import kept_pledge
@@ -30,7 +30,7 @@ from idtone.registry.suspended_numbers import scope_of
 from ..access.rights import Right
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .act_words import LICENCE_WORDS, words_of
+from .act_words import CERTIFICATION_LABELS, LICENCE_WORDS, words_of
 from .acts import absent, acted, attributed, files_of, spans_of
 from .first_page import SOON
 
@@ -161,11 +161,7 @@ def _assign(workspace: Workspace, fields: Mapping[str, str], attribution: Attrib
 
 
 def _release(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    entries = entries_of(fields.get("numbers", "").splitlines())
-    change_registry(
-        workspace, Action.RELEASE_NUMBER, member.id, attribution,
-        lambda text, document: registry_edits.released(text, document, member.id, entries),
-    )  # fmt: skip
+    release(workspace, member.id, entries_of(fields.get("numbers", "").splitlines()), attribution)
 
 
 def _renew(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
@@ -228,23 +224,19 @@ def _remove_key(workspace: Workspace, fields: Mapping[str, str], attribution: At
     )  # fmt: skip
 
 
-_CERTIFICATION_LABELS: Final = {
-    "number": template("Number of the certification"),
-    "document": template("Notice of the certification"),
-    "until": template("Valid until"),
-    "next_check": template("Next check"),
-    "mark": template("Mark of ETOC"),
-    "mark_until": template("End of the mark"),
-}
-
-
 def _certify(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    given = {name: fields.get(name, "").strip() for name in _CERTIFICATION_LABELS}
-    name_of = dict(_CERTIFICATION_LABELS)
-    certify_member(workspace, member.id, certification(given, lambda name: Message(name_of[name])), attribution)
+    given = {name: fields.get(name, "").strip() for name in CERTIFICATION_LABELS}
+    certify_member(
+        workspace, member.id, certification(given, lambda name: Message(CERTIFICATION_LABELS[name])), attribution
+    )
+
+
+def _describe(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
+    describe(workspace, member.id, fields, attribution)
 
 
 CHANGES: Final[Mapping[str, Change]] = {
+    "describe": _describe,
     "certify": _certify,
     "assign": _assign,
     "release": _release,

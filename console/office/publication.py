@@ -8,19 +8,22 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import change_registry, record_edits
-from idtone.office.authority.history import Action
+from idtone.office.authority.history import Action, HistoryEntry
 from idtone.office.authority.moments import end
 from idtone.office.authority.prepared_package import LIMIT, PreparedPackage, take_copy
 from idtone.office.authority.registry_edits import prolonged
+from idtone.office.authority.undo import undo, undoable
 from idtone.registry.trust import tuf_roles
 
 from ..access.rights import Right
 from ..page import Method, Page, Section, Visit
 from ..uploads import received
+from .act_words import words_of
 from .acts import absent, acted, attributed, files_of
+from .office_files import OfficeFiles
 
 PATH: Final = "/office/publication"
 NEW, CHANGED, GONE = template("new"), template("changed"), template("no more")
@@ -39,6 +42,7 @@ async def publication(
         state=[(name, version, until, due, tuf_roles.ROLES[name].keys.value) for name, version, until, due in state],
         expires=(await visit.in_thread(files.registered)).document.registry.expires,
         differences=await visit.in_thread(files.differences),
+        undoable=await visit.in_thread(_undoable, files) if is_published and not edited else None, words=words_of,
         by_hand=[tuf_roles.DELEGATED[role] for role in edited],
         packages=[
             (keys, title, await visit.in_thread(waiting.get))
@@ -48,6 +52,19 @@ async def publication(
             )
         ],
     )  # fmt: skip
+
+
+def _undoable(files: OfficeFiles) -> HistoryEntry | None:
+    try:
+        return undoable(files.workspace)
+    except TrustError:  # the page of the history says what is wrong
+        return None
+
+
+async def take_back(visit: Visit) -> web.StreamResponse:
+    """Take back the last change of the registry that is not published."""
+    workspace = files_of(visit).workspace
+    return await acted(visit, lambda: undo(workspace, attributed(visit)), publication, PATH)
 
 
 async def preview(visit: Visit) -> web.StreamResponse:
@@ -139,6 +156,7 @@ PAGES = (
     Page(PATH + "/list", preview, Right.OFFICE),
     Page(PATH + "/prolong", prolong, Right.OFFICE, Method.POST),
     Page(PATH + "/note", note, Right.OFFICE, Method.POST),
+    Page(PATH + "/undo", take_back, Right.OFFICE, Method.POST),
     Page(PATH + "/prepare", prepare, Right.OFFICE, Method.POST),
     Page(PATH + "/package.zip", download, Right.OFFICE),
     Page(PATH + "/signed", take, Right.OFFICE, Method.POST, uploads=True),

@@ -12,6 +12,7 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.terminal.asking import line
 from idtone.core.translation import Message, template
 from idtone.office.refused.change_refusals import Refusals
+from idtone.office.refused.legal_basis import BASIS_WORDS, decided_basis
 
 from ..access.rights import Right
 from ..page import Method, Page, Section, Visit
@@ -24,8 +25,13 @@ async def refusals(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
     """Their identities are sealed, and are not shown."""
-    found = await visit.in_thread(Refusals(files_of(visit).folder).store.refusals)
-    return visit.render("office_refusals.html", status, rows=found, problem=problem)
+    folder = files_of(visit).folder
+    store = Refusals(folder).store
+    found = await visit.in_thread(store.refusals)
+    return visit.render(
+        "office_refusals.html", status, rows=found, problem=problem, bases=BASIS_WORDS,
+        basis=await visit.in_thread(decided_basis, folder), has_key=await visit.in_thread(store.epoch) is not None,
+    )  # fmt: skip
 
 
 async def lift(visit: Visit) -> web.StreamResponse:

@@ -17,6 +17,7 @@ from idtone.member.reports.report import ReportedCall, ReportedService
 from idtone.office.authority.moments import moment
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_store import KeptReport, KeptRequest, ReportOrder
+from idtone.office.desk.reports.taken_report import TAKEN_WORDS
 from idtone.office.desk.reports.traceback import ReportResult, Stage
 
 from ..access.rights import Right
@@ -134,7 +135,7 @@ async def report(
     requests = await visit.in_thread(desk.store.requests_of, kept.id)
     now = datetime.now(UTC)
     return visit.render(
-        "office_report.html", status, answers=ANSWERS, bases=BASIS_WORDS,
+        "office_report.html", status, answers=ANSWERS, bases=BASIS_WORDS, ways=TAKEN_WORDS,
         kept=kept, requests=requests, problem=problem, matter=matter, now=now, results=RESULT_WORDS,
         subject=await visit.in_thread(subject_of, desk, kept), trace=trace_of(kept, requests, now),
     )  # fmt: skip

@@ -10,6 +10,8 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
+from idtone.core.terminal.command_line import csv_lines
+from idtone.office.authority.operator_table import table_of
 
 from ..office.office_files import OfficeFiles
 from ..page import Method, Page, Visit
@@ -38,6 +40,13 @@ async def operators(visit: Visit) -> web.StreamResponse:
         times=_time,
         proof=sorted(name for name in published.files if name.startswith("proof/")),
     )
+
+
+async def table(visit: Visit) -> web.StreamResponse:
+    """The list for a spreadsheet, with a byte order mark, by which Excel knows UTF-8."""
+    rows = table_of((await visit.in_thread(_files(visit).published)).operators)
+    headers = {"Content-Disposition": 'attachment; filename="operators.csv"'}
+    return web.Response(text="\ufeff" + csv_lines(rows), content_type="text/csv", charset="utf-8", headers=headers)
 
 
 async def file(visit: Visit) -> web.StreamResponse:
@@ -72,6 +81,7 @@ def _time(text: str) -> datetime:
 
 PAGES = (
     Page(PATH, operators, None),
+    Page(PATH + "/table.csv", table, None),
     Page(PATH + "/files/{name:.+}", file, None),
     Page(PATH + "/badge", badge, None, Method.POST, uploads=True),
 )

@@ -80,7 +80,7 @@ class Visitor:
             assert answer.status == HTTPStatus.OK, await answer.text(errors="replace")
             return await answer.read()
 
-    async def upload(self, path: str, octets: bytes, name: str = "file", **fields: str) -> Answer:
+    async def upload(self, path: str, octets: bytes, name: str = "file", /, **fields: str) -> Answer:
         """Send a form with a file."""
         form = aiohttp.FormData(fields)
         form.add_field("file", octets, filename=name)

@@ -20,7 +20,7 @@ from idtone.registry.model import NeverOriginatesDocument, RegistryDocument, Sus
 from idtone.registry.parsers import parse_never_originates, parse_registry, parse_suspensions
 from idtone.registry.trust import tuf_roles
 
-from . import registry_edits, shared_folder
+from . import registry_edits, shared_folder, unpublished_copies
 from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
 from .moments import in_japan
 from .never_originates_edits import FIRST
@@ -155,7 +155,7 @@ def apply(
     application = parse_application(text, name)
     with workspace.locked(), checking():
         history = workspace.history(tuf_roles.REGISTRY)
-        if any(entry.action is Action.GRANT for entry in history.of(application.id)):
+        if status_of(history.of(application.id), None) is ApplicationStatus.GRANTED:
             raise UsageError(
                 Message(
                     "{path}: application {id} was granted already; give this one another id",
@@ -237,6 +237,27 @@ def assign(workspace: Workspace, member: str, entries: Sequence[str], attributio
     return change_registry(workspace, Action.ASSIGN_NUMBER, member, attribution, edit)
 
 
+def release(workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
+    """Take numbers back from a member; the rest of a range stays."""
+    return change_registry(
+        workspace, Action.RELEASE_NUMBER, member, attribution,
+        lambda text, document: registry_edits.released(text, document, member, entries),
+    )  # fmt: skip
+
+
+PARTICULARS: Final = ("corporate_number", "notification", "web", "mail")
+"""What the public list says of a member besides its name and licences."""
+
+
+def describe(workspace: Workspace, member: str, fields: Mapping[str, str], attribution: Attribution) -> HistoryEntry:
+    """Record these particulars in place of the older ones; what is missing or empty stays."""
+    given = {name: fields.get(name, "").strip() for name in PARTICULARS}
+    return change_registry(
+        workspace, Action.DESCRIBE, member, attribution,
+        lambda text, document: registry_edits.described(text, document, member, given),
+    )  # fmt: skip
+
+
 def suspensions_of(workspace: Workspace) -> SuspensionsDocument:
     """The suspensions as they are in the folder. Raises IdtoneError."""
     file = tuf_roles.SUSPENSIONS_FILE
@@ -310,6 +331,8 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
     path = workspace.folder / tuf_roles.DELEGATED[role]
     entry = entry.model_copy(update={"before": _sha256(before or None), "after": _sha256(octets)})
     with writing(path, TrustError):
+        if role == tuf_roles.REGISTRY:
+            unpublished_copies.keep(workspace.folder, before)
         if before:
             shared_folder.rewrite(path, octets)
         else:

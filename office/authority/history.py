@@ -54,6 +54,8 @@ class Action(StrEnum):
     ADD_WITNESS = "add-witness"
     END_WITNESS = "end-witness"
     DEMAND_COSIGNATURES = "demand-cosignatures"
+    DESCRIBE = "describe"
+    TONE = "tone"
     PROLONG = "prolong"
     EVALUATE = "evaluate"
     SUSPEND_NUMBER = "suspend-number"
@@ -65,6 +67,8 @@ class Action(StrEnum):
     ADD_NEVER_ORIGINATING = "add-never-originating"
     REMOVE_NEVER_ORIGINATING = "remove-never-originating"
     ROTATE = "rotate"
+    UNDO = "undo"
+    """The last change, which was not published, is taken back."""
     EDIT = "edit"
     """A change of the file by hand, without a command."""
 
@@ -98,6 +102,8 @@ class HistoryEntry(Model):
     """When the police, or the holder of numbers that never originate, asked for it."""
     entered_by: Text | None = None
     """Who entered it first, if `by` is the person who approved that."""
+    undone: Action | None = None
+    """What was taken back."""
     result: ReviewResult | None = None
     application: Sha256 | None = None
     what: tuple[Words, ...] = ()
@@ -176,11 +182,11 @@ def read_history(path: Path) -> History:
 
 def status_of(entries: Iterable[HistoryEntry], sha256: str | None) -> ApplicationStatus:
     """The status of an application, by the entries about it; `sha256` is the digest of the application as it is now."""
-    found = ApplicationStatus.RECEIVED
+    found, is_granted = ApplicationStatus.RECEIVED, False
     for entry in entries:
-        if entry.action is Action.GRANT:
-            return ApplicationStatus.GRANTED
+        if Action.GRANT in (entry.action, entry.undone):
+            is_granted = entry.action is Action.GRANT
         if entry.action is Action.REVIEW:
             passed = ApplicationStatus.PASSED if entry.result is ReviewResult.PASSED else ApplicationStatus.REFUSED
             found = passed if entry.application == sha256 else ApplicationStatus.CHANGED
-    return found
+    return ApplicationStatus.GRANTED if is_granted else found

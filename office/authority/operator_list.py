@@ -52,6 +52,12 @@ def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) 
         if licences and member.id not in stopped:
             name = {"ja": member.name.ja, "en": member.name.en}
             operator: dict[str, Any] = {"member": member.id, "name": name, "licences": licences}
+            particulars = {
+                "corporate_number": member.corporate_number,
+                "notification": member.notification,
+                "contact": member.contact.model_dump(exclude_none=True) if member.contact else None,
+            }
+            operator |= {key: value for key, value in particulars.items() if value}
             if member.id in evaluations:
                 operator["evaluation"] = _evaluation(evaluations[member.id])
             operators.append(operator)

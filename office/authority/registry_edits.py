@@ -116,6 +116,29 @@ def _as_tree(pledge: Pledge) -> dict[str, str | date]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
+def described(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str]) -> None:
+    """Record what the public list says of a member: `corporate_number`, `notification`, `web`, `mail`. What is empty
+    stays as it is.
+    """
+    at, known = _member(document, member)
+    here: Location = ("members", at)
+    for key, old in (("corporate_number", known.corporate_number), ("notification", known.notification)):
+        _record(text, here, key, old, fields[key])
+    contact = {name: fields[name] for name in ("web", "mail") if fields[name]}
+    if contact and known.contact is None:
+        text.add(here, "contact", contact)
+    elif known.contact:
+        for key, old in (("web", known.contact.web), ("mail", known.contact.mail)):
+            _record(text, (*here, "contact"), key, old, fields[key])
+
+
+def _record(text: YamlText, here: Location, key: str, old: str | None, new: str) -> None:
+    if new and old is None:
+        text.add(here, key, new)
+    elif new and new != old:
+        text.replace((*here, key), new)
+
+
 def certified(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str | date]) -> None:
     """Record the certification of a member, in place of an older one."""
     at, known = _member(document, member)

@@ -6,6 +6,7 @@
     authority.yaml                     terms and thresholds that differ from the defaults
     applications/                      members' applications
     history/                           who changed what, when and why
+    unpublished/                       the registry before each change that can still be taken back
     tones/                             the masters of the sounds
     repository/                        what members read, signed at each publication
 
@@ -35,7 +36,7 @@ from idtone.registry.named_logs import named_logs
 from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
 
-from . import draft_metadata, operator_list, pending_rotations, shared_folder
+from . import draft_metadata, operator_list, pending_rotations, shared_folder, unpublished_copies
 from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
 from .edition_rules import examine
@@ -126,6 +127,12 @@ class Workspace:
         if entry.after:
             with writing(left, TrustError):
                 shared_folder.write(left, self.octets(tuf_roles.DELEGATED[role]))
+
+    def unpublished(self, role: str) -> Sequence[HistoryEntry]:
+        """The lines of the history after the edition that is published. Raises TrustError."""
+        entries, published = self.history(role).entries, self.repository.sha256(role)
+        there = [number for number, entry in enumerate(entries, 1) if entry.after == published]
+        return entries[there[-1] if published and there else 0 :]
 
     def before(self, role: str) -> bytes | None:
         """A role's file after the last recorded change; without one, as published; None if neither exists."""
@@ -293,6 +300,8 @@ class Workspace:
             self.record(role, entry)
         published = self.repository.write(edition)
         pending_rotations.settle(self, now)
+        needed = {entry.before for entry in self.unpublished(tuf_roles.REGISTRY) if entry.before}
+        unpublished_copies.drop_others(self.folder, needed)
         return published
 
     # -- in one go ----------------------------------------------------------------------------------------------

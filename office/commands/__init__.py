@@ -18,6 +18,8 @@ GROUPS: Final = {
     "history": "The registry's history: who changed what, when and why.",
     "publication": "The registry's editions: begin, prepare, sign and publish them.",
     "key": "Keys that sign the registry: make them, replace them.",
+    "paper": "Papers (帳票): accounts of a period, certificates and letters.",
+    "sound": "Sounds of the association, with their masters.",
     "site": "The public site: what the sound means, and whether a number is genuine.",
 }
 """Nouns of the association alone, and what their commands do. It shares `report` and `evaluation` with members."""
@@ -47,6 +49,10 @@ COMMANDS: Final = {
         "idtone.office.commands.certifications:certify",
         "Record the certification (認定) of a member, in place of an older one.",
     ),
+    "member describe": (
+        "idtone.office.commands.registry:describe_member",
+        "Record what the public list says of a member: corporate number, notification, web and mail address.",
+    ),
     "member find": (
         "idtone.office.commands.find:find",
         "Find members by a part of their names or ids, or the holder of a number, and their suspensions.",
@@ -54,6 +60,18 @@ COMMANDS: Final = {
     "member numbers": (
         "idtone.office.commands.find:numbers",
         "List the numbers of a member in whole, with their area codes.",
+    ),
+    "member agree": (
+        "idtone.office.commands.agreements:agree",
+        "Record an agreement of a member: standard form, suspension scheme, stopping conditions, training.",
+    ),
+    "member end-agreement": (
+        "idtone.office.commands.agreements:end_agreement",
+        "Record that an agreement of a member has ended.",
+    ),
+    "member agreements": (
+        "idtone.office.commands.agreements:list_agreements",
+        "List the agreements of members: who uses which version of the standard form, and so on.",
     ),
     "member refuse-numbers": (
         "idtone.office.commands.number_suspensions:no_new_numbers",
@@ -183,6 +201,10 @@ COMMANDS: Final = {
         "idtone.office.commands.refusals:refusals",
         "Show which refusals are in force. Their identities are sealed, and are not shown.",
     ),
+    "refusal decide-basis": (
+        "idtone.office.commands.refusals:decide",
+        "Record on which legal basis members learn of refused contractors. Without it there is no key of refusals.",
+    ),
     "refusal new-key": (
         "idtone.office.commands.refusals:refusal_key",
         "Make the key of the refusals, or begin a new epoch with another key or another identity table.",
@@ -223,6 +245,10 @@ COMMANDS: Final = {
         "idtone.office.commands.publication:publish",
         "Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.",
     ),
+    "publication undo": (
+        "idtone.office.commands.publication:undo_last",
+        "Take back the last change of the registry that is not published.",
+    ),
     "publication prolong": (
         "idtone.office.commands.registry:prolong",
         "Extend the registry itself (`expires`); licences keep their own terms.",
@@ -243,6 +269,10 @@ COMMANDS: Final = {
     "report show": (
         "idtone.office.commands.reports:report",
         "Show one report: the number, what happened, and what each member has answered. The reporter stays sealed.",
+    ),
+    "report take": (
+        "idtone.office.commands.reports:take",
+        "Enter a report that came by telephone, by letter or in person. Number, words and name are asked for.",
     ),
     "report close": (
         "idtone.office.commands.reports:close_report",
@@ -276,6 +306,22 @@ COMMANDS: Final = {
     "evaluation list": (
         "idtone.office.commands.evaluation:evaluations",
         "Show the evaluations of all periods, and draw them. Each result is computed again from its values.",
+    ),
+    "paper account": (
+        "idtone.office.commands.papers:print_account",
+        "Write the account of a period for the ministry, or the annual report: a PDF, and each table as CSV.",
+    ),
+    "paper certificate": (
+        "idtone.office.commands.papers:print_certificate",
+        "Print the certificate of a licence (利用許諾証), if it is published as it stands and valid.",
+    ),
+    "paper letter": (
+        "idtone.office.commands.papers:print_letter",
+        "Print a letter to a member, with what the registry says of it.",
+    ),
+    "sound add": (
+        "idtone.office.commands.sounds:add_sound",
+        "Enter a sound with its master. The next publication brings the file to the members.",
     ),
     "desk": (
         "idtone.office.commands.desk:desk",

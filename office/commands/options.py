@@ -13,7 +13,7 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 from idtone.core.persons import acting
 from idtone.core.terminal.asking import any_number_of, asked, number_of
-from idtone.core.terminal.asking import entries_asked as entries_asked
+from idtone.core.terminal.asking import entries_asked as typed_entries
 from idtone.core.terminal.asking import line as line
 from idtone.core.terminal.asking import number_asked as number_asked
 from idtone.core.translation import Message
@@ -24,6 +24,7 @@ from ..authority.moments import day as day
 from ..authority.moments import end as end
 from ..authority.moments import in_japan as in_japan
 from ..authority.moments import moment as moment
+from ..authority.number_sheet import sheet_entries
 
 FolderArgument = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="The authority's folder: registry.yaml, suspensions.yaml, repository.")
@@ -34,6 +35,19 @@ WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one
 def attributed(why: str) -> Attribution:
     """Attribution to the account that runs this command, with the reason, now. Raises UsageError as `line` does."""
     return Attribution(str(acting()), line(why, "--why"), datetime.now(UTC))
+
+
+def entries_asked(file: Path | None) -> list[str]:
+    """Entries of numbers: of a table as a spreadsheet saves it (`.csv`), of a text file, or asked for. Raises
+    UsageError.
+    """
+    if file is None or file.suffix.lower() != ".csv":
+        return typed_entries(file)
+    try:
+        octets = file.read_bytes()
+    except OSError as error:
+        raise UsageError(Message("{file}: cannot be read: {reason}", file=file, reason=error.strerror)) from error
+    return sheet_entries(octets, file.name)
 
 
 def any_number_asked() -> Number:

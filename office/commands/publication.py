@@ -24,11 +24,13 @@ from ..authority.edition import assembled, read_edition
 from ..authority.edition_rules import describe, examine, examine_issued, examine_list
 from ..authority.edits_by_hand import record_edits_by_hand
 from ..authority.operator_list_site import write_site
+from ..authority.undo import undo
 from ..authority.workspace import Workspace
 from ..evaluation.results import published_files
 from ..refused.change_refusals import Refusals
 from ..signing.holder_words import words_for_holder
-from .options import FolderArgument, attributed
+from .history_entry import print_change
+from .options import FolderArgument, WhyOption, attributed
 from .signers import KeyOption, print_missing, print_report, sign_shown, signers, state, write_package
 
 PackageArgument = Annotated[
@@ -181,3 +183,12 @@ def assemble(
         print_missing(missing)
     if missing:
         command_line.negative()
+
+
+def undo_last(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+    """Take back the last change of the registry that is not published.
+
+    The history keeps the change, and that it was taken back. Call it again for the change before. Suspensions are ended
+    by two people instead: `suspension lift`.
+    """
+    print_change(undo(Workspace(folder), attributed(why)), as_json)

@@ -19,6 +19,7 @@ from idtone.core.translation import Message, translated
 from idtone.member.customers.commands.identity_input import IdentityArgument, identity_given
 
 from ..refused.change_refusals import Refusals
+from ..refused.legal_basis import Basis, check_decided, decide_basis
 from ..refused.refusal_key import RefusalKey
 from .options import FolderArgument, WhyOption, end, line, moment
 
@@ -104,6 +105,28 @@ def refusals(
         command_line.Rows(columns, form).print(shown)
 
 
+def decide(
+    folder: FolderArgument,
+    basis: Annotated[Basis, typer.Option("--basis", help="Article 27 (5) no. 3 (joint use), or (1) (consent).")],
+    decided: Annotated[str, typer.Option(metavar="DAY", help="The day of the decision.")],
+    purpose: Annotated[str, typer.Option(metavar="TEXT", help="The purpose of the list.")],
+    responsible: Annotated[str, typer.Option(metavar="TEXT", help="The body that answers for the data.")],
+    minutes: Annotated[str, typer.Option(metavar="TEXT", help="The minutes of the decision.")],
+    opinion: Annotated[str, typer.Option(metavar="TEXT", help="The opinion on the antitrust law (独占禁止法).")],
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Record on which legal basis members learn of refused contractors. Without it there is no key of refusals.
+
+    A lawyer has to check it: docs/how-to/refused-customers.md.
+    """
+    fields = {"purpose": purpose, "responsible": responsible, "minutes": minutes, "opinion": opinion}
+    made = decide_basis(folder, basis, decided, fields, datetime.now(UTC), lambda name: f"--{name}")
+    if as_json:
+        command_line.print_json({"basis": made.basis, "decided": made.decided})
+    else:
+        print(translated(Message("decided on {day}: {basis}", day=made.decided, basis=made.basis.value)))
+
+
 def refusal_key(
     folder: FolderArgument,
     why: WhyOption,
@@ -128,6 +151,8 @@ def refusal_key(
     one = Refusals(folder)
     if key is None and one.store.epoch() is not None:
         raise UsageError(Message("name the present key with --key: it opens the identities"))
+    if key is None:
+        check_decided(folder)
     old = RefusalKey.load(key, passphrase) if key else None
     if old is not None:
         one.check_key(old)

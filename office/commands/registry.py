@@ -14,7 +14,7 @@ from idtone.core.terminal import command_line
 from idtone.registry.trust import tuf_roles
 
 from ..authority import registry_edits
-from ..authority.change_registry import assign, change_registry
+from ..authority.change_registry import assign, change_registry, describe, release
 from ..authority.history import Action
 from ..authority.pledges import record_pledge
 from ..authority.workspace import Workspace
@@ -34,7 +34,11 @@ UntilOption = Annotated[
 ]
 NumbersOption = Annotated[
     Path | None,
-    typer.Option("--numbers", metavar="FILE", help="Numbers, ranges and prefixes, one a line (default: asked for)."),
+    typer.Option(
+        "--numbers",
+        metavar="FILE",
+        help="Numbers, ranges and prefixes, one a line, or a CSV of a spreadsheet (default: asked for).",
+    ),
 ]
 
 
@@ -99,6 +103,24 @@ def pledge(
     print_change(entry, as_json)
 
 
+def describe_member(
+    folder: FolderArgument,
+    member: MemberArgument,
+    why: WhyOption,
+    corporate_number: Annotated[str, typer.Option(metavar="NUMBER", help="法人番号, 13 digits.")] = "",
+    notification: Annotated[str, typer.Option(metavar="TEXT", help="届出番号 or 登録番号 as a carrier.")] = "",
+    web: Annotated[str, typer.Option(metavar="ADDRESS", help="A page by which the public reaches it.")] = "",
+    mail: Annotated[str, typer.Option(metavar="ADDRESS", help="A mail address for the public.")] = "",
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Record what the public list says of a member: corporate number, notification, web and mail address.
+
+    What an option leaves out stays as it was recorded.
+    """
+    fields = {"corporate_number": corporate_number, "notification": notification, "web": web, "mail": mail}
+    print_change(describe(Workspace(folder), member, fields, attributed(why)), as_json)
+
+
 def assign_number(
     folder: FolderArgument, member: MemberArgument, why: WhyOption, numbers: NumbersOption = None,
     as_json: command_line.JsonOption = False,
@@ -113,12 +135,7 @@ def release_number(
     as_json: command_line.JsonOption = False,
 ) -> None:  # fmt: skip
     """Take numbers back from a member, also from within a range; the rest of the range stays."""
-    entries = entries_asked(numbers)
-    entry = change_registry(
-        Workspace(folder), Action.RELEASE_NUMBER, member, attributed(why),
-        lambda text, document: registry_edits.released(text, document, member, entries),
-    )  # fmt: skip
-    print_change(entry, as_json)
+    print_change(release(Workspace(folder), member, entries_asked(numbers), attributed(why)), as_json)
 
 
 def add_node_key(

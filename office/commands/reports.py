@@ -14,7 +14,7 @@ from rich.progress import Progress
 from idtone.core.errors import UsageError
 from idtone.core.numbers import parse
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import passphrase
+from idtone.core.terminal.asking import asked, passphrase
 from idtone.core.translation import Message, translated
 from idtone.member.reports.report import ReportedCall, ReportedService
 
@@ -22,6 +22,7 @@ from ..desk.desk import Desk
 from ..desk.reports.desk_key import OFFICER_FILE, load_officer_key, make_officer_key
 from ..desk.reports.report_desk import COUNTED_FOR, ReportDesk
 from ..desk.reports.report_store import CountedBy, KeptReport, KeptRequest
+from ..desk.reports.taken_report import TakenBy, take_report
 from ..desk.reports.traceback import ReportResult, Stage
 from .options import FolderArgument, WhyOption, any_number_asked, end, in_japan, line, moment
 
@@ -262,3 +263,32 @@ def _request_facts(request: KeptRequest) -> dict[str, Any]:
 
 def _time(at: datetime | None) -> str | None:
     return in_japan(at).isoformat() if at else None
+
+
+def take(
+    folder: FolderArgument,
+    by: Annotated[TakenBy, typer.Option("--by", help="How the report came.")],
+    day: Annotated[str, typer.Option("--date", metavar="DAY", help="The day of the call, in Japan.")],
+    time: Annotated[str, typer.Option("--time", metavar="HH:MM", help="The time of the call, in Japan.")],
+    within: Annotated[int, typer.Option("--within", min=0, help="How sure the time is, in minutes.")] = 60,
+    disclose: Annotated[
+        bool, typer.Option("--disclose", help="The reporter has consented to be named to the police or the government.")
+    ] = False,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Enter a report that came by telephone, by letter or in person. Number, words and name are asked for.
+
+    It prints the receipt number once: tell it to the reporter.
+    """
+    fields = {
+        "number": asked("Number"), "what": asked("What happened, in one line"),
+        "name": asked("Name of the reporter (may be empty)"),
+        "contact": asked("How to reach the person (may be empty)"),
+        "date": day, "time": time, "within_minutes": str(within), "disclose": "yes" if disclose else "",
+    }  # fmt: skip
+    report_id, receipt = take_report(_reports(folder), fields, by, datetime.now(UTC))
+    if as_json:
+        command_line.print_json({"report": report_id, "receipt": receipt})
+    else:
+        print(translated(Message("{report_id} is entered; receipt number for the reporter: {receipt}",
+                                 report_id=report_id, receipt=receipt)))  # fmt: skip

@@ -21,6 +21,7 @@ from idtone.registry.trust import tuf_roles
 
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
+from .legal_basis import check_decided
 from .refusal_key import RefusalKey
 from .refusal_store import Epoch, Refusal, RefusalStore, Sealed
 
@@ -120,6 +121,8 @@ class Refusals:
                 raise UsageError(Message("name the present key with --key: it opens the identities"))
             if before is not None and old is not None:
                 self.check_key(old)
+            if before is None:
+                check_decided(self.folder)
             number = before.number + 1 if before else 1
             epoch = Epoch(number, new.pair(number).public, table_of(self.folder))
             opener = old or new

@@ -22,7 +22,7 @@ from lab.member.evaluation.sample_figures import LAST_DAY, YEAR, content_of
 from lab.office.authority.office import STOP, WHY, Office
 from lab.office.desk.reports.members import ELSEWHERE, NUMBER, WORDS, Members, authority, report
 from lab.office.evaluation.evaluating import ASSESSMENTS, folder, hand_in
-from lab.office.refused.samples import REFUSED, SOON
+from lab.office.refused.samples import DECISION, REFUSED, SOON
 from lab.repository import ROOT
 from tools.messages import catalogue_text
 
@@ -102,6 +102,7 @@ async def test_a_link_that_a_rule_forbids_changes_nothing(at_office, office, cap
 
 
 async def test_a_refusal_is_listed_without_its_identity_and_ended_for_a_reason(at_office, office):
+    office.told(*DECISION)
     office.told("refusal new-key", "--new", office.key("refusals"), *WHY)
     words = ("refusal add", "--key", office.key("refusals"), "--reference", "K-7", "--until", SOON, *WHY)
     office.told(*words, typed=REFUSED)

@@ -24,8 +24,8 @@ NOUNS = {
         " suspend suspensions tone".split()
     ),
     "idtone-office": set(
-        "application chain customer desk document evaluation form history key licence log member misuse"
-        " never-originating node number publication refusal report request site suspension".split()
+        "application chain customer desk document evaluation form history key licence log member misuse paper"
+        " never-originating node number publication refusal report request site sound suspension".split()
     ),
 }
 

@@ -14,6 +14,7 @@ from idtone.registry.local_registry import from_folder
 from lab.ledger.sample_evidence import NOW as CALLED_AT
 from lab.ledger.sample_evidence import heard_call
 
+from ..refused.samples import DECISION
 from .flow_picture import Box, Rows, Tone
 from .office_year import CONFIG, NAMES, REPORTED, RESELLER, WHOLESALER, OfficeYear, days, now, spoken
 from .serving import forwarded_call
@@ -30,6 +31,7 @@ def begin(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     made = year.told("publication", "begin", year.office, "--keys", year.keys)
     shutil.copy(made["root"], year.root)
     year.authority("report new-key", year.keys / "officer.pem")
+    year.authority(*DECISION)
     refusals = year.keys / "refusals.pem"
     year.authority("refusal new-key", "--new", refusals, "--why", "first key")
     year.start_desk("--refusal-key", refusals)

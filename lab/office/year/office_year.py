@@ -64,7 +64,7 @@ class OfficeYear(Terminal):
             each.mkdir(parents=True)
 
     def __enter__(self) -> Self:
-        self._started.enter_context(_passphrase())
+        self._started.enter_context(passphrase())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -140,12 +140,12 @@ class OfficeYear(Terminal):
 
 
 @contextlib.contextmanager
-def _passphrase() -> Iterator[None]:
+def passphrase() -> Iterator[str]:
     """A random one in the environment, where the commands look for it."""
     before = os.environ.get(PASSPHRASE)
-    os.environ[PASSPHRASE] = secrets.token_urlsafe(24)
+    os.environ[PASSPHRASE] = made = secrets.token_urlsafe(24)
     try:
-        yield
+        yield made
     finally:
         if before is None:
             del os.environ[PASSPHRASE]

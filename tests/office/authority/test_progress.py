@@ -25,8 +25,8 @@ from lab.programs import PROGRAMS, program_of
 WITHOUT_REGISTRY = {
     "key new", "publication new-registry", "history note", "never-originating list",
     "desk", "report list", "report show", "report close", "report overdue", "report stats", "report forget",
-    "report reveal-reporter", "report new-key",
-    "refusal add", "refusal lift", "refusal list", "refusal new-key",
+    "report reveal-reporter", "report new-key", "report take",
+    "paper certificate", "refusal decide-basis", "refusal add", "refusal lift", "refusal list", "refusal new-key",
 }  # fmt: skip
 """`publication new-registry` writes a registry without members. What `history note` does, `publication publish --why`
 does too. The desk shows no progress."""

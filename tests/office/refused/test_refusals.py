@@ -33,7 +33,7 @@ from idtone.registry.trust import tuf_roles
 from lab.made_once import made_once
 from lab.office.authority.office import PHRASE, WHY, Office
 from lab.office.desk.desk_process import attended
-from lab.office.refused.samples import DAY_AFTER, NOW, REFUSED, SOMEONE, SOON, SPELT
+from lab.office.refused.samples import DAY_AFTER, DECISION, NOW, REFUSED, SOMEONE, SOON, SPELT
 from lab.registry.examples import with_keys
 
 SIGNER, OTHER = Signer("m-0001/pbx-1", b"1" * 32), Signer("m-0002/pbx-1", b"2" * 32)
@@ -80,6 +80,9 @@ def begin(made: Table) -> None:
     office = made.office
     office.registry.write_text(with_keys(office.registry.read_text(), m1=[SIGNER.key]))
     office.told("publication begin", "--keys", office.key("any").parent)
+    assert "has not decided" in office.refused("refusal new-key", "--new", made.key, *WHY)
+    assert not made.key.exists()
+    office.told(*DECISION)
     office.told("refusal new-key", "--new", made.key, *WHY)
     made.refuse()
     assert "refusals.list: a list of refusals by a new key, epoch 1: 3 tokens" in made.publish()["words"]

@@ -1,0 +1,88 @@
+"""What members have agreed to besides the pledge, who uses the standard form, and the course with its test."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError
+from idtone.core.terminal.asking import line
+from idtone.core.terminal.command_line import csv_text
+from idtone.core.translation import Message, template
+from idtone.office.authority.acceptances import AGREEMENT_WORDS, accept, acceptances, end_acceptance
+from idtone.office.authority.moments import in_japan
+
+from ..access.rights import Right
+from ..page import Method, Page, Section, Visit
+from .acts import acted, files_of
+
+PATH: Final = "/office/agreements"
+_COLUMNS: Final = ("member", "agreement", "version", "since", "through", "document")
+_LABELS: Final = {
+    "since": template("First day"),
+    "through": template("Last day"),
+    "version": template("Version"),
+    "document": template("By which document"),
+}
+
+
+async def agreements(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    """All, or those of one kind."""
+    files, kind = files_of(visit), visit.query("kind")
+    found = await visit.in_thread(acceptances, files.folder)
+    members = (await visit.in_thread(files.registered)).members
+    in_force = {(each.member, each.agreement) for each in found if not each.through}
+    lacking = {
+        what: [member for member in members if (member, what) not in in_force] for what in AGREEMENT_WORDS
+    }  # fmt: skip
+    return visit.render(
+        "office_agreements.html", status, problem=problem, words=AGREEMENT_WORDS, members=members, kind=kind,
+        rows=[each for each in found if kind in ("", each.agreement)][::-1], lacking=lacking,
+        today=in_japan(datetime.now(UTC)).date().isoformat(),
+    )  # fmt: skip
+
+
+async def record(visit: Visit) -> web.StreamResponse:
+    workspace = files_of(visit).workspace
+
+    def act() -> None:
+        accept(
+            workspace, visit.field("member"), visit.field("agreement"), visit.field("version"), visit.field("since"),
+            visit.field("document"), datetime.now(UTC), lambda name: Message(_LABELS[name]),
+        )  # fmt: skip
+
+    return await acted(visit, act, agreements, PATH)
+
+
+async def end(visit: Visit) -> web.StreamResponse:
+    workspace = files_of(visit).workspace
+
+    def act() -> None:
+        member, _, agreement = visit.field("which").partition(" ")
+        why = line(visit.field("why"), Message("Reason"))
+        end_acceptance(
+            workspace, member, agreement, visit.field("through"), why, datetime.now(UTC),
+            lambda name: Message(_LABELS[name]),
+        )  # fmt: skip
+
+    return await acted(visit, act, agreements, PATH)
+
+
+async def as_csv(visit: Visit) -> web.StreamResponse:
+    found = await visit.in_thread(acceptances, files_of(visit).folder)
+    text = csv_text(_COLUMNS, [[getattr(each, name) for name in _COLUMNS] for each in found])
+    headers = {"Content-Disposition": 'attachment; filename="agreements.csv"'}
+    return web.Response(text="\ufeff" + text, content_type="text/csv", charset="utf-8", headers=headers)
+
+
+PAGES = (
+    Page(PATH, agreements, Right.OFFICE, title=template("Agreements of members"), section=Section.OFFICE),
+    Page(PATH + "/record", record, Right.OFFICE, Method.POST),
+    Page(PATH + "/end", end, Right.OFFICE, Method.POST),
+    Page(PATH + "/list.csv", as_csv, Right.OFFICE),
+)

@@ -1,0 +1,124 @@
+"""What the office prints: the account of a period and the annual report, certificates, letters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.paper.content import Paper
+from idtone.core.translation import Message, template
+from idtone.office.authority.moments import day, in_japan
+from idtone.office.papers.letters import LETTER_WORDS, Letter, Sender
+from idtone.office.papers.office_papers import account_of, letter_paper, licence_paper, sender, table_csv
+from idtone.office.papers.period_account import PeriodAccount, account_paper, fiscal_year
+
+from ..access.rights import Right
+from ..page import Method, Page, Section, Visit
+from .acts import absent, files_of
+
+PATH: Final = "/office/papers"
+_YEARS: Final = 5
+"""Fiscal years that the page offers."""
+
+
+async def papers(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    """With the account of the period that the address names."""
+    files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
+    account = None
+    if visit.query("since"):
+        try:
+            account = await visit.in_thread(_account, visit)
+        except IdtoneError as error:
+            status, problem = HTTPStatus.BAD_REQUEST, error
+    this = today.year - (today.month < 4)
+    return visit.render(
+        "office_papers.html", status, problem=problem, account=account, letters=LETTER_WORDS,
+        members=(await visit.in_thread(files.registered)).members, today=today.isoformat(),
+        since=visit.query("since") or date(today.year, 1, 1).isoformat(),
+        through=visit.query("through") or today.isoformat(), years=[*range(this, this - _YEARS, -1)],
+    )  # fmt: skip
+
+
+def _account(visit: Visit) -> PeriodAccount:
+    since, through = (
+        day(visit.query(name), Message(words))
+        for name, words in (("since", template("First day")), ("through", template("Last day")))
+    )
+    return account_of(files_of(visit).desk, since, through, datetime.now(UTC))
+
+
+async def account(visit: Visit) -> web.StreamResponse:
+    """A table as CSV, or the whole account as PDF."""
+    name = visit.part("file")
+    try:
+        made = await visit.in_thread(_account, visit)
+    except IdtoneError as error:
+        return absent(visit, Message("{error}", error=error))
+    if name == "account.pdf":
+        is_annual = (made.since, made.through) == fiscal_year(made.since.year)
+        return await _pdf(visit, lambda: account_paper(made, is_annual), f"account-{made.since}-{made.through}")
+    table = made.table(name.removesuffix(".csv"))
+    if table is None:
+        return absent(visit, Message("There is no such page."))
+    headers = {"Content-Disposition": f'attachment; filename="{made.since}-{made.through}-{table.name}.csv"'}
+    return web.Response(body=table_csv(table), content_type="text/csv", charset="utf-8", headers=headers)
+
+
+async def print_certificate(visit: Visit) -> web.StreamResponse:
+    workspace = files_of(visit).workspace
+
+    def made() -> Paper:
+        member, _, licence = visit.field("licence").partition(" ")
+        return licence_paper(workspace, member, licence, _sender(visit), datetime.now(UTC))
+
+    return await _printed(visit, made, "certificate")
+
+
+async def print_letter(visit: Visit) -> web.StreamResponse:
+    workspace = files_of(visit).workspace
+
+    def made() -> Paper:
+        which = next((each for each in Letter if each == visit.field("which")), None)
+        if which is None:
+            raise UsageError(Message("choose the letter"))
+        return letter_paper(workspace, which, visit.field("member"), _sender(visit), datetime.now(UTC))
+
+    return await _printed(visit, made, "letter")
+
+
+def _sender(visit: Visit) -> Sender:
+    return sender(visit.field("person"), visit.field("number"))
+
+
+async def _printed(visit: Visit, made: Callable[[], Paper], name: str) -> web.StreamResponse:
+    try:
+        return await _pdf(visit, made, name)
+    except IdtoneError as error:
+        return await papers(visit, HTTPStatus.BAD_REQUEST, error)
+
+
+async def _pdf(visit: Visit, made: Callable[[], Paper], name: str) -> web.StreamResponse:
+    """Raises IdtoneError."""
+
+    def printed() -> bytes:
+        from idtone.core.paper.pdf import as_pdf  # takes time and memory that other pages do not need
+
+        return as_pdf(made())
+
+    headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"'}
+    return web.Response(body=await visit.in_thread(printed), content_type="application/pdf", headers=headers)
+
+
+PAGES = (
+    Page(PATH, papers, Right.OFFICE, title=template("Papers and accounts"), section=Section.OFFICE),
+    Page(PATH + "/certificate", print_certificate, Right.OFFICE, Method.POST),
+    Page(PATH + "/letter", print_letter, Right.OFFICE, Method.POST),
+    Page(PATH + "/{file}", account, Right.OFFICE),
+)

@@ -1,0 +1,58 @@
+"""A report that came by telephone, by letter or in person: the office types it, and tells the reporter the receipt."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.translation import Message
+from idtone.office.authority.moments import in_japan
+from idtone.office.desk.reports.report_desk import ReportDesk
+from idtone.office.desk.reports.report_page import WITHIN
+from idtone.office.desk.reports.taken_report import TAKEN_WORDS, TakenBy, take_report
+
+from ..access.rights import Right
+from ..page import Method, Page, Visit
+from .acts import files_of
+from .reports import PATH as REPORTS
+
+PATH: Final = f"{REPORTS}/new"
+
+
+async def new_report(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None, id_: str = "",
+    receipt: str = "",
+) -> web.StreamResponse:  # fmt: skip
+    """The form, or the receipt of a report that was just entered: it is shown only there."""
+    now = in_japan(datetime.now(UTC))
+    within = {minutes: ja if visit.language == "ja" else en for minutes, (ja, en) in WITHIN.items()}
+    return visit.render(
+        "office_new_report.html", status, problem=problem, ways=TAKEN_WORDS, within=within,
+        today=now.date().isoformat(), id=id_, receipt=receipt,
+    )  # fmt: skip
+
+
+async def enter(visit: Visit) -> web.StreamResponse:
+    files = files_of(visit)
+
+    def act() -> tuple[str, str]:
+        by = next((each for each in TakenBy if each == visit.field("by")), None)
+        if by is None:
+            raise UsageError(Message("choose how the report came"))
+        return take_report(ReportDesk(files.desk), visit.fields or {}, by, datetime.now(UTC))
+
+    try:
+        id_, receipt = await visit.in_thread(act)
+    except IdtoneError as error:
+        return await new_report(visit, HTTPStatus.BAD_REQUEST, error)
+    return await new_report(visit, id_=id_, receipt=receipt)
+
+
+PAGES = (
+    Page(PATH, new_report, Right.OFFICE),
+    Page(PATH, enter, Right.OFFICE, Method.POST),
+)

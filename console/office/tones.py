@@ -1,0 +1,67 @@
+"""The sounds of the association: which members may have them, and a new one with its master."""
+
+from __future__ import annotations
+
+from collections import Counter
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.calls import LicenceStatus
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.translation import Message, template
+from idtone.office.authority.tone_masters import LIMIT, enter_tone
+from idtone.registry.trust import tuf_roles
+
+from ..access.rights import Right
+from ..page import Method, Page, Section, Visit
+from ..uploads import received
+from .acts import attributed, files_of
+
+PATH: Final = "/office/tones"
+
+
+async def tones(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    files = files_of(visit)
+    document = (await visit.in_thread(files.registered)).document
+    licensed = Counter(
+        licence.tone
+        for member in document.members
+        for licence in member.licences
+        if licence.status is LicenceStatus.ACTIVE
+    )
+    masters = await visit.in_thread(lambda: {path.stem for path in (files.folder / tuf_roles.TONES).glob("*")})
+    return visit.render(
+        "office_tones.html", status, problem=problem,
+        rows=[(tone, licensed[tone.id], tone.id in masters) for tone in document.tones],
+    )  # fmt: skip
+
+
+async def enter(visit: Visit) -> web.StreamResponse:
+    files = files_of(visit)
+    try:
+        async with received(visit, LIMIT) as upload:
+            attribution = attributed(visit)
+
+            def act() -> None:
+                octets = upload.file.read_bytes()
+                if not octets:
+                    raise UsageError(Message("choose the WAV file of the master"))
+                enter_tone(
+                    files.workspace, upload.fields.get("tone", ""), upload.fields.get("title", ""), octets, attribution,
+                    Message("Title"),
+                )  # fmt: skip
+
+            await visit.in_thread(act)
+    except IdtoneError as error:
+        return await tones(visit, HTTPStatus.BAD_REQUEST, error)
+    return visit.redirect(f"{PATH}?done=1")
+
+
+PAGES = (
+    Page(PATH, tones, Right.OFFICE, title=template("Sounds of the association"), section=Section.OFFICE),
+    Page(PATH, enter, Right.OFFICE, Method.POST, uploads=True),
+)

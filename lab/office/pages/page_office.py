@@ -1,0 +1,166 @@
+"""An office whose people work by pages alone: its console, the holders' signing pages, and one browser for all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import secrets
+import shutil
+import threading
+import wave
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from idtone.console.access.cookies import LANGUAGE
+from idtone.console.access.rights import Role
+from idtone.core.japan import JAPAN
+from idtone.core.settings.settings import Settings
+from idtone.office.signing.address_guard import OwnAddress
+from idtone.office.signing.holder import Holder
+from idtone.office.signing.kept_root import KeptRoot
+from idtone.office.signing.signing_server import SigningServer
+from lab.chromium import find_or_get_chromium
+from lab.console.browser.browser import browser
+from lab.console.site import PASSWORD, in_a_thread, users_file
+from lab.terminal import Terminal
+
+from ..refused.samples import DECISION
+from ..year.office_year import passphrase
+from .hands import Hands
+
+CLERK, OFFICER, SECOND = "sato", "suzuki", "tanaka"
+"""Three users with the role `office`."""
+WIDE, TELEPHONE = 1280, 390
+
+
+class PageOffice(Terminal):
+    """The keys and the very first edition are made by command, where the keys are. All else is done on pages."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._sessions: dict[str, dict[str, str]] = {}
+        self._started = contextlib.ExitStack()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+
+    @property
+    def office(self) -> Path:
+        return self.folder / "office"
+
+    @property
+    def phrase(self) -> str:
+        return self._phrase
+
+    def __enter__(self) -> PageOffice:
+        with contextlib.ExitStack() as started:
+            self._phrase = started.enter_context(passphrase())
+            self.office.mkdir()
+            for words in (
+                ("publication new-registry", self.office), ("publication begin", self.office, "--keys", self.keys),
+                ("report new-key", self.office, self.keys / "officer.pem"), (DECISION[0], self.office, *DECISION[1:]),
+                ("refusal new-key", self.office, "--new", self.keys / "refusals.pem", "--why", "first key"),
+            ):  # fmt: skip
+                self.shown(*words)
+            settings = self._settings()
+            self.site = started.enter_context(in_a_thread(settings))
+            users_file(settings.console.users, dict.fromkeys((CLERK, OFFICER, SECOND), (Role.OFFICE,)))
+            self.browser = started.enter_context(browser(find_or_get_chromium(self.folder), self.folder))
+            self.hands = Hands(self.browser, self.folder / "downloads")
+            self._started = started.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._started.close()
+
+    @property
+    def keys(self) -> Path:
+        return self.folder / "keys"
+
+    def _settings(self) -> Settings:
+        folder, users = self.folder, self.folder / "users.yaml"
+        return Settings.model_validate(
+            {
+                "node": "office", "sounds": {"directory": str(folder / "sounds")},
+                "registry": {"source": str(self.office / "registry.yaml"), "trust": "unsigned"},
+                "ledger": {"url": f"sqlite:///{folder}/ledger.sqlite3", "key_file": str(folder / "ledger.key")},
+                "console": {"users": str(users), "office": str(self.office)},
+            }
+        )  # fmt: skip
+
+    def at(self, user: str, width: int = WIDE) -> Hands:
+        """The hands of a user at the console's first page for the office, signed in."""
+        self.browser.look(width, "light", 844 if width == TELEPHONE else 900)
+        address = f"{self.site.address}/sign-in"
+        if user not in self._sessions:
+            self.browser.keep(address, {LANGUAGE.name: "en"})
+            self.browser.open(address)
+            self.browser.sign_in(user, PASSWORD)
+            self.hands.expect(user)
+            self._sessions[user] = self.browser.cookies()
+        self.browser.keep(address, self._sessions[user])
+        self.browser.driver.get(f"{self.site.address}/office/today")
+        return self.hands
+
+    def sign(self, package: Path, key: str) -> Path:
+        """What the holder of a key does at `idtone-sign`: open, read, sign; returns the signed package."""
+        hands = self.hands
+        with signing_page(self.folder / "kept" / key) as address:
+            hands.open(address.url())
+            if "root.json" in hands.expect():
+                hands.send("form[action='root']", {"root": str(self.office / "repository/metadata/1.root.json")})
+            hands.send("form[action='open']", {"package": str(package)})
+            hands.send("form[action='sign']", {"key": str(self.keys / f"{key}.pem"), "passphrase": self.phrase})
+            return hands.download("a[href='signed.zip']")
+
+    def file(self, name: str, octets: bytes) -> str:
+        """A file that a person has: a scan, a table of Excel."""
+        path = self.folder / "desk" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(octets)
+        return str(path)
+
+
+@contextmanager
+def signing_page(kept: Path) -> Iterator[OwnAddress]:
+    """`idtone-sign` of a holder, in a thread of its own, with the root that the holder keeps."""
+    begun: Future[tuple[OwnAddress, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        over = asyncio.Event()
+        async with SigningServer(Holder(KeptRoot(kept), "")).serving() as address:
+            begun.set_result((address, asyncio.get_running_loop(), over))
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    address, loop, over = begun.result(60)
+    try:
+        yield address
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
+
+
+def master() -> bytes:
+    """Half a second of a quiet, made-up recording."""
+    made = io.BytesIO()
+    with wave.open(made, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(secrets.token_bytes(1) * 8000)
+    return made.getvalue()
+
+
+def day(number: int = 0) -> str:
+    """A day in Japan, so many days from today."""
+    return (datetime.now(UTC).astimezone(JAPAN) + timedelta(days=number)).date().isoformat()
+
+
+def minute(minutes: int = 0) -> str:
+    """A minute in Japan, as a browser's field holds it."""
+    return (datetime.now(UTC).astimezone(JAPAN) + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M")

@@ -1,0 +1,349 @@
+"""The year of an office by its pages, task by task, each with what the manual of the commands asks for instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from idtone.office.papers.period_account import fiscal_year
+
+from .hands import PageFault
+from .page_office import CLERK, OFFICER, SECOND, PageOffice, day, master, minute
+
+SCAN: Final = b"%PDF-1.7 a signed pledge, scanned"
+WHOLESALER, RESELLER = "m-0101", "m-0102"
+STOPPED: Final = "0362345701"
+SHEET: Final = "先頭番号,末尾番号,備考\r\n0362345700,0362345799,本社\r\n03-6234-5800,5809,支店\r\n"
+
+
+@dataclass(frozen=True)
+class Task:
+    """`commands` and `files` are what a person types and writes by the manual of the command line instead: shell
+    commands, and files in YAML or text.
+    """
+
+    name: str
+    title: tuple[str, str]
+    act: Callable[[PageOffice], object]
+    commands: int
+    files: int = 0
+
+
+def _application(office: PageOffice, member: str, names: tuple[str, str], numbers: str, **changed: str) -> None:
+    hands = office.at(CLERK)
+    hands.menu("/office/applications")
+    hands.click("main a[href='/office/new-application']")
+    hands.act(
+        "/office/new-application",
+        {
+            "member": member, "name_ja": names[0], "name_en": names[1], "identity_1": "登記事項証明書",
+            "checked_1": day(-1), "by_1": "Suzuki", "signed": day(-2), "signatory": "代表取締役", "document": "2",
+            "until": day(364), "file": office.file("pledge.pdf", SCAN + member.encode()), "tone": "standard-2026",
+            "incoming": "yes", "outgoing": "yes", "numbers": numbers, **changed,
+        },
+    )  # fmt: skip
+    hands.expect("Done.", "to be reviewed")
+
+
+def _review(office: PageOffice, number: int, result: str, why: str) -> None:
+    hands, path = office.at(CLERK), f"/office/applications/{_id(number)}"
+    hands.menu("/office/applications")
+    hands.click(f"main a[href='{path}']")
+    hands.act(f"{path}/review", {"result": result, "why": why})
+    hands.expect("Done.")
+
+
+def _grant(office: PageOffice, number: int) -> None:
+    hands, path = office.at(CLERK), f"/office/applications/{_id(number)}"
+    hands.menu("/office/applications")
+    hands.click(f"main a[href='{path}']")
+    hands.act(f"{path}/grant", {"until": day(365)})
+    hands.expect("Done.", "granted")
+
+
+def _id(number: int) -> str:
+    return f"A-{day()[:4]}-{number:04}"
+
+
+def tone(office: PageOffice) -> None:
+    hands = office.at(CLERK)
+    hands.menu("/office/tones")
+    wav = office.file("standard.wav", master())
+    hands.act("/office/tones", {"tone": "standard-2026", "title": "協会標準識別音", "file": wav, "why": "decided"})
+    hands.expect("Done.", "standard-2026")
+
+
+def first_application(office: PageOffice) -> None:
+    _application(office, WHOLESALER, ("見本電話株式会社", "Sample Telecom"), "03-6234-5600〜5699")
+
+
+def second_application(office: PageOffice) -> None:
+    _application(office, RESELLER, ("港見本電話株式会社", "Harbour Sample Telecom"), "0462345600〜0462345699")
+
+
+def again(office: PageOffice) -> None:
+    hands, path = office.at(CLERK), f"/office/applications/{_id(2)}"
+    hands.menu("/office/applications")
+    if _id(2) not in hands.expect():
+        hands.click("main a[href='/office/applications?all=1']")
+    hands.click(f"main a[href='{path}']")
+    hands.act(f"{path}/review", {"result": "passed", "why": "the certificate has come"})
+    hands.act(f"{path}/grant", {"until": day(365)})
+    hands.expect("granted")
+
+
+def _member(office: PageOffice, member: str = WHOLESALER) -> str:
+    hands = office.at(CLERK)
+    hands.menu("/office/members")
+    hands.click(f"main a[href='/office/members/{member}']")
+    return f"/office/members/{member}"
+
+
+def numbers(office: PageOffice) -> None:
+    page = _member(office)
+    file = office.file("numbers.csv", SHEET.encode("cp932"))
+    office.hands.act(f"{page}/sheet", {"file": file, "act": "assign", "why": "as ordered"})
+    office.hands.expect("Done.", "210 in")
+
+
+def certify(office: PageOffice) -> None:
+    page = _member(office)
+    office.hands.act(
+        f"{page}/certify",
+        {"number": "N-7", "document": "認定通知書 2026-7", "until": day(700), "next_check": day(300), "why": "seen"},
+    )
+    office.hands.expect("Done.", "N-7")
+
+
+def describe(office: PageOffice) -> None:
+    page = _member(office)
+    office.hands.act(
+        f"{page}/describe",
+        {"corporate_number": "8700110005901", "notification": "A-30-12345", "web": "https://www.example.jp/contact",
+         "mail": "info@example.jp", "why": "as they wrote"},
+    )  # fmt: skip
+    office.hands.expect("8700110005901")
+
+
+def agree(office: PageOffice) -> None:
+    hands = office.at(CLERK)
+    hands.menu("/office/agreements")
+    hands.act(
+        "/office/agreements/record",
+        {"member": WHOLESALER, "agreement": "suspension-scheme", "version": "2026", "document": "参加届"},
+    )
+    hands.expect("Done.", "takes part in the suspension of numbers")
+
+
+def chain(office: PageOffice) -> None:
+    hands = office.at(CLERK)
+    hands.menu("/office/chains")
+    hands.act(
+        "/office/chains/add",
+        {"numbers": "0362345600-0362345609", "wholesaler": WHOLESALER, "reseller": RESELLER, "checked": day(-1),
+         "document": "卸先確認書", "why": "as reported"},
+    )  # fmt: skip
+    hands.expect("Done.", "checked")
+
+
+def certify_reseller(office: PageOffice) -> None:
+    hands = office.at(CLERK)
+    hands.menu("/office/chains")
+    hands.act(
+        "/office/chains/certify",
+        {"numbers": "0362345600-0362345609", "reseller": RESELLER, "number": "N-9", "document": "認定通知書 2026-9",
+         "until": day(700), "next_check": day(300), "why": "seen"},
+    )  # fmt: skip
+    hands.expect("Done.", "next check")
+
+
+def undo(office: PageOffice) -> None:
+    page = _member(office)
+    office.hands.act(f"{page}/status", {"licence": "L-0001", "status": "suspend-licence", "why": "the wrong member"})
+    office.hands.expect("suspended")
+    office.hands.menu("/office/publication")
+    office.hands.act("/office/publication/undo", {"why": "the wrong member"})
+    office.hands.expect("Done.")
+
+
+def _publish(office: PageOffice, kind: str, holders: Sequence[tuple[str, str]]) -> None:
+    """The office prepares; each holder signs at `idtone-sign`; the office takes the last one, which publishes."""
+    hands = office.at(CLERK)
+    hands.menu("/office/publication")
+    hands.click(f"main form[action='/office/publication/prepare'] button[value='{kind}']")
+    package = hands.download(f"main a[href='/office/publication/package.zip?keys={kind}']")
+    for user, key in holders:
+        package = office.sign(package, key)
+        hands = office.at(user)
+        hands.menu("/office/publication")
+        hands.act("/office/publication/signed", {"file": str(package)})
+        hands.expect("Done.")
+    if "No package waits." not in hands.expect():
+        raise PageFault("the package still waits")
+
+
+def publish(office: PageOffice) -> None:
+    holders = ("registry-1", "registry-3", "duty-1", "duty-2")
+    _publish(office, "all", [(CLERK, key) for key in holders])
+
+
+def certificate(office: PageOffice) -> Path:
+    hands = office.at(CLERK)
+    hands.menu("/office/papers")
+    return _pdf(
+        hands.print_form(
+            "/office/papers/certificate",
+            {"licence": f"{WHOLESALER} L-0001", "person": "事務局長 見本", "number": "2026-1"},
+        )
+    )
+
+
+def report(office: PageOffice) -> None:
+    hands = office.at(OFFICER)
+    hands.menu("/office/reports")
+    hands.click("main a[href='/office/reports/new']")
+    hands.act(
+        "/office/reports/new",
+        {"by": "telephone", "number": "0362345678", "date": day(-1), "time": "10:15", "what": "銀行員を名乗る男"},
+    )
+    if not re.search(r"[0-9A-Z]{5}(-[0-9A-Z]{5}){3}", hands.expect("The report is entered.")):
+        raise PageFault("no receipt is shown")
+
+
+def close_report(office: PageOffice) -> None:
+    hands = office.at(OFFICER)
+    hands.menu("/office/reports")
+    hands.click("main td a[href^='/office/reports/R-']")
+    hands.send("main form[action$='/close']", {"result": "open", "why": "the member has no such call"})
+    hands.expect("Done.")
+
+
+def refuse(office: PageOffice) -> None:
+    hands = office.at(OFFICER)
+    hands.menu("/office/refusals")
+    hands.act(
+        "/office/refusals/add",
+        {"kind": "company", "name": "見本商事株式会社", "corporate_number": "8000000000001",
+         "address": "東京都見本区見本町1-2-3", "reference": "K-7", "until": day(365), "why": "numbers were stopped",
+         "file": str(office.keys / "refusals.pem"), "passphrase": office.phrase},
+    )  # fmt: skip
+    hands.expect("Done.", "K-7")
+
+
+def stop(office: PageOffice) -> None:
+    hands = office.at(OFFICER)
+    hands.menu("/office/suspensions")
+    hands.send(
+        "main details:first-of-type form[action='/office/suspensions/request']",
+        {"action": "suspend-number", "entered": STOPPED, "reference": "R-1", "requested": minute(-5)},
+    )
+    hands.expect("Done.")
+    hands = office.at(SECOND)
+    hands.menu("/office/suspensions")
+    hands.act("/office/suspensions/approve", {"entered": STOPPED})
+    hands.expect("Done.", "approved")
+
+
+def publish_stop(office: PageOffice) -> None:
+    _publish(office, "duty", [(OFFICER, "duty-1"), (SECOND, "duty-2")])
+    office.hands.menu("/office/suspensions")
+    office.hands.expect("R-1", "published")
+
+
+def notify(office: PageOffice) -> Path:
+    hands = office.at(CLERK)
+    hands.menu("/office/papers")
+    fields = {"member": WHOLESALER, "which": "stopped", "person": "事務局長 見本", "number": "2026-2"}
+    return _pdf(hands.print_form("/office/papers/letter", fields))
+
+
+def lift(office: PageOffice) -> None:
+    hands = office.at(OFFICER)
+    hands.menu("/office/suspensions")
+    form = "main details:nth-of-type(2) form[action='/office/suspensions/request']"
+    hands.send(form, {"action": "lift", "entered": STOPPED, "why": "the police ask for it"})
+    hands = office.at(SECOND)
+    hands.menu("/office/suspensions")
+    hands.act("/office/suspensions/approve", {"entered": STOPPED})
+    hands.expect("Done.")
+
+
+def renew(office: PageOffice) -> None:
+    page = _member(office)
+    office.hands.act(f"{page}/renew", {"licence": "L-0001", "until": day(730), "why": "as applied for"})
+    office.hands.expect("Done.")
+
+
+def prolong(office: PageOffice) -> None:
+    hands = office.at(CLERK)
+    hands.menu("/office/publication")
+    hands.act("/office/publication/prolong", {"until": day(720), "why": "a year more"})
+    hands.expect("Done.")
+
+
+def publish_again(office: PageOffice) -> None:
+    _publish(office, "all", [(CLERK, key) for key in ("registry-2", "registry-3", "duty-3", "duty-4")])
+
+
+def account(office: PageOffice) -> Path:
+    hands = office.at(CLERK)
+    hands.menu("/office/papers")
+    today = day()
+    since, through = fiscal_year(int(today[:4]) - (today[5:7] < "04"))
+    hands.click(f"main a[href='/office/papers?since={since}&through={through}']")
+    hands.expect("許諾の更新 / licence renewed", "R-1")
+    hands.download("main a[href^='/office/papers/acts.csv']")
+    return _pdf(hands.download("main a[href^='/office/papers/account.pdf']"))
+
+
+def list_for_companies(office: PageOffice) -> None:
+    hands = office.at(CLERK)
+    hands.open(f"{office.site.address}/public/operators?lang=en")
+    hands.expect("Sample Telecom", "8700110005901")
+    table = hands.download("main a[href='/public/operators/table.csv']").read_text("utf-8-sig")
+    if "A-30-12345" not in table or STOPPED in table:
+        raise PageFault(f"the table is {table}")
+
+
+def _pdf(path: Path) -> Path:
+    if path.read_bytes()[:5] != b"%PDF-":
+        raise PageFault(f"{path.name} is no PDF")
+    return path
+
+
+TASKS: Final = (
+    Task("tone", ("Enter the sound with its master", "音を原盤とともに登録"), tone, 2, 1),
+    Task("application", ("Receive an application on paper", "書面の申込みを受け付ける"), first_application, 2, 1),
+    Task("passed", ("Examine it", "審査する"), lambda office: _review(office, 1, "passed", "documents agree"), 1),
+    Task("grant", ("Grant it", "許諾する"), lambda office: _grant(office, 1), 1),
+    Task("second", ("Receive another application", "別の申込みを受け付ける"), second_application, 2, 1),
+    Task(
+        "refused", ("Refuse it", "不可とする"),
+        lambda office: _review(office, 2, "refused", "a certificate is missing"), 1,
+    ),
+    Task("again", ("Examine it again, and grant it", "再審査して許諾する"), again, 3),
+    Task("numbers", ("Assign numbers from a table of Excel", "Excel の一覧から番号を割り当てる"), numbers, 1, 1),
+    Task("certify", ("Record a certification with its next check", "認定と次回確認を記録"), certify, 1),
+    Task("describe", ("Record what the public list says", "公開リストの記載を記録"), describe, 1),
+    Task("agree", ("Record that a member joins the suspensions", "番号停止への参加を記録"), agree, 1),
+    Task("chain", ("Record a wholesale link with its check", "卸と卸先の確認を記録"), chain, 2),
+    Task("certify-reseller", ("Record a reseller's certification", "卸先の認定を記録"), certify_reseller, 1),
+    Task("undo", ("Take a slip back", "誤った変更を取り消す"), undo, 2),
+    Task("publish", ("Publish, signed by four holders", "4 人の署名で公開"), publish, 6),
+    Task("certificate", ("Print a certificate", "利用許諾証を印刷"), certificate, 1),
+    Task("report", ("Take a report by telephone", "電話の申告を受け付ける"), report, 1),
+    Task("close-report", ("Close it", "申告を終了する"), close_report, 2),
+    Task("refuse", ("Refuse a contractor", "契約者を拒否する"), refuse, 1, 1),
+    Task("stop", ("Two officers stop a number", "当直者 2 人が番号を停止"), stop, 1),
+    Task("publish-stop", ("Publish it with the duty keys", "当直者の鍵で公開"), publish_stop, 4),
+    Task("notify", ("Write to the member", "会員に通知する"), notify, 1),
+    Task("lift", ("Two officers end the stop", "当直者 2 人が停止を解除"), lift, 1),
+    Task("renew", ("Renew a licence", "許諾を更新する"), renew, 1),
+    Task("prolong", ("Extend the registry", "登録簿の期限を延ばす"), prolong, 1),
+    Task("publish-again", ("Publish, signed by four holders", "4 人の署名で公開"), publish_again, 6),
+    Task("account", ("Annual report: CSV and PDF", "年次報告(CSV と PDF)"), account, 1),
+    Task("list", ("The list as a table for companies", "公開リストを表で得る"), list_for_companies, 1),
+)  # fmt: skip

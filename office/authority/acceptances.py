@@ -1,0 +1,145 @@
+"""What members have agreed to besides the pledge: the standard form, the scheme of suspensions, its conditions.
+
+acceptances.json    one entry for each agreement: member, what, version, first day, last day if it has ended
+
+It is the office's own list; the registry does not have it. Each change is an act in the office's ledger.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message, template
+
+from ..desk.office_ledger import OfficeLedger
+from . import shared_folder
+from .change_registry import registry_of
+from .moments import day, in_japan
+from .workspace import Workspace
+
+FILE: Final = "acceptances.json"
+ACCEPTED: Final = "agreement-recorded"
+ENDED: Final = "agreement-ended"
+
+
+class Agreement(StrEnum):
+    """To what a member agrees."""
+
+    APPLICATION_FORM = "application-form"
+    SUSPENSION_SCHEME = "suspension-scheme"
+    STOPPING_CONDITIONS = "stopping-conditions"
+    TRAINING = "training"
+
+
+AGREEMENT_WORDS: Final = {
+    Agreement.APPLICATION_FORM: template("uses the standard application form (標準申込書)"),
+    Agreement.SUSPENSION_SCHEME: template("takes part in the suspension of numbers (番号停止)"),
+    Agreement.STOPPING_CONDITIONS: template("has the stopping conditions (利用停止条件) in its contracts"),
+    Agreement.TRAINING: template("has passed the course about the sound and the scheme"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """`since` and `through` are days in Japan; `through` is empty while it lasts."""
+
+    member: str
+    agreement: Agreement
+    version: str
+    since: str
+    document: str
+    through: str = ""
+
+
+def acceptances(folder: Path) -> list[Acceptance]:
+    """In the order of writing. Raises TrustError if the file is damaged."""
+    path = folder / FILE
+    try:
+        found = json.loads(path.read_bytes())
+        return [Acceptance(**{**each, "agreement": Agreement(each["agreement"])}) for each in found]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+
+
+def accept(
+    workspace: Workspace, member: str, agreement: str, version: str, since: str, document: str, now: datetime,
+    name: Callable[[str], str],
+) -> Acceptance:  # fmt: skip
+    """Record that a member agrees, by a document; an older version of the same ends the day before. Raises IdtoneError.
+
+    `name` names a field in an error.
+    """
+    what = _agreement(agreement)
+    if member not in {each.id for each in registry_of(workspace).members}:
+        raise UsageError(Message("the registry has no member {member!r}", member=member))
+    begins = day(since, name("since"))
+    if begins > in_japan(now).date():
+        raise UsageError(Message("{option} is in the future; write it when it has come", option=name("since")))
+    made = Acceptance(
+        member, what, line(version, name("version")), begins.isoformat(), line(document, name("document"))
+    )  # fmt: skip
+    with workspace.locked():
+        before = acceptances(workspace.folder)
+        held = next((each for each in before if _is_same(each, member, what)), None)
+        if held and held.version == made.version:
+            raise UsageError(Message("{member} has agreed to version {version} already", member=member,
+                                     version=made.version))  # fmt: skip
+        if held and held.since > made.since:
+            raise UsageError(Message("{member} has agreed to a version later than this", member=member))
+        rest = [replace(each, through=made.since) if each is held else each for each in before]
+        OfficeLedger(workspace.folder).record(
+            ACCEPTED, member, agreement=what, version=made.version, since=made.since, document=made.document
+        )
+        _write(workspace.folder, [*rest, made])
+    return made
+
+
+def end_acceptance(
+    workspace: Workspace, member: str, agreement: str, through: str, why: str, now: datetime, name: Callable[[str], str]
+) -> Acceptance:
+    """Record that an agreement ends with the day `through`. Raises IdtoneError."""
+    what, last = _agreement(agreement), day(through, name("through"))
+    if last > in_japan(now).date():
+        raise UsageError(Message("{option} is in the future; write it when it has come", option=name("through")))
+    with workspace.locked():
+        before = acceptances(workspace.folder)
+        held = next((each for each in before if _is_same(each, member, what)), None)
+        if held is None:
+            raise UsageError(Message("{member} has no such agreement in force", member=member))
+        ended = replace(held, through=last.isoformat())
+        OfficeLedger(workspace.folder).record(ENDED, member, agreement=what, through=ended.through, why=why)
+        _write(workspace.folder, [ended if each is held else each for each in before])
+    return ended
+
+
+def _agreement(text: str) -> Agreement:
+    found = next((each for each in Agreement if each == text), None)
+    if found is None:
+        raise UsageError(Message("choose to what the member agrees"))
+    return found
+
+
+def _is_same(each: Acceptance, member: str, what: Agreement) -> bool:
+    return (each.member, each.agreement) == (member, what) and not each.through
+
+
+def _write(folder: Path, entries: Sequence[Acceptance]) -> None:
+    octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
+    try:
+        shared_folder.write(folder / FILE, octets)
+    except OSError as error:
+        raise TrustError(
+            Message("{path}: cannot be written: {reason}", path=folder / FILE, reason=error.strerror)
+        ) from error

@@ -1,0 +1,70 @@
+"""A sound of the association: its entry in the registry, and its master, a WAV file in `tones`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import wave
+from typing import Final
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message
+from idtone.registry.model import RegistryDocument
+from idtone.registry.trust import tuf_roles
+
+from . import shared_folder
+from .change_registry import Attribution, change_registry
+from .history import Action, HistoryEntry
+from .workspace import Workspace
+from .yaml_text import YamlText
+
+LIMIT: Final = 20_000_000
+"""Bytes of a master."""
+LONGEST_S: Final = 60
+_LOWEST_RATE_HZ: Final = 8000
+
+
+def enter_tone(
+    workspace: Workspace, tone: str, title: str, octets: bytes, attribution: Attribution, title_name: str
+) -> HistoryEntry:
+    """Enter a sound with its master, whose SHA-256 the registry gets. Raises IdtoneError, and changes nothing then.
+
+    `title_name` names the field of the title in an error.
+    """
+    title = line(title, title_name)
+    _check(octets)
+    sha256 = hashlib.sha256(octets).hexdigest()
+    path = workspace.folder / tuf_roles.TONES / f"{tone}.wav"
+
+    def edit(text: YamlText, document: RegistryDocument) -> None:
+        if tone in {each.id for each in document.tones}:
+            raise UsageError(
+                Message("the registry has a tone {tone!r} already; members know it by its SHA-256: choose a new id",
+                        tone=tone)
+            )  # fmt: skip
+        text.append(("tones",), [{"id": tone, "title": title, "sha256": sha256}])
+
+    with workspace.locked():
+        entry = change_registry(workspace, Action.TONE, tone, attribution, edit)
+        try:
+            shared_folder.write(path, octets)
+        except OSError as error:
+            raise TrustError(
+                Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)
+            ) from error
+    return entry
+
+
+def _check(octets: bytes) -> None:
+    """Raises UsageError if it is no recording that every node can read."""
+    try:
+        with wave.open(io.BytesIO(octets)) as file:
+            channels, rate_hz, frames = file.getnchannels(), file.getframerate(), file.getnframes()
+    except (wave.Error, EOFError) as error:
+        raise UsageError(Message("the master is not a WAV file (PCM)")) from error
+    if channels != 1 or rate_hz < _LOWEST_RATE_HZ or not 0 < frames <= LONGEST_S * rate_hz:
+        raise UsageError(
+            Message("a master has one channel, at least {rate} Hz, and lasts at most {seconds} s",
+                    rate=_LOWEST_RATE_HZ, seconds=LONGEST_S)
+        )  # fmt: skip

@@ -1,0 +1,72 @@
+"""Take back the last change of the registry that is not published. The history keeps both, the change and its end.
+
+Changes of suspensions are not taken back by one person: two end them, as they have entered them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.translation import Message
+from idtone.registry.commands.checking import checking
+from idtone.registry.file_kinds import KINDS
+from idtone.registry.trust import tuf_roles
+
+from . import shared_folder
+from .change_registry import Attribution
+from .history import Action, HistoryEntry
+from .prepared_package import PreparedPackage
+from .unpublished_copies import kept
+from .workspace import Workspace
+
+
+def undoable(workspace: Workspace) -> HistoryEntry | None:
+    """The change that `undo` takes back; None if all changes are published or taken back, or if the file was edited by
+    hand. Raises TrustError.
+    """
+    now = hashlib.sha256(workspace.octets(tuf_roles.REGISTRY_FILE)).hexdigest()
+    last = _last(workspace.unpublished(tuf_roles.REGISTRY), now)
+    return last if last and last.before and kept(workspace.folder, last.before).exists() else None
+
+
+def undo(workspace: Workspace, attribution: Attribution) -> HistoryEntry:
+    """Give the registry the content from before the last change. Raises IdtoneError, and changes nothing then."""
+    with workspace.locked(), checking():
+        if workspace.unrecorded([tuf_roles.REGISTRY]):
+            raise UsageError(
+                Message("registry.yaml was edited by hand; record that with `idtone-office history note` first")
+            )
+        waiting = PreparedPackage(workspace).edition()
+        if waiting is not None and tuf_roles.REGISTRY in waiting.metadata:
+            raise UsageError(Message("the change is in a package that waits for signatures; discard the package first"))
+        last = undoable(workspace)
+        if last is None or last.before is None:
+            raise UsageError(Message("no change waits for its publication that could be taken back"))
+        kind, path, copy = KINDS[tuf_roles.REGISTRY], workspace.folder / tuf_roles.REGISTRY_FILE, last.before
+        present, before = path.read_bytes(), kept(workspace.folder, copy).read_bytes()
+        if hashlib.sha256(before).hexdigest() != copy:
+            raise TrustError(Message("{path}: is damaged; restore it", path=kept(workspace.folder, copy)))
+        old, new = (kind.parse(octets.decode("utf-8-sig"), str(path)) for octets in (present, before))
+        entry = attribution.entry(
+            Action.UNDO, last.subject, undone=last.action, before=last.after, after=copy,
+            what=tuple(kind.differences(old, new)),
+        )  # fmt: skip
+        try:
+            shared_folder.rewrite(path, before)
+            try:
+                workspace.record(tuf_roles.REGISTRY, entry)
+            except TrustError:
+                shared_folder.rewrite(path, present)
+                raise
+        except OSError as error:
+            raise TrustError(
+                Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)
+            ) from error
+    return entry
+
+
+def _last(entries: Sequence[HistoryEntry], sha256: str) -> HistoryEntry | None:
+    """The newest change that left the file with this content."""
+    return next((each for each in reversed(entries) if each.after == sha256 and each.action is not Action.UNDO), None)

@@ -1,0 +1,33 @@
+"""The registry as it was before each change that is not published: what can be taken back.
+
+Files in the office's folder, named after their SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from . import shared_folder
+
+FOLDER: Final = "unpublished"
+
+
+def keep(folder: Path, octets: bytes) -> None:
+    """Raises OSError."""
+    path = kept(folder, hashlib.sha256(octets).hexdigest())
+    if not path.exists():
+        shared_folder.write(path, octets)
+
+
+def kept(folder: Path, sha256: str) -> Path:
+    return folder / FOLDER / f"{sha256}.yaml"
+
+
+def drop_others(folder: Path, needed: Collection[str]) -> None:
+    """Remove the copies of changes that are published by now. Raises OSError."""
+    for path in (folder / FOLDER).glob("*.yaml"):
+        if path.stem not in needed:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,67 @@
+"""`idtone-office member agree | end-agreement | agreements`: what members have agreed to besides the pledge."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+from idtone.registry.commands.checking import checking
+
+from ..authority.acceptances import Agreement, accept, acceptances, end_acceptance
+from ..authority.workspace import Workspace
+from .options import FolderArgument, WhyOption, line
+
+MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
+AgreementArgument = Annotated[Agreement, typer.Argument(help="To what it agrees.")]
+
+
+def agree(
+    folder: FolderArgument,
+    member: MemberArgument,
+    agreement: AgreementArgument,
+    version: Annotated[str, typer.Option(metavar="TEXT", help="The version of the text.")],
+    since: Annotated[str, typer.Option(metavar="DAY", help="The first day.")],
+    document: Annotated[str, typer.Option(metavar="TEXT", help="By which document it agrees.")],
+) -> None:
+    """Record an agreement of a member: standard form, suspension scheme, stopping conditions, training."""
+    now = datetime.now(UTC)
+    with checking():
+        made = accept(Workspace(folder), member, agreement, version, since, document, now, lambda name: f"--{name}")
+    print(translated(Message("{member}: {what}, version {version}", member=made.member, what=made.agreement.value,
+                             version=made.version)))  # fmt: skip
+
+
+def end_agreement(
+    folder: FolderArgument,
+    member: MemberArgument,
+    agreement: AgreementArgument,
+    through: Annotated[str, typer.Option(metavar="DAY", help="Its last day.")],
+    why: WhyOption,
+) -> None:
+    """Record that an agreement of a member has ended."""
+    ended = end_acceptance(
+        Workspace(folder), member, agreement, through, line(why, "--why"), datetime.now(UTC), lambda name: f"--{name}"
+    )
+    print(translated(Message("{member}: {what} has ended on {day}", member=ended.member, what=ended.agreement.value,
+                             day=ended.through)))  # fmt: skip
+
+
+def list_agreements(
+    folder: FolderArgument,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
+) -> None:
+    """List the agreements of members: who uses which version of the standard form, and so on."""
+    form = command_line.form(as_json, as_csv, as_tsv)
+    columns = ("member", "agreement", "version", "since", "through", "document")
+    rows = [asdict(each) for each in acceptances(folder)]
+    if form is command_line.Form.JSON:
+        command_line.print_json(rows)
+    else:
+        command_line.Rows(columns, form).print([[each[name] for name in columns] for each in rows])

@@ -1,0 +1,104 @@
+"""`idtone-office paper account | certificate | letter`: what the office prints and hands out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core.errors import UsageError
+from idtone.core.files import replace_durably
+from idtone.core.paper.content import Paper
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message
+from idtone.registry.commands.checking import checking
+
+from ..authority.workspace import Workspace
+from ..desk.desk import Desk
+from ..papers.letters import Letter
+from ..papers.office_papers import account_of, letter_paper, licence_paper, sender, table_csv
+from ..papers.period_account import account_paper, fiscal_year
+from .options import FolderArgument, day
+
+MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
+PersonOption = Annotated[str, typer.Option("--person", metavar="TEXT", help="Who signs it for the association.")]
+NumberOption = Annotated[str, typer.Option("--number", metavar="TEXT", help="The office's number of the document.")]
+OutputOption = Annotated[Path, typer.Option("-o", "--output", metavar="PDF", help="The file to be written.")]
+
+
+def print_account(
+    folder: FolderArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="A new folder for the PDF and CSVs.")],
+    since: Annotated[str | None, typer.Option(metavar="DAY", help="The first day, in Japan.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="The last day, in Japan.")] = None,
+    year: Annotated[int | None, typer.Option(metavar="YEAR", help="A fiscal year (年度): the annual report.")] = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Write the account of a period for the ministry, or the annual report: a PDF, and each table as CSV.
+
+    It has no telephone number, and hides small counts of reports.
+    """
+    if year is not None and since is None and until is None:
+        first, last = fiscal_year(year)
+    elif year is None and since is not None and until is not None:
+        first, last = day(since, "--since"), day(until, "--until")
+    else:
+        raise UsageError(Message("name --year, or both --since and --until"))
+    with checking():
+        made = account_of(Desk(folder, {}), first, last, datetime.now(UTC))
+    if output.exists():
+        raise UsageError(Message("{path}: exists already; name a new one", path=output))
+    output.mkdir(parents=True)
+    _write(output / "account.pdf", _pdf(account_paper(made, year is not None)))
+    for table in made.tables:
+        _write(output / f"{table.name}.csv", table_csv(table))
+    if as_json:
+        command_line.print_json({table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+                                 for table in made.tables})  # fmt: skip
+    else:
+        print(output)
+
+
+def print_certificate(
+    folder: FolderArgument,
+    member: MemberArgument,
+    licence: Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")],
+    person: PersonOption,
+    output: OutputOption,
+    number: NumberOption = "",
+) -> None:
+    """Print the certificate of a licence (利用許諾証), if it is published as it stands and valid."""
+    with checking():
+        made = licence_paper(Workspace(folder), member, licence, sender(person, number), datetime.now(UTC))
+    _write(output, _pdf(made))
+    print(output)
+
+
+def print_letter(
+    folder: FolderArgument,
+    member: MemberArgument,
+    which: Annotated[Letter, typer.Option("--about", help="Why the association writes.")],
+    person: PersonOption,
+    output: OutputOption,
+    number: NumberOption = "",
+) -> None:
+    """Print a letter to a member, with what the registry says of it."""
+    with checking():
+        made = letter_paper(Workspace(folder), which, member, sender(person, number), datetime.now(UTC))
+    _write(output, _pdf(made))
+    print(output)
+
+
+def _pdf(paper: Paper) -> bytes:
+    from idtone.core.paper.pdf import as_pdf  # takes time and memory that other commands do not need
+
+    return as_pdf(paper)
+
+
+def _write(path: Path, octets: bytes) -> None:
+    try:
+        replace_durably(path, octets)
+    except OSError as error:
+        raise UsageError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error

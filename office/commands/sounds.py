@@ -1,0 +1,36 @@
+"""`idtone-office sound add`: a sound of the association, with its master."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idtone.core.errors import UsageError
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message
+
+from ..authority.tone_masters import LIMIT, enter_tone
+from ..authority.workspace import Workspace
+from .history_entry import print_change
+from .options import FolderArgument, WhyOption, attributed
+
+
+def add_sound(
+    folder: FolderArgument,
+    sound: Annotated[str, typer.Argument(metavar="ID", help="The sound's id, as licences name it.")],
+    master: Annotated[Path, typer.Argument(metavar="WAV", help="The master: a WAV file with one channel.")],
+    title: Annotated[str, typer.Option(metavar="TEXT", help="What people call it.")],
+    why: WhyOption,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Enter a sound with its master. The next publication brings the file to the members."""
+    try:
+        with master.open("rb") as file:
+            octets = file.read(LIMIT + 1)
+    except OSError as error:
+        raise UsageError(Message("{file}: cannot be read: {reason}", file=master, reason=error.strerror)) from error
+    if len(octets) > LIMIT:
+        raise UsageError(Message("the file is larger than {limit:,} MB", limit=LIMIT // 1_000_000))
+    print_change(enter_tone(Workspace(folder), sound, title, octets, attributed(why), "--title"), as_json)

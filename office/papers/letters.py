@@ -1,0 +1,159 @@
+"""Certificates and letters to members, in Japanese and English: each says only what the registry says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final
+
+from idtone.core.calls import Direction, LicenceStatus
+from idtone.core.errors import UsageError
+from idtone.core.japan import JAPAN, last_day
+from idtone.core.paper.content import Paper, Section
+from idtone.core.translation import Message, template
+from idtone.registry.model import LicenceEntry, Member, RegistryDocument
+
+_DIRECTIONS: Final = {
+    Direction.INCOMING: "着信転送 / incoming forwarding",
+    Direction.OUTGOING: "発信転送 / outgoing forwarding",
+}
+
+
+class Letter(StrEnum):
+    """Why the association writes to a member."""
+
+    RENEWAL = "renewal"
+    PLEDGE = "pledge"
+    CERTIFICATION = "certification"
+    STOPPED = "stopped"
+
+
+LETTER_WORDS: Final = {
+    Letter.RENEWAL: template("a licence ends"),
+    Letter.PLEDGE: template("the pledge is to be renewed"),
+    Letter.CERTIFICATION: template("the certification is to be checked"),
+    Letter.STOPPED: template("numbers are suspended"),
+}
+_TITLES: Final = {
+    Letter.RENEWAL: "利用許諾の期限について / The end of your licence",
+    Letter.PLEDGE: "誓約の更新について / Renewal of your pledge",
+    Letter.CERTIFICATION: "認定の確認について / Your certification is to be checked",
+    Letter.STOPPED: "番号停止のお知らせ / Notice of a suspension",
+}
+_BODIES: Final = {
+    Letter.RENEWAL: (
+        "下記の利用許諾は、記載の日に期限を迎えます。継続を希望される場合は、期限の 30 日前までに"
+        "更新をお申し出ください。期限の後の通話では、協会標準識別音は再生されません。",
+        "The licence below ends on the day that is written there. If you want to keep it, ask for its renewal 30 days "
+        "before. After its end, calls do not get the association's sound.",
+    ),
+    Letter.PLEDGE: (
+        "下記の誓約の期限が近づいています。新しい誓約書に署名し、PDF でお送りください。誓約が有効でない間は、"
+        "利用許諾は有効になりません。",
+        "The pledge below ends soon. Sign a new one, and send it as PDF. Without a pledge in force, no licence is "
+        "valid.",
+    ),
+    Letter.CERTIFICATION: (
+        "下記の認定について、期限または次回確認の日が近づいています。認定通知書の写しをお送りください。"
+        "登記事項証明書では確認できません。",
+        "The certification below ends soon, or is to be checked. Send a copy of the notice of the certification. An "
+        "extract of the commercial register proves nothing.",
+    ),
+    Letter.STOPPED: (
+        "協会は、要請に基づき、貴社が保有する番号を停止しました。対象の番号は、公開された登録簿でご確認ください。この書面には"
+        "番号を記載していません。各ノードで停止が有効であることを確認し、協会に報告してください。",
+        "On request, the association has suspended numbers that you hold. Your registry shows which; this letter names "
+        "no number. Confirm that your nodes refuse their calls.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who signs; the office types it, and nothing keeps it."""
+
+    person: str
+    number: str
+    """The office's own number of the document; may be empty."""
+
+
+def certificate(
+    document: RegistryDocument, published: RegistryDocument | None, member: Member, licence: LicenceEntry,
+    sender: Sender, now: datetime,
+) -> Paper:  # fmt: skip
+    """利用許諾証. Raises UsageError unless the licence is published as it stands, active, and the pledge in force."""
+    if published is None or licence not in _licences(published, member.id):
+        raise UsageError(Message("the licence is not published as it stands; publish it first"))
+    if licence.status is not LicenceStatus.ACTIVE or licence.valid.until <= now:
+        raise UsageError(Message("the licence is not active any more; there is no certificate for it"))
+    if member.pledge is None or not member.pledge.in_force(now):
+        raise UsageError(Message("the member has no pledge in force, so the licence is not valid"))
+    title = "利用許諾証 / Certificate of licence"
+    tones = {tone.id: tone.title for tone in document.tones}
+    facts = {
+        "番号 / number": sender.number, "会員 / member": f"{member.name.ja} / {member.name.en} ({member.id})",
+        "法人番号 / corporate number": member.corporate_number or "", "利用許諾 / licence": licence.id,
+        "音 / sound": f"{tones[licence.tone]} ({licence.tone})",
+        "方向 / directions": "\n".join(_DIRECTIONS[each] for each in licence.directions),
+        "有効期間 / valid": f"{_day(licence.valid.start)} – {last_day(licence.valid.until)}",
+        "登録簿の版 / registry version": str(published.registry.version),
+    }  # fmt: skip
+    return _signed(
+        title, document, facts, sender, now,
+        "当協会は、上記の会員に、協会標準識別音の利用を許諾したことを証します。許諾の現在の状態は、公開リストで確認してください。",
+        "The association certifies that it has licensed the sound to this member. The public list says how the licence "
+        "stands now.",
+    )  # fmt: skip
+
+
+def letter(which: Letter, document: RegistryDocument, member: Member, sender: Sender, now: datetime) -> Paper:
+    """Raises UsageError if the registry has nothing of which the letter speaks."""
+    facts = {"番号 / number": sender.number, "宛先 / to": f"{member.name.ja} / {member.name.en} ({member.id})"}
+    facts |= _about(which, member)
+    return _signed(_TITLES[which], document, facts, sender, now, *_BODIES[which])
+
+
+def _about(which: Letter, member: Member) -> Mapping[str, str]:
+    if which is Letter.RENEWAL and member.licences:
+        return {
+            f"利用許諾 / licence {each.id}": f"{last_day(each.valid.until)} まで / until"
+            for each in member.licences
+            if each.status is not LicenceStatus.REVOKED
+        }
+    if which is Letter.PLEDGE and member.pledge and member.pledge.until:
+        return {"誓約 / pledge": f"{member.pledge.signed} – {last_day(member.pledge.until)}"}
+    if which is Letter.CERTIFICATION and member.certification:
+        found = member.certification
+        return {
+            "認定 / certification": f"{found.number}, {last_day(found.until)} まで / until",
+            "次回確認 / next check": found.next_check.isoformat(),
+        }
+    if which is Letter.STOPPED:
+        return {}
+    raise UsageError(Message("the registry has nothing of this member that the letter could speak of"))
+
+
+def _signed(
+    title: str, document: RegistryDocument, facts: Mapping[str, str], sender: Sender, now: datetime, *words: str
+) -> Paper:
+    end = {
+        "日付 / date": _day(now).isoformat(), "発行 / issued by": document.registry.association,
+        "担当 / signed for it by": f"{sender.person}\n\n",
+    }  # fmt: skip
+    return Paper(
+        f"{title} {sender.number}".rstrip(), now.astimezone(JAPAN),
+        (
+            Section(title, [(name, value) for name, value in facts.items() if value], words),
+            Section("", [*end.items()], boxed=True),
+        ),
+    )  # fmt: skip
+
+
+def _licences(document: RegistryDocument, member: str) -> tuple[LicenceEntry, ...]:
+    return next((each.licences for each in document.members if each.id == member), ())
+
+
+def _day(at: datetime) -> date:
+    return at.astimezone(JAPAN).date()

@@ -1,0 +1,92 @@
+"""The papers of an office's folder: what `period_account` and `letters` make of its files."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from idtone.core.errors import UsageError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.paper.content import Paper
+from idtone.core.terminal.asking import line
+from idtone.core.terminal.command_line import csv_text
+from idtone.core.translation import Message
+from idtone.registry.model import Member, RegistryDocument, SuspensionKind, day_begins
+from idtone.registry.number_notation import read_span
+from idtone.registry.parsers import parse_registry, parse_suspensions
+from idtone.registry.suspended_numbers import scope_of
+from idtone.registry.trust import tuf_roles
+
+from ..authority.change_registry import registry_of
+from ..authority.moments import in_japan
+from ..authority.workspace import Workspace
+from ..desk.desk import Desk
+from ..desk.reports.report_desk import ReportDesk
+from ..desk.reports.report_store import FILE as REPORTS
+from ..desk.reports.report_store import CountedBy
+from .letters import Letter, Sender, certificate, letter
+from .period_account import AccountTable, PeriodAccount, period_account
+
+
+def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodAccount:
+    """Raises IdtoneError; UsageError for a period that has not begun."""
+    if since > through or since > in_japan(now).date():
+        raise UsageError(Message("the period has not begun, or ends before it begins"))
+    workspace = desk.workspace
+    history = [entry for role in tuf_roles.DELEGATED for entry in workspace.history(role).entries]
+    reports = {}
+    if (desk.folder / REPORTS).exists():
+        found = ReportDesk(desk).statistics(
+            CountedBy.RESULT, day_begins(since), day_begins(through + timedelta(days=1))
+        )
+        reports = {**found.counts, "total": found.total}
+    ordered = sorted(history, key=lambda each: each.at)
+    return period_account(registry_of(workspace), ordered, reports, since, through, now)
+
+
+def table_csv(table: AccountTable) -> bytes:
+    """With a byte order mark, by which Excel knows UTF-8."""
+    return ("\ufeff" + csv_text(table.columns, table.rows)).encode()
+
+
+def sender(person: str, number: str) -> Sender:
+    """Raises UsageError."""
+    return Sender(line(person, Message("Signed for it by")), line(number, Message("Number")) if number else "")
+
+
+def licence_paper(workspace: Workspace, member: str, licence: str, by: Sender, now: datetime) -> Paper:
+    """The certificate of a licence. Raises IdtoneError."""
+    document = registry_of(workspace)
+    found = next((each for each in document.members if each.id == member), None)
+    wanted = next((each for each in found.licences if each.id == licence), None) if found else None
+    if found is None or wanted is None:
+        raise UsageError(Message("member {member} has no licence {licence!r}", member=member, licence=licence))
+    return certificate(document, _published(workspace), found, wanted, by, now)
+
+
+def letter_paper(workspace: Workspace, which: Letter, member: str, by: Sender, now: datetime) -> Paper:
+    """Raises IdtoneError."""
+    document = registry_of(workspace)
+    found = next((each for each in document.members if each.id == member), None)
+    if found is None:
+        raise UsageError(Message("the registry has no member {member!r}", member=member))
+    if which is Letter.STOPPED and not _is_stopped(workspace, found, now):
+        raise UsageError(Message("no published suspension is in force for a number of this member"))
+    return letter(which, document, found, by, now)
+
+
+def _is_stopped(workspace: Workspace, member: Member, now: datetime) -> bool:
+    octets = workspace.repository.octets(tuf_roles.SUSPENSIONS)
+    if octets is None:
+        return False
+    spans = [*map(read_span, member.numbers)]
+    found = parse_suspensions(octets.decode("utf-8-sig"), tuf_roles.SUSPENSIONS_FILE).suspensions
+    scopes = [scope_of(each) for each in found if each.kind is SuspensionKind.STOP and each.in_force(now)]
+    return any(
+        scope == member.id or (isinstance(scope, NumberSpan) and any(scope.overlaps(span) for span in spans))
+        for scope in scopes
+    )
+
+
+def _published(workspace: Workspace) -> RegistryDocument | None:
+    octets = workspace.repository.octets(tuf_roles.REGISTRY)
+    return None if octets is None else parse_registry(octets.decode("utf-8-sig"), tuf_roles.REGISTRY_FILE)

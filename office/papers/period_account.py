@@ -1,0 +1,186 @@
+"""The account of a period, for the ministry and for the annual report: the same rows as CSV and as PDF. Pure.
+
+It has no telephone number, and no count of reports that the office would not publish. What the office did is by the
+history; members, licences and numbers are those of the day on which it is made, because the history keeps no others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from idtone.core.calls import LicenceStatus
+from idtone.core.japan import JAPAN, last_day
+from idtone.core.paper.content import Paper, Section, Table
+from idtone.registry.model import Member, RegistryDocument, day_begins
+from idtone.registry.summary import covered
+
+from ..authority.history import Action, HistoryEntry
+
+_HIDDEN: Final = "非公表 / hidden"
+_STOPS: Final = {
+    Action.SUSPEND_NUMBER: "番号の停止 / number stopped",
+    Action.SUSPEND_RANGE: "番号帯の停止 / range stopped",
+    Action.SUSPEND_MEMBER: "会員の停止 / member stopped",
+    Action.NO_NEW_NUMBERS: "新規割当ての停止 / no new numbers",
+    Action.LIFT: "停止の解除 / stop ended",
+    Action.ALLOW_NEW_NUMBERS: "新規割当ての再開 / new numbers allowed",
+}
+_ACTS: Final = {
+    Action.APPLY: "申込みの受理 / application received",
+    Action.REVIEW: "審査 / application examined",
+    Action.GRANT: "許諾 / licence granted",
+    Action.RENEW: "許諾の更新 / licence renewed",
+    Action.SUSPEND_LICENCE: "許諾の一時停止 / licence suspended",
+    Action.RESUME_LICENCE: "許諾の再開 / licence resumed",
+    Action.REVOKE: "許諾の取消し / licence revoked",
+    Action.PLEDGE: "誓約の記録 / pledge recorded",
+    Action.CERTIFY: "認定の記録 / certification recorded",
+    Action.ASSIGN_NUMBER: "番号の割当て / numbers assigned",
+    Action.RELEASE_NUMBER: "番号の返却 / numbers taken back",
+    Action.ADD_LINK: "卸の登録 / wholesale link added",
+    Action.CHECK_LINK: "卸先の確認 / reseller checked",
+    Action.REMOVE_LINK: "卸の終了 / wholesale link removed",
+    Action.EVALUATE: "評価の登録 / evaluations entered",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTable:
+    """`name` is that of its CSV file."""
+
+    name: str
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodAccount:
+    """From the day `since` up to and including the day `through`, in Japan."""
+
+    association: str
+    since: date
+    through: date
+    made: datetime
+    tables: Sequence[AccountTable]
+
+    def table(self, name: str) -> AccountTable | None:
+        return next((each for each in self.tables if each.name == name), None)
+
+
+def fiscal_year(year: int) -> tuple[date, date]:
+    """The first and the last day of a fiscal year (年度), which begins in April."""
+    return date(year, 4, 1), date(year + 1, 3, 31)
+
+
+def period_account(
+    document: RegistryDocument, history: Iterable[HistoryEntry], reports: Mapping[str, int | None], since: date,
+    through: date, now: datetime,
+) -> PeriodAccount:  # fmt: skip
+    """`history` has all lines; `reports` the counts that may be published, by result (None: hidden)."""
+    begins, ends = day_begins(since), day_begins(through + timedelta(days=1))
+    lines = [each for each in history if begins <= each.at < ends]
+    return PeriodAccount(
+        document.registry.association, since, through, now,
+        (
+            AccountTable(
+                "members", "会員(作成日現在) / Members on the day of this account",
+                ("会員 / member", "名称 / name", "法人番号", "届出番号", "有効な許諾 / active licences",
+                 "番号数 / numbers", "誓約の期限 / pledge until", "認定の期限 / certified until"),
+                [_member(each, now) for each in document.members],
+            ),
+            AccountTable(
+                "acts", "期間中の事務 / Acts of the period", ("事務 / act", "件数 / count"), [*_counted(lines)],
+            ),
+            AccountTable(
+                "stops", "期間中の番号停止 / Stops of the period",
+                ("日時 / at", "内容 / what", "文書番号・対象 / reference", "要請の日時 / requested",
+                 "要請から承認まで(分) / minutes to the approval", "承認 / approval"),
+                [*_stops(lines)],
+            ),
+            AccountTable(
+                "reports", "期間中に受けた申告 / Reports received in the period",
+                ("状態・結果 / result", "件数 / count"),
+                [(name, _HIDDEN if count is None else str(count)) for name, count in reports.items()],
+            ),
+            AccountTable(
+                "evaluations", "現在の評価 / Evaluations in the registry",
+                ("会員 / member", "等級 / grade", "得点率 / percent", "期間 / period"),
+                [
+                    (each.member, each.title.ja, f"{each.percent} %",
+                     f"{each.period.start} – {last_day(each.period.until)}")
+                    for each in document.evaluations
+                ],
+            ),
+        ),
+    )  # fmt: skip
+
+
+def account_paper(account: PeriodAccount, is_annual: bool) -> Paper:
+    """On paper; `is_annual` is the annual report (年次報告)."""
+    title = (
+        f"{account.since.year} 年度 年次報告 / Annual report" if is_annual else "期間報告 / Account of a period"
+    )  # fmt: skip
+    head = Section(
+        title,
+        [
+            ("協会 / association", account.association),
+            ("期間 / period", f"{account.since} – {account.through}"),
+            ("作成 / made", account.made.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M")),
+        ],
+        (
+            "電話番号は含みません。申告の少ない件数は、個人が推測されないよう非公表です。",
+            "This account has no telephone number. Small counts of reports are hidden, so that they name nobody.",
+        ),
+    )
+    tables = [
+        Section(each.title, table=Table(each.columns, each.rows)) if each.rows
+        else Section(each.title, paragraphs=("なし / none",))
+        for each in account.tables
+    ]  # fmt: skip
+    return Paper(title, account.made.astimezone(JAPAN), (head, *tables))
+
+
+def _member(member: Member, now: datetime) -> Sequence[str]:
+    active = [
+        each
+        for each in member.licences
+        if each.status is LicenceStatus.ACTIVE and each.valid.start <= now < each.valid.until
+    ]  # fmt: skip
+    pledge, certification = member.pledge, member.certification
+    return (
+        member.id, member.name.ja, member.corporate_number or "", member.notification or "",
+        " ".join(each.id for each in active), str(covered(member)),
+        last_day(pledge.until).isoformat() if pledge and pledge.until else "",
+        last_day(certification.until).isoformat() if certification else "",
+    )  # fmt: skip
+
+
+def _counted(lines: Sequence[HistoryEntry]) -> Iterator[Sequence[str]]:
+    """What was taken back before its publication does not count."""
+    counts = Counter(each.action for each in lines)
+    counts.subtract(each.undone for each in lines if each.undone)
+    for action, words in _ACTS.items():
+        yield words, str(counts[action])
+        if action is Action.REVIEW:
+            results = Counter(each.result for each in lines if each.result)
+            yield from ((f"- {result}", str(count)) for result, count in sorted(results.items()))
+
+
+def _stops(lines: Sequence[HistoryEntry]) -> Iterator[Sequence[str]]:
+    for each in lines:
+        if each.action in _STOPS:
+            minutes = (each.at - each.requested).total_seconds() / 60 if each.requested else None
+            yield (
+                _shown(each.at), _STOPS[each.action], each.subject, _shown(each.requested) if each.requested else "",
+                "" if minutes is None else f"{minutes:.0f}",
+                "2 アカウント / two accounts" if each.entered_by else "",
+            )  # fmt: skip
+
+
+def _shown(at: datetime) -> str:
+    return at.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M")

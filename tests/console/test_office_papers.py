@@ -1,0 +1,75 @@
+"""Papers that the office prints: they say what is published, and show no number."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lab.console.office_forms import ME
+from lab.console.site import Site
+from lab.office.authority.office import STOP, TWICE, WHY, Office
+
+PAGE = "/office/papers"
+SIGNED = {"person": "事務局長 見本", "number": "2026-7"}
+PERIOD = "since=2020-01-01&through=2035-12-31"
+
+
+@pytest.fixture
+async def at_office(site_of, office: Office) -> Site:
+    return await site_of(office.folder)
+
+
+async def test_the_account_of_a_period_is_shown_and_given_as_csv_and_pdf(at_office, office, tmp_path):
+    office.told("licence suspend", "L-0001", *WHY)
+    office.told("licence resume", "L-0001", *WHY)
+    office.told("licence suspend", "L-0001", *WHY)
+    office.told("publication undo", *WHY)
+    office.told("suspension number", *STOP, typed=TWICE)
+    visitor = await at_office.visitor(*ME)
+    shown = (await visitor.get(f"{PAGE}?{PERIOD}")).text
+    assert "R-7" in shown
+    assert "2345677" not in shown
+    acts = await visitor.get(f"{PAGE}/acts.csv?{PERIOD}")
+    assert acts.text.startswith("\ufeff")
+    assert "許諾の一時停止 / licence suspended,1" in acts.text, "what was taken back does not count"
+    assert (await visitor.get(f"{PAGE}/account.pdf?{PERIOD}")).text[:5] == "%PDF-"
+    assert (await visitor.get(f"{PAGE}?since=2035-01-01&through=2020-01-01")).status == 400
+    assert (await visitor.get(f"{PAGE}/no.csv?{PERIOD}")).status == 404
+    told = office.told("paper account", "--since", "2020-01-01", "--until", "2035-12-31", "-o", tmp_path / "account")
+    assert [each["文書番号・対象 / reference"] for each in told["stops"]] == ["R-7"]
+    assert "1234567" not in json.dumps(told)
+    assert (tmp_path / "account" / "account.pdf").read_bytes()[:5] == b"%PDF-"
+    assert "has not begun" in office.refused("paper account", "--year", "2090", "-o", tmp_path / "later")
+
+
+async def test_a_certificate_says_only_what_is_published_and_valid(at_office, office, tmp_path):
+    visitor = await at_office.visitor(*ME)
+    fields = {"licence": "m-0001 L-0001", **SIGNED}
+    made = await visitor.send(PAGE, f"{PAGE}/certificate", fields)
+    assert (made.status, made.text[:5]) == (200, "%PDF-")
+    pdf = tmp_path / "c.pdf"
+    office.shown("paper certificate", office.folder, "m-0001", "L-0001", "--person", SIGNED["person"], "-o", pdf)
+    assert pdf.read_bytes()[:5] == b"%PDF-"
+    office.told("licence suspend", "L-0001", *WHY)
+    refused = await visitor.send(PAGE, f"{PAGE}/certificate", fields)
+    assert (refused.status, "is not published as it stands" in refused.text) == (400, True)
+    office.told("publication publish", *office.all_keys())
+    refused = await visitor.send(PAGE, f"{PAGE}/certificate", fields)
+    assert (refused.status, "is not active any more" in refused.text) == (400, True)
+
+
+async def test_a_letter_about_a_stop_is_printed_only_of_a_published_one(at_office, office):
+    visitor = await at_office.visitor(*ME)
+    fields = {"member": "m-0001", "which": "stopped", **SIGNED}
+    office.told("suspension number", *STOP, typed=TWICE)
+    refused = await visitor.send(PAGE, f"{PAGE}/letter", fields)
+    assert (refused.status, "no published suspension is in force" in refused.text) == (400, True)
+    office.told("publication publish", *office.duty())
+    assert (await visitor.send(PAGE, f"{PAGE}/letter", fields)).text[:5] == "%PDF-"
+    assert (
+        "has nothing of this member"
+        in (await visitor.send(PAGE, f"{PAGE}/letter", fields | {"member": "m-0002", "which": "certification"})).text
+    )
+    for which in ("renewal", "pledge"):
+        assert (await visitor.send(PAGE, f"{PAGE}/letter", fields | {"which": which})).status in (200, 400)
