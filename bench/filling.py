@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from idtone.core.numbers import parse
 from idtone.core.signed_notes import Note
-from idtone.ledger.evidence.leaves import StoredStep, leaf, search_keys, step_text
+from idtone.ledger.evidence.leaves import StoredStep, leaf, search_keys
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import day_of
 from idtone.ledger.store.meta import CHECKPOINT
@@ -34,6 +34,7 @@ CACHE_KIB: Final = 2_000_000
 """For the entries by token, which come in no order."""
 
 _OTHERS: Final = tuple(map(parse, ("0398765432", "0398765433", "0398765434")))
+_DAY_US: Final = timedelta(days=1) // timedelta(microseconds=1)
 _TOKEN: Final = re.compile(r'(?<=_token":")[0-9a-f]{32}')
 
 
@@ -49,6 +50,7 @@ def fill(
         pass
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous=OFF")
+    connection.execute("PRAGMA journal_mode=OFF")
     connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
     indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql NOT NULL").fetchall()
     for name, _ in indexes:
@@ -57,7 +59,7 @@ def fill(
     for rows in filling.pages():
         connection.execute("BEGIN")
         connection.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        connection.execute(INSERT_MACS, (rows[-1][0], b"".join(map(filling.mac, rows))))
+        connection.execute(INSERT_MACS, (rows[-1][0], b"".join(filling.macs)))
         connection.executemany("INSERT INTO hashes VALUES (?, ?)", enumerate(filling.hashes, filling.stored))
         connection.executemany("INSERT INTO sought VALUES (?, ?)", filling.sought)
         connection.execute("COMMIT")
@@ -77,7 +79,9 @@ class _Filling:
         self.stored = 0
         self.hashes: list[bytes] = []
         self.sought: list[tuple[int, int]] = []
+        self.macs: list[bytes] = []
         self._key_ring = key_ring
+        self._step_key = key_ring.step_key
         self._count = count
         self._known = known
         self._apart_us = period // timedelta(microseconds=1) / count
@@ -87,21 +91,18 @@ class _Filling:
         self._details = [str(row_of(NODE, step, key_ring.days.writing)["details"]) for step in told]
         self._offsets = [microseconds(step.at) - microseconds(told[0].at) for step in told]
         self._texts: dict[int, list[str]] = {}
+        self._begin_us = microseconds(NOW)
         self._days: dict[str, list[str]] = {}
+        self._newest_day = -1, ""
         self._newest_mac = b""
-
-    def mac(self, row: tuple[Any, ...]) -> bytes:
-        """Of this row, which follows the one before."""
-        self._newest_mac = self._key_ring.step_key.mac(self._newest_mac, StoredStep._make(row[:-1]), row[-1])
-        return self._newest_mac
 
     def pages(self) -> Iterator[Sequence[tuple[Any, ...]]]:
         rows: list[tuple[Any, ...]] = []
         number = 0
         later = [int(offset / self._apart_us) for offset in self._offsets]
         for turn in range(self._count + later[-1] + 1):
-            for place in range(len(later)):
-                call = turn - later[place]
+            for place, after in enumerate(later):
+                call = turn - after
                 if 0 <= call < self._count:
                     number += 1
                     rows.append(self._row(number, call, place))
@@ -115,27 +116,29 @@ class _Filling:
         self.stored += len(self.hashes)
         self.hashes.clear()
         self.sought.clear()
+        self.macs.clear()
 
     def _row(self, number: int, call: int, place: int) -> tuple[Any, ...]:
         call_id, kind = f"pbx-1-1793491200.{call}", self._kinds[place]
-        at = microseconds(NOW) + int(call * self._apart_us) + self._offsets[place]
+        at = self._begin_us + int(call * self._apart_us) + self._offsets[place]
         details = self._details[place] if place else self._decided(call, call_id)
-        text = step_text(number, NODE, kind, at, details)
+        step = StoredStep(number, NODE, call_id, kind, at, details)
+        index = None
         if place == 0:
-            self._texts[call] = [details, text]
-            return number, NODE, call_id, kind, at, details, None
-        self._texts[call].append(text)
-        if place < len(self._kinds) - 1:
-            return number, NODE, call_id, kind, at, details, None
-        decided, *texts = self._texts.pop(call)
-        index = self.frontier.size
-        self.hashes += self.frontier.append(leaf_hash(leaf(call_id, texts, 0)))
-        self.sought += ((key, number) for key in search_keys(self._kinds[0], decided))
-        return number, NODE, call_id, kind, at, details, index
+            self._texts[call] = [details, step.text]
+        elif place < len(self._kinds) - 1:
+            self._texts[call].append(step.text)
+        else:
+            decided, *texts = self._texts.pop(call)
+            index = self.frontier.size
+            self.hashes += self.frontier.append(leaf_hash(leaf(call_id, [*texts, step.text], 0)))
+            self.sought += ((key, number) for key in search_keys(self._kinds[0], decided))
+        self._newest_mac = self._step_key.mac(self._newest_mac, step, index)
+        self.macs.append(self._newest_mac)
+        return (*step, index)
 
     def _decided(self, call: int, call_id: str) -> str:
-        at_us = microseconds(NOW) + int(call * self._apart_us)
-        day = day_of(datetime.fromtimestamp(at_us // 1_000_000, UTC))
+        day = self._day(self._begin_us + int(call * self._apart_us))
         is_first = day not in self._days
         if is_first:
             self._days[day] = _TOKEN.split(self._details[0].replace('"day":"2026-11-01"', f'"day":"{day}"'))
@@ -147,3 +150,10 @@ class _Filling:
         noise = self._dice.randbytes(48).hex()
         first, second, third, rest = self._days[day]
         return "".join((first, noise[:32], second, noise[32:64], third, noise[64:], rest))
+
+    def _day(self, at_us: int) -> str:
+        """Of a time; computed once a day."""
+        number = at_us // _DAY_US
+        if number != self._newest_day[0]:
+            self._newest_day = number, day_of(datetime.fromtimestamp(at_us // 1_000_000, UTC))
+        return self._newest_day[1]
