@@ -110,7 +110,7 @@ console-pictures: $(DEV) lab
 BESIDE := tests/hostile tests/agi/test_plain_agi_on_asterisk.py tests/lab/test_sipp.py
 BY_DAY := and not nightly
 WORKERS ?= 3
-CALLERS ?= 3
+CALLERS ?= 4
 # In the order of tests/conftest.py.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 # Only the files that have such tests: to read all the others takes longer than some of the tests.

@@ -21,7 +21,8 @@ from .asterisk import IDTONE
 from .becoming import Identity
 
 PRELOADED: Final = (
-    "idtone.cli", "idtone.service.commands", "idtone.office.commands.desk", "lab.frozen",
+    "idtone.cli", "idtone.service.commands", "idtone.registry.trust.client", "idtone.office.commands.desk",
+    "lab.frozen",
 )  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")

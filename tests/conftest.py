@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import os
 import subprocess
 import sys
@@ -52,6 +54,29 @@ def pytest_report_header() -> list[str]:
     """The conditions of the calls, and what this machine cannot give to them."""
     site = chosen()
     return [f"site: {site}", *(f"LEFT OUT of the site: {each}" for each in site.left_out())]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Each worker imports the tests beginning at another file. In a fresh clone all workers would otherwise compile the
+    same files at the same time; so another worker has compiled most of what one needs.
+    """
+    config = session.config
+    if not (worker := getattr(config, "workerinput", None)):
+        return
+    files = sorted({file for name in config.args for file in _tests_in(ROOT / name.partition("::")[0], config)})
+    first = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+    for file in (*files[first:], *files[:first]):
+        with contextlib.suppress(Exception, pytest.skip.Exception):  # the collection imports it again, and reports
+            importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
+
+
+def _tests_in(path: Path, config: pytest.Config) -> Iterator[Path]:
+    """The files of tests at `path`, without those that are to be ignored."""
+    ignored = [ROOT / each for each in config.getoption("ignore") or ()]
+    for file in path.rglob("test_*.py") if path.is_dir() else [path]:
+        if not any(file.is_relative_to(each) for each in ignored):
+            yield file
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
