@@ -249,14 +249,15 @@ class Asterisk:
                 env=self.site.environment(self.scratch), umask=self.site.umask,
             )  # fmt: skip
         deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+        while (left_s := deadline - time.monotonic()) > 0:
             if self.process.poll() is not None:
                 raise RuntimeError(f"Asterisk ended with {self.process.returncode}:\n{self.log()[-3000:]}")
-            if (self.scratch / "run" / "asterisk.ctl").exists() and "fully booted" in self.command(
-                "core waitfullybooted"
-            ):
-                self._fill()
-                return
+            with contextlib.suppress(BlockingIOError):  # it answers only when it has booted
+                if (self.scratch / "run" / "asterisk.ctl").exists() and "fully booted" in self.command(
+                    "core waitfullybooted", max(1.0, left_s)
+                ):
+                    self._fill()
+                    return
             time.sleep(0.05)
         self.stop()
         raise RuntimeError(f"Asterisk did not start within {timeout_s} s:\n{self.log()[-3000:]}")

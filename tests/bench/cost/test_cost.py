@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
 from bench.cost import __main__ as bench_main
+from bench.cost import before
 from bench.cost.figures import Run, Sample, added, clean, percentile, together
-from bench.cost.goals import BUSY, Table, findings, row
+from bench.cost.goals import BUSY, HOOK, Table, findings, row
 from bench.cost.measuring import bench
 from bench.cost.soak import Look, slopes
 from bench.cost.ways import Way
@@ -33,6 +35,32 @@ def test_figures():
     looks = [Look(60.0 * minute, 100 + minute / 60, 200, 12, 40, 3) for minute in range(60)]
     assert [slopes(looks)[name] for name in ("service_mb", "asterisk_mb")] == pytest.approx([1.0, 0.0], abs=1e-9)
     assert slopes(looks[:2]) == {}
+
+
+def version(connected_ms: float, asterisk_ms: float, failed: int = 0) -> before.Loads:
+    def load(added_ms: float, times: float) -> dict[str, Any]:
+        return {
+            "connected_ms": [connected_ms + added_ms] * 9, "post_dial_ms": [2.0 + added_ms] * 9,
+            "asterisk_ms": asterisk_ms * times, "service_ms": 2.5, "offered": 9, "failed": failed, "unrecorded": 0,
+        }  # fmt: skip
+
+    return {Way.NATIVE: load(0.0, 1.0), HOOK: load(1.25, 1.5)}
+
+
+def test_two_versions_are_compared_within_each_turn():
+    """What else the machine does in a turn falls on both versions, and on the native way of both."""
+    turns = [(version(number, 5.0 + number), version(number + 3, 9.0 + number, failed=1)) for number in range(7)]
+    slower = [(one, other | {HOOK: other[HOOK] | {"connected_ms": [99.0] * 9}}) for one, other in turns]
+    found = before.compared(turns)
+    assert found["connected"] == {"before": 1.25, "now": 1.25, "difference": 0.0, "low": 0.0, "high": 0.0}
+    assert found["asterisk"]["difference"] == pytest.approx(0.0)
+    changed = before.compared(slower)["connected"]
+    assert changed["low"] <= changed["difference"] <= changed["high"]
+    assert changed["low"] > 80
+    assert before.failures(turns) == {"offered": 252, "failed": 14, "unrecorded": 0}
+    assert "| answer → connected over native, p50, ms | 1.25 | 1.25 | +0.00 (+0.00 … +0.00) |" in before.table(
+        found, before._ENGLISH
+    )
 
 
 def test_a_rate_is_clean_where_nothing_failed_and_nothing_waits():
