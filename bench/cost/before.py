@@ -22,7 +22,7 @@ from typing import Any, Final
 from lab.processes import end_in_order
 from lab.repository import ROOT
 
-from ..reporting import PROGRESS, options, report
+from ..reporting import PROGRESS, Found, options, report
 from .figures import percentile
 from .goals import HOOK
 from .ways import Way
@@ -42,11 +42,23 @@ _SEED: Final = 7
 Loads = Mapping[Way, dict[str, Any]]
 """What one version found in one turn: the native way and the hook."""
 _JAPANESE: Final = {
+    "title": "## 以前の版との比較",
+    "summary": (
+        "`make bench-before`: 以前の版 {old} と現在の版 {new} を、それぞれの PBX で交互に {turns} 回測定しました。"
+        "{offered} 通話のうち失敗は {failed} 件、完全な記録のないものは {unrecorded} 件です。"
+        "差は、同じ回の中での差の中央値です。"
+    ),
     "what": "項目", "before": "以前の版", "now": "現在の版", "difference": "差(95 % 区間)",
     "connected": "応答から接続まで、native との差、p50(ms)", "post_dial": "ダイヤル後遅延、native との差、p50(ms)",
     "asterisk": "Asterisk のプロセッサー時間、native 比", "service": "サービスのプロセッサー時間、1 通話あたり(ms)",
 }  # fmt: skip
 _ENGLISH: Final = {
+    "title": "## Compared with a version before",
+    "summary": (
+        "`make bench-before`: {old} and {new}, each on its own PBX, in {turns} turns. Of {offered} calls {failed} "
+        "failed, and {unrecorded} have no complete record. A difference is the median of the differences within each "
+        "turn."
+    ),
     "what": "figure", "before": "version before", "now": "now", "difference": "difference (95 % between)",
     "connected": "answer → connected over native, p50, ms", "post_dial": "post-dial delay over native, p50, ms",
     "asterisk": "Asterisk's processor time, of native's", "service": "service's processor time a call, ms",
@@ -135,21 +147,34 @@ def measure(before: Path, package: str, turns: int, rate: float, seconds: float)
     return found
 
 
-def table(found: Mapping[str, Mapping[str, float]], words: Mapping[str, str]) -> str:
-    lines = [f"| {words['what']} | {words['before']} | {words['now']} | {words['difference']} |", "|---|---|---|---|"]
+def version_of(folder: Path) -> str:
+    """The commit of a checkout, and its day."""
+    command = ["git", "-C", folder, "log", "-1", "--format=%h (%cs)"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def table(found: Found, words: Mapping[str, str]) -> str:
+    """The section of the page: what was compared, and a line for each figure."""
+    lines = [
+        words["title"], "", words["summary"].format(**found["calls"], **found["versions"]), "",
+        f"| {words['what']} | {words['before']} | {words['now']} | {words['difference']} |", "|---|---|---|---|",
+    ]  # fmt: skip
     lines += [
         f"| {words[name]} | {each['before']:.2f} | {each['now']:.2f} "
         f"| {each['difference']:+.2f} ({each['low']:+.2f} … {each['high']:+.2f}) |"
         for name, each in found.items()
+        if name in words
     ]
     return "\n".join(lines) + "\n"
 
 
-def write(found: Mapping[str, Mapping[str, float]]) -> None:
-    """Put the table into both pages."""
+def write(found: Found) -> None:
+    """Put the section into both pages; at their end if they have none yet."""
+    newline = "\n"
     for path, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE)):
-        head, _, rest = path.read_text().partition(BEGIN)
-        path.write_text(f"{head}{BEGIN}\n\n{table(found, words)}\n{END}{rest.partition(END)[2]}")
+        head, marker, rest = path.read_text().partition(BEGIN)
+        head += "" if marker else newline
+        path.write_text(f"{head}{BEGIN}\n\n{table(found, words)}\n{END}{rest.partition(END)[2] or newline}")
 
 
 def main() -> None:
@@ -160,8 +185,9 @@ def main() -> None:
     chosen = parser.parse_args()
     end_in_order()
     turns = measure(chosen.folder.resolve(), chosen.package, chosen.turns, chosen.rate, chosen.seconds)
-    found = compared(turns)
-    report("what the hook costs", {**found, "calls": failures(turns)}, chosen.json)
+    versions = {"old": version_of(chosen.folder), "new": version_of(ROOT)}
+    found = {**compared(turns), "calls": {"turns": len(turns), **failures(turns)}, "versions": versions}
+    report("what the hook costs", found, chosen.json)
     if chosen.page:
         write(found)
 

@@ -14,6 +14,7 @@ from bench.cost.goals import BUSY, HOOK, Table, findings, row
 from bench.cost.measuring import bench
 from bench.cost.soak import Look, slopes
 from bench.cost.ways import Way
+from lab.repository import ROOT
 
 
 def run(
@@ -58,9 +59,26 @@ def test_two_versions_are_compared_within_each_turn():
     assert changed["low"] <= changed["difference"] <= changed["high"]
     assert changed["low"] > 80
     assert before.failures(turns) == {"offered": 252, "failed": 14, "unrecorded": 0}
-    assert "| answer → connected over native, p50, ms | 1.25 | 1.25 | +0.00 (+0.00 … +0.00) |" in before.table(
-        found, before._ENGLISH
-    )
+    calls = {"turns": 7, **before.failures(turns)}
+    page = before.table({**found, "calls": calls, "versions": {"old": "a", "new": "b"}}, before._ENGLISH)
+    assert "| answer → connected over native, p50, ms | 1.25 | 1.25 | +0.00 (+0.00 … +0.00) |" in page
+    assert "a and b, each on its own PBX, in 7 turns. Of 252 calls 14 failed" in page
+
+
+def test_the_pages_get_the_comparison_once(tmp_path, monkeypatch):
+    turns = [(version(1.0, 5.0), version(2.0, 5.0))] * 3
+    found = {
+        **before.compared(turns), "calls": {"turns": 3, **before.failures(turns)},
+        "versions": {"old": "a", "new": before.version_of(ROOT)},
+    }  # fmt: skip
+    for name in ("ENGLISH", "JAPANESE"):
+        monkeypatch.setattr(before, name, tmp_path / name)
+        (tmp_path / name).write_text("# What the hook costs\n")
+    before.write(found)
+    once = [(tmp_path / name).read_text() for name in ("ENGLISH", "JAPANESE")]
+    before.write(found)
+    assert once == [(tmp_path / name).read_text() for name in ("ENGLISH", "JAPANESE")]
+    assert all(text.startswith("# What the hook costs\n\n<!--") and text.count("+0.00") == 12 for text in once)
 
 
 def test_a_rate_is_clean_where_nothing_failed_and_nothing_waits():
