@@ -189,6 +189,8 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
                         pages, sign_ins = _turn(console, visitor, paths, rounds)
                 else:
                     pages, sign_ins = _turn(console, visitor, paths, rounds)
+                every = [ms for each in pages.values() for ms in each]
+                PROGRESS.print(f"p50 {statistics.median(every):.0f} ms, p95 {percentile(every, 0.95):.0f} ms")
                 for name, ms in pages.items():
                     took[is_attacked].setdefault(name, []).extend(ms)
                 signed_in[is_attacked] += sign_ins

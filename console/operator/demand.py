@@ -55,6 +55,8 @@ def read_demand(settings: Settings, reader: LedgerReader, given: Mapping[str, st
 
 
 def _case(text: str) -> str:
+    if not text:
+        raise UsageError(Message("fill this in"))
     case = checked_case(text)
     _refuse(text_objection("case", case))
     return case
@@ -63,7 +65,7 @@ def _case(text: str) -> str:
 def _check_calls(reader: LedgerReader, calls: Sequence[str]) -> None:
     """Raises UsageError if one of them is none, or may be several."""
     if not 0 < len(calls) <= CALLS_LIMIT:
-        raise UsageError(Message("Name 1 to {limit:,} calls by their ids.", limit=CALLS_LIMIT))
+        raise UsageError(Message("name 1 to {limit:,} calls", limit=CALLS_LIMIT))
     for each in calls:
         whole_id([reader], each)
 

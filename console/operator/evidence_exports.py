@@ -63,6 +63,9 @@ FIELDS: Final = {
     "on": template("Day on the document"),
 }
 """The options of the commands, by their names, as the pages call them."""
+LABELS: Final = {name.replace("-", "_"): words for name, words in FIELDS.items()} | {
+    "calls": template("Calls, by their ids")
+}
 STATES: Final = {
     RequestState.OPEN: template("waiting for an approval"),
     RequestState.APPROVED: template("approved"),
@@ -128,7 +131,7 @@ def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None =
     bases = load_legal_bases(visit.console.settings.ledger.legal_bases).bases
     return visit.render(
         "evidence_request.html", status, given=given, errors=errors, problem=problem and in_fields(problem),
-        bases=bases, fields=FIELDS, limit=TEXT_LIMIT, in_fields=in_fields,
+        bases=bases, fields=FIELDS, labels=LABELS, limit=TEXT_LIMIT, in_fields=in_fields,
         needs={name: " ".join(map(str, rule.needs)) for name, rule in bases.items()},
     )  # fmt: skip
 

@@ -65,7 +65,7 @@ async def show_stop(
         except IdtoneError:
             read = None
         others = [each for each in found.suspensions if each.id != one.id]
-        summary = await visit.in_thread(stop_summary, spans, read, None, others, datetime.now(UTC))
+        summary = await visit.in_thread(stop_summary, spans, read, None, others, datetime.now(UTC), visit.language)
     return visit.render(
         "stop.html", status, problem=problem, errors=problem if isinstance(problem, FormErrors) else None,
         one=one, asked=asked, is_own=is_own, may_stop=may_stop, summary=summary, shown=SHOWN, duties=DUTY_WORDS,

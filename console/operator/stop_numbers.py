@@ -82,7 +82,7 @@ async def stop(visit: Visit) -> web.StreamResponse:
         desk = SuspensionDesk(visit.console.settings)
         one = _ordered(visit, desk)
         bare = bare_summary([NumberSpan(*each) for each in one.numbers])
-        summary = _summary(desk.settings, read, one)
+        summary = _summary(desk.settings, read, one, visit.language)
         if visit.field("seen") in (summary.digest(key), bare.digest(key)):
             made = one.id
             _, failure = desk.order(one)
@@ -111,12 +111,12 @@ def _ordered(visit: Visit, desk: SuspensionDesk) -> OwnSuspension:
     spans = errors.read(
         "customer" if is_customer else "entered", lambda: _spans(visit.field("entered"), customer, desk.settings)
     )
-    reference = errors.read("reference", lambda: line(visit.field("reference"), Message("Reference of the request")))
+    reference = errors.read("reference", lambda: _line(visit, "reference", Message("Reference of the request")))
     authority = visit.field("authority") and errors.read(
-        "authority", lambda: line(visit.field("authority"), Message("Requested by"))
+        "authority", lambda: line(visit.field("authority"), Message("Authority that requests it"))
     )
     requested = errors.read("requested", lambda: _moment(visit.field("requested")))
-    why = errors.read("why", lambda: line(visit.field("why"), Message("Reason")))
+    why = errors.read("why", lambda: _line(visit, "why", Message("Reason")))
     errors.check()
     assert spans is not None
     assert reference is not None
@@ -125,6 +125,13 @@ def _ordered(visit: Visit, desk: SuspensionDesk) -> OwnSuspension:
         spans, reference, desk.act(why), persons=desk.persons, customer=customer, authority=authority or "",
         requested=requested,
     )  # fmt: skip
+
+
+def _line(visit: Visit, field: str, name: Message) -> str:
+    """Raises UsageError."""
+    if not visit.field(field):
+        raise UsageError(Message("{name}: fill this in", name=name))
+    return line(visit.field(field), name)
 
 
 def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
@@ -150,10 +157,10 @@ def _moment(text: str) -> datetime | None:
     return at
 
 
-def _summary(settings: Settings, read: ReadRegistry | None, one: OwnSuspension) -> StopSummary:
+def _summary(settings: Settings, read: ReadRegistry | None, one: OwnSuspension, language: str) -> StopSummary:
     own = read_suspensions(suspensions_path(settings)).suspensions
     spans = [NumberSpan(*each) for each in one.numbers]
-    return stop_summary(spans, read, lines_of(settings), (each for each in own if each.id != one.id), one.asked.at)
+    return stop_summary(spans, read, lines_of(settings), own, one.asked.at, language)
 
 
 def lines_of(settings: Settings) -> Iterable[Entry] | None:
@@ -193,7 +200,7 @@ async def close(visit: Visit) -> web.StreamResponse:
 
     def act(desk: SuspensionDesk, name: str) -> None:
         errors, given = FormErrors(), visit.field("duty")
-        document = errors.read("document", lambda: line(visit.field("document"), Message("Number of its document")))
+        document = errors.read("document", lambda: _line(visit, "document", Message("Number of its document")))
         on = errors.read("on", lambda: _day(visit.field("on")))
         if given not in set(DutyKind):
             errors.note("duty", UsageError(Message("choose what is done")))

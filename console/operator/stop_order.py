@@ -60,9 +60,9 @@ def bare_summary(spans: Sequence[NumberSpan]) -> StopSummary:
 
 def stop_summary(
     spans: Sequence[NumberSpan], read: ReadRegistry | None, lines: Iterable[Entry] | None,
-    own: Iterable[OwnSuspension], now: datetime,
+    own: Iterable[OwnSuspension], now: datetime, language: str,
 ) -> StopSummary:  # fmt: skip
-    holders = _holders(spans, read, now) if read else None
+    holders = _holders(spans, read, now, language) if read else None
     return StopSummary(
         [written(each) for each in spans],
         sum(map(len, spans)),
@@ -73,7 +73,7 @@ def stop_summary(
     )
 
 
-def _holders(spans: Sequence[NumberSpan], read: ReadRegistry, now: datetime) -> list[Holder]:
+def _holders(spans: Sequence[NumberSpan], read: ReadRegistry, now: datetime, language: str) -> list[Holder]:
     if len(spans) == 1 and len(spans[0]) == 1:
         holding = read.index.holding(parse_japanese(f"+{spans[0].first}"), now)
         held = dict.fromkeys(holding.members if holding else (), 1)
@@ -83,7 +83,7 @@ def _holders(spans: Sequence[NumberSpan], read: ReadRegistry, now: datetime) -> 
             entries = [read_span(each) for each in member.numbers]
             if count := sum(_common(span, each) for span in spans for each in entries if span.overlaps(each)):
                 held[member.id] = count
-    return [Holder(member, read.names[member]["ja"], count) for member, count in held.items()]
+    return [Holder(member, read.names[member][language], count) for member, count in held.items()]
 
 
 def _common(one: NumberSpan, other: NumberSpan) -> int:

@@ -328,13 +328,13 @@ async def test_what_a_command_has_requested_is_not_approved_here(node, settings)
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"case": ""}, "“Case” needs"),
-        ({"calls": ""}, "Name 1 to 1,000 calls"),
+        ({"case": ""}, "Case: fill this in"),
+        ({"calls": ""}, "name 1 to 1,000 calls"),
         ({"calls": "c-"}, "several calls have ids that begin with c-"),
         ({"calls": HOSTILE}, "no leaf"),
         ({"basis": ""}, "choose the legal basis"),
         ({"basis": HOSTILE}, "there is no such legal basis"),
-        ({"court": ""}, "this legal basis needs it"),
+        ({"court": ""}, "Court: this legal basis needs it"),
         ({"scope": "calls of 03-1234-5678"}, "“What was asked” holds what may be a telephone number"),
         ({"received": "yesterday"}, "choose a day and a time"),
         ({"received": "2096-01-01T00:00"}, "this time has not come yet"),

@@ -141,7 +141,7 @@ async def test_two_persons_where_the_policy_says_so(site, settings, caplog, monk
         ({"requested": "soon"}, ["choose a day and a time"]),
         (
             {"entered": "0", "reference": "", "authority": "\0", "why": " ", "requested": "x"},
-            ["cannot be used", "Reference of the request", "Requested by", "Reason", "choose a day and a time"],
+            ["cannot be used", "Reference of the request", "Authority that requests it", "Reason", "choose a day"],
         ),
     ],
 )  # fmt: skip
