@@ -15,7 +15,8 @@ from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message, template
 from idtone.ledger.keys.checkpoint_file import cosigned_file
-from idtone.ledger.keys.key_ring import own_key
+from idtone.ledger.keys.key_ring import continuity_of, own_key
+from idtone.ledger.keys.stamps import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.witness.cosigning import witness_of
@@ -43,24 +44,41 @@ class WitnessRow:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The signed head of the tree, the head that witnesses have cosigned, and the key of both."""
+    """The signed head of the tree, the head that witnesses have cosigned, and the key of both; `leaves`: of the tree.
+
+    `stamped`: leaves of the largest tree with a timestamp, and since when it has it. `unsigned_ends`: the earlier logs
+    of this node whose end is not signed.
+    """
 
     signed: Note | None
     cosigned: Note | None
     key: VerifierKey
+    leaves: int
+    stamped: tuple[int, datetime] | None
+    unsigned_ends: tuple[str, ...]
 
     @property
     def checkpoint(self) -> Checkpoint | None:
         return Checkpoint.parse(self.signed.text) if self.signed else None
 
+    @property
+    def unsigned(self) -> int:
+        """Leaves that are not signed yet."""
+        return max(0, self.leaves - (self.checkpoint.size if self.checkpoint else 0))
+
     @classmethod
     def read(cls, settings: Settings) -> Heads:
         """Raises LedgerError."""
-        held = LedgerReader.open(settings.ledger.own()).checkpoint()
+        ledger = settings.ledger
+        reader = LedgerReader.open(ledger.own())
+        # In this order: a leaf that is signed meanwhile is not taken for an unsigned one.
+        leaves, held = reader.leaves(), reader.checkpoint()
         signed = Note.parse(held.encode()) if held else None
-        key = own_key(settings.ledger, settings.node, signed.text.partition("\n")[0] if signed else None)
-        cosigned = cosigned_file(settings.ledger).latest(key)
-        return cls(signed, cosigned[0] if cosigned else None, key)
+        key = own_key(ledger, settings.node, signed.text.partition("\n")[0] if signed else None)
+        cosigned = cosigned_file(ledger).latest(key)
+        ends = tuple(each.after for each in continuity_of(ledger, settings.node).unsigned)
+        stamped = Stamps(ledger.stamps()).newest(key.name)
+        return cls(signed, cosigned[0] if cosigned else None, key, leaves, stamped, ends)
 
 
 def witness_rows(
@@ -88,10 +106,12 @@ async def evidence(visit: Visit) -> web.StreamResponse:
         heads = await visit.in_thread(Heads.read, settings)
         told = feed["ledger"]["witnesses"] if feed else ()
         rows = witness_rows(settings.ledger.witnesses, heads.cosigned, told)
-    except IdtoneError as error:
+    except (IdtoneError, OSError) as error:
         trouble = error
     return visit.render(
         "evidence.html", heads=heads, witnesses=rows, trouble=trouble, is_running=feed is not None,
+        cosigners=sum(bool(heads and heads.checkpoint and each.leaves == heads.checkpoint.size) for each in rows),
+        has_authority=settings.ledger.timestamp.url is not None,
         now=datetime.now(UTC), **await _verification(visit),
     )  # fmt: skip
 

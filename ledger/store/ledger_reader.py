@@ -28,7 +28,7 @@ from .meta import CHECKPOINT, facts
 from .proven_leaf import ProvenLeaf, prove
 from .rows import microseconds, moment, step_of
 from .schema import check_version, tell_strange
-from .stored_tree import STEP, read_hashes, signed_leaves
+from .stored_tree import STEP, count_leaves, read_hashes, signed_leaves
 
 OF_THE_LEDGER: Final = frozenset(map(StepKind, ACTS)) - {StepKind.DUTY}
 """What its keepers do with the ledger, and what happens to it."""
@@ -348,6 +348,11 @@ class LedgerReader:
         """The name with which the tree was signed last; None if it was not signed. Raises LedgerError."""
         held = self.checkpoint()
         return held.partition("\n")[0] if held else None
+
+    def leaves(self) -> int:
+        """Number of leaves of the tree, signed or not. Raises LedgerError."""
+        with self.database.reading() as connection:
+            return count_leaves(connection)
 
     def checkpoint(self) -> str | None:
         """The signed head of the tree; None if it was not signed. Raises LedgerError."""

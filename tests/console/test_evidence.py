@@ -25,7 +25,7 @@ from idtone.console.operator.evidence_statistics import Period, plot_of
 from idtone.console.statistics import count, file_of
 from idtone.core.persons import AccountKnownBy
 from idtone.core.settings.settings import Settings
-from idtone.core.signed_notes import Signer, VerifierKey
+from idtone.core.signed_notes import Note, Signer, VerifierKey
 from idtone.core.translation import Message, speak
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import verified
@@ -33,6 +33,7 @@ from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.tally import Part, tally
 from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.stamps import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.console.site import Site, Visitor, events, name_of, running
@@ -99,6 +100,31 @@ async def test_the_verification_is_that_of_the_command(node, settings, tmp_path)
     text = (await visitor.get("/evidence")).text
     assert "通話 c-1: 葉 0 が、書き込んだ内容と異なります" in text
     assert "台帳自身のチェックポイント" in text
+
+
+async def test_the_state_of_the_log_is_shown(node, settings, tmp_path):
+    visitor = await node.visitor(Role.VIEWER)
+    facts = _facts((await visitor.get("/evidence")).text)
+    assert (facts["Log"], facts["Signed"]) == ("pbx-1/idtone", "2 leaves")
+    assert facts["Timestamp"] == "no authority is set (ledger.timestamp)"
+    ring = KeyRing.of(settings.ledger, settings.node)
+    head = Note.parse(settings.ledger.seen().read_bytes())
+    Stamps(settings.ledger.stamps()).put(head, b"reply")
+    ring.continuity.add(None, tmp_path / "l", tmp_path / "aside", unsigned=head.text)
+    ring.continuity.finish(ring.continuity.trees[-1])
+    query(tmp_path / "ledger.sqlite3", "INSERT INTO steps SELECT 99, node, 'c-9', kind, at, details, 2 FROM steps "
+          "WHERE leaf = 1")  # fmt: skip
+    facts = _facts((await visitor.get("/evidence")).text)
+    assert facts["Signed"] == "2 leaves; 1 not signed"
+    assert facts["Earlier log"] == "pbx-1/idtone: its end is not signed"
+    assert facts["Timestamp"].startswith("2 leaves, ")
+
+
+def _facts(page: str) -> dict[str, str]:
+    """The facts of the log, without their marks."""
+    shown = page.partition("<h2>The log</h2>")[2].partition("</dl>")[0]
+    found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", shown)
+    return {name: re.sub("<.*?>", "", value) for name, value in found}
 
 
 async def test_a_verification_can_be_cancelled_and_a_failed_one_says_why(node, tmp_path):

@@ -36,7 +36,7 @@ from lab.operations.tamperings import TAMPERINGS
 from lab.repository import parsed
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
-LINES = 378
+LINES = 391
 
 
 @pytest.fixture(scope="module")
