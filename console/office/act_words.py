@@ -76,6 +76,7 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "suspension-approved": template("suspension approved"),
     "suspension-withdrawn": template("request for a suspension withdrawn"),
     "key-holder-named": template("holder of a key entered"),
+    "night-key-kept": template("key of a duty officer kept for the night"),
     "package-prepared": template("package prepared"),
     "package-signed": template("package signed"),
     "package-published": template("package published"),

@@ -43,7 +43,7 @@ WORDS: Final = {
     Action.ADD_NEVER_ORIGINATING: template("Enter a number, range or prefix that never originates calls"),
     Action.REMOVE_NEVER_ORIGINATING: template("Remove a number that never originates"),
 }
-_LABELS: Final = {
+LABELS: Final = {
     "reference": template("Reference of the request"),
     "requested": template("Requested at"),
     "since": template("Start"),
@@ -84,7 +84,7 @@ async def suspensions(
         "office_suspensions.html", status, problem=problem, words=WORDS, me=me, stops=STOPS, held=held,
         never=[(each, span_text(span_of(each.entry))) for each in found.never],
         never_count=found.never_count,
-        entries=shown(visit, [(each, _span(each.entry)) for each in stops.rows], stops.total, stops.asked),
+        entries=shown(visit, [(each, span_of_entry(each.entry)) for each in stops.rows], stops.total, stops.asked),
         ends=found.ends,
         requests=[(each, _asked(each), me.is_another_than(each.by)) for each in found.requests],
         confirmed=by_reference(found.confirmations), untold=found.trouble, ends_of=ENDS,
@@ -126,7 +126,7 @@ def _asked(request: SuspensionRequest) -> Stage:
     return Stage(StopState.END_ASKED if request.action in ENDS else StopState.ASKED, request.at)
 
 
-def _span(entry: SuspensionEntry) -> str | None:
+def span_of_entry(entry: SuspensionEntry) -> str | None:
     scope = scope_of(entry)
     return span_text(scope) if isinstance(scope, NumberSpan) else None
 
@@ -162,7 +162,7 @@ async def request(visit: Visit) -> web.StreamResponse:
             terms = SuspensionTerms.given(
                 visit.field("reference"), with_zone(visit.field("requested")), with_zone(visit.field("since")) or None,
                 with_zone(visit.field("until")) or None, visit.field("authority") or None, attribution.at,
-                lambda name: Message(_LABELS[name]),
+                lambda name: Message(LABELS[name]),
             )  # fmt: skip
         is_unheld = bool(visit.field("no_holder"))
         files.requests.request(action, visit.field("entered"), terms, attribution, is_unheld)

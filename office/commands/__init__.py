@@ -258,6 +258,10 @@ COMMANDS: Final = {
         "Make your own key and its public half, which the authority needs. For a key in a token: write its "
         "public half.",
     ),
+    "key keep-for-night": (
+        "idtone.office.commands.keys:keep_for_night",
+        "Keep an officer's encrypted duty key at the office, so that the officer can sign a stop from home at night.",
+    ),
     "key rotate": (
         "idtone.office.commands.keys:rotate",
         "Replace every key of a set with the keys that --new names, because one was lost or stolen.",

@@ -24,6 +24,7 @@ from ..authority.change_registry import record_edits
 from ..authority.edition_rules import describe
 from ..authority.edits_by_hand import record_edits_by_hand
 from ..authority.history import Action
+from ..authority.night_keys import keep_night_key
 from ..authority.workspace import Workspace
 from .options import FolderArgument, WhyOption, attributed
 from .signers import KeyOption, print_report, signers, state, write_package
@@ -222,3 +223,17 @@ def _print_root(workspace: Workspace, as_json: bool) -> None:
     root = workspace.repository.folder / tuf_roles.METADATA / "1.root.json"
     sha256 = hashlib.sha256(root.read_bytes()).hexdigest()
     print_report({**state(workspace, datetime.now(UTC)), "root": str(root), "root_sha256": sha256}, as_json)
+
+
+def keep_for_night(
+    folder: FolderArgument,
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user of the console who has the key.")],
+    key: Annotated[Path, typer.Argument(metavar="KEY", help="The officer's duty key, encrypted.")],
+) -> None:
+    """Keep an officer's encrypted duty key at the office, so that the officer can sign a stop from home at night.
+
+    Only where the association decides so. The officer alone knows the passphrase, and types it at each signature. To
+    end this, delete the file in `night-keys`.
+    """
+    key_id = keep_night_key(Workspace(folder), user, key, passphrase(Message("of {file}", file=key)))
+    print(translated(Message("{user} can sign stops at night with the key {key}", user=user, key=key_id[:8])))

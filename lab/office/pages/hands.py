@@ -14,7 +14,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from lab.console.browser.browser import Browser
 
-WAIT_S: Final = 30
+WAIT_S: Final = 120
 _BUSY: Final = "return document.readyState !== 'complete' || window.left === true"
 
 
@@ -32,6 +32,8 @@ class Hands:
     typed: int = 0
 
     def __post_init__(self) -> None:
+        self.browser.driver.set_page_load_timeout(WAIT_S)
+        self.browser.driver.set_script_timeout(WAIT_S)
         self.downloads.mkdir(parents=True, exist_ok=True)
         self.browser.driver.execute_cdp_cmd(
             "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(self.downloads)}

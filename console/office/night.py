@@ -1,0 +1,160 @@
+"""A stop at night, on a telephone: two officers at home enter it, read it, sign it; and the paper about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.persons import acting
+from idtone.core.translation import Message, template
+from idtone.office.authority.edition_rules import describe, examine
+from idtone.office.authority.history import Action
+from idtone.office.authority.moments import in_japan
+from idtone.office.authority.night_keys import digest, has_night_key, sign_at_night
+from idtone.office.authority.stop_holders import names as held
+from idtone.office.authority.suspension_terms import SuspensionTerms
+from idtone.office.papers.stop_paper import StopProgress, stop_paper
+from idtone.registry.model import SuspensionEntry
+
+from ..access.rights import Right
+from ..japan_time import with_zone
+from ..page import Method, Page, Section, Visit
+from ..stop_states import StopState
+from .acts import absent, acted, attributed, files_of
+from .office_files import OfficeFiles
+from .office_stops import OfficeStop, OfficeStops
+from .suspensions import LABELS, span_of_entry
+
+PATH: Final = "/office/night"
+SHOWN: Final = 10
+"""The newest stops on the page."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """The package that waits for duty keys: its digest, its changes with whole numbers, what is missing."""
+
+    digest: str
+    changes: list[str]
+    missing: list[Message]
+
+
+async def night(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    files, me, now = files_of(visit), acting(), datetime.now(UTC)
+    requests = await visit.in_thread(files.requests.waiting)
+    stops = await visit.in_thread(_stops, files, now)
+    return visit.render(
+        "office_night.html", status, problem=problem, held=held, is_kept=has_night_key(files.folder, me.name),
+        requests=[
+            (each, me.is_another_than(each.by)) for each in requests if each.action is Action.SUSPEND_NUMBER
+        ],
+        package=await visit.in_thread(_waiting, files),
+        stops=[(each, span_of_entry(each.entry)) for each in stops[-SHOWN:][::-1]],
+        now_typed=in_japan(now).strftime("%Y-%m-%dT%H:%M"),
+    )  # fmt: skip
+
+
+def _waiting(files: OfficeFiles) -> _Waiting | None:
+    edition = files.duty_package.edition()
+    if edition is None:
+        return None
+    examine(edition, datetime.now(UTC))
+    return _Waiting(digest(edition), list(describe(edition, is_whole=True)), list(edition.missing()))
+
+
+def _stops(files: OfficeFiles, now: datetime) -> list[OfficeStop[SuspensionEntry]]:
+    stops = OfficeStops(files.history(), files.published_at, files.published_stops(), files.signed_stops())
+    return stops.suspensions(files.suspensions().suspensions, files.confirmations(), now)
+
+
+async def request(visit: Visit) -> web.StreamResponse:
+    """The first officer enters the order."""
+    files = files_of(visit)
+
+    def act() -> None:
+        attribution = attributed(visit)
+        terms = SuspensionTerms.given(
+            visit.field("reference"), with_zone(visit.field("requested")), None, None, visit.field("authority") or None,
+            attribution.at, lambda name: Message(LABELS[name]),
+        )  # fmt: skip
+        files.requests.request(Action.SUSPEND_NUMBER, visit.field("entered"), terms, attribution)
+
+    return await acted(visit, act, night, PATH)
+
+
+async def approve(visit: Visit) -> web.StreamResponse:
+    """The second officer enters it again; then it waits for two signatures."""
+    files = files_of(visit)
+
+    def act() -> None:
+        files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
+        files.duty_package.prepare(datetime.now(UTC))
+
+    return await acted(visit, act, night, PATH)
+
+
+async def sign(visit: Visit) -> web.StreamResponse:
+    """Sign what was shown with the own key; the second signature publishes."""
+    files = files_of(visit)
+
+    def act() -> None:
+        sign_at_night(
+            files.workspace, acting().name, visit.field("shown"), (visit.entered or {}).get("passphrase", ""),
+            datetime.now(UTC),
+        )  # fmt: skip
+
+    return await acted(visit, act, night, PATH)
+
+
+async def paper(visit: Visit) -> web.StreamResponse:
+    """For the police, as it stands now."""
+    files, now, wanted = files_of(visit), datetime.now(UTC), visit.part("reference")
+    found = next((each for each in await visit.in_thread(_stops, files, now) if each.entry.reference == wanted), None)
+    if found is None:
+        return absent(visit, Message("There is no such stop."))
+
+    def printed() -> bytes:
+        from idtone.core.paper.pdf import as_pdf  # takes time and memory that other pages do not need
+
+        return as_pdf(stop_paper(_progress(files, found), now))
+
+    headers = {"Content-Disposition": 'attachment; filename="stop.pdf"'}
+    return web.Response(body=await visit.in_thread(printed), content_type="application/pdf", headers=headers)
+
+
+def _progress(files: OfficeFiles, stop: OfficeStop[SuspensionEntry]) -> StopProgress:
+    reached = {each.state: each for each in stop.stages}
+    line = next(
+        (
+            entry for entry, _ in reversed(files.history())
+            if entry.subject == stop.entry.reference and entry.action is Action.SUSPEND_NUMBER
+        ),
+        None,
+    )  # fmt: skip
+    if line is None:
+        raise UsageError(Message("the history does not have this stop"))
+    in_force, nodes = reached.get(StopState.IN_FORCE), [
+        each for each in files.confirmations() if each.reference == stop.entry.reference and not each.is_lifted
+    ]  # fmt: skip
+    return StopProgress(
+        files.registered().document.registry.association, stop.entry.reference, span_of_entry(stop.entry) or "",
+        line.requested, line.at, ", ".join(filter(None, (line.entered_by, line.by))),
+        StopState.PUBLISHED in reached, reached[StopState.PUBLISHED].since if StopState.PUBLISHED in reached else None,
+        in_force.count if in_force else 0, len(nodes), in_force.since if in_force else None,
+    )  # fmt: skip
+
+
+PAGES = (
+    Page(PATH, night, Right.OFFICE, title=template("Night stop"), section=Section.OFFICE),
+    Page(PATH + "/request", request, Right.OFFICE, Method.POST),
+    Page(PATH + "/approve", approve, Right.OFFICE, Method.POST, by_second=True),
+    Page(PATH + "/sign", sign, Right.OFFICE, Method.POST),
+    Page(PATH + "/paper/{reference}", paper, Right.OFFICE),
+)

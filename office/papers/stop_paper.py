@@ -1,0 +1,71 @@
+"""The paper about a stop, for the police: what was asked, and how far it is at the time of printing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from idtone.core.japan import JAPAN
+from idtone.core.paper.content import Paper, Section, Table
+
+_NOT_KNOWN: Final = "不明 / not known"
+_NOT_YET: Final = "まだ / not yet"
+
+
+@dataclass(frozen=True, slots=True)
+class StopProgress:
+    """When each step was done; None if it was not, or if its time is not known (`is_published` tells which).
+
+    `number` shows its last four digits alone. `confirmed` of `nodes` refuse its calls.
+    """
+
+    association: str
+    reference: str
+    number: str
+    requested: datetime | None
+    approved: datetime | None
+    persons: str
+    is_published: bool
+    published: datetime | None
+    confirmed: int
+    nodes: int
+    confirmed_at: datetime | None
+
+
+def stop_paper(stop: StopProgress, now: datetime) -> Paper:
+    steps: Sequence[Sequence[str]] = (
+        ("要請 / requested", _at(stop.requested, _NOT_KNOWN)),
+        ("2 人による承認 / approved by two persons", _at(stop.approved, _NOT_YET)),
+        ("公開 / published", _at(stop.published, _NOT_KNOWN) if stop.is_published else _NOT_YET),
+        (
+            "ノードでの適用 / in force on nodes",
+            f"{stop.confirmed} / {stop.nodes}" + (f" ({_at(stop.confirmed_at, '')})" if stop.confirmed else ""),
+        ),
+    )
+    title = "番号停止の経過 / Progress of a suspension"
+    return Paper(
+        f"{title} {stop.reference}", now.astimezone(JAPAN),
+        (
+            Section(
+                title,
+                [
+                    ("文書番号 / reference", stop.reference), ("番号(下 4 桁) / number, last digits", stop.number),
+                    ("承認者 / persons", stop.persons), ("協会 / association", stop.association),
+                    ("この書面の時点 / as of", _at(now, "")),
+                ],
+                (
+                    "適用は、会員のノードから署名付きの確認を受けたものだけを数えています。"
+                    "確認のないノードで停止が有効かどうかは分かりません。",
+                    "Only nodes that have confirmed it by a signature count. Of the others it is not known whether "
+                    "they refuse the calls.",
+                ),
+            ),
+            Section("経過 / Steps", table=Table(("段階 / step", "日時 / at"), steps)),
+        ),
+    )  # fmt: skip
+
+
+def _at(at: datetime | None, missing: str) -> str:
+    return at.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M:%S") if at else missing

@@ -1,0 +1,84 @@
+"""The night stop by requests as a browser sends them: two officers, their own keys, and states that are true."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+
+from lab.console.office_forms import ME, OTHER, SECOND, STOPPED, request_id
+from lab.console.site import Site, Visitor, name_of
+from lab.office.authority.office import PHRASE, WHY, Office
+
+PAGE = "/office/night"
+ORDER = {"entered": STOPPED, "reference": "R-7", "requested": "2026-11-02T01:10", "why": "as asked"}
+
+
+@pytest.fixture
+async def at_office(site_of, office: Office) -> Site:
+    for user, key in ((name_of(*ME), "duty-1"), (name_of(*SECOND), "duty-2")):
+        office.shown("key keep-for-night", office.folder, user, office.key(key))
+    return await site_of(office.folder)
+
+
+async def state(visitor: Visitor) -> str:
+    """The last stage of the stop, as the page says it."""
+    shown = re.findall(r'<li><span class="badge \w+">([^<]+)</span>', (await visitor.get(PAGE)).text)
+    return html.unescape(shown[0]) if shown else ""
+
+
+async def sign(visitor: Visitor, passphrase: str = PHRASE, **changed: str) -> int:
+    page = (await visitor.get(PAGE)).text
+    shown = re.search(r'name="shown" value="([0-9a-f]{64})"', page)
+    assert shown, page
+    fields = {"shown": shown[1], "passphrase": passphrase, **changed}
+    return (await visitor.send(PAGE, f"{PAGE}/sign", fields)).status
+
+
+async def test_two_officers_stop_a_number_and_no_state_is_shown_that_is_not_true(at_office, office):
+    first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
+    assert (await first.send(PAGE, f"{PAGE}/request", ORDER)).status == 303
+    assert await state(first) == ""
+    waiting = (await second.get(PAGE)).text
+    assert "良い電話株式会社" in waiting, "the holder is shown"
+    assert STOPPED not in waiting
+    wrong = {"request": request_id(waiting), "entered": OTHER, "why": "as asked"}
+    assert (await second.send(PAGE, f"{PAGE}/approve", wrong)).status == 400
+    right = {**wrong, "entered": STOPPED}
+    assert (await first.send(PAGE, f"{PAGE}/approve", right)).status == 400, "nobody is both persons"
+    assert (await second.send(PAGE, f"{PAGE}/approve", right)).status == 303
+    assert await state(second) == "approved"
+    assert "03-1234-5677" in (await second.get(PAGE)).text, "whoever signs reads the whole number"
+    assert await sign(second, "wrong") == 400
+    assert await sign(second, shown="0" * 64) == 400
+    assert await sign(second) == 303
+    assert await state(first) == "approved", "one signature publishes nothing"
+    assert await sign(second) == 400, "a second signature of the same key does not count"
+    assert await sign(first) == 303
+    assert await state(first) == "published", "no node has confirmed it"
+    assert (await first.get(f"{PAGE}/paper/R-7")).text[:5] == "%PDF-"
+    assert (await first.get(f"{PAGE}/paper/R-8")).status == 404
+    assert [each["reference"] for each in office.told("suspension in-force", code=1)] == ["R-7"] * 2
+
+
+async def test_an_officer_without_a_key_here_signs_elsewhere(site_of, office):
+    site = await site_of(office.folder)
+    first, second = await site.visitor(*ME), await site.visitor(*SECOND)
+    await first.send(PAGE, f"{PAGE}/request", ORDER)
+    waiting = (await second.get(PAGE)).text
+    right = {"request": request_id(waiting), "entered": STOPPED, "why": "as asked"}
+    assert (await second.send(PAGE, f"{PAGE}/approve", right)).status == 303
+    assert "No key of yours is kept here" in (await second.get(PAGE)).text
+    answer = await second.send(PAGE, f"{PAGE}/sign", {"shown": "0" * 64, "passphrase": PHRASE})
+    assert (answer.status, "sign at your own computer" in answer.text) == (400, True)
+
+
+def test_only_an_encrypted_duty_key_is_kept(office):
+    assert "not a duty key" in office.refused("key keep-for-night", "sato", office.key("registry-1"))
+    assert "is not the name of a user" in office.refused("key keep-for-night", "../sato", office.key("duty-1"))
+    office.shown("key keep-for-night", office.folder, "sato", office.key("duty-1"))
+    kept = office.folder / "night-keys" / "sato.pem"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert b"ENCRYPTED" in kept.read_bytes()
+    office.told("licence suspend", "L-0001", *WHY)
