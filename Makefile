@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-before bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-console-attack bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-before bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-service-code bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-console-attack bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -48,6 +48,7 @@ help:
 	@echo 'make bench-timers  waits until session timers (RFC 4028) are refreshed and expire, on a real Asterisk'
 	@echo 'make bench-overload  finds how many calls a second are served, and offers three times as many; JSON=1 as above'
 	@echo 'make bench-registry  verifies, reads and asks a registry of a million numbers, and runs each command of the office on it; JSON=1 as above'
+	@echo "make bench-service-code  the processor time of the service's own code for a call, without Asterisk; CALLS=4000 JSON=1"
 	@echo 'make bench-lines  decides by a table of a million numbers of customers, and reads it; NUMBERS=10000 CUSTOMERS=1000 JSON=1'
 	@echo 'make bench-numbers  presents own, foreign and forbidden numbers in all spellings, with the service up, away and restarting; CALLS=10000 RATE=20 SEED=… JSON=1'
 	@echo 'make bench-reports  lists, finds and counts the reports of a year, beside the bare query; REPORTS=50000 JSON=1'
@@ -178,6 +179,9 @@ bench-overload: $(DEV) lab
 
 bench-registry: $(DEV)
 	@$(VENV)/bin/python -m bench.registry $(if $(JSON),--json)
+
+bench-service-code: $(DEV)
+	@$(VENV)/bin/python -m bench.service_code $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-lines: $(DEV)
 	@$(VENV)/bin/python -m bench.lines $(if $(NUMBERS),--numbers $(NUMBERS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) \

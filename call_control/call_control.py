@@ -276,10 +276,16 @@ class CallControl:
                 return True
         return False
 
-    def sound(self, call: Call, party: Party) -> Sound | None:
-        """The sound for this party; None if it hears nothing, or if its sound must not or cannot be played."""
+    def _playable(self, call: Call, party: Party) -> Sound | None:
+        """The sound for this party; None if it must not or cannot be played. The states of its files go into `call`."""
         sound = self.sounds.get(call.decision.profiles.get(party, ""))
-        return sound if sound and (self.files.as_made(sound) if self.files else sound.is_there) else None
+        if sound is None or self.files is None:
+            return sound if sound and sound.is_there else None
+        states = self.files.as_made(sound)
+        if states is None:
+            return None
+        call.files[sound.stem.name] = states
+        return sound
 
     def verdict(self, call: Call) -> dialplan.Verdict:
         """The hook's verdict. The notice replaces a sound that must not or cannot be played."""
@@ -287,14 +293,14 @@ class CallControl:
         files: dict[str, str] = {}
         for party in Party:
             if party in decision.profiles:
-                sound = self.sound(call, party)
+                sound = self._playable(call, party)
                 if sound is None:
                     log.error(
                         "%s: the sound for the %s party must not or cannot be played; the notice replaces it",
                         call.id, party, extra=about(call.id, decision.reason),
                     )  # fmt: skip
                 files[party] = name = sound.stem.name if sound else self.policy.notice_profile
-                if self.files and name in self.made:
+                if sound is None and self.files and name in self.made:
                     call.files[name] = self.files.states(self.made[name])
         verdict = self._verdict(call, files)
         if len(verdict.extension) > dialplan.EXTENSION_LIMIT:

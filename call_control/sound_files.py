@@ -94,9 +94,12 @@ class SoundFiles:
         """How many files are damaged or foreign, as they were when it was last looked."""
         return len(self._since_s)
 
-    def as_made(self, sound: Sound) -> bool:
-        """Whether all files of the sound are as they were made, and no further file came beside them."""
-        return all(map(self._is_right, sound.files)) and not self._foreign(sound)
+    def as_made(self, sound: Sound) -> States | None:
+        """The sound's files now, if all are as they were made, and no further file came beside them; else None."""
+        states = self.states(sound)
+        if self._foreign(sound) or not all(states[file.path].sha256 == file.sha256 for file in sound.files):
+            return None
+        return states
 
     def states(self, sound: Sound) -> States:
         """The sound's files now."""

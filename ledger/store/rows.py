@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -39,7 +38,7 @@ def sealed(step: Step, key_of: Callable[[str], DayKey]) -> Step:
     if not step.numbers and not step.sip_call_id:
         return step
     hidden = key_of(day_of(step.at)).seal(step.call_id, step.numbers, step.sip_call_id)
-    return replace(step, details={**step.details, **hidden}, numbers={}, sip_call_id="")
+    return Step(step.call_id, step.kind, step.at, {**step.details, **hidden})
 
 
 def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:

@@ -1,0 +1,164 @@
+"""The processor time that the service's own code takes for a call, without Asterisk and without its sockets.
+
+    python -m bench.service_code [--calls N] [--json]
+
+Calls that hear a sound come in groups, as they share a commit at 50 calls/s. Each is decided from Asterisk's event to
+the verdict, then the journal's lines are entered, and the writer's thread writes the steps. Times are of this machine,
+now: compare two versions in turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.ari_app import events
+from idtone.ari_app.application import AriApplication
+from idtone.call_control.call_control import CallControl
+from idtone.call_control.journal_intake import JournalIntake
+from idtone.call_control.sound_files import SoundFiles
+from idtone.core.decision import Policy
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.ledger.writing.pending_decisions import Pending
+from idtone.service.call_counts import CallCounts
+from idtone.tones.making.sounds import put_sounds
+from idtone.tones.profile_library import load_library
+from idtone.tones.ready_sounds import ReadySounds
+from lab.call_control import hook
+from lab.call_control.evidence import CALLED, CALLER, LICENSED, MEMBER, registry
+
+from .ledger import key_ring
+from .reporting import options, report
+
+CALLS: Final = 4_000
+GROUP: Final = 8
+"""Calls that share a commit at 50 calls/s."""
+ROUNDS: Final = 10
+SOUND: Final = timedelta(milliseconds=441)
+CHANNEL: Final = "PJSIP/trunk-0000002a"
+
+
+def event(call_id: str, nonce: str, at: datetime) -> str:
+    """StasisStart, as Asterisk sends it."""
+    from_outside = (LICENSED, "incoming", CALLED, f"PJSIP/{CALLED}@trunk", CALLER, CHANNEL)
+    arguments = [
+        "decide", call_id, nonce, hook.instant(at), *map(hook.encoded, from_outside), "", "", "",
+        hook.encoded("1-2345@192.0.2.1"), "",
+    ]  # fmt: skip
+    channel = {
+        "id": call_id.rpartition("-")[0], "name": CHANNEL, "state": "Ring", "protocol_id": "1-2345@192.0.2.1",
+        "caller": {"name": "", "number": CALLER}, "connected": {"name": "", "number": ""}, "accountcode": "",
+        "dialplan": {"context": "idtone-forward", "exten": "s", "priority": 12, "app_name": "Stasis", "app_data": ""},
+        "creationtime": "2026-11-01T00:00:00.000+0900", "language": "en",
+    }  # fmt: skip
+    return json.dumps({"type": "StasisStart", "args": arguments, "channel": channel, "application": "idtone"})
+
+
+class _SilentAri:
+    """Takes every request."""
+
+    async def request(self, method: str, path: str, **query: str | int) -> Any:
+        return None
+
+
+async def _no_journal() -> None:
+    """Nothing to read."""
+
+
+class ServiceCode:
+    """What the service makes of calls, with a real ledger and real sounds in a folder."""
+
+    def __init__(self, folder: Path, resources: ExitStack) -> None:
+        url, ring = f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder)
+        self._writer = LedgerWriter.open(url, "pbx-1", ring)
+        pending = resources.enter_context(Pending.open(url, self._writer, ring.days))
+        library = load_library(None)
+        sounds = put_sounds(folder, library.for_calls(), ReadySounds(folder, library).content)
+        held = registry()
+        self._calls = CallControl(
+            lambda: held, Policy(member=MEMBER), sounds, CallCounts(pending), sounds, SoundFiles(sounds.values())
+        )
+        reader = LedgerReader.open(url)
+        self._intake = JournalIntake(self._calls, reader.times, self._refused)
+        self._placed = 0
+
+    @staticmethod
+    def _refused(lines: Iterable[str]) -> None:
+        raise AssertionError(f"lines were refused: {lines}")
+
+    async def run(self, groups: int) -> Mapping[str, float]:
+        """Microseconds a call."""
+        application = AriApplication(self._calls, _no_journal)
+        application._ari = _SilentAri()  # type: ignore[assignment]
+        took: dict[str, float] = dict.fromkeys(("event", "verdict", "answer", "journal"), 0.0)
+        began_s, own_s = time.process_time(), time.thread_time()
+        outside_s = 0.0
+        for _ in range(groups):
+            made_s = time.thread_time()
+            at = datetime.now(UTC)
+            placed = []
+            for _ in range(GROUP):
+                self._placed += 1
+                placed.append((f"pbx-1-{int(at.timestamp())}.{self._placed}-1", f"{self._placed:012}"))
+            texts = [event(call_id, nonce, at) for call_id, nonce in placed]
+            lines = [line.encode() for each in placed for line in self._lines(*each, at)]
+            outside_s += time.thread_time() - made_s
+            for text in texts:
+                times = [time.thread_time()]
+                entered = events.read(text)
+                times.append(time.thread_time())
+                assert isinstance(entered, events.Entered)
+                application._enter(entered)
+                times.append(time.thread_time())
+                await application.wait_for_requests()
+                times.append(time.thread_time())
+                for name, begin, end in zip(took, times, times[1:], strict=False):
+                    took[name] += end - begin
+            begin = time.thread_time()
+            written = self._intake.enter(lines)
+            took["journal"] += time.thread_time() - begin
+            self._writer.hurry()
+            for each in written:
+                each.result()
+        assert not len(self._calls)
+        whole_s = time.process_time() - began_s - outside_s
+        took["writer"] = whole_s - (time.thread_time() - own_s - outside_s)
+        took["whole"] = whole_s
+        return {name: 1e6 * seconds / (groups * GROUP) for name, seconds in took.items()}
+
+    @staticmethod
+    def _lines(call_id: str, nonce: str, at: datetime) -> list[str]:
+        later = at + SOUND
+        return [
+            hook.sounded(call_id, nonce, later, sent=22, since=at, codecs="(ulaw)/(ulaw)"),
+            f"reported,{call_id},{nonce},{hook.instant(later)},,same",
+            hook.ended(call_id, nonce, later),
+        ]
+
+
+def measure(calls: int) -> dict[str, float]:
+    """Medians of rounds, in microseconds of processor time a call."""
+    groups = max(1, calls // GROUP // ROUNDS)
+    with tempfile.TemporaryDirectory(prefix="idtone-service-code-") as folder, ExitStack() as resources:
+        code = ServiceCode(Path(folder), resources)
+        asyncio.run(code.run(groups))  # what is only made once
+        rounds = [asyncio.run(code.run(groups)) for _ in range(ROUNDS)]
+    return {f"{name}_us": statistics.median(each[name] for each in rounds) for name in rounds[0]}
+
+
+def main() -> None:
+    chosen = options(__doc__, calls=CALLS).parse_args()
+    report("the service's own code, a call", measure(chosen.calls), chosen.json)
+
+
+if __name__ == "__main__":
+    main()
