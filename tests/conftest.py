@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import hypothesis
 import pytest
@@ -42,6 +42,8 @@ pytest.register_assert_rewrite("lab.calls")
 
 # In English, for the programs that tests start too, whatever the machine's locale is.
 os.environ["LANGUAGE"] = "en"
+
+CALLS: Final = ROOT / "tests" / "calls"
 
 sodium()  # the room for refused customers needs it when it is imported
 
@@ -80,10 +82,12 @@ def _tests_in(path: Path, config: pytest.Config) -> Iterator[Path]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Workers begin with the files of few tests, which take longer than others: at the end none waits for another."""
+    """Workers begin with the files that take longest: at the end none waits for another. Calls all take their time, so
+    these are the files of many calls. Of other tests, the long ones are in files of few.
+    """
     if hasattr(config, "workerinput"):
         tests = Counter(item.path for item in items)
-        items.sort(key=lambda item: tests[item.path])
+        items.sort(key=lambda item: tests[item.path] * (-1 if item.path.is_relative_to(CALLS) else 1))
 
 
 def pytest_collection_finish() -> None:

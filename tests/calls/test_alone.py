@@ -108,9 +108,13 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "emptied": lambda path: os.truncate(path, 0),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
+BY_NIGHT = dict.fromkeys(("cut", "emptied"), pytest.mark.nightly)
+"""A file that is cut by one octet is the hardest of the three to notice."""
 
 
-@pytest.mark.parametrize("damage", [*DAMAGES, "unreadable"])
+@pytest.mark.parametrize(
+    "damage", [pytest.param(each, marks=BY_NIGHT.get(each, ())) for each in (*DAMAGES, "unreadable")]
+)
 async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk, service, beside, damage):
     path = asterisk.sounds / FALLBACK_FILE
     whole, already = path.read_bytes(), len(service.log())
@@ -129,7 +133,7 @@ async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk,
             assert (ending.status, ending.reason) == expected, forwarding
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [pytest.param(each, marks=BY_NIGHT.get(each, ())) for each in DAMAGES])
 async def test_without_the_file_every_call_but_an_emergency_is_refused(away, beside, damage):
     """Any number may be suspended. Asterisk had read the whole file before."""
     unknown = ("REFUSED", "suspensions-unknown", "21")
