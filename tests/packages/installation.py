@@ -40,7 +40,7 @@ print(PACKAGED_UNIT_FILE.with_name(TIMER).read_text() == (shipped / TIMER).read_
 """.replace("SOUNDS", str(SOUNDS))
 ENVIRONMENT = "/opt/venvs/idtone"
 SIGN_IN = "http://127.0.0.1:8720/sign-in"
-LACKING = {"console": "idtone-console", "tone generate notice -o /root/tones": "idtone-sounds"}
+LACKING = {"console": "idtone-console", "tone generate notice -o /srv/tones": "idtone-sounds"}
 """What a node alone cannot do → the package that it needs."""
 OWNED = {
     "idtone": ["/usr/bin/idtone", "/usr/bin/idtone-agi", "/usr/share/man/man1/idtone-ledger.1.gz"],
@@ -149,7 +149,7 @@ def test_each_package_has_what_it_owns(machine, all_four):
         listed = machine.run("dpkg", "--listfiles", package).split()
         assert set(owned) <= set(listed), package
         assert machine.run("dpkg", "--verify", package) == ""
-    machine.run("idtone", "tone", "generate", "notice", "-o", "/root/tones")
+    machine.run("idtone", "tone", "generate", "notice", "-o", "/srv/tones")
     assert machine.run("idtone-office", "--version").strip().endswith(idtone.__version__)
     assert machine.run("id", "--groups", "--name", "idtone").split() == ["asterisk", "idtone-console"]
     machine.run("sh", "-c", f"{ENVIRONMENT}/bin/python3 -c 'import {', '.join(sorted(LIBRARIES))}'")
@@ -236,16 +236,10 @@ async def test_a_suspension_reaches_asterisk_while_the_service_is_stopped(machin
     machine.run("systemctl", "start", "idtone")
 
 
-async def test_the_others_are_installed_while_calls_come(machine, pbx, all_four, references):
+async def test_the_others_are_installed_beside_a_running_node(machine, all_four):
     """And the console serves its pages."""
     before = show(machine, "MainPID")
-    async with lab(pbx) as phones:
-        async with traffic(phones, ["ari"]) as placed:
-            await asyncio.to_thread(machine.install, *all_four)
-        endings = [await phones.ending(each) for each in placed]
-    print(f"\n{len(placed)} calls during the installation")
-    assert {profile_heard(each, references) for each in placed} == {"sample"}
-    assert not any(record["fallback"] for record in await evidence(machine, endings))
+    machine.install(*all_four)
     assert show(machine, "MainPID") == before, "the service has all that it needs"
     machine.run("systemctl", "enable", "--now", "idtone-console")
     await until(lambda: pages_answer(machine), "the console", 20)
