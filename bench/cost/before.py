@@ -117,8 +117,11 @@ def bed(folder: Path, package: str) -> Iterator[subprocess.Popen[str]]:
                 raise RuntimeError(f"{folder}: its PBX does not start")
             yield process
         finally:
-            process.stdin.close()
-            process.terminate()
+            process.stdin.close()  # at its end, the other one stops what it has started
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.terminate()
 
 
 def load(of: subprocess.Popen[str], way: Way, rate: float, seconds: float) -> dict[str, Any]:
