@@ -70,6 +70,10 @@ class Terms(Model):
     lasts: dict[str, timedelta] = Field(default_factory=dict)
     refusals: RefusalTerms = RefusalTerms()
     public: PublicTerms = PublicTerms()
+    published: Path | None = None
+    """Where each publication also puts a copy of the repository, for a web server or another computer; its `current`
+    changes in one step. None: the repository itself is served.
+    """
 
     def set_of(self, keys: Keys) -> KeySet:
         return self.sets.get(keys) or KeySet(keys=tuf_roles.KEYS[keys], threshold=tuf_roles.THRESHOLD)
@@ -88,6 +92,8 @@ def read_terms(path: Path) -> Terms:
 
 
 def _faults(terms: Terms) -> Iterator[ValidationFault]:
+    if terms.published and not terms.published.is_absolute():
+        yield ValidationFault(("published",), Message("is not a whole path"), Message("Write it from / on"))
     if not timedelta(days=1) <= terms.refusals.longest <= _LONGEST:
         yield ValidationFault(
             ("refusals", "longest"),

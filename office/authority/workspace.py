@@ -41,6 +41,7 @@ from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
 from .edition_rules import examine
 from .history import History, HistoryEntry, read_history
+from .published_folder import publish_to
 from .repository import SignedRepository
 from .signed_numbers import area_words, whole
 from .signing_terms import FILE, Terms, read_terms
@@ -302,6 +303,8 @@ class Workspace:
         pending_rotations.settle(self, now)
         needed = {entry.before for entry in self.unpublished(tuf_roles.REGISTRY) if entry.before}
         unpublished_copies.drop_others(self.folder, needed)
+        if to := self.terms().published:
+            publish_to(to, self.repository.folder, self.repository.current("timestamp").signed.version)
         return published
 
     # -- in one go ----------------------------------------------------------------------------------------------
