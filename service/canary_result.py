@@ -151,7 +151,12 @@ def make_folder(settings: Settings) -> None:
     folder = settings.canary_directory()
     try:
         group = settings.sounds.directory.stat().st_gid
-        folder.mkdir(_FOLDER_MODE, exist_ok=True)
+        # It inherits group and set-group-ID bit of the sounds' folder: the unit may set none (RestrictSUIDSGID).
+        umask = os.umask(0o007)
+        try:
+            folder.mkdir(_FOLDER_MODE, exist_ok=True)
+        finally:
+            os.umask(umask)
         status = folder.stat()
         if (status.st_gid, status.st_mode & 0o7777) != (group, _FOLDER_MODE | 0o2000):
             os.chown(folder, -1, group)
