@@ -89,8 +89,8 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
         {"IdtoneNumberOfAnotherCustomer"},
     ),
     ({'idtone_decisions_total{reason="line-unknown"}': "7x80 8x10"}, {"IdtoneLineUnknown"}),
-    ({"idtone_lines_current": "1x60 0x30"}, {"IdtoneLinesNotRead"}),
-    ({"idtone_lines_current": "1x83 0x7"}, set()),
+    ({"idtone_lines_current": "1x80 0x10"}, {"IdtoneLinesNotRead"}),
+    ({"idtone_lines_current": "1x84 0x6"}, set()),
     ({"idtone_lines_numbers": "0x90"}, {"IdtoneLinesMissing"}),
     ({"idtone_lines_current": "_x90", "idtone_lines_numbers": "_x90"}, set()),  # without a table of lines
     ({'idtone_brake_subjects{step="stop"}': "0x80 1x10"}, {"IdtoneBrakeStopped"}),
@@ -160,7 +160,7 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({"idtone_started_timestamp_seconds": "100x84 5040x5"}, set()),  # one restart
     ({"idtone_journal_lag_seconds": "0.4x80 11x10"}, {"IdtoneJournalNotRead"}),
     ({"idtone_journal_held_files_total": "0x80 1x10"}, {"IdtoneJournalHeldOpen"}),
-    ({"idtone_ledger_replicated": "1x60 0x30"}, {"IdtoneEvidenceNotReplicated"}),
+    ({"idtone_ledger_replicated": "1x80 0x10"}, {"IdtoneEvidenceNotReplicated"}),
     ({"idtone_ledger_unreplicated_steps": "20000x90"}, {"IdtoneEvidenceNotReplicated"}),
     ({"idtone_ledger_replicated": "_x90", "idtone_ledger_unreplicated_steps": "_x90"}, set()),  # without PostgreSQL
     ({"idtone_ledger_reserve_bytes": "64000000x80 0x10"}, {"IdtoneReserveUsed"}),

@@ -40,6 +40,7 @@ ACTS: Final = (
     Act("asterisk-upgrade", "upkeep.md"),
     Act("hook", "upkeep.md"),
     Act("evidence", "upkeep.md"),
+    Act("disclosure", "evidence.md"),
     Act("registry", "upkeep.md"),
     Act("brake", "upkeep.md"),
     Act("fix", "upkeep.md", refused=("idtone doctor --fix",)),
@@ -69,6 +70,10 @@ LATER: Final = (
     Act("restore", "backup.md", refused=("idtone setup",)),
 )
 """Those that need a failure first, or end something."""
+SECOND: Final = tuple(
+    Act(f"second-{name}", "second-node.md") for name in ("database", "key", "name", "join", "look", "leave", "left")
+)
+"""A second node joins, serves and leaves: `tests/packages/second_node.py`."""
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:

@@ -13,6 +13,9 @@ from .pbx import SOUNDS
 TOLD_WITHIN_S: Final = 120
 SAMPLE: Final = "/usr/share/doc/idtone/examples/registry.yaml"
 LEDGER: Final = "/var/lib/idtone/ledger.sqlite3"
+LINES: Final = "/etc/idtone/numbers.yaml"
+NO_POSTGRESQL: Final = "postgresql://idtone@127.0.0.1:9/idtone"
+"""Nothing listens there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +45,13 @@ FAILURES: Final = {
         Failure("ledger", "IdtoneLedgerDiskFull", "the ledger's disk is"),
         Failure("ledger-damaged", "IdtoneLedgerSetAside", "the ledger was damaged"),
         Failure("journal", "IdtoneJournalNotRead", "the journal has not been read"),
+        Failure("fallback", "IdtoneFallbackFileOld", f"{SOUNDS}: the suspended numbers cannot be written for Asterisk"),
+        Failure("lines", "IdtoneLinesNotRead", f"{LINES}:"),
+        Failure("replication", "IdtoneEvidenceNotReplicated", f"{NO_POSTGRESQL}: connection failed"),
+        Failure("timestamp", "IdtoneTimestampOverdue", "the authority has not stamped the evidence in time"),
+        Failure("canary", "IdtoneCanaryFailed", "the last canary call:"),
     )
 }
-OTHERS: Final = {
-    "fallback": "IdtoneFallbackFileOld",
-    "lines": "IdtoneLinesNotRead",
-    "replication": "IdtoneEvidenceNotReplicated",
-    "timestamp": "IdtoneTimestampOverdue",
-    "canary": "IdtoneCanaryFailed",
-}
-"""Troubles of what a node of the first month does not have, and one that a faulty disk makes; with their alerts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,15 @@ class Happening:
 _KEPT: Final = "/opt/kept"
 _ENDED: Final = r"$(date --utc --date '-1 hour' +%Y-%m-%dT%H:%M:%SZ)"
 _MEMBER: Final = "/etc/idtone/idtone.d/90-member.yaml"
+_MORE: Final = "/etc/idtone/idtone.d/90-more.yaml"
+_MORE_SETTINGS: Final = f"""
+lines: {{source: {LINES}}}
+canary: {{forwarding_number: "0312345678", called_number: "0312345690", trunk: nowhere}}
+ledger:
+  url: {NO_POSTGRESQL}
+  timestamp: {{url: "http://127.0.0.1:9/", root: /etc/ssl/certs/ca-certificates.crt, every: PT1M}}
+"""
+_HOOK: Final = "idtone dialplan export /etc/asterisk && asterisk -rx 'dialplan reload'"
 
 HAPPENINGS: Final = (
     # First: its alert counts the restarts of the last three minutes, and other drills restart the service, too.
@@ -114,6 +123,25 @@ HAPPENINGS: Final = (
         ("member",),
         (f"echo 'association: {{member: m-9999}}' > {_MEMBER}", "systemctl reload idtone"),
         (f"rm {_MEMBER}", "systemctl reload idtone"),
+    ),
+    # What a node has that does more than the first month needs.
+    Happening(
+        ("fallback", "lines", "replication", "timestamp", "canary"),
+        (
+            f'echo \'lines: [{{customer: c-0001, endpoints: ["6001"], numbers: ["0312345678"]}}]\' > {LINES}',
+            f"cat > {_MORE} << 'END'{_MORE_SETTINGS}END",
+            _HOOK,
+            "systemctl reload idtone",
+            f"echo 'lines: [{{customer: 1' > {LINES}",
+            f"chown root {SOUNDS} && rm {SOUNDS}/fallback.conf",
+            "! idtone canary",
+        ),
+        (
+            f"chown idtone {SOUNDS}",
+            f"rm {_MORE} {LINES}",
+            _HOOK,
+            "systemctl reload idtone",
+        ),
     ),
     Happening(("service",), ("systemctl stop idtone",), ("systemctl start idtone",)),
 )

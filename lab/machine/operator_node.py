@@ -25,6 +25,7 @@ ANSWERS: Final = {
 """What the operator types; to all other questions, yes."""
 IDS: Final = {
     "s-1a2b3c4d": ("idtone suspensions list --json", "id"),
+    "CALL_ID": ("idtone ledger list --limit 1 --json", "call_id"),
     "h-1a2b3c4d": ("idtone ledger holds --json", "hold"),
 }
 """What stands in a page for an id, which command has the one of this node, and in which field."""
@@ -64,6 +65,13 @@ class OperatorNode:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         file.chmod(mode)
+
+    def resemble(self) -> None:
+        """Add what an operator's machine has, and this one has not: a mirror of today, a limit, a known name."""
+        self.write("/etc/apt/apt.conf.d/50old-mirror", 'Acquire::Check-Valid-Until "false";\n')
+        self.write("/etc/systemd/system/asterisk.service.d/limit.conf", "[Service]\nLimitNOFILE=65536\n")
+        with (self.root / "etc/hosts").open("a") as hosts:  # as Debian's installer writes it
+            hosts.write(f"127.0.0.1 localhost\n127.0.1.1 {self.machine.run('hostname').strip()}\n")
 
     def type(self, lines: Iterable[str], refused: tuple[str, ...] = ()) -> str:
         """Run lines as an operator types them, in one shell, and return what they print. A line that begins as
@@ -157,6 +165,18 @@ class OperatorNode:
         """The findings of the doctor that are not good."""
         found = json.loads(self.machine.run("sh", "-c", "idtone doctor --json || true"))
         return {f"{each['id']}: {each['state']}" for each in found if each["state"] in ("bad", "warning")}
+
+    def is_as_good(self, before: set[str], said: str) -> None:
+        """Raises AssertionError, with what the act `said`, unless the node is as good as before an act: it is well, the
+        doctor finds nothing new, a call gets the licensed sound, and the evidence verifies."""
+        self.wait(self.is_well, said, 60)
+        # On a busy machine, one look of the doctor can find a name that resolves slowly.
+        self.wait(lambda: self.bad() <= before, f"no finding but {sorted(before)}; {said}", 60)
+        record = self.call()
+        assert (record["outcome"], record["status"], record["fallback"]) == ("PLAY", "CONNECTED", False), said
+        # Local channels have no packets that could be counted.
+        assert (record["profile"], record["known_by"]) == ("sample", {"called": "playback"}), (record, said)
+        self.machine.run("idtone", "ledger", "verify")
 
     def mails(self) -> list[str]:
         folder = self.root / MAILS[1:]
