@@ -406,12 +406,21 @@ class _Verification:
 
     def _look_at_unsigned(self, last: int, signed: int, is_under_way: bool) -> None:
         """What no signature holds has to be written by the service, which has the key. Each leaf is signed in the
-        transaction that writes it; only a replica that is under way may have leaves whose checkpoint comes later.
+        transaction that writes it; only a replica that is under way may have leaves whose checkpoint comes later, and
+        only the key shows that these are the service's.
         """
         for number, call_id in self._rows.quarantined(FAULTS_LIMIT):
             self._verdict.fault(_set_aside(call_id, number))
         macs = self._rows.macs(self._key) if self._key else None
         unsigned = self._grown.frontier.size - signed
+        if is_under_way and not macs and unsigned > 0:
+            self._verdict.fault(
+                Message(
+                    "leaves that are not signed: {count}; the node has more steps than this replica: verify it "
+                    "again when it has them all, or where the node's key is",
+                    count=unsigned,
+                )
+            )  # fmt: skip
         for number, call_id, index in self._rows.closing(signed, last, min(unsigned, FAULTS_LIMIT)):
             if not is_under_way:
                 unsigned_leaf = Message("call {call_id}: its leaf {leaf} is not signed", call_id=call_id, leaf=index)

@@ -6,9 +6,11 @@ import pytest
 
 from idtone.core.errors import LedgerError
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.postgresql import schema_of
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from lab.ledger.replication.nodes import Node
+from lab.ledger.replication.nodes import Node, database_of
 from lab.ledger.sample_evidence import heard_call
+from lab.ledger.sample_ledger import query
 from lab.ledger.verification.forging import FORGERIES, forge
 from lab.nights import rest_at_night
 
@@ -41,6 +43,30 @@ def test_what_an_administrator_writes_into_a_replica_is_told(node: Node, postgre
         assert verify_ledger(replica, node.key).faults == []
         node.in_copy(postgresql, statement)
         assert told in verify_ledger(replica, node.key).faults
+
+
+def test_a_call_in_a_replica_that_says_that_it_is_under_way_is_not_good_without_the_key(node: Node, postgresql):
+    """Its hashes and search entries are right, and the replica says that the node has more steps."""
+    node.write(heard_call("c-1"))
+    node.replicate()
+    forge(node.settings.spool, FORGERIES["a finished call"][0])
+    schema, database = schema_of(node.key.name), database_of(node.settings.url)
+    for table, columns, place in (("steps", "*", "id > 6"), ("hashes", "*", "place > 0"), ("sought", "*", "step > 6")):
+        for row in query(node.settings.spool, f"SELECT {columns} FROM {table} WHERE {place}"):  # noqa: S608
+            values = ", ".join(map(_literal, row))
+            postgresql.execute(f"INSERT INTO {schema}.{table} VALUES ({values})", database)  # noqa: S608
+    postgresql.execute(f"UPDATE {schema}.meta SET value = '99' WHERE key = 'node_steps'", database)  # noqa: S608
+    with node.copy() as copy:
+        verdict = verify_ledger(copy, node.key)
+    assert (verdict.leaves, len(verdict.faults)) == (2, 1)
+    assert "leaves that are not signed: 1; the node has more steps" in verdict.faults[0]
+
+
+def _literal(value: object) -> str:
+    """In SQL."""
+    if isinstance(value, bytes):
+        return f"'\\x{value.hex()}'"
+    return "NULL" if value is None else "'{}'".format(str(value).replace("'", "''"))
 
 
 def test_what_was_forged_in_the_file_does_not_reach_the_replica(node: Node, postgresql):

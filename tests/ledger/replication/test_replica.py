@@ -7,6 +7,7 @@ from idtone.core.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.replication import batch
+from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import schema_of
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.ledger.replication.nodes import EMPTIED, Node, same
@@ -51,7 +52,7 @@ def test_a_copy_that_is_under_way_is_good_as_far_as_it_has_come(node, monkeypatc
     node.write(heard_call("c-1", 10), heard_call("c-2", 20))
     connection = node.connection()
     assert connection.replicate().behind == 4
-    with node.copy() as copy:
+    with LedgerReader(node.replica, node.key_ring().days) as copy:
         verdict = verify_ledger(copy, node.key)
     assert (verdict.faults, verdict.leaves, [each.checkpoint.size for each in verdict.signed]) == ([], 2, [1])
     assert connection.replicate().behind == 0
