@@ -268,12 +268,13 @@ COMMANDS: Final = {
     ),
     "report list": (
         "idtone.office.commands.reports:reports",
-        "List reports (申告), the newest last: the holder of the number or the service, who has to act, and the result.",
+        "List reports (申告), the newest last: the holder of the number or the service, who has to act, and the "
+        "result.",
     ),
     "report show": (
         "idtone.office.commands.reports:report",
-        "Show one report: the number or the service, what happened, and what each member has answered. The reporter stays "
-        "sealed.",
+        "Show one report: the number or the service, what happened, and what each member has answered. The reporter "
+        "stays sealed.",
     ),
     "report take": (
         "idtone.office.commands.reports:take",
