@@ -136,7 +136,7 @@ def test_a_refused_customer_is_recognised_until_the_refusal_is_lifted(table):
         assert table.check(REFUSED)[0] == 0
     acts = OfficeLedger(table.office.folder).acts()
     assert [act.act for act in acts] == [
-        "refusals-new-epoch", "customer-refused", KIND, KIND, "refusal-lifted", KIND, KIND
+        "refusal-basis-decided", "refusals-new-epoch", "customer-refused", KIND, KIND, "refusal-lifted", KIND, KIND
     ]  # fmt: skip
     assert [act.details["today"] for act in acts if act.act == KIND] == [1, 2, 3, 4]
     assert all(act.details["evaluations"] == KEYS_LIMIT for act in acts if act.act == KIND)
