@@ -47,7 +47,7 @@ class Hands:
     def click(self, selector: str) -> None:
         """Follow a link, or press a button, and wait for the page that follows."""
         self.clicks += 1
-        found = self._element(selector)
+        found = self.element(selector)
         self.browser.driver.execute_script("window.left = true; arguments[0].scrollIntoView({block: 'center'})", found)
         found.click()
         self._settle()
@@ -60,19 +60,19 @@ class Hands:
         self.send(f"main form[action='{action}']", fields, button)
 
     def send(self, form: str, fields: Mapping[str, str], button: str = "button") -> None:
-        held = self._element(form, is_shown=False)
+        held = self.element(form, is_shown=False)
         if not self.browser.driver.execute_script("return arguments[0].checkVisibility()", held):
             self.clicks += 1
             self.browser.driver.execute_script("arguments[0].closest('details').open = true", held)
         for name, value in fields.items():
-            self._fill(held.find_element(By.CSS_SELECTOR, f'[name="{name}"]'), value)
+            self._fill(held.findelement(By.CSS_SELECTOR, f'[name="{name}"]'), value)
         self.click(f"{form} {button}")
 
     def download(self, selector: str, button: str = "") -> Path:
         """What a link or a form's button gives as a file."""
         before = set(self.downloads.iterdir())
         self.clicks += 1
-        found = self._element(f"{selector} {button}".strip())
+        found = self.element(f"{selector} {button}".strip())
         self.browser.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)
         found.click()
         return self._downloaded(before)
@@ -80,12 +80,12 @@ class Hands:
     def print_form(self, action: str, fields: Mapping[str, str]) -> Path:
         """Fill in a form that gives a file."""
         form = f"main form[action='{action}']"
-        held = self._element(form, is_shown=False)
+        held = self.element(form, is_shown=False)
         if not self.browser.driver.execute_script("return arguments[0].checkVisibility()", held):
             self.clicks += 1
             self.browser.driver.execute_script("arguments[0].closest('details').open = true", held)
         for name, value in fields.items():
-            self._fill(held.find_element(By.CSS_SELECTOR, f'[name="{name}"]'), value)
+            self._fill(held.findelement(By.CSS_SELECTOR, f'[name="{name}"]'), value)
         return self.download(form, "button")
 
     def expect(self, *texts: str) -> str:
@@ -128,7 +128,7 @@ class Hands:
             field.clear()
             field.send_keys(value)
 
-    def _element(self, selector: str, is_shown: bool = True) -> WebElement:
+    def element(self, selector: str, is_shown: bool = True) -> WebElement:
         deadline_s = time.monotonic() + WAIT_S
         while True:
             found = self.browser.driver.find_elements(By.CSS_SELECTOR, selector)

@@ -99,7 +99,7 @@ class PageOffice(Terminal):
             self.browser.keep(address, {LANGUAGE.name: "en"})
             self.browser.open(address)
             self.browser.sign_in(user, PASSWORD)
-            self.hands.expect(user)
+            self.hands.element("header a[href='/account']")
             self._sessions[user] = self.browser.cookies()
         self.browser.keep(address, self._sessions[user])
         self.browser.driver.get(f"{self.site.address}/office/today")
