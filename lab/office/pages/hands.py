@@ -65,7 +65,7 @@ class Hands:
             self.clicks += 1
             self.browser.driver.execute_script("arguments[0].closest('details').open = true", held)
         for name, value in fields.items():
-            self._fill(held.findelement(By.CSS_SELECTOR, f'[name="{name}"]'), value)
+            self._fill(held.find_element(By.CSS_SELECTOR, f'[name="{name}"]'), value)
         self.click(f"{form} {button}")
 
     def download(self, selector: str, button: str = "") -> Path:
@@ -85,7 +85,7 @@ class Hands:
             self.clicks += 1
             self.browser.driver.execute_script("arguments[0].closest('details').open = true", held)
         for name, value in fields.items():
-            self._fill(held.findelement(By.CSS_SELECTOR, f'[name="{name}"]'), value)
+            self._fill(held.find_element(By.CSS_SELECTOR, f'[name="{name}"]'), value)
         return self.download(form, "button")
 
     def expect(self, *texts: str) -> str:
