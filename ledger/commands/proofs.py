@@ -17,7 +17,6 @@ from idtone.core.translation import Message, translated
 
 from ..keys.key_ring import cosigned_note, own_key
 from ..replication.node_ledgers import NodeLedger
-from ..verification.parts import processors
 from ..verification.verification_report import verification_report
 from .shared import (
     CallArgument,
@@ -121,7 +120,6 @@ def _verified(
                 has_keys=ledger.has_keys,
                 arrived=ledger.progress.leaves if ledger.progress else None,
                 progress=progress,
-                processes=processors(),
             ),
         }  # fmt: skip
 

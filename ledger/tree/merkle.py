@@ -78,11 +78,6 @@ class Frontier:
         found = read(wanted)
         return cls(size, [found[place] for place in wanted])
 
-    @property
-    def edge(self) -> tuple[int, Sequence[bytes]]:
-        """What a frontier is made of: two are the same if these are."""
-        return self.size, self._subtrees
-
     def copy(self) -> Frontier:
         return Frontier(self.size, self._subtrees)
 

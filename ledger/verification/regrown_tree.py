@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from ..evidence.leaf_rules import LeafShapes
-from ..evidence.leaves import OPENING, StoredStep, leaf, search_digits
+from ..evidence.leaves import leaf, search_digits
 from ..tree.merkle import Frontier, leaf_hash, stored
 from .day_key_check import Sealed
 from .search_entries import EntrySum
@@ -61,10 +61,6 @@ class RegrownTree:
     node: str = ""
     """The node that wrote the latest steps."""
     shapes: LeafShapes = field(default_factory=LeafShapes)
-    before: Callable[[str], Iterable[StoredStep]] | None = None
-    """The steps of a call that are in no leaf where the reading began; None if it began with the first step."""
-    carried: dict[str, list[str]] = field(default_factory=dict)
-    """The texts of such steps, of the calls that went on after it."""
     _day: str = "?"
 
     def grow(self, frontier: Frontier, leaves: Sequence[bytes]) -> list[bytes]:
@@ -92,12 +88,8 @@ class RegrownTree:
         """Add steps to their calls, and move the calls that are over to `closed`; False for anything unusual."""
         calls, digits = self.calls, self.digits
         ordinary = not self.more_digits
-        reads_part = self.before is not None
         for number, (index, call_id, text) in enumerate(steps, after + 1):
             texts = calls[call_id]
-            if reads_part and not texts and index != OPENS:
-                self.carry(call_id)
-                ordinary = ordinary and not self.more_digits
             texts.append(text)  # type: ignore[arg-type]  # is removed again if it is None
             if text is None:
                 ordinary = False
@@ -155,27 +147,6 @@ class RegrownTree:
         self.frontier = frontier
         self.entries.add(bytes.fromhex("".join(entries)))
         return True
-
-    def carry(self, call_id: str) -> None:
-        """Add the steps of a call that came before the part which is read. A call that begins in it needs no look-up,
-        and no other can be mistaken for one: the part before must end with the same texts (`parts.join`).
-        """
-        if self.before is None or call_id in self.carried:
-            return
-        texts = self.calls[call_id]
-        for step in self.before(call_id):
-            texts.append(step.text)
-            if step.kind in OPENING:
-                self.note_opening(call_id, step.details)
-        if texts:
-            self.carried[call_id] = list(texts)
-
-    def note_opening(self, call_id: str, details: str) -> None:
-        """Note the search keys of a step in `leaves.OPENING`, whose text was just added to its call."""
-        if len(self.calls[call_id]) == 1:
-            self.digits[call_id] = search_digits(details)
-        else:
-            self.more_digits[call_id] |= search_digits(details)
 
     def note_day(self, call_id: str, text: str) -> None:
         """Note the days whose keys seal the numbers in a step's text."""

@@ -44,17 +44,8 @@ class EntrySum:
         self._count += len(entries) // 16
         self._sum ^= _folded(self._cipher.update(entries))
 
-    @property
-    def value(self) -> tuple[int, int]:
-        """What `add_value` adds to another sum with the same key."""
-        return self._count, self._sum
-
-    def add_value(self, value: tuple[int, int]) -> None:
-        self._count += value[0]
-        self._sum ^= value[1]
-
     def same_as(self, other: EntrySum) -> bool:
-        return self.value == other.value
+        return (self._count, self._sum) == (other._count, other._sum)
 
 
 def _folded(blocks: bytes) -> int:
@@ -68,12 +59,9 @@ def _folded(blocks: bytes) -> int:
     return value
 
 
-def add_held(held: EntrySum, rows: LedgerRows, last: int, above: int | None = None, until: int | None = None) -> None:
-    """Add the existing entries, up to the step `last`, whose tokens are more than `above` and not more than `until`.
-
-    Raises struct.error if one is not a pair of whole numbers.
-    """
-    for part in rows.entries(last, above, until):
+def add_held(held: EntrySum, rows: LedgerRows, last: int) -> None:
+    """Add the existing entries, up to the step `last`. Raises struct.error if one is not a pair of whole numbers."""
+    for part in rows.entries(last):
         held.add(struct.pack(f">{2 * len(part)}q", *chain.from_iterable(part)))
 
 

@@ -19,7 +19,7 @@ from ..store.database import Connection, Database, literals
 from ..store.meta import CHECKPOINT, NODE_STEPS
 from ..store.schema import CATALOGUE, strange
 from ..store.step_macs import StepMacs
-from ..store.stored_tree import open_call, read_hashes
+from ..store.stored_tree import open_call
 
 ENTRIES_AT_ONCE: Final = 5000
 LED_TO_LIMIT: Final = 1000
@@ -183,23 +183,12 @@ class LedgerRows:
         """Whether the table `in_progress` has the call, or a step after `last` ended it."""
         return bool(self._all(_KNOWN_AS_OPEN, (call_id, call_id, last)))
 
-    def entries(self, last: int, above: int | None = None, until: int | None = None) -> Iterator[list[tuple[int, int]]]:
-        """The table `sought` (token, step) up to the step `last`, part by part: the tokens that are more than `above`
-        and not more than `until`. Without `until` also what SQLite holds and is no whole number, which comes last.
-        """
-        reached = _BEFORE_ALL if above is None else (above, _LAST)
-        query, values = (_ENTRIES, ()) if until is None else (_ENTRIES_UNTIL, (until,))
-        while part := self._all(query, (*reached, *values, last, ENTRIES_AT_ONCE)):
+    def entries(self, last: int) -> Iterator[list[tuple[int, int]]]:
+        """The table `sought` (token, step) up to the step `last`, part by part."""
+        reached = _BEFORE_ALL
+        while part := self._all(_ENTRIES, (*reached, last, ENTRIES_AT_ONCE)):
             yield part
             reached = part[-1]
-
-    def leaves_at(self, last: int) -> int:
-        """How many leaves the steps up to this one have closed, as the last of them says."""
-        return next((leaf + 1 for (leaf,) in self._all(_LAST_LEAF, (last,))), 0)
-
-    def stored_hashes(self, places: Sequence[int]) -> Mapping[int, bytes]:
-        """Raises ProofError if one is missing."""
-        return read_hashes(self._connection, places)
 
     def openings_and_ends(self, after: int, last: int, limit: int) -> list[tuple[int, str, str, Any, int | None]]:
         """(id, call_id, kind, details, leaf) of the next steps after `after`, up to `last`, that are in `OPENING` or
@@ -282,8 +271,6 @@ _HASHES: Final = "SELECT hash FROM hashes WHERE place >= ? AND place < ? ORDER B
 _ENTRIES: Final = (
     "SELECT token, step FROM sought WHERE (token, step) > (?, ?) AND step <= ? ORDER BY token, step LIMIT ?"
 )
-_ENTRIES_UNTIL: Final = _ENTRIES.replace("AND step", "AND token <= ? AND step")
-_LAST_LEAF: Final = "SELECT leaf FROM steps WHERE leaf IS NOT NULL AND id <= ? ORDER BY id DESC LIMIT 1"
 _OPENINGS_AND_ENDS: Final = f"""
     SELECT id, call_id, kind, CASE WHEN kind IN ({_OPENING_KINDS}) THEN details END, leaf FROM steps
     WHERE id > ? AND id <= ? AND (kind IN ({_OPENING_KINDS}) OR leaf IS NOT NULL) ORDER BY id LIMIT ?

@@ -30,13 +30,12 @@ def verification_report(
     has_keys: bool,
     arrived: int | None = None,
     progress: Callable[[int, int], None] = lambda steps, total: None,
-    processes: int = 1,
 ) -> dict[str, Any]:
     """Verify a ledger, also with the checkpoints of it that this node keeps, if `key_from` is `own`.
 
     `notes`: further checkpoints, and where they come from. `has_keys`: the reader has the keys of the days. `arrived`:
-    the leaves of a replica, which may lag. `progress` gets how many steps were read, and how many there are. So many
-    `processes` may read at once. Raises LedgerError.
+    the leaves of a replica, which may lag. `progress` gets how many steps were read, and how many there are. Raises
+    LedgerError.
     """
     is_own = key_from == "own"
     kept = list(_remembered(settings, key)) if is_own else []
@@ -46,7 +45,7 @@ def verification_report(
     verdict = verify_ledger(
         reader, key, [*notes, *kept], with_days=is_own and has_keys,
         is_latest=is_own and key.name == continuity_of(settings.ledger, settings.node).origin,
-        progress=progress, processes=processes,
+        progress=progress,
     )  # fmt: skip
     continues, ending = reader.continues(), reader.ending()
     replaced = _replaced(settings, key) if is_own else None

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from idtone.core.errors import LedgerError, ProofError
+from idtone.core.errors import ProofError
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.translation import Message
 
@@ -27,14 +27,13 @@ from ..evidence.leaf_rules import (
     selected_before,
     selected_by,
 )
-from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, step_text
+from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, search_digits, step_text
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
-from ..store.database import Database
 from ..store.ledger_reader import LedgerReader
 from ..tree.checkpoints import Checkpoint, believed
-from ..tree.merkle import EMPTY_ROOT, Frontier, leaf_hash, stored
-from . import day_key_check, parts
+from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored
+from . import day_key_check
 from .day_key_check import Sealed
 from .regrown_tree import BEGINS, RegrownTree
 from .search_entries import EntrySum, add_held, differences, planted
@@ -97,14 +96,13 @@ def verify_ledger(
     with_days: bool = True,
     is_latest: bool = True,
     progress: Callable[[int, int], None] = lambda steps, all_of_them: None,
-    processes: int = 1,
 ) -> LedgerVerdict:
     """Whether all of a ledger is what `log` has signed.
 
     `notes` are signed checkpoints and where they come from; the ledger's own is looked at in any case. `with_days`:
     also whether the keys of its days open what they have sealed, if the reader has keys. `is_latest`: no other ledger
     of the node follows, so the acts that destroyed keys are in it. `progress` gets how many steps have been read,
-    and how many there are. `processes`: how many may read a large SQLite file at once.
+    and how many there are.
     Raises LedgerError if the database cannot be read at all.
     """
 
@@ -115,21 +113,7 @@ def verify_ledger(
             yield from day_key_check.day_key_faults(reader.days, sealed, told)
 
     with LedgerRows.reading(reader.database) as rows, _uncollected():
-        path = reader.database.name if reader.database.is_sqlite else ""
-        step_key = reader.step_key(log.name)
-        return _Verification(rows, log, notes, day_key_faults, step_key, progress, path, processes).run()
-
-
-def read_part(asked: parts.Asked, progress: Callable[[int], None]) -> parts.Part | None:
-    """What a part of the steps is; None if it needs a closer look, which the reading of the whole gives it."""
-    log = VerifierKey.parse(asked.log)
-    try:
-        with LedgerRows.reading(Database.in_file(f"sqlite:///{asked.path}")) as rows, _uncollected():
-            return _Verification(
-                rows, log, [], lambda sealed: (), None, lambda steps, last: None, key_of_sums=asked.key
-            ).part(asked, progress)
-    except (LedgerError, ProofError, TypeError, ValueError, struct.error):
-        return None  # of rows that idtone does not write
+        return _Verification(rows, log, notes, day_key_faults, reader.step_key(log.name), progress).run()
 
 
 @contextmanager
@@ -153,11 +137,7 @@ class _Verification:
         day_key_faults: Callable[[Mapping[str, Sealed]], Iterable[Message]],
         step_key: StepKey | None,
         progress: Callable[[int, int], None],
-        path: str = "",
-        processes: int = 1,
-        key_of_sums: bytes = b"",
     ) -> None:
-        """`path` is the file's, which so many `processes` may read; empty if this one has to read all."""
         self._rows = rows
         self._log = log
         self._notes = list(notes)
@@ -167,11 +147,9 @@ class _Verification:
         self._verdict = LedgerVerdict()
         self._named: set[str] = set()
         """Calls that are not over, and of which it is said already what is wrong."""
-        self._path = path
-        self._processes = processes if path else 1
-        self._key_of_sums = key_of_sums or os.urandom(16)
-        self._held = EntrySum(self._key_of_sums)
-        self._grown = RegrownTree(EntrySum(self._key_of_sums), {})
+        key = os.urandom(16)
+        self._held = EntrySum(key)
+        self._grown = RegrownTree(EntrySum(key), {})
 
     def run(self) -> LedgerVerdict:
         verdict, grown = self._verdict, self._grown
@@ -183,8 +161,7 @@ class _Verification:
         grown.roots |= {signed.checkpoint.size: EMPTY_ROOT for signed in roots}
         for number, call_id in self._rows.below(FAULTS_LIMIT):
             verdict.fault(_strange_step(call_id, number))
-        if not (in_parts := self._read_by_several(last)):
-            self._read_by_one(last)
+        self._read(last)
         self._look_at_open_calls(last)
         self._look_at_acts(last)
         for call_id, index in self._rows.after_end(last):
@@ -200,7 +177,7 @@ class _Verification:
             )
         signed_size = max((signed.checkpoint.size for signed in roots), default=0)
         self._look_at_unsigned(last, signed_size, extent.is_under_way)
-        self._compare_sought(last, is_held_known=in_parts)
+        self._compare_sought(last)
         for fault in self._day_key_faults(grown.days):
             verdict.fault(fault)
         for signed in roots:
@@ -208,22 +185,6 @@ class _Verification:
         if size and not any(signed.source == _OWN for signed in roots):
             verdict.fault(Message("the ledger holds no signed checkpoint of its tree"))
         return verdict
-
-    def part(self, asked: parts.Asked, progress: Callable[[int], None]) -> parts.Part | None:
-        """Of the steps between two places."""
-        grown, rows, cut = self._grown, self._rows, asked.cut
-        size = rows.leaves_at(cut.after) if cut.after else 0
-        grown.frontier = begin = Frontier.read(size, rows.stored_hashes)
-        grown.roots = dict(asked.roots)
-        if cut.after:
-            grown.before = lambda call_id: rows.open_steps(call_id, cut.after)
-        begin = begin.copy()
-        for reached in self._read(cut.after, cut.until):
-            if self._verdict.faults:
-                return None
-            progress(reached - cut.after)
-        add_held(self._held, rows, asked.last, cut.above, cut.up_to)
-        return None if self._verdict.faults else parts.Part.of(begin, grown, self._held)
 
     def _signed(self, own: object) -> list[SignedCheckpoint]:
         try:
@@ -253,28 +214,13 @@ class _Verification:
             others = Message("the first {signed} leaves are not those that were signed", signed=checkpoint.size)
             self._verdict.fault(_of(signed.source, others))
 
-    def _read(self, after: int, last: int) -> Iterator[int]:
-        """Look at the steps after `after` up to `last`; yields how far it has come."""
-        while after < last:
-            until = min(after + PAGE_ROWS, last)
-            matched = self._grown.match(self._rows, after, until)
-            after = until if matched else self._page(after, last)
-            yield after
-
-    def _read_by_one(self, last: int) -> None:
-        for reached in self._read(0, last):
+    def _read(self, last: int) -> None:
+        reached = 0
+        while reached < last:
+            until = min(reached + PAGE_ROWS, last)
+            matched = self._grown.match(self._rows, reached, until)
+            reached = until if matched else self._page(reached, last)
             self._progress(reached, last)
-
-    def _read_by_several(self, last: int) -> bool:
-        """The same, by several processes; False if one of them needs a closer look: then nothing has changed."""
-        cuts = parts.cuts(last, self._processes)
-        if not cuts:
-            return False
-        asked = [
-            parts.Asked(self._path, str(self._log), self._key_of_sums, last, cut, self._grown.roots) for cut in cuts
-        ]
-        found = parts.read(asked, read_part, lambda steps: self._progress(steps, last))
-        return parts.join(found, self._grown, self._held) if found else False
 
     def _page(self, after: int, last: int) -> int:
         """Look at the steps after `after` one by one, and report what is wrong; returns the last one of them."""
@@ -365,11 +311,12 @@ class _Verification:
         grown = self._grown
         grown.node = step.node
         texts = grown.calls[step.call_id]
-        if not texts and step.kind not in OPENING:
-            grown.carry(step.call_id)
         texts.append(step_text(step.id, step.node, step.kind, step.at, step.details))
         if step.kind in OPENING:
-            grown.note_opening(step.call_id, step.details)
+            if len(texts) == 1:
+                grown.digits[step.call_id] = search_digits(step.details)
+            else:
+                grown.more_digits[step.call_id] |= search_digits(step.details)
             grown.note_day(step.call_id, step.details)
         return texts
 
@@ -440,12 +387,11 @@ class _Verification:
             if columns[2] not in self._named and not macs.vouch_for(StoredStep._make(columns), index):
                 self._verdict.fault(_not_ours(columns[2], last))
 
-    def _compare_sought(self, last: int, is_held_known: bool) -> None:
+    def _compare_sought(self, last: int) -> None:
         for fault in planted(self._rows, last, FAULTS_LIMIT):
             self._verdict.fault(fault)
         try:
-            if not is_held_known:
-                add_held(self._held, self._rows, last)
+            add_held(self._held, self._rows, last)
         except struct.error:
             same = False
         else:

@@ -23,17 +23,9 @@ from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import LOG, PLAY, RING, at, days_of, decided, evidence, heard_call, key_ring_of, put
 from lab.ledger.sample_ledger import faults, query, records_of, write, writer_of
-from lab.ledger.verification.in_parts import in_parts
 from lab.ledger.verification.tampering import tampered
 
 HIDDEN = "pbx-1-1793491200.2"
-
-
-@pytest.fixture(autouse=True, params=["whole", "in parts"])
-def read(request, monkeypatch):
-    """Every change is found, and told in the same words, whether one process reads a ledger or several."""
-    if request.param == "in parts":
-        in_parts(monkeypatch)
 
 
 @pytest.mark.usefixtures("journal")
