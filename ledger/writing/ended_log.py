@@ -1,54 +1,82 @@
 """Signs the end of a log whose token was away when the next log began. I/O.
 
 The next log names all leaves of the one before, with their root, and its own key signs that. So what the token signs
-later is known already.
+later is known already: it is taken from there, and not from the file beside the key, which nothing signs.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from idtone.core.errors import LedgerError
-from idtone.core.signed_notes import Note, NoteSigner
+from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.translation import Message
 
+from ..evidence.leaves import StoredStep
+from ..evidence.steps import StepKind
 from ..keys.continuity import Continued
+from ..keys.key_ring import KeyRing
 from ..keys.step_key import StepKey
+from ..store.database import scalar
 from ..store.meta import CHECKPOINT, SET_META, facts
-from ..store.sqlite import connect_for_writing, writing
+from ..store.sqlite import connect_for_reading, connect_for_writing, writing
 from ..store.step_macs import StepMacs
-from ..store.stored_tree import check_beginning, count_leaves, read_frontier
+from ..store.stored_tree import STEP, check_beginning, count_leaves, read_frontier
 from ..tree.checkpoints import Checkpoint, believed
 from .log_store import check_unsigned
 
 
-def sign_end(following: Continued, signer: NoteSigner, key: StepKey) -> Note:
-    """The signed head of the log before `following`, also written into its database. `key` makes the MACs of its steps.
+def sign_end(following: Continued, database: Path, ring: KeyRing) -> Note:
+    """The signed head of the log before `following`, also written into its database. That of `following` itself is
+    `database` now.
 
-    Raises TokenAwayError, LedgerError if the database does not hold what was written, sqlite3.Error, and OSError.
+    Raises TokenAwayError, LedgerError if a database does not hold what was written, sqlite3.Error, and OSError.
     """
     path = Path(following.file)
     if not path.exists():
         raise LedgerError(Message("{path}: the database is missing; restore it from a backup", path=path))
+    signer = ring.signer_of(following.after)
+    end = _end_named(database, ring.days.ledger_key.step_key(following.origin))
     with closing(connect_for_writing(path)) as connection, writing(connection):
-        _check(connection, following, signer, key)
-        note = Note(following.unsigned, (signer.sign(following.unsigned),))
+        _check(connection, following, end, signer.key, ring)
+        note = Note(end.text, (signer.sign(end.text),))
         connection.execute(SET_META, (CHECKPOINT, str(note)))
     return note
 
 
-def _check(connection: sqlite3.Connection, following: Continued, signer: NoteSigner, key: StepKey) -> None:
+def _end_named(database: Path, key: StepKey) -> Checkpoint:
+    """The end of the log before, as the first leaf of the next database names it. By its MAC the service wrote it; its
+    signature may wait for the same token. Raises LedgerError.
+    """
+    odd = LedgerError(Message("{path}: its first leaf does not name the end of the log before", path=database))
+    with closing(connect_for_reading(database)) as connection:
+        row = connection.execute(f"SELECT {STEP}, leaf FROM steps WHERE id = 1").fetchone()  # noqa: S608 - our own words
+        if row is None:
+            raise odd
+        step = StoredStep._make(row[:-1])
+        if step.kind != StepKind.CONTINUED or row[-1] != 0 or not StepMacs(connection, key).vouch_for(step, 0):
+            raise odd
+    named = json.loads(step.details)
+    return Checkpoint(named["origin"], named["leaves"], bytes.fromhex(named["root"]))
+
+
+def _check(
+    connection: sqlite3.Connection, following: Continued, end: Checkpoint, log: VerifierKey, ring: KeyRing
+) -> None:  # fmt: skip
     """Raises LedgerError unless these are the leaves that the service wrote, and those with which the log ended."""
     size = count_leaves(connection)
     frontier = read_frontier(connection, size)
-    signed = 0
-    for held in (facts(connection).get(CHECKPOINT), following.checkpoint):
-        if held:
-            checkpoint = believed(Note.parse(held.encode()), signer.key)
-            check_beginning(connection, size, checkpoint)
-            signed = max(signed, checkpoint.size)
-    if Checkpoint(signer.key.name, size, frontier.root()).text != following.unsigned:
+    kept = [found[1] for file in (ring.seen, ring.cosigned) if (found := file.latest(log))]
+    noted = facts(connection).get(CHECKPOINT), following.checkpoint
+    kept += [believed(Note.parse(held.encode()), log) for held in noted if held]
+    for each in kept:
+        check_beginning(connection, size, each)
+    if Checkpoint(log.name, size, frontier.root()) != end:
         raise LedgerError(Message("its leaves are not those with which it ended"))
-    check_unsigned(connection, StepMacs(connection, key), signed, frontier)
+    if scalar(connection, "SELECT kind FROM steps WHERE leaf = ?", (size - 1,)) != StepKind.LOG_ENDED:
+        raise LedgerError(Message("its last leaf is not the end of a log"))
+    signed = max((each.size for each in kept), default=0)
+    check_unsigned(connection, StepMacs(connection, ring.days.ledger_key.step_key(log.name)), signed, frontier)

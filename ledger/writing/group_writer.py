@@ -20,7 +20,7 @@ from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
 from ..evidence.steps import SEALED, UNSEALED, Step
-from ..keys.continuity import DAMAGED, ENDED, NextKey, move_aside, name_aside
+from ..keys.continuity import DAMAGED, ENDED, Continued, NextKey, move_aside, name_aside
 from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
 from ..store import sqlite
@@ -179,7 +179,7 @@ class GroupWriter:
         for each in ring.continuity.unsigned:
             known = self._end_troubles.get(each.after)
             try:
-                note = sign_end(each, ring.signer_of(each.after), ring.days.ledger_key.step_key(each.after))
+                note = sign_end(each, self._database_of(each), ring)
                 ring.continuity.signed(each, note)
             except (LedgerError, sqlite3.Error, OSError) as error:
                 self._end_troubles[each.after] = trouble = str(error)
@@ -188,6 +188,11 @@ class GroupWriter:
             else:
                 self._end_troubles.pop(each.after, None)
                 _log.warning("%s: the end of the log %s is signed now", each.file, each.after)
+
+    def _database_of(self, tree: Continued) -> Path:
+        """Where the database of a tree is now."""
+        trees = self._key_ring.continuity.trees
+        return next((Path(each.file) for each in trees if each.after == tree.origin), self._path)
 
     def distrust(self, reason: str) -> None:
         """Stop signing: another tree was signed under this name. From any thread."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,13 +13,14 @@ import pytest
 
 from idtone.core.errors import LedgerError, TokenAwayError
 from idtone.core.settings.settings import LedgerSettings, TokenSettings
-from idtone.core.signed_notes import Note
+from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.evidence.steps import log_ended
 from idtone.ledger.keys import token_signer
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.ledger.keys.token_signer import TokenProcess, TokenSigner
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import housekeeping
@@ -226,6 +228,49 @@ def test_an_end_that_others_changed_is_not_signed(stub, ended, change, why):
         else:  # of what is signed already, or can be known otherwise
             wait_until(lambda: writer.signs)
         assert writer.signs is not bool(why)
+
+
+def say_unsigned(stub: Stub, size: int, root: bytes) -> None:
+    """What the file beside the key says of the end, which nothing signs."""
+    path = path_of(stub.url).with_name("key.continued")
+    [tree] = json.loads(path.read_text())
+    path.write_text(json.dumps([{**tree, "unsigned": Checkpoint(LOG.name, size, root).text}]))
+
+
+def test_a_log_that_was_cut_off_is_not_signed_whatever_the_file_beside_the_key_says(stub, ended):
+    for statement in ("DELETE FROM steps WHERE kind = 'log-ended'", "DELETE FROM hashes WHERE place > 0"):
+        query(ended, statement)
+    [(root,)] = query(ended, "SELECT hash FROM hashes")
+    say_unsigned(stub, 1, root)
+    stub.does("good")
+    with stub.writer() as writer:
+        wait_until(lambda: "not those with which it ended" in writer.words)
+        assert not writer.signs
+
+
+def test_the_end_that_the_next_log_names_is_signed_whatever_the_file_beside_the_key_says(stub, ended):
+    say_unsigned(stub, 2, bytes(32))
+    stub.does("good")
+    with stub.writer() as writer:
+        wait_until(lambda: writer.signs)
+    assert faults(url_of(ended)) == []
+
+
+def test_what_others_wrote_into_the_next_log_is_not_signed_as_the_end_of_the_one_before(stub, ended, file):
+    query(file, "UPDATE steps SET details = replace(details, '\"leaves\":2', '\"leaves\":1') WHERE id = 1")
+    stub.does("good")
+    with stub.writer() as writer:
+        wait_until(lambda: "does not name the end" in writer.words)
+
+
+@pytest.mark.parametrize("signed", [1, 2])
+def test_an_end_is_held_against_what_was_signed_before_it(stub, ended, signed):
+    """As the file beside the key knows it."""
+    text = Checkpoint(LOG.name, signed, bytes(32)).text
+    key_ring_of(stub.url).seen.remember(Note(text, (Signer(LOG.name, SEED).sign(text),)))
+    stub.does("good")
+    with stub.writer() as writer:
+        wait_until(lambda: "not those that were signed" in writer.words)
 
 
 def test_a_database_that_is_gone_is_reported(stub, ended):
