@@ -181,8 +181,8 @@ class GroupWriter:
             try:
                 note = sign_end(each, self._database_of(each), ring)
                 ring.continuity.signed(each, note)
-            except (LedgerError, sqlite3.Error, OSError) as error:
-                self._end_troubles[each.after] = trouble = str(error)
+            except Exception as error:  # a cell of an old database may hold anything
+                self._end_troubles[each.after] = trouble = _why(error)
                 if trouble != known:
                     _log.error("%s: the end of the log %s is not signed: %s", each.file, each.after, trouble)
             else:
@@ -434,3 +434,10 @@ class GroupWriter:
     def _let_go(self) -> None:
         self._connection, self._descriptor = None, -1
         self._opened.close()
+
+
+def _why(error: Exception) -> str:
+    """Without the content of a database."""
+    if isinstance(error, LedgerError | sqlite3.Error | OSError):
+        return str(error)
+    return Message("its database holds what idtone does not write ({error})", error=type(error).__name__)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from idtone.core.signed_notes import Note
@@ -27,6 +28,7 @@ class Housekeeping:
     def __init__(self, database: GroupWriter, seen: CheckpointFile) -> None:
         self._database = database
         self._seen = seen
+        self._remembered: Note | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="idtone-ledger-look", daemon=True)
 
@@ -38,19 +40,27 @@ class Housekeeping:
         self._thread.join()
 
     def _run(self) -> None:
-        remembered: Note | None = None
         last = False
         while not last:
-            self._database.reserve.look()
-            self._database.sign_ends()
+            self._guarded(self._database.reserve.look)
+            self._guarded(self._database.sign_ends)
             last = self._over.wait(LOOK_EVERY_S)
-            checkpoint = self._database.checkpoint
-            if checkpoint is None or checkpoint == remembered:
-                continue
-            try:
-                self._seen.remember(checkpoint)
-                remembered = checkpoint
-            except OSError as error:
-                if error.errno in NO_ROOM and self._database.reserve.give(-1):
-                    continue  # next time there is room for it
-                _log.error("%s: the latest checkpoint cannot be kept: %s", self._seen.path, error.strerror)
+            self._guarded(self._remember)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # An unforeseen error must not end the other work for good.
+            _log.error("%s: %s; report this as a fault of idtone", self._seen.path, type(error).__name__)
+
+    def _remember(self) -> None:
+        checkpoint = self._database.checkpoint
+        if checkpoint is None or checkpoint == self._remembered:
+            return
+        try:
+            self._seen.remember(checkpoint)
+            self._remembered = checkpoint
+        except OSError as error:
+            if error.errno in NO_ROOM and self._database.reserve.give(-1):
+                return  # next time there is room for it
+            _log.error("%s: the latest checkpoint cannot be kept: %s", self._seen.path, error.strerror)

@@ -24,6 +24,7 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import housekeeping
+from idtone.ledger.writing.group_writer import GroupWriter
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab import token
 from lab.ledger.sample_evidence import (
@@ -271,6 +272,35 @@ def test_an_end_is_held_against_what_was_signed_before_it(stub, ended, signed):
     stub.does("good")
     with stub.writer() as writer:
         wait_until(lambda: "not those that were signed" in writer.words)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE hashes SET hash = 'abc'",
+        "UPDATE steps SET leaf = 'x' WHERE kind = 'log-ended'",
+        "UPDATE steps SET at = 'x' WHERE kind = 'log-ended'",
+    ],
+)
+def test_a_cell_of_another_type_is_reported_and_ends_nothing_else(stub, ended, change, file):
+    whole = ended.read_bytes()
+    query(ended, change)
+    stub.does("good")
+    with stub.writer() as writer:
+        wait_until(lambda: "the end of the log" in writer.words and "token" not in writer.words)
+        put(writer, *heard_call("c-2", 60_000))
+        wait_until(lambda: file.with_name("key.seen").read_bytes() == str(writer.checkpoint).encode())
+        ended.write_bytes(whole)
+        wait_until(lambda: writer.signs)
+
+
+def test_what_fails_unforeseen_beside_the_ledger_does_not_end_the_rest(url, file, monkeypatch, caplog):
+    monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(GroupWriter, "sign_ends", lambda self: {}["missing"])
+    with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
+        put(writer, *heard_call("c-1"))
+        wait_until(file.with_name("key.seen").exists)
+    assert "KeyError; report this" in caplog.text
 
 
 def test_a_database_that_is_gone_is_reported(stub, ended):
