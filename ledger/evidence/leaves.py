@@ -40,6 +40,8 @@ ACTS: Final = KEEPERS_ACTS | {
 """Their acts, and what happened to the ledger itself; each is a record of its own."""
 ACT_ID: Final = "act-"
 """The beginning of an act's id."""
+AFTER_ACTS: Final = "act."
+"""The ids of all acts come before this, whatever characters are in them."""
 CLOSING: Final = frozenset({StepKind.ENDED.value, StepKind.INTERRUPTED.value}) | ACTS
 """A call is over with the first of these; acts are over at once."""
 

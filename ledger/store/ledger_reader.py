@@ -15,7 +15,7 @@ from idtone.core.numbers import Number
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.translation import Message
 
-from ..evidence.leaves import ACT_ID, ACTS, CLOSING, StoredStep, search_digits, search_key
+from ..evidence.leaves import ACT_ID, ACTS, AFTER_ACTS, CLOSING, StoredStep, search_digits, search_key
 from ..evidence.records import Record, fold
 from ..evidence.steps import DAY, FIRST, Step, StepKind
 from ..keys.day_keys import DayKeys
@@ -90,8 +90,10 @@ class LedgerReader:
     def acts(self, kinds: frozenset[StepKind] = OF_THE_LEDGER) -> list[Step]:
         """What was done with the ledger, or what `kinds` name, in the order of writing."""
         # Their ids are indexed, and their kinds are not.
-        query = f"SELECT {STEP} FROM steps WHERE call_id BETWEEN ? AND ? AND kind IN ({literals(kinds)}) ORDER BY id"  # noqa: S608
-        return [step_of(StoredStep._make(row), self._key_of) for row in self._all(query, ACT_ID, f"{ACT_ID}~")]
+        query = (
+            f"SELECT {STEP} FROM steps WHERE call_id >= ? AND call_id < ? AND kind IN ({literals(kinds)}) ORDER BY id"  # noqa: S608
+        )
+        return [step_of(StoredStep._make(row), self._key_of) for row in self._all(query, ACT_ID, AFTER_ACTS)]
 
     def decided_by_minute(self, since: datetime, until: datetime) -> list[tuple[datetime, str, int]]:
         """The calls decided from `since` on and before `until`: minute, outcome, how many. Of a node's own ledger.
@@ -368,7 +370,7 @@ class LedgerReader:
         """The end of the log; None if it goes on. Raises LedgerError."""
         rows = self._all(
             f"SELECT {STEP} FROM steps WHERE call_id >= ? AND call_id < ? AND kind = ? ORDER BY id LIMIT 1",  # noqa: S608
-            ACT_ID, f"{ACT_ID}~", StepKind.LOG_ENDED.value,
+            ACT_ID, AFTER_ACTS, StepKind.LOG_ENDED.value,
         )  # fmt: skip
         return step_of(StoredStep._make(rows[0]), self._key_of) if rows else None
 
@@ -425,7 +427,7 @@ class LedgerReader:
         return LedgerError(
             Message(
                 "{name}: an index does not lead to the steps of its calls ({call_id}): run `idtone "
-                "ledger verify_rows`, and rebuild them: sqlite3 FILE REINDEX",
+                "ledger verify`, and rebuild them: sqlite3 FILE REINDEX",
                 name=self.database.name,
                 call_id=call_id,
             )

@@ -12,7 +12,7 @@ from idtone.core.translation import Message
 
 from ..evidence.canonical import WHOLE_LIMIT
 from ..evidence.leaf_rules import DISCLOSURES
-from ..evidence.leaves import ACT_ID, CLOSING, OPENING, StoredStep
+from ..evidence.leaves import ACT_ID, AFTER_ACTS, CLOSING, OPENING, StoredStep
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
 from ..store.database import Connection, Database, literals
@@ -95,9 +95,11 @@ class LedgerRows:
 
     def disclosures(self, last: int) -> Iterator[tuple[str, str, int, Mapping[str, Any], int]]:
         """(call_id, kind, at, details, leaf) of each request for disclosure and of what may answer one, in order."""
-        for call_id, kind, at, details, leaf in self._all(_DISCLOSURES, (ACT_ID, f"{ACT_ID}~", last)):
+        for call_id, kind, at, details, leaf in self._all(_DISCLOSURES, (ACT_ID, AFTER_ACTS, last)):
             with suppress(ValueError, TypeError, RecursionError):  # the leaf is named by the rules for leaves
-                if isinstance(read := json.loads(details), dict) and isinstance(at, int) and abs(at) < WHOLE_LIMIT:
+                read = json.loads(details)
+                # A leaf or a time of another type is named by the page in which it is.
+                if isinstance(read, dict) and isinstance(leaf, int) and isinstance(at, int) and abs(at) < WHOLE_LIMIT:
                     yield call_id, kind, at, read, leaf
 
     def first_leaf(self, call_id: str, last: int) -> int | None:
@@ -107,7 +109,7 @@ class LedgerRows:
 
     def after_end(self, last: int) -> list[tuple[str, int]]:
         """(call_id, leaf) of the first leaf, up to this step, that follows the end of the log."""
-        ends = self._all(_LOG_ENDS, (ACT_ID, f"{ACT_ID}~", last))
+        ends = self._all(_LOG_ENDS, (ACT_ID, AFTER_ACTS, last))
         return self._all(_FIRST_LEAF, (*ends[0], last)) if ends else []
 
     def macs(self, key: StepKey) -> StepMacs:
@@ -223,8 +225,8 @@ _LOG_ENDS: Final = (
 )
 _FIRST_LEAF: Final = "SELECT call_id, leaf FROM steps WHERE id > ? AND id <= ? AND leaf IS NOT NULL ORDER BY id LIMIT 1"
 _DISCLOSURES: Final = (
-    "SELECT call_id, kind, at, details, leaf FROM steps WHERE call_id BETWEEN ? AND ? AND id <= ? AND leaf IS NOT NULL "  # noqa: S608
-    f"AND kind IN ({literals(DISCLOSURES)}) ORDER BY id"
+    "SELECT call_id, kind, at, details, leaf FROM steps WHERE call_id >= ? AND call_id < ? AND id <= ? "  # noqa: S608
+    f"AND leaf IS NOT NULL AND kind IN ({literals(DISCLOSURES)}) ORDER BY id"
 )
 _CLOSING: Final = "SELECT id, call_id, leaf FROM steps WHERE leaf >= ? AND id <= ? ORDER BY id DESC LIMIT ?"
 _STEPS: Final = (

@@ -21,7 +21,19 @@ from idtone.ledger.verification import verify_ledger as verifying
 from idtone.ledger.verification.verification_queries import LedgerRows
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger.sample_evidence import LOG, PLAY, RING, at, days_of, decided, evidence, heard_call, key_ring_of, put
+from lab.ledger.sample_evidence import (
+    ALICE,
+    LOG,
+    PLAY,
+    RING,
+    at,
+    days_of,
+    decided,
+    evidence,
+    heard_call,
+    key_ring_of,
+    put,
+)
 from lab.ledger.sample_ledger import faults, query, records_of, write, writer_of
 from lab.ledger.verification.tampering import tampered
 
@@ -382,3 +394,23 @@ def test_what_nobody_touched_is_told_from_what_was_even_after_a_fault(url, file)
 def test_every_tampering_is_found(tmp_path):
     """Some of all ways; `make bench-tampering` tries 5,000."""
     assert [done for done, found in tampered(tmp_path, 200) if not found] == []
+
+
+def requested(call_id: str) -> Step:
+    return steps.export_requested(call_id, at(9000), ALICE, "case", ["x-1"], False, "ab", at(99_000))
+
+
+@pytest.mark.parametrize("leaf", ["'x'", "x'00'", "1.5"])
+def test_an_act_whose_leaf_is_no_number_is_told(url, file, leaf):
+    write(url, heard_call("x-1", 1000), [requested("act-1")], heard_call("x-2", 10_000))
+    query(file, f"UPDATE steps SET leaf = {leaf} WHERE call_id = 'act-1'")  # noqa: S608
+    assert any(fault.startswith("call act-1: ") for fault in faults(url))
+
+
+def test_an_act_is_held_to_the_rules_by_any_id(url):
+    """Its calls were over before it; x-2 was not."""
+    write(url, heard_call("x-1", 1000), [requested("act-é")], heard_call("x-2", 10_000))
+    assert faults(url) == []
+    late = steps.export_requested("act-ü", at(9000), ALICE, "case", ["x-3"], False, "ab", at(99_000))
+    write(url, [late], heard_call("x-3", 20_000))
+    assert any(fault.startswith("call x-3: ") for fault in faults(url))
