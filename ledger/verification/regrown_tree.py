@@ -78,7 +78,7 @@ class RegrownTree:
         """Add the steps after `after` up to `until`; False if they need a closer look: then nothing has changed."""
         steps = rows.texts(after, until, self.node)
         closed: list[_Closed] = []
-        ordinary = self._group(after, steps, closed) and rows.are_timed(after, until)
+        ordinary = self._group(after, steps, closed) and not rows.not_led_to(after, until)
         if ordinary and len(steps) == until - after and self._hashed(rows, closed, rows.led_to(after, until)):
             return True
         self._ungroup(steps, closed)

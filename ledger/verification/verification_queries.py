@@ -148,12 +148,10 @@ class LedgerRows:
         """
         return self._all(_LED_TO, (after, until)) if self._indexed else None
 
-    def are_timed(self, after: int, until: int) -> bool:
-        """Whether the index of times leads to each step after `after` up to `until`. True in PostgreSQL."""
-        return not self._indexed or not self._all(_NOT_TIMED, (after, until))
-
     def not_led_to(self, after: int, until: int) -> list[tuple[int, str]]:
-        """(id, call_id) of the steps after `after` up to `until` to which one of the indexes does not lead."""
+        """(id, call_id) of the steps after `after` up to `until` to which one of the indexes does not lead; none in
+        PostgreSQL.
+        """
         return self._all(_NOT_LED_TO, (after, until)) if self._indexed else []
 
     def hashes(self, place: int, count: int) -> list[tuple[bytes]]:
@@ -259,7 +257,6 @@ _LED_TO: Final = f"""
     SELECT (SELECT count(*) FROM (SELECT 1 {_BY_CALL} AND i.id <= steps.id LIMIT {LED_TO_LIMIT})) FROM steps
     WHERE id > ? AND id <= ? AND leaf IS NOT NULL ORDER BY id
 """  # noqa: S608 - of our own words
-_NOT_TIMED: Final = f"SELECT 1 FROM steps WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 {_BY_TIME}) LIMIT 1"  # noqa: S608 - too
 _NOT_LED_TO: Final = f"""
     SELECT id, call_id FROM steps WHERE id > ? AND id <= ?
     AND NOT (EXISTS (SELECT 1 {_BY_CALL} AND i.id = steps.id) AND EXISTS (SELECT 1 {_BY_TIME})) ORDER BY id

@@ -286,6 +286,16 @@ def test_a_call_that_an_index_hides_is_told(filled, file, index, expression, cal
     assert faults(filled) == []
 
 
+def test_steps_of_two_calls_that_an_index_exchanges_are_told(url, file, monkeypatch):
+    """It leads to as many steps of each call as there are."""
+    monkeypatch.setattr(verifying, "PAGE_ROWS", 7)
+    write(url, evidence(3), [step for both in zip(heard_call("a"), heard_call("b"), strict=True) for step in both])
+    assert faults(url) == []
+    exchanged = "CASE call_id || kind WHEN 'asound-ended' THEN 'b' WHEN 'banswered' THEN 'a' ELSE call_id END"
+    misled(file, "ix_steps_call_id", exchanged)
+    assert [fault.partition(":")[0] for fault in faults(url) if "index" in fault] == ["call b", "call a"]
+
+
 def test_where_an_index_leads_astray_is_no_record_and_nothing_is_left_out_of_a_list(filled, file):
     for other in ("pbx-1-1793491200.3", "x"):
         misled(file, "ix_steps_call_id", f"CASE call_id WHEN '{HIDDEN}' THEN '{other}' ELSE call_id END")
