@@ -52,6 +52,7 @@ async def night(
     stops = await visit.in_thread(_stops, files, now)
     return visit.render(
         "office_night.html", status, problem=problem, held=held, is_kept=has_night_key(files.folder, me.name),
+        is_copied=await visit.in_thread(files.workspace.is_copied),
         requests=[
             (each, me.is_another_than(each.by)) for each in requests if each.action is Action.SUSPEND_NUMBER
         ],

@@ -43,6 +43,7 @@ async def publication(
         expires=(await visit.in_thread(files.registered)).document.registry.expires,
         differences=await visit.in_thread(files.differences),
         undoable=await visit.in_thread(_undoable, files) if is_published and not edited else None, words=words_of,
+        is_copied=not is_published or await visit.in_thread(files.workspace.is_copied),
         by_hand=[tuf_roles.DELEGATED[role] for role in edited],
         packages=[
             (keys, title, await visit.in_thread(waiting.get))
@@ -147,6 +148,17 @@ async def publish(visit: Visit) -> web.StreamResponse:
     return await acted(visit, lambda: package.publish(datetime.now(UTC)), publication, PATH)
 
 
+async def copy(visit: Visit) -> web.StreamResponse:
+    """Copy what is published to the folder that other computers read, after a publication that could not."""
+    workspace = files_of(visit).workspace
+
+    def act() -> None:
+        with workspace.locked():
+            workspace.copy()
+
+    return await acted(visit, act, publication, PATH)
+
+
 async def discard(visit: Visit) -> web.StreamResponse:
     return await acted(visit, _chosen(visit, visit.field("keys")).discard, publication, PATH)
 
@@ -161,5 +173,6 @@ PAGES = (
     Page(PATH + "/package.zip", download, Right.OFFICE),
     Page(PATH + "/signed", take, Right.OFFICE, Method.POST, uploads=True),
     Page(PATH + "/publish", publish, Right.OFFICE, Method.POST),
+    Page(PATH + "/copy", copy, Right.OFFICE, Method.POST),
     Page(PATH + "/discard", discard, Right.OFFICE, Method.POST),
 )

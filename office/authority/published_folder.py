@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -18,18 +19,23 @@ from idtone.registry.trust import tuf_roles
 
 CURRENT: Final = "current"
 EDITIONS: Final = "editions"
-_MODE: Final = 0o750
-"""The folder's group may read it: that of the web server."""
+_FOLDER_MODE: Final = 0o750
+_FILE_MODE: Final = 0o640
+"""The group of the folder may read the copy, and change nothing in it: that of the web server."""
+_NEWEST: Final = Path(tuf_roles.METADATA, "timestamp.json")
 
 
 def publish_to(folder: Path, repository: Path, version: int) -> None:
     """Make a copy of the repository the current one, in one step. Raises TrustError; then the one before stays."""
     try:
-        (folder / EDITIONS).mkdir(_MODE, parents=True, exist_ok=True)
+        folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
+        (folder / EDITIONS).mkdir(_FOLDER_MODE, exist_ok=True)
         edition = Path(tempfile.mkdtemp(prefix=f"{version}-", dir=folder / EDITIONS))
-        edition.chmod(_MODE)
         for name in (tuf_roles.METADATA, tuf_roles.TARGETS):
             shutil.copytree(repository / name, edition / name, copy_function=shutil.copyfile)
+        group = folder.stat().st_gid
+        for path in (folder / EDITIONS, edition, *edition.rglob("*")):
+            _let_group_read(path, group)
         os.sync()  # before the link names it
         before = (folder / CURRENT).resolve()
         (edition / CURRENT).symlink_to(Path(EDITIONS, edition.name))
@@ -40,9 +46,26 @@ def publish_to(folder: Path, repository: Path, version: int) -> None:
     except OSError as error:
         raise TrustError(
             Message(
-                "the edition is in {repository}, but not in {folder}: {reason}; correct it and publish again",
+                "the edition is in {repository}, but not in {folder}: {reason}; correct it, and run `idtone-office "
+                "publication copy`",
                 repository=repository,
                 folder=folder,
                 reason=error.strerror or error,
             )
         ) from error
+
+
+def is_newest(folder: Path, repository: Path) -> bool:
+    """Whether the current copy has what is published."""
+    try:
+        return (folder / CURRENT / _NEWEST).read_bytes() == (repository / _NEWEST).read_bytes()
+    except OSError:
+        return False
+
+
+def _let_group_read(path: Path, group: int) -> None:
+    """A folder that gives its group to what is made in it still does. Raises OSError."""
+    status = path.stat()
+    if status.st_gid != group:
+        os.chown(path, -1, group)
+    path.chmod(_FOLDER_MODE | status.st_mode & stat.S_ISGID if path.is_dir() else _FILE_MODE)

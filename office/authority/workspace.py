@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,7 +27,7 @@ from typing import Any, Final
 from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, TargetFile
 
-from idtone.core.errors import DocumentError, TrustError, UsageError
+from idtone.core.errors import DocumentError, IdtoneError, TrustError, UsageError
 from idtone.core.files import writing
 from idtone.core.translation import Message
 from idtone.member.customers.refused.refusal_list import RefusalList, differences
@@ -41,7 +42,7 @@ from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
 from .edition_rules import examine
 from .history import History, HistoryEntry, read_history
-from .published_folder import publish_to
+from .published_folder import is_newest, publish_to
 from .repository import SignedRepository
 from .signed_numbers import area_words, whole
 from .signing_terms import FILE, Terms, read_terms
@@ -51,6 +52,7 @@ from .turns import turn
 REPOSITORY: Final = "repository"
 APPLICATIONS: Final = "applications"
 HISTORY: Final = "history"
+_log = logging.getLogger(__name__)
 TURN_WITHIN_S: Final = 60.0
 """How long a change waits for the one before it, which may itself wait for the office's ledger."""
 
@@ -303,9 +305,23 @@ class Workspace:
         pending_rotations.settle(self, now)
         needed = {entry.before for entry in self.unpublished(tuf_roles.REGISTRY) if entry.before}
         unpublished_copies.drop_others(self.folder, needed)
+        try:
+            self.copy()
+        except IdtoneError as error:  # members have the edition all the same; commands and pages show `is_copied`
+            _log.error("%s", error)
+        return published
+
+    def copy(self) -> None:
+        """Copy what is published to `published` of the terms, if they name one; it can be repeated. Raises IdtoneError;
+        then the copy before stays.
+        """
         if to := self.terms().published:
             publish_to(to, self.repository.folder, self.repository.current("timestamp").signed.version)
-        return published
+
+    def is_copied(self) -> bool:
+        """Whether the copy, if there is to be one, has what is published. Raises DocumentError."""
+        to = self.terms().published
+        return to is None or is_newest(to, self.repository.folder)
 
     # -- in one go ----------------------------------------------------------------------------------------------
 

@@ -245,6 +245,10 @@ COMMANDS: Final = {
         "idtone.office.commands.publication:publish",
         "Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.",
     ),
+    "publication copy": (
+        "idtone.office.commands.publication:copy",
+        "Copy what is published to the folder that `published` of authority.yaml names.",
+    ),
     "publication undo": (
         "idtone.office.commands.publication:undo_last",
         "Take back the last change of the registry that is not published.",

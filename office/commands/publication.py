@@ -83,6 +83,9 @@ def publish(
         signed = workspace.put_signed(edition, given, now)
         words = list(describe(edition))
     print_report({"signed": signed, "left": left, "words": words, **state(workspace, now)}, as_json)
+    if not workspace.is_copied():
+        with checking():
+            workspace.copy()
     if site:
         try:
             listed = workspace.repository.listed()
@@ -97,6 +100,18 @@ def publish(
             raise UsageError(
                 Message("the registry was published, but not the public list: {error}", error=error)
             ) from error
+
+
+def copy(folder: FolderArgument) -> None:
+    """Copy what is published to the folder that `published` of authority.yaml names.
+
+    Each publication does so. Call it after one that could not write the folder.
+    """
+    workspace = Workspace(folder)
+    if workspace.terms().published is None:
+        raise UsageError(Message("{folder}: authority.yaml names no folder as `published`", folder=folder))
+    with workspace.locked(), checking():
+        workspace.copy()
 
 
 def _drop_ended(folder: Path, now: datetime) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from idtone.core.signing_keys import signer
+from idtone.office.authority.prepared_package import PreparedPackage
+from idtone.office.authority.workspace import Workspace
+from lab.office.authority.office import PHRASE, STOP, TWICE
 
 
 @pytest.fixture
@@ -36,9 +43,53 @@ def test_a_copy_that_cannot_be_made_leaves_the_one_before(office, published):
     (published / "current").unlink()
     (published / "current").symlink_to(next((published / "elsewhere").iterdir()))
     (published / "editions").write_text("in the way")
-    said = " ".join(office.error("publication publish", office.folder, *office.duty()).split())
-    assert f"but not in {published}" in said
+    code, _, error = office.run("publication publish", office.folder, *office.duty())
+    assert code == 2
+    assert f"but not in {published}" in " ".join(error.split())
     assert contents(published / "current") == before
+    assert "but not in" in office.error("publication copy", office.folder)
+    (published / "editions").unlink()
+    (published / "elsewhere").rename(published / "editions")
+    office.shown("publication copy", office.folder)
+    assert contents(published / "current") == contents(office.folder / "repository")
+
+
+def test_a_stop_is_published_and_its_package_is_over_although_the_copy_fails(office, published):
+    published.write_text("in the way")
+    office.told("suspension number", *STOP, typed=TWICE)
+    workspace, now = Workspace(office.folder), datetime.now(UTC)
+    package = PreparedPackage(workspace, by_duty_keys_alone=True)
+    package.prepare(now)
+    for name in ("duty-1", "duty-2"):
+        edition = package.edition()
+        edition.sign(signer(str(office.key(name)), lambda _: PHRASE))
+        package.take(edition, now)
+    assert b"R-7" in workspace.repository.octets("suspensions")
+    assert package.edition() is None
+    assert not workspace.is_copied()
+    published.unlink()
+    office.shown("publication copy", office.folder)
+    assert workspace.is_copied()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to any group")
+@pytest.mark.parametrize("folder_mode", [0o750, 0o2750])
+def test_the_folders_group_reads_the_copy_and_nobody_else_writes_it(office, published, folder_mode):
+    published.mkdir()
+    os.chown(published, -1, 4321)
+    published.chmod(folder_mode)
+    for path in (office.folder / "repository").rglob("*"):
+        path.chmod(0o2770 if path.is_dir() else 0o660)
+    umask = os.umask(0o077)
+    try:
+        office.told("publication publish", *office.duty())
+    finally:
+        os.umask(umask)
+    copied = [path for path in published.rglob("*") if not path.is_symlink()]
+    assert any(path.name == "timestamp.json" for path in copied)
+    for path in copied:
+        assert path.stat().st_gid == 4321, path
+        assert path.stat().st_mode & 0o777 == (0o750 if path.is_dir() else 0o640), path
 
 
 def test_the_path_must_be_whole(office):
