@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -9,7 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError
 from idtone.core.persons import acting
 from idtone.core.translation import Message, template
 from idtone.office.authority.edition_rules import describe, examine
@@ -33,6 +36,7 @@ from .suspensions import LABELS, span_of_entry
 PATH: Final = "/office/night"
 SHOWN: Final = 10
 """The newest stops on the page."""
+_KEY: Final = secrets.token_bytes(32)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ async def night(
             (each, me.is_another_than(each.by)) for each in requests if each.action is Action.SUSPEND_NUMBER
         ],
         package=await visit.in_thread(_waiting, files),
-        stops=[(each, span_of_entry(each.entry)) for each in stops[-SHOWN:][::-1]],
+        stops=[(each, span_of_entry(each.entry), _id(each.entry)) for each in stops[-SHOWN:][::-1]],
         now_typed=in_japan(now).strftime("%Y-%m-%dT%H:%M"),
     )  # fmt: skip
 
@@ -116,8 +120,8 @@ async def sign(visit: Visit) -> web.StreamResponse:
 
 async def paper(visit: Visit) -> web.StreamResponse:
     """For the police, as it stands now."""
-    files, now, wanted = files_of(visit), datetime.now(UTC), visit.part("reference")
-    found = next((each for each in await visit.in_thread(_stops, files, now) if each.entry.reference == wanted), None)
+    files, now, wanted = files_of(visit), datetime.now(UTC), visit.part("stop")
+    found = next((each for each in await visit.in_thread(_stops, files, now) if _id(each.entry) == wanted), None)
     if found is None:
         return absent(visit, Message("There is no such stop."))
 
@@ -130,25 +134,24 @@ async def paper(visit: Visit) -> web.StreamResponse:
     return web.Response(body=await visit.in_thread(printed), content_type="application/pdf", headers=headers)
 
 
+def _id(entry: SuspensionEntry) -> str:
+    """Names one entry in an address, which must not say its number: several may have the same reference."""
+    return hmac.digest(_KEY, entry.model_dump_json().encode(), hashlib.sha256).hex()
+
+
 def _progress(files: OfficeFiles, stop: OfficeStop[SuspensionEntry]) -> StopProgress:
-    reached = {each.state: each for each in stop.stages}
-    line = next(
-        (
-            entry for entry, _ in reversed(files.history())
-            if entry.subject == stop.entry.reference and entry.action is Action.SUSPEND_NUMBER
-        ),
-        None,
-    )  # fmt: skip
-    if line is None:
-        raise UsageError(Message("the history does not have this stop"))
-    in_force, nodes = reached.get(StopState.IN_FORCE), [
+    reached, line = {each.state: each for each in stop.stages}, stop.began
+    published, in_force = (reached.get(state) for state in (StopState.PUBLISHED, StopState.IN_FORCE))
+    nodes = [
         each for each in files.confirmations() if each.reference == stop.entry.reference and not each.is_lifted
     ]  # fmt: skip
     return StopProgress(
         files.registered().document.registry.association, stop.entry.reference, span_of_entry(stop.entry) or "",
-        line.requested, line.at, ", ".join(filter(None, (line.entered_by, line.by))),
-        StopState.PUBLISHED in reached, reached[StopState.PUBLISHED].since if StopState.PUBLISHED in reached else None,
+        line.requested if line else None, line.at if line else None,
+        tuple(filter(None, (line.entered_by, line.by))) if line else (),
+        published is not None, published.since if published else None,
         in_force.count if in_force else 0, len(nodes), in_force.since if in_force else None,
+        stop.entry.until, StopState.END_APPROVED in reached, stop.ended.at if stop.ended else None,
     )  # fmt: skip
 
 
@@ -157,5 +160,5 @@ PAGES = (
     Page(PATH + "/request", request, Right.OFFICE, Method.POST),
     Page(PATH + "/approve", approve, Right.OFFICE, Method.POST, by_second=True),
     Page(PATH + "/sign", sign, Right.OFFICE, Method.POST),
-    Page(PATH + "/paper/{reference}", paper, Right.OFFICE),
+    Page(PATH + "/paper/{stop}", paper, Right.OFFICE),
 )

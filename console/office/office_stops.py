@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
-from idtone.office.authority.history import Action
+from idtone.office.authority.history import Action, HistoryEntry
 from idtone.office.authority.signed_history import HistorySignature
 from idtone.office.desk.suspension_confirmations import Confirmation
 from idtone.registry.differences import ended_reference, never_originates_differences, suspension_differences
@@ -32,6 +32,9 @@ class OfficeStop(Generic[E]):
 
     entry: E
     stages: Sequence[Stage]
+    began: HistoryEntry | None = None
+    """The line of the history that has its words; None if there is none."""
+    ended: HistoryEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,10 @@ class OfficeStops:
                 if signed is not None and entry not in in_signed:
                     reached[StopState.END_SIGNED] = signed_at
             nodes = confirmed(entry) if entry in in_published else ()
-            yield OfficeStop(entry, stages(StopFacts(reached, nodes, (), entry.since, entry.until), now))
+            yield OfficeStop(
+                entry, stages(StopFacts(reached, nodes, (), entry.since, entry.until), now),
+                began[0] if began else None, ended[0] if ended and entry not in in_file else None,
+            )  # fmt: skip
 
     def _at(self, signature: HistorySignature | None) -> datetime | None:
         return self._written(signature.role, signature.version) if signature else None

@@ -26,24 +26,34 @@ class StopProgress:
     number: str
     requested: datetime | None
     approved: datetime | None
-    persons: str
+    persons: Sequence[str]
+    """The accounts that the history names: two if one entered it and another approved it; empty if it has no line."""
     is_published: bool
     published: datetime | None
     confirmed: int
     nodes: int
     confirmed_at: datetime | None
+    until: datetime | None = None
+    is_end_approved: bool = False
+    end_approved: datetime | None = None
 
 
 def stop_paper(stop: StopProgress, now: datetime) -> Paper:
-    steps: Sequence[Sequence[str]] = (
+    steps: list[Sequence[str]] = [
         ("要請 / requested", _at(stop.requested, _NOT_KNOWN)),
-        ("2 人による承認 / approved by two persons", _at(stop.approved, _NOT_YET)),
+        (_approval(stop), _at(stop.approved, _NOT_KNOWN)),
         ("公開 / published", _at(stop.published, _NOT_KNOWN) if stop.is_published else _NOT_YET),
         (
             "ノードでの適用 / in force on nodes",
-            f"{stop.confirmed} / {stop.nodes}" + (f" ({_at(stop.confirmed_at, '')})" if stop.confirmed else ""),
+            f"{stop.confirmed} / {stop.nodes}" + (f" ({_at(stop.confirmed_at, '')})" if stop.confirmed else "")
+            if stop.is_published else _NOT_YET,
         ),
-    )
+    ]  # fmt: skip
+    if stop.until:
+        steps.append(("終了の予定 / ordered until", _at(stop.until, "")))
+    if stop.is_end_approved:
+        steps.append(("解除の承認 / end approved", _at(stop.end_approved, _NOT_KNOWN)))
+        steps.append(("解除の公開 / end published", _NOT_YET))
     title = "番号停止の経過 / Progress of a suspension"
     return Paper(
         f"{title} {stop.reference}", now.astimezone(JAPAN),
@@ -52,7 +62,8 @@ def stop_paper(stop: StopProgress, now: datetime) -> Paper:
                 title,
                 [
                     ("文書番号 / reference", stop.reference), ("番号(下 4 桁) / number, last digits", stop.number),
-                    ("承認者 / persons", stop.persons), ("協会 / association", stop.association),
+                    ("承認者 / persons", ", ".join(stop.persons) or _NOT_KNOWN),
+                    ("協会 / association", stop.association),
                     ("この書面の時点 / as of", _at(now, "")),
                 ],
                 (
@@ -65,6 +76,13 @@ def stop_paper(stop: StopProgress, now: datetime) -> Paper:
             Section("経過 / Steps", table=Table(("段階 / step", "日時 / at"), steps)),
         ),
     )  # fmt: skip
+
+
+def _approval(stop: StopProgress) -> str:
+    """By what is recorded: one account may be two people who typed the number one after the other, or one."""
+    if len(stop.persons) > 1:
+        return "承認(記録は 2 アカウント) / approved (two accounts are recorded)"
+    return "承認(記録は 1 アカウント) / approved (one account is recorded)" if stop.persons else "承認 / approved"
 
 
 def _at(at: datetime | None, missing: str) -> str:

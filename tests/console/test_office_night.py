@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import datetime
 
 import pytest
 
+from idtone.console.office import night
+from idtone.core.paper.content import Paper
+from idtone.office.papers.stop_paper import StopProgress, stop_paper
 from lab.console.office_forms import ME, OTHER, SECOND, STOPPED, request_id
 from lab.console.site import Site, Visitor, name_of
-from lab.office.authority.office import PHRASE, WHY, Office
+from lab.office.authority.office import PHRASE, STOP, TWICE, WHY, Office
 
 PAGE = "/office/night"
 ORDER = {"entered": STOPPED, "reference": "R-7", "requested": "2026-11-02T01:10", "why": "as asked"}
@@ -57,9 +61,49 @@ async def test_two_officers_stop_a_number_and_no_state_is_shown_that_is_not_true
     assert await sign(second) == 400, "a second signature of the same key does not count"
     assert await sign(first) == 303
     assert await state(first) == "published", "no node has confirmed it"
-    assert (await first.get(f"{PAGE}/paper/R-7")).text[:5] == "%PDF-"
-    assert (await first.get(f"{PAGE}/paper/R-8")).status == 404
+    (address,) = papers((await first.get(PAGE)).text)
+    assert (await first.get(address)).text[:5] == "%PDF-"
+    assert (await first.get(f"{PAGE}/paper/R-7")).status == 404
     assert [each["reference"] for each in office.told("suspension in-force", code=1)] == ["R-7"] * 2
+
+
+@pytest.fixture
+def printed(monkeypatch) -> list[dict[str, str]]:
+    """The steps of each paper that a page has made."""
+    made: list[dict[str, str]] = []
+
+    def kept(stop: StopProgress, now: datetime) -> Paper:
+        paper = stop_paper(stop, now)
+        made.append(dict(paper.sections[1].table.rows) | {"number": stop.number})
+        return paper
+
+    monkeypatch.setattr(night, "stop_paper", kept)
+    return made
+
+
+async def test_the_paper_is_about_its_own_stop_and_says_what_is_recorded(at_office, office, printed):
+    office.told("suspension number", *STOP, typed=TWICE)
+    office.told("publication publish", *office.duty())
+    office.told("suspension number", *STOP, typed=f"{OTHER}\n{OTHER}\n")
+    bounds = "+81312345600-+81312345609"
+    office.told("suspension range", "--reference", "R-9", *STOP[2:], typed=f"{bounds}\n{bounds}\n")
+    visitor = await at_office.visitor(*ME)
+    for address in papers((await visitor.get(PAGE)).text):
+        assert (await visitor.get(address)).status == 200
+    a_range, other, first = printed
+    assert [each["公開 / published"][:2] for each in printed] == ["まだ", "まだ", "20"]
+    assert a_range["number"] != other["number"] != first["number"]
+    assert "承認(記録は 1 アカウント) / approved (one account is recorded)" in first
+    assert "解除の承認 / end approved" not in first
+    office.told("suspension lift", *WHY, typed=TWICE)
+    for address in papers((await visitor.get(PAGE)).text):
+        await visitor.get(address)
+    assert printed[3]["解除の承認 / end approved"].startswith("20")
+    assert printed[3]["解除の公開 / end published"].startswith("まだ")
+
+
+def papers(page: str) -> list[str]:
+    return re.findall(rf'href="({PAGE}/paper/[^"]+)"', page)
 
 
 async def test_an_officer_without_a_key_here_signs_elsewhere(site_of, office):
