@@ -44,9 +44,9 @@ def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) 
     operators, stopped = [], not_listed(document, suspensions)
     for member in document.members:
         licences = [
-            _licence(licence, titles[licence.tone], _end(licence, member))
+            _licence(licence, titles[licence.tone], licence_end(licence, member))
             for licence in member.licences
-            if licence.status is LicenceStatus.ACTIVE and _end(licence, member) > header.issued
+            if licence.status is LicenceStatus.ACTIVE and licence_end(licence, member) > header.issued
             if member.pledge and member.pledge.in_force(max(header.issued, licence.valid.start))
         ]
         if licences and member.id not in stopped:
@@ -89,7 +89,7 @@ def list_words(document: RegistryDocument, before: Collection[str], now: Collect
             yield Message("{member} comes back to the public list: its suspension has ended", member=member)
 
 
-def _end(licence: LicenceEntry, member: Member) -> datetime:
+def licence_end(licence: LicenceEntry, member: Member) -> datetime:
     """When the licence of the member no longer counts."""
     ends = [licence.valid.until]
     if member.pledge and member.pledge.until:

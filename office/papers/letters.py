@@ -15,6 +15,8 @@ from idtone.core.paper.content import Paper, Section
 from idtone.core.translation import Message, template
 from idtone.registry.model import LicenceEntry, Member, RegistryDocument
 
+from ..authority.operator_list import licence_end
+
 _DIRECTIONS: Final = {
     Direction.INCOMING: "着信転送 / incoming forwarding",
     Direction.OUTGOING: "発信転送 / outgoing forwarding",
@@ -80,28 +82,35 @@ class Sender:
 
 
 def certificate(
-    document: RegistryDocument, published: RegistryDocument | None, member: Member, licence: LicenceEntry,
-    sender: Sender, now: datetime,
-) -> Paper:  # fmt: skip
-    """利用許諾証. Raises UsageError unless the licence is published as it stands, active, and the pledge in force."""
-    if published is None or licence not in _licences(published, member.id):
-        raise UsageError(Message("the licence is not published as it stands; publish it first"))
+    published: RegistryDocument, member: Member, licence: LicenceEntry, is_stopped: bool, sender: Sender, now: datetime
+) -> Paper:
+    """利用許諾証, of what is `published`, the member and the licence too. Raises UsageError unless the licence counts
+    now: it is active, the pledge is in force, and the certification has not lapsed. `is_stopped`: all the member's
+    numbers are.
+    """
+    ends = licence_end(licence, member)
     if licence.status is not LicenceStatus.ACTIVE or licence.valid.until <= now:
         raise UsageError(Message("the licence is not active any more; there is no certificate for it"))
+    if now < licence.valid.start:
+        raise UsageError(Message("the licence has not begun; there is no certificate for it"))
     if member.pledge is None or not member.pledge.in_force(now):
         raise UsageError(Message("the member has no pledge in force, so the licence is not valid"))
+    if ends <= now:
+        raise UsageError(Message("the member's certification has lapsed, so the licence is not valid"))
+    if is_stopped:
+        raise UsageError(Message("all numbers of the member are suspended; there is no certificate now"))
     title = "利用許諾証 / Certificate of licence"
-    tones = {tone.id: tone.title for tone in document.tones}
+    tones = {tone.id: tone.title for tone in published.tones}
     facts = {
         "番号 / number": sender.number, "会員 / member": f"{member.name.ja} / {member.name.en} ({member.id})",
         "法人番号 / corporate number": member.corporate_number or "", "利用許諾 / licence": licence.id,
         "音 / sound": f"{tones[licence.tone]} ({licence.tone})",
         "方向 / directions": "\n".join(_DIRECTIONS[each] for each in licence.directions),
-        "有効期間 / valid": f"{_day(licence.valid.start)} – {last_day(licence.valid.until)}",
+        "有効期間 / valid": f"{_day(licence.valid.start)} – {last_day(ends)}",
         "登録簿の版 / registry version": str(published.registry.version),
     }  # fmt: skip
     return _signed(
-        title, document, facts, sender, now,
+        title, published, facts, sender, now,
         "当協会は、上記の会員に、協会標準識別音の利用を許諾したことを証します。許諾の現在の状態は、公開リストで確認してください。",
         "The association certifies that it has licensed the sound to this member. The public list says how the licence "
         "stands now.",
@@ -149,10 +158,6 @@ def _signed(
             Section("", [*end.items()], boxed=True),
         ),
     )  # fmt: skip
-
-
-def _licences(document: RegistryDocument, member: str) -> tuple[LicenceEntry, ...]:
-    return next((each.licences for each in document.members if each.id == member), ())
 
 
 def _day(at: datetime) -> date:

@@ -10,7 +10,7 @@ from idtone.core.paper.content import Paper
 from idtone.core.terminal.asking import line
 from idtone.core.terminal.command_line import csv_text
 from idtone.core.translation import Message
-from idtone.registry.model import Member, RegistryDocument, SuspensionKind, day_begins
+from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionKind, day_begins
 from idtone.registry.number_notation import read_span
 from idtone.registry.parsers import parse_registry, parse_suspensions
 from idtone.registry.suspended_numbers import scope_of
@@ -55,12 +55,25 @@ def sender(person: str, number: str) -> Sender:
 
 def licence_paper(workspace: Workspace, member: str, licence: str, by: Sender, now: datetime) -> Paper:
     """The certificate of a licence. Raises IdtoneError."""
-    document = registry_of(workspace)
-    found = next((each for each in document.members if each.id == member), None)
-    wanted = next((each for each in found.licences if each.id == licence), None) if found else None
-    if found is None or wanted is None:
+    edited = _licence(registry_of(workspace), member, licence)
+    if edited is None:
         raise UsageError(Message("member {member} has no licence {licence!r}", member=member, licence=licence))
-    return certificate(document, _published(workspace), found, wanted, by, now)
+    published = _published(workspace)
+    found = _licence(published, member, licence) if published else None
+    if published is None or found is None or found[1] != edited[1]:
+        raise UsageError(Message("the licence is not published as it stands; publish it first"))
+    return certificate(published, *found, member in workspace.stopped(now), by, now)
+
+
+def _licence(document: RegistryDocument, member: str, licence: str) -> tuple[Member, LicenceEntry] | None:
+    return next(
+        (
+            (each, entry)
+            for each in document.members if each.id == member
+            for entry in each.licences if entry.id == licence
+        ),
+        None,
+    )  # fmt: skip
 
 
 def letter_paper(workspace: Workspace, which: Letter, member: str, by: Sender, now: datetime) -> Paper:

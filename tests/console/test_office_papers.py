@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from idtone.core.errors import UsageError
+from idtone.core.japan import last_day
+from idtone.core.paper.content import Paper
+from idtone.office.authority.workspace import Workspace
+from idtone.office.papers.letters import Sender
+from idtone.office.papers.office_papers import licence_paper
+from idtone.registry.parsers import parse_registry
 from lab.console.office_forms import ME
 from lab.console.site import Site
 from lab.office.authority.office import STOP, TWICE, WHY, Office
@@ -57,6 +65,42 @@ async def test_a_certificate_says_only_what_is_published_and_valid(at_office, of
     office.told("publication publish", *office.all_keys())
     refused = await visitor.send(PAGE, f"{PAGE}/certificate", fields)
     assert (refused.status, "is not active any more" in refused.text) == (400, True)
+
+
+def words(paper: Paper) -> str:
+    return " ".join(f"{name} {value}" for section in paper.sections for name, value in section.facts)
+
+
+def test_a_certificate_has_the_published_particulars_and_the_end_of_what_ends_first(office):
+    workspace, by = Workspace(office.folder), Sender(SIGNED["person"], "")
+    ends = datetime.now(UTC).date() + timedelta(days=100)
+    office.told(
+        "member certify", "m-0001", "--number", "第1号", "--document", "通知書1", "--until", ends.isoformat(),
+        "--next-check", ends.isoformat(), *WHY,
+    )  # fmt: skip
+    before = words(licence_paper(workspace, "m-0001", "L-0001", by, datetime.now(UTC)))
+    assert ends.isoformat() not in before, "it is not published"
+    office.told("publication publish", *office.all_keys())
+    office.told("member describe", "m-0001", "--corporate-number", "8999999999901", *WHY)
+    made = words(licence_paper(workspace, "m-0001", "L-0001", by, datetime.now(UTC)))
+    lapses = workspace_end(workspace)
+    assert f"– {last_day(lapses)}" in made
+    assert "8999999999901" not in made, "it is not published"
+    with pytest.raises(UsageError, match="certification has lapsed"):
+        licence_paper(workspace, "m-0001", "L-0001", by, lapses + timedelta(days=1))
+
+
+def workspace_end(workspace: Workspace) -> datetime:
+    """When the published certification of the member lapses."""
+    document = parse_registry(workspace.repository.octets("registry").decode(), "registry.yaml")
+    return document.members[0].certification.lapses
+
+
+def test_a_member_whose_numbers_are_all_stopped_gets_no_certificate(office):
+    office.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
+    office.told("publication publish", *office.all_keys())
+    with pytest.raises(UsageError, match="all numbers of the member are suspended"):
+        licence_paper(Workspace(office.folder), "m-0001", "L-0001", Sender("x", ""), datetime.now(UTC))
 
 
 async def test_a_letter_about_a_stop_is_printed_only_of_a_published_one(at_office, office):
