@@ -12,7 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError
+from idtone.core.errors import IdtoneError, TrustError
 from idtone.core.persons import acting
 from idtone.core.translation import Message, template
 from idtone.office.authority.edition_rules import describe, examine
@@ -53,9 +53,13 @@ async def night(
 ) -> web.StreamResponse:
     files, me, now = files_of(visit), acting(), datetime.now(UTC)
     requests = await visit.in_thread(files.requests.waiting)
+    try:
+        is_kept = await visit.in_thread(has_night_key, files.folder, me.name)
+    except TrustError as error:  # the stop can be entered all the same, and signed elsewhere
+        is_kept, problem = False, problem or error
     stops = await visit.in_thread(_stops, files, now)
     return visit.render(
-        "office_night.html", status, problem=problem, held=held, is_kept=has_night_key(files.folder, me.name),
+        "office_night.html", status, problem=problem, held=held, is_kept=is_kept,
         is_copied=await visit.in_thread(files.workspace.is_copied),
         requests=[
             (each, me.is_another_than(each.by)) for each in requests if each.action is Action.SUSPEND_NUMBER

@@ -1,6 +1,8 @@
 """Keys of duty officers that lie at the office, encrypted, so that the officers can sign from home at night.
 
-night-keys/USER.pem    the key of a user of the console, under the passphrase that this officer alone knows
+night-keys/DIGEST.pem  the key of a user of the console, under the passphrase that this officer alone knows
+
+DIGEST is that of the user's name, so that any name can have a key.
 
 The association decides whether there is such a folder. A key is open in memory for one signature. A thief of the folder
 needs the passphrases of two officers; who controls the console's process while both sign has both keys.
@@ -9,50 +11,55 @@ needs the passphrases of two officers; who controls the console's process while 
 from __future__ import annotations
 
 import hashlib
-import re
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import reading, writing
 from idtone.core.signing_keys import load_key, signer_in
+from idtone.core.terminal.asking import line
 from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
 from ..desk.office_ledger import OfficeLedger
-from . import draft_metadata
+from . import draft_metadata, shared_folder
 from .edition import Edition
 from .prepared_package import PreparedPackage
 from .workspace import Workspace
 
 FOLDER: Final = "night-keys"
 KEPT: Final = "night-key-kept"
-_USER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) -> str:
     """Keep the key of a user, in place of an older one; returns its id. Raises IdtoneError unless it is a duty key."""
-    if not _USER.fullmatch(user):
-        raise UsageError(Message("{user!r} is not the name of a user of the console", user=user))
+    user = line(user, Message("User"))
     key_id = str(load_key(key, passphrase).public_key.keyid)
     _check_duty(workspace, key_id)
     pem = key.read_bytes()
     if b"ENCRYPTED" not in pem:
         raise TrustError(Message("{path}: is not encrypted; give the key a passphrase first", path=key))
     OfficeLedger(workspace.folder).record(KEPT, user, key=key_id)
-    folder = workspace.folder / FOLDER
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        replace_durably(folder / f"{user}.pem", pem, 0o600)
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be written: {reason}", path=folder, reason=error.strerror)) from error
+    path = night_key_path(workspace.folder, user)
+    with writing(path, TrustError):
+        shared_folder.write(path, pem)  # the console is another account of the office's group
     return key_id
 
 
 def has_night_key(folder: Path, user: str) -> bool:
-    """Whether a key of the user is kept here."""
-    return bool(_USER.fullmatch(user)) and (folder / FOLDER / f"{user}.pem").is_file()
+    """Whether a key of the user is kept here. Raises TrustError if the folder cannot be read."""
+    try:
+        return night_key_path(folder, user).is_file()
+    except OSError as error:
+        raise TrustError(
+            Message("{path}: cannot be read: {reason}", path=folder / FOLDER, reason=error.strerror)
+        ) from error
+
+
+def night_key_path(folder: Path, user: str) -> Path:
+    """Of the user's key, if one is kept."""
+    return folder / FOLDER / f"{hashlib.sha256(user.encode()).hexdigest()}.pem"
 
 
 def digest(edition: Edition) -> str:
@@ -70,7 +77,7 @@ def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, 
     """
     if not has_night_key(workspace.folder, user):
         raise UsageError(Message("no key of yours is kept here; sign at your own computer"))
-    path = workspace.folder / FOLDER / f"{user}.pem"
+    path = night_key_path(workspace.folder, user)
     with workspace.locked():
         package = PreparedPackage(workspace, by_duty_keys_alone=True)
         edition = package.edition()
@@ -78,10 +85,8 @@ def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, 
             raise UsageError(Message("no package waits for signatures; prepare one"))
         if digest(edition) != shown:
             raise UsageError(Message("what waits has changed since you read it; read it again"))
-        try:
+        with reading(path, TrustError):
             pem = path.read_bytes()
-        except OSError as error:
-            raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
         signer = signer_in(pem, user, passphrase)
         _check_duty(workspace, str(signer.public_key.keyid))
         edition.sign(signer)

@@ -24,7 +24,7 @@ from ..authority.change_registry import record_edits
 from ..authority.edition_rules import describe
 from ..authority.edits_by_hand import record_edits_by_hand
 from ..authority.history import Action
-from ..authority.night_keys import keep_night_key
+from ..authority.night_keys import keep_night_key, night_key_path
 from ..authority.workspace import Workspace
 from .options import FolderArgument, WhyOption, attributed
 from .signers import KeyOption, print_report, signers, state, write_package
@@ -233,7 +233,11 @@ def keep_for_night(
     """Keep an officer's encrypted duty key at the office, so that the officer can sign a stop from home at night.
 
     Only where the association decides so. The officer alone knows the passphrase, and types it at each signature. To
-    end this, delete the file in `night-keys`.
+    end this, delete the file that the command names.
     """
     key_id = keep_night_key(Workspace(folder), user, key, passphrase(Message("of {file}", file=key)))
-    print(translated(Message("{user} can sign stops at night with the key {key}", user=user, key=key_id[:8])))
+    told = Message(
+        "{user} can sign stops at night with the key {key}; to end this, delete {path}", user=user, key=key_id[:8],
+        path=night_key_path(folder, user),
+    )  # fmt: skip
+    print(translated(told))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 import re
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from idtone.console.office import night
 from idtone.core.paper.content import Paper
+from idtone.office.authority.night_keys import has_night_key
 from idtone.office.papers.stop_paper import StopProgress, stop_paper
 from lab.console.office_forms import ME, OTHER, SECOND, STOPPED, request_id
 from lab.console.site import Site, Visitor, name_of
@@ -120,9 +122,28 @@ async def test_an_officer_without_a_key_here_signs_elsewhere(site_of, office):
 
 def test_only_an_encrypted_duty_key_is_kept(office):
     assert "not a duty key" in office.refused("key keep-for-night", "sato", office.key("registry-1"))
-    assert "is not the name of a user" in office.refused("key keep-for-night", "../sato", office.key("duty-1"))
     office.shown("key keep-for-night", office.folder, "sato", office.key("duty-1"))
-    kept = office.folder / "night-keys" / "sato.pem"
+    (kept,) = (office.folder / "night-keys").iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
     assert b"ENCRYPTED" in kept.read_bytes()
-    office.told("licence suspend", "L-0001", *WHY)
+
+
+def test_a_key_is_the_groups_and_any_user_can_have_one(office):
+    office.folder.chmod(0o2770)
+    for user in ("sato@example.jp", "佐藤", "../sato"):
+        office.shown("key keep-for-night", office.folder, user, office.key("duty-1"))
+        assert has_night_key(office.folder, user)
+    kept = office.folder / "night-keys"
+    assert kept.stat().st_mode & 0o7777 == 0o2770
+    assert [each.stat().st_mode & 0o777 for each in kept.iterdir()] == [0o660] * 3
+    assert not has_night_key(office.folder, "sato")
+
+
+async def test_a_folder_of_keys_that_cannot_be_read_leaves_the_page(at_office, office, monkeypatch):
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    visitor = await at_office.visitor(*ME)
+    monkeypatch.setattr(Path, "is_file", refused)
+    shown = await visitor.get(PAGE)
+    assert (shown.status, "cannot be read" in shown.text) == (200, True)
