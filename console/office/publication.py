@@ -63,9 +63,9 @@ def _undoable(files: OfficeFiles) -> HistoryEntry | None:
 
 
 async def take_back(visit: Visit) -> web.StreamResponse:
-    """Take back the last change of the registry that is not published."""
+    """Take back the last change of the registry that is not published, if it is the one that the page has shown."""
     workspace = files_of(visit).workspace
-    return await acted(visit, lambda: undo(workspace, attributed(visit)), publication, PATH)
+    return await acted(visit, lambda: undo(workspace, attributed(visit), visit.field("shown")), publication, PATH)
 
 
 async def preview(visit: Visit) -> web.StreamResponse:

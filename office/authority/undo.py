@@ -31,8 +31,11 @@ def undoable(workspace: Workspace) -> HistoryEntry | None:
     return last if last and last.before and kept(workspace.folder, last.before).exists() else None
 
 
-def undo(workspace: Workspace, attribution: Attribution) -> HistoryEntry:
-    """Give the registry the content from before the last change. Raises IdtoneError, and changes nothing then."""
+def undo(workspace: Workspace, attribution: Attribution, shown: str | None = None) -> HistoryEntry:
+    """Give the registry the content from before the last change. Raises IdtoneError, and changes nothing then.
+
+    `shown` is the digest that the change left which the person has read: then only that one is taken back.
+    """
     with workspace.locked(), checking():
         if workspace.unrecorded([tuf_roles.REGISTRY]):
             raise UsageError(
@@ -44,6 +47,8 @@ def undo(workspace: Workspace, attribution: Attribution) -> HistoryEntry:
         last = undoable(workspace)
         if last is None or last.before is None:
             raise UsageError(Message("no change waits for its publication that could be taken back"))
+        if shown is not None and shown != last.after:
+            raise UsageError(Message("the last change is another one since you read the page; read it again"))
         kind, path, copy = KINDS[tuf_roles.REGISTRY], workspace.folder / tuf_roles.REGISTRY_FILE, last.before
         present, before = path.read_bytes(), kept(workspace.folder, copy).read_bytes()
         if hashlib.sha256(before).hexdigest() != copy:

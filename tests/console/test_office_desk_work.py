@@ -17,7 +17,7 @@ from idtone.office.authority.number_sheet import sheet_entries
 from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
 from lab.console.office_forms import ME, entry
-from lab.console.site import Site
+from lab.console.site import Answer, Site, Visitor
 from lab.office.authority.office import APPLICATION, PHRASE, WHY, Office
 from lab.office.refused.samples import SOON
 
@@ -90,6 +90,35 @@ async def test_numbers_are_assigned_and_taken_back_by_a_table_on_the_page_and_by
 # -- second thoughts ---------------------------------------------------------------------------------------------------
 
 
+async def undone(visitor: Visitor) -> Answer:
+    """Take back what the page shows."""
+    page = "/office/publication"
+    return await visitor.send(
+        page, f"{page}/undo", {"why": "a slip", "shown": shown_in((await visitor.get(page)).text)}
+    )
+
+
+def shown_in(text: str) -> str:
+    found = re.search(r'name="shown" value="([0-9a-f]{64})"', text)
+    assert found
+    return found[1]
+
+
+async def test_only_the_change_that_was_read_is_taken_back(at_office, office):
+    visitor, page = await at_office.visitor(*ME), "/office/publication"
+    office.told("licence renew", "L-0001", "--until", "2039-01-10", *WHY)
+    fields = {"why": "a slip", "shown": shown_in((await visitor.get(page)).text)}
+    office.told("licence suspend", "L-0001", *WHY)
+    before = office.registry.read_bytes()
+    refused = await visitor.send(page, f"{page}/undo", fields)
+    assert (refused.status, "is another one since you read the page" in refused.text) == (400, True)
+    assert office.registry.read_bytes() == before
+    sent = {"why": "a slip", "shown": shown_in(refused.text)}
+    assert (await visitor.send(page, f"{page}/undo", sent)).status == 303
+    assert (await visitor.send(page, f"{page}/undo", sent)).status == 400, "a double click takes back one change"
+    assert "2039-01-1" in office.registry.read_text(), "the change before stays"
+
+
 async def test_the_last_change_is_taken_back_until_it_is_published(at_office, office):
     visitor, page, before = await at_office.visitor(*ME), "/office/publication", office.registry.read_bytes()
     assert "Take the last change back" not in (await visitor.get(page)).text
@@ -97,7 +126,7 @@ async def test_the_last_change_is_taken_back_until_it_is_published(at_office, of
     office.told("licence suspend", "L-0001", *WHY)
     assert "licence suspended, L-0001" in (await visitor.get(page)).text
     for _ in range(2):
-        assert (await visitor.send(page, f"{page}/undo", {"why": "a slip"})).status == 303
+        assert (await undone(visitor)).status == 303
     assert office.registry.read_bytes() == before
     assert (entry(office)["action"], entry(office)["undone"], entry(office)["subject"]) == ("undo", "renew", "L-0001")
     again = await visitor.send("/office/applications", f"{page}/undo", {"why": "a slip"})
