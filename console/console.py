@@ -23,6 +23,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.office.desk.desk import Desk
 from idtone.registry.expiries import SIGNED_SOON
 
+from .access.attempts import Attempts
 from .access.cookies import SESSION
 from .access.sessions import Session, Sessions
 from .access.sign_in import SignIn
@@ -72,6 +73,8 @@ class Console:
     connections: Connections = field(default_factory=Connections)
     refused: LogThrottle = field(default_factory=lambda: LogThrottle(_log, "requests are refused"))
     limits: RequestLimits = field(default_factory=RequestLimits)
+    night_signatures: Attempts = field(default_factory=Attempts)
+    """Passphrases of keys that lie at the office, by user."""
     threads: Threads = field(default_factory=Threads)
     upload_room: UploadRoom = field(default_factory=UploadRoom)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,18 +13,21 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError, TrustError
+from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.persons import acting
 from idtone.core.translation import Message, template
 from idtone.office.authority.edition_rules import describe, examine
 from idtone.office.authority.history import Action
 from idtone.office.authority.moments import in_japan
-from idtone.office.authority.night_keys import digest, has_night_key, sign_at_night
+from idtone.office.authority.night_keys import WrongPassphraseError, digest, has_night_key, sign_at_night
 from idtone.office.authority.stop_holders import names as held
 from idtone.office.authority.suspension_terms import SuspensionTerms
 from idtone.office.papers.stop_paper import StopProgress, stop_paper
 from idtone.registry.model import SuspensionEntry
+from idtone.registry.trust import tuf_roles
 
+from ..access.attempts import Attempt
+from ..access.password_proof import OFTEN
 from ..access.rights import Right
 from ..japan_time import with_zone
 from ..page import Method, Page, Section, Visit
@@ -36,6 +40,7 @@ from .suspensions import LABELS, span_of_entry
 PATH: Final = "/office/night"
 SHOWN: Final = 10
 """The newest stops on the page."""
+_log = logging.getLogger(__name__)
 _KEY: Final = secrets.token_bytes(32)
 
 
@@ -46,6 +51,8 @@ class _Waiting:
     digest: str
     changes: list[str]
     missing: list[Message]
+    problem: IdtoneError | None = None
+    """Why it cannot be published any more, and need not be signed."""
 
 
 async def night(
@@ -64,18 +71,35 @@ async def night(
         requests=[
             (each, me.is_another_than(each.by)) for each in requests if each.action is Action.SUSPEND_NUMBER
         ],
-        package=await visit.in_thread(_waiting, files),
+        package=await visit.in_thread(_waiting, files, now),
+        is_unprepared=await visit.in_thread(_is_unprepared, files),
         stops=[(each, span_of_entry(each.entry), _id(each.entry)) for each in stops[-SHOWN:][::-1]],
         now_typed=in_japan(now).strftime("%Y-%m-%dT%H:%M"),
     )  # fmt: skip
 
 
-def _waiting(files: OfficeFiles) -> _Waiting | None:
-    edition = files.duty_package.edition()
-    if edition is None:
-        return None
-    examine(edition, datetime.now(UTC))
-    return _Waiting(digest(edition), list(describe(edition, is_whole=True)), list(edition.missing()))
+def _waiting(files: OfficeFiles, now: datetime) -> _Waiting | None:
+    try:
+        edition = files.duty_package.edition()
+        if edition is None:
+            return None
+        files.workspace.latest(edition, now)
+        examine(edition, now)
+        return _Waiting(digest(edition), list(describe(edition, is_whole=True)), list(edition.missing()))
+    except IdtoneError as error:
+        return _Waiting("", [], [], error)
+
+
+def _is_unprepared(files: OfficeFiles) -> bool:
+    """Whether suspensions were approved that are neither published nor in the package."""
+    octets = files.workspace.octets(tuf_roles.SUSPENSIONS_FILE)
+    if hashlib.sha256(octets).hexdigest() == files.workspace.repository.sha256(tuf_roles.SUSPENSIONS):
+        return False
+    try:
+        edition = files.duty_package.edition()
+    except TrustError:  # the page says that the package is damaged
+        return True
+    return edition is None or edition.targets.get(tuf_roles.SUSPENSIONS_FILE) != octets
 
 
 def _stops(files: OfficeFiles, now: datetime) -> list[OfficeStop[SuspensionEntry]]:
@@ -99,27 +123,52 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """The second officer enters it again; then it waits for two signatures."""
+    """The second officer enters it again; then it waits for two signatures. It stays approved if it does not get into a
+    package, which the page then says.
+    """
     files = files_of(visit)
 
     def act() -> None:
         files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
-        files.duty_package.prepare(datetime.now(UTC))
+        try:
+            files.duty_package.prepare(datetime.now(UTC))
+        except IdtoneError as error:
+            _log.warning("a stop is approved, and not in a package: %s", error)
 
     return await acted(visit, act, night, PATH)
+
+
+async def prepare(visit: Visit) -> web.StreamResponse:
+    package = files_of(visit).duty_package
+    return await acted(visit, lambda: package.prepare(datetime.now(UTC)), night, PATH)
+
+
+async def discard(visit: Visit) -> web.StreamResponse:
+    return await acted(visit, files_of(visit).duty_package.discard, night, PATH)
 
 
 async def sign(visit: Visit) -> web.StreamResponse:
-    """Sign what was shown with the own key; the second signature publishes."""
-    files = files_of(visit)
-
-    def act() -> None:
-        sign_at_night(
-            files.workspace, acting().name, visit.field("shown"), (visit.entered or {}).get("passphrase", ""),
-            datetime.now(UTC),
+    """Sign what was shown with the own key; the second signature publishes. Wrong passphrases are limited as wrong
+    passwords are.
+    """
+    files, name, console = files_of(visit), acting().name, visit.console
+    attempt = Attempt(name, "")
+    if not console.night_signatures.begins(attempt):
+        console.sign_ins.failed(name, visit.address, "too many passphrases of a key")
+        return await night(visit, HTTPStatus.TOO_MANY_REQUESTS, UsageError(OFTEN))
+    passphrase = (visit.entered or {}).get("passphrase", "")
+    try:
+        await visit.in_thread(
+            sign_at_night, files.workspace, name, visit.field("shown"), passphrase, datetime.now(UTC)
         )  # fmt: skip
-
-    return await acted(visit, act, night, PATH)
+    except WrongPassphraseError as error:
+        console.sign_ins.failed(name, visit.address, "the passphrase of a key")
+        return await night(visit, HTTPStatus.BAD_REQUEST, error)
+    except IdtoneError as error:
+        console.night_signatures.withdrawn(attempt)
+        return await night(visit, HTTPStatus.BAD_REQUEST, error)
+    console.night_signatures.succeeded(attempt)
+    return visit.redirect(f"{PATH}?done=1")
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
@@ -163,6 +212,8 @@ PAGES = (
     Page(PATH, night, Right.OFFICE, title=template("Night stop"), section=Section.OFFICE),
     Page(PATH + "/request", request, Right.OFFICE, Method.POST),
     Page(PATH + "/approve", approve, Right.OFFICE, Method.POST, by_second=True),
+    Page(PATH + "/prepare", prepare, Right.OFFICE, Method.POST),
+    Page(PATH + "/discard", discard, Right.OFFICE, Method.POST),
     Page(PATH + "/sign", sign, Right.OFFICE, Method.POST),
     Page(PATH + "/paper/{stop}", paper, Right.OFFICE),
 )

@@ -32,6 +32,10 @@ FOLDER: Final = "night-keys"
 KEPT: Final = "night-key-kept"
 
 
+class WrongPassphraseError(TrustError):
+    """The passphrase does not open the key."""
+
+
 def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) -> str:
     """Keep the key of a user, in place of an older one; returns its id. Raises IdtoneError unless it is a duty key."""
     user = line(user, Message("User"))
@@ -87,7 +91,10 @@ def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, 
             raise UsageError(Message("what waits has changed since you read it; read it again"))
         with reading(path, TrustError):
             pem = path.read_bytes()
-        signer = signer_in(pem, user, passphrase)
+        try:
+            signer = signer_in(pem, user, passphrase)
+        except TrustError as error:
+            raise WrongPassphraseError(Message("{error}", error=error)) from error
         _check_duty(workspace, str(signer.public_key.keyid))
         edition.sign(signer)
         return package.take(edition, now)

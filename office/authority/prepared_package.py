@@ -109,6 +109,7 @@ class PreparedPackage:
             self._present()
             self.renew(now)
             prepared = read_edition(self.folder)
+            self._workspace.latest(prepared, now)  # a signature of what cannot be published any more is not taken
             before = prepared.holders()
             whole = assembled({self.folder: prepared, Path(FOLDER): _without_outdated(holder, prepared)})
             if whole.holders() == before:

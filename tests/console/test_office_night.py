@@ -12,6 +12,8 @@ import pytest
 from idtone.console.office import night
 from idtone.core.paper.content import Paper
 from idtone.office.authority.night_keys import has_night_key
+from idtone.office.authority.prepared_package import PreparedPackage
+from idtone.office.authority.workspace import Workspace
 from idtone.office.papers.stop_paper import StopProgress, stop_paper
 from lab.console.office_forms import ME, OTHER, SECOND, STOPPED, request_id
 from lab.console.site import Site, Visitor, name_of
@@ -106,6 +108,53 @@ async def test_the_paper_is_about_its_own_stop_and_says_what_is_recorded(at_offi
 
 def papers(page: str) -> list[str]:
     return re.findall(rf'href="({PAGE}/paper/[^"]+)"', page)
+
+
+async def stopped(first: Visitor, second: Visitor, number: str, reference: str) -> int:
+    """Enter a stop and approve it; returns how the approval was answered."""
+    await first.send(PAGE, f"{PAGE}/request", ORDER | {"entered": number, "reference": reference})
+    fields = {"request": request_id((await second.get(PAGE)).text), "entered": number, "why": "read in the order"}
+    return (await second.send(PAGE, f"{PAGE}/approve", fields)).status
+
+
+async def test_a_second_stop_is_approved_while_the_package_of_the_first_is_being_signed(at_office, office):
+    first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
+    assert await stopped(first, second, STOPPED, "R-7") == 303
+    assert "not in a package yet" not in (await first.get(PAGE)).text
+    assert office.told("history show")[-1]["why"] == "read in the order"
+    assert await sign(second) == 303
+    assert await stopped(first, second, OTHER, "R-8") == 303
+    assert "not in a package yet" in (await first.get(PAGE)).text
+    assert (await first.send(PAGE, f"{PAGE}/prepare")).status == 400, "an officer has signed the package"
+    assert await sign(first) == 303
+    assert (await first.send(PAGE, f"{PAGE}/prepare")).status == 303
+    assert "not in a package yet" not in (await first.get(PAGE)).text
+    assert (await first.send(PAGE, f"{PAGE}/discard")).status == 303
+    assert "not in a package yet" in (await first.get(PAGE)).text
+
+
+async def test_what_was_published_otherwise_is_not_signed_again(at_office, office):
+    first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
+    await stopped(first, second, STOPPED, "R-7")
+    shown = re.search(r'name="shown" value="([0-9a-f]{64})"', (await first.get(PAGE)).text)
+    office.told("publication publish", *office.duty())
+    page = (await first.get(PAGE)).text
+    assert "was published in the meantime" in page
+    assert 'name="passphrase"' not in page
+    refused = await first.send(PAGE, f"{PAGE}/sign", {"shown": shown[1], "passphrase": PHRASE})
+    assert (refused.status, "was published in the meantime" in refused.text) == (400, True)
+    assert not any(PreparedPackage(Workspace(office.folder), True).edition().holders().values())
+    assert (await first.send(PAGE, f"{PAGE}/discard")).status == 303
+    assert "was published in the meantime" not in (await first.get(PAGE)).text
+
+
+async def test_a_passphrase_cannot_be_guessed(at_office):
+    first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
+    await stopped(first, second, STOPPED, "R-7")
+    assert [await sign(first, shown="0" * 64) for _ in range(6)] == [400] * 6, "no passphrase was tried"
+    assert [await sign(first, f"guess {number}") for number in range(6)] == [400] * 5 + [429]
+    assert await sign(first) == 429
+    assert await sign(second) == 303, "the other officer can sign"
 
 
 async def test_an_officer_without_a_key_here_signs_elsewhere(site_of, office):
