@@ -11,7 +11,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message
 from idtone.office.authority.change_registry import Attribution, assign, release
-from idtone.office.authority.number_sheet import LIMIT, sheet_entries
+from idtone.office.authority.number_sheet import LIMIT, check_count, sheet_entries
 from idtone.office.authority.workspace import Workspace
 
 from ..access.rights import Right
@@ -39,7 +39,9 @@ async def take(visit: Visit) -> web.StreamResponse:
                 octets = upload.file.read_bytes()
                 if not octets:
                     raise UsageError(Message("choose the file of the numbers"))
-                do(files.workspace, wanted, sheet_entries(octets, upload.name), attribution)
+                entries = sheet_entries(octets, upload.name)
+                check_count(entries, upload.fields.get("count", ""), upload.name)
+                do(files.workspace, wanted, entries, attribution)
 
             await visit.in_thread(act)
     except IdtoneError as error:

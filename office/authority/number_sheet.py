@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from typing import Final
 
-from idtone.core.errors import UsageError
+from idtone.core.errors import NumberError, UsageError
 from idtone.core.numbers import ascii_form, holds_number
 from idtone.core.terminal.asking import entries_of
 from idtone.core.translation import Message
+from idtone.registry.number_notation import counted, read_single, read_span
 
 LIMIT: Final = 4_000_000
 """Bytes of a file."""
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _ENTRY: Final = re.compile(r"[+0-9(][0-9()+. *~〜～からまで迄-]*")
 _DIGITS: Final = re.compile(r"[0-9]")
+_LAST: Final = re.compile(r"末尾|最終|最後|終了|終わり|終り|終番|まで|迄|\blast\b|\bend\b|\bto\b", re.IGNORECASE)
+"""In the heading of a column that has the last number of a range."""
 _LOST_ZERO: Final = re.compile(r"[1-9][0-9]{8,9}")
 _AS_FLOAT: Final = re.compile(r"[0-9.]+[Ee]\+[0-9]+")
 
@@ -24,13 +28,33 @@ _AS_FLOAT: Final = re.compile(r"[0-9.]+[Ee]\+[0-9]+")
 def sheet_entries(octets: bytes, name: str) -> list[str]:
     """Entries of numbers, one or two columns a row: a number or range, or its first and its last number.
 
-    A first row without digits is the heading, and columns after the second may hold other things, but no number. Raises
-    UsageError, which names the row and shows no number.
+    A first row without digits is the heading. The last number may be shortened only under a heading that calls it the
+    last one: a column of counts or extensions looks the same. Columns after the second may hold other things, but no
+    number. Raises UsageError, which names the row and shows no number.
     """
-    lines = [line for row, cells in _rows(octets, name) if (line := _line(row, cells, name))]
-    if not lines:
+    rows = [(row, cells) for row, cells in _rows(octets, name) if any(cells)]
+    heading: list[str] | None = None
+    if rows and not any(_DIGITS.search(ascii_form(cell)) for cell in rows[0][1][:2]):
+        heading = rows.pop(0)[1]
+    if not rows:
         raise UsageError(Message("{name}: no number is in it", name=name))
-    return entries_of(lines)
+    return entries_of([_line(row, cells, heading, name) for row, cells in rows])
+
+
+def check_count(entries: list[str], expected: str, name: str) -> None:
+    """Raises UsageError, which says how many numbers the entries cover, unless the person expects as many."""
+    try:
+        count = sum(len(read_span(entry)) for entry in entries)
+    except NumberError as error:
+        raise UsageError(Message("{name}: {error}", name=name, error=error)) from error
+    if ascii_form(expected).replace(",", "") != str(count):
+        raise UsageError(
+            Message(
+                "{name}: {entries} rows with {count}; nothing is changed yet. If that is right, write {number} as the "
+                "count, and send the file again",
+                name=name, entries=len(entries), count=counted(count), number=count,
+            )
+        )  # fmt: skip
 
 
 def _rows(octets: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -38,7 +62,7 @@ def _rows(octets: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
     first = text.partition("\n")[0]
     delimiter = "\t" if "\t" in first else ";" if ";" in first and "," not in first else ","
     try:
-        for row, cells in enumerate(csv.reader(text.splitlines(), delimiter=delimiter, strict=True), 1):
+        for row, cells in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), 1):
             yield row, [cell.strip() for cell in cells]
     except csv.Error as error:
         raise UsageError(Message("{name}: is not a table that a spreadsheet saved as CSV", name=name)) from error
@@ -55,11 +79,9 @@ def _text(octets: bytes, name: str) -> str:
     raise UsageError(Message("{name}: is neither UTF-8 nor cp932; save it as CSV in the spreadsheet", name=name))
 
 
-def _line(row: int, cells: list[str], name: str) -> str:
-    """As a person would type it; empty for an empty row and for the heading."""
+def _line(row: int, cells: list[str], heading: list[str] | None, name: str) -> str:
+    """As a person would type it."""
     given = [cell for cell in cells[:2] if cell]
-    if row == 1 and not any(_DIGITS.search(ascii_form(cell)) for cell in given):
-        return ""
     for cell in map(ascii_form, given):
         if _AS_FLOAT.fullmatch(cell) or _LOST_ZERO.fullmatch(cell):
             raise UsageError(
@@ -70,11 +92,30 @@ def _line(row: int, cells: list[str], name: str) -> str:
                 )
             )  # fmt: skip
         if not _ENTRY.fullmatch(cell):
-            raise UsageError(Message("{name}, row {row}: the first two columns hold numbers alone", name=name, row=row))
+            raise UsageError(
+                Message("{name}, row {row}: each of the first two columns holds one number a cell", name=name, row=row)
+            )
     if any(holds_number(cell) for cell in cells[2:]):
         raise UsageError(
             Message("{name}, row {row}: a number stands in the third column or later; move it", name=name, row=row)
         )
-    if cells and not cells[0] and len(given):
+    if not cells[0]:
         raise UsageError(Message("{name}, row {row}: the first column is empty", name=name, row=row))
+    if len(given) > 1 and not _is_range(given, heading):
+        raise UsageError(
+            Message(
+                "{name}, row {row}: the second column is not the last number of a range; write the whole number there, "
+                "below the heading “Last number” if there are headings, or remove the column",
+                name=name, row=row,
+            )
+        )  # fmt: skip
     return "〜".join(given)
+
+
+def _is_range(ends: list[str], heading: list[str] | None) -> bool:
+    if heading is not None:
+        return len(heading) > 1 and _LAST.search(heading[1]) is not None
+    try:
+        return read_single(ends[0]) < read_single(ends[1])
+    except NumberError:
+        return False

@@ -13,7 +13,7 @@ import pytest
 from idtone.core.errors import UsageError
 from idtone.office.authority.change_registry import applications, registry_of
 from idtone.office.authority.history import ApplicationStatus
-from idtone.office.authority.number_sheet import sheet_entries
+from idtone.office.authority.number_sheet import check_count, sheet_entries
 from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
 from lab.console.office_forms import ME, entry
@@ -59,7 +59,13 @@ def test_a_table_of_excel_is_read_in_each_encoding_that_it_saves(encoding):
         ("番号\n362345600\n", "row 2: the spreadsheet has dropped the zero"),
         ("番号\n8.13623E+11\n", "row 2: the spreadsheet has dropped the zero"),
         ("0362345600,0362345609,03-6234-5700\n", "row 1: a number stands in the third column"),
-        ("番号\nabc\n", "row 2: the first two columns hold numbers alone"),
+        ("番号\nabc\n", "row 2: each of the first two columns holds one number"),
+        ("先頭番号,番号数\n0362345600,100\n", "row 2: the second column is not the last number"),
+        ("番号,内線\n0362345600,5999\n", "row 2: the second column is not the last number"),
+        ("電話,FAX\n0362345600,0362345609\n", "row 2: the second column is not the last number"),
+        ("0362345600,1\n", "row 1: the second column is not the last number"),
+        ('"0362345600\n0362345601"\n', "row 1: each of the first two columns holds one number"),
+        ('"0362345600\r\n0362345601"\r\n', "row 1: each of the first two columns holds one number"),
         (",0362345600\n", "row 1: the first column is empty"),
         ("番号\n", "no number is in it"),
         ('"0362345600\n', "is not a table"),
@@ -71,10 +77,26 @@ def test_a_table_with_a_fault_is_refused_by_its_row_without_showing_the_number(t
     assert "6234" not in str(error.value)
 
 
+def test_two_whole_numbers_are_a_range_and_a_heading_may_come_after_an_empty_row():
+    assert sheet_entries(b"0362345600,0362345609\n", "n.csv") == ["0362345600-0362345609"]
+    assert sheet_entries("\n番号,備考\n0362345600,\n".encode(), "n.csv") == ["0362345600"]
+
+
+def test_a_table_counts_only_with_the_count_that_its_person_expects():
+    check_count(ENTRIES, "120", "n.csv")
+    for expected in ("", "12", "x"):
+        with pytest.raises(UsageError, match="3 rows with 120 numbers; nothing is changed"):
+            check_count(ENTRIES, expected, "n.csv")
+
+
 async def test_numbers_are_assigned_and_taken_back_by_a_table_on_the_page_and_by_command(at_office, office, tmp_path):
     visitor = await at_office.visitor(*ME)
     token = (await visitor.get(MEMBER)).form_token
     sent = {"form_token": token, "act": "assign", "why": "as ordered"}
+    first = await visitor.upload(f"{MEMBER}/sheet", SHEET.encode("cp932"), "番号.csv", **sent)
+    assert (first.status, "3 rows with 120 numbers" in first.text) == (400, True)
+    assert not set(ENTRIES) & set(registry_of(Workspace(office.folder)).members[0].numbers)
+    sent["count"] = "120"
     assert (await visitor.upload(f"{MEMBER}/sheet", SHEET.encode("cp932"), "番号.csv", **sent)).status == 303
     assert set(ENTRIES) <= set(registry_of(Workspace(office.folder)).members[0].numbers)
     wrong = await visitor.upload(f"{MEMBER}/sheet", b"362345600\n", "番号.csv", **sent)
