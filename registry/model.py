@@ -13,6 +13,7 @@ from idtone.core.calls import Direction, LicenceStatus
 from idtone.core.documents import Model
 from idtone.core.errors import ProofError
 from idtone.core.japan import JAPAN
+from idtone.core.numbers import holds_number
 from idtone.core.readable_text import unreadable
 from idtone.core.translation import Message
 
@@ -114,6 +115,15 @@ def _mail_address(value: str) -> str:
     return value
 
 
+def _without_number(value: str) -> str:
+    """Of what the public list shows."""
+    if holds_number(value):
+        raise ValueError(
+            Message("contains a telephone number"), Message("Remove it: the public list shows this to everyone")
+        )
+    return value
+
+
 def _moment(value: Any) -> Any:
     if isinstance(value, str) and not _ISO_DATE.fullmatch(value):  # pydantic reads 20261101 as seconds since 1970
         raise ValueError(Message("is not a date and time"), Message("Write it like 2026-01-10T00:00:00+09:00"))
@@ -146,8 +156,8 @@ LogKey = Annotated[str, AfterValidator(_log_key)]
 WitnessKey = Annotated[str, AfterValidator(_witness_key)]
 CorporateNumber = Annotated[str, AfterValidator(_corporate_number)]
 """The number of a legal person (法人番号), 13 digits."""
-WebAddress = Annotated[str, AfterValidator(_web_address)]
-MailAddress = Annotated[str, AfterValidator(_mail_address)]
+WebAddress = Annotated[str, AfterValidator(_web_address), AfterValidator(_without_number)]
+MailAddress = Annotated[str, AfterValidator(_mail_address), AfterValidator(_without_number)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_sensible)]
 Day = Annotated[date, BeforeValidator(_day), AfterValidator(_sensible)]
 
@@ -283,7 +293,7 @@ class Member(Model):
     keys: tuple[NoteKey, ...] = ()
     """The keys by which its nodes sign documents (`idtone-office document key`)."""
     corporate_number: CorporateNumber | None = None
-    notification: Text | None = None
+    notification: Annotated[Text, AfterValidator(_without_number)] | None = None
     """The number of its notification or registration as a carrier (電気通信事業の届出番号・登録番号)."""
     contact: Contact | None = None
     logs: tuple[LogEntry, ...] = ()

@@ -30,6 +30,27 @@ def test_a_valid_registry_is_read():
     assert document.tones[0].sha256 == "ab" * 32, "it may be written in capitals"
 
 
+@pytest.mark.parametrize(
+    ("field", "line"),
+    [
+        ("notification", "notification: A-02-18234 (03-1234-5678)"),
+        ("contact.web", "contact: {web: 'https://www.example.jp/0312345678'}"),
+        ("contact.mail", "contact: {mail: 0312345678@example.jp}"),
+    ],
+)
+def test_what_the_public_list_shows_of_a_member_holds_no_telephone_number(field, line):
+    name = "    name: {ja: 良い電話株式会社, en: Good Telecom}\n"
+    [fault] = faults_of(spoiled(name, f"{name}    {line}\n"))
+    assert (fault.field, fault.problem) == (f"members[0].{field}", "contains a telephone number")
+    assert "12345678" not in str(fault)
+
+
+def test_a_notification_and_addresses_without_a_telephone_number_are_read():
+    name = "    name: {ja: 良い電話株式会社, en: Good Telecom}\n"
+    lines = "    notification: A-02-18234\n    contact: {web: 'https://www.example.jp/20261201/1', mail: info@example.jp}\n"
+    assert faults_of(spoiled(name, name + lines)) == ()
+
+
 ISSUED, UNTIL = "issued: 2026-11-01T00:00:00+09:00", "until: 2037-01-10T00:00:00+09:00"
 LICENCE = "members[0].licences[0]"
 STARTED = "2026-03-01T00:00:00+09:00"
