@@ -23,9 +23,10 @@ from idtone.registry.suspensions.suspension_file import read_suspensions, suspen
 from ..access.rights import Right
 from ..event_stream import event, stream
 from ..form_errors import FormErrors
+from ..number_searches import admits_number_search
 from ..page import Page, Visit
 from ..stop_states import own_stages
-from .stop_order import SHOWN, stop_summary
+from .stop_order import SHOWN, bare_summary, stop_summary
 from .suspensions import PATH, STOPS, asked_of, masked_numbers
 
 CHANGES: Final = f"{PATH}/changes"
@@ -59,7 +60,9 @@ async def show_stop(
     may_stop = visit.may(Right.STOP_NUMBERS)
     asked, is_own = asked_of(one, acting())
     summary, spans = None, [NumberSpan(*each) for each in one.numbers]
-    if may_stop and asked:  # the second person compares it with the request
+    if may_stop and asked and not admits_number_search(visit):
+        summary = bare_summary(spans)
+    elif may_stop and asked:  # the second person compares it with the request
         try:
             read = await visit.console.registry.look()
         except IdtoneError:

@@ -189,6 +189,19 @@ async def test_whose_number_it_is_cannot_be_asked_without_end_and_stops_can_be_o
     assert states(settings) == ["in-force"]
 
 
+async def test_the_page_of_a_stop_that_waits_does_not_say_without_end_whose_number_it_is(site, settings, monkeypatch):
+    policy = settings.policy.model_copy(update={"own_suspensions": OwnSuspensions.TWO_PERSONS})
+    site.console.settings = settings.model_copy(update={"policy": policy})
+    monkeypatch.setattr(number_searches, "NUMBER_SEARCHES", Rate(0.001, 2))
+    duty = await site.visitor(Role.DUTY)
+    await order(duty)
+    [one] = read_suspensions(suspensions_path(settings)).suspensions
+    pages = [(await duty.get(f"/suspensions/stops/{one.id}")).text for _ in range(3)]
+    assert ["m-0001" in each for each in pages] == [True, False, False]
+    assert all(WRITTEN in each for each in pages)
+    assert (await order(duty, ORDER | {"entered": "03-1234-5601"})).status == 303
+
+
 async def test_what_was_seen_by_one_person_orders_nothing_for_another(site, settings):
     first, second = await site.visitor(Role.DUTY), await site.visitor(*DUTY_TOO)
     looked = await first.send("/suspensions/stop", "/suspensions/stop", ORDER)
