@@ -43,6 +43,7 @@ from ..site.site_package import (
     assembled_site,
     check_published,
     is_site_package,
+    is_void,
     read_site_package,
     site_package,
     site_words,
@@ -152,7 +153,8 @@ def prepare_site(
 ) -> None:
     """Write what the public site states as a folder, which goes from holder to holder, or to each in a copy.
 
-    It replaces a package that no holder has signed. Holders sign it with `site sign`, or a ZIP of it with
+    It replaces a package that no holder has signed, or that is void: its time is over, or something was published
+    since. Holders sign it with `site sign`, or a ZIP of it with
     `idtone-sign`; `site assemble` collects the signatures, and `site write --package` writes the site. Prepare it after
     a publication: a later publication makes it void.
     """
@@ -162,7 +164,8 @@ def prepare_site(
     content, files = _stated(workspace, terms, published, month, now)
     made = site_package(workspace.repository, content, files.numbers, files.figures)
     if is_site_package(package):
-        if read_site_package(package).statement.signatures:
+        given = read_site_package(package)
+        if given.statement.signatures and not is_void(given, published, now):
             raise UsageError(
                 Message(
                     "{package}: holders have signed this package; write the site with it, or remove it", package=package

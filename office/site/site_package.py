@@ -247,12 +247,17 @@ def check_published(package: SitePackage, published: PublishedRegistry, now: dat
     """Raises TrustError if something was published since the package was made, its time is over, or signatures are
     missing.
     """
-    told = package.statement.content
-    if told["editions"] != _editions(published) or datetime.fromisoformat(told["expires"]) <= now:
+    if is_void(package, published, now):
         raise TrustError(Message("something was published since, or its time is over; prepare the package again"))
     missing = package.statement.missing(published.root)
     if missing is not None:
         raise TrustError(missing)
+
+
+def is_void(package: SitePackage, published: PublishedRegistry, now: datetime) -> bool:
+    """Whether something was published since the package was made, or its time is over."""
+    told = package.statement.content
+    return told["editions"] != _editions(published) or datetime.fromisoformat(told["expires"]) <= now
 
 
 def _editions(published: PublishedRegistry) -> dict[str, dict[str, Any]]:

@@ -123,6 +123,20 @@ def test_signatures_that_are_renewed_leave_the_package_valid(prepared, tmp_path)
     office.told("site write", "-o", tmp_path / "renewed", "--package", package)
 
 
+@pytest.mark.parametrize("why", ["its time is over", "something was published since"])
+def test_a_signed_package_that_is_void_is_replaced(prepared, why):
+    office, package = prepared
+    sign(office, package, "duty-1")
+    assert "holders have signed this package" in office.refused("site prepare", "--package", package)
+    if why == "its time is over":
+        changed(package, expires="2020-01-01T00:00:00+00:00")
+    else:
+        office.told("licence suspend", "L-0001", "--why", "as asked")
+        office.told("publication publish", *office.all_keys())
+    office.told("site prepare", "--package", package)
+    assert read_site_package(package).statement.signatures == {}
+
+
 def test_the_site_is_signed_in_one_way(prepared, tmp_path):
     office, package = prepared
     assert "sign with --key, or name" in office.refused("site write", "-o", tmp_path / "site")
