@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import wave
+from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
@@ -35,7 +36,8 @@ def enter_tone(
     title = line(title, title_name)
     _check(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
-    path = workspace.folder / tuf_roles.TONES / f"{tone}.wav"
+    folder = workspace.folder / tuf_roles.TONES
+    draft = folder / f".{sha256}"  # without the id, which the registry's rules have not seen yet
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
         if tone in {each.id for each in document.tones}:
@@ -46,14 +48,26 @@ def enter_tone(
         text.append(("tones",), [{"id": tone, "title": title, "sha256": sha256}])
 
     with workspace.locked():
-        entry = change_registry(workspace, Action.TONE, tone, attribution, edit)
         try:
-            shared_folder.write(path, octets)
+            shared_folder.write(draft, octets)
         except OSError as error:
-            raise TrustError(
-                Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)
-            ) from error
+            raise _unwritable(folder, error) from error
+        try:
+            entry = change_registry(workspace, Action.TONE, tone, attribution, edit)
+            draft.replace(master_of(workspace, tone))
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        finally:
+            draft.unlink(missing_ok=True)
     return entry
+
+
+def _unwritable(folder: Path, error: OSError) -> TrustError:
+    return TrustError(Message("{path}: cannot be written: {reason}", path=folder, reason=error.strerror))
+
+
+def master_of(workspace: Workspace, tone: str) -> Path:
+    return workspace.folder / tuf_roles.TONES / f"{tone}.wav"
 
 
 def _check(octets: bytes) -> None:

@@ -18,6 +18,7 @@ from . import shared_folder
 from .change_registry import Attribution
 from .history import Action, HistoryEntry
 from .prepared_package import PreparedPackage
+from .tone_masters import master_of
 from .unpublished_copies import kept
 from .workspace import Workspace
 
@@ -65,6 +66,8 @@ def undo(workspace: Workspace, attribution: Attribution, shown: str | None = Non
             except TrustError:
                 shared_folder.rewrite(path, present)
                 raise
+            if last.action is Action.TONE:
+                master_of(workspace, last.subject).unlink(missing_ok=True)
         except OSError as error:
             raise TrustError(
                 Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)
