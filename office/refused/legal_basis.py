@@ -85,7 +85,9 @@ def decide_basis(
         raise UsageError(Message("{option} is in the future; write the day of the decision", option=name("decided")))
     made = LegalBasis(chosen, at.isoformat(), **{key: line(fields.get(key, ""), name(key)) for key in FIELDS})
     with Workspace(folder).locked():
-        OfficeLedger(folder).record(DECIDED, chosen, decided=made.decided, minutes=made.minutes, opinion=made.opinion)
+        OfficeLedger(folder).record(
+            DECIDED, chosen, decided=made.decided, **{key: getattr(made, key) for key in FIELDS}
+        )
         try:
             shared_folder.write(folder / FILE, json.dumps(asdict(made), ensure_ascii=False, indent=1).encode() + b"\n")
         except OSError as error:
