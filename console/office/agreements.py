@@ -20,6 +20,8 @@ from ..page import Method, Page, Section, Visit
 from .acts import acted, files_of
 
 PATH: Final = "/office/agreements"
+SHOWN: Final = 50
+"""Members without an agreement that the page names."""
 _COLUMNS: Final = ("member", "agreement", "version", "since", "through", "document")
 _LABELS: Final = {
     "since": template("First day"),
@@ -42,7 +44,7 @@ async def agreements(
     }  # fmt: skip
     return visit.render(
         "office_agreements.html", status, problem=problem, words=AGREEMENT_WORDS, members=members, kind=kind,
-        rows=[each for each in found if kind in ("", each.agreement)][::-1], lacking=lacking,
+        rows=[each for each in found if kind in ("", each.agreement)][::-1], lacking=lacking, shown=SHOWN,
         today=in_japan(datetime.now(UTC)).date().isoformat(),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -96,9 +96,10 @@ def accept(
         if held and held.version == made.version:
             raise UsageError(Message("{member} has agreed to version {version} already", member=member,
                                      version=made.version))  # fmt: skip
-        if held and held.since > made.since:
-            raise UsageError(Message("{member} has agreed to a version later than this", member=member))
-        rest = [replace(each, through=made.since) if each is held else each for each in before]
+        if held and held.since >= made.since:
+            raise UsageError(Message("{member} has agreed to another version on this day or later", member=member))
+        eve = (begins - timedelta(days=1)).isoformat()
+        rest = [replace(each, through=eve) if each is held else each for each in before]
         OfficeLedger(workspace.folder).record(
             ACCEPTED, member, agreement=what, version=made.version, since=made.since, document=made.document
         )
@@ -118,6 +119,8 @@ def end_acceptance(
         held = next((each for each in before if _is_same(each, member, what)), None)
         if held is None:
             raise UsageError(Message("{member} has no such agreement in force", member=member))
+        if last.isoformat() < held.since:
+            raise UsageError(Message("{option} is before the first day of the agreement", option=name("through")))
         ended = replace(held, through=last.isoformat())
         OfficeLedger(workspace.folder).record(ENDED, member, agreement=what, through=ended.through, why=why)
         _write(workspace.folder, [ended if each is held else each for each in before])

@@ -7,15 +7,19 @@ import json
 import re
 import wave
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from idtone.console.office import agreements
 from idtone.core.errors import UsageError
 from idtone.office.authority.change_registry import applications, registry_of
 from idtone.office.authority.history import ApplicationStatus
 from idtone.office.authority.number_sheet import check_count, sheet_entries
 from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
+from idtone.office.desk.office_ledger import OfficeLedger
+from idtone.office.refused.legal_basis import DECIDED
 from lab.console.office_forms import ME, entry
 from lab.console.site import Answer, Site, Visitor
 from lab.office.authority.office import APPLICATION, PHRASE, WHY, Office
@@ -42,6 +46,12 @@ def master(seconds: float = 0.5, channels: int = 1, rate_hz: int = 8000) -> byte
         file.setframerate(rate_hz)
         file.writeframes(b"\1\0" * int(seconds * rate_hz * channels))
     return made.getvalue()
+
+
+def _file(folder: Path) -> Path:
+    path = folder / "second.wav"
+    path.write_bytes(master(0.3))
+    return path
 
 
 # -- numbers from a spreadsheet ----------------------------------------------------------------------------------------
@@ -224,13 +234,21 @@ async def test_a_sound_is_entered_with_its_master_and_published(at_office, offic
         answer = await visitor.upload(page, octets, "m.wav", form_token=token, **fields | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text
         assert office.state() == before
+    masters = office.folder / "tones"
+    masters.rmdir()
+    masters.write_bytes(b"")  # no folder: no master can be written
+    refused = await visitor.upload(page, master(), "m.wav", form_token=token, **fields)
+    assert (refused.status, "cannot be written" in refused.text) == (400, True)
+    masters.unlink()
+    assert office.state() == before, "the registry has no tone without a master"
+    office.told("sound add", fields["tone"], _file(tmp_path), "--title", "Taken back", *WHY)
+    office.told("publication undo", *WHY)
+    assert not [*masters.iterdir()]
     assert (await visitor.upload(page, master(), "m.wav", form_token=token, **fields)).status == 303
     assert "new-2027" in (await visitor.get(page)).text
     office.told("publication publish", *office.all_keys())
     assert [*(office.folder / "repository" / "targets").rglob("*new-2027.wav")]
-    file = tmp_path / "second.wav"
-    file.write_bytes(master(0.3))
-    assert office.told("sound add", "second", file, "--title", "Second", *WHY)["action"] == "tone"
+    assert office.told("sound add", "second", _file(tmp_path), "--title", "Second", *WHY)["action"] == "tone"
 
 
 async def test_a_resellers_certification_is_recorded_with_its_next_check(at_office, office):
@@ -296,6 +314,8 @@ async def test_there_is_no_refusal_before_the_association_has_decided_on_its_leg
     assert "has not decided" in office.refused("refusal new-key", "--new", office.key("refusals"), *WHY)
     assert (await visitor.send(f"{page}/basis", f"{page}/basis", fields)).status == 303
     assert "弁護士意見書 2026-3" in (await visitor.get(f"{page}/basis")).text
+    [act] = [each for each in OfficeLedger(office.folder).acts() if each.act == DECIDED]
+    assert (act.details["purpose"], act.details["responsible"]) == (fields["purpose"], fields["responsible"])
     office.told("refusal new-key", "--new", office.key("refusals"), *WHY)
     refused = {
         "kind": "person", "name": "髙橋 太郎", "kana": "タカハシ タロウ", "born": "1980-04-01", "reference": "K-7",
@@ -316,7 +336,7 @@ async def test_there_is_no_refusal_before_the_association_has_decided_on_its_leg
     assert not [name for name, octets in office.state().items() if "高橋".encode() in octets or b"PRIVATE" in octets]
 
 
-async def test_agreements_of_members_are_recorded_by_page_and_command(at_office, office):
+async def test_agreements_of_members_are_recorded_by_page_and_command(at_office, office, monkeypatch):
     visitor, page = await at_office.visitor(*ME), "/office/agreements"
     fields = {
         "member": "m-0001", "agreement": "application-form", "version": "3", "since": "2026-04-01",
@@ -333,10 +353,16 @@ async def test_agreements_of_members_are_recorded_by_page_and_command(at_office,
     words = ("m-0001", "application-form", "--since", "2026-10-01", "--document", "承諾書 2")
     office.shown("member agree", office.folder, *words, "--version", "4")
     assert "has agreed to version 4" in office.refused("member agree", *words, "--version", "4")
+    assert "on this day or later" in office.refused("member agree", *words, "--version", "5")
+    end = {"which": "m-0001 application-form", "through": "2026-09-30", "why": "left the form"}
+    answer = await visitor.send(page, f"{page}/end", end)
+    assert (answer.status, "before the first day" in answer.text) == (400, True)
     end = {"which": "m-0001 application-form", "through": "2026-11-30", "why": "left the form"}
     assert (await visitor.send(page, f"{page}/end", end)).status == 303
     assert [(each["version"], each["through"]) for each in office.told("member agreements")] == [
-        ("3", "2026-10-01"), ("4", "2026-11-30")
+        ("3", "2026-09-30"), ("4", "2026-11-30")
     ]  # fmt: skip
     assert "承諾書 2" in (await visitor.get(f"{page}/list.csv")).text
     assert (await visitor.send(page, f"{page}/end", end)).status == 400
+    monkeypatch.setattr(agreements, "SHOWN", 1)
+    assert "2: m-0001 and 1 more" in (await visitor.get(page)).text
