@@ -181,10 +181,12 @@ def site_words(
     published = _published(package)
     try:
         told = package.statement.content
-        issued, expires = (datetime.fromisoformat(told[name]) for name in ("issued", "expires"))
+        issued, expires = _moment(told["issued"]), _moment(told["expires"])
         names_holders = {"holder": True, "licensed": False}[told["numbers"]["tells"]]
         public = base64.b64decode(told["numbers"]["public"], validate=True)
         figures = None if package.figures is None else json.loads(package.figures)
+        if not isinstance(figures, dict | None):
+            raise TypeError("figures")
     except (LookupError, TypeError, ValueError) as error:
         raise _unfit() from error
     if issued > now + _EARLY or expires <= now:
@@ -255,9 +257,12 @@ def check_published(package: SitePackage, published: PublishedRegistry, now: dat
 
 
 def is_void(package: SitePackage, published: PublishedRegistry, now: datetime) -> bool:
-    """Whether something was published since the package was made, or its time is over."""
+    """Whether something was published since the package was made, or its time is over. Raises TrustError."""
     told = package.statement.content
-    return told["editions"] != _editions(published) or datetime.fromisoformat(told["expires"]) <= now
+    try:
+        return told["editions"] != _editions(published) or _moment(told["expires"]) <= now
+    except (LookupError, TypeError, ValueError) as error:
+        raise _unfit() from error
 
 
 def _editions(published: PublishedRegistry) -> dict[str, dict[str, Any]]:
@@ -267,6 +272,14 @@ def _editions(published: PublishedRegistry) -> dict[str, dict[str, Any]]:
 
 def _published(package: SitePackage) -> PublishedRegistry:
     return published_of(package.published.before, package.published.files, package.published.roots)
+
+
+def _moment(text: str) -> datetime:
+    """Raises TypeError, ValueError."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("without a time zone")
+    return at
 
 
 def _sha256(octets: bytes) -> str:

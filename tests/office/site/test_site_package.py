@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,23 @@ def test_signatures_that_are_renewed_leave_the_package_valid(prepared, tmp_path)
         sign(office, package, name)
     office.told("publication publish", *office.duty())
     office.told("site write", "-o", tmp_path / "renewed", "--package", package)
+
+
+@pytest.mark.parametrize("content", [{"issued": "2026-12-01T00:00:00"}, {"expires": "2099-01-01T00:00:00"}])
+def test_a_time_without_its_zone_is_an_error_of_the_package(prepared, content):
+    office, package = prepared
+    sign(office, package, "duty-1")
+    changed(package, **content)
+    assert "are not those that its statement names" in refusal(office, package)
+    if "expires" in content:
+        assert "are not those that its statement names" in office.refused("site prepare", "--package", package)
+
+
+def test_figures_that_are_no_object_are_an_error_of_the_package(prepared):
+    office, package = prepared
+    (package / "site" / "figures.json").write_bytes(b"[]")
+    changed(package, figures=sha256(b"[]").hexdigest())
+    assert "are not those that its statement names" in refusal(office, package)
 
 
 @pytest.mark.parametrize("why", ["its time is over", "something was published since"])
