@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
@@ -14,6 +14,7 @@ from idtone.core.calls import LicenceStatus
 from idtone.core.translation import Message, template
 from idtone.office.authority.history import ApplicationStatus
 from idtone.office.desk.reports.traceback import Stage
+from idtone.office.papers.letters import SOON
 from idtone.registry.expiries import CERTIFICATION_SOON
 from idtone.registry.model import day_begins
 
@@ -24,8 +25,6 @@ from .chains import is_checked
 from .office_files import OfficeFiles
 
 PATH: Final = "/office/today"
-SOON: Final = timedelta(days=60)
-"""Before its end, a licence or a pledge waits for its renewal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from idtone.office.authority.pledge_papers import kept_pledge
 from idtone.office.authority.pledges import record_pledge
 from idtone.office.authority.signed_numbers import area_of, by_area, whole
 from idtone.office.authority.workspace import Workspace
+from idtone.office.papers.letters import SOON
 from idtone.registry.model import Member, day_begins
 from idtone.registry.suspended_numbers import scope_of
 
@@ -32,7 +33,6 @@ from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION_LABELS, LICENCE_WORDS, words_of
 from .acts import absent, acted, attributed, files_of, spans_of
-from .first_page import SOON
 
 PATH: Final = "/office/members"
 NUMBERS_SHOWN: Final = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -13,10 +13,12 @@ from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN, last_day
 from idtone.core.paper.content import Paper, Section
 from idtone.core.translation import Message, template
-from idtone.registry.model import LicenceEntry, Member, RegistryDocument
+from idtone.registry.model import LicenceEntry, Member, RegistryDocument, day_begins
 
 from ..authority.operator_list import licence_end
 
+SOON: Final = timedelta(days=60)
+"""Before its end, a licence, a pledge or a certification waits for its renewal."""
 _DIRECTIONS: Final = {
     Direction.INCOMING: "着信転送 / incoming forwarding",
     Direction.OUTGOING: "発信転送 / outgoing forwarding",
@@ -120,28 +122,36 @@ def certificate(
 def letter(which: Letter, document: RegistryDocument, member: Member, sender: Sender, now: datetime) -> Paper:
     """Raises UsageError if the registry has nothing of which the letter speaks."""
     facts = {"番号 / number": sender.number, "宛先 / to": f"{member.name.ja} / {member.name.en} ({member.id})"}
-    facts |= _about(which, member)
+    facts |= _about(which, member, now)
     return _signed(_TITLES[which], document, facts, sender, now, *_BODIES[which])
 
 
-def _about(which: Letter, member: Member) -> Mapping[str, str]:
-    if which is Letter.RENEWAL and member.licences:
-        return {
-            f"利用許諾 / licence {each.id}": f"{last_day(each.valid.until)} まで / until"
-            for each in member.licences
-            if each.status is not LicenceStatus.REVOKED
-        }
-    if which is Letter.PLEDGE and member.pledge and member.pledge.until:
-        return {"誓約 / pledge": f"{member.pledge.signed} – {last_day(member.pledge.until)}"}
-    if which is Letter.CERTIFICATION and member.certification:
-        found = member.certification
-        return {
-            "認定 / certification": f"{found.number}, {last_day(found.until)} まで / until",
-            "次回確認 / next check": found.next_check.isoformat(),
-        }
+def _about(which: Letter, member: Member, now: datetime) -> Mapping[str, str]:
     if which is Letter.STOPPED:
         return {}
-    raise UsageError(Message("the registry has nothing of this member that the letter could speak of"))
+    found, pledge, certification = {}, member.pledge, member.certification
+    if which is Letter.RENEWAL:
+        found = {
+            f"利用許諾 / licence {each.id}": f"{last_day(each.valid.until)} まで / until"
+            for each in member.licences
+            if each.status is LicenceStatus.ACTIVE and _is_soon(each.valid.until, now)
+        }
+    if which is Letter.PLEDGE and pledge and pledge.until and _is_soon(day_begins(pledge.until), now):
+        found = {"誓約 / pledge": f"{pledge.signed} – {last_day(pledge.until)}"}
+    if which is Letter.CERTIFICATION and certification and _is_soon(certification.lapses, now):
+        found = {
+            "認定 / certification": f"{certification.number}, {last_day(certification.until)} まで / until",
+            "次回確認 / next check": certification.next_check.isoformat(),
+        }
+    if not found:
+        raise UsageError(
+            Message("nothing of this member that the letter speaks of ends within {days} days", days=SOON.days)
+        )
+    return found
+
+
+def _is_soon(end: datetime, now: datetime) -> bool:
+    return now < end <= now + SOON
 
 
 def _signed(

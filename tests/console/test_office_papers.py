@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
 from idtone.core.errors import UsageError
-from idtone.core.japan import last_day
+from idtone.core.japan import JAPAN, last_day
 from idtone.core.paper.content import Paper
 from idtone.office.authority.workspace import Workspace
-from idtone.office.papers.letters import Sender
+from idtone.office.papers.letters import Letter, Sender, letter
 from idtone.office.papers.office_papers import licence_paper
 from idtone.registry.parsers import parse_registry
+from idtone.registry.sources import parse_document
 from lab.console.office_forms import ME
 from lab.console.site import Site
 from lab.office.authority.office import STOP, TWICE, WHY, Office
+from lab.registry.examples import GOOD
 
 PAGE = "/office/papers"
 SIGNED = {"person": "事務局長 見本", "number": "2026-7"}
@@ -111,9 +113,48 @@ async def test_a_letter_about_a_stop_is_printed_only_of_a_published_one(at_offic
     assert (refused.status, "no published suspension is in force" in refused.text) == (400, True)
     office.told("publication publish", *office.duty())
     assert (await visitor.send(PAGE, f"{PAGE}/letter", fields)).text[:5] == "%PDF-"
-    assert (
-        "has nothing of this member"
-        in (await visitor.send(PAGE, f"{PAGE}/letter", fields | {"member": "m-0002", "which": "certification"})).text
-    )
-    for which in ("renewal", "pledge"):
-        assert (await visitor.send(PAGE, f"{PAGE}/letter", fields | {"which": which})).status in (200, 400)
+    assert (await visitor.send(PAGE, f"{PAGE}/letter", fields | {"member": "m-0002"})).status == 400
+
+
+async def test_a_letter_about_an_end_is_printed_only_if_the_end_is_near(at_office, office):
+    visitor, soon = await at_office.visitor(*ME), datetime.now(UTC) + timedelta(days=30)
+    fields = {"member": "m-0001", **SIGNED}
+    for which in ("renewal", "pledge", "certification"):
+        refused = await visitor.send(PAGE, f"{PAGE}/letter", fields | {"which": which})
+        assert (refused.status, "ends within 60 days" in refused.text) == (400, True), which
+    text = office.registry.read_text("utf-8")
+    office.registry.write_text(text.replace("until: 2037-01-10", f"until: {soon:%Y-%m-%d}"), "utf-8")
+    made = await visitor.send(PAGE, f"{PAGE}/letter", fields | {"which": "renewal"})
+    assert (made.status, made.text[:5]) == (200, "%PDF-")
+
+
+NOW = datetime(2026, 11, 2, tzinfo=UTC)
+ENDING = (
+    GOOD.replace("until: 2037-01-10", "until: 2026-12-20")
+    .replace("pledge: {signed: 2026-01-05}", """pledge: {signed: 2026-01-05, until: 2026-12-15}
+    certification: {number: N-7, until: 2026-12-10, document: 認定通知書, next_check: 2026-12-10}""")
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("which", "word", "day"),
+    [
+        (Letter.RENEWAL, "利用許諾 / licence L-0001", date(2026, 12, 20)),
+        (Letter.PLEDGE, "誓約 / pledge", date(2026, 12, 15)),
+        (Letter.CERTIFICATION, "認定 / certification", date(2026, 12, 10)),
+    ],
+)
+def test_a_letter_names_what_ends_within_60_days_and_nothing_else(which, word, day):
+    document, end = parse_document(ENDING, "registry.yaml"), datetime.combine(day, time(), JAPAN)
+
+    def facts(now, of=document):
+        return dict(letter(which, of, of.members[0], Sender("Sato", ""), now).sections[0].facts)
+
+    assert f"{day - timedelta(days=1)}" in facts(NOW)[word]
+    assert word in facts(end - timedelta(days=60))
+    for now in (end - timedelta(days=60, seconds=1), end):
+        with pytest.raises(UsageError, match="ends within 60 days"):
+            facts(now)
+    if which is Letter.RENEWAL:
+        with pytest.raises(UsageError, match="ends within 60 days"):
+            facts(NOW, parse_document(ENDING.replace("status: active", "status: suspended"), "registry.yaml"))
