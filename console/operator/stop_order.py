@@ -47,7 +47,7 @@ class StopSummary:
     def digest(self, key: str) -> str:
         """Of what it shows, so that an order is about what its person has seen. `key` is a secret of the session."""
         shown = [
-            *self.numbers, [str(each) for each in self.holders or ()], self.customers,
+            *self.numbers, None if self.holders is None else [str(each) for each in self.holders], self.customers,
             [each.reference for each in self.in_registry], [each.id for each in self.by_node],
         ]  # fmt: skip
         return hashlib.blake2b(json.dumps(shown).encode(), key=key.encode()[:64], digest_size=16).hexdigest()
@@ -94,7 +94,7 @@ def _customers(spans: Sequence[NumberSpan], lines: Iterable[Entry], now: datetim
     now_s = now.timestamp()
     found = (
         each.customer for each in lines
-        if each.customer and each.period[1] > now_s and any(_meets(spans, one) for one in each.spans)
+        if each.customer and each.period[0] <= now_s < each.period[1] and any(_meets(spans, one) for one in each.spans)
     )  # fmt: skip
     return sorted(set(found))
 

@@ -14,13 +14,16 @@ from idtone.call_control.fallback_file import remembered
 from idtone.console import number_searches
 from idtone.console.access.rights import Role
 from idtone.console.access.users import Administered, change_users
+from idtone.console.operator.stop_order import StopSummary, stop_summary
 from idtone.console.waiting import WhatWaits
 from idtone.core.http.request_limits import Rate
+from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.policy import OwnSuspensions
 from idtone.core.signed_notes import Note
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.registry.lines.model import Entry
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 from lab.console.site import running
 from lab.registry.examples import GOOD
@@ -187,6 +190,21 @@ async def test_whose_number_it_is_cannot_be_asked_without_end_and_stops_can_be_o
     assert "not looked up" in answers[2]
     assert (await order(duty)).status == 303
     assert states(settings) == ["in-force"]
+
+
+def test_what_is_not_known_is_another_summary_than_that_no_member_holds_the_number():
+    span = NumberSpan(int(E164), int(E164))
+    unknown, nobodys = (StopSummary([WRITTEN], 1, holders, None, (), ()) for holders in (None, ()))
+    assert unknown.digest("k") != nobodys.digest("k")
+    now, day_s = datetime(2026, 11, 1, tzinfo=UTC), 86_400
+    at = int(now.timestamp())
+    lines = [
+        Entry(name, (), (), (span,), period, is_checked=True)
+        for name, period in (
+            ("before", (at - day_s, at)), ("now", (at, at + day_s)), ("later", (at + 1, at + day_s)),
+        )
+    ]  # fmt: skip
+    assert stop_summary([span], None, lines, (), now, "en").customers == ["now"]
 
 
 async def test_the_page_of_a_stop_that_waits_does_not_say_without_end_whose_number_it_is(site, settings, monkeypatch):
