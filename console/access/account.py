@@ -90,6 +90,8 @@ class Account:
     async def set_mail(self, visit: Visit) -> web.StreamResponse:
         """Where mails of what waits go; nowhere if the field is empty. A first mail shows whether they arrive."""
         assert visit.user is not None
+        if refusal := await self._asked(visit):  # who reaches a session for a minute must not get the user's mails
+            return self._page(visit, refusal)
         console, name = visit.console, visit.user.name
         try:
             to = checked_address(text) if (text := visit.field("mail")) else None

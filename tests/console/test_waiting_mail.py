@@ -20,12 +20,14 @@ from idtone.core.persons import visiting
 from idtone.core.settings.policy import OwnSuspensions
 from idtone.core.translation import Message
 from idtone.operations import failure_mail
-from lab.console.site import running
+from lab.console.site import PASSWORD, running
 from lab.registry.examples import GOOD
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 STOP = Waiting(1, Message("Stop to be approved: {reference}", reference="R-77"), "/suspensions/stops/s-1", Right.ENTER)
 OTHER = Waiting(1, Message("Stop to be approved: {reference}", reference="R-78"), "/suspensions/stops/s-2", Right.ENTER)
+
+KNOWN = {"password": PASSWORD}
 
 
 @pytest.fixture
@@ -140,9 +142,12 @@ async def site(settings, tmp_path, monkeypatch):
 
 async def test_a_user_opts_in_and_is_told_of_what_another_has_asked_for(site, settings, sent, monkeypatch):
     duty, other = await site.visitor(Role.DUTY), await site.visitor(Role.DUTY, Role.VIEWER)
-    refused = await duty.send("/account", "/account/mail", {"mail": "a@b,c@d"})
+    refused = await duty.send("/account", "/account/mail", {**KNOWN, "mail": "a@b,c@d"})
     assert (refused.status, "no mail address" in refused.text, sent()) == (400, True, [])
-    assert (await duty.send("/account", "/account/mail", {"mail": "sato@example.jp"})).status == 303
+    for known in ({}, {"password": "wrong"}):
+        refused = await duty.send("/account", "/account/mail", {**known, "mail": "sato@example.jp"})
+        assert (refused.status, sent()) == (403, []), "a session alone is not enough"
+    assert (await duty.send("/account", "/account/mail", {**KNOWN, "mail": "sato@example.jp"})).status == 303
     [first] = sent()
     assert first["To"] == "sato@example.jp"
     assert 'value="sato@example.jp"' in (await duty.get("/account")).text
@@ -156,14 +161,14 @@ async def test_a_user_opts_in_and_is_told_of_what_another_has_asked_for(site, se
     await asyncio.sleep(0.5)
     _, second = sent()
     assert "Stops of this node to be approved: 1" in second.get_content(), "not the own one"
-    assert (await duty.send("/account", "/account/mail", {"mail": ""})).status == 303
+    assert (await duty.send("/account", "/account/mail", {**KNOWN, "mail": ""})).status == 303
     assert [each.mail for each in read_users(site.console.settings.console.users).users if each.mail] == []
     assert (await other.get("/account")).status == 200
 
 
 async def test_first_mails_are_limited(site, sent):
     duty = await site.visitor(Role.DUTY)
-    answers = [await duty.send("/account", "/account/mail", {"mail": f"x{n}@example.jp"}) for n in range(5)]
+    answers = [await duty.send("/account", "/account/mail", {**KNOWN, "mail": f"x{n}@example.jp"}) for n in range(5)]
     assert [each.status for each in answers] == [303, 303, 303, 429, 429]
     assert len(sent()) == 3
 
