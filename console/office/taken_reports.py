@@ -10,6 +10,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message
+from idtone.member.reports.report_documents import new_receipt
 from idtone.office.authority.moments import in_japan
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_page import WITHIN
@@ -27,12 +28,15 @@ async def new_report(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None, id_: str = "",
     receipt: str = "",
 ) -> web.StreamResponse:  # fmt: skip
-    """The form, or the receipt of a report that was just entered: it is shown only there."""
+    """The form, or the receipt of a report that was just entered: it is shown only there.
+
+    Each form has a receipt of its own, so the report is entered once if the form is sent twice.
+    """
     now = in_japan(datetime.now(UTC))
     within = {minutes: ja if visit.language == "ja" else en for minutes, (ja, en) in WITHIN.items()}
     return visit.render(
         "office_new_report.html", status, problem=problem, ways=TAKEN_WORDS, within=within,
-        today=now.date().isoformat(), id=id_, receipt=receipt,
+        today=now.date().isoformat(), id=id_, receipt=receipt, new_receipt=new_receipt(),
     )  # fmt: skip
 
 
@@ -43,7 +47,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
         by = next((each for each in TakenBy if each == visit.field("by")), None)
         if by is None:
             raise UsageError(Message("choose how the report came"))
-        return take_report(ReportDesk(files.desk), visit.fields or {}, by, datetime.now(UTC))
+        return take_report(ReportDesk(files.desk), visit.fields or {}, by, datetime.now(UTC), visit.field("receipt"))
 
     try:
         id_, receipt = await visit.in_thread(act)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ _BOX_LIMIT: Final = 128 * 1024
 _RECEIPT_LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base32: no letters that look like digits."""
 _RECEIPT_LENGTH: Final = 20
+_RECEIPT: Final = re.compile(rf"[{_RECEIPT_LETTERS}]{{5}}(-[{_RECEIPT_LETTERS}]{{5}}){{3}}")
 
 Box = Annotated[str, Field(max_length=_BOX_LIMIT)]
 AnyContent = TypeVar("AnyContent", bound=Model)
@@ -156,6 +158,11 @@ def _receipt(octets: bytes) -> str:
     """`octets`: as many as letters, or more."""
     letters = "".join(_RECEIPT_LETTERS[octet % len(_RECEIPT_LETTERS)] for octet in octets[:_RECEIPT_LENGTH])
     return "-".join(letters[n : n + 5] for n in range(0, _RECEIPT_LENGTH, 5))
+
+
+def is_receipt(text: str) -> bool:
+    """Whether this is a receipt as `new_receipt` writes it."""
+    return _RECEIPT.fullmatch(text) is not None
 
 
 def receipt_digest(receipt: str) -> str:

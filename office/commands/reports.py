@@ -268,20 +268,27 @@ def _time(at: datetime | None) -> str | None:
 def take(
     folder: FolderArgument,
     by: Annotated[TakenBy, typer.Option("--by", help="How the report came.")],
-    day: Annotated[str, typer.Option("--date", metavar="DAY", help="The day of the call, in Japan.")],
-    time: Annotated[str, typer.Option("--time", metavar="HH:MM", help="The time of the call, in Japan.")],
+    day: Annotated[str, typer.Option("--date", metavar="DAY", help="The day of the call, in Japan.")] = "",
+    time: Annotated[str, typer.Option("--time", metavar="HH:MM", help="The time of the call, in Japan.")] = "",
     within: Annotated[int, typer.Option("--within", min=0, help="How sure the time is, in minutes.")] = 60,
     disclose: Annotated[
         bool, typer.Option("--disclose", help="The reporter has consented to be named to the police or the government.")
     ] = False,
+    service: Annotated[
+        str, typer.Option("--service", metavar="NAME", help="An operator or a service, in place of a call.")
+    ] = "",
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Enter a report that came by telephone, by letter or in person. Number, words and name are asked for.
 
+    With --service it is about an operator or a service: it needs no call, and no number is asked for.
+
     It prints the receipt number once: tell it to the reporter.
     """
+    if service and (day or time):
+        raise UsageError(Message("--service is in place of a call; leave --date and --time out"))
     fields = {
-        "number": asked("Number"), "what": asked("What happened, in one line"),
+        "service": service, "number": "" if service else asked("Number"), "what": asked("What happened, in one line"),
         "name": asked("Name of the reporter (may be empty)"),
         "contact": asked("How to reach the person (may be empty)"),
         "date": day, "time": time, "within_minutes": str(within), "disclose": "yes" if disclose else "",

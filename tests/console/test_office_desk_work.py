@@ -204,9 +204,15 @@ async def test_a_report_by_telephone_is_entered_and_its_receipt_shown_once(at_of
     ):  # fmt: skip
         answer = await visitor.send(page, page, fields | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text
-    entered = await visitor.send(page, page, fields)
-    receipt = re.search(r'receipt">([0-9A-Z-]{23})<', entered.text)
-    assert receipt, entered.text
+    given = re.search(r'name="receipt" value="([^"]+)"', (await visitor.get(page)).text)[1]
+    for _ in range(2):  # sent again
+        entered = await visitor.send(page, page, fields | {"receipt": given})
+        receipt = re.search(r'receipt">([0-9A-Z-]{23})<', entered.text)
+        assert receipt, entered.text
+        assert receipt[1] == given
+    for changed, told in (({"receipt": given, "what": "other"}, "has this receipt"), ({"receipt": "x"}, "damaged")):
+        answer = await visitor.send(page, page, fields | changed)
+        assert (answer.status, told in answer.text, f'"{given}"' in answer.text) == (400, True, False), answer.text
     [report] = office.told("report list")
     shown = (await visitor.get(f"/office/reports/{report['id']}")).text
     assert "by telephone" in shown
@@ -215,6 +221,23 @@ async def test_a_report_by_telephone_is_entered_and_its_receipt_shown_once(at_of
     told = office.told("report take", "--by", "letter", "--date", "2026-11-21", "--time", "09:00", typed=typed)
     assert len(told["receipt"]) == 23
     assert office.told("report show", told["report"])["via"] == "letter"
+
+
+async def test_a_report_about_a_service_needs_no_call(at_office, office):
+    visitor, page = await at_office.visitor(*ME), "/office/reports/new"
+    fields = {"by": "visit", "service": "見本サービス", "what": "偽の番号を売る", "date": "2026-12-01"}
+    for changed, told in (
+        ({"number": "03-1234-5678"}, "and not both"), ({"service": "見本 03-1234-5678"}, "without a telephone number"),
+    ):  # fmt: skip
+        answer = await visitor.send(page, page, fields | changed)
+        assert (answer.status, told in answer.text) == (400, True), answer.text
+    assert (await visitor.send(page, page, fields)).status == 200
+    words = ("report take", "--by", "letter", "--service", "Other service")
+    told = office.told(*words, typed="it sells numbers\n\n\n")
+    assert office.told("report show", told["report"])["service"] == "Other service"
+    assert "in place of a call" in office.refused(*words, "--date", "2026-12-01", "--time", "09:00")
+    listed = (await visitor.get("/office/reports")).text
+    assert all(each in listed for each in ("見本サービス", "Other service"))
 
 
 # -- sounds, and resellers' certifications -----------------------------------------------------------------------------
