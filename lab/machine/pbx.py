@@ -13,7 +13,8 @@ from lab.site import BARE
 from .machine import Machine
 
 SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
-_AS_ASTERISK = ("setpriv", "--reuid=asterisk", "--regid=asterisk", "--clear-groups")
+_AS_ASTERISK = ("setpriv", "--reuid=asterisk", "--regid=asterisk", "--clear-groups", "--pdeathsig=KILL")
+"""It ends with the Python that started it, as the machine does, although it is none of the machine's processes."""
 _PROGRAM = "usr/sbin/asterisk"
 
 
