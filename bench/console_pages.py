@@ -28,7 +28,7 @@ from urllib.parse import urlencode, urlsplit
 import yaml
 
 from idtone.console import server, static_files
-from idtone.console.access.cookies import LANGUAGE, SESSION
+from idtone.console.access.cookies import KNOWN_BROWSER, LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.core.http.request_limits import OF_SESSION
 from idtone.core.settings.settings import load_settings
@@ -228,19 +228,25 @@ def name_of(user: int) -> str:
     return f"user-{user}"
 
 
-def sign_in(console: ConsoleProcess, name: str) -> dict[str, str]:
-    """The cookies of a new session."""
-    connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)
+def sign_in_answer(
+    connection: http.client.HTTPConnection, console: ConsoleProcess, name: str, cookies: Mapping[str, str]
+) -> http.client.HTTPResponse:
     form = urlencode({"name": name, "password": PASSWORD, "code": ""})
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": console.address.rstrip("/")}
-    connection.request("POST", "/sign-in", form, headers)
-    answer = connection.getresponse()
+    connection.request("POST", "/sign-in", form, headers | ({"Cookie": cookie_of(cookies)} if cookies else {}))
+    return connection.getresponse()
+
+
+def sign_in(console: ConsoleProcess, name: str) -> dict[str, str]:
+    """The cookies of a new session, and the mark of a known browser."""
+    connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)
+    answer = sign_in_answer(connection, console, name, {})
     connection.close()
     assert answer.status == http.client.SEE_OTHER, answer.status
     given = SimpleCookie()
     for each in answer.headers.get_all("Set-Cookie", []):
         given.load(each)
-    return {SESSION.name: given[SESSION.name].value}
+    return {cookie.name: given[cookie.name].value for cookie in (SESSION, KNOWN_BROWSER)}
 
 
 def cookie_of(cookies: Mapping[str, str]) -> str:

@@ -37,6 +37,7 @@ from .language import language_of
 from .own_address import FORWARDED, own_page
 from .page import Method, Page, Visit
 from .security import HEADERS, PLAIN, SCRIPTED, is_from_here
+from .turns import party_of
 
 FORM_LIMIT: Final = 256 * 1024
 """Bytes of a form without files."""
@@ -75,12 +76,15 @@ def _guarded(console: Console) -> Middleware:
             address = _address(console, request)
             key = f"address {network_of(address)}"
             at_a_time = [(key, AT_A_TIME_OF_ADDRESS)] if address else []
-            if not console.sessions.knows(SESSION.of(request)):
+            user = console.sessions.user_of(SESSION.of(request))
+            if user is None:
                 of_network = [(f"without a session, {key}", WITHOUT_SESSION_OF_NETWORK)] if address else []
                 at_a_time += [*of_network, ("without a session", WITHOUT_SESSION)]
             with console.limits.under_way(*at_a_time) as has_room:
                 if has_room and (not address or console.limits.admits(key, OF_ADDRESS)):
-                    return await handler(request)
+                    party = party_of(user, address)
+                    with console.threads.requests.one(party):
+                        return await console.threads.loop.stepwise(party, handler(request))
                 refused.warning(f"there are too many, from {address or UNKNOWN}")
                 return _plain(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY, **{"Retry-After": "5"})
 

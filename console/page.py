@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from aiohttp import web
 
-from idtone.core.http.networks import network_of
 from idtone.core.translation import speak, template
 
 from .access.rights import Right
+from .turns import VisitingParty, party_of
 
 if TYPE_CHECKING:
     from .access.sessions import Session
@@ -105,9 +105,9 @@ class Visit:
         return (self.fields or {}).get(name, "").strip()
 
     @property
-    def party(self) -> str:
+    def party(self) -> VisitingParty:
         """Who asks: a user, with all sessions, or a network."""
-        return f"user {self.session.name}" if self.session else f"network {network_of(self.address)}"
+        return party_of(self.session.name if self.session else None, self.address)
 
     def is_gone(self) -> bool:
         """Whether the visitor has left. An act is done all the same."""

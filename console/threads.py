@@ -13,6 +13,8 @@ from typing import Final, ParamSpec, TypeVar
 
 from idtone.core.in_thread import in_thread
 
+from .turns import Requests, Turns, VisitingParty
+
 P = ParamSpec("P")
 R = TypeVar("R")
 PAGES: Final = 8
@@ -33,21 +35,29 @@ class _Turn:
 
 @dataclass(slots=True)
 class Queue:
-    """Threads of one kind, of which each party has at most `of_party` at a time, in the order in which it asked."""
+    """Threads of one kind, of which each party has at most `of_party` at a time, in the order in which it asked. Next
+    is the party that has used least.
+    """
 
     threads: Executor
+    places: Turns
     of_party: int
-    _turns: dict[str, _Turn] = field(default_factory=dict)
+    _turns: dict[VisitingParty, _Turn] = field(default_factory=dict)
 
-    async def run(self, party: str, is_gone: Callable[[], bool], do: Callable[[], R]) -> R:
+    @property
+    def is_awaited(self) -> bool:
+        """Whether parties wait for others. Also for other threads."""
+        return self.places.is_awaited
+
+    async def run(self, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[[], R]) -> R:
         """The result. Raises ConnectionAbortedError if the client has left before it began."""
-        async with self._turn(party):
+        async with self._turn(party), self.places.turn(party):
             if is_gone():
                 raise ConnectionAbortedError
             return await in_thread(self.threads, do)
 
     @asynccontextmanager
-    async def _turn(self, party: str) -> AsyncIterator[None]:
+    async def _turn(self, party: VisitingParty) -> AsyncIterator[None]:
         turn = self._turns.setdefault(party, _Turn(asyncio.Semaphore(self.of_party)))
         turn.users += 1
         try:
@@ -65,12 +75,18 @@ class Threads:
     """
 
     def __init__(self) -> None:
-        self.pages = Queue(ThreadPoolExecutor(PAGES, "page"), PAGES_OF_PARTY)
-        self.public = Queue(ThreadPoolExecutor(PUBLIC, "public"), 1)
-        self.long = Queue(ThreadPoolExecutor(LONG, "long"), 1)
-        self.exports = Queue(ThreadPoolExecutor(EXPORTS, "export"), 1)
-        self.uploads = Queue(ThreadPoolExecutor(UPLOADS, "upload"), 1)
-        self.public_uploads = Queue(ThreadPoolExecutor(PUBLIC_UPLOADS, "public-upload"), 1)
+        def queue(count: int, name: str, of_party: int = 1) -> Queue:
+            return Queue(ThreadPoolExecutor(count, name), Turns(requests, count), of_party)
+
+        self.requests = requests = Requests()
+        self.loop = Turns(requests)
+        """The event loop's."""
+        self.pages = queue(PAGES, "page", PAGES_OF_PARTY)
+        self.public = queue(PUBLIC, "public")
+        self.long = queue(LONG, "long")
+        self.exports = queue(EXPORTS, "export")
+        self.uploads = queue(UPLOADS, "upload")
+        self.public_uploads = queue(PUBLIC_UPLOADS, "public-upload")
         self._access = ThreadPoolExecutor(ACCESS, "access")
 
     def of_page(self, *, is_public: bool, uploads: bool) -> Queue:

@@ -85,9 +85,10 @@ class Sessions:
             session.used_s = self._clock_s()
         return session
 
-    def knows(self, token: str) -> bool:
-        """Whether it is the token of a session, which is not prolonged by that."""
-        return _digest(token) in self._by_digest
+    def user_of(self, token: str) -> str | None:
+        """The user of a token's session, which is not prolonged by that; None if it is the token of none."""
+        session = self._by_digest.get(_digest(token))
+        return session.name if session else None
 
     def is_open(self, session: Session) -> bool:
         """Whether it may go on with what it has begun, as a stream that its user watches without a click. It is not

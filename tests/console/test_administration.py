@@ -130,7 +130,7 @@ async def test_a_user_is_added_chooses_is_locked_and_removed(site, settings, cap
     unused, _ = site.console.sessions.begin("sato")
     reset = await administrator.send(page, f"{page}/reset", proof)
     (other,) = re.findall(GIVEN_SHOWN, reset.text)
-    assert not site.console.sessions.knows(unused)
+    assert site.console.sessions.user_of(unused) is None
     assert (await (await site.visitor()).sign_in("sato", other)).status == 303, "without a code"
     assert (await administrator.send(page, f"{page}/remove", proof)).status == 303
     assert (await administrator.get(page)).status == 404

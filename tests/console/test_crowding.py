@@ -16,6 +16,7 @@ from idtone.console.access.rights import Role
 from idtone.console.operator import calls
 from idtone.console.page import Visit
 from idtone.console.public import packs
+from idtone.console.turns import VisitingParty, party_of
 from idtone.core.errors import UsageError
 from idtone.core.http import connections as http_connections
 from idtone.core.http.request_limits import STREAMS_OF_USER, WITHOUT_SESSION_OF_NETWORK
@@ -141,8 +142,12 @@ async def test_strangers_packs_do_not_delay_what_the_office_uploads(public: Site
         raise UsageError("late")
 
     monkeypatch.setattr(packs, "_verified", endless)
-    parties = iter(range(1000))  # strangers of as many networks
-    monkeypatch.setattr(Visit, "party", property(lambda visit: f"user {visit.user}" if visit.user else next(parties)))
+    numbers = iter(range(250))  # strangers of as many networks
+
+    def party(visit: Visit) -> VisitingParty:
+        return party_of(visit.user.name if visit.user else None, f"192.0.2.{next(numbers)}")
+
+    monkeypatch.setattr(Visit, "party", property(party))
     visitor, office = await public.visitor(), await public.visitor(Role.OFFICE)
     packs_sent = [asyncio.create_task(visitor.upload("/public/pack", b"")) for _ in range(packs.AT_ONCE)]
     try:

@@ -1,0 +1,182 @@
+"""Whose turn it is, where many wait for the same: the event loop, or a kind of threads.
+
+Next is the party that has used least of late, so that a page waits for one turn, and not for all that others have sent.
+A party pays for each turn as often as it has requests under way. Those with a session and those without one have shares
+of their own: strangers, who can have many addresses, hold up no user, and no user a sign-in. Used by the event loop
+alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+import types
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, TypeVar
+
+from idtone.core.http.networks import network_of
+
+R = TypeVar("R")
+HALF_S: Final = 10.0
+"""After this time half of what a party has used is forgotten."""
+SHARE_OF_STRANGERS: Final = 1 / 4
+"""While users wait too."""
+MOST_KEPT: Final = 10_000
+
+
+class VisitingParty(NamedTuple):
+    """A user, or a network without a session."""
+
+    name: str
+    has_session: bool
+
+    def __str__(self) -> str:
+        return f"{'user' if self.has_session else 'network'} {self.name}"
+
+
+def party_of(user: str | None, address: str) -> VisitingParty:
+    """Of a request: its session's user, or the network of its address."""
+    return (
+        VisitingParty(network_of(address), has_session=False) if user is None else VisitingParty(user, has_session=True)
+    )
+
+
+class Requests:
+    """How many requests each party has under way."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[VisitingParty] = Counter()
+
+    def of(self, party: VisitingParty) -> int:
+        return self._counts[party]
+
+    @contextmanager
+    def one(self, party: VisitingParty) -> Iterator[None]:
+        """In this context the party has one more."""
+        self._counts[party] += 1
+        try:
+            yield
+        finally:
+            self._counts[party] -= 1
+            if not self._counts[party]:
+                del self._counts[party]
+
+
+@dataclass(slots=True)
+class Turns:
+    """At most `places` turns at a time."""
+
+    requests: Requests
+    places: int = 1
+    clock_s: Callable[[], float] = time.monotonic
+    _taken: int = 0
+    _waiting: dict[VisitingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
+    _used: dict[VisitingParty | bool, tuple[float, float]] = field(default_factory=dict)
+    """By party, and by whether it has a session: seconds that were used of late, and when that was."""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Also for other threads."""
+        return bool(self._waiting)
+
+    @asynccontextmanager
+    async def turn(self, party: VisitingParty) -> AsyncIterator[None]:
+        """In this context it is the party's turn."""
+        await self._take(party)
+        began_s = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._give_back(party, time.perf_counter() - began_s)
+
+    @types.coroutine
+    def stepwise(self, party: VisitingParty, work: Awaitable[R]) -> Generator[Any, Any, R]:
+        """The result of `work`, which takes a turn from each of its awaits to the next. It has none while it waits, for
+        a body that arrives, a client that reads or a thread.
+        """
+        steps = work.__await__()
+        thrown: BaseException | None = None
+        while True:
+            has_turn = not isinstance(thrown, asyncio.CancelledError)
+            if has_turn:
+                try:
+                    yield from self._take(party).__await__()
+                except asyncio.CancelledError as cancelled:
+                    thrown, has_turn = cancelled, False
+                except GeneratorExit:
+                    steps.close()
+                    raise
+            began_s = time.perf_counter()
+            try:
+                awaited = next(steps) if thrown is None else steps.throw(thrown)
+            except StopIteration as ended:
+                return ended.value  # type: ignore[no-any-return]
+            finally:
+                if has_turn:
+                    self._give_back(party, time.perf_counter() - began_s)
+            thrown = None
+            try:
+                yield awaited
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as error:
+                thrown = error
+
+    async def _take(self, party: VisitingParty) -> None:
+        if self._taken < self.places and not self._waiting:
+            self._taken += 1
+            return
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(party, deque()).append(mine)
+        try:
+            await mine
+        except BaseException:
+            if mine.done() and not mine.cancelled():  # it had just become ours
+                self._pass_on()
+            else:
+                self._forget(party, mine)
+            raise
+
+    def _forget(self, party: VisitingParty, turn: asyncio.Future[None]) -> None:
+        turns = self._waiting.get(party, deque())
+        if turn in turns:
+            turns.remove(turn)
+            if not turns:
+                del self._waiting[party]
+
+    def _give_back(self, party: VisitingParty, seconds: float) -> None:
+        """The next turn begins after the event loop has looked for what came meanwhile."""
+        share = 1 - SHARE_OF_STRANGERS if party.has_session else SHARE_OF_STRANGERS
+        self._add(party, seconds * max(1, self.requests.of(party)))
+        self._add(party.has_session, seconds / share)
+        asyncio.get_running_loop().call_soon(self._pass_on)
+
+    def _pass_on(self) -> None:
+        self._taken -= 1
+        while self._waiting and self._taken < self.places:
+            party = min(self._waiting, key=self._rank)
+            turn = self._waiting[party][0]
+            self._forget(party, turn)
+            if not turn.done():
+                self._taken += 1
+                turn.set_result(None)
+
+    def _rank(self, party: VisitingParty) -> tuple[float, float]:
+        """The lowest is next."""
+        return self._used_by(party.has_session), self._used_by(party)
+
+    def _used_by(self, key: VisitingParty | bool) -> float:
+        seconds, at_s = self._used.get(key, (0.0, 0.0))
+        return seconds * math.exp2((at_s - self.clock_s()) / HALF_S)
+
+    def _add(self, key: VisitingParty | bool, seconds: float) -> None:
+        seconds += self._used_by(key)
+        self._used.pop(key, None)
+        self._used[key] = seconds, self.clock_s()
+        if len(self._used) > MOST_KEPT:  # the one that has used nothing for the longest time
+            del self._used[next(iter(self._used))]
