@@ -210,14 +210,14 @@ async def _identify(visit: Visit) -> str | None:
     session, given = console.sessions.find(SESSION.of(request)), None
     said = console.sign_in.name_in(request)
     if said is not None and (session is None or session.name != said):
-        if await console.threads.admitting(console.users.get, said) is None:
+        if await console.user(said) is None:
             console.sign_ins.failed(None, visit.address)
             return None
         given = console.signed_in(visit, said)
         session = console.sessions.find(given)
     if session is None:
         return None
-    user = await console.threads.admitting(console.users.get, session.name)
+    user = await console.user(session.name)
     if user is None or not session.belongs_to(user.password):
         console.sessions.end(session)
         return None

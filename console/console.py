@@ -28,7 +28,7 @@ from .access.cookies import SESSION
 from .access.sessions import Session, Sessions
 from .access.sign_in import SignIn
 from .access.sign_in_log import SignInLog
-from .access.users import Users
+from .access.users import User, Users
 from .alerts import PrometheusAlerts
 from .decided_by_minute import DecidedByMinute
 from .decided_plots import EVERY_S, DecidedPlots, decided_plots
@@ -137,6 +137,10 @@ class Console:
         ledger = self.settings.ledger
         return LedgerReader.open(ledger.own(), KeyRing.of(ledger, self.settings.node).days)
 
+    async def user(self, name: str) -> User | None:
+        """As `Users.get`. Each request asks for it: a thread is worth it only if the file has to be read."""
+        return self.users.get(name) if self.users.is_read else await self.threads.admitting(self.users.get, name)
+
     def begin_session(self, visit: Visit, name: str) -> web.Response:
         """Lead a person who has just signed in to the first page, with a new session."""
         answer = visit.redirect("/")
@@ -167,7 +171,7 @@ class Console:
         session, right = visit.session, visit.page.right
         if session is None or right is None or not self.sessions.is_open(session):
             return False
-        user = await self.threads.admitting(self.users.get, session.name)
+        user = await self.user(session.name)
         return user is not None and session.belongs_to(user.password) and right in user.rights
 
     def end_session(self, visit: Visit, session: Session) -> web.Response:

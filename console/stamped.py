@@ -35,6 +35,12 @@ class Stamped(Generic[T]):
         kept = self._kept
         return kept[1] if kept else None
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the files are as they were read last: then `get` only looks at them."""
+        kept = self._kept
+        return kept is not None and kept[0] == tuple(map(stamp, self._files()))
+
     def get(self) -> T:
         """Blocks while it reads."""
         with self._lock:

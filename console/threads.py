@@ -17,11 +17,11 @@ from .turns import Requests, Turns, VisitingParty
 
 P = ParamSpec("P")
 R = TypeVar("R")
-PAGES: Final = 8
-PAGES_OF_PARTY: Final = 2
+PAGES: Final = 4
+PAGES_OF_PARTY: Final = 1
 PUBLIC: Final = 2
 LONG: Final = 2
-EXPORTS: Final = 2
+EXPORTS: Final = 1
 UPLOADS: Final = 2
 PUBLIC_UPLOADS: Final = 2
 ACCESS: Final = 2

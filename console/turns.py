@@ -26,6 +26,7 @@ HALF_S: Final = 10.0
 SHARE_OF_STRANGERS: Final = 1 / 4
 """While users wait too."""
 MOST_KEPT: Final = 10_000
+_clock_s: Callable[[], float] = time.perf_counter
 
 
 class VisitingParty(NamedTuple):
@@ -72,7 +73,6 @@ class Turns:
 
     requests: Requests
     places: int = 1
-    clock_s: Callable[[], float] = time.monotonic
     _taken: int = 0
     _waiting: dict[VisitingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
     _used: dict[VisitingParty | bool, tuple[float, float]] = field(default_factory=dict)
@@ -87,11 +87,11 @@ class Turns:
     async def turn(self, party: VisitingParty) -> AsyncIterator[None]:
         """In this context it is the party's turn."""
         await self._take(party)
-        began_s = time.perf_counter()
+        began_s = _clock_s()
         try:
             yield
         finally:
-            self._give_back(party, time.perf_counter() - began_s)
+            self._give_back(party, _clock_s() - began_s)
 
     @types.coroutine
     def stepwise(self, party: VisitingParty, work: Awaitable[R]) -> Generator[Any, Any, R]:
@@ -110,14 +110,14 @@ class Turns:
                 except GeneratorExit:
                     steps.close()
                     raise
-            began_s = time.perf_counter()
+            began_s = _clock_s()
             try:
                 awaited = next(steps) if thrown is None else steps.throw(thrown)
             except StopIteration as ended:
                 return ended.value  # type: ignore[no-any-return]
             finally:
                 if has_turn:
-                    self._give_back(party, time.perf_counter() - began_s)
+                    self._give_back(party, _clock_s() - began_s)
             thrown = None
             try:
                 yield awaited
@@ -172,11 +172,11 @@ class Turns:
 
     def _used_by(self, key: VisitingParty | bool) -> float:
         seconds, at_s = self._used.get(key, (0.0, 0.0))
-        return seconds * math.exp2((at_s - self.clock_s()) / HALF_S)
+        return seconds * math.exp2((at_s - _clock_s()) / HALF_S)
 
     def _add(self, key: VisitingParty | bool, seconds: float) -> None:
         seconds += self._used_by(key)
         self._used.pop(key, None)
-        self._used[key] = seconds, self.clock_s()
+        self._used[key] = seconds, _clock_s()
         if len(self._used) > MOST_KEPT:  # the one that has used nothing for the longest time
             del self._used[next(iter(self._used))]

@@ -101,7 +101,7 @@ class ByOpenId:
         except IdtoneError as error:
             visit.console.sign_ins.failed(None, visit.address, str(error))
             return self._page(visit, HTTPStatus.FORBIDDEN, Message("The sign-in did not succeed. Try again."))
-        if await visit.console.threads.admitting(visit.console.users.get, name) is None:
+        if await visit.console.user(name) is None:
             visit.console.sign_ins.failed(None, visit.address, "the provider's user is not in the file of users")
             unknown = Message("You are not among the users of this console.")
             return self._page(visit, HTTPStatus.FORBIDDEN, unknown)

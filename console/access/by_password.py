@@ -49,7 +49,7 @@ class ByPassword:
 
     async def _sign_in(self, visit: Visit) -> web.StreamResponse:
         name = visit.field("name")[:NAME_LIMIT]
-        user = await visit.console.threads.admitting(visit.console.users.get, name)
+        user = await visit.console.user(name)
         refusal = await self.proof.asked(visit, name, user)
         if refusal:
             return self._page(visit, name, refusal)

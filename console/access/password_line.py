@@ -1,7 +1,7 @@
 """The line before the comparing of passwords: argon2 takes 64 MiB and a processor, so there is one at a time.
 
 Somebody from a known browser comes first, then those from whose network the fewest attempts have failed: many wrong
-ones do not hold up a right one.
+ones do not hold up a right one. Between those who have failed is a rest, in which pages have the processor.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 LONGEST: Final = 8
 KNOWN: Final = -1
 """The rank of a known browser; others have the number of failures."""
+REST_S: Final = 0.25
 
 
 class LineFullError(Exception):
@@ -34,6 +35,7 @@ class PasswordLine:
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
         self._is_taken = False
+        self._rest: asyncio.TimerHandle | None = None
         self._came = 0
 
     @asynccontextmanager
@@ -48,6 +50,10 @@ class PasswordLine:
             self._next()
 
     async def _wait(self, rank: int) -> None:
+        if self._rest and rank <= 0:
+            self._rest.cancel()
+            self._rest = None
+            return
         if len(self._waiting) >= LONGEST:
             worst = max(self._waiting)
             if worst.rank > rank:
@@ -69,6 +75,13 @@ class PasswordLine:
 
     def _next(self) -> None:
         """Give the turn directly to the best one, so that no other can take it first."""
+        if self._waiting and min(self._waiting).rank > 0:
+            self._rest = asyncio.get_running_loop().call_later(REST_S, self._give)
+        else:
+            self._give()
+
+    def _give(self) -> None:
+        self._rest = None
         self._is_taken = bool(self._waiting)
         if self._waiting:
             best = min(self._waiting)

@@ -37,8 +37,9 @@ class PasswordProof:
     def __init__(self, check: PasswordCheck | None = None, attempts: Attempts | None = None) -> None:
         self.check = check or PasswordCheck()
         self._attempts = attempts or Attempts()
-        self._line = PasswordLine()
-        self._thread = ThreadPoolExecutor(1, "password")  # the threads of the pages may be busy
+        self._known = PasswordLine(), ThreadPoolExecutor(1, "password")  # the threads of the pages may be busy
+        self._others = PasswordLine(), ThreadPoolExecutor(1, "password-new")
+        """Of browsers that are not known: a known one does not wait for theirs."""
 
     async def asked(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
         """Whether the fields `password` and `code` are this user's; None if so. A failure is recorded."""
@@ -48,10 +49,11 @@ class PasswordProof:
         if not self._attempts.begins(attempt):
             failed(user.name if user else None, visit.address, "too many attempts")
             return Refusal(HTTPStatus.TOO_MANY_REQUESTS, OFTEN)
+        line, thread = self._known if rank == KNOWN else self._others
         try:
-            async with self._line.turn(rank):
+            async with line.turn(rank):
                 entered = as_entered(visit, "password"), visit.field("code")
-                right = await in_thread(self._thread, self.check.is_right, user, *entered)
+                right = await in_thread(thread, self.check.is_right, user, *entered)
         except LineFullError:
             self._attempts.withdrawn(attempt)
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY)
@@ -62,8 +64,9 @@ class PasswordProof:
         return None
 
     async def hashed(self, visit: Visit, password: str) -> str:
-        async with self._line.turn(KNOWN):
-            return await in_thread(self._thread, hashed, password)
+        line, thread = self._known
+        async with line.turn(KNOWN):
+            return await in_thread(thread, hashed, password)
 
 
 def as_entered(visit: Visit, field: str) -> str:

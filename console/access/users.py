@@ -163,6 +163,11 @@ class Users:
         found = self._by_name.get().get(name)
         return None if found is None or found.locked else found
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the file is as it was read last: then `get` only looks at it."""
+        return self._by_name.is_read
+
     def of_passkey(self, passkey: str) -> tuple[User, Passkey] | None:
         """The user who may sign in by the passkey of this id. Raises DocumentError."""
         return next(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
+from aiohttp import web
 
 from idtone.console.access.attempts import MOST_OF_ADDRESS, Attempt, Attempts
 from idtone.console.access.cookies import SESSION
@@ -80,6 +82,22 @@ async def test_a_visitor_waits_for_the_own_requests_and_the_others_do_not(site, 
         assert (await other.get("/account")).status == 200
         may_go_on.set()
         assert sorted(await asyncio.gather(*mine)) == [200] * 64 + [429] * 36
+
+
+async def test_a_page_does_not_wait_for_all_that_another_has_sent(site, monkeypatch):
+    """Before, it came after all 60."""
+    render = Visit.render
+
+    def slowly(*given, **context) -> web.Response:
+        time.sleep(0.02)
+        return render(*given, **context)
+
+    viewer, other = await site.visitor(Role.VIEWER), await site.visitor(Role.OFFICE)
+    monkeypatch.setattr(Visit, "render", slowly)
+    async with asked(viewer, *["/account"] * 60) as mine:
+        await until(lambda: any(task.done() for task in mine), "the first answer")
+        assert (await other.get("/account")).status == 200
+        assert sum(task.done() for task in mine) < 20
 
 
 async def test_two_viewers_do_not_take_all_streams(site):

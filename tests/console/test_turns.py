@@ -1,0 +1,124 @@
+"""A party that asks for much waits for itself; nobody else waits for more than one of its turns."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from idtone.console import turns
+from idtone.console.turns import Requests, Turns, VisitingParty, party_of
+
+USER, OTHER, STRANGER = party_of("sato", "192.0.2.1"), party_of("mori", "192.0.2.1"), party_of(None, "192.0.2.2")
+
+
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """The seconds that it shows. A turn lasts as long as it is put forward."""
+    now = [0.0]
+    monkeypatch.setattr(turns, "_clock_s", lambda: now[0])
+    return now
+
+
+def test_a_party_is_a_user_with_all_sessions_or_a_network():
+    assert (str(USER), str(STRANGER)) == ("user sato", "network 192.0.2.2")
+    assert party_of("sato", "192.0.2.9") == USER
+    assert party_of(None, "2001:db8:0:1::1") == party_of(None, "2001:db8:0:2::2")
+
+
+class Order(list[str]):
+    """Whose turns there were."""
+
+    def __init__(self, count: int = 0) -> None:
+        self.count_reached, self._count = asyncio.Event(), count
+
+    def append(self, name: str) -> None:
+        super().append(name)
+        if len(self) == self._count:
+            self.count_reached.set()
+
+
+async def steps(count: int, clock: list[float], order: list[str], name: str) -> str:
+    for _ in range(count):
+        clock[0] += 0.01
+        order.append(name)
+        await asyncio.sleep(0)
+    return name
+
+
+def started(each: Turns, party: VisitingParty, count: int, clock: list[float], order: list[str], name: str):
+    async def request() -> str:
+        with each.requests.one(party):
+            return await each.stepwise(party, steps(count, clock, order, name))
+
+    return asyncio.create_task(request())
+
+
+async def test_who_comes_later_does_not_wait_for_all_that_others_sent(clock):
+    each, order = Turns(Requests()), Order(30)
+    flood = [started(each, USER, 10, clock, order, "flood") for _ in range(50)]
+    await order.count_reached.wait()
+    late = started(each, OTHER, 10, clock, order, "late")
+    before = len(order)
+    assert await late == "late"
+    assert order.count("late") == 10
+    assert len(order) - before <= 22, "its ten turns, and one before each"
+    await asyncio.gather(*flood)
+    assert len(order) == 510
+
+
+async def test_strangers_and_users_have_shares_however_many_they_are(clock):
+    each, order = Turns(Requests()), Order(200)
+    tasks = [started(each, party_of(None, f"192.0.2.{n}"), 5, clock, order, "stranger") for n in range(40)]
+    tasks += [started(each, party_of(f"user-{n}", ""), 5, clock, order, "user") for n in range(40)]
+    await order.count_reached.wait()
+    assert 40 <= order[:200].count("stranger") <= 60
+    await asyncio.gather(*tasks)
+
+
+async def test_no_turn_is_held_while_a_client_is_awaited(clock):
+    each, may_go_on = Turns(Requests()), asyncio.Event()
+
+    async def slow() -> str:
+        await may_go_on.wait()
+        return "slow"
+
+    waiting = asyncio.create_task(each.stepwise(USER, slow()))
+    assert await started(each, OTHER, 3, clock, [], "other") == "other"
+    assert not waiting.done()
+    may_go_on.set()
+    assert await waiting == "slow"
+
+
+async def test_an_error_and_a_cancellation_reach_the_work_and_give_the_turn_back(clock):
+    each, ended, never = Turns(Requests()), list[str](), asyncio.Event()
+
+    async def failing() -> None:
+        error = asyncio.get_running_loop().create_future()
+        error.set_exception(ValueError("late"))
+        try:
+            await error
+        finally:
+            ended.append("failing")
+
+    async def endless() -> None:
+        try:
+            await never.wait()
+        finally:
+            ended.append("endless")
+
+    with pytest.raises(ValueError, match="late"):
+        await each.stepwise(USER, failing())
+    task = asyncio.create_task(each.stepwise(USER, endless()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    queued = [started(each, USER, 1, clock, [], "") for _ in range(5)]
+    await asyncio.sleep(0)
+    for one in queued[1:]:
+        one.cancel()
+    await asyncio.gather(*queued, return_exceptions=True)
+    assert ended == ["failing", "endless"]
+    assert await asyncio.wait_for(started(each, OTHER, 3, clock, [], "after"), 5) == "after"
+    assert not each.is_awaited
