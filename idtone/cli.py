@@ -173,7 +173,7 @@ def _backup(
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    if context.invoked_subcommand is None:
+    if command_line.runs_alone(context):
         from idtone.operations.backup.commands import run
 
         run(due, config, as_json)

@@ -15,7 +15,7 @@ user = command_line.group("Who may use the console.")
 
 @app.callback(invoke_without_command=True)
 def _console(context: typer.Context, config: ConfigOption = None) -> None:
-    if context.invoked_subcommand is None:
+    if command_line.runs_alone(context):
         from .serve import serve  # only this command needs a server
 
         serve(config)

@@ -111,6 +111,30 @@ def group(summary: str, lone: bool = False) -> typer.Typer:
     return typer.Typer(cls=_Group, help=summary, no_args_is_help=not lone, pretty_exceptions_enable=False)
 
 
+def runs_alone(context: typer.Context) -> bool:
+    """True if a lone group runs without one of its commands. Raises UsageError for an option that stands before a
+    command, which would never get it.
+    """
+    if (command := context.invoked_subcommand) is None:
+        return True
+    for option in context.command.params:
+        if is_written(context, str(option.name)):
+            raise UsageError(
+                Message(
+                    "{option} before {command!r} has no effect; write it at the end",
+                    option=option.opts[-1],
+                    command=command,
+                )
+            )
+    return False
+
+
+def is_written(context: typer.Context, name: str) -> bool:
+    """True if an option stands on the command line; its value may also come from the environment, or be the default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def program(summary: str) -> typer.Typer:
     """The root of a program's commands, with `--version`."""
     app = group(summary)

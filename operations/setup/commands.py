@@ -94,7 +94,7 @@ def setup(
     """
     out = command_line.screen(highlight=False)
     if undo_all:
-        if given := ", ".join(f"--{name}" for name in _NOT_FOR_UNDO if _is_written(context, name)):
+        if given := ", ".join(f"--{name}" for name in _NOT_FOR_UNDO if command_line.is_written(context, name)):
             raise UsageError(
                 Message(
                     "--undo does not go with {options}: it restores what the copies hold (--copies); "
@@ -144,12 +144,6 @@ def setup(
     failed = any(attempt.made is False for attempt in attempts) or (call and agreed and not (trial and trial.received))
     if failed or any(finding.state is State.BAD for finding in findings):
         command_line.negative()
-
-
-def _is_written(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line; its value may also come from the environment, or be the default."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _number() -> str:

@@ -78,6 +78,27 @@ def test_wrong_use_is_exit_2_and_a_group_without_command_shows_its_help(app, cap
     assert "misused" in shown.out + shown.err
 
 
+def test_an_option_before_the_command_of_a_lone_group_is_refused_and_the_environment_is_not(capsys, monkeypatch):
+    app = command_line.group("A group.", lone=True)
+
+    @app.callback(invoke_without_command=True)
+    def _alone(context: typer.Context, config: command_line.ConfigOption = None) -> None:
+        if command_line.runs_alone(context):
+            print(f"alone with {config}")
+
+    @app.command()
+    def add(config: command_line.ConfigOption = None) -> None:
+        print(f"add with {config}")
+
+    assert ending(app, "-c", "a.yaml", "add") == 2
+    assert capsys.readouterr() == ("", "idtone: --config before 'add' has no effect; write it at the end\n")
+    ending(app, "add", "-c", "a.yaml")
+    ending(app, "-c", "a.yaml")
+    monkeypatch.setenv("IDTONE_CONFIG", "b.yaml")
+    ending(app, "add")
+    assert capsys.readouterr().out == "add with a.yaml\nalone with a.yaml\nadd with b.yaml\n"
+
+
 def test_a_bug_shows_its_traceback_and_exits_with_2(capsys):
     with pytest.raises(SystemExit) as ended:
         command_line.run(lambda: 1 / 0)
