@@ -292,7 +292,7 @@ deb: $(DEV)
 
 test-packages: $(DEV) lab
 	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest tests/packages/installation.py \
-		tests/packages/first_month.py tests/packages/second_node.py $(ARGS)
+		tests/packages/office_first_day.py tests/packages/first_month.py tests/packages/second_node.py $(ARGS)
 
 bench-verify: $(DEV)
 	@mkdir -p build

@@ -11,7 +11,7 @@ from lab.repository import ROOT
 
 ENGLISH: Final = ROOT / "docs/how-to"
 JAPANESE: Final = ROOT / "docs/ja/how-to"
-_BLOCK: Final = re.compile(r"^<!-- (first day|act: [\w-]+) -->\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK: Final = re.compile(r"^<!-- (first day|(?:act|office): [\w-]+) -->\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def test_the_package_installs_it_and_does_not_enable_it():
         (ROOT / "debian" / f"idtone-console.{name}").read_text("utf-8") for name in ("prerm", "postinst")
     )
     assert "stop idtone-console.service" in prerm
-    assert "deb-systemd-invoke restart idtone-console.service" in postinst
+    assert "for unit in idtone-console idtone-office-console" in postinst
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="SKIPPED: this machine has no systemd-analyze")

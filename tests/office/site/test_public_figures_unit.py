@@ -21,10 +21,12 @@ def test_it_is_hardened_as_the_service_is_and_writes_the_associations_folder_alo
     assert hardening(FIGURES) == hardening(SERVICE)
     made = unit(FIGURES)
     assert made["Service"]["ReadWritePaths"] == "%f"
+    sysusers = (ROOT / "debian" / "idtone-office.sysusers").read_text("utf-8")
+    assert f"u {made['Service']['User']} " in sysusers
     assert made["Unit"]["OnFailure"] == "idtone-failed@%n.service"
     assert unit(TIMER)["Timer"]["OnCalendar"] == "*-*-02 06:00 Asia/Tokyo"
     assert "public-figures" not in SERVICE, "nothing starts the timer but the office"
-    installed = (ROOT / "debian" / "idtone.install").read_text("utf-8")
+    installed = (ROOT / "debian" / "idtone-office.install").read_text("utf-8")
     assert "config/idtone-public-figures@.* usr/lib/systemd/system" in installed
 
 
