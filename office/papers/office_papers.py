@@ -18,13 +18,14 @@ from idtone.registry.trust import tuf_roles
 
 from ..authority.change_registry import registry_of
 from ..authority.moments import in_japan
+from ..authority.signed_history import signed_history
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..desk.reports.report_desk import ReportDesk
 from ..desk.reports.report_store import FILE as REPORTS
 from ..desk.reports.report_store import CountedBy
 from .letters import Letter, Sender, certificate, letter
-from .period_account import AccountTable, PeriodAccount, period_account
+from .period_account import TOTAL, AccountTable, PeriodAccount, period_account
 
 
 def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodAccount:
@@ -32,15 +33,17 @@ def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodA
     if since > through or since > in_japan(now).date():
         raise UsageError(Message("the period has not begun, or ends before it begins"))
     workspace = desk.workspace
-    history = [entry for role in tuf_roles.DELEGATED for entry in workspace.history(role).entries]
+    published = _published(workspace)
+    if published is None:
+        raise UsageError(Message("nothing is published yet, so there is no account"))
+    history = [entry for entry, signature in signed_history(workspace, None) if signature is not None]
     reports = {}
     if (desk.folder / REPORTS).exists():
         found = ReportDesk(desk).statistics(
             CountedBy.RESULT, day_begins(since), day_begins(through + timedelta(days=1))
         )
-        reports = {**found.counts, "total": found.total}
-    ordered = sorted(history, key=lambda each: each.at)
-    return period_account(registry_of(workspace), ordered, reports, since, through, now)
+        reports = {**found.counts, TOTAL: found.total}
+    return period_account(published, history, reports, since, through, now)
 
 
 def table_csv(table: AccountTable) -> bytes:

@@ -1,7 +1,8 @@
 """The account of a period, for the ministry and for the annual report: the same rows as CSV and as PDF. Pure.
 
 It has no telephone number, and no count of reports that the office would not publish. What the office did is by the
-history; members, licences and numbers are those of the day on which it is made, because the history keeps no others.
+signed history; members, licences and numbers are those that are published on the day on which it is made, because
+the history keeps no others.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from idtone.core.paper.content import Paper, Section, Table
 from idtone.registry.model import Member, RegistryDocument, day_begins
 from idtone.registry.summary import covered
 
-from ..authority.history import Action, HistoryEntry
+from ..authority.history import Action, HistoryEntry, ReviewResult
+from ..authority.operator_list import licence_end
+from ..desk.reports.traceback import ReportResult, Stage
 
+TOTAL: Final = "total"
 _HIDDEN: Final = "非公表 / hidden"
 _STOPS: Final = {
     Action.SUSPEND_NUMBER: "番号の停止 / number stopped",
@@ -45,6 +49,17 @@ _ACTS: Final = {
     Action.CHECK_LINK: "卸先の確認 / reseller checked",
     Action.REMOVE_LINK: "卸の終了 / wholesale link removed",
     Action.EVALUATE: "評価の登録 / evaluations entered",
+}
+
+_REVIEW_WORDS: Final = {ReviewResult.PASSED: "適合 / passed", ReviewResult.REFUSED: "不適合 / refused"}
+_REPORT_WORDS: Final = {
+    Stage.MEMBER.value: "会員の回答待ち / waits for a member",
+    Stage.OFFICE.value: "協会で確認中 / with the office",
+    ReportResult.TRACED.value: "発信元が判明 / origin found",
+    ReportResult.OPEN.value: "発信元が不明 / origin not found",
+    ReportResult.UNFOUNDED.value: "事実なし / unfounded",
+    ReportResult.EXAMINED.value: "調査済み / examined",
+    TOTAL: "合計 / total",
 }
 
 
@@ -81,8 +96,11 @@ def period_account(
     document: RegistryDocument, history: Iterable[HistoryEntry], reports: Mapping[str, int | None], since: date,
     through: date, now: datetime,
 ) -> PeriodAccount:  # fmt: skip
-    """`history` has all lines; `reports` the counts that may be published, by result (None: hidden)."""
+    """`document` is what is published, `history` all lines that are signed by time; `reports` the counts that may be
+    published, by result (None: hidden).
+    """
     begins, ends = day_begins(since), day_begins(through + timedelta(days=1))
+    history = [*history]
     lines = [each for each in history if begins <= each.at < ends]
     return PeriodAccount(
         document.registry.association, since, through, now,
@@ -94,7 +112,8 @@ def period_account(
                 [_member(each, now) for each in document.members],
             ),
             AccountTable(
-                "acts", "期間中の事務 / Acts of the period", ("事務 / act", "件数 / count"), [*_counted(lines)],
+                "acts", "期間中の事務 / Acts of the period", ("事務 / act", "件数 / count"),
+                [*_counted(_done(history, begins, ends))],
             ),
             AccountTable(
                 "stops", "期間中の番号停止 / Stops of the period",
@@ -105,7 +124,10 @@ def period_account(
             AccountTable(
                 "reports", "期間中に受けた申告 / Reports received in the period",
                 ("状態・結果 / result", "件数 / count"),
-                [(name, _HIDDEN if count is None else str(count)) for name, count in reports.items()],
+                [
+                    (_REPORT_WORDS.get(name, name), _HIDDEN if count is None else str(count))
+                    for name, count in reports.items()
+                ],
             ),
             AccountTable(
                 "evaluations", "現在の評価 / Evaluations in the registry",
@@ -149,7 +171,8 @@ def _member(member: Member, now: datetime) -> Sequence[str]:
     active = [
         each
         for each in member.licences
-        if each.status is LicenceStatus.ACTIVE and each.valid.start <= now < each.valid.until
+        if each.status is LicenceStatus.ACTIVE and each.valid.start <= now < licence_end(each, member)
+        if member.pledge and member.pledge.in_force(now)
     ]  # fmt: skip
     pledge, certification = member.pledge, member.certification
     return (
@@ -160,15 +183,30 @@ def _member(member: Member, now: datetime) -> Sequence[str]:
     )  # fmt: skip
 
 
+def _done(history: Iterable[HistoryEntry], begins: datetime, ends: datetime) -> list[HistoryEntry]:
+    """The lines of a period without the changes that were taken back, then or later: they were never published."""
+    kept: list[HistoryEntry] = []
+    for each in history:
+        if each.undone is None:
+            kept.append(each)
+        elif (taken := _taken_back(kept, each)) is not None:
+            del kept[taken]
+    return [each for each in kept if begins <= each.at < ends]
+
+
+def _taken_back(lines: Sequence[HistoryEntry], undo: HistoryEntry) -> int | None:
+    """The place of the change that an undo took back: the newest one that left the file as the undo found it."""
+    places = reversed(range(len(lines)))
+    return next((at for at in places if lines[at].action is undo.undone and lines[at].after == undo.before), None)
+
+
 def _counted(lines: Sequence[HistoryEntry]) -> Iterator[Sequence[str]]:
-    """What was taken back before its publication does not count."""
     counts = Counter(each.action for each in lines)
-    counts.subtract(each.undone for each in lines if each.undone)
     for action, words in _ACTS.items():
         yield words, str(counts[action])
         if action is Action.REVIEW:
             results = Counter(each.result for each in lines if each.result)
-            yield from ((f"- {result}", str(count)) for result, count in sorted(results.items()))
+            yield from ((f"- {_REVIEW_WORDS[result]}", str(count)) for result, count in sorted(results.items()))
 
 
 def _stops(lines: Sequence[HistoryEntry]) -> Iterator[Sequence[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -10,9 +11,11 @@ import pytest
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN, last_day
 from idtone.core.paper.content import Paper
+from idtone.office.authority.history import Action, HistoryEntry, ReviewResult
 from idtone.office.authority.workspace import Workspace
 from idtone.office.papers.letters import Letter, Sender, letter
 from idtone.office.papers.office_papers import licence_paper
+from idtone.office.papers.period_account import period_account
 from idtone.registry.parsers import parse_registry
 from idtone.registry.sources import parse_document
 from lab.console.office_forms import ME
@@ -37,12 +40,16 @@ async def test_the_account_of_a_period_is_shown_and_given_as_csv_and_pdf(at_offi
     office.told("publication undo", *WHY)
     office.told("suspension number", *STOP, typed=TWICE)
     visitor = await at_office.visitor(*ME)
+    assert "R-7" not in (await visitor.get(f"{PAGE}/stops.csv?{PERIOD}")).text, "it is approved, and not published"
+    office.told("publication publish", *office.all_keys())
+    office.told("licence revoke", "L-0001", *WHY)
     shown = (await visitor.get(f"{PAGE}?{PERIOD}")).text
     assert "R-7" in shown
     assert "2345677" not in shown
     acts = await visitor.get(f"{PAGE}/acts.csv?{PERIOD}")
     assert acts.text.startswith("\ufeff")
     assert "許諾の一時停止 / licence suspended,1" in acts.text, "what was taken back does not count"
+    assert "許諾の取消し / licence revoked,0" in acts.text, "it is not published"
     assert (await visitor.get(f"{PAGE}/account.pdf?{PERIOD}")).text[:5] == "%PDF-"
     assert (await visitor.get(f"{PAGE}?since=2035-01-01&through=2020-01-01")).status == 400
     assert (await visitor.get(f"{PAGE}/no.csv?{PERIOD}")).status == 404
@@ -51,6 +58,40 @@ async def test_the_account_of_a_period_is_shown_and_given_as_csv_and_pdf(at_offi
     assert "1234567" not in json.dumps(told)
     assert (tmp_path / "account" / "account.pdf").read_bytes()[:5] == b"%PDF-"
     assert "has not begun" in office.refused("paper account", "--year", "2090", "-o", tmp_path / "later")
+
+
+def change(action: Action, at: datetime, left: str, **more: object) -> HistoryEntry:
+    after = hashlib.sha256(left.encode()).hexdigest()
+    return HistoryEntry(at=at, action=action, by="a", subject="L-0001", why="asked", after=after, **more)
+
+
+def test_a_change_that_a_later_period_took_back_counts_in_neither():
+    document = parse_registry(GOOD.partition("suspensions:")[0], "registry.yaml")
+    first, later = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)
+    twice = change(Action.SUSPEND_LICENCE, first, "a")
+    taken = change(Action.SUSPEND_LICENCE, first + timedelta(hours=1), "b")
+    undone = change(Action.UNDO, later, "a", undone=Action.SUSPEND_LICENCE, before=taken.after)
+    reviewed = change(Action.REVIEW, first, "a", result=ReviewResult.PASSED)
+    for day, count in ((first, "1"), (later, "0")):
+        made = period_account(
+            document, [twice, reviewed, taken, undone], {"open": 3}, day.date(), day.date(), later
+        )  # fmt: skip
+        acts = dict(made.table("acts").rows)
+        assert acts["許諾の一時停止 / licence suspended"] == count
+        assert acts.get("- 適合 / passed", "0") == count
+        assert made.table("reports").rows == [("発信元が不明 / origin not found", "3")]
+
+
+def test_a_licence_without_a_pledge_in_force_is_not_counted_as_valid():
+    document = parse_registry(GOOD.partition("suspensions:")[0], "registry.yaml")
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    member = document.members[0]
+    lapsed = member.model_copy(update={"pledge": member.pledge.model_copy(update={"until": now.date()})})
+    for each, licences in ((member, ["L-0001"]), (lapsed, [])):
+        made = period_account(
+            document.model_copy(update={"members": (each,)}), [], {}, now.date(), now.date(), now + timedelta(days=1)
+        )  # fmt: skip
+        assert made.table("members").rows[0][4].split()[:1] == licences
 
 
 async def test_a_certificate_says_only_what_is_published_and_valid(at_office, office, tmp_path):
