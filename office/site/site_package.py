@@ -185,10 +185,10 @@ def site_words(
         names_holders = {"holder": True, "licensed": False}[told["numbers"]["tells"]]
         public = base64.b64decode(told["numbers"]["public"], validate=True)
         figures = None if package.figures is None else json.loads(package.figures)
-        if not isinstance(figures, dict | None):
-            raise TypeError("figures")
     except (LookupError, TypeError, ValueError) as error:
         raise _unfit() from error
+    if not isinstance(figures, dict | None):
+        raise _unfit()
     if issued > now + _EARLY or expires <= now:
         raise TrustError(
             Message("the statement counts from {issued} until {expires}, and not now", issued=issued, expires=expires)

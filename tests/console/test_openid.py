@@ -199,5 +199,5 @@ def test_what_the_settings_lack_is_named(settings, tmp_path, monkeypatch):
         made(with_openid(settings, tmp_path, client_id=""))
     monkeypatch.delitem(sys.modules, "idtone.console.access.by_openid")
     monkeypatch.setitem(sys.modules, "authlib.oauth2.rfc6749.parameters", None)
-    with pytest.raises(UsageError, match=r"install idtone\[openid\]"):
+    with pytest.raises(UsageError, match=r"pip install 'idtone\[openid\]'"):
         made(with_openid(settings, tmp_path, issuer="https://login.example"))

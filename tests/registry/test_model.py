@@ -47,7 +47,8 @@ def test_what_the_public_list_shows_of_a_member_holds_no_telephone_number(field,
 
 def test_a_notification_and_addresses_without_a_telephone_number_are_read():
     name = "    name: {ja: 良い電話株式会社, en: Good Telecom}\n"
-    lines = "    notification: A-02-18234\n    contact: {web: 'https://www.example.jp/20261201/1', mail: info@example.jp}\n"
+    contact = "{web: 'https://www.example.jp/20261201/1', mail: info@example.jp}"
+    lines = f"    notification: A-02-18234\n    contact: {contact}\n"
     assert faults_of(spoiled(name, name + lines)) == ()
 
 

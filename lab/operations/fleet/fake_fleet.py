@@ -47,7 +47,7 @@ class FakeNode:
                 return Ran(1 if "bad" in self.findings.values() else 0, json.dumps(found))
             case ("idtone", "--version"):
                 return Ran(0, f"idtone {self.installed}\n")
-            case ("apt-get", "install", "-y", "-o", "Dpkg::Options::=--force-confold", "idtone"):
+            case ("apt-get", "install", "-y", "--no-remove", "-o", "Dpkg::Options::=--force-confold", "idtone"):
                 if self.installed != self.new_version:
                     self.installed = self.new_version
                     self.findings["hook-file"] = self.findings["hook-loaded"] = "bad"
