@@ -368,7 +368,7 @@ class _Verification:
                     count=unsigned,
                 )
             )  # fmt: skip
-        for number, call_id, index in self._rows.closing(signed, last, min(unsigned, FAULTS_LIMIT)):
+        for number, call_id, index in self._closing(signed, last, unsigned):
             if not is_under_way:
                 unsigned_leaf = Message("call {call_id}: its leaf {leaf} is not signed", call_id=call_id, leaf=index)
                 self._verdict.fault(unsigned_leaf)
@@ -386,6 +386,15 @@ class _Verification:
         for *columns, index in self._rows.steps(last - 1, last, 1):
             if columns[2] not in self._named and not macs.vouch_for(StoredStep._make(columns), index):
                 self._verdict.fault(_not_ours(columns[2], last))
+
+    def _closing(self, signed: int, last: int, count: int) -> Iterator[tuple[int, str, int]]:
+        """(id, call_id, leaf) of each of the unsigned leaves, of which there are so many, while faults are reported."""
+        while count > 0 and len(self._verdict.faults) < FAULTS_LIMIT:
+            rows = self._rows.closing(signed, last, min(count, FAULTS_LIMIT))
+            if not rows:
+                return
+            yield from rows
+            count, last = count - len(rows), rows[0][0] - 1
 
     def _compare_sought(self, last: int) -> None:
         for fault in planted(self._rows, last, FAULTS_LIMIT):

@@ -14,11 +14,12 @@ from idtone.core.signed_notes import Signer
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step, StepKind
 from idtone.ledger.keys.sealing import LedgerKey
+from idtone.ledger.keys.step_key import MAC_BYTES
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.migrations import TABLES
 from idtone.ledger.verification import regrown_tree, verification_queries
 from idtone.ledger.verification import verify_ledger as verifying
-from idtone.ledger.verification.verification_queries import LedgerRows
+from idtone.ledger.verification.verification_queries import Extent, LedgerRows
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import (
@@ -424,3 +425,22 @@ def test_an_act_is_held_to_the_rules_by_any_id(url):
     late = steps.export_requested("act-ü", at(9000), ALICE, "case", ["x-3"], False, "ab", at(99_000))
     write(url, [late], heard_call("x-3", 20_000))
     assert any(fault.startswith("call x-3: ") for fault in faults(url))
+
+
+def test_each_unsigned_leaf_of_a_replica_under_way_has_to_be_the_services(url, file, monkeypatch):
+    """Not only the last of them. Such a replica, whose checkpoint comes later, is in PostgreSQL: here its row is."""
+    monkeypatch.setattr(verifying, "FAULTS_LIMIT", 3)
+    monkeypatch.setattr(LedgerRows, "extent", lambda self: Extent(*self._all(verification_queries._EXTENT)[0]))
+    write(url, heard_call("first"))
+    [(signed,)] = query(file, "SELECT value FROM meta WHERE key = 'checkpoint'")
+    write(url, *(heard_call(f"c-{number}", 1000 * number) for number in range(1, 9)))
+    query(file, "UPDATE meta SET value = ? WHERE key = 'checkpoint'", signed)
+    query(file, "INSERT INTO meta VALUES ('node_steps', '999')")
+    file.with_name("key.seen").unlink()
+    assert faults(url) == []
+    [(last, macs), *_] = query(
+        file,
+        "SELECT last, macs FROM macs WHERE last > (SELECT max(id) FROM steps WHERE call_id = 'first') ORDER BY last",
+    )
+    query(file, "UPDATE macs SET macs = ? WHERE last = ?", bytes(MAC_BYTES) + macs[MAC_BYTES:], last)
+    assert {fault.partition(":")[0] for fault in faults(url)} == {"call c-1"}
