@@ -44,7 +44,8 @@ def need(fact, otherwise, value=None):
 
 
 def moment(text):  # 1
-    return need((at := datetime.fromisoformat(text)).isoformat() == text and at.tzinfo, "a time of another form", at)
+    fits = (at := datetime.fromisoformat(text)).isoformat() == text and at.tzinfo and not at.utcoffset().seconds % 60
+    return need(fits and not at.utcoffset().microseconds, "a time of another form", at)
 
 
 def whole(leaf):  # 2.1
@@ -59,11 +60,13 @@ def whole(leaf):  # 2.1
     return fits and all(abs(each) < 2**53 for each in numbers + details if type(each) is int)
 
 
-def lawful(at, selected="[]", received=None, valid_until=None, **_):  # 2.1: a request, or what was exported
+def lawful(kind, at, said):  # 2.1: a request, or what was exported
+    received, valid_until = said.get("received"), said.get("valid_until")
     need(received is None or moment(received).timestamp() <= at + 300, "an act before its demand")
     today = str(datetime.fromtimestamp(at - 300, JAPAN).date())
     until = valid_until is None or str(date.fromisoformat(valid_until)) == valid_until >= today
     need(until, "an act after its warrant")
+    selected = said.get("selected") if kind == "export-requested" else None
     calls = [] if selected is None else json.loads(selected)
     need(
         type(calls) is list and all(type(each) is str and each.encode() for each in calls), "a request of another form"
@@ -262,7 +265,7 @@ class Pack:
             fits &= ids == sorted(ids)
             need(fits and max(times) / 1e6 <= self.made, f"leaves/{index}.json: not as a ledger writes it")
             if kinds[0] in ("export-requested", "exported"):
-                lawful(times[0] / 1e6, **held["steps"][0]["details"])
+                lawful(kinds[0], times[0] / 1e6, held["steps"][0]["details"])
             since, self.leaves[index] = max(times) / 1e6 - 300, ids
             self.notes[note] = head[2]
             self.heads[head[2]] = text, max(self.heads.get(head[2], ("", 0))[1], max(times) / 1e6)

@@ -280,7 +280,8 @@ def _day(text: str) -> date:
 def _time(text: str) -> datetime:
     """Raises ValueError, TypeError."""
     found = datetime.fromisoformat(text)
-    if found.utcoffset() is None or found.isoformat() != text:
+    offset = found.utcoffset()
+    if offset is None or offset % timedelta(minutes=1) or found.isoformat() != text:
         raise ValueError(text)
     return found
 

@@ -59,6 +59,9 @@ def good_trees() -> Iterator[Tree]:
         yield f"{kind} five minutes before the demand", None, [
             *tree(), disclosed(10, kind, DEMAND - SKEW, received=RECEIVED)
         ]  # fmt: skip
+    yield "what was exported says other things than a request", None, [
+        *tree(), disclosed(10, "exported", selected="3", at=5)
+    ]  # fmt: skip
     yield "an approval after the warrant, which packs show", None, [
         *tree(), disclosed(10, "export-requested", valid_until=WARRANT),
         disclosed(11, "export-approved", LAST_MOMENT + 2 * SKEW, request="act-10"),
@@ -150,6 +153,7 @@ TREES: Final[dict[str, tuple[str, Callable[[list[bytes]], object]]]] = {
            ("before the demand", "export-time", DEMAND - SKEW - 1, {"received": RECEIVED}),
            ("by a demand at no time", "export-time", AT, {"received": "yesterday"}),
            ("by a demand without a zone", "export-time", AT, {"received": "2026-10-31T09:00:00"}),
+           ("by a demand whose zone has seconds", "export-time", AT, {"received": "2026-10-31T09:00:00+09:00:01"}),
        )},
     "a call after the end of the log": ("log-ended", lambda made: made.extend([act(10, "log-ended"), leaf("c-9", step(11, "ended"))])),
     "an act after the end of the log": ("log-ended", lambda made: made.extend([act(10, "log-ended"), act(11, "duty")])),
