@@ -308,10 +308,18 @@ def screen(highlight: bool = True) -> Console:
 
 
 class _Unpadded:
-    """Standard output without the spaces by which rich makes all lines of a table equally long."""
+    """Standard output without the spaces by which rich makes all lines of a table equally long. Spaces at the end of a
+    write wait for the next one, which may go on with the line.
+    """
+
+    def __init__(self) -> None:
+        self._spaces = ""
 
     def write(self, text: str) -> int:
-        sys.stdout.write(_PADDING.sub("", text))
+        whole = self._spaces + text
+        shown = whole.rstrip(" ")
+        self._spaces = whole[len(shown) :]
+        sys.stdout.write(_PADDING.sub("", shown))
         return len(text)
 
     def flush(self) -> None:

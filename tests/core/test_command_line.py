@@ -248,3 +248,10 @@ def test_the_columns_of_a_table_are_in_the_language_of_the_environment_and_those
 
     copy_context().run(print_both)
     assert capsys.readouterr().out.split() == ["時刻", "通話", "x", "y", "time,call", "x,y"]
+
+
+def test_a_line_that_comes_in_several_writes_keeps_the_spaces_between_them(capsys):
+    out = command_line.screen().file
+    for text in ("a ", "b", " ", " \n", "  c   \n", "d  "):
+        out.write(text)
+    assert capsys.readouterr().out == "a b\n  c\nd"
