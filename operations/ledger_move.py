@@ -37,7 +37,7 @@ _SETTINGS: Final = "60-ledger.yaml"
 _MOVING: Final = ".moving"
 _NOT_COPIED: Final = (".reserve", ".next", ".status")
 """What the service makes anew: the reserve and its sockets."""
-_SET_ASIDE: Final = (".damaged-", ".restored-", ".moved-")
+_SET_ASIDE: Final = (".damaged-", ".ended-", ".restored-", ".moved-")
 """What stays where it is: its path is recorded, or nobody needs it."""
 _CLOSED: Final = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 """Folders that the unit does not see."""
