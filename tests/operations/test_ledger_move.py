@@ -14,6 +14,7 @@ from idtone.operations import ledger_move
 from lab.call_control.unix_users import needs_root
 from lab.ledger.sample_evidence import heard_call, key_ring_of
 from lab.ledger.sample_ledger import records_of, write
+from lab.repository import ROOT
 from lab.terminal import Terminal
 
 terminal = Terminal()
@@ -30,6 +31,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     (old / "l.sqlite3.acts").mkdir()
     (old / "l.sqlite3.acts" / "a").write_text("an act that waits")
     (old / "l.sqlite3.damaged-20260101T000000Z").write_text("set aside")
+    (old / "l.sqlite3.ended-20260101T000000Z").write_text("its end is signed later, where its path is recorded")
     (old / "l.sqlite3.reserve").write_bytes(bytes(9))
     (old / "other").touch()
     config = tmp_path / "idtone.yaml"
@@ -65,7 +67,8 @@ def test_the_ledger_moves_with_what_is_beside_it(node: SimpleNamespace) -> None:
     left = {each.name.partition(".moved-")[0] for each in node.old.iterdir()} - {
         each.name for each in node.old.glob("key*")
     }
-    assert left == {"l.sqlite3", "l.sqlite3.damaged-20260101T000000Z", "other"}
+    aside = {f"l.sqlite3.{why}-20260101T000000Z" for why in ("damaged", "ended")}
+    assert left == {"l.sqlite3", *aside, "other"}
     (moved,) = node.old.glob("l.sqlite3.moved-*")
     assert f"rm {moved}" in shown
     with LedgerWriter.open(settings.ledger.url, "pbx-1", key_ring_of(f"sqlite:///{node.old}/l.sqlite3")) as writer:
@@ -93,3 +96,14 @@ def test_what_stands_in_the_way_is_said_before_anything_changes(node: SimpleName
     ):
         assert why in terminal.error("ledger", "move", folder, "--yes", "-c", node.config)
     assert node.asked == []
+
+
+def test_a_purge_removes_each_drop_in_that_a_move_writes(node: SimpleNamespace) -> None:
+    """Also that of the console, on a node that never had its package."""
+    purge = (ROOT / "debian" / "idtone.postrm").read_text().partition('"$1" = purge')[2]
+    terminal.run("ledger", "move", node.new, "--yes", "-c", node.config)
+    units = node.place / "units"
+    written = sorted(units.rglob("*.conf"))
+    assert len(written) == 2
+    for path in written:
+        assert f"rm -f /etc/systemd/system/{path.relative_to(units)}\n" in purge
