@@ -40,9 +40,11 @@ def sign_end(following: Continued, database: Path, ring: KeyRing) -> Note:
         raise LedgerError(Message("{path}: the database is missing; restore it from a backup", path=path))
     signer = ring.signer_of(following.after)
     end = _end_named(database, ring.days.ledger_key.step_key(following.origin))
+    # First, because all unsigned leaves are read below, and a token may be away for days. Until these are known to be
+    # what was written, nobody gets the signature.
+    note = Note(end.text, (signer.sign(end.text),))
     with closing(connect_for_writing(path)) as connection, writing(connection):
         _check(connection, following, end, signer.key, ring)
-        note = Note(end.text, (signer.sign(end.text),))
         connection.execute(SET_META, (CHECKPOINT, str(note)))
     return note
 

@@ -23,7 +23,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from idtone.ledger.writing import housekeeping
+from idtone.ledger.writing import ended_log, housekeeping
 from idtone.ledger.writing.group_writer import GroupWriter
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab import token
@@ -301,6 +301,22 @@ def test_what_fails_unforeseen_beside_the_ledger_does_not_end_the_rest(url, file
         put(writer, *heard_call("c-1"))
         wait_until(file.with_name("key.seen").exists)
     assert "KeyError; report this" in caplog.text
+
+
+def test_the_leaves_of_an_ended_log_are_read_when_the_token_is_back(stub, ended, monkeypatch):
+    read: list[object] = []
+    check = ended_log.check_unsigned
+    monkeypatch.setattr(ended_log, "check_unsigned", lambda *of: read.append(of) or check(*of))
+    with stub.writer() as writer:
+        tries: list[object] = []
+        monkeypatch.setattr(
+            ended_log, "_end_named", lambda *of, real=ended_log._end_named: tries.append(of) or real(*of)
+        )
+        wait_until(lambda: len(tries) > 2)
+        assert read == []
+        stub.does("good")
+        wait_until(lambda: writer.signs)
+    assert len(read) == 1
 
 
 def test_a_database_that_is_gone_is_reported(stub, ended):
