@@ -44,8 +44,8 @@ def need(fact, otherwise, value=None):
 
 
 def moment(text):  # 1
-    fits = (at := datetime.fromisoformat(text)).isoformat() == text and at.tzinfo and not at.utcoffset().seconds % 60
-    return need(fits and not at.utcoffset().microseconds, "a time of another form", at)
+    fits = (at := datetime.fromisoformat(text)).isoformat() == text and text[-6] in "+-"
+    return need(fits, "a time of another form", at)
 
 
 def whole(leaf):  # 2.1
@@ -61,16 +61,13 @@ def whole(leaf):  # 2.1
 
 
 def lawful(kind, at, said):  # 2.1: a request, or what was exported
-    received, valid_until = said.get("received"), said.get("valid_until")
+    received, until, selected = map(said.get, ("received", "valid_until", "selected"))
     need(received is None or moment(received).timestamp() <= at + 300, "an act before its demand")
     today = str(datetime.fromtimestamp(at - 300, JAPAN).date())
-    until = valid_until is None or str(date.fromisoformat(valid_until)) == valid_until >= today
-    need(until, "an act after its warrant")
-    selected = said.get("selected") if kind == "export-requested" else None
-    calls = [] if selected is None else json.loads(selected)
-    need(
-        type(calls) is list and all(type(each) is str and each.encode() for each in calls), "a request of another form"
-    )
+    need(until is None or str(date.fromisoformat(until)) == until >= today, "an act after its warrant")
+    calls = json.loads(selected) if kind == "export-requested" and selected is not None else []
+    fits = type(calls) is list and all(type(each) is str and each.encode() for each in calls)
+    need(fits, "a request of another form")
 
 
 def unbase64(text):  # 1
