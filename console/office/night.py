@@ -83,7 +83,7 @@ def _waiting(files: OfficeFiles, now: datetime) -> _Waiting | None:
         edition = files.duty_package.edition()
         if edition is None:
             return None
-        files.workspace.latest(edition, now)
+        files.duty_package.check_current(edition, now)
         examine(edition, now)
         return _Waiting(digest(edition), list(describe(edition, is_whole=True)), list(edition.missing()))
     except IdtoneError as error:

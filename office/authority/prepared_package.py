@@ -109,7 +109,7 @@ class PreparedPackage:
             self._present()
             self.renew(now)
             prepared = read_edition(self.folder)
-            self._workspace.latest(prepared, now)  # a signature of what cannot be published any more is not taken
+            self.check_current(prepared, now)
             before = prepared.holders()
             whole = assembled({self.folder: prepared, Path(FOLDER): _without_outdated(holder, prepared)})
             if whole.holders() == before:
@@ -117,6 +117,21 @@ class PreparedPackage:
             self._record(SIGNED, whole)
             whole.write_signatures(self.folder)
             return [] if next(whole.missing(), None) else self.publish(now)
+
+    def check_current(self, edition: Edition, now: datetime) -> None:
+        """Raises TrustError if what the package changes was published in the meantime: then it needs no signature."""
+        unpublished = self._workspace.latest(edition, now).unpublished().metadata
+        repository = self._workspace.repository
+        snapshot, timestamp = repository.current("snapshot").signed, repository.current("timestamp").signed
+        roles = edition.metadata.keys() - draft_metadata.ALWAYS
+        done = [name for name in roles if name not in unpublished and f"{name}.json" in snapshot.meta]
+        is_whole = timestamp.snapshot_meta.version == snapshot.version and all(
+            snapshot.meta[f"{name}.json"].version == edition.metadata[name].signed.version for name in done
+        )
+        if done and is_whole and not roles & unpublished.keys():
+            raise TrustError(
+                Message("{name} was published in the meantime; prepare the package again", name=", ".join(sorted(done)))
+            )
 
     def publish(self, now: datetime) -> list[str]:
         """Publish the package; returns its roles. Raises IdtoneError, and publishes nothing then."""

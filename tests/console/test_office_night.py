@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from idtone.console.office import night
 from idtone.core.paper.content import Paper
+from idtone.core.signing_keys import signer
 from idtone.office.authority.night_keys import has_night_key
 from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
@@ -133,17 +134,24 @@ async def test_a_second_stop_is_approved_while_the_package_of_the_first_is_being
     assert "not in a package yet" in (await first.get(PAGE)).text
 
 
-async def test_what_was_published_otherwise_is_not_signed_again(at_office, office):
+@pytest.mark.parametrize("is_same", [True, False])
+async def test_what_was_published_otherwise_is_not_signed_again(at_office, office, is_same):
     first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
     await stopped(first, second, STOPPED, "R-7")
     shown = re.search(r'name="shown" value="([0-9a-f]{64})"', (await first.get(PAGE)).text)
-    office.told("publication publish", *office.duty())
+    workspace = Workspace(office.folder)
+    if is_same:
+        signers = [signer(str(office.key(name)), lambda _: PHRASE) for name in ("duty-1", "duty-2")]
+        workspace.put_signed(PreparedPackage(workspace, True).edition(), signers, datetime.now(UTC))
+    else:
+        office.told("suspension number", *STOP, typed=f"{OTHER}\n{OTHER}\n")
+        office.told("publication publish", *office.duty())
     page = (await first.get(PAGE)).text
     assert "was published in the meantime" in page
     assert 'name="passphrase"' not in page
     refused = await first.send(PAGE, f"{PAGE}/sign", {"shown": shown[1], "passphrase": PHRASE})
     assert (refused.status, "was published in the meantime" in refused.text) == (400, True)
-    assert not any(PreparedPackage(Workspace(office.folder), True).edition().holders().values())
+    assert not any(PreparedPackage(workspace, True).edition().holders().values())
     assert (await first.send(PAGE, f"{PAGE}/discard")).status == 303
     assert "was published in the meantime" not in (await first.get(PAGE)).text
 
