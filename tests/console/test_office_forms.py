@@ -152,7 +152,7 @@ async def test_reports_are_found_by_number_counted_for_publication_and_erased(si
     purpose = "case\u30007"
     by_number = (await visitor.send(page, page, {"number": NUMBER, "purpose": purpose})).text
     assert (all(each in by_number for each in found), other in by_number) == (True, False)
-    assert "The newest 100 at most" in by_number
+    assert "1 to 5 of 5" in by_number
     [act] = [act for act in OfficeLedger(desk.desk.folder).acts() if act.act == "reports-searched"]
     assert (act.by, act.details) == ("office", {"why": "case 7"}), "neither the number nor its token"
     wrong = await visitor.send(page, page, {"number": "no number", "purpose": purpose})

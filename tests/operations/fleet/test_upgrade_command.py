@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from idtone.cli import app
 from idtone.core.errors import UsageError
 from idtone.operations.fleet.commands import upgrade as command
+from idtone.operations.fleet.inventory import APT
 from idtone.operations.fleet.runner import SubprocessRunner
 from lab.operations.fleet.fake_fleet import INVENTORY, FakeFleet, FakeNode, address
 
@@ -58,7 +59,7 @@ def test_after_a_fault_it_says_how_to_go_on_or_back_and_the_next_run_goes_on(nod
     stopped = run(nodes, "--yes")
     assert stopped.exit_code == 1
     *_, fault, output, on, back, out, first, second = stopped.stdout.splitlines()
-    assert fault == "pbx-2: the command failed: apt-get install -y --no-remove -o Dpkg::Options::=--force-confold idtone"
+    assert fault == f"pbx-2: the command failed: {' '.join(APT)}"
     assert output == "E: no such package"
     assert on == "To go on: correct it, then run the same command again. It begins with this node."
     assert back == (
