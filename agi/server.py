@@ -213,8 +213,11 @@ class FastAgiServer:
         except Exception as error:
             log.error(
                 "%s, channel %s: no answer: %s",
-                request.entry, request.channel, in_words(error), exc_info=unexpected(error),
-            )  # fmt: skip
+                request.entry,
+                request.channel,
+                in_words(error),
+                exc_info=unexpected(error),
+            )
             return
         try:
             complete = await self._set(asterisk, variables)

@@ -165,8 +165,9 @@ class AriApplication:
                     self._not_ended.add(call.id)
                     log.error(
                         "%s: its number is suspended; the call continues until Asterisk is connected",
-                        call.id, extra=about(call.id, Reason.NUMBER_SUSPENDED),
-                    )  # fmt: skip
+                        call.id,
+                        extra=about(call.id, Reason.NUMBER_SUSPENDED),
+                    )
                 continue
             self._calls.record_suspension(call)
             self._spawn(self._end(call))
@@ -178,8 +179,9 @@ class AriApplication:
                     return
                 log.warning(
                     "%s: its number is suspended; Asterisk ends the call",
-                    call.id, extra=about(call.id, Reason.NUMBER_SUSPENDED),
-                )  # fmt: skip
+                    call.id,
+                    extra=about(call.id, Reason.NUMBER_SUSPENDED),
+                )
                 await self._ask("DELETE", channel_path(call.channel), reason_code=str(CALL_REJECTED))
         except (AriUnavailable, asyncio.CancelledError):
             call.end_requested = False  # so that the next connection ends it

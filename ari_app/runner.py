@@ -135,8 +135,9 @@ class ApplicationRunner:
         log.error(
             "another connection took over the application %d times within %d s and keeps it now. "
             "Stop the other `idtone serve` that uses this Asterisk; until then this one waits",
-            TAKEOVERS, TAKEOVERS_WITHIN_S,
-        )  # fmt: skip
+            TAKEOVERS,
+            TAKEOVERS_WITHIN_S,
+        )
         while await ari.waiting() is not None:  # noqa: ASYNC110 — Asterisk has no event for this
             await asyncio.sleep(STAND_BY_POLL_S)
         self._lost_s.clear()

@@ -184,18 +184,30 @@ def cost(invented: int = 300_000) -> dict[str, float]:
     before_mb = _memory_mb()
     for each in range(invented):
         call = ForwardedCall(
-            "c", Direction.OUTGOING, Number(NumberKind.FIXED, f"+814{each:08}"), WITHHELD, numbers[0],
-            endpoint=f"e{each}", account=f"a{each}", trunks=(f"t{each}",),
-        )  # fmt: skip
+            "c",
+            Direction.OUTGOING,
+            Number(NumberKind.FIXED, f"+814{each:08}"),
+            WITHHELD,
+            numbers[0],
+            endpoint=f"e{each}",
+            account=f"a{each}",
+            trunks=(f"t{each}",),
+        )
         brake.count(call, Reason.LICENCE_VALID, True, each * 1e-3)
     held_mb = _memory_mb() - before_mb
     calls = [
         ForwardedCall(
-            "c", Direction.OUTGOING, HELD, WITHHELD, dice.choice(numbers), endpoint=f"6{n % 500}",
-            account=f"a{n % 100}", trunks=("carrier",),
+            "c",
+            Direction.OUTGOING,
+            HELD,
+            WITHHELD,
+            dice.choice(numbers),
+            endpoint=f"6{n % 500}",
+            account=f"a{n % 100}",
+            trunks=("carrier",),
         )
         for n in range(CALLS)
-    ]  # fmt: skip
+    ]
     registry_us, braked_us, counting_us, stopped_us = list[float](), list[float](), list[float](), list[float]()
     now_s = 2e6
     for turn in range(2 * ROUNDS):
@@ -222,10 +234,12 @@ def cost(invented: int = 300_000) -> dict[str, float]:
         (braked_us if turn < ROUNDS else stopped_us).append(statistics.median(braked))
         counting_us.append(statistics.median(counting))
     return {
-        "without_us": statistics.median(registry_us), "with_us": statistics.median(braked_us),
-        "with_a_stopped_line_us": statistics.median(stopped_us), "counting_us": statistics.median(counting_us),
+        "without_us": statistics.median(registry_us),
+        "with_us": statistics.median(braked_us),
+        "with_a_stopped_line_us": statistics.median(stopped_us),
+        "counting_us": statistics.median(counting_us),
         "invented_subjects_mb": held_mb,
-    }  # fmt: skip
+    }
 
 
 def _memory_mb() -> float:

@@ -131,8 +131,11 @@ def _request(host: str, kind: Hostile, number: str, cookie: str) -> bytes:
     body = urlencode({name: value.format(n=number) for name, value in (kind.form or {}).items()}).encode()
     lines = [
         f"{'POST' if kind.form else 'GET'} {kind.path.format(n=number)} HTTP/1.1",
-        f"Host: {host}", "Connection: close", f"Origin: http://{host}", "Accept: text/html",
-    ]  # fmt: skip
+        f"Host: {host}",
+        "Connection: close",
+        f"Origin: http://{host}",
+        "Accept: text/html",
+    ]
     if kind.has_session:
         lines.append(f"Cookie: {cookie}")
     if kind.form:
@@ -180,8 +183,9 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
         theirs = [cookie_of(sign_in(console, name_of(user))) for user in range(1, 1 + USERS)]
         paths = {
             each.pattern: each.path
-            for each in visits(server.made(settings).pages, console.address, [visitor]) if each.is_html
-        }  # fmt: skip
+            for each in visits(server.made(settings).pages, console.address, [visitor])
+            if each.is_html
+        }
         _turn(console, visitor, paths, WARM)
         for number in range(turns):
             for is_attacked in (False, True):

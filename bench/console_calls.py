@@ -126,9 +126,13 @@ async def bare_ms(query: Callable[[], object]) -> float:
 def searched(reader: LedgerReader, wanted: CallQuery) -> object:
     until_s = time.perf_counter() + calls.SEARCH_S
     return search_calls(
-        reader, wanted.wanted, wanted.start, wanted.end, limit=calls.PAGE_CALLS,
+        reader,
+        wanted.wanted,
+        wanted.start,
+        wanted.end,
+        limit=calls.PAGE_CALLS,
         enough=lambda: time.perf_counter() >= until_s,
-    )  # fmt: skip
+    )
 
 
 async def measure(settings: Settings, count: int, rounds: int) -> dict[str, dict[str, float]]:
@@ -156,7 +160,7 @@ async def measure(settings: Settings, count: int, rounds: int) -> dict[str, dict
                     partial(reader.knows, known),
                 ),
                 "one call": (partial(first_byte_ms, visitor, "GET", f"/calls/{known}"), partial(reader.record, known)),
-            }  # fmt: skip
+            }
             took: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in pairs}
             for _ in range(rounds):
                 for name, (page, bare) in pairs.items():

@@ -108,11 +108,13 @@ def pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
     bare = statistics.median(took["a file"])
     return [
         {
-            "page": name, "median_ms": statistics.median(ms), "p95_ms": percentile(ms, 0.95),
+            "page": name,
+            "median_ms": statistics.median(ms),
+            "p95_ms": percentile(ms, 0.95),
             "times_a_file": statistics.median(ms) / bare,
         }
         for name, ms in took.items()
-    ]  # fmt: skip
+    ]
 
 
 def first_byte_ms(connection: http.client.HTTPConnection, path: str, cookies: Mapping[str, str]) -> float:

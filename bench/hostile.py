@@ -122,9 +122,15 @@ async def attack(asterisk: AttackedTrunk, plan: Plan, first: int, count: int) ->
         "--tcp", asterisk.tcp_port,
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "lab.hostile.attacking", *map(str, words), cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "lab.hostile.attacking",
+        *map(str, words),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**20,
+    )
     try:
         assert process.stdout
         port = json.loads(await process.stdout.readline())["called"]

@@ -75,14 +75,20 @@ def generated(chance: random.Random) -> Fields:
         digits = [chance.randint(0, 9) for _ in range(12)]
         base = "".join(map(str, digits))
         return {
-            "kind": IdentityKind.COMPANY, "words": [family + trade + given],
+            "kind": IdentityKind.COMPANY,
+            "words": [family + trade + given],
             "kana": [family_kana + trade_kana + given_kana],
-            "corporate_number": f"{check_digit(base)}{base}", **place,
-        }  # fmt: skip
+            "corporate_number": f"{check_digit(base)}{base}",
+            **place,
+        }
     born = date(1945, 1, 1) + timedelta(days=chance.randrange(22_000))
     return {
-        "kind": IdentityKind.PERSON, "words": [family, given], "kana": [family_kana, given_kana], "born": born, **place
-    }  # fmt: skip
+        "kind": IdentityKind.PERSON,
+        "words": [family, given],
+        "kana": [family_kana, given_kana],
+        "born": born,
+        **place,
+    }
 
 
 def usual(one: Fields) -> CustomerIdentity:
@@ -131,9 +137,12 @@ def _written(word: str, pairs: Sequence[tuple[str, str]]) -> str:
 def _address(one: Fields, chance: random.Random) -> str:
     first, second, third = one["block"]
     blocks = (
-        f"{first}-{second}-{third}", f"{KANJI[first]}丁目{second}番{third}号", f"{first}丁目{second}−{third}",
-        f"{first}丁目{second}番地{third}", f"{first}ー{second}ー{third}",
-    )  # fmt: skip
+        f"{first}-{second}-{third}",
+        f"{KANJI[first]}丁目{second}番{third}号",
+        f"{first}丁目{second}−{third}",
+        f"{first}丁目{second}番地{third}",
+        f"{first}ー{second}ー{third}",
+    )
     town = one["town"].replace("が", chance.choice("がヶケガ")).replace("ヶ", chance.choice("ヶケが"))
     town = town.replace("丸の内", chance.choice(("丸の内", "丸ノ内", "丸之内")))
     block = chance.choice(blocks)
@@ -159,9 +168,14 @@ def wrong(one: Fields, chance: random.Random, table: IdentityTable, count: int) 
 
 def _identity(one: Fields, name: str, kana: str | None, latin: str | None, address: str) -> CustomerIdentity:
     return CustomerIdentity(
-        kind=one["kind"], name=name, kana=kana, latin=latin, address=address, born=one.get("born"),
+        kind=one["kind"],
+        name=name,
+        kana=kana,
+        latin=latin,
+        address=address,
+        born=one.get("born"),
         corporate_number=one.get("corporate_number"),
-    )  # fmt: skip
+    )
 
 
 def _is_company(one: Fields) -> bool:
@@ -204,8 +218,9 @@ def main() -> None:
     given = options(__doc__, customers=CUSTOMERS, refused=REFUSED, seed=SEED).parse_args()
     report(
         f"{given.refused:,} refused, {given.customers:,} others",
-        rates(given.customers, given.refused, given.seed, default_table()), given.json,
-    )  # fmt: skip
+        rates(given.customers, given.refused, given.seed, default_table()),
+        given.json,
+    )
 
 
 if __name__ == "__main__":

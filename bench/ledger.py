@@ -60,9 +60,12 @@ GROUP: Final = 1000
 def key_ring(folder: Path) -> KeyRing:
     days = DayKeys(folder / "key.days", LedgerKey(bytes(range(32))))
     return KeyRing(
-        days, Signer(ORIGIN, bytes(32)), CheckpointFile(folder / "key.seen"), CheckpointFile(folder / "key.cosigned"),
+        days,
+        Signer(ORIGIN, bytes(32)),
+        CheckpointFile(folder / "key.seen"),
+        CheckpointFile(folder / "key.cosigned"),
         Continuity(folder / "key.continued", ORIGIN),
-    )  # fmt: skip
+    )
 
 
 def calls(count: int) -> list[Step]:

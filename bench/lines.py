@@ -70,7 +70,7 @@ def calls_of(made: list[Entry]) -> dict[str, list[ForwardedCall]]:
         ):
             asked = ForwardedCall(
                 "c", direction, parse(f"+{number}"), caller, called, endpoint=endpoint, account=account
-            )  # fmt: skip
+            )
             ways.setdefault(way, []).append(asked)
     return ways
 

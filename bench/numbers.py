@@ -173,10 +173,27 @@ def offer(asterisk: Asterisk, calls: Sequence[Offered], rate: float, folder: Pat
     with called(folder / "called", scenario="shown") as answering:
         port, media_port = free_ports(2, socket.SOCK_DGRAM)
         process = started(
-            "offering", caller, port, media_port, "-inf", "calls.csv", "-r", f"{rate:g}", "-m", str(len(calls)),
-            "-l", "20000", "-timeout", f"{lasts_s:.0f}", "-d", f"{1000 * HOLD_S:.0f}", "-key", "called",
-            str(answering.port), f"{asterisk.sip_address[0]}:{asterisk.sip_address[1]}",
-        )  # fmt: skip
+            "offering",
+            caller,
+            port,
+            media_port,
+            "-inf",
+            "calls.csv",
+            "-r",
+            f"{rate:g}",
+            "-m",
+            str(len(calls)),
+            "-l",
+            "20000",
+            "-timeout",
+            f"{lasts_s:.0f}",
+            "-d",
+            f"{1000 * HOLD_S:.0f}",
+            "-key",
+            "called",
+            str(answering.port),
+            f"{asterisk.sip_address[0]}:{asterisk.sip_address[1]}",
+        )
         try:
             process.wait(lasts_s + LEAVE_S)
         finally:
@@ -244,18 +261,20 @@ class Found:
 def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
     """All of it, on an Asterisk of its own."""
     found, seen, began_s = Found(seed), Seen(), time.monotonic()
-    asterisk = Asterisk(
-        find_or_get(), scratch / "pbx", exported={"IDTONE_POLICY_WAITING": str(WAITING)}, site=BARE
-    )  # fmt: skip
+    asterisk = Asterisk(find_or_get(), scratch / "pbx", exported={"IDTONE_POLICY_WAITING": str(WAITING)}, site=BARE)
     asterisk.dialplan_files = {
-        "extensions.conf": DIALPLAN, "pjsip.conf": pjsip(asterisk.sip_address) + endpoints(),
-    }  # fmt: skip
+        "extensions.conf": DIALPLAN,
+        "pjsip.conf": pjsip(asterisk.sip_address) + endpoints(),
+    }
     (scratch / "registry.yaml").write_text(registry(datetime.now(UTC)))
     (scratch / "numbers.yaml").write_text(TABLE)
     service = Service(
-        asterisk, scratch / "registry.yaml", f"waiting: {WAITING}", lines=f"source: {scratch / 'numbers.yaml'}",
+        asterisk,
+        scratch / "registry.yaml",
+        f"waiting: {WAITING}",
+        lines=f"source: {scratch / 'numbers.yaml'}",
         brake="highest: nothing",
-    )  # fmt: skip
+    )
     calls = offered(seed, count)
     third = -(-count // len(STATES))
     parts = {state: calls[at * third : (at + 1) * third] for at, state in enumerate(STATES)}

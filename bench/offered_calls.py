@@ -240,9 +240,19 @@ def _offered(dice: random.Random, kind: str, at: int) -> Offered:
     if outgoing and dice.randrange(2):
         decoy = dice.choice((ORIGINATES(dice), number, *(each(dice) for each in PRESENTED.values())))
     return Offered(
-        f"n{at}", kind, group, number, written, shows, decoy, line, direction, way, dice.choice(("ari", "agi")),
+        f"n{at}",
+        kind,
+        group,
+        number,
+        written,
+        shows,
+        decoy,
+        line,
+        direction,
+        way,
+        dice.choice(("ari", "agi")),
         f"0801{at:07}",
-    )  # fmt: skip
+    )
 
 
 def _spelled(dice: random.Random, number: str, fits: re.Pattern[str], readably: bool) -> tuple[str, str]:

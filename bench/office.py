@@ -103,7 +103,7 @@ def prepare(office: Office, chains: int, stops: int) -> None:
         links.append(
             f"  - {{numbers: {office.range(at, 20 * part, 10)!r}, "
             f"links: [{{from: m-{at:05}, to: {to}, checked: {check}}}]}}\n"
-        )  # fmt: skip
+        )
     office.registry.write_text(f"{text(office.numbers, office.members)}chains:\n{''.join(links)}")
     document = stopping(min(stops, 5 * office.members), office.members, office.numbers // office.members, False)
     content = document.model_dump(mode="json", exclude_none=True)
@@ -117,11 +117,15 @@ def prepare(office: Office, chains: int, stops: int) -> None:
     history.mkdir(mode=0o700)
     lines = (
         HistoryEntry(
-            at=began + timedelta(minutes=100 * n), action=Action.REVIEW, by="office (uid 1, by login)",
-            subject=f"A-{n % APPLICATIONS:04}", why="as examined", result=ReviewResult.REFUSED,
+            at=began + timedelta(minutes=100 * n),
+            action=Action.REVIEW,
+            by="office (uid 1, by login)",
+            subject=f"A-{n % APPLICATIONS:04}",
+            why="as examined",
+            result=ReviewResult.REFUSED,
         ).model_dump_json(exclude_none=True)
         for n in range(ENTRIES)
-    )  # fmt: skip
+    )
     (history / "registry.jsonl").write_text("".join(f"{line}\n" for line in lines))
     office.beside("one.yaml").write_text(APPLICATION % ("one", "900", 9_999_999))
     with wave.open(str(office.beside("second.wav")), "wb") as file:

@@ -112,13 +112,19 @@ class Bench:
         heard = self._heard() - before - sum(each.status == 200 for each in afterwards)
         verdicts_s = _verdicts_s(outcomes)
         row = Row(
-            rate, load.offered, len(_served(outcomes)), _goodput(outcomes, load), sum(map(_is_shed, outcomes)),
+            rate,
+            load.offered,
+            len(_served(outcomes)),
+            _goodput(outcomes, load),
+            sum(map(_is_shed, outcomes)),
             _wrong(outcomes, load.offered, heard, answering.rung()),
-            verdict_median_ms=1000 * statistics.median(verdicts_s), verdict_longest_ms=1000 * max(verdicts_s),
+            verdict_median_ms=1000 * statistics.median(verdicts_s),
+            verdict_longest_ms=1000 * max(verdicts_s),
             shed_median_ms=_shed_median_ms(outcomes),
             asterisk_ms_per_call=1000 * spent_s[0] / load.offered,
-            service_ms_per_call=1000 * spent_s[1] / load.offered, sipp_share=sipp_s / seconds,
-        )  # fmt: skip
+            service_ms_per_call=1000 * spent_s[1] / load.offered,
+            sipp_share=sipp_s / seconds,
+        )
         return row, _normal_after_s(afterwards, later) if later else None
 
     def _heard(self) -> int:

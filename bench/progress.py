@@ -182,9 +182,15 @@ class Bench:
         files, spent_s, began_s = open_files(process.pid), processor_s(process.pid), time.monotonic()
         seconds = self.found.calls / rate
         load = Load(
-            self.asterisk.sip_address, self.called_port, [LICENSED, LICENSED, STOPPED], rate, seconds,
-            self.scratch / "staying", hold_s=seconds + 40 * self.window_s + 600, endpoints=self.asterisk.lines,
-        )  # fmt: skip
+            self.asterisk.sip_address,
+            self.called_port,
+            [LICENSED, LICENSED, STOPPED],
+            rate,
+            seconds,
+            self.scratch / "staying",
+            hold_s=seconds + 40 * self.window_s + 600,
+            endpoints=self.asterisk.lines,
+        )
         while time.monotonic() < began_s + seconds + SETTLE_S:
             time.sleep(1)
             up = self.up()
@@ -213,9 +219,15 @@ class Bench:
         """New calls for a while; a tenth of it later it `happens`, which says how long it took."""
         self.windows += 1
         load = Load(
-            self.asterisk.sip_address, self.called_port, [PROBED], PROBES_PER_S, self.window_s,
-            self.scratch / f"window-{self.windows}", hold_s=PROBE_S, endpoints=self.asterisk.lines,
-        )  # fmt: skip
+            self.asterisk.sip_address,
+            self.called_port,
+            [PROBED],
+            PROBES_PER_S,
+            self.window_s,
+            self.scratch / f"window-{self.windows}",
+            hold_s=PROBE_S,
+            endpoints=self.asterisk.lines,
+        )
         time.sleep(self.window_s / 10)
         away_from_s = time.time()
         took_s = happens()
@@ -227,9 +239,15 @@ class Bench:
         ]
         waited_ms = sorted(1000 * each.verdict_s for each in served if each.verdict_s is not None) or [math.nan]
         row = Row(
-            what, load.offered, float(np.percentile(waited_ms, 50)), float(np.percentile(waited_ms, 99)),
-            len(outcomes) - len(served), load.offered - sum(_answered(each) for each in outcomes), self.up(), took_s,
-        )  # fmt: skip
+            what,
+            load.offered,
+            float(np.percentile(waited_ms, 50)),
+            float(np.percentile(waited_ms, 99)),
+            len(outcomes) - len(served),
+            load.offered - sum(_answered(each) for each in outcomes),
+            self.up(),
+            took_s,
+        )
         self.found.rows.append(row)
         self.found.lost += max(0, self.expected - row.in_progress)
         self.expected = row.in_progress
@@ -312,10 +330,13 @@ class Bench:
         request = urllib.request.Request(  # noqa: S310 — the lab's own Asterisk
             f"{self.asterisk.ari_url}/events?app=idtone",
             headers={
-                "Authorization": f"Basic {credentials}", "Connection": "Upgrade", "Upgrade": "websocket",
-                "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+                "Authorization": f"Basic {credentials}",
+                "Connection": "Upgrade",
+                "Upgrade": "websocket",
+                "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
             },
-        )  # fmt: skip
+        )
         try:
             urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
         except OSError as error:
@@ -333,9 +354,13 @@ def _answered(each: Outcome) -> bool:
 
 @contextmanager
 def bench(
-    installation: AsteriskInstallation, scratch: Path, calls: int, endpoints: int, window_s: float,
+    installation: AsteriskInstallation,
+    scratch: Path,
+    calls: int,
+    endpoints: int,
+    window_s: float,
     tell: Callable[[str], None],
-) -> Iterator[Bench]:  # fmt: skip
+) -> Iterator[Bench]:
     """All of it, started."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -363,9 +388,12 @@ def measure(bed: Bench, rate: float) -> Found:
         load = bed.fill(rate)
         bed.window("quiet")
         for what, happens in {
-            "restart": bed.restart, "hand-over": bed.reload, "kill": bed.kill, "reconnect": bed.reconnect,
+            "restart": bed.restart,
+            "hand-over": bed.reload,
+            "kill": bed.kill,
+            "reconnect": bed.reconnect,
             "suspension": bed.suspend,
-        }.items():  # fmt: skip
+        }.items():
             bed.window(what, happens)
         bed.hang_up_all()
         records = [each for each in bed.service.records().values() if each["status"]]

@@ -86,8 +86,11 @@ def measured(tokens: int, checks: int) -> dict[str, Any]:
                 element = base64.b64decode(check.content()["blinded"][0])
                 bares.append(_timed(lambda: (group.times_base(pair.secret), group.times(pair.secret, element)))[0])  # noqa: B023
     parts = {
-        "read the list": reads, "blind and sign": begins, "desk": desks, "verify and compare": ends,
-    }  # fmt: skip
+        "read the list": reads,
+        "blind and sign": begins,
+        "desk": desks,
+        "verify and compare": ends,
+    }
     whole = statistics.median(map(sum, zip(*parts.values(), strict=True)))
     return {
         "tokens": tokens, "list_mb": size / 1e6,

@@ -49,9 +49,8 @@ def fill(members: Members, count: int, now: datetime) -> str:
     """The reports of a year; returns the id of one that is closed."""
     chance = random.Random(SEED)
     reports = (
-        _made(members, number, count, now, chance)
-        for number in _shown(range(count), f"sealing {count:,} reports")
-    )  # fmt: skip
+        _made(members, number, count, now, chance) for number in _shown(range(count), f"sealing {count:,} reports")
+    )
     more = []
     with members.reports.store.opened() as database:
         for kept, called, request in reports:
@@ -82,10 +81,17 @@ def _made(
     waits = number % WAITING == 0
     result = None if waits else chance.choice(list(ReportResult))
     kept = KeptReport(
-        report_id_of(sealed.receipt), received, PAGE, Holder(MEMBER, Basis.EDITION),
-        Stage.MEMBER if waits else Stage.CLOSED, None if waits else chance.choice(list(Finding)), result,
-        None if waits else "done", None if waits else now, sealed,
-    )  # fmt: skip
+        report_id_of(sealed.receipt),
+        received,
+        PAGE,
+        Holder(MEMBER, Basis.EDITION),
+        Stage.MEMBER if waits else Stage.CLOSED,
+        None if waits else chance.choice(list(Finding)),
+        result,
+        None if waits else "done",
+        None if waits else now,
+        sealed,
+    )
     due = now + timedelta(days=1) * (1 if number % (2 * WAITING) else -1)
     return kept, called, KeptRequest(f"Q-{number:016x}", kept.id, 1, MEMBER, received, due)
 

@@ -71,9 +71,13 @@ class Braking:
             log.log(
                 logging.ERROR if hold.step is BrakeStep.STOP else logging.WARNING,
                 "the brake has come to %r for the %s %s (%s): %s; `idtone brake list` shows it",
-                hold.step.word, hold.kind, hold.label or hold.token[:8], hold.line, hold.signal,
+                hold.step.word,
+                hold.kind,
+                hold.label or hold.token[:8],
+                hold.line,
+                hold.signal,
                 extra=about(hold.call_id),
-            )  # fmt: skip
+            )
             details = {name: getattr(hold, name) for name in ("kind", "line", "label", "signal")}
             at, act = datetime.fromtimestamp(hold.since_s, UTC), f"{BRAKED}{hold.step.word}"
             yield steps.duty(new_act_id(), at, self.by, act, hold.token, {**details, "call": hold.call_id})

@@ -85,26 +85,36 @@ class Call:
     def restored(cls, record: Record, nonce: str) -> Call:
         """The call of a record without an end: it was in progress when the service last stopped."""
         decision = Decision(
-            Outcome(record.outcome or Outcome.NOTICE), Reason(record.reason or Reason.SERVICE_UNAVAILABLE),
-            record.licence, {Party(party): profile for party, profile in record.profiles.items()},
-            registry_version=record.registry_version, skip=Skip(record.skip) if record.skip else None,
-            registry_trust=Trust(record.registry_trust) if record.registry_trust else None, member=record.member,
-            wholesale_chain=record.wholesale_chain, customer=record.customer, registry_sha256=record.registry_sha256,
-        )  # fmt: skip
+            Outcome(record.outcome or Outcome.NOTICE),
+            Reason(record.reason or Reason.SERVICE_UNAVAILABLE),
+            record.licence,
+            {Party(party): profile for party, profile in record.profiles.items()},
+            registry_version=record.registry_version,
+            skip=Skip(record.skip) if record.skip else None,
+            registry_trust=Trust(record.registry_trust) if record.registry_trust else None,
+            member=record.member,
+            wholesale_chain=record.wholesale_chain,
+            customer=record.customer,
+            registry_sha256=record.registry_sha256,
+        )
         numbers = record.opened
         return cls(
-            record.call_id, nonce, decision, record.steps[0].at,
+            record.call_id,
+            nonce,
+            decision,
+            record.steps[0].at,
             (numbers[NumberRole.FORWARDING],) if NumberRole.FORWARDING in numbers else (),
             numbers.get(NumberRole.CALLED),
             numbers.get(NumberRole.CALLER),
             chained_from=RemoteCall(record.chain_node, record.chain_call)
-            if record.chain_node and record.chain_call else None,
+            if record.chain_node and record.chain_call
+            else None,
             undecided=record.outcome is None,
             answered=StepKind.ANSWERED in record.times,
             delivery={Party(party): Delivery(record.delivery[party]) for party in record.known_by},
             sounded_at=max((step.at for step in record.steps if step.kind in _SOUND_OVER), default=None),
             written=frozenset(map(_written, record.steps)),
-        )  # fmt: skip
+        )
 
     def has_written(self, step: Step) -> bool:
         """Whether an earlier service has written this step."""

@@ -156,21 +156,26 @@ class CallControl:
                 return known
             log.error(
                 "%s: this call already has a decision for another request; it gets no verdict",
-                known.id, extra=about(known.id, known.decision.reason),
-            )  # fmt: skip
+                known.id,
+                extra=about(known.id, known.decision.reason),
+            )
             return None
         if self._is_over(request.call_id):
-            log.error(
-                "%s: this call has ended; it gets no verdict", request.call_id, extra=about(request.call_id)
-            )  # fmt: skip
+            log.error("%s: this call has ended; it gets no verdict", request.call_id, extra=about(request.call_id))
             return None
         forwarded, now = self._forwarded(request), self.now()
         registry, canary = self.registry(), self._is_canary(forwarded)
         lines, braking = (None, None) if canary else (self.lines(), self.braking)  # it comes from no customer's line
         decision = decide(
-            forwarded, registry, self.policy, time_by(registry, now), self.remembered, self.evidence.full, lines,
+            forwarded,
+            registry,
+            self.policy,
+            time_by(registry, now),
+            self.remembered,
+            self.evidence.full,
+            lines,
             self.own_stops(),
-        )  # fmt: skip
+        )
         if braking and decision.outcome in _CONNECTS:
             braked = braking.refusal(forwarded, decision.customer, now)
             decision = refused_by_brake(decision, braked, self.policy) if braked else decision
@@ -178,17 +183,28 @@ class CallControl:
         by = self._suspended_by(forwarded, now) if decision.reason is Reason.NUMBER_SUSPENDED else None
         decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended, canary, by)
         call = Call(
-            forwarded.id, request.nonce, decision, now, forwarded.forwarding_numbers, forwarded.called,
-            forwarded.caller, request, forwarded.chained_from,
-        )  # fmt: skip
+            forwarded.id,
+            request.nonce,
+            decision,
+            now,
+            forwarded.forwarding_numbers,
+            forwarded.called,
+            forwarded.caller,
+            request,
+            forwarded.chained_from,
+        )
         self._calls[call.id] = call
         call.kept = self.record(decided)
         if request.asked_s is not None:
             call.kept.add_done_callback(partial(self._waited, interface, request.asked_s))
         log.debug(
-            "%r: %s, %s, %s", forwarded, decision.outcome, decision.reason, decision.skip,
+            "%r: %s, %s, %s",
+            forwarded,
+            decision.outcome,
+            decision.reason,
+            decision.skip,
             extra=about(call.id, decision.reason),
-        )  # fmt: skip
+        )
         if braking:
             call.subjects, acts = braking.count(forwarded, decision, now)
             self._record_acts(acts)
@@ -228,8 +244,9 @@ class CallControl:
         if request.direction not in ("", *Direction):
             log.error(
                 "%s: the hook's DIRECTION is unknown; it counts as incoming",
-                request.call_id, extra=about(request.call_id),
-            )  # fmt: skip
+                request.call_id,
+                extra=about(request.call_id),
+            )
         dialled = request.called or dialplan.dialled_user(request.dial_string)
         number, called, caller = parse(request.number), parse(dialled), parse(request.caller)
         outgoing = request.direction == Direction.OUTGOING
@@ -252,11 +269,14 @@ class CallControl:
             trunks=tuple(sorted(dialplan.endpoints(request.dial_string))),
             sip_call_id=kept_sip_call_id(request.sip_call_id),
             emergency=is_emergency_call(
-                ascii_form(request.dial_string), ascii_form(request.called), self.emergency_trunks, _is_emergency,
+                ascii_form(request.dial_string),
+                ascii_form(request.called),
+                self.emergency_trunks,
+                _is_emergency,
                 request.own_dial,
             ),
             presents_other=request.own_dial and outgoing and _is_other(caller, numbers),
-        )  # fmt: skip
+        )
 
     def _announced(self, request: Request, number: Number, caller: Number) -> bool:
         """Whether another leg of this call is announced.
@@ -297,8 +317,10 @@ class CallControl:
                 if sound is None:
                     log.error(
                         "%s: the sound for the %s party must not or cannot be played; the notice replaces it",
-                        call.id, party, extra=about(call.id, decision.reason),
-                    )  # fmt: skip
+                        call.id,
+                        party,
+                        extra=about(call.id, decision.reason),
+                    )
                 files[party] = name = sound.stem.name if sound else self.policy.notice_profile
                 if sound is None and self.files and name in self.made:
                     call.files[name] = self.files.states(self.made[name])
@@ -306,8 +328,10 @@ class CallControl:
         if len(verdict.extension) > dialplan.EXTENSION_LIMIT:
             log.error(
                 "%s: the names of the profiles %s are too long together; the hook plays the notice",
-                call.id, set(files.values()), extra=about(call.id, decision.reason),
-            )  # fmt: skip
+                call.id,
+                set(files.values()),
+                extra=about(call.id, decision.reason),
+            )
             verdict = self._verdict(call, dict.fromkeys(files, self.policy.notice_profile))
         return self._with_chain(call, verdict)
 
@@ -318,8 +342,10 @@ class CallControl:
             return marked
         log.error(
             "%s: the names of the profiles %s leave no room for the chain token; the next node plays a sound too",
-            call.id, set(verdict.files.values()), extra=about(call.id, call.decision.reason),
-        )  # fmt: skip
+            call.id,
+            set(verdict.files.values()),
+            extra=about(call.id, call.decision.reason),
+        )
         return verdict
 
     def _verdict(self, call: Call, files: Mapping[str, str]) -> dialplan.Verdict:
@@ -367,9 +393,15 @@ class CallControl:
         notices = dict.fromkeys(line.parties, self.policy.notice_profile)
         decision = Decision(line.outcome or Outcome.NOTICE, line.reason or Reason.SERVICE_UNAVAILABLE, None, notices)
         self._calls[line.call_id] = Call(
-            line.call_id, line.nonce, decision, line.at, line.call.forwarding_numbers, line.call.called,
-            line.call.caller, undecided=line.outcome is None,
-        )  # fmt: skip
+            line.call_id,
+            line.nonce,
+            decision,
+            line.at,
+            line.call.forwarding_numbers,
+            line.call.called,
+            line.call.caller,
+            undecided=line.outcome is None,
+        )
         if self.braking:
             self._record_acts(self.braking.count_fallback(line, self._customer(line.call), self.now()))
         return self.record(self._fallback(line, notices))
@@ -378,9 +410,16 @@ class CallControl:
         of_suspended = line.outcome is Outcome.BYPASS and self._is_suspended(line.call, line.at)
         by = self._suspended_by(line.call, line.at) if line.reason is Reason.NUMBER_SUSPENDED else None
         return steps.fallback(
-            line.call, line.at, line.outcome, line.reason, notices, line.nonce, of_suspended,
-            self._is_canary(line.call), by,
-        )  # fmt: skip
+            line.call,
+            line.at,
+            line.outcome,
+            line.reason,
+            notices,
+            line.nonce,
+            of_suspended,
+            self._is_canary(line.call),
+            by,
+        )
 
     def _decided_twice(self, call: Call, line: journal_lines.Decided) -> list[Future[None]]:
         """The service decided too late, and the hook's decision counts; or the call ended before the verdict, and the
@@ -444,8 +483,11 @@ class CallControl:
             why = found.why or "the sound that was played is not the decided one"
             log.error(
                 "%s: no evidence of the sound at the %s party: %s",
-                call.id, party, why, extra=about(call.id, call.decision.reason),
-            )  # fmt: skip
+                call.id,
+                party,
+                why,
+                extra=about(call.id, call.decision.reason),
+            )
             entered.append(steps.sound_failed(call.id, line.at, why, party))
         return self._write(call, *entered)
 
@@ -497,7 +539,7 @@ class CallControl:
             seconds = (at - call.decided_at).total_seconds()
             self.call_log.add(
                 OverCall(call.id, None if call.undecided else call.decision, status, call.delivery, seconds)
-            )  # fmt: skip
+            )
         del self._calls[call.id]
         if call.delivery.get(Party.CALLED) is Delivery.SENT:
             self._ended_lately[call.id] = call

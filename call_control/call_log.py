@@ -54,10 +54,13 @@ class CallLog:
             decision = call.decision
             _log.info(
                 "%s: %s, %s, %s, %.1f s",
-                call.call_id, f"{decision.outcome} ({decision.reason})" if decision else "no decision", call.status,
-                _in_words(call.delivery), call.seconds,
+                call.call_id,
+                f"{decision.outcome} ({decision.reason})" if decision else "no decision",
+                call.status,
+                _in_words(call.delivery),
+                call.seconds,
                 extra=about(call.call_id, decision.reason if decision else None),
-            )  # fmt: skip
+            )
 
     async def run(self) -> None:
         """Write until cancelled."""

@@ -76,9 +76,12 @@ class Fallback:
     """
 
     def __init__(
-        self, directory: Path, usable: Usable, is_latest: Callable[[], bool] = lambda: True,
+        self,
+        directory: Path,
+        usable: Usable,
+        is_latest: Callable[[], bool] = lambda: True,
         stops: Callable[[], FallbackOwnStops] = lambda: NO_OWN_STOPS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`usable` says which numbers this node may use. `is_latest` is asked before a whole file is replaced: whether
         no other program has read a newer registry. `stops` are the operator's own suspensions.
         """

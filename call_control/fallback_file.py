@@ -143,9 +143,11 @@ NO_END: Final = End(0, "")
 
 
 def render(
-    suspended: Iterable[tuple[NumberSpan, Suspension]], own: Iterable[tuple[NumberSpan, Period]] | None,
-    end: End = NO_END, never: Iterable[tuple[NumberSpan, Period]] = (),
-) -> str:  # fmt: skip
+    suspended: Iterable[tuple[NumberSpan, Suspension]],
+    own: Iterable[tuple[NumberSpan, Period]] | None,
+    end: End = NO_END,
+    never: Iterable[tuple[NumberSpan, Period]] = (),
+) -> str:
     """The file's text: what is suspended, what never originates, and the node's own numbers, ascending by first number,
     as patterns with their times; then its end. If `own` is None, the node may use any number.
 
@@ -176,9 +178,10 @@ def _text(suspended: Iterable[_Entry], never: Iterable[str], own: Iterable[_Entr
 
 def _ended(entries: str, end: End) -> str:
     return with_end(
-        entries, f"registry = {end.version}\norigin = {end.origin}\nusable = {end.usable}\n"
+        entries,
+        f"registry = {end.version}\norigin = {end.origin}\nusable = {end.usable}\n"
         f"{dialplan.FALLBACK_LINES} = {'yes' if end.by_line else 'no'}\n",
-    )  # fmt: skip
+    )
 
 
 def with_end(entries: str, facts: str = "") -> str:
@@ -249,9 +252,11 @@ def with_stops(octets: bytes, stops: FallbackOwnStops) -> str:
 
 
 def text_for(
-    registry: FallbackRegistry, usable: Usable, never: NeverSections | None = None,
+    registry: FallbackRegistry,
+    usable: Usable,
+    never: NeverSections | None = None,
     stops: FallbackOwnStops = NO_OWN_STOPS,
-) -> FileText:  # fmt: skip
+) -> FileText:
     """The file's text for a registry, and for the operator's own suspensions. `never` are the sections of its list, if
     they are known already.
 
@@ -267,9 +272,7 @@ def text_for(
     never = never_sections(registry.never_originating) if never is None else never
     own = _ANY if usable.all else _few(entries_of(registry.own_spans(usable.member)))
     end = End(registry.version, origin_with(registry.origin, stops), usable.digest, usable.by_line)
-    return FileText(
-        _text(suspended, never.lines, own or (), end), stocks is not None, never.are_all, own is not None
-    )  # fmt: skip
+    return FileText(_text(suspended, never.lines, own or (), end), stocks is not None, never.are_all, own is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,9 @@ def lines_text(table: LineTable | None) -> str:
 
 def _lines(table: LineTable) -> Iterator[str]:
     for section, names in (
-        (dialplan.LINES_ENDPOINTS, table.groups_of_endpoints()), (dialplan.LINES_ACCOUNTS, table.groups_of_accounts()),
-    ):  # fmt: skip
+        (dialplan.LINES_ENDPOINTS, table.groups_of_endpoints()),
+        (dialplan.LINES_ACCOUNTS, table.groups_of_accounts()),
+    ):
         yield f"[{section}]"
         for name, group in names:
             yield f"{in_request(name)} = {in_request(name)}:{group}"
@@ -91,8 +92,10 @@ class FallbackLines:
         if table is not None and f"[{dialplan.FALLBACK_END}]" not in text:
             log.critical(
                 "the customers' lines and their numbers need more than %d entries in %s. While this service is down, "
-                "Asterisk refuses outgoing calls; join the numbers to ranges", LINES_LIMIT, dialplan.LINES_FILE,
-            )  # fmt: skip
+                "Asterisk refuses outgoing calls; join the numbers to ranges",
+                LINES_LIMIT,
+                dialplan.LINES_FILE,
+            )
 
     def remove(self) -> None:
         """The settings name no table any more. Raises FallbackError."""

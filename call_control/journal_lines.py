@@ -186,9 +186,21 @@ def split(line: str) -> tuple[str, str] | None:
 
 
 def _decided(
-    call_id: str, nonce: str, at: datetime, number: str, direction: str, called: str, dial_string: str, caller: str,
-    channel: str, account: str, outcome: str, reason: str, hears: str, sip_call_id: str,
-) -> Decided:  # fmt: skip
+    call_id: str,
+    nonce: str,
+    at: datetime,
+    number: str,
+    direction: str,
+    called: str,
+    dial_string: str,
+    caller: str,
+    channel: str,
+    account: str,
+    outcome: str,
+    reason: str,
+    hears: str,
+    sip_call_id: str,
+) -> Decided:
     if reason not in _DOES.get(outcome, ()) or hears not in _HEARS or (_HEARS[hears] and outcome != Outcome.NOTICE):
         raise JournalError("the hook cannot make this decision")
     number, caller, dialled = (
@@ -217,9 +229,18 @@ def _decided(
 
 
 def _sounded(
-    call_id: str, nonce: str, at: datetime, played: str, called: str, caller: str, sent: str, since: str, status: str,
-    packet_ms: str, codecs: str,
-) -> Sounded:  # fmt: skip
+    call_id: str,
+    nonce: str,
+    at: datetime,
+    played: str,
+    called: str,
+    caller: str,
+    sent: str,
+    since: str,
+    status: str,
+    packet_ms: str,
+    codecs: str,
+) -> Sounded:
     if played not in _PLAYED or not (_FILE.fullmatch(called) and _FILE.fullmatch(caller)):
         raise JournalError("its PLAYED field or a file name is invalid")
     files = {party: name for party, name in ((Party.CALLED, called), (Party.CALLER, caller)) if name}
@@ -234,9 +255,18 @@ def _sounded(
         raise JournalError("it is about a playback, but has fields that only Dial() can have")
     own = status.removesuffix(_THROUGH_LOCAL)
     return Sounded(
-        call_id, nonce, at, Played(played), files, packets, _moment(since) if since else None, own, own != status,
-        int(packet_ms or 0) or PACKET_MS, _single_codecs(codecs),
-    )  # fmt: skip
+        call_id,
+        nonce,
+        at,
+        Played(played),
+        files,
+        packets,
+        _moment(since) if since else None,
+        own,
+        own != status,
+        int(packet_ms or 0) or PACKET_MS,
+        _single_codecs(codecs),
+    )
 
 
 def _single_codecs(codecs: str) -> dict[Party, str]:
@@ -249,12 +279,14 @@ def _reported(call_id: str, nonce: str, at: datetime, rtcp: str, route: str) -> 
         raise JournalError("its ROUTE field is invalid")
     figures = {name: float(value) for name, value in _RTCP.findall(rtcp)}
     return Reported(
-        call_id, nonce, at,
+        call_id,
+        nonce,
+        at,
         heard_from=figures.get(_RECEIVED, 0) > 0 and any(figures.get(name, 0) > 0 for name in _HEARD_FROM),
         lost=round(figures.get(_LOST, 0)),
         lost_back=round(figures.get(_LOST_BACK, 0)),
         moved=_ROUTES[route],
-    )  # fmt: skip
+    )
 
 
 def _ended(
@@ -265,9 +297,15 @@ def _ended(
     milliseconds = int(talked) if talked.isdecimal() and len(talked) < 12 else None
     connected = CallStatus(status) is CallStatus.CONNECTED
     return Ended(
-        call_id, nonce, at, CallStatus(status), cause(hangup_cause), Reason(reason) if reason else None,
-        dial_status == "ANSWER", milliseconds if connected else None,
-    )  # fmt: skip
+        call_id,
+        nonce,
+        at,
+        CallStatus(status),
+        cause(hangup_cause),
+        Reason(reason) if reason else None,
+        dial_status == "ANSWER",
+        milliseconds if connected else None,
+    )
 
 
 _READERS: Final[Mapping[tuple[str, int], Callable[..., Line]]] = {

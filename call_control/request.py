@@ -59,10 +59,22 @@ class Request:
         number, direction, called, dial_string, caller, channel, account, chain, *more = rest
         diverting, sip_call_id, chain_token = map(unquote, more)
         return cls(
-            call_id, nonce, unquote(number), unquote(direction), unquote(called), unquote(dial_string), unquote(caller),
-            unquote(channel), unquote(account), chain, diverting, sip_call_id, chain_token, kind == "own",
+            call_id,
+            nonce,
+            unquote(number),
+            unquote(direction),
+            unquote(called),
+            unquote(dial_string),
+            unquote(caller),
+            unquote(channel),
+            unquote(account),
+            chain,
+            diverting,
+            sip_call_id,
+            chain_token,
+            kind == "own",
             float(time) if _TIME.fullmatch(time) else None,
-        )  # fmt: skip
+        )
 
     def __repr__(self) -> str:
         return f"<Request of {self.call_id}>"

@@ -195,8 +195,10 @@ async def _answered(visit: Visit) -> web.StreamResponse:
         if visit.session is not None and not visit.session.sent(visit.field("form_token")):
             _log.warning(
                 "%s: a form without the token of its session: %s, from %s",
-                visit.page.path, visit.session.name, visit.address or UNKNOWN,
-            )  # fmt: skip
+                visit.page.path,
+                visit.session.name,
+                visit.address or UNKNOWN,
+            )
             return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form is out of date. Open the page again."))
     answer = await visit.page.handler(visit)
     if visit.page.method is Method.POST:

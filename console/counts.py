@@ -58,8 +58,9 @@ class Counts:
             if first <= day <= last:
                 named = {Part.DAY: day, Part.MEMBER: member, Part.LICENCE: licence}
                 sum_of = found.setdefault(
-                    named[part], Tally(*(named[each] if each is part else None for each in Part))  # type: ignore[arg-type]
-                )  # fmt: skip
+                    named[part],
+                    Tally(*(named[each] if each is part else None for each in Part)),  # type: ignore[arg-type]
+                )
                 sum_of.include(counted)
         return [found[key] for key in sorted(found, key=str)]
 

@@ -51,6 +51,4 @@ def evaluate(
 ) -> EvaluatedMembers:
     """All members, by the folder as it is now. Raises IdtoneError."""
     registry, criteria = read_folder(workspace)
-    return evaluate_members(
-        workspace, registry, criteria, period, assessments, datetime.now(UTC), progress=progress
-    )  # fmt: skip
+    return evaluate_members(workspace, registry, criteria, period, assessments, datetime.now(UTC), progress=progress)

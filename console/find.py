@@ -77,12 +77,20 @@ def _page(
 ) -> web.Response:
     """`trouble`: why the ledger was not searched."""
     return visit.render(
-        "find.html", wanted=wanted, hits=hits or [], trouble=trouble, number=number, least=LEAST,
+        "find.html",
+        wanted=wanted,
+        hits=hits or [],
+        trouble=trouble,
+        number=number,
+        least=LEAST,
         purpose_limit=TEXT_LIMIT,
-        may_open=visit.may(Right.OPEN_NUMBERS), may_look=visit.may(Right.LOOK),
+        may_open=visit.may(Right.OPEN_NUMBERS),
+        may_look=visit.may(Right.LOOK),
         is_office=visit.may(Right.OFFICE) and visit.console.office_files is not None,
-        by_number=calls.BY_NUMBER, members_path=members.PATH, reports_path=reports.PATH,
-    )  # fmt: skip
+        by_number=calls.BY_NUMBER,
+        members_path=members.PATH,
+        reports_path=reports.PATH,
+    )
 
 
 def is_number(wanted: str) -> bool:
@@ -105,7 +113,7 @@ def _in_registry(read: ReadRegistry, wanted: str) -> Iterator[Hit]:
         )
     references = dict.fromkeys(
         each.reference for each in read.document.suspensions if folded in each.reference.casefold()
-    )  # fmt: skip
+    )
     for reference in [*references][:OF_A_KIND]:
         yield Hit(Message("Suspension {reference} of the registry", reference=reference), "/suspensions")
 
@@ -114,9 +122,10 @@ def _own_stops(visit: Visit, wanted: str) -> Iterator[Hit]:
     folded = wanted.casefold()
     with contextlib.suppress(IdtoneError):
         found = [
-            one for one in read_suspensions(suspensions_path(visit.console.settings)).suspensions
+            one
+            for one in read_suspensions(suspensions_path(visit.console.settings)).suspensions
             if folded in one.reference.casefold() or one.id.startswith(folded)
-        ]  # fmt: skip
+        ]
         for one in found[: -OF_A_KIND - 1 : -1]:
             yield Hit(
                 Message("Stop {id} of this node ({reference})", id=one.id, reference=one.reference), stop_path(one.id)

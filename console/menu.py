@@ -22,8 +22,11 @@ def menu_of(visit: Visit) -> dict[Section, list[MenuEntry]]:
     """Sections without an entry are left out."""
     found: dict[Section, list[MenuEntry]] = {}
     # A page below two entries belongs to the nearer one.
-    here = max((page.path for page in visit.console.pages if page.title and _is_here(page, visit.request.path)),
-               key=len, default="")  # fmt: skip
+    here = max(
+        (page.path for page in visit.console.pages if page.title and _is_here(page, visit.request.path)),
+        key=len,
+        default="",
+    )
     for section in Section:
         entries = [
             MenuEntry(page.path, page.title, page.path == here)

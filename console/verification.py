@@ -60,9 +60,11 @@ class Verification:
             kept = json.loads(self.path.read_bytes())
             good = kept["good_at"]
             return Verified(
-                datetime.fromisoformat(kept["at"]), float(kept["took_s"]), _with_texts(kept["report"], _read),
+                datetime.fromisoformat(kept["at"]),
+                float(kept["took_s"]),
+                _with_texts(kept["report"], _read),
                 None if good is None else datetime.fromisoformat(good),
-            )  # fmt: skip
+            )
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
 

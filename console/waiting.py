@@ -66,9 +66,11 @@ class WhatWaits:
         self._again.set()
 
     async def follow(
-        self, look: Callable[[], Sequence[Waiting]], is_watched: Callable[[], bool],
+        self,
+        look: Callable[[], Sequence[Waiting]],
+        is_watched: Callable[[], bool],
         tell: Callable[[], Awaitable[object]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Look for ever, while somebody is signed in or gets mails. `tell` comes after each look."""
         while True:
             self._again.clear()

@@ -86,10 +86,13 @@ def waiting_mail(to: str, node: str, address: str, waiting: Sequence[Waiting], n
 
     def said() -> str:
         lines = [
-            translated(Message("- {what}: {count}, late", what=Message(what), count=count) if is_late
-                       else Message("- {what}: {count}", what=Message(what), count=count))
+            translated(
+                Message("- {what}: {count}, late", what=Message(what), count=count)
+                if is_late
+                else Message("- {what}: {count}", what=Message(what), count=count)
+            )
             for (what, is_late), count in kinds.items()
-        ]  # fmt: skip
+        ]
         return "\n".join([translated(Message("{node}: this waits for you in the console.", node=node)), *lines])
 
     count = sum(kinds.values())

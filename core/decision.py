@@ -291,9 +291,19 @@ def decide(
             profiles = {}
     # By position: with names this takes a tenth of the whole decision longer.
     return Decision(
-        outcome, reason, licence.id if licence else None, profiles, version, cause, skip, trust, member, chain,
-        customer, digest,
-    )  # fmt: skip
+        outcome,
+        reason,
+        licence.id if licence else None,
+        profiles,
+        version,
+        cause,
+        skip,
+        trust,
+        member,
+        chain,
+        customer,
+        digest,
+    )
 
 
 def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Decision:
@@ -317,9 +327,11 @@ def _refuses(
         elif policy.unknown_numbers is _REFUSE and call.direction is _OUTGOING:
             return True
     if (
-        reason is _MISSING and remembered.own is None
-        and policy.unknown_numbers is _REFUSE and call.direction is _OUTGOING
-    ):  # fmt: skip
+        reason is _MISSING
+        and remembered.own is None
+        and policy.unknown_numbers is _REFUSE
+        and call.direction is _OUTGOING
+    ):
         return True
     if reason is _UNCHECKED_CHAIN and policy.unchecked_chain is _REFUSE:
         return True
@@ -327,9 +339,12 @@ def _refuses(
 
 
 def suspended(
-    numbers: Sequence[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED,
+    numbers: Sequence[Number],
+    registry: Registry | None,
+    now: datetime,
+    remembered: Remembered = NOTHING_REMEMBERED,
     own_stops: OwnStops | None = None,
-) -> Suspension | None:  # fmt: skip
+) -> Suspension | None:
     """The first suspension that is in force for one of the numbers, the association's before the operator's own; None
     if there is none.
     """
@@ -359,7 +374,7 @@ _Timed = TypeVar("_Timed", Suspension, Period)
 
 def _first_in_force(
     numbers: Iterable[Number], known: Callable[[Number], Sequence[_Timed]], now: datetime
-) -> _Timed | None:  # fmt: skip
+) -> _Timed | None:
     for number in numbers:
         for each in known(number):
             if each.in_force(now):
@@ -378,9 +393,14 @@ _NO_NUMBER = {
 
 
 def _not_ours(
-    call: ForwardedCall, registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime,
-    remembered: Remembered, no_number: Reason | None,
-) -> Reason | None:  # fmt: skip
+    call: ForwardedCall,
+    registry: Registry | None,
+    holding: Holding | None,
+    policy: Policy,
+    now: datetime,
+    remembered: Remembered,
+    no_number: Reason | None,
+) -> Reason | None:
     """Why this node may not use the number; None if it may, or if that is not known."""
     if registry is None:
         foreign = remembered.own is not None and not remembered.may_use(call.forwarding_numbers, now)
@@ -394,9 +414,14 @@ _Standing = tuple[Reason, Licence | None]
 
 
 def _standing(
-    call: ForwardedCall, registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime,
-    tone: str | None, no_number: Reason | None,
-) -> _Standing:  # fmt: skip
+    call: ForwardedCall,
+    registry: Registry | None,
+    holding: Holding | None,
+    policy: Policy,
+    now: datetime,
+    tone: str | None,
+    no_number: Reason | None,
+) -> _Standing:
     """The reason by the member's licences (only those for `tone`, if it is named), and the licence that gave it."""
     if registry is None:
         return Reason.REGISTRY_MISSING, None

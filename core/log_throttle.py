@@ -47,7 +47,5 @@ class LogThrottle:
             self._timer = None
         for (level, message), times in self._repeated.items():
             if times:
-                self._log.log(
-                    level, "%s%s (%d times more within %g s)", self._prefix, message, times, self._window_s
-                )  # fmt: skip
+                self._log.log(level, "%s%s (%d times more within %g s)", self._prefix, message, times, self._window_s)
         self._repeated.clear()

@@ -194,9 +194,7 @@ def parse_japanese(text: str) -> Number:
         return number
     if found := _INCOMPLETE.fullmatch(_SEPARATORS.sub("", ascii_form(text))):
         count = national_length(f"0{found[1]}")
-        raise NumberError(
-            Message("this Japanese number needs {count} digits, counted from its first 0", count=count)
-        )  # fmt: skip
+        raise NumberError(Message("this Japanese number needs {count} digits, counted from its first 0", count=count))
     raise NumberError(
         Message("this is not a Japanese telephone number"), Message("write it like 0312345678 or +81312345678")
     )

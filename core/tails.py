@@ -53,9 +53,12 @@ def binomial_tail(count: int, of: int, share: float) -> float:
 
 def _binomial(count: int, of: int, share: float) -> float:
     return math.exp(
-        math.lgamma(of + 1) - math.lgamma(count + 1) - math.lgamma(of - count + 1)
-        + count * math.log(share) + (of - count) * math.log1p(-share)
-    )  # fmt: skip
+        math.lgamma(of + 1)
+        - math.lgamma(count + 1)
+        - math.lgamma(of - count + 1)
+        + count * math.log(share)
+        + (of - count) * math.log1p(-share)
+    )
 
 
 def least_poisson(mean: float, level: float) -> int:

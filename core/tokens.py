@@ -71,7 +71,7 @@ class TokenKey:
                 PinLenRange,
                 PinLocked,
                 UserPinNotInitialized,
-            )  # fmt: skip
+            )
             from pkcs11.util import biginteger
         except ImportError as error:
             raise TokenError(no_library(name)) from error

@@ -245,9 +245,14 @@ class Asterisk:
             command = [*self.installation.command, "-f", "-C", str(self.etc / "asterisk.conf")]
             self.process = subprocess.Popen(
                 self.site.command("asterisk", command, self.scratch),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.scratch, start_new_session=True,
-                env=self.site.environment(self.scratch), umask=self.site.umask,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.scratch,
+                start_new_session=True,
+                env=self.site.environment(self.scratch),
+                umask=self.site.umask,
+            )
         deadline = time.monotonic() + timeout_s
         while (left_s := deadline - time.monotonic()) > 0:
             if self.process.poll() is not None:

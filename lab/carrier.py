@@ -41,9 +41,15 @@ class Carrier:
     """`rate` calls a second to each of the `numbers` in turn, for `seconds`, through `proxy`. It starts at once."""
 
     def __init__(
-        self, proxy: Address, numbers: Sequence[str], rate: float, seconds: float, folder: Path, hold_s: float = 0.2,
+        self,
+        proxy: Address,
+        numbers: Sequence[str],
+        rate: float,
+        seconds: float,
+        folder: Path,
+        hold_s: float = 0.2,
         name: str = "",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A call's id at the called phone begins with `name` (letters and digits)."""
         self._folder, self._name = folder, name
         self._calls: dict[str, CarriedCall] = {}
@@ -55,10 +61,27 @@ class Carrier:
         self.began_s = time.time()
         self._over_s = time.monotonic() + leave_s + OVERDUE_S
         self._process = started(
-            "carrier", folder, port, media_port, "-inf", "numbers.csv", "-r", f"{rate:g}",
-            "-m", str(round(rate * seconds)), "-l", "20000", "-timeout", f"{leave_s:.0f}", "-d", f"{1000 * hold_s:.0f}",
-            "-key", "load", name, f"{proxy[0]}:{proxy[1]}",
-        )  # fmt: skip
+            "carrier",
+            folder,
+            port,
+            media_port,
+            "-inf",
+            "numbers.csv",
+            "-r",
+            f"{rate:g}",
+            "-m",
+            str(round(rate * seconds)),
+            "-l",
+            "20000",
+            "-timeout",
+            f"{leave_s:.0f}",
+            "-d",
+            f"{1000 * hold_s:.0f}",
+            "-key",
+            "load",
+            name,
+            f"{proxy[0]}:{proxy[1]}",
+        )
 
     @property
     def pid(self) -> int:

@@ -95,9 +95,14 @@ def _refusal(program: Path, environment: Mapping[str, str]) -> str | None:
     """Why a program does not start; None if it does."""
     try:
         done = subprocess.run(
-            [program, "--version"], env=dict(environment),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            [program, "--version"],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return None if done.returncode == 0 else (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

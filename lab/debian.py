@@ -151,9 +151,14 @@ def _source_options() -> str:
 def _run(command: Sequence[str], cwd: Path | None = None) -> str:
     """Standard output of `command`; on failure the error contains its messages."""
     done = subprocess.run(
-        command, cwd=cwd, env=os.environ | {"LC_ALL": "C"}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        command,
+        cwd=cwd,
+        env=os.environ | {"LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()
         words = next((word for word in command[1:] if not word.startswith("-")), "")

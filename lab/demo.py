@@ -68,14 +68,25 @@ CASES: Final = (
     Case("licence expired", Forwarding(EXPIRED), Outcome.NOTICE, Reason.LICENCE_EXPIRED, "CONNECTED", "notice"),
     Case("suspended number", Forwarding(SUSPENDED), Outcome.REFUSE, Reason.NUMBER_SUSPENDED, "REFUSED", None),
     Case(
-        "emergency number", Forwarding(LICENSED, dialled="110"), Outcome.BYPASS, Reason.EMERGENCY, "CONNECTED", None,
+        "emergency number",
+        Forwarding(LICENSED, dialled="110"),
+        Outcome.BYPASS,
+        Reason.EMERGENCY,
+        "CONNECTED",
+        None,
         fallback=True,
     ),
     Case(
-        "service not running", Forwarding(LICENSED), Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, "CONNECTED", "notice",
-        fallback=True, service=False,
+        "service not running",
+        Forwarding(LICENSED),
+        Outcome.NOTICE,
+        Reason.SERVICE_UNAVAILABLE,
+        "CONNECTED",
+        "notice",
+        fallback=True,
+        service=False,
     ),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -255,10 +266,17 @@ def table(found: list[tuple[Case, Finding]]) -> Table:
         heard = call.heard
         sound = f"{heard.onset_ms:.0f}–{heard.end_ms:.0f}" if heard.onset_ms is not None and heard.end_ms else "–"
         shown.add_row(
-            call.case, call.outcome, call.reason, "yes" if call.dialled else "no", heard.profile or "–", sound,
-            "–" if heard.voice_ms is None else f"{heard.voice_ms:.0f}", call.status,
-            in_the_ledger(call.evidence), "[red]✗[/red]" if faults(case, call) else "[green]✓[/green]",
-        )  # fmt: skip
+            call.case,
+            call.outcome,
+            call.reason,
+            "yes" if call.dialled else "no",
+            heard.profile or "–",
+            sound,
+            "–" if heard.voice_ms is None else f"{heard.voice_ms:.0f}",
+            call.status,
+            in_the_ledger(call.evidence),
+            "[red]✗[/red]" if faults(case, call) else "[green]✓[/green]",
+        )
     return shown
 
 
@@ -288,8 +306,10 @@ def main() -> int:
     good = not any(faults(case, call) for case, call in found)
     if as_json:
         versions = {
-            "idtone": idtone.__version__, "asterisk": installation.version, "python": platform.python_version(),
-        }  # fmt: skip
+            "idtone": idtone.__version__,
+            "asterisk": installation.version,
+            "python": platform.python_version(),
+        }
         calls = [asdict(call) for _, call in found]
         json.dump({"versions": versions, "good": good, "calls": calls}, sys.stdout, ensure_ascii=False, indent=2)
         print()

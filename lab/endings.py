@@ -123,17 +123,34 @@ _OPENED: Final = (Step.SOUNDING, Step.CONNECTING, Step.CONNECTED)
 
 
 def _goes_on(
-    event: Event, steps: tuple[Step, ...], proof: str, caller: str = "notices nothing", evidence: str = "as ever",
-    hears: tuple[Hears, ...] = (Hears.SOUND,), record: tuple[Evidence, ...] = (Evidence.COMPLETE,),
-    interfaces: tuple[str, ...] = ("ari", "agi"), notify: tuple[str, ...] = ("called", "both"), lost: bool = False,
-) -> Ending:  # fmt: skip
+    event: Event,
+    steps: tuple[Step, ...],
+    proof: str,
+    caller: str = "notices nothing",
+    evidence: str = "as ever",
+    hears: tuple[Hears, ...] = (Hears.SOUND,),
+    record: tuple[Evidence, ...] = (Evidence.COMPLETE,),
+    interfaces: tuple[str, ...] = ("ari", "agi"),
+    notify: tuple[str, ...] = ("called", "both"),
+    lost: bool = False,
+) -> Ending:
     """The parties are connected; with `lost` the call may end in congestion instead."""
     called = " or ".join(f"hears {'' if what is Hears.NOTHING else 'the '}{what}" for what in hears)
     return Ending(
-        event, steps, caller, called + (", or its call ends" if lost else "") + ("" if lost else ", and is connected"),
-        evidence, ("CONNECTED", *(("FAILED",) if lost else ())), (16, *((34,) if lost else ())),
-        (200, *((503,) if lost else ())), (proof,), hears, record, interfaces, notify,
-    )  # fmt: skip
+        event,
+        steps,
+        caller,
+        called + (", or its call ends" if lost else "") + ("" if lost else ", and is connected"),
+        evidence,
+        ("CONNECTED", *(("FAILED",) if lost else ())),
+        (16, *((34,) if lost else ())),
+        (200, *((503,) if lost else ())),
+        (proof,),
+        hears,
+        record,
+        interfaces,
+        notify,
+    )
 
 
 _MEDIA: Final = "tests/calls/test_media.py"

@@ -273,9 +273,15 @@ def _url(places: str) -> str:
 
 @contextmanager
 def fleet(
-    folder: Path, asterisk: AsteriskInstallation, kamailio: KamailioInstallation, postgresql: Path, *, count: int = 3,
-    small_disk: Mapping[str, int] = {}, tell: Callable[[str], None] = lambda line: None,
-) -> Iterator[Fleet]:  # fmt: skip
+    folder: Path,
+    asterisk: AsteriskInstallation,
+    kamailio: KamailioInstallation,
+    postgresql: Path,
+    *,
+    count: int = 3,
+    small_disk: Mapping[str, int] = {},
+    tell: Callable[[str], None] = lambda line: None,
+) -> Iterator[Fleet]:
     """A fleet of `count` nodes. `small_disk` gives nodes a disk of their own for the ledger, in MB."""
     with ExitStack() as started:
         tell("PostgreSQL and its standby")
@@ -368,22 +374,42 @@ def _witness(folder: Path, number: int, logs: Path) -> Program:
     name = f"witness-{number}"
     state = folder / name
     return Program(
-        folder / f"{name}.log", "ledger", "witness", "--name", f"{name}.example/1", "--state", state, "--logs", logs,
-        "--listen", f"{LOOPBACK}:{free_ports(1)[0]}",
-    )  # fmt: skip
+        folder / f"{name}.log",
+        "ledger",
+        "witness",
+        "--name",
+        f"{name}.example/1",
+        "--state",
+        state,
+        "--logs",
+        logs,
+        "--listen",
+        f"{LOOPBACK}:{free_ports(1)[0]}",
+    )
 
 
 def _service(
-    folder: Path, registry: RegistryServer, pbx: Asterisk, name: str, shared: Server, witnesses: Sequence[str],
+    folder: Path,
+    registry: RegistryServer,
+    pbx: Asterisk,
+    name: str,
+    shared: Server,
+    witnesses: Sequence[str],
     disk_mb: int,
-) -> NodeService:  # fmt: skip
+) -> NodeService:
     member = Machine(registry.association, folder / f"{name}-member")
     return NodeService(
-        pbx, Path(member.source), trust=str(member.trust), address=registry.address, shared=shared, node=name,
+        pbx,
+        Path(member.source),
+        trust=str(member.trust),
+        address=registry.address,
+        shared=shared,
+        node=name,
         metrics=f"{LOOPBACK}:{free_ports(1)[0]}",
         witnessing=f"witnesses: {[*witnesses]}, witness_every: PT{WITNESS_EVERY_S}S",
-        certificate=registry.certificate, disk_mb=disk_mb,
-    )  # fmt: skip
+        certificate=registry.certificate,
+        disk_mb=disk_mb,
+    )
 
 
 def _all_at_once(actions: Sequence[Callable[[], None]]) -> None:

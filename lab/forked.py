@@ -21,9 +21,12 @@ from .asterisk import IDTONE
 from .becoming import Identity
 
 PRELOADED: Final = (
-    "idtone.cli", "idtone.service.commands", "idtone.registry.trust.client", "idtone.office.commands.desk",
+    "idtone.cli",
+    "idtone.service.commands",
+    "idtone.registry.trust.client",
+    "idtone.office.commands.desk",
     "lab.frozen",
-)  # fmt: skip
+)
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([*PRELOADED])
@@ -42,9 +45,13 @@ class Forked:
     """
 
     def __init__(
-        self, words: Sequence[str], log: str, environment: Mapping[str, str],
-        run: Callable[[list[str]], None] = idtone, identity: Identity | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        words: Sequence[str],
+        log: str,
+        environment: Mapping[str, str],
+        run: Callable[[list[str]], None] = idtone,
+        identity: Identity | None = None,
+    ) -> None:
         arguments = (run, words, log, dict(environment), identity)
         self._process = _context.Process(target=_run, args=arguments, daemon=True)
         self._process.start()
@@ -79,9 +86,12 @@ class Forked:
 
 
 def _run(
-    run: Callable[[list[str]], None], words: Sequence[str], log: str, environment: Mapping[str, str],
+    run: Callable[[list[str]], None],
+    words: Sequence[str],
+    log: str,
+    environment: Mapping[str, str],
     identity: Identity | None,
-) -> None:  # fmt: skip
+) -> None:
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()

@@ -85,9 +85,14 @@ class Kamailio:
     """One, with the shipped configuration, at a free port. `nodes` and `carriers` are where calls go."""
 
     def __init__(
-        self, installation: KamailioInstallation, scratch: Path, nodes: Sequence[Address], carriers: Sequence[Address],
-        own_numbers: str = "^$", div: tuple[Path, str] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        installation: KamailioInstallation,
+        scratch: Path,
+        nodes: Sequence[Address],
+        carriers: Sequence[Address],
+        own_numbers: str = "^$",
+        div: tuple[Path, str] | None = None,
+    ) -> None:
         """`own_numbers` is a regular expression of the numbers that go back to the nodes; `div` a key for PASSporTs of
         diversions and the address of its certificate.
         """
@@ -128,9 +133,13 @@ class Kamailio:
         self._write_own()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._command(), "-DD", "-E"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._scratch,
+                [*self._command(), "-DD", "-E"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._scratch,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         deadline_s = time.monotonic() + READY_S
         while time.monotonic() < deadline_s and self._process.poll() is None:
             try:

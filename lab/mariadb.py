@@ -51,9 +51,12 @@ class MariaDB:
 
     def execute(self, script: str) -> None:
         """Run statements, each ended by `;` at the end of a line, as the administrator."""
-        with pymysql.connect(
-            host="127.0.0.1", port=self.port, user="root", password=self._root, database="pbx", autocommit=True
-        ) as connection, connection.cursor() as cursor:  # fmt: skip
+        with (
+            pymysql.connect(
+                host="127.0.0.1", port=self.port, user="root", password=self._root, database="pbx", autocommit=True
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
             for statement in filter(str.strip, script.split(";\n")):
                 cursor.execute(statement)
 
@@ -82,9 +85,13 @@ class MariaDB:
         tables = (share / name for name in ("mariadb_system_tables.sql", "mariadb_system_tables_data.sql"))
         script = "CREATE DATABASE mysql;\nUSE mysql;\n" + "".join(path.read_text() for path in tables)
         subprocess.run(
-            self._command("--bootstrap"), input=script.encode(), check=True, capture_output=True, cwd=self._folder,
+            self._command("--bootstrap"),
+            input=script.encode(),
+            check=True,
+            capture_output=True,
+            cwd=self._folder,
             **self._as,
-        )  # type: ignore[call-overload]  # fmt: skip
+        )  # type: ignore[call-overload]
         rights = (
             "FLUSH PRIVILEGES;\nCREATE DATABASE pbx;\n"
             f"CREATE OR REPLACE USER root@'127.0.0.1' IDENTIFIED BY '{self._root}';\n"
@@ -93,19 +100,29 @@ class MariaDB:
             "GRANT SELECT ON pbx.* TO idtone@'127.0.0.1';\n"
         )
         subprocess.run(
-            self._command("--bootstrap"), input=rights.encode(), check=True, capture_output=True, cwd=self._folder,
+            self._command("--bootstrap"),
+            input=rights.encode(),
+            check=True,
+            capture_output=True,
+            cwd=self._folder,
             **self._as,
-        )  # type: ignore[call-overload]  # fmt: skip
+        )  # type: ignore[call-overload]
 
     def _start(self) -> None:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(
-                    f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self._folder / 'socket'}",
+                    f"--port={self.port}",
+                    "--bind-address=127.0.0.1",
+                    f"--socket={self._folder / 'socket'}",
                     "--skip-name-resolve",
                 ),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, **self._as,
-            )  # type: ignore[call-overload]  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                **self._as,
+            )  # type: ignore[call-overload]
         deadline_s = time.monotonic() + READY_S
         while "ready for connections" not in (log := (self._folder / "log").read_text(errors="replace")):
             if self._process.poll() is not None or time.monotonic() > deadline_s:

@@ -123,8 +123,12 @@ def _encoders(ffmpeg: Sequence[str]) -> set[str]:
     try:
         listing = subprocess.run(
             [*ffmpeg, "-hide_banner", "-encoders"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-        ).stdout  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return set()
     return {line.split()[1] for line in listing.splitlines() if len(line.split()) > 2}

@@ -132,9 +132,21 @@ class PostgreSQL:
         secret.write_text(self.password)
         secret.chmod(0o644)  # only the server's user can enter the folder
         self._run(
-            "initdb", "--pgdata", str(self._folder / "data"), "--username", self.user, "--pwfile", str(secret),
-            "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync",
-        )  # fmt: skip
+            "initdb",
+            "--pgdata",
+            str(self._folder / "data"),
+            "--username",
+            self.user,
+            "--pwfile",
+            str(secret),
+            "--auth",
+            "scram-sha-256",
+            "--encoding",
+            "UTF8",
+            "--locale",
+            "C",
+            "--no-sync",
+        )
 
     def follow(self, primary: PostgreSQL) -> None:
         """Become a standby of a server that is made and does not run (streaming replication)."""

@@ -34,9 +34,13 @@ def program(name: str) -> list[str]:
 def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
     """What promtool says about files, or about what it is `given`; an AssertionError with the same if it objects."""
     done = subprocess.run(
-        [*program("promtool"), *arguments], input=given.encode() if isinstance(given, str) else given,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
-    )  # fmt: skip
+        [*program("promtool"), *arguments],
+        input=given.encode() if isinstance(given, str) else given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
+        check=False,
+    )
     said = done.stdout.decode()
     assert done.returncode == 0, said
     return said
@@ -60,11 +64,15 @@ class Prometheus:
         with (self._scratch / "prometheus.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
-                    *program("prometheus"), f"--config.file={self._scratch / 'prometheus.yml'}",
-                    f"--storage.tsdb.path={self._scratch / 'data'}", f"--web.listen-address=127.0.0.1:{self._port}",
+                    *program("prometheus"),
+                    f"--config.file={self._scratch / 'prometheus.yml'}",
+                    f"--storage.tsdb.path={self._scratch / 'data'}",
+                    f"--web.listen-address=127.0.0.1:{self._port}",
                 ],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         return self
 
     def __exit__(self, *_: object) -> None:

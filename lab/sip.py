@@ -66,9 +66,11 @@ class Uri:
         user, host, port, parameters = match.groups()
         # A password or user parameter (`0312345678;phone-context=…`) is not part of the dialled number.
         return cls(
-            unquote(re.split("[:;]", user or "")[0], errors="surrogateescape"), host.strip("[]"),
-            int(port) if port else None, parameters or "",
-        )  # fmt: skip
+            unquote(re.split("[:;]", user or "")[0], errors="surrogateescape"),
+            host.strip("[]"),
+            int(port) if port else None,
+            parameters or "",
+        )
 
     def __str__(self) -> str:
         user = f"{quote(self.user, '-_.!~*()&=+$,?/', errors='surrogateescape')}@" if self.user else ""

@@ -102,9 +102,17 @@ class Load:
     """`rate` calls per second for `seconds`, to each of the `numbers` in turn. It starts at once."""
 
     def __init__(
-        self, pbx: Address, called_port: int, numbers: Sequence[str], rate: float, seconds: float, folder: Path,
-        way: str = "", hold_s: float = 0.2, endpoints: Sequence[str] = ("",),
-    ) -> None:  # fmt: skip
+        self,
+        pbx: Address,
+        called_port: int,
+        numbers: Sequence[str],
+        rate: float,
+        seconds: float,
+        folder: Path,
+        way: str = "",
+        hold_s: float = 0.2,
+        endpoints: Sequence[str] = ("",),
+    ) -> None:
         """`way` is the prefix of the extension; `hold_s` is the duration of a call. The calls come by each of the
         `endpoints` in turn; each number has calls by each of them if the counts have no common divisor.
         """
@@ -121,10 +129,29 @@ class Load:
         self.ends_s = self.began_s + seconds
         self._over_s = time.monotonic() + seconds + hold_s + LEAVE_S + OVERDUE_S
         self._process = started(
-            "caller", folder, port, media_port, "-inf", "numbers.csv", "-r", f"{rate:g}", "-m", str(self.offered),
-            "-l", "20000", "-timeout", f"{seconds + hold_s + LEAVE_S:.0f}", "-d", f"{1000 * hold_s:.0f}",
-            "-trace_stat", "-stf", "statistics.csv", "-fd", "1", f"{pbx[0]}:{pbx[1]}",
-        )  # fmt: skip
+            "caller",
+            folder,
+            port,
+            media_port,
+            "-inf",
+            "numbers.csv",
+            "-r",
+            f"{rate:g}",
+            "-m",
+            str(self.offered),
+            "-l",
+            "20000",
+            "-timeout",
+            f"{seconds + hold_s + LEAVE_S:.0f}",
+            "-d",
+            f"{1000 * hold_s:.0f}",
+            "-trace_stat",
+            "-stf",
+            "statistics.csv",
+            "-fd",
+            "1",
+            f"{pbx[0]}:{pbx[1]}",
+        )
 
     @property
     def pid(self) -> int:
@@ -184,9 +211,12 @@ def _seconds(seconds: str, microseconds: str) -> float:
 def _arrival(line: str) -> Arrival:
     number, call, came_s, came_us, answered_s, answered_us, port = line.split(";")
     return Arrival(
-        number.removeprefix("sip:"), call.removeprefix("lab="), _seconds(came_s, came_us),
-        _seconds(answered_s, answered_us), int(port.removeprefix("m=audio ")),
-    )  # fmt: skip
+        number.removeprefix("sip:"),
+        call.removeprefix("lab="),
+        _seconds(came_s, came_us),
+        _seconds(answered_s, answered_us),
+        int(port.removeprefix("m=audio ")),
+    )
 
 
 def _outcome(line: str) -> Outcome:
@@ -198,6 +228,12 @@ def _outcome(line: str) -> Outcome:
     assert sent_s is not None, line
     assert final_s is not None, line
     return Outcome(
-        number, call, sent_s, rung_s or None, final_s, int(status), retry_after,
+        number,
+        call,
+        sent_s,
+        rung_s or None,
+        final_s,
+        int(status),
+        retry_after,
         int(cause.removeprefix("cause=")) if cause else None,
-    )  # fmt: skip
+    )

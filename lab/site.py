@@ -267,9 +267,12 @@ def _why_no_users() -> str:
         needed = (ROOT, Path(sys.base_prefix), Path(sys.prefix), _cache(), inside)
         identity = Identity(_uid("idtone"), asterisk_gid(), 0o027, visible=tuple(map(str, needed)))
         tried = subprocess.run(
-            identity.command([sys.executable, "-c", "import idtone"]), capture_output=True, text=True, check=False,
+            identity.command([sys.executable, "-c", "import idtone"]),
+            capture_output=True,
+            text=True,
+            check=False,
             cwd="/",
-        )  # fmt: skip
+        )
     return tried.stderr.strip().splitlines()[-1] if tried.returncode else ""
 
 

@@ -18,10 +18,14 @@ DASHES: Final = "-‐‑‒–—―−ー－ｰ"
 MARKS: Final = [
     chr(code)
     for codes in (
-        (0xAD, 0xFEFF), range(0x200B, 0x2010), range(0x202A, 0x202F), range(0x2060, 0x2065), range(0x2066, 0x206A)
+        (0xAD, 0xFEFF),
+        range(0x200B, 0x2010),
+        range(0x202A, 0x202F),
+        range(0x2060, 0x2065),
+        range(0x2066, 0x206A),
     )
     for code in codes
-]  # fmt: skip
+]
 """Bidi and zero-width."""
 SEPARATORS: Final = ("", " ", ".", "\t", "\u00a0", "\u3000", *DASHES)
 _AROUND: Final = (
@@ -255,28 +259,72 @@ def _among_others(number: str) -> Iterable[str]:
 
 
 OUT_OF_ORDER: Final[Mapping[str, Spell]] = {
-    "other scripts": _in_other_scripts, "carriers' prefixes": _by_carriers, "among others": _among_others,
-}  # fmt: skip
+    "other scripts": _in_other_scripts,
+    "carriers' prefixes": _by_carriers,
+    "among others": _among_others,
+}
 """The forms in which a number cannot be read surely, by what is wrong with them."""
 
 UNREADABLE: Final = tuple(dict.fromkeys(text for spell in OUT_OF_ORDER.values() for text in spell(SUSPENDED)))
 """The suspended number in forms in which it cannot be read surely."""
 
 OF_OTHERS: Final = _in_every_width(
-    "0312345678", "+1 212 555 1234", "+312345677", "+18403123456", "010-1-840-312-3456", "184-010-1-212-555-1234",
-    "0312345678@0312345677", "0312345678;a=0312345677", "sip:0312345678@x;user=0312345677", "09012345678", "9012345678",
-    "050-1234-5677", "0120-345-677", "+81-120-345-677", "0570012345",
-    "+1840312345", "0101234567",
-)  # fmt: skip
+    "0312345678",
+    "+1 212 555 1234",
+    "+312345677",
+    "+18403123456",
+    "010-1-840-312-3456",
+    "184-010-1-212-555-1234",
+    "0312345678@0312345677",
+    "0312345678;a=0312345677",
+    "sip:0312345678@x;user=0312345677",
+    "09012345678",
+    "9012345678",
+    "050-1234-5677",
+    "0120-345-677",
+    "+81-120-345-677",
+    "0570012345",
+    "+1840312345",
+    "0101234567",
+)
 """Other numbers."""
 NO_NUMBERS: Final = (
     "",
     *_in_every_width(
-    "03-1234-567", "031234567", "03123456770", "+8131234567", "8131234567", "+312345677x", "00312345677",
-    "0-0312345677", "0100312345677", "011-81-3-1234-5677", "18403123456", "1850312345677", "31234567",
-    "0312345677x5", "sip:@0312345677", "tel:", "anonymous", "sip:anonymous@anonymous.invalid", "101", "0", "+",
-    "¹0312345678", "0501234567", "09012345", "090123456789", "+81101234567", "184312345677", "110",
-    "184119", "*110", "0312345678:x@h", "'0312345678", "0312345678'", "03'12345678",
+        "03-1234-567",
+        "031234567",
+        "03123456770",
+        "+8131234567",
+        "8131234567",
+        "+312345677x",
+        "00312345677",
+        "0-0312345677",
+        "0100312345677",
+        "011-81-3-1234-5677",
+        "18403123456",
+        "1850312345677",
+        "31234567",
+        "0312345677x5",
+        "sip:@0312345677",
+        "tel:",
+        "anonymous",
+        "sip:anonymous@anonymous.invalid",
+        "101",
+        "0",
+        "+",
+        "¹0312345678",
+        "0501234567",
+        "09012345",
+        "090123456789",
+        "+81101234567",
+        "184312345677",
+        "110",
+        "184119",
+        "*110",
+        "0312345678:x@h",
+        "'0312345678",
+        "0312345678'",
+        "03'12345678",
     ),
-)  # fmt: skip
+)
 """Neither the suspended number nor another, or none that can be read."""

@@ -138,8 +138,12 @@ class Supervisor(Service):
         with self._output() as log:
             self.process = subprocess.Popen(
                 self.as_itself(self._command()),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, process_group=0,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                process_group=0,
+            )
         self.lives.append(Life(self.process.pid, time.monotonic()))
 
     def _command(self) -> list[str]:

@@ -36,9 +36,13 @@ class AsteriskConsole:
         try:
             ended = subprocess.run(  # noqa: S603  the arguments are ours
                 [program, *arguments],
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=TIMEOUT_S,
                 check=False,
-            )  # fmt: skip
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ChangeError(
                 Message("asterisk -rx '{command}' failed: {error}", command=command, error=type(error).__name__)

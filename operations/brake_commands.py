@@ -81,13 +81,19 @@ def release(
     if not is_running:
         release_in_file(settings, hold.token)
     act = record_act(
-        settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node),
+        settings.ledger.own(),
+        settings.node,
+        KeyRing.of(settings.ledger, settings.node),
         lambda act_id: steps.duty(
-            act_id, datetime.now(UTC), person, RELEASED, hold.token,
+            act_id,
+            datetime.now(UTC),
+            person,
+            RELEASED,
+            hold.token,
             {"kind": hold.kind, "line": hold.line, "label": hold.label, "step": hold.step.word, "why": why},
         ),
         DisclosureRules.of(settings.ledger),
-    )  # fmt: skip
+    )
     _wait_until_released(settings, hold)
     if as_json:
         command_line.print_json({"token": hold.token, "release": act})

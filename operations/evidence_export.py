@@ -145,5 +145,9 @@ def _written(path: Path, pack: MadePack) -> dict[str, object]:
     else:
         write_zip(path, pack.files)
     return {
-        "pack": str(path), "calls": pack.calls, "record": pack.record, "sha256": pack.sha256, "log_key": pack.log_key
-    }  # fmt: skip
+        "pack": str(path),
+        "calls": pack.calls,
+        "record": pack.record,
+        "sha256": pack.sha256,
+        "log_key": pack.log_key,
+    }

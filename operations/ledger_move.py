@@ -96,8 +96,10 @@ def move(
     _check(one)
     plan = Message(
         "{old} → {new}; also written: {files}; the service stops for some seconds",
-        old=one.old, new=one.new, files=", ".join(map(str, (*one.drop_ins, one.own_settings))),
-    )  # fmt: skip
+        old=one.old,
+        new=one.new,
+        files=", ".join(map(str, (*one.drop_ins, one.own_settings))),
+    )
     print(translated(plan))
     if not yes and not confirmed(Message("Move the ledger?")):
         return
@@ -119,18 +121,21 @@ def _check(one: _Move) -> None:
         raise UsageError(
             Message(
                 "{folder} does not belong to the service's user; run: chown {owner}: {folder} && chmod 700 {folder}",
-                folder=one.folder, owner=owner,
+                folder=one.folder,
+                owner=owner,
             )
-        )  # fmt: skip
+        )
     needed = _ROOM * sum(each.stat().st_size for each in one.files() if each.is_file())
     free = shutil.disk_usage(next(each for each in (one.folder, *one.folder.parents) if each.exists())).free
     if free < needed + one.settings.ledger.reserve:
         raise UsageError(
             Message(
                 "{folder} has {free:,.0f} MB free, and the ledger with its reserve needs {needed:,.0f} MB",
-                folder=one.folder, free=free / 1e6, needed=(needed + one.settings.ledger.reserve) / 1e6,
+                folder=one.folder,
+                free=free / 1e6,
+                needed=(needed + one.settings.ledger.reserve) / 1e6,
             )
-        )  # fmt: skip
+        )
 
 
 def _moved(one: _Move) -> Path:

@@ -181,9 +181,14 @@ def run_program(command: Sequence[str]) -> None:
     """Raises ChangeError if it fails."""
     try:
         ended = subprocess.run(  # noqa: S603  the arguments are ours
-            ["/usr/bin/env", *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-            timeout=PROGRAM_S, check=False,
-        )  # fmt: skip
+            ["/usr/bin/env", *command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PROGRAM_S,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ChangeError(
             Message("{command} failed: {error}", command=shlex.join(command), error=type(error).__name__)

@@ -75,18 +75,22 @@ def basis_of(settings: Settings, case: str, sealed: bool, demand: Mapping[str, s
     """
     bases, now = load_legal_bases(settings.ledger.legal_bases), datetime.now(UTC)
     if demand["basis"] is None:
-        raise UsageError(
-            Message("name the legal basis with --basis: {known}", known=", ".join(bases.bases))
-        )  # fmt: skip
+        raise UsageError(Message("name the legal basis with --basis: {known}", known=", ".join(bases.bases)))
     if why := text_objection("case", case):
         raise UsageError(why)
     moment = demand["received"]
     given = LegalBasis(
-        demand["basis"], "", demand["authority"], demand["reference"], demand["scope"],
+        demand["basis"],
+        "",
+        demand["authority"],
+        demand["reference"],
+        demand["scope"],
         None if moment is None else parse_since(moment, now, "--received").replace(microsecond=0),
-        _day("--deadline", demand["deadline"]), demand["court"], _day("--valid-until", demand["valid_until"]),
+        _day("--deadline", demand["deadline"]),
+        demand["court"],
+        _day("--valid-until", demand["valid_until"]),
         demand["why"],
-    )  # fmt: skip
+    )
     basis = completed(given, bases)
     if objection := basis_objection(basis, sealed, bases, now):
         raise UsageError(objection)
@@ -137,13 +141,22 @@ def request_pack(
         chosen = packed_calls(reader, calls, None, sealed=True)
     until, digest_ = now + settings.ledger.approval, selected(case, sealed, chosen, basis)
     act_id = record_act(
-        settings.ledger.own(), settings.node, key_ring,
+        settings.ledger.own(),
+        settings.node,
+        key_ring,
         lambda act: steps.export_requested(
-            act, now, person, case, [each.call_id for each in chosen], sealed, digest_, until,
+            act,
+            now,
+            person,
+            case,
+            [each.call_id for each in chosen],
+            sealed,
+            digest_,
+            until,
             basis.details(),
         ),
         DisclosureRules.of(settings.ledger),
-    )  # fmt: skip
+    )
     return {"request": act_id, "calls": len(chosen), "by": str(person), "until": until.isoformat()}
 
 

@@ -23,8 +23,12 @@ class Place:
 
 
 DIALPLAN, ARI_USERS, ARI_GENERAL, HTTP, MODULES = (
-    "extensions.conf", "ari.conf", "ari.conf [general]", "http.conf", "modules.conf",
-)  # fmt: skip
+    "extensions.conf",
+    "ari.conf",
+    "ari.conf [general]",
+    "http.conf",
+    "modules.conf",
+)
 """What the lines are for. The first word is Asterisk's own file."""
 
 FREEPBX, WAZO, VITALPBX = "FreePBX", "Wazo", "VitalPBX"

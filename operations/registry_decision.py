@@ -76,9 +76,15 @@ def decide(
     now = _moment(at)
     to = parse(called)
     call = ForwardedCall(
-        "question", direction, parse(number), parse(caller), to, perhaps=perhaps(number),
-        caller_perhaps=perhaps(caller), emergency=to.kind is NumberKind.EMERGENCY,
-    )  # fmt: skip
+        "question",
+        direction,
+        parse(number),
+        parse(caller),
+        to,
+        perhaps=perhaps(number),
+        caller_perhaps=perhaps(caller),
+        emergency=to.kind is NumberKind.EMERGENCY,
+    )
     with checking():
         index = (from_file(registry) if registry else known(settings.registry)).index()
     member = member or settings.association.member
@@ -188,8 +194,11 @@ def _told(one: Repeated) -> list[str]:
         return [f"{record.call_id}: {recorded}; not repeated: {one.why}"]
     lines = [f"{record.call_id}: {recorded}; {'the same again' if one.is_same else 'NOT THE SAME AGAIN'}"]
     if not one.is_same:
-        lines += [f"  {name:<17} {_cell(getattr(record, name))}, now {_cell(again)}" for name, again in
-                  _decided(decision).items() if getattr(record, name) != again]  # fmt: skip
+        lines += [
+            f"  {name:<17} {_cell(getattr(record, name))}, now {_cell(again)}"
+            for name, again in _decided(decision).items()
+            if getattr(record, name) != again
+        ]
     if not one.signed:
         words = "unsigned: these are the member's own words"
     elif one.root_is_known:

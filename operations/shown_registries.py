@@ -219,9 +219,12 @@ def repeated(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] 
     masked = record.numbers.get(NumberRole.CALLER)
     withheld = WITHHELD if masked is None or not masked.token else Number(masked.kind)
     call = ForwardedCall(
-        record.call_id, Direction(str(record.direction)), forwarding, told.numbers.get(NumberRole.CALLER, withheld),
+        record.call_id,
+        Direction(str(record.direction)),
+        forwarding,
+        told.numbers.get(NumberRole.CALLER, withheld),
         told.numbers.get(NumberRole.CALLED, WITHHELD),
-    )  # fmt: skip
+    )
     decision = decide(call, registry, policy, time_by(registry, record.steps[0].at))
     return Repeated(record, decision, "", signed, is_known)
 

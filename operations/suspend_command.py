@@ -69,9 +69,14 @@ def suspend(
     desk = SuspensionDesk(settings)
     spans = _spans(numbers, customer, settings)
     one = ordered(
-        spans, reference, desk.act(why), persons=desk.persons, customer=customer or "", authority=authority,
+        spans,
+        reference,
+        desk.act(why),
+        persons=desk.persons,
+        customer=customer or "",
+        authority=authority,
         requested=arrived,
-    )  # fmt: skip
+    )
     one, failure = desk.order(one)
     one = desk.awaited_elsewhere(one)
     if as_json:
@@ -89,18 +94,26 @@ def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
     """What has become of it."""
     which = ", ".join(map(masked, spans[:5])) + (", …" if len(spans) > 5 else "")
     if one.in_force is None:
-        return Message("{id}: asked for, {which}; another person approves it: idtone suspensions approve {id}",
-                       id=one.id, which=which)  # fmt: skip
+        return Message(
+            "{id}: asked for, {which}; another person approves it: idtone suspensions approve {id}",
+            id=one.id,
+            which=which,
+        )
     if one.by_service:
         return Message(
             "{id}: in force since {at}, {which}; {ended} calls in progress were ended",
-            id=one.id, at=local(one.in_force), which=which, ended=one.calls_ended,
-        )  # fmt: skip
+            id=one.id,
+            at=local(one.in_force),
+            which=which,
+            ended=one.calls_ended,
+        )
     return Message(
         "{id}: in force since {at}, {which}, in Asterisk alone: the service does not run. It ends the calls in "
         "progress when it starts: systemctl start idtone",
-        id=one.id, at=local(one.in_force), which=which,
-    )  # fmt: skip
+        id=one.id,
+        at=local(one.in_force),
+        which=which,
+    )
 
 
 def not_recorded(failure: LedgerError) -> LedgerError:
@@ -117,10 +130,13 @@ def show_nodes(one: OwnSuspension) -> None:
     elif waiting:
         print(
             translated(
-                Message("not confirmed by {nodes}, of {count} nodes; they do it when they reach PostgreSQL again",
-                        nodes=", ".join(waiting), count=of)
+                Message(
+                    "not confirmed by {nodes}, of {count} nodes; they do it when they reach PostgreSQL again",
+                    nodes=", ".join(waiting),
+                    count=of,
+                )
             )
-        )  # fmt: skip
+        )
 
 
 def as_plain(one: OwnSuspension) -> dict[str, object]:

@@ -187,18 +187,19 @@ class SuspensionDesk:
 
     def record_order(self, one: OwnSuspension) -> str:
         return self._recorded(
-            lambda act_id, ring: ordered_step(
-                act_id, _now(), self.person, one, ring.days.writing(day_of(_now()))
-            )
-        )  # fmt: skip
+            lambda act_id, ring: ordered_step(act_id, _now(), self.person, one, ring.days.writing(day_of(_now())))
+        )
 
     def _recorded(self, make: Callable[[str, KeyRing], Step]) -> str:
         settings = self.settings
         ring = KeyRing.of(settings.ledger, settings.node)
         return record_act(
-            settings.ledger.own(), settings.node, ring, lambda act_id: make(act_id, ring),
+            settings.ledger.own(),
+            settings.node,
+            ring,
+            lambda act_id: make(act_id, ring),
             DisclosureRules.of(settings.ledger),
-        )  # fmt: skip
+        )
 
 
 def _runs(settings: Settings) -> bool:

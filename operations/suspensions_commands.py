@@ -207,8 +207,9 @@ def verify_paper(
         key = VerifierKey.parse(log_key) if log_key else _own_key(config)
         note = Note.parse(note_octets)
     except OSError as error:
-        raise UsageError(Message("{path}: cannot be read: {reason}; name another file", path=error.filename,
-                                 reason=error.strerror)) from error  # fmt: skip
+        raise UsageError(
+            Message("{path}: cannot be read: {reason}; name another file", path=error.filename, reason=error.strerror)
+        ) from error
     except ProofError as error:
         raise UsageError(Message("{path}: {error}", path=note_file, error=error)) from error
     if note.signed_by([key]) and note.text.endswith(f"\n{hashlib.sha256(octets).hexdigest()}\n"):

@@ -100,9 +100,13 @@ def compiled(document: RegistryDocument) -> Compiled:
     spans, ported = _spans(document)
     # All times are in UTC, like the time of a decision: comparing equal time zones is faster.
     return Compiled(
-        header.version, utc(header.issued), utc(header.expires), {tone.id: tone.sha256 for tone in document.tones},
-        (*holdings, *(Porting(holdings[before], holdings[after], at) for before, after, at in ported)), spans,
-    )  # fmt: skip
+        header.version,
+        utc(header.issued),
+        utc(header.expires),
+        {tone.id: tone.sha256 for tone in document.tones},
+        (*holdings, *(Porting(holdings[before], holdings[after], at) for before, after, at in ported)),
+        spans,
+    )
 
 
 def _holdings(members: list[Holding], chains: Iterable[WholesaleChain]) -> tuple[Holding, ...]:
@@ -336,10 +340,16 @@ def _packed(licence: Licence) -> list[Any]:
 def _unpacked(member: str, fields: list[Any]) -> Licence:
     name, tone, status, start, until, directions, pledged_from, pledged_until = fields
     return Licence(
-        name, member, tone, LicenceStatus(status), utc(datetime.fromisoformat(start)),
-        utc(datetime.fromisoformat(until)), _directions(tuple(directions)),
-        moment_of(pledged_from), moment_of(pledged_until),
-    )  # fmt: skip
+        name,
+        member,
+        tone,
+        LicenceStatus(status),
+        utc(datetime.fromisoformat(start)),
+        utc(datetime.fromisoformat(until)),
+        _directions(tuple(directions)),
+        moment_of(pledged_from),
+        moment_of(pledged_until),
+    )
 
 
 def text_of(moment: datetime | None) -> str | None:

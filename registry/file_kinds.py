@@ -58,15 +58,27 @@ def _parsed(kind: Kind, text: str) -> Any:
 
 KINDS: Final = {
     tuf_roles.REGISTRY: Kind(
-        RegistryDocument, signed_faults, registry_differences, lambda document: document.registry,
-        ("version", "issued"), ("tones", "members", "chains", "portings", "evaluations"),
+        RegistryDocument,
+        signed_faults,
+        registry_differences,
+        lambda document: document.registry,
+        ("version", "issued"),
+        ("tones", "members", "chains", "portings", "evaluations"),
     ),
     tuf_roles.SUSPENSIONS: Kind(
-        SuspensionsDocument, suspension_faults, suspension_differences, lambda document: document, ("issued",),
+        SuspensionsDocument,
+        suspension_faults,
+        suspension_differences,
+        lambda document: document,
+        ("issued",),
         ("suspensions",),
     ),
     tuf_roles.NEVER_ORIGINATES: Kind(
-        NeverOriginatesDocument, never_originates_faults, never_originates_differences, lambda document: document,
-        ("issued",), ("never_originates",),
+        NeverOriginatesDocument,
+        never_originates_faults,
+        never_originates_differences,
+        lambda document: document,
+        ("issued",),
+        ("never_originates",),
     ),
-}  # fmt: skip
+}

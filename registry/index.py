@@ -76,9 +76,13 @@ class RegistryIndex:
         return other
 
     def _hold(
-        self, ready: Compiled, suspensions: Iterable[SuspensionEntry], signed: Signed | None,
-        never: NeverOriginating | None = None, origin: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        ready: Compiled,
+        suspensions: Iterable[SuspensionEntry],
+        signed: Signed | None,
+        never: NeverOriginating | None = None,
+        origin: str = "",
+    ) -> None:
         self._compiled, self.version = ready, ready.version
         self._tones = MappingProxyType(ready.tones)
         self.trust = Trust.SIGNED if signed else Trust.UNSIGNED

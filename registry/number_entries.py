@@ -69,9 +69,7 @@ class NumberEntries:
         for index, (first, last, says) in enumerate(_covering(rows)):
             salt = hashlib.sha256(secret + index.to_bytes(8, "big")).hexdigest()[:_SALT_DIGITS]
             self._firsts.append(first)
-            self._contents.append(
-                f'{{"first":{first},"head":{about},"last":{last},"salt":"{salt}","says":{says}}}'
-            )  # fmt: skip
+            self._contents.append(f'{{"first":{first},"head":{about},"last":{last},"salt":"{salt}","says":{says}}}')
         self._levels: list[list[bytes]] = [[_leaf(content.encode()) for content in self._contents]]
         while len(below := self._levels[-1]) > 1:
             pairs = [_node(left, right) for left, right in zip(below[::2], below[1::2], strict=False)]

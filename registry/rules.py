@@ -196,8 +196,9 @@ def _evaluations(document: RegistryDocument) -> Iterator[ValidationFault]:
             )
         seen.add(entry.member)
         for name, start, until in (
-            ("period", entry.period.start, entry.period.until), ("valid", entry.valid.start, entry.valid.until),
-        ):  # fmt: skip
+            ("period", entry.period.start, entry.period.until),
+            ("valid", entry.valid.start, entry.valid.until),
+        ):
             if until <= start:
                 yield ValidationFault(
                     ("evaluations", n, name, "until"),

@@ -138,17 +138,26 @@ def _holder(says: Mapping[str, Any]) -> Holding | Porting:
 def _holding(says: Mapping[str, Any]) -> Holding:
     chain, member = says["chain"], str(says["member"])
     return Holding(
-        member, tuple(_licence(member, each) for each in says["licences"]),
-        None if chain is None else WholesaleChain(
+        member,
+        tuple(_licence(member, each) for each in says["licences"]),
+        None
+        if chain is None
+        else WholesaleChain(
             tuple(chain["members"]), tuple(map(moment_of, chain["checked"])), moment_of(chain["certified_until"])
         ),
         moment_of(says["certified_until"]),
-    )  # fmt: skip
+    )
 
 
 def _licence(member: str, says: Mapping[str, Any]) -> Licence:
     return Licence(
-        says["id"], member, says["tone"], LicenceStatus(says["status"]), _moment(says["from"]), _moment(says["until"]),
-        frozenset(map(Direction, says["directions"])), moment_of(says["pledged_from"]),
+        says["id"],
+        member,
+        says["tone"],
+        LicenceStatus(says["status"]),
+        _moment(says["from"]),
+        _moment(says["until"]),
+        frozenset(map(Direction, says["directions"])),
+        moment_of(says["pledged_from"]),
         moment_of(says["pledged_until"]),
-    )  # fmt: skip
+    )

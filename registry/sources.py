@@ -198,9 +198,13 @@ class SignedSource:
         self._published, self.current = published, taken
         log.info(
             "registry %s: version %d, %d suspensions, %s, good until %s, %s",
-            self._repository.source, taken.version, len(suspensions.suspensions), _listed(signed.never_originating),
-            taken.expires.isoformat(), how,
-        )  # fmt: skip
+            self._repository.source,
+            taken.version,
+            len(suspensions.suspensions),
+            _listed(signed.never_originating),
+            taken.expires.isoformat(),
+            how,
+        )
 
     def _never_originating(self, published: Published) -> NeverOriginating | None:
         """The list that is in use, if it is unchanged: a large one takes time."""
@@ -221,9 +225,13 @@ def signed_by(
 ) -> Signed:
     """What a generation says beside its members; `suspensions` is its file of them."""
     return Signed(
-        suspensions, published.expires, published.sha256[tuf_roles.SUSPENSIONS_FILE], published.origin,
-        never_originating, published.metadata,
-    )  # fmt: skip
+        suspensions,
+        published.expires,
+        published.sha256[tuf_roles.SUSPENSIONS_FILE],
+        published.origin,
+        never_originating,
+        published.metadata,
+    )
 
 
 def never_originating_of(published: Published) -> NeverOriginating | None:

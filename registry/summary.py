@@ -221,9 +221,12 @@ def _holds(member: Member, number: int) -> bool:
 
 def porting_report(entry: PortingEntry, now: datetime) -> PortingReport:
     return PortingReport(
-        numbers=masked(read_span(entry.numbers)), giver=entry.giver, taker=entry.taker, at=_iso(entry.at),
+        numbers=masked(read_span(entry.numbers)),
+        giver=entry.giver,
+        taker=entry.taker,
+        at=_iso(entry.at),
         done=now >= entry.at,
-    )  # fmt: skip
+    )
 
 
 def porting_words(report: PortingReport) -> str:

@@ -113,7 +113,7 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
     stops = StopsInUse(suspensions_path(settings))
     return Loaded(
         profiles, sounds, key_ring, rules, source, fleet_of(settings), lines, hook, stops=stops, restore=restore
-    )  # fmt: skip
+    )
 
 
 def put_each(
@@ -152,8 +152,9 @@ def _read_first(source: Source) -> None:
     except TimeoutError:
         log.error(
             "the registry's source has not answered within %g s; the service starts without a registry, and uses it "
-            "when the source answers: check registry.source and its disk or server", REGISTRY_WITHIN_S,
-        )  # fmt: skip
+            "when the source answers: check registry.source and its disk or server",
+            REGISTRY_WITHIN_S,
+        )
 
 
 def lines_of(settings: LinesSettings) -> LinesSource | None:
@@ -171,8 +172,9 @@ def lines_of(settings: LinesSettings) -> LinesSource | None:
     except TimeoutError:
         log.error(
             "the table of lines was not read within %g s; the service starts without it, and uses it when it is read: "
-            "check lines.source", LINES_WITHIN_S,
-        )  # fmt: skip
+            "check lines.source",
+            LINES_WITHIN_S,
+        )
     return lines
 
 

@@ -80,9 +80,10 @@ def not_written(path: Path, error: OSError) -> BackupError:
         Message(
             "{path}: cannot be written: {reason}; run this as the service's user, or see backup.result and "
             "backup.directory",
-            path=path, reason=error.strerror,
+            path=path,
+            reason=error.strerror,
         )
-    )  # fmt: skip
+    )
 
 
 def _text(value: object) -> str:

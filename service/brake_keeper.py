@@ -60,9 +60,11 @@ def brake_of(settings: Settings) -> Brake | None:
     rules = load_limits(None)
     shares = ShareLimits(
         rules.false_alarm,
-        ShareLimit(rules.short_calls.usual_share, rules.short_calls.at_least), rules.short_calls.shorter_than_s,
-        ShareLimit(rules.pings.usual_share, rules.pings.at_least), rules.pings.rings_below_s,
-    )  # fmt: skip
+        ShareLimit(rules.short_calls.usual_share, rules.short_calls.at_least),
+        rules.short_calls.shorter_than_s,
+        ShareLimit(rules.pings.usual_share, rules.pings.at_least),
+        rules.pings.rings_below_s,
+    )
     kinds = LineKinds(frozenset(chosen.extensions), frozenset(chosen.call_centres), frozenset(chosen.resellers))
     key = key_of(settings)
     brake = Brake(key, settings.node, kinds, shares, BrakeStep[chosen.highest.upper()])
@@ -129,9 +131,10 @@ class BrakeKeeper:
             self._written = changes
         except Exception as error:
             log.error(
-                "what the brake has stopped would be lost at a restart: %s", in_words(error),
+                "what the brake has stopped would be lost at a restart: %s",
+                in_words(error),
                 exc_info=unexpected(error),
-            )  # fmt: skip
+            )
 
     # -- other nodes ----------------------------------------------------------------------------------------------
 
@@ -203,8 +206,9 @@ def release_in_file(settings: Settings, token: str) -> None:
     windows = {each: value for each, value in kept.windows.items() if each != token}
     state = {
         "holds": [hold.to_json() for hold in holds],
-        "released": {**kept.released, token: max(_now_s(), since_s)}, "windows": windows,
-    }  # fmt: skip
+        "released": {**kept.released, token: max(_now_s(), since_s)},
+        "windows": windows,
+    }
     write_state(path, key, state)
 
 

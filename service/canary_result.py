@@ -117,9 +117,10 @@ def not_written(path: Path, error: OSError) -> UsageError:
     return UsageError(
         Message(
             "{path}: cannot be written: {reason}; run this as the service's user, or see canary.result",
-            path=path, reason=error.strerror,
+            path=path,
+            reason=error.strerror,
         )
-    )  # fmt: skip
+    )
 
 
 def read(path: Path) -> CanaryResult | None:
@@ -128,9 +129,11 @@ def read(path: Path) -> CanaryResult | None:
         found = json.loads(path.read_bytes())
         fault = found["fault"]
         return CanaryResult(
-            datetime.fromisoformat(found["at"]), str(found["verdict"]), None if fault is None else CanaryFault(fault),
+            datetime.fromisoformat(found["at"]),
+            str(found["verdict"]),
+            None if fault is None else CanaryFault(fault),
             *(found[name] for name in _PLAIN),
-        )  # fmt: skip
+        )
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -165,6 +168,7 @@ def make_folder(settings: Settings) -> None:
         raise UsageError(
             Message(
                 "{folder}: cannot be made for the canary's recordings: {reason}; run this as the service's user",
-                folder=folder, reason=error.strerror,
+                folder=folder,
+                reason=error.strerror,
             )
-        ) from error  # fmt: skip
+        ) from error

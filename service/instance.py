@@ -211,9 +211,15 @@ class Instance:
             keeper = self._brake_keeper(calls)
             assert self._fallback
             suspensions = SuspensionKeeper(
-                self._settings, self._loaded.stops, lambda: self._loaded.source.current, self._fallback,
-                application.end_suspended, calls.ended_by_own, evidence, self._report_soon,
-            )  # fmt: skip
+                self._settings,
+                self._loaded.stops,
+                lambda: self._loaded.source.current,
+                self._fallback,
+                application.end_suspended,
+                calls.ended_by_own,
+                evidence,
+                self._report_soon,
+            )
             others = OtherNodes(self._settings, [suspensions.hear, *([keeper.hear] if keeper else [])])
             confirming = self._confirm_suspensions(application.end_suspended, calls.ended_suspended, suspensions)
             background = self._start_background(
@@ -230,10 +236,26 @@ class Instance:
             logging_calls = asyncio.create_task(calls.call_log.run())
             reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
             observed = Observed(
-                calls, counts, journal, evidence, self._replicator, self._loaded.source, self._fallback,
-                application, runner, LedgerRoom(ledger.own()), lambda: self._hand_overs, cosigning, self._settings,
-                hook, self._loaded.lines, keeper, suspensions, timestamping, others,
-            )  # fmt: skip
+                calls,
+                counts,
+                journal,
+                evidence,
+                self._replicator,
+                self._loaded.source,
+                self._fallback,
+                application,
+                runner,
+                LedgerRoom(ledger.own()),
+                lambda: self._hand_overs,
+                cosigning,
+                self._settings,
+                hook,
+                self._loaded.lines,
+                keeper,
+                suspensions,
+                timestamping,
+                others,
+            )
             if self._replicator:
                 self._replicator.report(NodeStateReport(observed, lambda: not self._stop.is_set()))
             self._begin_metrics(observed, bound)

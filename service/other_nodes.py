@@ -46,9 +46,10 @@ class OtherNodes:
             self._reader = self._reader or NodeReportsReader(Server.of(self._settings.ledger))
             read = self._reader.read()
             others = [
-                each for each in read.reports
+                each
+                for each in read.reports
                 if each.node != self._settings.node and each.heard and read.now - each.heard < GONE_AFTER
-            ]  # fmt: skip
+            ]
             for hear in self._hear:
                 hear(others)
             self.trouble = ""
@@ -56,9 +57,10 @@ class OtherNodes:
             trouble = in_words(error) or type(error).__name__
             if trouble != self.trouble:
                 log.error(
-                    "what other nodes have stopped is not known, and this node acts by itself: %s", trouble,
+                    "what other nodes have stopped is not known, and this node acts by itself: %s",
+                    trouble,
                     exc_info=unexpected(error),
-                )  # fmt: skip
+                )
             self.trouble = trouble
 
 

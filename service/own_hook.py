@@ -29,14 +29,26 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
     tones = dialplan.Notice(to_asterisk(notice), notice.duration_ms)
     policy = settings.policy
     asking = dialplan.Asking(
-        settings.interface, _asking(settings, config), settings.agi_secret(), policy.waiting, policy.overload,
-        settings.fleet.trunks, settings.node, policy.diversion_trunks, policy.identity_trunks, policy.emergency_trunks,
+        settings.interface,
+        _asking(settings, config),
+        settings.agi_secret(),
+        policy.waiting,
+        policy.overload,
+        settings.fleet.trunks,
+        settings.node,
+        policy.diversion_trunks,
+        policy.identity_trunks,
+        policy.emergency_trunks,
         policy.unreadable,
-    )  # fmt: skip
+    )
     return dialplan.hook(
-        settings.sounds.directory, settings.journal_directory(), tones, asking, hook_policy(settings.policy),
+        settings.sounds.directory,
+        settings.journal_directory(),
+        tones,
+        asking,
+        hook_policy(settings.policy),
         _canary(settings, library),
-    )  # fmt: skip
+    )
 
 
 CANARY_AFTERWARDS_S: Final = 2

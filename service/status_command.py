@@ -58,9 +58,10 @@ def look(settings: Settings) -> dict[str, Any]:
         return found
     return {
         **found,
-        "ledger": _ledger(settings.ledger), "registry": _registry(settings.registry),
+        "ledger": _ledger(settings.ledger),
+        "registry": _registry(settings.registry),
         "suspensions": {"own": _own(settings)},
-    }  # fmt: skip
+    }
 
 
 def _own(settings: Settings) -> list[dict[str, Any]]:
@@ -130,8 +131,10 @@ def rows_without_service(found: Mapping[str, Any]) -> Iterator[Row]:
     else:
         known = Message(
             "{path}: {steps:,} steps, the last written {written}",
-            path=ledger["path"], steps=ledger["steps"], written=_local(ledger["written"]),
-        )  # fmt: skip
+            path=ledger["path"],
+            steps=ledger["steps"],
+            written=_local(ledger["written"]),
+        )
     yield Message("ledger"), known
     yield Message("room"), _room(ledger)
     if registry["trouble"]:
@@ -150,18 +153,24 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
         Message("service"),
         Message(
             "idtone {version} on {node}, process {pid}, since {since} ({age}), {hand_overs} hand-overs",
-            version=instance["version"], node=instance["node"], pid=instance["pid"], since=_local(instance["since"]),
-            age=_age(instance["since"]), hand_overs=instance["hand_overs"],
+            version=instance["version"],
+            node=instance["node"],
+            pid=instance["pid"],
+            since=_local(instance["since"]),
+            age=_age(instance["since"]),
+            hand_overs=instance["hand_overs"],
         ),
-    )  # fmt: skip
+    )
     if ari["connected"]:
         yield (
             Message("Asterisk"),
             Message(
                 "{version} is connected, {transport}, {reconnects} reconnects",
-                version=ari["asterisk"], transport=ari["transport"], reconnects=ari["reconnects"],
+                version=ari["asterisk"],
+                transport=ari["transport"],
+                reconnects=ari["reconnects"],
             ),
-        )  # fmt: skip
+        )
     else:
         yield Message("Asterisk"), Message("NOT connected; the log says why")
     if found["agi"]["listen"]:
@@ -184,10 +193,12 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
             Message("sound sent"),
             Message(
                 "on {sent} of {calls} connected calls with a sound ({percent:.1f} %), confirmed on {confirmed}",
-                sent=calls["sent"], calls=calls["with_sound"], percent=100 * calls["sent_ratio"],
+                sent=calls["sent"],
+                calls=calls["with_sound"],
+                percent=100 * calls["sent_ratio"],
                 confirmed=calls["confirmed"],
             ),
-        )  # fmt: skip
+        )
     if calls["decision_seconds"]:
         yield (
             Message("decision delay"),
@@ -211,9 +222,11 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
             Message("settings"),
             Message(
                 "version {version} of the fleet's, signed {signed}, {count} keys set otherwise here",
-                version=settings["version"], signed=_local(settings["signed"]), count=len(settings["overrides"]),
+                version=settings["version"],
+                signed=_local(settings["signed"]),
+                count=len(settings["overrides"]),
             ),
-        )  # fmt: skip
+        )
     if canary := found.get("canary"):
         yield Message("canary"), _canary(canary)
     if backup := found.get("backup"):
@@ -226,9 +239,11 @@ def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
     if registry["version"]:
         known = Message(
             "version {version} ({trust}), issued {age} ago, {expires}",
-            version=registry["version"], trust=registry["trust"], age=_age(registry["issued"]),
+            version=registry["version"],
+            trust=registry["trust"],
+            age=_age(registry["issued"]),
             expires=_expires(registry["expires"]),
-        )  # fmt: skip
+        )
         yield Message("registry"), known
     else:
         yield Message("registry"), Message("NO registry; the log says why")
@@ -257,14 +272,19 @@ def _own_suspensions(own: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
         )
         duties = [
             Message("{kind} OVERDUE since {due}", kind=_duty(duty), due=duty["due"])
-            if duty["overdue"] else Message("{kind} due {due}", kind=_duty(duty), due=duty["due"])
+            if duty["overdue"]
+            else Message("{kind} due {due}", kind=_duty(duty), due=duty["due"])
             for duty in each["duties"]
-        ]  # fmt: skip
+        ]
         known = Message(
             "{id} ({reference}): {state}, {since}, {numbers} numbers, {ended} calls ended",
-            id=each["id"], reference=each["reference"], since=since, numbers=each["numbers"],
-            state=Message(STATE_WORDS[SuspensionState(each["state"])]), ended=each["calls_ended"],
-        )  # fmt: skip
+            id=each["id"],
+            reference=each["reference"],
+            since=since,
+            numbers=each["numbers"],
+            state=Message(STATE_WORDS[SuspensionState(each["state"])]),
+            ended=each["calls_ended"],
+        )
         yield Message("own suspension"), joined("; ", [known, *duties])
 
 
@@ -277,8 +297,11 @@ def _lines(lines: Mapping[str, Any] | None) -> str:
         return Message("customers' numbers are not checked (lines.source)")
     known = Message(
         "{numbers:,} numbers of {customers:,} customers, {lines:,} lines, taken {taken}",
-        numbers=lines["numbers"], customers=lines["customers"], lines=lines["lines"], taken=_local(lines["taken"]),
-    )  # fmt: skip
+        numbers=lines["numbers"],
+        customers=lines["customers"],
+        lines=lines["lines"],
+        taken=_local(lines["taken"]),
+    )
     if lines["taken"] is None:
         known = Message("NO table of lines: outgoing calls are refused")
     return Message("{known}; {trouble}", known=known, trouble=lines["trouble"]) if lines["trouble"] else known
@@ -300,9 +323,10 @@ def _evidence_rows(found: Mapping[str, Any]) -> Iterator[Row]:
             Message("checkpoint"),
             Message(
                 "{leaves:,} leaves, written {written}",
-                leaves=ledger["checkpoint_leaves"], written=_local(ledger["checkpoint_written"]),
+                leaves=ledger["checkpoint_leaves"],
+                written=_local(ledger["checkpoint_written"]),
             ),
-        )  # fmt: skip
+        )
     for witness in ledger["witnesses"]:
         known = Message("{name} has cosigned {leaves:,} leaves", name=witness["name"], leaves=witness["leaves"])
         yield Message("witness"), witness["trouble"] or known

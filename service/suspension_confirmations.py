@@ -185,8 +185,9 @@ class SuspensionConfirmations:
         told = self._read(self._own_state)
         reports = {
             hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(): content
-            for content in map(_report, own.suspensions) if content
-        }  # fmt: skip
+            for content in map(_report, own.suspensions)
+            if content
+        }
         if not reports.keys() - told:
             return
         try:

@@ -55,10 +55,16 @@ class SuspensionKeeper:
     """Runs while the service does."""
 
     def __init__(
-        self, settings: Settings, stops: StopsInUse, registry: Callable[[], RegistryIndex | None], fallback: Fallback,
-        end_calls: Callable[[], object], ended: Mapping[str, int], evidence: Evidence,
+        self,
+        settings: Settings,
+        stops: StopsInUse,
+        registry: Callable[[], RegistryIndex | None],
+        fallback: Fallback,
+        end_calls: Callable[[], object],
+        ended: Mapping[str, int],
+        evidence: Evidence,
         report_soon: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`end_calls` asks Asterisk to end the calls of stopped numbers; `ended` counts them by the suspension's id.
 
         `report_soon` lets the other nodes hear of a change at once. Raises DocumentError if the fleet's key cannot be
@@ -175,9 +181,13 @@ class SuspensionKeeper:
         if after.in_force and not before.in_force:
             log.warning("%s: the suspension of this node is in force (%d numbers)", after.id, after.count)
             yield steps.duty(
-                new_act_id(), after.in_force, by, IN_FORCE, after.id,
+                new_act_id(),
+                after.in_force,
+                by,
+                IN_FORCE,
+                after.id,
                 {**act_details(after), "node": node, "calls_ended": after.calls_ended},
-            )  # fmt: skip
+            )
         if after.taken_over and not before.taken_over:
             log.warning("%s: the association's own suspension has taken over", after.id)
             yield steps.duty(new_act_id(), after.taken_over, by, TAKEN_OVER, after.id, act_details(after))
@@ -198,9 +208,7 @@ def _in_force(registry: RegistryIndex | None, at: datetime, known: OwnSuspension
     if registry is None or not own:
         return []
     now = max(at, registry.issued)
-    return [
-        span for span, each in registry.suspended_spans() if each.in_force(now) and any(map(span.overlaps, own))
-    ]  # fmt: skip
+    return [span for span, each in registry.suspended_spans() if each.in_force(now) and any(map(span.overlaps, own))]
 
 
 def summary(known: OwnSuspensions, now: datetime, most: int = 100) -> list[dict[str, Any]]:

@@ -74,6 +74,9 @@ def unit_properties(unit: str, properties: Sequence[str], deadline_s: float) -> 
         return None
     asked = subprocess.run(  # noqa: S603  the arguments are ours
         ["/usr/bin/env", "systemctl", "show", unit, f"--property={','.join(properties)}"],
-        capture_output=True, text=True, timeout=deadline_s, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=deadline_s,
+        check=False,
+    )
     return dict(line.partition("=")[::2] for line in asked.stdout.splitlines()) if asked.returncode == 0 else None

@@ -67,8 +67,11 @@ def import_linter(house: Path) -> tuple[int, str]:
     """Exit code and output."""
     verdict = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
-        cwd=house, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=house,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return verdict.returncode, verdict.stdout
 
 

@@ -181,12 +181,16 @@ COLD: list[tuple[str, str]] = [
     ("idtone_journal_held_files_total", "IdtoneJournalHeldOpen"),
     ("idtone_sound_file_changes_total", "IdtoneSoundFileChanged"),
 ]
-CASES += [case for series, alert in COLD for case in (
-    ({series: "_x80 71x10"}, {alert}),  # the service, or its monitoring, has just started
-    ({series: "_x80 0x10"}, set[str]()),
-    ({series: "_x40 71x50"}, set[str]()),  # it was told long ago
-    ({series: "71x75 _x3 71x12"}, set[str]()),  # Prometheus missed some scrapes
-)]  # fmt: skip
+CASES += [
+    case
+    for series, alert in COLD
+    for case in (
+        ({series: "_x80 71x10"}, {alert}),  # the service, or its monitoring, has just started
+        ({series: "_x80 0x10"}, set[str]()),
+        ({series: "_x40 71x50"}, set[str]()),  # it was told long ago
+        ({series: "71x75 _x3 71x12"}, set[str]()),  # Prometheus missed some scrapes
+    )
+]
 """A counter that is seen for the first time: what the hook did in the night, while the service was down."""
 
 
@@ -345,9 +349,11 @@ def test_rules_and_dashboards_use_metrics_and_labels_that_exist(expression: str)
 def test_every_metric_but_the_version_is_on_the_dashboard() -> None:
     shown = set().union(*map(names, expressions()))
     assert {metric.name for metric in METRICS if not any(name.startswith(metric.name) for name in shown)} == {
-        "idtone_build_info", "idtone_ledger_replicated", "idtone_fallback_file_current",
+        "idtone_build_info",
+        "idtone_ledger_replicated",
+        "idtone_fallback_file_current",
         "idtone_started_timestamp_seconds",
-    }  # fmt: skip
+    }
 
 
 def test_every_expression_of_the_dashboards_is_promql(tmp_path: Path) -> None:

@@ -259,9 +259,11 @@ def dashboard(japanese: bool) -> str:
 
 def _variables(japanese: bool) -> Iterator[dict[str, Any]]:
     yield {
-        "name": "datasource", "type": "datasource", "query": "prometheus",
+        "name": "datasource",
+        "type": "datasource",
+        "query": "prometheus",
         "label": "データソース" if japanese else "Data source",
-    }  # fmt: skip
+    }
     yield {
         "name": "instance", "type": "query", "datasource": DATASOURCE, "label": "PBX",
         "query": {"query": "label_values(idtone_build_info, instance)", "refId": "instances"},

@@ -42,9 +42,12 @@ def section(event: Event, japanese: bool) -> Iterator[str]:
     for row in TABLE:
         if row.event is event:
             cells = (
-                where(row, japanese), said(row.caller), said(row.called), said(row.evidence),
+                where(row, japanese),
+                said(row.caller),
+                said(row.called),
+                said(row.evidence),
                 *(either(each, japanese) for each in (row.status, row.cause, row.sip)),
-            )  # fmt: skip
+            )
             yield f"| {' | '.join(cells)} |"
     never = [f"{steps_of(steps, japanese)}: {said(why)}" for of, steps, why in IMPOSSIBLE if of is event]
     if japanese:

@@ -172,10 +172,12 @@ def main() -> None:
     if chosen.json:
         native = table.native()
         content = {
-            "machine": on, "minutes": minutes, "runs": [row(run, native) for run in runs.values()],
+            "machine": on,
+            "minutes": minutes,
+            "runs": [row(run, native) for run in runs.values()],
             "clean_rates": {way.value: table.clean_rate(way) for way in Way},
             "goals": [{**asdict(one), "reached": one.reached} for one in found],
-        }  # fmt: skip
+        }
         chosen.json.write_text(json.dumps(content, indent=1))
     if chosen.plot:
         plot(table, chosen.plot)

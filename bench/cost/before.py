@@ -72,9 +72,11 @@ def costs(loads: Loads) -> dict[str, float]:
         percentile(hook[name], 0.5) - percentile(native[name], 0.5) for name in ("connected_ms", "post_dial_ms")
     )
     return {
-        "connected": connected, "post_dial": post_dial, "asterisk": hook["asterisk_ms"] / native["asterisk_ms"],
+        "connected": connected,
+        "post_dial": post_dial,
+        "asterisk": hook["asterisk_ms"] / native["asterisk_ms"],
         "service": hook["service_ms"],
-    }  # fmt: skip
+    }
 
 
 def compared(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, dict[str, float]]:
@@ -91,8 +93,9 @@ def compared(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, dict[str, float]
             "before": statistics.median(before[name] for before, _ in pairs),
             "now": statistics.median(now[name] for _, now in pairs),
             "difference": statistics.median(differences),
-            "low": drawn[int(0.025 * _DRAWS)], "high": drawn[int(0.975 * _DRAWS) - 1],
-        }  # fmt: skip
+            "low": drawn[int(0.025 * _DRAWS)],
+            "high": drawn[int(0.975 * _DRAWS) - 1],
+        }
     return found
 
 
@@ -107,9 +110,13 @@ def bed(folder: Path, package: str) -> Iterator[subprocess.Popen[str]]:
     """The PBX of a checkout. Raises RuntimeError if it does not start."""
     python = folder / ".venv" / "bin" / "python"
     with subprocess.Popen(
-        [python, BED, package], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        [python, BED, package],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
         env=os.environ | {"PYTHONPYCACHEPREFIX": str(folder / "build" / "pycache")},
-    ) as process:  # fmt: skip
+    ) as process:
         assert process.stdin
         assert process.stdout
         try:

@@ -59,14 +59,17 @@ def together(runs: Sequence[Run]) -> Run:
     """Runs of one way at one rate as one."""
     first, offered = runs[0], sum(run.offered for run in runs)
     return Run(
-        first.way, first.rate, offered, tuple(sample for run in runs for sample in run.samples),
+        first.way,
+        first.rate,
+        offered,
+        tuple(sample for run in runs for sample in run.samples),
         sum(run.retransmissions for run in runs),
         sum(run.asterisk_ms_per_call * run.offered for run in runs) / offered,
         sum(run.service_ms_per_call * run.offered for run in runs) / offered,
         max((run.resident_mb for run in runs if run.resident_mb is not None), default=None),
         None if first.records is None else sum(run.records or 0 for run in runs),
         sum(run.left for run in runs),
-    )  # fmt: skip
+    )
 
 
 def percentile(values: Sequence[float], share: float) -> float:

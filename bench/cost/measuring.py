@@ -66,9 +66,15 @@ class Bench:
         with Sink() as sink:
             with called(folder / "called", sink.port) as answering:
                 load = Load(
-                    self.asterisk.sip_address, answering.port, [LICENSED], rate, seconds, folder / "caller", f"{way}",
+                    self.asterisk.sip_address,
+                    answering.port,
+                    [LICENSED],
+                    rate,
+                    seconds,
+                    folder / "caller",
+                    f"{way}",
                     hold_s,
-                )  # fmt: skip
+                )
                 outcomes = load.outcomes()
                 left = self._settle()
             heard = sink.by_port()
@@ -183,9 +189,13 @@ def _reference(asterisk: Asterisk, scratch: Path) -> Iterator[subprocess.Popen[s
         (scratch / "reference.log").open("wb") as log,
         subprocess.Popen(
             [sys.executable, "-m", "bench.cost.reference", asterisk.ari_url, password, asterisk.sounds],
-            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         ) as process,
-    ):  # fmt: skip
+    ):
         try:
             assert process.stdout
             if process.stdout.readline() != "ready\n":

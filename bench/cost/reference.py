@@ -75,9 +75,14 @@ class Reference:
         called = f"reference-{uuid.uuid4().hex}"
         self.calls[caller] = self.calls[called] = _Call(caller, called)
         await self.ask(
-            "POST", "channels/create", endpoint=phone, app=REFERENCE, appArgs="called", channelId=called,
+            "POST",
+            "channels/create",
+            endpoint=phone,
+            app=REFERENCE,
+            appArgs="called",
+            channelId=called,
             originator=caller,
-        )  # fmt: skip
+        )
 
     async def play(self, call: _Call) -> None:
         call.playback = uuid.uuid4().hex

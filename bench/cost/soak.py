@@ -51,10 +51,14 @@ def _looks(bed: Bench, over: threading.Event, into: list[Look]) -> None:
     while not over.wait(LOOK_S):
         into.append(
             Look(
-                time.monotonic() - began_s, resident_mb(service.pid), resident_mb(asterisk.pid),
-                open_files(service.pid), open_files(asterisk.pid), bed.asterisk.channels(),
+                time.monotonic() - began_s,
+                resident_mb(service.pid),
+                resident_mb(asterisk.pid),
+                open_files(service.pid),
+                open_files(asterisk.pid),
+                bed.asterisk.channels(),
             )
-        )  # fmt: skip
+        )
 
 
 def slopes(looks: Sequence[Look]) -> dict[str, float]:

@@ -36,10 +36,18 @@ def main() -> int:
     end_in_order()
     rows: list[Row] = []
     asterisk = find_asterisk()
-    with tempfile.TemporaryDirectory(prefix="idtone-drills-") as folder, programs() as postgresql, fleet(
-        Path(folder), asterisk, find_kamailio(), postgresql, small_disk={"pbx-3": DISK_MB},
-        tell=PROGRESS.print,
-    ) as running:  # fmt: skip
+    with (
+        tempfile.TemporaryDirectory(prefix="idtone-drills-") as folder,
+        programs() as postgresql,
+        fleet(
+            Path(folder),
+            asterisk,
+            find_kamailio(),
+            postgresql,
+            small_disk={"pbx-3": DISK_MB},
+            tell=PROGRESS.print,
+        ) as running,
+    ):
         first = (Restored(Path(folder) / "restored", 1).drill(), Cloned(Path(folder), 0, asterisk).drill())
         every: tuple[Drill, ...] = (*first, *drills(60 * chosen.minutes))
         for number, one in enumerate(every):

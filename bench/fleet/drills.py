@@ -75,9 +75,14 @@ def drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> Row:
                 ("suspended", (SUSPENDED,), 1 / len(fleet.proxies), 0.2),
             ):
                 carrier = Carrier(
-                    proxy.address, numbers, each_rate, seconds, folder / f"{number}-{kind}", hold_s,
+                    proxy.address,
+                    numbers,
+                    each_rate,
+                    seconds,
+                    folder / f"{number}-{kind}",
+                    hold_s,
                     "".join(filter(str.isalnum, f"{number}x{one.name}{kind}")),
-                )  # fmt: skip
+                )
                 started.callback(carrier.stop)
                 carriers.append(carrier)
         time.sleep(BEFORE_S)

@@ -76,9 +76,13 @@ class _Evidence:
 
 
 def judge(
-    fleet: Fleet, calls: Mapping[str, CarriedCall], struck_s: float, dead_nodes: Collection[str] = (),
-    dead_proxy: str = "", within_s: float = ENTERED_S,
-) -> Judged:  # fmt: skip
+    fleet: Fleet,
+    calls: Mapping[str, CarriedCall],
+    struck_s: float,
+    dead_nodes: Collection[str] = (),
+    dead_proxy: str = "",
+    within_s: float = ENTERED_S,
+) -> Judged:
     """`dead_nodes` are names; `dead_proxy` is the beginning of the ids of calls by a dead Kamailio. It waits for the
     evidence.
     """
@@ -120,29 +124,39 @@ def judge(
     every = evidence.own | evidence.apart
     heard = {place for place, record in every.items() if record.sent}
     return Judged(
-        offered=len(calls), answered=len(answered), refused=statuses[403], busy=statuses[503],
+        offered=len(calls),
+        answered=len(answered),
+        refused=statuses[403],
+        busy=statuses[503],
         lost_on_dead=sum(on_dead(name, calls[name]) for name in lost),
         lost_elsewhere=sum(not on_dead(name, calls[name]) for name in lost),
         lost_how=[
             f"{calls[name].status}, {calls[name].sent_s - struck_s:+.2f} s, {[*dict(arrived.get(name, ()))]}"
             for name in lost
         ],
-        cut_on_dead=cut_on_dead, touched_elsewhere=len(cut) - cut_on_dead,
+        cut_on_dead=cut_on_dead,
+        touched_elsewhere=len(cut) - cut_on_dead,
         rang_twice=sum(len(places) > 1 for places in arrived.values()),
         suspended_offered=len(suspended),
         suspended_connected=sum(calls[name].status == 200 or name in arrived for name in suspended),
         with_notice=sum(record.outcome == Outcome.NOTICE for record in every.values()),
         unannounced=sum(not heard.intersection(arrived.get(name, ())) for name in answered),
-        records=len(evidence.own), kept_apart=len(evidence.apart), without_record=without, incomplete=incomplete,
-        not_replicated=differing, entered_s=entered_s,
+        records=len(evidence.own),
+        kept_apart=len(evidence.apart),
+        without_record=without,
+        incomplete=incomplete,
+        not_replicated=differing,
+        entered_s=entered_s,
         recovered_s=max(0.0, max(bad_s) - struck_s) if bad_s else None,
-    )  # fmt: skip
+    )
 
 
 def _without_record(
-    calls: Mapping[str, CarriedCall], answered: Collection[str], arrived: Mapping[str, list[tuple[str, str]]],
+    calls: Mapping[str, CarriedCall],
+    answered: Collection[str],
+    arrived: Mapping[str, list[tuple[str, str]]],
     evidence: _Evidence,
-) -> int:  # fmt: skip
+) -> int:
     known = evidence.own.keys() | evidence.apart.keys()
     missing = sum(place not in known for name in answered for place in arrived.get(name, [("", "")]))
     refused = sum(call.status == 403 for call in calls.values())

@@ -29,9 +29,15 @@ class Restored:
 
     def drill(self) -> Drill:
         return Drill(
-            "node restored from an old backup", self._strike, self._mend, replicates, away_s=15.0,
-            prepare=self._back_up, noticed=self._is_noticed, splits=True,
-        )  # fmt: skip
+            "node restored from an old backup",
+            self._strike,
+            self._mend,
+            replicates,
+            away_s=15.0,
+            prepare=self._back_up,
+            noticed=self._is_noticed,
+            splits=True,
+        )
 
     def _node(self, fleet: Fleet) -> Node:
         return fleet.nodes[self._place]
@@ -68,8 +74,13 @@ class Cloned:
 
     def drill(self) -> Drill:
         return Drill(
-            "node cloned", self._strike, self._mend, replicates, away_s=15.0, noticed=self._is_noticed,
-        )  # fmt: skip
+            "node cloned",
+            self._strike,
+            self._mend,
+            replicates,
+            away_s=15.0,
+            noticed=self._is_noticed,
+        )
 
     def _strike(self, fleet: Fleet) -> None:
         self._original = fleet.nodes[self._place]

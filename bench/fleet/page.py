@@ -106,11 +106,13 @@ def _call(measured: Measured, place: int) -> str:
     hours = million(measured).processor_hours
     rows = [
         (
-            (f"processor of {name}", f"{name} のプロセッサー時間")[place], f"{measured.parts[name].per_call_ms:.1f} ms",
-            f"{hours[name]:.1f} h", f"{measured.parts[name].per_node_second_ms:.1f} ms/s",
+            (f"processor of {name}", f"{name} のプロセッサー時間")[place],
+            f"{measured.parts[name].per_call_ms:.1f} ms",
+            f"{hours[name]:.1f} h",
+            f"{measured.parts[name].per_node_second_ms:.1f} ms/s",
         )
         for name in PARTS
-    ]  # fmt: skip
+    ]
     stored = (
         (("rows in PostgreSQL", "PostgreSQL の行"), measured.rows_per_call, 1.0, "", "M", 0.0),
         (("bytes in PostgreSQL", "PostgreSQL の容量"), measured.database_bytes_per_call, _KB, " kB", "GB", 0.0),
@@ -183,9 +185,11 @@ def _sizing(measured: Measured, place: int) -> str:
 def _model(compared: Sequence[Mapping[str, float]], place: int) -> str:
     names = [name for name in compared[0] if name != "nodes"]
     said = {
-        "rows_per_s": ("rows", "行"), "database_bytes_per_s": ("bytes in PostgreSQL", "PostgreSQL の容量"),
-        "wal_bytes_per_s": ("WAL", "WAL"), "ledger_bytes_per_s": ("bytes on the nodes", "ノードの容量"),
-    }  # fmt: skip
+        "rows_per_s": ("rows", "行"),
+        "database_bytes_per_s": ("bytes in PostgreSQL", "PostgreSQL の容量"),
+        "wal_bytes_per_s": ("WAL", "WAL"),
+        "ledger_bytes_per_s": ("bytes on the nodes", "ノードの容量"),
+    }
     head = [("nodes", "ノード")[place], *(said[name][place] if name in said else name for name in names)]
     return _table(head, [[str(int(row["nodes"])), *(f"{row[name]:.2f}" for name in names)] for row in compared])
 

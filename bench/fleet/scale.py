@@ -71,9 +71,13 @@ def counted(running: Fleet) -> Counted:
     spent_s["postgresql"] += sum(ended_children_s(each.pids[0]) for each in (running.primary, running.standby))
     ((octets, wal),) = running.primary.execute(_STORED, "idtone")
     return Counted(
-        time.monotonic(), spent_s, _rows(running), int(octets), int(wal),
+        time.monotonic(),
+        spent_s,
+        _rows(running),
+        int(octets),
+        int(wal),
         sum(node.service.ledger.stat().st_size for node in running.nodes),
-    )  # fmt: skip
+    )
 
 
 def _rows(running: Fleet) -> int:
@@ -105,7 +109,10 @@ def measure(running: Fleet, rate: float, seconds: float, folder: Path) -> Scaled
     after = counted(running)
     took_s = after.at_s - idle.at_s
     return Scaled(
-        len(running.nodes), calls / took_s, _processors(before, idle), _processors(idle, after),
+        len(running.nodes),
+        calls / took_s,
+        _processors(before, idle),
+        _processors(idle, after),
         (idle.wal_bytes - before.wal_bytes) / (idle.at_s - before.at_s),
         {
             "rows_per_s": (after.rows - idle.rows) / took_s,
@@ -113,7 +120,7 @@ def measure(running: Fleet, rate: float, seconds: float, folder: Path) -> Scaled
             "wal_bytes_per_s": (after.wal_bytes - idle.wal_bytes) / took_s,
             "ledger_bytes_per_s": (after.ledger_bytes - idle.ledger_bytes) / took_s,
         },
-    )  # fmt: skip
+    )
 
 
 def _processors(before: Counted, after: Counted) -> dict[str, float]:

@@ -88,10 +88,14 @@ class Trial:
             for party, (one, played) in received.items():
                 row.soundings.append(
                     Sounding(
-                        party, one, record["delivery"].get(party, Delivery.NOT_KNOWN), party in record["known_by"],
-                        situation.astray or (played is None and one.loud >= one.of * KEPT), played,
+                        party,
+                        one,
+                        record["delivery"].get(party, Delivery.NOT_KNOWN),
+                        party in record["known_by"],
+                        situation.astray or (played is None and one.loud >= one.of * KEPT),
+                        played,
                     )
-                )  # fmt: skip
+                )
         return row
 
     async def _calls(
@@ -244,9 +248,10 @@ class _Desk:
         """The called phone has asked a third one, and connects it during the sound."""
         assert self.third
         consulted = await self.phones.called.call(
-            str(self.third.address[1]), self.trial.pbx.sip_address,
+            str(self.third.address[1]),
+            self.trial.pbx.sip_address,
             headers=[("X-Lab-Way", "inside"), ("X-Lab-Call", f"{name}9")],
-        )  # fmt: skip
+        )
         calls = self.phones.called.calls
         await until(lambda: calls and mark in str(calls[-1].request.uri), f"{name} to reach the called phone")
         calls[-1].answer()

@@ -98,9 +98,14 @@ def g729(samples: Pcm) -> Pcm:
         for place in range(0, len(given) * 2, frame * 2):
             library.bcg729Encoder(encoder, ctypes.c_void_p(given.ctypes.data + place), coded, ctypes.byref(length))
             library.bcg729Decoder(
-                decoder, coded, length, ctypes.c_ubyte(0), ctypes.c_ubyte(0), ctypes.c_ubyte(0),
+                decoder,
+                coded,
+                length,
+                ctypes.c_ubyte(0),
+                ctypes.c_ubyte(0),
+                ctypes.c_ubyte(0),
                 ctypes.c_void_p(decoded.ctypes.data + place),
-            )  # fmt: skip
+            )
     finally:
         library.closeBcg729EncoderChannel(encoder)
         library.closeBcg729DecoderChannel(decoder)

@@ -186,8 +186,11 @@ def _surround(samples: Signal, start: int, end: int, chance: np.random.Generator
 def ring_back() -> Signal:
     """One period of the Japanese ring-back tone."""
     segment = {
-        "frequencies_hz": [400], "on_ms": 1000, "off_ms": 2000, "modulation": {"rate_hz": 16, "depth": 0.85},
-    }  # fmt: skip
+        "frequencies_hz": [400],
+        "on_ms": 1000,
+        "off_ms": 2000,
+        "modulation": {"rate_hz": 16, "depth": 0.85},
+    }
     profile = build_profile({"id": "ring", "title": "ring", "level_dbm0": -16, "segments": [segment]}, "ring")
     return synthesise(profile, RATE_HZ).astype(np.float32)
 

@@ -157,8 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.state:
         results.state_false_alarms(found)
     settings: dict[str, Any] = {
-        "hours": chosen.hours, "trials": chosen.trials, "start": chosen.start, "part": PART, "profiles": names,
-    }  # fmt: skip
+        "hours": chosen.hours,
+        "trials": chosen.trials,
+        "start": chosen.start,
+        "part": PART,
+        "profiles": names,
+    }
     if chosen.json:
         results.write_json(found, settings, chosen.json)
 

@@ -217,9 +217,16 @@ def _spoken(voice: str) -> npt.NDArray[np.int16]:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch, "spoken.wav")
             _espeak(
-                "-v", f"{voice}{variant}", "-s", str(chance.randint(120, 220)), "-p", str(chance.randint(20, 80)),
-                "-w", str(path), " ".join(words),
-            )  # fmt: skip
+                "-v",
+                f"{voice}{variant}",
+                "-s",
+                str(chance.randint(120, 220)),
+                "-p",
+                str(chance.randint(20, 80)),
+                "-w",
+                str(path),
+                " ".join(words),
+            )
             if path.exists() and path.stat().st_size > 44:
                 clips.append(_read(path))
     return np.concatenate(clips) if clips else np.zeros(0, np.int16)

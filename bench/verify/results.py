@@ -145,9 +145,10 @@ def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
             if profile in (name, "all"):
                 mine.setdefault(what, Counter()).update(tally)
         for measure, wrong, goal in (
-            ("wrong absent", "absent", ABSENT_GOAL), ("left open", "cannot-tell", None),
+            ("wrong absent", "absent", ABSENT_GOAL),
+            ("left open", "cannot-tell", None),
             ("wrong conforms", "conforms", DAMAGED_GOAL),
-        ):  # fmt: skip
+        ):
             there = {what: each for what, each in mine.items() if what.startswith(WHOLE) == (wrong != "conforms")}
             hits, trials = sum(each[wrong] for each in there.values()), sum(each["trials"] for each in there.values())
             if not trials:
@@ -156,10 +157,19 @@ def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
             notes = {what: each[wrong] for what, each in there.items() if each[wrong]}
             found.append(
                 Row(
-                    measure, profile, f"{len(there)} kinds", rate, "", bound, hits, trials, goal=goal,
-                    reached=Reached.NONE if goal is None else _at_most(rate, bound, goal), notes=notes,
+                    measure,
+                    profile,
+                    f"{len(there)} kinds",
+                    rate,
+                    "",
+                    bound,
+                    hits,
+                    trials,
+                    goal=goal,
+                    reached=Reached.NONE if goal is None else _at_most(rate, bound, goal),
+                    notes=notes,
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -176,10 +186,18 @@ def _near_miss_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
         counts = {"hits": total["conforms"], "trials": total["trials"]}
         found.append(
             Row(
-                "near misses", profile, f"{len(mine)} kinds", rate, "", bound, **counts, goal=NEAR_MISS_GOAL,
-                reached=reached, notes=notes,
+                "near misses",
+                profile,
+                f"{len(mine)} kinds",
+                rate,
+                "",
+                bound,
+                **counts,
+                goal=NEAR_MISS_GOAL,
+                reached=reached,
+                notes=notes,
             )
-        )  # fmt: skip
+        )
     return found
 
 

@@ -100,9 +100,15 @@ class Brake:
     """Use it in one thread; `state`, `holds` and `told` may be read from another one."""
 
     def __init__(
-        self, key: bytes, node: str, kinds: LineKinds, shares: ShareLimits, highest: BrakeStep = BrakeStep.STOP,
-        most_lines: int = MOST_LINES, most_numbers: int = MOST_NUMBERS,
-    ) -> None:  # fmt: skip
+        self,
+        key: bytes,
+        node: str,
+        kinds: LineKinds,
+        shares: ShareLimits,
+        highest: BrakeStep = BrakeStep.STOP,
+        most_lines: int = MOST_LINES,
+        most_numbers: int = MOST_NUMBERS,
+    ) -> None:
         """`key` makes the tokens and the positions in bitmaps; `highest` is the highest step that it takes."""
         self._key, self._node, self._kinds, self._share_limits, self._highest = key, node, kinds, shares, highest
         self._positions = Positions(key[16:] + key[:16])
@@ -186,7 +192,7 @@ class Brake:
 
     def count(
         self, call: ForwardedCall, reason: Reason, passed: bool, now_s: float, customer: str | None = None
-    ) -> tuple[Found, Sequence[Hold]]:  # fmt: skip
+    ) -> tuple[Found, Sequence[Hold]]:
         """Count a decided call that is no emergency call. Returns its subjects, the narrowest first, and those that
         have come to a higher step.
         """
@@ -293,9 +299,16 @@ class Brake:
 
     def _hold(self, subject: Subject) -> Hold:
         return Hold(
-            self._token(subject), subject.kind, subject.line, label_of(subject.kind, subject.name), subject.step,
-            subject.signal, subject.since_s, subject.node or self._node, subject.call_id,
-        )  # fmt: skip
+            self._token(subject),
+            subject.kind,
+            subject.line,
+            label_of(subject.kind, subject.name),
+            subject.step,
+            subject.signal,
+            subject.since_s,
+            subject.node or self._node,
+            subject.call_id,
+        )
 
     def _attach(self, subject: Subject, hold: Hold, now_s: float) -> None:
         """Another node, or this one before its restart, has raised the subject."""
@@ -395,9 +408,10 @@ class Brake:
         """For the disk: without a number, and without a name that holds one."""
         raised = [subject for subject in list(self._raised.values()) if subject.step not in (BrakeStep.NOTHING, _STOP)]
         return {
-            "holds": [hold.to_json() for hold in self.holds()], "released": self._released.copy(),
+            "holds": [hold.to_json() for hold in self.holds()],
+            "released": self._released.copy(),
             "windows": {subject.token: subject.windows() for subject in raised},
-        }  # fmt: skip
+        }
 
     def lines(self) -> dict[str, Any]:
         """For the disk: by token, what is usual for each line, and the windows that matter."""
@@ -414,9 +428,12 @@ class Brake:
         return found
 
     def restore(
-        self, holds: Iterable[Hold], released: Mapping[str, float], windows: Mapping[str, dict[str, Any]],
+        self,
+        holds: Iterable[Hold],
+        released: Mapping[str, float],
+        windows: Mapping[str, dict[str, Any]],
         lines: Mapping[str, dict[str, Any]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """What an earlier process has left. Call it before the first call."""
         self._released = dict(list(released.items())[-MOST_STOPS:])
         allowed = [hold for hold in holds if BrakeStep.NOTHING < hold.step <= self._highest]

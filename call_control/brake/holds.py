@@ -64,9 +64,16 @@ class Hold:
             raise ValueError
         texts = [_text(told[name]) for name in ("label", "signal", "node", "call_id")]
         return cls(
-            token, SubjectKind(told["kind"]), LineKind(told["line"]), texts[0], BrakeStep[told["step"].upper()],
-            texts[1], float(told["since_s"]), texts[2], texts[3],
-        )  # fmt: skip
+            token,
+            SubjectKind(told["kind"]),
+            LineKind(told["line"]),
+            texts[0],
+            BrakeStep[told["step"].upper()],
+            texts[1],
+            float(told["since_s"]),
+            texts[2],
+            texts[3],
+        )
 
 
 def _text(value: Any) -> str:

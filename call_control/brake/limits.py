@@ -73,9 +73,12 @@ class Signal(IntEnum):
 
 
 _SIGNAL_WORDS: Final = (
-    "calls-in-a-minute", "presented-numbers-in-a-minute", "calls-in-an-hour", "presented-numbers-in-an-hour",
+    "calls-in-a-minute",
+    "presented-numbers-in-a-minute",
+    "calls-in-an-hour",
+    "presented-numbers-in-an-hour",
     "called-numbers-in-an-hour",
-)  # fmt: skip
+)
 
 
 class Limit(NamedTuple):
@@ -129,8 +132,10 @@ which no ordinary line changes so often: how much it ordinarily calls is not kno
 operator has named.
 """
 PARTS: Final[Mapping[BrakeStep, tuple[int, int]]] = {
-    BrakeStep.MARK: (1, 2), BrakeStep.SLOW: (3, 4), BrakeStep.STOP: (1, 1),
-}  # fmt: skip
+    BrakeStep.MARK: (1, 2),
+    BrakeStep.SLOW: (3, 4),
+    BrakeStep.STOP: (1, 1),
+}
 """The part of a limit at which a step begins: numerator and denominator."""
 TIMES: Final = 4
 """What is usual for a line, times this, is its limit; so a line is marked at twice what is usual."""

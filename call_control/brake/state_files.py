@@ -90,8 +90,9 @@ def read_state(path: Path, key: bytes | None = None) -> BrakeState:
     if len(named) < len(holds):
         log.error(
             "%s: another key made it (fleet.key_file), and %d stops of numbers are lost with it; the others count",
-            path, len(holds) - len(named),
-        )  # fmt: skip
+            path,
+            len(holds) - len(named),
+        )
     return BrakeState(named, {}, {})
 
 

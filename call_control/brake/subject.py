@@ -74,9 +74,14 @@ class Subject:
     )  # fmt: skip
 
     def __init__(
-        self, kind: SubjectKind, name: str, line: LineKind, positions: Positions, now_s: float,
+        self,
+        kind: SubjectKind,
+        name: str,
+        line: LineKind,
+        positions: Positions,
+        now_s: float,
         days: Sequence[Counts] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.kind, self.name, self.line = kind, name, line
         self.token = ""
         """Identifies it on disk and to other nodes; empty until it is needed."""
@@ -228,9 +233,10 @@ class Subject:
     def is_large(self, now_s: float) -> bool:
         """Whether it is known, ordinarily calls so much that its limits are above the floor, and calls in this hour."""
         return (
-            len(self.days) >= LEARNED_AFTER and now_s - self._half_begin_s < 2 * HALF_HOUR_S
+            len(self.days) >= LEARNED_AFTER
+            and now_s - self._half_begin_s < 2 * HALF_HOUR_S
             and any(day is not NO_COUNTS for day in self.days)
-        )  # fmt: skip
+        )
 
     def ease(self) -> bool:
         """End a slowing by volume that a surge does not ask for; whether it ended."""

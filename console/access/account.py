@@ -229,9 +229,11 @@ class Account:
 
 
 WHAT: Final = {
-    "password": "password", "code": "secret of the one-time codes", "passkey": "passkeys (one more)",
+    "password": "password",
+    "code": "secret of the one-time codes",
+    "passkey": "passkeys (one more)",
     "no-passkey": "passkeys (one less)",
-}  # fmt: skip
+}
 
 
 def _squares(text: str) -> list[list[bool]]:

@@ -106,12 +106,15 @@ def creation_options(visit: Visit, user: User, challenge: bytes) -> str:
     )
     return options_to_json(
         generate_registration_options(
-            rp_id=relying_party(visit), rp_name=f"idtone {visit.console.settings.node}", user_name=user.name,
-            user_id=hashlib.sha256(f"passkey\0{user.name}".encode()).digest(), challenge=challenge,
+            rp_id=relying_party(visit),
+            rp_name=f"idtone {visit.console.settings.node}",
+            user_name=user.name,
+            user_id=hashlib.sha256(f"passkey\0{user.name}".encode()).digest(),
+            challenge=challenge,
             authenticator_selection=selection,
             exclude_credentials=[PublicKeyCredentialDescriptor(base64url_to_bytes(each.id)) for each in user.passkeys],
         )
-    )  # fmt: skip
+    )
 
 
 def created(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
@@ -119,15 +122,20 @@ def created(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
     host = relying_party(visit)
     try:
         made = verify_registration_response(
-            credential=answer[:ANSWER_LIMIT], expected_challenge=challenge, expected_rp_id=host,
-            expected_origin=_origins(visit.console.own_address, host), require_user_verification=True,
-        )  # fmt: skip
+            credential=answer[:ANSWER_LIMIT],
+            expected_challenge=challenge,
+            expected_rp_id=host,
+            expected_origin=_origins(visit.console.own_address, host),
+            require_user_verification=True,
+        )
     except WRONG as error:
         raise UsageError(REFUSED) from error
     return Passkey(
-        id=bytes_to_base64url(made.credential_id), key=bytes_to_base64url(made.credential_public_key),
-        count=made.sign_count, name=name,
-    )  # fmt: skip
+        id=bytes_to_base64url(made.credential_id),
+        key=bytes_to_base64url(made.credential_public_key),
+        count=made.sign_count,
+        name=name,
+    )
 
 
 def named(answer: str) -> tuple[str, bytes]:
@@ -147,10 +155,14 @@ def used(visit: Visit, answer: str, challenge: bytes, passkey: Passkey) -> Passk
     host = relying_party(visit)
     try:
         verified = verify_authentication_response(
-            credential=answer[:ANSWER_LIMIT], expected_challenge=challenge, expected_rp_id=host,
-            expected_origin=_origins(visit.console.own_address, host), require_user_verification=True,
-            credential_public_key=base64url_to_bytes(passkey.key), credential_current_sign_count=passkey.count,
-        )  # fmt: skip
+            credential=answer[:ANSWER_LIMIT],
+            expected_challenge=challenge,
+            expected_rp_id=host,
+            expected_origin=_origins(visit.console.own_address, host),
+            require_user_verification=True,
+            credential_public_key=base64url_to_bytes(passkey.key),
+            credential_current_sign_count=passkey.count,
+        )
     except WRONG as error:
         raise UsageError(REFUSED) from error
     return passkey.model_copy(update={"count": verified.new_sign_count})

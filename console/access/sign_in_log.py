@@ -53,8 +53,10 @@ class SignInLog:
         """An approval by a user whom an administrator could have made for it."""
         _log.warning(
             "%s has approved as a second person; %s made or reset the account, or changed its roles, last on %s",
-            name, administered.by, administered.at.isoformat(timespec="minutes"),
-        )  # fmt: skip
+            name,
+            administered.by,
+            administered.at.isoformat(timespec="minutes"),
+        )
 
     def ended(self, name: str, by: str) -> None:
         _log.warning("%s ended a session of %s", by, name)
@@ -64,8 +66,10 @@ class SignInLog:
         self._failures.append(Failure(self._now(), name, address))
         _log.warning(
             "a sign-in failed: %s, from %s%s",
-            name or "an unknown name", address or "an unknown address", why and f": {why}",
-        )  # fmt: skip
+            name or "an unknown name",
+            address or "an unknown address",
+            why and f": {why}",
+        )
 
     def of_last_day(self) -> list[Failure]:
         earliest = self._now() - DAY

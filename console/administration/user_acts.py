@@ -67,7 +67,7 @@ async def reset(visit: Visit) -> web.StreamResponse:
 async def change_roles(visit: Visit) -> web.StreamResponse:
     change = partial(
         user_rules.with_roles, name=visit.part("name"), roles=_roles(visit), by=_me(visit), now=datetime.now(UTC)
-    )  # fmt: skip
+    )
     return await _done(visit, "changed the roles of", change, ends=False)
 
 

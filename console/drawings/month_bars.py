@@ -66,9 +66,14 @@ def month_bars(months: Sequence[str], series: Mapping[str, Sequence[int]]) -> Mo
                 )
     middles = [(round(LEFT + step * (place + 0.5), 1), month) for place, month in enumerate(months)]
     return MonthBars(
-        WIDTH, HEIGHT + YEARS, LEFT, right, bottom, tuple(bars),
+        WIDTH,
+        HEIGHT + YEARS,
+        LEFT,
+        right,
+        bottom,
+        tuple(bars),
         tuple(BarSeries(number, name, sum(counts)) for number, (name, counts) in enumerate(series.items(), 1)),
         tuple(Tick(at, month[-2:]) for at, month in middles),
         tuple(Tick(at, month[:4]) for at, month in middles if month == months[0] or month.endswith("-01")),
         (Tick(bottom, "0"), Tick(TOP, f"{top_count:,}")),
-    )  # fmt: skip
+    )

@@ -49,8 +49,12 @@ def spectrum(samples: Floats, sample_rate_hz: int) -> Spectrum:
     levels = spectrogram(samples, sample_rate_hz, _MOMENTS, _ROWS, TOP_HZ).max(axis=1)
     row_hz = TOP_HZ / _ROWS
     return Spectrum(
-        WIDTH, HEIGHT, LEFT, right, bottom,
+        WIDTH,
+        HEIGHT,
+        LEFT,
+        right,
+        bottom,
         " ".join(f"{x((row + 0.5) * row_hz):g},{y(float(level)):g}" for row, level in enumerate(levels)),
         tuple(Tick(x(hertz), f"{hertz} Hz") for hertz in range(0, TOP_HZ + 1, 1000)),
         tuple(Tick(y(level_db), f"{level_db} dB") for level_db in (0, -20, -40, -60)),
-    )  # fmt: skip
+    )

@@ -55,9 +55,11 @@ class StackedPlot:
 
 
 def stacked_plot(
-    times: Sequence[datetime], series: Mapping[str, Sequence[int]], step: timedelta | None = None,
+    times: Sequence[datetime],
+    series: Mapping[str, Sequence[int]],
+    step: timedelta | None = None,
     now: datetime | None = None,
-) -> StackedPlot:  # fmt: skip
+) -> StackedPlot:
     """`times`: at least two moments at equal distances, in local time; `series`: as many counts under each name.
 
     With `step` there may be one moment, and each count is drawn as a step of this length, else as a point. The count
@@ -85,11 +87,17 @@ def stacked_plot(
     begun = [time for time in times if now is not None and time <= now < time + (step or times[1] - times[0])]
     unfinished = [time if step else max(time - (times[1] - times[0]), first) for time in begun]
     return StackedPlot(
-        WIDTH, HEIGHT, LEFT, right, TOP, bottom, tuple(areas),
+        WIDTH,
+        HEIGHT,
+        LEFT,
+        right,
+        TOP,
+        bottom,
+        tuple(areas),
         tuple(Tick(x(time), text) for time, text in _time_ticks(first, last)),
         tuple(Tick(y(count), f"{count:,}") for count in _count_ticks(top_count)),
         x(unfinished[0]) if unfinished else None,
-    )  # fmt: skip
+    )
 
 
 def _edges(times: Sequence[datetime], counts: Sequence[int], step: timedelta | None) -> Iterator[tuple[datetime, int]]:

@@ -121,9 +121,15 @@ def _band(title: str, top: float, record: Record, at_ms: Sequence[float], scale:
     lanes_bottom = lanes_top + _LANE * len(lanes)
     shown = [(number, ms) for number, ms in enumerate(at_ms, 1) if ms <= scale.last_ms]
     return Band(
-        title, top, lanes_top, lanes_bottom, tuple(lanes), tuple(bars), tuple(_marks(shown, lanes_top, scale)),
+        title,
+        top,
+        lanes_top,
+        lanes_bottom,
+        tuple(lanes),
+        tuple(bars),
+        tuple(_marks(shown, lanes_top, scale)),
         tuple(scale.ticks()),
-    )  # fmt: skip
+    )
 
 
 def _bars(steps: Sequence[Step], at_ms: Sequence[float], lane: Lane, scale: TimeScale) -> Iterable[Bar]:

@@ -48,7 +48,14 @@ def wave(samples: NDArray[np.int16], sample_rate_hz: int) -> Wave:
     lower = [f"{x:.1f},{_MIDDLE - value * scale:.1f}" for x, value in zip(xs, low, strict=True)]
     duration_ms = 1000 * len(samples) / sample_rate_hz
     return Wave(
-        WIDTH, HEIGHT, _LEFT, _RIGHT, _MIDDLE, _MIDDLE + _MOST + 5, " ".join([*upper, *reversed(lower)]),
-        tuple(TimeScale(0, duration_ms, _LEFT, _RIGHT).ticks()), duration_ms,
+        WIDTH,
+        HEIGHT,
+        _LEFT,
+        _RIGHT,
+        _MIDDLE,
+        _MIDDLE + _MOST + 5,
+        " ".join([*upper, *reversed(lower)]),
+        tuple(TimeScale(0, duration_ms, _LEFT, _RIGHT).ticks()),
+        duration_ms,
         20 * float(np.log10(peak)) if peak else None,
-    )  # fmt: skip
+    )

@@ -58,9 +58,13 @@ async def history(visit: Visit) -> web.StreamResponse:
     found = sorted([*map(_of_change, lines), *map(_of_act, acts)], key=lambda each: each.at, reverse=True)
     found = [each for each in found if kind in ("", each.what)]
     return visit.render(
-        "office_history.html", list=listing(visit, found, COLUMNS), kinds=kinds, kind=kind, problem=problem,
+        "office_history.html",
+        list=listing(visit, found, COLUMNS),
+        kinds=kinds,
+        kind=kind,
+        problem=problem,
         words=words_of,
-    )  # fmt: skip
+    )
 
 
 def _of_change(line: HistoryLine) -> ActDone:

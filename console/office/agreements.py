@@ -39,14 +39,19 @@ async def agreements(
     found = await visit.in_thread(acceptances, files.folder)
     members = (await visit.in_thread(files.registered)).members
     in_force = {(each.member, each.agreement) for each in found if not each.through}
-    lacking = {
-        what: [member for member in members if (member, what) not in in_force] for what in AGREEMENT_WORDS
-    }  # fmt: skip
+    lacking = {what: [member for member in members if (member, what) not in in_force] for what in AGREEMENT_WORDS}
     return visit.render(
-        "office_agreements.html", status, problem=problem, words=AGREEMENT_WORDS, members=members, kind=kind,
-        rows=[each for each in found if kind in ("", each.agreement)][::-1], lacking=lacking, shown=SHOWN,
+        "office_agreements.html",
+        status,
+        problem=problem,
+        words=AGREEMENT_WORDS,
+        members=members,
+        kind=kind,
+        rows=[each for each in found if kind in ("", each.agreement)][::-1],
+        lacking=lacking,
+        shown=SHOWN,
         today=in_japan(datetime.now(UTC)).date().isoformat(),
-    )  # fmt: skip
+    )
 
 
 async def record(visit: Visit) -> web.StreamResponse:
@@ -54,9 +59,15 @@ async def record(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         accept(
-            workspace, visit.field("member"), visit.field("agreement"), visit.field("version"), visit.field("since"),
-            visit.field("document"), datetime.now(UTC), lambda name: Message(_LABELS[name]),
-        )  # fmt: skip
+            workspace,
+            visit.field("member"),
+            visit.field("agreement"),
+            visit.field("version"),
+            visit.field("since"),
+            visit.field("document"),
+            datetime.now(UTC),
+            lambda name: Message(_LABELS[name]),
+        )
 
     return await acted(visit, act, agreements, PATH)
 
@@ -68,9 +79,14 @@ async def end(visit: Visit) -> web.StreamResponse:
         member, _, agreement = visit.field("which").partition(" ")
         why = line(visit.field("why"), Message("Reason"))
         end_acceptance(
-            workspace, member, agreement, visit.field("through"), why, datetime.now(UTC),
+            workspace,
+            member,
+            agreement,
+            visit.field("through"),
+            why,
+            datetime.now(UTC),
             lambda name: Message(_LABELS[name]),
-        )  # fmt: skip
+        )
 
     return await acted(visit, act, agreements, PATH)
 

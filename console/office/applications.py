@@ -44,11 +44,16 @@ async def application(
     history = await visit.in_thread(files.history)
     asked = found[0]
     return visit.render(
-        "office_application.html", status, asked=asked, state=found[1], words=words_of, problem=problem,
+        "office_application.html",
+        status,
+        asked=asked,
+        state=found[1],
+        words=words_of,
+        problem=problem,
         numbers=spans_of(asked.numbers[:NUMBERS_SHOWN]),
         lines=[each for each in history if each[0].subject == asked.id],
         is_known=asked.member.id in (await visit.in_thread(files.registered)).members,
-    )  # fmt: skip
+    )
 
 
 async def receive(visit: Visit) -> web.StreamResponse:

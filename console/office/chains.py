@@ -41,10 +41,15 @@ async def chains(
     ]
     listed = listing(visit, found, {"wholesaler": lambda each: each.links[0].wholesaler})
     return visit.render(
-        "office_chains.html", status, problem=problem, members=registered.members, list=listed, unchecked=unchecked,
+        "office_chains.html",
+        status,
+        problem=problem,
+        members=registered.members,
+        list=listed,
+        unchecked=unchecked,
         now=datetime.now(UTC),
         rows=[(*spans_of([each.numbers]), each.links) for each in listed.rows],
-    )  # fmt: skip
+    )
 
 
 def is_checked(chain: ChainEntry) -> bool:
@@ -96,8 +101,11 @@ def _certify(workspace: Workspace, fields: Mapping[str, str], attribution: Attri
 
 
 CHANGES: Final[Mapping[str, Change]] = {
-    "add": _add, "check": _record_check, "certify": _certify, "remove": _remove,
-}  # fmt: skip
+    "add": _add,
+    "check": _record_check,
+    "certify": _certify,
+    "remove": _remove,
+}
 
 
 async def change(visit: Visit) -> web.StreamResponse:

@@ -38,10 +38,13 @@ async def evaluations(visit: Visit) -> web.StreamResponse:
         for criteria, results in kept
     ]
     return visit.render(
-        "office_evaluations.html", periods=periods[::-1],
-        members=registered.members, figures=[(each, handed_in[each], newest.get(each)) for each in registered.members],
-        has_criteria=(files.folder / CRITERIA_FILE).exists(), problem=None,
-    )  # fmt: skip
+        "office_evaluations.html",
+        periods=periods[::-1],
+        members=registered.members,
+        figures=[(each, handed_in[each], newest.get(each)) for each in registered.members],
+        has_criteria=(files.folder / CRITERIA_FILE).exists(),
+        problem=None,
+    )
 
 
 async def evaluation(visit: Visit) -> web.StreamResponse:
@@ -54,10 +57,17 @@ async def evaluation(visit: Visit) -> web.StreamResponse:
                 names = {each.id: getattr(each.title, visit.language) for each in criteria.document.criteria}
                 registered = await visit.in_thread(files.registered)
                 return visit.render(
-                    "office_evaluation.html", result=result, criteria=criteria, found=found, values=NO_VALUE_WORDS,
-                    drawn=points_of(found.rows, visit.language), names=names, period=period,
-                    name=registered.members.get(member), exclusions=EXCLUSION_WORDS,
-                )  # fmt: skip
+                    "office_evaluation.html",
+                    result=result,
+                    criteria=criteria,
+                    found=found,
+                    values=NO_VALUE_WORDS,
+                    drawn=points_of(found.rows, visit.language),
+                    names=names,
+                    period=period,
+                    name=registered.members.get(member),
+                    exclusions=EXCLUSION_WORDS,
+                )
     return absent(visit, Message("There is no such evaluation."))
 
 

@@ -52,10 +52,12 @@ def waiting_in(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
 def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
     status = Counter(status for _, status in files.applications())
     for count, what in (
-        (status[ApplicationStatus.RECEIVED] + status[ApplicationStatus.CHANGED],
-         Message("Applications to be examined")),
+        (
+            status[ApplicationStatus.RECEIVED] + status[ApplicationStatus.CHANGED],
+            Message("Applications to be examined"),
+        ),
         (status[ApplicationStatus.PASSED], Message("Applications to be granted")),
-    ):  # fmt: skip
+    ):
         yield from _some(count, what, "/office/applications")
     yield from _some(len(files.requests.waiting()), Message("Suspensions to be approved"), "/office/suspensions")
     missing = {(each.member, each.node) for each in files.confirmations() if each.is_missing}

@@ -39,8 +39,13 @@ async def keys(
 ) -> web.StreamResponse:
     sets = await visit.in_thread(_states, files_of(visit))
     return visit.render(
-        "office_keys.html", status, problem=problem, sets=sets, titles=SETS, now=datetime.now(UTC),
-    )  # fmt: skip
+        "office_keys.html",
+        status,
+        problem=problem,
+        sets=sets,
+        titles=SETS,
+        now=datetime.now(UTC),
+    )
 
 
 async def name(visit: Visit) -> web.StreamResponse:

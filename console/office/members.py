@@ -67,9 +67,15 @@ async def members(
         found = [each for each in found if _ends(each, now)]
     listed = listing(visit, found, COLUMNS)
     return visit.render(
-        "office_members.html", status, states=LICENCE_WORDS, list=listed, wanted=wanted, problem=problem,
-        reports=[registered.report(each, now) for each in listed.rows], ending=bool(visit.query("ending")),
-    )  # fmt: skip
+        "office_members.html",
+        status,
+        states=LICENCE_WORDS,
+        list=listed,
+        wanted=wanted,
+        problem=problem,
+        reports=[registered.report(each, now) for each in listed.rows],
+        ending=bool(visit.query("ending")),
+    )
 
 
 def words_of_member(member: Member) -> str:
@@ -104,9 +110,14 @@ async def member(
     published = stops.suspensions.suspensions if stops else ()
     document = registered.document
     return visit.render(
-        "office_member.html", status, words=words_of, states=LICENCE_WORDS, member=found,
+        "office_member.html",
+        status,
+        words=words_of,
+        states=LICENCE_WORDS,
+        member=found,
         report=registered.report(found, now),
-        problem=problem, has_paper=await visit.in_thread(_has_paper, files.folder, found),
+        problem=problem,
+        has_paper=await visit.in_thread(_has_paper, files.folder, found),
         numbers=spans_of(found.numbers[:NUMBERS_SHOWN]),
         keys=[(key, VerifierKey.parse(key).name) for key in found.keys],
         lines=[each for each in history if each[0].subject in about][::-1],
@@ -119,7 +130,7 @@ async def member(
             if any(wanted in (link.wholesaler, link.reseller) for link in each.links)
         ][:NUMBERS_SHOWN],
         evaluation=next((each for each in document.evaluations if each.member == wanted), None),
-    )  # fmt: skip
+    )
 
 
 def _has_paper(folder: Path, member: Member) -> bool:
@@ -137,9 +148,12 @@ async def member_numbers(visit: Visit) -> web.StreamResponse:
     spans = registered.spans[wanted]
     listed = listing(visit, spans, {"area": area_of})
     return visit.render(
-        "office_numbers.html", member=found, list=listed, rows=[(whole(each), area_of(each)) for each in listed.rows],
+        "office_numbers.html",
+        member=found,
+        list=listed,
+        rows=[(whole(each), area_of(each)) for each in listed.rows],
         areas=by_area(spans),
-    )  # fmt: skip
+    )
 
 
 # -- acts --------------------------------------------------------------------------------------------------------------
@@ -167,9 +181,12 @@ def _release(workspace: Workspace, fields: Mapping[str, str], attribution: Attri
 def _renew(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
     licence, until = _licence(fields, member), end(fields.get("until", ""), Message("Valid until"))
     change_registry(
-        workspace, Action.RENEW, licence, attribution,
+        workspace,
+        Action.RENEW,
+        licence,
+        attribution,
         lambda text, document: registry_edits.renewed(text, document, licence, until),
-    )  # fmt: skip
+    )
 
 
 _STATUS: Final = {
@@ -185,9 +202,12 @@ def _set_status(workspace: Workspace, fields: Mapping[str, str], attribution: At
     if action is None:
         raise UsageError(Message("choose what happens to the licence"))
     change_registry(
-        workspace, action, licence, attribution,
+        workspace,
+        action,
+        licence,
+        attribution,
         lambda text, document: registry_edits.with_status(text, document, licence, _STATUS[action]),
-    )  # fmt: skip
+    )
 
 
 _PLEDGE_LABELS: Final = {
@@ -203,25 +223,38 @@ def _pledge(workspace: Workspace, fields: Mapping[str, str], attribution: Attrib
         fields.get(name, "") for name in ("document", "sha256", "signatory", "signed", "until")
     )
     record_pledge(
-        workspace, member.id, document, sha256, signatory, signed, until, attribution,
+        workspace,
+        member.id,
+        document,
+        sha256,
+        signatory,
+        signed,
+        until,
+        attribution,
         lambda name: Message(_PLEDGE_LABELS[name]),
-    )  # fmt: skip
+    )
 
 
 def _add_key(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
     key = fields.get("key", "").strip()
     change_registry(
-        workspace, Action.ADD_NODE_KEY, member.id, attribution,
+        workspace,
+        Action.ADD_NODE_KEY,
+        member.id,
+        attribution,
         lambda text, document: registry_edits.node_key_added(text, document, member.id, key),
-    )  # fmt: skip
+    )
 
 
 def _remove_key(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
     key = fields.get("key", "").strip()
     change_registry(
-        workspace, Action.REMOVE_NODE_KEY, member.id, attribution,
+        workspace,
+        Action.REMOVE_NODE_KEY,
+        member.id,
+        attribution,
         lambda text, document: registry_edits.node_key_removed(text, document, member.id, key),
-    )  # fmt: skip
+    )
 
 
 def _certify(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:

@@ -48,10 +48,15 @@ async def new_application(
     registered = await visit.in_thread(files.registered)
     given = [asked.id for asked, _ in await visit.in_thread(files.applications)]
     return visit.render(
-        "office_new_application.html", status, problem=problem, checks=CHECKS, id=next_id(given, today),
-        today=today.isoformat(), tones=[tone.id for tone in registered.document.tones],
+        "office_new_application.html",
+        status,
+        problem=problem,
+        checks=CHECKS,
+        id=next_id(given, today),
+        today=today.isoformat(),
+        tones=[tone.id for tone in registered.document.tones],
         members=list(registered.members.values()),
-    )  # fmt: skip
+    )
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
@@ -114,7 +119,7 @@ async def pledge(visit: Visit) -> web.StreamResponse:
                         raise UsageError(Message("choose the PDF of the signed pledge"))
                     record_pledge(
                         files.workspace, wanted, document, sha256, signatory, signed, until, attribution, _label
-                    )  # fmt: skip
+                    )
 
             await visit.in_thread(act)
     except IdtoneError as error:

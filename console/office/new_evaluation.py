@@ -40,8 +40,13 @@ async def new_evaluation(
 def _shown(visit: Visit) -> dict[str, Any]:
     """What `office_evaluated.html` shows."""
     evaluating = visit.console.evaluating
-    return {"task": evaluating.work.task, "found": evaluating.found, "id": evaluating.id, "values": NO_VALUE_WORDS,
-            "exclusions": EXCLUSION_WORDS}  # fmt: skip
+    return {
+        "task": evaluating.work.task,
+        "found": evaluating.found,
+        "id": evaluating.id,
+        "values": NO_VALUE_WORDS,
+        "exclusions": EXCLUSION_WORDS,
+    }
 
 
 async def evaluate(visit: Visit) -> web.StreamResponse:
@@ -86,9 +91,11 @@ async def enter(visit: Visit) -> web.StreamResponse:
     """Enter the result that the form showed; it waits for its publication."""
     files, evaluating = files_of(visit), visit.console.evaluating
     return await acted(
-        visit, lambda: evaluating.enter(files.workspace, visit.field("evaluation"), attributed(visit)),
-        new_evaluation, EVALUATIONS,
-    )  # fmt: skip
+        visit,
+        lambda: evaluating.enter(files.workspace, visit.field("evaluation"), attributed(visit)),
+        new_evaluation,
+        EVALUATIONS,
+    )
 
 
 PAGES = (

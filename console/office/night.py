@@ -66,16 +66,18 @@ async def night(
         is_kept, problem = False, problem or error
     stops = await visit.in_thread(_stops, files, now)
     return visit.render(
-        "office_night.html", status, problem=problem, held=held, is_kept=is_kept,
+        "office_night.html",
+        status,
+        problem=problem,
+        held=held,
+        is_kept=is_kept,
         is_copied=await visit.in_thread(files.workspace.is_copied),
-        requests=[
-            (each, me.is_another_than(each.by)) for each in requests if each.action is Action.SUSPEND_NUMBER
-        ],
+        requests=[(each, me.is_another_than(each.by)) for each in requests if each.action is Action.SUSPEND_NUMBER],
         package=await visit.in_thread(_waiting, files, now),
         is_unprepared=await visit.in_thread(_is_unprepared, files),
         stops=[(each, span_of_entry(each.entry), _id(each.entry)) for each in stops[-SHOWN:][::-1]],
         now_typed=in_japan(now).strftime("%Y-%m-%dT%H:%M"),
-    )  # fmt: skip
+    )
 
 
 def _waiting(files: OfficeFiles, now: datetime) -> _Waiting | None:
@@ -114,9 +116,14 @@ async def request(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         attribution = attributed(visit)
         terms = SuspensionTerms.given(
-            visit.field("reference"), with_zone(visit.field("requested")), None, None, visit.field("authority") or None,
-            attribution.at, lambda name: Message(LABELS[name]),
-        )  # fmt: skip
+            visit.field("reference"),
+            with_zone(visit.field("requested")),
+            None,
+            None,
+            visit.field("authority") or None,
+            attribution.at,
+            lambda name: Message(LABELS[name]),
+        )
         files.requests.request(Action.SUSPEND_NUMBER, visit.field("entered"), terms, attribution)
 
     return await acted(visit, act, night, PATH)
@@ -158,9 +165,7 @@ async def sign(visit: Visit) -> web.StreamResponse:
         return await night(visit, HTTPStatus.TOO_MANY_REQUESTS, UsageError(OFTEN))
     passphrase = (visit.entered or {}).get("passphrase", "")
     try:
-        await visit.in_thread(
-            sign_at_night, files.workspace, name, visit.field("shown"), passphrase, datetime.now(UTC)
-        )  # fmt: skip
+        await visit.in_thread(sign_at_night, files.workspace, name, visit.field("shown"), passphrase, datetime.now(UTC))
     except WrongPassphraseError as error:
         console.sign_ins.failed(name, visit.address, "the passphrase of a key")
         return await night(visit, HTTPStatus.BAD_REQUEST, error)
@@ -195,17 +200,23 @@ def _id(entry: SuspensionEntry) -> str:
 def _progress(files: OfficeFiles, stop: OfficeStop[SuspensionEntry]) -> StopProgress:
     reached, line = {each.state: each for each in stop.stages}, stop.began
     published, in_force = (reached.get(state) for state in (StopState.PUBLISHED, StopState.IN_FORCE))
-    nodes = [
-        each for each in files.confirmations() if each.reference == stop.entry.reference and not each.is_lifted
-    ]  # fmt: skip
+    nodes = [each for each in files.confirmations() if each.reference == stop.entry.reference and not each.is_lifted]
     return StopProgress(
-        files.registered().document.registry.association, stop.entry.reference, span_of_entry(stop.entry) or "",
-        line.requested if line else None, line.at if line else None,
+        files.registered().document.registry.association,
+        stop.entry.reference,
+        span_of_entry(stop.entry) or "",
+        line.requested if line else None,
+        line.at if line else None,
         tuple(filter(None, (line.entered_by, line.by))) if line else (),
-        published is not None, published.since if published else None,
-        in_force.count if in_force else 0, len(nodes), in_force.since if in_force else None,
-        stop.entry.until, StopState.END_APPROVED in reached, stop.ended.at if stop.ended else None,
-    )  # fmt: skip
+        published is not None,
+        published.since if published else None,
+        in_force.count if in_force else 0,
+        len(nodes),
+        in_force.since if in_force else None,
+        stop.entry.until,
+        StopState.END_APPROVED in reached,
+        stop.ended.at if stop.ended else None,
+    )
 
 
 PAGES = (

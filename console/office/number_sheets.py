@@ -21,8 +21,9 @@ from . import members
 from .acts import absent, attributed, files_of
 
 _DOES: Final[Mapping[str, Callable[[Workspace, str, list[str], Attribution], object]]] = {
-    "assign": assign, "release": release,
-}  # fmt: skip
+    "assign": assign,
+    "release": release,
+}
 
 
 async def take(visit: Visit) -> web.StreamResponse:

@@ -183,9 +183,13 @@ class OfficeFiles:
     def read_ahead(self) -> None:
         """Read what has changed, so that the next visitor need not wait for it."""
         for read in (
-            self._signed_until.get, self.registered, self.suspensions, self.applications, self.differences,
+            self._signed_until.get,
+            self.registered,
+            self.suspensions,
+            self.applications,
+            self.differences,
             self.confirmations,
-        ):  # fmt: skip
+        ):
             with contextlib.suppress(IdtoneError):  # the page that needs it says what is wrong
                 read()
 
@@ -259,8 +263,9 @@ def _stops(files: Mapping[str, bytes | None], at: datetime | None) -> Stops | No
         return None
     return Stops(
         parse_suspensions(suspensions.decode("utf-8-sig"), tuf_roles.SUSPENSIONS_FILE),
-        parse_never_originates(never.decode("utf-8-sig"), tuf_roles.NEVER_ORIGINATES_FILE) if never else None, at,
-    )  # fmt: skip
+        parse_never_originates(never.decode("utf-8-sig"), tuf_roles.NEVER_ORIGINATES_FILE) if never else None,
+        at,
+    )
 
 
 def _written(path: Path) -> datetime | None:

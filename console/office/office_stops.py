@@ -50,9 +50,12 @@ class PublishedEnd:
 
 class OfficeStops:
     def __init__(
-        self, history: Iterable[HistoryLine], written: Callable[[str, int], datetime | None],
-        published: Stops | None, signed: Stops | None,
-    ) -> None:  # fmt: skip
+        self,
+        history: Iterable[HistoryLine],
+        written: Callable[[str, int], datetime | None],
+        published: Stops | None,
+        signed: Stops | None,
+    ) -> None:
         """`written` says when a version of a role was published; `signed` is a package that has all signatures."""
         self._history = list(history)
         self._by_words = {words: line for line in self._history for words in line[0].what}
@@ -106,10 +109,15 @@ class OfficeStops:
         return found
 
     def _stops(
-        self, entries: Iterable[E], published: Sequence[E] | None, signed: Sequence[E] | None,
-        words: Callable[[E], tuple[str, str]], confirmed: Callable[[E], Sequence[datetime | None]], now: datetime,
+        self,
+        entries: Iterable[E],
+        published: Sequence[E] | None,
+        signed: Sequence[E] | None,
+        words: Callable[[E], tuple[str, str]],
+        confirmed: Callable[[E], Sequence[datetime | None]],
+        now: datetime,
         limit: int = 0,
-    ) -> Iterator[OfficeStop[E]]:  # fmt: skip
+    ) -> Iterator[OfficeStop[E]]:
         """`words` are those of the history for the entry, and for its end; `limit` 0 is none."""
         in_file: dict[E, None] = dict.fromkeys(entries)
         in_published, in_signed = set(published or ()), set(signed or ())
@@ -127,9 +135,11 @@ class OfficeStops:
                     reached[StopState.END_SIGNED] = signed_at
             nodes = confirmed(entry) if entry in in_published else ()
             yield OfficeStop(
-                entry, stages(StopFacts(reached, nodes, (), entry.since, entry.until), now),
-                began[0] if began else None, ended[0] if ended and entry not in in_file else None,
-            )  # fmt: skip
+                entry,
+                stages(StopFacts(reached, nodes, (), entry.since, entry.until), now),
+                began[0] if began else None,
+                ended[0] if ended and entry not in in_file else None,
+            )
 
     def _at(self, signature: HistorySignature | None) -> datetime | None:
         return self._written(signature.role, signature.version) if signature else None

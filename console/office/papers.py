@@ -39,11 +39,17 @@ async def papers(
             status, problem = HTTPStatus.BAD_REQUEST, error
     this = today.year - (today.month < 4)
     return visit.render(
-        "office_papers.html", status, problem=problem, account=account, letters=LETTER_WORDS,
-        members=(await visit.in_thread(files.registered)).members, today=today.isoformat(),
+        "office_papers.html",
+        status,
+        problem=problem,
+        account=account,
+        letters=LETTER_WORDS,
+        members=(await visit.in_thread(files.registered)).members,
+        today=today.isoformat(),
         since=visit.query("since") or date(today.year, 1, 1).isoformat(),
-        through=visit.query("through") or today.isoformat(), years=[*range(this, this - _YEARS, -1)],
-    )  # fmt: skip
+        through=visit.query("through") or today.isoformat(),
+        years=[*range(this, this - _YEARS, -1)],
+    )
 
 
 def _account(visit: Visit) -> PeriodAccount:

@@ -38,11 +38,16 @@ async def publication(
     edited = await visit.in_thread(files.workspace.unrecorded) if is_published else []
     state = await visit.in_thread(lambda: list(files.workspace.state(now)) if is_published else [])
     return visit.render(
-        "office_publication.html", status, problem=problem, is_published=is_published, now=now,
+        "office_publication.html",
+        status,
+        problem=problem,
+        is_published=is_published,
+        now=now,
         state=[(name, version, until, due, tuf_roles.ROLES[name].keys.value) for name, version, until, due in state],
         expires=(await visit.in_thread(files.registered)).document.registry.expires,
         differences=await visit.in_thread(files.differences),
-        undoable=await visit.in_thread(_undoable, files) if is_published and not edited else None, words=words_of,
+        undoable=await visit.in_thread(_undoable, files) if is_published and not edited else None,
+        words=words_of,
         is_copied=not is_published or await visit.in_thread(files.workspace.is_copied),
         by_hand=[tuf_roles.DELEGATED[role] for role in edited],
         packages=[
@@ -52,7 +57,7 @@ async def publication(
                 ("duty", template("Only what the duty keys publish"), files.waiting_duty),
             )
         ],
-    )  # fmt: skip
+    )
 
 
 def _undoable(files: OfficeFiles) -> HistoryEntry | None:
@@ -88,9 +93,12 @@ async def prolong(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         until = end(visit.field("until"), Message("Valid until"))
         change_registry(
-            files.workspace, Action.PROLONG, tuf_roles.REGISTRY_FILE, attributed(visit),
+            files.workspace,
+            Action.PROLONG,
+            tuf_roles.REGISTRY_FILE,
+            attributed(visit),
             lambda text, _: prolonged(text, until),
-        )  # fmt: skip
+        )
 
     return await acted(visit, act, publication, PATH)
 

@@ -37,9 +37,14 @@ async def basis(
 ) -> web.StreamResponse:
     found = await visit.in_thread(decided_basis, files_of(visit).folder)
     return visit.render(
-        "office_refusal_basis.html", status, problem=problem, found=found, words=BASIS_WORDS, labels=FIELDS,
+        "office_refusal_basis.html",
+        status,
+        problem=problem,
+        found=found,
+        words=BASIS_WORDS,
+        labels=FIELDS,
         today=in_japan(datetime.now(UTC)).date().isoformat(),
-    )  # fmt: skip
+    )
 
 
 async def decide(visit: Visit) -> web.StreamResponse:
@@ -47,9 +52,13 @@ async def decide(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         decide_basis(
-            folder, visit.field("basis"), visit.field("decided"), visit.fields or {}, datetime.now(UTC),
+            folder,
+            visit.field("basis"),
+            visit.field("decided"),
+            visit.fields or {},
+            datetime.now(UTC),
             lambda name: Message(FIELDS[name]) if name in FIELDS else Message("Decided on"),
-        )  # fmt: skip
+        )
 
     return await acted(visit, act, basis, BASIS)
 

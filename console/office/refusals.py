@@ -29,9 +29,14 @@ async def refusals(
     store = Refusals(folder).store
     found = await visit.in_thread(store.refusals)
     return visit.render(
-        "office_refusals.html", status, rows=found, problem=problem, bases=BASIS_WORDS,
-        basis=await visit.in_thread(decided_basis, folder), has_key=await visit.in_thread(store.epoch) is not None,
-    )  # fmt: skip
+        "office_refusals.html",
+        status,
+        rows=found,
+        problem=problem,
+        bases=BASIS_WORDS,
+        basis=await visit.in_thread(decided_basis, folder),
+        has_key=await visit.in_thread(store.epoch) is not None,
+    )
 
 
 async def lift(visit: Visit) -> web.StreamResponse:

@@ -47,9 +47,17 @@ async def report_statistics(visit: Visit) -> web.StreamResponse:
         counted, status, problem = Published({}, 0), HTTPStatus.BAD_REQUEST, error
     rules = await visit.in_thread(read_rules, files_of(visit).folder)
     return visit.render(
-        "office_report_statistics.html", status, counted=counted, by=by, kinds=BY, words=WORDS, problem=problem,
-        start=visit.query("since"), until=visit.query("until"), least=rules.statistics.least,
-    )  # fmt: skip
+        "office_report_statistics.html",
+        status,
+        counted=counted,
+        by=by,
+        kinds=BY,
+        words=WORDS,
+        problem=problem,
+        start=visit.query("since"),
+        until=visit.query("until"),
+        least=rules.statistics.least,
+    )
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:

@@ -57,9 +57,15 @@ async def reports(
     late = await visit.in_thread(desk.store.overdue, datetime.now(UTC)) if desk else []
     rows = await visit.in_thread(lambda: [(each, subject_of(desk, each)) for each in listed] if desk else [])
     return visit.render(
-        "office_reports.html", status, list=shown(visit, rows, total, asked), stage=stage, problem=problem,
-        late={each.report: each for each in late[::-1]}, is_by_number=token is not None, purpose=visit.field("purpose"),
-    )  # fmt: skip
+        "office_reports.html",
+        status,
+        list=shown(visit, rows, total, asked),
+        stage=stage,
+        problem=problem,
+        late={each.report: each for each in late[::-1]},
+        is_by_number=token is not None,
+        purpose=visit.field("purpose"),
+    )
 
 
 def _page(
@@ -124,9 +130,11 @@ async def remind(visit: Visit) -> web.StreamResponse:
 
 
 async def report(
-    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None,
+    visit: Visit,
+    status: HTTPStatus = HTTPStatus.OK,
+    problem: IdtoneError | None = None,
     matter: ReportedCall | ReportedService | None = None,
-) -> web.StreamResponse:  # fmt: skip
+) -> web.StreamResponse:
     """With a masked number; `matter` is what the report says, if the visitor asked to see it."""
     desk = await visit.in_thread(files_of(visit).reports)
     kept = await visit.in_thread(desk.store.report, visit.part("report")) if desk else None
@@ -135,10 +143,20 @@ async def report(
     requests = await visit.in_thread(desk.store.requests_of, kept.id)
     now = datetime.now(UTC)
     return visit.render(
-        "office_report.html", status, answers=ANSWERS, bases=BASIS_WORDS, ways=TAKEN_WORDS,
-        kept=kept, requests=requests, problem=problem, matter=matter, now=now, results=RESULT_WORDS,
-        subject=await visit.in_thread(subject_of, desk, kept), trace=trace_of(kept, requests, now),
-    )  # fmt: skip
+        "office_report.html",
+        status,
+        answers=ANSWERS,
+        bases=BASIS_WORDS,
+        ways=TAKEN_WORDS,
+        kept=kept,
+        requests=requests,
+        problem=problem,
+        matter=matter,
+        now=now,
+        results=RESULT_WORDS,
+        subject=await visit.in_thread(subject_of, desk, kept),
+        trace=trace_of(kept, requests, now),
+    )
 
 
 async def open_report(visit: Visit) -> web.StreamResponse:

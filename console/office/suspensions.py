@@ -81,14 +81,22 @@ async def suspensions(
     me = acting()
     stops = listing(visit, found.stops, COLUMNS)
     return visit.render(
-        "office_suspensions.html", status, problem=problem, words=WORDS, me=me, stops=STOPS, held=held,
+        "office_suspensions.html",
+        status,
+        problem=problem,
+        words=WORDS,
+        me=me,
+        stops=STOPS,
+        held=held,
         never=[(each, span_text(span_of(each.entry))) for each in found.never],
         never_count=found.never_count,
         entries=shown(visit, [(each, span_of_entry(each.entry)) for each in stops.rows], stops.total, stops.asked),
         ends=found.ends,
         requests=[(each, _asked(each), me.is_another_than(each.by)) for each in found.requests],
-        confirmed=by_reference(found.confirmations), untold=found.trouble, ends_of=ENDS,
-    )  # fmt: skip
+        confirmed=by_reference(found.confirmations),
+        untold=found.trouble,
+        ends_of=ENDS,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +125,13 @@ def _read(files: OfficeFiles, now: datetime) -> _Found:
     stops = OfficeStops(history, files.published_at, files.published_stops(), signed)
     return _Found(
         stops.suspensions(document.suspensions, confirmations, now),
-        stops.never_originating(never, SHOWN, now), len(never),
-        stops.published_ends(now - ENDS_SHOWN, confirmations, now), files.requests.waiting(), confirmations, trouble,
-    )  # fmt: skip
+        stops.never_originating(never, SHOWN, now),
+        len(never),
+        stops.published_ends(now - ENDS_SHOWN, confirmations, now),
+        files.requests.waiting(),
+        confirmations,
+        trouble,
+    )
 
 
 def _asked(request: SuspensionRequest) -> Stage:
@@ -138,13 +150,15 @@ def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
         of.setdefault(row.reference, []).append(row)
     found = [
         ConfirmedBy(
-            reference, sum((each.lifted if each.is_lifted else each.in_use) is not None for each in each_of),
-            [each for each in each_of if each.is_missing], sum(each.calls_ended for each in each_of),
+            reference,
+            sum((each.lifted if each.is_lifted else each.in_use) is not None for each in each_of),
+            [each for each in each_of if each.is_missing],
+            sum(each.calls_ended for each in each_of),
             each_of[0].is_lifted,
         )
         for reference, each_of in of.items()
         if not each_of[0].is_lifted or any(each.is_missing for each in each_of)
-    ]  # fmt: skip
+    ]
     return sorted(found, key=lambda each: not each.missing)
 
 
@@ -160,10 +174,14 @@ async def request(visit: Visit) -> web.StreamResponse:
         terms = None
         if action not in ENDS:
             terms = SuspensionTerms.given(
-                visit.field("reference"), with_zone(visit.field("requested")), with_zone(visit.field("since")) or None,
-                with_zone(visit.field("until")) or None, visit.field("authority") or None, attribution.at,
+                visit.field("reference"),
+                with_zone(visit.field("requested")),
+                with_zone(visit.field("since")) or None,
+                with_zone(visit.field("until")) or None,
+                visit.field("authority") or None,
+                attribution.at,
                 lambda name: Message(LABELS[name]),
-            )  # fmt: skip
+            )
         is_unheld = bool(visit.field("no_holder"))
         files.requests.request(action, visit.field("entered"), terms, attribution, is_unheld)
 

@@ -25,9 +25,12 @@ PATH: Final = f"{REPORTS}/new"
 
 
 async def new_report(
-    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None, id_: str = "",
+    visit: Visit,
+    status: HTTPStatus = HTTPStatus.OK,
+    problem: IdtoneError | None = None,
+    id_: str = "",
     receipt: str = "",
-) -> web.StreamResponse:  # fmt: skip
+) -> web.StreamResponse:
     """The form, or the receipt of a report that was just entered: it is shown only there.
 
     Each form has a receipt of its own, so the report is entered once if the form is sent twice.
@@ -35,9 +38,16 @@ async def new_report(
     now = in_japan(datetime.now(UTC))
     within = {minutes: ja if visit.language == "ja" else en for minutes, (ja, en) in WITHIN.items()}
     return visit.render(
-        "office_new_report.html", status, problem=problem, ways=TAKEN_WORDS, within=within,
-        today=now.date().isoformat(), id=id_, receipt=receipt, new_receipt=new_receipt(),
-    )  # fmt: skip
+        "office_new_report.html",
+        status,
+        problem=problem,
+        ways=TAKEN_WORDS,
+        within=within,
+        today=now.date().isoformat(),
+        id=id_,
+        receipt=receipt,
+        new_receipt=new_receipt(),
+    )
 
 
 async def enter(visit: Visit) -> web.StreamResponse:

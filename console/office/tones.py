@@ -35,9 +35,11 @@ async def tones(
     )
     masters = await visit.in_thread(lambda: {path.stem for path in (files.folder / tuf_roles.TONES).glob("*")})
     return visit.render(
-        "office_tones.html", status, problem=problem,
+        "office_tones.html",
+        status,
+        problem=problem,
         rows=[(tone, licensed[tone.id], tone.id in masters) for tone in document.tones],
-    )  # fmt: skip
+    )
 
 
 async def enter(visit: Visit) -> web.StreamResponse:
@@ -51,9 +53,13 @@ async def enter(visit: Visit) -> web.StreamResponse:
                 if not octets:
                     raise UsageError(Message("choose the WAV file of the master"))
                 enter_tone(
-                    files.workspace, upload.fields.get("tone", ""), upload.fields.get("title", ""), octets, attribution,
+                    files.workspace,
+                    upload.fields.get("tone", ""),
+                    upload.fields.get("title", ""),
+                    octets,
+                    attribution,
                     Message("Title"),
-                )  # fmt: skip
+                )
 
             await visit.in_thread(act)
     except IdtoneError as error:

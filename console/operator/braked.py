@@ -66,9 +66,14 @@ async def show(visit: Visit) -> web.StreamResponse:
     holds = await visit.in_thread(_holds, settings)
     counts = {STEPS[step]: sum(hold.step is step for hold in holds) for step in reversed(STEPS)}
     return visit.render(
-        "braked.html", rows=rows(holds, settings.node), total=len(holds), counts=counts,
-        is_off=settings.brake.highest is HighestStep.NOTHING, stopped=STEPS[BrakeStep.STOP], at=datetime.now(UTC),
-    )  # fmt: skip
+        "braked.html",
+        rows=rows(holds, settings.node),
+        total=len(holds),
+        counts=counts,
+        is_off=settings.brake.highest is HighestStep.NOTHING,
+        stopped=STEPS[BrakeStep.STOP],
+        at=datetime.now(UTC),
+    )
 
 
 def _holds(settings: Settings) -> tuple[Hold, ...]:
@@ -80,11 +85,20 @@ def rows(holds: tuple[Hold, ...], node: str) -> list[BrakedRow]:
     """Those that are stopped first, then the newest; at most `ROWS`."""
     return [
         BrakedRow(
-            hold.step, STEPS[hold.step], KINDS[hold.kind], LINES[hold.line], hold.label, hold.signal,
-            datetime.fromtimestamp(hold.since_s, UTC), hold.node, hold.call_id, hold.node == node, hold.token[:_SHOWN],
+            hold.step,
+            STEPS[hold.step],
+            KINDS[hold.kind],
+            LINES[hold.line],
+            hold.label,
+            hold.signal,
+            datetime.fromtimestamp(hold.since_s, UTC),
+            hold.node,
+            hold.call_id,
+            hold.node == node,
+            hold.token[:_SHOWN],
         )
         for hold in sorted(holds, key=lambda hold: (-hold.step, -hold.since_s))[:ROWS]
-    ]  # fmt: skip
+    ]
 
 
 PAGES = (Page("/brake", show, Right.LOOK, title=template("Brake")),)

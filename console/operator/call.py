@@ -120,9 +120,12 @@ def _unknown(visit: Visit) -> web.Response:
 
 
 def _page(
-    visit: Visit, found: _Call, numbers: dict[str, str] | None = None, problem: object = None,
+    visit: Visit,
+    found: _Call,
+    numbers: dict[str, str] | None = None,
+    problem: object = None,
     status: HTTPStatus = HTTPStatus.OK,
-) -> web.Response:  # fmt: skip
+) -> web.Response:
     record, language = found.record, visit.language
     return visit.render(
         "call.html",
@@ -286,9 +289,12 @@ def _opened(visit: Visit, call_id: str, purpose: str) -> dict[str, str]:
     assert visit.user is not None
     person, ledger = visiting(visit.user.name), console.settings.ledger
     record_act(
-        ledger.own(), console.settings.node, KeyRing.of(ledger, console.settings.node),
-        lambda act_id: numbers_opened(act_id, now, person, purpose, call_id), DisclosureRules.of(ledger),
-    )  # fmt: skip
+        ledger.own(),
+        console.settings.node,
+        KeyRing.of(ledger, console.settings.node),
+        lambda act_id: numbers_opened(act_id, now, person, purpose, call_id),
+        DisclosureRules.of(ledger),
+    )
     with console.opening_reader() as reader:
         record = reader.record(call_id)
     opened = record.opened if record else {}

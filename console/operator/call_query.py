@@ -56,14 +56,25 @@ class CallQuery:
             return values.get(name) or None
 
         wanted = CallFilter(
-            text_of("direction"), text_of("outcome"), text_of("reason"), text_of("member"), text_of("licence"),
-            _delivery(values), _choice("fallback", values), _choice("odd", values) is True,
-        )  # fmt: skip
+            text_of("direction"),
+            text_of("outcome"),
+            text_of("reason"),
+            text_of("member"),
+            text_of("licence"),
+            _delivery(values),
+            _choice("fallback", values),
+            _choice("odd", values) is True,
+        )
         return cls(
-            values, wanted,
-            local_moment("from", values.get("from", "")), local_moment("until", values.get("until", "")),
-            values.get("call", ""), values.get("node", ""), _place("before", query), _place("after", query),
-        )  # fmt: skip
+            values,
+            wanted,
+            local_moment("from", values.get("from", "")),
+            local_moment("until", values.get("until", "")),
+            values.get("call", ""),
+            values.get("node", ""),
+            _place("before", query),
+            _place("after", query),
+        )
 
     def since(self, begin: datetime) -> str:
         """The address of the same search of the calls from a time on."""

@@ -74,9 +74,12 @@ class CallLine:
 def line_of(record: Record, node: str = "") -> CallLine:
     """`node` is the other node whose call it is; empty: this one."""
     return CallLine(
-        path_of(record.call_id, node=node), record, state_of(record), direction_words(record.direction),
+        path_of(record.call_id, node=node),
+        record,
+        state_of(record),
+        direction_words(record.direction),
         reason_words(record.reason),
-    )  # fmt: skip
+    )
 
 
 def direction_words(code: str | None) -> str:

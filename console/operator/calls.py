@@ -93,9 +93,13 @@ async def calls(visit: Visit) -> web.StreamResponse:
 
 
 def _page(
-    visit: Visit, query: CallQuery, found: _Found, nodes: Sequence[str], problem: object = None,
+    visit: Visit,
+    query: CallQuery,
+    found: _Found,
+    nodes: Sequence[str],
+    problem: object = None,
     status: HTTPStatus = HTTPStatus.OK,
-) -> web.Response:  # fmt: skip
+) -> web.Response:
     return visit.render(
         "calls.html",
         status,
@@ -144,10 +148,15 @@ def _search(visit: Visit, query: CallQuery) -> _Found:
     newer = query.after is not None
     with ledger_for(visit).reader as reader:
         found = search_calls(
-            reader, query.wanted, query.start, query.end, place=query.after if newer else query.before, newer=newer,
+            reader,
+            query.wanted,
+            query.start,
+            query.end,
+            place=query.after if newer else query.before,
+            newer=newer,
             limit=PAGE_CALLS,
             enough=lambda: time.perf_counter() - began_s >= (CROWDED_SEARCH_S if others.is_awaited else SEARCH_S),
-        )  # fmt: skip
+        )
     return _answer(query, found)
 
 
@@ -255,10 +264,12 @@ def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
     person, ledger = visiting(visit.user.name), console.settings.ledger
     key_ring = KeyRing.of(ledger, console.settings.node)
     record_act(
-        ledger.own(), console.settings.node, key_ring,
+        ledger.own(),
+        console.settings.node,
+        key_ring,
         lambda act_id: search_act(act_id, now, person, purpose, wanted, key_ring.days),
         DisclosureRules.of(ledger),
-    )  # fmt: skip
+    )
 
 
 def _find(visit: Visit, wanted: Number | str, start: datetime | None, end: datetime | None) -> Sequence[Record]:
@@ -328,9 +339,14 @@ def _csv_part(visit: Visit, query: CallQuery, place: Place | None, limit: int, p
     until_s = time.perf_counter() + patience_s
     with ledger_for(visit).reader as reader:
         return search_calls(
-            reader, query.wanted, query.start, query.end, place=place, limit=limit,
+            reader,
+            query.wanted,
+            query.start,
+            query.end,
+            place=place,
+            limit=limit,
             enough=lambda: time.perf_counter() >= until_s,
-        )  # fmt: skip
+        )
 
 
 BY_NUMBER: Final = "/calls/by-number"

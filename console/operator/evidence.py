@@ -109,11 +109,16 @@ async def evidence(visit: Visit) -> web.StreamResponse:
     except (IdtoneError, OSError) as error:
         trouble = error
     return visit.render(
-        "evidence.html", heads=heads, witnesses=rows, trouble=trouble, is_running=feed is not None,
+        "evidence.html",
+        heads=heads,
+        witnesses=rows,
+        trouble=trouble,
+        is_running=feed is not None,
         cosigners=sum(bool(heads and heads.checkpoint and each.leaves == heads.checkpoint.size) for each in rows),
         has_authority=settings.ledger.timestamp.url is not None,
-        now=datetime.now(UTC), **await _verification(visit),
-    )  # fmt: skip
+        now=datetime.now(UTC),
+        **await _verification(visit),
+    )
 
 
 async def _verification(visit: Visit) -> dict[str, Any]:

@@ -103,10 +103,13 @@ async def list_exports(visit: Visit) -> web.StreamResponse:
     seen = {id(each) for each in (*waiting, *overdue)}
     others = [each for each in reversed(entries) if id(each) not in seen]
     return visit.render(
-        "evidence_exports.html", states=STATES, trouble=trouble,
+        "evidence_exports.html",
+        states=STATES,
+        trouble=trouble,
         waiting=listing(visit, waiting, LISTED, name="waiting"),
-        overdue=listing(visit, overdue, LISTED, name="overdue"), others=listing(visit, others, LISTED),
-    )  # fmt: skip
+        overdue=listing(visit, overdue, LISTED, name="overdue"),
+        others=listing(visit, others, LISTED),
+    )
 
 
 LISTED: Final[Mapping[str, Callable[[IndexEntry], object]]] = {
@@ -130,10 +133,18 @@ def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None =
     errors = problem if isinstance(problem, FormErrors) else None
     bases = load_legal_bases(visit.console.settings.ledger.legal_bases).bases
     return visit.render(
-        "evidence_request.html", status, given=given, errors=errors, problem=problem and in_fields(problem),
-        bases=bases, fields=FIELDS, labels=LABELS, limit=TEXT_LIMIT, in_fields=in_fields,
+        "evidence_request.html",
+        status,
+        given=given,
+        errors=errors,
+        problem=problem and in_fields(problem),
+        bases=bases,
+        fields=FIELDS,
+        labels=LABELS,
+        limit=TEXT_LIMIT,
+        in_fields=in_fields,
         needs={name: " ".join(map(str, rule.needs)) for name, rule in bases.items()},
-    )  # fmt: skip
+    )
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
@@ -176,13 +187,20 @@ async def _shown(visit: Visit, problem: object = None) -> web.Response:
     calls = await visit.in_thread(_calls, visit, entry)
     status = HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK
     return visit.render(
-        "evidence_export.html", status, states=STATES, entry=entry, calls=calls, problem=problem and in_fields(problem),
-        may_request=visit.may(Right.REQUEST_EXPORTS), may_approve=visit.may(Right.APPROVE_EXPORTS),
+        "evidence_export.html",
+        status,
+        states=STATES,
+        entry=entry,
+        calls=calls,
+        problem=problem and in_fields(problem),
+        may_request=visit.may(Right.REQUEST_EXPORTS),
+        may_approve=visit.may(Right.APPROVE_EXPORTS),
         is_asker=_is_user(entry.request and entry.request.by, user.name),
         is_approver=_is_user(entry.request and entry.request.approval and entry.request.approval.by, user.name),
         is_kept=visit.console.made_packs.get(entry.act, user.name) is not None,
-        today=now.astimezone(JAPAN).date(), roles=(NumberRole.FORWARDING, NumberRole.CALLER, NumberRole.CALLED),
-    )  # fmt: skip
+        today=now.astimezone(JAPAN).date(),
+        roles=(NumberRole.FORWARDING, NumberRole.CALLER, NumberRole.CALLED),
+    )
 
 
 def _is_user(person: Any, name: str) -> bool:
@@ -330,9 +348,10 @@ async def receive(visit: Visit) -> web.StreamResponse:
         export, day = _known(known, act), _day(upload.fields.get("on", ""))
         by = upload.fields.get("by", "")
         record_delivery(
-            settings, known,
+            settings,
+            known,
             lambda id_: steps.export_received(id_, now, person, export.act, export.sha256, by, day, proof),
-        )  # fmt: skip
+        )
 
     async def do(upload: Upload) -> web.StreamResponse:
         await visit.in_thread(record, upload)
@@ -394,9 +413,14 @@ async def disclosures(visit: Visit) -> web.StreamResponse:
     except IdtoneError as error:
         entries, trouble = [], error
     return visit.render(
-        "evidence_disclosures.html", states=STATES, trouble=trouble, year=year, list=listing(visit, entries, LISTED),
-        figures=figures(entries), today=now.astimezone(JAPAN).date(),
-    )  # fmt: skip
+        "evidence_disclosures.html",
+        states=STATES,
+        trouble=trouble,
+        year=year,
+        list=listing(visit, entries, LISTED),
+        figures=figures(entries),
+        today=now.astimezone(JAPAN).date(),
+    )
 
 
 async def disclosures_csv(visit: Visit) -> web.StreamResponse:

@@ -134,9 +134,13 @@ async def statistics(visit: Visit) -> web.StreamResponse:
     except IdtoneError as error:
         trouble = error
     return visit.render(
-        "evidence_statistics.html", trouble=trouble, nodes=nodes, node=node, own_node=visit.console.settings.node,
+        "evidence_statistics.html",
+        trouble=trouble,
+        nodes=nodes,
+        node=node,
+        own_node=visit.console.settings.node,
         **await _shown(visit, period),
-    )  # fmt: skip
+    )
 
 
 async def changes(visit: Visit) -> web.StreamResponse:

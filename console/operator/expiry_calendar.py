@@ -57,10 +57,18 @@ async def show(visit: Visit) -> web.StreamResponse:
     found = await visit.in_thread(expiries, read.document, read.index, visit.console.settings.policy.chain_check)
     rows = entries(found[:SHOWN], now)
     return visit.render(
-        "expiries.html", read=read, over=[row for row in rows if row.is_over], months=by_month(rows), total=len(found),
-        shown=len(rows), ends=ends, soon=sum(row.is_soon for row in rows), bars=bars_of(found, now), kinds=KINDS,
+        "expiries.html",
+        read=read,
+        over=[row for row in rows if row.is_over],
+        months=by_month(rows),
+        total=len(found),
+        shown=len(rows),
+        ends=ends,
+        soon=sum(row.is_soon for row in rows),
+        bars=bars_of(found, now),
+        kinds=KINDS,
         checks_end=visit.console.settings.policy.chain_check is not None,
-    )  # fmt: skip
+    )
 
 
 def entries(found: Sequence[Expiry], now: datetime) -> list[Entry]:

@@ -85,10 +85,14 @@ def answer_for(number: Number, direction: Direction, read: ReadRegistry, setting
     decision = decide(call, read.index, policy, now)
     holding = read.index.holding(number, now)
     return Answer(
-        str(number), direction, decision, OUTCOMES[decision.outcome],
-        applied_rules(call, read.index, now, decision), judged_licences(call, holding, now),
+        str(number),
+        direction,
+        decision,
+        OUTCOMES[decision.outcome],
+        applied_rules(call, read.index, now, decision),
+        judged_licences(call, holding, now),
         number_report(read.document, number, now, settings.policy.chain_check) if holding else None,
-    )  # fmt: skip
+    )
 
 
 async def _page(
@@ -134,12 +138,14 @@ def member_rows(read: ReadRegistry, members: Iterable[Member], now: datetime) ->
         pledge = member.pledge
         rows.append(
             MemberRow(
-                member.id, read.names[member.id], read.covered[member.id],
+                member.id,
+                read.names[member.id],
+                read.covered[member.id],
                 day_begins(pledge.until) if pledge and pledge.until else None,
                 pledge is not None and pledge.in_force(now),
                 [(licence, judge(licence, min(licence.directions), now)) for licence in licences(member)],
             )
-        )  # fmt: skip
+        )
     return rows
 
 

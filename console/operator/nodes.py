@@ -85,10 +85,15 @@ def node_rows(ledgers: Ledgers) -> list[NodeRow]:
         newest = each.reader.records(limit=1)
         rows.append(
             NodeRow(
-                each.node, each.origin, told.steps, told.signed, told.lag, told.heard,
+                each.node,
+                each.origin,
+                told.steps,
+                told.signed,
+                told.lag,
+                told.heard,
                 newest[0].steps[-1].at if newest else None,
             )
-        )  # fmt: skip
+        )
     return rows
 
 

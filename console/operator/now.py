@@ -85,9 +85,13 @@ def running_call(call: Mapping[str, Any], at: datetime) -> RunningCall:
     lasted = max(timedelta(0), at - datetime.fromisoformat(call["decided"]))
     is_stuck = lasted > (STUCK if call["state"] == "connected" else RINGS_TOO_LONG)
     return RunningCall(
-        call["call_id"], STATES.get(call["state"], call["state"]), status_command.duration(lasted.total_seconds()),
-        is_stuck, call["outcome"], call["reason"],
-    )  # fmt: skip
+        call["call_id"],
+        STATES.get(call["state"], call["state"]),
+        status_command.duration(lasted.total_seconds()),
+        is_stuck,
+        call["outcome"],
+        call["reason"],
+    )
 
 
 def calls_a_second(live: Live) -> float | None:

@@ -70,10 +70,22 @@ async def show_stop(
         others = [each for each in found.suspensions if each.id != one.id]
         summary = await visit.in_thread(stop_summary, spans, read, None, others, datetime.now(UTC), visit.language)
     return visit.render(
-        "stop.html", status, problem=problem, errors=problem if isinstance(problem, FormErrors) else None,
-        one=one, asked=asked, is_own=is_own, may_stop=may_stop, summary=summary, shown=SHOWN, duties=DUTY_WORDS,
-        masked=masked_numbers(one), held=names, changes=f"{CHANGES}?stop={quote(one.id)}", **_state(visit, one),
-    )  # fmt: skip
+        "stop.html",
+        status,
+        problem=problem,
+        errors=problem if isinstance(problem, FormErrors) else None,
+        one=one,
+        asked=asked,
+        is_own=is_own,
+        may_stop=may_stop,
+        summary=summary,
+        shown=SHOWN,
+        duties=DUTY_WORDS,
+        masked=masked_numbers(one),
+        held=names,
+        changes=f"{CHANGES}?stop={quote(one.id)}",
+        **_state(visit, one),
+    )
 
 
 def _state(visit: Visit, one: OwnSuspension) -> Mapping[str, Any]:

@@ -50,17 +50,28 @@ async def form(visit: Visit) -> web.StreamResponse:
 
 
 def _form(
-    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None,
-    summary: StopSummary | None = None, digest: str = "",
-) -> web.Response:  # fmt: skip
+    visit: Visit,
+    status: HTTPStatus = HTTPStatus.OK,
+    problem: IdtoneError | None = None,
+    summary: StopSummary | None = None,
+    digest: str = "",
+) -> web.Response:
     """With a summary, that is shown instead of the fields."""
     settings = visit.console.settings
     return visit.render(
-        "stop_order.html", status, problem=problem, errors=problem if isinstance(problem, FormErrors) else None,
-        summary=summary, digest=digest, shown=SHOWN, values={name: visit.field(name) for name in FIELDS},
-        persons=settings.policy.own_suspensions.persons, has_customers=settings.lines.source is not None,
-        is_changed=bool(summary and visit.field("seen")), held=names,
-    )  # fmt: skip
+        "stop_order.html",
+        status,
+        problem=problem,
+        errors=problem if isinstance(problem, FormErrors) else None,
+        summary=summary,
+        digest=digest,
+        shown=SHOWN,
+        values={name: visit.field(name) for name in FIELDS},
+        persons=settings.policy.own_suspensions.persons,
+        has_customers=settings.lines.source is not None,
+        is_changed=bool(summary and visit.field("seen")),
+        held=names,
+    )
 
 
 async def stop(visit: Visit) -> web.StreamResponse:
@@ -122,9 +133,14 @@ def _ordered(visit: Visit, desk: SuspensionDesk) -> OwnSuspension:
     assert reference is not None
     assert why is not None
     return ordered(
-        spans, reference, desk.act(why), persons=desk.persons, customer=customer, authority=authority or "",
+        spans,
+        reference,
+        desk.act(why),
+        persons=desk.persons,
+        customer=customer,
+        authority=authority or "",
         requested=requested,
-    )  # fmt: skip
+    )
 
 
 def _line(visit: Visit, field: str, name: Message) -> str:

@@ -47,9 +47,12 @@ class StopSummary:
     def digest(self, key: str) -> str:
         """Of what it shows, so that an order is about what its person has seen. `key` is a secret of the session."""
         shown = [
-            *self.numbers, None if self.holders is None else [str(each) for each in self.holders], self.customers,
-            [each.reference for each in self.in_registry], [each.id for each in self.by_node],
-        ]  # fmt: skip
+            *self.numbers,
+            None if self.holders is None else [str(each) for each in self.holders],
+            self.customers,
+            [each.reference for each in self.in_registry],
+            [each.id for each in self.by_node],
+        ]
         return hashlib.blake2b(json.dumps(shown).encode(), key=key.encode()[:64], digest_size=16).hexdigest()
 
 
@@ -59,9 +62,13 @@ def bare_summary(spans: Sequence[NumberSpan]) -> StopSummary:
 
 
 def stop_summary(
-    spans: Sequence[NumberSpan], read: ReadRegistry | None, lines: Iterable[Entry] | None,
-    own: Iterable[OwnSuspension], now: datetime, language: str,
-) -> StopSummary:  # fmt: skip
+    spans: Sequence[NumberSpan],
+    read: ReadRegistry | None,
+    lines: Iterable[Entry] | None,
+    own: Iterable[OwnSuspension],
+    now: datetime,
+    language: str,
+) -> StopSummary:
     holders = _holders(spans, read, now, language) if read else None
     return StopSummary(
         [written(each) for each in spans],
@@ -93,9 +100,10 @@ def _common(one: NumberSpan, other: NumberSpan) -> int:
 def _customers(spans: Sequence[NumberSpan], lines: Iterable[Entry], now: datetime) -> list[str]:
     now_s = now.timestamp()
     found = (
-        each.customer for each in lines
+        each.customer
+        for each in lines
         if each.customer and each.period[0] <= now_s < each.period[1] and any(_meets(spans, one) for one in each.spans)
-    )  # fmt: skip
+    )
     return sorted(set(found))
 
 

@@ -99,13 +99,24 @@ async def show(
     feed = visit.console.live.newest.feed
     is_signed = read.index.signed is not None
     return visit.render(
-        "suspensions.html", status, problem=problem, may_stop=visit.may(Right.STOP_NUMBERS),
-        read=read, told=told, over=over, total=len(in_force), in_force=_listed(visit, in_force, told, now, "force"),
-        coming=_listed(visit, coming, told, now, "coming"), effect=effect_of(feed) if feed else None,
+        "suspensions.html",
+        status,
+        problem=problem,
+        may_stop=visit.may(Right.STOP_NUMBERS),
+        read=read,
+        told=told,
+        over=over,
+        total=len(in_force),
+        in_force=_listed(visit, in_force, told, now, "force"),
+        coming=_listed(visit, coming, told, now, "coming"),
+        effect=effect_of(feed) if feed else None,
         refused_now=feed["registry"]["suspensions_in_force"] if feed else None,
-        own=listing(visit, own, OWN_COLUMNS, name="own"), own_trouble=trouble,
-        is_signed=is_signed, at=datetime.now(UTC), never=read.index.never_originating,
-    )  # fmt: skip
+        own=listing(visit, own, OWN_COLUMNS, name="own"),
+        own_trouble=trouble,
+        is_signed=is_signed,
+        at=datetime.now(UTC),
+        never=read.index.never_originating,
+    )
 
 
 def _own(settings: Settings) -> tuple[list[OwnRow], str]:
@@ -117,13 +128,17 @@ def _own(settings: Settings) -> tuple[list[OwnRow], str]:
         return [], str(error)
     return [
         OwnRow(
-            one.id, own_stages(one, now), masked_numbers(one), one.reference,
-            ", ".join(dict.fromkeys(act.by for act in (one.asked, one.approved) if act)), one.calls_ended,
+            one.id,
+            own_stages(one, now),
+            masked_numbers(one),
+            one.reference,
+            ", ".join(dict.fromkeys(act.by for act in (one.asked, one.approved) if act)),
+            one.calls_ended,
             tuple((DUTY_WORDS[duty.kind], duty.due.isoformat(), duty.is_overdue(now)) for duty in one.open_duties()),
             tuple(one.waiting_nodes()),
         )
         for one in reversed(found)
-    ], ""  # fmt: skip
+    ], ""
 
 
 def asked_of(one: OwnSuspension, me: Person) -> tuple[str, bool]:
@@ -172,11 +187,16 @@ def _listed(
 def rows(entries: Iterable[SuspensionEntry], told: Confirmed, now: datetime) -> list[SuspensionRow]:
     return [
         SuspensionRow(
-            _scope(entry), KINDS[entry.kind], entry.since, entry.until, entry.reference, entry.authority or "",
+            _scope(entry),
+            KINDS[entry.kind],
+            entry.since,
+            entry.until,
+            entry.reference,
+            entry.authority or "",
             _stages(entry, told, now),
         )
         for entry in entries
-    ]  # fmt: skip
+    ]
 
 
 def _stages(entry: SuspensionEntry, told: Confirmed, now: datetime) -> tuple[Stage, ...]:
@@ -203,7 +223,7 @@ def effect_of(feed: Mapping[str, Any]) -> Effect:
     )
     return Effect(
         datetime.fromisoformat(feed["instance"]["since"]), feed["calls"].get("suspended", {}), refused, spoofed
-    )  # fmt: skip
+    )
 
 
 PAGES = (Page(PATH, show, Right.LOOK, title=template("Suspensions")),)

@@ -68,11 +68,22 @@ def as_pdf(paper: Paper) -> bytes:
     text, whole = partial(_known, _font()), Element("Document")
     title, made = text(paper.title), io.BytesIO()
     document = SimpleDocTemplate(
-        made, pagesize=A4, leftMargin=_MARGIN - _PADDING, rightMargin=_MARGIN - _PADDING, topMargin=_MARGIN,
+        made,
+        pagesize=A4,
+        leftMargin=_MARGIN - _PADDING,
+        rightMargin=_MARGIN - _PADDING,
+        topMargin=_MARGIN,
         bottomMargin=_MARGIN + 4 * mm,
-        title=title, author=MAKER, subject="", creator=MAKER, producer=MAKER, lang="ja", invariant=1,
-        initialFontName=_FONT, displayDocTitle=True,
-    )  # fmt: skip
+        title=title,
+        author=MAKER,
+        subject="",
+        creator=MAKER,
+        producer=MAKER,
+        lang="ja",
+        invariant=1,
+        initialFontName=_FONT,
+        displayDocTitle=True,
+    )
     story = [
         part
         for number, section in enumerate(paper.sections)

@@ -59,9 +59,12 @@ def add_archive_parts(document: Any, title: str, made: datetime) -> None:
     document.Catalog.Metadata = document.Reference(stream)
     profile = PDFStream(PDFDictionary({"N": 3}), _colours())
     intent = {
-        "Type": PDFName("OutputIntent"), "S": PDFName("GTS_PDFA1"), "Info": PDFString("sRGB"),
-        "OutputConditionIdentifier": PDFString("sRGB"), "DestOutputProfile": document.Reference(profile),
-    }  # fmt: skip
+        "Type": PDFName("OutputIntent"),
+        "S": PDFName("GTS_PDFA1"),
+        "Info": PDFString("sRGB"),
+        "OutputConditionIdentifier": PDFString("sRGB"),
+        "DestOutputProfile": document.Reference(profile),
+    }
     # Of the keys of a catalogue it knows some only.
     defaults = {**document.Catalog.__Defaults__, "OutputIntents": PDFArray([PDFDictionary(intent)])}
     document.Catalog.__Defaults__ = defaults

@@ -64,32 +64,37 @@ class ConsoleSettings(Model):
             Fault("settings", 0, 0, f"console.{key}", problem, remedy)
             for wrong, key, problem, remedy in (
                 (
-                    proxy and not is_unix, "sign_in",
+                    proxy and not is_unix,
+                    "sign_in",
                     Message("is proxy, and console.listen is an IP address, where any local user can name anyone"),
                     Message("Set console.listen to a Unix socket, and console.group to the proxy's group"),
                 ),
                 (
-                    self.group is not None and not is_unix, "group",
+                    self.group is not None and not is_unix,
+                    "group",
                     Message("is set, and console.listen is an IP address, where every local user may connect"),
                     Message("Set console.listen to a Unix socket, or leave console.group out"),
                 ),
                 (
-                    is_unix and not self.address, "address",
+                    is_unix and not self.address,
+                    "address",
                     Message("is not set, and console.listen is a Unix socket"),
                     Message("Write the address in the browser, like https://pbx.example.jp"),
                 ),
                 (
-                    openid and not self.openid.issuer, "openid.issuer",
+                    openid and not self.openid.issuer,
+                    "openid.issuer",
                     Message("is not set, and console.sign_in is openid"),
                     Message("Write the provider's address, like https://login.example.jp"),
                 ),
                 (
-                    openid and not self.openid.client_id, "openid.client_id",
+                    openid and not self.openid.client_id,
+                    "openid.client_id",
                     Message("is not set, and console.sign_in is openid"),
                     Message("Write the name under which the provider knows the console"),
                 ),
             )
             if wrong
-        ]  # fmt: skip
+        ]
         if faults:
             raise DocumentError(faults)

@@ -144,11 +144,15 @@ class RegistrySettings(Model):
             raise DocumentError(
                 [
                     Fault(
-                        "settings", 0, 0, "registry.trust", Message("is not set"),
+                        "settings",
+                        0,
+                        0,
+                        "registry.trust",
+                        Message("is not set"),
                         Message("Name the file with the association's root, or write unsigned for a lab of your own"),
                     )
                 ]
-            )  # fmt: skip
+            )
         return None if self.trust == UNSIGNED else Path(self.trust)
 
     def file(self) -> Path:

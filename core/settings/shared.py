@@ -178,12 +178,15 @@ def signed_settings(yaml: str, name: str, version: int, at: datetime, signers: I
         raise DocumentError(
             [
                 Fault(
-                    name, line, found.start() - yaml.rfind("\n", 0, found.start()), "",
+                    name,
+                    line,
+                    found.start() - yaml.rfind("\n", 0, found.start()),
+                    "",
                     Message("has a tab, or a line that ends in CR LF"),
                     Message("Write spaces instead, and end lines by LF alone"),
                 )
             ]
-        )  # fmt: skip
+        )
     text = f"{FORMAT}\n{version}\n{at.astimezone(UTC).isoformat(timespec='seconds')}\n{yaml}"
     return Note(text, tuple(signer.sign(text) for signer in signers))
 

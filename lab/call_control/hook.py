@@ -19,10 +19,21 @@ def instant(at: datetime) -> str:
 
 
 def decided(
-    call_id: str = "", nonce: str = NONCE, at: datetime = NOW, number: str = LICENSED, direction: str = "",
-    called: str = CALLED, dial_string: str = "", caller: str = CALLER, channel: str = "", account: str = "",
-    outcome: str = "NOTICE", reason: str = "service-unavailable", hears: str = "called", sip_call_id: str = "",
-) -> str:  # fmt: skip
+    call_id: str = "",
+    nonce: str = NONCE,
+    at: datetime = NOW,
+    number: str = LICENSED,
+    direction: str = "",
+    called: str = CALLED,
+    dial_string: str = "",
+    caller: str = CALLER,
+    channel: str = "",
+    account: str = "",
+    outcome: str = "NOTICE",
+    reason: str = "service-unavailable",
+    hears: str = "called",
+    sip_call_id: str = "",
+) -> str:
     from_outside = [encoded(text) for text in (number, direction, called, dial_string, caller, channel, account)]
     return ",".join(
         ["decided", call_id or id_of(), nonce, instant(at), *from_outside, outcome, reason, hears, encoded(sip_call_id)]
@@ -35,10 +46,18 @@ def undecided(call_id: str = "", nonce: str = NONCE, at: datetime = NOW) -> str:
 
 
 def sounded(
-    call_id: str = "", nonce: str = NONCE, at: datetime = NOW, played: str = "dial", called: str = "sample",
-    caller: str = "", sent: int | str = "", since: datetime | None = None, status: str = "",
-    packet_ms: str = "", codecs: str = "",
-) -> str:  # fmt: skip
+    call_id: str = "",
+    nonce: str = NONCE,
+    at: datetime = NOW,
+    played: str = "dial",
+    called: str = "sample",
+    caller: str = "",
+    sent: int | str = "",
+    since: datetime | None = None,
+    status: str = "",
+    packet_ms: str = "",
+    codecs: str = "",
+) -> str:
     began = instant(since) if since else ""
     return ",".join(
         ["sounded", call_id or id_of(), nonce, instant(at), played, called, caller, str(sent), began, status,
@@ -47,9 +66,15 @@ def sounded(
 
 
 def ended(
-    call_id: str = "", nonce: str = NONCE, at: datetime = NOW, status: str = "CONNECTED", cause: int | str = 16,
-    reason: str = "licence-valid", dial_status: str | None = None, talked_ms: int | str = 4000,
-) -> str:  # fmt: skip
+    call_id: str = "",
+    nonce: str = NONCE,
+    at: datetime = NOW,
+    status: str = "CONNECTED",
+    cause: int | str = 16,
+    reason: str = "licence-valid",
+    dial_status: str | None = None,
+    talked_ms: int | str = 4000,
+) -> str:
     dialled = {"CONNECTED": "ANSWER"}.get(status, status) if dial_status is None else dial_status
     return ",".join(
         ["ended", call_id or id_of(), nonce, instant(at), status, str(cause), reason, dialled, str(talked_ms)]

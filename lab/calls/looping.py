@@ -92,9 +92,13 @@ class Node:
         """Exit code and report of `idtone canary`, run by the service's user."""
         command = [IDTONE, "canary", "-c", self.service.settings, "--json", *options]
         ran = subprocess.run(
-            self.service.as_itself(command), capture_output=True, text=True, timeout=120, check=False,
+            self.service.as_itself(command),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
             env=self.asterisk.site.environment(self.asterisk.scratch) | self.more | environment,
-        )  # fmt: skip
+        )
         assert ran.returncode in (0, 1), ran.stderr
         return ran.returncode, json.loads(ran.stdout) if ran.stdout else {}
 
@@ -148,17 +152,19 @@ def loop(
     }  # fmt: skip
     exported = {f"IDTONE_CANARY_{name.upper()}": value for name, value in settings.items()}
     pbx = Asterisk(
-        installation, folder / "pbx",
+        installation,
+        folder / "pbx",
         {
             "extensions.conf": PBX_DIALPLAN.format(number=CANARY_CALLED),
             "modules.conf": modules(NODE_MODULES),
             "pjsip.conf": transport(pbx_at) + endpoint("carrier", "from-carrier", pbx_at, carrier_at, codec),
         },
         exported,
-    )  # fmt: skip
+    )
     bare = replace(JAPAN, users="root", idle_channels=0)
     carrier = Asterisk(
-        installation, folder / "carrier",
+        installation,
+        folder / "carrier",
         {
             "extensions.conf": CARRIER_DIALPLAN.replace("{number}", CANARY_CALLED),
             "modules.conf": modules(CARRIER_MODULES),
@@ -166,7 +172,7 @@ def loop(
         },
         {"IDTONE_CANARY_ANSWERS": "true"},
         site=bare,
-    )  # fmt: skip
+    )
     (folder / "pbx" / "spool" / "outgoing").mkdir(parents=True)
     (folder / "carrier" / "sounds" / "canary").mkdir(parents=True)  # as its service would
     (metrics_port,) = free_ports(1)

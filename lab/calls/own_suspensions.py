@@ -16,9 +16,13 @@ from lab.service import Service
 def command(service: Service, *words: str, typed: str = "", code: int = 0) -> Any:
     """What the installed command prints as JSON, run by the service's user."""
     ended = subprocess.run(
-        service.as_itself([IDTONE, *words, "--json", "-c", service.settings]), input=typed, capture_output=True,
-        text=True, env=service._environment(), timeout=600,
-    )  # fmt: skip
+        service.as_itself([IDTONE, *words, "--json", "-c", service.settings]),
+        input=typed,
+        capture_output=True,
+        text=True,
+        env=service._environment(),
+        timeout=600,
+    )
     assert ended.returncode == code, ended.stderr
     return json.loads(ended.stdout)
 

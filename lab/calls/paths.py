@@ -53,12 +53,16 @@ GOES_TO: Final[Mapping[Move, Step]] = {
 
 POSSIBLE: Final[Mapping[Step, Mapping[Move | Event, int]]] = {
     Step.DIALLING: {
-        Move.RING: 16, Move.PROGRESS: 4, Move.ANSWER: 6, Event.CALLER_HANGS_UP: 1, **dict.fromkeys(_REFUSALS, 1),
+        Move.RING: 16,
+        Move.PROGRESS: 4,
+        Move.ANSWER: 6,
+        Event.CALLER_HANGS_UP: 1,
+        **dict.fromkeys(_REFUSALS, 1),
     },
     Step.RINGING: {Move.PROGRESS: 2, Move.ANSWER: 20, Event.CALLER_HANGS_UP: 1, **dict.fromkeys(_REFUSALS, 1)},
     Step.EARLY_MEDIA: {Move.ANSWER: 20, Event.CALLER_HANGS_UP: 1, **dict.fromkeys(_REFUSALS, 1)},
     Step.ANSWERED: {**dict.fromkeys(_TALK, 1), Event.CALLER_HANGS_UP: 4, Event.CALLED_HANGS_UP: 4},
-}  # fmt: skip
+}
 """Step → what may happen next, and how often beside the others. After an event there is no call."""
 
 PAUSES_MS: Final[Mapping[int, int]] = {0: 2, 20: 3, 60: 3, 150: 3, 300: 3, 430: 2, 460: 2, 700: 2, 1200: 1}

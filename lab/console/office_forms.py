@@ -11,9 +11,12 @@ HOSTILE = "<script>alert('x')</script>"
 STOPPED, OTHER = "0312345677", "0312345676"
 ME, SECOND = (Role.OFFICE,), (Role.OFFICE, Role.VIEWER)
 SUSPENSION = {
-    "action": "suspend-number", "entered": STOPPED, "reference": "R-7", "requested": "2026-11-02T01:10:00+09:00",
+    "action": "suspend-number",
+    "entered": STOPPED,
+    "reference": "R-7",
+    "requested": "2026-11-02T01:10:00+09:00",
     "why": "as asked",
-}  # fmt: skip
+}
 
 
 def entry(office: Office) -> dict[str, str]:

@@ -23,9 +23,14 @@ def write_own_stops(settings: Settings) -> None:
 
     asked = ordered([HELD], "R-101", act(1, second, "the police called"), persons=2, authority="見本警察署")
     two = ordered(
-        [OTHERS], "R-99", act(30, first, "the police called"), persons=2, authority="見本警察署", customer="c-0042",
+        [OTHERS],
+        "R-99",
+        act(30, first, "the police called"),
+        persons=2,
+        authority="見本警察署",
+        customer="c-0042",
         requested=now - timedelta(hours=31),
-    )  # fmt: skip
+    )
     two = put_to_use(
         approved(two, act(29.8, second)), now - timedelta(hours=29.8), True, terms(settings.policy, now)
     ).model_copy(

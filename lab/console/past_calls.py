@@ -44,9 +44,13 @@ def _call(
     number = f"03123456{dice.randrange(100):02}"
     called = f"0503123{dice.randrange(10_000):04}"
     forwarded = ForwardedCall(
-        call_id, Direction.INCOMING, parse(number), parse(f"0901234{dice.randrange(10_000):04}"), parse(called),
+        call_id,
+        Direction.INCOMING,
+        parse(number),
+        parse(f"0901234{dice.randrange(10_000):04}"),
+        parse(called),
         f"PJSIP/{called}@trunk",
-    )  # fmt: skip
+    )
 
     def at(seconds: float) -> datetime:
         return start + timedelta(seconds=seconds)

@@ -154,9 +154,12 @@ class Attacker(Endpoint):
             via = re.sub(rb"branch=[^;\r]*", b"branch=z9hG4bK" + secrets.token_hex(8).encode(), via)
         kept = b"".join(header(message, name) for message, name in ((invite, b"From"), (response, b"To")))
         return (
-            b"%s %s SIP/2.0\r\n" % (method, target) + via + kept + header(invite, b"Call-ID")
+            b"%s %s SIP/2.0\r\n" % (method, target)
+            + via
+            + kept
+            + header(invite, b"Call-ID")
             + b"CSeq: %s %s\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n" % (number, method)
-        )  # fmt: skip
+        )
 
 
 def respond(request: bytes, status: bytes, headers: bytes = b"", body: bytes = b"") -> bytes:
@@ -164,9 +167,15 @@ def respond(request: bytes, status: bytes, headers: bytes = b"", body: bytes = b
     to = header(request, b"To").rstrip()
     tag = b"" if b";tag=" in to else b";tag=" + secrets.token_hex(4).encode()
     return (
-        b"SIP/2.0 %s\r\n" % status + copied + to + tag + b"\r\n" + headers
-        + b"Content-Length: %d\r\n\r\n" % len(body) + body
-    )  # fmt: skip
+        b"SIP/2.0 %s\r\n" % status
+        + copied
+        + to
+        + tag
+        + b"\r\n"
+        + headers
+        + b"Content-Length: %d\r\n\r\n" % len(body)
+        + body
+    )
 
 
 @dataclass(eq=False)

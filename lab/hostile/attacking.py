@@ -162,9 +162,14 @@ class Attacker(Endpoint):
         self.told.waiting = list(self._waiting.values())[-20:]
         told = self.told
         return json.dumps(
-            {"sent": told.sent, "answers": dict(told.answers), "rang": told.rang, "held": len(self._held),
-             "waiting": told.waiting}
-        )  # fmt: skip
+            {
+                "sent": told.sent,
+                "answers": dict(told.answers),
+                "rang": told.rang,
+                "held": len(self._held),
+                "waiting": told.waiting,
+            }
+        )
 
 
 async def _within(wait_s: float, queue: asyncio.Queue[bytes]) -> bytes:
@@ -185,10 +190,13 @@ def follow_up(invite: bytes, response: bytes, method: bytes, number: bytes) -> b
         via = re.sub(rb"branch=[^;\r]*", b"branch=z9hG4bK" + secrets.token_hex(8).encode(), via)
     sender = header(invite, b"From") or header(response, b"From")
     return (
-        b"%s %s SIP/2.0\r\n" % (method, target) + via + sender + header(response, b"To")
+        b"%s %s SIP/2.0\r\n" % (method, target)
+        + via
+        + sender
+        + header(response, b"To")
         + (header(invite, b"Call-ID") or header(response, b"Call-ID"))
         + b"CSeq: %s %s\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n" % (number, method)
-    )  # fmt: skip
+    )
 
 
 async def run(chosen: argparse.Namespace) -> None:

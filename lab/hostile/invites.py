@@ -171,9 +171,11 @@ def hostile_invite(seed: int, number: int, own: Address, to: Address, weapon: st
     rng = random.Random(f"{seed}/{number}")
     tcp = rng.randrange(TCP_EVERY) == 0
     words = {
-        b"MARK": mark(number), b"OWN": b"%s:%d" % (own[0].encode(), own[1]),
-        b"HOST": b"%s:%d" % (to[0].encode(), to[1]), b"OVER": b"TCP" if tcp else b"UDP",
-    }  # fmt: skip
+        b"MARK": mark(number),
+        b"OWN": b"%s:%d" % (own[0].encode(), own[1]),
+        b"HOST": b"%s:%d" % (to[0].encode(), to[1]),
+        b"OVER": b"TCP" if tcp else b"UDP",
+    }
     if not weapon and rng.randrange(TORTURE_EVERY) == 0:
         name = rng.choice(list(MESSAGES))
         return Invite(number, f"RFC 4475: {name}", _filled(MESSAGES[name], words), tcp)

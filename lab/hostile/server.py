@@ -112,8 +112,13 @@ def always(**changes: Any) -> Talk:
 
 def answer(asked: dict[str, Any], **changes: Any) -> str:
     """The answer to a request over the WebSocket."""
-    said = {"type": "RESTResponse", "request_id": asked["request_id"], "status_code": 204,
-            "reason_phrase": "No Content", "message_body": ""}  # fmt: skip
+    said = {
+        "type": "RESTResponse",
+        "request_id": asked["request_id"],
+        "status_code": 204,
+        "reason_phrase": "No Content",
+        "message_body": "",
+    }
     return json.dumps(said | changes)
 
 

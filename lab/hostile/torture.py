@@ -23,9 +23,12 @@ _LINES: Final[dict[str, bytes]] = {
 
 
 def _message(
-    start: bytes = b"INVITE sip:i0312345678@HOST SIP/2.0", body: bytes = _BODY, more: Sequence[bytes] = (),
-    without: Sequence[str] = (), **instead: bytes,
-) -> bytes:  # fmt: skip
+    start: bytes = b"INVITE sip:i0312345678@HOST SIP/2.0",
+    body: bytes = _BODY,
+    more: Sequence[bytes] = (),
+    without: Sequence[str] = (),
+    **instead: bytes,
+) -> bytes:
     """A message with other values for single headers (`Call_ID=…`), further lines, and without some headers."""
     values = _LINES | {name.replace("_", "-"): value for name, value in instead.items()}
     if body is not _BODY and "Content_Length" not in instead:
@@ -36,10 +39,16 @@ def _message(
 
 _BOUNDARY: Final = b"7a9cbec02ceef655"
 _SIGNED: Final = (
-    b"--" + _BOUNDARY + b"\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: binary\r\n\r\nHello\r\n--"
-    + _BOUNDARY + b"\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n"
-    + bytes(range(256)) + b"\r\n--" + _BOUNDARY + b"--\r\n"
-)  # fmt: skip
+    b"--"
+    + _BOUNDARY
+    + b"\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: binary\r\n\r\nHello\r\n--"
+    + _BOUNDARY
+    + b"\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+    + bytes(range(256))
+    + b"\r\n--"
+    + _BOUNDARY
+    + b"--\r\n"
+)
 
 MESSAGES: Final[dict[str, bytes]] = {
     # 3.1.1: valid

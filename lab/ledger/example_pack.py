@@ -45,9 +45,15 @@ WIDTH: Final = 118
 
 CASE: Final = "照会 2026-7"
 BASIS: Final = LegalBasis(
-    "warrant", "令状 / warrant", "見本警察署 / Sample Police Station", "見本 第7号", "calls of 2026-11-01", at(0),
-    court="見本簡易裁判所", valid_until=date(2026, 11, 7),
-)  # fmt: skip
+    "warrant",
+    "令状 / warrant",
+    "見本警察署 / Sample Police Station",
+    "見本 第7号",
+    "calls of 2026-11-01",
+    at(0),
+    court="見本簡易裁判所",
+    valid_until=date(2026, 11, 7),
+)
 WITNESS_SEED: Final = bytes(range(64, 96))
 WITNESS: Final = Signer("witness.example/w", WITNESS_SEED)
 COSIGNED_AT_S: Final = 1793498460

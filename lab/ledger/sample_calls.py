@@ -22,9 +22,12 @@ def sounded(call_id: str, ms: float, decision: Decision, *parties: Party, instea
         )
     ]
     return [
-        decided(decision, call_id, ms), steps.answered(call_id, at(ms + 10)), *heard,
-        steps.connected(call_id, at(ms + 450)), steps.ended(call_id, at(ms + 900), CallStatus.CONNECTED),
-    ]  # fmt: skip
+        decided(decision, call_id, ms),
+        steps.answered(call_id, at(ms + 10)),
+        *heard,
+        steps.connected(call_id, at(ms + 450)),
+        steps.ended(call_id, at(ms + 900), CallStatus.CONNECTED),
+    ]
 
 
 def of_all_kinds() -> list[Step]:

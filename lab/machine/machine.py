@@ -148,9 +148,13 @@ class Machine:
     def shell(self, **environment: str) -> Iterator[Shell]:
         """A shell in the machine, for several lines."""
         started = subprocess.Popen(
-            [*self.inside(), "bash"], env=_environment(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            [*self.inside(), "bash"],
+            env=_environment(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
             yield Shell(started)
         finally:
@@ -162,9 +166,14 @@ class Machine:
 
     def _run(self, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         started = subprocess.Popen(
-            [*self.inside(), *command], env=_environment(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        )  # fmt: skip
+            [*self.inside(), *command],
+            env=_environment(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
         try:
             said, _ = started.communicate(timeout=COMMAND_S)
         except subprocess.TimeoutExpired as error:

@@ -98,9 +98,12 @@ class Pbx:
         log = self.scratch / "service.log"
         with log.open("wb") as output:
             service = subprocess.Popen(
-                [IDTONE, "serve", "-c", self.config], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                [IDTONE, "serve", "-c", self.config],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
                 env=os.environ | self.environment,
-            )  # fmt: skip
+            )
         try:
             deadline_s = time.monotonic() + 20
             while "ready: Asterisk" not in log.read_text():

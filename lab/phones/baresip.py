@@ -29,8 +29,10 @@ MODULES: Final = (
 ROOMY: Final = ("jitter_buffer_type adaptive", "jitter_buffer_delay 2-10", "audio_buffer 40-160")
 """Buffers that keep the sound."""
 EVENTS: Final = {
-    "CALL_INCOMING": ("incoming",), "CALL_ESTABLISHED": ("answered", "connected"), "CALL_CLOSED": ("ended",),
-}  # fmt: skip
+    "CALL_INCOMING": ("incoming",),
+    "CALL_ESTABLISHED": ("answered", "connected"),
+    "CALL_CLOSED": ("ended",),
+}
 WITHOUT: Final = (*DESKTOP, "libgl1-*")
 
 

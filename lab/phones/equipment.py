@@ -71,8 +71,6 @@ def bundle(name: str, entry: str, variable: str, runs_in: str = "browser") -> Pa
 
 
 def _run(command: Sequence[str], folder: str) -> None:
-    done = subprocess.run(
-        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )  # fmt: skip
+    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PackagesUnavailable(f"{Path(command[0]).name} failed: {done.stderr.strip()[-500:]}")

@@ -46,9 +46,12 @@ DIALPLAN: Final = """
      same = n,Set(DB(lab/${LAB_CALL})=${LAB_ENDING})
 """
 ALSO: Final = (
-    "res_pjsip_nat", "res_pjsip_transport_websocket", "codec_gsm", "res_http_websocket",
+    "res_pjsip_nat",
+    "res_pjsip_transport_websocket",
+    "codec_gsm",
+    "res_http_websocket",
     "res_pjsip_endpoint_identifier_user",
-)  # fmt: skip
+)
 
 
 class PhonesPbx(Asterisk):

@@ -163,9 +163,14 @@ class Program:
         seen, shown = os.openpty() if self.terminal else os.pipe()
         with (self.folder / "errors").open("ab") as errors:
             self.process = await asyncio.create_subprocess_exec(
-                *words, stdin=asyncio.subprocess.PIPE, stdout=shown, stderr=errors, cwd=self.folder,
-                env=self.environment, start_new_session=True,
-            )  # fmt: skip
+                *words,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=shown,
+                stderr=errors,
+                cwd=self.folder,
+                env=self.environment,
+                start_new_session=True,
+            )
         os.close(shown)
         self._reading = asyncio.create_task(self._read(seen))
         try:

@@ -42,9 +42,12 @@ def read_metadata(folder: Path) -> dict[str, bytes]:
             found[named[2]] = max(found.get(named[2], (-1, path)), (int(named[1] or 0), path))
     if missing := [f"{role}.json" for role in ROLES if role not in found]:
         raise UsageError(
-            Message("{folder}: {name} is missing; take the folder `metadata` of the association's repository",
-                    folder=folder, name=missing[0])
-        )  # fmt: skip
+            Message(
+                "{folder}: {name} is missing; take the folder `metadata` of the association's repository",
+                folder=folder,
+                name=missing[0],
+            )
+        )
     try:
         return {f"{role}.json": path.read_bytes() for role, (_, path) in found.items()}
     except OSError as error:

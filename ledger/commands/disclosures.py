@@ -118,9 +118,10 @@ def receipt(
             proof = {"signature": _sha256(signature), "signature_key": signer}
     person, now = discloser(settings.ledger), datetime.now(UTC)
     act = record_delivery(
-        settings, known,
+        settings,
+        known,
         lambda act: steps.export_received(act, now, person, export.act, export.sha256, by, day, proof),
-    )  # fmt: skip
+    )
     if as_json:
         command_line.print_json({"id": export.act, "receipt": act, **proof})
     else:
@@ -149,7 +150,7 @@ def confirm(
         known = exports(reader.acts())
     act = record_delivery(
         settings, known, lambda act: steps.export_confirmed(act, now, person, disclosure, reference, day)
-    )  # fmt: skip
+    )
     if as_json:
         command_line.print_json({"id": disclosure, "confirmation": act})
     else:
@@ -201,9 +202,12 @@ def disclosures(
     if form is command_line.Form.JSON:
         rows = [] if only_figures else [each.to_json(today) for each in found]
         command_line.print_json(
-            {"year": year or today.year, **({} if only_figures else {"disclosures": rows}),
-             **({} if overdue else {"figures": [_figures(each) for each in counted]})}
-        )  # fmt: skip
+            {
+                "year": year or today.year,
+                **({} if only_figures else {"disclosures": rows}),
+                **({} if overdue else {"figures": [_figures(each) for each in counted]}),
+            }
+        )
     elif only_figures:
         command_line.Rows(("basis", "disclosed", "refused", "calls"), form).print(each.row() for each in counted)
     else:

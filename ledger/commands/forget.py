@@ -53,9 +53,12 @@ def forget(
     if doomed:
         # First, so that it is recorded whatever happens in between.
         record_act(
-            settings.own(), whole.node, key_ring,
-            lambda act: steps.forgotten(act, datetime.now(UTC), first, len(doomed)), DisclosureRules.of(settings),
-        )  # fmt: skip
+            settings.own(),
+            whole.node,
+            key_ring,
+            lambda act: steps.forgotten(act, datetime.now(UTC), first, len(doomed)),
+            DisclosureRules.of(settings),
+        )
     destroyed = days.destroy(first)
     if as_json:
         command_line.print_json({"destroyed": destroyed})

@@ -86,10 +86,12 @@ def hold(
     held.add(keys)  # first: a day key may be destroyed at any moment
     try:
         act = record_act(
-            settings.ledger.own(), settings.node, ring,
+            settings.ledger.own(),
+            settings.node,
+            ring,
             lambda act_id: placed_step(act_id, now, person, hold_id, basis, reference, why, list(keys), last),
             DisclosureRules.of(settings.ledger),
-        )  # fmt: skip
+        )
     except BaseException:
         held.keep_only(held_calls(_holds(settings).values()))
         raise
@@ -141,9 +143,12 @@ def lift_hold(
         raise UsageError(Message("no hold {hold!r} stands; look at `idtone ledger holds`", hold=hold_id))
     now, person, standing = datetime.now(UTC), acting(), found
     act = record_act(
-        settings.ledger.own(), settings.node, ring, lambda act_id: lifted_step(act_id, now, person, standing, why),
+        settings.ledger.own(),
+        settings.node,
+        ring,
+        lambda act_id: lifted_step(act_id, now, person, standing, why),
         DisclosureRules.of(settings.ledger),
-    )  # fmt: skip
+    )
     forgotten = ring.days.held.keep_only(held_calls(_holds(settings).values()))
     if as_json:
         command_line.print_json({"hold": hold_id, "act": act, "keys_destroyed": forgotten})

@@ -66,8 +66,12 @@ def replace_key(
     with _writing(settings) as (writer, ring):
         before, origin = ring.signer.key, ring.continuity.following()
         trusted = _trusted(compromised, before) if compromised else None
-        if not (yes or confirmed(Message("End the tree {log} and begin {next}, with another key?", log=before.name,
-                                         next=origin))):  # fmt: skip
+        if not (
+            yes
+            or confirmed(
+                Message("End the tree {log} and begin {next}, with another key?", log=before.name, next=origin)
+            )
+        ):
             command_line.negative()
         key = _new_key(ring, token, origin)
         told = steps.key_replaced(acting(), why, str(before), compromised is not None)

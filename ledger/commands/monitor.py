@@ -79,8 +79,10 @@ def _ended_by_signal(over: threading.Event) -> Iterator[None]:
 def _tell(report: LogReport) -> None:
     head = Message(
         "{origin}: {leaves:,} leaves, {judged:,} of them judged",
-        origin=report.origin, leaves=report.leaves, judged=report.known.checked,
-    )  # fmt: skip
+        origin=report.origin,
+        leaves=report.leaves,
+        judged=report.known.checked,
+    )
     print(translated(head))
     if report.trouble:
         print(f"  {translated(report.trouble)}")
@@ -125,9 +127,11 @@ def verify_split_view(
                 Message(
                     "proven: {log} has signed two histories, one with a head of {first:,} leaves and one with a head "
                     "of {second:,}; they differ within the first {first:,}",
-                    log=log.name, first=sizes[0], second=sizes[1],
+                    log=log.name,
+                    first=sizes[0],
+                    second=sizes[1],
                 )
             )
-        )  # fmt: skip
+        )
     if fault:
         command_line.negative()

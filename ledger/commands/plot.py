@@ -12,9 +12,12 @@ from idtone.core.pictures import BESIDE, LINES, new_figure, write_picture
 from ..evidence.tally import Tally
 
 _COLOURS: Final = {
-    "played": "#51127c", "noticed": "#0089a8", "refused": "#c0392b", "bypassed": "#888888",
+    "played": "#51127c",
+    "noticed": "#0089a8",
+    "refused": "#c0392b",
+    "bypassed": "#888888",
     "shed": "#e0a030",
-}  # fmt: skip
+}
 _OTHERS: Final = "#888888"
 
 

@@ -116,12 +116,16 @@ def _verified(
         return {
             "node": ledger.node,
             **verification_report(
-                ledger.reader, key, whose, notes, settings,
+                ledger.reader,
+                key,
+                whose,
+                notes,
+                settings,
                 has_keys=ledger.has_keys,
                 arrived=ledger.progress.leaves if ledger.progress else None,
                 progress=progress,
             ),
-        }  # fmt: skip
+        }
 
 
 def _tell(report: Mapping[str, Any], with_node: bool) -> None:

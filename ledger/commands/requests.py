@@ -121,11 +121,14 @@ def _show(request: DisclosureRequest, records: list[Record], now: datetime) -> N
     command_line.print_facts(facts)
     rows = [
         (
-            local(record.steps[0].at), record.call_id, *(str(record.numbers.get(role, "")) for role in NumberRole),
-            record.outcome or "", record.least or "-",
+            local(record.steps[0].at),
+            record.call_id,
+            *(str(record.numbers.get(role, "")) for role in NumberRole),
+            record.outcome or "",
+            record.least or "-",
         )
         for record in records
-    ]  # fmt: skip
+    ]
     command_line.Rows(("time", "call", *NumberRole, "outcome", "sound"), whole=("call",)).print(rows)
 
 
@@ -157,9 +160,12 @@ def _answer(answer: RequestAnswer | None) -> dict[str, object] | None:
     if answer is None:
         return None
     return {
-        "act": answer.act, "at": answer.at.isoformat(), **_who(answer.by),
-        **({"until": answer.until.isoformat()} if answer.until else {}), **({"why": answer.why} if answer.why else {}),
-    }  # fmt: skip
+        "act": answer.act,
+        "at": answer.at.isoformat(),
+        **_who(answer.by),
+        **({"until": answer.until.isoformat()} if answer.until else {}),
+        **({"why": answer.why} if answer.why else {}),
+    }
 
 
 def _who(person: Person) -> dict[str, object]:

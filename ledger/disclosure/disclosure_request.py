@@ -197,18 +197,27 @@ def _request(step: Step) -> DisclosureRequest:
     if not isinstance(calls, list) or not calls or len(calls) != details["calls"]:
         raise ValueError("not a list of as many calls")
     return DisclosureRequest(
-        step.call_id, step.at, person_of(details), str(details["case"]), tuple(map(str, calls)),
-        details["numbers_sealed"] is not False, str(details["selection"]), _moment(details["until"]),
+        step.call_id,
+        step.at,
+        person_of(details),
+        str(details["case"]),
+        tuple(map(str, calls)),
+        details["numbers_sealed"] is not False,
+        str(details["selection"]),
+        _moment(details["until"]),
         LegalBasis.of(details),
-    )  # fmt: skip
+    )
 
 
 def _answer(step: Step) -> RequestAnswer:
     until = step.details.get("until")
     return RequestAnswer(
-        step.call_id, step.at, person_of(step.details), None if until is None else _moment(until),
+        step.call_id,
+        step.at,
+        person_of(step.details),
+        None if until is None else _moment(until),
         str(step.details.get("why", "")),
-    )  # fmt: skip
+    )
 
 
 def person_of(details: Mapping[str, Scalar]) -> Person:

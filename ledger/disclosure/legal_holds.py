@@ -91,9 +91,16 @@ def checked_until(basis: HoldBasis, until: date | None, now: datetime) -> None:
 
 
 def placed_step(
-    act_id: str, at: datetime, by: Person, hold_id: str, basis: HoldBasis, reference: str, why: str,
-    calls: Sequence[str], until: date | None,
-) -> Step:  # fmt: skip
+    act_id: str,
+    at: datetime,
+    by: Person,
+    hold_id: str,
+    basis: HoldBasis,
+    reference: str,
+    why: str,
+    calls: Sequence[str],
+    until: date | None,
+) -> Step:
     """Raises UsageError for a text that must not be recorded, LedgerError for more calls than a leaf can name."""
     for name, text in (("reference", reference), ("why", why)):
         if fault := text_objection(name, text):
@@ -138,9 +145,15 @@ def _hold(hold_id: str, details: Mapping[str, Scalar], at: datetime) -> LegalHol
     calls = json.loads(str(details["selected"]))
     until = details.get("until")
     return LegalHold(
-        hold_id, at, person_of(details), HoldBasis(str(details["basis"])), str(details["reference"]),
-        str(details["why"]), tuple(map(str, calls)), None if until is None else date.fromisoformat(str(until)),
-    )  # fmt: skip
+        hold_id,
+        at,
+        person_of(details),
+        HoldBasis(str(details["basis"])),
+        str(details["reference"]),
+        str(details["why"]),
+        tuple(map(str, calls)),
+        None if until is None else date.fromisoformat(str(until)),
+    )
 
 
 def held_calls(holds: Iterable[LegalHold]) -> set[str]:

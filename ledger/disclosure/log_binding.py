@@ -114,10 +114,16 @@ def registries_of(files: Mapping[str, bytes]) -> list[Registry]:
 
 
 def log_binding(
-    registries: Sequence[Registry], log: VerifierKey, heads: Iterable[Note], records: Sequence[Record],
-    exported: datetime, stamps: Mapping[int, datetime], root: Metadata[Root] | None = None,
-    today: Sequence[Registry] = (), now: datetime | None = None,
-) -> tuple[LogBinding, list[Breach]]:  # fmt: skip
+    registries: Sequence[Registry],
+    log: VerifierKey,
+    heads: Iterable[Note],
+    records: Sequence[Record],
+    exported: datetime,
+    stamps: Mapping[int, datetime],
+    root: Metadata[Root] | None = None,
+    today: Sequence[Registry] = (),
+    now: datetime | None = None,
+) -> tuple[LogBinding, list[Breach]]:
     """The latest of the pack's registries counts; but if the verifier has one of `today`, that alone: a pack of a key
     that is in other hands may hold any version. `heads` are the signed heads to which the pack's proofs lead, `stamps`
     when an authority says that they were there. An end of a key that is announced for after `now` does not count yet.
@@ -158,14 +164,17 @@ def _faults(binding: LogBinding, log: VerifierKey, records: Sequence[Record], is
         for member in sorted(licensed - {owner.member}):
             other = Message(
                 "the log {log} is of {owner}, and a call in it has a licence of {member}",
-                log=log.name, owner=owner.member, member=member,
-            )  # fmt: skip
+                log=log.name,
+                owner=owner.member,
+                member=member,
+            )
             yield breach(Rule.LOG_MEMBER, other)
     if is_relied_on and binding.required and not binding.is_met:
         few = Message(
             "the registry demands cosignatures of {required} of {witnesses}",
-            required=binding.required, witnesses=", ".join(binding.witnesses),
-        )  # fmt: skip
+            required=binding.required,
+            witnesses=", ".join(binding.witnesses),
+        )
         yield breach(Rule.WITNESS_POLICY, few)
 
 
@@ -173,8 +182,10 @@ def _begun(binding: LogBinding, exported: datetime) -> Iterator[Breach]:
     if binding.owner and exported < binding.owner.term.since:
         early = Message(
             "the log {log} is of {owner} from {since} on, and the pack was made before",
-            log=binding.owner.term.key.name, owner=binding.owner.member, since=binding.owner.term.since.isoformat(),
-        )  # fmt: skip
+            log=binding.owner.term.key.name,
+            owner=binding.owner.member,
+            since=binding.owner.term.since.isoformat(),
+        )
         yield breach(Rule.LOG_MEMBER, early)
 
 
@@ -192,8 +203,10 @@ def _ended(
             late = Message(
                 "the key of {log} is not believed from {until} on, and no other has seen the tree of {size} leaves "
                 "before",
-                log=binding.owner.term.key.name, until=until.isoformat(), size=size,
-            )  # fmt: skip
+                log=binding.owner.term.key.name,
+                until=until.isoformat(),
+                size=size,
+            )
             yield breach(Rule.LOG_UNTIL, late)
 
 
@@ -229,13 +242,15 @@ def _parsed(version: Any, said: Mapping[str, Any]) -> SignedLogs:
     """Raises errors of reading."""
     owners = tuple(
         LogOwner(
-            _text(member["member"]), _text(member["name"]["ja"]), _text(member["name"]["en"]),
+            _text(member["member"]),
+            _text(member["name"]["ja"]),
+            _text(member["name"]["en"]),
             _text(member["corporate_number"]) if "corporate_number" in member else None,
             _term(each, Algorithm.ED25519),
         )
         for member in said["members"]
         for each in member["logs"]
-    )  # fmt: skip
+    )
     witnesses = tuple(_term(each, Algorithm.COSIGNATURE) for each in said["witnesses"])
     number = said["cosignatures"]
     if type(version) is not int or type(number) is not int or number < 0:

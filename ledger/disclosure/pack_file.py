@@ -117,11 +117,21 @@ def _header(entry: zipfile.ZipInfo) -> bytes:
     name = _octets(entry)
     return (
         struct.pack(
-            "<4s5H3L2H", b"PK\3\4", entry.extract_version, entry.flag_bits & _UTF8, zipfile.ZIP_DEFLATED, time, date,
-            entry.CRC, entry.compress_size, entry.file_size, len(name), 0,
+            "<4s5H3L2H",
+            b"PK\3\4",
+            entry.extract_version,
+            entry.flag_bits & _UTF8,
+            zipfile.ZIP_DEFLATED,
+            time,
+            date,
+            entry.CRC,
+            entry.compress_size,
+            entry.file_size,
+            len(name),
+            0,
         )
         + name
-    )  # fmt: skip
+    )
 
 
 def _octets(entry: zipfile.ZipInfo) -> bytes:

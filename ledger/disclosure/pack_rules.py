@@ -154,8 +154,12 @@ def stamps_of(
         except (ProofError, OverflowError):
             continue  # which `leaf_faults` names
         if size in found and latest > found[size] + SKEW:
-            words = Message("leaf {number}: it is of {at}, and its tree has a timestamp of {stamped}",
-                            number=leaf.number, at=latest, stamped=found[size])  # fmt: skip
+            words = Message(
+                "leaf {number}: it is of {at}, and its tree has a timestamp of {stamped}",
+                number=leaf.number,
+                at=latest,
+                stamped=found[size],
+            )
             faults.append(words)
     if roots and (missing := sorted(heads.keys() - found.keys())):
         faults += [Message("the tree of {size} leaves has no timestamp", size=size) for size in missing]

@@ -154,9 +154,16 @@ def verified(
         verdict.faults += (wrong_registries := list(registry_faults(files, shown)))
         verdict.heads = [each.checkpoint for each in leaves]
         verdict.binding, faults = log_binding(
-            () if wrong_registries else registries_of(files), verdict.log, verdict.heads,
-            [each.record for each in verdict.told], exported, verdict.stamps if stamp_roots else {}, root, today, now,
-        )  # fmt: skip
+            () if wrong_registries else registries_of(files),
+            verdict.log,
+            verdict.heads,
+            [each.record for each in verdict.told],
+            exported,
+            verdict.stamps if stamp_roots else {},
+            root,
+            today,
+            now,
+        )
         verdict.faults += faults
     except ProofError as error:
         verdict.faults.append(breach(_rule(error, Rule.MANIFEST), Message("{error}", error=error)))

@@ -15,9 +15,12 @@ from .pack import PackedCall, selection
 
 
 def packed_calls(
-    reader: LedgerReader, calls: Iterable[str], cosigned: Note | None, sealed: bool,
+    reader: LedgerReader,
+    calls: Iterable[str],
+    cosigned: Note | None,
+    sealed: bool,
     stamp_of: Callable[[int], Stamp | None] = lambda leaf: None,
-) -> list[PackedCall]:  # fmt: skip
+) -> list[PackedCall]:
     """Each call once. Its proofs lead to the earliest stamped head that holds it, which `stamp_of` gives for a leaf;
     else to the `cosigned` one. Raises UsageError if a call is in no leaf.
     """

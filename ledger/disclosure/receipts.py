@@ -144,10 +144,16 @@ def _export(step: Step) -> Export:
         basis = None  # the disclosure was made, whatever its act says
     request = details.get("request")
     return Export(
-        step.call_id, step.at, person_of(details), str(details["case"]), int(str(details["calls"])),
-        details["numbers_sealed"] is not False, str(details["sha256"]), None if request is None else str(request),
+        step.call_id,
+        step.at,
+        person_of(details),
+        str(details["case"]),
+        int(str(details["calls"])),
+        details["numbers_sealed"] is not False,
+        str(details["sha256"]),
+        None if request is None else str(request),
         basis,
-    )  # fmt: skip
+    )
 
 
 def _receipt(step: Step) -> Receipt:

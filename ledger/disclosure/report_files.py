@@ -90,8 +90,15 @@ def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
     exported = datetime.fromisoformat(verdict.exported)
     binding, _ = log_binding(registries_of(files), verdict.log, verdict.heads, records, exported, {})
     return report(
-        verdict.case, exported, verdict.told, profiles, str(verdict.log), verdict.basis, verdict.request, binding,
-    )  # fmt: skip
+        verdict.case,
+        exported,
+        verdict.told,
+        profiles,
+        str(verdict.log),
+        verdict.basis,
+        verdict.request,
+        binding,
+    )
 
 
 def _shown(pdf: bytes) -> str:

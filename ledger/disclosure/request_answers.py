@@ -63,9 +63,12 @@ def refusal(settings: Settings, person: Person, request_id: str, why: str, now: 
 def record_answer(settings: Settings, key_ring: KeyRing, step: Step) -> str:
     """Record an approval or a refusal, durably; returns its id. Raises LedgerError."""
     return record_act(
-        settings.ledger.own(), settings.node, key_ring,
-        lambda act: Step(act, step.kind, step.at, step.details), DisclosureRules.of(settings.ledger),
-    )  # fmt: skip
+        settings.ledger.own(),
+        settings.node,
+        key_ring,
+        lambda act: Step(act, step.kind, step.at, step.details),
+        DisclosureRules.of(settings.ledger),
+    )
 
 
 def known_request(known: Mapping[str, DisclosureRequest], request_id: str) -> DisclosureRequest:

@@ -88,9 +88,12 @@ def check_call(read: ReadLeaf, before: int) -> None:
     if read.after != before:
         raise RuleError(
             Rule.LEAF_AFTER,
-            Message("it says that {after} steps of its call come before, and the leaves have {before}",
-                    after=read.after, before=before),
-        )  # fmt: skip
+            Message(
+                "it says that {after} steps of its call come before, and the leaves have {before}",
+                after=read.after,
+                before=before,
+            ),
+        )
     is_act = not ACTS.isdisjoint(read.kinds)
     if is_act and (before or len(read.kinds) > 1 or not read.call_id.startswith(ACT_ID)):
         raise RuleError(Rule.LEAF_ACT, Message("an act is one step with an id of its own, and no step of a call"))

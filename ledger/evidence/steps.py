@@ -170,9 +170,15 @@ class SuspendedBy:
 
 
 def decided(
-    call: ForwardedCall, decision: Decision, at: datetime, interface: str | None = None, nonce: str | None = None,
-    number_suspended: bool = False, canary: bool = False, suspended_by: SuspendedBy | None = None,
-) -> Step:  # fmt: skip
+    call: ForwardedCall,
+    decision: Decision,
+    at: datetime,
+    interface: str | None = None,
+    nonce: str | None = None,
+    number_suspended: bool = False,
+    canary: bool = False,
+    suspended_by: SuspendedBy | None = None,
+) -> Step:
     """What was decided for the call, and why, and by which interface Asterisk asked; `nonce` is the request's.
 
     `number_suspended`: an emergency call is connected although its forwarding number is suspended. `canary`: it is a
@@ -210,10 +216,16 @@ def decided(
 
 
 def fallback(
-    call: ForwardedCall, at: datetime, outcome: Outcome | None, reason: Reason | None, profiles: Mapping[Party, str],
-    nonce: str | None = None, number_suspended: bool = False, canary: bool = False,
+    call: ForwardedCall,
+    at: datetime,
+    outcome: Outcome | None,
+    reason: Reason | None,
+    profiles: Mapping[Party, str],
+    nonce: str | None = None,
+    number_suspended: bool = False,
+    canary: bool = False,
     suspended_by: SuspendedBy | None = None,
-) -> Step:  # fmt: skip
+) -> Step:
     """What the dialplan decided by itself, and which party hears which sound; None if the call ended before that."""
     details: dict[str, Scalar] = {
         "direction": call.direction,
@@ -248,10 +260,13 @@ def _first(kind: StepKind, call: ForwardedCall, at: datetime, details: dict[str,
         if number.kind is NumberKind.EMERGENCY:
             details[f"{role}_last4"] = number.e164  # whole: it is nobody's number
     return Step(
-        call.id, kind, at, {key: value for key, value in details.items() if value is not None},
+        call.id,
+        kind,
+        at,
+        {key: value for key, value in details.items() if value is not None},
         {role: number for role, number in numbers.items() if number.known and number.kind is not NumberKind.EMERGENCY},
         call.sip_call_id,
-    )  # fmt: skip
+    )
 
 
 def answered(call_id: str, at: datetime) -> Step:
@@ -259,9 +274,13 @@ def answered(call_id: str, at: datetime) -> Step:
 
 
 def sound_started(
-    call_id: str, at: datetime, profile: str, sha256: str | None, party: Party = Party.CALLED,
+    call_id: str,
+    at: datetime,
+    profile: str,
+    sha256: str | None,
+    party: Party = Party.CALLED,
     file_format: str | None = None,
-) -> Step:  # fmt: skip
+) -> Step:
     """`sha256` (64 lower-case hexadecimal digits) is that of the file in `file_format` that is played to the party;
     without a format that of all files of the sound together. It is None if Asterisk plays tones and no file.
     """
@@ -274,9 +293,14 @@ def sound_started(
 
 
 def sound_ended(
-    call_id: str, at: datetime, played_ms: int, party: Party = Party.CALLED, known_by: str | None = None,
-    packets: int | None = None, instead: str | None = None,
-) -> Step:  # fmt: skip
+    call_id: str,
+    at: datetime,
+    played_ms: int,
+    party: Party = Party.CALLED,
+    known_by: str | None = None,
+    packets: int | None = None,
+    instead: str | None = None,
+) -> Step:
     """The sound was played to its end, for `played_ms`; one that was not is `sound_failed`.
 
     `known_by` says how that is known, `packets` how many RTP packets were sent meanwhile; `instead` is the profile that
@@ -287,8 +311,12 @@ def sound_ended(
             Message("a sound that was played lasted longer than 0 ms; record what was not played as sound_failed")
         )
     details: dict[str, Scalar] = {
-        "party": party, "played_ms": played_ms, "known_by": known_by, "packets": packets, "instead": instead
-    }  # fmt: skip
+        "party": party,
+        "played_ms": played_ms,
+        "known_by": known_by,
+        "packets": packets,
+        "instead": instead,
+    }
     return Step(call_id, StepKind.SOUND_ENDED, at, {key: value for key, value in details.items() if value is not None})
 
 
@@ -317,9 +345,12 @@ def connected(call_id: str, at: datetime) -> Step:
 
 
 def suspended(
-    call_id: str, at: datetime, registry_version: int | None, registry_sha256: str | None = None,
+    call_id: str,
+    at: datetime,
+    registry_version: int | None,
+    registry_sha256: str | None = None,
     by: SuspendedBy | None = None,
-) -> Step:  # fmt: skip
+) -> Step:
     """`registry_version` is the version in use, with the suspension if it is the association's, `registry_sha256` its
     digest.
     """
@@ -382,9 +413,7 @@ def export_requested(
 
 def export_approved(act_id: str, at: datetime, by: Person, request: str, selection: str, until: datetime) -> Step:
     """`until`: the end of the time in which the pack can be made."""
-    details: dict[str, Scalar] = {
-        **_by(by), "request": request, "selection": selection, "until": until.isoformat()
-    }  # fmt: skip
+    details: dict[str, Scalar] = {**_by(by), "request": request, "selection": selection, "until": until.isoformat()}
     return Step(act_id, StepKind.EXPORT_APPROVED, at, details)
 
 
@@ -417,9 +446,15 @@ def exported(
 
 
 def export_received(
-    act_id: str, at: datetime, by: Person, export: str, digest: str, receiver: str, received: date,
+    act_id: str,
+    at: datetime,
+    by: Person,
+    export: str,
+    digest: str,
+    receiver: str,
+    received: date,
     proof: Mapping[str, Scalar] = _NOTHING,
-) -> Step:  # fmt: skip
+) -> Step:
     """An office has signed for the pack of the act `export`; `digest` is the SHA-256 of the pack.
 
     `receiver` names the office and the officer, without telephone numbers. `received`: the day, in Japan. `proof`:
@@ -434,9 +469,7 @@ def export_received(
 
 def export_confirmed(act_id: str, at: datetime, by: Person, export: str, reference: str, received: date) -> Step:
     """The document `reference`, received on that day (in Japan), confirms the demand of the act `export`."""
-    details: dict[str, Scalar] = {
-        **_by(by), "export": export, "reference": reference, "received": received.isoformat()
-    }  # fmt: skip
+    details: dict[str, Scalar] = {**_by(by), "export": export, "reference": reference, "received": received.isoformat()}
     return Step(act_id, StepKind.EXPORT_CONFIRMED, at, details)
 
 

@@ -114,9 +114,14 @@ class Continuity:
         return [each for each in self.trees if each.begun and each.unsigned]
 
     def add(
-        self, checkpoint: Note | None, ledger: Path, file: Path, is_restored: bool = False, key: NextKey | None = None,
+        self,
+        checkpoint: Note | None,
+        ledger: Path,
+        file: Path,
+        is_restored: bool = False,
+        key: NextKey | None = None,
         unsigned: str = "",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Name the next tree. It is on the disk when this returns. Raises OSError."""
         after, following = self.origin, self.following(is_restored)
         text = str(checkpoint) if checkpoint else ""

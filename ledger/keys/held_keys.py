@@ -63,9 +63,10 @@ class HeldKeys:
         return LedgerError(
             Message(
                 "{path}: the keys of held calls cannot be used: {reason}; check the path and permissions",
-                path=self.path, reason=error.strerror,
+                path=self.path,
+                reason=error.strerror,
             )
-        )  # fmt: skip
+        )
 
 
 def _name(call_id: str) -> str:

@@ -81,9 +81,7 @@ class TokenProcess:
             try:
                 return self._tried(octets)
             except TokenError as error:
-                raise TokenAwayError(
-                    Message("{error}; `idtone doctor` says what to do", error=error)
-                ) from error  # fmt: skip
+                raise TokenAwayError(Message("{error}; `idtone doctor` says what to do", error=error)) from error
 
     def _tried(self, octets: bytes | None) -> bytes:
         if self._pending:

@@ -73,8 +73,11 @@ def cosignature_alarm(witness: str, coverage: Coverage, within: timedelta, now: 
         return None
     text = Message(
         "{witness} has cosigned {size:,} leaves; the log has shown {waiting:,} since {since}",
-        witness=witness, size=coverage.size, waiting=coverage.waiting, since=second(coverage.since),
-    )  # fmt: skip
+        witness=witness,
+        size=coverage.size,
+        waiting=coverage.waiting,
+        since=second(coverage.since),
+    )
     return Alarm(AlarmKind.LATE_COSIGNATURE, text, now)
 
 
@@ -93,8 +96,11 @@ def withheld_alarm(
         return None
     text = Message(
         "{place} has a head of {shown:,} leaves since {since}; the log shows {head:,}",
-        place=place, shown=shown, since=second(since), head=head,
-    )  # fmt: skip
+        place=place,
+        shown=shown,
+        since=second(since),
+        head=head,
+    )
     return Alarm(AlarmKind.SILENCE, text, now)
 
 

@@ -174,8 +174,9 @@ class _Look:
         text = Message(
             "its key has signed two histories: the one that the monitor follows, and what {place} shows; they differ "
             "within {size:,} leaves",
-            place=place, size=old.size,
-        )  # fmt: skip
+            place=place,
+            size=old.size,
+        )
         self._split_at.add(place)
         self._alarm(AlarmKind.SPLIT_VIEW, text, str(path))
 
@@ -259,7 +260,7 @@ class _Look:
             with self._state.step(self._known):
                 rules = LeafRules(
                     self._state.counts, True, self._state.requests, self._known.order, self._known.has_ended
-                )  # fmt: skip
+                )
                 for tile in some:
                     times = self._judge_tile(tree, tile, rules)
                     if times is None:
@@ -308,8 +309,11 @@ class _Look:
         if by and limit < self._now:
             text = Message(
                 "leaf {number}: it is of {at}, and {witness} has cosigned it at {cosigned}",
-                number=number, at=at, witness=by, cosigned=limit,
-            )  # fmt: skip
+                number=number,
+                at=at,
+                witness=by,
+                cosigned=limit,
+            )
         else:
             text = Message("leaf {number}: it is of {at}, which is in the future", number=number, at=at)
         self._alarm(AlarmKind.RULE, text)

@@ -101,9 +101,10 @@ class LogState:
                 Message(
                     "{path}: what is known of the log cannot be kept: {error}; if the file is damaged, remove it, and "
                     "the log is read from its beginning",
-                    path=path, error=error,
+                    path=path,
+                    error=error,
                 )
-            ) from error  # fmt: skip
+            ) from error
 
     @contextmanager
     def step(self, known: Known) -> Iterator[None]:

@@ -232,9 +232,11 @@ class LedgerReader:
     ) -> list[Record]:
         """As `find`, the calls whose caller's channel had this SIP Call-ID."""
         return self._find(
-            lambda key: key.sip_call_id_token(sip_call_id), lambda record, tokens: record.sip_call_id_token in tokens,
-            start, end,
-        )  # fmt: skip
+            lambda key: key.sip_call_id_token(sip_call_id),
+            lambda record, tokens: record.sip_call_id_token in tokens,
+            start,
+            end,
+        )
 
     def _find(
         self,
@@ -370,8 +372,10 @@ class LedgerReader:
         """The end of the log; None if it goes on. Raises LedgerError."""
         rows = self._all(
             f"SELECT {STEP} FROM steps WHERE call_id >= ? AND call_id < ? AND kind = ? ORDER BY id LIMIT 1",  # noqa: S608
-            ACT_ID, AFTER_ACTS, StepKind.LOG_ENDED.value,
-        )  # fmt: skip
+            ACT_ID,
+            AFTER_ACTS,
+            StepKind.LOG_ENDED.value,
+        )
         return step_of(StoredStep._make(rows[0]), self._key_of) if rows else None
 
     def close(self) -> None:

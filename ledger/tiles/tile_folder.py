@@ -210,9 +210,12 @@ def _signed(leaf: LeafContent, signed: bytes) -> bytes:
         raise LedgerError(
             Message(
                 "leaf {index}, call {call_id}, has {count} bytes; a tile holds entries of {limit} bytes at most",
-                index=leaf.number, call_id=leaf.call_id, count=len(leaf.content), limit=ENTRY_LIMIT,
+                index=leaf.number,
+                call_id=leaf.call_id,
+                count=len(leaf.content),
+                limit=ENTRY_LIMIT,
             )
-        )  # fmt: skip
+        )
     return leaf.content
 
 

@@ -79,27 +79,40 @@ class TileSite:
         self._pool = https_pool(host, SILENCE_S, self._left_s)
         self._headers = urllib3.make_headers(accept_encoding="gzip, identity", basic_auth=login)
         self._retries = urllib3.Retry(
-            RETRIES, redirect=False, status_forcelist=_AGAIN, raise_on_status=False, backoff_factor=0.3,
+            RETRIES,
+            redirect=False,
+            status_forcelist=_AGAIN,
+            raise_on_status=False,
+            backoff_factor=0.3,
             respect_retry_after_header=False,
-        )  # fmt: skip
+        )
 
     def read(self, path: str, limit: int) -> bytes | None:
         self._until_s = time.monotonic() + FILE_S
         url = f"{self._address}/{path}"
         try:
             response = self._pool.request(
-                "GET", url, headers=self._headers, retries=self._retries, redirect=False, preload_content=False,
+                "GET",
+                url,
+                headers=self._headers,
+                retries=self._retries,
+                redirect=False,
+                preload_content=False,
                 timeout=urllib3.Timeout(SILENCE_S),
-            )  # fmt: skip
+            )
             with response:
                 if response.status in _MISSING:
                     response.drain_conn()
                     return None
                 if response.status != _OK:
                     raise LedgerError(
-                        Message("{url}: HTTP status {status}{remedy}", url=url, status=response.status,
-                                remedy=_remedy(response.status))
-                    )  # fmt: skip
+                        Message(
+                            "{url}: HTTP status {status}{remedy}",
+                            url=url,
+                            status=response.status,
+                            remedy=_remedy(response.status),
+                        )
+                    )
                 octets = bytearray()
                 while len(octets) <= limit and (chunk := response.read(CHUNK, decode_content=True)):
                     octets += chunk

@@ -78,10 +78,11 @@ def check_name(signed: str, name: str) -> None:
         Message(
             "it was signed as {signed}, and these settings name it {name}: the node's name, or ledger.origin, was "
             "changed",
-            signed=signed, name=name,
+            signed=signed,
+            name=name,
         ),
         Message("write `{setting}` into the settings, as before, then: systemctl reload idtone", setting=setting),
-    )  # fmt: skip
+    )
 
 
 def believed(note: Note, log: VerifierKey) -> Checkpoint:

@@ -138,9 +138,13 @@ class TiledTree:
         octets = self._read(tile)
         if len(octets) != tile.width * HASH_BYTES:
             raise ProofError(
-                Message("{path} has {count} bytes instead of {wanted}", path=tile.path, count=len(octets),
-                        wanted=tile.width * HASH_BYTES)
-            )  # fmt: skip
+                Message(
+                    "{path} has {count} bytes instead of {wanted}",
+                    path=tile.path,
+                    count=len(octets),
+                    wanted=tile.width * HASH_BYTES,
+                )
+            )
         return [octets[begin : begin + HASH_BYTES] for begin in range(0, len(octets), HASH_BYTES)]
 
 

@@ -84,17 +84,27 @@ class CdrFile:
         if column.isdecimal() and int(column) > 0:
             return int(column) - 1
         raise UsageError(
-            Message("{path}: the first line has no column {column!r}; correct {option}",
-                    path=self.path, column=column, option=option)
-        )  # fmt: skip
+            Message(
+                "{path}: the first line has no column {column!r}; correct {option}",
+                path=self.path,
+                column=column,
+                option=option,
+            )
+        )
 
     def _row(self, fields: list[str], line: int, at: int, start: int) -> CdrRow:
         if max(at, start) >= len(fields):
             raise self._unfit(line, Message("has {count} fields; correct --call-id and --start", count=len(fields)))
         moment = self._moment(fields[start].strip())
         if moment is None:
-            raise self._unfit(line, Message("has no time in column {column}; name the column with --start, or how "
-                                            "times are written with --time-format", column=self.start))  # fmt: skip
+            raise self._unfit(
+                line,
+                Message(
+                    "has no time in column {column}; name the column with --start, or how "
+                    "times are written with --time-format",
+                    column=self.start,
+                ),
+            )
         return CdrRow(line, fields[at].strip(), moment)
 
     def _moment(self, text: str) -> datetime | None:

@@ -121,8 +121,9 @@ class Reconciliation:
         values = (node, step.call_id, token, step.at, str(details.get("outcome", "")), bool(details.get(CANARY)))
         self._database.execute(
             "INSERT INTO calls (node, call, token, at, outcome, canary) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO "
-            "UPDATE SET outcome = iif(excluded.outcome = '', outcome, excluded.outcome)", values,
-        )  # fmt: skip
+            "UPDATE SET outcome = iif(excluded.outcome = '', outcome, excluded.outcome)",
+            values,
+        )
 
     def add_row(self, row: CdrRow) -> None:
         counts = self._counts

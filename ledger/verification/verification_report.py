@@ -43,10 +43,13 @@ def verification_report(
     if arrived is not None:
         kept = [(source, note) for source, note in kept if Checkpoint.parse(note.text).size <= arrived]
     verdict = verify_ledger(
-        reader, key, [*notes, *kept], with_days=is_own and has_keys,
+        reader,
+        key,
+        [*notes, *kept],
+        with_days=is_own and has_keys,
         is_latest=is_own and key.name == continuity_of(settings.ledger, settings.node).origin,
         progress=progress,
-    )  # fmt: skip
+    )
     continues, ending = reader.continues(), reader.ending()
     replaced = _replaced(settings, key) if is_own else None
     if is_own:
@@ -82,13 +85,14 @@ def _end_faults(settings: Settings, key: VerifierKey, verdict: LedgerVerdict) ->
             _, leaves, root = each.ended
             if (verdict.leaves, verdict.root) != (leaves, root):
                 yield Message("the log ended with {leaves} leaves, and these are not those", leaves=leaves)
-            yield Message("the token of its key has not signed its end; {next} names it, and `idtone serve` has it "
-                          "signed when the token is back", next=each.origin)  # fmt: skip
+            yield Message(
+                "the token of its key has not signed its end; {next} names it, and `idtone serve` has it "
+                "signed when the token is back",
+                next=each.origin,
+            )
 
 
-def _key_faults(
-    settings: Settings, key: VerifierKey, continues: Step | None, ending: Step | None
-) -> Iterator[Message]:  # fmt: skip
+def _key_faults(settings: Settings, key: VerifierKey, continues: Step | None, ending: Step | None) -> Iterator[Message]:
     """Where the first or last leaf names another key than this node has for the tree before or after it."""
     trees = continuity_of(settings.ledger, settings.node)
     keys = LogKeys(settings.ledger, trees)

@@ -367,7 +367,7 @@ class _Verification:
                     "again when it has them all, or where the node's key is",
                     count=unsigned,
                 )
-            )  # fmt: skip
+            )
         for number, call_id, index in self._closing(signed, last, unsigned):
             if not is_under_way:
                 unsigned_leaf = Message("call {call_id}: its leaf {leaf} is not signed", call_id=call_id, leaf=index)

@@ -67,7 +67,7 @@ def _end_named(database: Path, key: StepKey) -> Checkpoint:
 
 def _check(
     connection: sqlite3.Connection, following: Continued, end: Checkpoint, log: VerifierKey, ring: KeyRing
-) -> None:  # fmt: skip
+) -> None:
     """Raises LedgerError unless these are the leaves that the service wrote, and those with which the log ended."""
     size = count_leaves(connection)
     frontier = read_frontier(connection, size)

@@ -92,9 +92,7 @@ class GroupWriter:
         """Logs whose end is not signed → why not."""
 
     @classmethod
-    def open(
-        cls, path: Path, node: str, key_ring: KeyRing, reserve_bytes: int | None, follows: bool = True
-    ) -> Self:  # fmt: skip
+    def open(cls, path: Path, node: str, key_ring: KeyRing, reserve_bytes: int | None, follows: bool = True) -> Self:
         """Become the one writer. `reserve_bytes` None leaves the reserve as it is. `follows`: if the log has ended,
         another one is begun.
 
@@ -310,9 +308,7 @@ class GroupWriter:
         except LedgerError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_ROOM:
                 raise error.__cause__ from None
-            _log.error(
-                "the numbers of call %s are not kept: %s", step.call_id, error, extra=about(step.call_id)
-            )  # fmt: skip
+            _log.error("the numbers of call %s are not kept: %s", step.call_id, error, extra=about(step.call_id))
             bare = replace(step, details={**step.details, SEALED: UNSEALED}, numbers={}, sip_call_id="")
             return row_of(self._node, bare, self._key_ring.days.writing)
 
@@ -371,8 +367,9 @@ class GroupWriter:
             _log.error(
                 "%s: its last leaf names the key %s for the log that follows, and the replacement was interrupted; "
                 "that log begins with the old key. Run `idtone ledger replace-key` again, and tell the association",
-                self._path, named,
-            )  # fmt: skip
+                self._path,
+                named,
+            )
         return key
 
     def _is_ours(self) -> bool:
@@ -392,8 +389,10 @@ class GroupWriter:
         _log.error(
             "%s: it is set aside as %s, and a new ledger is begun, whose tree is signed as %s; "
             "docs/how-to/damaged-evidence.md says what to do with the old one",
-            explained(error, self._path), aside, self._key_ring.continuity.origin,
-        )  # fmt: skip
+            explained(error, self._path),
+            aside,
+            self._key_ring.continuity.origin,
+        )
 
     def _latest(self) -> Note | None:
         return latest(self._path, self._key_ring, self.checkpoint)

@@ -224,8 +224,10 @@ class LedgerWriter:
             _log.error(
                 "%s: %d steps of evidence, the decisions of %d calls among them, could not be written until the end; "
                 "the next start enters a gap in their place",
-                self._path, owed.steps, owed.calls,
-            )  # fmt: skip
+                self._path,
+                owed.steps,
+                owed.calls,
+            )
 
     def _groups(self) -> Iterator[list[_Appended]]:
         """The waiting steps, in order; while steps or a signature are owed, now and then an empty group. Ends with

@@ -98,9 +98,16 @@ class LogStore:
     """Belongs to the writer's thread, except for `checkpoint`."""
 
     def __init__(
-        self, key_ring: KeyRing, frontier: Frontier | None, next_id: int, checkpoint: Note | None, refusal: str,
-        path: Path, node: str, mac: bytes,
-    ) -> None:  # fmt: skip
+        self,
+        key_ring: KeyRing,
+        frontier: Frontier | None,
+        next_id: int,
+        checkpoint: Note | None,
+        refusal: str,
+        path: Path,
+        node: str,
+        mac: bytes,
+    ) -> None:
         """Use `open`. `checkpoint` is what was signed last. Nothing is signed any more if there is a `refusal`. `mac`
         is that of the last step.
         """
@@ -423,8 +430,11 @@ def _tell_set_aside(path: Path, aside: SetAside) -> None:
     _log.error(
         "%s: %d steps were not written by idtone, or were changed (%s); %d more were written and are gone. They are "
         "set aside and not signed: somebody else can write this file. docs/how-to/damaged-evidence.md says what to do",
-        path, aside.steps, ", ".join(list(aside.calls)[:CALLS_TOLD]) or "no call", aside.missing,
-    )  # fmt: skip
+        path,
+        aside.steps,
+        ", ".join(list(aside.calls)[:CALLS_TOLD]) or "no call",
+        aside.missing,
+    )
 
 
 def _next_key(details: Any) -> str:

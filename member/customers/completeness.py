@@ -58,9 +58,10 @@ def _unverified(application: Application, rules: FormRules) -> Iterator[Validati
         is_there = row.of is Subject.CUSTOMER or application.agent is not None
         if application.kind in row.kinds and is_there and row.of not in done:
             yield ValidationFault(
-                (ROOT, "verifications"), Message("has no verification of the {subject}", subject=row.of),
+                (ROOT, "verifications"),
+                Message("has no verification of the {subject}", subject=row.of),
                 Message("Add it: {demand} ({act})", demand=row.demand, act=rules.acts[row.act]),
-            )  # fmt: skip
+            )
 
 
 def _verification(
@@ -79,17 +80,22 @@ def _verification(
     if method is None or method.party is not party:
         fitting = [each.id for each in rules.methods_for(party, day or today)]
         yield ValidationFault(
-            (*place, "method"), Message("is not a method for a {party} person", party=party),
+            (*place, "method"),
+            Message("is not a method for a {party} person", party=party),
             Message("Write one of these: {names}", names=", ".join(fitting)),
-        )  # fmt: skip
+        )
         return
     if not method.is_allowed(day or today):
         yield ValidationFault(
             (*place, "method"),
-            Message("was not allowed on {day} (since {since}, until {until})", day=day or today,
-                    since=method.since or "-", until=method.until or "-"),
+            Message(
+                "was not allowed on {day} (since {since}, until {until})",
+                day=day or today,
+                since=method.since or "-",
+                until=method.until or "-",
+            ),
             Message("Verify again by another method"),
-        )  # fmt: skip
+        )
     for field in method.needs:
         if getattr(verification, field) is None:
             yield _demanded((*place, field), method, rules)
@@ -108,30 +114,34 @@ def _document(
     kind = rules.document(document.kind)
     if kind is None or kind.id not in method.documents:
         yield ValidationFault(
-            (*place, "kind"), Message("is not a document for the method {method}", method=method.id),
+            (*place, "kind"),
+            Message("is not a document for the method {method}", method=method.id),
             Message("Write one of these: {names}", names=", ".join(method.documents)),
-        )  # fmt: skip
+        )
         return
     yield from _number(place, document, kind)
     if kind.expires and document.expires is None:
         yield ValidationFault((*place, "expires"), Message("is missing"), Message("Write its last day of validity"))
     if document.expires and document.expires < day:
         yield ValidationFault(
-            (*place, "expires"), Message("was over when the document was seen ({day})", day=day),
+            (*place, "expires"),
+            Message("was over when the document was seen ({day})", day=day),
             Message("Verify again by a valid document"),
-        )  # fmt: skip
+        )
     if kind.months and document.issued is None:
         yield ValidationFault((*place, "issued"), Message("is missing"), Message("Write the day of its issue"))
     if document.issued and document.issued > day:
         yield ValidationFault(
-            (*place, "issued"), Message("is later than the day on which the document was seen"),
+            (*place, "issued"),
+            Message("is later than the day on which the document was seen"),
             Message("Correct one of the two"),
-        )  # fmt: skip
+        )
     elif kind.months and document.issued and document.issued + kind.months * _MONTH < day:
         yield ValidationFault(
-            (*place, "issued"), Message("is more than {months} months before it was seen", months=kind.months),
+            (*place, "issued"),
+            Message("is more than {months} months before it was seen", months=kind.months),
             Message("Verify again by a newer document"),
-        )  # fmt: skip
+        )
 
 
 def _number(place: Location, document: IdentityDocument, kind: DocumentKind) -> Iterator[ValidationFault]:
@@ -141,9 +151,10 @@ def _number(place: Location, document: IdentityDocument, kind: DocumentKind) -> 
         )
     if kind.keeps_number and document.number_ends is None and document.copy_sha256 is None:
         yield ValidationFault(
-            (*place, "number_ends"), Message("is missing"),
+            (*place, "number_ends"),
+            Message("is missing"),
             Message("Write the last four characters of its number, or copy_sha256, the digest of a copy"),
-        )  # fmt: skip
+        )
 
 
 def _sites(application: Application, rules: FormRules, today: date) -> Iterator[ValidationFault]:
@@ -152,9 +163,10 @@ def _sites(application: Application, rules: FormRules, today: date) -> Iterator[
         if site.checked.how is not None and rules.site_check(site.checked.how) is None:
             known = ", ".join(each.id for each in rules.site_checks)
             yield ValidationFault(
-                (*place, "how"), Message("is not a way of checking a site"),
+                (*place, "how"),
+                Message("is not a way of checking a site"),
                 Message("Write one of these: {names}", names=known),
-            )  # fmt: skip
+            )
         if site.checked.day and site.checked.day > today:
             yield _in_future((*place, "day"))
 
@@ -183,6 +195,7 @@ def _numbers(application: Application) -> Iterator[ValidationFault]:
         yield ValidationFault(place, Message("has a number twice"), Message("Keep one of the two"))
     if numbers.count is not None and len(numbers.assigned) > numbers.count:
         yield ValidationFault(
-            place, Message("has more numbers than were asked for ({count})", count=numbers.count),
+            place,
+            Message("has more numbers than were asked for ({count})", count=numbers.count),
             Message("Correct one of the two"),
-        )  # fmt: skip
+        )

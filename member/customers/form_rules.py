@@ -185,6 +185,7 @@ def _contradictions(file: RulesFile) -> Iterator[ValidationFault]:
 def _unknown(location: Location, named: Iterable[str], known: Iterable[str]) -> Iterator[ValidationFault]:
     for name in set(named) - set(known):
         yield ValidationFault(
-            location, Message("names {name!r}, which is not in these rules", name=name),
+            location,
+            Message("names {name!r}, which is not in these rules", name=name),
             Message("Known here: {names}", names=", ".join(known)),
-        )  # fmt: skip
+        )

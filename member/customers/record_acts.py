@@ -87,9 +87,13 @@ def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
         match details.get("act"):
             case FormAct.RECORDED if known is None:
                 found[id_] = RecordHistory(
-                    id_, step.call_id, step.at, str(details.get("by")), str(details.get("digest")),
+                    id_,
+                    step.call_id,
+                    step.at,
+                    str(details.get("by")),
+                    str(details.get("digest")),
                     _count(details.get("count")),
-                )  # fmt: skip
+                )
             case FormAct.ENDED if known:
                 day = _day(details.get("on"))
                 if day and end_objection(day, at, known.at) is None:

@@ -107,9 +107,10 @@ class RecordFolder:
             Message(
                 "{folder}: the customers' records cannot be used: {reason}; run this as the user that `idtone serve` "
                 "runs as",
-                folder=self._folder, reason=error.strerror,
+                folder=self._folder,
+                reason=error.strerror,
             )
-        )  # fmt: skip
+        )
 
 
 class RecordStore(RecordFolder):

@@ -181,9 +181,12 @@ def _table(here: Location, criterion: Criterion) -> Iterator[ValidationFault]:
             yield ValidationFault(
                 (*here, "points", n),
                 Message("does not have `{wanted}` alone", wanted=wanted),
-                Message("Write `{wanted}`: of {measure}, that is the better side", wanted=wanted,
-                        measure=criterion.measure.value),
-            )  # fmt: skip
+                Message(
+                    "Write `{wanted}`: of {measure}, that is the better side",
+                    wanted=wanted,
+                    measure=criterion.measure.value,
+                ),
+            )
             return
     for n, (better, row) in enumerate(zip(criterion.points, criterion.points[1:], strict=False), 1):
         easier = row.bound < better.bound if wanted == "at_least" else row.bound > better.bound
@@ -201,9 +204,10 @@ def _minimum(here: Location, criterion: Criterion, grades: set[str]) -> Iterator
     for grade, points in criterion.minimum.items():
         if grade not in grades:
             yield ValidationFault(
-                (*here, grade), Message("is not one of `grades`"),
+                (*here, grade),
+                Message("is not one of `grades`"),
                 Message("Known here: {names}", names=", ".join(sorted(grades))),
-            )  # fmt: skip
+            )
         elif points > criterion.most:
             yield ValidationFault(
                 (*here, grade),

@@ -200,8 +200,9 @@ def doubts(new: NodeFigures, earlier: Iterable[NodeFigures], factor: int) -> Ite
     silent = [month.month for month in figures.months if not month.calls]
     if figures.calls and silent:
         yield Message("{node}: no calls in {months}", node=name, months=", ".join(silent))
-    last = max((each for each in earlier if each.span.until <= new.span.start), key=lambda each: each.span,
-               default=None)  # fmt: skip
+    last = max(
+        (each for each in earlier if each.span.until <= new.span.start), key=lambda each: each.span, default=None
+    )
     if last is None:
         return
     rate, before = figures.calls / new.span.days, last.figures.calls / last.span.days

@@ -45,9 +45,13 @@ def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[
     member = str(operator["member"])
     if not start <= now < until:
         raise TrustError(
-            Message("the evaluation of {member} is valid from {start} until {until}, not now", member=member,
-                    start=start.isoformat(), until=until.isoformat())
-        )  # fmt: skip
+            Message(
+                "the evaluation of {member} is valid from {start} until {until}, not now",
+                member=member,
+                start=start.isoformat(),
+                until=until.isoformat(),
+            )
+        )
     folder = site / FOLDER
     text = _published(folder / CRITERIA, evaluation["criteria"]["sha256"])
     file = folder / f"{member}.json"
@@ -57,8 +61,10 @@ def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[
         criteria = parse_criteria(text.decode(), CRITERIA)
         found = check(result, str(file), criteria)
         agreed = (found.member, found.grade, str(found.percent)) == (
-            member, evaluation["grade"], evaluation["percent"],
-        )  # fmt: skip
+            member,
+            evaluation["grade"],
+            evaluation["percent"],
+        )
     except (IdtoneError, UnicodeDecodeError) as error:
         raise TrustError(Message("{file}: cannot be verified: {error}", file=file, error=error)) from error
     if not agreed:

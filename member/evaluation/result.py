@@ -47,9 +47,15 @@ class Result:
     ) -> Result:
         used = {row.criterion.measure: values[row.criterion.measure] for row in found.rows}
         return cls(
-            member, period, criteria.terms.version, criteria.sha256, used, found.percent,
-            found.grade.id if found.grade and not excluded else None, excluded,
-        )  # fmt: skip
+            member,
+            period,
+            criteria.terms.version,
+            criteria.sha256,
+            used,
+            found.percent,
+            found.grade.id if found.grade and not excluded else None,
+            excluded,
+        )
 
 
 def octets(result: Result, criteria: Criteria) -> bytes:
@@ -87,10 +93,15 @@ def read_result(file: bytes, name: str) -> Result:
         content = json.loads(file)
         period = Period(*(date.fromisoformat(content["period"][end]) for end in ("from", "until")))
         return Result(
-            str(content["member"]), period, int(content["criteria"]["version"]), str(content["criteria"]["sha256"]),
+            str(content["member"]),
+            period,
+            int(content["criteria"]["version"]),
+            str(content["criteria"]["sha256"]),
             {Measure(row["measure"]): _value(row) for row in content["rows"]},
-            None if content["percent"] is None else Decimal(content["percent"]), content["grade"], content["excluded"],
-        )  # fmt: skip
+            None if content["percent"] is None else Decimal(content["percent"]),
+            content["grade"],
+            content["excluded"],
+        )
     except (ValueError, KeyError, TypeError, InvalidOperation) as error:
         raise TrustError(Message("{name}: is not the result of an evaluation", name=name)) from error
 

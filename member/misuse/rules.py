@@ -69,9 +69,15 @@ def short_calls(subject: Subject, limits: Limits) -> Sign | None:
     limit = limits.short_calls
     connected = [call for call in subject.calls if call.talk_s is not None]
     return _too_many_of(
-        subject, connected, [(call.talk_s or 0) < limit.shorter_than_s for call in connected],
-        limit.within_minutes, limit.usual_share, limit.at_least, limits.false_alarm, {"below_s": limit.shorter_than_s},
-    )  # fmt: skip
+        subject,
+        connected,
+        [(call.talk_s or 0) < limit.shorter_than_s for call in connected],
+        limit.within_minutes,
+        limit.usual_share,
+        limit.at_least,
+        limits.false_alarm,
+        {"below_s": limit.shorter_than_s},
+    )
 
 
 def pings(subject: Subject, limits: Limits) -> Sign | None:
@@ -79,9 +85,15 @@ def pings(subject: Subject, limits: Limits) -> Sign | None:
     limit = limits.pings
     outgoing = [call for call in subject.calls if call.direction == Direction.OUTGOING and call.ended_s is not None]
     return _too_many_of(
-        subject, outgoing, [_is_ping(call, limit.rings_below_s) for call in outgoing],
-        limit.within_minutes, limit.usual_share, limit.at_least, limits.false_alarm, {"below_s": limit.rings_below_s},
-    )  # fmt: skip
+        subject,
+        outgoing,
+        [_is_ping(call, limit.rings_below_s) for call in outgoing],
+        limit.within_minutes,
+        limit.usual_share,
+        limit.at_least,
+        limits.false_alarm,
+        {"below_s": limit.rings_below_s},
+    )
 
 
 def many_called(subject: Subject, limits: Limits) -> Sign | None:
@@ -110,9 +122,11 @@ def many_called(subject: Subject, limits: Limits) -> Sign | None:
     hours = [{call.called for call in each} for each in split(start_s, calls, _HOUR_S)]
     series = Series(start_s, _HOUR_S, [len(each) for each in hours], [least] * len(hours))
     return Sign(
-        found, series, chance * len(calls),
+        found,
+        series,
+        chance * len(calls),
         {"count": best.counted, "time": _clock(found[0].at_s), "usual": _number(limit.usual_per_hour)},
-    )  # fmt: skip
+    )
 
 
 def refusals(subject: Subject, limits: Limits) -> Sign | None:
@@ -126,9 +140,11 @@ def refusals(subject: Subject, limits: Limits) -> Sign | None:
         return None
     hours = [len(each) for each in split(subject.start_s, refused, _HOUR_S)]
     return Sign(
-        refused, Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)), chance,
+        refused,
+        Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)),
+        chance,
         {"count": len(refused), "time": _clock(refused[0].at_s), "usual": _number(limit.usual_per_day)},
-    )  # fmt: skip
+    )
 
 
 def after_suspension(subject: Subject, limits: Limits) -> Sign | None:
@@ -146,13 +162,15 @@ def after_suspension(subject: Subject, limits: Limits) -> Sign | None:
         return None
     hours = [len(each) for each in split(subject.start_s, others, _HOUR_S)]
     return Sign(
-        [first, *others], Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)), None,
+        [first, *others],
+        Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)),
+        None,
         {
             "count": len(others),
             "numbers": len({call.forwarding for call in others}),
             "time": _clock(first.at_s),
         },
-    )  # fmt: skip
+    )
 
 
 def rotation(subject: Subject, limits: Limits) -> Sign | None:
@@ -168,18 +186,21 @@ def rotation(subject: Subject, limits: Limits) -> Sign | None:
         return None
     hours = [len({call.forwarding for call in each}) for each in split(subject.start_s, calls, _HOUR_S)]
     return Sign(
-        calls, Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)), chance,
+        calls,
+        Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)),
+        chance,
         {"count": len(calls), "numbers": numbers, "time": _clock(calls[0].at_s)},
-    )  # fmt: skip
+    )
 
 
 def night_abroad(subject: Subject, limits: Limits) -> Sign | None:
     """Too large a part of the number's calls went abroad at night."""
     limit = limits.night_abroad
     found = [
-        call for call in subject.calls
+        call
+        for call in subject.calls
         if call.called_kind == NumberKind.OTHER and _is_night(call.at_s, limit.from_hour, limit.until_hour)
-    ]  # fmt: skip
+    ]
     of = len(subject.calls)
     if len(found) < limit.at_least:
         return None
@@ -188,12 +209,17 @@ def night_abroad(subject: Subject, limits: Limits) -> Sign | None:
         return None
     hours = [len(each) for each in split(subject.start_s, found, _HOUR_S)]
     return Sign(
-        found, Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)), chance,
+        found,
+        Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)),
+        chance,
         {
-            "count": len(found), "calls": of, "from_hour": limit.from_hour, "until_hour": limit.until_hour,
+            "count": len(found),
+            "calls": of,
+            "from_hour": limit.from_hour,
+            "until_hour": limit.until_hour,
             "usual": _percent(limit.usual_share),
         },
-    )  # fmt: skip
+    )
 
 
 def number_surge(subject: Subject, limits: Limits) -> Sign | None:
@@ -214,13 +240,18 @@ def number_surge(subject: Subject, limits: Limits) -> Sign | None:
             begin_s = subject.start_s + place * _HOUR_S
             return Sign(
                 [call for call in subject.calls if begin_s <= call.at_s < begin_s + _HOUR_S],
-                Series(subject.start_s, _HOUR_S, hours, [
-                    None if each is None else max(limit.at_least, least_poisson(limit.times * each, level))
-                    for each in ordinary
-                ]),
+                Series(
+                    subject.start_s,
+                    _HOUR_S,
+                    hours,
+                    [
+                        None if each is None else max(limit.at_least, least_poisson(limit.times * each, level))
+                        for each in ordinary
+                    ],
+                ),
                 chance * len(hours),
                 {"count": count, "time": _clock(begin_s), "usual": _number(expected), "times": _number(limit.times)},
-            )  # fmt: skip
+            )
     return None
 
 
@@ -241,9 +272,11 @@ def licence_surge(subject: Subject, limits: Limits) -> Sign | None:
     least = max(limit.at_least, least_poisson(limit.times * expected, limits.false_alarm))
     series = Series(subject.start_s - len(past) * _DAY_S, _DAY_S, [*past, count], [least] * (len(past) + 1))
     return Sign(
-        list(subject.calls), series, chance,
+        list(subject.calls),
+        series,
+        chance,
         {"count": count, "days": len(with_calls), "usual": _number(expected), "times": _number(limit.times)},
-    )  # fmt: skip
+    )
 
 
 RULES: Final = (
@@ -317,9 +350,15 @@ def reason_of(rule: Rule, sign: Sign) -> Message:
 
 
 def _too_many_of(
-    subject: Subject, calls: Sequence[CallOutline], wanted: Sequence[bool], minutes: int, share: float, at_least: int,
-    false_alarm: float, fields: Mapping[str, float],
-) -> Sign | None:  # fmt: skip
+    subject: Subject,
+    calls: Sequence[CallOutline],
+    wanted: Sequence[bool],
+    minutes: int,
+    share: float,
+    at_least: int,
+    false_alarm: float,
+    fields: Mapping[str, float],
+) -> Sign | None:
     """The window in which the `wanted` ones of the calls are the greatest exception, if they are one."""
     width_s, level = minutes * _MINUTE_S, per_window(false_alarm, len(calls))
     if sum(wanted) < at_least:

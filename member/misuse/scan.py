@@ -52,7 +52,7 @@ class Scan:
         reviews = reviews_in(self._reader.acts(frozenset({StepKind.DUTY})))
         judge = Judge(
             self._node, self._limits, reviews, self._rules, lambda day: self._reader.tokens(self._expected, day)
-        )  # fmt: skip
+        )
         outlines = Outlines()
         for day in outlines.days(self._steps(since, until, progress)):
             # The days before `since` are only compared with.

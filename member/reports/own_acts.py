@@ -18,9 +18,12 @@ def record(settings: Settings, act: str, subject: str, **details: Scalar) -> str
     """Record an act, also while the service runs; returns its id. Raises LedgerError: then it must not be done."""
     person, now = acting(), datetime.now(UTC)
     return record_act(
-        settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node),
-        lambda act_id: steps.duty(act_id, now, person, act, subject, details), DisclosureRules.of(settings.ledger),
-    )  # fmt: skip
+        settings.ledger.own(),
+        settings.node,
+        KeyRing.of(settings.ledger, settings.node),
+        lambda act_id: steps.duty(act_id, now, person, act, subject, details),
+        DisclosureRules.of(settings.ledger),
+    )
 
 
 def recorded(settings: Settings, acts: frozenset[str]) -> list[Step]:

@@ -74,9 +74,15 @@ def acceptances(folder: Path) -> list[Acceptance]:
 
 
 def accept(
-    workspace: Workspace, member: str, agreement: str, version: str, since: str, document: str, now: datetime,
+    workspace: Workspace,
+    member: str,
+    agreement: str,
+    version: str,
+    since: str,
+    document: str,
+    now: datetime,
     name: Callable[[str], str],
-) -> Acceptance:  # fmt: skip
+) -> Acceptance:
     """Record that a member agrees, by a document; an older version of the same ends the day before. Raises IdtoneError.
 
     `name` names a field in an error.
@@ -89,13 +95,14 @@ def accept(
         raise UsageError(Message("{option} is in the future; write it when it has come", option=name("since")))
     made = Acceptance(
         member, what, line(version, name("version")), begins.isoformat(), line(document, name("document"))
-    )  # fmt: skip
+    )
     with workspace.locked():
         before = acceptances(workspace.folder)
         held = next((each for each in before if _is_same(each, member, what)), None)
         if held and held.version == made.version:
-            raise UsageError(Message("{member} has agreed to version {version} already", member=member,
-                                     version=made.version))  # fmt: skip
+            raise UsageError(
+                Message("{member} has agreed to version {version} already", member=member, version=made.version)
+            )
         if held and held.since >= made.since:
             raise UsageError(Message("{member} has agreed to another version on this day or later", member=member))
         eve = (begins - timedelta(days=1)).isoformat()

@@ -19,8 +19,10 @@ from .workspace import Workspace
 Certified = Mapping[str, str | date]
 """The fields of `certification` in the registry."""
 _READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
-    "until": day_after, "next_check": day, "mark_until": day_after,
-}  # fmt: skip
+    "until": day_after,
+    "next_check": day,
+    "mark_until": day_after,
+}
 
 
 def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -> Certified:
@@ -50,6 +52,9 @@ def certify_link(
     if len(entries) > 1:
         raise UsageError(Message("a wholesale chain has one entry of numbers; enter each by itself"))
     return change_registry(
-        workspace, Action.CERTIFY_LINK, reseller, attribution,
+        workspace,
+        Action.CERTIFY_LINK,
+        reseller,
+        attribution,
         lambda text, registry: link_certified(text, registry, entries[0], reseller, fields),
-    )  # fmt: skip
+    )

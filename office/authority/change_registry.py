@@ -240,9 +240,12 @@ def assign(workspace: Workspace, member: str, entries: Sequence[str], attributio
 def release(workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
     """Take numbers back from a member; the rest of a range stays."""
     return change_registry(
-        workspace, Action.RELEASE_NUMBER, member, attribution,
+        workspace,
+        Action.RELEASE_NUMBER,
+        member,
+        attribution,
         lambda text, document: registry_edits.released(text, document, member, entries),
-    )  # fmt: skip
+    )
 
 
 PARTICULARS: Final = ("corporate_number", "notification", "web", "mail")
@@ -253,9 +256,12 @@ def describe(workspace: Workspace, member: str, fields: Mapping[str, str], attri
     """Record these particulars in place of the older ones; what is missing or empty stays."""
     given = {name: fields.get(name, "").strip() for name in PARTICULARS}
     return change_registry(
-        workspace, Action.DESCRIBE, member, attribution,
+        workspace,
+        Action.DESCRIBE,
+        member,
+        attribution,
         lambda text, document: registry_edits.described(text, document, member, given),
-    )  # fmt: skip
+    )
 
 
 def suspensions_of(workspace: Workspace) -> SuspensionsDocument:

@@ -20,7 +20,7 @@ from tuf.api.metadata import (
     Snapshot,
     Targets,
     Timestamp,
-)  # fmt: skip
+)
 
 from idtone.registry.trust import tuf_roles
 

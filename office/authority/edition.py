@@ -144,9 +144,7 @@ class Edition:
             (folder / _ROOTS).mkdir()
             for root in self.roots:
                 replace_durably(folder / _ROOTS / f"{root.signed.version}.root.json", root.to_bytes())
-            for part, metadata, targets in (
-                (_BEFORE, self.before, self.files), (_AFTER, self.metadata, self.targets)
-            ):  # fmt: skip
+            for part, metadata, targets in ((_BEFORE, self.before, self.files), (_AFTER, self.metadata, self.targets)):
                 (folder / part / tuf_roles.METADATA).mkdir(parents=True)
                 for name, one in metadata.items():
                     replace_durably(_file(folder, part, name), one.to_bytes())
@@ -192,9 +190,12 @@ def read_published(folder: Path) -> Edition:
     """What a package says is published now, without a draft. Raises TrustError if it is damaged."""
     roots = [_read(path) for path in (folder / _ROOTS).glob("*.root.json")]
     return Edition(
-        {}, {}, _read_metadata(folder, _BEFORE), _read_targets(folder, _BEFORE),
+        {},
+        {},
+        _read_metadata(folder, _BEFORE),
+        _read_targets(folder, _BEFORE),
         sorted(roots, key=lambda root: int(root.signed.version)),
-    )  # fmt: skip
+    )
 
 
 def _read_metadata(folder: Path, part: str) -> dict[str, Metadata[Any]]:

@@ -137,8 +137,9 @@ def _examine_keys(root: Root, targets: Targets) -> None:
             raise _unfit(name, Message("may sign the wrong files"))
     sets: dict[tuf_roles.Keys, tuple[frozenset[str], int]] = {}
     for parent, keys, name in (
-        (root, root.keys, "root"), (targets, delegations.keys, "targets"),
-    ):  # fmt: skip
+        (root, root.keys, "root"),
+        (targets, delegations.keys, "targets"),
+    ):
         names = [each for each in tuf_roles.ROLES if (each in tuf_roles.DELEGATED) == (parent is targets)]
         for each in names:
             role_of: Any = parent.get_delegated_role(each)

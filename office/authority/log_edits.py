@@ -16,9 +16,13 @@ _POLICY = "witness_policy"
 
 
 def log_key_added(
-    text: YamlText, document: RegistryDocument, member: str, key: str, since: datetime,
+    text: YamlText,
+    document: RegistryDocument,
+    member: str,
+    key: str,
+    since: datetime,
     corporate_number: str | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Enter a key that signs a member's log, and the number of the legal person that answers for it."""
     name = known_member(document, member)
     at, known = next((m, each) for m, each in enumerate(document.members) if each.id == name)
@@ -33,8 +37,9 @@ def log_key_added(
 
 def log_key_ended(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
     """What this key signs from a moment on is not believed any more."""
-    found = ((m, n) for m, member in enumerate(document.members) for n, each in enumerate(member.logs)
-             if each.key == key)  # fmt: skip
+    found = (
+        (m, n) for m, member in enumerate(document.members) for n, each in enumerate(member.logs) if each.key == key
+    )
     if (place := next(found, None)) is None:
         raise UsageError(Message("the registry has no log with this key; look at registry.yaml"))
     m, n = place

@@ -34,9 +34,12 @@ def remove_porting(workspace: Workspace, entries: Sequence[str], attribution: At
     """Remove a porting. The member that holds the numbers now keeps them."""
     entry = _only(entries)
     return change_registry(
-        workspace, Action.REMOVE_PORTING, "portings", attribution,
+        workspace,
+        Action.REMOVE_PORTING,
+        "portings",
+        attribution,
         lambda text, registry: porting_removed(text, registry, entry, attribution.at),
-    )  # fmt: skip
+    )
 
 
 def _only(entries: Sequence[str]) -> str:

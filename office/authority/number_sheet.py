@@ -52,9 +52,12 @@ def check_count(entries: list[str], expected: str, name: str) -> None:
             Message(
                 "{name}: {entries} rows with {count}; nothing is changed yet. If that is right, write {number} as the "
                 "count, and send the file again",
-                name=name, entries=len(entries), count=counted(count), number=count,
+                name=name,
+                entries=len(entries),
+                count=counted(count),
+                number=count,
             )
-        )  # fmt: skip
+        )
 
 
 def _rows(octets: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -88,9 +91,10 @@ def _line(row: int, cells: list[str], heading: list[str] | None, name: str) -> s
                 Message(
                     "{name}, row {row}: the spreadsheet has dropped the zero at the head of the number; give the "
                     "column the format Text, type the number again, and save it",
-                    name=name, row=row,
+                    name=name,
+                    row=row,
                 )
-            )  # fmt: skip
+            )
         if not _ENTRY.fullmatch(cell):
             raise UsageError(
                 Message("{name}, row {row}: each of the first two columns holds one number a cell", name=name, row=row)
@@ -106,9 +110,10 @@ def _line(row: int, cells: list[str], heading: list[str] | None, name: str) -> s
             Message(
                 "{name}, row {row}: the second column is not the last number of a range; write the whole number there, "
                 "below the heading “Last number” if there are headings, or remove the column",
-                name=name, row=row,
+                name=name,
+                row=row,
             )
-        )  # fmt: skip
+        )
     return "〜".join(given)
 
 

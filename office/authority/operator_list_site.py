@@ -19,9 +19,12 @@ from . import operator_list
 
 
 def write_site(
-    folder: Path, listed: bytes, proof: dict[str, bytes], evaluations: Iterable[tuple[str, bytes]],
+    folder: Path,
+    listed: bytes,
+    proof: dict[str, bytes],
+    evaluations: Iterable[tuple[str, bytes]],
     stopped: Collection[str],
-) -> None:  # fmt: skip
+) -> None:
     """`listed` is operators.json as it was signed, `proof` the signed metadata by file name, `evaluations` the
     criteria, results and badges with their file names; `stopped` are the members that the page and the list leave out.
     Raises UsageError.

@@ -17,18 +17,30 @@ from .workspace import Workspace
 
 
 def record_pledge(
-    workspace: Workspace, member: str, document: str, sha256: str, signatory: str, signed: str, until: str,
-    attribution: Attribution, name: Callable[[str], str],
-) -> HistoryEntry:  # fmt: skip
+    workspace: Workspace,
+    member: str,
+    document: str,
+    sha256: str,
+    signatory: str,
+    signed: str,
+    until: str,
+    attribution: Attribution,
+    name: Callable[[str], str],
+) -> HistoryEntry:
     """Record it in place of an older one; `name` names a field in an error. Raises IdtoneError."""
     signed_on = day(signed, name("signed"))
     fields: dict[str, str | date] = {
-        "document": line(document, name("document")), "sha256": sha256, "signatory": line(signatory, name("signatory")),
+        "document": line(document, name("document")),
+        "sha256": sha256,
+        "signatory": line(signatory, name("signatory")),
         "until": day_after(until, name("until")),
-    }  # fmt: skip
+    }
     if signed_on > in_japan(attribution.at).date():
         raise UsageError(Message("{option} is in the future; write the day of the signature", option=name("signed")))
     return change_registry(
-        workspace, Action.PLEDGE, member, attribution,
+        workspace,
+        Action.PLEDGE,
+        member,
+        attribution,
         lambda text, registry: pledged(text, registry, member, signed_on, fields),
-    )  # fmt: skip
+    )

@@ -50,19 +50,26 @@ def granted(
     ids = _free_ids(document)
     licences: list[Tree] = [
         {
-            "id": next(ids), "tone": asked.tone, "status": LicenceStatus.ACTIVE.value,
-            "valid": {"from": start, "until": until}, "directions": sorted(asked.directions),
+            "id": next(ids),
+            "tone": asked.tone,
+            "status": LicenceStatus.ACTIVE.value,
+            "valid": {"from": start, "until": until},
+            "directions": sorted(asked.directions),
         }
         for asked in application.licences
-    ]  # fmt: skip
+    ]
     at = next((m for m, member in enumerate(document.members) if member.id == application.member.id), None)
     name: Tree = {"ja": application.member.name.ja, "en": application.member.name.en}
     pledge: Tree = _as_tree(application.pledge)
     numbers: list[Tree] = list(application.numbers)
     if at is None:
         member: Tree = {
-            "id": application.member.id, "name": name, "pledge": pledge, "licences": licences, "numbers": numbers
-        }  # fmt: skip
+            "id": application.member.id,
+            "name": name,
+            "pledge": pledge,
+            "licences": licences,
+            "numbers": numbers,
+        }
         text.append(("members",), [member])
         return
     known = document.members[at]
@@ -110,9 +117,12 @@ def pledged(
 
 def _as_tree(pledge: Pledge) -> dict[str, str | date]:
     fields = {
-        "signed": pledge.signed, "document": pledge.document, "sha256": pledge.sha256,
-        "signatory": pledge.signatory, "until": pledge.until,
-    }  # fmt: skip
+        "signed": pledge.signed,
+        "document": pledge.document,
+        "sha256": pledge.sha256,
+        "signatory": pledge.signatory,
+        "until": pledge.until,
+    }
     return {key: value for key, value in fields.items() if value is not None}
 
 
@@ -169,9 +179,13 @@ def _with_certification(
 
 
 def link_added(
-    text: YamlText, document: RegistryDocument, entry: str, wholesaler: str, reseller: str,
+    text: YamlText,
+    document: RegistryDocument,
+    entry: str,
+    wholesaler: str,
+    reseller: str,
     checked: Mapping[str, str | date] | None,
-) -> None:  # fmt: skip
+) -> None:
     """Hand the numbers of an entry on to a reseller: as the first link of a chain, or as the next one."""
     link: dict[str, Tree] = {"from": wholesaler, "to": reseller}
     if checked:

@@ -45,8 +45,11 @@ def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: da
     if registry is None:
         return None
     if isinstance(scope, str):
-        held = {scope: sum(len(read_span(each)) for member in registry.members if member.id == scope
-                           for each in member.numbers)}  # fmt: skip
+        held = {
+            scope: sum(
+                len(read_span(each)) for member in registry.members if member.id == scope for each in member.numbers
+            )
+        }
     elif len(scope) == 1:
         holding = RegistryIndex(registry).holding(parse_japanese(f"+{scope.first}"), now)
         held = dict.fromkeys(holding.members if holding else (), 1)

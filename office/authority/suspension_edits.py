@@ -95,9 +95,10 @@ def _cut_out(text: YamlText, document: SuspensionsDocument, gone: NumberSpan, no
         raise UsageError(
             Message(
                 "not all of {what} is suspended: {missing} is not; enter what is to be lifted",
-                what=said(gone), missing=said(left[0]),
+                what=said(gone),
+                missing=said(left[0]),
             )
-        )  # fmt: skip
+        )
     text.remove_items(("suspensions",), cut)
     text.append(("suspensions",), pieces)
 

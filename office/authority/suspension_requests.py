@@ -107,9 +107,13 @@ class SuspensionRequests:
             raise TrustError(Message("{path}: is damaged; restore it from a backup", path=self._path)) from error
 
     def request(
-        self, action: Action, entered: str, terms: SuspensionTerms | None, attribution: Attribution,
+        self,
+        action: Action,
+        entered: str,
+        terms: SuspensionTerms | None,
+        attribution: Attribution,
         is_unheld: bool = False,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Enter a request, the first of the two times; returns its id. `is_unheld`: the person knows that no member
         holds the number. Raises IdtoneError.
         """
@@ -122,9 +126,15 @@ class SuspensionRequests:
         if action is Action.ADD_NEVER_ORIGINATING and (terms is None or terms.authority is None):
             raise UsageError(Message("name the holder of the numbers"))
         made = SuspensionRequest(
-            f"S-{secrets.token_hex(8)}", action, terms, attribution.why, acting(), attribution.at,
-            self._digest(action, scope), None if holders is None else tuple(holders),
-        )  # fmt: skip
+            f"S-{secrets.token_hex(8)}",
+            action,
+            terms,
+            attribution.why,
+            acting(),
+            attribution.at,
+            self._digest(action, scope),
+            None if holders is None else tuple(holders),
+        )
         with self._workspace.locked():
             waiting = self.waiting()
             if len(waiting) >= LIMIT:
@@ -264,13 +274,21 @@ def _read(content: Any) -> SuspensionRequest:
     """Raises ValueError, KeyError, TypeError."""
     by, terms, at = content["by"], content["terms"], datetime.fromisoformat
     return SuspensionRequest(
-        content["id"], Action(content["action"]),
-        None if terms is None else SuspensionTerms(
-            terms["reference"], at(terms["requested"]), at(terms["since"]),
-            None if terms["until"] is None else at(terms["until"]), terms["authority"],
+        content["id"],
+        Action(content["action"]),
+        None
+        if terms is None
+        else SuspensionTerms(
+            terms["reference"],
+            at(terms["requested"]),
+            at(terms["since"]),
+            None if terms["until"] is None else at(terms["until"]),
+            terms["authority"],
         ),
-        content["why"], Person(by["uid"], by["name"], AccountKnownBy(by["known_by"])), at(content["at"]),
+        content["why"],
+        Person(by["uid"], by["name"], AccountKnownBy(by["known_by"])),
+        at(content["at"]),
         content["digest"],
         None if content["holders"] is None else tuple(Holder(**each) for each in content["holders"]),
         content["differing"],
-    )  # fmt: skip
+    )

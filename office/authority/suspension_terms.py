@@ -38,9 +38,15 @@ class SuspensionTerms:
 
     @classmethod
     def given(
-        cls, reference: str, requested: str, since: str | None, until: str | None, authority: str | None,
-        now: datetime, name: Callable[[str], str],
-    ) -> SuspensionTerms:  # fmt: skip
+        cls,
+        reference: str,
+        requested: str,
+        since: str | None,
+        until: str | None,
+        authority: str | None,
+        now: datetime,
+        name: Callable[[str], str],
+    ) -> SuspensionTerms:
         """Of texts; `name` names a field in an error. Raises UsageError."""
         reference = line(reference, name("reference"))
         if authority is not None:
@@ -60,9 +66,14 @@ class SuspensionTerms:
 
 
 def suspend(
-    workspace: Workspace, action: Action, scope: NumberSpan | str, terms: SuspensionTerms, attribution: Attribution,
-    entered_by: str | None = None, record: Callable[[], object] = lambda: None,
-) -> HistoryEntry:  # fmt: skip
+    workspace: Workspace,
+    action: Action,
+    scope: NumberSpan | str,
+    terms: SuspensionTerms,
+    attribution: Attribution,
+    entered_by: str | None = None,
+    record: Callable[[], object] = lambda: None,
+) -> HistoryEntry:
     """Suspend, or let a member get no new numbers; `record` is called before the file is written. Raises IdtoneError,
     and changes nothing then.
     """
@@ -74,15 +85,24 @@ def suspend(
         record()
 
     return change_suspensions(
-        workspace, action, terms.reference, attribution, edit,
-        requested=terms.requested, entered_by=entered_by,
-    )  # fmt: skip
+        workspace,
+        action,
+        terms.reference,
+        attribution,
+        edit,
+        requested=terms.requested,
+        entered_by=entered_by,
+    )
 
 
 def enter_never_originating(
-    workspace: Workspace, span: NumberSpan, terms: SuspensionTerms, attribution: Attribution,
-    entered_by: str | None = None, record: Callable[[], object] = lambda: None,
-) -> HistoryEntry:  # fmt: skip
+    workspace: Workspace,
+    span: NumberSpan,
+    terms: SuspensionTerms,
+    attribution: Attribution,
+    entered_by: str | None = None,
+    record: Callable[[], object] = lambda: None,
+) -> HistoryEntry:
     """Enter numbers that never originate, of the holder `terms.authority`; as `suspend`."""
     if terms.authority is None:
         raise UsageError(Message("name the holder of the numbers"))
@@ -93,15 +113,23 @@ def enter_never_originating(
         record()
 
     return change_never_originates(
-        workspace, Action.ADD_NEVER_ORIGINATING, terms.reference, attribution, edit,
-        requested=terms.requested, entered_by=entered_by,
-    )  # fmt: skip
+        workspace,
+        Action.ADD_NEVER_ORIGINATING,
+        terms.reference,
+        attribution,
+        edit,
+        requested=terms.requested,
+        entered_by=entered_by,
+    )
 
 
 def remove_never_originating(
-    workspace: Workspace, span: NumberSpan, attribution: Attribution,
-    entered_by: str | None = None, record: Callable[[], object] = lambda: None,
-) -> HistoryEntry:  # fmt: skip
+    workspace: Workspace,
+    span: NumberSpan,
+    attribution: Attribution,
+    entered_by: str | None = None,
+    record: Callable[[], object] = lambda: None,
+) -> HistoryEntry:
     """Remove an entry of numbers that never originate; as `suspend`."""
 
     def edit(text: YamlText, document: NeverOriginatesDocument) -> None:
@@ -109,6 +137,10 @@ def remove_never_originating(
         record()
 
     return change_never_originates(
-        workspace, Action.REMOVE_NEVER_ORIGINATING, tuf_roles.NEVER_ORIGINATES_FILE, attribution, edit,
+        workspace,
+        Action.REMOVE_NEVER_ORIGINATING,
+        tuf_roles.NEVER_ORIGINATES_FILE,
+        attribution,
+        edit,
         entered_by=entered_by,
-    )  # fmt: skip
+    )

@@ -42,9 +42,11 @@ def enter_tone(
     def edit(text: YamlText, document: RegistryDocument) -> None:
         if tone in {each.id for each in document.tones}:
             raise UsageError(
-                Message("the registry has a tone {tone!r} already; members know it by its SHA-256: choose a new id",
-                        tone=tone)
-            )  # fmt: skip
+                Message(
+                    "the registry has a tone {tone!r} already; members know it by its SHA-256: choose a new id",
+                    tone=tone,
+                )
+            )
         text.append(("tones",), [{"id": tone, "title": title, "sha256": sha256}])
 
     with workspace.locked():
@@ -79,6 +81,9 @@ def _check(octets: bytes) -> None:
         raise UsageError(Message("the master is not a WAV file (PCM)")) from error
     if channels != 1 or rate_hz < _LOWEST_RATE_HZ or not 0 < frames <= LONGEST_S * rate_hz:
         raise UsageError(
-            Message("a master has one channel, at least {rate} Hz, and lasts at most {seconds} s",
-                    rate=_LOWEST_RATE_HZ, seconds=LONGEST_S)
-        )  # fmt: skip
+            Message(
+                "a master has one channel, at least {rate} Hz, and lasts at most {seconds} s",
+                rate=_LOWEST_RATE_HZ,
+                seconds=LONGEST_S,
+            )
+        )

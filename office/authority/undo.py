@@ -56,9 +56,13 @@ def undo(workspace: Workspace, attribution: Attribution, shown: str | None = Non
             raise TrustError(Message("{path}: is damaged; restore it", path=kept(workspace.folder, copy)))
         old, new = (kind.parse(octets.decode("utf-8-sig"), str(path)) for octets in (present, before))
         entry = attribution.entry(
-            Action.UNDO, last.subject, undone=last.action, before=last.after, after=copy,
+            Action.UNDO,
+            last.subject,
+            undone=last.action,
+            before=last.after,
+            after=copy,
             what=tuple(kind.differences(old, new)),
-        )  # fmt: skip
+        )
         try:
             shared_folder.rewrite(path, before)
             try:

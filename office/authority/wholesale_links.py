@@ -31,9 +31,13 @@ def link_check(checked: str, document: str, by: str, now: datetime, name: Callab
 
 
 def add_link(
-    workspace: Workspace, wholesaler: str, reseller: str, entries: Sequence[str], check: LinkCheck | None,
+    workspace: Workspace,
+    wholesaler: str,
+    reseller: str,
+    entries: Sequence[str],
+    check: LinkCheck | None,
     attribution: Attribution,
-) -> HistoryEntry:  # fmt: skip
+) -> HistoryEntry:
     """Hand numbers on to a reseller: it gets them, and a suspension may forbid that."""
     entry = _only(entries)
 
@@ -50,18 +54,24 @@ def check_link(
     """Record the check of a reseller, in place of an older one."""
     entry = _only(entries)
     return change_registry(
-        workspace, Action.CHECK_LINK, reseller, attribution,
+        workspace,
+        Action.CHECK_LINK,
+        reseller,
+        attribution,
         lambda text, registry: link_checked(text, registry, entry, reseller, check),
-    )  # fmt: skip
+    )
 
 
 def remove_link(workspace: Workspace, reseller: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
     """Take numbers back from the last reseller of their chain."""
     entry = _only(entries)
     return change_registry(
-        workspace, Action.REMOVE_LINK, reseller, attribution,
+        workspace,
+        Action.REMOVE_LINK,
+        reseller,
+        attribution,
         lambda text, registry: link_removed(text, registry, entry, reseller),
-    )  # fmt: skip
+    )
 
 
 def _only(entries: Sequence[str]) -> str:

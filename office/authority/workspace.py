@@ -356,9 +356,13 @@ class Workspace:
     # -- content ------------------------------------------------------------------------------------------------
 
     def _edition(
-        self, drafts: Drafts, names: set[str], before: Mapping[str, Metadata[Any]], now: datetime,
+        self,
+        drafts: Drafts,
+        names: set[str],
+        before: Mapping[str, Metadata[Any]],
+        now: datetime,
         lines: Mapping[str, HistoryEntry] = {},
-    ) -> Edition:  # fmt: skip
+    ) -> Edition:
         """Reads each file once, so that the content that is hashed is the content that is published."""
         targets: dict[str, bytes] = {}
         for name, file in tuf_roles.DELEGATED.items():

@@ -32,8 +32,16 @@ def agree(
     now = datetime.now(UTC)
     with checking():
         made = accept(Workspace(folder), member, agreement, version, since, document, now, lambda name: f"--{name}")
-    print(translated(Message("{member}: {what}, version {version}", member=made.member, what=made.agreement.value,
-                             version=made.version)))  # fmt: skip
+    print(
+        translated(
+            Message(
+                "{member}: {what}, version {version}",
+                member=made.member,
+                what=made.agreement.value,
+                version=made.version,
+            )
+        )
+    )
 
 
 def end_agreement(
@@ -47,8 +55,16 @@ def end_agreement(
     ended = end_acceptance(
         Workspace(folder), member, agreement, through, line(why, "--why"), datetime.now(UTC), lambda name: f"--{name}"
     )
-    print(translated(Message("{member}: {what} has ended on {day}", member=ended.member, what=ended.agreement.value,
-                             day=ended.through)))  # fmt: skip
+    print(
+        translated(
+            Message(
+                "{member}: {what} has ended on {day}",
+                member=ended.member,
+                what=ended.agreement.value,
+                day=ended.through,
+            )
+        )
+    )
 
 
 def list_agreements(

@@ -68,9 +68,12 @@ def check_link(
 
 
 def remove_link(
-    folder: FolderArgument, reseller: ToArgument, why: WhyOption, numbers: NumbersOption = None,
+    folder: FolderArgument,
+    reseller: ToArgument,
+    why: WhyOption,
+    numbers: NumbersOption = None,
     as_json: command_line.JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Remove the last link of a wholesale chain: the reseller has given the numbers back."""
     attribution, entries = attributed(why), entries_asked(numbers)
     print_change(wholesale_links.remove_link(Workspace(folder), reseller, entries, attribution), as_json)

@@ -41,8 +41,9 @@ def confirmations(
         own = list(member_stops(desk, reference))
         rows = list(found(desk, reference)) if reference is None or not own or is_published(desk, reference) else []
     if as_json:
-        command_line.print_json([*({"by": "association", **as_plain(each)} for each in rows),
-                                 *(each.as_plain() for each in own)])  # fmt: skip
+        command_line.print_json(
+            [*({"by": "association", **as_plain(each)} for each in rows), *(each.as_plain() for each in own)]
+        )
     elif rows or not own:
         command_line.Rows(_COLUMNS).print(
             (

@@ -65,9 +65,15 @@ def evaluate(
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(translated(Message("evaluating")), total=None)
         found = evaluate_members(
-            workspace, registry, criteria, period, given, now, member or (),
+            workspace,
+            registry,
+            criteria,
+            period,
+            given,
+            now,
+            member or (),
             lambda done, of: bar.update(task, completed=done, total=of),
-        )  # fmt: skip
+        )
     entry = enter(workspace, found, attribution) if attribution else None
     if as_json:
         command_line.print_json(
@@ -119,7 +125,8 @@ def evaluations(
     picture: Annotated[
         Path | None,
         typer.Option(
-            "--plot", metavar="FILE",
+            "--plot",
+            metavar="FILE",
             help="Also draw them over the years, as PNG or SVG; members of --member have lines of their own. Needs the "
             "extra `plot`.",
         ),
@@ -127,25 +134,34 @@ def evaluations(
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Show the evaluations of all periods, and draw them. Each result is computed again from its values."""
     form = command_line.form(as_json, as_csv, as_tsv)
     screen = Console(stderr=True)
     kept = list(
         track(
-            kept_results(Workspace(folder)), "reading", console=screen, transient=True,
-            disable=not screen.is_terminal, update_period=0.2,
+            kept_results(Workspace(folder)),
+            "reading",
+            console=screen,
+            transient=True,
+            disable=not screen.is_terminal,
+            update_period=0.2,
         )
-    )  # fmt: skip
+    )
     if picture:
         plot(picture, kept, member or ())
     rows = [
-        (result.member, str(result.period), str(result.criteria_version), result.grade or "",
-         "" if result.percent is None else str(result.percent))
+        (
+            result.member,
+            str(result.period),
+            str(result.criteria_version),
+            result.grade or "",
+            "" if result.percent is None else str(result.percent),
+        )
         for _, results in kept
         for result in results
         if not member or result.member in member
-    ]  # fmt: skip
+    ]
     columns: Sequence[str] = ("member", "period", "criteria", "grade", "percent")
     if form is command_line.Form.JSON:
         command_line.print_json([dict(zip(columns, row, strict=True)) for row in rows])

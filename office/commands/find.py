@@ -89,9 +89,12 @@ def numbers(
     spans = [*map(read_span, held.numbers)]
     if as_json:
         command_line.print_json(
-            {"member": member, "numbers": [{"entry": written(each), "area": area_of(each), "count": len(each)}
-                                           for each in spans], "areas": by_area(spans)}
-        )  # fmt: skip
+            {
+                "member": member,
+                "numbers": [{"entry": written(each), "area": area_of(each), "count": len(each)} for each in spans],
+                "areas": by_area(spans),
+            }
+        )
         return
     command_line.Rows(("numbers", "area")).print((translated(whole(each)), area_of(each)) for each in spans)
     print(translated(Message("by area code: {areas}", areas=by_area(spans) or "–")))

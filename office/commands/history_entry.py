@@ -25,9 +25,13 @@ def lines(entry: HistoryEntry) -> list[str]:
         else ""
     )
     head = Message(
-        "{at:%Y-%m-%d %H:%M}  {action}{result}  {subject}{asked}", at=in_japan(entry.at), action=entry.action,
-        result=result, subject=entry.subject, asked=asked,
-    )  # fmt: skip
+        "{at:%Y-%m-%d %H:%M}  {action}{result}  {subject}{asked}",
+        at=in_japan(entry.at),
+        action=entry.action,
+        result=result,
+        subject=entry.subject,
+        asked=asked,
+    )
     entered = Message(", entered by {entered_by}", entered_by=entry.entered_by) if entry.entered_by else ""
     return [
         Message("{head}  by {by}{entered}: {why}", head=head, by=entry.by, entered=entered, why=entry.why),

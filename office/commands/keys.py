@@ -237,7 +237,9 @@ def keep_for_night(
     """
     key_id = keep_night_key(Workspace(folder), user, key, passphrase(Message("of {file}", file=key)))
     told = Message(
-        "{user} can sign stops at night with the key {key}; to end this, delete {path}", user=user, key=key_id[:8],
+        "{user} can sign stops at night with the key {key}; to end this, delete {path}",
+        user=user,
+        key=key_id[:8],
         path=night_key_path(folder, user),
-    )  # fmt: skip
+    )
     print(translated(told))

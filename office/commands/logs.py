@@ -32,59 +32,84 @@ EndOption = Annotated[
 
 
 def add_log_key(
-    folder: FolderArgument, member: MemberArgument, key: LogKeyArgument, since: SinceOption = None,
+    folder: FolderArgument,
+    member: MemberArgument,
+    key: LogKeyArgument,
+    since: SinceOption = None,
     corporate_number: Annotated[
         str | None, typer.Option(metavar="NUMBER", help="The member's corporate number (法人番号), 13 digits.")
     ] = None,
-    why: WhyOption = "key of a log", as_json: command_line.JsonOption = False,
-) -> None:  # fmt: skip
+    why: WhyOption = "key of a log",
+    as_json: command_line.JsonOption = False,
+) -> None:
     """Enter the key of a member's log of evidence: packs then prove whose log it is."""
     attribution = attributed(why)
     begins = moment(since, "--since") if since else in_japan(attribution.at)
     entry = change_registry(
-        Workspace(folder), Action.ADD_LOG_KEY, member, attribution,
+        Workspace(folder),
+        Action.ADD_LOG_KEY,
+        member,
+        attribution,
         lambda text, document: log_edits.log_key_added(text, document, member, key.strip(), begins, corporate_number),
-    )  # fmt: skip
+    )
     print_change(entry, as_json)
 
 
 def end_log_key(
-    folder: FolderArgument, key: LogKeyArgument, until: EndOption, why: WhyOption,
+    folder: FolderArgument,
+    key: LogKeyArgument,
+    until: EndOption,
+    why: WhyOption,
     as_json: command_line.JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Record from when on the key of a log is not believed: it was replaced, or is in other hands."""
     over = end(until, "--until")
     entry = change_registry(
-        Workspace(folder), Action.END_LOG_KEY, key.partition("+")[0], attributed(why),
+        Workspace(folder),
+        Action.END_LOG_KEY,
+        key.partition("+")[0],
+        attributed(why),
         lambda text, document: log_edits.log_key_ended(text, document, key.strip(), over),
-    )  # fmt: skip
+    )
     print_change(entry, as_json)
 
 
 def add_witness(
-    folder: FolderArgument, key: WitnessKeyArgument, since: SinceOption = None, why: WhyOption = "a witness",
+    folder: FolderArgument,
+    key: WitnessKeyArgument,
+    since: SinceOption = None,
+    why: WhyOption = "a witness",
     as_json: command_line.JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Enter a witness whose cosignatures count for all members' logs."""
     attribution = attributed(why)
     begins = moment(since, "--since") if since else in_japan(attribution.at)
     entry = change_registry(
-        Workspace(folder), Action.ADD_WITNESS, key.partition("+")[0], attribution,
+        Workspace(folder),
+        Action.ADD_WITNESS,
+        key.partition("+")[0],
+        attribution,
         lambda text, document: log_edits.witness_added(text, document, key.strip(), begins),
-    )  # fmt: skip
+    )
     print_change(entry, as_json)
 
 
 def end_witness(
-    folder: FolderArgument, key: WitnessKeyArgument, until: EndOption, why: WhyOption,
+    folder: FolderArgument,
+    key: WitnessKeyArgument,
+    until: EndOption,
+    why: WhyOption,
     as_json: command_line.JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Record from when on the cosignatures of a witness do not count."""
     over = end(until, "--until")
     entry = change_registry(
-        Workspace(folder), Action.END_WITNESS, key.partition("+")[0], attributed(why),
+        Workspace(folder),
+        Action.END_WITNESS,
+        key.partition("+")[0],
+        attributed(why),
         lambda text, document: log_edits.witness_ended(text, document, key.strip(), over),
-    )  # fmt: skip
+    )
     print_change(entry, as_json)
 
 
@@ -96,7 +121,10 @@ def demand_cosignatures(
 ) -> None:
     """Set how many of the witnesses must have cosigned a member's log."""
     entry = change_registry(
-        Workspace(folder), Action.DEMAND_COSIGNATURES, tuf_roles.REGISTRY_FILE, attributed(why),
+        Workspace(folder),
+        Action.DEMAND_COSIGNATURES,
+        tuf_roles.REGISTRY_FILE,
+        attributed(why),
         lambda text, document: log_edits.cosignatures_set(text, document, number),
-    )  # fmt: skip
+    )
     print_change(entry, as_json)

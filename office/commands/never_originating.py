@@ -43,9 +43,14 @@ def add_never_originating(
     """Enter a number, range or prefix that never originates calls. Two people enter it, and both sign it."""
     attribution = attributed(why)
     terms = SuspensionTerms.given(
-        reference, requested, since, until, holder, attribution.at,
+        reference,
+        requested,
+        since,
+        until,
+        holder,
+        attribution.at,
         lambda field: "--holder" if field == "authority" else f"--{field}",
-    )  # fmt: skip
+    )
     print_change(enter(Workspace(folder), range_asked_of_two(), terms, attribution), as_json)
 
 

@@ -74,9 +74,18 @@ def suspend_number(
         return NumberSpan(number, number)
 
     _suspend(
-        folder, Action.SUSPEND_NUMBER, asked, reference, requested, since, until, authority, why, as_json,
+        folder,
+        Action.SUSPEND_NUMBER,
+        asked,
+        reference,
+        requested,
+        since,
+        until,
+        authority,
+        why,
+        as_json,
         needs_holder=not no_holder,
-    )  # fmt: skip
+    )
 
 
 def suspend_range(
@@ -92,7 +101,7 @@ def suspend_range(
     """Stop a range or a prefix of numbers (番号停止). Two people enter it, and both sign it."""
     _suspend(
         folder, Action.SUSPEND_RANGE, range_asked_of_two, reference, requested, since, until, authority, why, as_json
-    )  # fmt: skip
+    )
 
 
 def suspend_member(
@@ -140,9 +149,12 @@ def lift(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOptio
     attribution, workspace = attributed(why), Workspace(folder)
     scope = suspended_asked_of_two()
     entry = change_suspensions(
-        workspace, Action.LIFT, tuf_roles.SUSPENSIONS_FILE, attribution,
+        workspace,
+        Action.LIFT,
+        tuf_roles.SUSPENSIONS_FILE,
+        attribution,
         lambda text, document: lifted(text, document, scope, in_japan(attribution.at)),
-    )  # fmt: skip
+    )
     holders = holders_of(workspace, scope, attribution.at) or []
     members = {each.member for each in holders}
     still = still_stopped(suspensions_of(workspace), scope, members, attribution.at)
@@ -156,9 +168,12 @@ def allow_new_numbers(
     """Let a member get numbers again. Two people sign it."""
     attribution = attributed(why)
     entry = change_suspensions(
-        Workspace(folder), Action.ALLOW_NEW_NUMBERS, member, attribution,
+        Workspace(folder),
+        Action.ALLOW_NEW_NUMBERS,
+        member,
+        attribution,
         lambda text, document: lifted(text, document, member, in_japan(attribution.at), SuspensionKind.NO_NEW_NUMBERS),
-    )  # fmt: skip
+    )
     print_change(entry, as_json)
 
 
@@ -183,7 +198,7 @@ def _suspend(
     attribution = attributed(why)
     terms = SuspensionTerms.given(
         reference, requested, since, until, authority, attribution.at, lambda field: f"--{field}"
-    )  # fmt: skip
+    )
     workspace, scope = Workspace(folder), asked()
     holders = holders_of(workspace, scope, attribution.at)
     if needs_holder:

@@ -55,8 +55,9 @@ def print_account(
     for table in made.tables:
         _write(output / f"{table.name}.csv", table_csv(table))
     if as_json:
-        command_line.print_json({table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-                                 for table in made.tables})  # fmt: skip
+        command_line.print_json(
+            {table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows] for table in made.tables}
+        )
     else:
         print(output)
 

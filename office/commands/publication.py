@@ -92,9 +92,13 @@ def publish(
             files = published_files(workspace, json.loads(listed)["operators"])
             screen = Console(stderr=True)
             written = track(
-                files.items(), "writing", console=screen, transient=True, disable=not screen.is_terminal,
+                files.items(),
+                "writing",
+                console=screen,
+                transient=True,
+                disable=not screen.is_terminal,
                 update_period=0.2,
-            )  # fmt: skip
+            )
             write_site(site, listed, workspace.repository.proof(), written, workspace.stopped(now))
         except (UsageError, TrustError) as error:
             raise UsageError(

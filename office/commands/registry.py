@@ -43,15 +43,21 @@ NumbersOption = Annotated[
 
 
 def renew(
-    folder: FolderArgument, licence: LicenceArgument, until: UntilOption, why: WhyOption,
+    folder: FolderArgument,
+    licence: LicenceArgument,
+    until: UntilOption,
+    why: WhyOption,
     as_json: command_line.JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Extend a licence."""
     ends = end(until, "--until")
     entry = change_registry(
-        Workspace(folder), Action.RENEW, licence, attributed(why),
+        Workspace(folder),
+        Action.RENEW,
+        licence,
+        attributed(why),
         lambda text, document: registry_edits.renewed(text, document, licence, ends),
-    )  # fmt: skip
+    )
     print_change(entry, as_json)
 
 
@@ -78,9 +84,12 @@ def revoke(
 
 def _set_status(folder: Path, licence: str, action: Action, status: LicenceStatus, why: str, as_json: bool) -> None:
     entry = change_registry(
-        Workspace(folder), action, licence, attributed(why),
+        Workspace(folder),
+        action,
+        licence,
+        attributed(why),
         lambda text, document: registry_edits.with_status(text, document, licence, status),
-    )  # fmt: skip
+    )
     print_change(entry, as_json)
 
 
@@ -97,9 +106,16 @@ def pledge(
 ) -> None:
     """Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid."""
     entry = record_pledge(
-        Workspace(folder), member, document, sha256, signatory, signed, until, attributed(why),
+        Workspace(folder),
+        member,
+        document,
+        sha256,
+        signatory,
+        signed,
+        until,
+        attributed(why),
         lambda field: f"--{field}",
-    )  # fmt: skip
+    )
     print_change(entry, as_json)
 
 
@@ -122,43 +138,61 @@ def describe_member(
 
 
 def assign_number(
-    folder: FolderArgument, member: MemberArgument, why: WhyOption, numbers: NumbersOption = None,
+    folder: FolderArgument,
+    member: MemberArgument,
+    why: WhyOption,
+    numbers: NumbersOption = None,
     as_json: command_line.JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Assign more numbers to a member. They are asked for, or read from a file: others can see a command line."""
     entry = assign(Workspace(folder), member, entries_asked(numbers), attributed(why))
     print_change(entry, as_json)
 
 
 def release_number(
-    folder: FolderArgument, member: MemberArgument, why: WhyOption, numbers: NumbersOption = None,
+    folder: FolderArgument,
+    member: MemberArgument,
+    why: WhyOption,
+    numbers: NumbersOption = None,
     as_json: command_line.JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Take numbers back from a member, also from within a range; the rest of the range stays."""
     print_change(release(Workspace(folder), member, entries_asked(numbers), attributed(why)), as_json)
 
 
 def add_node_key(
-    folder: FolderArgument, member: MemberArgument, key: NodeKeyArgument, why: WhyOption = "key of a node",
+    folder: FolderArgument,
+    member: MemberArgument,
+    key: NodeKeyArgument,
+    why: WhyOption = "key of a node",
     as_json: command_line.JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Enter the key of a member's node: the desk then accepts the documents that the node signs."""
     entry = change_registry(
-        Workspace(folder), Action.ADD_NODE_KEY, member, attributed(why),
+        Workspace(folder),
+        Action.ADD_NODE_KEY,
+        member,
+        attributed(why),
         lambda text, document: registry_edits.node_key_added(text, document, member, key.strip()),
-    )  # fmt: skip
+    )
     print_change(entry, as_json)
 
 
 def remove_node_key(
-    folder: FolderArgument, member: MemberArgument, key: NodeKeyArgument, why: WhyOption,
+    folder: FolderArgument,
+    member: MemberArgument,
+    key: NodeKeyArgument,
+    why: WhyOption,
     as_json: command_line.JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Remove the key of a member's node, because the node or its key is gone."""
     entry = change_registry(
-        Workspace(folder), Action.REMOVE_NODE_KEY, member, attributed(why),
+        Workspace(folder),
+        Action.REMOVE_NODE_KEY,
+        member,
+        attributed(why),
         lambda text, document: registry_edits.node_key_removed(text, document, member, key.strip()),
-    )  # fmt: skip
+    )
     print_change(entry, as_json)
 
 
@@ -168,7 +202,10 @@ def prolong(
     """Extend the registry itself (`expires`); licences keep their own terms."""
     ends = end(until, "--until")
     entry = change_registry(
-        Workspace(folder), Action.PROLONG, tuf_roles.REGISTRY_FILE, attributed(why),
+        Workspace(folder),
+        Action.PROLONG,
+        tuf_roles.REGISTRY_FILE,
+        attributed(why),
         lambda text, _: registry_edits.prolonged(text, ends),
-    )  # fmt: skip
+    )
     print_change(entry, as_json)

@@ -230,8 +230,10 @@ def _call_facts(matter: ReportedCall | ReportedService) -> dict[str, Any]:
     if isinstance(matter, ReportedService):
         return {}
     return {
-        "number": matter.number, "at": in_japan(matter.at).isoformat(), "within_minutes": matter.within_minutes,
-    }  # fmt: skip
+        "number": matter.number,
+        "at": in_japan(matter.at).isoformat(),
+        "within_minutes": matter.within_minutes,
+    }
 
 
 def _facts(desk: ReportDesk, kept: KeptReport) -> dict[str, Any]:
@@ -297,5 +299,12 @@ def take(
     if as_json:
         command_line.print_json({"report": report_id, "receipt": receipt})
     else:
-        print(translated(Message("{report_id} is entered; receipt number for the reporter: {receipt}",
-                                 report_id=report_id, receipt=receipt)))  # fmt: skip
+        print(
+            translated(
+                Message(
+                    "{report_id} is entered; receipt number for the reporter: {receipt}",
+                    report_id=report_id,
+                    receipt=receipt,
+                )
+            )
+        )

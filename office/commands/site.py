@@ -116,14 +116,29 @@ def site(
     cities = [] if municipalities is None else read_municipalities(municipalities)
     made = site_files(
         SiteFacts(
-            published.editions.association, terms.address, terms.desk, terms.service,
-            f"{now.astimezone(JAPAN):%Y-%m-%d %H:%M}", published.root.version, holders,
-            None if figures is None else json.loads(figures), terms.hourly, terms.hourly_each, numbers.area_digits,
-            "standard" if sound else None, terms.test_number or None, recogniser.titles if recogniser else {},
+            published.editions.association,
+            terms.address,
+            terms.desk,
+            terms.service,
+            f"{now.astimezone(JAPAN):%Y-%m-%d %H:%M}",
+            published.root.version,
+            holders,
+            None if figures is None else json.loads(figures),
+            terms.hourly,
+            terms.hourly_each,
+            numbers.area_digits,
+            "standard" if sound else None,
+            terms.test_number or None,
+            recogniser.titles if recogniser else {},
         ),
-        published.metadata, signed, numbers, figures, sounds,
-        recogniser.script if recogniser else None, cities,
-    )  # fmt: skip
+        published.metadata,
+        signed,
+        numbers,
+        figures,
+        sounds,
+        recogniser.script if recogniser else None,
+        cities,
+    )
     write_site(output, made)
     _report(output, content, made, recogniser is not None, as_json)
 
@@ -301,8 +316,11 @@ def _report(output: Path, content: dict[str, Any], made: dict[str, bytes], has_d
         return
     words = Message(
         "{site}: {files} files, {size} kB without the sounds; valid until {expires}",
-        site=output, files=len(made), size=size // 1000, expires=content["expires"],
-    )  # fmt: skip
+        site=output,
+        files=len(made),
+        size=size // 1000,
+        expires=content["expires"],
+    )
     print(translated(words))
     if not has_detector:
         print(

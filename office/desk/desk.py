@@ -74,10 +74,14 @@ class Desk:
                 raise TrustError(Message("the desk does not know documents of the kind {kind!r}", kind=document.kind))
             accepted = rule(self, document, now)
             self._changes.make(
-                self.documents.added(document, accepted.subject, now, accepted.answer), document.kind,
-                accepted.subject, **accepted.details, member=document.member, document=document.id,
+                self.documents.added(document, accepted.subject, now, accepted.answer),
+                document.kind,
+                accepted.subject,
+                **accepted.details,
+                member=document.member,
+                document=document.id,
                 sha256=hashlib.sha256(octets).hexdigest(),
-            )  # fmt: skip
+            )
             return accepted.answer
 
     def registry(self) -> RegistryDocument:

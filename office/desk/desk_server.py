@@ -54,8 +54,9 @@ async def attend(
         await runner.setup()
         # Commands that run meanwhile leave their acts in a folder.
         background = [
-            asyncio.create_task(record_acts(url, writer, DisclosureRules())), asyncio.create_task(forget_in_time(desk)),
-        ]  # fmt: skip
+            asyncio.create_task(record_acts(url, writer, DisclosureRules())),
+            asyncio.create_task(forget_in_time(desk)),
+        ]
         try:
             made = connections.guarded(partial(_protocol, runner))
             server = await asyncio.get_running_loop().create_server(made, sock=listening, backlog=MOST)

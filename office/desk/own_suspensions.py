@@ -34,9 +34,12 @@ class MemberStop:
     def as_plain(self) -> dict[str, object]:
         """For JSON."""
         return {
-            "by": "member", "member": self.member, "node": self.node, "received": self.received.isoformat(),
+            "by": "member",
+            "member": self.member,
+            "node": self.node,
+            "received": self.received.isoformat(),
             **self.report.model_dump(mode="json"),
-        }  # fmt: skip
+        }
 
 
 def member_stops(desk: Desk, reference: str | None = None) -> Iterator[MemberStop]:

@@ -196,10 +196,13 @@ def _of_member(
             yield Confirmation(reference, member.id, node)
             continue
         yield Confirmation(
-            reference, member.id, node,
-            max(each.content.in_use for each in found), max(each.received for each in found),
+            reference,
+            member.id,
+            node,
+            max(each.content.in_use for each in found),
+            max(each.received for each in found),
             sum(stop.calls_ended for each in about for stop in each.content.stops if stop.reference == reference),
-        )  # fmt: skip
+        )
 
 
 def _documents(desk: Desk) -> Iterator[_Document]:

@@ -97,9 +97,10 @@ def parse_assessments(text: str, name: str, members: Iterable[str], period: Peri
     def faults(document: AssessmentsDocument) -> Iterator[ValidationFault]:
         if document.span != period:
             yield ValidationFault(
-                ("period",), Message("is not {period}", period=str(period)),
+                ("period",),
+                Message("is not {period}", period=str(period)),
                 Message("Name the file of the period that you evaluate"),
-            )  # fmt: skip
+            )
         yield from _faults(document, known)
 
     return {each.member: each for each in parse(text, name, AssessmentsDocument, faults).members}

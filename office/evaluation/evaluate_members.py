@@ -82,8 +82,11 @@ def evaluate_members(
         figures = list(read_figures(documents.of(KIND, member=each.id), keys))
         stops = confirmed_stops(documents.of(CONFIRMATION, member=each.id), keys, editions, period)
         reports = Share(*answered[each.id]) if each.id in answered else None
-        found.append(evaluate(each, figures, assessments.get(each.id), stops, reports, criteria, period,
-                              _excluded(each, stopped, now)))  # fmt: skip
+        found.append(
+            evaluate(
+                each, figures, assessments.get(each.id), stops, reports, criteria, period, _excluded(each, stopped, now)
+            )
+        )
     return EvaluatedMembers(registry, criteria, period, found)
 
 

@@ -64,9 +64,13 @@ def _draw_percents(axes: Any, periods: Sequence[tuple[Criteria, Sequence[Result]
         for grade in periods[-1][0].document.grades:
             axes.axhline(grade.percent, color="#555555", linestyle=":", linewidth=1)
             axes.annotate(
-                f" {grade.id} ≥ {grade.percent}", (0, grade.percent), xycoords=("axes fraction", "data"), va="bottom",
-                fontsize=8, color="#555555",
-            )  # fmt: skip
+                f" {grade.id} ≥ {grade.percent}",
+                (0, grade.percent),
+                xycoords=("axes fraction", "data"),
+                va="bottom",
+                fontsize=8,
+                color="#555555",
+            )
     axes.set_ylim(0, 103)
     axes.set_ylabel("percent of the points")
     axes.grid(axis="y", alpha=0.25)
@@ -80,9 +84,13 @@ def _draw_grades(axes: Any, periods: Sequence[tuple[Criteria, Sequence[Result]]]
     for name in [*names, None]:
         heights = [sum(result.grade == name for result in results) for _, results in periods]
         axes.bar(
-            range(len(periods)), heights, 0.5, bottom=below, color=colours.get(name, _NO_GRADE),
+            range(len(periods)),
+            heights,
+            0.5,
+            bottom=below,
+            color=colours.get(name, _NO_GRADE),
             label=name or "no grade",
-        )  # fmt: skip
+        )
         below = [low + height for low, height in zip(below, heights, strict=True)]
     axes.set_ylabel("members")
     axes.yaxis.get_major_locator().set_params(integer=True)

@@ -112,11 +112,15 @@ def certificate(
         "登録簿の版 / registry version": str(published.registry.version),
     }  # fmt: skip
     return _signed(
-        title, published, facts, sender, now,
+        title,
+        published,
+        facts,
+        sender,
+        now,
         "当協会は、上記の会員に、協会標準識別音の利用を許諾したことを証します。許諾の現在の状態は、公開リストで確認してください。",
         "The association certifies that it has licensed the sound to this member. The public list says how the licence "
         "stands now.",
-    )  # fmt: skip
+    )
 
 
 def letter(which: Letter, document: RegistryDocument, member: Member, sender: Sender, now: datetime) -> Paper:
@@ -158,16 +162,18 @@ def _signed(
     title: str, document: RegistryDocument, facts: Mapping[str, str], sender: Sender, now: datetime, *words: str
 ) -> Paper:
     end = {
-        "日付 / date": _day(now).isoformat(), "発行 / issued by": document.registry.association,
+        "日付 / date": _day(now).isoformat(),
+        "発行 / issued by": document.registry.association,
         "担当 / signed for it by": f"{sender.person}\n\n",
-    }  # fmt: skip
+    }
     return Paper(
-        f"{title} {sender.number}".rstrip(), now.astimezone(JAPAN),
+        f"{title} {sender.number}".rstrip(),
+        now.astimezone(JAPAN),
         (
             Section(title, [(name, value) for name, value in facts.items() if value], words),
             Section("", [*end.items()], boxed=True),
         ),
-    )  # fmt: skip
+    )
 
 
 def _day(at: datetime) -> date:

@@ -72,11 +72,13 @@ def _licence(document: RegistryDocument, member: str, licence: str) -> tuple[Mem
     return next(
         (
             (each, entry)
-            for each in document.members if each.id == member
-            for entry in each.licences if entry.id == licence
+            for each in document.members
+            if each.id == member
+            for entry in each.licences
+            if entry.id == licence
         ),
         None,
-    )  # fmt: skip
+    )
 
 
 def letter_paper(workspace: Workspace, which: Letter, member: str, by: Sender, now: datetime) -> Paper:

@@ -93,9 +93,13 @@ def fiscal_year(year: int) -> tuple[date, date]:
 
 
 def period_account(
-    document: RegistryDocument, history: Iterable[HistoryEntry], reports: Mapping[str, int | None], since: date,
-    through: date, now: datetime,
-) -> PeriodAccount:  # fmt: skip
+    document: RegistryDocument,
+    history: Iterable[HistoryEntry],
+    reports: Mapping[str, int | None],
+    since: date,
+    through: date,
+    now: datetime,
+) -> PeriodAccount:
     """`document` is what is published, `history` all lines that are signed by time; `reports` the counts that may be
     published, by result (None: hidden).
     """
@@ -144,9 +148,7 @@ def period_account(
 
 def account_paper(account: PeriodAccount, is_annual: bool) -> Paper:
     """On paper; `is_annual` is the annual report (年次報告)."""
-    title = (
-        f"{account.since.year} 年度 年次報告 / Annual report" if is_annual else "期間報告 / Account of a period"
-    )  # fmt: skip
+    title = f"{account.since.year} 年度 年次報告 / Annual report" if is_annual else "期間報告 / Account of a period"
     head = Section(
         title,
         [
@@ -160,10 +162,11 @@ def account_paper(account: PeriodAccount, is_annual: bool) -> Paper:
         ),
     )
     tables = [
-        Section(each.title, table=Table(each.columns, each.rows)) if each.rows
+        Section(each.title, table=Table(each.columns, each.rows))
+        if each.rows
         else Section(each.title, paragraphs=("なし / none",))
         for each in account.tables
-    ]  # fmt: skip
+    ]
     return Paper(title, account.made.astimezone(JAPAN), (head, *tables))
 
 
@@ -173,7 +176,7 @@ def _member(member: Member, now: datetime) -> Sequence[str]:
         for each in member.licences
         if each.status is LicenceStatus.ACTIVE and each.valid.start <= now < licence_end(each, member)
         if member.pledge and member.pledge.in_force(now)
-    ]  # fmt: skip
+    ]
     pledge, certification = member.pledge, member.certification
     return (
         member.id, member.name.ja, member.corporate_number or "", member.notification or "",

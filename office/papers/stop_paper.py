@@ -46,9 +46,10 @@ def stop_paper(stop: StopProgress, now: datetime) -> Paper:
         (
             "ノードでの適用 / in force on nodes",
             f"{stop.confirmed} / {stop.nodes}" + (f" ({_at(stop.confirmed_at, '')})" if stop.confirmed else "")
-            if stop.is_published else _NOT_YET,
+            if stop.is_published
+            else _NOT_YET,
         ),
-    ]  # fmt: skip
+    ]
     if stop.until:
         steps.append(("終了の予定 / ordered until", _at(stop.until, "")))
     if stop.is_end_approved:
@@ -56,12 +57,14 @@ def stop_paper(stop: StopProgress, now: datetime) -> Paper:
         steps.append(("解除の公開 / end published", _NOT_YET))
     title = "番号停止の経過 / Progress of a suspension"
     return Paper(
-        f"{title} {stop.reference}", now.astimezone(JAPAN),
+        f"{title} {stop.reference}",
+        now.astimezone(JAPAN),
         (
             Section(
                 title,
                 [
-                    ("文書番号 / reference", stop.reference), ("番号(下 4 桁) / number, last digits", stop.number),
+                    ("文書番号 / reference", stop.reference),
+                    ("番号(下 4 桁) / number, last digits", stop.number),
                     ("承認者 / persons", ", ".join(stop.persons) or _NOT_KNOWN),
                     ("協会 / association", stop.association),
                     ("この書面の時点 / as of", _at(now, "")),
@@ -75,7 +78,7 @@ def stop_paper(stop: StopProgress, now: datetime) -> Paper:
             ),
             Section("経過 / Steps", table=Table(("段階 / step", "日時 / at"), steps)),
         ),
-    )  # fmt: skip
+    )
 
 
 def _approval(stop: StopProgress) -> str:

@@ -86,9 +86,12 @@ class Refusals:
                 )
             details = {"request": reference, "since": since.isoformat(), "until": until.isoformat(), "why": why}
             refusal = self.store.add(
-                reference, since, until, _sealed(key, epoch, identity),
+                reference,
+                since,
+                until,
+                _sealed(key, epoch, identity),
                 lambda made, tokens: self._record(REFUSED, made.id, {**details, "tokens": tokens}),
-            )  # fmt: skip
+            )
             self._write(now)
         return refusal
 
@@ -127,10 +130,11 @@ class Refusals:
             epoch = Epoch(number, new.pair(number).public, table_of(self.folder))
             opener = old or new
             self.store.begin_epoch(
-                epoch, lambda refusal: _sealed(new, epoch, opener.open(refusal.number, refusal.sealed)),
+                epoch,
+                lambda refusal: _sealed(new, epoch, opener.open(refusal.number, refusal.sealed)),
                 lambda count: self._record(NEW_EPOCH, f"epoch-{number}", {"refusals": count, "why": why}),
                 progress,
-            )  # fmt: skip
+            )
             self._write(now)
         return epoch
 

@@ -69,11 +69,14 @@ def _opening(holder: Holder) -> str:
     return (
         f"<section><h2>{_t(Message('Your root'))}</h2>{kept}{chooser}</section>"
         f"<section><h2>{_t(Message('The package'))}</h2>"
-        + _form("open", _file("package", Message("The package (ZIP)"), ".zip")
-                + _tick("first", Message("This is the association's very first edition; there is no root yet"))
-                + _button(Message("Open the package")))
+        + _form(
+            "open",
+            _file("package", Message("The package (ZIP)"), ".zip")
+            + _tick("first", Message("This is the association's very first edition; there is no root yet"))
+            + _button(Message("Open the package")),
+        )
         + "</section>"
-    )  # fmt: skip
+    )
 
 
 def _root_form() -> str:
@@ -90,9 +93,10 @@ def _making(made: MadeKey | None) -> str:
         links = "".join(
             _download(path, made.name + ending, label)
             for path, ending, label in (
-                ("key.pem", ".pem", Message("Save the key")), ("key.pub", ".pub", Message("Save the public half")),
+                ("key.pem", ".pem", Message("Save the key")),
+                ("key.pub", ".pub", Message("Save the public half")),
             )
-        )  # fmt: skip
+        )
         return (
             f'<section class="good"><h2>{_t(Message("Make a key"))}</h2><p>{_t(told)}</p>{links}'
             f'<p>{_t(Message("Id:"))} <span class="mono">{made.key_id}</span></p>'

@@ -137,8 +137,10 @@ class SigningServer:
         holder = self._holder
         signed, made = holder.signed, holder.made
         octets = {
-            "signed.zip": signed and signed.octets, "key.pem": made and made.pem, "key.pub": made and made.public,
-        }[request.path.rpartition("/")[2]]  # fmt: skip
+            "signed.zip": signed and signed.octets,
+            "key.pem": made and made.pem,
+            "key.pub": made and made.public,
+        }[request.path.rpartition("/")[2]]
         if octets is None:
             return web.Response(status=HTTPStatus.NOT_FOUND)
         return web.Response(body=octets, content_type="application/octet-stream")

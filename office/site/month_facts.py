@@ -35,9 +35,13 @@ _STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEM
 
 
 def figures_of_month(
-    desk: Desk, month: str, history: Iterable[HistoryEntry], suspensions: SuspensionsDocument, secret: bytes,
+    desk: Desk,
+    month: str,
+    history: Iterable[HistoryEntry],
+    suspensions: SuspensionsDocument,
+    secret: bytes,
     now: datetime,
-) -> bytes:  # fmt: skip
+) -> bytes:
     """The figures of a month (`2026-11`) as JSON. They are made once, and stay: figures that change would tell more
     than each of them. `history` has the signed lines about suspensions, as lifted ones are not in `suspensions` any
     more. Raises UsageError for a month that is not over, and IdtoneError.

@@ -47,8 +47,10 @@ class LicensedHolder:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "member": self.member, "name": {"ja": self.ja, "en": self.en}, "until": self.until.isoformat(),
-        }  # fmt: skip
+            "member": self.member,
+            "name": {"ja": self.ja, "en": self.en},
+            "until": self.until.isoformat(),
+        }
 
 
 def licensed_holders(

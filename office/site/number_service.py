@@ -71,9 +71,13 @@ def site_headers(desk: str, service: str) -> dict[str, str]:
 
 
 def application(
-    keys: KeyPair, limits: Limits, folder: Path | None = None, desk: str = "", service: str = "",
+    keys: KeyPair,
+    limits: Limits,
+    folder: Path | None = None,
+    desk: str = "",
+    service: str = "",
     origins: Collection[str] = (),
-) -> web.Application:  # fmt: skip
+) -> web.Application:
     """The endpoint and, with `folder`, the static site beside it. `origins` are those of the site and its mirrors."""
     rate = RateLimit(limits.hourly, limits.hourly_each)
     made = web.Application(client_max_size=_BODY_LIMIT)
@@ -137,8 +141,9 @@ async def serve(
         await runner.setup()
         try:
             assert runner.server is not None
-            made = connections.guarded(partial(web.RequestHandler, runner.server, loop=asyncio.get_running_loop(),
-                                               access_log=None))  # type: ignore[arg-type]  # fmt: skip
+            made = connections.guarded(
+                partial(web.RequestHandler, runner.server, loop=asyncio.get_running_loop(), access_log=None)
+            )  # type: ignore[arg-type]
             server = await asyncio.get_running_loop().create_server(made, sock=listening, backlog=MOST)
             ready(listening.getsockname()[1])
             await over.wait()

@@ -43,9 +43,15 @@ class Editions:
 
 
 def statement(
-    editions: Editions, public: bytes, numbers: NumberTable, holders: Sequence[LicensedHolder], names_holders: bool,
-    figures: bytes | None, issued: datetime, expires: datetime,
-) -> dict[str, Any]:  # fmt: skip
+    editions: Editions,
+    public: bytes,
+    numbers: NumberTable,
+    holders: Sequence[LicensedHolder],
+    names_holders: bool,
+    figures: bytes | None,
+    issued: datetime,
+    expires: datetime,
+) -> dict[str, Any]:
     """What is to be signed. `public` is the public half of the key of the numbers. Raises TrustError."""
     if len(holders) >= HOLDERS_LIMIT:
         raise TrustError(Message("the table has room for {limit} members", limit=HOLDERS_LIMIT - 1))
@@ -103,8 +109,9 @@ class SignedContent:
             return None
         return Message(
             "the public site needs the signatures of {threshold} of the duty keys, and has {good}",
-            threshold=threshold, good=good,
-        )  # fmt: skip
+            threshold=threshold,
+            good=good,
+        )
 
     def to_bytes(self) -> bytes:
         whole = {"signed": self.content, "signatures": [each.to_dict() for each in self.signatures.values()]}

@@ -54,10 +54,11 @@ def published_of(
     index = RegistryIndex(
         document,
         Signed(
-            suspensions, expires,
+            suspensions,
+            expires,
             never_originating=never and compiled_never_originating(never.never_originates, never.issued),
         ),
-    )  # fmt: skip
+    )
     editions = editions_of(roles, tuf_roles.DELEGATED, document.registry.association)
     return PublishedRegistry(document, suspensions, index, editions, roles["root"].signed, _metadata(roles, roots))
 

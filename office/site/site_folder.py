@@ -49,9 +49,15 @@ class _Written(Model):
 
 
 def site_files(
-    facts: SiteFacts, metadata: Mapping[str, bytes], statement: bytes, numbers: NumberTable, figures: bytes | None,
-    sounds: Mapping[str, bytes], recognise: str | None, municipalities: Sequence[Mapping[str, str]],
-) -> dict[str, bytes]:  # fmt: skip
+    facts: SiteFacts,
+    metadata: Mapping[str, bytes],
+    statement: bytes,
+    numbers: NumberTable,
+    figures: bytes | None,
+    sounds: Mapping[str, bytes],
+    recognise: str | None,
+    municipalities: Sequence[Mapping[str, str]],
+) -> dict[str, bytes]:
     """All files by name. `recognise` is the script of the detector with its profiles."""
     made = {name: text.encode() for name, text in (*pages(facts), *posters(facts, municipalities), *badge_codes(facts))}
     made |= {name: _static(name) for name in _SCRIPTS}

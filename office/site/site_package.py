@@ -198,7 +198,7 @@ def site_words(
     ends = changes_at(published.document, published.index, holders, names_holders, issued)
     again = statement(
         published.editions, public, files.numbers, holders, names_holders, files.figures, issued, min(ends, expires)
-    )  # fmt: skip
+    )
     if again != told:
         raise TrustError(
             Message(

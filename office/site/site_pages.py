@@ -45,13 +45,20 @@ _INSTANT: Final = timedelta(microseconds=1)
 """Before the end, which is not part of a term any more."""
 _WORDS: Final = {
     "ja": {
-        "skip": "本文へ", "menu": "このサイトの頁", "other": "English", "site": "電話の識別音", "by": "{} の公開ページ",
+        "skip": "本文へ",
+        "menu": "このサイトの頁",
+        "other": "English",
+        "site": "電話の識別音",
+        "by": "{} の公開ページ",
     },
     "en": {
-        "skip": "To the content", "menu": "Pages of this site", "other": "日本語", "site": "The identification sound",
+        "skip": "To the content",
+        "menu": "Pages of this site",
+        "other": "日本語",
+        "site": "The identification sound",
         "by": "A public page of {}",
     },
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +98,16 @@ def posters(facts: SiteFacts, municipalities: Sequence[Mapping[str, str]]) -> It
     template, qr = _template("poster.html"), _qr(facts, "number.html", "番号を調べる頁")
     rows = [{"name": "", "contact": ""}, *municipalities]
     for place, row in enumerate(rows):
-        yield f"posters/{place:04}.html", template.substitute(
-            association=escape(facts.association), address=escape(facts.address), qr=qr,
-            name=escape(row["name"]), contact=escape(row["contact"]),
-        )  # fmt: skip
+        yield (
+            f"posters/{place:04}.html",
+            template.substitute(
+                association=escape(facts.association),
+                address=escape(facts.address),
+                qr=qr,
+                name=escape(row["name"]),
+                contact=escape(row["contact"]),
+            ),
+        )
     links = "".join(
         f'<li><a href="{place:04}.html">{escape(row["name"]) or "協会名のみ"}</a></li>'
         for place, row in enumerate(rows)

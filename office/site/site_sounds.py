@@ -28,9 +28,11 @@ NETWORK_TONES: Final = {
 }
 _LASTS_MS: Final = 3000
 _SIGNS: Final = {
-    "menu": ((660.0,), (150, 50), 200), "right": ((880.0,), (100, 60), 320), "wrong": ((220.0,), (400, 100), 500),
+    "menu": ((660.0,), (150, 50), 200),
+    "right": ((880.0,), (100, 60), 320),
+    "wrong": ((220.0,), (400, 100), 500),
     "bye": ((550.0,), (300, 100), 400),
-}  # fmt: skip
+}
 """What the test number plays until its host has recorded words."""
 _TAIL: Final = bytes(2 * 400)
 """Asterisk drops the last samples of a file."""

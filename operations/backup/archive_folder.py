@@ -99,9 +99,12 @@ class Header:
                 raise BackupError(Message("a newer idtone made this archive; install that version, and restore by it"))
             after = found["after"]
             return cls(
-                found["node"], datetime.fromisoformat(found["made"]), None if after is None else (after[0], after[1]),
-                dict(found["places"]), list(found["ledgers"]),
-            )  # fmt: skip
+                found["node"],
+                datetime.fromisoformat(found["made"]),
+                None if after is None else (after[0], after[1]),
+                dict(found["places"]),
+                list(found["ledgers"]),
+            )
         except (ValueError, LookupError, TypeError) as error:
             raise BackupError(Message("this file is not an archive of idtone")) from error
 
@@ -128,9 +131,12 @@ def chain_of(source: Path, node: str | None, identities: Sequence[Identity]) -> 
             found = [each for each in found if each.name.startswith(_prefix(node))]
         elif len(nodes) > 1:
             raise BackupError(
-                Message("{path}: archives of several nodes: {nodes}; choose one by --node", path=folder,
-                        nodes=", ".join(nodes))
-            )  # fmt: skip
+                Message(
+                    "{path}: archives of several nodes: {nodes}; choose one by --node",
+                    path=folder,
+                    nodes=", ".join(nodes),
+                )
+            )
         if not found:
             raise BackupError(Message("{path}: there is no archive of idtone in it", path=folder))
         path = found[-1]
@@ -142,17 +148,21 @@ def chain_of(source: Path, node: str | None, identities: Sequence[Identity]) -> 
         before = folder / Path(name).name
         if not before.exists():
             raise BackupError(
-                Message("{path}: it continues {name}, which is not in the folder; fetch that file too", path=chain[0],
-                        name=name)
-            )  # fmt: skip
+                Message(
+                    "{path}: it continues {name}, which is not in the folder; fetch that file too",
+                    path=chain[0],
+                    name=name,
+                )
+            )
         if digest_of(before) != sha256:
             raise BackupError(
                 Message(
                     "{path}: it is not the file that {later} continues; fetch it from another copy, or restore an "
                     "earlier archive by its name",
-                    path=before, later=chain[0].name,
+                    path=before,
+                    later=chain[0].name,
                 )
-            )  # fmt: skip
+            )
         chain.insert(0, before)
         if len(chain) > 10 * CHAIN_LIMIT:
             raise BackupError(Message("{path}: its archives continue each other in a circle", path=path))

@@ -142,11 +142,14 @@ def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s:
     print(
         translated(
             Message(
-                "{verdict}: {path}, {count} archives, {leaves:,} leaves", verdict=good, path=unpacked.archives[-1],
-                count=len(unpacked.archives), leaves=leaves,
+                "{verdict}: {path}, {count} archives, {leaves:,} leaves",
+                verdict=good,
+                path=unpacked.archives[-1],
+                count=len(unpacked.archives),
+                leaves=leaves,
             )
         )
-    )  # fmt: skip
+    )
     if newest is None or age_s is None:
         print(translated(Message("no call is in it")))
     else:
@@ -244,13 +247,17 @@ def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
         print(fault, file=sys.stderr)
     for each in made.heads:
         if each.trouble:
-            print(translated(Message("{source} was asked: {trouble}", source=each.source, trouble=each.trouble)),
-                  file=sys.stderr)  # fmt: skip
+            print(
+                translated(Message("{source} was asked: {trouble}", source=each.source, trouble=each.trouble)),
+                file=sys.stderr,
+            )
     if made.lost:
         lost = Message(
             "{count:,} leaves were signed that this backup does not have: {leaves:,} of {signed:,} are restored",
-            count=made.lost, leaves=made.leaves, signed=made.signed,
-        )  # fmt: skip
+            count=made.lost,
+            leaves=made.leaves,
+            signed=made.signed,
+        )
         print(translated(lost), file=sys.stderr)
     for message in (
         Message("restored with the settings {path}; check them: idtone doctor -c {path}", path=made.settings),

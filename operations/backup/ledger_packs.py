@@ -174,8 +174,12 @@ class LedgerGrower:
         self._connection.executemany(_INSERT_ASIDE, end.quarantine)
         here = (self.steps, self.frontier.size, self.frontier.root().hex())
         if here != (end.reached.steps, end.reached.leaves, end.reached.root):
-            return [Message("the {leaves} leaves in the archives do not make the tree that was backed up",
-                            leaves=self.frontier.size)]  # fmt: skip
+            return [
+                Message(
+                    "the {leaves} leaves in the archives do not make the tree that was backed up",
+                    leaves=self.frontier.size,
+                )
+            ]
         return []
 
 

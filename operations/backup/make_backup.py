@@ -65,19 +65,23 @@ def make(settings: Settings, config: Path | None) -> tuple[Path, BackupResult]:
         chain = (*(continued.chain if continued else ()), MadeArchive(name, digest, path.stat().st_size, now))
         newest = max((end.newest for end in ends.values() if end.newest is not None), default=None)
         result = BackupResult(
-            now, chain, {**reached, **{tree: end.reached for tree, end in ends.items()}},
+            now,
+            chain,
+            {**reached, **{tree: end.reached for tree, end in ends.items()}},
             None if newest is None else datetime.fromtimestamp(newest / 1_000_000, UTC),
-            time.monotonic() - began_s, *((last.drilled, last.drilled_newest, last.drill_failed) if last else ()),
-        )  # fmt: skip
+            time.monotonic() - began_s,
+            *((last.drilled, last.drilled_newest, last.drill_failed) if last else ()),
+        )
         backup_result.write(result, own.result)
         remove_old(own.directory, chain, settings.node, own.keep, now)
     except OSError as error:
         raise BackupError(
             Message(
                 "{path}: {reason}; check backup.directory, its permissions and its disk",
-                path=error.filename or own.directory, reason=error.strerror,
+                path=error.filename or own.directory,
+                reason=error.strerror,
             )
-        ) from error  # fmt: skip
+        ) from error
     return path, result
 
 
@@ -110,9 +114,13 @@ def _is_continued(settings: Settings, last: BackupResult, ledgers: list[_Ledger]
 
 
 def _written(
-    settings: Settings, config: Path | None, name: str, header: dict[str, Any], ledgers: list[_Ledger],
+    settings: Settings,
+    config: Path | None,
+    name: str,
+    header: dict[str, Any],
+    ledgers: list[_Ledger],
     reached: dict[str, Reached] | Any,
-) -> tuple[Path, dict[str, LedgerEnd], str]:  # fmt: skip
+) -> tuple[Path, dict[str, LedgerEnd], str]:
     """The archive is a draft until it was read again, with a key that this process alone has. Raises OSError."""
     own = pyrage.x25519.Identity.generate()
     recipients = [*archive.recipients_of(settings.backup.recipients), own.to_public()]

@@ -142,9 +142,10 @@ def _unwritable(error: OSError, path: Path) -> BackupError:
     return BackupError(
         Message(
             "{path}: cannot be restored: {reason}; run this as root, and see whether its disk has room",
-            path=error.filename or path, reason=error.strerror,
+            path=error.filename or path,
+            reason=error.strerror,
         )
-    )  # fmt: skip
+    )
 
 
 def _placed(unpacked: Unpacked, target: Target, ask: bool) -> Restored:

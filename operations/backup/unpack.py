@@ -129,9 +129,17 @@ def _tree(ledger: dict[str, Any], growers: dict[tuple[str, str], LedgerGrower], 
     grower, end = growers[ledger["role"], ledger["tree"]], LedgerEnd.of(ends[ledger["tree"]])
     key = VerifierKey.parse(ledger["key"])
     return RestoredTree(
-        ledger["role"], ledger["node"], ledger["tree"], key, grower.path, ledger["file"], ledger["present"],
-        LedgerSettings.model_validate(ledger["settings"]), end, grower.finish(end),
-    )  # fmt: skip
+        ledger["role"],
+        ledger["node"],
+        ledger["tree"],
+        key,
+        grower.path,
+        ledger["file"],
+        ledger["present"],
+        LedgerSettings.model_validate(ledger["settings"]),
+        end,
+        grower.finish(end),
+    )
 
 
 def _number(name: str, count: int) -> int:

@@ -81,9 +81,12 @@ def _ending(record: Record) -> str:
 
 
 def _result(
-    placed: Placed, fault: CanaryFault | None, detail: str = "", report: Report | None = None,
+    placed: Placed,
+    fault: CanaryFault | None,
+    detail: str = "",
+    report: Report | None = None,
     profile: str | None = None,
-) -> CanaryResult:  # fmt: skip
+) -> CanaryResult:
     record = placed.record
     return CanaryResult(
         placed.at,

@@ -71,9 +71,12 @@ def place(settings: Settings, listens_s: int, waiting: Waiting = lambda: None) -
 
 def _variables(canary: CanarySettings) -> dict[str, str]:
     values = (
-        canary.dial_string, canary.forwarding_number, canary.direction.value,
-        str(round(canary.timeout.total_seconds())), canary.called_number,
-    )  # fmt: skip
+        canary.dial_string,
+        canary.forwarding_number,
+        canary.direction.value,
+        str(round(canary.timeout.total_seconds())),
+        canary.called_number,
+    )
     names = (f"__{dialplan.CANARY_PREFIX}{name}" for name in dialplan.CANARY_VARIABLES)
     return {name: value or "" for name, value in zip(names, values, strict=True)}
 
@@ -115,9 +118,11 @@ def _by_call_file(canary: CanarySettings) -> None:
         raise UsageError(
             Message(
                 "{folder}: no call file can be written there: {reason}; see canary.spool, and give Asterisk's group "
-                "the right to write", folder=canary.spool, reason=error.strerror,
+                "the right to write",
+                folder=canary.spool,
+                reason=error.strerror,
             )
-        ) from error  # fmt: skip
+        ) from error
 
 
 class _Search:

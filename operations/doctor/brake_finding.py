@@ -48,11 +48,15 @@ def _names(holds: Sequence[Hold], zone: tzinfo | None) -> Message:
     oldest = sorted(holds, key=lambda hold: hold.since_s)
     shown = [
         Message(
-            "{kind} {name} ({signal}, since {since}, {node})", kind=hold.kind, name=hold.label or hold.token[:8],
-            signal=hold.signal, since=f"{datetime.fromtimestamp(hold.since_s, zone):%Y-%m-%d %H:%M}", node=hold.node,
+            "{kind} {name} ({signal}, since {since}, {node})",
+            kind=hold.kind,
+            name=hold.label or hold.token[:8],
+            signal=hold.signal,
+            since=f"{datetime.fromtimestamp(hold.since_s, zone):%Y-%m-%d %H:%M}",
+            node=hold.node,
         )
         for hold in oldest[:_SHOWN]
-    ]  # fmt: skip
+    ]
     more = len(holds) - _SHOWN
     names = joined(", ", shown)
     return Message("{names} and {more:,} more", names=names, more=more) if more > 0 else names

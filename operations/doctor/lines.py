@@ -44,17 +44,22 @@ def faulty(error: DocumentError) -> Finding:
         "lines",
         Message(
             "{place}: {field} {problem} ({count} faults); the last good table stays in use",
-            place=place, field=first.field, problem=first.problem, count=len(error.faults),
+            place=place,
+            field=first.field,
+            problem=first.problem,
+            count=len(error.faults),
         ),
         CHECK,
-    )  # fmt: skip
+    )
 
 
 def readable(totals: Totals) -> Finding:
     found = Message(
         "{customers:,} customers, {lines:,} lines, {numbers:,} numbers",
-        customers=totals.customers, lines=totals.lines, numbers=totals.numbers,
-    )  # fmt: skip
+        customers=totals.customers,
+        lines=totals.lines,
+        numbers=totals.numbers,
+    )
     if totals.unchecked:
         return warning(
             "lines",
@@ -94,9 +99,10 @@ def left(text: str | None, trouble: str, path: Path) -> Finding:
     topic = "lines-fallback"
     if trouble:
         return unknown(
-            topic, Message("{path}: {trouble}", path=path, trouble=trouble),
+            topic,
+            Message("{path}: {trouble}", path=path, trouble=trouble),
             Message("Run this as the user that `idtone serve` runs as"),
-        )  # fmt: skip
+        )
     if text is None:
         return bad(topic, Message("{path} is missing", path=path), Message("systemctl restart idtone, which writes it"))
     if not text.endswith(f"{FALLBACK_COMPLETE} = yes\n"):

@@ -240,12 +240,14 @@ def certifications(document: RegistryDocument, member: str | None, now: datetime
         "; ",
         (
             Message(
-                "{what} of {member}: {day}", what=_CERTIFICATION_WORDS[each.kind], day=_day(each),
+                "{what} of {member}: {day}",
+                what=_CERTIFICATION_WORDS[each.kind],
+                day=_day(each),
                 member=f"{each.member} ({each.subject})" if each.subject else each.member,
             )
             for each in over or soon
         ),
-    )  # fmt: skip
+    )
     remedy = Message("Send the association the notice of the renewed certification (認定通知書)")
     if over:
         return bad(topic, Message("lapsed, or to be checked: {named}", named=named), remedy)

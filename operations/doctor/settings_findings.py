@@ -29,10 +29,13 @@ def shared(settings: Settings, used: UsedSettings | None, trouble: str = "") -> 
     if used is None or used.version < edition.version:
         return warning(
             TOPIC,
-            Message("{file} has version {version}, which the service does not use yet", file=edition.file,
-                    version=edition.version),
+            Message(
+                "{file} has version {version}, which the service does not use yet",
+                file=edition.file,
+                version=edition.version,
+            ),
             Message("systemctl reload idtone"),
-        )  # fmt: skip
+        )
     names = sorted(differing(edition.settings, settings))
     if not names:
         return good(TOPIC, Message("version {version}, and nothing is set otherwise here", version=edition.version))

@@ -45,9 +45,13 @@ class Rights:
 
 
 def files(
-    wanted: Mapping[Path, bytes], there: Mapping[Path, bytes | None], serving: bool, further: Sequence[Path] = (),
-    *, by_list: bool = False,
-) -> Finding:  # fmt: skip
+    wanted: Mapping[Path, bytes],
+    there: Mapping[Path, bytes | None],
+    serving: bool,
+    further: Sequence[Path] = (),
+    *,
+    by_list: bool = False,
+) -> Finding:
     """`wanted` is the content of each file by its profile, `there` its real content; None if it does not exist.
     `further` are other files that Asterisk could play as these sounds. `by_list`: `wanted` of imported sounds is what
     their list names, not made from their masters.
@@ -315,8 +319,10 @@ def fallback(wanted: str | None, text: str | None, trouble: str, path: Path) -> 
     if newest and end.version < newest.version:
         older = Message(
             "{path} is of version {there} of the registry, which is at version {now}",
-            path=path, there=end.version, now=newest.version,
-        )  # fmt: skip
+            path=path,
+            there=end.version,
+            now=newest.version,
+        )
         return bad(topic, older, remedy)
     if text != wanted:
         return bad(topic, Message("{path} differs from the registry", path=path), remedy)

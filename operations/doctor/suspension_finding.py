@@ -25,9 +25,10 @@ def unreadable(problem: str, may_read: bool) -> Finding:
 
 def judge(found: Sequence[OwnSuspension], now: datetime) -> Finding:
     late = [
-        each for each in found
+        each
+        for each in found
         if each.state is SuspensionState.APPROVED and each.approved and now - each.approved.at > SOON
-    ]  # fmt: skip
+    ]
     if late:
         return bad(
             TOPIC,
@@ -36,9 +37,10 @@ def judge(found: Sequence[OwnSuspension], now: datetime) -> Finding:
         )
     waiting = [each for each in found if each.state is SuspensionState.ASKED and now - each.asked.at > SOON]
     elsewhere = [
-        (each, nodes) for each in found
+        (each, nodes)
+        for each in found
         if (act := each.lifted or each.approved) and now - act.at > SOON and (nodes := each.waiting_nodes())
-    ]  # fmt: skip
+    ]
     overdue = [(each, duty) for each in found for duty in each.open_duties() if duty.is_overdue(now)]
     parts = [
         *(Message("{id} waits for the approval of another person", id=each.id) for each in waiting),

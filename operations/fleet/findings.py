@@ -160,9 +160,12 @@ def _registry(state: NodeState, compared: _Compared) -> str:
             return ""
     return Message(
         "its registry is version {version}, issued {issued}; {other} has version {newest}, issued {newest_issued}",
-        version=state.registry.version, issued=local(state.registry.issued), other=node.name,
-        newest=other.registry.version, newest_issued=local(other.registry.issued),
-    )  # fmt: skip
+        version=state.registry.version,
+        issued=local(state.registry.issued),
+        other=node.name,
+        newest=other.registry.version,
+        newest_issued=local(other.registry.issued),
+    )
 
 
 def _expired(state: NodeState, compared: _Compared) -> str:
@@ -248,31 +251,36 @@ _TWO_LEDGERS: Final = Message(
 )
 _ABSENCES: Final = (
     _Absence(
-        "silent", Condition.SILENT,
+        "silent",
+        Condition.SILENT,
         lambda node: Message("it has not reported since {heard}", heard=local(node.heard)),
         Message("See that the node runs and reaches PostgreSQL: systemctl status idtone"),
     ),
     _Absence(
-        "stopped", Condition.STOPPED,
+        "stopped",
+        Condition.STOPPED,
         lambda node: Message("its service was stopped; it reported last at {heard}", heard=local(node.heard)),
         Message("Start it: systemctl start idtone. If the node is gone for good, drop its schema in PostgreSQL"),
     ),
     _Absence(
-        "format", Condition.OTHER_FORMAT,
+        "format",
+        Condition.OTHER_FORMAT,
         lambda node: Message("it reports in a format that this idtone does not know ({format})", format=node.trouble),
         Message("Use the idtone of the newest node"),
     ),
     _Absence(
-        "unreadable", Condition.UNREADABLE,
+        "unreadable",
+        Condition.UNREADABLE,
         lambda node: Message("its report cannot be read ({field})", field=node.trouble),
         Message("Restart its service; if that does not help, someone else writes to its schema in PostgreSQL"),
     ),
     _Absence(
-        "no-state", Condition.STATELESS,
+        "no-state",
+        Condition.STATELESS,
         lambda node: Message("it reports no state; PostgreSQL heard it last at {heard}", heard=local(node.heard)),
         Message("Upgrade its idtone, and start its service"),
     ),
-)  # fmt: skip
+)
 _RULES: Final = (
     _Rule(
         "rivals", _rivals,

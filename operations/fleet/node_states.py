@@ -21,7 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-)  # fmt: skip
+)
 
 from idtone.core.translation import template
 from idtone.ledger.replication.node_reports import NodeReport, NodeReports
@@ -253,7 +253,14 @@ def totals(fleet: Fleet) -> Totals:
     rates = [each.a_second for each in calls if each.a_second is not None]
     behind = [state.replication.unreplicated_steps or 0 for _, state in fleet.present]
     return Totals(
-        len(fleet.nodes), len(calls), sum(each.in_progress for each in calls), sum(rates) if rates else None,
-        sum(each.decided for each in calls), sum(each.over for each in calls), sum(each.with_sound for each in calls),
-        sum(each.sent for each in calls), sum(each.confirmed for each in calls), sum(behind),
-    )  # fmt: skip
+        len(fleet.nodes),
+        len(calls),
+        sum(each.in_progress for each in calls),
+        sum(rates) if rates else None,
+        sum(each.decided for each in calls),
+        sum(each.over for each in calls),
+        sum(each.with_sound for each in calls),
+        sum(each.sent for each in calls),
+        sum(each.confirmed for each in calls),
+        sum(behind),
+    )

@@ -172,9 +172,12 @@ class _NodeUpgrade:
                 raise NodeFaultError(
                     Message(
                         "the dispatcher {name} has no destination {address} in set {group}; it has: {others}",
-                        name=dispatcher.name, address=address, group=dispatcher.group, others=", ".join(found) or "-",
+                        name=dispatcher.name,
+                        address=address,
+                        group=dispatcher.group,
+                        others=", ".join(found) or "-",
                     )
-                )  # fmt: skip
+                )
             if not dispatcher_states.others_in(found, address):
                 raise NodeFaultError(
                     Message("no other destination of the dispatcher {name} takes calls", name=dispatcher.name)
@@ -230,9 +233,10 @@ class _NodeUpgrade:
             self.upgrade.progress.waiting(
                 Message(
                     "{calls} calls in progress, no new call for {seconds:.0f} s",
-                    calls=status.in_progress, seconds=now_s - quiet_s,
+                    calls=status.in_progress,
+                    seconds=now_s - quiet_s,
                 )
-            )  # fmt: skip
+            )
             clock.sleep(LOOK_EVERY_S)
 
     def _why_waiting(self, is_quiet: bool, status: NodeStatus) -> str:
@@ -241,8 +245,9 @@ class _NodeUpgrade:
             return Message(
                 "{calls} calls are in progress after {seconds:.0f} s; wait longer with --patience, or leave --empty "
                 "out: a hand-over loses no call",
-                calls=status.in_progress, seconds=seconds,
-            )  # fmt: skip
+                calls=status.in_progress,
+                seconds=seconds,
+            )
         return Message(
             "new calls still come after {seconds:.0f} s; if they come past the dispatchers, write `other_calls: true` "
             "for this node",
@@ -259,9 +264,10 @@ class _NodeUpgrade:
             raise NodeFaultError(
                 Message(
                     "version {version} is installed, and the nodes before it got {first}",
-                    version=self._installed or "?", first=first or "?",
+                    version=self._installed or "?",
+                    first=first or "?",
                 )
-            )  # fmt: skip
+            )
         return Message("version {version}", version=self._installed)
 
     def _hand_over(self) -> str:
@@ -274,9 +280,10 @@ class _NodeUpgrade:
                 raise NodeFaultError(
                     Message(
                         "version {version} does not serve after {seconds:.0f} s; the log of the service there says why",
-                        version=self._installed, seconds=HAND_OVER_S,
+                        version=self._installed,
+                        seconds=HAND_OVER_S,
                     )
-                )  # fmt: skip
+                )
             self.upgrade.clock.sleep(LOOK_EVERY_S)
             status = self._status()
         return Message("{calls} calls in progress", calls=status.in_progress)

@@ -33,9 +33,15 @@ class SubprocessRunner:
         """As `Runner.run`."""
         try:
             process = subprocess.Popen(  # noqa: S603  the words of the operator's inventory and of ours
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                encoding="utf-8", errors="replace", start_new_session=True,
-            )  # fmt: skip
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
         except (OSError, ValueError) as error:
             return Ran(None, errors=f"{command[0]}: {getattr(error, 'strerror', None) or error}")
         try:

@@ -117,9 +117,10 @@ def _entries(octets: bytes, path: Path) -> Iterator[Entry]:
             raise UsageError(
                 Message(
                     "{path}:{line}: is not a line of a journal of upgrades; name another --journal, or remove it",
-                    path=path, line=number,
+                    path=path,
+                    line=number,
                 )
-            ) from error  # fmt: skip
+            ) from error
         yield entry
 
 

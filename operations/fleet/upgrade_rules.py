@@ -74,12 +74,17 @@ class NodeStatus:
                 return cls(False)
             calls, registry = said["calls"], said["registry"]
             return cls(
-                True, str(said["instance"]["version"]), int(said["instance"]["pid"]),
-                sum(int(each["calls"]) for each in calls["decisions"]), int(calls["in_progress"]),
-                said["ari"]["connected"] is True, int(registry["version"]), registry["trust"],
+                True,
+                str(said["instance"]["version"]),
+                int(said["instance"]["pid"]),
+                sum(int(each["calls"]) for each in calls["decisions"]),
+                int(calls["in_progress"]),
+                said["ari"]["connected"] is True,
+                int(registry["version"]),
+                registry["trust"],
                 (said.get("settings") or {}).get("version"),
                 tuple(name for name in ("fallback", "ledger", "replication") if (said.get(name) or {}).get("trouble")),
-            )  # fmt: skip
+            )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -128,9 +133,13 @@ class Before:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Raises KeyError or TypeError."""
         return cls(
-            value["version"], value["registry"], value["trust"], value["settings"], tuple(value["troubles"]),
+            value["version"],
+            value["registry"],
+            value["trust"],
+            value["settings"],
+            tuple(value["troubles"]),
             dict(value["findings"]),
-        )  # fmt: skip
+        )
 
 
 def unfit(status: NodeStatus) -> Iterator[str]:
@@ -160,11 +169,17 @@ def wrong(before: Before, status: NodeStatus, findings: Mapping[str, FoundByDoct
     if status.registry < before.registry or (status.trust != before.trust):
         yield Message(
             "the registry has version {now} ({trust}), and had {before} ({before_trust})",
-            now=status.registry, trust=status.trust, before=before.registry, before_trust=before.trust,
-        )  # fmt: skip
+            now=status.registry,
+            trust=status.trust,
+            before=before.registry,
+            before_trust=before.trust,
+        )
     if before.settings is not None and (status.settings or 0) < before.settings:
-        yield Message("the fleet's settings have version {now}, and had {before}", now=status.settings or 0,
-                      before=before.settings)  # fmt: skip
+        yield Message(
+            "the fleet's settings have version {now}, and had {before}",
+            now=status.settings or 0,
+            before=before.settings,
+        )
     for name in status.troubles:
         if name not in before.troubles:
             yield Message("there is trouble with the {name}, and was none", name=name)
@@ -174,6 +189,8 @@ def wrong(before: Before, status: NodeStatus, findings: Mapping[str, FoundByDoct
         if _WORSE.get(each.state, 0) > _WORSE.get(old, 0):
             yield Message(
                 "{looked_at} was {old} and is {state}: {found}",
-                looked_at=each.looked_at, old=_SHOWN.get(before.findings.get(topic, "unknown"), old),
-                state=_SHOWN.get(each.state, each.state), found=each.found,
-            )  # fmt: skip
+                looked_at=each.looked_at,
+                old=_SHOWN.get(before.findings.get(topic, "unknown"), old),
+                state=_SHOWN.get(each.state, each.state),
+                found=each.found,
+            )

@@ -242,9 +242,13 @@ def _in_words(trial: TrialCall) -> Message:
     if trial.received:
         return Message(
             "the called extension received {profile} ({verdict}); the hook returned {status}, {reason}",
-            profile=trial.received, verdict=trial.verdict, status=trial.status, reason=trial.reason,
-        )  # fmt: skip
+            profile=trial.received,
+            verdict=trial.verdict,
+            status=trial.status,
+            reason=trial.reason,
+        )
     return Message(
         "the called extension received no known sound; the hook returned {status}, {reason}",
-        status=trial.status, reason=trial.reason,
-    )  # fmt: skip
+        status=trial.status,
+        reason=trial.reason,
+    )

@@ -324,9 +324,11 @@ def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
         raise ChangeError(
             Message(
                 "{limit} open files carry {carried} calls, {wanted} are wanted: raise it where you start Asterisk",
-                limit=limit, carried=open_files.calls_for(limit), wanted=wanted,
+                limit=limit,
+                carried=open_files.calls_for(limit),
+                wanted=wanted,
             )
-        )  # fmt: skip
+        )
     path, text, files = open_files.drop_in(unit, UNITS), open_files.setting(wanted), open_files.limit_for(wanted)
     changes: list[Change] = []
     if not path.parent.exists():
@@ -350,8 +352,15 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
     changes: list[Change] = []
     timers = (TIMER, CANARY_TIMER, BACKUP_TIMER, DOCTOR_TIMER, TROUBLE_TIMER)
     for name in (
-        UNIT_FILE.name, REGISTRY_UNIT, CANARY_UNIT, BACKUP_UNIT, DOCTOR_UNIT, TROUBLE_UNIT, FAILED_UNIT, *timers,
-    ):  # fmt: skip
+        UNIT_FILE.name,
+        REGISTRY_UNIT,
+        CANARY_UNIT,
+        BACKUP_UNIT,
+        DOCTOR_UNIT,
+        TROUBLE_UNIT,
+        FAILED_UNIT,
+        *timers,
+    ):
         text = (resources.files("idtone.config") / name).read_text("utf-8")
         if name not in timers:
             text = unit_file(text, Path(program), config, wishes.user, group, sounds)
@@ -366,9 +375,16 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
             "The settings cannot be used yet: {error}. Then: systemctl enable --now idtone", error=error
         )
         return changes
-    start, stop = ("systemctl", "enable", "--now", UNIT), (
-        "systemctl", "disable", "--now", UNIT, *timers,
-    )  # fmt: skip
+    start, stop = (
+        ("systemctl", "enable", "--now", UNIT),
+        (
+            "systemctl",
+            "disable",
+            "--now",
+            UNIT,
+            *timers,
+        ),
+    )
     return [*changes, ProgramChange(start, stop)]
 
 

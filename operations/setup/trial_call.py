@@ -45,9 +45,13 @@ class TrialCall:
 
 
 def place(
-    ari: AriSettings, secret: str, console: AsteriskConsole, number: str, profiles: dict[str, Profile],
+    ari: AriSettings,
+    secret: str,
+    console: AsteriskConsole,
+    number: str,
+    profiles: dict[str, Profile],
     waiting: Callable[[], None] = lambda: None,
-) -> TrialCall:  # fmt: skip
+) -> TrialCall:
     """Place the call and wait for its end. Raises UsageError if that is not possible, AriError, ChangeError."""
     name = f"idtone-trial-{secrets.token_hex(4)}"
     spool = console.settings().get("Spool directory")

@@ -28,11 +28,15 @@ def member_of(settings: Settings) -> str:
         raise DocumentError(
             [
                 Fault(
-                    "settings", 0, 0, "association.member", Message("is not set"),
+                    "settings",
+                    0,
+                    0,
+                    "association.member",
+                    Message("is not set"),
                     Message("Write your id in the registry, for example m-0001"),
                 )
             ]
-        )  # fmt: skip
+        )
     return settings.association.member
 
 
@@ -66,16 +70,26 @@ def _answer(settings: Settings, method: str, path: str, octets: bytes | None) ->
         raise DocumentError(
             [
                 Fault(
-                    "settings", 0, 0, "association.desk", Message("is not set"),
+                    "settings",
+                    0,
+                    0,
+                    "association.desk",
+                    Message("is not set"),
                     Message("Write the address of the association's desk, for example https://desk.example"),
                 )
             ]
-        )  # fmt: skip
+        )
     try:
         answer = urllib3.request(
-            method, desk + path, body=octets, headers={"Content-Type": TYPE} if octets else None,
-            preload_content=False, redirect=False, retries=False, timeout=urllib3.Timeout(total=_WITHIN_S),
-        )  # fmt: skip
+            method,
+            desk + path,
+            body=octets,
+            headers={"Content-Type": TYPE} if octets else None,
+            preload_content=False,
+            redirect=False,
+            retries=False,
+            timeout=urllib3.Timeout(total=_WITHIN_S),
+        )
         with answer:
             status, body = answer.status, answer.read(ANSWER_LIMIT)
     except urllib3.exceptions.HTTPError as error:

@@ -83,9 +83,14 @@ def verified(octets: bytes, keys_of: Callable[[str], Iterable[VerifierKey]]) -> 
             )
         )
     return SignedDocument(
-        fields["kind"], fields["id"], fields["member"], datetime.fromisoformat(fields["at"]), fields["content"],
-        keys[0], octets,
-    )  # fmt: skip
+        fields["kind"],
+        fields["id"],
+        fields["member"],
+        datetime.fromisoformat(fields["at"]),
+        fields["content"],
+        keys[0],
+        octets,
+    )
 
 
 def _fields(text: str) -> dict[str, Any]:

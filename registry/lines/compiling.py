@@ -54,11 +54,15 @@ def _failed(reason: str) -> DocumentError:
     return DocumentError(
         [
             Fault(
-                "lines.source", 0, 0, "", Message("cannot be read: {reason}", reason=reason),
+                "lines.source",
+                0,
+                0,
+                "",
+                Message("cannot be read: {reason}", reason=reason),
                 Message("Run `idtone lines check`, which says more"),
             )
         ]
-    )  # fmt: skip
+    )
 
 
 def main() -> int:

@@ -35,9 +35,10 @@ def rows_of(url: str, password: str | None, query: str) -> Rows:
 
 def _sqlite(url: str, password: str | None, query: str) -> Rows:
     path = quote(unquote(url.removeprefix("sqlite:///")))
-    with _explained(url, sqlite3.Error), closing(
-        sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=CONNECT_WITHIN_S)
-    ) as connection:  # fmt: skip
+    with (
+        _explained(url, sqlite3.Error),
+        closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=CONNECT_WITHIN_S)) as connection,
+    ):
         return _rows(connection.execute(query))
 
 
@@ -46,12 +47,19 @@ def _postgresql(url: str, password: str | None, query: str) -> Rows:
         import psycopg
     except ImportError as error:
         raise _missing(url, "postgresql") from error
-    with _explained(url, psycopg.Error), closing(
-        psycopg.connect(
-            url, password=password, connect_timeout=CONNECT_WITHIN_S, application_name="idtone", client_encoding="utf8",
-            options=f"-c default_transaction_read_only=on -c statement_timeout={READ_WITHIN_S}s",
-        )
-    ) as connection:  # fmt: skip
+    with (
+        _explained(url, psycopg.Error),
+        closing(
+            psycopg.connect(
+                url,
+                password=password,
+                connect_timeout=CONNECT_WITHIN_S,
+                application_name="idtone",
+                client_encoding="utf8",
+                options=f"-c default_transaction_read_only=on -c statement_timeout={READ_WITHIN_S}s",
+            )
+        ) as connection,
+    ):
         return _rows(connection.execute(query.encode()))
 
 
@@ -66,13 +74,21 @@ def _mysql(url: str, password: str | None, query: str) -> Rows:
         if not parts.query.startswith("socket=")
         else {"unix_socket": unquote(parts.query.removeprefix("socket="))}
     )
-    with _explained(url, pymysql.Error), closing(
-        pymysql.connect(
-            **place, user=unquote(parts.username or "idtone"), password=password or "",
-            database=unquote(parts.path.strip("/")), charset="utf8mb4", connect_timeout=CONNECT_WITHIN_S,
-            read_timeout=READ_WITHIN_S, init_command="SET SESSION TRANSACTION READ ONLY",
-        )
-    ) as connection:  # fmt: skip
+    with (
+        _explained(url, pymysql.Error),
+        closing(
+            pymysql.connect(
+                **place,
+                user=unquote(parts.username or "idtone"),
+                password=password or "",
+                database=unquote(parts.path.strip("/")),
+                charset="utf8mb4",
+                connect_timeout=CONNECT_WITHIN_S,
+                read_timeout=READ_WITHIN_S,
+                init_command="SET SESSION TRANSACTION READ ONLY",
+            )
+        ) as connection,
+    ):
         cursor = connection.cursor()
         cursor.execute(query)
         return _rows(cursor)
@@ -91,19 +107,27 @@ def _explained(url: str, error_type: type[Exception]) -> Iterator[None]:
         raise DocumentError(
             [
                 Fault(
-                    place_of(url), 0, 0, "", Message("cannot be read: {reason}", reason=first),
+                    place_of(url),
+                    0,
+                    0,
+                    "",
+                    Message("cannot be read: {reason}", reason=first),
                     Message("Check lines.source, lines.password_file and lines.query, and that the database runs"),
                 )
             ]
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _missing(url: str, extra: str) -> DocumentError:
     return DocumentError(
         [
             Fault(
-                place_of(url), 0, 0, "", Message("needs a library that is not here"),
+                place_of(url),
+                0,
+                0,
+                "",
+                Message("needs a library that is not here"),
                 Message("Install it: {command}", command=install_command(extra)),
             )
         ]
-    )  # fmt: skip
+    )

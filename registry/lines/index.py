@@ -87,10 +87,19 @@ class LinesIndex:
     )  # fmt: skip
 
     def __init__(
-        self, origin: str, totals: Totals, customers: Sequence[str], term_customers: array[int],
-        periods: array[int], lines: Spans, numbers: Spans, block: int, texts: Sequence[str],
-        endpoints: Iterable[tuple[str, int]], accounts: Iterable[tuple[str, int]],
-    ) -> None:  # fmt: skip
+        self,
+        origin: str,
+        totals: Totals,
+        customers: Sequence[str],
+        term_customers: array[int],
+        periods: array[int],
+        lines: Spans,
+        numbers: Spans,
+        block: int,
+        texts: Sequence[str],
+        endpoints: Iterable[tuple[str, int]],
+        accounts: Iterable[tuple[str, int]],
+    ) -> None:
         """`origin` is the digest of what was read. `periods` has two values for each term. `block` is the size of the
         blocks of numbers. `endpoints` and `accounts` give the run of each line.
         """
@@ -212,14 +221,15 @@ class LinesIndex:
         """The octets for `unpack` on a machine with the same byte order."""
         customers, term_customers, periods, texts = self._fixed
         arrays = [
-            term_customers, periods,
+            term_customers,
+            periods,
             *(
                 each
                 for spans in (self._lines, self._numbers)
                 for each in (spans.runs, spans.firsts, spans.lasts, spans.terms)
             ),
             *(array("i", map(_run, lines.values())) for lines in (self._endpoints, self._accounts)),
-        ]  # fmt: skip
+        ]
         head = {"origin": self.origin, "totals": self.totals, "block": self._block}
         names: list[list[Any]] = [list(customers), list(texts), list(self._endpoints), list(self._accounts)]
         chunks = [
@@ -240,10 +250,18 @@ class LinesIndex:
         term_customers, periods, *spans, of_endpoints, of_accounts = arrays
         customers, texts, endpoints, accounts = names
         return cls(
-            head["origin"], Totals(*head["totals"]), customers, term_customers, periods,
-            Spans(*spans[:4]), Spans(*spans[4:]), head["block"], texts,
-            zip(endpoints, of_endpoints, strict=True), zip(accounts, of_accounts, strict=True),
-        )  # fmt: skip
+            head["origin"],
+            Totals(*head["totals"]),
+            customers,
+            term_customers,
+            periods,
+            Spans(*spans[:4]),
+            Spans(*spans[4:]),
+            head["block"],
+            texts,
+            zip(endpoints, of_endpoints, strict=True),
+            zip(accounts, of_accounts, strict=True),
+        )
 
 
 def _lines_of(runs: Iterable[tuple[str, int]], texts: Sequence[str]) -> dict[str, str]:
@@ -287,9 +305,7 @@ def compiled(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
     terms = _Terms(entries)
     of_line = _entries_of_lines(entries)
     runs: dict[tuple[int, ...], int] = {}
-    names = [
-        {name: runs.setdefault(tuple(found), len(runs)) for name, found in each.items()} for each in of_line
-    ]  # fmt: skip
+    names = [{name: runs.setdefault(tuple(found), len(runs)) for name, found in each.items()} for each in of_line]
     lines = _spans(
         [[(span.first, span.last, terms.of_entry[at]) for at in run for span in entries[at].spans] for run in runs]
     )
@@ -307,9 +323,12 @@ def compiled(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
     numbers = Spans(blocks, whole.firsts, whole.lasts, whole.terms)
     covered = sum(last - first + 1 for first, last in _union(entries))
     totals = Totals(
-        len(terms.customers), len(names[0]) + len(names[1]), covered, len(entries),
+        len(terms.customers),
+        len(names[0]) + len(names[1]),
+        covered,
+        len(entries),
         sum(not entry.is_checked for entry in entries if entry.spans),
-    )  # fmt: skip
+    )
     return LinesIndex(
         origin,
         totals,

@@ -118,9 +118,13 @@ class Entry:
 def entry_of(read: LineEntry) -> Entry:
     """Raises NumberError for a number that cannot be read."""
     return Entry(
-        read.customer, read.endpoints, read.accounts, tuple(map(span_of, read.numbers)),
-        period_of(read.start, read.until), read.checked is not None,
-    )  # fmt: skip
+        read.customer,
+        read.endpoints,
+        read.accounts,
+        tuple(map(span_of, read.numbers)),
+        period_of(read.start, read.until),
+        read.checked is not None,
+    )
 
 
 def number_fault(text: str) -> NumberError | None:

@@ -47,11 +47,15 @@ def read_as_set(settings: LinesSettings) -> Unread:
         raise DocumentError(
             [
                 Fault(
-                    "settings", 0, 0, "lines.source", Message("is not set: customers' numbers are not checked"),
+                    "settings",
+                    0,
+                    0,
+                    "lines.source",
+                    Message("is not set: customers' numbers are not checked"),
                     Message("Name a YAML file, or a database"),
                 )
             ]
-        )  # fmt: skip
+        )
     return read(settings.source, settings.query, settings.secret())
 
 

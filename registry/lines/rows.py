@@ -52,11 +52,15 @@ def _positions(columns: Sequence[str], name: str) -> Mapping[str, int]:
         raise DocumentError(
             [
                 Fault(
-                    name, 0, 0, "lines.query", Message("does not return the columns that are needed"),
+                    name,
+                    0,
+                    0,
+                    "lines.query",
+                    Message("does not return the columns that are needed"),
                     Message("Return number, and endpoint, account or customer"),
                 )
             ]
-        )  # fmt: skip
+        )
     return found
 
 

@@ -71,9 +71,12 @@ def entry_faults(entries: Sequence[Entry]) -> Iterator[EntryFault]:
             yield EntryFault(at, "until", None, Message("is not after `from`"), Message("Correct the days"))
         if not entry.names_lines and entry.customer is None:
             yield EntryFault(
-                at, "endpoints", None, Message("is missing, and so are `accounts` and `customer`"),
+                at,
+                "endpoints",
+                None,
+                Message("is missing, and so are `accounts` and `customer`"),
                 Message("Write the endpoints or account codes that may present the numbers"),
-            )  # fmt: skip
+            )
         if not entry.spans and entry.customer is None:
             yield EntryFault(at, "numbers", None, Message("is missing"), Message("Write numbers, or a customer"))
     yield from _numbers_of_two(entries)
@@ -94,15 +97,16 @@ def _numbers_of_two(entries: Sequence[Entry]) -> Iterator[EntryFault]:
         if len(items) == 1:
             continue
         for at in _against(entries, items):
-            position = next(
-                (n for n, span in enumerate(entries[at].spans) if span.first <= first <= span.last), None
-            )  # fmt: skip
+            position = next((n for n, span in enumerate(entries[at].spans) if span.first <= first <= span.last), None)
             if (at, position) not in seen:
                 seen.add((at, position))
                 yield EntryFault(
-                    at, "numbers", position, Message("is a number of another customer too, at the same time"),
+                    at,
+                    "numbers",
+                    position,
+                    Message("is a number of another customer too, at the same time"),
                     Message("Remove it from one of the two, or write from and until"),
-                )  # fmt: skip
+                )
 
 
 def _against(entries: Sequence[Entry], items: Iterable[int]) -> Iterator[int]:
@@ -139,7 +143,9 @@ def _lines_of_two(entries: Sequence[Entry], field: str) -> Iterator[EntryFault]:
         if len(items) > 1:
             for at in _against(entries, items):
                 yield EntryFault(
-                    at, field, names(entries[at]).index(name),
+                    at,
+                    field,
+                    names(entries[at]).index(name),
                     Message("is a line of another customer too, at the same time"),
                     Message("Give the lines of two customers different names, or account codes"),
-                )  # fmt: skip
+                )

@@ -122,8 +122,11 @@ class LinesSource:
         totals = taken.totals
         log.info(
             "the table of lines %s: %d lines of %d customers, %d numbers",
-            how, totals.lines, totals.customers, totals.numbers,
-        )  # fmt: skip
+            how,
+            totals.lines,
+            totals.customers,
+            totals.numbers,
+        )
 
     # -- the cache ----------------------------------------------------------------------------------------------------
 
@@ -147,6 +150,4 @@ class LinesSource:
             self._settings.cache.mkdir(OWN_FOLDER, parents=True, exist_ok=True)
             replace_durably(self._cache, octets, OWN_FILE)
         except OSError as error:
-            log.error(
-                "the table of lines is not kept for the next start: %s; check lines.cache and its disk", error
-            )  # fmt: skip
+            log.error("the table of lines is not kept for the next start: %s; check lines.cache and its disk", error)

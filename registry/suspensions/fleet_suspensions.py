@@ -118,9 +118,13 @@ def _confirmed(one: OwnSuspension, said: Mapping[str, Mapping[str, OwnSuspension
     for name, by_id in said.items():
         if theirs := by_id.get(one.id):
             known[name] = NodeConfirmation(
-                node=name, in_force=theirs.in_force, by_service=theirs.by_service, over=theirs.over,
-                calls_ended=theirs.calls_ended, taken_over=theirs.taken_over,
-            )  # fmt: skip
+                node=name,
+                in_force=theirs.in_force,
+                by_service=theirs.by_service,
+                over=theirs.over,
+                calls_ended=theirs.calls_ended,
+                taken_over=theirs.taken_over,
+            )
         elif one.is_live:
             known.setdefault(name, NodeConfirmation(node=name))
     elsewhere = tuple(sorted(known.values(), key=lambda each: each.node))

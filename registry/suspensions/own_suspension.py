@@ -236,15 +236,28 @@ def without(spans: Iterable[NumberSpan], gone: Iterable[Span]) -> list[NumberSpa
 
 
 def ordered(
-    numbers: Iterable[NumberSpan], reference: str, by: Act, *, persons: int = 1, customer: str = "",
-    authority: str = "", requested: datetime | None = None,
-) -> OwnSuspension:  # fmt: skip
+    numbers: Iterable[NumberSpan],
+    reference: str,
+    by: Act,
+    *,
+    persons: int = 1,
+    customer: str = "",
+    authority: str = "",
+    requested: datetime | None = None,
+) -> OwnSuspension:
     """A new one; approved already if it takes one person."""
     spans = tuple((span.first, span.last) for span in sorted(set(numbers), key=lambda span: span.first))
     return OwnSuspension(
-        id=f"s-{secrets.token_hex(ID_BYTES)}", numbers=spans, customer=customer, reference=reference,
-        authority=authority, requested=requested, persons=persons, asked=by, approved=by if persons == 1 else None,
-    )  # fmt: skip
+        id=f"s-{secrets.token_hex(ID_BYTES)}",
+        numbers=spans,
+        customer=customer,
+        reference=reference,
+        authority=authority,
+        requested=requested,
+        persons=persons,
+        asked=by,
+        approved=by if persons == 1 else None,
+    )
 
 
 def approved(one: OwnSuspension, by: Act) -> OwnSuspension:
@@ -292,8 +305,10 @@ def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) ->
     own = [NumberSpan(*each) for each in one.numbers]
     met = [
         (max(span.first, each.first), min(span.last, each.last))
-        for each in in_force for span in own if span.overlaps(each)
-    ]  # fmt: skip
+        for each in in_force
+        for span in own
+        if span.overlaps(each)
+    ]
     found = tuple(sorted({*one.covered, *met}))
     if found == one.covered:
         return one

@@ -89,9 +89,10 @@ def changing(path: Path) -> Iterator[SuspensionDraft]:
         raise UsageError(
             Message(
                 "{path}: cannot be written: {reason}; run this as the user that `idtone serve` runs as",
-                path=path, reason=error.strerror,
+                path=path,
+                reason=error.strerror,
             )
-        ) from error  # fmt: skip
+        ) from error
 
 
 class StopsInUse:

@@ -111,15 +111,19 @@ def _elsewhere(one: OwnSuspension) -> tuple[Section, ...]:
         return ()
     rows = [
         (
-            each.node, _in_japan(each.in_force) or "未確認 / not confirmed",
-            _in_japan(each.over) or _in_japan(each.taken_over) or "", str(each.calls_ended),
+            each.node,
+            _in_japan(each.in_force) or "未確認 / not confirmed",
+            _in_japan(each.over) or _in_japan(each.taken_over) or "",
+            str(each.calls_ended),
         )
         for each in one.elsewhere
-    ]  # fmt: skip
+    ]
     columns = (
-        "ノード / node", "停止の開始 / in force since", "解除・引き継ぎ / over or taken over",
+        "ノード / node",
+        "停止の開始 / in force since",
+        "解除・引き継ぎ / over or taken over",
         "切断した通話 / calls ended",
-    )  # fmt: skip
+    )
     return (Section("ほかのノードでの実施 / On the other nodes", table=Table(columns, rows, (60, 62, 62, None))),)
 
 

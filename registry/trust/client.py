@@ -35,9 +35,13 @@ from .fetching import FILE_S, LOOK_S, Deadline, base_url, fetcher
 LARGEST: Final = 64 * 1024 * 1024
 """Octets of a target, the same limit as for documents."""
 _CONFIG: Final = UpdaterConfig(
-    max_root_rotations=64, max_delegations=4, root_max_length=65_536, timestamp_max_length=8_192,
-    snapshot_max_length=65_536, targets_max_length=262_144,
-)  # fmt: skip
+    max_root_rotations=64,
+    max_delegations=4,
+    root_max_length=65_536,
+    timestamp_max_length=8_192,
+    snapshot_max_length=65_536,
+    targets_max_length=262_144,
+)
 _TIMESTAMP: Final = "timestamp.json"
 _TOP: Final = tuple(name for name in tuf_roles.ROLES if name not in tuf_roles.DELEGATED)
 _LOCK: Final = ".lock"
@@ -123,9 +127,13 @@ class Repository:
     """One repository, as a member reads it. Not thread-safe."""
 
     def __init__(
-        self, root: Path, source: str, cache: Path, fetch: FetcherInterface | None = None,
+        self,
+        root: Path,
+        source: str,
+        cache: Path,
+        fetch: FetcherInterface | None = None,
         used_for: timedelta | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`root` is the file with the association's root metadata; `cache` is a folder for this purpose alone.
         `used_for`: for how long evidence may show a registry after its last use; None: for good.
         """
@@ -201,10 +209,12 @@ class Repository:
             Message(
                 "{path}: {reason}, but the service keeps the registry in {cache}; run as root: "
                 "chown -R {user}: {cache}",
-                path=error.filename or self._cache, reason=error.strerror, cache=self._cache,
+                path=error.filename or self._cache,
+                reason=error.strerror,
+                cache=self._cache,
                 user=_name(os.geteuid()),
             )
-        )  # fmt: skip
+        )
 
     def _refuse_root(self) -> None:
         """Raises TrustError if root would write into the folder of another user: root's files would lock it out."""
@@ -215,9 +225,10 @@ class Repository:
                 Message(
                     "{folder} belongs to the user {user}, whom root's files would lock out; run this as this user: "
                     "sudo -u {user} idtone …",
-                    folder=folder, user=_name(owner),
+                    folder=folder,
+                    user=_name(owner),
                 )
-            )  # fmt: skip
+            )
 
     def update(self) -> Published:
         """Fetch and verify the publication. Raises TrustError. The kept generation stays until the next `keep`."""
@@ -332,9 +343,14 @@ class Repository:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         base = base_url(self.source)
         updater = Updater(
-            str(self._metadata), f"{base}/{tuf_roles.METADATA}/", str(self._targets), f"{base}/{tuf_roles.TARGETS}/",
-            self._fetcher, _CONFIG, bootstrap=bootstrap,
-        )  # fmt: skip
+            str(self._metadata),
+            f"{base}/{tuf_roles.METADATA}/",
+            str(self._targets),
+            f"{base}/{tuf_roles.TARGETS}/",
+            self._fetcher,
+            _CONFIG,
+            bootstrap=bootstrap,
+        )
         updater.refresh()
         return updater
 

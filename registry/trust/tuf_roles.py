@@ -42,8 +42,10 @@ REGISTRY_FILE: Final = "registry.yaml"
 SUSPENSIONS_FILE: Final = "suspensions.yaml"
 NEVER_ORIGINATES_FILE: Final = "never-originates.yaml"
 DELEGATED: Final = {
-    REGISTRY: REGISTRY_FILE, SUSPENSIONS: SUSPENSIONS_FILE, NEVER_ORIGINATES: NEVER_ORIGINATES_FILE,
-}  # fmt: skip
+    REGISTRY: REGISTRY_FILE,
+    SUSPENSIONS: SUSPENSIONS_FILE,
+    NEVER_ORIGINATES: NEVER_ORIGINATES_FILE,
+}
 """Role → its file."""
 OPTIONAL: Final = frozenset({NEVER_ORIGINATES_FILE})
 """The files that a repository may not have yet. Once published, a file stays."""
@@ -54,7 +56,7 @@ PATHS: Final = {
     REGISTRY: [REGISTRY_FILE, OPERATORS_FILE, f"{TONES}/*"],
     SUSPENSIONS: [SUSPENSIONS_FILE, REFUSALS_FILE],
     NEVER_ORIGINATES: [NEVER_ORIGINATES_FILE],
-}  # fmt: skip
+}
 """Role → all that it may sign: the registry, the public list made from it, and the masters that it names; the
 suspensions, and the list of refused contractors; the numbers that never originate.
 """

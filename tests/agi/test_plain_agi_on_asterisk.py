@@ -44,5 +44,7 @@ async def test_calls_are_decided_heard_and_recorded(service, references):
         assert identify(placed.called.packets, references) == "sample"
     assert refused.called is None
     assert sorted((each["interface"], each["reason"], each["sent"]) for each in service.records().values()) == [
-        ("agi", "licence-valid", True), ("agi", "licence-valid", True), ("agi", "number-suspended", False),
-    ]  # fmt: skip
+        ("agi", "licence-valid", True),
+        ("agi", "licence-valid", True),
+        ("agi", "number-suspended", False),
+    ]

@@ -270,8 +270,10 @@ async def test_at_a_stop_the_oldest_queued_connections_are_closed_first_and_the_
         assert late[-1].recv(1000).startswith(b"NOOP\nSET VARIABLE")
     assert len(asked.requests) == 1
     assert set(closed_for(logged)) == {
-        CROWDED, f"{CROWDED} (2 times more within 10 s)", "it had not presented a call when the service stopped",
-    }  # fmt: skip
+        CROWDED,
+        f"{CROWDED} (2 times more within 10 s)",
+        "it had not presented a call when the service stopped",
+    }
 
 
 # -- addresses --------------------------------------------------------------------------------------------------------

@@ -296,8 +296,10 @@ async def test_a_comparison_asks_for_one_channel_after_the_other(calls, asterisk
     async with attended(calls, asterisk):
         for n in range(20):
             await ask(asterisk, ("decide", f"1795.{n}-1", *DECIDE[2:]), f"1795.{n}")
-        await until(lambda: sum(path.startswith("channels/") for method, path, _ in asterisk.requests
-                                if method == "GET") >= 20, "a comparison")  # fmt: skip
+        await until(
+            lambda: sum(path.startswith("channels/") for method, path, _ in asterisk.requests if method == "GET") >= 20,
+            "a comparison",
+        )
     assert most == 1
 
 

@@ -246,8 +246,10 @@ async def test_an_older_version_gets_requests_over_http():
         await connection.request("POST", "channels/c/continue", context="x", priority=2)
     asked = server.requests[-1]
     assert (asked.method, asked.path, dict(asked.query)) == (
-        "POST", "/ari/channels/c/continue", {"context": "x", "priority": "2"},
-    )  # fmt: skip
+        "POST",
+        "/ari/channels/c/continue",
+        {"context": "x", "priority": "2"},
+    )
 
 
 async def test_a_connection_that_was_never_opened():

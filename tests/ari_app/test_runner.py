@@ -172,9 +172,11 @@ async def test_a_lasting_failure_is_logged_once_a_minute_and_a_new_one_at_once(c
     await run(Attended([]), Connections([UNAVAILABLE] * 13 + [UNAUTHORISED, UNAVAILABLE] * 3))
     unavailable, unauthorised = f"{UNAVAILABLE}; trying again", f"{UNAUTHORISED}; {module.remedy(UNAUTHORISED)}"
     assert warnings(caplog) == [
-        unavailable, unauthorised,
-        f"{unavailable} (15 times more within 60 s)", f"{unauthorised} (2 times more within 60 s)",
-    ]  # fmt: skip
+        unavailable,
+        unauthorised,
+        f"{unavailable} (15 times more within 60 s)",
+        f"{unauthorised} (2 times more within 60 s)",
+    ]
 
 
 class Replaced(Attended):

@@ -12,9 +12,12 @@ from bench.fleet.page import FIGURES, PAGES, tables, written
 
 ONE = Measured(
     {name: Cost(per_call_ms=10 * place, per_node_second_ms=place) for place, name in enumerate(PARTS, 1)},
-    rows_per_call=8, database_bytes_per_call=2000, wal_bytes_per_call=3000, wal_bytes_per_node_second=500,
+    rows_per_call=8,
+    database_bytes_per_call=2000,
+    wal_bytes_per_call=3000,
+    wal_bytes_per_node_second=500,
     ledger_bytes_per_call=1500,
-)  # fmt: skip
+)
 CARRIER = Demand(calls_per_day=10e6, nodes=100, busy_share=0.12)
 
 

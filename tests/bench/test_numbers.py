@@ -24,8 +24,10 @@ def test_each_kind_and_each_group_of_spellings_comes_and_each_call_is_what_it_sa
     assert len({call.dialled for call in CALLS}) == len(CALLS)
     assert {(call.way, call.direction, call.interface) for call in CALLS if call.kind == "own"} == {
         (way, direction, interface)
-        for way in ("hook", "own-dial") for direction in ("incoming", "outgoing") for interface in ("ari", "agi")
-    }  # fmt: skip
+        for way in ("hook", "own-dial")
+        for direction in ("incoming", "outgoing")
+        for interface in ("ari", "agi")
+    }
     for call in CALLS:
         if call.group in READABLE:
             assert parse(call.written).e164 == f"+81{call.number[1:]}", call
@@ -49,14 +51,13 @@ def test_what_must_become_of_a_call():
             if call.kind == "own":
                 assert must == CONNECTED
     assert {call.must(False) for call in CALLS if call.kind == "random" and call.direction == "incoming"} == {
-        CONNECTED, REFUSED,
-    }  # fmt: skip
+        CONNECTED,
+        REFUSED,
+    }
 
 
 def one(**wanted: str) -> Offered:
-    return next(
-        call for call in CALLS if all(getattr(call, name) == value for name, value in wanted.items())
-    )  # fmt: skip
+    return next(call for call in CALLS if all(getattr(call, name) == value for name, value in wanted.items()))
 
 
 def record(**changes: Any) -> Any:

@@ -98,8 +98,10 @@ def enter(control: CallControl, *lines: str) -> None:
 # -- one decision for one request -------------------------------------------------------------------------------------
 
 NUMBERS = {
-    NumberRole.FORWARDING: "+81312345678", NumberRole.CALLER: "+819012345679", NumberRole.CALLED: "+815012345670"
-}  # fmt: skip
+    NumberRole.FORWARDING: "+81312345678",
+    NumberRole.CALLER: "+819012345679",
+    NumberRole.CALLED: "+815012345670",
+}
 
 
 @pytest.mark.parametrize("interface", Interface)
@@ -511,9 +513,13 @@ def test_a_call_that_the_hook_decided(control, evidence):
 )
 def test_a_call_that_the_hook_refused_or_that_ended_before_a_decision(control, evidence, outcome, reason, cause):
     refused = (
-        hook.decided(number=SUSPENDED, outcome=outcome, reason=reason, hears="none"),
-        hook.ended(at=ms(2), status="REFUSED", cause=cause, reason=reason, talked_ms=""),
-    ) if outcome else UNDECIDED  # fmt: skip
+        (
+            hook.decided(number=SUSPENDED, outcome=outcome, reason=reason, hears="none"),
+            hook.ended(at=ms(2), status="REFUSED", cause=cause, reason=reason, talked_ms=""),
+        )
+        if outcome
+        else UNDECIDED
+    )
     enter(control, *refused)
     record = evidence.record(CALL)
     assert (record.outcome, record.reason, record.status) == (outcome, reason, "REFUSED" if outcome else "CANCEL")
@@ -564,8 +570,10 @@ def test_calls_in_progress_are_restored(sounds, evidence):
     assert (known.decision, known.nonce) == (call.decision, NONCE)
     assert (known.forwarding_numbers, known.called) == (call.forwarding_numbers, call.called)
     assert {each.id: each.decision.skip for each in later} == {
-        CALL: None, EMERGENCY.call_id: None, INNER.call_id: Skip.ANNOUNCED
-    }  # fmt: skip
+        CALL: None,
+        EMERGENCY.call_id: None,
+        INNER.call_id: Skip.ANNOUNCED,
+    }
     assert decide(later) is known
     assert refuses(later, replace(REQUEST, nonce=OTHER_NONCE))
     assert later.verdict(known) == control.verdict(call)

@@ -72,8 +72,10 @@ def test_what_a_token_binds(text, result):
 
 def test_the_endpoints_of_a_dial_string():
     assert dialplan.endpoints("PJSIP/0312345678@pbx-b&Local/1@x/n&PJSIP/phone/sip:1@host & pjsip/other") == {
-        "pbx-b", "phone", "other"
-    }  # fmt: skip
+        "pbx-b",
+        "phone",
+        "other",
+    }
     assert dialplan.endpoints("PJSIP/03@12@trunk") == {"trunk"}
     assert dialplan.endpoints("") == set()
 
@@ -89,9 +91,14 @@ def control(sounds, evidence) -> CallControl:
 def made(sounds, evidence, policy: Policy | None = None) -> CallControl:
     fleet = FleetChain(KEY, "pbx-2", frozenset({"pbx-b"}))
     return CallControl(
-        registry=registry, policy=policy or Policy(member=MEMBER), sounds=sounds, made=sounds,
-        evidence=evidence, fleet=fleet, now=lambda: NOW,
-    )  # fmt: skip
+        registry=registry,
+        policy=policy or Policy(member=MEMBER),
+        sounds=sounds,
+        made=sounds,
+        evidence=evidence,
+        fleet=fleet,
+        now=lambda: NOW,
+    )
 
 
 TO_B = replace(REQUEST, dial_string="PJSIP/05012345670@pbx-b", asked_s=NOW_S + 0.25)
@@ -150,8 +157,10 @@ async def test_a_token_that_does_not_count_is_logged_without_a_number(control, c
     ):
         assert verdict(control, replace(REQUEST, call_id=id_of(number), number=UNKNOWN, chain_token=text)).files
     assert [record.getMessage().partition(": ")[2].partition(":")[0] for record in caplog.records] == [
-        "from node pbx-東京.1", "from an unknown node", "from an unknown node"
-    ]  # fmt: skip
+        "from node pbx-東京.1",
+        "from an unknown node",
+        "from an unknown node",
+    ]
     assert CALLER not in caplog.text
 
 
@@ -182,8 +191,10 @@ def test_a_verdict_without_room_for_the_token_has_none(control, sounds, caplog):
 def test_each_verdict_with_the_notice_has_room_for_a_token():
     both = {dialplan.CALLED: "notice", dialplan.CALLER: "notice"}
     refused = {
-        Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.NUMBER_NEVER_ORIGINATES, Reason.PRESENTED_NUMBER_DIFFERS,
-    }  # fmt: skip
+        Reason.NUMBER_OF_ANOTHER_CUSTOMER,
+        Reason.NUMBER_NEVER_ORIGINATES,
+        Reason.PRESENTED_NUMBER_DIFFERS,
+    }
     for reason in set(Reason) - refused:
         longest = dialplan.Verdict("1" * 12, "NOTICE", reason, None, True, both, 99, "x" * 12)
         assert len(longest.extension) <= dialplan.EXTENSION_LIMIT

@@ -32,8 +32,11 @@ def test_the_text():
     """Without the police's references."""
     suspended = [(SPAN, Suspension(SINCE, reference="R-1")), (read_span("0612345*"), Suspension(SINCE, SINCE + DAY))]
     entries = [
-        f"81312345677 = {START}", f"81612345xxx = {START}:{START + 86_400}", "[own]", "813123456xx = 0",
-    ]  # fmt: skip
+        f"81312345677 = {START}",
+        f"81612345xxx = {START}:{START + 86_400}",
+        "[own]",
+        "813123456xx = 0",
+    ]
     own = [
         (read_span("0312345600-0312345699"), Period()),
         (SPAN, Period(SINCE)),

@@ -41,7 +41,7 @@ def test_each_line_has_the_numbers_of_its_entries_and_of_its_customer():
         {"customer": "c-1", "endpoints": ["6001"], "accounts": ["acme"], "numbers": ["0312345678", "031234570*"]},
         {"customer": "c-1", "numbers": ["0312345679"], "from": "2026-04-01"},
         {"customer": "c-2", "endpoints": ["6002", "6003"], "numbers": ["0312345680-0312345681"], "until": "2026-04-01"},
-    )  # fmt: skip
+    )
     assert list(sections.pop("end")) == ["sha256", "complete"]
     assert sections == {
         "endpoints": {"6001": "6001:0", "6002": "6002:1", "6003": "6003:1"},

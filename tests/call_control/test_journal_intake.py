@@ -54,9 +54,14 @@ class Service:
 
     def start(self) -> None:
         self.control = CallControl(
-            registry, Policy(member=MEMBER), self.sounds, self.evidence, self.sounds, now=lambda: self.now,
+            registry,
+            Policy(member=MEMBER),
+            self.sounds,
+            self.evidence,
+            self.sounds,
+            now=lambda: self.now,
             recorded=self.evidence.knows,
-        )  # fmt: skip
+        )
         self.control.recall(self.evidence.calls_in_progress())
         self.entry = JournalIntake(self.control, self.times, self.refused.extend)
 

@@ -51,8 +51,10 @@ def test_the_hook_decided():
     line = decision(call_id=CALL, at=AT, direction="outgoing", dial_string="PJSIP/101@trunk")
     assert (line.call_id, line.nonce, line.at) == (CALL, NONCE, AT)
     assert (line.outcome, line.reason, line.parties) == (
-        Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, frozenset({Party.CALLED})
-    )  # fmt: skip
+        Outcome.NOTICE,
+        Reason.SERVICE_UNAVAILABLE,
+        frozenset({Party.CALLED}),
+    )
     call = line.call
     assert (call.direction, call.forwarding_number) == (Direction.OUTGOING, parse(LICENSED))
     assert (call.caller, call.called, call.dialled) == (parse(CALLER), parse(CALLED), CALLED)
@@ -99,9 +101,11 @@ def test_the_decisions_and_reasons_of_the_hook_and_who_hears_something():
 def test_the_numbers_and_the_direction_of_a_decision():
     """The called number comes from the dial string if it is missing."""
     for called, dial_string, number in (
-        ("", f"PJSIP/{CALLED}@trunk", CALLED), (CALLED, "PJSIP/101@trunk", CALLED),
-        ("110", f"PJSIP/{CALLED}@trunk", "110"), ("", f"Local/{CALLED}@out/n&PJSIP/101", CALLED),
-    ):  # fmt: skip
+        ("", f"PJSIP/{CALLED}@trunk", CALLED),
+        (CALLED, "PJSIP/101@trunk", CALLED),
+        ("110", f"PJSIP/{CALLED}@trunk", "110"),
+        ("", f"Local/{CALLED}@out/n&PJSIP/101", CALLED),
+    ):
         assert decision(called=called, dial_string=dial_string).call.called == parse(number)
     call = decision(number=f"{LICENSED}x").call
     assert call.forwarding_number.kind is NumberKind.MALFORMED
@@ -232,9 +236,18 @@ def test_the_longest_line():
     """The hook cuts values from outside at 100, 20, 100, 300, 100, 100 and 80 octets; URIENCODE() triples them."""
     room = LONGEST_LINE - len(DECIDED) + len(CALLED)
     longest = decided(CALL, called="x" * room)
-    usual = decided("x" * 450 + "-1", outcome="REFUSE", hears="none", number="\0" * 100, direction="\0" * 20,
-                    called="\0" * 100, dial_string="\0" * 300, caller="\0" * 100, channel="\0" * 100,
-                    account="\0" * 80)  # fmt: skip
+    usual = decided(
+        "x" * 450 + "-1",
+        outcome="REFUSE",
+        hears="none",
+        number="\0" * 100,
+        direction="\0" * 20,
+        called="\0" * 100,
+        dial_string="\0" * 300,
+        caller="\0" * 100,
+        channel="\0" * 100,
+        account="\0" * 80,
+    )
     assert len(usual) < LONGEST_LINE * 0.75 < len(longest) == LONGEST_LINE
     assert all(isinstance(read(line), Decided) for line in (usual, longest))
     with pytest.raises(JournalError):
@@ -292,8 +305,12 @@ SECOND = timedelta(seconds=1)
 @pytest.mark.parametrize("system", ["", "pbx-", "a-b.c-"])
 def test_a_call_is_decided_around_the_time_when_its_channel_was_made(system):
     for after, fits in {
-        -EARLIEST - SECOND: False, -EARLIEST: True, 0 * SECOND: True, LATEST: True, LATEST + SECOND: False
-    }.items():  # fmt: skip
+        -EARLIEST - SECOND: False,
+        -EARLIEST: True,
+        0 * SECOND: True,
+        LATEST: True,
+        LATEST + SECOND: False,
+    }.items():
         assert fits_call_id(id_of(3, NOW, 2, system), NOW + after) is fits, after
 
 

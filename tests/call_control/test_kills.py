@@ -81,8 +81,13 @@ class Kill:
             threading.settrace(before)  # type: ignore[arg-type]
 
 
-async def live(folder: JournalFolder, written: asyncio.Task[None], evidence: MemoryEvidence, sounds: dict[str, Sound],
-               dice: random.Random) -> None:  # fmt: skip
+async def live(
+    folder: JournalFolder,
+    written: asyncio.Task[None],
+    evidence: MemoryEvidence,
+    sounds: dict[str, Sound],
+    dice: random.Random,
+) -> None:
     """A service that follows the journal until all lines are entered, or until it is killed."""
     control = CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, recorded=evidence.knows)
     control.recall(evidence.calls_in_progress())

@@ -112,8 +112,11 @@ async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, in
         await lists(braked, "stop")
         [held] = held_line(braked)
         assert (held["label"], held["step"], held["line"], held["signal"]) == (
-            "lab", "stop", "extension", "presented-numbers-in-a-minute"
-        )  # fmt: skip
+            "lab",
+            "stop",
+            "extension",
+            "presented-numbers-in-a-minute",
+        )
         assert printed(braked, "status")["brake"]["subjects"][0]["token"] == held["token"]
         assert braked.record(held["call_id"])["reason"] in ("brake-slow", "licence-valid")
         given = printed(braked, "brake", "release", held["token"][:8], "--why", "a test of ours")
@@ -123,8 +126,11 @@ async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, in
         await phones.nothing_is_left()
     braked.stop()
     assert acts(braked)[-4:] == [
-        ("brake-mark", None), ("brake-slow", None), ("brake-stop", None), ("brake-release", "a test of ours")
-    ]  # fmt: skip
+        ("brake-mark", None),
+        ("brake-slow", None),
+        ("brake-stop", None),
+        ("brake-release", "a test of ours"),
+    ]
     assert "0612345" not in braked.log()
 
 
@@ -184,11 +190,9 @@ async def test_a_fleet_hears_of_a_stop_and_of_its_release_within_seconds(
     with ExitStack() as life:
         pbxs = [life.enter_context(Asterisk(installation, tmp_path / name)) for name in ("one", "other")]
         services = [
-            life.enter_context(
-                Service(pbx, LAB_REGISTRY, node=node, brake=EXTENSION, fleet=fleet, shared=server)
-            )
+            life.enter_context(Service(pbx, LAB_REGISTRY, node=node, brake=EXTENSION, fleet=fleet, shared=server))
             for pbx, node in zip(pbxs, ("pbx-1", "pbx-2"), strict=True)
-        ]  # fmt: skip
+        ]
         async with lab(pbxs[0]) as one, lab(pbxs[1]) as other:
             assert (await present(other, LICENSED)).status == "BUSY"
             await stopped(one)

@@ -130,9 +130,12 @@ def with_a_wrong_clock(looped: Loop) -> Iterator[None]:
     service = looped.node.service
     service.stop()
     other = InAnotherYear(
-        service.asterisk, service.registry, metrics=service.metrics, canary=service.canary,
+        service.asterisk,
+        service.registry,
+        metrics=service.metrics,
+        canary=service.canary,
         association=service.association,
-    )  # fmt: skip
+    )
     try:
         with other:
             yield

@@ -37,15 +37,20 @@ def originate(asterisk: Asterisk, phones: Lab, channel: str, interface: str) -> 
     """Asterisk calls an extension that answers, and forwards that call to the called phone, in a channel of this id."""
     host, port = phones.called.address
     query = {
-        "endpoint": "Local/s@waiting", "context": "lab-again", "extension": LICENSED, "priority": "1",
+        "endpoint": "Local/s@waiting",
+        "context": "lab-again",
+        "extension": LICENSED,
+        "priority": "1",
         "channelId": channel,
-    }  # fmt: skip
+    }
     variables = {"LAB_PHONE": f"PJSIP/lab/sip:{port}@{host}:{port}", "IDTONE_INTERFACE": interface}
     connection = http.client.HTTPConnection(LOOPBACK, asterisk.http_port, timeout=10)
     connection.request(
-        "POST", f"/ari/channels?{urlencode(query, quote_via=quote)}&api_key=idtone:{asterisk.ari_password}",
-        json.dumps({"variables": variables}), {"Content-Type": "application/json"},
-    )  # fmt: skip
+        "POST",
+        f"/ari/channels?{urlencode(query, quote_via=quote)}&api_key=idtone:{asterisk.ari_password}",
+        json.dumps({"variables": variables}),
+        {"Content-Type": "application/json"},
+    )
     answer = connection.getresponse()
     assert answer.status == 200, answer.read()
     assert json.loads(answer.read())["id"] == channel

@@ -133,8 +133,9 @@ async def test_while_the_service_is_away_too(asterisk, own):
         own.start()
     records = own.records(since).values()
     assert {record["reason"] for record in records if record["outcome"] == "REFUSE"} == {
-        "lines-missing", *(reason for status, reason in AWAY.values() if status == "REFUSED"),
-    }  # fmt: skip
+        "lines-missing",
+        *(reason for status, reason in AWAY.values() if status == "REFUSED"),
+    }
 
 
 async def test_under_an_own_dial_the_account_code_names_the_line(asterisk, own, references):
@@ -152,8 +153,9 @@ async def test_under_an_own_dial_the_account_code_names_the_line(asterisk, own, 
                 await phones.nothing_is_left()
                 ((_, record),) = (found for found in own.records().items() if found[0] not in before)
                 assert (record["reason"], record["customer"]) == (
-                    "licence-valid" if may else "number-of-another-customer", "c-2"
-                )  # fmt: skip
+                    "licence-valid" if may else "number-of-another-customer",
+                    "c-2",
+                )
                 if may:
                     assert_heard_then_connected(placed, "sample", references)
                 else:

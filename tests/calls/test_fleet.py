@@ -32,25 +32,31 @@ def test_a_nodes_asterisk_is_killed_and_the_next_calls_pass(installation, tmp_pa
         struck, other = running.nodes
         carriers = [
             Carrier(
-                proxy.address, [*[LICENSED] * 9, SUSPENDED], RATE / 2, SECONDS, tmp_path / f"c{number}",
+                proxy.address,
+                [*[LICENSED] * 9, SUSPENDED],
+                RATE / 2,
+                SECONDS,
+                tmp_path / f"c{number}",
                 name=f"test{number}",
             )
             for number, proxy in enumerate(running.proxies)
-        ]  # fmt: skip
+        ]
         try:
             time.sleep(SECONDS / 4)
             struck_s = time.time()
             struck.kill_asterisk()
             until(
                 lambda: all(not each.states()[struck.asterisk.sip_address].startswith("A") for each in running.proxies),
-                "the node to be out", DETECTED_S,
-            )  # fmt: skip
+                "the node to be out",
+                DETECTED_S,
+            )
             out_s = time.time()
             # SIPp repeats for half a minute what the dead Asterisk does not answer.
             until(
                 lambda: all(len(carrier.calls()) == COUNT and not waiting(carrier, out_s) for carrier in carriers),
-                "the calls to end", RETRANSMITTED_S,
-            )  # fmt: skip
+                "the calls to end",
+                RETRANSMITTED_S,
+            )
         finally:
             for carrier in carriers:
                 carrier.stop()
@@ -58,8 +64,9 @@ def test_a_nodes_asterisk_is_killed_and_the_next_calls_pass(installation, tmp_pa
         struck.asterisk.start()
         until(
             lambda: all(each.states()[struck.asterisk.sip_address].startswith("A") for each in running.proxies),
-            "the node to be back", 20,
-        )  # fmt: skip
+            "the node to be back",
+            20,
+        )
         found = judge(running, calls, struck_s, {struck.name})
     after = [call for call in calls.values() if call.sent_s > out_s and call.number == LICENSED]
     assert after

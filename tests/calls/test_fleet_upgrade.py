@@ -79,9 +79,17 @@ async def test_a_node_is_upgraded_while_a_call_is_in_progress(
             placed = await phones.place()
             nodes = inventory(tmp_path, asterisk, supervised, kamailio, note)
             upgrading = await asyncio.create_subprocess_exec(
-                IDTONE, "fleet", "upgrade", "--nodes", nodes, "--yes", "--json",
-                env=os.environ | {"LANGUAGE": "en"}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
+                IDTONE,
+                "fleet",
+                "upgrade",
+                "--nodes",
+                nodes,
+                "--yes",
+                "--json",
+                env=os.environ | {"LANGUAGE": "en"},
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
             async with asyncio.timeout(100):
                 output, shown = await upgrading.communicate()
             assert upgrading.returncode == 0, shown.decode()

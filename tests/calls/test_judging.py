@@ -21,24 +21,41 @@ RECORD: dict[str, Any] = {
 HEARD = Listening({"sample": 450.0}, frozenset({"sample"}), 460.0)
 TALKED = Listening({}, voice_ms=460.0)
 GOOD = Walk(
-    path=PATH, hears="called", answered_first=False, disturbed=False,
-    told=Told("CONNECTED", "licence-valid", "1.1-1", "16", "ANSWER"), record=RECORD, sip=200, rang=True,
-    heard={"called": HEARD, "caller": TALKED}, step=Step.CONNECTED, event=Event.CALLER_HANGS_UP, asked_s=0.02,
+    path=PATH,
+    hears="called",
+    answered_first=False,
+    disturbed=False,
+    told=Told("CONNECTED", "licence-valid", "1.1-1", "16", "ANSWER"),
+    record=RECORD,
+    sip=200,
+    rang=True,
+    heard={"called": HEARD, "caller": TALKED},
+    step=Step.CONNECTED,
+    event=Event.CALLER_HANGS_UP,
+    asked_s=0.02,
     waited_s=0.02,
-)  # fmt: skip
+)
 NOTICE = Listening({"notice": 560.0}, frozenset({"notice"}), 570.0)
 ALONE = replace(
-    GOOD, disturbed=True, told=Told("CONNECTED", "service-unavailable", "1.1-1", "16", "ANSWER"),
+    GOOD,
+    disturbed=True,
+    told=Told("CONNECTED", "service-unavailable", "1.1-1", "16", "ANSWER"),
     record=RECORD | {"fallback": True, "profiles": {"called": "notice"}, "times": {"fallback": "", "ended": ""}},
     heard={"called": NOTICE, "caller": replace(TALKED, voice_ms=570.0)},
-)  # fmt: skip
+)
 EXPIRED = replace(PATH, standing="expired")
 SUSPENDED = replace(PATH, standing="suspended")
 REFUSED = replace(
-    GOOD, path=SUSPENDED, told=Told("REFUSED", "number-suspended", "1.1-1", "21", ""), sip=403, rang=False,
+    GOOD,
+    path=SUSPENDED,
+    told=Told("REFUSED", "number-suspended", "1.1-1", "21", ""),
+    sip=403,
+    rang=False,
     record=RECORD | {"known_by": {}, "times": {"decided": "", "ended": ""}, "status": "REFUSED", "hangup_cause": 21},
-    heard={"called": SILENCE, "caller": SILENCE}, step=None, event=None,
-)  # fmt: skip
+    heard={"called": SILENCE, "caller": SILENCE},
+    step=None,
+    event=None,
+)
 INTERRUPTED = RECORD | {"complete": False, "status": None, "times": {**TIMES, "interrupted": ""}}
 
 

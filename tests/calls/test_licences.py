@@ -73,8 +73,11 @@ async def test_a_resold_number_is_announced_by_the_licence_of_the_member_in_char
         assert_heard_then_connected(placed, "sample", references)
     record = service.record(ending.call_id)
     assert (record["outcome"], record["licence"], record["member"], record["wholesale_chain"]) == (
-        "PLAY", "L-0005", "m-0005", "m-0001>m-0005"
-    )  # fmt: skip
+        "PLAY",
+        "L-0005",
+        "m-0005",
+        "m-0001>m-0005",
+    )
 
 
 async def test_a_suspended_number_never_rings(asterisk, service):

@@ -65,9 +65,11 @@ class Between:
         return near
 
     async def _pump(
-        self, source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
-        target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse, name: str,
-    ) -> None:  # fmt: skip
+        self,
+        source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+        target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+        name: str,
+    ) -> None:
         async for message in source:
             match message.type:
                 case aiohttp.WSMsgType.TEXT:

@@ -69,8 +69,9 @@ async def test_the_service_refuses_them(asterisk, listed, references):
     assert len(refused) == len(by_both(*SPOOFED, *OWN_DIALS))
     for record in refused:
         assert (record["reason"], record["anomalies"]) == (
-            "number-never-originates", ["the call came from a number that never originates"],
-        )  # fmt: skip
+            "number-never-originates",
+            ["the call came from a number that never originates"],
+        )
 
 
 async def test_the_hook_refuses_them_while_the_service_is_away(asterisk, listed, beside, references):
@@ -143,5 +144,6 @@ def test_every_spelling_is_refused_by_the_service(up, interface, context):
     assert {form: found[form] for form in OF_SUSPENDED if found[form] != refused} == {}
     assert not [form for form in OF_OTHERS if found[form] == refused]
     assert {found[form] for form in UNREADABLE} == {
-        refused, "REFUSED number-malformed verdict" if context == "numbers" else "UNAVAILABLE licence-valid verdict",
-    }  # fmt: skip
+        refused,
+        "REFUSED number-malformed verdict" if context == "numbers" else "UNAVAILABLE licence-valid verdict",
+    }

@@ -85,8 +85,11 @@ async def test_a_number_is_stopped_at_once_and_stays_so(asterisk, own):
         _, ending = await phones.call()
         assert (ending.status, ending.reason) == ("CONNECTED", "service-unavailable")
     assert sorted(acts(own, stopped["id"])) == [
-        "suspension-approved", "suspension-in-force", "suspension-lift-in-force", "suspension-lifted"
-    ]  # fmt: skip
+        "suspension-approved",
+        "suspension-in-force",
+        "suspension-lift-in-force",
+        "suspension-lifted",
+    ]
 
 
 async def test_while_the_service_is_away_until_the_association_takes_over(asterisk, own):

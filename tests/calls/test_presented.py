@@ -48,9 +48,14 @@ class Leaving:
 
     def forwarding(self, **others: Any) -> Forwarding:
         return Forwarding(
-            self.number, self.direction, caller=self.caller, display=self.display, headers=self.headers,
-            endpoint="asserting", **others,
-        )  # fmt: skip
+            self.number,
+            self.direction,
+            caller=self.caller,
+            display=self.display,
+            headers=self.headers,
+            endpoint="asserting",
+            **others,
+        )
 
 
 WITHHELD = Shown("anonymous", "Anonymous", asserted=False)
@@ -195,8 +200,9 @@ async def test_own_dial_refuses_another_number(asterisk, service):
     records = service.records(since).values()
     reasons = Counter((record["status"], record["reason"]) for record in records)
     assert reasons == {
-        ("CONNECTED", "licence-valid"): count - refused, ("REFUSED", "presented-number-differs"): refused,
-    }  # fmt: skip
+        ("CONNECTED", "licence-valid"): count - refused,
+        ("REFUSED", "presented-number-differs"): refused,
+    }
     assert all(record["complete"] and not record["anomalies"] for record in records)
 
 
@@ -218,12 +224,16 @@ DIVERTED: Mapping[str, tuple[tuple[Header, ...], str, str]] = {
     # headers from the network; from, orig, count and reason by any trunk; the same by a believed one
     "none": ((), f"{LICENSED}::1:cfu", f"{LICENSED}::1:cfu"),
     "one": (
-        (("Diversion", f"<sip:{FIRST}@x>;reason=no-answer"),), f"{LICENSED}::1:cfu", f"{LICENSED}:{FIRST}:2:cfu",
+        (("Diversion", f"<sip:{FIRST}@x>;reason=no-answer"),),
+        f"{LICENSED}::1:cfu",
+        f"{LICENSED}:{FIRST}:2:cfu",
     ),
     "its own": (
-        (("Diversion", f"<sip:{LICENSED}@x>;reason=no-answer"),), f"{LICENSED}::1:cfnr", f"{LICENSED}::1:cfnr",
+        (("Diversion", f"<sip:{LICENSED}@x>;reason=no-answer"),),
+        f"{LICENSED}::1:cfnr",
+        f"{LICENSED}::1:cfnr",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -234,13 +244,15 @@ def diverting(asterisk):
     for context, extension, actions in (
         ("diverted", "s", (f"Set(DB(diverted/${{LAB_CALL}})={values})", "Hangup(17)")),
         (
-            "from-lab", "diverting",
+            "from-lab",
+            "diverting",
             (
                 "Set(__LAB_CALL=${PJSIP_HEADER(read,X-Lab-Call)})",
-                f"Gosub(idtone-forward,s,1(Local/s@diverted/n,{LICENSED},incoming))", "Hangup(17)",
+                f"Gosub(idtone-forward,s,1(Local/s@diverted/n,{LICENSED},incoming))",
+                "Hangup(17)",
             ),
         ),
-    ):  # fmt: skip
+    ):
         for priority, action in enumerate(actions, 1):
             asterisk.command(f"dialplan add extension {extension},{priority},{action} into {context}")
     return asterisk

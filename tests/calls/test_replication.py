@@ -44,8 +44,9 @@ async def test_a_call_is_connected_while_postgresql_is_away_and_replicated_when_
     assert (node["node"], node["lag"]) == ("lab", 0)
     assert [(each["good"], each["key_from"]) for each in printed(replicating, "ledger", "verify")] == [(True, "own")]
     assert {record["call_id"] for record in printed(replicating, "ledger", "find", "--number", LICENSED)} >= {
-        first, second.call_id,
-    }  # fmt: skip
+        first,
+        second.call_id,
+    }
     doctor = {each["id"]: each for each in printed(replicating, "doctor", code=None)}
     assert doctor["ledger-postgresql"]["state"] == "good", doctor["ledger-postgresql"]
     (node,) = printed(replicating, "fleet", "status", code=None)["nodes"]

@@ -72,8 +72,9 @@ async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
     calls = after["calls"]
     assert (calls["in_progress"], calls["longest_seconds"]) == (0, None)
     assert sorted((each["outcome"], each["reason"], each["calls"]) for each in calls["decisions"]) == [
-        ("PLAY", "licence-valid", 2), ("REFUSE", "number-suspended", 2),
-    ]  # fmt: skip
+        ("PLAY", "licence-valid", 2),
+        ("REFUSE", "number-suspended", 2),
+    ]
     assert calls["ended"] == {"CONNECTED": 2, "REFUSED": 2}
     assert (calls["with_sound"], calls["sent"], calls["sent_ratio"]) == (2, 2, 1)
     assert set(calls["decision_seconds"]) == {"ari", "agi"}

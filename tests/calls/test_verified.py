@@ -23,10 +23,14 @@ async def test_a_call_is_proved_by_its_capture(asterisk, service, tmp_path, numb
     packets = [one._replace(ssrc=packet.ssrc) for one, packet in zip(in_order(packets), packets, strict=True)]
     capture = tmp_path / "call.pcap"
     rows = [
-        (packet.arrival_ns, wire.rtp(packet.sequence, packet.timestamp, packet.payload,
-                                     payload_type=packet.payload_type, ssrc=packet.ssrc))
+        (
+            packet.arrival_ns,
+            wire.rtp(
+                packet.sequence, packet.timestamp, packet.payload, payload_type=packet.payload_type, ssrc=packet.ssrc
+            ),
+        )
         for packet in packets
-    ]  # fmt: skip
+    ]
     capture.write_bytes(wire.pcap(wire.on_wire(rows)))
 
     result = run("verify", capture, "--profile", heard, "--json")

@@ -64,11 +64,15 @@ async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, 
     kinds = list(product(INTERFACES, DIRECTIONS, ENDS_OF_TALK))
     paths = [
         Path(
-            f"{each}", each * 0.04, "licensed", interface, direction,
+            f"{each}",
+            each * 0.04,
+            "licensed",
+            interface,
+            direction,
             (Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, event)),
         )
         for each, (interface, direction, event) in enumerate(kinds * 9)
-    ]  # fmt: skip
+    ]
     drawn = Round({"incoming": "both", "outgoing": "caller"}, answered_first=False, paths=tuple(paths), mishaps=())
     with Asterisk(installation, tmp_path / "pbx") as asterisk:
         done = await walk_round(asterisk, drawn, references)
@@ -114,8 +118,11 @@ async def test_a_party_that_holds_while_the_service_is_away(asterisk, beside, re
     """The service takes the call up when it is back and sounds it, and no event says that its phone is sent nothing."""
     beside.away()
     legs = (
-        Leg(0, Move.RING), Leg(400, Move.ANSWER), Leg(60, Move.CALLED_HOLDS), Leg(2500, Event.CALLER_HANGS_UP),
-    )  # fmt: skip
+        Leg(0, Move.RING),
+        Leg(400, Move.ANSWER),
+        Leg(60, Move.CALLED_HOLDS),
+        Leg(2500, Event.CALLER_HANGS_UP),
+    )
     paths = tuple(Path(f"{each}", 0.1 + each * 0.03, "licensed", "ari", "incoming", legs) for each in range(6))
     drawn = Round({"incoming": "called"}, answered_first=False, paths=paths, mishaps=((0.4, Mishap.DEAD),))
     done = await walk_round(asterisk, drawn, references)

@@ -24,10 +24,13 @@ SATO = User(name="sato", roles=(Role.VIEWER,), password="old", totp="OLD")  # no
 BY_ME = Administered(by="me", at=NOW)
 GIVEN = SATO.model_copy(
     update={
-        "password": "new", "totp": None, "given_until": NOW + timedelta(days=3), "code_due": True,
+        "password": "new",
+        "totp": None,
+        "given_until": NOW + timedelta(days=3),
+        "code_due": True,
         "administered": BY_ME,
     }
-)  # fmt: skip
+)
 NEW = "several words, easy to remember"
 GIVEN_SHOWN = '<span class="mono">([a-z2-7-]{19})</span>'
 

@@ -185,6 +185,8 @@ def test_what_is_urgent_comes_first():
         NOW,
     )
     assert [(each.state, each.severity) for each in found.alerts] == [
-        (AlertState.FIRING, "critical"), (AlertState.FIRING, "warning"), (AlertState.PENDING, "critical"),
-    ]  # fmt: skip
+        (AlertState.FIRING, "critical"),
+        (AlertState.FIRING, "warning"),
+        (AlertState.PENDING, "critical"),
+    ]
     assert found.rules == 4

@@ -92,9 +92,9 @@ async def test_more_shapes_of_a_host(site):
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "PROPFIND"])
 async def test_methods(site, method):
     visitor = await site.visitor(Role.VIEWER)
-    (answer, *others) = await raw(site, get(site, f"Cookie: {SESSION.name}={visitor.cookies[SESSION.name]}").replace(
-        b"GET", method.encode(), 1
-    ))  # fmt: skip
+    (answer, *others) = await raw(
+        site, get(site, f"Cookie: {SESSION.name}={visitor.cookies[SESSION.name]}").replace(b"GET", method.encode(), 1)
+    )
     assert (answer.split()[1] in (b"405", b"400"), others) == (True, []), answer
 
 

@@ -260,8 +260,10 @@ async def test_a_number_is_searched_for_a_purpose_that_is_recorded(investigator,
     assert shown(answer) == [each for each in ALL if each != "c-orphan"]
     (act,) = acts(settings)
     assert {name: act.details[name] for name in ("by", "by_way", "purpose")} == {
-        "by": "investigator", "by_way": "console", "purpose": PURPOSE
-    }  # fmt: skip
+        "by": "investigator",
+        "by_way": "console",
+        "purpose": PURPOSE,
+    }
     days = KeyRing.of(settings.ledger, settings.node).days
     key = days.get(str(act.details["number_day"]))
     assert key is not None

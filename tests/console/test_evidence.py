@@ -112,8 +112,10 @@ async def test_the_state_of_the_log_is_shown(node, settings, tmp_path):
     Stamps(settings.ledger.stamps()).put(head, b"reply")
     ring.continuity.add(None, tmp_path / "l", tmp_path / "aside", unsigned=head.text)
     ring.continuity.finish(ring.continuity.trees[-1])
-    query(tmp_path / "ledger.sqlite3", "INSERT INTO steps SELECT 99, node, 'c-9', kind, at, details, 2 FROM steps "
-          "WHERE leaf = 1")  # fmt: skip
+    query(
+        tmp_path / "ledger.sqlite3",
+        "INSERT INTO steps SELECT 99, node, 'c-9', kind, at, details, 2 FROM steps WHERE leaf = 1",
+    )
     facts = _facts((await visitor.get("/evidence")).text)
     assert facts["Signed"] == "2 leaves; 1 not signed"
     assert facts["Earlier log"] == "pbx-1/idtone: its end is not signed"

@@ -291,12 +291,15 @@ async def test_a_page_waits_for_the_first_registry_and_not_for_a_newer_one(tmp_p
 
 
 def test_what_ends_when():
-    more = LAB.replace("""
-  - id: m-0003""", """\
+    more = LAB.replace(
+        """
+  - id: m-0003""",
+        """\
       - {id: L-22, tone: sample, status: active, directions: [incoming, outgoing],
          valid: {from: 2026-04-01T00:00:00+09:00, until: 2026-12-20T00:00:00+09:00}}
 
-  - id: m-0003""")  # fmt: skip
+  - id: m-0003""",
+    )
     read = read_of(more)
     found = expiries(read.document, read.index, timedelta(days=365))
     assert found == sorted(found, key=lambda each: each.at)

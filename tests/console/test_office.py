@@ -251,9 +251,11 @@ async def test_a_suspension_ends_by_two_persons_too(at_office, office):
     first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
     of_member = {**SUSPENSION, "action": "no-new-numbers", "entered": "m-0001"}
     for fields in (
-        SUSPENSION, {"action": "lift", "entered": STOPPED, "why": "they have withdrawn it"},
-        of_member, {"action": "allow-new-numbers", "entered": "m-0001", "why": "they have withdrawn it"},
-    ):  # fmt: skip
+        SUSPENSION,
+        {"action": "lift", "entered": STOPPED, "why": "they have withdrawn it"},
+        of_member,
+        {"action": "allow-new-numbers", "entered": "m-0001", "why": "they have withdrawn it"},
+    ):
         assert (await first.send(page, f"{page}/request", fields)).status == 303
         again = {"request": request_id((await second.get(page)).text), "entered": fields["entered"], "why": "yes"}
         assert (await second.send(page, f"{page}/approve", again)).status == 303

@@ -198,10 +198,13 @@ async def test_a_report_by_telephone_is_entered_and_its_receipt_shown_once(at_of
         "what": "銀行員を名乗る男", "name": "", "contact": "",
     }  # fmt: skip
     for changed, told in (
-        ({"by": ""}, "choose how the report came"), ({"time": ""}, "write the day and the time"),
-        ({"date": "2199-01-01"}, "in the future"), ({"number": "12"}, "is not a telephone number"),
-        ({"name": "Sato"}, "write the name and how to reach the person"), ({"what": " "}, "write what happened"),
-    ):  # fmt: skip
+        ({"by": ""}, "choose how the report came"),
+        ({"time": ""}, "write the day and the time"),
+        ({"date": "2199-01-01"}, "in the future"),
+        ({"number": "12"}, "is not a telephone number"),
+        ({"name": "Sato"}, "write the name and how to reach the person"),
+        ({"what": " "}, "write what happened"),
+    ):
         answer = await visitor.send(page, page, fields | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text
     given = re.search(r'name="receipt" value="([^"]+)"', (await visitor.get(page)).text)[1]
@@ -227,8 +230,9 @@ async def test_a_report_about_a_service_needs_no_call(at_office, office):
     visitor, page = await at_office.visitor(*ME), "/office/reports/new"
     fields = {"by": "visit", "service": "見本サービス", "what": "偽の番号を売る", "date": "2026-12-01"}
     for changed, told in (
-        ({"number": "03-1234-5678"}, "and not both"), ({"service": "見本 03-1234-5678"}, "without a telephone number"),
-    ):  # fmt: skip
+        ({"number": "03-1234-5678"}, "and not both"),
+        ({"service": "見本 03-1234-5678"}, "without a telephone number"),
+    ):
         answer = await visitor.send(page, page, fields | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text
     assert (await visitor.send(page, page, fields)).status == 200
@@ -249,11 +253,14 @@ async def test_a_sound_is_entered_with_its_master_and_published(at_office, offic
     before = office.state()
     token = (await visitor.get(page)).form_token
     for octets, changed, told in (
-        (b"", {}, "choose the WAV file"), (b"RIFF", {}, "is not a WAV file"), (master(channels=2), {}, "one channel"),
-        (master(61), {}, "at most 60 s"), (master(), {"tone": "a b"}, "is not an id"),
+        (b"", {}, "choose the WAV file"),
+        (b"RIFF", {}, "is not a WAV file"),
+        (master(channels=2), {}, "one channel"),
+        (master(61), {}, "at most 60 s"),
+        (master(), {"tone": "a b"}, "is not an id"),
         (master(), {"title": ""}, "Title"),
         (master(), {"tone": "sample"}, "has a tone &#39;sample&#39; already"),
-    ):  # fmt: skip
+    ):
         answer = await visitor.upload(page, octets, "m.wav", form_token=token, **fields | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text
         assert office.state() == before
@@ -291,14 +298,17 @@ async def test_a_resellers_certification_is_recorded_with_its_next_check(at_offi
 async def test_what_the_public_list_says_of_a_member_is_recorded_published_and_offered_as_a_table(at_office, office):
     visitor, citizen = await at_office.visitor(*ME), await at_office.visitor()
     fields = {
-        "corporate_number": "8700110005901", "notification": "A-30-12345", "web": "https://www.example.jp/contact",
-        "mail": "info@example.jp", "why": "as they wrote",
-    }  # fmt: skip
+        "corporate_number": "8700110005901",
+        "notification": "A-30-12345",
+        "web": "https://www.example.jp/contact",
+        "mail": "info@example.jp",
+        "why": "as they wrote",
+    }
     for changed, told in (
         ({"corporate_number": "123"}, "is not a corporate number"),
         ({"web": "javascript:alert(1)"}, "is not a web address"),
         ({"mail": "03-1234-5678"}, "is not a mail address"),
-    ):  # fmt: skip
+    ):
         answer = await visitor.send(MEMBER, f"{MEMBER}/describe", fields | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text
     assert (await visitor.send(MEMBER, f"{MEMBER}/describe", fields)).status == 303
@@ -318,8 +328,9 @@ async def test_what_the_public_list_says_of_a_member_is_recorded_published_and_o
     office.told("member describe", "m-0002", "--mail", "a@example.jp", *WHY)
     office.told("member describe", "m-0002", "--mail", "b@example.jp", "--web", "https://b.example", *WHY)
     assert registry_of(Workspace(office.folder)).members[1].contact.model_dump() == {
-        "web": "https://b.example", "mail": "b@example.jp"
-    }  # fmt: skip
+        "web": "https://b.example",
+        "mail": "b@example.jp",
+    }
 
 
 # -- refusals, agreements ----------------------------------------------------------------------------------------------
@@ -347,9 +358,12 @@ async def test_there_is_no_refusal_before_the_association_has_decided_on_its_leg
     token = (await visitor.get(page)).form_token
     key = office.key("refusals").read_bytes()
     for changed, octets, told in (
-        ({"passphrase": "wrong"}, key, "passphrase"), ({}, b"none", "key"), ({"born": ""}, key, "is recognised by"),
-        ({"until": "soon"}, key, "Last day is not a day"), ({"kind": "x"}, key, "kind"),
-    ):  # fmt: skip
+        ({"passphrase": "wrong"}, key, "passphrase"),
+        ({}, b"none", "key"),
+        ({"born": ""}, key, "is recognised by"),
+        ({"until": "soon"}, key, "Last day is not a day"),
+        ({"kind": "x"}, key, "kind"),
+    ):
         answer = await visitor.upload(f"{page}/add", octets, "k.pem", form_token=token, **refused | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text
     done = await visitor.upload(f"{page}/add", key, "k.pem", form_token=token, **refused)
@@ -362,14 +376,18 @@ async def test_there_is_no_refusal_before_the_association_has_decided_on_its_leg
 async def test_agreements_of_members_are_recorded_by_page_and_command(at_office, office, monkeypatch):
     visitor, page = await at_office.visitor(*ME), "/office/agreements"
     fields = {
-        "member": "m-0001", "agreement": "application-form", "version": "3", "since": "2026-04-01",
+        "member": "m-0001",
+        "agreement": "application-form",
+        "version": "3",
+        "since": "2026-04-01",
         "document": "承諾書",
-    }  # fmt: skip
+    }
     for changed, told in (
-        ({"member": "m-9"}, "has no member"), ({"agreement": ""}, "choose to what"),
+        ({"member": "m-9"}, "has no member"),
+        ({"agreement": ""}, "choose to what"),
         ({"since": "2199-01-01"}, "future"),
         ({"version": ""}, "Version is not a readable text"),
-    ):  # fmt: skip
+    ):
         answer = await visitor.send(page, f"{page}/record", fields | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text
     assert (await visitor.send(page, f"{page}/record", fields)).status == 303
@@ -383,8 +401,9 @@ async def test_agreements_of_members_are_recorded_by_page_and_command(at_office,
     end = {"which": "m-0001 application-form", "through": "2026-11-30", "why": "left the form"}
     assert (await visitor.send(page, f"{page}/end", end)).status == 303
     assert [(each["version"], each["through"]) for each in office.told("member agreements")] == [
-        ("3", "2026-09-30"), ("4", "2026-11-30")
-    ]  # fmt: skip
+        ("3", "2026-09-30"),
+        ("4", "2026-11-30"),
+    ]
     assert "承諾書 2" in (await visitor.get(f"{page}/list.csv")).text
     assert (await visitor.send(page, f"{page}/end", end)).status == 400
     monkeypatch.setattr(agreements, "SHOWN", 1)

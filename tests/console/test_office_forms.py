@@ -40,8 +40,9 @@ async def at_office(site_of, office: Office) -> Site:
 
 def test_each_command_of_the_office_is_in_the_table_of_pages_once():
     for page, heading in (
-        ("docs/how-to/console.md", "The association's office"), ("docs/ja/how-to/console.md", "協会事務局のページ")
-    ):  # fmt: skip
+        ("docs/how-to/console.md", "The association's office"),
+        ("docs/ja/how-to/console.md", "協会事務局のページ"),
+    ):
         section = (ROOT / page).read_text("utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
         rows = [row.split("|")[1] for row in section.splitlines() if row.startswith("| `")][1:]
         named = [command for row in rows for command in re.findall(r"`([a-z-]+(?: [a-z-]+)?)`", row)]
@@ -147,8 +148,10 @@ async def test_reports_are_found_by_number_counted_for_publication_and_erased(si
     visitor, page = await (await site_of(desk.desk.folder)).visitor(*ME), "/office/reports"
     unsaid = await visitor.send(page, page, {"number": NUMBER})
     assert (unsaid.status, found[0] in unsaid.text, "Purpose is not a readable text" in unsaid.text) == (
-        400, False, True,
-    )  # fmt: skip
+        400,
+        False,
+        True,
+    )
     purpose = "case\u30007"
     by_number = (await visitor.send(page, page, {"number": NUMBER, "purpose": purpose})).text
     assert (all(each in by_number for each in found), other in by_number) == (True, False)
@@ -166,8 +169,9 @@ async def test_reports_are_found_by_number_counted_for_publication_and_erased(si
         desk.reports.close(each, ReportResult.TRACED, "known", datetime.now(UTC))
     counts = (await visitor.get(f"{page}/statistics?by=result")).text
     assert re.findall(r'<td[^>]*>([^<]+)</td><td class="number"[^>]*>([^<]+)<', counts) == [
-        ("the office has to close it", "–"), ("traced", "–")
-    ], "the small count could be computed from the other one and the total"  # fmt: skip
+        ("the office has to close it", "–"),
+        ("traced", "–"),
+    ], "the small count could be computed from the other one and the total"
     by_month = (await visitor.get(f"{page}/statistics.csv?by=month&since=2026-01-01&until=2199-01-01")).text
     assert by_month.splitlines()[-1] == "total,6"
     assert [row for row in counts.splitlines() if "total" in row] != []
@@ -252,8 +256,11 @@ async def test_an_evaluation_is_seen_entered_published_and_its_badge_verified(si
     [act] = [each for each in OfficeLedger(folder.folder).acts() if each.act == "evaluated"]
     made = entry(folder)
     assert (act.by, made["action"], made["why"], made["by"][:12]) == (
-        "office", "evaluate", "evaluation of 2025", "office (uid "
-    )  # fmt: skip
+        "office",
+        "evaluate",
+        "evaluation of 2025",
+        "office (uid ",
+    )
 
     page = f"/office/evaluations/{YEAR.start}_{YEAR.until}/m-0001"
     for one, language in ((visitor, "en"), (japanese, "ja")):

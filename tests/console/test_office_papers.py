@@ -73,9 +73,7 @@ def test_a_change_that_a_later_period_took_back_counts_in_neither():
     undone = change(Action.UNDO, later, "a", undone=Action.SUSPEND_LICENCE, before=taken.after)
     reviewed = change(Action.REVIEW, first, "a", result=ReviewResult.PASSED)
     for day, count in ((first, "1"), (later, "0")):
-        made = period_account(
-            document, [twice, reviewed, taken, undone], {"open": 3}, day.date(), day.date(), later
-        )  # fmt: skip
+        made = period_account(document, [twice, reviewed, taken, undone], {"open": 3}, day.date(), day.date(), later)
         acts = dict(made.table("acts").rows)
         assert acts["許諾の一時停止 / licence suspended"] == count
         assert acts.get("- 適合 / passed", "0") == count
@@ -90,7 +88,7 @@ def test_a_licence_without_a_pledge_in_force_is_not_counted_as_valid():
     for each, licences in ((member, ["L-0001"]), (lapsed, [])):
         made = period_account(
             document.model_copy(update={"members": (each,)}), [], {}, now.date(), now.date(), now + timedelta(days=1)
-        )  # fmt: skip
+        )
         assert made.table("members").rows[0][4].split()[:1] == licences
 
 
@@ -118,9 +116,18 @@ def test_a_certificate_has_the_published_particulars_and_the_end_of_what_ends_fi
     workspace, by = Workspace(office.folder), Sender(SIGNED["person"], "")
     ends = datetime.now(UTC).date() + timedelta(days=100)
     office.told(
-        "member certify", "m-0001", "--number", "第1号", "--document", "通知書1", "--until", ends.isoformat(),
-        "--next-check", ends.isoformat(), *WHY,
-    )  # fmt: skip
+        "member certify",
+        "m-0001",
+        "--number",
+        "第1号",
+        "--document",
+        "通知書1",
+        "--until",
+        ends.isoformat(),
+        "--next-check",
+        ends.isoformat(),
+        *WHY,
+    )
     before = words(licence_paper(workspace, "m-0001", "L-0001", by, datetime.now(UTC)))
     assert ends.isoformat() not in before, "it is not published"
     office.told("publication publish", *office.all_keys())
@@ -170,11 +177,11 @@ async def test_a_letter_about_an_end_is_printed_only_if_the_end_is_near(at_offic
 
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
-ENDING = (
-    GOOD.replace("until: 2037-01-10", "until: 2026-12-20")
-    .replace("pledge: {signed: 2026-01-05}", """pledge: {signed: 2026-01-05, until: 2026-12-15}
-    certification: {number: N-7, until: 2026-12-10, document: 認定通知書, next_check: 2026-12-10}""")
-)  # fmt: skip
+ENDING = GOOD.replace("until: 2037-01-10", "until: 2026-12-20").replace(
+    "pledge: {signed: 2026-01-05}",
+    """pledge: {signed: 2026-01-05, until: 2026-12-15}
+    certification: {number: N-7, until: 2026-12-10, document: 認定通知書, next_check: 2026-12-10}""",
+)
 
 
 @pytest.mark.parametrize(

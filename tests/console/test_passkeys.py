@@ -54,7 +54,7 @@ class Authenticator:
         signature = self.key.sign(head + hashlib.sha256(said).digest(), ec.ECDSA(hashes.SHA256()))
         return self._answer(
             {"clientDataJSON": text(said), "authenticatorData": text(head), "signature": text(signature)}
-        )  # fmt: skip
+        )
 
     def _head(self, more: int) -> bytes:
         flags = bytes([self.flags | more])

@@ -59,12 +59,15 @@ async def test_a_badge_counts_only_as_it_was_published_and_while_it_is_valid(pub
                 "name": {"ja": "見本", "en": HOSTILE},
                 "licences": [],
                 "evaluation": {
-                    "badge": hashlib.sha256(octets).hexdigest(), "title": {"ja": "優", "en": "Good"}, "percent": "90.0",
-                    "valid_from": "2020-01-01T00:00:00+09:00", "valid_until": "2120-01-01T00:00:00+09:00",
+                    "badge": hashlib.sha256(octets).hexdigest(),
+                    "title": {"ja": "優", "en": "Good"},
+                    "percent": "90.0",
+                    "valid_from": "2020-01-01T00:00:00+09:00",
+                    "valid_until": "2120-01-01T00:00:00+09:00",
                 },
             }
         ]
-    }  # fmt: skip
+    }
     monkeypatch.setattr(Published, "read", lambda office: Published(listed, {}, stopped))
     visitor = await public.visitor()
     good = await visitor.upload("/public/operators/badge?lang=en", octets, "badge.svg")

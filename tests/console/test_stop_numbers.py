@@ -94,8 +94,10 @@ async def test_one_person_stops_a_number_and_lifts_it(site, settings, caplog):
     )
     assert (answer.status, states(settings), stopped(settings)) == (303, ["lifted"], False)
     assert acts(settings) == [
-        ("suspension-in-force", "duty"), ("suspension-approved", "duty"), ("suspension-lifted", "duty")
-    ]  # fmt: skip
+        ("suspension-in-force", "duty"),
+        ("suspension-approved", "duty"),
+        ("suspension-lifted", "duty"),
+    ]
 
 
 async def test_two_persons_where_the_policy_says_so(site, settings, caplog, monkeypatch):
@@ -201,9 +203,11 @@ def test_what_is_not_known_is_another_summary_than_that_no_member_holds_the_numb
     lines = [
         Entry(name, (), (), (span,), period, is_checked=True)
         for name, period in (
-            ("before", (at - day_s, at)), ("now", (at, at + day_s)), ("later", (at + 1, at + day_s)),
+            ("before", (at - day_s, at)),
+            ("now", (at, at + day_s)),
+            ("later", (at + 1, at + day_s)),
         )
-    ]  # fmt: skip
+    ]
     assert stop_summary([span], None, lines, (), now, "en").customers == ["now"]
 
 

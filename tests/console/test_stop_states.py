@@ -125,8 +125,9 @@ def test_an_end_of_a_part_claims_no_end_of_the_rest():
     )
     lines = []
     for number, action, old, new in (
-        (1, Action.LIFT, stopped, rest), (2, Action.LIFT, rest, rest.model_copy(update={"suspensions": ()})),
-    ):  # fmt: skip
+        (1, Action.LIFT, stopped, rest),
+        (2, Action.LIFT, rest, rest.model_copy(update={"suspensions": ()})),
+    ):
         what = tuple(suspension_differences(old, new))
         entry = HistoryEntry(at=T[number], action=action, by="a", subject="s", why="w", what=what)
         lines.append((entry, HistorySignature(tuf_roles.SUSPENSIONS, number, ())))
@@ -189,11 +190,17 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
 
     before, walk = await state(), []
     for do in (
-        lambda: enter(asked), approve, sign, publish,
+        lambda: enter(asked),
+        approve,
+        sign,
+        publish,
         lambda: confirm(stops=[{"reference": "R-7", "calls_ended": 0}]),
-        lambda: enter({"action": "lift", "entered": STOPPED, "why": "as asked"}), approve, sign, publish,
+        lambda: enter({"action": "lift", "entered": STOPPED, "why": "as asked"}),
+        approve,
+        sign,
+        publish,
         lambda: confirm(lifts=["R-7"]),
-    ):  # fmt: skip
+    ):
         await do()
         if not walk:  # the card names its period, and claims no state
             card = (await japanese.get(page)).text.partition('class="card"')[2].partition("</section>")[0]

@@ -181,8 +181,11 @@ def test_a_table_for_a_program_has_one_line_per_row(capsys):
     command_line.Rows(["first", "second"]).print(ROWS)
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == ["first", "second"]
-    assert [line.split(maxsplit=1) for line in lines] == [["1", "[b]long[/b] " * 29 + "[b]long[/b]"], ["yes"],
-                                                          ["two\\nlines", "no"]]  # fmt: skip
+    assert [line.split(maxsplit=1) for line in lines] == [
+        ["1", "[b]long[/b] " * 29 + "[b]long[/b]"],
+        ["yes"],
+        ["two\\nlines", "no"],
+    ]
 
 
 def test_rows_that_are_printed_one_by_one_are_aligned(capsys):

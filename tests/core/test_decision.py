@@ -375,8 +375,10 @@ known = st.builds(
 registries = st.one_of(known, known, known, st.none())
 calls = st.builds(
     lambda asked, caller, perhaps: replace(asked, caller=caller, caller_perhaps=perhaps),
-    st.builds(call, numbers, st.sampled_from(Direction), numbers), numbers, st.none() | numbers,
-)  # fmt: skip
+    st.builds(call, numbers, st.sampled_from(Direction), numbers),
+    numbers,
+    st.none() | numbers,
+)
 policies = st.builds(
     Policy, member=st.sampled_from([MEMBER, MEMBER, MEMBER, "m-9", "m-3", None]),
     unlicensed=st.sampled_from(Unlicensed), foreign_numbers=st.sampled_from(Unlicensed),
@@ -494,8 +496,11 @@ def test_the_policy_may_give_another_member_s_number_the_notice_but_never_the_so
     policy = own_policy(foreign_numbers=Unlicensed.NOTICE)
     decision = decide(call(FOREIGN, direction), FakeRegistry(), policy, NOW)
     assert (decision.outcome, decision.reason, decision.member, decision.profile) == (
-        Outcome.NOTICE, Reason.NUMBER_OF_ANOTHER_MEMBER, "m-2", "notice",
-    )  # fmt: skip
+        Outcome.NOTICE,
+        Reason.NUMBER_OF_ANOTHER_MEMBER,
+        "m-2",
+        "notice",
+    )
     refusing = replace(policy, unlicensed=Unlicensed.REFUSE)
     assert decide(call(FOREIGN, direction), FakeRegistry(), refusing, NOW).outcome is Outcome.REFUSE
     noticed = decide(call(UNKNOWN, OUT), FakeRegistry(), own_policy(unknown_numbers=Unlicensed.NOTICE), NOW)
@@ -515,8 +520,9 @@ def test_a_number_with_a_letter_behind_it_is_no_way_round():
         asked = replace(call(MALFORMED, direction), perhaps=number)
         decision = decide(asked, FakeRegistry(), policy, NOW)
         assert (decision.outcome is Outcome.REFUSE, decision.reason) == (
-            refused is not None, refused or Reason.NUMBER_MALFORMED,
-        ), number  # fmt: skip
+            refused is not None,
+            refused or Reason.NUMBER_MALFORMED,
+        ), number
 
 
 @given(st.integers(1970, 2100), st.sampled_from([LICENCE, EARLY, EXPIRED, REVOKED]))

@@ -128,8 +128,12 @@ def test_depth_is_limited():
 def test_all_faults_come_together_in_the_order_of_their_places_up_to_200():
     text = "zzz: 1\nleaves:\n  - from: x\n    nme: b\n  - name: a\n    from: y\n"
     assert [(found.line, found.field) for found in faults(text)] == [
-        (1, "zzz"), (3, "leaves[0].from"), (3, "leaves[0].name"), (4, "leaves[0].nme"), (6, "leaves[1].from"),
-    ]  # fmt: skip
+        (1, "zzz"),
+        (3, "leaves[0].from"),
+        (3, "leaves[0].name"),
+        (4, "leaves[0].nme"),
+        (6, "leaves[1].from"),
+    ]
     found = faults("leaves:\n" + "".join(f"  - {{name: a, k{n}: 1}}\n" for n in range(300)))
     assert len(found) == 201
     assert (found[0].line, found[0].problem) == (0, "has 100 more faults")
@@ -161,9 +165,13 @@ def test_rules_get_the_model_and_their_faults_are_located():
 
 def test_a_key_is_shown_short_printable_and_without_a_number():
     for key, shown in {
-        "0312345678": "…5678", "03-1234-5678": "…5678", "+81 3 1234 5678": "…5678", "k" * 100: "k" * 40 + "…",
-        '"a\\e[2Jb"': "a�[2Jb", "2026-01-10": "2026-01-10",
-    }.items():  # fmt: skip
+        "0312345678": "…5678",
+        "03-1234-5678": "…5678",
+        "+81 3 1234 5678": "…5678",
+        "k" * 100: "k" * 40 + "…",
+        '"a\\e[2Jb"': "a�[2Jb",
+        "2026-01-10": "2026-01-10",
+    }.items():
         assert fault(f"{key}: 1").field == shown
         assert faults(f"{key}: 1\n{key}: 2")[0].field == shown
 

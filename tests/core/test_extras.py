@@ -63,9 +63,13 @@ def test_a_node_imports_nothing_of_an_extra(tmp_path: Path):
     paths = [path.relative_to(ROOT).with_suffix("").parts for path in modules()]
     names = {".".join(["idtone", *(part for part in parts if part not in ("idtone", "__init__"))]) for parts in paths}
     done = subprocess.run(
-        [sys.executable, "-c", IMPORT_ALL, *EXTRAS], cwd=tmp_path, input="\n".join(sorted(names)), check=False,
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", IMPORT_ALL, *EXTRAS],
+        cwd=tmp_path,
+        input="\n".join(sorted(names)),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert done.stderr == ""
     beginnings = {
         name: [each for each in NEED_EXTRAS if f"{name}.".startswith(f"idtone.{each}.")] for name in done.stdout.split()

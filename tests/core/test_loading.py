@@ -95,9 +95,13 @@ def start(config: Path, inbox: socket.socket) -> Callable[..., subprocess.Popen[
     outside = {name: value for name, value in os.environ.items() if not name.startswith("IDTONE_")}
     ours = {"IDTONE_CONFIG": str(config), "INBOX": inbox.getsockname()}
     return lambda command, **environment: subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *command.split()], cwd=config.parent, env=outside | ours | environment,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", PROGRAM, *command.split()],
+        cwd=config.parent,
+        env=outside | ours | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 async def received(inbox: socket.socket, first: str) -> set[str]:

@@ -144,9 +144,12 @@ log.info("away again")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     told = f"{tmp_path}/socket: journald does not take the log: {{}}; it goes to standard error"
     assert [line.split(" ", 2)[2] for line in done.stderr.splitlines()] == [
-        "warning " + told.format("No such file or directory"), "info away", "err still away",
-        "warning " + told.format("Connection refused"), "info away again",
-    ]  # fmt: skip
+        "warning " + told.format("No such file or directory"),
+        "info away",
+        "err still away",
+        "warning " + told.format("Connection refused"),
+        "info away again",
+    ]
 
 
 @pytest.fixture
@@ -186,8 +189,10 @@ def test_the_log_says_how_many_lines_are_lost_while_journald_hangs(journald, que
     there = len(kept) + len(rest) - 1
     assert lost == {
         "MESSAGE": f"{sent - there} records of the log are lost: it was not read for too long",
-        "PRIORITY": "4", "SYSLOG_IDENTIFIER": "idtone", "LOGGER": "idtone.core.logs",
-    }  # fmt: skip
+        "PRIORITY": "4",
+        "SYSLOG_IDENTIFIER": "idtone",
+        "LOGGER": "idtone.core.logs",
+    }
 
 
 def test_a_record_is_as_it_was_when_it_was_logged_and_a_wrong_one_breaks_nothing(journald, queued, capsys):

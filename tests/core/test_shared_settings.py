@@ -89,9 +89,11 @@ def test_the_report_names_what_the_node_sets_otherwise_and_shows_no_numbers(node
     assert report
     assert (report["version"], report["signed"], len(report["sha256"])) == (7, NOW.isoformat(), 64)
     assert report["overrides"] == [
-        f"association.member: {NOT_SHOWN}", "policy.notify.outgoing: caller", f"policy.silent: {NOT_SHOWN}",
+        f"association.member: {NOT_SHOWN}",
+        "policy.notify.outgoing: caller",
+        f"policy.silent: {NOT_SHOWN}",
         "policy.waiting: 100",
-    ]  # fmt: skip
+    ]
     many = {
         variable_name(each): text for each, (text, _) in ANY_OTHER.items() if each[0] in ("policy", "sounds", "console")
     }
@@ -124,10 +126,12 @@ def test_what_is_wrong_with_the_file_is_located(node, signed):
     for text, place in (
         ("idtone-fleet-settings/v2\n8\n", "1:1: is signed, and has a format that this version does not know"),
         ("idtone-fleet-settings/v1\nseven\n", "2:1: has no version and time"),
-        ("idtone-fleet-settings/v1\n7\n2026-11-28T04:00:00+00:00\nlog: {}\npolicy:\n  wating: 1\n",
-         "6:3: policy.wating: is not a known key. Did you mean 'waiting'"),
+        (
+            "idtone-fleet-settings/v1\n7\n2026-11-28T04:00:00+00:00\nlog: {}\npolicy:\n  wating: 1\n",
+            "6:3: policy.wating: is not a known key. Did you mean 'waiting'",
+        ),
         ("idtone-fleet-settings/v1\n7\n2026-11-28T04:00:00+00:00\nnode: x\n", "4:1: node: is a key that each node has"),
-    ):  # fmt: skip
+    ):
         signed.write_text(f"{text}\n{SIGNER.sign(text)}")
         assert fault_of(node).startswith(f"{signed}:{place}"), text
 

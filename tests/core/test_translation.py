@@ -91,9 +91,10 @@ def test_the_catalogue_has_every_text_and_its_translation():
     assert not wrong, "a translation has the fields of its text"
     quoted = re.compile(r"`[^`]+`|(?<![\w-])--[a-z][\w-]+|asterisk -rx '[^']+'|idtone\.yaml|\[blue\]|\[/\]")
     wrong = [
-        text for text, translation in translations.items()
+        text
+        for text, translation in translations.items()
         if set(quoted.findall(text)) - set(quoted.findall(translation))
-    ]  # fmt: skip
+    ]
     assert not wrong, "a translation has the commands and options of its text"
 
 

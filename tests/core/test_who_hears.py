@@ -19,8 +19,9 @@ CALLED, CALLER = Party.CALLED, Party.CALLER
 def test_each_direction_has_its_own_parties():
     both, caller, called = frozenset(Party), frozenset({CALLER}), frozenset({CALLED})
     for notify in (
-        {Direction.INCOMING: both, Direction.OUTGOING: caller}, {Direction.INCOMING: called, Direction.OUTGOING: both},
-    ):  # fmt: skip
+        {Direction.INCOMING: both, Direction.OUTGOING: caller},
+        {Direction.INCOMING: called, Direction.OUTGOING: both},
+    ):
         for direction, parties in notify.items():
             decision = decide(call(direction=direction), FakeRegistry(), own_policy(notify=notify), NOW)
             assert decision.profiles == dict.fromkeys(parties, "sample")
@@ -67,9 +68,15 @@ def test_an_announced_call_gets_no_second_sound():
     announced = replace(call(), announced=True)
     once = decide(announced, FakeRegistry(), own_policy(), NOW)
     assert once == Decision(
-        Outcome.PLAY, Reason.LICENCE_VALID, "L-1", {}, 42, skip=Skip.ANNOUNCED, registry_trust=Trust.SIGNED,
+        Outcome.PLAY,
+        Reason.LICENCE_VALID,
+        "L-1",
+        {},
+        42,
+        skip=Skip.ANNOUNCED,
+        registry_trust=Trust.SIGNED,
         member="m-1",
-    )  # fmt: skip
+    )
     assert (once.parties, once.profile) == (frozenset(), None)
     each = decide(announced, FakeRegistry(), own_policy(chain=Chain.EACH), NOW)
     assert (each.profiles, each.skip) == ({CALLED: "sample"}, None)

@@ -261,8 +261,12 @@ def test_the_settings_are_in_the_text_and_its_digest_is_that_of_the_text(tmp_pat
         " caller_hears: answered}\n"
     )
     assert [value(exported_with(tmp_path, changed)[1], name) for name in alone] == [
-        "refuse", "38", "both", "caller", "yes",
-    ]  # fmt: skip
+        "refuse",
+        "38",
+        "both",
+        "caller",
+        "yes",
+    ]
     digest = value(text, dialplan.HOOK_GLOBAL)
     assert re.fullmatch("[0-9a-f]{16}", digest)
     assert value(other, dialplan.HOOK_GLOBAL) != digest
@@ -286,8 +290,10 @@ def test_the_fallback_file(code):
     assert re.findall(r"LOCAL\(section\)=(?:\$\{IF\(.*\?never:)?(\w+)", code) == sections
     text = render([], None)
     assert re.findall(r"^\[(\w+)\]$", text, re.M) == [
-        dialplan.FALLBACK_SUSPENDED, dialplan.FALLBACK_OWN, dialplan.FALLBACK_END,
-    ]  # fmt: skip
+        dialplan.FALLBACK_SUSPENDED,
+        dialplan.FALLBACK_OWN,
+        dialplan.FALLBACK_END,
+    ]
     assert text.endswith(f"\n{dialplan.FALLBACK_COMPLETE} = yes\n"), "its last line"
     entries, _, end = text.partition(f"[{dialplan.FALLBACK_END}]\n")
     (at,) = re.findall(r"FILE\(\$\{IDTONE_SOUNDS\}/\$\{ARG1\},(-\d+),64\)", code)

@@ -324,9 +324,12 @@ def test_every_spelling_of_an_emergency_number_passes_at_once(hooked):
 
 def test_a_channel_is_named_after_its_endpoint():
     for channel, endpoint in (
-        ("PJSIP/6001-0000002a", "6001"), ("PJSIP/trunk-a-cafe-0000002a", "trunk-a-cafe"),
-        ("DAHDI/i1/0312345678-1", "i1/0312345678"), ("Local/10@from-x-0000002a;2", "10@from-x"), ("", ""),
-    ):  # fmt: skip
+        ("PJSIP/6001-0000002a", "6001"),
+        ("PJSIP/trunk-a-cafe-0000002a", "trunk-a-cafe"),
+        ("DAHDI/i1/0312345678-1", "i1/0312345678"),
+        ("Local/10@from-x-0000002a;2", "10@from-x"),
+        ("", ""),
+    ):
         assert endpoint_of(channel) == endpoint
 
 

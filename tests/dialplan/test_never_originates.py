@@ -92,10 +92,13 @@ def is_bank(form: str) -> bool:
 def test_spellings_of_the_forwarding_number(hooked):
     found = dict(zip(SOME, results(hooked, "numbers"), strict=True))
     expected = {
-        form: REFUSED if form in OF_SUSPENDED else "UNAVAILABLE service-unavailable" if form in OF_OTHERS
+        form: REFUSED
+        if form in OF_SUSPENDED
+        else "UNAVAILABLE service-unavailable"
+        if form in OF_OTHERS
         else "REFUSED number-malformed"
         for form in SOME
-    }  # fmt: skip
+    }
     assert {form: result for form, result in found.items() if result != expected[form]} == {}
 
 

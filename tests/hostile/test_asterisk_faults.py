@@ -64,10 +64,15 @@ class Connection:
         """The whole answer; empty if the connection breaks. Raises TimeoutError."""
         await self.socket.send_str(
             json.dumps(
-                {"type": "RESTRequest", "request_id": "1", "method": "GET", "uri": path,
-                 "query_strings": [{"name": name, "value": value} for name, value in query.items()]}
+                {
+                    "type": "RESTRequest",
+                    "request_id": "1",
+                    "method": "GET",
+                    "uri": path,
+                    "query_strings": [{"name": name, "value": value} for name, value in query.items()],
+                }
             )
-        )  # fmt: skip
+        )
         return await self.next("RESTResponse", within_s)
 
     async def next(self, kind: str, within_s: float) -> str:

@@ -212,8 +212,9 @@ def test_a_call_id_that_is_none_gets_no_verdict_and_is_let_go(sounds, caplog, ca
 
 def test_a_channel_that_is_described_wrongly_harms_no_call(sounds, caplog):
     for channels in (
-        [{"id": CALLER}], [{"id": [], "dialplan": {}}],
+        [{"id": CALLER}],
+        [{"id": [], "dialplan": {}}],
         [{"id": CALLER, "dialplan": {"app_name": "Stasis", "app_data": "idtone"}}],
         [{"id": CALLER, "dialplan": {"app_name": "Stasis", "app_data": "idtone,decide,1795.0-1,1,,,,,,,,"}}],
-    ):  # fmt: skip
+    ):
         told_of(sounds, caplog, [OWN], channels)

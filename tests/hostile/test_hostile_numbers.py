@@ -73,9 +73,15 @@ def expected(number: str, dialled: str, direction: Direction) -> tuple[Outcome, 
     """What the kernel says to what Asterisk's dialplan says that it saw."""
     called = parse(dialled)
     call = ForwardedCall(
-        "x", direction, parse(number), parse(""), called, "", perhaps=perhaps(number),
+        "x",
+        direction,
+        parse(number),
+        parse(""),
+        called,
+        "",
+        perhaps=perhaps(number),
         emergency=called.kind is NumberKind.EMERGENCY,
-    )  # fmt: skip
+    )
     decision = decide(call, REGISTRY, Policy(member=MEMBER), datetime.now(UTC))
     return decision.outcome, decision.reason
 

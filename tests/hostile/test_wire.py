@@ -48,9 +48,7 @@ MUCH = 80
 CHEAP_MIB = 64
 CALLER, CALL = "1795.0", "1795.0-1"
 STASIS_START = json.dumps(json.loads((ROOT / "lab" / "hostile" / "recorded.json").read_text("utf-8"))["events"][0])
-RESUMED = {
-    "context": "idtone-forward", "extension": "v:123456789987:PLAY:licence-valid:::sample::22", "priority": "1"
-}  # fmt: skip
+RESUMED = {"context": "idtone-forward", "extension": "v:123456789987:PLAY:licence-valid:::sample::22", "priority": "1"}
 
 Harm = Callable[[web.WebSocketResponse], Awaitable[None]]
 

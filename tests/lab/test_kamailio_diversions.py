@@ -61,13 +61,16 @@ DIVERSION = "<sip:0312345678@pbx.example.jp>;reason=unconditional"
 SIGNED = {
     "national": ("09012345678", {"Diversion": DIVERSION}, ("819012345678", "81312345678", "815012345678")),
     "international": (
-        "+12025550123", {"Diversion": "<sip:+81312345678@x>"}, ("12025550123", "81312345678", "815012345678"),
+        "+12025550123",
+        {"Diversion": "<sip:+81312345678@x>"},
+        ("12025550123", "81312345678", "815012345678"),
     ),
     "an asserted caller": (
-        "09012345678", {"Diversion": DIVERSION, "P_Asserted_Identity": "<sip:+81601234567@x>"},
+        "09012345678",
+        {"Diversion": DIVERSION, "P_Asserted_Identity": "<sip:+81601234567@x>"},
         ("819012345678", "81312345678", "81601234567"),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SIGNED)
@@ -77,9 +80,9 @@ def test_a_forwarded_call_that_was_signed_gets_a_div_passport(signing, key, name
     assert first == SHAKEN
     token, *parameters = added.split(";")
     assert parameters == [f"info=<{CERTIFICATE}>", "alg=ES256", "ppt=div"]
-    public = ECKey.import_key(key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    ))  # fmt: skip
+    public = ECKey.import_key(
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
     read = jwt.decode(token, public, registry=ANY_HEADER)
     assert read.header == {"alg": "ES256", "ppt": "div", "typ": "passport", "x5u": CERTIFICATE}
     claims = dict(read.claims)
@@ -87,9 +90,11 @@ def test_a_forwarded_call_that_was_signed_gets_a_div_passport(signing, key, name
     assert claims == {"dest": {"tn": [dest]}, "div": {"tn": div}, "orig": {"tn": orig}}
     octets = urlsafe_b64decode(token.split(".")[1] + "==").decode()
     assert octets == json.dumps(dict(read.claims), separators=(",", ":"), sort_keys=True), "RFC 8225, section 9"
-    other = ECKey.import_key(ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    ))  # fmt: skip
+    other = ECKey.import_key(
+        ec.generate_private_key(ec.SECP256R1())
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
     with pytest.raises(BadSignatureError):
         jwt.decode(token, other, registry=ANY_HEADER)
 

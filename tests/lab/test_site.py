@@ -77,8 +77,11 @@ def test_a_program_of_another_user_reaches_what_it_needs_and_nothing_beside_it(t
     os.chown(needed, 23_001, 23_001)
     done = subprocess.run(
         identity.command([sys.executable, "-c", f"import os; os.chdir({str(needed)!r}); {asked}"]),
-        cwd="/", capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert json.loads(done.stdout) == [23_001, 23_001, [], "pbx01", ["needed"]]
     assert (needed / "made").stat().st_mode & 0o777 == 0o640
     assert (tmp_path / "closed").stat().st_mode & 0o777 == 0o700
@@ -96,9 +99,12 @@ def test_a_program_of_another_user_runs_on_when_another_run_of_pytest_closes_its
         identity = Identity(23_001, 23_001, 0o027, visible=(sys.base_prefix, sys.prefix, str(needed)))
         asked = f"import os; print(flush=True); input(); print(os.listdir({str(needed)!r}))"
         with subprocess.Popen(
-            identity.command([sys.executable, "-c", asked]), cwd="/", text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        ) as program:  # fmt: skip
+            identity.command([sys.executable, "-c", asked]),
+            cwd="/",
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as program:
             assert program.stdout
             assert program.stdout.readline() == "\n"
             needed.parent.chmod(0o700)

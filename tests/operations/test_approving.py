@@ -254,9 +254,12 @@ def test_a_legal_basis_that_was_changed_after_the_approval_is_refused(office):
         )
         with pytest.raises(LedgerError, match=r"this is not recorded: (it has another value of basis|its legal basis)"):
             record_act_module.record_act(
-                office.settings.url, "pbx-1", office.key_ring, lambda act, step=forged: replace(step, call_id=act),
+                office.settings.url,
+                "pbx-1",
+                office.key_ring,
+                lambda act, step=forged: replace(step, call_id=act),
                 DisclosureRules.of(office.settings),
-            )  # fmt: skip
+            )
     office.export(request)
 
 

@@ -178,11 +178,17 @@ def test_the_index_as_table_csv_pdf_and_figures(office, tmp_path, monkeypatch, i
     office.export("5.zip", *EMERGENCY)
     counted = run("disclosures", "--figures", "--csv", "-c", office.config).stdout
     assert [row[:3] for row in csv.reader(io.StringIO(counted))] == [
-        ["basis", "disclosed", "refused"], ["emergency", "<5", "0"], ["warrant", "5", "0"], ["total", "", "0"],
-    ]  # fmt: skip
+        ["basis", "disclosed", "refused"],
+        ["emergency", "<5", "0"],
+        ["warrant", "5", "0"],
+        ["total", "", "0"],
+    ]
     assert office.told("disclosures", "--figures")["figures"][1] == {
-        "basis": "warrant", "disclosed": 5, "refused": 0, "calls": 5
-    }  # fmt: skip
+        "basis": "warrant",
+        "disclosed": 5,
+        "refused": 0,
+        "calls": 5,
+    }
     rows = list(csv.DictReader(io.StringIO(run("disclosures", "--csv", "-c", office.config).stdout)))
     assert [row["basis"] for row in rows] == ["warrant"] * 5 + ["emergency"]
     assert rows[-1]["confirmed"].startswith("due ")

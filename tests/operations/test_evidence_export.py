@@ -44,8 +44,10 @@ def test_a_pack_is_made_recorded_and_verified(config, pack, sealed):
     numbers = {"forwarding": "+81312345678", "caller": "+819012345679", "called": "+815031234567"}
     assert told["records"][0]["opened"] == ({} if sealed else numbers)
     assert {name: told["basis"][name] for name in ("basis", "authority", "valid_until")} == {
-        "basis": "warrant", "authority": "見本警察署", "valid_until": "2096-12-31"
-    }  # fmt: skip
+        "basis": "warrant",
+        "authority": "見本警察署",
+        "valid_until": "2096-12-31",
+    }
     assert "legal basis       令状による差押え等" in shown.stdout
     assert "発付裁判所 / issued by<td>見本簡易裁判所" in read_zip(pack)["report.html"].decode()
     assert (told["good"], told["log_is_known"]) == (True, False)

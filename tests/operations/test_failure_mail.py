@@ -63,9 +63,12 @@ def test_the_units_send_it_and_the_package_has_them() -> None:
     for name in ("idtone", "idtone-doctor"):
         assert "OnFailure=idtone-failed@%n.service\n" in (ROOT / "config" / f"{name}.service").read_text()
     for name in (
-        "idtone-doctor.service", "idtone-doctor.timer", "idtone-trouble.service", "idtone-trouble.timer",
+        "idtone-doctor.service",
+        "idtone-doctor.timer",
+        "idtone-trouble.service",
+        "idtone-trouble.timer",
         "idtone-failed@.service",
-    ):  # fmt: skip
+    ):
         assert re.search(rf"config/{name} (> )?debian/idtone\.{name}\n", rules.read_text())
     for name in ("doctor", "trouble"):
         assert f"idtone-{name}.timer idtone-{name}.service" in prerm.read_text()

@@ -39,9 +39,12 @@ def known(tmp_path: Path, server: Server) -> Iterator[BackedNode]:
     (node.folder / "password").write_text(server.password or "")
     with witnessing_beside(tmp_path, key) as witness:
         set_ledger(
-            node, url=server.url, spool=f"{node.folder}/ledger.sqlite3", password_file=f"{node.folder}/password",
+            node,
+            url=server.url,
+            spool=f"{node.folder}/ledger.sqlite3",
+            password_file=f"{node.folder}/password",
             witnesses=[witness],
-        )  # fmt: skip
+        )
         yield node
 
 

@@ -74,8 +74,11 @@ def test_two_persons_stop_a_number_and_lift_it(node, monkeypatch):
     be(monkeypatch, BOB)
     one = run(node, "suspensions", "approve", asked["id"], "--yes")
     assert (one["state"], one["by_service"], one["asked"]["by"], one["approved"]["by"]) == (
-        "in-force", False, "alice", "bob"
-    )  # fmt: skip
+        "in-force",
+        False,
+        "alice",
+        "bob",
+    )
     assert "81312345678" in stopped(node)
     with pytest.raises(UsageError, match="is of these numbers already"):
         run(node, "suspend", *WHY, typed="+81-3-1234-5678")
@@ -85,8 +88,12 @@ def test_two_persons_stop_a_number_and_lift_it(node, monkeypatch):
     assert run(node, "suspensions", "approve", asked["id"], "--yes")["state"] == "lifted"
     assert "81312345678" not in stopped(node)
     assert acts(node) == [
-        "suspension-asked", "suspension-in-force", "suspension-approved", "suspension-lift-asked", "suspension-lifted"
-    ]  # fmt: skip
+        "suspension-asked",
+        "suspension-in-force",
+        "suspension-approved",
+        "suspension-lift-asked",
+        "suspension-lifted",
+    ]
 
 
 def stopped_or_none(config: Path) -> set[str] | None:

@@ -46,11 +46,13 @@ OWNED = {
     "idtone": ["/usr/bin/idtone", "/usr/bin/idtone-agi", "/usr/share/man/man1/idtone-ledger.1.gz"],
     "idtone-sounds": ["/usr/share/man/man1/idtone-tone.1.gz", "/usr/share/man/ja/man1/idtone-tone.1.gz"],
     "idtone-office": [
-        "/usr/bin/idtone-office", "/usr/share/man/man1/idtone-office.1.gz",
-        "/usr/share/bash-completion/completions/idtone-office", "/usr/share/doc/idtone-office/examples/pledge.md",
+        "/usr/bin/idtone-office",
+        "/usr/share/man/man1/idtone-office.1.gz",
+        "/usr/share/bash-completion/completions/idtone-office",
+        "/usr/share/doc/idtone-office/examples/pledge.md",
     ],
     "idtone-console": ["/usr/share/man/man1/idtone-console.1.gz"],
-}  # fmt: skip
+}
 LIBRARIES = {
     "argon2",
     "authlib",

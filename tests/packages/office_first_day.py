@@ -107,9 +107,12 @@ def test_nginx_serves_the_registry_and_its_pages(office: Machine) -> None:
     for unit in ("desk", "site", "console"):
         assert office.run("systemctl", "is-active", f"idtone-office-{unit}").strip() == "active"
     pages = (
-        registry, "sound.example.jp/index.html", "desk.example.jp/report", "office.example.jp/sign-in",
+        registry,
+        "sound.example.jp/index.html",
+        "desk.example.jp/report",
+        "office.example.jp/sign-in",
         "office.example.jp/public/operators",
-    )  # fmt: skip
+    )
     assert statuses(office, *pages) == ["200"] * len(pages)
     assert statuses(office, "sound.example.jp/numbers/evaluate") == ["405"], "the number service has no answer to GET"
     assert statuses(office, "sound.example.jp/../office/registry.yaml") != ["200"]

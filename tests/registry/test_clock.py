@@ -113,8 +113,11 @@ members:
 DAY = 86_400
 TURNS = [
     *(seconds(year, *day) for year in (2000, 2027, 2028, 2100) for day in ((1, 1), (2, 28), (3, 1), (12, 31))),
-    seconds(1970, 1, 2), seconds(2028, 2, 29), 2**31, 2**32 - 400 * DAY,
-]  # fmt: skip
+    seconds(1970, 1, 2),
+    seconds(2028, 2, 29),
+    2**31,
+    2**32 - 400 * DAY,
+]
 """Leap days and days that would be one in most years, turns of years, and the ends of 32 bits."""
 
 
@@ -132,9 +135,16 @@ def worlds(draw: st.DrawFn) -> World:
     issued, begins, signed, renewed = early(), early(), at(early()).date(), draw(st.booleans())
     pledged = (signed, signed + timedelta(days=draw(st.integers(1, 4))))[: 1 + renewed]
     return World(
-        issued, late(issued + 1), early(), late(), begins, late(begins + 1), late(), draw(st.sampled_from([0, 5, DAY])),
+        issued,
+        late(issued + 1),
+        early(),
+        late(),
+        begins,
+        late(begins + 1),
+        late(),
+        draw(st.sampled_from([0, 5, DAY])),
         tuple((day.year, day.month, day.day) for day in pledged),
-    )  # fmt: skip
+    )
 
 
 def moments(world: World) -> Iterator[int]:

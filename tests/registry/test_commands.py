@@ -58,8 +58,9 @@ def test_check_reports_all_faults_with_exit_1(run, file):
     report = read_json(run, "check", file)
     assert report["good"] is False
     assert [(fault["line"], fault["field"], bool(fault["remedy"])) for fault in report["faults"]] == [
-        (10, "members[0].licences[0].tone", True), (20, "members[1].numbers[0]", True),
-    ]  # fmt: skip
+        (10, "members[0].licences[0].tone", True),
+        (20, "members[1].numbers[0]", True),
+    ]
     file.write_text("a: [", encoding="utf-8")
     assert run("check", file)[0] == 1
 

@@ -107,5 +107,6 @@ def test_the_log_names_a_licence_once_a_day(caplog: pytest.LogCaptureFixture):
         for before in (timedelta(days=31), timedelta(days=9), timedelta(days=9, hours=-1), timedelta(0)):
             expiry.review(index, end - before)
     assert [record.message.partition(" (")[0] for record in caplog.records] == [
-        "a licence lapses soon", "a licence HAS LAPSED, and no other one covers the calls"
-    ]  # fmt: skip
+        "a licence lapses soon",
+        "a licence HAS LAPSED, and no other one covers the calls",
+    ]

@@ -116,10 +116,12 @@ def compiled_index() -> RegistryIndex:
 def test_the_own_numbers_have_their_times():
     index = index_of(TEXT)
     found = {
-        member: [(span.first % 10_000, span.last % 10_000, period.since, period.until) for span, period in
-                 index.own_spans(member)]
+        member: [
+            (span.first % 10_000, span.last % 10_000, period.since, period.until)
+            for span, period in index.own_spans(member)
+        ]
         for member in ("m-0002", "m-0003")
-    }  # fmt: skip
+    }
     assert found["m-0002"] == [(1, 1, None, DAY), (5640, 5649, DAY, None), (5650, 5659, DAY, None)]
     assert found["m-0003"] == [(5600, 5639, None, None), (5640, 5649, None, DAY)]
     everything = list(index.own_spans(None))
@@ -203,7 +205,17 @@ def test_show_and_decide(tmp_path):
     assert told["porting"]["giver"] == "m-0001"
     for at, outcome in (("2026-11-19T23:59:59+09:00", "PLAY"), ("2026-11-20T00:00:00+09:00", "REFUSE")):
         _, told, _ = run(
-            "decide", "--registry", file, "--number", "0312345650", "--direction", "incoming", "--member", "m-0001",
-            "--at", at, "--json",
-        )  # fmt: skip
+            "decide",
+            "--registry",
+            file,
+            "--number",
+            "0312345650",
+            "--direction",
+            "incoming",
+            "--member",
+            "m-0001",
+            "--at",
+            at,
+            "--json",
+        )
         assert told["outcome"] == outcome

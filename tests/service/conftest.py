@@ -58,6 +58,17 @@ def observed(settings: Settings) -> Iterator[Observed]:
             counts.append(step)
         calls.decide(request("1795.1-1"), Interface.ARI)
         yield Observed(
-            calls, counts, journal, evidence, None, loaded.source, fallback, application, runner, LedgerRoom(url),
-            lambda: 3, Cosigning(evidence, loaded.key_ring, (), 60), settings,
-        )  # fmt: skip
+            calls,
+            counts,
+            journal,
+            evidence,
+            None,
+            loaded.source,
+            fallback,
+            application,
+            runner,
+            LedgerRoom(url),
+            lambda: 3,
+            Cosigning(evidence, loaded.key_ring, (), 60),
+            settings,
+        )

@@ -58,7 +58,7 @@ def test_a_node_believes_what_the_fleets_key_has_made_for_that_node(made):
         ("pbx-1", {"brake": told and {**told, "told": told["told"].replace("6001", "6002")}}),
         *(("pbx-1", state) for state in (None, 5, {}, {"brake": None}, {"brake": 5})),
         ("pbx-1", {"brake": {"told": "", "mac": "é"}}),
-    ):  # fmt: skip
+    ):
         assert heard(listening, node, state) == []
 
 

@@ -47,9 +47,12 @@ def member(settings: Settings, tmp_path: Path) -> Settings:
 
     def act(kind: FormAct, subject: str, **details: Scalar) -> None:
         record_act(
-            own.ledger.own(), own.node, key_ring,
-            lambda id_: steps.duty(id_, THEN, ALICE, kind, subject, details), DisclosureRules(),
-        )  # fmt: skip
+            own.ledger.own(),
+            own.node,
+            key_ring,
+            lambda id_: steps.duty(id_, THEN, ALICE, kind, subject, details),
+            DisclosureRules(),
+        )
 
     for name in ("C-1", "C-2"):
         digest = store.put(CustomerRecord(name, "application: …", ("+81312345678",), "1", "alice", THEN))
@@ -74,9 +77,11 @@ def test_the_service_forgets_them_at_its_start(member: Settings, tmp_path: Path)
     log = tmp_path / "log"
     with log.open("wb") as output:
         service = subprocess.Popen(
-            [IDTONE, "serve", "-c", tmp_path / "idtone.yaml"], stdout=output, stderr=output,
+            [IDTONE, "serve", "-c", tmp_path / "idtone.yaml"],
+            stdout=output,
+            stderr=output,
             env=os.environ | {"IDTONE_ARI_PASSWORD": "of-no-asterisk"},
-        )  # fmt: skip
+        )
     try:
         deadline_s = time.monotonic() + 30
         while "are forgotten: C-1" not in log.read_text():

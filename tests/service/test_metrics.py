@@ -158,8 +158,9 @@ def test_suspensions_in_force_are_those_whose_time_has_come(observed, monkeypatc
     observed.calls.remembered = Remembered({"8131234567x": [Suspension(datetime.now(UTC) - timedelta(days=1))]})
     assert observed.suspensions_in_force(time.time()) == 1
     assert {metric.name for metric in METRICS if metric.read(observed) is None} >= {
-        "idtone_registry_issued_timestamp_seconds", "idtone_registry_expires_timestamp_seconds",
-    }  # fmt: skip
+        "idtone_registry_issued_timestamp_seconds",
+        "idtone_registry_expires_timestamp_seconds",
+    }
 
 
 @pytest.mark.parametrize(

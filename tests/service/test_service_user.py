@@ -36,9 +36,11 @@ def became(monkeypatch: pytest.MonkeyPatch, place: Path) -> list[str]:
     """A unit that runs as another user, with the settings in `place`; who this process became."""
     config = place / "idtone.yaml"
     shown = {
-        "LoadState": "loaded", "User": SERVICE.pw_name, "Group": "",
+        "LoadState": "loaded",
+        "User": SERVICE.pw_name,
+        "Group": "",
         "ExecStart": f"{{ path=/usr/bin/idtone ; argv[]=/usr/bin/idtone serve -c {config} ; ignore_errors=no }}",
-    }  # fmt: skip
+    }
     names: list[str] = []
     monkeypatch.setattr(service_user, "unit_properties", lambda *_: shown)
     monkeypatch.setattr(ServiceUser, "become", lambda user: names.append(user.name))

@@ -74,8 +74,11 @@ def test_the_feed_has_each_field_and_the_values_of_the_metrics(observed: Observe
     (running,) = value(found, "calls.oldest")
     assert running.pop("decided")
     assert running == {
-        "call_id": "1795.1-1", "outcome": "PLAY", "reason": "licence-valid", "state": "dialling",
-    }  # fmt: skip
+        "call_id": "1795.1-1",
+        "outcome": "PLAY",
+        "reason": "licence-valid",
+        "state": "dialling",
+    }
     assert value(found, "calls.decisions") == [{"outcome": "PLAY", "reason": "licence-valid", "calls": 2}]
     assert value(found, "calls.ended") == {"CONNECTED": 1}
     assert value(found, "calls.sent_ratio") == 1
@@ -109,8 +112,9 @@ def test_how_old_the_last_timestamp_is(observed, ago_s, trouble, overdue, row):
     assert re.fullmatch(row, shown), shown
     values = {metric.name: metric.read(observed) for metric in METRICS if "stamped" in metric.name}
     assert values == {
-        "idtone_stamped_timestamp_seconds": at.timestamp() if at else 0, "idtone_stamped_every_seconds": 3600,
-    }  # fmt: skip
+        "idtone_stamped_timestamp_seconds": at.timestamp() if at else 0,
+        "idtone_stamped_every_seconds": 3600,
+    }
 
 
 def test_nothing_in_the_feed_or_on_the_screen_tells_who_telephones(observed: Observed) -> None:

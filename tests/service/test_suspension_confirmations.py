@@ -87,8 +87,9 @@ async def test_the_desk_hears_of_each_state_of_the_operators_own_suspensions(nod
     documents = [verified(octets, lambda _: [SIGNER.key]) for octets in node.received]
     reports = [OwnSuspensionReport.of(each.content) for each in documents]
     assert [(each.id, each.numbers, each.state, each.over is None) for each in reports] == [
-        (one.id, 1, "in-force", True), (one.id, 1, "lifted", False)
-    ]  # fmt: skip
+        (one.id, 1, "in-force", True),
+        (one.id, 1, "lifted", False),
+    ]
     assert all("12345678" not in octets.decode() for octets in node.received)
 
 

@@ -67,9 +67,14 @@ def test_a_missing_manager_is_logged_and_has_no_other_effect(caplog):
 
 def test_the_watchdog_for_this_process():
     for usec, pid, watchdog_s in (
-        ("1500000", None, 1.5), ("1500000", str(os.getpid()), 1.5), ("1500000", "1", None), ("0", None, None),
-        ("soon", None, None), ("-1", None, None), (None, None, None),
-    ):  # fmt: skip
+        ("1500000", None, 1.5),
+        ("1500000", str(os.getpid()), 1.5),
+        ("1500000", "1", None),
+        ("0", None, None),
+        ("soon", None, None),
+        ("-1", None, None),
+        (None, None, None),
+    ):
         given = {"WATCHDOG_USEC": usec, "WATCHDOG_PID": pid}
         environment = {name: value for name, value in given.items() if value is not None}
         assert ServiceManager.of(environment).watchdog_s == watchdog_s, environment

@@ -108,18 +108,25 @@ def test_the_service_records_what_it_uses_and_an_older_edition_does_not_reload_i
     environment = os.environ | {"LANGUAGE": "en"}
     settings = node.given(7)
     with subprocess.Popen(
-        [IDTONE, "serve", "-c", node.file], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, env=environment,
-    ) as service:  # fmt: skip
+        [IDTONE, "serve", "-c", node.file],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    ) as service:
         try:
             deadline_s = time.monotonic() + 60
             while last_used(settings) is None and service.poll() is None and time.monotonic() < deadline_s:
                 time.sleep(0.05)
             node.given(6)
             check = subprocess.run(
-                [IDTONE, "serve", "--check", "-c", node.file], capture_output=True, text=True, timeout=60,
-                env=environment, check=False,
-            )  # fmt: skip
+                [IDTONE, "serve", "--check", "-c", node.file],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env=environment,
+                check=False,
+            )
             found = ask(path_of(settings.ledger.own()))
         finally:
             service.terminate()

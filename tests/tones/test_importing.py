@@ -91,9 +91,14 @@ def test_a_master_becomes_a_profile_and_its_sounds(master, do, made_files, tmp_p
     check_sound(made)
     assert waveform(made.profile, 8000)[:2000] == pytest.approx(pcm(sounds[0])[:2000], abs=2**-15)
     for part in (
-        "協会標準識別音とは指定されていません", "Not marked as the association's", '"from the association.WAV"',
-        f"{-16 + 20 * math.log10(0.5):.1f}", "48000 Hz", "原盤の測定値", "relative to the sound",
-    ):  # fmt: skip
+        "協会標準識別音とは指定されていません",
+        "Not marked as the association's",
+        '"from the association.WAV"',
+        f"{-16 + 20 * math.log10(0.5):.1f}",
+        "48000 Hz",
+        "原盤の測定値",
+        "relative to the sound",
+    ):
         assert part in profile_file.read_text("utf-8")
     told = json.loads(json.dumps(report(made, request), default=str, allow_nan=False))
     assert told["registry"] == "names this master"

@@ -141,10 +141,13 @@ def _print_report(leg: str, report: Report) -> None:
         table = Table("burst", "from", "to", "edges off by", "level", "heard", box=None, pad_edge=False)
         for number, burst in enumerate(finding.bursts, 1):
             table.add_row(
-                str(number), f"{burst.start_ms:z.1f} ms", f"{burst.end_ms:z.1f} ms",
-                _edges(burst), f"{burst.level_dbm0:.2f} dBm0",
+                str(number),
+                f"{burst.start_ms:z.1f} ms",
+                f"{burst.end_ms:z.1f} ms",
+                _edges(burst),
+                f"{burst.level_dbm0:.2f} dBm0",
                 f"{100 * burst.heard:.0f} %",
-            )  # fmt: skip
+            )
         screen.print(table)
     screen.print(
         translated(

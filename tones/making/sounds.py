@@ -104,15 +104,19 @@ def put_sounds(
 ) -> dict[str, Sound]:
     """As `ensure_sounds` in the formats of calls, with the files' content."""
     return _in_folder(
-        directory, profiles, [FORMATS[name] for name in PBX_FORMATS],
+        directory,
+        profiles,
+        [FORMATS[name] for name in PBX_FORMATS],
         lambda path, profile, sound_format: _ensure_content(path, sound_format, content(profile, sound_format)),
-    )  # fmt: skip
+    )
 
 
 def _in_folder(
-    directory: Path, profiles: Iterable[Profile], formats: Iterable[SoundFormat],
+    directory: Path,
+    profiles: Iterable[Profile],
+    formats: Iterable[SoundFormat],
     ensure: Callable[[Path, Profile, SoundFormat], SoundFile],
-) -> dict[str, Sound]:  # fmt: skip
+) -> dict[str, Sound]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         return {

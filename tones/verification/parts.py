@@ -106,8 +106,11 @@ def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
 
     for index, each in enumerate(plan.components):
         later = plan.components[index + 1 :]
-        same = (other.start_s for other, track in zip(later, base.track_of[index + 1 :], strict=True)
-                if track == base.track_of[index])  # fmt: skip
+        same = (
+            other.start_s
+            for other, track in zip(later, base.track_of[index + 1 :], strict=True)
+            if track == base.track_of[index]
+        )
         if not each.steady or min(same, default=np.inf) < each.end_s + 1.2 * _LATE_S[1]:
             continue
         own, tail, late = fitted.components[index].amplitude, level(index, _TAIL_S), level(index, _LATE_S)

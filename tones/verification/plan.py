@@ -207,9 +207,14 @@ def _measured(number: int, found: MeasuredBurst, law: Law) -> Iterator[Component
 
 
 def _steady(
-    number: int, start_s: float, end_s: float, ramp_s: float, group: tuple[float, ...], sidebands: tuple[float, ...],
+    number: int,
+    start_s: float,
+    end_s: float,
+    ramp_s: float,
+    group: tuple[float, ...],
+    sidebands: tuple[float, ...],
     together: float,
-) -> Component:  # fmt: skip
+) -> Component:
     middle_hz = math.fsum(group) / len(group)
     lines = tuple(frequency_hz - middle_hz + side_hz for frequency_hz in group for side_hz in sidebands)
     return Component(number, start_s, end_s, ramp_s, middle_hz, middle_hz, lines, together)

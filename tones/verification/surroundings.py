@@ -54,9 +54,15 @@ def _steps(first_s: float, last_s: float, step_s: float) -> Iterator[float]:
 
 
 def _louder(
-    fitter: Fitter, samples: Reals, heard: Reals | None, place_s: float, own: FittedComponent,
-    *, before_s: float = math.inf, after_s: float = -math.inf,
-) -> Iterator[tuple[Fitted, float]]:  # fmt: skip
+    fitter: Fitter,
+    samples: Reals,
+    heard: Reals | None,
+    place_s: float,
+    own: FittedComponent,
+    *,
+    before_s: float = math.inf,
+    after_s: float = -math.inf,
+) -> Iterator[tuple[Fitted, float]]:
     found = fitter.coarse(fitter.baseband(samples, heard, round(place_s * RATE_HZ)))
     (component,) = found.components
     if not fitter.plan.steady and component.coherence > _GLIDE_COHERENCE:

@@ -195,10 +195,16 @@ class Verifier:
         )
         around = self._fitter.baseband(samples, heard, fitted.first)
         case = Case(
-            self.profile, self._plan, fitted, base, share, bursts,
+            self.profile,
+            self._plan,
+            fitted,
+            base,
+            share,
+            bursts,
             beside=tuple(self._surroundings.bursts(samples, heard, fitted)),
-            tails=tails(base, self._plan, fitted), alone=alone(around, fitted),
-        )  # fmt: skip
+            tails=tails(base, self._plan, fitted),
+            alone=alone(around, fitted),
+        )
         tests = tuple(test(case) for test in TESTS)
         threshold, grey = log_odds.calibration().threshold, log_odds.calibration().grey
         verdict = (

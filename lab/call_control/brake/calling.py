@@ -27,18 +27,31 @@ def number(place: int, area: str = "3") -> Number:
 
 
 def call(
-    presented: int = 0, called: int = 0, endpoint: str = "6001", customer: str = "", trunk: str = "carrier",
-    direction: Direction = Direction.OUTGOING, emergency: bool = False, name: str = "c",
-) -> ForwardedCall:  # fmt: skip
+    presented: int = 0,
+    called: int = 0,
+    endpoint: str = "6001",
+    customer: str = "",
+    trunk: str = "carrier",
+    direction: Direction = Direction.OUTGOING,
+    emergency: bool = False,
+    name: str = "c",
+) -> ForwardedCall:
     return ForwardedCall(
-        name, direction, number(presented), WITHHELD, number(called, "90"), endpoint=endpoint, account=customer,
-        trunks=(trunk,) if trunk else (), emergency=emergency,
-    )  # fmt: skip
+        name,
+        direction,
+        number(presented),
+        WITHHELD,
+        number(called, "90"),
+        endpoint=endpoint,
+        account=customer,
+        trunks=(trunk,) if trunk else (),
+        emergency=emergency,
+    )
 
 
-def offer(brake: Brake, calls: Iterable[ForwardedCall], first_s: float = NOON_S, every_s: float = 0.1) -> Iterator[
-    tuple[Reason | None, list[Hold]]
-]:  # fmt: skip
+def offer(
+    brake: Brake, calls: Iterable[ForwardedCall], first_s: float = NOON_S, every_s: float = 0.1
+) -> Iterator[tuple[Reason | None, list[Hold]]]:
     """Offer calls, one every so many seconds: why each was refused, and what came to a higher step."""
     for place, each in enumerate(calls):
         at_s = first_s + place * every_s

@@ -76,9 +76,15 @@ class Browser:
         self._do("Network.clearBrowserCookies")
         for name, value in cookies.items():
             self._do(
-                "Network.setCookie", url=address, name=name, value=value, path="/", secure=True, httpOnly=True,
+                "Network.setCookie",
+                url=address,
+                name=name,
+                value=value,
+                path="/",
+                secure=True,
+                httpOnly=True,
                 sameSite="Strict",
-            )  # fmt: skip
+            )
 
     def cookies(self) -> dict[str, str]:
         """Those of the page that is open."""

@@ -12,9 +12,17 @@ BASES = load_legal_bases(None)
 DAY = date(2026, 11, 1)
 """Of `NOW`, in Japan."""
 ALL = LegalBasis(
-    "warrant", "", "見本警察署", "見本 第7号", "calls of one number", NOW - timedelta(hours=1), DAY + timedelta(days=9),
-    "見本簡易裁判所", DAY, "a life is in danger",
-)  # fmt: skip
+    "warrant",
+    "",
+    "見本警察署",
+    "見本 第7号",
+    "calls of one number",
+    NOW - timedelta(hours=1),
+    DAY + timedelta(days=9),
+    "見本簡易裁判所",
+    DAY,
+    "a life is in danger",
+)
 
 
 def given(basis: str, **changes: object) -> LegalBasis:

@@ -39,9 +39,7 @@ class Node:
     @classmethod
     def of(cls, folder: Path, name: str, url: str, password: str | None) -> Node:
         own = folder / name
-        settings = LedgerSettings(
-            url=url, password=password, spool=own / "ledger.sqlite3", key_file=own / "ledger.key"
-        )  # fmt: skip
+        settings = LedgerSettings(url=url, password=password, spool=own / "ledger.sqlite3", key_file=own / "ledger.key")
         return cls(name, settings)
 
     @classmethod

@@ -78,9 +78,14 @@ def _signed(signed: Said, by: Mapping[str, Key], bad: Mapping[str, Key] | None =
 
 
 def metadata(
-    said: Said | None, version: int = 7, own: int = 1, by: Keys = (3, 4), root_version: int = 1,
-    named: Keys = (3, 4), bad: Keys = (),
-) -> dict[str, bytes]:  # fmt: skip
+    said: Said | None,
+    version: int = 7,
+    own: int = 1,
+    by: Keys = (3, 4),
+    root_version: int = 1,
+    named: Keys = (3, 4),
+    bad: Keys = (),
+) -> dict[str, bytes]:
     """As an association signs it, with the keys `own`, `own` + 1 for its root, and `by`, of its keys `named`, for its
     registry; `bad` are those whose lines hold a signature of other words. It has no more files than a verifier of 6.8
     needs.
@@ -114,9 +119,10 @@ def metadata(
     file = {"hashes": {"sha256": "00" * 32}, "length": 1, **custom}
     registry = {**head, "_type": "targets", "targets": {"registry.yaml": file}, "version": version}
     return {
-        "root.json": _signed(root, roots), "targets.json": _signed(targets, roots),
+        "root.json": _signed(root, roots),
+        "targets.json": _signed(targets, roots),
         "registry.json": _signed(registry, keys(*by), keys(*bad)),
-    }  # fmt: skip
+    }
 
 
 ROOT: Final = metadata(None)["root.json"]
@@ -210,9 +216,11 @@ def good_logs() -> Iterator[Row]:
         of(logs(member(term(LOG), name="m-0002")), licence=False),
     )
     yield "entered between the call and the export", None, of(None, at_export=logs(OURS))
-    yield "an end of the key that is announced", None, of(
-        logs(member(term(LOG, AT, ANNOUNCED)), cosignatures=0), cosigned=[], witnesses=[]
-    )  # fmt: skip
+    yield (
+        "an end of the key that is announced",
+        None,
+        of(logs(member(term(LOG, AT, ANNOUNCED)), cosignatures=0), cosigned=[], witnesses=[]),
+    )
     yield "the log's term begins with the export", None, of(logs(member(term(LOG, EXPORTED)), cosignatures=0))
     yield "named by today's registry alone", None, of(None, later=metadata(logs(OURS)))
     yield (

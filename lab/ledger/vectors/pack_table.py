@@ -136,8 +136,13 @@ def good_packs() -> Iterator[Row]:
         yield f"a step at {at}", None, replaced(0, content, records=ONE, cosigned=[(WITNESS, AT // S + 7400)])
     for exported in (AT + 7200 * S + 1, AT + 7200 * S - AT % S):
         yield f"exported {exported}", None, Plan(exported=time(exported))
-    for exported in ("2026-11-01T11:00:00.123456+09:00", "2026-11-01T11:00:00+09:00", "2026-10-31T21:00:00-05:00",
-                     "2026-11-01T07:45:00+05:45", "2026-11-07T23:59:59.999999+09:00"):  # fmt: skip
+    for exported in (
+        "2026-11-01T11:00:00.123456+09:00",
+        "2026-11-01T11:00:00+09:00",
+        "2026-10-31T21:00:00-05:00",
+        "2026-11-01T07:45:00+05:45",
+        "2026-11-07T23:59:59.999999+09:00",
+    ):
         yield f"exported {exported}", None, Plan(exported=exported)
     yield "the last moment of a warrant", None, Plan(exported="2026-11-07T14:59:59.999999+00:00")
     yield "a demand five minutes later", None, basis(received=time(AT + 7499 * S))
@@ -158,8 +163,15 @@ def good_packs() -> Iterator[Row]:
     yield "64 lines", None, Plan(log_lines=lambda text: [SIGNER.sign(text), *[odd] * 62])
     yield "two lines of the log", None, Plan(log_lines=lambda text: [SIGNER.sign(text)] * 2)
     yield "a checkpoint with further lines", None, Plan(text=lambda text: f"{text}more\n– 局\n")
-    yield "a proof with extra", None, Plan(touch=lambda files: files.update(
-        {"proofs/0.tlog-proof": files["proofs/0.tlog-proof"].replace(b"\n", b"\nextra AAAA\n", 1)}))  # fmt: skip
+    yield (
+        "a proof with extra",
+        None,
+        Plan(
+            touch=lambda files: files.update(
+                {"proofs/0.tlog-proof": files["proofs/0.tlog-proof"].replace(b"\n", b"\nextra AAAA\n", 1)}
+            )
+        ),
+    )
     for size in (1, 2, 3, 5, 8, 11):
         leaves = [leaf(f"c-{n}", step(2 * n + 1, "decided"), step(2 * n + 2, "ended")) for n in range(size)]
         for index in sorted({0, size // 2, size - 1}):
@@ -299,15 +311,24 @@ def bad_manifests() -> Iterator[Row]:
     for name, values in {
         "case": ("x\n", "\u202e", "x\x1b[2K", "\xa0", "\u3000", 7),
         "exported": (
-            "now", "2026-11-01", "2026-11-01T02:00:00", "2026-11-01T02:00:00Z", "2026-11-01 02:00:00+00:00",
-            "2026-11-01T02:00:00.1+00:00", "2026-11-01T02:00:00.000000+00:00", "2026-02-30T02:00:00+00:00",
-            "2026-11-01T24:00:00+00:00", "20261101T020000+0000", "2026-11-01T02:00:00-00:00", 1793498400,
+            "now",
+            "2026-11-01",
+            "2026-11-01T02:00:00",
+            "2026-11-01T02:00:00Z",
+            "2026-11-01 02:00:00+00:00",
+            "2026-11-01T02:00:00.1+00:00",
+            "2026-11-01T02:00:00.000000+00:00",
+            "2026-02-30T02:00:00+00:00",
+            "2026-11-01T24:00:00+00:00",
+            "20261101T020000+0000",
+            "2026-11-01T02:00:00-00:00",
+            1793498400,
         ),
         "log_key": (str(STRANGER.key), "", str(WITNESS.cosigner), None, str(LOG) + " "),
         "records": ([], {}, None, [1], "x"),
         "acts": ({}, None, [{"call": CALL, "leaves": [0]}]),
         "files": ([], None),
-    }.items():  # fmt: skip
+    }.items():
         for value, plan in members(name, *values):
             yield f"{name} is {value!r:.40}", "manifest", plan
     for name, values in {
@@ -347,9 +368,14 @@ def bad_manifests() -> Iterator[Row]:
     yield "no manifest's JSON", "manifest", Plan(write=lambda made: b"{")
     yield "a manifest of deep nesting", "manifest", Plan(write=lambda made: b"[" * 9000)
     yield "a fraction in the manifest", "manifest", manifest(lambda made: made.update(note=0.5))
-    for key, name in (("AAAA", "a key that is too short"), ("", "an empty key"), ("?", "a key that is no base64"),
-                      (OPENED[:-1], "a key without padding"), (OPENED.replace("U=", "V="), "a key with other bits left over"),
-                      (base64.b64encode(b"\6" * 32).decode(), "another key")):  # fmt: skip
+    for key, name in (
+        ("AAAA", "a key that is too short"),
+        ("", "an empty key"),
+        ("?", "a key that is no base64"),
+        (OPENED[:-1], "a key without padding"),
+        (OPENED.replace("U=", "V="), "a key with other bits left over"),
+        (base64.b64encode(b"\6" * 32).decode(), "another key"),
+    ):
         yield name, "numbers", manifest(lambda made, key=key: made["records"][0].update(key=key))
     for old, name in (('"numbers":"', "numbers that were changed"), ('"numbers":"', "numbers of another call")):
         other = numbers_of(CALL if "changed" in name else LATE)
@@ -357,9 +383,16 @@ def bad_manifests() -> Iterator[Row]:
         content = leaf(CALL, step(1, "decided", details={**DECIDED, **other, "numbers": text}), step(4, "ended"))
         yield name, "numbers", replaced(0, content)
         del old
-    for name, rule in (("more.txt", "files"), ("profiles/../x.json", "files"), ("profiles/A.json", "files"),
-                       ("profiles/-a.json", "files"), ("profiles/x/y.json", "files"), ("leaves/4.json", "files"),
-                       ("proofs/2.tlog-proof", "files"), ("profiles/sample.json\n", "files")):  # fmt: skip
+    for name, rule in (
+        ("more.txt", "files"),
+        ("profiles/../x.json", "files"),
+        ("profiles/A.json", "files"),
+        ("profiles/-a.json", "files"),
+        ("profiles/x/y.json", "files"),
+        ("leaves/4.json", "files"),
+        ("proofs/2.tlog-proof", "files"),
+        ("profiles/sample.json\n", "files"),
+    ):
         yield f"a file {name!r}", rule, Plan(touch=lambda files, name=name: files.update({name: b"{}"}))
     yield (
         "a digest in capitals",
@@ -374,8 +407,14 @@ def bad_manifests() -> Iterator[Row]:
             Plan(after=lambda files, name=name: files.update({name: files[name] + b" "})),
         )
         yield f"{name} was taken away afterwards", "files", Plan(after=lambda files, name=name: files.pop(name))
-    yield "the report was changed afterwards", "files", Plan(
-        touch=lambda files: files.update({"report.html": b"1"}), after=lambda files: files.update({"report.html": b"2"}))  # fmt: skip
+    yield (
+        "the report was changed afterwards",
+        "files",
+        Plan(
+            touch=lambda files: files.update({"report.html": b"1"}),
+            after=lambda files: files.update({"report.html": b"2"}),
+        ),
+    )
     yield (
         "another case afterwards",
         "seal",
@@ -434,10 +473,26 @@ def bad_bases() -> Iterator[Row]:
     yield "the second format without one", "basis-form", manifest(lambda made: made.pop("basis"))
     yield "an empty basis", "basis-form", manifest(lambda made: made.update(basis={}))
     yield "a basis that is text", "basis-form", manifest(lambda made: made.update(basis="warrant"))
-    for name, text in (("basis", "wаrrant"), ("basis", "ｗａｒｒａｎｔ"), ("basis", "令状"), ("basis", "wárrant"), ("law", "令状 / wаrrant"), ("law", "Οrder"),
-                       ("law", "оrdеr of Tokyo"), ("scope", "cаlls"), ("scope", "e\u0301"), ("authority", "\uf9b4署"),
-                       ("court", "\u2126hm"), ("scope", "ꓐank"), ("scope", "Ꭺct"), ("scope", "Ⲁct"), ("scope", "օrder"),
-                       ("scope", "ᾳbc"), ("scope", "a1_е"), ("scope", "x\u0301а")):  # fmt: skip
+    for name, text in (
+        ("basis", "wаrrant"),
+        ("basis", "ｗａｒｒａｎｔ"),
+        ("basis", "令状"),
+        ("basis", "wárrant"),
+        ("law", "令状 / wаrrant"),
+        ("law", "Οrder"),
+        ("law", "оrdеr of Tokyo"),
+        ("scope", "cаlls"),
+        ("scope", "e\u0301"),
+        ("authority", "\uf9b4署"),
+        ("court", "\u2126hm"),
+        ("scope", "ꓐank"),
+        ("scope", "Ꭺct"),
+        ("scope", "Ⲁct"),
+        ("scope", "օrder"),
+        ("scope", "ᾳbc"),
+        ("scope", "a1_е"),
+        ("scope", "x\u0301а"),
+    ):
         yield f"{name} {text!r}", "basis-alike", basis(**{name: text})
     yield "the warrant of the day before", "warrant", basis(valid_until="2026-10-31")
     yield "a warrant that ended at midnight in Japan", "warrant", Plan(exported="2026-11-07T15:00:00+00:00")
@@ -543,8 +598,11 @@ def bad_proofs() -> Iterator[Row]:
         Plan(cosigned=[(WITNESS, AT // S + 7502)]),
     )
     yield "cosigned before a leaf", "leaf-time", Plan(cosigned=[(WITNESS, AT // S - 999)])
-    for what, keys in {"a witness's key for the log": (str(WITNESS.cosigner), None), "a log's key for a witness": (None, [str(LOG)]),
-                       "a key with another id": (str(LOG).replace("+a", "+b"), None)}.items():  # fmt: skip
+    for what, keys in {
+        "a witness's key for the log": (str(WITNESS.cosigner), None),
+        "a log's key for a witness": (None, [str(LOG)]),
+        "a key with another id": (str(LOG).replace("+a", "+b"), None),
+    }.items():
         yield what, "keys", Plan(log_key=keys[0], witnesses=keys[1])
     yield "another log's key", "manifest", Plan(log_key=str(Signer(LOG.name, bytes(32)).key))
     yield (

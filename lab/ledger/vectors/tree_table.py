@@ -48,24 +48,40 @@ def good_trees() -> Iterator[Tree]:
         [*tree(), leaf(OTHER, step(10, "ended"), after=3), leaf(OTHER, step(11, "ended"), after=4)],
     )
     yield "all kinds of acts", None, [*tree(), *acts, act(24, "clock"), act(25, "log-ended")]
-    yield "a request for calls that are over, and for one of another tree", None, [
-        *tree(), disclosed(10, "export-requested", selected=f'["{LATE}", "{OTHER}","elsewhere"]'),
-        leaf(LATE, step(11, "sound-reported"), after=4),
-    ]  # fmt: skip
+    yield (
+        "a request for calls that are over, and for one of another tree",
+        None,
+        [
+            *tree(),
+            disclosed(10, "export-requested", selected=f'["{LATE}", "{OTHER}","elsewhere"]'),
+            leaf(LATE, step(11, "sound-reported"), after=4),
+        ],
+    )
     for kind in ("export-requested", "exported"):
-        yield f"{kind} on the last day of a warrant", None, [
-            *tree(), disclosed(10, kind, LAST_MOMENT + SKEW, received=RECEIVED, valid_until=WARRANT)
-        ]  # fmt: skip
-        yield f"{kind} five minutes before the demand", None, [
-            *tree(), disclosed(10, kind, DEMAND - SKEW, received=RECEIVED)
-        ]  # fmt: skip
-    yield "what was exported says other things than a request", None, [
-        *tree(), disclosed(10, "exported", selected="3", at=5)
-    ]  # fmt: skip
-    yield "an approval after the warrant, which packs show", None, [
-        *tree(), disclosed(10, "export-requested", valid_until=WARRANT),
-        disclosed(11, "export-approved", LAST_MOMENT + 2 * SKEW, request="act-10"),
-    ]  # fmt: skip
+        yield (
+            f"{kind} on the last day of a warrant",
+            None,
+            [*tree(), disclosed(10, kind, LAST_MOMENT + SKEW, received=RECEIVED, valid_until=WARRANT)],
+        )
+        yield (
+            f"{kind} five minutes before the demand",
+            None,
+            [*tree(), disclosed(10, kind, DEMAND - SKEW, received=RECEIVED)],
+        )
+    yield (
+        "what was exported says other things than a request",
+        None,
+        [*tree(), disclosed(10, "exported", selected="3", at=5)],
+    )
+    yield (
+        "an approval after the warrant, which packs show",
+        None,
+        [
+            *tree(),
+            disclosed(10, "export-requested", valid_until=WARRANT),
+            disclosed(11, "export-approved", LAST_MOMENT + 2 * SKEW, request="act-10"),
+        ],
+    )
     yield "a million steps of calls in progress", None, [leaf("c", step(1_000_000, "ended"))]
     yield (
         "a late decision",
@@ -224,8 +240,17 @@ def zips() -> Iterator[Zip]:
     whole = zipped(one)
     for name, hide in HIDINGS.items():
         yield f"hidden {name}", "zip", hide(whole)
-    for field, value in {"version": 21, "flags": 8, "method": 0, "time": 1, "date": 34, "crc": 1, "packed": 1, "size": 1,
-                         "extra": 4}.items():  # fmt: skip
+    for field, value in {
+        "version": 21,
+        "flags": 8,
+        "method": 0,
+        "time": 1,
+        "date": 34,
+        "crc": 1,
+        "packed": 1,
+        "size": 1,
+        "extra": 4,
+    }.items():
         yield f"{field} differs before the file", "zip", zipped(one, **{f"local_{field}": value})
     for field, value in {"flags": 1, "method": 0, "crc": 1, "packed": 2**31, "size": 2**32 - 1, "extra": 4}.items():
         yield f"{field} differs in the list", "zip", zipped(one, **{f"listed_{field}": value})

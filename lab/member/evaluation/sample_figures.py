@@ -36,9 +36,13 @@ def criteria(text: str = CRITERIA) -> Criteria:
 
 
 def head_of(
-    period: Period, size: int = 30_000, log: Signer = LOG, witness: Signer = WITNESS, at: datetime | None = None,
+    period: Period,
+    size: int = 30_000,
+    log: Signer = LOG,
+    witness: Signer = WITNESS,
+    at: datetime | None = None,
     root: str = "",
-) -> str:  # fmt: skip
+) -> str:
     """A head that a witness has cosigned a day after the period, or at a moment."""
     text = Checkpoint(log.key.name, size, hashlib.sha256(f"{root}{size}".encode()).digest()).text
     time_s = int((at or period.ends).timestamp()) + (0 if at else 86_400)

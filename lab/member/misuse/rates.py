@@ -39,7 +39,7 @@ SCENES: Final[dict[str, Days]] = {
     **{f"{name}_weak": partial(_one, partial(traffic, strength=WEAK)) for name, (traffic, _) in FRAUDS.items()},
     **{name: partial(_one, traffic) for name, traffic in OFFICES.items()},
     **{name: partial(weeks_of_a_licence, times=times) for name, times in LICENCES.items()},
-}  # fmt: skip
+}
 
 
 def found(scene: str, seeds: range) -> Counter[str]:

@@ -44,16 +44,33 @@ class Dice:
             at_h += self.random.expovariate(per_hour)
 
     def call(
-        self, at_s: float, forwarding: str, caller: str | None, called: str, *, outgoing: bool = True,
-        kind: NumberKind = NumberKind.MOBILE, answered: float = 0.7, talk_s: float = 90.0, ring_s: float = 12.0,
+        self,
+        at_s: float,
+        forwarding: str,
+        caller: str | None,
+        called: str,
+        *,
+        outgoing: bool = True,
+        kind: NumberKind = NumberKind.MOBILE,
+        answered: float = 0.7,
+        talk_s: float = 90.0,
+        ring_s: float = 12.0,
         refused: bool = False,
-    ) -> CallOutline:  # fmt: skip
+    ) -> CallOutline:
         """`answered` is the probability of an answer, `talk_s` the median of a lognormal talk."""
         self._calls += 1
         call = CallOutline(
-            f"c-{self._calls}", at_s, Direction.OUTGOING if outgoing else Direction.INCOMING, Outcome.PLAY,
-            Reason.LICENCE_VALID, "L-0001", forwarding, caller, called, kind,
-        )  # fmt: skip
+            f"c-{self._calls}",
+            at_s,
+            Direction.OUTGOING if outgoing else Direction.INCOMING,
+            Outcome.PLAY,
+            Reason.LICENCE_VALID,
+            "L-0001",
+            forwarding,
+            caller,
+            called,
+            kind,
+        )
         if refused:
             call.outcome, call.reason, call.licence = Outcome.REFUSE, Reason.NUMBER_SUSPENDED, None
             call.ended_s, call.status = at_s + 0.1, CallStatus.REFUSED
@@ -145,9 +162,14 @@ def hotline(dice: Dice) -> Iterator[CallOutline]:
     branches, duty = [dice.token() for _ in range(6)], [dice.token(), dice.token()]
     for at_s in dice.times(9, 24, 5):
         yield dice.call(
-            at_s, dice.random.choice(branches), dice.token(), duty[at_s > START_S + 16 * HOUR_S], outgoing=False,
-            answered=0.85, talk_s=120,
-        )  # fmt: skip
+            at_s,
+            dice.random.choice(branches),
+            dice.token(),
+            duty[at_s > START_S + 16 * HOUR_S],
+            outgoing=False,
+            answered=0.85,
+            talk_s=120,
+        )
 
 
 def campaign(dice: Dice) -> Iterator[CallOutline]:

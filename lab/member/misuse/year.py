@@ -45,16 +45,23 @@ def attempts_of(dice: Dice, traffic: Traffic, line: str, shift_s: float = 0.0) -
     """The calls of an office or a fraud of `traffic` as the brake sees them."""
     for each in traffic(dice):
         call = ForwardedCall(
-            each.call_id, Direction(each.direction), number(each.forwarding or "0"), WITHHELD,
+            each.call_id,
+            Direction(each.direction),
+            number(each.forwarding or "0"),
+            WITHHELD,
             number(each.called or "0"),
-            endpoint=line if each.direction == Direction.OUTGOING else "carrier", account="",
+            endpoint=line if each.direction == Direction.OUTGOING else "carrier",
+            account="",
             trunks=("carrier",),
-        )  # fmt: skip
+        )
         talked = None if each.connected_s is None else each.ended_s - each.connected_s
         yield Attempt(
-            each.at_s + shift_s, call, talked, None if talked is not None else each.ended_s - each.at_s,
+            each.at_s + shift_s,
+            call,
+            talked,
+            None if talked is not None else each.ended_s - each.at_s,
             each.status == CallStatus.CANCEL,
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True)
@@ -138,15 +145,22 @@ class Customers:
             presented = Number(NumberKind.FIXED, f"+816{own:04}{int(dice.paretovariate(0.6)) % line.presented:04}")
             called = dice.randrange(line.called) if line.called else dice.randrange(10**8)
             call = ForwardedCall(
-                "c", Direction.OUTGOING, presented, WITHHELD, Number(NumberKind.MOBILE, f"+8190{called:08}"),
-                endpoint=name, trunks=("carrier",),
-            )  # fmt: skip
+                "c",
+                Direction.OUTGOING,
+                presented,
+                WITHHELD,
+                Number(NumberKind.MOBILE, f"+8190{called:08}"),
+                endpoint=name,
+                trunks=("carrier",),
+            )
             answered = dice.random() < line.answered
             yield Attempt(
-                START_S + day * DAY_S + at_h * HOUR_S, call,
+                START_S + day * DAY_S + at_h * HOUR_S,
+                call,
                 dice.lognormvariate(0, 1) * line.talk_s if answered else None,
-                None if answered else dice.uniform(5, 40), not answered and dice.random() < 0.5,
-            )  # fmt: skip
+                None if answered else dice.uniform(5, 40),
+                not answered and dice.random() < 0.5,
+            )
 
 
 class _Own(Dice):
@@ -188,11 +202,11 @@ class CaseOf2025:
         called = Number(NumberKind.MOBILE, f"+8190{dice.randrange(10**8):08}")
         call = ForwardedCall(
             f"c-{self.count}", Direction.OUTGOING, presented, WITHHELD, called, endpoint=self._line, trunks=("carrier",)
-        )  # fmt: skip
+        )
         answered = dice.random() < 0.4
         return Attempt(
             at_s, call, dice.lognormvariate(0, 1) * 8 if answered else None, None if answered else dice.uniform(5, 30)
-        )  # fmt: skip
+        )
 
     def over(self, attempt: Attempt, passed: bool) -> None:
         """The call has ended; its channel calls again."""

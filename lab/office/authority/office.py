@@ -115,7 +115,9 @@ def new_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
 @pytest.fixture
 def office(new_office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
     made_once(
-        tmp_path_factory, "office", new_office.folder.parent,
+        tmp_path_factory,
+        "office",
+        new_office.folder.parent,
         lambda: new_office.told("publication begin", "--keys", new_office.key("any").parent),
-    )  # fmt: skip
+    )
     return new_office

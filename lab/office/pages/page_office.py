@@ -60,10 +60,12 @@ class PageOffice(Terminal):
             self._phrase = started.enter_context(passphrase())
             self.office.mkdir()
             for words in (
-                ("publication new-registry", self.office), ("publication begin", self.office, "--keys", self.keys),
-                ("report new-key", self.office, self.keys / "officer.pem"), (DECISION[0], self.office, *DECISION[1:]),
+                ("publication new-registry", self.office),
+                ("publication begin", self.office, "--keys", self.keys),
+                ("report new-key", self.office, self.keys / "officer.pem"),
+                (DECISION[0], self.office, *DECISION[1:]),
                 ("refusal new-key", self.office, "--new", self.keys / "refusals.pem", "--why", "first key"),
-            ):  # fmt: skip
+            ):
                 self.shown(*words)
             settings = self._settings()
             self.site = started.enter_context(in_a_thread(settings))
@@ -84,12 +86,13 @@ class PageOffice(Terminal):
         folder, users = self.folder, self.folder / "users.yaml"
         return Settings.model_validate(
             {
-                "node": "office", "sounds": {"directory": str(folder / "sounds")},
+                "node": "office",
+                "sounds": {"directory": str(folder / "sounds")},
                 "registry": {"source": str(self.office / "registry.yaml"), "trust": "unsigned"},
                 "ledger": {"url": f"sqlite:///{folder}/ledger.sqlite3", "key_file": str(folder / "ledger.key")},
                 "console": {"users": str(users), "office": str(self.office)},
             }
-        )  # fmt: skip
+        )
 
     def at(self, user: str, width: int = WIDE) -> Hands:
         """The hands of a user at the console's first page for the office, signed in."""

@@ -122,9 +122,14 @@ def describe(office: PageOffice) -> None:
     page = _member(office)
     office.hands.act(
         f"{page}/describe",
-        {"corporate_number": "8700110005901", "notification": "A-30-12345", "web": "https://www.example.jp/contact",
-         "mail": "info@example.jp", "why": "as they wrote"},
-    )  # fmt: skip
+        {
+            "corporate_number": "8700110005901",
+            "notification": "A-30-12345",
+            "web": "https://www.example.jp/contact",
+            "mail": "info@example.jp",
+            "why": "as they wrote",
+        },
+    )
     office.hands.expect("8700110005901")
 
 

@@ -79,9 +79,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="idtone-public-") as folder, demo(Path(folder)) as public:
         print(public.address, flush=True)
         for words, number in (
-            ("licensed", LICENSED), ("stopped", STOPPED), ("never originates", NEVER), ("no licence", UNLICENSED),
+            ("licensed", LICENSED),
+            ("stopped", STOPPED),
+            ("never originates", NEVER),
+            ("no licence", UNLICENSED),
             ("not a member's", NOT_A_MEMBERS),
-        ):  # fmt: skip
+        ):
             print(f"  {number}  {words}", file=sys.stderr)
         with contextlib.suppress(KeyboardInterrupt):
             time.sleep(seconds)

@@ -78,10 +78,12 @@ def table(findings: list[Finding]) -> Table:
     shown = Table(*(spoken(*name) for name in (("step", "段階"), ("expected", "期待"), ("found", "結果"))), "s", "")
     for each in findings:
         shown.add_row(
-            spoken(*each.step.title), _words(each.step.expected),
+            spoken(*each.step.title),
+            _words(each.step.expected),
             _words({name: each.found.get(name) for name in each.step.expected}) if each.found else "–",
-            f"{each.seconds:.1f}", "[red]✗[/red]" if each.faults else "[green]✓[/green]",
-        )  # fmt: skip
+            f"{each.seconds:.1f}",
+            "[red]✗[/red]" if each.faults else "[green]✓[/green]",
+        )
     return shown
 
 
@@ -117,9 +119,10 @@ def main() -> int:
         screen.print()
         screen.print(table(findings))
         verdict = (
-            spoken("Each step found what it should", "すべての段階が期待どおりでした") if good
+            spoken("Each step found what it should", "すべての段階が期待どおりでした")
+            if good
             else spoken("Not every step found what it should", "期待どおりでない段階がありました")
-        )  # fmt: skip
+        )
         screen.print(
             spoken(
                 "{}; {:.0f} s. Nothing was left running.", "{}({:.0f} 秒)。起動したものはすべて終了しました。"

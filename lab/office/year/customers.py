@@ -24,9 +24,11 @@ def keep_form(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]
     numbers.unlink()
     kept = only(year.member_told(RESELLER, "form", "list"))
     return {
-        "fault": ", ".join(each["field"] for each in faults), "numbers": kept["numbers"], "state": kept["state"],
+        "fault": ", ".join(each["field"] for each in faults),
+        "numbers": kept["numbers"],
+        "state": kept["state"],
         "paper": picture.read_bytes()[:4].decode(),
-    }, ()  # fmt: skip
+    }, ()
 
 
 def hop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
@@ -36,9 +38,17 @@ def hop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     _customer(wholesaler, "㈱見本商事", "ﾐﾎﾝｼｮｳｼﾞ", None, "東京都見本区見本町一丁目2番3号")
     _customer(other, "別見本株式会社", "ベツミホン", "8700110005901", "大阪府見本市見本町9-9")
     year.authority(
-        "refusal add", reseller, "--key", year.keys / "refusals.pem", "--reference", "K-7",
-        "--until", days(365), "--why", "numbers were stopped",
-    )  # fmt: skip
+        "refusal add",
+        reseller,
+        "--key",
+        year.keys / "refusals.pem",
+        "--reference",
+        "K-7",
+        "--until",
+        days(365),
+        "--why",
+        "numbers were stopped",
+    )
     reseller.unlink()
     year.publish("duty")
     caught = year.member_told(WHOLESALER, "customer", "check", wholesaler, code=1)

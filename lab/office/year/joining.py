@@ -101,9 +101,19 @@ def pledge(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     sha256 = hashlib.sha256(text.read_bytes()).hexdigest()
     for member in NAMES:
         year.authority(
-            "member pledge", member, "--document", "見本-1", "--sha256", sha256, "--signatory", "代表取締役",
-            "--signed", days(), "--until", days(365),
-        )  # fmt: skip
+            "member pledge",
+            member,
+            "--document",
+            "見本-1",
+            "--sha256",
+            sha256,
+            "--signatory",
+            "代表取締役",
+            "--signed",
+            days(),
+            "--until",
+            days(365),
+        )
     year.publish("registry", "duty")
     entered = (year.office / "registry.yaml").read_text("utf-8")
     return {"pledges": entered.count(sha256)}, [
@@ -122,9 +132,17 @@ def resell(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     year.authority("chain add", WHOLESALER, RESELLER, "--why", "wholesale", "--numbers", number)
     before = decided(year)
     year.authority(
-        "chain check", RESELLER, "--checked", days(), "--document", "認定通知書", "--by", WHOLESALER,
-        "--numbers", number,
-    )  # fmt: skip
+        "chain check",
+        RESELLER,
+        "--checked",
+        days(),
+        "--document",
+        "認定通知書",
+        "--by",
+        WHOLESALER,
+        "--numbers",
+        number,
+    )
     number.unlink()
     after = decided(year)
     year.publish("registry", "duty")

@@ -105,7 +105,9 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     )
     asks, calls = spoken("asks", "照会"), spoken("calls", "通話")
     return {
-        "outcome": outcome, "answers": ", ".join(hop["result"] for hop in hops), "delivery": hops[-1]["delivery"],
+        "outcome": outcome,
+        "answers": ", ".join(hop["result"] for hop in hops),
+        "delivery": hops[-1]["delivery"],
         "visitor": "the operator was found" in status.data.decode(),
     }, [
         [
@@ -113,7 +115,7 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
             Box(spoken("the desk", "協会窓口"), reported["id"], arrow=asks),
             *(Box(hop["member"], f"{hop['result']}, {calls} {hop['calls']}", tone=Tone.GOOD) for hop in hops),
         ]
-    ]  # fmt: skip
+    ]
 
 
 def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
@@ -177,16 +179,37 @@ def disclose(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
     """
     pack, paper = year.folder / "warrant.zip", year.folder / "receipt.pdf"
     year.member(
-        WHOLESALER, "ledger", "export", "c-stopped", "--case", "K-1", "--basis", "warrant", "--court", "見本簡易裁判所",
-        "--valid-until", days(7), "--authority", "見本警察署", "--reference", "捜発第1号",
-        "--scope", "一つの番号の通話", "--received", now().isoformat(timespec="seconds"), "-o", pack,
-    )  # fmt: skip
+        WHOLESALER,
+        "ledger",
+        "export",
+        "c-stopped",
+        "--case",
+        "K-1",
+        "--basis",
+        "warrant",
+        "--court",
+        "見本簡易裁判所",
+        "--valid-until",
+        days(7),
+        "--authority",
+        "見本警察署",
+        "--reference",
+        "捜発第1号",
+        "--scope",
+        "一つの番号の通話",
+        "--received",
+        now().isoformat(timespec="seconds"),
+        "-o",
+        pack,
+    )
     year.member(WHOLESALER, "ledger", "deliver", pack, "-o", paper)
     year.member(WHOLESALER, "ledger", "receipt", pack, "--by", "見本警察署 巡査部長", "--on", days())
     year.member(WHOLESALER, "ledger", "disclosures", "--pdf", picture)
     listed = year.member_told(WHOLESALER, "ledger", "disclosures")["disclosures"]
     genuine = year.told("ledger", "verify-pack", pack, "--log-key", year.member(WHOLESALER, "ledger", "key").strip())
     return {
-        "bases": [each["basis"]["basis"] for each in listed], "signed_for": [bool(each["receipt"]) for each in listed],
-        "genuine": genuine["good"], "paper": picture.read_bytes()[:4].decode(),
-    }, ()  # fmt: skip
+        "bases": [each["basis"]["basis"] for each in listed],
+        "signed_for": [bool(each["receipt"]) for each in listed],
+        "genuine": genuine["good"],
+        "paper": picture.read_bytes()[:4].decode(),
+    }, ()

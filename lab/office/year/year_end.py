@@ -56,8 +56,11 @@ def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
     forged = year.told("evaluation", "verify", year.site, changed, "--trust", year.root, code=1)
     grades = {each["member"]: each["grade"] for each in found["members"]}
     return {
-        "grade": grades[WHOLESALER], "without": grades[RESELLER], "badge": genuine["good"], "forged": forged["good"],
-    }, ()  # fmt: skip
+        "grade": grades[WHOLESALER],
+        "without": grades[RESELLER],
+        "badge": genuine["good"],
+        "forged": forged["good"],
+    }, ()
 
 
 def _cosign(year: OfficeYear, member: str) -> None:
@@ -83,9 +86,12 @@ def verify(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     stranger = spoken("a stranger", "第三者")
     rows = [
         [Box(name, arrow=verified), Box(f"{spoken('faults', '不整合')}: {count}", tone=Tone.GOOD)]
-        for name, count in zip((spoken("the office's ledger", "事務局の台帳"),
-                                spoken("two members' ledgers", "会員二社の台帳")), faults, strict=True)
-    ]  # fmt: skip
+        for name, count in zip(
+            (spoken("the office's ledger", "事務局の台帳"), spoken("two members' ledgers", "会員二社の台帳")),
+            faults,
+            strict=True,
+        )
+    ]
     rows += [
         [Box(spoken("the public list", "公開リスト"), arrow=stranger), Box(spoken("genuine", "真正"), tone=Tone.GOOD)],
         [

@@ -269,10 +269,18 @@ def main() -> int:
     end_in_order()
     screen = Console(stderr=given.json)
     try:
-        with tempfile.TemporaryDirectory(prefix="idtone-fleet-") as folder, programs() as postgresql, fleet(
-            Path(folder), find_asterisk(), find_kamailio(), postgresql, count=given.nodes,
-            tell=lambda line: print(f"{line} …", file=sys.stderr, flush=True),
-        ) as running:  # fmt: skip
+        with (
+            tempfile.TemporaryDirectory(prefix="idtone-fleet-") as folder,
+            programs() as postgresql,
+            fleet(
+                Path(folder),
+                find_asterisk(),
+                find_kamailio(),
+                postgresql,
+                count=given.nodes,
+                tell=lambda line: print(f"{line} …", file=sys.stderr, flush=True),
+            ) as running,
+        ):
             seen = run(running, Path(folder), given.seconds or LONGEST_S, given.rate, screen)
     except (AsteriskMissing, PackagesUnavailable, PostgreSQLMissing) as error:
         print(f"fleet: {error}", file=sys.stderr)

@@ -74,11 +74,13 @@ class FakeNode:
             return json.dumps({"running": False, "trouble": "no service runs"})
         return json.dumps(
             {
-                "running": True, "instance": {"version": self.serving, "pid": self.pid}, "ari": {"connected": self.ari},
+                "running": True,
+                "instance": {"version": self.serving, "pid": self.pid},
+                "ari": {"connected": self.ari},
                 "calls": {"decisions": [{"calls": self.decided}], "in_progress": self.in_progress},
                 "registry": {"version": self.registry, "trust": "signed"},
             }
-        )  # fmt: skip
+        )
 
 
 class FakeFleet:

@@ -88,11 +88,13 @@ class Observer:
         """It takes some milliseconds, and two seconds for each part that does not answer."""
         fleet = self.fleet
         return Seen(
-            self._calls(), [self._node(node) for node in fleet.nodes],
+            self._calls(),
+            [self._node(node) for node in fleet.nodes],
             [self._proxy(f"sip-{number}", proxy) for number, proxy in enumerate(fleet.proxies, 1)],
             [self._database(name, each) for name, each in (("db-1", fleet.primary), ("db-2", fleet.standby))],
-            fleet.registry.running, [witness.running for witness in fleet.witnesses],
-        )  # fmt: skip
+            fleet.registry.running,
+            [witness.running for witness in fleet.witnesses],
+        )
 
     def _rate(self, name: str, count: float) -> float:
         """By its last values."""
@@ -109,9 +111,14 @@ class Observer:
         now_s = time.time()
         kinds = Counter(kind_of(call, now_s) for call in every)
         return SeenCalls(
-            len(every), kinds["answered"], kinds["refused"], kinds["busy"], kinds["lost"],
-            self._rate("offered", len(every)), self._rate("answered", kinds["answered"]),
-        )  # fmt: skip
+            len(every),
+            kinds["answered"],
+            kinds["refused"],
+            kinds["busy"],
+            kinds["lost"],
+            self._rate("offered", len(every)),
+            self._rate("answered", kinds["answered"]),
+        )
 
     def _node(self, node: Node) -> SeenNode:
         told = node.metrics()
@@ -119,10 +126,14 @@ class Observer:
         with suppress(OSError):
             seen_s = time.time() - node.service.seen_ledger.with_name("ledger.key.cosigned").stat().st_mtime
         return SeenNode(
-            node.name, self._rate(node.name, told.get("idtone_decisions_total", 0.0)) if told else None,
-            int(told.get("idtone_calls_in_progress", 0)), int(told.get("idtone_registry_version", 0)),
-            int(told.get("idtone_ledger_unreplicated_steps", 0)), bool(told.get("idtone_ledger_replicated", 0)), seen_s,
-        )  # fmt: skip
+            node.name,
+            self._rate(node.name, told.get("idtone_decisions_total", 0.0)) if told else None,
+            int(told.get("idtone_calls_in_progress", 0)),
+            int(told.get("idtone_registry_version", 0)),
+            int(told.get("idtone_ledger_unreplicated_steps", 0)),
+            bool(told.get("idtone_ledger_replicated", 0)),
+            seen_s,
+        )
 
     def _proxy(self, name: str, proxy: Kamailio) -> SeenProxy:
         try:

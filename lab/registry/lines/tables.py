@@ -50,6 +50,11 @@ def call(
     number: str, endpoint: str = "", account: str = "", direction: Direction = Direction.OUTGOING
 ) -> ForwardedCall:
     return ForwardedCall(
-        "call-1", direction, parse(number), parse("05011112222"), parse("09012345678"), endpoint=endpoint,
+        "call-1",
+        direction,
+        parse(number),
+        parse("05011112222"),
+        parse("09012345678"),
+        endpoint=endpoint,
         account=account,
-    )  # fmt: skip
+    )

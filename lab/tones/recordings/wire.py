@@ -36,9 +36,16 @@ def audio(container: str, subtype: str) -> bytes:
 
 
 def rtp(
-    sequence: int, timestamp: int, payload: bytes, *, payload_type: int = 0, ssrc: int = 0xC0FFEE,
-    contributors: int = 0, extension: bytes | None = None, padding: int = 0,
-) -> bytes:  # fmt: skip
+    sequence: int,
+    timestamp: int,
+    payload: bytes,
+    *,
+    payload_type: int = 0,
+    ssrc: int = 0xC0FFEE,
+    contributors: int = 0,
+    extension: bytes | None = None,
+    padding: int = 0,
+) -> bytes:
     first = 0x80 | contributors | (0x10 if extension is not None else 0) | (0x20 if padding else 0)
     data = struct.pack(">BBHII", first, payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
     data += bytes(4 * contributors)

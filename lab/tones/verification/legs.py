@@ -18,9 +18,15 @@ Samples = NDArray[np.float32]
 
 
 def leg(
-    *sounds: Profile, at_ms: float = 700, after_ms: float = 900, apart_ms: float = 600, gain_db: float = 0.0,
-    noise_dbov: float = -60.0, seed: int = 1, sample_rate_hz: int = RATE_HZ,
-) -> Samples:  # fmt: skip
+    *sounds: Profile,
+    at_ms: float = 700,
+    after_ms: float = 900,
+    apart_ms: float = 600,
+    gain_db: float = 0.0,
+    noise_dbov: float = -60.0,
+    seed: int = 1,
+    sample_rate_hz: int = RATE_HZ,
+) -> Samples:
     """The sounds one after the other, the first at `at_ms`, in white noise."""
     silence = np.zeros(round(apart_ms * sample_rate_hz / 1000))
     pieces: list[NDArray[Any]] = [np.zeros(round(at_ms * sample_rate_hz / 1000))]

@@ -51,17 +51,20 @@ def check(
     if as_json:
         command_line.print_json(
             {
-                "refused": bool(found), "list": {"made": refusals.made.isoformat(), "epoch": refusals.epoch},
+                "refused": bool(found),
+                "list": {"made": refusals.made.isoformat(), "epoch": refusals.epoch},
                 "record": record,
                 "refusals": [
                     {
-                        "reference": match.reference, "since": match.since.isoformat(),
-                        "until": match.until.isoformat(), "equal": match.fields,
+                        "reference": match.reference,
+                        "since": match.since.isoformat(),
+                        "until": match.until.isoformat(),
+                        "equal": match.fields,
                     }
                     for match in found
                 ],
             }
-        )  # fmt: skip
+        )
     elif not found:
         print(translated(Message("not refused; record {record}", record=record)))
     for match in found if not as_json else ():
@@ -69,10 +72,13 @@ def check(
             translated(
                 Message(
                     "refused until {until}: {reference}, equal in {fields}; record {record}",
-                    until=match.until, reference=match.reference, fields=match.fields, record=record,
+                    until=match.until,
+                    reference=match.reference,
+                    fields=match.fields,
+                    record=record,
                 )
             )
-        )  # fmt: skip
+        )
     if found:
         command_line.negative()
 
@@ -96,11 +102,15 @@ def _refusals(settings: Settings) -> RefusalList:
 def _record(settings: Settings, document: bytes, refusals: RefusalList, found: list[Match]) -> str:
     digest = hashlib.sha256(document).hexdigest()
     details: dict[str, steps.Scalar] = {
-        "document_sha256": digest, "list_epoch": refusals.epoch, "list_made": refusals.made.isoformat(),
+        "document_sha256": digest,
+        "list_epoch": refusals.epoch,
+        "list_made": refusals.made.isoformat(),
         "refusals": ", ".join(dict.fromkeys(match.reference for match in found)),
-    }  # fmt: skip
+    }
     return record_act(
-        settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node),
+        settings.ledger.own(),
+        settings.node,
+        KeyRing.of(settings.ledger, settings.node),
         lambda act: steps.duty(act, datetime.now(UTC), acting(), ACT, digest[:32], details),
         DisclosureRules.of(settings.ledger),
-    )  # fmt: skip
+    )

@@ -25,16 +25,20 @@ IdentityArgument = Annotated[
 _TYPED: Final = "customer"
 _QUESTIONS: Final = {
     IdentityKind.PERSON: {
-        "name": Message("Name, as in the identity document"), "kana": Message("Reading in kana"),
-        "latin": Message("Name in Latin letters"), "born": Message("Date of birth, like 1980-04-01"),
+        "name": Message("Name, as in the identity document"),
+        "kana": Message("Reading in kana"),
+        "latin": Message("Name in Latin letters"),
+        "born": Message("Date of birth, like 1980-04-01"),
         "address": Message("Address"),
     },
     IdentityKind.COMPANY: {
-        "name": Message("Name, as in the register"), "kana": Message("Reading in kana"),
-        "latin": Message("Name in Latin letters"), "corporate_number": Message("Corporate number (13 digits)"),
+        "name": Message("Name, as in the register"),
+        "kana": Message("Reading in kana"),
+        "latin": Message("Name in Latin letters"),
+        "corporate_number": Message("Corporate number (13 digits)"),
         "address": Message("Address"),
     },
-}  # fmt: skip
+}
 
 
 def identity_given(file: Path | None) -> CustomerIdentity:

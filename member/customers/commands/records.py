@@ -86,9 +86,12 @@ class _Office:
         """Record an act in the ledger, durably; returns its id. Raises LedgerError: then it must not be done."""
         ledger = self.settings.ledger
         return record_act(
-            ledger.own(), self.settings.node, self.key_ring,
-            lambda act_id: steps.duty(act_id, at, by, act, subject, details), DisclosureRules.of(ledger),
-        )  # fmt: skip
+            ledger.own(),
+            self.settings.node,
+            self.key_ring,
+            lambda act_id: steps.duty(act_id, at, by, act, subject, details),
+            DisclosureRules.of(ledger),
+        )
 
 
 def record(

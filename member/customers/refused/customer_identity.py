@@ -76,9 +76,12 @@ def of_form(form: Application) -> CustomerIdentity:
 def _fields(person: NamedPerson) -> dict[str, Any]:
     name = person.name
     return {
-        "name": name.ja or name.en or name.kana, "kana": name.kana, "latin": name.en, "born": person.birth_date,
+        "name": name.ja or name.en or name.kana,
+        "kana": name.kana,
+        "latin": name.en,
+        "born": person.birth_date,
         "address": person.address,
-    }  # fmt: skip
+    }
 
 
 def _faults(document: CustomerDocument) -> Iterator[ValidationFault]:

@@ -65,9 +65,12 @@ def packed(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: Ident
     ordered = sorted(rows, key=attrgetter("token", "until", "number"))
     count = len(ordered)
     header: dict[str, Any] = {
-        "count": count, "epoch": epoch, "made": made.isoformat(), "public": base64.b64encode(public).decode(),
+        "count": count,
+        "epoch": epoch,
+        "made": made.isoformat(),
+        "public": base64.b64encode(public).decode(),
         "table": table.model_dump(mode="json"),
-    }  # fmt: skip
+    }
     return b"".join(
         (
             HEADER, rfc8785.dumps(header), b"\n",
@@ -122,12 +125,10 @@ class RefusalList(Sequence[RefusedToken]):
         return zip(
             *(
                 (self._octets[at : at + size] for at in range(begin, begin + size * self._count, size))
-                for begin, size in (
-                    (self._tokens, TOKEN_BYTES), (self._since, 2), (self._until, 2), (self._numbers, 4)
-                )
+                for begin, size in ((self._tokens, TOKEN_BYTES), (self._since, 2), (self._until, 2), (self._numbers, 4))
             ),
             strict=True,
-        )  # fmt: skip
+        )
 
     @property
     def rows(self) -> bytes:

@@ -61,10 +61,12 @@ def figures(
     octets = signed(KIND, desk_client.member_of(settings), made.content(), signer, now)
     sha256 = hashlib.sha256(octets).hexdigest()
     record_act(
-        settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node),
+        settings.ledger.own(),
+        settings.node,
+        KeyRing.of(settings.ledger, settings.node),
         lambda act: steps.duty(act, now, acting(), "figures-signed", str(period), {"sha256": sha256}),
         DisclosureRules.of(settings.ledger),
-    )  # fmt: skip
+    )
     with writing(output, UsageError, is_choice=True):
         replace_durably(output, octets)
     if as_json:

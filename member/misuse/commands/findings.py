@@ -47,14 +47,17 @@ _CAUTION: Final = Message(
     "`idtone-office misuse explain FINDING` shows the calls and says what to do next."
 )
 _NEXT: Final = (
-    Message("A finding is not an accusation: it says that these calls are unusual, and ordinary offices have such days "
-            "too. What to do next:"),
+    Message(
+        "A finding is not an accusation: it says that these calls are unusual, and ordinary offices have such days "
+        "too. What to do next:"
+    ),
     Message("1. Look at some of the calls: idtone ledger show CALL_ID"),
     Message("2. Find the contractor by the call ids in your own call records, and ask what the calls were for."),
-    Message("3. If the suspicion remains, report it to the police or the association, as the contract and "
-            "the law provide."),
+    Message(
+        "3. If the suspicion remains, report it to the police or the association, as the contract and the law provide."
+    ),
     Message("4. Record what came of it: idtone-office misuse review FINDING --result … --why …"),
-)  # fmt: skip
+)
 
 
 def scan(
@@ -117,8 +120,14 @@ def scan(
         command_line.Rows(_FIELDS, form).print([each[name] for name in _FIELDS] for each in told)
     elif shown:
         command_line.Rows(_COLUMNS, whole=("finding",)).print(map(_line, shown))
-    _tell(Message("{calls} calls were judged; new findings: {new}, reviewed: {reviewed}", calls=f"{calls:,}",
-                  new=len(new), reviewed=len(found) - len(new)))  # fmt: skip
+    _tell(
+        Message(
+            "{calls} calls were judged; new findings: {new}, reviewed: {reviewed}",
+            calls=f"{calls:,}",
+            new=len(new),
+            reviewed=len(found) - len(new),
+        )
+    )
     if left_out:
         _tell(Message("{count} calls were written too late, and were not judged", count=f"{left_out:,}"))
     if new:
@@ -213,15 +222,25 @@ def review(
         finding = _one(finding_id, own, limits_file).finding
     details: dict[str, steps.Scalar] = {"result": result.value, "why": why, "calls": len(finding.sign.calls)}
     act = record_act(
-        settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node),
+        settings.ledger.own(),
+        settings.node,
+        KeyRing.of(settings.ledger, settings.node),
         lambda act_id: steps.duty(act_id, datetime.now(UTC), person, REVIEWED, finding.id, details),
         DisclosureRules.of(settings.ledger),
-    )  # fmt: skip
+    )
     if as_json:
         command_line.print_json({"finding": finding.id, "review": act, "result": result})
     else:
-        print(translated(Message("{finding}: reviewed by {person} as {result}", finding=finding.id, person=person,
-                                 result=result.value)))  # fmt: skip
+        print(
+            translated(
+                Message(
+                    "{finding}: reviewed by {person} as {result}",
+                    finding=finding.id,
+                    person=person,
+                    result=result.value,
+                )
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,9 +96,16 @@ def answer(
     member = desk_client.member_of(settings)
     octets = signed(ANSWER, member, content.model_dump(mode="json"), desk_client.document_signer(settings), now)
     record(
-        settings, ANSWERED, request.id, result=content.result, upstream=content.upstream, pack=content.pack,
-        calls=facts.calls, call=facts.call, sha256=hashlib.sha256(octets).hexdigest(),
-    )  # fmt: skip
+        settings,
+        ANSWERED,
+        request.id,
+        result=content.result,
+        upstream=content.upstream,
+        pack=content.pack,
+        calls=facts.calls,
+        call=facts.call,
+        sha256=hashlib.sha256(octets).hexdigest(),
+    )
     sent = desk_client.send(settings, octets)
     if as_json:
         command_line.print_json(sent)

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
     load_pem_public_key,
-)  # fmt: skip
+)
 
 from idtone.core.errors import TrustError
 from idtone.core.numbers import Number

@@ -92,11 +92,18 @@ class ReportDesk:
             request = self._request(report_id, 1, step, now)
             kept = KeptReport(report_id, now, via, holder, step.stage, step.finding, None, None, None, sealed)
             self._changes.make(
-                self.store.added(kept, token, request), "report-entered", report_id, via=via,
-                holder=holder.member, basis=holder.basis, others=",".join(holder.others) or None, stage=step.stage,
-                reporter=sealed.reporter is not None, sha256=hashlib.sha256(sealed.report.encode()).hexdigest(),
+                self.store.added(kept, token, request),
+                "report-entered",
+                report_id,
+                via=via,
+                holder=holder.member,
+                basis=holder.basis,
+                others=",".join(holder.others) or None,
+                stage=step.stage,
+                reporter=sealed.reporter is not None,
+                sha256=hashlib.sha256(sealed.report.encode()).hexdigest(),
                 **_asked(request),
-            )  # fmt: skip
+            )
             return report_id
 
     def _is_same(self, known: KeptReport, sealed: SealedReport) -> bool:
@@ -174,10 +181,11 @@ class ReportDesk:
                 raise UsageError(
                     Message(
                         "report {report_id} cannot be closed as {result}; the possible results are {results}",
-                        report_id=report_id, result=result.value,
+                        report_id=report_id,
+                        result=result.value,
                         results=", ".join(each.value for each in report.results),
                     )
-                )  # fmt: skip
+                )
             closed = self.store.closed(report_id, result, why, now)
             self._changes.make(closed, "report-closed", report_id, result=result)
 
@@ -218,9 +226,15 @@ class ReportDesk:
         """What a member may see of a report."""
         call, request = self.call(waiting.sealed), waiting.request
         return Request(
-            id=request.id, number=call.number, at=call.at, within_minutes=call.within_minutes, asked=request.asked,
-            due=request.due, downstream=waiting.downstream, reminders=request.reminders,
-        )  # fmt: skip
+            id=request.id,
+            number=call.number,
+            at=call.at,
+            within_minutes=call.within_minutes,
+            asked=request.asked,
+            due=request.due,
+            downstream=waiting.downstream,
+            reminders=request.reminders,
+        )
 
     def answer(self, document: SignedDocument, now: datetime) -> Accepted:
         """A member's answer, and what follows: the next member is asked, or the chain ends. Raises TrustError."""
@@ -243,15 +257,26 @@ class ReportDesk:
             following = after(asked, content.result, content.upstream, self.rules.traceback.members, holders)
             further = self._request(request.report, request.hop + 1, following, now)
             answered = replace(
-                request, answered=now, document=document.id, result=content.result, upstream=content.upstream,
-                pack=content.pack, found=content.found.model_dump_json(),
-            )  # fmt: skip
+                request,
+                answered=now,
+                document=document.id,
+                result=content.result,
+                upstream=content.upstream,
+                pack=content.pack,
+                found=content.found.model_dump_json(),
+            )
             was_open = self._changes.make(
-                self.store.answered(answered, following, further), "report-answered", request.report,
-                request=request.id, member=document.member, result=content.result, document=document.id,
+                self.store.answered(answered, following, further),
+                "report-answered",
+                request.report,
+                request=request.id,
+                member=document.member,
+                result=content.result,
+                document=document.id,
                 stage=following.stage,
-                finding=following.finding, **_asked(further, "next_"),
-            )  # fmt: skip
+                finding=following.finding,
+                **_asked(further, "next_"),
+            )
             if not was_open:
                 raise TrustError(_ANSWERED)
             return accepted
@@ -268,9 +293,13 @@ class ReportDesk:
         with self._desk.ledger.turn():
             if self.store.request(request.id) == request:
                 self._changes.make(
-                    self.store.reminded(request), "report-reminded", request.report, request=request.id,
-                    member=request.member, reminders=request.reminders + 1,
-                )  # fmt: skip
+                    self.store.reminded(request),
+                    "report-reminded",
+                    request.report,
+                    request=request.id,
+                    member=request.member,
+                    reminders=request.reminders + 1,
+                )
 
     def _request(self, report_id: str, hop: int, step: Next, now: datetime) -> KeptRequest | None:
         if step.member is None:
@@ -299,9 +328,7 @@ def _asked(request: KeptRequest | None, prefix: str = "") -> dict[str, Any]:
     """For a leaf: who is asked, and until when."""
     if request is None:
         return {}
-    return {
-        f"{prefix}request": request.id, f"{prefix}member": request.member, f"{prefix}due": request.due.isoformat()
-    }  # fmt: skip
+    return {f"{prefix}request": request.id, f"{prefix}member": request.member, f"{prefix}due": request.due.isoformat()}
 
 
 def _text(key: bytes) -> str:

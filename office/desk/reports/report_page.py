@@ -115,9 +115,13 @@ _KEPT: Final = (
 
 
 def form_page(
-    values: Mapping[str, str], with_reporter: bool, problem: str | None = None, character: str = "", *,
+    values: Mapping[str, str],
+    with_reporter: bool,
+    problem: str | None = None,
+    character: str = "",
+    *,
     about_service: bool = False,
-) -> str:  # fmt: skip
+) -> str:
     """The form, filled in with what a visitor has sent already. `problem` is one of `PROBLEMS`; one of them names a
     `character`. With `about_service` it asks for an operator or a service, and not for a call.
 
@@ -152,12 +156,14 @@ def form_page(
         + _input("name", "お名前", "Name", value("name"))
         + _input("contact", "連絡先", "How to reach you", value("contact"))
         + f'<label><input type="checkbox" name="disclose" value="yes"{consent}> '
-        + _both("私の氏名と連絡先を、警察や行政機関に開示することに同意します。",
-                "I consent that my name and how to reach me are disclosed to the police or the government.")
+        + _both(
+            "私の氏名と連絡先を、警察や行政機関に開示することに同意します。",
+            "I consent that my name and how to reach me are disclosed to the police or the government.",
+        )
         + "</label></fieldset>"
         if with_reporter
         else ""
-    )  # fmt: skip
+    )
     title, path, other = (
         (("事業者・サービスについての申告", "Report an operator or a service"), SERVICE_PATH, FORM_PATH)
         if about_service

@@ -191,18 +191,19 @@ def _report(values: Mapping[str, str], now: datetime) -> Report:
     if at > now:
         raise _FormError("at")
     content = {
-        "number": values.get("number", ""), "at": at.isoformat(), "within_minutes": values.get("within_minutes", ""),
-        "what": values.get("what", ""), "reporter": _reporter(values),
-    }  # fmt: skip
+        "number": values.get("number", ""),
+        "at": at.isoformat(),
+        "within_minutes": values.get("within_minutes", ""),
+        "what": values.get("what", ""),
+        "reporter": _reporter(values),
+    }
     return _valid(Report, content)
 
 
 def _service_report(values: Mapping[str, str]) -> ServiceReport:
     """As `_report`, about an operator or a service."""
     _readable(values)
-    content = {
-        "service": values.get("service", ""), "what": values.get("what", ""), "reporter": _reporter(values)
-    }  # fmt: skip
+    content = {"service": values.get("service", ""), "what": values.get("what", ""), "reporter": _reporter(values)}
     return _valid(ServiceReport, content)
 
 

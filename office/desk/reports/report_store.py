@@ -191,9 +191,14 @@ class ReportStore:
         return self.page(stage, token, limit=limit)[::-1]
 
     def page(
-        self, stage: Stage | None = None, token: str | None = None, order: ReportOrder | None = None,
-        rises: bool = False, first: int = 0, limit: int = -1,
-    ) -> list[KeptReport]:  # fmt: skip
+        self,
+        stage: Stage | None = None,
+        token: str | None = None,
+        order: ReportOrder | None = None,
+        rises: bool = False,
+        first: int = 0,
+        limit: int = -1,
+    ) -> list[KeptReport]:
         """Those from the place `first` on, at most `limit`: the newest first, or in an order."""
         clauses, values = _where(stage, token)
         by = f"{order.value} {'ASC' if rises else 'DESC'}, " if order else ""

@@ -140,9 +140,11 @@ def _edition(path: Path, keys: list[VerifierKey]) -> tuple[SharedSettings | None
 
 def _about(path: Path, shared: SharedSettings | None) -> dict[str, Any]:
     return {
-        "file": str(path), "version": shared and shared.version, "sha256": shared and shared.sha256,
+        "file": str(path),
+        "version": shared and shared.version,
+        "sha256": shared and shared.sha256,
         "signed": shared and shared.signed.isoformat(),
-    }  # fmt: skip
+    }
 
 
 def _title(path: Path, shared: SharedSettings | None) -> str:

@@ -74,9 +74,10 @@ def sign(
         raise UsageError(
             Message(
                 "{output} has version {before}, and nodes refuse an older one; choose a larger --version",
-                output=output, before=before.version,
+                output=output,
+                before=before.version,
             )
-        )  # fmt: skip
+        )
     version = version or (before.version + 1 if before else 1)
     note = signed_settings(yaml, str(settings), version, datetime.now(UTC), signers)
     _check_size(note, settings)

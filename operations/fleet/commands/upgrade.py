@@ -43,10 +43,12 @@ EmptyOption = Annotated[
 PatienceOption = Annotated[
     int | None,
     typer.Option(
-        "--patience", metavar="SECONDS", min=1,
+        "--patience",
+        metavar="SECONDS",
+        min=1,
         help="How long to wait until no new calls come (default: 60; with --empty until there are none: 3600).",
     ),
-]  # fmt: skip
+]
 JournalOption = Annotated[
     Path | None,
     typer.Option("--journal", metavar="FILE", help="What was done (default: the inventory's name with .journal)."),
@@ -104,9 +106,11 @@ def _chosen(inventory: Inventory, only: Sequence[str] | None, path: Path) -> lis
         raise UsageError(
             Message(
                 "--only {name}: {path} has no such node; it has {known}",
-                name=unknown[0], path=path, known=", ".join(known),
+                name=unknown[0],
+                path=path,
+                known=", ".join(known),
             )
-        )  # fmt: skip
+        )
     return [node for node in inventory.nodes if not only or node.node in only]
 
 
@@ -150,8 +154,10 @@ def _show_way_on(
     if before and Step.INSTALL in tried:
         back = Message(
             "To go back on {node}: install version {version} again, export its hook, and run: {reload}",
-            node=node.node, version=before.version, reload=shlex.join(node.command(node.reload)),
-        )  # fmt: skip
+            node=node.node,
+            version=before.version,
+            reload=shlex.join(node.command(node.reload)),
+        )
         out.print(Text(translated(back)), soft_wrap=True)
     commands = putting_back(inventory, node)
     if commands and Step.DRAIN in tried:

@@ -108,9 +108,12 @@ def _line(confirmed: Confirmation, seconds: float) -> str:
     return translated(
         Message(
             "{node} confirms version {version} after {seconds:.1f} s, in use since {taken}",
-            node=confirmed.node, version=confirmed.version, seconds=seconds, taken=taken,
+            node=confirmed.node,
+            version=confirmed.version,
+            seconds=seconds,
+            taken=taken,
         )
-    )  # fmt: skip
+    )
 
 
 def _print_json(found: Spread, seconds: dict[Confirmation, float]) -> None:

@@ -68,9 +68,10 @@ def test_two_versions_are_compared_within_each_turn():
 def test_the_pages_get_the_comparison_once(tmp_path, monkeypatch):
     turns = [(version(1.0, 5.0), version(2.0, 5.0))] * 3
     found = {
-        **before.compared(turns), "calls": {"turns": 3, **before.failures(turns)},
+        **before.compared(turns),
+        "calls": {"turns": 3, **before.failures(turns)},
         "versions": {"old": "a", "new": before.version_of(ROOT)},
-    }  # fmt: skip
+    }
     for name in ("ENGLISH", "JAPANESE"):
         monkeypatch.setattr(before, name, tmp_path / name)
         (tmp_path / name).write_text("# What the hook costs\n")
@@ -84,8 +85,11 @@ def test_the_pages_get_the_comparison_once(tmp_path, monkeypatch):
 def test_a_rate_is_clean_where_nothing_failed_and_nothing_waits():
     native = run(Way.NATIVE, 20, [2.0] * 20)
     for expected, connected_ms, offered, records in (
-        (True, 30.0, 20, 20), (False, 53.0, 20, 20), (False, 3.0, 21, 20), (False, 3.0, 20, 19),
-    ):  # fmt: skip
+        (True, 30.0, 20, 20),
+        (False, 53.0, 20, 20),
+        (False, 3.0, 21, 20),
+        (False, 3.0, 20, 19),
+    ):
         assert clean(run(Way.ARI_CALLED, 50, [connected_ms] * 20, offered, records), native) is expected
 
 

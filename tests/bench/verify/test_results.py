@@ -40,10 +40,12 @@ def test_false_alarms_count_against_the_hours(hours, alarms, what, reached):
 
 
 def test_near_misses_are_counted_together_and_the_accepted_are_named():
-    (row,) = results.rows({
-        ("near-misses", "sample", "SIT · gsm"): Counter(trials=50, conforms=0, present=0),
-        ("near-misses", "sample", "CNG · gsm"): Counter(trials=50, conforms=1, present=2),
-    })  # fmt: skip
+    (row,) = results.rows(
+        {
+            ("near-misses", "sample", "SIT · gsm"): Counter(trials=50, conforms=0, present=0),
+            ("near-misses", "sample", "CNG · gsm"): Counter(trials=50, conforms=1, present=2),
+        }
+    )
     assert (row.hits, row.trials, row.reached) == (1, 100, Reached.MISSED)
     assert row.notes == {"CNG · gsm": 1, "present: CNG · gsm": 2}
 
@@ -61,11 +63,13 @@ def test_every_row_reaches_the_tables_and_the_file(tmp_path, capsys):
 
 
 def test_chains_count_whole_sounds_called_absent_and_damaged_ones_called_conforming():
-    rows = results.rows({
-        ("chains", "sample", "whole · AMR"): Counter({"trials": 300, "absent": 1, "cannot-tell": 30}),
-        ("chains", "notice", "whole · AMR"): Counter(trials=300, absent=0),
-        ("chains", "sample", "first 80 ms missing · AMR"): Counter(trials=100, conforms=1, absent=3),
-    })  # fmt: skip
+    rows = results.rows(
+        {
+            ("chains", "sample", "whole · AMR"): Counter({"trials": 300, "absent": 1, "cannot-tell": 30}),
+            ("chains", "notice", "whole · AMR"): Counter(trials=300, absent=0),
+            ("chains", "sample", "first 80 ms missing · AMR"): Counter(trials=100, conforms=1, absent=3),
+        }
+    )
     found = {(row.measure, row.profile): (row.hits, row.trials, row.reached) for row in rows}
     assert found == {
         ("wrong absent", "sample"): (1, 300, Reached.SO_FAR),
@@ -78,5 +82,7 @@ def test_chains_count_whole_sounds_called_absent_and_damaged_ones_called_conform
         ("wrong conforms", "all"): (1, 100, Reached.MISSED),
     }
     assert [row.notes for row in rows if row.profile == "all"] == [
-        {"whole · AMR": 1}, {"whole · AMR": 30}, {"first 80 ms missing · AMR": 1},
-    ]  # fmt: skip
+        {"whole · AMR": 1},
+        {"whole · AMR": 30},
+        {"first 80 ms missing · AMR": 1},
+    ]

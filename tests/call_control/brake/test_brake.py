@@ -62,8 +62,9 @@ def test_the_limits_of_shares_are_those_of_the_rules_for_misuse():
     rules = load_limits(None)
     assert SHARES.false_alarm == rules.false_alarm
     assert (SHARES.short.usual_share, SHARES.short.at_least) == (
-        rules.short_calls.usual_share, rules.short_calls.at_least
-    )  # fmt: skip
+        rules.short_calls.usual_share,
+        rules.short_calls.at_least,
+    )
     assert (SHARES.pings.usual_share, SHARES.pings.at_least) == (rules.pings.usual_share, rules.pings.at_least)
     assert (SHARES.short_s, SHARES.ping_s) == (rules.short_calls.shorter_than_s, rules.pings.rings_below_s)
 
@@ -374,9 +375,7 @@ def restarted(brake: Brake, node: str = "pbx-1") -> Brake:
     """As a new process reads it, through JSON."""
     state, lines = json.loads(json.dumps(brake.state())), json.loads(json.dumps(brake.lines()))
     again = new_brake(node)
-    again.restore(
-        list(map(Hold.of_json, state["holds"])), releases_of_json(state["released"]), state["windows"], lines
-    )  # fmt: skip
+    again.restore(list(map(Hold.of_json, state["holds"])), releases_of_json(state["released"]), state["windows"], lines)
     return again
 
 

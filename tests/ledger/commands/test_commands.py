@@ -272,9 +272,17 @@ def test_what_is_forgotten_cannot_be_opened_any_more(key, sure):
 def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
     url = url_of(key.with_name("ledger.sqlite3"))
     placed = told(
-        "hold", "c-heard", "--reference", "R-9", "--basis", "preservation", "--why", "asked for by the police",
-        "--until", f"{datetime.now(JAPAN):%Y-%m-%d}",
-    )  # fmt: skip
+        "hold",
+        "c-heard",
+        "--reference",
+        "R-9",
+        "--basis",
+        "preservation",
+        "--why",
+        "asked for by the police",
+        "--until",
+        f"{datetime.now(JAPAN):%Y-%m-%d}",
+    )
     assert placed["calls"] == ["c-heard"]
     run("forget", "--before", "2026-11-02", "--yes")
     others = sorted(name for name, record in records_of(url).items() if not name.startswith("act-"))
@@ -289,8 +297,11 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
     acts = [record.steps[0].details for name, record in records_of(url).items() if name.startswith("act-")]
     held, _, lifted = acts
     assert (held["act"], held["basis"], held["reference"], held["selected"]) == (
-        "hold-placed", "preservation", "R-9", '["c-heard"]'
-    )  # fmt: skip
+        "hold-placed",
+        "preservation",
+        "R-9",
+        '["c-heard"]',
+    )
     assert (lifted["act"], lifted["subject"]) == ("hold-lifted", placed["hold"])
 
 
@@ -320,8 +331,9 @@ def test_a_good_ledger_is_verified(key):
     assert "in progress  1 call," in result.stdout
     report = told("verify")
     assert report["signed"] == [
-        {"source": "the ledger's own checkpoint", "leaves": 2}, {"source": str(key.with_name("key.seen")), "leaves": 2}
-    ]  # fmt: skip
+        {"source": "the ledger's own checkpoint", "leaves": 2},
+        {"source": str(key.with_name("key.seen")), "leaves": 2},
+    ]
     assert (report["good"], report["log"], report["faults"]) == (True, str(LOG), [])
 
 

@@ -93,8 +93,11 @@ def test_a_key_is_replaced(node):
     now = node.verify()
     assert (now["good"], now["log"], now["leaves"]) == (True, made["log"], 2)
     assert {name: now["continues"][name] for name in ("origin", "leaves", "key", "why")} == {
-        "origin": LOG, "leaves": 3, "key": str(old), "why": "every two years"
-    }  # fmt: skip
+        "origin": LOG,
+        "leaves": 3,
+        "key": str(old),
+        "why": "every two years",
+    }
     before = node.verify("--ledger", f"sqlite:///{made['file']}")
     assert (before["good"], before["log"], before["leaves"]) == (True, str(old), 3)
     assert (before["ended"]["next_key"], before["ended"]["why"]) == (made["log"], "every two years")

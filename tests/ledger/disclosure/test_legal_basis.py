@@ -56,9 +56,12 @@ def test_the_writer_refuses_what_the_rules_do_not_make():
     emergency = given("emergency")
     assert emergency.confirm_by == date(2026, 11, 4), "P3D after the receipt, in Japan"
     for basis in (
-        None, replace(emergency, confirm_by=date(2027, 1, 1)), replace(emergency, confirm_by=None),
-        replace(emergency, law="by the way"), replace(emergency, basis="curiosity"),
-    ):  # fmt: skip
+        None,
+        replace(emergency, confirm_by=date(2027, 1, 1)),
+        replace(emergency, confirm_by=None),
+        replace(emergency, law="by the way"),
+        replace(emergency, basis="curiosity"),
+    ):
         assert basis_objection(basis, False, BASES, NOW), basis
 
 

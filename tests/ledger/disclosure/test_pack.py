@@ -51,9 +51,15 @@ def test_a_sealed_pack_holds_no_number(evidence_folder):
 def test_the_report_has_both_languages_and_nothing_that_a_browser_would_fetch_or_run(files):
     page = files[REPORT].decode()
     for text in (
-        "R-7 &lt;&amp;&gt;", "&lt;見本&gt;", "判定 / decided", "+81312345678", "送信済み / sent",
-        "2026-11-01 09:00:00.123+09:00", NAMES[3], str(LOG),
-    ):  # fmt: skip
+        "R-7 &lt;&amp;&gt;",
+        "&lt;見本&gt;",
+        "判定 / decided",
+        "+81312345678",
+        "送信済み / sent",
+        "2026-11-01 09:00:00.123+09:00",
+        NAMES[3],
+        str(LOG),
+    ):
         assert text in page, text
     for forbidden in ("<script", "http:", "https:", "src=", "url(", "_token"):
         assert forbidden not in page

@@ -96,8 +96,10 @@ def test_the_index_has_each_disclosure_and_request_of_the_year_of_japan_once():
     now = NOW + 5 * DAY
     found = disclosure_index(ACTS, 2026, now)
     assert [(each.act, each.state) for each in found] == [
-        ("act-4", RequestState.EXPORTED), ("act-10", RequestState.REFUSED), ("act-12", RequestState.OPEN),
-    ]  # fmt: skip
+        ("act-4", RequestState.EXPORTED),
+        ("act-10", RequestState.REFUSED),
+        ("act-12", RequestState.OPEN),
+    ]
     told = found[0].to_json(date(2026, 11, 6))
     assert (told["overdue"], told["receipt"]["scan"], told["basis"]["why"]) == (True, "0f" * 32, "a life is in danger")
     assert found[1].to_json(TODAY)["refusal"] == "not ours to give"

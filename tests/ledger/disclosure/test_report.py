@@ -80,8 +80,9 @@ def test_page_and_paper_say_all_of_the_content_and_every_page_says_which_it_is()
         assert f"{number} / {len(pages)}" in text
         assert made.title in text
     # Without the line at the foot, in the middle of which a long text may go on overleaf.
-    on_paper = squeezed("".join(text.replace(made.title, "").replace(f"{n} / {len(pages)}", "")
-                                for n, text in enumerate(pages, 1)))  # fmt: skip
+    on_paper = squeezed(
+        "".join(text.replace(made.title, "").replace(f"{n} / {len(pages)}", "") for n, text in enumerate(pages, 1))
+    )
     on_page = squeezed(html.unescape(re.sub("<[^<>]*>", "", as_html(made).decode())))
     for text in texts(made):
         assert squeezed(text) in on_page, text

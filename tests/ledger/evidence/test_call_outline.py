@@ -49,11 +49,19 @@ def said_by_record(told: list[Step]) -> CallOutline:
     numbers = record.numbers
     times = {kind: at.timestamp() for kind, at in record.times.items()}
     return CallOutline(
-        record.call_id, told[0].at.timestamp(), record.direction, record.outcome, record.reason, record.licence,
+        record.call_id,
+        told[0].at.timestamp(),
+        record.direction,
+        record.outcome,
+        record.reason,
+        record.licence,
         *(None if role not in numbers else KEY.token(told[0].numbers[role]) for role in NumberRole),
-        called_kind=numbers[NumberRole.CALLED].kind.value, connected_s=times.get(StepKind.CONNECTED),
-        ended_s=times.get(StepKind.ENDED), status=record.status, suspended=StepKind.SUSPENDED in times,
-    )  # fmt: skip
+        called_kind=numbers[NumberRole.CALLED].kind.value,
+        connected_s=times.get(StepKind.CONNECTED),
+        ended_s=times.get(StepKind.ENDED),
+        status=record.status,
+        suspended=StepKind.SUSPENDED in times,
+    )
 
 
 CALLS = {

@@ -80,13 +80,16 @@ def test_a_step_says_what_is_known():
     refused = steps.ended("c", NOW, CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
     for step, kind, details in (
         (steps.sound_ended("c", NOW, 1), "sound-ended", {"party": "called", "played_ms": 1}),
-        (ended, "sound-ended",
-         {"party": "called", "played_ms": 440, "known_by": "packets", "packets": 0, "instead": "notice"}),
+        (
+            ended,
+            "sound-ended",
+            {"party": "called", "played_ms": 440, "known_by": "packets", "packets": 0, "instead": "notice"},
+        ),
         (by_time, "sound-ended", {"party": "caller", "played_ms": 440, "known_by": "time"}),
         (steps.ended("c", NOW, CallStatus.CANCEL, 0), "ended", {"status": "CANCEL"}),
         (steps.ended("c", NOW, CallStatus.FAILED, 127), "ended", {"status": "FAILED", "hangup_cause": 127}),
         (refused, "ended", {"status": "REFUSED", "hangup_cause": 21, "reason": "number-suspended"}),
-    ):  # fmt: skip
+    ):
         assert step == Step("c", StepKind(kind), NOW, details)
 
 

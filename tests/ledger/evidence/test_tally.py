@@ -47,9 +47,10 @@ def test_calls_that_the_dialplan_handled_are_counted_as_what_they_were_and_as_th
         told = [fallback(outcome, reason, *([Party.CALLED] if outcome is Outcome.NOTICE else []))]
         if sent:
             told += [
-                steps.answered("c-1", at(1)), steps.sound_started("c-1", at(1), "notice", SHA256),
+                steps.answered("c-1", at(1)),
+                steps.sound_started("c-1", at(1), "notice", SHA256),
                 steps.sound_ended("c-1", at(2), 1, known_by="packets", packets=1),
-            ]  # fmt: skip
+            ]
         if status is CallStatus.CONNECTED:
             told.append(steps.connected("c-1", at(2)))
         return record(*told, steps.ended("c-1", at(3), status, reason=reason))

@@ -96,8 +96,10 @@ def test_a_node_that_comes_later_is_followed_too(nodes, tmp_path):
 def test_every_node_is_verified_and_it_is_told_whose_word_its_key_is(untouched):
     verified = told("verify", "--log-key", str(untouched["osaka"].key))
     assert [(each["node"], each["good"], each["key_from"]) for each in verified] == [
-        ("osaka", True, "given"), ("sendai", True, "postgresql"), ("tokyo", True, "own"),
-    ]  # fmt: skip
+        ("osaka", True, "given"),
+        ("sendai", True, "postgresql"),
+        ("tokyo", True, "own"),
+    ]
     assert "compare it with what `idtone ledger key` prints on the node" in run("verify").stdout
 
 

@@ -37,9 +37,12 @@ def node(node, monkeypatch):
 def other(node, postgresql):
     """Another session of PostgreSQL."""
     with psycopg.connect(
-        host="127.0.0.1", port=postgresql.port, user=postgresql.user, password=postgresql.password,
+        host="127.0.0.1",
+        port=postgresql.port,
+        user=postgresql.user,
+        password=postgresql.password,
         dbname=database_of(node.settings.url),
-    ) as session:  # fmt: skip
+    ) as session:
         yield session
 
 

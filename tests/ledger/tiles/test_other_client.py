@@ -37,9 +37,13 @@ def test_another_client_reads_and_verifies_the_tiles(ledger, site):
 
     def client(key: object = LOG) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program, address, str(key)], capture_output=True, text=True, timeout=60, check=False,
+            [program, address, str(key)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
             env={"no_proxy": "127.0.0.1"},
-        )  # fmt: skip
+        )
 
     told("tiles", out)
     assert client().stdout == "275\n"

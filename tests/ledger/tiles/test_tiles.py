@@ -143,8 +143,12 @@ def test_later_only_what_is_new_is_written(ledger, out, monkeypatch):
     assert {name: before[name] for name in full} == {name: after[name] for name in full}
     # The partial tiles that are full now are gone; one that is not full yet stays, for readers of the old checkpoint.
     assert sorted(after.keys() - before.keys()) == [
-        "tile/0/001", "tile/0/002.p/6", "tile/1/000.p/2", "tile/entries/001", "tile/entries/002.p/6",
-    ]  # fmt: skip
+        "tile/0/001",
+        "tile/0/002.p/6",
+        "tile/1/000.p/2",
+        "tile/entries/001",
+        "tile/entries/002.p/6",
+    ]
     assert before.keys() - after.keys() == {"tile/0/001.p/19", "tile/entries/001.p/19"}
     published(out.with_name("at-once"))
     at_once = contents(out.with_name("at-once") / "pbx-1/idtone")

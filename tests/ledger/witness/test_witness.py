@@ -262,8 +262,9 @@ def test_the_keys_of_logs_are_read_with_every_fault(tmp_path):
     with pytest.raises(DocumentError) as caught:
         read_logs(path)
     assert [(fault.line, fault.problem) for fault in caught.value.faults] == [
-        (4, "is not a verifier key (NAME+ID+BASE64) with an Ed25519 key"), (5, "witness.example/1 is a witness's key")
-    ]  # fmt: skip
+        (4, "is not a verifier key (NAME+ID+BASE64) with an Ed25519 key"),
+        (5, "witness.example/1 is a witness's key"),
+    ]
     path.write_text(f"{LOG}\n")
     assert read_logs(path) == {LOG.name: [LOG]}
 

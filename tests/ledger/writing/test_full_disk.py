@@ -27,8 +27,12 @@ def test_the_ledger_on_a_small_disk_that_others_fill(tmp_path):
     tests = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", "--basetemp", tmp_path / "tests"]
     done = subprocess.run(
         [*namespace, *tests, Path(__file__).with_name("on_a_small_disk.py")],
-        capture_output=True, text=True, timeout=240, check=False, cwd=Path(__file__).parents[3],
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        cwd=Path(__file__).parents[3],
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 7 passed" in f" {done.stdout.splitlines()[-1]}"
 

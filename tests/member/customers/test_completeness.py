@@ -83,8 +83,12 @@ def test_an_empty_form_lacks_what_is_marked_as_required_and_nothing_else(kind):
     assert {fault.problem for fault in caught.value.faults} == {"is missing"}
 
 
-METHODS = [(subject, method) for method in RULES.methods for subject in Subject
-           if method.party in {subject.party(kind) for kind in CustomerKind}]  # fmt: skip
+METHODS = [
+    (subject, method)
+    for method in RULES.methods
+    for subject in Subject
+    if method.party in {subject.party(kind) for kind in CustomerKind}
+]
 
 
 @pytest.mark.parametrize(("subject", "method"), METHODS, ids=str)

@@ -43,8 +43,9 @@ def test_a_filled_form_marks_what_was_chosen():
     assert found["法人番号 / corporate number"] == "8700110005901"
     purposes = found["取引を行う目的 / purpose of the transaction"].splitlines()
     assert [line for line in purposes if line.startswith("■")] == [
-        "■ 事務所の代表電話 / main line of an office", "■ その他 / other: as a test"
-    ]  # fmt: skip
+        "■ 事務所の代表電話 / main line of an office",
+        "■ その他 / other: as a test",
+    ]
     assert "■ 対面・IC チップの読取り / in person, reading the chip" in found["確認の方法 / method"].splitlines()
 
 

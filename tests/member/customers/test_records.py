@@ -89,9 +89,12 @@ class Operator(Terminal):
     def forge(self, act: FormAct, at: datetime, **details: Scalar) -> None:
         """An act that no command makes, by one who may write into the ledger."""
         record_act(
-            self.settings.ledger.own(), "pbx-1", self.key_ring,
-            lambda id_: steps.duty(id_, at, ALICE, act, "C-1", details), DisclosureRules(),
-        )  # fmt: skip
+            self.settings.ledger.own(),
+            "pbx-1",
+            self.key_ring,
+            lambda id_: steps.duty(id_, at, ALICE, act, "C-1", details),
+            DisclosureRules(),
+        )
 
     def states(self) -> dict[str, str]:
         _, rows, _ = self.run("list", "--json")

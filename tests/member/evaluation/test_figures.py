@@ -109,16 +109,18 @@ DOUBTS = {
     "none": (content_of(YEAR), []),
     "five times as many": (content_of(YEAR, 5000), ["164.4 calls a day, and 32.8 in 2024-01-01/2025-01-01"]),
     "a fifth": (
-        content_of(YEAR, 200, head=head_of(YEAR, 16_000)), ["6.6 calls a day, and 32.8 in 2024-01-01/2025-01-01"],
+        content_of(YEAR, 200, head=head_of(YEAR, 16_000)),
+        ["6.6 calls a day, and 32.8 in 2024-01-01/2025-01-01"],
     ),
     "a month of silence, and missing steps": (
         content_of(YEAR, months=months(calls=0, connected=0, sent=0), missing_steps=7),
         ["7 steps could not be written", "no calls in 2025-04"],
     ),
     "many leaves for few calls": (
-        content_of(YEAR, head=head_of(YEAR, 113_000)), ["the tree has 100000 more leaves"],
+        content_of(YEAR, head=head_of(YEAR, 113_000)),
+        ["the tree has 100000 more leaves"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("content", "said"), DOUBTS.values(), ids=list(DOUBTS))

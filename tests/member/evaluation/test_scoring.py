@@ -76,22 +76,28 @@ def test_a_score_and_its_file(different, percent, grade, counted, missed):
     used, values = criteria(), values_of(different)
     found = score(used.document, values)
     assert (found.percent, found.grade and found.grade.id, found.counted_percent) == (
-        Decimal(percent) if percent else None, grade, counted,
-    )  # fmt: skip
+        Decimal(percent) if percent else None,
+        grade,
+        counted,
+    )
     assert found.missed == missed
     result = Result.of("m-0001", YEAR, used, values, found)
     assert check(octets(result, used), "m-0001.json", used) == result
 
 
 def test_a_minimum_alone_can_cost_a_grade():
-    text_values = values_of({Measure.STOP_HOURS: "25.0", Measure.ASSESSMENT: NoValue.NONE,
-                             Measure.REACHABILITY: "0.9500"})  # fmt: skip
+    text_values = values_of(
+        {Measure.STOP_HOURS: "25.0", Measure.ASSESSMENT: NoValue.NONE, Measure.REACHABILITY: "0.9500"}
+    )
     found = score(criteria().document, text_values)
     assert str(found.percent) == "81.5"
     easier = criteria().document.model_copy(
-        update={"grades": tuple(each.model_copy(update={"percent": 80 - n}) for n, each in
-                                enumerate(criteria().document.grades))}
-    )  # fmt: skip
+        update={
+            "grades": tuple(
+                each.model_copy(update={"percent": 80 - n}) for n, each in enumerate(criteria().document.grades)
+            )
+        }
+    )
     found = score(easier, text_values)
     assert found.grade
     assert (found.grade.id, found.missed) == ("good", {"excellent": ("stops",)})
@@ -106,9 +112,22 @@ def test_nothing_is_known():
 def test_a_better_value_never_gets_fewer_points(one, other):
     low, high = sorted((one, other))
     for criterion in criteria().document.criteria:
-        facts = [measured(Facts(Share(part, 3000), Share(part, 3000), NoValue.NONE, [Fraction(part, 20)],
-                                Share(part, 3000), Share(part, 3000), Share(part, 3000), [Fraction(part, 300)]), 1)
-                 for part in (low, high)]  # fmt: skip
+        facts = [
+            measured(
+                Facts(
+                    Share(part, 3000),
+                    Share(part, 3000),
+                    NoValue.NONE,
+                    [Fraction(part, 20)],
+                    Share(part, 3000),
+                    Share(part, 3000),
+                    Share(part, 3000),
+                    [Fraction(part, 300)],
+                ),
+                1,
+            )
+            for part in (low, high)
+        ]
         rows = [
             next(row.points for row in score(criteria().document, each).rows if row.criterion.id == criterion.id)
             for each in facts

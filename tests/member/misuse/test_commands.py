@@ -51,9 +51,12 @@ def steps_of(call: CallOutline, call_id: str) -> Iterator[Step]:
     assert call.caller
     assert call.called
     forwarded = ForwardedCall(
-        call_id, Direction(call.direction or ""), NUMBERS.of(call.forwarding, NumberKind.FIXED),
-        NUMBERS.of(call.caller, NumberKind.MOBILE), NUMBERS.of(call.called, NumberKind(call.called_kind or "")),
-    )  # fmt: skip
+        call_id,
+        Direction(call.direction or ""),
+        NUMBERS.of(call.forwarding, NumberKind.FIXED),
+        NUMBERS.of(call.caller, NumberKind.MOBILE),
+        NUMBERS.of(call.called, NumberKind(call.called_kind or "")),
+    )
     decision = Decision(Outcome(call.outcome or ""), Reason(call.reason or ""), call.licence, {Party.CALLED: "sample"})
     yield steps.decided(forwarded, decision, moment(call.at_s))
     if call.connected_s:
@@ -210,9 +213,20 @@ def test_a_reviewed_finding_is_not_new_until_it_grows(ping, own):
 def _ping(call: CallOutline, call_id: str, at: datetime) -> list[Step]:
     at_s = at.timestamp()
     again = CallOutline(
-        call_id, at_s, call.direction, call.outcome, call.reason, call.licence, call.forwarding, call.caller,
-        call.called, call.called_kind, None, at_s + 1, CallStatus.CANCEL,
-    )  # fmt: skip
+        call_id,
+        at_s,
+        call.direction,
+        call.outcome,
+        call.reason,
+        call.licence,
+        call.forwarding,
+        call.caller,
+        call.called,
+        call.called_kind,
+        None,
+        at_s + 1,
+        CallStatus.CANCEL,
+    )
     return list(steps_of(again, call_id))
 
 

@@ -64,8 +64,9 @@ def test_a_random_order_is_reported_as_rarely_as_is_said(judge, calls):
             found[level] += chance < level
     # Too many by chance alone: once in ten thousand.
     assert {level: binomial_tail(count, 1000, 1.2 * level) > 1e-4 for level, count in found.items()} == {
-        0.05: True, 0.01: True
-    }  # fmt: skip
+        0.05: True,
+        0.01: True,
+    }
 
 
 def test_what_is_usual_is_not_moved_by_a_few_great_ones():

@@ -104,13 +104,23 @@ def test_a_report_is_sealed_for_the_desk_and_its_reporter_for_the_officer():
 def test_the_nearest_call_is_what_the_ledger_says():
     records = [fold("pbx-1", heard_call(f"c-{n}", n * 60_000)) for n in range(3)]
     request = Request(
-        id="Q-1", number="+81312345678", at=NOW + timedelta(seconds=70), within_minutes=5, asked=NOW, due=NOW,
-        downstream=None, reminders=0,
-    )  # fmt: skip
+        id="Q-1",
+        number="+81312345678",
+        at=NOW + timedelta(seconds=70),
+        within_minutes=5,
+        asked=NOW,
+        due=NOW,
+        downstream=None,
+        reminders=0,
+    )
     facts = found(records, request.at)
     assert (facts.calls, facts.call, facts.outcome, facts.reason, facts.delivery) == (
-        3, "c-1", "PLAY", "licence-valid", "sent",
-    )  # fmt: skip
+        3,
+        "c-1",
+        "PLAY",
+        "licence-valid",
+        "sent",
+    )
     start, end = span(request.at, request.within_minutes)
     assert (request.at - start, end - request.at) == (timedelta(minutes=5), timedelta(minutes=6))
     assert suggested(facts) is AnswerResult.CUSTOMER_HELD

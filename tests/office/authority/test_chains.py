@@ -22,8 +22,9 @@ def test_from_the_first_link_to_none(office):
     office.told("chain add", "m-0002", "m-0003", *WHY, typed="0312345600-0312345619")
     [chain] = parse_registry(office.registry.read_text(), "").chains
     assert [(link.wholesaler, link.reseller, bool(link.checked)) for link in chain.links] == [
-        ("m-0001", "m-0002", True), ("m-0002", "m-0003", False)
-    ]  # fmt: skip
+        ("m-0001", "m-0002", True),
+        ("m-0002", "m-0003", False),
+    ]
     for day in ("2026-05-01", "2026-06-01"):
         office.told("chain check", "m-0003", "--checked", day, "--document", "D", "--by", "m-0002", typed=HELD)
     [chain] = parse_registry(office.registry.read_text(), "").chains

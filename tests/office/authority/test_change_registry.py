@@ -153,8 +153,9 @@ def test_a_licence_is_renewed_suspended_resumed_and_revoked(office):
 def test_numbers_are_assigned_and_released(office, tmp_path):
     told = office.told("number assign", "m-0002", *WHY, typed="03-6234-5678, 0362345700-0362345799\n")
     assert told["what"] == [
-        "member m-0002: assigned: …5678", "member m-0002: assigned: …5700 to …5799 (100 numbers)",
-    ]  # fmt: skip
+        "member m-0002: assigned: …5678",
+        "member m-0002: assigned: …5700 to …5799 (100 numbers)",
+    ]
     numbers = tmp_path / "numbers.txt"
     numbers.write_text("0362345750   # from the middle\n0312340001\n")
     told = office.told("number release", "m-0002", "--numbers", numbers, *WHY)
@@ -413,10 +414,13 @@ def test_diff_lists_the_differences_in_words(office, tmp_path):
     assert office.run("diff", old, new) == (0, "no differences\n", "")
     text = old.read_text()
     for before, after in (
-        ("title: Sample sound", "title: The sound"), ("en: Good Telecom", "en: Best Telecom"),
-        ("2026-01-05", "2026-01-07"), ("[incoming, outgoing]", "[incoming]"), ("0612345*", "06-1234-5*"),
+        ("title: Sample sound", "title: The sound"),
+        ("en: Good Telecom", "en: Best Telecom"),
+        ("2026-01-05", "2026-01-07"),
+        ("[incoming, outgoing]", "[incoming]"),
+        ("0612345*", "06-1234-5*"),
         ("0312340001", "0312340002"),
-    ):  # fmt: skip
+    ):
         assert before in text
         text = text.replace(before, after)
     new.write_text(text)

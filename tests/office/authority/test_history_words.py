@@ -41,9 +41,12 @@ LICENCE: dict[str, Any] = {
     "directions": ["incoming"],
 }
 LATER_LICENCE = {
-    **LICENCE, "tone": "other", "status": "suspended", "valid": {"from": THEN, "until": LATER},
+    **LICENCE,
+    "tone": "other",
+    "status": "suspended",
+    "valid": {"from": THEN, "until": LATER},
     "directions": ["outgoing"],
-}  # fmt: skip
+}
 BOTH: dict[str, Any] = {**LICENCE, "id": "L-2", "status": "revoked", "directions": ["incoming", "outgoing"]}
 EIGHT: dict[str, Any] = {"id": "m-0008", "name": {"ja": "八番電話", "en": "Hachi"}}
 FULL = {

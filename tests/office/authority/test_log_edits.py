@@ -40,14 +40,15 @@ def test_what_the_office_enters_of_logs_and_witnesses_is_signed(office):
     assert signed_logs(office) == {
         "members": [
             {
-                "member": "m-0001", "name": {"ja": "良い電話株式会社", "en": "Good Telecom"},
+                "member": "m-0001",
+                "name": {"ja": "良い電話株式会社", "en": "Good Telecom"},
                 "corporate_number": NUMBER,
                 "logs": [{"key": LOG, "since": begin, "until": "2026-11-18T15:00:00+00:00"}],
             }
         ],
         "witnesses": [{"key": str(each.cosigner), "since": begin, "until": None} for each in (FIRST, SECOND)],
         "cosignatures": 2,
-    }  # fmt: skip
+    }
     office.told("log end-witness", str(SECOND.cosigner), "--until", "2026-12-01", *WHY)
     assert "until: 2026-12-02T00:00:00+09:00" in office.registry.read_text()
     policy = parse_registry(office.registry.read_text(), "").witness_policy

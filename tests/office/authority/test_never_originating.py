@@ -34,8 +34,9 @@ def test_two_people_enter_and_remove_numbers(office):
     office.told("never-originating add", *OF_HOLDER, "--until", "2099-01-01", typed=f"{prefix}\n{prefix}\n")
     listed = office.told("never-originating list")["entries"]
     assert [(each["numbers"], each["holder"], each["in_force"]) for each in listed] == [
-        ("…0110", "見本警察署", True), ("…0000 to …0999 (1,000 numbers)", "見本警察署", True),
-    ]  # fmt: skip
+        ("…0110", "見本警察署", True),
+        ("…0000 to …0999 (1,000 numbers)", "見本警察署", True),
+    ]
     shown = office.shown("never-originating list", office.folder)
     assert shown.splitlines()[-1] == "2 entries"
     assert NUMBER not in shown

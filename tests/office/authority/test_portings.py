@@ -35,8 +35,10 @@ def test_after_its_day_the_numbers_are_entered_with_their_new_holder(office):
     assert "12345" not in str(office.told("history show")[-1])
     told = office.told("number end-porting", *WHY, typed=NUMBERS)
     assert [words.partition(":")[0] for words in told["what"]] == [
-        "member m-0001", "member m-0002", "the porting of …5600 to …5619 (20 numbers) is removed"
-    ]  # fmt: skip
+        "member m-0001",
+        "member m-0002",
+        "the porting of …5600 to …5619 (20 numbers) is removed",
+    ]
     first, second = held(office)
     assert "0312345620-0312345699" in first
     assert "0312345600-0312345619" in second

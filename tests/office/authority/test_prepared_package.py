@@ -38,8 +38,10 @@ def test_a_package_is_read_in_the_turn_in_which_it_is_written(office: Office, mo
     office.told("licence revoke", "L-0001", "--why", "as asked")
     package.prepare(datetime.now(UTC))
     for act, expected in (
-        (package.prepare, [False, True]), (package.renew, [True]), (package.zipped, [True]),
-    ):  # fmt: skip
+        (package.prepare, [False, True]),
+        (package.renew, [True]),
+        (package.zipped, [True]),
+    ):
         held.clear()
         act(datetime.now(UTC))
         assert held == expected, act

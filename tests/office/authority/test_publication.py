@@ -182,7 +182,7 @@ def test_any_two_of_four_duty_officers_publish(office):
 def test_terms_and_thresholds_can_be_set(new_office):
     (new_office.folder / "authority.yaml").write_text(
         "sets: {duty: {keys: 3, threshold: 2}}\nlasts: {timestamp: P2D}\n"
-    )  # fmt: skip
+    )
     told = new_office.told("publication begin", "--keys", new_office.key("any").parent)
     assert (new_office.key("duty-3").exists(), new_office.key("duty-4").exists()) == (True, False)
     until = {name: role["until"] for name, role in told["roles"].items()}
@@ -223,15 +223,19 @@ def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
         assert "0312345678" not in text
 
     office.told(
-        "key rotate", "root", *WHY, *(word for n in (4, 5, 6) for word in ("--new", office.key(f"root-{n}"))),
+        "key rotate",
+        "root",
+        *WHY,
+        *(word for n in (4, 5, 6) for word in ("--new", office.key(f"root-{n}"))),
         *office.keys("root-1", "root-3", "duty-1", "duty-2"),
-    )  # fmt: skip
+    )
     office.told("publication publish", *office.duty(), "--site", site)
     assert office.run("operators", site, "--trust", root)[0] == 0, "by an earlier root"
 
     for file, old, new in (
-        ("operators.json", "Good Telecom", "Evil Telecom"), ("proof/registry.json", '"length"', '"size"'),
-    ):  # fmt: skip
+        ("operators.json", "Good Telecom", "Evil Telecom"),
+        ("proof/registry.json", '"length"', '"size"'),
+    ):
         text = (site / file).read_text()
         (site / file).write_text(text.replace(old, new, 1))
         code, out, error = office.run("operators", site, "--trust", root)

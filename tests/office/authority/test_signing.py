@@ -28,8 +28,10 @@ def package(office: Office, tmp_path: Path) -> Path:
     assert told["words"][1] == "member m-0001: licence L-0001: the status is revoked, was active"
     assert told["words"][2].startswith("history of registry: 2 lines, SHA-256 ")
     assert [line.partition(",")[0] for line in told["words"][3:]] == [
-        "registry: version 2", "snapshot: version 2", "timestamp: version 2"
-    ]  # fmt: skip
+        "registry: version 2",
+        "snapshot: version 2",
+        "timestamp: version 2",
+    ]
     assert len(told["missing"]) == 3
     return tmp_path / "package"
 
@@ -132,8 +134,11 @@ def test_the_duty_officers_publish_while_a_package_waits(office, package):
     }  # fmt: skip
     snapshot = json.loads((office.folder / "repository" / "metadata" / "3.snapshot.json").read_text())
     assert {name: meta["version"] for name, meta in snapshot["signed"]["meta"].items()} == {
-        "targets.json": 1, "registry.json": 2, "suspensions.json": 2, "never-originates.json": 1,
-    }  # fmt: skip
+        "targets.json": 1,
+        "registry.json": 2,
+        "suspensions.json": 2,
+        "never-originates.json": 1,
+    }
     again = office.told("publication publish", "--package", package, *office.duty())
     assert again["roles"]["registry"]["version"] == 2, "it was published already"
     office.told("number assign", "m-0002", *WHY, typed="0362345678\n")

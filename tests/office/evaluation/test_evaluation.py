@@ -150,25 +150,36 @@ def test_a_stopped_member_leaves_the_public_list(folder, site):
 FORGERIES: dict[str, tuple[str, Callable[[str], str], str, str]] = {
     # file, how it is changed, what is verified, what is said
     "another grade in the list": (
-        "operators.json", lambda text: text.replace('"excellent"', '"better"'), "m-0001", "not what the association",
+        "operators.json",
+        lambda text: text.replace('"excellent"', '"better"'),
+        "m-0001",
+        "not what the association",
     ),
     "another grade on the badge": (
-        "evaluation/m-0001.svg", lambda text: text.replace("96.0", "99.9").replace("最優良", "超優良"),
-        "evaluation/m-0001.svg", "is no badge of the present list",
+        "evaluation/m-0001.svg",
+        lambda text: text.replace("96.0", "99.9").replace("最優良", "超優良"),
+        "evaluation/m-0001.svg",
+        "is no badge of the present list",
     ),
     "another member's name on the badge": (
-        "evaluation/m-0001.svg", lambda text: text.replace("良い電話", "悪い電話"), "evaluation/m-0001.svg",
+        "evaluation/m-0001.svg",
+        lambda text: text.replace("良い電話", "悪い電話"),
+        "evaluation/m-0001.svg",
         "is no badge",
     ),
     "criteria changed after publication": (
-        "evaluation/criteria.yaml", lambda text: text.replace("at_least: 0.995", "at_least: 0.5"), "m-0001",
+        "evaluation/criteria.yaml",
+        lambda text: text.replace("at_least: 0.995", "at_least: 0.5"),
+        "m-0001",
         "criteria.yaml: was changed after it was published",
     ),
     "a changed result": (
-        "evaluation/m-0001.json", lambda text: text.replace('"points": 7', '"points": 10'), "m-0001",
+        "evaluation/m-0001.json",
+        lambda text: text.replace('"points": 7', '"points": 10'),
+        "m-0001",
         "m-0001.json: was changed",
     ),
-}  # fmt: skip
+}
 
 
 def test_forgeries_are_found(folder, site):
@@ -263,9 +274,12 @@ def test_confirmed_stops_count_before_those_handed_in(folder):
     for minutes, signer in ((90, NODE), (30, NODE), (600, INTRUDER)):
         in_use = stop.since + timedelta(minutes=minutes)
         content = {
-            "sha256": sha256, "issued": stop.since.isoformat(), "in_use": in_use.isoformat(), "registry_version": 43,
+            "sha256": sha256,
+            "issued": stop.since.isoformat(),
+            "in_use": in_use.isoformat(),
+            "registry_version": 43,
             "stops": [{"reference": reference, "calls_ended": 0} for reference in (stop.reference, "R-99")],
-        }  # fmt: skip
+        }
         document = verified(signed(CONFIRMATION, "m-0001", content, signer, in_use), partial(_only, signer))
         documents = DocumentStore(folder.folder)
         RecordedChanges(documents.opened, OfficeLedger(folder.folder)).make(
@@ -293,8 +307,13 @@ def test_the_desk_counts_reports_itself(folder):
             store.added(report, "t", request), "report-entered", report.id
         )
         answered = None if took is None else round((asked + timedelta(days=took)).timestamp() * 1e6)
-        query(folder.folder / "reports.sqlite3", "UPDATE requests SET answered = ?, result = ? WHERE id = ?", answered,
-              result, f"Q-{number}")  # fmt: skip
+        query(
+            folder.folder / "reports.sqlite3",
+            "UPDATE requests SET answered = ?, result = ? WHERE id = ?",
+            answered,
+            result,
+            f"Q-{number}",
+        )
     assert value() == "0.5000", "of four that were due in the year, two were answered in time"
 
 
@@ -329,8 +348,11 @@ def test_the_next_year_and_the_pictures(folder, site, tmp_path):
     assert re.search(r"^evaluations: \[\]$|^evaluations:$", folder.registry.read_text(), re.M)
     told = folder.told("evaluation list")
     assert [(each["member"], each["period"][:4], each["grade"]) for each in told] == [
-        ("m-0001", "2024", ""), ("m-0002", "2024", ""), ("m-0001", "2025", "excellent"), ("m-0002", "2025", ""),
-    ]  # fmt: skip
+        ("m-0001", "2024", ""),
+        ("m-0002", "2024", ""),
+        ("m-0001", "2025", "excellent"),
+        ("m-0002", "2025", ""),
+    ]
     folder.told("evaluation list", "--plot", tmp_path / "plot.svg", "--member", "m-0001")
     assert b"<svg" in (tmp_path / "plot.svg").read_bytes()
     assert "ends in .png or .svg" in folder.refused("evaluation list", "--plot", tmp_path / "plot.pdf")

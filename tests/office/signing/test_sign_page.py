@@ -284,9 +284,15 @@ main()
 
 async def test_the_program_runs_where_windows_does_and_ends_by_its_button(tmp_path):
     program = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", WITHOUT, "--no-browser", "--kept", tmp_path,
-        stdout=asyncio.subprocess.PIPE, env={"LANG": "C.UTF-8", "HOME": str(tmp_path)},
-    )  # fmt: skip
+        sys.executable,
+        "-c",
+        WITHOUT,
+        "--no-browser",
+        "--kept",
+        tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        env={"LANG": "C.UTF-8", "HOME": str(tmp_path)},
+    )
     assert program.stdout
     line = (await program.stdout.readline()).decode()
     found = re.search(r"(http://127\.0\.0\.1:(\d+)/([\w-]{32})/)$", line)

@@ -49,9 +49,16 @@ def test_each_library_of_the_archive_has_a_digest():
 async def test_the_archive_runs_with_the_standard_library_alone(tmp_path):
     made = build(tmp_path)
     program = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-S", made, "--no-browser", "--kept", tmp_path,
-        stdout=asyncio.subprocess.PIPE, env={"LANG": "C.UTF-8", "HOME": str(tmp_path)},
-    )  # fmt: skip
+        sys.executable,
+        "-I",
+        "-S",
+        made,
+        "--no-browser",
+        "--kept",
+        tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        env={"LANG": "C.UTF-8", "HOME": str(tmp_path)},
+    )
     assert program.stdout
     try:
         assert b"http://127.0.0.1:" in await program.stdout.readline()

@@ -73,9 +73,15 @@ class Visitor:
 
 
 def question(
-    *asked: str, now: datetime | None = None, root: str = "", members: tuple[str, ...] = ("m-0001",),
-    altered: Mapping[str, bytes] = {}, once: bool = False, without: str = "", seen: str = "",
-) -> dict[str, Any]:  # fmt: skip
+    *asked: str,
+    now: datetime | None = None,
+    root: str = "",
+    members: tuple[str, ...] = ("m-0001",),
+    altered: Mapping[str, bytes] = {},
+    once: bool = False,
+    without: str = "",
+    seen: str = "",
+) -> dict[str, Any]:
     """`altered` are files of the site that its host has changed; if `once`, at the first look only. The browser lacks
     the algorithm `without`, and has seen an edition that was issued at `seen`.
     """
@@ -214,8 +220,10 @@ async def test_only_the_site_and_its_mirrors_may_spend_a_visitors_numbers(seed):
         for foreign in ("https://evil.example", "null", f"{mirror}.evil.example"):
             assert await asks(foreign) == (403, None)
         assert [await asks(origin) for origin in (mirror, address, mirror)] == [
-            (200, mirror), (200, address), (429, mirror),
-        ]  # fmt: skip
+            (200, mirror),
+            (200, address),
+            (429, mirror),
+        ]
 
 
 async def test_files_are_served_in_whole_and_in_part_and_no_name_breaks_the_service(built, seed):
@@ -236,9 +244,11 @@ async def test_files_are_served_in_whole_and_in_part_and_no_name_breaks_the_serv
 
 @pytest.mark.parametrize("kind", ["ed25519", "p256", "p384"])
 async def test_the_page_verifies_each_kind_of_key_that_the_office_accepts(visitor, kind, tmp_path):
-    private = ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else ec.generate_private_key(
-        ec.SECP256R1() if kind == "p256" else ec.SECP384R1()
-    )  # fmt: skip
+    private = (
+        ed25519.Ed25519PrivateKey.generate()
+        if kind == "ed25519"
+        else ec.generate_private_key(ec.SECP256R1() if kind == "p256" else ec.SECP384R1())
+    )
     signer = CryptoSigner(private)
     script = tmp_path / "keys.mjs"
     script.write_text(

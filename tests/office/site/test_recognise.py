@@ -57,9 +57,10 @@ parts.act().then(() => {
 def made_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     package: Any
     for name, given in (
-        ("", {}), (".script", {"detector_script": lambda: DETECTOR}),
+        ("", {}),
+        (".script", {"detector_script": lambda: DETECTOR}),
         (".profile_json", {"profile_json": lambda profile: json.dumps({"id": profile.id})}),
-    ):  # fmt: skip
+    ):
         package = ModuleType(f"idtone.tones.detector{name}")
         package.__spec__ = sys.__spec__
         package.__path__ = []
@@ -71,8 +72,9 @@ def test_the_page_judges_a_recording_with_the_chosen_profile_and_tells_the_repor
     found = detector()
     assert found is not None
     assert found.titles["sample"] == {
-        "ja": "見本音(協会標準識別音ではない)", "en": "Sample sound (not the association's sound)",
-    }  # fmt: skip
+        "ja": "見本音(協会標準識別音ではない)",
+        "en": "Sample sound (not the association's sound)",
+    }
     script = tmp_path / "recognise.js"
     script.write_text(BROWSER + recognise_script(found.script) + END, "utf-8")
     done = subprocess.run([*find_or_get_node(), script], capture_output=True, text=True, check=True)

@@ -130,10 +130,12 @@ def test_each_number_of_the_registry_has_its_answer():
     told, _ = answers_of(GOOD)
     assert len(told) == 100 + 1000 + 1
     expected = {
-        LICENSED: (NumberAnswer.LICENSED, 1), "0312345600": (NumberAnswer.LICENSED, 1),
-        "0612345999": (NumberAnswer.LICENSED, 1), UNLICENSED: (NumberAnswer.UNLICENSED, 0),
+        LICENSED: (NumberAnswer.LICENSED, 1),
+        "0312345600": (NumberAnswer.LICENSED, 1),
+        "0612345999": (NumberAnswer.LICENSED, 1),
+        UNLICENSED: (NumberAnswer.UNLICENSED, 0),
         STOPPED: (NumberAnswer.STOPPED, 0),
-    }  # fmt: skip
+    }
     assert {number: told[f"+81{number[1:]}"] for number in expected} == expected
 
 
@@ -165,10 +167,12 @@ def test_the_answers_hold_until_the_first_of_them_changes():
     porting = '{numbers: "0312345678", from: m-0001, to: m-0002, at: 2026-12-05T00:00:00+09:00}'
     ported = GOOD.replace("suspensions:", f"portings:\n  - {porting}\nsuspensions:")
     for registry, names_holders, until in (
-        (GOOD, True, "2036-11-30"), (text, True, "2026-12-08"), (ported, True, "2026-12-04"),
+        (GOOD, True, "2036-11-30"),
+        (text, True, "2026-12-08"),
+        (ported, True, "2026-12-04"),
         (GOOD.replace("until: 2037-01-10", "until: 2027-01-10"), True, "2036-11-30"),
         (GOOD.replace("until: 2037-01-10", "until: 2027-01-10"), False, "2027-01-09"),
-    ):  # fmt: skip
+    ):
         _, index = answers_of(registry)
         document = parse_document(registry, "registry.yaml")
         assert changes_at(document, index, holders_of(registry), names_holders, NOW).date().isoformat() == until
@@ -182,8 +186,9 @@ def test_a_member_whose_numbers_are_all_stopped_has_no_badge():
 def test_a_large_table_is_cut_by_areas_and_says_no_number(monkeypatch):
     keys = key_pair(bytes(31) + b"\1")
     rows = [(f"+8131234{n:04}", NumberAnswer.LICENSED, 1) for n in range(3)] + [
-        ("+81612345000", NumberAnswer.STOPPED, 0), ("+81335810110", NumberAnswer.NEVER_ORIGINATES, 0),
-    ]  # fmt: skip
+        ("+81612345000", NumberAnswer.STOPPED, 0),
+        ("+81335810110", NumberAnswer.NEVER_ORIGINATES, 0),
+    ]
     whole = table(keys, rows)
     assert (whole.area_digits, list(whole.files)) == (0, [""])
     assert len(whole.files[""].octets) == 256 * 10, "its size does not say how many numbers there are"

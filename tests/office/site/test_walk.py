@@ -25,10 +25,12 @@ pytestmark = pytest.mark.nightly
 TELEPHONE, DESK_TOP = 390, 1920
 WITHIN_S = 20
 ANSWERS = {
-    LICENSED: r"利用許諾を受けた会員の番号です。\s+会員: 良い電話株式会社", STOPPED: "停止された番号です",
-    NEVER: "発信に使われない番号です", UNLICENSED: "今は有効な利用許諾がありません",
+    LICENSED: r"利用許諾を受けた会員の番号です。\s+会員: 良い電話株式会社",
+    STOPPED: "停止された番号です",
+    NEVER: "発信に使われない番号です",
+    UNLICENSED: "今は有効な利用許諾がありません",
     NOT_A_MEMBERS: "会員の番号ではありません",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

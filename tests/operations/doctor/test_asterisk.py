@@ -13,9 +13,15 @@ from idtone.operations.doctor.asterisk import SAMPLES, Seen, sections
 from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check
 
 SEEN = Seen(
-    version="22.10.1", nearby=True, modules=frozenset(), write_status=404, contexts=frozenset(), application=True,
-    ahead_s=0.3, variables={},
-)  # fmt: skip
+    version="22.10.1",
+    nearby=True,
+    modules=frozenset(),
+    write_status=404,
+    contexts=frozenset(),
+    application=True,
+    ahead_s=0.3,
+    variables={},
+)
 LONG = "hgGb2LhE0yTz1Y0sUqk8"
 FILE = AriSettings(password_file=Path("/etc/idtone/ari.password"))
 TLS = AriSettings(url="https://127.0.0.1:8089/ari")

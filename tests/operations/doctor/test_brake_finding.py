@@ -15,9 +15,16 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 HOUR_S = 3600.0
 SIGNAL = "calls-in-a-minute"
 MARK = Hold(
-    "ab" * 12, SubjectKind.ENDPOINT, LineKind.PBX, "6001", BrakeStep.MARK, SIGNAL,
-    (NOW - timedelta(hours=1)).timestamp(), "pbx-1", "1.1-1",
-)  # fmt: skip
+    "ab" * 12,
+    SubjectKind.ENDPOINT,
+    LineKind.PBX,
+    "6001",
+    BrakeStep.MARK,
+    SIGNAL,
+    (NOW - timedelta(hours=1)).timestamp(),
+    "pbx-1",
+    "1.1-1",
+)
 STOP = replace(MARK, step=BrakeStep.STOP, label="acme", kind=SubjectKind.CUSTOMER)
 OLD = replace(MARK, step=BrakeStep.SLOW, since_s=MARK.since_s - 24 * HOUR_S)
 NUMBER = replace(STOP, kind=SubjectKind.NUMBER, label="")

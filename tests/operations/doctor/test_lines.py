@@ -23,8 +23,10 @@ def test_without_a_table_it_says_that_nothing_is_checked():
 
 
 def test_a_faulty_table_is_bad_and_shows_the_place_alone():
-    faults = [Fault("numbers.yaml", 7, 3, "lines[1].numbers[0]", "is not a number", "Correct it"),
-              Fault("numbers.yaml", 9, 3, "lines[2].customer", "0312345678 is no id", "Correct it")]  # fmt: skip
+    faults = [
+        Fault("numbers.yaml", 7, 3, "lines[1].numbers[0]", "is not a number", "Correct it"),
+        Fault("numbers.yaml", 9, 3, "lines[2].customer", "0312345678 is no id", "Correct it"),
+    ]
     finding = lines.faulty(DocumentError(faults))
     assert finding.state is State.BAD
     assert "numbers.yaml:7: lines[1].numbers[0] is not a number (2 faults)" in finding.found

@@ -196,27 +196,35 @@ def test_settings_that_do_not_fit_asterisk(pbx, intact, tmp_path):
         # The lab's hook uses AGI, with a secret that is derived from the ARI password.
         (
             {"ARI_PASSWORD": pbx.asterisk.ari_password[::-1]},
-            NO_ARI | {"hook-file": "bad"}, "ari", "401", "[idtone]",
+            NO_ARI | {"hook-file": "bad"},
+            "ari",
+            "401",
+            "[idtone]",
         ),
         (
             {"ARI_PASSWORD_FILE": nowhere},
-            NO_ARI | {"ari": "unknown", "ari-password": "bad", "hook-file": "unknown"}, "ari-password", str(nowhere),
+            NO_ARI | {"ari": "unknown", "ari-password": "bad", "hook-file": "unknown"},
+            "ari-password",
+            str(nowhere),
         ),
         ({"ARI_URL": "http://localhost:1/ari"}, NO_ARI, "ari", "http.conf"),
         ({"ARI_URL": address}, NO_ARI, "ari", f"at {address}", f"`ari: {{url: '{address}/ari'}}`"),
         (
             {"SOUNDS_DIRECTORY": tmp_path},
             dict.fromkeys(("hook-loaded", "hook-file", "sounds", "fallback", "journal"), "bad"),
-            "hook-loaded", str(tmp_path),
+            "hook-loaded",
+            str(tmp_path),
         ),
         ({"POLICY_CALLER_HEARS": "answered"}, OTHER_HOOK, "hook-file", "dialplan export"),
         ({"POLICY_FALLBACK": "refuse"}, OTHER_HOOK, "hook-file", "dialplan export"),
         ({"POLICY_REFUSE_CAUSE": "17"}, OTHER_HOOK, "hook-file", "dialplan export"),
         (
             {"SOUNDS_PROFILES": tmp_path},
-            {"sounds": "bad"} | dict.fromkeys(without_profiles, "unknown"), "sounds", "mine.yaml",
+            {"sounds": "bad"} | dict.fromkeys(without_profiles, "unknown"),
+            "sounds",
+            "mine.yaml",
         ),
-    ):  # fmt: skip
+    ):
         findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc), **settings)
         assert changed(intact, findings) == expected, settings
         for text in texts:
@@ -328,9 +336,11 @@ def test_an_asterisk_with_the_faults_that_need_a_start(installation, tmp_path, p
     asterisk = Asterisk(installation, tmp_path, files, site=BARE)
     files["http.conf"] = files["http.conf"].format(port=asterisk.http_port)
     settings = {
-        "ARI_URL": asterisk.ari_url, "ARI_PASSWORD": asterisk.ari_password, "SOUNDS_DIRECTORY": asterisk.sounds,
+        "ARI_URL": asterisk.ari_url,
+        "ARI_PASSWORD": asterisk.ari_password,
+        "SOUNDS_DIRECTORY": asterisk.sounds,
         "AGI_LISTEN": f"127.0.0.1:{asterisk.agi_port}",
-    }  # fmt: skip
+    }
     with asterisk, edited(asterisk.etc / "asterisk.conf", lambda text: f"{text}\n[options]\nlive_dangerously = yes\n"):
         findings = examine(pbx, **settings)
         missing = findings["asterisk-modules"]
@@ -342,8 +352,9 @@ def test_an_asterisk_with_the_faults_that_need_a_start(installation, tmp_path, p
         "asterisk-modules live-dangerously hook-loaded hook-include sounds fallback journal service-application agi"
     )
     assert changed(intact, findings) == dict.fromkeys(faults.split(), "bad") | {
-        "ari-exposure": "warning", "cdr": "warning"
-    }  # fmt: skip
+        "ari-exposure": "warning",
+        "cdr": "warning",
+    }
     assert findings["hook-loaded"]["found"] == "Asterisk has not loaded the hook"
     assert "0.0.0.0" in findings["ari-exposure"]["found"]
     assert "missing" in findings["sounds"]["found"]

@@ -92,8 +92,10 @@ def test_the_services_user_tries_without_a_new_process(beside):
         for user, groups in ((SERVICE.user, [54_329]), (SERVICE.user, []), (54_330, [54_329]))
     ]
     assert [answer.splitlines()[-1].rpartition("NotTriedError: ")[2] for answer in answers] == [
-        "0", "this user has other groups here than in the service", "this is not the service's user"
-    ]  # fmt: skip
+        "0",
+        "this user has other groups here than in the service",
+        "this is not the service's user",
+    ]
 
 
 def test_a_process_that_has_gone_and_a_user_that_no_process_can_become(beside):

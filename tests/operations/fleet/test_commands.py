@@ -61,8 +61,10 @@ def test_the_state_of_all_nodes(says):
     assert found.exit_code == 1
     told = json.loads(found.stdout)
     assert [(each["node"], each["condition"]) for each in told["nodes"]] == [
-        ("osaka", "serving"), ("sendai", "without-asterisk"), ("tokyo", "serving"),
-    ]  # fmt: skip
+        ("osaka", "serving"),
+        ("sendai", "without-asterisk"),
+        ("tokyo", "serving"),
+    ]
     assert told["nodes"][0]["state"]["calls"] == GOOD["calls"]
     assert 0 <= told["nodes"][0]["silent_seconds"] < 60
     assert [(each["node"], each["rule"]) for each in told["findings"]] == [
@@ -172,8 +174,10 @@ def test_which_node_uses_which_settings_and_what_it_sets_otherwise(says):
     ]
     told = json.loads(run("diff", "--json").stdout)
     assert [(each["node"], each["known"], each["version"]) for each in told] == [
-        ("osaka", True, 6), ("sendai", False, None), ("tokyo", True, 7),
-    ]  # fmt: skip
+        ("osaka", True, 6),
+        ("sendai", False, None),
+        ("tokyo", True, 7),
+    ]
     for name in ("osaka", "sendai", "tokyo"):
         says(name, settings=edition(7, f"node: {name}"))
     assert run("diff").exit_code == 0, "what a node sets otherwise is meant"

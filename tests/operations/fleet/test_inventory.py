@@ -119,7 +119,10 @@ def test_the_states_of_the_destinations():
     assert states(KAMCMD, 3) == {}
     assert states(JSON, 1) == {"sip:192.0.2.11:5060": "AP"}
     assert [(is_in(flags), is_out(flags)) for flags in ("AP", "TP", "IP", "DX")] == [
-        (True, False), (True, False), (False, False), (False, True),
-    ]  # fmt: skip
+        (True, False),
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
     assert others_in(found, "sip:192.0.2.11:5060")
     assert not others_in(found, "sip:192.0.2.12:5060;transport=tcp")

@@ -90,8 +90,12 @@ def test_one_node_after_the_other_and_never_two_at_once(operator, fleet):
     order = [host for _, host, *words in fleet.ran if words[:1] == ["apt-get"]]
     assert order == [*NODES]
     assert [node.pid for node in fleet.nodes.values()] == [101, 101, 101], "the package's own hand-over is enough"
-    plan = {words for node in operator.inventory.nodes for step in planned(operator.inventory, node)
-            for words in step.commands}  # fmt: skip
+    plan = {
+        words
+        for node in operator.inventory.nodes
+        for step in planned(operator.inventory, node)
+        for words in step.commands
+    }
     assert set(fleet.ran) <= plan, "the plan shows every command"
 
 

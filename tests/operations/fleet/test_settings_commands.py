@@ -68,8 +68,9 @@ def test_a_signed_file_is_that_of_the_key_and_each_edition_gets_the_next_version
         desk.sign("--version", 9)
     shown = desk.run("sign", desk.shared, "--key", desk.key, "-o", desk.signed).stdout
     assert shown.splitlines() == [
-        f"{desk.signed}: version 10 of the fleet's settings", f"fleet.trust on the nodes: {trust}",
-    ]  # fmt: skip
+        f"{desk.signed}: version 10 of the fleet's settings",
+        f"fleet.trust on the nodes: {trust}",
+    ]
     node = tmp_path / "idtone.yaml"
     node.write_text(f"node: pbx-1\nfleet: {{settings: {desk.signed}, trust: {trust}}}\n")
     assert load_settings(node, {}).policy.waiting == 60
@@ -111,9 +112,10 @@ def test_two_files_are_compared(desk, tmp_path):
     found = desk.run("diff", other, desk.signed)
     assert found.exit_code == 1
     assert [line.split() for line in found.stdout.splitlines()[1:]] == [
-        ["log.level", "debug", "info"], ["policy.silent", "(not", "shown)", "(not", "shown)"],
+        ["log.level", "debug", "info"],
+        ["policy.silent", "(not", "shown)", "(not", "shown)"],
         ["policy.waiting", "50", "20"],
-    ]  # fmt: skip
+    ]
     assert "0312345678" not in found.stdout
     plain = desk.told("diff", desk.signed, desk.shared)
     assert plain["differences"] == {}

@@ -16,9 +16,11 @@ from idtone.core.errors import UsageError
 from lab.operations.bare_asterisk import NEW, USER
 
 CONFIGURATION = {
-    "asterisk.conf": "[directories]\n", "extensions.conf": "[general]\n", "http.conf": "[general]\n",
+    "asterisk.conf": "[directories]\n",
+    "extensions.conf": "[general]\n",
+    "http.conf": "[general]\n",
     "modules.conf": "[modules]\nautoload = yes\n",
-}  # fmt: skip
+}
 
 
 @pytest.fixture

@@ -156,9 +156,12 @@ def test_freepbx_keeps_its_files(installation, tmp_path):
         after = pbx.files()
         changed = {name for name in after if after[name] != before.get(name)}
         assert changed == {
-            "ari_general_custom.conf", "ari_additional_custom.conf", "http_custom.conf", "extensions_custom.conf",
+            "ari_general_custom.conf",
+            "ari_additional_custom.conf",
+            "http_custom.conf",
+            "extensions_custom.conf",
             "idtone.conf",
-        }  # fmt: skip
+        }
         assert "Bound to 127.0.0.1:" in pbx.asterisk.command("http show status")
         shown = pbx.run("setup", "--user", USER, "--yes")[1]
         assert ", FreePBX\n" in shown

@@ -38,8 +38,9 @@ def test_check(config):
     file.write_text(GOOD.replace('"0751234567"', '"07512345"'))
     told = terminal.told("lines", "check", "-c", config, code=1)
     assert [(fault["line"], fault["field"]) for fault in told["faults"]] == [
-        (10, "lines[1].numbers[0]"), (16, "lines[2].numbers[0]")
-    ]  # fmt: skip
+        (10, "lines[1].numbers[0]"),
+        (16, "lines[2].numbers[0]"),
+    ]
     assert "2 faults" in terminal.shown("lines", "check", file, code=1)
     assert "cannot be read" in terminal.error("lines", "check", file.with_name("missing.yaml"))
     config.write_text("")
@@ -56,8 +57,9 @@ def test_show(config):
     assert "c-4          6401: …4501  (no check)" in out.splitlines()
     found = terminal.told("lines", "show", "--number", "-c", config, typed="0751234567\n")["entries"]
     assert [(each["customer"], each["from"], each["until"]) for each in found] == [
-        ("c-2", "2026-03-31T15:00:00+00:00", "2026-11-09T15:00:00+00:00"), ("c-3", "2026-11-09T15:00:00+00:00", None)
-    ]  # fmt: skip
+        ("c-2", "2026-03-31T15:00:00+00:00", "2026-11-09T15:00:00+00:00"),
+        ("c-3", "2026-11-09T15:00:00+00:00", None),
+    ]
     assert "no entry" in terminal.shown("lines", "show", "--number", "-c", config, typed="0399999999\n", code=1)
 
 
@@ -73,9 +75,7 @@ def test_show(config):
 def test_decide(config, words, number, reason, customer):
     terminal, code = Terminal(), 1 if reason else 0
     told = terminal.told("lines", "decide", *words, "-c", config, typed=f"{number}\n", code=code)
-    assert told == {
-        "allowed": reason is None, "reason": reason, "customer": customer, "number": f"…{number[-4:]}"
-    }  # fmt: skip
+    assert told == {"allowed": reason is None, "reason": reason, "customer": customer, "number": f"…{number[-4:]}"}
     assert_no_number(terminal.shown("lines", "decide", *words, "-c", config, typed=f"{number}\n", code=code))
 
 

@@ -16,9 +16,12 @@ OUTGOING = Direction.OUTGOING
 POLICE = parse("110")
 REASONS = [Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN, Reason.LINES_MISSING]
 LENIENT = own_policy(
-    unreadable=Unreadable.NOTICE, foreign_numbers=Unlicensed.NOTICE, unknown_numbers=Unlicensed.NOTICE,
-    ledger_full=LedgerFull.NOTICE_AND_CONNECT, refuse_cause=34,
-)  # fmt: skip
+    unreadable=Unreadable.NOTICE,
+    foreign_numbers=Unlicensed.NOTICE,
+    unknown_numbers=Unlicensed.NOTICE,
+    ledger_full=LedgerFull.NOTICE_AND_CONNECT,
+    refuse_cause=34,
+)
 
 
 class FakeLines:

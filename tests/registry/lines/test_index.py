@@ -93,9 +93,14 @@ SPAN = st.builds(
 PERIOD = st.sampled_from([ALWAYS, (0, 100), (100, 200), (50, 150), (ALWAYS[0], 100), (100, ALWAYS[1])])
 NAMES = st.lists(st.sampled_from("abcd"), max_size=2, unique=True).map(tuple)
 ENTRY = st.builds(
-    Entry, st.sampled_from([None, "c-1", "c-2", "c-3"]), NAMES, NAMES, st.lists(SPAN, max_size=3).map(tuple), PERIOD,
+    Entry,
+    st.sampled_from([None, "c-1", "c-2", "c-3"]),
+    NAMES,
+    NAMES,
+    st.lists(SPAN, max_size=3).map(tuple),
+    PERIOD,
     st.booleans(),
-)  # fmt: skip
+)
 
 
 def naive(entries: list[Entry], number: int, endpoint: str, account: str, at: int) -> tuple[Reason | None, str | None]:

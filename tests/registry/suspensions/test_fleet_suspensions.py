@@ -37,9 +37,7 @@ class Node:
         says = {each.name: to_tell(each.held, each.name) for each in others}
         held = taken_over(self.held, self.name, says)
         used = [put_to_use(each, LATER, True, DUE) for each in held.suspensions]
-        over = [
-            each.model_copy(update={"over": LATER}) if each.lifted and not each.over else each for each in used
-        ]  # fmt: skip
+        over = [each.model_copy(update={"over": LATER}) if each.lifted and not each.over else each for each in used]
         self.held = OwnSuspensions(suspensions=tuple(over))
 
     @property
@@ -55,8 +53,9 @@ def test_each_node_stops_what_one_has_stopped_and_says_when():
     assert list(other.one.spans()) == list(home.one.spans())
     home.hear(other, third)
     assert home.one.elsewhere == (
-        NodeConfirmation(node="b", in_force=LATER, by_service=True), NodeConfirmation(node="c"),
-    )  # fmt: skip
+        NodeConfirmation(node="b", in_force=LATER, by_service=True),
+        NodeConfirmation(node="c"),
+    )
     assert (home.one.waiting_nodes(), home.one.in_force) == (["c"], NOW)
     third.hear(other)
     assert third.one.home == "a", "a copy of a copy"
@@ -112,9 +111,14 @@ def test_the_seal_shows_no_number_and_opens_for_that_node_and_key_alone():
     assert "12345678" not in text
     assert seal.opened("a", text) == held
     for opened in (
-        seal.opened("b", text), SuspensionSeal(b"2" * 32).opened("a", text), seal.opened("a", text[:-8]),
-        seal.opened("a", "é"), seal.opened("a", ""), seal.opened("a", None), seal.opened("a", 5),
-    ):  # fmt: skip
+        seal.opened("b", text),
+        SuspensionSeal(b"2" * 32).opened("a", text),
+        seal.opened("a", text[:-8]),
+        seal.opened("a", "é"),
+        seal.opened("a", ""),
+        seal.opened("a", None),
+        seal.opened("a", 5),
+    ):
         assert opened is None
     home = Node("a")
     assert taken_over(home.held, "a", {"b": None}) == home.held
@@ -135,9 +139,7 @@ def test_the_paper_and_the_doctor_name_the_nodes_that_have_not_confirmed():
     home.hear(other, Node("c"))
     tables = [section.table for section in suspension_paper(home.one, "a", None, (), "key", NOW).sections]
     [nodes] = [table.rows for table in tables if table and table.columns[0].startswith("ノード")]
-    assert [row[:2] for row in nodes] == [
-        ("b", "2026-12-01 12:00:02.000+09:00"), ("c", "未確認 / not confirmed")
-    ]  # fmt: skip
+    assert [row[:2] for row in nodes] == [("b", "2026-12-01 12:00:02.000+09:00"), ("c", "未確認 / not confirmed")]
     for after, state in ((timedelta(seconds=30), State.GOOD), (timedelta(minutes=2), State.WARNING)):
         found = suspension_finding.judge([home.one], NOW + after)
         assert (found.state, "not confirmed by c" in found.found) == (state, state is State.WARNING)

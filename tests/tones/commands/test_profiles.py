@@ -18,8 +18,12 @@ def test_list_names_every_profile(config):
     assert [entry["id"] for entry in listed] == ["notice", "sample", "own"]
     source = str(config.parent / "profiles" / "own.yaml")
     assert listed[2] == {
-        "id": "own", "title": "Own [bold]", "standard": False, "duration_ms": 100.0, "source": source,
-    }  # fmt: skip
+        "id": "own",
+        "title": "Own [bold]",
+        "standard": False,
+        "duration_ms": 100.0,
+        "source": source,
+    }
 
 
 def test_show_prints_plan_picture_and_tone_string(config):
@@ -59,10 +63,19 @@ def test_show_prints_all_properties_of_a_profile_briefly(tmp_path):
     (tmp_path / "rich.yaml").write_text(RICH)
     shown = run("show", tmp_path / "rich.yaml").stdout
     assert_all(
-        shown, "-16 dBm0 (mu-law)", "level ±3 dB", "dither: seed 7", "600 Hz gliding to 800 Hz",
-        "800 Hz in 4 steps to 600 Hz", "-20 dBm0", "19980 more", "10000 times", "more than 1000 tones",
-        "FreeSWITCH: L=10000;v=", "without the glide",
-    )  # fmt: skip
+        shown,
+        "-16 dBm0 (mu-law)",
+        "level ±3 dB",
+        "dither: seed 7",
+        "600 Hz gliding to 800 Hz",
+        "800 Hz in 4 steps to 600 Hz",
+        "-20 dBm0",
+        "19980 more",
+        "10000 times",
+        "more than 1000 tones",
+        "FreeSWITCH: L=10000;v=",
+        "without the glide",
+    )
     assert shown.count("\n") < 70
 
 

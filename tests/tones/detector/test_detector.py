@@ -29,8 +29,11 @@ def _failed(detector_folder, corpus_folder):
     done = subprocess.run(
         [*find_or_get_node(), "--test", str(Path(corpus.__file__).with_name("detector.test.mjs"))],
         env=os.environ | {"DETECTOR": str(detector_folder), "CORPUS": str(corpus_folder)},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     failed = re.findall(r"^not ok .*?^  \.\.\.$", done.stdout, re.MULTILINE | re.DOTALL)
     assert failed or done.returncode == 0, done.stdout + done.stderr
     return failed

@@ -186,8 +186,10 @@ def voice(seconds, sample_rate_hz):
     pitch_hz = 125 * 2 ** (0.25 * np.sin(2 * np.pi * 0.9 * t) + 0.08 * np.sin(2 * np.pi * 2.7 * t))
     phase = 2 * np.pi * np.cumsum(pitch_hz) / sample_rate_hz
     formants = (
-        (500 + 200 * np.sin(2 * np.pi * 3 * t), 150), (1500 + 400 * np.sin(2 * np.pi * 2 * t), 250), (2500, 300),
-    )  # fmt: skip
+        (500 + 200 * np.sin(2 * np.pi * 3 * t), 150),
+        (1500 + 400 * np.sin(2 * np.pi * 2 * t), 250),
+        (2500, 300),
+    )
     samples = np.zeros(len(t))
     for harmonic in range(1, 25):
         level = sum(np.exp(-(((harmonic * pitch_hz - middle_hz) / width_hz) ** 2)) for middle_hz, width_hz in formants)

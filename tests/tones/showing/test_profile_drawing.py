@@ -10,11 +10,13 @@ ROWS = (
     600 Hz █████  ███
           0    100 ms""",
 )
-SWEEP = make(
-    tone(600, on_ms=90, sweep={"to_hz": (1000,)}),
-    tone(1000, on_ms=40, sweep={"to_hz": (600,), "steps": 2}),
-    tone(700, on_ms=20, modulation={"rate_hz": 20, "depth": 1}),
-), """\
+SWEEP = (
+    make(
+        tone(600, on_ms=90, sweep={"to_hz": (1000,)}),
+        tone(1000, on_ms=40, sweep={"to_hz": (600,), "steps": 2}),
+        tone(700, on_ms=20, modulation={"rate_hz": 20, "depth": 1}),
+    ),
+    """\
    1000 Hz         ███
     950 Hz        █
     900 Hz       █
@@ -24,7 +26,8 @@ SWEEP = make(
     700 Hz   █          ▒▒
     650 Hz  █
     600 Hz █          ██
-          0         150 ms"""  # fmt: skip
+          0         150 ms""",
+)
 AN_HOUR = (
     make(tone(600, on_ms=100, off_ms=100), tone(700, on_ms=100, off_ms=60), repeat=10_000),
     """\

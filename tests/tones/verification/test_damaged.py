@@ -45,13 +45,18 @@ def part(start_ms, end_ms, share, where):
 
 HALVES = {"first": 0.0, "middle": 0.5, "last": 1.0}
 MISSING = {
-    **{f"70 % of burst {n + 1}, the {name}": (lambda bursts, n=n, where=where: [part(*bursts[n], 0.7, where)])
-       for n in (0, 1) for name, where in HALVES.items()},
-    **{f"the {name} half of every burst": (lambda bursts, where=where: [part(*each, 0.5, where) for each in bursts])
-       for name, where in HALVES.items()},
+    **{
+        f"70 % of burst {n + 1}, the {name}": (lambda bursts, n=n, where=where: [part(*bursts[n], 0.7, where)])
+        for n in (0, 1)
+        for name, where in HALVES.items()
+    },
+    **{
+        f"the {name} half of every burst": (lambda bursts, where=where: [part(*each, 0.5, where) for each in bursts])
+        for name, where in HALVES.items()
+    },
     "the first 80 ms": lambda bursts: [(0, 80)],
     "the last 80 ms": lambda bursts: [(bursts[-1][1] - 80, bursts[-1][1])],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("missing", MISSING)
@@ -172,8 +177,10 @@ def test_a_longer_row_of_bursts_is_no_replay(count):
 
 def test_a_sound_that_is_a_little_slow_leaves_it_open_and_a_slow_one_is_another():
     def slower(factor):
-        segments = [each.model_copy(update={"on_ms": each.on_ms * factor, "off_ms": each.off_ms * factor})
-                    for each in SAMPLE.segments]  # fmt: skip
+        segments = [
+            each.model_copy(update={"on_ms": each.on_ms * factor, "off_ms": each.off_ms * factor})
+            for each in SAMPLE.segments
+        ]
         return leg(SAMPLE.model_copy(update={"segments": tuple(segments)}))
 
     verdicts = {factor: verify(SAMPLE, slower(factor)).verdict for factor in (0.88, 0.925, 1.03, 1.075, 1.12)}

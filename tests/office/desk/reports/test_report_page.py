@@ -100,8 +100,10 @@ async def test_a_visitor_reports_a_service_without_a_call(visitor, members):
     [kept] = members.reports.store.listed()
     assert (kept.via, kept.holder.member, kept.stage, kept.finding) == (PAGE, None, Stage.OFFICE, Finding.NO_NUMBER)
     assert members.reports.matter(kept.sealed).model_dump() == {
-        "service": SERVICE_FIELDS["service"], "what": WORDS, "attachments": (),
-    }  # fmt: skip
+        "service": SERVICE_FIELDS["service"],
+        "what": WORDS,
+        "attachments": (),
+    }
     assert kept.sealed.reporter is not None
     assert [members.fetch(member) for member in ("m-0001", "m-0002")] == [[], []], "no member is asked"
     members.reports.close(kept.id, ReportResult.EXAMINED, "asked the operator", NOW)
