@@ -141,10 +141,10 @@ async def serve(
         await runner.setup()
         try:
             assert runner.server is not None
-            made = connections.guarded(
-                partial(web.RequestHandler, runner.server, loop=asyncio.get_running_loop(), access_log=None)
-            )  # type: ignore[arg-type]
-            server = await asyncio.get_running_loop().create_server(made, sock=listening, backlog=MOST)
+            loop = asyncio.get_running_loop()
+            handler = partial(web.RequestHandler, runner.server, loop=loop, access_log=None)  # type: ignore[arg-type]
+            made = connections.guarded(handler)
+            server = await loop.create_server(made, sock=listening, backlog=MOST)
             ready(listening.getsockname()[1])
             await over.wait()
             server.close()

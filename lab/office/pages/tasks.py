@@ -17,6 +17,7 @@ SCAN: Final = b"%PDF-1.7 a signed pledge, scanned"
 WHOLESALER, RESELLER = "m-0101", "m-0102"
 STOPPED: Final = "0362345701"
 SHEET: Final = "先頭番号,末尾番号,備考\r\n0362345700,0362345799,本社\r\n03-6234-5800,5809,支店\r\n"
+SHEET_NUMBERS: Final = 110
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,10 @@ def _member(office: PageOffice, member: str = WHOLESALER) -> str:
 def numbers(office: PageOffice) -> None:
     page = _member(office)
     file = office.file("numbers.csv", SHEET.encode("cp932"))
-    office.hands.act(f"{page}/sheet", {"file": file, "act": "assign", "why": "as ordered"})
+    order = {"file": file, "act": "assign", "why": "as ordered"}
+    office.hands.act(f"{page}/sheet", order)
+    office.hands.expect("nothing is changed yet", f"write {SHEET_NUMBERS} as the count")
+    office.hands.act(f"{page}/sheet", {**order, "count": str(SHEET_NUMBERS)})
     office.hands.expect("Done.", "210 in")
 
 
