@@ -310,9 +310,8 @@ class Pack:
         mine = [each for each in known if each[1][0] in names and each[1][3].public_bytes_raw() == own]
         witnesses, number = [term(each, 4) for each in said["witnesses"]], said["cosignatures"]
         member, _, since, until = mine[0] if mine else ({"member": None}, None, float("-inf"), float("inf"))
-        counted = {
-            note: {key[0] for key, *own in witnesses if cosigned(note, key, (since, until), own)} for note in self.notes
-        }
+        counted = {note: {key[0] for key, *own in witnesses if cosigned(note, key, (since, until), own)}
+                   for note in self.notes}  # fmt: skip
         enough = [len(names) >= number for names in counted.values()]
         if mine:
             name = f"{member['name']['ja']} / {member['name']['en']}, {member.get('corporate_number')}"

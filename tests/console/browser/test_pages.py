@@ -22,7 +22,9 @@ from lab.nights import rest_at_night
 from tools.messages import catalogue_text
 
 GENUINE = "Genuine. The list in force names this badge."
-AFTER_A_FORM = frozenset({"/evidence/exports/{act}", "/evidence/exports/{act}/pack", "/office/pledges/{sha256}"})
+AFTER_A_FORM = frozenset(
+    {"/evidence/exports/{act}", "/evidence/exports/{act}/pack", "/office/papers/{file}", "/office/pledges/{sha256}"}
+)
 """Pages to which only a form leads, and no link."""
 
 
