@@ -31,7 +31,7 @@ from lab.calls.proving import (
     side_by_side,
     told,
 )
-from lab.codecs import G722, OPUS
+from lab.codecs import FRAME, G722, OPUS
 from lab.g711 import PCMA, PCMU
 from lab.heard import hear, hear_whole
 from lab.keys import press
@@ -42,6 +42,7 @@ from lab.service import Service
 
 FIRST = f"{POLICY}, caller_hears: answered"
 """A caller who is answered can press keys and hold the call during the sound."""
+LATE_FRAMES = 5
 CODECS = {"PCMU": PCMU, "PCMA": PCMA, "G722": G722, "Opus": OPUS}
 LEGS = [
     ("PCMA", "PCMA"),
@@ -182,16 +183,17 @@ async def test_a_key_of_the_called_party_stops_only_what_dial_plays(asterisk, se
 @pytest.mark.alone
 async def test_keys_that_are_told_by_info_let_the_sound_pause(asterisk, serving, references):
     """Asterisk itself pauses what it plays for as long as it takes the key to be down, and goes on where it was: in the
-    first half of the sound, if it gets the key in time.
+    middle of the sound, or some frames later if it gets the key late.
     """
-    second = references["sample"][len(references["sample"]) // 2 :]
+    half = len(references["sample"]) // 2
+    rests = [references["sample"][half + late * FRAME :] for late in range(LATE_FRAMES)]
     for case, placed, said in await pressed(asterisk, serving(policy=FIRST), keys.Way.INFO):
         assert_connected(case.way, said)
         assert placed.called
         assert placed.called.answered_ns
         for call in (placed.caller, placed.called)[2 - len(case.way.parties) :]:
-            heard = hear_whole(call.packets, placed.called.answered_ns, reference=second)
-            assert heard.correlation >= 0.99, f"{case}: {heard}"
+            heard = [hear_whole(call.packets, placed.called.answered_ns, reference=rest) for rest in rests]
+            assert max(each.correlation for each in heard) >= 0.99, f"{case}: {heard}"
 
 
 async def pressed(asterisk: Asterisk, service: Service, how: keys.Way) -> list[tuple[Doing, Placed, Told]]:
