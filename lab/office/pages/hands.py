@@ -70,7 +70,7 @@ class Hands:
 
     def download(self, selector: str, button: str = "") -> Path:
         """What a link or a form's button gives as a file."""
-        before = set(self.downloads.iterdir())
+        before = self._files()
         self.clicks += 1
         found = self.element(f"{selector} {button}".strip())
         self.browser.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)
@@ -146,10 +146,18 @@ class Hands:
                 raise PageFault("no page follows")
             time.sleep(0.03)
 
-    def _downloaded(self, before: set[Path]) -> Path:
+    def _files(self) -> dict[Path, int]:
+        """Each with when it was written: a file of the same name replaces the one before."""
+        return {each: each.stat().st_mtime_ns for each in self.downloads.iterdir()}
+
+    def _downloaded(self, before: Mapping[Path, int]) -> Path:
         deadline_s = time.monotonic() + WAIT_S
         while time.monotonic() < deadline_s:
-            new = [each for each in set(self.downloads.iterdir()) - before if not each.name.endswith(".crdownload")]
+            new = [
+                each
+                for each, written in self._files().items()
+                if before.get(each) != written and not each.name.endswith(".crdownload")
+            ]
             whole = [each for each in new if each.stat().st_size and not each.name.startswith(".")]
             if whole:
                 return whole[0]
