@@ -36,17 +36,13 @@ from idtone.console.access.cookies import KNOWN_BROWSER, LANGUAGE
 from idtone.console.access.passwords import hashed
 from idtone.console.access.rights import Role
 from idtone.core.http.request_limits import OF_SESSION
-from idtone.core.settings.settings import load_settings
-from idtone.ledger.keys.key_ring import KeyRing
 from lab.console.browser.visits import Visitor, visits
 from lab.console.console_process import ConsoleProcess, console_process
 from lab.console.site import PASSWORD
 from lab.processes import end_in_order
-from lab.publication import LAB_REGISTRY
 
-from .console_pages import MONTH, WARM, configure, cookie_of, first_byte_ms, name_of, sign_in, sign_in_answer
+from .console_pages import WARM, cookie_of, filled_node, first_byte_ms, name_of, sign_in, sign_in_answer
 from .cost.figures import percentile
-from .filling import NODE, fill
 from .reporting import PROGRESS, options, print_table, report
 
 CALLS: Final = 220_000
@@ -162,19 +158,8 @@ def attacked(console: ConsoleProcess, cookies: Sequence[str], hostile: int, foun
 
 
 def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) -> dict[str, Any]:
-    PROGRESS.print(f"a ledger of {calls:,} calls …")
-    config = configure(
-        folder,
-        {
-            "node": NODE,
-            "registry": {"source": str(LAB_REGISTRY), "trust": "unsigned", "cache": str(folder / "registry")},
-            "association": {"member": "m-0001"},
-            "ledger": {"url": f"sqlite:///{folder}/ledger.sqlite3", "key_file": str(folder / "key"), "reserve": 0},
-        },
-    )
+    config, settings = filled_node(folder, calls)
     _with_real_hashes(folder / "users.yaml")
-    settings = load_settings(config, {})
-    fill(folder / "ledger.sqlite3", KeyRing.of(settings.ledger, NODE), calls, MONTH, lambda call: False)
     took: dict[bool, dict[str, list[float]]] = {False: {}, True: {}}
     signed_in: dict[bool, dict[str, list[float]]] = {False: {}, True: {}}
     statuses: Counter[str] = Counter()

@@ -31,7 +31,7 @@ from idtone.console import server, static_files
 from idtone.console.access.cookies import KNOWN_BROWSER, LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.core.http.request_limits import OF_SESSION
-from idtone.core.settings.settings import load_settings
+from idtone.core.settings.settings import Settings, load_settings
 from idtone.ledger.keys.key_ring import KeyRing
 from lab.asterisk import LOOPBACK, free_ports
 from lab.console.browser.visits import Visitor, visits
@@ -77,8 +77,8 @@ class Turn:
 # -- pages ------------------------------------------------------------------------------------------------------------
 
 
-def pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
-    """The time to the first byte of each page, in milliseconds."""
+def filled_node(folder: Path, calls: int) -> tuple[Path, Settings]:
+    """The settings of a node with a ledger of so many calls, and their file."""
     PROGRESS.print(f"a ledger of {calls:,} calls …")
     config = configure(
         folder,
@@ -91,6 +91,12 @@ def pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
     )
     settings = load_settings(config, {})
     fill(folder / "ledger.sqlite3", KeyRing.of(settings.ledger, NODE), calls, MONTH, lambda call: False)
+    return config, settings
+
+
+def pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
+    """The time to the first byte of each page, in milliseconds."""
+    config, settings = filled_node(folder, calls)
     with console_process(config) as console:
         PROGRESS.print("asking for pages …")
         user = Visitor.of(*Role, cookies={**sign_in(console, name_of(0)), LANGUAGE.name: "en"})

@@ -35,8 +35,8 @@ class _Turn:
 
 @dataclass(slots=True)
 class Queue:
-    """Threads of one kind, of which each party has at most `of_party` at a time, in the order in which it asked. Next
-    is the party that has used least.
+    """Threads of one kind. A party has at most `of_party` of them at a time. The party that has used least comes next;
+    its own requests keep their order.
     """
 
     threads: Executor

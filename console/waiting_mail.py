@@ -1,4 +1,4 @@
-"""Mails of what waits, to the users who have asked for them: how much of which kind, and where the console is.
+"""Mails to the users who want them: how many tasks of each kind wait, and the address of the console.
 
 A mail has no telephone number, case or reference: it leaves the machine. A user gets one when something new waits, and
 at most one each half hour. What was told is kept in a file beside that of the users, so a restart tells nothing twice.
@@ -53,7 +53,7 @@ class Told:
 
 
 def news(told: Told, waiting: Sequence[Waiting], now_s: float) -> Told | None:
-    """What is told from now on, if a mail is due. Pure."""
+    """The new state if a mail is due, else None. Pure."""
     things = frozenset(map(_digest, waiting))
     if not things - told.things or 0 <= now_s - told.at_s < EVERY_S:
         return None
@@ -153,7 +153,7 @@ class WaitingMails:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            _log.error("%s cannot be read, so what waits is told again: %s", self._kept, error)
+            _log.error("%s cannot be read, so users may get a mail twice: %s", self._kept, error)
             return {}
 
     def _write(self, told: Mapping[str, Told]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import writing
 from idtone.core.terminal.asking import line
 from idtone.core.translation import Message, template
 
@@ -147,9 +148,5 @@ def _is_same(each: Acceptance, member: str, what: Agreement) -> bool:
 
 def _write(folder: Path, entries: Sequence[Acceptance]) -> None:
     octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
-    try:
+    with writing(folder / FILE, TrustError):
         shared_folder.write(folder / FILE, octets)
-    except OSError as error:
-        raise TrustError(
-            Message("{path}: cannot be written: {reason}", path=folder / FILE, reason=error.strerror)
-        ) from error

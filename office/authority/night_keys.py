@@ -53,12 +53,8 @@ def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) 
 
 def has_night_key(folder: Path, user: str) -> bool:
     """Whether a key of the user is kept here. Raises TrustError if the folder cannot be read."""
-    try:
+    with reading(folder / FOLDER, TrustError):
         return night_key_path(folder, user).is_file()
-    except OSError as error:
-        raise TrustError(
-            Message("{path}: cannot be read: {reason}", path=folder / FOLDER, reason=error.strerror)
-        ) from error
 
 
 def night_key_path(folder: Path, user: str) -> Path:

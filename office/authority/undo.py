@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 
 from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import writing
 from idtone.core.translation import Message
 from idtone.registry.commands.checking import checking
 from idtone.registry.file_kinds import KINDS
@@ -63,7 +64,7 @@ def undo(workspace: Workspace, attribution: Attribution, shown: str | None = Non
             after=copy,
             what=tuple(kind.differences(old, new)),
         )
-        try:
+        with writing(path, TrustError):
             shared_folder.rewrite(path, before)
             try:
                 workspace.record(tuf_roles.REGISTRY, entry)
@@ -72,10 +73,6 @@ def undo(workspace: Workspace, attribution: Attribution, shown: str | None = Non
                 raise
             if last.action is Action.TONE:
                 master_of(workspace, last.subject).unlink(missing_ok=True)
-        except OSError as error:
-            raise TrustError(
-                Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)
-            ) from error
     return entry
 
 

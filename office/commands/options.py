@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from idtone.core.errors import NumberError, UsageError
+from idtone.core.files import reading
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 from idtone.core.persons import acting
@@ -43,10 +44,8 @@ def entries_asked(file: Path | None) -> list[str]:
     """
     if file is None or file.suffix.lower() != ".csv":
         return typed_entries(file)
-    try:
+    with reading(file, UsageError):
         octets = file.read_bytes()
-    except OSError as error:
-        raise UsageError(Message("{file}: cannot be read: {reason}", file=file, reason=error.strerror)) from error
     return sheet_entries(octets, file.name)
 
 

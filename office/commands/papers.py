@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from idtone.core.errors import UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import replace_durably, writing
 from idtone.core.paper.content import Paper
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
@@ -99,7 +99,5 @@ def _pdf(paper: Paper) -> bytes:
 
 
 def _write(path: Path, octets: bytes) -> None:
-    try:
+    with writing(path, UsageError):
         replace_durably(path, octets)
-    except OSError as error:
-        raise UsageError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror)) from error

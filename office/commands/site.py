@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import typer
 
 from idtone.core.errors import LedgerError, TrustError, UsageError
+from idtone.core.files import reading
 from idtone.core.japan import JAPAN
 from idtone.core.terminal import command_line
 from idtone.core.terminal.extras import install_command
@@ -250,10 +251,8 @@ def assemble_site(
 def _copy(path: Path) -> SitePackage:
     if path.is_dir():
         return read_site_package(path)
-    try:
+    with reading(path, UsageError):
         found = package_in(path.read_bytes())
-    except OSError as error:
-        raise UsageError(Message("{file}: cannot be read: {reason}", file=path, reason=error.strerror)) from error
     if not isinstance(found, SitePackage):
         raise UsageError(Message("{file}: is not a package of the public site", file=path))
     return found

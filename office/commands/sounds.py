@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from idtone.core.errors import UsageError
+from idtone.core.files import reading
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
 
@@ -26,11 +27,8 @@ def add_sound(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Enter a sound with its master. The next publication brings the file to the members."""
-    try:
-        with master.open("rb") as file:
-            octets = file.read(LIMIT + 1)
-    except OSError as error:
-        raise UsageError(Message("{file}: cannot be read: {reason}", file=master, reason=error.strerror)) from error
+    with reading(master, UsageError), master.open("rb") as file:
+        octets = file.read(LIMIT + 1)
     if len(octets) > LIMIT:
         raise UsageError(Message("the file is larger than {limit:,} MB", limit=LIMIT // 1_000_000))
     print_change(enter_tone(Workspace(folder), sound, title, octets, attributed(why), "--title"), as_json)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import writing
 from idtone.core.terminal.asking import line
 from idtone.core.translation import Message, template
 
@@ -88,12 +89,8 @@ def decide_basis(
         OfficeLedger(folder).record(
             DECIDED, chosen, decided=made.decided, **{key: getattr(made, key) for key in FIELDS}
         )
-        try:
+        with writing(folder / FILE, TrustError):
             shared_folder.write(folder / FILE, json.dumps(asdict(made), ensure_ascii=False, indent=1).encode() + b"\n")
-        except OSError as error:
-            raise TrustError(
-                Message("{path}: cannot be written: {reason}", path=folder / FILE, reason=error.strerror)
-            ) from error
     return made
 
 
