@@ -151,3 +151,16 @@ async def test_lost_packets_are_not_confirmed(asterisk, serving, references, mon
         heard = received(placed, references["sample"])
         assert heard.complete or record["delivery"] == {"called": "sent"}, f"{record}, {heard}"
     assert any(record["delivery"] == {"called": "sent"} for _, record in calls)
+
+
+async def test_an_endpoint_that_need_not_wait_is_looked_up_once_in_a_hundred_seconds(asterisk, serving):
+    serving(policy=POLICY)
+    async with lab(asterisk) as phones:
+        phones.called.announced = STRANGE
+        for endpoint in ("lab", "nat", "lab", "nat", "lab"):
+            placed = await phones.place(Forwarding(endpoint=endpoint))
+            await phones.talk_and_hang_up(placed, 0.1)
+        await phones.nothing_is_left()
+    (known,) = (each for each in asterisk.command("dialplan show globals").splitlines() if "IDTONE_AT_ONCE=" in each)
+    assert 1 <= known.count("-lab&") <= 2, known
+    assert "nat" not in known
