@@ -55,7 +55,7 @@ class Relay:
             try:
                 await self._in_time(entry, arguments, address)
             except AgiError as error:
-                self._write(self._codec.warn(f"idtone agi: {error}"))
+                self._write(self._codec.warn(f"idtone-agi: {error}"))
                 raise
 
     async def _in_time(self, entry: str, arguments: Sequence[str], address: Path | tuple[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""`idtone agi`: the program that Asterisk runs for AGI() to reach the service over a Unix socket."""
+"""`idtone-agi`: the program that Asterisk runs for AGI() to reach the service over a Unix socket."""
 
 from __future__ import annotations
 
@@ -57,12 +57,8 @@ def agi(
 
 
 def main() -> None:
-    """`idtone-agi`: the same command as a separate program. Its command line has no command name: it begins with `-c
-    FILE` or with the entry point.
-    """
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(agi)
-    command_line.run(app)
+    """Entry point of the `idtone-agi` command."""
+    command_line.run(command_line.lone_command(agi))
 
 
 async def _relay(entry: str, arguments: Sequence[str], address: Path | tuple[str, int]) -> None:

@@ -137,7 +137,7 @@ def searched(reader: LedgerReader, wanted: CallQuery) -> object:
 
 async def measure(settings: Settings, count: int, rounds: int) -> dict[str, dict[str, float]]:
     now = NOW + MONTH + timedelta(hours=2)
-    calls.datetime = at_the_end(now)  # type: ignore[misc, attr-defined]
+    calls.datetime = at_the_end(now)  # type: ignore[misc, attr-defined]  # a class in place of a class, which the module imports
     number = parse(FORWARDING)
     with LedgerReader.open(settings.ledger.own(), KeyRing.of(settings.ledger, NODE).days) as reader:
         async with running(settings) as site:

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from lab.asterisk import EVIDENCE, IDTONE
 from lab.ledger.sample_evidence import KEY, LOG, SEED, evidence, url_of
 from lab.ledger.sample_ledger import write
 from lab.ledger.vectors.plans import Plan, canonical
@@ -100,14 +101,13 @@ def costs(folder: Path) -> Iterator[Cost]:
         "IDTONE_LEDGER_KEY_FILE": str(file.with_name("key")),
         "IDTONE_NODE": "pbx-1",
     }
-    idtone = [str(Path(sys.executable).with_name("idtone"))]
     for what in rows(file):
-        yield _cost(what, "idtone ledger verify", [*idtone, "ledger", "verify"], ours)
+        yield _cost(what, "idtone ledger verify", [str(IDTONE), "ledger", "verify"], ours)
     pack = folder / "worst.zip"
     for what, octets in bombs():
         pack.write_bytes(octets)
         keys = ["--log-key", str(LOG)]
-        yield _cost(what, "idtone ledger verify-pack", [*idtone, "ledger", "verify-pack", str(pack), *keys])
+        yield _cost(what, "idtone-evidence verify pack", [str(EVIDENCE), "verify", "pack", str(pack), *keys])
         yield _cost(what, "verify_pack.py", [sys.executable, str(PYTHON), str(pack), *keys])
         second = ROOT / "tools" / "second-opinion" / "verify-pack.mjs"
         yield _cost(what, "verify-pack.mjs", [*find_or_get_node(), str(second), str(pack), *keys])

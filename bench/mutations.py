@@ -153,7 +153,7 @@ def tile_files(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
         yield Mutation(
             "tile",
             f"{name} {what}",
-            () if found else ("verify-tiles",),
+            () if found else ("verify tiles",),
             "the same octets" if same and not found else "",
         )
 

@@ -246,8 +246,8 @@ def commands(office: Office) -> Iterator[Command]:
     _, words, _ = of_office("suspension in-force", "P-1")
     yield "confirmations REFERENCE", words, ""
     yield (
-        "registry operators",
-        ("registry", "operators", office.beside("site"), "--trust", office.beside("root.json")),
+        "verify operators",
+        ("verify", "operators", office.beside("site"), "--trust", office.beside("root.json")),
         "",
     )
     old = office.beside("package") / "before" / "targets" / "registry.yaml"

@@ -35,8 +35,8 @@ from .site import Site, chosen, reach
 LOOPBACK = "127.0.0.1"
 DEFAULT_POLICY = hook_policy(PolicySettings())
 IDTONE = Path(sys.executable).with_name("idtone")
-OFFICE = Path(sys.executable).with_name("idtone-office")
-"""The installed command, as operators use it."""
+EVIDENCE, FLEET, OFFICE = (IDTONE.with_name(f"idtone-{each}") for each in ("evidence", "fleet", "office"))
+"""The installed commands, as operators use them."""
 
 MODULES = """
     app_confbridge app_dial app_exec app_originate app_playback app_playtones app_softhangup app_stack app_stasis

@@ -7,7 +7,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from .programs import PROGRAMS, program_of
+from .programs import located
 from .service import Service
 
 
@@ -16,8 +16,8 @@ def printed(service: Service, *arguments: object, typed: str = "", code: int | N
     allows each.
     """
     command = [*map(str, arguments), "--json"]
-    if "verify-pack" not in command:
+    if command[:2] != ["verify", "pack"]:
         command += ["-c", str(service.settings)]
-    ended = CliRunner().invoke(PROGRAMS[program_of(command)], command, input=typed)
+    ended = CliRunner().invoke(*located(command), input=typed)
     assert code in (None, ended.exit_code), f"{command}: {ended.exception!r}\n{ended.output}"
     return json.loads(ended.stdout)

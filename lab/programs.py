@@ -8,18 +8,57 @@ from typing import Any, Final
 
 import typer.main
 
+from idtone.agi.plain_agi_command import agi
 from idtone.cli import app as node
+from idtone.core.terminal import command_line
+from idtone.evidence_cli import app as evidence
+from idtone.fleet_cli import app as fleet
 from idtone.office_cli import app as office
+from idtone.operations.failure_mail import failed
 
-PROGRAMS: Final[dict[str, typer.Typer]] = {"idtone": node, "idtone-office": office}
+PROGRAMS: Final[dict[str, typer.Typer]] = {
+    "idtone": node,
+    "idtone-evidence": evidence,
+    "idtone-fleet": fleet,
+    "idtone-office": office,
+    "idtone-agi": command_line.lone_command(agi),
+    "idtone-failed": command_line.lone_command(failed),
+}
 
 
 @cache
 def tree(program: str) -> Any:
-    """The root of a program's groups and commands."""
+    """The root of a program's groups and commands, or the program's only command."""
     return typer.main.get_command(PROGRAMS[program])
 
 
+def known_words(program: str, words: Sequence[str]) -> int:
+    """How many of these words name a group or command of a program."""
+    commands, known = getattr(tree(program), "commands", {}), 0
+    for word in words:
+        if word not in commands:
+            break
+        commands, known = getattr(commands[word], "commands", {}), known + 1
+    return known
+
+
 def program_of(words: Sequence[str]) -> str:
-    """The program that has the command with these words; `idtone` if none has it."""
-    return next((name for name in PROGRAMS if words and words[0] in tree(name).commands), "idtone")
+    """The program that has the command with these words; `idtone` if none has it. The first word may name it."""
+    if words and words[0] in PROGRAMS:
+        return words[0]
+    return max(PROGRAMS, key=lambda name: known_words(name, words))
+
+
+def located(words: Sequence[str]) -> tuple[typer.Typer, list[str]]:
+    """The program that has the command with these words, and its arguments."""
+    program, named = program_of(words), bool(words) and words[0] in PROGRAMS
+    return PROGRAMS[program], [*words[named:]]
+
+
+def ledger_words(*words: object) -> list[str]:
+    """The words of a command of `idtone ledger`, with that noun, or of `idtone-evidence`. The first of `words` may be
+    several: `"hold list"`.
+    """
+    given = [*str(words[0]).split(), *map(str, words[1:])]
+    with_noun = ["ledger", *given]
+    return with_noun if known_words("idtone", with_noun) > known_words("idtone-evidence", given) else given

@@ -8,7 +8,7 @@ from typing import Any
 
 from idtone.core.terminal import command_line
 
-from .programs import PROGRAMS, program_of
+from .programs import located
 
 
 class Terminal:
@@ -16,8 +16,7 @@ class Terminal:
         """Exit code, standard output (parsed if JSON was asked for) and standard error. The first of `words` may be
         several: `"licence renew"`.
         """
-        arguments = [*str(words[0]).split(), *map(str, words[1:])]
-        app = PROGRAMS[program_of(arguments)]
+        app, arguments = located([*str(words[0]).split(), *map(str, words[1:])])
         code, out, err = 0, io.StringIO(), io.StringIO()
         before, sys.stdin = sys.stdin, io.StringIO(typed)
         try:

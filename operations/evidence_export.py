@@ -79,13 +79,14 @@ def export_pack(
     """Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.
 
     The ledger records the export before the pack is written. Anyone who has the pack can verify it with
-    `idtone ledger verify-pack`. The pack has the telephone numbers of these calls unless --sealed is given.
+    `idtone-evidence verify pack`. The pack has the telephone numbers of these calls unless --sealed is given.
 
     The legal basis and what it needs (`ledger.legal_bases`) are recorded for ever, in the ledger, the pack and its
     report. Telephone numbers must not be in these texts.
 
     If exports take two persons (`ledger.exports`), CALL, --case and the basis enter a request and print its id. When
-    another person has approved it (`idtone ledger approve`), one of the two makes the pack with --request ID -o FILE.
+    another person has approved it (`idtone-evidence disclosure approve`), one of the two makes the pack with
+    --request ID -o FILE.
 
     Under sudo the command cannot write into your home, but your shell can: -o - > FILE.
     """

@@ -1,4 +1,4 @@
-"""`idtone failed`: a mail that a unit of systemd has failed or trouble has begun, by the machine's own sendmail."""
+"""`idtone-failed`: a mail that a unit of systemd has failed or trouble has begun, by the machine's own sendmail."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ import typer
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.files import replace_durably
 from idtone.core.settings.settings import MAIL_TO, load_settings
+from idtone.core.terminal import command_line
 from idtone.core.terminal.command_line import ConfigOption
 from idtone.core.translation import JAPANESE, Message, speak, translated
 from idtone.service.status_answer import answer, restarts
@@ -53,6 +54,11 @@ def failed(
     said = _shown("journalctl", "--unit", unit, "--lines", str(LINES), "--no-pager", "--output", "cat")
     state = _shown("systemctl", "status", "--no-pager", "--lines", "0", unit)
     send(mail(unit, platform.node(), to, state, said, datetime.now(UTC)))
+
+
+def main() -> None:
+    """Entry point of the `idtone-failed` command."""
+    command_line.run(command_line.lone_command(failed))
 
 
 def told_of_trouble(config: Path | None, to: str) -> None:

@@ -1,4 +1,4 @@
-"""`idtone ledger move`: moves this node's ledger to another folder, with the unit's rights and the settings. I/O.
+"""`idtone-evidence log move`: moves this node's ledger to another folder, with the unit's rights and the settings. I/O.
 
 The slow copy is made while the service writes. Then the service stops, what has changed is copied again, and it starts
 with the new settings: a few seconds in which calls get what the hook decides by itself, and of which the journal keeps
@@ -209,7 +209,7 @@ def _renamed(one: _Move) -> Path:
 
 def _settings_text(one: _Move) -> str:
     key, value = ("spool", str(one.new)) if one.settings.ledger.is_shared() else ("url", f"sqlite:///{one.new}")
-    head = "# Written by `idtone ledger move`. idtone ledger move が作成しました。"
+    head = "# Written by `idtone-evidence log move`. idtone-evidence log move が作成しました。"
     return f"{head}\nledger:\n  {key}: {json.dumps(value)}\n"
 
 

@@ -166,7 +166,7 @@ def approved_pack(settings: Settings, person: Person, request_id: str) -> MadePa
         request = requests(reader.acts()).get(request_id)
     if request is None:
         raise UsageError(
-            Message("no request {request_id!r}; `idtone ledger requests` lists all", request_id=request_id)
+            Message("no request {request_id!r}; `idtone-evidence disclosure requests` lists all", request_id=request_id)
         )
     state = request.state(datetime.now(UTC))
     if state is not RequestState.APPROVED:

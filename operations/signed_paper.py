@@ -19,7 +19,7 @@ from .suspending import SuspensionDesk
 
 @dataclass(frozen=True, slots=True)
 class SignedPaper:
-    """`note` signs the PDF: `idtone suspensions verify-paper` looks for it beside the PDF, as FILE.note."""
+    """`note` signs the PDF: `idtone-evidence verify paper` looks for it beside the PDF, as FILE.note."""
 
     pdf: bytes
     note: bytes

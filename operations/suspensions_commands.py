@@ -1,4 +1,4 @@
-"""`idtone suspensions list | approve | lift | close | paper | verify-paper`: this node's own suspensions."""
+"""This node's own suspensions: `idtone suspensions`, and what `idtone-evidence` has for their duties and papers."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def paper(
     """Make the paper for the police: what was ordered, since when it is in force on this node, which calls were ended.
 
     It is in Japanese and English, with the numbers in full. The ledger's key signs it, as it signs evidence packs:
-    `idtone suspensions verify-paper` checks it.
+    `idtone-evidence verify paper` checks it.
     """
     settings = load_settings(config)
     desk = SuspensionDesk(settings)

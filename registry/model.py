@@ -73,7 +73,7 @@ def _note_key(value: str) -> str:
 
 
 def _log_key(value: str) -> str:
-    return _key_of(value, "ED25519", Message("Copy what `idtone ledger key` prints"))
+    return _key_of(value, "ED25519", Message("Copy what `idtone-evidence log key` prints"))
 
 
 def _witness_key(value: str) -> str:
@@ -297,7 +297,7 @@ class Member(Model):
     """The number of its notification or registration as a carrier (電気通信事業の届出番号・登録番号)."""
     contact: Contact | None = None
     logs: tuple[LogEntry, ...] = ()
-    """The keys of its logs of evidence (`idtone ledger key`)."""
+    """The keys of its logs of evidence (`idtone-evidence log key`)."""
 
 
 class Days(Model):

@@ -489,7 +489,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_backup_drill_timestamp_seconds", _GAUGE,
-        "When `idtone backup drill` was good last on this node; 0 if it never was, missing without recipients.",
+        "When `idtone restore --drill` was good last on this node; 0 if it never was, missing without recipients.",
         _backup(lambda result: result.drilled),
     ),
     # The service

@@ -139,7 +139,7 @@ def test_what_is_installed_is_what_the_unit_runs():
     unit = dict(
         re.findall(r"^(ExecStart|User|Group)=(\S+)", (ROOT / "config" / "idtone.service").read_text(), re.MULTILINE)
     )
-    assert f"ln -s /opt/idtone/bin/idtone {unit['ExecStart']}\n" in INSTALL
+    assert f"ln -s -t {Path(unit['ExecStart']).parent} /opt/idtone/bin/idtone*\n" in INSTALL
     assert f"adduser --system --ingroup {unit['Group']} {unit['User']}\n" in INSTALL
 
 
@@ -187,7 +187,9 @@ def test_every_command_is_in_the_changelog():
     """Until the first release the changelog names each command; a new one cannot be forgotten."""
     changelog = " ".join((ROOT / "CHANGELOG.md").read_text("utf-8").split())
     for program in PROGRAMS:
-        for name, command in tree(program).commands.items():
+        top = tree(program)
+        assert f"`{program}" in changelog
+        for name, command in getattr(top, "commands", {}).items():
             inner = getattr(command, "commands", None)
             written = f"`{program} {name} {' | '.join(inner)}`" if inner else f"`{program} {name}`"
             assert written in changelog

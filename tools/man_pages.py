@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from idtone.core.settings.settings import CONFIG, DEFAULT_FILE
 from idtone.core.translation import paragraphs
-from lab.programs import tree
+from lab.programs import PROGRAMS, tree
 from lab.repository import ROOT
 
 from . import messages
@@ -28,22 +28,26 @@ WORDS_JA: Final = {
 
 
 def man_pages(japanese: bool) -> dict[Path, str]:
-    """The pages by their paths: `idtone.1` and one for each group of its commands, and `idtone-office.1` with all."""
+    """The pages by their paths: `idtone.1` and one for each group of its commands, and one for each other program."""
     ending = ".ja.1" if japanese else ".1"  # as dh_installman reads it
-    root, office = tree("idtone"), tree("idtone-office")
+    root = tree("idtone")
+    others = [name for name in PROGRAMS if name != "idtone"]
     groups = {name: command for name, command in root.commands.items() if hasattr(command, "commands")}
     single = {name: command for name, command in root.commands.items() if name not in groups}
-    see = ["idtone-office", *(f"idtone-{name}" for name in groups)]
+    see = [*others, *(f"idtone-{name}" for name in groups)]
     pages = {FOLDER / f"idtone{ending}": page("idtone", root.help or "", single, see, japanese)}
     for name, group in groups.items():
         path = FOLDER / f"idtone-{name}{ending}"
         pages[path] = page(f"idtone {name}", group.help or "", group.commands, ["idtone"], japanese)
-    every = {
-        f"{name} {each}".strip(): one
-        for name, command in office.commands.items()
-        for each, one in getattr(command, "commands", {"": command}).items()
-    }
-    pages[FOLDER / f"idtone-office{ending}"] = page("idtone-office", office.help or "", every, ["idtone"], japanese)
+    for program in others:
+        top = tree(program)
+        every = {
+            f"{name} {each}".strip(): one
+            for name, command in getattr(top, "commands", {"": top}).items()
+            for each, one in getattr(command, "commands", {"": command}).items()
+        }
+        summary = top.help.partition("\n\n")[0]
+        pages[FOLDER / f"{program}{ending}"] = page(program, summary, every, ["idtone"], japanese)
     return pages
 
 
@@ -63,7 +67,7 @@ def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str]
         f".SH {word('COMMANDS')}",
     ]
     for name, stand_in in commands.items():
-        lines += command(f"{prefix} {name}", stand_in, said)
+        lines += command(f"{prefix} {name}".strip(), stand_in, said)
     lines += [f".SH {word('EXIT STATUS')}"]
     for status, meaning in EXIT_STATUS:
         lines += [".TP", f".B {status}", word(meaning)]

@@ -121,7 +121,7 @@ JAPANESE: Final = {
     ),
     "idtone_backup_every_seconds": "バックアップを作成する間隔(backup.every)",
     "idtone_backup_drill_timestamp_seconds": (
-        "このノードで `idtone backup drill` が最後に正常だった日時。まだなければ 0。"
+        "このノードで `idtone restore --drill` が最後に正常だった日時。まだなければ 0。"
         "backup.recipients がなければ出力されない"
     ),
     "idtone_canary_level_decibels": "最後のカナリア通話で届いた音のレベル(dBm0)",

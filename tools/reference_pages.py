@@ -288,7 +288,11 @@ def command_pages(japanese: bool) -> dict[Path, str]:
     folder, head = (REFERENCE_JA, COMMANDS_HEAD_JA) if japanese else (REFERENCE, COMMANDS_HEAD)
     pages: dict[tuple[str, ...], list[tuple[str, Any]]] = {}
     for program in PROGRAMS:
-        for name, command in tree(program).commands.items():
+        top = tree(program)
+        if not hasattr(top, "commands"):
+            pages["idtone",].append((program, top))
+            continue
+        for name, command in top.commands.items():
             inner = getattr(command, "commands", None)
             own = (program, name) if program == "idtone" and inner and len(inner) >= OWN_PAGE else (program,)
             pages.setdefault(own, []).extend(

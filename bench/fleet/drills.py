@@ -88,9 +88,9 @@ def drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> Row:
         time.sleep(BEFORE_S)
         struck_s = time.time()
         one.strike(fleet)
-        if one.noticed:
+        if noticed := one.noticed:
             with suppress(TimeoutError):
-                until(lambda: one.noticed(fleet), "a word of it", away_s)  # type: ignore[misc]
+                until(lambda: noticed(fleet), "a word of it", away_s)
                 noticed_s = time.time() - struck_s
         time.sleep(max(0.0, struck_s + away_s - time.time()))
         one.mend(fleet)

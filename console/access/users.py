@@ -3,7 +3,7 @@
 users:
   - name: sato
     roles: [viewer, investigator]
-    password: $argon2id$…          # `idtone console user add` writes it
+    password: $argon2id$…          # `idtone console user` writes it
     totp: JBSWY3DPEHPK3PXP         # the secret of the second factor
     locked: true                   # signs in no more, until an administrator allows it again
 """

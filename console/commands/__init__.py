@@ -10,7 +10,6 @@ from idtone.core.terminal.command_line import ConfigOption
 app = command_line.group(
     "The console: pages in a browser. Without a command it serves them until SIGTERM or SIGINT.", lone=True
 )
-user = command_line.group("Who may use the console.")
 
 
 @app.callback(invoke_without_command=True)
@@ -22,15 +21,11 @@ def _console(context: typer.Context, config: ConfigOption = None) -> None:
 
 
 command_line.add_commands(
-    user,
+    app,
     {
-        "add": (
-            "idtone.console.commands.users:add",
-            "Add a user, or change a user's roles, password or second factor.",
+        "user": (
+            "idtone.console.commands.users:user",
+            "List the users and their roles; with NAME, add or change one, unlock or remove one.",
         ),
-        "list": ("idtone.console.commands.users:list_users", "List the users and their roles."),
-        "unlock": ("idtone.console.commands.users:unlock", "Let a locked user sign in again."),
-        "remove": ("idtone.console.commands.users:remove", "Remove a user. The user's sessions end."),
     },
 )
-app.add_typer(user, name="user")

@@ -1,9 +1,10 @@
-"""`idtone console user add | list | unlock | remove`."""
+"""`idtone console user`: who may use the console."""
 
 from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,19 +23,45 @@ from ..access.users import User, change_users, read_users
 from ..administration import user_rules
 
 
-def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As the user signs in, or as the proxy names the user.")],
-    role: Annotated[list[Role], typer.Option("--role", help="May be repeated.")],
+def user(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="As the user signs in, or as the proxy names the user."),
+    ] = None,
+    role: Annotated[list[Role] | None, typer.Option("--role", help="The user's roles. May be repeated.")] = None,
     password: Annotated[bool, typer.Option("--password", help="Ask for a password, and make a second factor.")] = False,
     no_code: Annotated[
         bool, typer.Option("--no-code", help="Sign in by the password alone: no second factor, and none of before.")
     ] = False,
+    unlock: Annotated[bool, typer.Option("--unlock", help="Let a locked user sign in again.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the user. The user's sessions end.")] = False,
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Add a user, or change a user's roles, password or second factor.
+    """List the users and their roles; with NAME, add or change one, unlock or remove one.
 
-    --password removes the passkeys, and prints an address (otpauth:) for an app for one-time codes, with its QR code.
+    --role adds a user, or gives the user these roles in place of others. --password removes the passkeys, and prints an
+    address (otpauth:) for an app for one-time codes, with its QR code.
     """
+    acts = [bool(role), unlock, remove]
+    if name is None:
+        if any(acts) or password or no_code:
+            raise UsageError(Message("name the user: idtone console user NAME …"))
+        _list_users(config, as_json)
+        return
+    if sum(acts) != 1 or as_json or ((password or no_code) and not role):
+        raise UsageError(
+            Message(
+                "say what to do with {name}: --role (with --password or --no-code), --unlock or --remove", name=name
+            )
+        )
+    if role:
+        _put(name, role, password, no_code, config)
+    else:
+        (_unlock if unlock else _remove)(name, config)
+
+
+def _put(name: str, role: list[Role], password: bool, no_code: bool, config: Path | None) -> None:
     settings = load_settings(config)
     secret = new_secret() if password and not no_code else None
     new = hashed(_new_password(name, settings.node)) if password else None
@@ -58,8 +85,7 @@ def add(
             print(*lines(address), sep="\n")
 
 
-def list_users(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the users and their roles."""
+def _list_users(config: Path | None, as_json: bool) -> None:
     path = load_settings(config).console.users
     users = read_users(path).users if path.exists() else ()
     if as_json:
@@ -72,11 +98,7 @@ def list_users(config: ConfigOption = None, as_json: JsonOption = False) -> None
     )
 
 
-def remove(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As `list` shows it.")],
-    config: ConfigOption = None,
-) -> None:
-    """Remove a user. The user's sessions end."""
+def _remove(name: str, config: Path | None) -> None:
     path = load_settings(config).console.users
 
     def changed(users: dict[str, User]) -> None:
@@ -86,11 +108,7 @@ def remove(
     change_users(path, changed)
 
 
-def unlock(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As `list` shows it.")],
-    config: ConfigOption = None,
-) -> None:
-    """Let a locked user sign in again."""
+def _unlock(name: str, config: Path | None) -> None:
     change_users(load_settings(config).console.users, partial(user_rules.unlocked, name=name))
 
 

@@ -212,7 +212,7 @@ async def _changed(visit: Visit, do: Callable[[SuspensionDesk, OwnSuspension], O
 
 
 async def close(visit: Visit) -> web.StreamResponse:
-    """Close a duty that follows the stop, as `idtone suspensions close`."""
+    """Close a duty that follows the stop, as `idtone-evidence duty close`."""
 
     def act(desk: SuspensionDesk, name: str) -> None:
         errors, given = FormErrors(), visit.field("duty")

@@ -20,7 +20,7 @@ def _public_key(value: str) -> str:
     if not re.fullmatch(r"age1[02-9ac-hj-np-z]{58}|ssh-(ed25519|rsa) [A-Za-z0-9+/]+=*", value):
         raise ValueError(
             Message("is no public key of age or SSH"),
-            Message("Make one on another machine, and write what it prints: idtone backup key -o FILE"),
+            Message("Make one on another machine, and write what it prints: idtone backup --new-key FILE"),
         )
     return value
 

@@ -38,7 +38,7 @@ class FleetSettings(Model):
         if self.key_file is None:
             raise _fault(
                 Message("is not set, and fleet.trunks is"),
-                Message("Make a key with `idtone fleet new-key FILE`, and copy it to all nodes"),
+                Message("Make a key with `idtone-fleet new-key FILE`, and copy it to all nodes"),
             )
         return read_fleet_key(self.key_file)
 

@@ -90,7 +90,7 @@ def laid_on_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
 
 
 def _of_trust(problem: str) -> DocumentError:
-    remedy = Message("Write the line that `idtone fleet new-signing-key` prints")
+    remedy = Message("Write the line that `idtone-fleet new-signing-key` prints")
     return DocumentError([Fault("settings", 0, 0, "fleet.trust", problem, remedy)])
 
 
@@ -114,7 +114,7 @@ def read_shared(path: Path, *keys: VerifierKey) -> SharedSettings:
         raise _whole(
             path,
             Message("is not a whole signed file of settings: {error}", error=error),
-            Message("Copy it again from where it was signed (idtone fleet sign)"),
+            Message("Copy it again from where it was signed (idtone-fleet sign)"),
         ) from error
     return _read_note(note.text, path)
 
@@ -125,13 +125,13 @@ def _read_note(text: str, path: Path) -> SharedSettings:
         raise _whole(
             path,
             Message("is signed, and has a format that this version does not know"),
-            Message("Name a file of `idtone fleet sign`, or upgrade idtone"),
+            Message("Name a file of `idtone-fleet sign`, or upgrade idtone"),
             1,
         )
     try:
         version, signed, yaml = int(lines[1]), datetime.fromisoformat(lines[2]), lines[3]
     except (IndexError, ValueError) as error:
-        remedy = Message("Sign the settings again with `idtone fleet sign`")
+        remedy = Message("Sign the settings again with `idtone-fleet sign`")
         raise _whole(path, Message("has no version and time below its first line"), remedy, 2) from error
     settings, tree = check_shared("\n" * _HEAD_LINES + yaml, str(path))
     return SharedSettings(path, version, signed, hashlib.sha256(text.encode()).hexdigest(), settings, tree)

@@ -142,7 +142,7 @@ _VERIFIER: Final = re.compile(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
 def _verifier(value: str) -> str:
     if not _VERIFIER.fullmatch(value.strip()):
         raise ValueError(
-            Message("is not a verifier key"), Message("Write the line that `idtone fleet new-signing-key` prints")
+            Message("is not a verifier key"), Message("Write the line that `idtone-fleet new-signing-key` prints")
         )
     return value.strip()
 

@@ -106,9 +106,13 @@ def listen_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), number
 
 
-def group(summary: str, lone: bool = False) -> typer.Typer:
-    """A command group. Without a command it shows its help, or it is `lone`, a command by itself."""
-    return typer.Typer(cls=_Group, help=summary, no_args_is_help=not lone, pretty_exceptions_enable=False)
+def group(summary: str, lone: bool = False, order: Sequence[str] = ()) -> typer.Typer:
+    """A command group. Without a command it shows its help, or it is `lone`, a command by itself.
+
+    `order` names its commands as the help lists them; without it they stand in the order in which they were added.
+    """
+    kind = type(_Group.__name__, (_Group,), {"order": order}) if order else _Group
+    return typer.Typer(cls=kind, help=summary, no_args_is_help=not lone, pretty_exceptions_enable=False)
 
 
 def runs_alone(context: typer.Context) -> bool:
@@ -135,9 +139,9 @@ def is_written(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def program(summary: str) -> typer.Typer:
-    """The root of a program's commands, with `--version`."""
-    app = group(summary)
+def program(summary: str, order: Sequence[str] = ()) -> typer.Typer:
+    """The root of a program's commands, with `--version`. `order`: see `group`."""
+    app = group(summary, order=order)
 
     @app.callback()
     def _root(
@@ -205,6 +209,19 @@ class _Command(_Translated, typer.core.TyperCommand):
 class _Group(_Translated, typer.core.TyperGroup):
     """A group of commands."""
 
+    order: Sequence[str] = ()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        names: list[str] = super().list_commands(ctx)
+        return sorted(names, key=self.order.index) if self.order else names
+
+
+def lone_command(function: Callable[..., None], name: str | None = None) -> typer.Typer:
+    """A program that is one command."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(name, cls=_Command)(function)
+    return app
+
 
 def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], panel: str | None = None) -> None:
     """Add commands. The module of a command is imported when the command is used, because it needs few of the others.
@@ -226,9 +243,7 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
             module, _, function = target.partition(":")
             with _without_garbage_collection():
                 found = getattr(import_module(module), function)
-            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            single.command(self.name, cls=_Command)(found)
-            return typer.main.get_command(single)
+            return typer.main.get_command(lone_command(found, self.name))
 
         def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
             return self.loaded().make_context(info_name, args, parent, **extra)

@@ -8,7 +8,7 @@ import pytest
 
 from idtone.core import translation
 from idtone.core.terminal import command_line
-from lab.programs import PROGRAMS, program_of
+from lab.programs import located, program_of
 
 VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 
@@ -35,9 +35,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def run(*arguments: str, columns: str = "200", **environment: str) -> tuple[int, str, str]:
         speak(monkeypatch, **environment, COLUMNS=columns)
-        program = program_of(arguments)
+        program, (app, words) = program_of(arguments), located([*arguments])
         with pytest.raises(SystemExit) as ended:
-            command_line.run(lambda: PROGRAMS[program](arguments, prog_name=program))
+            command_line.run(lambda: app(words, prog_name=program))
         return int(ended.value.code or 0), *capsys.readouterr()
 
     return run

@@ -11,8 +11,8 @@ from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any
 
-from idtone.cli import app
 from idtone.core.settings.settings import LedgerSettings
+from idtone.evidence_cli import app
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys import continuity
 from idtone.ledger.keys.key_ring import KeyRing
@@ -106,4 +106,4 @@ def replace_key(telling: Connection, config: str, moment: str) -> None:
     steps.key_replaced = begun
     setattr(owner, method, killed)
     telling.send("replacing")
-    app(["ledger", "replace-key", "--why", "x", "--yes", "-c", config])
+    app(["log", "replace-key", "--why", "x", "--yes", "-c", config])

@@ -19,14 +19,14 @@ NUMBER: Final = "0312345678"
 JAPAN: Final = {"LC_ALL": "", "LANG": "ja_JP.UTF-8", "LANGUAGE": "ja"}
 ANSWERS: Final = {
     "idtone setup --call": NUMBER,
-    "sudo idtone ledger hold ": NUMBER,
+    "sudo idtone-evidence hold place ": NUMBER,
     "sudo -u idtone idtone console": "a long pass phrase of mine",
 }
 """What the operator types; to all other questions, yes."""
 IDS: Final = {
     "s-1a2b3c4d": ("idtone suspensions list --json", "id"),
     "CALL_ID": ("idtone ledger list --limit 1 --json", "call_id"),
-    "h-1a2b3c4d": ("idtone ledger holds --json", "hold"),
+    "h-1a2b3c4d": ("idtone-evidence hold list --json", "hold"),
 }
 """What stands in a page for an id, which command has the one of this node, and in which field."""
 MAILS: Final = "/var/mails"

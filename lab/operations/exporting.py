@@ -6,12 +6,12 @@ from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
-from idtone.cli import app
 from idtone.core.errors import IdtoneError
 from idtone.core.settings.settings import load_settings
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import decided, heard_call, put
+from lab.programs import ledger_words, located
 
 DEMAND = (
     "--authority", "見本警察署", "--reference", "見本 第7号", "--scope", "calls of one number in November",
@@ -23,7 +23,7 @@ WARRANT = ("--basis", "warrant", *DEMAND, "--court", "見本簡易裁判所", "-
 
 
 def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(app, ["ledger", *map(str, arguments)], env={"COLUMNS": "200"})
+    result = CliRunner().invoke(*located(ledger_words(*arguments)), env={"COLUMNS": "200"})
     if isinstance(result.exception, IdtoneError):
         raise result.exception
     return result

@@ -1,4 +1,4 @@
-"""`idtone ledger deliver | receipt | confirm | disclosures`: what becomes of packs that were given out."""
+"""`idtone-evidence disclosure deliver | receipt | confirm | list`: what becomes of packs that were given out."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def deliver(
     """Make the receipt (受領書) that the receiving officer signs, in Japanese and English.
 
     It names the case, the legal basis and the hashes of the pack. The command verifies the pack first. Record the
-    signed receipt with `idtone ledger receipt`.
+    signed receipt with `idtone-evidence disclosure receipt`.
     """
     settings = load_settings(config)
     name = _PACK if pack == command_line.STREAM else pack.name
@@ -135,7 +135,9 @@ def receipt(
 
 
 def confirm(
-    disclosure: Annotated[str, typer.Argument(metavar="ID", help="The disclosure's id, as `disclosures` prints it.")],
+    disclosure: Annotated[
+        str, typer.Argument(metavar="ID", help="The disclosure's id, as `disclosure list` prints it.")
+    ],
     reference: Annotated[
         str, typer.Option("--reference", metavar="TEXT", help="The number of the document that confirms the demand.")
     ],

@@ -1,4 +1,4 @@
-"""`idtone ledger forget`: destroy day keys, without which telephone numbers cannot be opened."""
+"""`idtone-evidence forget`: destroy day keys, without which telephone numbers cannot be opened."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def forget(
     """Destroy the keys of all days before DATE: the numbers of these days can never be opened again.
 
     The decisions, what is known of the sounds, and the proofs stay. So do the numbers of calls under a legal hold
-    (`idtone ledger hold`). The destruction itself is recorded. Exit 1: you answered no.
+    (`idtone-evidence hold place`). The destruction itself is recorded. Exit 1: you answered no.
     """
     first = parse_day(before, datetime.now(UTC))
     whole = load_settings(config)

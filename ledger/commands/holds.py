@@ -1,4 +1,4 @@
-"""`idtone ledger hold | holds | lift-hold`: calls whose numbers are not forgotten while a case needs them."""
+"""`idtone-evidence hold place | list | lift`: calls whose numbers are not forgotten while a case needs them."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def hold(
 ) -> None:
     """Hold calls for a case (legal hold): their numbers are not forgotten while the hold stands.
 
-    `ledger.retention` and `idtone ledger forget` destroy the keys of whole days; of a held call the key of its own
+    `ledger.retention` and `idtone-evidence forget` destroy the keys of whole days; of a held call the key of its own
     record stays, which opens no other call. A hold is about calls that are in the ledger now, and stands until
-    `idtone ledger lift-hold`. Exit 1: there is no such call.
+    `idtone-evidence hold lift`. Exit 1: there is no such call.
     """
     settings, ring = _opened(config)
     now, person = datetime.now(UTC), acting()
@@ -127,7 +127,7 @@ def list_holds(
 
 
 def lift_hold(
-    hold_id: Annotated[str, typer.Argument(metavar="HOLD", help="The hold's id, as `holds` prints it.")],
+    hold_id: Annotated[str, typer.Argument(metavar="HOLD", help="The hold's id, as `hold list` prints it.")],
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")],
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
@@ -140,7 +140,7 @@ def lift_hold(
     settings, ring = _opened(config)
     found = _holds(settings).get(hold_id)
     if found is None or found.lifted:
-        raise UsageError(Message("no hold {hold!r} stands; look at `idtone ledger holds`", hold=hold_id))
+        raise UsageError(Message("no hold {hold!r} stands; look at `idtone-evidence hold list`", hold=hold_id))
     now, person, standing = datetime.now(UTC), acting(), found
     act = record_act(
         settings.ledger.own(),

@@ -1,4 +1,4 @@
-"""`idtone ledger replace-key | end`: another key for the log, and its end."""
+"""`idtone-evidence log replace-key | end`: another key for the log, and its end."""
 
 from __future__ import annotations
 

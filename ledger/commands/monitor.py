@@ -1,4 +1,4 @@
-"""`idtone ledger monitor | verify-split-view`: follow the logs of others, and prove that one has two histories."""
+"""`idtone-evidence monitor` and `verify split-view`: follow others' logs, and prove that one has two histories."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def verify_split_view(
     log_key: Annotated[
         str,
         typer.Option(
-            "--log-key", metavar="VKEY", help="The ledger's verifier key (idtone ledger key), from its keeper."
+            "--log-key", metavar="VKEY", help="The ledger's verifier key (idtone-evidence log key), from its keeper."
         ),
     ],
     as_json: command_line.JsonOption = False,

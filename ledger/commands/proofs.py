@@ -147,8 +147,8 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
         print(
             translated(
                 Message(
-                    "  key          PostgreSQL itself has it: compare it with what `idtone ledger key` prints on the "
-                    "node"
+                    "  key          PostgreSQL itself has it: compare it with what `idtone-evidence log key` prints on "
+                    "the node"
                 )
             )
         )

@@ -1,4 +1,4 @@
-"""`idtone ledger reconcile`: which calls the ledger lacks, or the call detail records of others."""
+"""`idtone-evidence reconcile`: which calls the ledger lacks, or the call detail records of others."""
 
 from __future__ import annotations
 

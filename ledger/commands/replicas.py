@@ -1,4 +1,4 @@
-"""`idtone ledger replicas`: how far the replica of each node's ledger has come."""
+"""`idtone-evidence log replicas`: how far the replica of each node's ledger has come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone ledger approve | refuse | requests`: exports that a second person has to approve."""
+"""`idtone-evidence disclosure approve | refuse | requests`: exports that a second person has to approve."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..store.ledger_reader import LedgerReader
 from .shared import LedgerOption, answerable, local
 
 RequestArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="The request's id, as `export` and `requests` print it.")
+    str, typer.Argument(metavar="ID", help="The request's id, as `export` and `disclosure requests` print it.")
 ]
 
 

@@ -196,7 +196,7 @@ def parse_key(option: str, text: str, algorithm: Algorithm) -> VerifierKey:
 
 
 _MEANT: Final = {
-    Algorithm.ED25519: Message("the log's is meant, as `idtone ledger key` says it"),
+    Algorithm.ED25519: Message("the log's is meant, as `idtone-evidence log key` says it"),
     Algorithm.COSIGNATURE: Message("a witness's is meant, as it says it when it starts"),
 }
 

@@ -1,4 +1,4 @@
-"""`idtone ledger tiles | verify-tiles`: the evidence as static files, and whether such files are what was signed."""
+"""`idtone-evidence log tiles` and `verify tiles`: write the evidence as static files, and verify such files."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def verify_tiles(
     log_key: Annotated[
         str,
         typer.Option(
-            "--log-key", metavar="VKEY", help="The ledger's verifier key (idtone ledger key), from its keeper."
+            "--log-key", metavar="VKEY", help="The ledger's verifier key (idtone-evidence log key), from its keeper."
         ),
     ],
     witness_keys: WitnessKeysOption = None,

@@ -1,4 +1,4 @@
-"""`idtone ledger verify-pack`: whether a pack is what its log has sealed."""
+"""`idtone-evidence verify pack`: whether a pack is what its log has sealed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone ledger witness`: cosign the trees of other logs."""
+"""`idtone-evidence witness`: cosign the trees of other logs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def witness(
     name: Annotated[str, typer.Option("--name", help="The witness's name in its signatures, like witness.example/1.")],
     state: Annotated[Path, typer.Option("--state", metavar="DIR", help="Folder of its key and of what it cosigned.")],
     logs_file: Annotated[
-        Path, typer.Option("--logs", metavar="FILE", help="The keys of the logs, one a line (idtone ledger key).")
+        Path, typer.Option("--logs", metavar="FILE", help="The keys of the logs, one a line (idtone-evidence log key).")
     ],
     listen: command_line.ListenOption = "127.0.0.1:8700",
     config: command_line.ConfigOption = None,

@@ -58,9 +58,9 @@ _PROVES: Final = (
     "and how long it lasted was not measured.",
     "記録の名義人と証人の定めは、このパックにある協会の登録簿の記載です。協会の署名は、"
     "協会の root で検証してください "
-    "(idtone ledger verify-pack --root)。",
+    "(idtone-evidence verify pack --root)。",
     "The association's registry in this pack says whose log this is and which witnesses count. Verify the "
-    "association's signatures with its root (idtone ledger verify-pack --root).",
+    "association's signatures with its root (idtone-evidence verify pack --root).",
     "署名鍵の保持者が真実を記録したことは証明しません。"
     "証人の連署があれば、後から別の履歴に置き換えられていないことが示されます。",
     "That whoever holds the signing key recorded the truth is not proven. Where witnesses have cosigned the tree, it "
@@ -92,7 +92,7 @@ def report(
         "記録の名義人 / whose log": owner_in_both(binding),
         "連署した証人 / cosigned by": ", ".join(binding.cosigners) or "なし / none that counts",
         "証人の定め / witness policy": policy_in_both(binding),
-        "検証方法 / to verify": "idtone ledger verify-pack FILE --log-key KEY",
+        "検証方法 / to verify": "idtone-evidence verify pack FILE --log-key KEY",
     }
     return Paper(
         f"再生証跡 / Evidence {case}",

@@ -74,7 +74,10 @@ def record_answer(settings: Settings, key_ring: KeyRing, step: Step) -> str:
 def known_request(known: Mapping[str, DisclosureRequest], request_id: str) -> DisclosureRequest:
     if request_id not in known:
         raise UsageError(
-            Message("there is no request {request_id!r}; `idtone ledger requests` lists them", request_id=request_id)
+            Message(
+                "there is no request {request_id!r}; `idtone-evidence disclosure requests` lists them",
+                request_id=request_id,
+            )
         )
     return known[request_id]
 

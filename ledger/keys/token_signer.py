@@ -215,7 +215,7 @@ class TokenSigner:
             raise TokenAwayError(
                 Message(
                     "{name}: the key in the token is another one than that of the log {log}; put the right token in "
-                    "its place, or replace the key (idtone ledger replace-key)",
+                    "its place, or replace the key (idtone-evidence log replace-key)",
                     name=self._process.name,
                     log=self.key.name,
                 )

@@ -19,7 +19,7 @@ SIZE_LIMIT: Final = 2**20
 
 
 def _log_key(value: str) -> str:
-    return _key(value, Algorithm.ED25519, Message("Write what `idtone ledger key` prints there"))
+    return _key(value, Algorithm.ED25519, Message("Write what `idtone-evidence log key` prints there"))
 
 
 def _witness_line(value: str) -> str:

@@ -153,7 +153,7 @@ def _doubts(ledgers: Iterable[NodeLedger]) -> Iterator[str]:
             names = " and ".join(ledger.origin for ledger in found)
             yield (
                 f"{names} each say that they are of the node {node}, and have different keys: compare "
-                "what `idtone ledger replicas --json` says with `idtone ledger key` on the node"
+                "what `idtone-evidence log replicas --json` says with `idtone-evidence log key` on the node"
             )
 
 

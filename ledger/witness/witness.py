@@ -116,7 +116,9 @@ def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
             key = VerifierKey.parse(text)
         except ProofError as error:
             faults.append(
-                Fault(str(path), number, 1, "", str(error), Message("Write what `idtone ledger key` prints there"))
+                Fault(
+                    str(path), number, 1, "", str(error), Message("Write what `idtone-evidence log key` prints there")
+                )
             )
             continue
         if key.algorithm is not Algorithm.ED25519:

@@ -366,7 +366,8 @@ class GroupWriter:
         if named and key is None:
             _log.error(
                 "%s: its last leaf names the key %s for the log that follows, and the replacement was interrupted; "
-                "that log begins with the old key. Run `idtone ledger replace-key` again, and tell the association",
+                "that log begins with the old key. Run `idtone-evidence log replace-key` again, and tell the "
+                "association",
                 self._path,
                 named,
             )

@@ -21,7 +21,9 @@ from .history_entry import print_change
 from .options import FolderArgument, WhyOption, attributed, end, in_japan, moment
 from .registry import MemberArgument
 
-LogKeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The log's key, as `idtone ledger key` prints it.")]
+LogKeyArgument = Annotated[
+    str, typer.Argument(metavar="KEY", help="The log's key, as `idtone-evidence log key` prints it.")
+]
 WitnessKeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The verifier key that the witness publishes.")]
 SinceOption = Annotated[
     str | None, typer.Option(metavar="MOMENT", help="From when on it counts (default: now); the log's first signature.")

@@ -50,7 +50,7 @@ def _recipient(text: str) -> Recipient:
     except pyrage.RecipientError as error:
         raise BackupError(
             Message(
-                "backup.recipients: {text} is no public key of age or SSH; make one: idtone backup key -o FILE",
+                "backup.recipients: {text} is no public key of age or SSH; make one: idtone backup --new-key FILE",
                 text=f"{text[:20]}…",
             )
         ) from error
@@ -72,8 +72,8 @@ def identities_of(octets: bytes) -> list[Identity]:
 
 
 _NO_KEY: Final = Message(
-    "the file of --identity holds no secret key; name the file that `idtone backup key -o` or age-keygen made, or the "
-    "secret key of SSH. A key on a token: age -d … ARCHIVE > FILE, then name FILE as the archive"
+    "the file of --identity holds no secret key; name the file that `idtone backup --new-key` or age-keygen made, or "
+    "the secret key of SSH. A key on a token: age -d … ARCHIVE > FILE, then name FILE as the archive"
 )
 
 

@@ -41,16 +41,40 @@ NodeOption = Annotated[
 ]
 
 
-def run(due: bool, config: Path | None, as_json: bool) -> None:
-    """`idtone backup`."""
+def backup(
+    due: Annotated[
+        bool, typer.Option("--due", help="Only if the last backup is older than backup.every; the timer runs this.")
+    ] = False,
+    new_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--new-key",
+            metavar="FILE",
+            help="Make no archive, but a key pair: the secret key in this new file, and the public key for "
+            "backup.recipients on the terminal.",
+        ),
+    ] = None,
+    config: command_line.ConfigOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Make an encrypted archive of this node: ledger, keys, registry, settings, forms, desk, console users.
+
+    The key pair (--new-key) comes first. Make it on another machine than the node, or write the file to a medium that
+    you take away. Without the secret key no archive can be opened: keep two copies of it.
+    """
+    if new_key is not None:
+        if due or as_json:
+            raise UsageError(Message("--new-key makes no archive; it cannot go with --due or --json"))
+        make_key(new_key)
+        return
     settings = load_settings(config)
     if not settings.backup.wanted:
         if due:
             return
         raise UsageError(
             Message(
-                "backup.recipients names no key; run on another machine: idtone backup key -o FILE; then write what it "
-                "prints into the settings"
+                "backup.recipients names no key; run on another machine: idtone backup --new-key FILE; then write what "
+                "it prints into the settings"
             )
         )
     act_as_service(config, settings.backup.result.parent, settings.sounds.directory)
@@ -84,23 +108,8 @@ def _show(path: Path, result: BackupResult) -> None:
         print(translated(newest))
 
 
-def drill(
-    source: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[SOURCE]", help="The folder of the archives, or one archive (default: backup.directory)."
-        ),
-    ] = None,
-    identity: IdentityOption = None,
-    node: NodeOption = None,
-    config: command_line.ConfigOption = None,
-    as_json: command_line.JsonOption = False,
-) -> None:
-    """Restore the newest archives into a scratch folder, verify them, and say how old the newest call in them is.
-
-    The service is not touched, and the folder is removed. Run it on the machine that has the secret key, or bring the
-    key for this one command. Exit 1: what was restored is not what was signed.
-    """
+def drill(source: Path | None, identity: Path | None, node: str | None, config: Path | None, as_json: bool) -> None:
+    """`idtone restore --drill`."""
     settings = load_settings(config)
     source = source or settings.backup.directory
     began_s = time.monotonic()
@@ -170,14 +179,8 @@ def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult
             os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def key(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The new file of the secret key.")],
-) -> None:
-    """Make a key pair: the secret key in a file, and the public key for backup.recipients on the terminal.
-
-    Run it on another machine than the node, or write the file to a medium that you take away. Without the secret key no
-    archive can be opened: keep two copies of it.
-    """
+def make_key(output: Path) -> None:
+    """`idtone backup --new-key`."""
     made = pyrage.x25519.Identity.generate()
     if output.exists():
         raise UsageError(Message("{path} exists; name a new file", path=output))
@@ -191,7 +194,10 @@ def key(
 
 def restore(
     source: Annotated[
-        Path | None, typer.Argument(metavar="[SOURCE]", help="The folder of the archives, or one archive.")
+        Path | None,
+        typer.Argument(
+            metavar="[SOURCE]", help="The folder of the archives, or one archive (with --drill: backup.directory)."
+        ),
     ] = None,
     identity: IdentityOption = None,
     into: Annotated[
@@ -199,6 +205,14 @@ def restore(
         typer.Option("--into", metavar="DIR", help="A new folder for all of it, with settings that name it."),
     ] = None,
     node: NodeOption = None,
+    as_drill: Annotated[
+        bool,
+        typer.Option(
+            "--drill",
+            help="Restore the newest archives into a scratch folder, verify them, and say how old the newest call in "
+            "them is.",
+        ),
+    ] = False,
     here: Annotated[
         bool, typer.Option("--here", help="The ledger was copied here by other means: begin the one that continues it.")
     ] = False,
@@ -208,13 +222,20 @@ def restore(
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Make a node of its archives: on this machine, or with --into in a folder.
+    """Make a node of its archives: on this machine, with --into in a folder, or with --drill as a trial.
 
     Nothing that is there is overwritten. The restored ledger never gets another leaf, because the old node may have
     signed on: the service begins the next one, whose first leaf names the newest head that the witnesses, the replica
-    and the archives know. Run it as root while the service is stopped. Exit 1: what was restored is not what was
-    signed.
+    and the archives know. Run it as root while the service is stopped.
+
+    A drill touches neither the service nor the ledger, and removes its folder. Run it on the machine that has the
+    secret key, or bring the key for this one command. Exit 1: what was restored is not what was signed.
     """
+    if as_drill:
+        if into is not None or here or offline:
+            raise UsageError(Message("--drill restores into a scratch folder; leave out --into, --here and --offline"))
+        drill(source, identity, node, config, as_json)
+        return
     if here:
         made = adopt(load_settings(config), config, ask=not offline)
         _show_restored(made, [], as_json)
@@ -267,8 +288,8 @@ def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
             file=made.aside,
         ),
         Message(
-            "the next ledger is {origin}, which continues {after}; give its key to your witnesses: idtone ledger key "
-            "-c {path}",
+            "the next ledger is {origin}, which continues {after}; give its key to your witnesses: idtone-evidence log "
+            "key -c {path}",
             origin=made.origin,
             after=made.after,
             path=made.settings,

@@ -14,7 +14,7 @@ from .findings import Finding, bad, good, unknown, warning
 TOPIC: Final = "backup"
 DRILL_EVERY: Final = timedelta(days=35)
 """The page of backups asks for a drill once a month."""
-_DRILL: Final = Message("On the machine with the secret key: ssh root@NODE idtone backup drill -i - < KEY-FILE")
+_DRILL: Final = Message("On the machine with the secret key: ssh root@NODE idtone restore --drill -i - < KEY-FILE")
 _START: Final = Message("idtone backup; then systemctl enable --now idtone-backup.timer")
 
 
@@ -47,7 +47,7 @@ def judge(settings: BackupSettings, last: BackupResult | None, now: datetime) ->
         return bad(
             TOPIC,
             Message("the last drill failed, at {at}", at=f"{last.drill_failed:%Y-%m-%d %H:%M}"),
-            Message("idtone backup drill says why; then idtone backup, and another drill (docs/how-to/backup.md)"),
+            Message("idtone restore --drill says why; then idtone backup, and another drill (docs/how-to/backup.md)"),
         )
     if last.drilled is None:
         return warning(TOPIC, Message("the last one is from {at}, and no drill has tried any", at=made), _DRILL)

@@ -97,7 +97,7 @@ def unsigned_ends(ends: Mapping[str, str]) -> Finding:
 def room(room: Room, growth: Growth | None) -> Finding:
     """`growth` None means that the rate is not known yet."""
     topic = "ledger-room"
-    remedy = Message("Free space on the ledger's disk, or move the ledger: sudo idtone ledger move DIR")
+    remedy = Message("Free space on the ledger's disk, or move the ledger: sudo idtone-evidence log move DIR")
     free = Message("{mib:,.0f} MiB free", mib=room.free_bytes / 2**20)
     if room.free_bytes < FULL_BYTES:
         return bad(topic, free, remedy)
@@ -316,7 +316,7 @@ def retention(kept: timedelta | None) -> Finding:
             Message("ledger.retention is null: the numbers of calls can be opened for ever"),
             Message(
                 "Write ledger.retention: P184D (six months) into the settings, and hold the calls of a case before: "
-                "idtone ledger hold"
+                "idtone-evidence hold place"
             ),
         )
     if kept > LONGEST_KEPT:
@@ -341,7 +341,10 @@ def holds(due: Sequence[str], standing: int) -> Finding:
         return warning(
             topic,
             Message("the last day of these holds is over: {names}", names=", ".join(due[:5])),
-            Message("idtone ledger holds; lift them by `idtone ledger lift-hold HOLD --why TEXT`, or place a new hold"),
+            Message(
+                "idtone-evidence hold list; lift them by `idtone-evidence hold lift HOLD --why TEXT`, or place "
+                "a new hold"
+            ),
         )
     return good(topic, Message("{count} legal holds stand", count=standing))
 

@@ -54,7 +54,7 @@ def judge(found: Sequence[OwnSuspension], now: datetime) -> Finding:
         return warning(
             TOPIC,
             joined("; ", parts),
-            Message("idtone fleet status")
+            Message("idtone-fleet status")
             if elsewhere and len(parts) == len(elsewhere)
             else Message("idtone suspensions list; then `approve`, `lift` or `close` there"),
         )

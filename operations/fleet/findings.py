@@ -246,8 +246,8 @@ def _witnesses(state: NodeState, _: _Compared) -> str:
 
 
 _TWO_LEDGERS: Final = Message(
-    "two ledgers with different keys say that they are of this node: compare `idtone ledger replicas --json` with "
-    "`idtone ledger key` on the node, and drop the schema of the one that is not"
+    "two ledgers with different keys say that they are of this node: compare `idtone-evidence log replicas --json` "
+    "with `idtone-evidence log key` on the node, and drop the schema of the one that is not"
 )
 _ABSENCES: Final = (
     _Absence(

@@ -50,7 +50,7 @@ CANARY_TIMER: Final = "idtone-canary.timer"
 RETENTION: Final = "P184D"
 """How long new settings keep numbers: six months of any length. The ministry's guideline wants call history kept as
 long as needed, usually six months and at most about a year, and the police ask for three to six. A case that needs
-longer gets a hold (`idtone ledger hold`)."""
+longer gets a hold (`idtone-evidence hold place`)."""
 BACKUP_UNIT: Final = "idtone-backup.service"
 BACKUP_TIMER: Final = "idtone-backup.timer"
 """The units that make backups. The operator starts the timer, if the settings name recipients."""

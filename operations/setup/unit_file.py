@@ -7,14 +7,16 @@ from pathlib import Path
 
 
 def unit_file(shipped: str, program: Path, config: Path, user: str, group: str, writable: Path) -> str:
-    """A shipped unit with this machine's program, settings, user, group and folder of the sounds."""
+    """A shipped unit with this machine's program, beside which the others lie, settings, user, group and folder of the
+    sounds.
+    """
     option = "" if config == Path("/etc/idtone/idtone.yaml") else f" -c {config}"
 
     def command(found: re.Match[str]) -> str:
-        takes_settings = not found[2].startswith("failed ")
-        return f"{found[1]}={program} {found[2]}{option if takes_settings else ''}"
+        takes_settings = "%i" not in found[3]  # a mail about a unit needs none
+        return f"{found[1]}={program.with_name(found[2])}{found[3]}{option if takes_settings else ''}"
 
-    shipped, count = re.subn(r"^(Exec\w+)=\S+/idtone (.*)$", command, shipped, flags=re.MULTILINE)
+    shipped, count = re.subn(r"^(Exec\w+)=\S+/(idtone[a-z-]*)(.*)$", command, shipped, flags=re.MULTILINE)
     assert count, "a unit that runs no command of idtone"
     for name, value in (
         (r"^User=.*$", f"User={_literal(user)}"),

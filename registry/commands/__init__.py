@@ -20,9 +20,5 @@ command_line.add_commands(
             "idtone.registry.commands.diff:diff",
             "List the differences between two registries, or two files of suspensions. Exit 1: there are some.",
         ),
-        "operators": (
-            "idtone.registry.commands.licensed_operators:operators",
-            "Verify the association's public list of licensed operators, and show it.",
-        ),
     },
 )

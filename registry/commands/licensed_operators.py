@@ -1,4 +1,4 @@
-"""`idtone registry operators`: the public list, verified."""
+"""`idtone-evidence verify operators`: the public list, verified."""
 
 from __future__ import annotations
 

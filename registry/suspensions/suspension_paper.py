@@ -95,10 +95,10 @@ def suspension_paper(
                     "切断した通話の数は、この停止のためにこのノードが交換機に切断を求めた通話の数です。",
                     "`Calls ended` counts the calls in progress that this node asked the PBX to end because of it.",
                     "このファイルと同じ場所の .note ファイルは、台帳の鍵による署名です。"
-                    "idtone suspensions verify-paper で検証できます。"
+                    "idtone-evidence verify paper で検証できます。"
                     "検証鍵は、この書面とは別の方法でも受け取ってください。",
-                    "The file .note beside this one is the signature by the key of the ledger; `idtone suspensions "
-                    "verify-paper` checks it. Get the verifier key by another way, too, than this paper.",
+                    "The file .note beside this one is the signature by the key of the ledger; `idtone-evidence verify "
+                    "paper` checks it. Get the verifier key by another way, too, than this paper.",
                 ),
             ),
         ),

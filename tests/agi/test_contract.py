@@ -232,4 +232,4 @@ async def test_a_relay_without_a_service_reports_it_in_asterisks_log(pbx, tcp, l
     async with asking(pbx, tcp) as asked:
         await asked.dial("unserved")
         assert (await asked.next()).arguments == ("FAILURE",)
-    assert any("idtone agi: the service does not listen at agi.listen" in line for line in pbx.complaints())
+    assert any("idtone-agi: the service does not listen at agi.listen" in line for line in pbx.complaints())

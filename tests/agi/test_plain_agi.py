@@ -125,7 +125,7 @@ async def test_an_invalid_request_never_reaches_the_service(reason, path):
         with pytest.raises(AgiError) as caught:
             await relayed(path, *arguments, **case)
     assert str(caught.value) == reason
-    assert logged == [f'EXEC "Log" "WARNING,idtone agi: {reason}"']
+    assert logged == [f'EXEC "Log" "WARNING,idtone-agi: {reason}"']
     assert not asked.requests
 
 
@@ -159,7 +159,7 @@ async def test_there_is_a_deadline(path, monkeypatch):
         with pytest.raises(AgiError, match=r"no answer within 0.2 s"):
             await relayed(path)
     assert time.monotonic() - started_s < 2
-    assert logged == ['EXEC "Log" "WARNING,idtone agi: no answer within 0.2 s"']
+    assert logged == ['EXEC "Log" "WARNING,idtone-agi: no answer within 0.2 s"']
 
 
 async def test_a_service_that_is_down_is_named(path):

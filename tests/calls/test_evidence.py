@@ -23,7 +23,7 @@ async def test_a_call_is_found_proven_and_given_out_while_the_service_runs(aster
         pack = tmp_path / "pack.zip"
         made = printed(service, "ledger", "export", ending.call_id, "--case", "R-7", *WARRANT, "-o", pack)
         await phones.talk_and_hang_up(going_on)
-    told = printed(service, "ledger", "verify-pack", pack, "--log-key", made["log_key"])
+    told = printed(service, "verify", "pack", pack, "--log-key", made["log_key"])
     (record,) = told["records"]
     assert (told["good"], told["log_is_known"], record["sent"]) == (True, True, True)
     assert record["opened"]["forwarding"] == f"+81{LICENSED[1:]}"

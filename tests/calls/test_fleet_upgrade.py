@@ -1,4 +1,4 @@
-"""`idtone fleet upgrade` of a real node: Kamailio before it, Asterisk with a call in progress, and its service."""
+"""`idtone-fleet upgrade` of a real node: Kamailio before it, Asterisk with a call in progress, and its service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lab.asterisk import IDTONE, LOOPBACK, Asterisk
+from lab.asterisk import FLEET, IDTONE, LOOPBACK, Asterisk
 from lab.calls.hearing import assert_heard_then_connected
 from lab.kamailio import Kamailio, find_or_get
 from lab.lab import lab, until
@@ -79,8 +79,7 @@ async def test_a_node_is_upgraded_while_a_call_is_in_progress(
             placed = await phones.place()
             nodes = inventory(tmp_path, asterisk, supervised, kamailio, note)
             upgrading = await asyncio.create_subprocess_exec(
-                IDTONE,
-                "fleet",
+                FLEET,
                 "upgrade",
                 "--nodes",
                 nodes,

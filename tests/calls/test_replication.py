@@ -40,7 +40,7 @@ async def test_a_call_is_connected_while_postgresql_is_away_and_replicated_when_
             postgresql.start()
         await replicated(replicating, second.call_id)
         await phones.nothing_is_left()
-    (node,) = printed(replicating, "ledger", "replicas")
+    (node,) = printed(replicating, "log", "replicas")
     assert (node["node"], node["lag"]) == ("lab", 0)
     assert [(each["good"], each["key_from"]) for each in printed(replicating, "ledger", "verify")] == [(True, "own")]
     assert {record["call_id"] for record in printed(replicating, "ledger", "find", "--number", LICENSED)} >= {
@@ -49,7 +49,7 @@ async def test_a_call_is_connected_while_postgresql_is_away_and_replicated_when_
     }
     doctor = {each["id"]: each for each in printed(replicating, "doctor", code=None)}
     assert doctor["ledger-postgresql"]["state"] == "good", doctor["ledger-postgresql"]
-    (node,) = printed(replicating, "fleet", "status", code=None)["nodes"]
+    (node,) = printed(replicating, "idtone-fleet", "status", code=None)["nodes"]
     state = node["state"]
     assert (node["node"], node["condition"], state["hook"]["current"]) == ("lab", "serving", True)
     assert (state["calls"]["decided"], state["calls"]["over"], state["calls"]["sent"]) == (2, 2, 2)

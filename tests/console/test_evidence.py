@@ -348,7 +348,7 @@ async def test_what_a_command_has_requested_is_not_approved_here(node, settings)
     until_then = now + timedelta(hours=1)
     enter(settings, steps.export_requested("act-1", now, sample.ALICE, "R-8", ["c-1"], True, selection, until_then))
     bob = await node.visitor(*APPROVER)
-    assert "idtone ledger approve" in (await bob.get("/evidence/exports/act-1")).text
+    assert "idtone-evidence disclosure approve" in (await bob.get("/evidence/exports/act-1")).text
     answer = await bob.send("/evidence/exports/act-1", "/evidence/exports/act-1/approve")
     assert (answer.status, "is approved in the console" in answer.text) == (400, True)
 

@@ -49,13 +49,13 @@ def keep_passkey(config) -> None:
 
 
 def test_a_locked_user_is_unlocked(config, entered):
-    users.add("sato", [Role.ADMINISTRATOR], password=True, config=config)
+    users.user("sato", [Role.ADMINISTRATOR], password=True, config=config)
     before = the_user(config)
     change_users(config.parent / "users.yaml", lambda all_: locked(all_, "sato", "abe"))
-    users.unlock("sato", config=config)
+    users.user("sato", unlock=True, config=config)
     assert the_user(config) == before
     with pytest.raises(UsageError, match="there is no user abe"):
-        users.unlock("abe", config=config)
+        users.user("abe", unlock=True, config=config)
 
 
 def test_the_file_never_grows_above_what_is_read(config, monkeypatch):
@@ -82,15 +82,15 @@ def test_the_file_never_grows_above_what_is_read(config, monkeypatch):
 
 
 def test_a_second_factor_is_made_kept_and_given_up(config, entered, capsys):
-    users.add("sato", [Role.VIEWER], password=True, config=config)
+    users.user("sato", [Role.VIEWER], password=True, config=config)
     assert capsys.readouterr().out.startswith("otpauth://totp/idtone:sato?")
     keep_passkey(config)
     first = the_user(config)
     assert first.totp
     assert stat.S_IMODE((config.parent / "users.yaml").stat().st_mode) == 0o600
-    users.add("sato", [Role.OFFICE], config=config)
+    users.user("sato", [Role.OFFICE], config=config)
     assert the_user(config) == first.model_copy(update={"roles": (Role.OFFICE,)})
-    users.add("sato", [Role.OFFICE], password=True, no_code=True, config=config)
+    users.user("sato", [Role.OFFICE], password=True, no_code=True, config=config)
     assert capsys.readouterr().out == ""
     assert (the_user(config).totp, the_user(config).passkeys) == (None, ()), "all secrets are replaced"
     assert PasswordCheck().is_right(the_user(config), entered[0], "")
@@ -113,7 +113,7 @@ def test_a_second_factor_is_made_kept_and_given_up(config, entered, capsys):
 def test_a_weak_password_is_refused(config, entered, password, problem):
     entered.append(password)
     with pytest.raises(UsageError, match=problem):
-        users.add("sato", [Role.VIEWER], password=True, config=config)
+        users.user("sato", [Role.VIEWER], password=True, config=config)
     assert not (config.parent / "users.yaml").exists()
 
 
@@ -147,7 +147,7 @@ def test_changes_of_two_processes_come_one_after_the_other(config):
 
 def test_the_terminal_shows_the_squares_of_the_code(monkeypatch, config, entered, capsys):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    users.add("sato", [Role.VIEWER], password=True, config=config)
+    users.user("sato", [Role.VIEWER], password=True, config=config)
     address, *shown = capsys.readouterr().out.splitlines()
     code = qr_code.squares(address)
     rows: list[list[bool]] = []

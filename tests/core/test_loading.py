@@ -41,8 +41,8 @@ TABLES = {
     f"idtone.{name}"
     for name in (
         "cli core core.errors core.translation core.terminal core.terminal.command_line core.terminal.usage_errors"
-        " console console.commands ledger ledger.commands operations operations.fleet operations.fleet.commands"
-        " registry registry.commands registry.lines registry.lines.commands tones tones.commands"
+        " console console.commands ledger ledger.commands registry registry.commands registry.lines"
+        " registry.lines.commands tones tones.commands"
     ).split()
 }
 """The modules that every command imports."""

@@ -22,7 +22,7 @@ NAMES = re.compile(r"\b(bold|SHA-256|Call-ID|false_alarm|(?:at|idtone|https?|id)
 """What is the same in both languages."""
 WORDS = re.compile(r"[A-Za-z]{3,}")
 _ENGLISH = re.compile(r"(?<![-\w./'`\"])[a-z]{2,}(?: [a-z]{2,}){2,}")
-_COMMAND = re.compile(r"idtone(?: [a-z][a-z-]*)+")
+_COMMAND = re.compile(r"idtone[a-z-]*(?: [a-z][a-z-]*)+")
 
 
 def english(text: str) -> list[str]:
@@ -67,7 +67,7 @@ def leaves(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
 
 def test_the_help_of_each_command_is_japanese(run: Callable[..., tuple[int, str, str]]):
     found = []
-    for words in (words for program in PROGRAMS for words in leaves(tree(program))):
+    for words in (words for program in PROGRAMS for words in leaves(tree(program), program)):
         _, text, _ = run(*words, "--help", columns="400", **JAPANESE)
         assert "使い方:" in text, words
         found += [(words, *english(text))] if english(text) else []

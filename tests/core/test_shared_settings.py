@@ -143,7 +143,7 @@ def test_a_fault_of_the_nodes_own_file_is_located_there(node, signed):
     node.write_text(f"fleet: {{settings: {signed}}}\n")
     assert fault_of(node) == (
         "settings: fleet.trust: is not set, and fleet.settings is. "
-        "Write the line that `idtone fleet new-signing-key` prints"
+        "Write the line that `idtone-fleet new-signing-key` prints"
     )
     node.write_text(f"fleet: {{settings: {signed}, trust: idtone-fleet}}\n")
     assert fault_of(node).startswith(f"{node}:1:")

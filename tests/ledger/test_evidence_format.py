@@ -113,7 +113,7 @@ def test_a_pack_of_the_first_format_is_still_good_by_both_and_says_that_it_names
     assert (verdict.faults, verdict.basis) == ([], None)
     assert verdict.request
     assert run(FIRST_FORMAT, "--log-key", LOG, "--witness-key", WITNESS.cosigner).code == 0
-    assert "legal basis       not recorded" in ledger("verify-pack", FIRST_FORMAT).stdout
+    assert "legal basis       not recorded" in ledger("verify pack", FIRST_FORMAT).stdout
 
 
 def test_the_document_names_every_member_and_detail_of_the_example():

@@ -17,11 +17,11 @@ import pytest
 import rfc8785
 from typer.testing import CliRunner
 
-from idtone.cli import app
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.persons import AccountKnownBy, Person
 from idtone.core.settings.settings import LedgerSettings, load_settings
 from idtone.core.signed_notes import Signer, VerifierKey
+from idtone.evidence_cli import app
 from idtone.ledger.commands import shared
 from idtone.ledger.disclosure import record_act as record_act_module
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -67,7 +67,7 @@ class Office:
         return str(self.run(person, "export", "--case", "R-7", *WARRANT, *(arguments or ("c-1", "c-2")))["request"])
 
     def approve(self, request: str, person: Person = BOB) -> str:
-        return str(self.run(person, "approve", request, "--yes")["approval"])
+        return str(self.run(person, "disclosure approve", request, "--yes")["approval"])
 
     def export(self, request: str, person: Person = ALICE) -> dict[str, Any]:
         return self.run(person, "export", "--request", request, "-o", self.pack)
@@ -100,42 +100,42 @@ def office(config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Off
 def test_one_requests_another_approves_and_makes_the_pack(office):
     request = office.ask()
     assert not office.pack.exists()
-    [listed] = office.run(CAROL, "requests")
+    [listed] = office.run(CAROL, "disclosure requests")
     assert (listed["state"], listed["case"], listed["calls"]) == ("open", "R-7", ["c-1", "c-2"])
     assert listed["requested"]["by"] == "alice"
     office.approve(request)
     made = office.export(request, BOB)
-    told = json.loads(run("verify-pack", office.pack, "--log-key", made["log_key"], "--two-persons", "--json").stdout)
+    told = json.loads(run("verify pack", office.pack, "--log-key", made["log_key"], "--two-persons", "--json").stdout)
     assert (told["good"], told["policy"], told["faults"]) == (True, "two-persons", [])
     assert (told["requested"]["by"], told["requested"]["act"]) == ("alice", request)
     assert (told["approved"]["by"], told["approved"]["by_way"]) == ("bob", "sudo")
     assert told["records"][0]["opened"]["forwarding"] == "+81312345678"
-    shown = run("verify-pack", office.pack).stdout
+    shown = run("verify pack", office.pack).stdout
     assert "requested by alice (uid 1001, by login)" in shown
     assert "approved by  bob (uid 1002, by sudo)" in shown
     assert "承認 / approved by<td>bob" in read_zip(office.pack)["report.html"].decode()
     assert office.kinds() == [StepKind.EXPORT_REQUESTED, StepKind.EXPORT_APPROVED, StepKind.EXPORTED]
-    assert office.run(CAROL, "requests", "--state", "exported")[0]["exported"]["by"] == "bob"
+    assert office.run(CAROL, "disclosure requests", "--state", "exported")[0]["exported"]["by"] == "bob"
     assert run("verify", "-c", office.config).exit_code == 0
 
 
 def test_the_approver_sees_the_calls_but_no_number(office):
     request = office.ask()
     office.be(BOB)
-    assert run("approve", request, "-c", office.config).exit_code == 1, "declining is a negative verdict"
+    assert run("disclosure approve", request, "-c", office.config).exit_code == 1, "declining is a negative verdict"
     with pytest.raises(UsageError, match="--json does not show what you approve"):
-        run("approve", request, "-c", office.config, "--json")
+        run("disclosure approve", request, "-c", office.config, "--json")
     assert office.kinds() == [StepKind.EXPORT_REQUESTED]
-    shown = run("approve", request, "-c", office.config, "--yes").stdout
+    shown = run("disclosure approve", request, "-c", office.config, "--yes").stdout
     asked = ("R-7", "令状による差押え等", "見本簡易裁判所", "alice (uid 1001, by login)", "are opened")
     calls = ("c-1", "c-2", "…5678", "…5679", "PLAY")
     assert [text for text in (*asked, *calls) if text not in shown] == []
     assert "12345678" not in shown
-    office.run(CAROL, "refuse", request, "--why", "the court has withdrawn it")
+    office.run(CAROL, "disclosure refuse", request, "--why", "the court has withdrawn it")
     with pytest.raises(UsageError, match="is refused"):
         office.export(request)
-    assert office.run(ALICE, "requests")[0]["refused"]["why"] == "the court has withdrawn it"
-    listed = CliRunner().invoke(app, ["ledger", "requests", "-c", str(office.config)], env={"COLUMNS": "80"}).stdout
+    assert office.run(ALICE, "disclosure requests")[0]["refused"]["why"] == "the court has withdrawn it"
+    listed = CliRunner().invoke(app, ["disclosure", "requests", "-c", str(office.config)], env={"COLUMNS": "80"}).stdout
     assert request in listed  # not cut off, because a person has to type it
     assert "refused" in listed
 
@@ -147,8 +147,8 @@ def test_without_an_approval_nothing_is_exported_or_recorded(office):
         (lambda: office.approve(request, ALICE), "another person has to approve it"),
         (lambda: office.export(request), "is open; only an approved request"),
         (lambda: office.approve("act-9"), "there is no request 'act-9'"),
-        (lambda: office.run(BOB, "refuse", "act-9", "--why", "no"), "there is no request 'act-9'"),
-        (lambda: office.run(BOB, "refuse", request, "--why", " "), "needs a reason"),
+        (lambda: office.run(BOB, "disclosure refuse", "act-9", "--why", "no"), "there is no request 'act-9'"),
+        (lambda: office.run(BOB, "disclosure refuse", request, "--why", " "), "needs a reason"),
         (lambda: office.approve(request, Person(0, "root", AccountKnownBy.LOGIN)), "no person's own account"),
         (lambda: as_alice(*export, "c-1", "-o", office.pack), "give --request and -o alone"),
         (lambda: as_alice("export", "--case", "R", *WARRANT, "c-1", "-o", office.pack), "leave out -o"),
@@ -217,7 +217,7 @@ async def test_the_service_refuses_what_other_settings_allow(office, tmp_path):
         office.be(BOB)
         for own, arguments in (
             (alone, ["export", "--case", "R-7", *WARRANT, "-o", office.pack, "c-1"]),
-            (longer, ["approve", request, "--yes"]),
+            (longer, ["disclosure approve", request, "--yes"]),
             (longer, ["export", "--case", "R-7", *WARRANT, "c-1"]),
         ):
             with pytest.raises(LedgerError, match="the service refuses to record this"):
@@ -242,7 +242,7 @@ def test_a_self_approval_that_was_written_without_the_commands_does_not_count(of
 
 def test_a_legal_basis_that_was_changed_after_the_approval_is_refused(office):
     request = office.ask()
-    assert "見本警察署" in json.dumps(office.run(CAROL, "requests"), ensure_ascii=False)
+    assert "見本警察署" in json.dumps(office.run(CAROL, "disclosure requests"), ensure_ascii=False)
     office.approve(request)
     with LedgerReader.open(office.settings.url) as reader:
         asked = reader.acts()[0]
@@ -311,14 +311,14 @@ def test_a_witness_must_have_cosigned_the_approval_too(office):
     first, second = office.ask(), office.ask()
     office.approve(first)
     office.export(first)
-    shown = run("verify-pack", office.pack, "--witness-key", witness.cosigner)
+    shown = run("verify pack", office.pack, "--witness-key", witness.cosigner)
     assert shown.exit_code == 1
     assert "w.example has not cosigned the tree" in shown.stdout
-    assert run("verify-pack", office.pack).exit_code == 0
+    assert run("verify pack", office.pack).exit_code == 0
     office.approve(second)
     cosign()
     office.export(second)
-    shown = run("verify-pack", office.pack, "--witness-key", witness.cosigner)
+    shown = run("verify pack", office.pack, "--witness-key", witness.cosigner)
     assert (shown.exit_code, "cosigned by  w.example" in shown.stdout) == (0, True)
 
 

@@ -180,7 +180,7 @@ def test_an_archive_holds_what_is_new_and_old_chains_go(node: BackedNode, tmp_pa
         told = terminal.told("restore", source, "-i", node.folder / "secret", "--into", new)
         assert BackedNode(new).calls(f"sqlite:///{told['restored_ledger']}") == calls
     Path(first["archive"]).rename(tmp_path / "away")
-    why = terminal.error("backup", "drill", node.folder / "backups", "-i", node.folder / "secret")
+    why = terminal.error("restore", "--drill", node.folder / "backups", "-i", node.folder / "secret")
     assert "it continues" in why
     assert backup(node)["archive"].endswith("-whole.age"), "without its beginning a chain cannot be continued"
     assert len(backup(node)["chain"]) == 2
@@ -213,7 +213,7 @@ def test_an_archive_that_is_not_whole_is_refused_with_a_remedy(node: BackedNode,
     if spoil == "changed":
         path.write_bytes(octets[:-100] + b"x" + octets[-99:])
     if spoil == "another key":
-        terminal.shown("backup", "key", "-o", tmp_path / "other")
+        terminal.shown("backup", "--new-key", tmp_path / "other")
         words = ["-i", str(tmp_path / "other")]
     if spoil == "no key":
         words = []
@@ -230,7 +230,7 @@ def known(node: BackedNode) -> BackupResult:
 def test_a_drill_says_how_old_the_newest_call_is(node: BackedNode) -> None:
     node.sign("c-1")
     backup(node)
-    told = terminal.told("backup", "drill", "-i", node.folder / "secret", "-c", node.config)
+    told = terminal.told("restore", "--drill", "-i", node.folder / "secret", "-c", node.config)
     assert (told["good"], told["leaves"]) == (True, 1)
     assert told["newest_call"].startswith("2026-11-01T00:01:00")
     drilled = known(node).drilled
@@ -238,7 +238,7 @@ def test_a_drill_says_how_old_the_newest_call_is(node: BackedNode) -> None:
     [archive] = (node.folder / "backups").iterdir()
     octets = archive.read_bytes()
     archive.write_bytes(octets[:-100])
-    drill = ["backup", "drill", "-i", node.folder / "secret", "-c", node.config]
+    drill = ["restore", "--drill", "-i", node.folder / "secret", "-c", node.config]
     terminal.error(*drill)
     assert known(node).drill_failed is not None, "the doctor says it"
     assert known(node).drilled == drilled
@@ -249,7 +249,7 @@ def test_a_drill_says_how_old_the_newest_call_is(node: BackedNode) -> None:
     other.sign("c-1")
     backup(other)
     before = known(node)
-    terminal.told("backup", "drill", other.folder / "backups", "-i", node.folder / "secret", "-c", node.config)
+    terminal.told("restore", "--drill", other.folder / "backups", "-i", node.folder / "secret", "-c", node.config)
     assert known(node) == before, "a drill of another node's archives says nothing of this one's"
 
 
@@ -270,7 +270,7 @@ def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: Back
 
 def test_the_keys_that_were_replaced_are_restored_with_what_belongs_to_them(node: BackedNode, tmp_path: Path) -> None:
     node.sign("c-1")
-    terminal.told("ledger", "replace-key", "--why", "x", "--yes", "-c", node.config)
+    terminal.told("log", "replace-key", "--why", "x", "--yes", "-c", node.config)
     node.sign("c-2")
     beside = ("continued.next", "cosigned-0123456789abcdef", "sign-9")
     for name in beside:

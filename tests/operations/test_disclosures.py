@@ -31,7 +31,7 @@ from idtone.ledger.disclosure.record_act import record_act, record_acts
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.asterisk import IDTONE
+from lab.asterisk import EVIDENCE, IDTONE
 from lab.ledger import example_pack
 from lab.operations.exporting import DEMAND, WARRANT, run
 
@@ -56,46 +56,46 @@ def office(config: Path, tmp_path: Path) -> SimpleNamespace:
 
 def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespace, tmp_path: Path) -> None:
     """As under sudo: the service's user reaches no file of the officer's home, but the officer's shell does."""
-    idtone = [IDTONE, "ledger"]
+    disclosure = [EVIDENCE, "disclosure"]
     ends = {
         "check": True,
         "cwd": "/",
         "capture_output": True,
         "env": os.environ | {"IDTONE_CONFIG": str(office.config)},
     }
-    made = subprocess.run([*idtone, "export", "--case", "R-7", *WARRANT, "-o", "-", "c-1"], **ends)
+    made = subprocess.run([IDTONE, "ledger", "export", "--case", "R-7", *WARRANT, "-o", "-", "c-1"], **ends)
     pack = tmp_path / "pack.zip"
     pack.write_bytes(made.stdout)
     assert b"log_key" in made.stderr
-    assert subprocess.run([*idtone, "verify-pack", pack], **ends).stdout.startswith(b"good: case R-7")
-    sheet = subprocess.run([*idtone, "deliver", "-", "-o", "-"], input=made.stdout, **ends)
+    assert subprocess.run([EVIDENCE, "verify", "pack", pack], **ends).stdout.startswith(b"good: case R-7")
+    sheet = subprocess.run([*disclosure, "deliver", "-", "-o", "-"], input=made.stdout, **ends)
     text = "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(sheet.stdout)).pages)
     assert hashlib.sha256(made.stdout).hexdigest() in text.replace("\n", "")
     received = subprocess.run(
-        [*idtone, "receipt", "-", "--by", "見本警察署", "--on", str(TODAY), "--json"], input=made.stdout, **ends
+        [*disclosure, "receipt", "-", "--by", "見本警察署", "--on", str(TODAY), "--json"], input=made.stdout, **ends
     )
     assert json.loads(received.stdout)["receipt"]
 
 
 def test_a_pack_is_handed_over_received_and_confirmed(office, tmp_path):
     pack, sheet, scan = office.export("pack.zip", *EMERGENCY), tmp_path / "receipt.pdf", tmp_path / "scan.pdf"
-    made = office.told("deliver", pack, "-o", sheet)
+    made = office.told("disclosure deliver", pack, "-o", sheet)
     text = "".join(page.extract_text() for page in pypdf.PdfReader(sheet).pages)
     digest = hashlib.sha256(pack.read_bytes()).hexdigest()
     assert all(part in text.replace("\n", "") for part in ("受領書", "見本警察署", made["sha256"], digest, made["id"]))
     assert sheet.stat().st_mode & 0o777 == 0o600
     scan.write_bytes(b"%PDF scanned")
-    received = ("receipt", pack, "--by", "見本警察署 係長", "--on", TODAY)
+    received = ("disclosure receipt", pack, "--by", "見本警察署 係長", "--on", TODAY)
     office.told(*received, "--scan", scan)
     with pytest.raises(UsageError, match="has a receipt already"):
         office.told(*received)
-    [listed] = office.told("disclosures")["disclosures"]
+    [listed] = office.told("disclosure list")["disclosures"]
     assert (listed["id"], listed["pack"], listed["state"]) == (made["id"], made["sha256"], "exported")
     assert listed["receipt"]["scan"] == hashlib.sha256(scan.read_bytes()).hexdigest()
     received_on = datetime.fromisoformat(listed["basis"]["received"]).astimezone(JAPAN).date()
     assert listed["basis"]["confirm_by"] == str(received_on + timedelta(days=3))
-    office.told("confirm", made["id"], "--reference", "見本 第8号", "--on", TODAY)
-    assert office.told("disclosures")["disclosures"][0]["confirmed"]["reference"] == "見本 第8号"
+    office.told("disclosure confirm", made["id"], "--reference", "見本 第8号", "--on", TODAY)
+    assert office.told("disclosure list")["disclosures"][0]["confirmed"]["reference"] == "見本 第8号"
     listed_too = run("list", "-c", office.config).stdout
     assert "exported, R-7, emergency" in listed_too
     assert "export-received, 見本警察署 係長" in listed_too
@@ -120,18 +120,18 @@ def test_another_pack_or_a_changed_one_gets_no_receipt(office, tmp_path):
         (pack, ("--on", str(TODAY - timedelta(days=1))), "before the disclosure"),
     ):
         with pytest.raises(UsageError, match=why):
-            office.told("receipt", path, *received, *options)
-    disclosure = office.told("disclosures")["disclosures"][0]["id"]
+            office.told("disclosure receipt", path, *received, *options)
+    disclosure = office.told("disclosure list")["disclosures"][0]["id"]
     with pytest.raises(UsageError, match="needs no confirmation"):
-        office.told("confirm", disclosure, "--reference", "x", "--on", TODAY)
-    [listed] = office.told("disclosures")["disclosures"]
+        office.told("disclosure confirm", disclosure, "--reference", "x", "--on", TODAY)
+    [listed] = office.told("disclosure list")["disclosures"]
     assert (listed["receipt"], listed["confirmed"]) == (None, None)
 
 
 def test_a_pack_whose_record_is_not_in_the_ledger_gets_no_receipt(office, tmp_path):
     """It was made by the ledger's key, and before the ledger was lost, for example."""
     pack = office.export("pack.zip", *WARRANT)
-    assert office.told("deliver", pack, "-o", tmp_path / "receipt.pdf")["sha256"]
+    assert office.told("disclosure deliver", pack, "-o", tmp_path / "receipt.pdf")["sha256"]
     with pytest.raises(UsageError, match="this ledger has made no such pack"):
         commands.made_by(pack, {}, commands.own_key(load_settings(office.config, {}).ledger, "pbx-1"))
 
@@ -151,7 +151,18 @@ def test_an_office_with_a_key_signs_the_pack_itself(office, tmp_path, signed):
     pack, signature, key = office.export("pack.zip", *WARRANT), tmp_path / "pack.sig", tmp_path / "office.pem"
     octets, public = signed(pack.read_bytes())
     other = signed(b"another pack")[0]
-    received = ("receipt", pack, "--by", "見本警察署", "--on", TODAY, "--signature", signature, "--office-key", key)
+    received = (
+        "disclosure receipt",
+        pack,
+        "--by",
+        "見本警察署",
+        "--on",
+        TODAY,
+        "--signature",
+        signature,
+        "--office-key",
+        key,
+    )
     small = rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505  which is refused
     strange = ed25519.Ed25519PrivateKey.generate()
     for given, pem, why in (
@@ -176,31 +187,31 @@ def test_the_index_as_table_csv_pdf_and_figures(office, tmp_path, monkeypatch, i
     for number in range(5):
         office.export(f"{number}.zip", *WARRANT)
     office.export("5.zip", *EMERGENCY)
-    counted = run("disclosures", "--figures", "--csv", "-c", office.config).stdout
+    counted = run("disclosure list", "--figures", "--csv", "-c", office.config).stdout
     assert [row[:3] for row in csv.reader(io.StringIO(counted))] == [
         ["basis", "disclosed", "refused"],
         ["emergency", "<5", "0"],
         ["warrant", "5", "0"],
         ["total", "", "0"],
     ]
-    assert office.told("disclosures", "--figures")["figures"][1] == {
+    assert office.told("disclosure list", "--figures")["figures"][1] == {
         "basis": "warrant",
         "disclosed": 5,
         "refused": 0,
         "calls": 5,
     }
-    rows = list(csv.DictReader(io.StringIO(run("disclosures", "--csv", "-c", office.config).stdout)))
+    rows = list(csv.DictReader(io.StringIO(run("disclosure list", "--csv", "-c", office.config).stdout)))
     assert [row["basis"] for row in rows] == ["warrant"] * 5 + ["emergency"]
     assert rows[-1]["confirmed"].startswith("due ")
     assert len(rows[0]["pack"]) == 64
     assert rows[0]["time"].endswith("+00:00")
-    assert "+09:00" in run("disclosures", "-c", office.config).stdout
-    run("disclosures", "--pdf", tmp_path / "index.pdf", "-c", office.config)
+    assert "+09:00" in run("disclosure list", "-c", office.config).stdout
+    run("disclosure list", "--pdf", tmp_path / "index.pdf", "-c", office.config)
     text = "".join(page.extract_text() for page in pypdf.PdfReader(tmp_path / "index.pdf").pages)
     assert "証跡の開示目録" in text
     assert "a life is in danger" in text
-    assert run("disclosures", "--overdue", "-c", office.config).exit_code == 0
-    assert office.told("disclosures", "--year", "2001")["disclosures"] == []
+    assert run("disclosure list", "--overdue", "-c", office.config).exit_code == 0
+    assert office.told("disclosure list", "--year", "2001")["disclosures"] == []
 
     class Later(datetime):
         @classmethod
@@ -208,7 +219,7 @@ def test_the_index_as_table_csv_pdf_and_figures(office, tmp_path, monkeypatch, i
             return super().now(tz) + timedelta(days=5)
 
     monkeypatch.setattr(commands, "datetime", Later)
-    late = run("disclosures", "--year", TODAY.year, "--overdue", "--csv", "-c", office.config)
+    late = run("disclosure list", "--year", TODAY.year, "--overdue", "--csv", "-c", office.config)
     assert late.exit_code == 1
     assert [row["confirmed"][:7] for row in csv.DictReader(io.StringIO(late.stdout))] == ["overdue"]
 
@@ -226,7 +237,7 @@ def test_the_legal_basis_is_asked_for_and_its_texts_hold_no_number(office):
     ):
         with pytest.raises(UsageError, match=why):
             office.export("pack.zip", *basis)
-    assert office.told("disclosures")["disclosures"] == []
+    assert office.told("disclosure list")["disclosures"] == []
 
 
 async def test_the_running_service_judges_receipts_and_bases_by_its_own_rules(office, tmp_path):
@@ -241,8 +252,8 @@ async def test_the_running_service_judges_receipts_and_bases_by_its_own_rules(of
         arguments = ("export", "--case", "R-8", "--basis", "any", "-o", tmp_path / "x.zip", "c-1", "-c", own)
         with pytest.raises(LedgerError, match="the service refuses to record this"):
             await asyncio.to_thread(run, *arguments)
-        await asyncio.to_thread(office.told, "receipt", pack, "--by", "見本警察署", "--on", TODAY)
-        [export] = (await asyncio.to_thread(office.told, "disclosures"))["disclosures"]
+        await asyncio.to_thread(office.told, "disclosure receipt", pack, "--by", "見本警察署", "--on", TODAY)
+        [export] = (await asyncio.to_thread(office.told, "disclosure list"))["disclosures"]
 
         def again(act: str) -> steps.Step:
             person = acting()

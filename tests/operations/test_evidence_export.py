@@ -35,11 +35,11 @@ def test_a_pack_is_made_recorded_and_verified(config, pack, sealed):
     made = json.loads(
         run("export", "--case", "R-7", *WARRANT, "-o", pack, "c-1", "c-2", *options, "-c", config, "--json").stdout
     )
-    shown = run("verify-pack", pack, "--log-key", made["log_key"])
+    shown = run("verify pack", pack, "--log-key", made["log_key"])
     assert shown.exit_code == 0
     assert "good: case R-7" in shown.stdout
     assert "c-1: PLAY, licence-valid, sound for called party: sent (by packets), CONNECTED\n" in shown.stdout
-    told = json.loads(run("verify-pack", pack, "--json").stdout)
+    told = json.loads(run("verify pack", pack, "--json").stdout)
     assert [record["call_id"] for record in told["records"]] == ["c-1", "c-2"]
     numbers = {"forwarding": "+81312345678", "caller": "+819012345679", "called": "+815031234567"}
     assert told["records"][0]["opened"] == ({} if sealed else numbers)
@@ -51,7 +51,7 @@ def test_a_pack_is_made_recorded_and_verified(config, pack, sealed):
     assert "legal basis       令状による差押え等" in shown.stdout
     assert "発付裁判所 / issued by<td>見本簡易裁判所" in read_zip(pack)["report.html"].decode()
     assert (told["good"], told["log_is_known"]) == (True, False)
-    assert "compare it with the key that the member gave you" in run("verify-pack", pack).stdout
+    assert "compare it with the key that the member gave you" in run("verify pack", pack).stdout
     with LedgerReader.open(load_settings(config, {}).ledger.url) as reader:
         record = reader.record(made["record"])
     person = acting()
@@ -68,10 +68,10 @@ def test_a_changed_pack_is_a_negative_verdict(exported):
     at = octets.index(b"manifest.json") + 60
     exported.write_bytes(octets[:at] + bytes([octets[at] ^ 1]) + octets[at + 1 :])
     with pytest.raises(LedgerError, match="is not a pack, or is damaged"):
-        run("verify-pack", exported)
+        run("verify pack", exported)
     exported.write_bytes(octets)
     write_zip(exported, {**read_zip(exported), "\r\x1b[1A\x1b[2Kgood: ": b""})
-    result = run("verify-pack", exported)
+    result = run("verify pack", exported)
     assert result.exit_code == 1
     assert "\\r\\x1b[1A\\x1b[2Kgood:  does not belong to the pack" in result.stdout
     assert all(each.isprintable() for each in result.stdout.splitlines()), "its texts cannot control the terminal"
@@ -85,7 +85,7 @@ def test_a_call_named_by_the_beginning_of_its_id_is_printed(config, tmp_path):
     act = json.loads(run(*export, "c-1", "--json").stdout)["record"]
     assert run(*export, "c-1", "act").stderr == f"act: call {act}\n"
     assert [
-        each["call_id"] for each in json.loads(run("verify-pack", tmp_path / "pack.zip", "--json").stdout)["records"]
+        each["call_id"] for each in json.loads(run("verify pack", tmp_path / "pack.zip", "--json").stdout)["records"]
     ] == ["c-1", act]
 
 
@@ -110,16 +110,16 @@ def test_another_nodes_call_is_exported_on_that_node(tmp_path, server, monkeypat
 
 def test_a_missing_cosignature_is_reported(exported):
     with pytest.raises(UsageError, match="--witness-key: "):
-        run("verify-pack", exported, "--witness-key", "witness.example/w+7997405c+AQcC")
+        run("verify pack", exported, "--witness-key", "witness.example/w+7997405c+AQcC")
     other = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2"
-    result = run("verify-pack", exported, "--witness-key", other)
+    result = run("verify pack", exported, "--witness-key", other)
     assert result.exit_code == 1
     assert "remora.n621.de has not cosigned the tree" in result.stdout
 
 
 def test_a_pack_of_one_person_says_so(exported):
-    assert "approved by  nobody: it was made by one person alone" in run("verify-pack", exported).stdout
-    result = run("verify-pack", exported, "--two-persons")
+    assert "approved by  nobody: it was made by one person alone" in run("verify pack", exported).stdout
+    result = run("verify pack", exported, "--two-persons")
     assert result.exit_code == 1
     assert "the pack was made by one person alone" in result.stdout
 

@@ -1,4 +1,4 @@
-"""`idtone failed`: the mail that a unit has failed."""
+"""`idtone-failed`: the mail that a unit has failed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_mail_says_in_both_languages_what_failed(sent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal.shown("failed", "idtone.service")
+    terminal.shown("idtone-failed", "idtone.service")
     message = email.message_from_bytes(sent.read_bytes(), policy=email.policy.default)
     assert message["To"] == "root"
     assert "idtone.service が異常終了しました / has failed" in message["Subject"]
@@ -49,13 +49,13 @@ def test_a_mail_says_in_both_languages_what_failed(sent: Path, monkeypatch: pyte
     assert "log of idtone.service: 設定" in text
     assert "idtone doctor" in text
     monkeypatch.setenv(MAIL_TO, "noc@example.jp")
-    terminal.shown("failed", "idtone-doctor.service")
+    terminal.shown("idtone-failed", "idtone-doctor.service")
     assert b"To: noc@example.jp" in sent.read_bytes()
 
 
 def test_without_a_sendmail_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failure_mail, "_PATH", str(tmp_path))
-    assert "there is no sendmail" in terminal.error("failed", "idtone.service")
+    assert "there is no sendmail" in terminal.error("idtone-failed", "idtone.service")
 
 
 def test_the_units_send_it_and_the_package_has_them() -> None:
@@ -139,8 +139,8 @@ def test_what_cannot_be_mailed_is_mailed_the_next_time(
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     monkeypatch.setattr(failure_mail, "restarts", lambda: 3)
     monkeypatch.setattr(failure_mail, "_PATH", "/nowhere")
-    assert "there is no sendmail" in terminal.error("failed", "-c", str(settings))
+    assert "there is no sendmail" in terminal.error("idtone-failed", "-c", str(settings))
     monkeypatch.setattr(failure_mail, "_PATH", str(tmp_path))
-    terminal.shown("failed", "-c", str(settings))
+    terminal.shown("idtone-failed", "-c", str(settings))
     text = email.message_from_bytes(sent.read_bytes(), policy=email.policy.default).get_content()
     assert "restarted by systemd 3 times" in text

@@ -1,4 +1,4 @@
-"""`idtone ledger move`: the files, the unit, the settings; and all as before if the service does not start there."""
+"""`idtone-evidence log move`: the files, the unit, the settings; and all as before if the service fails there."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def test_the_ledger_moves_with_what_is_beside_it(node: SimpleNamespace) -> None:
-    shown = terminal.shown("ledger", "move", node.new, "--yes", "-c", node.config)
+    shown = terminal.shown("log", "move", node.new, "--yes", "-c", node.config)
     assert node.asked == ["daemon-reload", "stop idtone", "start idtone", "try-restart idtone-console"]
     settings = load_settings(node.config, {})
     assert settings.ledger.url == f"sqlite:///{node.new}/l.sqlite3"
@@ -77,7 +77,7 @@ def test_the_ledger_moves_with_what_is_beside_it(node: SimpleNamespace) -> None:
 
 def test_a_service_that_does_not_start_there_starts_as_before(node: SimpleNamespace) -> None:
     (node.place / "broken").touch()
-    code, _, error = terminal.run("ledger", "move", node.new, "--yes", "-c", node.config)
+    code, _, error = terminal.run("log", "move", node.new, "--yes", "-c", node.config)
     assert code
     assert "systemctl start idtone failed" in error
     assert node.asked == ["daemon-reload", "stop idtone", "start idtone", "daemon-reload", "start idtone"]
@@ -94,14 +94,14 @@ def test_what_stands_in_the_way_is_said_before_anything_changes(node: SimpleName
         (node.old, "exists; name another folder"),
         (node.place / "closed" / "x", "does not see"),
     ):
-        assert why in terminal.error("ledger", "move", folder, "--yes", "-c", node.config)
+        assert why in terminal.error("log", "move", folder, "--yes", "-c", node.config)
     assert node.asked == []
 
 
 def test_a_purge_removes_each_drop_in_that_a_move_writes(node: SimpleNamespace) -> None:
     """Also that of the console, on a node that never had its package."""
     purge = (ROOT / "debian" / "idtone.postrm").read_text().partition('"$1" = purge')[2]
-    terminal.run("ledger", "move", node.new, "--yes", "-c", node.config)
+    terminal.run("log", "move", node.new, "--yes", "-c", node.config)
     units = node.place / "units"
     written = sorted(units.rglob("*.conf"))
     assert len(written) == 2

@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from idtone.call_control.fallback_file import remembered
-from idtone.cli import app
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.persons import Person
 from idtone.core.settings.settings import load_settings
@@ -20,6 +19,7 @@ from idtone.operations import suspending
 from idtone.operations.doctor import suspension_finding
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 from lab.ledger.sample_evidence import ALICE, BOB
+from lab.programs import located
 from lab.registry.examples import GOOD
 from lab.registry.lines.tables import GOOD as TABLE
 
@@ -43,7 +43,7 @@ def node(config: Path, tmp_path: Path) -> Path:
 
 def run(config: Path, *words: object, typed: str = "", code: int = 0) -> Any:
     """What a command says as JSON; no number of a call is in it."""
-    result = CliRunner().invoke(app, [*map(str, words), "--json", "-c", str(config)], input=typed)
+    result = CliRunner().invoke(*located([*map(str, words), "--json", "-c", str(config)]), input=typed)
     if isinstance(result.exception, IdtoneError):
         raise result.exception
     assert result.exit_code == code, result.output
@@ -105,10 +105,8 @@ def test_a_customer_is_one_act_and_what_follows_is_closed_by_acts(node):
     assert (one["customer"], one["numbers"] > 1, one["state"]) == ("c-1", True, "in-force")
     assert stopped(node)
     assert [duty["kind"] for duty in one["duties"]] == ["contractor-report", "contract-end"]
-    run(node, "suspensions", "close", one["id"], "contract-end", "--document", "D-1")
-    closed = run(
-        node, "suspensions", "close", one["id"], "contractor-report", "--document", "D-2", "--on", "2026-12-01"
-    )
+    run(node, "duty", "close", one["id"], "contract-end", "--document", "D-1")
+    closed = run(node, "duty", "close", one["id"], "contractor-report", "--document", "D-2", "--on", "2026-12-01")
     assert [duty["document"] for duty in closed["duties"]] == ["D-2", "D-1"]
     found = read_suspensions(suspensions_path(load_settings(node, {}))).suspensions
     assert suspension_finding.judge(found, found[0].asked.at).found == "1 in force"
@@ -117,13 +115,13 @@ def test_a_customer_is_one_act_and_what_follows_is_closed_by_acts(node):
 
 def test_the_paper_is_signed_and_a_changed_one_is_noticed(node, tmp_path):
     one = run(node, "suspend", "-", *WHY, typed=f"{NUMBER}\n0312345600-0312345609\n")
-    made = run(node, "suspensions", "paper", one["id"], "-o", tmp_path / "R-77.pdf")
+    made = run(node, "paper", one["id"], "-o", tmp_path / "R-77.pdf")
     paper = Path(made["paper"])
-    words = ["suspensions", "verify-paper", str(paper), "-c", str(node)]
-    assert CliRunner().invoke(app, words).exit_code == 0
+    words = ["verify", "paper", str(paper), "-c", str(node)]
+    assert CliRunner().invoke(*located(words)).exit_code == 0
     assert (acts(node)[-1], paper.stat().st_mode & 0o777) == ("suspension-paper", 0o600)
     paper.write_bytes(paper.read_bytes() + b" ")
-    ended = CliRunner().invoke(app, words)
+    ended = CliRunner().invoke(*located(words))
     assert (ended.exit_code, "is NOT what" in ended.stdout) == (1, True)
 
 

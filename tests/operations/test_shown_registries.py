@@ -18,7 +18,6 @@ import pytest
 import rfc8785
 from typer.testing import CliRunner
 
-from idtone.cli import app
 from idtone.core.calls import Direction, ForwardedCall
 from idtone.core.decision import Policy, decide, time_by
 from idtone.core.numbers import parse
@@ -38,6 +37,7 @@ from lab.ledger.sample_evidence import put
 from lab.ledger.vectors.logs_table import ROOT as ROOT_OF_ANOTHER
 from lab.node import find_or_get_node
 from lab.operations.exporting import WARRANT
+from lab.programs import located
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import NEVER, Association, Machine
 from lab.repository import ROOT
@@ -113,7 +113,7 @@ class Node:
 
 
 def run(*arguments: object) -> Any:
-    return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "200"}, catch_exceptions=False)
+    return CliRunner().invoke(*located(list(map(str, arguments))), env={"COLUMNS": "200"}, catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_the_decisions_are_repeated_with_nothing_but_the_pack(node):
     for name, each in found.items():
         assert (each["same"], each["signed_by_association"], each["root_is_known"]) == (True, True, True), name
         assert each["recorded"]["reason"] == CALLS[name][2]
-    assert run("ledger", "verify-pack", node.pack).exit_code == 0
+    assert run("verify", "pack", node.pack).exit_code == 0
 
 
 def test_a_pack_shows_nothing_of_other_numbers(node):
@@ -199,7 +199,7 @@ def test_a_pack_says_whose_log_it_is_and_which_witnesses_count(tmp_path):
     association = association_of(tmp_path / "association")
     node = node_of(association, tmp_path, {"licensed": CALLS["licensed"]})
     node.export("licensed")
-    told = run("ledger", "verify-pack", node.pack, "--root", node.root)
+    told = run("verify", "pack", node.pack, "--root", node.root)
     assert (told.exit_code, "whose log not known" in says(told)) == (1, True), "never silently good"
 
     named(association, node)
@@ -211,19 +211,19 @@ def test_a_pack_says_whose_log_it_is_and_which_witnesses_count(tmp_path):
     ring.cosigned.remember(replace(head, signatures=(*head.signatures, CLOCK.cosign(head.text, int(time.time())))))
     files = node.export("licensed")
     assert "良い電話株式会社 / Good Telecom (m-0001)" in files["report.html"].decode()
-    told = run("ledger", "verify-pack", node.pack, "--root", node.root)
+    told = run("verify", "pack", node.pack, "--root", node.root)
     assert told.exit_code == 0, told.stdout
     assert "whose log 良い電話株式会社 / Good Telecom (m-0001)" in says(told)
     assert "as demanded: 1 of witness.example/w; cosigned in time by witness.example/w" in says(told)
     assert "were not verified" not in told.stdout
 
     (tmp_path / "another.json").write_bytes(ROOT_OF_ANOTHER)
-    told = run("ledger", "verify-pack", node.pack, "--root", tmp_path / "another.json")
+    told = run("verify", "pack", node.pack, "--root", tmp_path / "another.json")
     assert (told.exit_code, "whose log not known: see the faults above" in says(told)) == (1, True), told.stdout
 
     named(association, node, ", until: 2026-10-01T00:00:00Z")
     today = plain_names(association.repository / "metadata", tmp_path)
-    told = run("ledger", "verify-pack", node.pack, "--root", node.root, "--registry", today, "--json")
+    told = run("verify", "pack", node.pack, "--root", node.root, "--registry", today, "--json")
     found = json.loads(told.stdout)
     assert (told.exit_code, found["rules"]) == (1, ["log-until", "witness-policy"])
     assert (found["log_of"]["member"], found["association_verified"]) == ("m-0001", True)
@@ -310,7 +310,7 @@ def test_metadata_that_others_have_signed_are_noticed(node, tmp_path):
     shown = json.loads(files[name])
     shown["metadata"]["root.json"] = shown["metadata"]["targets.json"]
     reseal(node, files | {name: rfc8785.dumps(shown)})
-    assert "is not a registry by which" in run("ledger", "verify-pack", node.pack).stdout
+    assert "is not a registry by which" in run("verify", "pack", node.pack).stdout
 
 
 def test_a_later_registry_does_not_replace_the_earlier_one(association, node, tmp_path):

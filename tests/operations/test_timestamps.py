@@ -82,7 +82,7 @@ class Stamped:
         return str(json.loads(told.stdout)["log_key"])
 
     def verify(self, *more: object) -> tuple[int, dict[str, Any]]:
-        told = run("verify-pack", self.pack, "--json", *more)
+        told = run("verify pack", self.pack, "--json", *more)
         return told.exit_code, json.loads(told.stdout)
 
     def verify_elsewhere(self, log_key: str, capsys: pytest.CaptureFixture[str], *more: object) -> tuple[int, str]:
@@ -151,7 +151,7 @@ def test_the_pack_has_the_earliest_timestamp_and_all_programs_verify_it(stamped,
     assert code == 0, text
     code, text = stamped.verify_secondly(log_key)
     assert (code, "timestamps were not checked" in text) == (0, True), text
-    shown = run("verify-pack", stamped.pack).stdout
+    shown = run("verify pack", stamped.pack).stdout
     assert "its signature was not verified" in shown
 
 

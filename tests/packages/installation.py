@@ -43,7 +43,21 @@ SIGN_IN = "http://127.0.0.1:8720/sign-in"
 LACKING = {"console": "idtone-console", "tone generate notice -o /srv/tones": "idtone-sounds"}
 """What a node alone cannot do → the package that it needs."""
 OWNED = {
-    "idtone": ["/usr/bin/idtone", "/usr/bin/idtone-agi", "/usr/share/man/man1/idtone-ledger.1.gz"],
+    "idtone": [
+        "/usr/bin/idtone",
+        "/usr/bin/idtone-agi",
+        "/usr/bin/idtone-failed",
+        "/usr/share/man/man1/idtone-ledger.1.gz",
+        *(
+            file.format(program)
+            for program in ("idtone-evidence", "idtone-fleet")
+            for file in (
+                "/usr/bin/{}",
+                "/usr/share/man/man1/{}.1.gz",
+                "/usr/share/bash-completion/completions/{}",
+            )
+        ),
+    ],
     "idtone-sounds": ["/usr/share/man/man1/idtone-tone.1.gz", "/usr/share/man/ja/man1/idtone-tone.1.gz"],
     "idtone-office": [
         "/usr/bin/idtone-office",
@@ -173,7 +187,7 @@ def test_the_package_installs_all_that_the_guide_needs(machine):
     completed = "source /usr/share/bash-completion/completions/idtone; COMP_WORDS=(idtone led) COMP_CWORD=1; "
     assert "ledger" in machine.run("bash", "-c", f"{completed} _idtone_completion idtone; echo ${{COMPREPLY[@]}}")
     listed = machine.run("dpkg", "--listfiles", "idtone").split()
-    for page in ("idtone.1.gz", "idtone-agi.1.gz", "idtone-ledger.1.gz"):
+    for page in ("idtone.1.gz", "idtone-agi.1.gz", "idtone-failed.1.gz"):
         assert f"/usr/share/man/man1/{page}" in listed
     assert "/usr/bin/idtone-agi" in listed
     assert "/usr/share/idtone/idtone-alerts.yml" in listed
@@ -314,10 +328,11 @@ def test_root_does_not_lock_the_service_out_of_its_registry(machine):
 
 
 def test_an_officer_gives_evidence_out_by_sudo(machine):
-    """With the rule that the page shows, to the officer's home."""
+    """With the rules that the page shows, to the officer's home."""
     machine.install("sudo")
-    rule = next(line for line in (ROOT / "docs/how-to/evidence.md").read_text().splitlines() if "%evidence ALL" in line)
-    (machine.root / "etc/sudoers.d/idtone-evidence").write_text(f"{rule}\n")
+    page = (ROOT / "docs/how-to/evidence.md").read_text()
+    rules = [f"{line}\n" for line in page.splitlines() if "%evidence ALL" in line]
+    (machine.root / "etc/sudoers.d/idtone-evidence").write_text("".join(rules))
     machine.run("chmod", "0440", "/etc/sudoers.d/idtone-evidence")  # as `visudo -f` does
     machine.run("visudo", "--check")
     machine.run("addgroup", "evidence")
@@ -326,12 +341,13 @@ def test_an_officer_gives_evidence_out_by_sudo(machine):
     shell = (
         "cd && umask 077 && sudo -u idtone idtone ledger export --case R-1 --basis inquiry --sealed "
         "--authority A --reference B --scope C --received 1h -o - " + calls[0]["call_id"] + " > pack.zip && "
-        "sudo -u idtone idtone ledger deliver - -o - < pack.zip > receipt.pdf && idtone ledger verify-pack pack.zip"
+        "sudo -u idtone idtone-evidence disclosure deliver - -o - < pack.zip > receipt.pdf && "
+        "idtone-evidence verify pack pack.zip"
     )
     assert "good: case R-1" in machine.run("runuser", "-u", "officer", "--", "sh", "-c", shell)
     refused = ("runuser", "-u", "officer", "--", "sudo", "-n", "-u", "idtone")
-    for command in ("ledger forget --before 2026-01-01", "registry update", "serve"):
-        assert machine.status(*refused, "idtone", *command.split()) == 1
+    for command in ("idtone-evidence forget --before 2026-01-01", "idtone registry update", "idtone serve"):
+        assert machine.status(*refused, *command.split()) == 1
 
 
 async def test_settings_that_the_new_version_cannot_use_leave_the_old_one_running(machine, pbx, upgraded, references):
@@ -368,7 +384,7 @@ async def test_systemd_restarts_the_instance_that_took_over(machine, pbx, refere
 async def test_the_ledger_moves_while_calls_come(machine, pbx, references):
     async with lab(pbx) as phones:
         async with traffic(phones, ["ari"]) as placed:
-            said = await asyncio.to_thread(machine.run, "idtone", "ledger", "move", "/srv/ledger", "--yes")
+            said = await asyncio.to_thread(machine.run, "idtone-evidence", "log", "move", "/srv/ledger", "--yes")
             await asyncio.sleep(1)
         endings = [await phones.ending(each) for each in placed]
     print(f"\n{len(placed)} calls while the ledger moved\n{said}")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(RELEASE not in CHOSEN, reason="RELEASES does not
 LINE_S: Final = 600.0
 SECRETS: Final = {"IDTONE_PASSPHRASE": "seven quiet herons under a green bridge"}
 """The passphrase of all keys, which five people would type."""
-ANSWERS: Final = {"idtone console user add": "a long pass phrase of mine"}
+ANSWERS: Final = {"idtone console user sato": "a long pass phrase of mine"}
 """What is typed; to all other questions, yes."""
 PUBLISHED: Final = "/var/lib/idtone-office/published/current"
 FIGURES: Final = r"idtone-public-figures@var-lib-idtone\x2doffice-office"

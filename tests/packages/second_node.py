@@ -114,5 +114,5 @@ def test_the_second_node_leaves_and_the_first_is_as_good_as_before(nodes: Nodes)
     assert (second.root / "var/lib/idtone/pbx-osaka-1/pbx-osaka-1/idtone/checkpoint").exists(), said
     said = database.do(_ACTS["second-left"])
     assert "pbx-osaka-1/idtone" in (database.root / HOME / "pbx-osaka-1.sql").read_text(), said
-    first.machine.run("idtone", "fleet", "status")
+    first.machine.run("idtone-fleet", "status")
     first.is_as_good(before, said)

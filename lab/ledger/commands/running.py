@@ -1,4 +1,4 @@
-"""Runs the commands of `idtone ledger`, in this process or in one of their own."""
+"""Runs the commands of `idtone ledger` and `idtone-evidence`, in this process or in one of their own."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typer.testing import CliRunner, Result
 
 from idtone import cli
 from idtone.core.errors import IdtoneError
-from idtone.ledger.commands import app
 
+from ...programs import ledger_words, located
 from ..sample_evidence import CALLED, CALLER, FORWARDING
 
 PROGRAM = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
+EVIDENCE_PROGRAM = PROGRAM.replace("idtone.cli", "idtone.evidence_cli")
 # Whoever runs the tests in the background has the interrupt ignored, and a process inherits that.
 FOLLOWING = f"""
 import signal
@@ -30,7 +31,7 @@ calls._FOLLOW_S = calls._NEW_NODES_S = 0.1
 
 def run(*arguments: object, typed: str | None = None) -> Result:
     environment = {"COLUMNS": "200", "TZ": "UTC"}
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed, env=environment)
+    result = CliRunner().invoke(*located(ledger_words(*arguments)), input=typed, env=environment)
     if isinstance(result.exception, IdtoneError):
         raise result.exception
     for number in (FORWARDING, CALLER, CALLED):

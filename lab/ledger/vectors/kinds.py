@@ -24,7 +24,7 @@ from .verifiers import VERIFIERS, Vector
 
 LEDGER: Final = "idtone ledger verify"
 PACKS: Final[Mapping[str, str]] = {
-    "idtone": "idtone ledger verify-pack",
+    "idtone": "idtone-evidence verify pack",
     "verify_pack.py": "verify_pack.py",
     "verify-pack.mjs": "verify-pack.mjs",
 }

@@ -37,7 +37,7 @@ Vector = Mapping[str, Any]
 
 
 def by_idtone(vectors: Iterable[Vector], known: Mapping[str, Any]) -> list[Rules | None]:
-    """As `idtone ledger verify-pack` and `verify-tiles` do."""
+    """As `idtone-evidence verify pack` and `verify tiles` do."""
     return [_by_idtone(vector, known) for vector in vectors]
 
 

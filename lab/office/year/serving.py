@@ -202,11 +202,11 @@ def disclose(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
         "-o",
         pack,
     )
-    year.member(WHOLESALER, "ledger", "deliver", pack, "-o", paper)
-    year.member(WHOLESALER, "ledger", "receipt", pack, "--by", "見本警察署 巡査部長", "--on", days())
-    year.member(WHOLESALER, "ledger", "disclosures", "--pdf", picture)
-    listed = year.member_told(WHOLESALER, "ledger", "disclosures")["disclosures"]
-    genuine = year.told("ledger", "verify-pack", pack, "--log-key", year.member(WHOLESALER, "ledger", "key").strip())
+    year.member(WHOLESALER, "disclosure", "deliver", pack, "-o", paper)
+    year.member(WHOLESALER, "disclosure", "receipt", pack, "--by", "見本警察署 巡査部長", "--on", days())
+    year.member(WHOLESALER, "disclosure", "list", "--pdf", picture)
+    listed = year.member_told(WHOLESALER, "disclosure", "list")["disclosures"]
+    genuine = year.told("verify", "pack", pack, "--log-key", year.member(WHOLESALER, "log", "key").strip())
     return {
         "bases": [each["basis"]["basis"] for each in listed],
         "signed_for": [bool(each["receipt"]) for each in listed],

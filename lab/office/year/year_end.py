@@ -78,10 +78,10 @@ def verify(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     history = year.told("history", "show", year.office)
     copy = year.folder / "stranger"
     shutil.copytree(year.site, copy)
-    listed = year.told("registry", "operators", copy, "--trust", year.root)
+    listed = year.told("verify", "operators", copy, "--trust", year.root)
     operators = copy / "operators.json"
     operators.write_text(operators.read_text("utf-8").replace("Harbour", "Harbor"), "utf-8")
-    year.shown("registry", "operators", copy, "--trust", year.root, code=2)
+    year.shown("verify", "operators", copy, "--trust", year.root, code=2)
     faults, verified = [len(ledger["faults"]), sum(map(len, members))], spoken("verify", "検証")
     stranger = spoken("a stranger", "第三者")
     rows = [

@@ -1,45 +1,41 @@
-"""The commands of `idtone fleet`."""
+"""The commands of `idtone-fleet`."""
 
 from __future__ import annotations
 
-from idtone.core.terminal import command_line
+from typing import Final
 
-app = command_line.group("Several PBXs as one: their state, their settings, their upgrade.")
-command_line.add_commands(
-    app,
-    {
-        "status": (
-            "idtone.operations.fleet.commands.status:status",
-            "Show the state of all nodes that share a PostgreSQL, and what is wrong or differs. --watch shows it each "
-            "second.",
-        ),
-        "wait": (
-            "idtone.operations.fleet.commands.wait:wait",
-            "Wait until all nodes use the newest registry, its suspensions too. Exit 1: some do not in time.",
-        ),
-        "calls": (
-            "idtone.operations.fleet.commands.calls:calls",
-            "List the calls in progress on all nodes, the oldest first.",
-        ),
-        "new-key": (
-            "idtone.operations.fleet.commands.key:key",
-            "Make the key by which the nodes of a fleet know each other's calls; all nodes have the same.",
-        ),
-        "new-signing-key": (
-            "idtone.operations.fleet.commands.signing:signing_key",
-            "Make the key that signs the settings of all nodes, and print the line for fleet.trust.",
-        ),
-        "sign": (
-            "idtone.operations.fleet.commands.signing:sign",
-            "Sign the settings that all nodes share. Each edition gets a new version.",
-        ),
-        "diff": (
-            "idtone.operations.fleet.commands.diff:diff",
-            "Show how settings differ: of the nodes, or of two files. Exit 1: they differ.",
-        ),
-        "upgrade": (
-            "idtone.operations.fleet.commands.upgrade:upgrade",
-            "Upgrade the nodes one after the other, without losing a call. Stop at the first fault.",
-        ),
-    },
-)
+COMMANDS: Final = {
+    "status": (
+        "idtone.operations.fleet.commands.status:status",
+        "Show the state of all nodes that share a PostgreSQL, and what is wrong or differs. --watch shows it each "
+        "second.",
+    ),
+    "wait": (
+        "idtone.operations.fleet.commands.wait:wait",
+        "Wait until all nodes use the newest registry, its suspensions too. Exit 1: some do not in time.",
+    ),
+    "calls": (
+        "idtone.operations.fleet.commands.calls:calls",
+        "List the calls in progress on all nodes, the oldest first.",
+    ),
+    "new-key": (
+        "idtone.operations.fleet.commands.key:key",
+        "Make the key by which the nodes of a fleet know each other's calls; all nodes have the same.",
+    ),
+    "new-signing-key": (
+        "idtone.operations.fleet.commands.signing:signing_key",
+        "Make the key that signs the settings of all nodes, and print the line for fleet.trust.",
+    ),
+    "sign": (
+        "idtone.operations.fleet.commands.signing:sign",
+        "Sign the settings that all nodes share. Each edition gets a new version.",
+    ),
+    "diff": (
+        "idtone.operations.fleet.commands.diff:diff",
+        "Show how settings differ: of the nodes, or of two files. Exit 1: they differ.",
+    ),
+    "upgrade": (
+        "idtone.operations.fleet.commands.upgrade:upgrade",
+        "Upgrade the nodes one after the other, without losing a call. Stop at the first fault.",
+    ),
+}

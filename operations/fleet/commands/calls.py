@@ -1,4 +1,4 @@
-"""`idtone fleet calls`: the calls in progress on all nodes, by their replicas."""
+"""`idtone-fleet calls`: the calls in progress on all nodes, by their replicas."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def calls(
     """List the calls in progress on all nodes, the oldest first.
 
     These are the calls whose end is not in PostgreSQL. A replica is about a second behind; the calls
-    of a node that is silent may have ended. `idtone fleet status` says how many calls each node itself counts.
+    of a node that is silent may have ended. `idtone-fleet status` says how many calls each node itself counts.
     """
     form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, None, node)

@@ -1,4 +1,4 @@
-"""`idtone fleet diff`."""
+"""`idtone-fleet diff`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands of `idtone fleet` share: how they find PostgreSQL."""
+"""What the commands of `idtone-fleet` share: how they find PostgreSQL."""
 
 from __future__ import annotations
 

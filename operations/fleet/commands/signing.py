@@ -1,4 +1,4 @@
-"""`idtone fleet new-signing-key` and `idtone fleet sign`: the signed settings of a fleet."""
+"""`idtone-fleet new-signing-key` and `idtone-fleet sign`: the signed settings of a fleet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from idtone.ledger.store.postgresql import Server
 from ..difference_rows import difference_rows
 
 _KEYS = (
-    "The key that signs (idtone fleet new-signing-key). Several times while you replace a key: nodes need one of them."
+    "The key that signs (idtone-fleet new-signing-key). Several times while you replace a key: nodes need one of them."
 )
 
 
@@ -62,7 +62,7 @@ def sign(
 
     Keys of one node alone, such as `node`, and secrets are refused. A node refuses an edition that is older than the
     one that it used last; to go back, sign the old settings with a new version. Copy the signed file to each node by
-    what you have, then reload: idtone fetches nothing. `idtone fleet diff` shows which node uses which edition.
+    what you have, then reload: idtone fetches nothing. `idtone-fleet diff` shows which node uses which edition.
     """
     yaml = read_text(settings, size_limit=NOTE_LIMIT)
     ledger = check_shared(yaml, str(settings))[0].ledger

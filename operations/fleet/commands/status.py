@@ -1,4 +1,4 @@
-"""`idtone fleet status`: the state of all nodes, and what is wrong or differs."""
+"""`idtone-fleet status`: the state of all nodes, and what is wrong or differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone fleet upgrade`."""
+"""`idtone-fleet upgrade`."""
 
 from __future__ import annotations
 

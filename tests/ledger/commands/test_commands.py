@@ -272,7 +272,7 @@ def test_what_is_forgotten_cannot_be_opened_any_more(key, sure):
 def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
     url = url_of(key.with_name("ledger.sqlite3"))
     placed = told(
-        "hold",
+        "hold place",
         "c-heard",
         "--reference",
         "R-9",
@@ -289,11 +289,11 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
     shown = {name: lines(run("list", "--call-id", name))[1][4] for name in others}
     assert {name for name, number in shown.items() if number == "…5678"} == {"c-heard"}, "no other call of that day"
     assert run("verify").exit_code == 0
-    assert [each["hold"] for each in told("holds")] == [placed["hold"]]
-    lifted = told("lift-hold", placed["hold"], "--why", "the case is closed")
+    assert [each["hold"] for each in told("hold list")] == [placed["hold"]]
+    lifted = told("hold lift", placed["hold"], "--why", "the case is closed")
     assert lifted["keys_destroyed"] == 1
     assert lines(run("list", "--call-id", "c-heard"))[1][4] == "fixed"
-    assert told("holds") == []
+    assert told("hold list") == []
     acts = [record.steps[0].details for name, record in records_of(url).items() if name.startswith("act-")]
     held, _, lifted = acts
     assert (held["act"], held["basis"], held["reference"], held["selected"]) == (
@@ -316,8 +316,8 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
 )
 def test_a_hold_that_must_not_be_placed(key, more, why):
     with pytest.raises(UsageError, match=why):
-        run("hold", "c-heard", "--reference", "R-9", "--why", "w", *more)
-    assert told("holds") == []
+        run("hold place", "c-heard", "--reference", "R-9", "--why", "w", *more)
+    assert told("hold list") == []
 
 
 # -- the tree -------------------------------------------------------------------------------------------------------
@@ -363,7 +363,7 @@ def test_a_changed_ledger_is_a_negative_verdict(key, signed, statements, fault):
 
 
 def test_others_verify_it_with_its_verifier_key_and_a_checkpoint_that_they_kept(key, tmp_path):
-    assert run("key").stdout.strip() == str(LOG)
+    assert run("log key").stdout.strip() == str(LOG)
     kept = key.with_name("key.seen").rename(tmp_path / "kept")
     for name in ("key.sign", "key.days"):
         key.with_name(name).unlink()
@@ -485,7 +485,7 @@ def test_records_as_csv_and_tsv(option, dialect):
     assert odd["anomalies"] == "connected without evidence of the sound"
     assert rows("find", "--number", FORWARDING) == [heard, refused, odd]
     assert rows("stats", *ALL, "--by", "day")[0]["day"] == "2026-11-01"
-    assert rows("requests") == []
+    assert rows("disclosure requests") == []
     assert run("find", "--number", "0398765432", option).exit_code == 1
 
 

@@ -1,4 +1,4 @@
-"""`idtone ledger replace-key` and `end`: what the trees before and after say of each other, and what verifies."""
+"""`idtone-evidence log replace-key` and `end`: what the trees before and after say of each other, and what verifies."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def node(tmp_path: Path) -> Node:
 
 def test_a_key_is_replaced(node):
     old = own_key(node.settings, "pbx-1")
-    made = node.run("replace-key", "--why", "every two years", "--yes")
+    made = node.run("log replace-key", "--why", "every two years", "--yes")
     assert (made["before"], VerifierKey.parse(made["log"]).name) == (str(old), "pbx-1/idtone.2")
     assert VerifierKey.parse(made["log"]).public != old.public
     assert not list(node.settings.continued().parent.glob("*.next")), "it names the person and the reason"
@@ -140,7 +140,7 @@ def test_the_cosigned_head_of_the_old_tree_stays(node):
         note = Note.parse(node.settings.seen().read_bytes())
         heads[origin] = replace(note, signatures=(*note.signatures, WITNESS.cosign(note.text, 1_793_498_460)))
         ring.cosigned.remember(heads[origin])
-        node.run("replace-key", "--why", "x", "--yes")
+        node.run("log replace-key", "--why", "x", "--yes")
     assert {name: cosigned_note(node.settings, "pbx-1", name) for name in heads} == heads
     kept = known_heads(node.settings, own_key(node.settings, "pbx-1", LOG), ask=False)
     assert kept == [KnownHead(str(ring.cosigned.of_tree(LOG)), heads[LOG])]
@@ -149,8 +149,8 @@ def test_the_cosigned_head_of_the_old_tree_stays(node):
 
 def test_two_replacements_leave_three_keys(node):
     first = own_key(node.settings, "pbx-1")
-    node.run("replace-key", "--why", "one", "--yes")
-    node.run("replace-key", "--why", "two", "--yes")
+    node.run("log replace-key", "--why", "one", "--yes")
+    node.run("log replace-key", "--why", "two", "--yes")
     ring = node.ring()
     keys = [own_key(node.settings, "pbx-1", origin) for origin in ring.continuity.origins]
     assert keys[0] == first
@@ -162,7 +162,7 @@ def test_two_replacements_leave_three_keys(node):
 def test_a_compromised_key_counts_until_the_head_that_is_named(node):
     old, head = own_key(node.settings, "pbx-1"), node.head()
     node.write(*heard_call("forged", 30_000))
-    made = node.run("replace-key", "--why", "it lay in a backup", "--compromised", head, "--yes")
+    made = node.run("log replace-key", "--why", "it lay in a backup", "--compromised", head, "--yes")
     now = node.verify()
     assert now["good"]
     assert (now["continues"]["compromised"], now["continues"]["leaves"], now["continues"]["key"]) == (True, 2, str(old))
@@ -173,14 +173,14 @@ def test_a_compromised_key_counts_until_the_head_that_is_named(node):
 
 
 def test_of_a_compromised_key_no_head_may_count(node):
-    made = node.run("replace-key", "--why", "who knows since when", "--compromised", "none", "--yes")
+    made = node.run("log replace-key", "--why", "who knows since when", "--compromised", "none", "--yes")
     assert node.verify()["continues"]["leaves"] == 0
     assert node.verify("--ledger", f"sqlite:///{made['file']}")["compromised_after"] == 0
 
 
 def test_a_tree_without_the_head_that_counts_is_not_good(node, tmp_path):
     """An attacker with the old key rewrites the old tree after the replacement."""
-    made = node.run("replace-key", "--why", "x", "--compromised", node.head(), "--yes")
+    made = node.run("log replace-key", "--why", "x", "--compromised", node.head(), "--yes")
     (tmp_path / "other").mkdir()
     other = Node(tmp_path / "other")
     signed = node.ring().signer_of(LOG)
@@ -200,12 +200,12 @@ def test_a_head_of_others_cannot_count(node, tmp_path):
     (tmp_path / "other").mkdir()
     head = Node(tmp_path / "other").head()
     with pytest.raises(LedgerError, match="is not signed by the key of pbx-1/idtone"):
-        node.run("replace-key", "--why", "x", "--compromised", head, "--yes")
+        node.run("log replace-key", "--why", "x", "--compromised", head, "--yes")
     assert node.ring().continuity.origins == [LOG]
 
 
 def test_a_log_ends(node):
-    made = node.run("end", "--why", "the node is taken down", "--yes")
+    made = node.run("log end", "--why", "the node is taken down", "--yes")
     report = node.verify()
     assert (report["good"], report["ended"]["why"], made["leaves"]) == (True, "the node is taken down", 3)
     checkpoint = Checkpoint.parse(Note.parse(made["checkpoint"].encode()).text)
@@ -242,23 +242,23 @@ def _goes_away(node: Node, *words: str) -> None:
 
 def test_the_end_of_a_log_is_signed_when_its_token_is_back(with_token):
     node = with_token
-    _goes_away(node, "end")
+    _goes_away(node, "log end")
     with pytest.raises(TokenAwayError):
-        node.run("end", "--why", "x", "--yes")
+        node.run("log end", "--why", "x", "--yes")
     report = node.verify()
     assert (report["good"], report["leaves"], len(report["faults"])) == (False, 3, 1)
     node.config.with_name("pin").write_text(token.PIN)
-    made = node.run("end", "--why", "x", "--yes")
+    made = node.run("log end", "--why", "x", "--yes")
     report = node.verify()
     assert (report["good"], report["log"], report["leaves"], made["leaves"]) == (True, str(node.key), 3, 3)
-    assert node.run("end", "--why", "x", "--yes") == made, "nothing follows the end"
+    assert node.run("log end", "--why", "x", "--yes") == made, "nothing follows the end"
 
 
 def test_the_next_log_begins_although_the_old_token_is_away(with_token, monkeypatch):
     monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.1)
     monkeypatch.setattr(token_signer, "AGAIN_AFTER_S", 0.1)
     node, old = with_token, with_token.key
-    _goes_away(node, "replace-key")
+    _goes_away(node, "log replace-key")
     node.write(*heard_call("c-3", 20_000))
     now = node.verify()
     assert (now["good"], now["leaves"], now["log"] == str(node.key)) == (True, 2, True)
@@ -279,7 +279,7 @@ def test_the_next_log_begins_although_the_old_token_is_away(with_token, monkeypa
     assert (node.verify(*before)["good"], node.verify()["good"]) == (True, True)
 
 
-@pytest.mark.parametrize("words", [("end", "--why", "x"), ("replace-key", "--why", "x")])
+@pytest.mark.parametrize("words", [("log end", "--why", "x"), ("log replace-key", "--why", "x")])
 def test_the_service_must_not_run(node, words):
     with (
         LedgerWriter.open(node.settings.url, "pbx-1", node.ring()),
@@ -291,7 +291,7 @@ def test_the_service_must_not_run(node, words):
 @pytest.mark.parametrize("why", ["", "two\nlines", "x" * 201, "call 0312345678"])
 def test_the_reason_is_one_line_without_numbers(node, why):
     with pytest.raises(UsageError):
-        node.run("end", "--why", why, "--yes")
+        node.run("log end", "--why", why, "--yes")
 
 
 def test_a_leaf_after_the_end_is_found(node):
@@ -306,7 +306,7 @@ def test_a_leaf_after_the_end_is_found(node):
 
 @pytest.mark.parametrize("at", ["key", "told"])
 def test_another_key_beside_the_ledger_is_found(node, at):
-    made = node.run("replace-key", "--why", "x", "--yes")
+    made = node.run("log replace-key", "--why", "x", "--yes")
     path = node.settings.continued()
     [entry] = json.loads(path.read_text())
     stranger = str(
@@ -328,11 +328,11 @@ def test_the_key_moves_into_a_token_and_needs_it(tmp_path):
         token.new_key(library, "log", 2, token.EDWARDS)
         (tmp_path / "pin").write_text(token.PIN)
         node = Node(tmp_path, f"  token: {{library: {library}, pin_file: {tmp_path}/pin}}\n")
-        made = node.run("replace-key", "--why", "a token", "--token", "hsm:2?label=log", "--yes")
+        made = node.run("log replace-key", "--why", "a token", "--token", "hsm:2?label=log", "--yes")
         node.write(*heard_call("c-3", 20_000))
         assert (node.verify()["good"], node.verify()["log"]) == (True, made["log"])
         (tmp_path / "pin").write_text("1234")
         with pytest.raises(TokenAwayError, match="PinIncorrect"):
-            node.run("replace-key", "--why", "back to a file", "--yes")
+            node.run("log replace-key", "--why", "back to a file", "--yes")
         assert node.verify()["ended"] is None
         assert len(list(LogKeys(node.settings, node.ring().continuity).files())) == 1

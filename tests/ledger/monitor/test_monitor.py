@@ -26,7 +26,7 @@ from idtone.ledger.monitor.monitored_logs import read_monitored
 from idtone.ledger.monitor.split_view import SplitView
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
-from lab.ledger.commands.running import PROGRAM, run, told
+from lab.ledger.commands.running import EVIDENCE_PROGRAM, run, told
 from lab.ledger.monitor.watched_log import HOUR_MS, World
 from lab.ledger.sample_evidence import LOG, SEED, at, cancelled_call, evidence, heard_call
 from lab.repository import ROOT
@@ -193,8 +193,8 @@ def test_an_alarm_is_raised(followed, name, monkeypatch):
     if kind == "split-view":
         (alarm,) = found
         options = ("--log-key", LOG)
-        assert told("verify-split-view", alarm.proof, *options)["proven"]
-        assert run("verify-split-view", alarm.proof, *options).stdout.startswith("proven: pbx-1/idtone has signed two")
+        assert told("verify split-view", alarm.proof, *options)["proven"]
+        assert run("verify split-view", alarm.proof, *options).stdout.startswith("proven: pbx-1/idtone has signed two")
         assert len(list(Path(alarm.proof).parent.iterdir())) == 1
 
 
@@ -286,7 +286,7 @@ NO_PROOFS = {
 def test_what_is_no_proof_of_a_split_view_is_refused(tmp_path, name):
     file = tmp_path / "split-view.json"
     file.write_bytes(bytes(NO_PROOFS[name]()))
-    result = run("verify-split-view", file, "--log-key", LOG)
+    result = run("verify split-view", file, "--log-key", LOG)
     assert (result.exit_code, result.stdout.partition(":")[0]) == (1, "NOT PROVEN")
 
 
@@ -364,7 +364,7 @@ def test_the_command_goes_on_until_it_is_told_to_stop_and_logs_each_alarm_once(f
     path = settings(tmp_path, f"- {{place: {followed.out}, key: {LOG}, silent_for: P366D}}\n")
     (tmp_path / "idtone.yaml").write_text("log: {format: json}\n")
     followed.out.rename(tmp_path / "away")
-    command = [sys.executable, "-c", PROGRAM, "ledger", "monitor", path, "-c", tmp_path / "idtone.yaml"]
+    command = [sys.executable, "-c", EVIDENCE_PROGRAM, "monitor", path, "-c", tmp_path / "idtone.yaml"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             lines = [json.loads(process.stderr.readline())]

@@ -100,7 +100,7 @@ def test_every_node_is_verified_and_it_is_told_whose_word_its_key_is(untouched):
         ("sendai", True, "postgresql"),
         ("tokyo", True, "own"),
     ]
-    assert "compare it with what `idtone ledger key` prints on the node" in run("verify").stdout
+    assert "compare it with what `idtone-evidence log key` prints on the node" in run("verify").stdout
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_schema_does_not_show_its_ledger_as_another_ones(nodes, tmp_path, post
     mallory.in_copy(postgresql, "UPDATE {}.meta SET value = 'osaka' WHERE key = 'node'")
     why = "mallory/idtone and osaka/idtone each say that they are of the node osaka, and have different keys"
     assert why in run("list", "--node", "osaka").stderr
-    assert why in run("replicas").stderr
+    assert why in run("log replicas").stderr
     mallory.in_copy(postgresql, "UPDATE {}.meta SET value = 'osaka/idtone' WHERE key = 'origin'")
     listed = run("list", "--json")
     assert "it says that it is the ledger osaka/idtone, whose schema is another" in listed.stderr
@@ -192,20 +192,20 @@ def test_a_schema_does_not_show_its_ledger_as_another_ones(nodes, tmp_path, post
 
 def test_the_nodes_are_listed_with_how_far_they_have_come(nodes):
     nodes["tokyo"].write(heard_call("not replicated"))
-    listed = told("replicas")
+    listed = told("log replicas")
     assert [(each["node"], each["steps"], each["leaves"], each["signed"], each["lag"]) for each in listed] == [
         (name, 8, 1, 1, 0) for name in NAMES
     ]
     assert listed[0]["key"] == str(nodes["osaka"].key)
-    assert lines(run("replicas"))[1][:6] == ["osaka", "osaka/idtone", "8", "1", "1", "0"]
+    assert lines(run("log replicas"))[1][:6] == ["osaka", "osaka/idtone", "8", "1", "1", "0"]
     with pytest.raises(UsageError, match="names the file of one node"):
-        run("replicas", "--ledger", nodes["tokyo"].settings.own())
+        run("log replicas", "--ledger", nodes["tokyo"].settings.own())
     # What goes on after damage is no other node.
     osaka = nodes["osaka"]
     spoil(osaka.settings.spool)
     osaka.write(heard_call("going on"))
     osaka.replicate()
-    result = run("replicas", "--json")
+    result = run("log replicas", "--json")
     assert [each["log"] for each in json.loads(result.stdout)][:2] == ["osaka/idtone", "osaka/idtone.2"]
     assert result.stderr == ""
 
@@ -215,7 +215,7 @@ def test_a_ledger_that_cannot_be_read_does_not_hide_the_others(nodes, postgresql
     listed = run("list")
     assert len(lines(listed)) == 1 + 6
     assert f"schema {schema_of(nodes['osaka'].key.name)}: a newer idtone made this ledger" in listed.stderr
-    assert run("verify").exit_code == run("replicas").exit_code == 1
+    assert run("verify").exit_code == run("log replicas").exit_code == 1
 
 
 def test_a_copy_gives_the_same_records_proofs_and_keys(untouched):

@@ -45,10 +45,10 @@ def test_another_client_reads_and_verifies_the_tiles(ledger, site):
             env={"no_proxy": "127.0.0.1"},
         )
 
-    told("tiles", out)
+    told("log tiles", out)
     assert client().stdout == "275\n"
     write(url_of(ledger), *(heard_call(f"later-{number}", 10_000_000 + 1000 * number) for number in range(300)))
-    told("tiles", out)
+    told("log tiles", out)
     assert client().stdout == "575\n"
     folder = out / "pbx-1/idtone"
     wanted = [

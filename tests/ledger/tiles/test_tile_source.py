@@ -75,14 +75,14 @@ class Misbehaving(Quiet):
 
 @pytest.mark.parametrize("handler", [Quiet, Misbehaving])
 def test_a_ledger_is_verified_over_https(ledger, tmp_path, certificate, handler):
-    told("tiles", tmp_path / "out")
+    told("log tiles", tmp_path / "out")
     with over_https(tmp_path / "out", certificate, handler) as address:
         place = f"{address}/pbx-1/idtone/"
-        assert told("verify-tiles", place, "--log-key", LOG)["good"]
+        assert told("verify tiles", place, "--log-key", LOG)["good"]
         (tmp_path / "out/pbx-1/idtone/tile/0/000").unlink()
-        assert told("verify-tiles", place, "--log-key", LOG)["faults"] == ["tile/0/000 is missing"]
+        assert told("verify tiles", place, "--log-key", LOG)["faults"] == ["tile/0/000 is missing"]
         with pytest.raises(LedgerError, match="there is no file checkpoint"):
-            told("verify-tiles", f"{address}/pbx-1", "--log-key", LOG)
+            told("verify tiles", f"{address}/pbx-1", "--log-key", LOG)
 
 
 def test_a_server_that_misbehaves_is_read_to_a_limit(tmp_path, certificate, monkeypatch):

@@ -42,12 +42,12 @@ def out(tmp_path: Path) -> Path:
 
 def published(out: Path, *options: object) -> dict[str, Any]:
     """What the command tells of the one ledger that it publishes."""
-    (report,) = told("tiles", out, *options)
+    (report,) = told("log tiles", out, *options)
     return report
 
 
 def verdict(folder: Path | str, *options: object, key: object = LOG) -> dict[str, Any]:
-    return told("verify-tiles", folder, "--log-key", key, *options)
+    return told("verify tiles", folder, "--log-key", key, *options)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -76,7 +76,7 @@ def test_a_ledger_is_published_and_verified_by_the_key_alone(ledger, out, monkey
     monkeypatch.setenv("IDTONE_CONFIG", "missing")
     good = verdict(folder)
     assert (good["good"], good["leaves"], good["faults"]) == (True, LEAVES, [])
-    assert run("verify-tiles", folder, "--log-key", LOG).stdout.startswith(f"good: {LEAVES} leaves of ")
+    assert run("verify tiles", folder, "--log-key", LOG).stdout.startswith(f"good: {LEAVES} leaves of ")
 
 
 def test_what_a_call_proves_leads_to_the_same_tree(ledger, out):
@@ -180,7 +180,7 @@ def test_an_interrupted_run_is_completed_by_the_next(ledger, out, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(tile_folder, "replace_durably", failing)
-        failed = run("tiles", out)
+        failed = run("log tiles", out)
     assert failed.exit_code == 1
     assert "the tiles cannot be written: No space left on device" in failed.stderr
     assert not (out / "pbx-1/idtone/checkpoint").exists()
@@ -205,7 +205,7 @@ def test_an_interrupted_run_is_completed_by_the_next(ledger, out, monkeypatch):
 )  # fmt: skip
 def test_a_ledger_that_is_not_what_was_signed_is_not_published(ledger, out, statement, fault):
     query(ledger, statement)
-    refused = run("tiles", out)
+    refused = run("log tiles", out)
     assert refused.exit_code == 1
     assert refused.stderr.startswith("pbx-1/idtone: ")
     assert re.search(fault, refused.stderr), refused.stderr
@@ -218,7 +218,7 @@ def test_another_tree_is_not_written_over_what_is_there(ledger, out, tmp_path):
     before = contents(folder)
     fork = tmp_path / "fork" / "ledger.sqlite3"
     write(url_of(fork), *(heard_call(f"other-{number}", 1000 * number) for number in range(300)))
-    refused = run("tiles", out, "--ledger", url_of(fork))
+    refused = run("log tiles", out, "--ledger", url_of(fork))
     assert (refused.exit_code, contents(folder)) == (1, before)
     assert "its first 275 leaves are not those that were signed" in refused.stderr
     # An older copy of the same ledger leaves the newer tree as it is.
@@ -228,7 +228,7 @@ def test_another_tree_is_not_written_over_what_is_there(ledger, out, tmp_path):
     stranger = Signer(LOG.name, bytes(32))
     note = head(ledger)
     (folder / "checkpoint").write_text(str(Note(note.text, (stranger.sign(note.text),))))
-    assert "name another folder" in run("tiles", out).stderr
+    assert "name another folder" in run("log tiles", out).stderr
 
 
 def test_witnesses_decide_what_is_published(ledger, out, monkeypatch):
@@ -239,7 +239,7 @@ def test_witnesses_decide_what_is_published(ledger, out, monkeypatch):
     write(url_of(ledger), heard_call("later", 10_000_000))
     report = published(out)
     assert (report["leaves"], report["signed"], report["cosigned_by"]) == (275, 276, [WITNESS.key.name])
-    shown = run("tiles", out).stdout
+    shown = run("log tiles", out).stdout
     assert "cosigned by  witness.example/w" in shown
     assert "waiting      1 leaves" in shown
     folder = out / "pbx-1/idtone"
@@ -298,7 +298,7 @@ def test_what_is_not_what_was_signed_is_found(ledger, out, name):
     assert not bad["good"]
     assert len(bad["faults"]) == 1, bad["faults"]
     assert re.search(fault, bad["faults"][0])
-    shown = run("verify-tiles", out / "pbx-1/idtone", "--log-key", LOG)
+    shown = run("verify tiles", out / "pbx-1/idtone", "--log-key", LOG)
     assert (shown.exit_code, "NOT GOOD: " in shown.stdout) == (1, True)
 
 
@@ -341,13 +341,13 @@ def test_an_entry_that_no_tile_can_hold_is_refused(ledger, out):
     with pytest.raises(LedgerError, match="9000 calls are too many for one request"):
         steps.export_requested("act-1", NOW, ALICE, "2026-7", [f"c-{n}" for n in range(9000)], True, SHA256, NOW)
     write(url_of(ledger), [Step("act-1", StepKind.EXPORTED, NOW, {"case": "x" * ENTRY_LIMIT})])
-    refused = run("tiles", out)
+    refused = run("log tiles", out)
     assert "leaf 275, call act-1, has 65" in refused.stderr
     assert "a tile holds entries of 65535 bytes at most" in refused.stderr
 
 
 def test_the_replicas_of_all_nodes_are_published(untouched: dict[str, Node], out):
-    reports = told("tiles", out)
+    reports = told("log tiles", out)
     assert [(each["node"], each["leaves"]) for each in reports] == [("osaka", 1), ("sendai", 1), ("tokyo", 1)]
     for name, node in untouched.items():
         folder = out / f"{name}/idtone"
@@ -355,7 +355,7 @@ def test_the_replicas_of_all_nodes_are_published(untouched: dict[str, Node], out
         hashed = leaf_hash(entries_of((folder / "tile/entries/000.p/1").read_bytes(), 1)[0])
         assert (folder / "tile/0/000.p/1").read_bytes() == hashed
     shutil.rmtree(out)
-    assert [each["node"] for each in told("tiles", out, "--node", "osaka")] == ["osaka"]
+    assert [each["node"] for each in told("log tiles", out, "--node", "osaka")] == ["osaka"]
     assert [path.name for path in out.iterdir()] == ["osaka"]
 
 
@@ -366,9 +366,9 @@ def test_what_cannot_be_used_is_refused(ledger, out, monkeypatch):
         ([out, "--log-key", LOG, "--witness-key", LOG], "this key is of another kind"),
     ):
         with pytest.raises(UsageError, match=fault):
-            run("verify-tiles", *arguments)
+            run("verify tiles", *arguments)
     monkeypatch.setenv("IDTONE_LEDGER_ORIGIN", "a/../../b")
     write(url_of(ledger.with_name("other.sqlite3")), heard_call())
     monkeypatch.setattr(LedgerReader, "checkpoint", lambda self: "a/../../b\n1\nAAAA\n\n— a AAAAAAAA\n")
-    assert run("tiles", out).exit_code == 1
+    assert run("log tiles", out).exit_code == 1
     assert not out.exists()

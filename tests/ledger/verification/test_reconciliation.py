@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from idtone.cli import app
 from idtone.core.calls import Outcome
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
@@ -21,6 +20,7 @@ from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import PLAY, forwarded, put
+from lab.programs import located
 
 START = datetime(2026, 11, 10, 23, 59, 58, tzinfo=UTC)
 Run = Callable[..., tuple[int, dict[str, Any]]]
@@ -61,8 +61,8 @@ def run(config: Path, tmp_path: Path) -> Run:
     def reconcile(text: str, *options: str, encoding: str = "utf-8") -> tuple[int, dict[str, Any]]:
         file = tmp_path / "cdr.csv"
         file.write_text(text, encoding=encoding)
-        arguments = ["ledger", "reconcile", str(file), "-c", str(config), "--json", *options]
-        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        arguments = ["reconcile", str(file), "-c", str(config), "--json", *options]
+        result = CliRunner().invoke(*located(arguments), catch_exceptions=False)
         return result.exit_code, json.loads(result.stdout)
 
     return reconcile

@@ -281,7 +281,7 @@ def test_the_command_serves_until_it_is_told_to_stop_and_logs_as_the_service_doe
     (tmp_path / "idtone.yaml").write_text("log: {format: json}\n")
     logs = tmp_path / "logs"
     logs.write_text(f"{LOG}\n")
-    command = [sys.executable, "-c", "from idtone.cli import main; main()", "ledger", "witness", "--name", NAME]
+    command = [sys.executable, "-c", "from idtone.evidence_cli import main; main()", "witness", "--name", NAME]
     options = ["--state", tmp_path / "w", "--logs", logs, "--listen", "127.0.0.1:0", "-c", tmp_path / "idtone.yaml"]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

@@ -334,6 +334,6 @@ def test_the_two_link_up(tmp_path, monkeypatch):
     done("find", "--number", "0312345678", *before, "--json")
     for call, log, place in (("c-3", old["log"], before), (f"c-{CALLS}", told["log"], [])):
         done("export", "--case", "K", *WARRANT, "-o", tmp_path / f"{call}.zip", call, *place)
-        done("verify-pack", tmp_path / f"{call}.zip", "--log-key", log)
+        done("verify pack", tmp_path / f"{call}.zip", "--log-key", log)
     with LedgerReader.open(settings.url) as reader:  # who was given something stands in the ledger that lives
         assert sum(record.steps[0].kind is StepKind.EXPORTED for record in reader.records()) == 2

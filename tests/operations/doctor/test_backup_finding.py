@@ -21,7 +21,7 @@ def test_no_backup_an_old_one_and_one_that_no_drill_has_restored():
             NOW - age, drilled=NOW - drilled if drilled else None, drill_failed=NOW - failed if failed else None
         )
 
-    drill = "idtone backup drill -i -"
+    drill = "idtone restore --drill -i -"
     check(
         backup_finding.judge,
         [

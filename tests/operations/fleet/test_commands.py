@@ -1,4 +1,4 @@
-"""`idtone fleet status | wait | calls`, on a real PostgreSQL."""
+"""`idtone-fleet status | wait | calls`, on a real PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone fleet new-key`, and the key as the service reads it."""
+"""`idtone-fleet new-key`, and the key as the service reads it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from idtone.cli import app
 from idtone.core.errors import DocumentError, UsageError
 from idtone.core.settings.fleet import FLEET_KEY_BYTES, FleetSettings
+from idtone.fleet_cli import app
 
 
 def make(path: Path):
-    return CliRunner().invoke(app, ["fleet", "new-key", str(path)])
+    return CliRunner().invoke(app, ["new-key", str(path)])
 
 
 def key_of(path: Path) -> bytes | None:

@@ -19,7 +19,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.operations.fleet.findings import findings
 from idtone.operations.fleet.node_states import Condition, Fleet, fleet_of
 from idtone.registry.trust.tuf_roles import Keys
-from lab.asterisk import IDTONE
+from lab.asterisk import FLEET, IDTONE
 from lab.ledger.sample_evidence import wait_until
 from lab.postgresql import PostgreSQL
 from lab.registry.trust.association import STOPPED, Association
@@ -105,7 +105,7 @@ def test_a_suspension_reaches_each_node_and_a_node_that_ends_is_missed(
             began = datetime.now(UTC)
             association.publish(association.signers(Keys.DUTY))
             options = ["--suspensions", sha256(STOPPED.encode()).hexdigest(), "--within", "30", "--json"]
-            command = [IDTONE, "fleet", "wait", "-c", str(paths[0]), *options]
+            command = [FLEET, "wait", "-c", str(paths[0]), *options]
             waited = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
             confirmed = json.loads(waited.stdout)["confirmed"]
             taken = {each["node"]: datetime.fromisoformat(each["taken"]) - began for each in confirmed}

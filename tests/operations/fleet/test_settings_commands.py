@@ -1,4 +1,4 @@
-"""`idtone fleet new-signing-key`, `sign` and `diff`."""
+"""`idtone-fleet new-signing-key`, `sign` and `diff`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from idtone.cli import app
 from idtone.core.errors import DocumentError, LedgerError, TrustError, UsageError
 from idtone.core.settings.settings import load_settings
+from idtone.fleet_cli import app
 
 SHARED = "policy: {unlicensed: refuse, waiting: 50}\nlog: {level: debug}\n"
 
@@ -35,7 +35,7 @@ class Desk:
 
     def run(self, *words: object) -> Result:
         """One command; raises its error."""
-        result = CliRunner().invoke(app, ["fleet", *map(str, words)], env={"COLUMNS": "200"})
+        result = CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "200"})
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

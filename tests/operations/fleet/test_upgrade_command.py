@@ -1,4 +1,4 @@
-"""`idtone fleet upgrade` on the terminal: its plan, what it says at a fault, and how the next run goes on."""
+"""`idtone-fleet upgrade` on the terminal: its plan, what it says at a fault, and how the next run goes on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from idtone.cli import app
 from idtone.core.errors import UsageError
+from idtone.fleet_cli import app
 from idtone.operations.fleet.commands import upgrade as command
 from idtone.operations.fleet.inventory import APT
 from idtone.operations.fleet.runner import SubprocessRunner
@@ -34,7 +34,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> FakeFleet:
 
 def run(nodes: Path, *words: str, typed: str = "") -> Result:
     """One run; raises its error."""
-    arguments = ["fleet", "upgrade", "--nodes", str(nodes), *words]
+    arguments = ["upgrade", "--nodes", str(nodes), *words]
     result = CliRunner().invoke(app, arguments, input=typed, env={"COLUMNS": "200", "LANGUAGE": "en"})
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception

@@ -306,7 +306,7 @@ def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch
         assert f" {command} -c {pbx.config}\n" in text
         assert re.search(rf"^ReadWritePaths=-{pbx.sounds}( -/var/spool/asterisk/outgoing)?$", text, re.MULTILINE)
     assert f" doctor --problems -c {pbx.config}\n" in units[5].read_text()
-    assert " failed %i\n" in units[9].read_text()
+    assert "idtone-failed %i\n" in units[9].read_text()
     written = {path: path.read_text() for path in units}
     pbx.undo()
     assert not any(each.exists() for each in units)
