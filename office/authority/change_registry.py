@@ -47,10 +47,11 @@ def change_registry(
     subject: str,
     attribution: Attribution,
     edit: Callable[[YamlText, RegistryDocument], None],
+    before_writing: Callable[[], object] = lambda: None,
     **more: Any,
 ) -> HistoryEntry:
     """Change registry.yaml, and give it a later version than the published one. Raises IdtoneError, and changes nothing
-    then.
+    then. `before_writing` is called when the change breaks no rule.
     """
 
     def edited(text: YamlText, old: RegistryDocument) -> None:
@@ -58,7 +59,7 @@ def change_registry(
         published = _published_version(workspace) or 0
         registry_edits.stamped(text, max(old.registry.version, published + 1), in_japan(attribution.at))
 
-    return _change(workspace, tuf_roles.REGISTRY, action, subject, attribution, edited, more)
+    return _change(workspace, tuf_roles.REGISTRY, action, subject, attribution, edited, more, before_writing)
 
 
 def change_suspensions(
@@ -93,6 +94,7 @@ def _change(
     attribution: Attribution,
     edit: Callable[[YamlText, Any], None],
     more: Mapping[str, Any],
+    before_writing: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
     kind, path = KINDS[role], workspace.folder / tuf_roles.DELEGATED[role]
     with workspace.locked(), checking():
@@ -103,6 +105,9 @@ def _change(
         changed = draft.done()
         new = kind.checked(draft.tree, changed, f"{path} after this change")
         entry = attribution.entry(action, subject, what=tuple(kind.differences(old, new)), **more)
+        if not entry.what:
+            raise UsageError(Message("that would change nothing"))
+        before_writing()
         return _written(workspace, role, octets, changed, entry)
 
 
@@ -332,8 +337,6 @@ def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
 
 def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: HistoryEntry) -> HistoryEntry:
     octets = text.encode()
-    if not entry.what:
-        raise UsageError(Message("that would change nothing"))
     path = workspace.folder / tuf_roles.DELEGATED[role]
     entry = entry.model_copy(update={"before": _sha256(before or None), "after": _sha256(octets)})
     with writing(path, TrustError):

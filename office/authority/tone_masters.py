@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import wave
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import writing
 from idtone.core.terminal.asking import line
 from idtone.core.translation import Message
 from idtone.registry.model import RegistryDocument
@@ -36,8 +38,7 @@ def enter_tone(
     title = line(title, title_name)
     _check(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
-    folder = workspace.folder / tuf_roles.TONES
-    draft = folder / f".{sha256}"  # without the id, which the registry's rules have not seen yet
+    master = master_of(workspace, tone)
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
         if tone in {each.id for each in document.tones}:
@@ -49,23 +50,19 @@ def enter_tone(
             )
         text.append(("tones",), [{"id": tone, "title": title, "sha256": sha256}])
 
-    with workspace.locked():
-        try:
-            shared_folder.write(draft, octets)
-        except OSError as error:
-            raise _unwritable(folder, error) from error
-        try:
-            entry = change_registry(workspace, Action.TONE, tone, attribution, edit)
-            draft.replace(master_of(workspace, tone))
-        except OSError as error:
-            raise _unwritable(folder, error) from error
-        finally:
-            draft.unlink(missing_ok=True)
+    with workspace.locked(), ExitStack() as failed:
+
+        def put() -> None:
+            """The master comes first: a registry never names one that is not there. One that no registry names does no
+            harm, and the next attempt replaces it.
+            """
+            with writing(master.parent, TrustError):
+                shared_folder.write(master, octets)
+            failed.callback(master.unlink, missing_ok=True)
+
+        entry = change_registry(workspace, Action.TONE, tone, attribution, edit, put)
+        failed.pop_all()
     return entry
-
-
-def _unwritable(folder: Path, error: OSError) -> TrustError:
-    return TrustError(Message("{path}: cannot be written: {reason}", path=folder, reason=error.strerror))
 
 
 def master_of(workspace: Workspace, tone: str) -> Path:

@@ -1,0 +1,37 @@
+"""Whom and what the year is about, by pages and by commands; and its days."""
+
+from __future__ import annotations
+
+import io
+import wave
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from idtone.core.japan import JAPAN
+
+SCAN: Final = b"%PDF-1.7 a signed pledge, scanned"
+WHOLESALER, RESELLER = "m-0101", "m-0102"
+STOPPED: Final = "0362345701"
+SHEET: Final = "先頭番号,末尾番号,備考\r\n0362345700,0362345799,本社\r\n03-6234-5800,5809,支店\r\n"
+SHEET_NUMBERS: Final = 110
+
+
+def master() -> bytes:
+    """Half a second of a made-up recording, the same each time."""
+    made = io.BytesIO()
+    with wave.open(made, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(b"\x17" * 8000)
+    return made.getvalue()
+
+
+def day(number: int = 0) -> str:
+    """A day in Japan, so many days from today."""
+    return (datetime.now(UTC).astimezone(JAPAN) + timedelta(days=number)).date().isoformat()
+
+
+def minute(minutes: int = 0) -> str:
+    """A minute in Japan, as a browser's field holds it."""
+    return (datetime.now(UTC).astimezone(JAPAN) + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M")

@@ -1,0 +1,57 @@
+"""A process that is killed while it enters a sound: the registry never names a master that is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idtone.office.authority import change_registry, unpublished_copies
+from idtone.office.authority.workspace import Workspace
+from idtone.registry.sources import read_document
+from lab.office.authority.office import WHY, Office
+from lab.office.pages.year_facts import master
+
+
+def killed_after(done: Callable[..., Any] | None) -> Callable[..., None]:
+    def call(*arguments: object) -> None:
+        if done is not None:
+            done(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return call
+
+
+@pytest.mark.parametrize("moment", ["master", "registry", "history"])
+def test_a_sound_has_its_master_whenever_the_process_is_killed(office: Office, tmp_path: Path, moment: str) -> None:
+    wav = tmp_path / "new.wav"
+    wav.write_bytes(master())
+    words = ("sound add", office.folder, "new-2027", wav, "--title", "New", *WHY)
+    child = os.fork()
+    if not child:
+        if moment == "master":
+            office.monkeypatch.setattr(unpublished_copies, "keep", killed_after(None))
+        elif moment == "registry":
+            whole = change_registry.shared_folder.rewrite
+            office.monkeypatch.setattr(change_registry.shared_folder, "rewrite", killed_after(whole))
+        else:
+            office.monkeypatch.setattr(Workspace, "record", killed_after(Workspace.record))
+        office.run(*words)
+        os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    tones = {tone.id: tone.sha256 for tone in read_document(office.registry).tones}
+    kept = office.folder / "tones/new-2027.wav"
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == tones.get("new-2027", hashlib.sha256(master()).hexdigest())
+    assert ("new-2027" in tones) == (moment != "master")
+    if moment == "master":
+        assert office.run(*words)[0] == 0, "the next attempt replaces what is left"
+    elif moment == "registry":
+        office.told("history note", *WHY)
+    office.told("publication publish", *office.all_keys())
+    assert [*(office.folder / "repository/targets").rglob("*new-2027.wav")]
+    assert [path.name for path in (office.folder / "tones").iterdir()] == ["new-2027.wav"]
