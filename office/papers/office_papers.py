@@ -17,6 +17,7 @@ from idtone.registry.suspended_numbers import scope_of
 from idtone.registry.trust import tuf_roles
 
 from ..authority.change_registry import registry_of
+from ..authority.history import HistoryEntry
 from ..authority.moments import in_japan
 from ..authority.signed_history import signed_history
 from ..authority.workspace import Workspace
@@ -36,14 +37,16 @@ def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodA
     published = _published(workspace)
     if published is None:
         raise UsageError(Message("nothing is published yet, so there is no account"))
-    history = [entry for entry, signature in signed_history(workspace, None) if signature is not None]
+    history, unsigned = list[HistoryEntry](), list[HistoryEntry]()
+    for entry, signature in signed_history(workspace, None):
+        (unsigned if signature is None else history).append(entry)
     reports = {}
     if (desk.folder / REPORTS).exists():
         found = ReportDesk(desk).statistics(
             CountedBy.RESULT, day_begins(since), day_begins(through + timedelta(days=1))
         )
         reports = {**found.counts, TOTAL: found.total}
-    return period_account(published, history, reports, since, through, now)
+    return period_account(published, history, unsigned, reports, since, through, now)
 
 
 def table_csv(table: AccountTable) -> bytes:

@@ -95,17 +95,19 @@ def fiscal_year(year: int) -> tuple[date, date]:
 def period_account(
     document: RegistryDocument,
     history: Iterable[HistoryEntry],
+    unsigned: Iterable[HistoryEntry],
     reports: Mapping[str, int | None],
     since: date,
     through: date,
     now: datetime,
 ) -> PeriodAccount:
-    """`document` is what is published, `history` all lines that are signed by time; `reports` the counts that may be
+    """`document` is what is published, `history` all lines that are signed, by time, and `unsigned` those that
+    are not; `reports` the counts that may be
     published, by result (None: hidden).
     """
     begins, ends = day_begins(since), day_begins(through + timedelta(days=1))
     history = [*history]
-    lines = [each for each in history if begins <= each.at < ends]
+    lines, waiting = [*_between(history, begins, ends)], [*_between(unsigned, begins, ends)]
     return PeriodAccount(
         document.registry.association, since, through, now,
         (
@@ -117,7 +119,7 @@ def period_account(
             ),
             AccountTable(
                 "acts", "期間中の事務 / Acts of the period", ("事務 / act", "件数 / count"),
-                [*_counted(_done(history, begins, ends))],
+                [*_counted(_done(history, begins, ends)), *_taken_back_rows(lines, waiting)],
             ),
             AccountTable(
                 "stops", "期間中の番号停止 / Stops of the period",
@@ -194,7 +196,18 @@ def _done(history: Iterable[HistoryEntry], begins: datetime, ends: datetime) -> 
             kept.append(each)
         elif (taken := _taken_back(kept, each)) is not None:
             del kept[taken]
-    return [each for each in kept if begins <= each.at < ends]
+    return [*_between(kept, begins, ends)]
+
+
+def _between(lines: Iterable[HistoryEntry], begins: datetime, ends: datetime) -> Iterator[HistoryEntry]:
+    return (each for each in lines if begins <= each.at < ends)
+
+
+def _taken_back_rows(signed: Iterable[HistoryEntry], unsigned: Iterable[HistoryEntry]) -> Iterator[Sequence[str]]:
+    """Changes that were taken back leave their trace, and so do those whose lines no publication has signed yet."""
+    counts = [sum(each.action is Action.UNDO for each in lines) for lines in (signed, unsigned)]
+    yield "公開前に取り消した変更 / changes taken back before their publication", str(sum(counts))
+    yield "- うち未署名 / of these, not signed yet", str(counts[1])
 
 
 def _taken_back(lines: Sequence[HistoryEntry], undo: HistoryEntry) -> int | None:

@@ -60,6 +60,9 @@ async def test_the_account_of_a_period_is_shown_and_given_as_csv_and_pdf(at_offi
     assert "has not begun" in office.refused("paper account", "--year", "2090", "-o", tmp_path / "later")
 
 
+TAKEN_BACK = "公開前に取り消した変更 / changes taken back before their publication"
+
+
 def change(action: Action, at: datetime, left: str, **more: object) -> HistoryEntry:
     after = hashlib.sha256(left.encode()).hexdigest()
     return HistoryEntry(at=at, action=action, by="a", subject="L-0001", why="asked", after=after, **more)
@@ -73,11 +76,24 @@ def test_a_change_that_a_later_period_took_back_counts_in_neither():
     undone = change(Action.UNDO, later, "a", undone=Action.SUSPEND_LICENCE, before=taken.after)
     reviewed = change(Action.REVIEW, first, "a", result=ReviewResult.PASSED)
     for day, count in ((first, "1"), (later, "0")):
-        made = period_account(document, [twice, reviewed, taken, undone], {"open": 3}, day.date(), day.date(), later)
+        lines = [twice, reviewed, taken, undone]
+        made = period_account(document, lines, [], {"open": 3}, day.date(), day.date(), later)
         acts = dict(made.table("acts").rows)
         assert acts["許諾の一時停止 / licence suspended"] == count
         assert acts.get("- 適合 / passed", "0") == count
+        assert acts[TAKEN_BACK] == ("0" if day is first else "1")
         assert made.table("reports").rows == [("発信元が不明 / origin not found", "3")]
+
+
+def test_a_change_that_was_taken_back_leaves_its_trace_before_any_publication_signs_it():
+    document = parse_registry(GOOD.partition("suspensions:")[0], "registry.yaml")
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    taken = change(Action.SUSPEND_LICENCE, now, "b")
+    undone = change(Action.UNDO, now, "a", undone=Action.SUSPEND_LICENCE, before=taken.after)
+    made = period_account(document, [], [taken, undone], {}, now.date(), now.date(), now)
+    acts = dict(made.table("acts").rows)
+    assert acts["許諾の一時停止 / licence suspended"] == "0"
+    assert (acts[TAKEN_BACK], acts["- うち未署名 / of these, not signed yet"]) == ("1", "1")
 
 
 def test_a_licence_without_a_pledge_in_force_is_not_counted_as_valid():
@@ -87,7 +103,13 @@ def test_a_licence_without_a_pledge_in_force_is_not_counted_as_valid():
     lapsed = member.model_copy(update={"pledge": member.pledge.model_copy(update={"until": now.date()})})
     for each, licences in ((member, ["L-0001"]), (lapsed, [])):
         made = period_account(
-            document.model_copy(update={"members": (each,)}), [], {}, now.date(), now.date(), now + timedelta(days=1)
+            document.model_copy(update={"members": (each,)}),
+            [],
+            [],
+            {},
+            now.date(),
+            now.date(),
+            now + timedelta(days=1),
         )
         assert made.table("members").rows[0][4].split()[:1] == licences
 
