@@ -27,6 +27,8 @@ from idtone.core.files import replace_durably
 from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
+from .shared_folder import make_folder
+
 _BEFORE, _AFTER, _ROOTS = "before", "after", "roots"
 
 
@@ -138,24 +140,21 @@ class Edition:
     # -- from holder to holder ----------------------------------------------------------------------------------
 
     def write(self, folder: Path) -> None:
-        """Writes a new folder. Raises UsageError."""
+        """Writes a new folder, which others cannot read: it has members' numbers. Raises UsageError."""
+        if folder.exists():
+            raise UsageError(Message("{folder}: exists already; remove it, or name another folder", folder=folder))
         try:
-            folder.mkdir(mode=0o700)
-            (folder / _ROOTS).mkdir()
+            make_folder(folder / _ROOTS)
             for root in self.roots:
                 replace_durably(folder / _ROOTS / f"{root.signed.version}.root.json", root.to_bytes())
             for part, metadata, targets in ((_BEFORE, self.before, self.files), (_AFTER, self.metadata, self.targets)):
-                (folder / part / tuf_roles.METADATA).mkdir(parents=True)
+                make_folder(folder / part / tuf_roles.METADATA)
                 for name, one in metadata.items():
                     replace_durably(_file(folder, part, name), one.to_bytes())
                 for path, octets in targets.items():
                     target = folder / part / tuf_roles.TARGETS / path
-                    target.parent.mkdir(parents=True, exist_ok=True)
+                    make_folder(target.parent)
                     replace_durably(target, octets)
-        except FileExistsError as error:
-            raise UsageError(
-                Message("{folder}: exists already; remove it, or name another folder", folder=folder)
-            ) from error
         except OSError as error:
             raise UsageError(
                 Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)

@@ -29,6 +29,7 @@ from idtone.registry.trust import tuf_roles
 from ..authority.edition import Edition, read_published
 from ..authority.edition_rules import examine_before
 from ..authority.repository import SignedRepository
+from ..authority.shared_folder import make_folder
 from .number_answers import answers, changes_at, licensed_holders
 from .number_table import NumberTable, TableFile, key_pair, table
 from .public_statement import SignedContent, read_statement, statement
@@ -101,7 +102,7 @@ class SitePackage:
         try:
             for name, octets in files.items():
                 path = folder / FOLDER / name
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
                 replace_durably(path, octets)
         except OSError as error:
             raise UsageError(

@@ -34,15 +34,21 @@ def test_what_the_commands_write_is_the_groups_if_the_folder_is(new_office, umas
     office.told("suspension number", *STOP, typed=TWICE)
     office.told("number assign", "m-0002", *WHY, typed="0362345670\n")
     office.told("publication publish", *office.all_keys())
+    office.told("publication prepare", "--package", office.folder / "package")
+    office.told("site prepare", "--package", office.folder / "statement")
     kept = {"registry.yaml", "suspensions.yaml", "registry.jsonl", "suspensions.jsonl", "A-1.yaml", ".lock"}
     assert kept <= {path.name for path, _ in paths(office)}
     for path, mode in paths(office):
         if path.is_dir():
             assert bool(mode & 0o2020 == 0o2020) == is_shared, path
+        elif path.parent.name == "targets":
+            assert mode & 0o440 == 0o440, "in a package: read, and replaced by another file"
         elif path.name in kept and is_shared:
             assert mode & 0o060 == 0o060, path
         elif path.name in kept:
             assert mode & 0o007 == 0, path
+    for package in ("package", "statement"):
+        assert (office.folder / package).stat().st_mode & 0o007 == 0, "it has members' numbers"
 
 
 def test_another_accounts_lock_can_be_used(office, monkeypatch):

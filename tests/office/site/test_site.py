@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ from idtone.office.site.number_table import TOKEN_BYTES, TableFile, found, key_p
 from idtone.office.site.public_figures import CALLS_BOUND, MonthFacts, public_figures
 from idtone.office.site.public_statement import verified_statement
 from idtone.office.site.published_registry import published_registry
-from idtone.office.site.site_folder import read_municipalities, site_files, size_without_sounds
+from idtone.office.site.site_folder import read_municipalities, site_files, size_without_sounds, write_site
 from idtone.office.site.site_pages import SiteFacts, pages
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import SuspensionsDocument
@@ -324,6 +325,19 @@ def test_a_municipality_gets_a_poster_from_what_excel_writes(tmp_path):
     path.write_text("city\nx\n")
     with pytest.raises(UsageError, match="has no column `name`"):
         read_municipalities(path)
+
+
+def test_the_web_server_can_read_the_site_whatever_the_umask_of_the_office_is(tmp_path):
+    before = os.umask(0o077)
+    try:
+        write_site(
+            tmp_path / "new" / "site", {"index.html": b"a", "numbers/x": b"b", "statement/statement.json": b"{}"}
+        )
+    finally:
+        os.umask(before)
+    modes = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "new").rglob("*")}
+    assert len(modes) == 7
+    assert [path for path, mode in modes.items() if mode != (0o755 if path.is_dir() else 0o644)] == []
 
 
 def test_no_page_has_an_unfilled_field(built):
