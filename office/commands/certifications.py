@@ -16,11 +16,11 @@ from .history_entry import print_change
 from .options import FolderArgument, WhyOption, attributed, entries_asked
 
 _Number = Annotated[str, typer.Option("--number", metavar="TEXT", help="The number of the certification (認定番号).")]
-_Until = Annotated[str, typer.Option(metavar="DAY", help="The first day on which it is not in force any more.")]
+_Until = Annotated[str, typer.Option(metavar="DAY", help="The last day on which it is in force.")]
 _Document = Annotated[str, typer.Option(metavar="TEXT", help="The notice that proved it (認定通知書).")]
 _NextCheck = Annotated[str, typer.Option(metavar="DAY", help="The day before which someone has to look at it again.")]
 _Mark = Annotated[str | None, typer.Option(metavar="TEXT", help="The number of ETOC's mark, if there is one.")]
-_MarkUntil = Annotated[str | None, typer.Option(metavar="DAY", help="The first day without the mark.")]
+_MarkUntil = Annotated[str | None, typer.Option(metavar="DAY", help="The last day of the mark.")]
 
 
 def certify(

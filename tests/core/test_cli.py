@@ -79,6 +79,19 @@ def test_the_program_of_a_node_is_small():
     assert len(leaves) + len(groups) <= 40
 
 
+def test_until_names_a_last_day_wherever_the_office_asks_for_one():
+    """A day too few, or too many, in an office of days."""
+    said = {
+        " ".join(words): parameter.help
+        for words, command in SHOWN.items()
+        if words[0] == "idtone-office" and hasattr(command, "loaded") and not hasattr(command, "commands")
+        for parameter in command.loaded().params
+        if parameter.name in ("until", "mark_until")
+    }
+    assert len(said) > 10
+    assert [(name, text) for name, text in said.items() if "first day" in text] == []
+
+
 def test_a_room_names_no_module_of_another_room():
     """The import linter does not see these imports, because they are texts."""
     for room in "console ledger member office operations registry tones".split():
