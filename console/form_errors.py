@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message
 
 R = TypeVar("R")
+Reader = Callable[[str, str], object]
+"""Of what was typed, and the name of the field in an error. Raises IdtoneError."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """`label` is what the page calls it."""
+
+    label: str
+    read: Reader = line
+    is_required: bool = True
+
+
+Fields = Mapping[str, FormField]
+"""By their names, in the order of the form."""
 
 
 class FormErrors(UsageError):
@@ -27,6 +46,11 @@ class FormErrors(UsageError):
         """By the order in which the fields were read."""
         return iter(self._of.items())
 
+    @property
+    def first(self) -> str | None:
+        """The field that gets the focus."""
+        return next(iter(self._of), None)
+
     def of(self, field: str) -> IdtoneError | None:
         return self._of.get(field)
 
@@ -42,7 +66,51 @@ class FormErrors(UsageError):
             self.note(field, error)
             return None
 
+    def take(self, fields: Fields, given: Mapping[str, str]) -> None:
+        """Notes what is wrong with what was sent."""
+        for name, field in fields.items():
+            text, label = given.get(name, "").strip(), Message(field.label)
+            if text:
+                self.read(name, partial(field.read, text, label))
+            elif field.is_required:
+                self.note(name, UsageError(Message("{name}: fill this in", name=label)))
+
+    def in_words(self, words: Callable[[str, IdtoneError], str]) -> FormErrors:
+        """The same errors in other words, which are made of the field and its error."""
+        worded = FormErrors()
+        for field, error in self:
+            worded.note(field, UsageError(words(field, error)))
+        return worded
+
     def check(self) -> None:
         """Raises itself if something is wrong."""
         if self:
             raise self
+
+
+def errors_of(fields: Fields, given: Mapping[str, str]) -> FormErrors:
+    """All that is wrong with what was sent."""
+    errors = FormErrors()
+    errors.take(fields, given)
+    return errors
+
+
+def labels_of(fields: Fields) -> Callable[[str], Message]:
+    """For the rules that name a field in an error."""
+    return lambda name: Message(fields[name].label)
+
+
+def any_text(text: str, label: str) -> str:
+    """For a field that its rule checks: the text as it is."""
+    return text
+
+
+def one_of(options: Container[str]) -> Reader:
+    """What a choice sends. Raises UsageError."""
+
+    def read(text: str, label: str) -> str:
+        if text not in options:
+            raise UsageError(Message("{name}: choose one", name=label))
+        return text
+
+    return read

@@ -14,6 +14,7 @@ from aiohttp import web
 from idtone.core.translation import speak, template
 
 from .access.rights import Right
+from .form_errors import FormErrors
 from .turns import VisitingParty, party_of
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class Visit:
     """What a form sent, without files; its token was checked."""
     fields: Mapping[str, str] | None = None
     """The same, with ordinary spaces and without what cannot be seen."""
+    errors: FormErrors | None = None
+    """What is wrong with the form that was sent; a page that shows it again has them at its fields."""
 
     @property
     def here(self) -> str:
@@ -130,7 +133,9 @@ class Visit:
         return await self.console.threads.exports.run(self.party, self.is_gone, partial(do, *args, **named))
 
     def render(self, name: str, /, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> web.Response:
-        """A page made of `templates/`. All values are escaped."""
+        """A page made of `templates/`. All values are escaped. The `problem` of the context may be FormErrors."""
+        problem = context.get("problem")
+        self.errors = problem if isinstance(problem, FormErrors) else None
         text = self.console.templates.page(name, self, context)
         return web.Response(text=text, status=status, content_type="text/html")
 

@@ -59,6 +59,7 @@ class Upload:
     file: Path
     name: str
     fields: Mapping[str, str]
+    size: int
 
 
 @asynccontextmanager
@@ -130,4 +131,4 @@ async def _read(request: web.Request, limit: int, room: UploadRoom) -> AsyncIter
         ) as error:  # aiohttp's words for a body that is not what it says
             raise UsageError(Message("this is not the form of this page")) from error
         kept.flush()
-        yield Upload(Path(kept.name), name, fields)
+        yield Upload(Path(kept.name), name, fields, limit - left)

@@ -16,6 +16,7 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.http.request_limits import Rate
 from idtone.core.translation import Message, template
 
+from ..form_errors import FormErrors
 from ..page import Method, Page, Visit
 from ..waiting_mail import checked_address
 from .cookies import KNOWN_BROWSER
@@ -72,6 +73,7 @@ class Account:
             is_new=visit.has_to_choose,
             shortest=SHORTEST,
             passkeys=visit.user.passkeys,
+            sent=visit.request.path if refusal else "",
             can_have_passkeys=bool(self._proof and relying_party(visit)),
         )
 
@@ -94,7 +96,9 @@ class Account:
             return self._page(visit, refusal)
         console, name = visit.console, visit.user.name
         try:
-            to = checked_address(text) if (text := visit.field("mail")) else None
+            errors = FormErrors()
+            to = errors.read("mail", lambda: checked_address(text)) if (text := visit.field("mail")) else None
+            errors.check()
             if to:
                 if not console.limits.admits(f"first mail of {name}", FIRST_MAILS):
                     return self._page(visit, Refusal(HTTPStatus.TOO_MANY_REQUESTS, _LATER))
@@ -106,12 +110,11 @@ class Account:
 
             await visit.in_thread(change_users, console.settings.console.users, changed)
         except IdtoneError as error:
-            return self._page(visit, Refusal(HTTPStatus.BAD_REQUEST, Message("{error}", error=error)))
+            return self._page(visit, Refusal(HTTPStatus.BAD_REQUEST, error))
         return visit.redirect(f"{PATH}?done={'mail' if to else 'no-mail'}")
 
     async def _asked(self, visit: Visit) -> Refusal | None:
-        assert visit.user is not None
-        return await self._proof.asked(visit, visit.user.name, visit.user) if self._proof else None
+        return await self._proof.asked_again(visit) if self._proof else None
 
     async def change_password(self, visit: Visit) -> web.StreamResponse:
         """The user's other sessions end, because another password makes them void."""
@@ -245,14 +248,14 @@ def _squares(text: str) -> list[list[bool]]:
 
 def _objection(visit: Visit, new: str) -> Refusal | None:
     assert visit.user is not None
-    if new != as_entered(visit, "again"):
-        return Refusal(HTTPStatus.BAD_REQUEST, _DIFFER)
+    errors = FormErrors()
     if new == as_entered(visit, "password"):
-        return Refusal(HTTPStatus.BAD_REQUEST, _SAME)
-    context = (visit.user.name, visit.console.settings.node)
-    if why := objection(new, context, common_passwords()):
-        return Refusal(HTTPStatus.BAD_REQUEST, why)
-    return None
+        errors.note("new", UsageError(_SAME))
+    elif why := objection(new, (visit.user.name, visit.console.settings.node), common_passwords()):
+        errors.note("new", UsageError(why))
+    if new != as_entered(visit, "again"):
+        errors.note("again", UsageError(_DIFFER))
+    return Refusal(HTTPStatus.BAD_REQUEST, errors) if errors else None
 
 
 def pages(proof: PasswordProof | None) -> Sequence[Page]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
+from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.in_thread import in_thread
 from idtone.core.translation import Message
 
+from ..form_errors import FormErrors
 from ..page import Visit
 from .attempts import Attempt, Attempts
 from .cookies import KNOWN_BROWSER
@@ -28,7 +30,7 @@ class Refusal:
     """Why a form is not accepted."""
 
     status: HTTPStatus
-    problem: Message
+    problem: Message | IdtoneError
 
 
 class PasswordProof:
@@ -62,6 +64,16 @@ class PasswordProof:
             return Refusal(HTTPStatus.FORBIDDEN, _WRONG)
         self._attempts.succeeded(attempt)
         return None
+
+    async def asked_again(self, visit: Visit) -> Refusal | None:
+        """As `asked`, of the user who is signed in; what is wrong is shown at the field of the password."""
+        assert visit.user is not None
+        refusal = await self.asked(visit, visit.user.name, visit.user)
+        if refusal is None or refusal.status is not HTTPStatus.FORBIDDEN:
+            return refusal
+        errors = FormErrors()
+        errors.note("password", UsageError(_WRONG))
+        return Refusal(refusal.status, errors)
 
     async def hashed(self, visit: Visit, password: str) -> str:
         line, thread = self._known

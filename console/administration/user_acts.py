@@ -40,6 +40,7 @@ async def show(visit: Visit, refusal: Refusal | None = None) -> web.StreamRespon
         problem=refusal.problem if refusal else None,
         user=user,
         is_own=visit.user == user,
+        sent=visit.page.path.rpartition("/")[2] if refusal else "",
         path=user_path(name),
         sessions=rows_of(visit, console.sessions.of(name)),
         roles=[*Role],
@@ -121,14 +122,14 @@ async def _changed(visit: Visit, name: str, verb: str, change: Change) -> Refusa
         allowed = partial(user_rules.by_administrator, change=change, by=_me(visit))
         await visit.in_thread(change_users, visit.console.settings.console.users, allowed)
     except IdtoneError as error:
-        return Refusal(HTTPStatus.BAD_REQUEST, Message("{error}", error=error))
+        return Refusal(HTTPStatus.BAD_REQUEST, error)
     visit.console.sign_ins.administered(name, _me(visit), verb, visit.address)
     return None
 
 
 async def _asked(visit: Visit) -> Refusal | None:
     proof = visit.console.sign_in.proof
-    return await proof.asked(visit, _me(visit), visit.user) if proof else None
+    return await proof.asked_again(visit) if proof else None
 
 
 async def _password(visit: Visit) -> tuple[str, str]:

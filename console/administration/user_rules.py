@@ -17,6 +17,7 @@ from idtone.core.translation import Message
 
 from ..access.rights import Role
 from ..access.users import Administered, User
+from ..form_errors import FormErrors
 
 GIVEN: Final = timedelta(days=3)
 """How long a password signs in that an administrator has given."""
@@ -32,21 +33,30 @@ def by_administrator(users: Users, change: Callable[[Users], None], by: str) -> 
 
 
 def added(users: Users, name: str, roles: Sequence[Role], password: str | None, by: str, now: datetime) -> None:
-    """`password` is its hash; None where a proxy or a provider knows the users. Raises UsageError."""
+    """`password` is its hash; None where a proxy or a provider knows the users. Raises FormErrors."""
+    errors = FormErrors()
+    errors.read("name", lambda: _check_name(users, name))
+    errors.read("roles", lambda: _need(roles))
+    errors.check()
+    user = User(name=name, roles=tuple(roles), administered=Administered(by=by, at=now))
+    users[name] = _given(user, password, now) if password else user
+
+
+def _check_name(users: Users, name: str) -> None:
     if name in users:
         raise UsageError(Message("there is a user {name} already", name=name))
-    _need(roles)
     try:
-        user = User(name=name, roles=tuple(roles), administered=Administered(by=by, at=now))
+        User(name=name, roles=(Role.VIEWER,))
     except ValidationError as error:
         raise UsageError(
             Message("the name is empty, too long, or has a space or one of : / ? # in it; write it like sato")
         ) from error
-    users[name] = _given(user, password, now) if password else user
 
 
 def with_roles(users: Users, name: str, roles: Sequence[Role], by: str, now: datetime) -> None:
-    _need(roles)
+    errors = FormErrors()
+    errors.read("roles", lambda: _need(roles))
+    errors.check()
     _other(name, by)
     administered = Administered(by=by, at=now)
     users[name] = _of(users, name).model_copy(update={"roles": tuple(roles), "administered": administered})

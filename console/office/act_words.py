@@ -8,7 +8,10 @@ from typing import Final
 from idtone.core.calls import Reason
 from idtone.core.translation import template
 from idtone.member.evaluation.measures import NoValue
+from idtone.office.authority.moments import day
 from idtone.office.desk.reports.number_holder import Basis
+
+from ..form_errors import Fields, FormField
 
 ACT_WORDS: Final[Mapping[str, str]] = {
     "apply": template("application received"),
@@ -111,12 +114,12 @@ BASIS_WORDS: Final[Mapping[Basis, str]] = {
     Basis.CHANGED: template("by the registry of the time of the call; the number changed hands within that time"),
     Basis.NO_NUMBER: template("the report names no number"),
 }
-CERTIFICATION_LABELS: Final[Mapping[str, str]] = {
-    "number": template("Number of the certification"),
-    "document": template("Notice of the certification"),
-    "until": template("Valid until"),
-    "next_check": template("Next check"),
-    "mark": template("Mark of ETOC"),
-    "mark_until": template("End of the mark"),
+CERTIFICATION: Final[Fields] = {
+    "number": FormField(template("Number of the certification")),
+    "document": FormField(template("Notice of the certification")),
+    "until": FormField(template("Valid until"), day),
+    "next_check": FormField(template("Next check"), day),
+    "mark": FormField(template("Mark of ETOC"), is_required=False),
+    "mark_until": FormField(template("End of the mark"), day, is_required=False),
 }
 """The fields of a certification."""

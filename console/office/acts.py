@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError
+from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import acting
-from idtone.core.terminal.asking import line
-from idtone.core.translation import Message
+from idtone.core.terminal.asking import entries_of, line
+from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution
+from idtone.office.authority.moments import moment
 from idtone.office.authority.suspension_edits import said
+from idtone.registry.model import Member
 from idtone.registry.number_notation import read_span
 
+from ..form_errors import Fields, FormField, errors_of
+from ..japan_time import with_zone
 from ..page import Visit
+from ..uploads import Upload, received
 from .office_files import OfficeFiles
+
+WHY: Final[Fields] = {"why": FormField(template("Reason"))}
 
 Shown = Callable[[Visit, HTTPStatus, IdtoneError | None], Awaitable[web.StreamResponse]]
 """Renders the page of a form, with what was wrong with it."""
@@ -35,17 +43,61 @@ def attributed(visit: Visit) -> Attribution:
     return Attribution(str(acting()), line(visit.field("why"), Message("Reason")), datetime.now(UTC))
 
 
-async def acted(visit: Visit, act: Callable[[], object], show: Shown, path: str) -> web.StreamResponse:
-    """Do what a form asks for, and lead to `path`; if it is refused, show the page again with the reason."""
+async def acted(
+    visit: Visit, act: Callable[[], object], show: Shown, path: str, fields: Fields | None = None
+) -> web.StreamResponse:
+    """Do what a form asks for, and lead to `path`; if its fields or the act refuse it, show the page again with what is
+    wrong.
+    """
     try:
+        errors_of(fields or {}, visit.fields or {}).check()
         await visit.in_thread(act)
     except IdtoneError as error:
         return await show(visit, HTTPStatus.BAD_REQUEST, error)
     return visit.redirect(f"{path}?done=1")
 
 
-def absent(visit: Visit, what: Message) -> web.Response:
-    return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=what)
+async def acted_on_file(
+    visit: Visit,
+    limit: int,
+    act: Callable[[Upload], str],
+    show: Shown,
+    fields: Fields | None = None,
+    needs: Message | None = None,
+) -> web.StreamResponse:
+    """As `acted`, for a form with a file of at most `limit` octets: `act` returns the path. With `needs`, which says
+    what to choose, the form needs its file.
+    """
+    try:
+        async with received(visit, limit) as upload:
+            errors = errors_of(fields or {}, upload.fields)
+            if needs and not upload.size:
+                errors.note("file", UsageError(needs))
+            errors.check()
+            path = await visit.in_thread(act, upload)
+    except IdtoneError as error:
+        return await show(visit, HTTPStatus.BAD_REQUEST, error)
+    return visit.redirect(f"{path}?done=1")
+
+
+def entries(text: str, label: str) -> list[str]:
+    """The numbers of a field with one entry a line. Raises UsageError."""
+    return entries_of(text.splitlines())
+
+
+def japanese_moment(text: str, label: str) -> datetime:
+    """What a field for a day and a time sends. Raises UsageError."""
+    return moment(with_zone(text), label)
+
+
+def member_choices(visit: Visit, members: Iterable[Member]) -> list[tuple[str, str]]:
+    """Of a field that asks for a member: the ids, and what a person reads."""
+    return [(each.id, f"{getattr(each.name, visit.language)} {each.id}") for each in members]
+
+
+def absent(visit: Visit, what: Message | IdtoneError, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    """What is not there; with the status of a form that was refused."""
+    return visit.render("problem.html", HTTPStatus.NOT_FOUND if status is HTTPStatus.OK else status, problem=what)
 
 
 def spans_of(entries: Iterable[str]) -> list[str]:

@@ -11,23 +11,30 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.terminal.asking import line
 from idtone.core.terminal.command_line import csv_text
-from idtone.core.translation import Message, template
+from idtone.core.translation import Message, joined, template
 from idtone.office.authority.acceptances import AGREEMENT_WORDS, accept, acceptances, end_acceptance
-from idtone.office.authority.moments import in_japan
+from idtone.office.authority.moments import day, in_japan
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import acted, files_of
+from .acts import WHY, acted, files_of, member_choices
 
 PATH: Final = "/office/agreements"
 SHOWN: Final = 50
 """Members without an agreement that the page names."""
 _COLUMNS: Final = ("member", "agreement", "version", "since", "through", "document")
-_LABELS: Final = {
-    "since": template("First day"),
-    "through": template("Last day"),
-    "version": template("Version"),
-    "document": template("By which document"),
+_RECORD: Final[Fields] = {
+    "member": FormField(template("Member"), any_text),
+    "agreement": FormField(template("Agreement"), one_of(AGREEMENT_WORDS)),
+    "version": FormField(template("Version")),
+    "since": FormField(template("First day"), day),
+    "document": FormField(template("By which document")),
+}
+_END: Final[Fields] = {
+    "which": FormField(template("Agreement"), any_text),
+    "through": FormField(template("Last day"), day),
+    **WHY,
 }
 
 
@@ -45,7 +52,15 @@ async def agreements(
         status,
         problem=problem,
         words=AGREEMENT_WORDS,
-        members=members,
+        members=member_choices(visit, members.values()),
+        ends=[
+            (
+                f"{each.member} {each.agreement}",
+                joined("", (f"{each.member}: ", Message(AGREEMENT_WORDS[each.agreement]), f", {each.version}")),
+            )
+            for each in found
+            if not each.through
+        ],
         kind=kind,
         rows=[each for each in found if kind in ("", each.agreement)][::-1],
         lacking=lacking,
@@ -66,10 +81,10 @@ async def record(visit: Visit) -> web.StreamResponse:
             visit.field("since"),
             visit.field("document"),
             datetime.now(UTC),
-            lambda name: Message(_LABELS[name]),
+            labels_of(_RECORD),
         )
 
-    return await acted(visit, act, agreements, PATH)
+    return await acted(visit, act, agreements, PATH, _RECORD)
 
 
 async def end(visit: Visit) -> web.StreamResponse:
@@ -85,10 +100,10 @@ async def end(visit: Visit) -> web.StreamResponse:
             visit.field("through"),
             why,
             datetime.now(UTC),
-            lambda name: Message(_LABELS[name]),
+            labels_of(_END),
         )
 
-    return await acted(visit, act, agreements, PATH)
+    return await acted(visit, act, agreements, PATH, _END)
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:

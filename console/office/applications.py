@@ -9,22 +9,29 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.documents import read_text
-from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError
 from idtone.core.translation import Message, template
 from idtone.office.authority import change_registry
 from idtone.office.authority.history import ReviewResult
 from idtone.office.authority.moments import end, in_japan, moment
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, one_of
 from ..page import Method, Page, Section, Visit
-from ..uploads import received
+from ..uploads import Upload
 from .act_words import words_of
-from .acts import absent, acted, attributed, files_of, spans_of
+from .acts import WHY, absent, acted, acted_on_file, attributed, files_of, spans_of
 
 PATH: Final = "/office/applications"
 LIMIT: Final = 1_000_000
 """Bytes of an application."""
 NUMBERS_SHOWN: Final = 100
+_REVIEW: Final[Fields] = {"result": FormField(template("Result"), one_of(set(ReviewResult))), **WHY}
+_GRANT: Final[Fields] = {
+    "from": FormField(template("Valid from"), moment, is_required=False),
+    "until": FormField(template("Valid until"), end),
+    **WHY,
+}
 
 
 async def applications(
@@ -59,27 +66,22 @@ async def application(
 async def receive(visit: Visit) -> web.StreamResponse:
     """Take an application that a member has sent, a YAML file."""
     workspace = files_of(visit).workspace
-    try:
-        async with received(visit, LIMIT) as upload:
-            attribution = attributed(visit)
-            text = await visit.in_thread(read_text, upload.file, size_limit=LIMIT)
-            name = upload.name or "application.yaml"
-            kept, _ = await visit.in_thread(change_registry.apply, workspace, text, name, attribution)
-    except IdtoneError as error:
-        return await applications(visit, HTTPStatus.BAD_REQUEST, error)
-    return visit.redirect(f"{PATH}/{kept.id}?done=1")
+
+    def act(upload: Upload) -> str:
+        text, name = read_text(upload.file, size_limit=LIMIT), upload.name or "application.yaml"
+        kept, _ = change_registry.apply(workspace, text, name, attributed(visit))
+        return f"{PATH}/{kept.id}"
+
+    return await acted_on_file(visit, LIMIT, act, applications, WHY, Message("choose the file of the application"))
 
 
 async def review(visit: Visit) -> web.StreamResponse:
     files, name = files_of(visit), visit.part("application")
 
     def act() -> None:
-        given = visit.field("result")
-        if given not in set(ReviewResult):
-            raise UsageError(Message("choose the result of the examination"))
-        change_registry.review(files.workspace, name, ReviewResult(given), attributed(visit))
+        change_registry.review(files.workspace, name, ReviewResult(visit.field("result")), attributed(visit))
 
-    return await acted(visit, act, application, f"{PATH}/{name}")
+    return await acted(visit, act, application, f"{PATH}/{name}", _REVIEW)
 
 
 async def grant(visit: Visit) -> web.StreamResponse:
@@ -91,7 +93,7 @@ async def grant(visit: Visit) -> web.StreamResponse:
         until = end(visit.field("until"), Message("Valid until"))
         change_registry.grant(files.workspace, name, start, until, attributed(visit))
 
-    return await acted(visit, act, application, f"{PATH}/{name}")
+    return await acted(visit, act, application, f"{PATH}/{name}", _GRANT)
 
 
 PAGES = (

@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError
 from idtone.core.terminal.asking import entries_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.certifications import certification, certify_link
 from idtone.office.authority.change_registry import Attribution
+from idtone.office.authority.moments import day
 from idtone.office.authority.wholesale_links import LinkCheck, add_link, check_link, link_check, remove_link
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import ChainEntry
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text, labels_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .act_words import CERTIFICATION_LABELS
-from .acts import absent, acted, attributed, files_of, spans_of
+from .act_words import CERTIFICATION
+from .acts import WHY, absent, acted, attributed, entries, files_of, spans_of
 
 PATH: Final = "/office/chains"
-_LABELS: Final = {"checked": template("Checked on"), "document": template("By which document")}
+_NUMBERS: Final[Fields] = {"numbers": FormField(template("Number, range or prefix of the chain"), entries)}
+_RESELLER: Final[Fields] = {"reseller": FormField(template("Reseller"), any_text)}
+_CHECK: Final[Fields] = {
+    "checked": FormField(template("Checked on"), day),
+    "document": FormField(template("By which document")),
+    "by": FormField(template("Checked by"), any_text),
+}
+FIELDS: Final[Mapping[str, Fields]] = {
+    "add": {
+        **_NUMBERS,
+        "wholesaler": FormField(template("From: the member that hands the numbers on"), any_text),
+        "reseller": FormField(template("To: the reseller, a member"), any_text),
+        **{name: replace(field, is_required=False) for name, field in _CHECK.items()},
+        **WHY,
+    },
+    "check": {**_NUMBERS, **_RESELLER, **_CHECK, **WHY},
+    "certify": {**_NUMBERS, **_RESELLER, **CERTIFICATION, **WHY},
+    "remove": {**_NUMBERS, **_RESELLER, **WHY},
+}
 
 
 async def chains(
@@ -73,7 +94,7 @@ def _entries(fields: Mapping[str, str]) -> list[str]:
 
 def _check(fields: Mapping[str, str], attribution: Attribution, by: str) -> LinkCheck:
     checked, document = fields.get("checked", ""), fields.get("document", "")
-    return link_check(checked, document, by, attribution.at, lambda name: Message(_LABELS[name]))
+    return link_check(checked, document, by, attribution.at, labels_of(_CHECK))
 
 
 def _add(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
@@ -85,8 +106,6 @@ def _add(workspace: Workspace, fields: Mapping[str, str], attribution: Attributi
 
 
 def _record_check(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
-    if not fields.get("by"):
-        raise UsageError(Message("name the member that has checked the reseller"))
     check = _check(fields, attribution, fields["by"])
     check_link(workspace, fields.get("reseller", ""), _entries(fields), check, attribution)
 
@@ -96,7 +115,7 @@ def _remove(workspace: Workspace, fields: Mapping[str, str], attribution: Attrib
 
 
 def _certify(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
-    given = certification(fields, lambda name: Message(CERTIFICATION_LABELS[name]))
+    given = certification(fields, labels_of(CERTIFICATION))
     certify_link(workspace, fields.get("reseller", ""), _entries(fields), given, attribution)
 
 
@@ -117,7 +136,7 @@ async def change(visit: Visit) -> web.StreamResponse:
         fields = {name: value.strip() for name, value in (visit.fields or {}).items()}
         do(files.workspace, fields, attributed(visit))
 
-    return await acted(visit, act, chains, PATH)
+    return await acted(visit, act, chains, PATH, FIELDS[visit.part("change")])
 
 
 PAGES = (

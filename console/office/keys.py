@@ -15,6 +15,7 @@ from idtone.office.authority.key_holders import NAMED, KeySetState, key_holders,
 from idtone.office.desk.office_ledger import OfficeLedger
 
 from ..access.rights import Right
+from ..form_errors import FormField
 from ..page import Method, Page, Visit
 from .acts import acted, files_of
 from .office_files import OfficeFiles
@@ -59,7 +60,7 @@ async def name(visit: Visit) -> web.StreamResponse:
             name_holder(files.folder, key_id, holder, in_force)
         OfficeLedger(files.folder).record(NAMED, key_id)
 
-    return await acted(visit, act, keys, PATH)
+    return await acted(visit, act, keys, PATH, {"holder": FormField(template("Holder"))})
 
 
 PAGES = (

@@ -19,7 +19,7 @@ from idtone.office.authority import registry_edits
 from idtone.office.authority.certifications import certification, certify_member
 from idtone.office.authority.change_registry import Attribution, assign, change_registry, describe, release
 from idtone.office.authority.history import Action
-from idtone.office.authority.moments import end
+from idtone.office.authority.moments import day, end
 from idtone.office.authority.pledge_papers import kept_pledge
 from idtone.office.authority.pledges import record_pledge
 from idtone.office.authority.signed_numbers import area_of, by_area, whole
@@ -29,10 +29,11 @@ from idtone.registry.model import Member, day_begins
 from idtone.registry.suspended_numbers import scope_of
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .act_words import CERTIFICATION_LABELS, LICENCE_WORDS, words_of
-from .acts import absent, acted, attributed, files_of, spans_of
+from .act_words import CERTIFICATION, LICENCE_WORDS, words_of
+from .acts import WHY, absent, acted, attributed, entries, files_of, spans_of
 
 PATH: Final = "/office/members"
 NUMBERS_SHOWN: Final = 100
@@ -101,7 +102,7 @@ async def member(
     registered = await visit.in_thread(files.registered)
     found = registered.members.get(wanted)
     if found is None:
-        return absent(visit, Message("There is no such member."))
+        return absent(visit, problem or Message("There is no such member."), status)
     about = {wanted, *(licence.id for licence in found.licences)}
     about |= {asked.id for asked, _ in await visit.in_thread(files.applications) if asked.member.id == wanted}
     history = await visit.in_thread(files.history)
@@ -116,6 +117,7 @@ async def member(
         states=LICENCE_WORDS,
         member=found,
         report=registered.report(found, now),
+        licences=[(each.id, each.id) for each in found.licences],
         problem=problem,
         has_paper=await visit.in_thread(_has_paper, files.folder, found),
         numbers=spans_of(found.numbers[:NUMBERS_SHOWN]),
@@ -197,10 +199,7 @@ _STATUS: Final = {
 
 
 def _set_status(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    licence, given = _licence(fields, member), fields.get("status", "")
-    action = next((each for each in _STATUS if each == given), None)
-    if action is None:
-        raise UsageError(Message("choose what happens to the licence"))
+    licence, action = _licence(fields, member), Action(fields["status"])
     change_registry(
         workspace,
         action,
@@ -210,11 +209,12 @@ def _set_status(workspace: Workspace, fields: Mapping[str, str], attribution: At
     )
 
 
-_PLEDGE_LABELS: Final = {
-    "document": template("Version of the text"),
-    "signatory": template("Signed by"),
-    "signed": template("Signed on"),
-    "until": template("Valid until"),
+PLEDGE: Final[Fields] = {
+    "document": FormField(template("Version of the text")),
+    "signatory": FormField(template("Signed by")),
+    "signed": FormField(template("Signed on"), day),
+    "until": FormField(template("Valid until"), day),
+    **WHY,
 }
 
 
@@ -231,7 +231,7 @@ def _pledge(workspace: Workspace, fields: Mapping[str, str], attribution: Attrib
         signed,
         until,
         attribution,
-        lambda name: Message(_PLEDGE_LABELS[name]),
+        labels_of(PLEDGE),
     )
 
 
@@ -258,10 +258,8 @@ def _remove_key(workspace: Workspace, fields: Mapping[str, str], attribution: At
 
 
 def _certify(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    given = {name: fields.get(name, "").strip() for name in CERTIFICATION_LABELS}
-    certify_member(
-        workspace, member.id, certification(given, lambda name: Message(CERTIFICATION_LABELS[name])), attribution
-    )
+    given = {name: fields.get(name, "").strip() for name in CERTIFICATION}
+    certify_member(workspace, member.id, certification(given, labels_of(CERTIFICATION)), attribution)
 
 
 def _describe(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
@@ -279,6 +277,20 @@ CHANGES: Final[Mapping[str, Change]] = {
     "add-key": _add_key,
     "remove-key": _remove_key,
 }
+_LICENCE: Final[Fields] = {"licence": FormField(template("Licence"), any_text)}
+_KEY: Final[Fields] = {"key": FormField(template("Key"), any_text), **WHY}
+_NUMBERS: Final[Fields] = {"numbers": FormField(template("Numbers"), entries), **WHY}
+FIELDS: Final[Mapping[str, Fields]] = {
+    "describe": WHY,
+    "certify": {**CERTIFICATION, **WHY},
+    "assign": _NUMBERS,
+    "release": _NUMBERS,
+    "renew": {**_LICENCE, "until": FormField(template("Valid until"), end), **WHY},
+    "status": {**_LICENCE, "status": FormField(template("What happens"), one_of(_STATUS)), **WHY},
+    "pledge": PLEDGE,
+    "add-key": _KEY,
+    "remove-key": _KEY,
+}
 
 
 async def change(visit: Visit) -> web.StreamResponse:
@@ -291,7 +303,7 @@ async def change(visit: Visit) -> web.StreamResponse:
     def act() -> Any:
         return do(files.workspace, visit.fields or {}, attributed(visit), found)
 
-    return await acted(visit, act, member, f"{PATH}/{wanted}")
+    return await acted(visit, act, member, f"{PATH}/{wanted}", FIELDS[visit.part("change")])
 
 
 PAGES = (

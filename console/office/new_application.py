@@ -14,31 +14,41 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message, template
 from idtone.office.authority import change_registry
-from idtone.office.authority.moments import in_japan
+from idtone.office.authority.moments import day, in_japan
 from idtone.office.authority.pledge_papers import LIMIT, keeping_pledge, kept_pledge
 from idtone.office.authority.pledges import record_pledge
 from idtone.office.authority.typed_application import CHECKS, application_text, next_id
 from idtone.registry.member_application import parse_application
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text, labels_of
 from ..page import Method, Page, Visit
-from ..uploads import Upload, received
+from ..uploads import Upload
 from . import applications, members
-from .acts import absent, attributed, files_of
+from .acts import WHY, absent, acted_on_file, attributed, entries, files_of
 
 PATH: Final = "/office/new-application"
-_LABELS: Final[Mapping[str, str]] = {
-    "received": template("Received"),
-    "document": template("Version of the text"),
-    "signatory": template("Signed by"),
-    "signed": template("Signed on"),
-    "until": template("Valid until"),
-    "checked": template("Checked on"),
+_FIRST: Final = CHECKS[0]
+"""The check of the identity that an application needs; the others may be missing."""
+_FIELDS: Final[Fields] = {
+    "id": FormField(template("Application"), any_text),
+    "received": FormField(template("Received"), day),
+    "member": FormField(template("Member's id"), any_text),
+    **{
+        f"{name}_{number}": FormField(label, read, is_required=number == _FIRST)
+        for number in CHECKS
+        for name, label, read in (
+            ("identity", template("Document"), any_text),
+            ("checked", template("Checked on"), day),
+            ("by", template("Checked by"), any_text),
+        )
+    },
+    "signed": FormField(template("Signed on"), day),
+    "until": FormField(template("Valid until"), day, is_required=False),
+    "numbers": FormField(template("Numbers"), entries, is_required=False),
+    **WHY,
 }
-
-
-def _label(name: str) -> str:
-    return Message(_LABELS[name])
+_LABELS: Final = labels_of({**members.PLEDGE, **_FIELDS, "checked": _FIELDS[f"checked_{_FIRST}"]})
 
 
 async def new_application(
@@ -54,7 +64,7 @@ async def new_application(
         checks=CHECKS,
         id=next_id(given, today),
         today=today.isoformat(),
-        tones=[tone.id for tone in registered.document.tones],
+        tones=[(tone.id, tone.id) for tone in registered.document.tones],
         members=list(registered.members.values()),
     )
 
@@ -62,32 +72,26 @@ async def new_application(
 async def receive(visit: Visit) -> web.StreamResponse:
     """Receive it by the rules of a member's own file."""
     files = files_of(visit)
-    try:
-        async with received(visit, LIMIT) as upload:
-            fields: dict[str, Any] = {**upload.fields}
-            known = (await visit.in_thread(files.registered)).members.get(fields.get("member", ""))
-            if known is not None:  # a member that asks for more keeps its name
-                fields |= {"name_ja": known.name.ja, "name_en": known.name.en}
-            attribution = attributed(visit)
 
-            def act() -> str:
-                asked = parse_application(application_text(fields, None, _label), _name(fields))
-                with files.workspace.locked():
-                    given = {each.id for each, _ in change_registry.applications(files.workspace)}
-                    if asked.id in given:  # another form was open with the same proposal
-                        free = next_id(given, in_japan(attribution.at).date())
-                        raise UsageError(
-                            Message("there is an application {id} already; {free} is free", id=asked.id, free=free)
-                        )
-                    with _keeping(files.folder, upload) as sha256:
-                        text = application_text(fields, sha256, _label)
-                        made, _ = change_registry.apply(files.workspace, text, _name(fields), attribution)
-                return made.id
+    def act(upload: Upload) -> str:
+        fields: dict[str, Any] = {**upload.fields}
+        known, attribution = files.registered().members.get(fields["member"]), attributed(visit)
+        if known is not None:  # a member that asks for more keeps its name
+            fields |= {"name_ja": known.name.ja, "name_en": known.name.en}
+        asked = parse_application(application_text(fields, None, _LABELS), _name(fields))
+        with files.workspace.locked():
+            given = {each.id for each, _ in change_registry.applications(files.workspace)}
+            if asked.id in given:  # another form was open with the same proposal
+                free = next_id(given, in_japan(attribution.at).date())
+                raise UsageError(
+                    Message("there is an application {id} already; {free} is free", id=asked.id, free=free)
+                )
+            with _keeping(files.folder, upload) as sha256:
+                text = application_text(fields, sha256, _LABELS)
+                made, _ = change_registry.apply(files.workspace, text, _name(fields), attribution)
+        return f"{applications.PATH}/{made.id}"
 
-            made = await visit.in_thread(act)
-    except IdtoneError as error:
-        return await new_application(visit, HTTPStatus.BAD_REQUEST, error)
-    return visit.redirect(f"{applications.PATH}/{made}?done=1")
+    return await acted_on_file(visit, LIMIT, act, new_application, _FIELDS)
 
 
 def _name(fields: Mapping[str, str]) -> str:
@@ -103,30 +107,20 @@ def _keeping(folder: Path, upload: Upload) -> AbstractContextManager[str | None]
 async def pledge(visit: Visit) -> web.StreamResponse:
     """Record a member's pledge by its PDF, whose SHA-256 the registry gets."""
     files, wanted = files_of(visit), visit.part("member")
-    is_known = wanted in (await visit.in_thread(files.registered)).members
-    try:
-        async with received(visit, LIMIT) as upload:  # first, because it checks the form's token
-            if not is_known:
-                return absent(visit, Message("There is no such member."))
-            attribution = attributed(visit)
 
-            def act() -> None:
-                document, signatory, signed, until = (
-                    upload.fields.get(name, "") for name in ("document", "signatory", "signed", "until")
-                )
-                with files.workspace.locked(), _keeping(files.folder, upload) as sha256:
-                    if sha256 is None:
-                        raise UsageError(Message("choose the PDF of the signed pledge"))
-                    record_pledge(
-                        files.workspace, wanted, document, sha256, signatory, signed, until, attribution, _label
-                    )
+    def act(upload: Upload) -> str:
+        if wanted not in files.registered().members:
+            raise UsageError(Message("There is no such member."))
+        document, signatory, signed, until = (
+            upload.fields[name] for name in ("document", "signatory", "signed", "until")
+        )
+        attribution = attributed(visit)
+        with files.workspace.locked(), keeping_pledge(files.folder, upload.file.read_bytes()) as sha256:
+            record_pledge(files.workspace, wanted, document, sha256, signatory, signed, until, attribution, _LABELS)
+        return f"{members.PATH}/{wanted}"
 
-            await visit.in_thread(act)
-    except IdtoneError as error:
-        if not is_known:
-            return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=error)
-        return await members.member(visit, HTTPStatus.BAD_REQUEST, error)
-    return visit.redirect(f"{members.PATH}/{wanted}?done=1")
+    needs = Message("choose the PDF of the signed pledge")
+    return await acted_on_file(visit, LIMIT, act, members.member, members.PLEDGE, needs)
 
 
 async def paper(visit: Visit) -> web.StreamResponse:

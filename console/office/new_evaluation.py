@@ -11,24 +11,29 @@ from aiohttp import web
 
 from idtone.core.documents import read_text
 from idtone.core.errors import IdtoneError
-from idtone.core.translation import Message, template
+from idtone.core.translation import template
+from idtone.office.authority.moments import day
 from idtone.office.evaluation.assessments import Assessment, parse_assessments
 from idtone.office.evaluation.evaluate import EXCLUSION_WORDS
 from idtone.office.evaluation.evaluate_members import period_over, read_folder
 
 from ..access.rights import Right
 from ..event_stream import stream_work
+from ..form_errors import Fields, FormField, errors_of, labels_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload, received
 from .act_words import NO_VALUE_WORDS
-from .acts import acted, attributed, files_of
+from .acts import WHY, acted, attributed, files_of
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/new"
 LIMIT: Final = 2_000_000
 """Bytes of the assessments."""
 LOOK_EVERY_S: Final = 0.5
-_LABELS: Final = {"since": template("First day"), "until": template("Last day")}
+_PERIOD: Final[Fields] = {
+    "since": FormField(template("First day"), day),
+    "until": FormField(template("Last day"), day),
+}
 
 
 async def new_evaluation(
@@ -62,9 +67,8 @@ async def evaluate(visit: Visit) -> web.StreamResponse:
 async def _start(visit: Visit, upload: Upload) -> None:
     """Faults in what was handed in are told at once. Raises IdtoneError."""
     workspace = files_of(visit).workspace
-    period = period_over(
-        visit.field("since"), visit.field("until"), datetime.now(UTC), lambda name: Message(_LABELS[name])
-    )
+    errors_of(_PERIOD, upload.fields).check()
+    period = period_over(visit.field("since"), visit.field("until"), datetime.now(UTC), labels_of(_PERIOD))
     registry, _ = await visit.in_thread(read_folder, workspace)
     assessments: Mapping[str, Assessment] = {}
     if upload.name:
@@ -95,6 +99,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
         lambda: evaluating.enter(files.workspace, visit.field("evaluation"), attributed(visit)),
         new_evaluation,
         EVALUATIONS,
+        WHY,
     )
 
 

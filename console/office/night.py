@@ -15,6 +15,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.persons import acting
+from idtone.core.terminal.asking import number_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.edition_rules import describe, examine
 from idtone.office.authority.history import Action
@@ -29,13 +30,14 @@ from idtone.registry.trust import tuf_roles
 from ..access.attempts import Attempt
 from ..access.password_proof import OFTEN
 from ..access.rights import Right
+from ..form_errors import FormField, labels_of
 from ..japan_time import with_zone
 from ..page import Method, Page, Section, Visit
 from ..stop_states import StopState
 from .acts import absent, acted, attributed, files_of
 from .office_files import OfficeFiles
 from .office_stops import OfficeStop, OfficeStops
-from .suspensions import LABELS, span_of_entry
+from .suspensions import APPROVAL, TERMS, span_of_entry
 
 PATH: Final = "/office/night"
 SHOWN: Final = 10
@@ -122,11 +124,12 @@ async def request(visit: Visit) -> web.StreamResponse:
             None,
             visit.field("authority") or None,
             attribution.at,
-            lambda name: Message(LABELS[name]),
+            labels_of(TERMS),
         )
         files.requests.request(Action.SUSPEND_NUMBER, visit.field("entered"), terms, attribution)
 
-    return await acted(visit, act, night, PATH)
+    fields = {"entered": FormField(template("Number"), lambda text, _: number_of(text)), **TERMS}
+    return await acted(visit, act, night, PATH, fields)
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
@@ -142,7 +145,7 @@ async def approve(visit: Visit) -> web.StreamResponse:
         except IdtoneError as error:
             _log.warning("a stop is approved, and not in a package: %s", error)
 
-    return await acted(visit, act, night, PATH)
+    return await acted(visit, act, night, PATH, APPROVAL)
 
 
 async def prepare(visit: Visit) -> web.StreamResponse:

@@ -3,53 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.translation import Message
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution, assign, release
 from idtone.office.authority.number_sheet import LIMIT, check_count, sheet_entries
 from idtone.office.authority.workspace import Workspace
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text, one_of
 from ..page import Method, Page, Visit
-from ..uploads import received
+from ..uploads import Upload
 from . import members
-from .acts import absent, attributed, files_of
+from .acts import WHY, acted_on_file, attributed, files_of
 
 _DOES: Final[Mapping[str, Callable[[Workspace, str, list[str], Attribution], object]]] = {
     "assign": assign,
     "release": release,
 }
 
+_FIELDS: Final[Fields] = {
+    "act": FormField(template("What is to be done"), one_of(_DOES)),
+    "count": FormField(template("How many numbers there are"), any_text, is_required=False),
+    **WHY,
+}
+
 
 async def take(visit: Visit) -> web.StreamResponse:
     files, wanted = files_of(visit), visit.part("member")
-    is_known = wanted in (await visit.in_thread(files.registered)).members
-    try:
-        async with received(visit, LIMIT) as upload:  # first, because it checks the form's token
-            do = _DOES.get(upload.fields.get("act", ""))
-            if not is_known or do is None:
-                return absent(visit, Message("There is no such member."))
-            attribution = attributed(visit)
 
-            def act() -> None:
-                octets = upload.file.read_bytes()
-                if not octets:
-                    raise UsageError(Message("choose the file of the numbers"))
-                entries = sheet_entries(octets, upload.name)
-                check_count(entries, upload.fields.get("count", ""), upload.name)
-                do(files.workspace, wanted, entries, attribution)
+    def act(upload: Upload) -> str:
+        if wanted not in files.registered().members:
+            raise UsageError(Message("There is no such member."))
+        entries = sheet_entries(upload.file.read_bytes(), upload.name)
+        check_count(entries, upload.fields.get("count", ""), upload.name)
+        _DOES[upload.fields["act"]](files.workspace, wanted, entries, attributed(visit))
+        return f"{members.PATH}/{wanted}"
 
-            await visit.in_thread(act)
-    except IdtoneError as error:
-        if not is_known:
-            return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=error)
-        return await members.member(visit, HTTPStatus.BAD_REQUEST, error)
-    return visit.redirect(f"{members.PATH}/{wanted}?done=1")
+    return await acted_on_file(visit, LIMIT, act, members.member, _FIELDS, Message("choose the file of the numbers"))
 
 
 PAGES = (Page(members.PATH + "/{member}/sheet", take, Right.OFFICE, Method.POST, uploads=True),)

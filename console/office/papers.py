@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError
 from idtone.core.paper.content import Paper
 from idtone.core.translation import Message, template
 from idtone.office.authority.moments import day, in_japan
@@ -18,10 +18,21 @@ from idtone.office.papers.office_papers import account_of, letter_paper, licence
 from idtone.office.papers.period_account import PeriodAccount, account_paper, fiscal_year
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text, errors_of, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import absent, files_of
+from .acts import absent, files_of, member_choices
 
 PATH: Final = "/office/papers"
+_SENDER: Final[Fields] = {
+    "person": FormField(template("Signed for it by")),
+    "number": FormField(template("Number of the document"), is_required=False),
+}
+_CERTIFICATE: Final[Fields] = {"licence": FormField(template("Licence"), any_text), **_SENDER}
+_LETTER: Final[Fields] = {
+    "member": FormField(template("Member"), any_text),
+    "which": FormField(template("Why the association writes"), one_of(LETTER_WORDS)),
+    **_SENDER,
+}
 _YEARS: Final = 5
 """Fiscal years that the page offers."""
 
@@ -38,13 +49,19 @@ async def papers(
         except IdtoneError as error:
             status, problem = HTTPStatus.BAD_REQUEST, error
     this = today.year - (today.month < 4)
+    members = (await visit.in_thread(files.registered)).members.values()
     return visit.render(
         "office_papers.html",
         status,
         problem=problem,
         account=account,
         letters=LETTER_WORDS,
-        members=(await visit.in_thread(files.registered)).members,
+        members=member_choices(visit, members),
+        licences=[
+            (f"{each.id} {licence.id}", f"{words} {licence.id}")
+            for each, (_, words) in zip(members, member_choices(visit, members), strict=True)
+            for licence in each.licences
+        ],
         today=today.isoformat(),
         since=visit.query("since") or date(today.year, 1, 1).isoformat(),
         through=visit.query("through") or today.isoformat(),
@@ -84,27 +101,26 @@ async def print_certificate(visit: Visit) -> web.StreamResponse:
         member, _, licence = visit.field("licence").partition(" ")
         return licence_paper(workspace, member, licence, _sender(visit), datetime.now(UTC))
 
-    return await _printed(visit, made, "certificate")
+    return await _printed(visit, made, "certificate", _CERTIFICATE)
 
 
 async def print_letter(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
 
     def made() -> Paper:
-        which = next((each for each in Letter if each == visit.field("which")), None)
-        if which is None:
-            raise UsageError(Message("choose the letter"))
+        which = Letter(visit.field("which"))
         return letter_paper(workspace, which, visit.field("member"), _sender(visit), datetime.now(UTC))
 
-    return await _printed(visit, made, "letter")
+    return await _printed(visit, made, "letter", _LETTER)
 
 
 def _sender(visit: Visit) -> Sender:
     return sender(visit.field("person"), visit.field("number"))
 
 
-async def _printed(visit: Visit, made: Callable[[], Paper], name: str) -> web.StreamResponse:
+async def _printed(visit: Visit, made: Callable[[], Paper], name: str, fields: Fields) -> web.StreamResponse:
     try:
+        errors_of(fields, visit.fields or {}).check()
         return await _pdf(visit, made, name)
     except IdtoneError as error:
         return await papers(visit, HTTPStatus.BAD_REQUEST, error)

@@ -19,10 +19,11 @@ from idtone.office.authority.undo import undo, undoable
 from idtone.registry.trust import tuf_roles
 
 from ..access.rights import Right
+from ..form_errors import FormField
 from ..page import Method, Page, Section, Visit
-from ..uploads import received
+from ..uploads import Upload
 from .act_words import words_of
-from .acts import absent, acted, attributed, files_of
+from .acts import WHY, absent, acted, acted_on_file, attributed, files_of
 from .office_files import OfficeFiles
 
 PATH: Final = "/office/publication"
@@ -70,7 +71,7 @@ def _undoable(files: OfficeFiles) -> HistoryEntry | None:
 async def take_back(visit: Visit) -> web.StreamResponse:
     """Take back the last change of the registry that is not published, if it is the one that the page has shown."""
     workspace = files_of(visit).workspace
-    return await acted(visit, lambda: undo(workspace, attributed(visit), visit.field("shown")), publication, PATH)
+    return await acted(visit, lambda: undo(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY)
 
 
 async def preview(visit: Visit) -> web.StreamResponse:
@@ -100,7 +101,8 @@ async def prolong(visit: Visit) -> web.StreamResponse:
             lambda text, _: prolonged(text, until),
         )
 
-    return await acted(visit, act, publication, PATH)
+    fields = {"until": FormField(template("Valid until"), end), **WHY}
+    return await acted(visit, act, publication, PATH, fields)
 
 
 async def note(visit: Visit) -> web.StreamResponse:
@@ -111,7 +113,7 @@ async def note(visit: Visit) -> web.StreamResponse:
         if not record_edits(workspace, attributed(visit), workspace.unrecorded()):
             raise UsageError(Message("nothing was edited by hand"))
 
-    return await acted(visit, act, publication, PATH)
+    return await acted(visit, act, publication, PATH, WHY)
 
 
 async def prepare(visit: Visit) -> web.StreamResponse:
@@ -141,13 +143,12 @@ async def download(visit: Visit) -> web.StreamResponse:
 async def take(visit: Visit) -> web.StreamResponse:
     """Take a copy back that a holder has signed; publish if nothing is missing."""
     files = files_of(visit)
-    try:
-        async with received(visit, LIMIT) as upload:
-            packages = (files.package, files.duty_package)
-            await visit.in_thread(take_copy, packages, upload.file, datetime.now(UTC))
-    except IdtoneError as error:
-        return await publication(visit, HTTPStatus.BAD_REQUEST, error)
-    return visit.redirect(f"{PATH}?done=1")
+
+    def act(upload: Upload) -> str:
+        take_copy((files.package, files.duty_package), upload.file, datetime.now(UTC))
+        return PATH
+
+    return await acted_on_file(visit, LIMIT, act, publication)
 
 
 async def publish(visit: Visit) -> web.StreamResponse:

@@ -10,9 +10,9 @@ from typing import Final
 import yaml
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError
 from idtone.core.terminal.asking import line
-from idtone.core.translation import Message
+from idtone.core.translation import Message, template
 from idtone.member.customers.refused.customer_identity import CustomerIdentity, parse_customer
 from idtone.office.authority.moments import day, day_after, in_japan
 from idtone.office.refused.change_refusals import Refusals
@@ -20,9 +20,10 @@ from idtone.office.refused.legal_basis import BASIS_WORDS, FIELDS, decide_basis,
 from idtone.office.refused.refusal_key import RefusalKey
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..page import Method, Page, Visit
-from ..uploads import received
-from .acts import acted, files_of
+from ..uploads import Upload
+from .acts import WHY, acted, acted_on_file, files_of
 from .refusals import PATH as REFUSALS
 from .refusals import refusals
 
@@ -30,6 +31,20 @@ BASIS: Final = f"{REFUSALS}/basis"
 _KEY_LIMIT: Final = 100_000
 """Bytes of the file of a key."""
 _IDENTITY: Final = ("name", "kana", "latin", "born", "corporate_number", "address")
+_DECISION: Final[Fields] = {
+    "basis": FormField(template("Legal basis"), one_of(BASIS_WORDS)),
+    "decided": FormField(template("Decided on"), day),
+    **{name: FormField(label) for name, label in FIELDS.items()},
+}
+_REFUSAL: Final[Fields] = {
+    "kind": FormField(template("Kind"), any_text),
+    "name": FormField(template("Name, as in the identity document or the register"), any_text),
+    "reference": FormField(template("Reference")),
+    "since": FormField(template("First day"), day, is_required=False),
+    "until": FormField(template("Last day"), day),
+    **WHY,
+    "passphrase": FormField(template("Its passphrase"), any_text),
+}
 
 
 async def basis(
@@ -57,37 +72,28 @@ async def decide(visit: Visit) -> web.StreamResponse:
             visit.field("decided"),
             visit.fields or {},
             datetime.now(UTC),
-            lambda name: Message(FIELDS[name]) if name in FIELDS else Message("Decided on"),
+            labels_of(_DECISION),
         )
 
-    return await acted(visit, act, basis, BASIS)
+    return await acted(visit, act, basis, BASIS, _DECISION)
 
 
 async def add(visit: Visit) -> web.StreamResponse:
     """Refuse a contractor. The key of the refusals comes with the form, and is forgotten after it."""
     folder = files_of(visit).folder
-    try:
-        async with received(visit, _KEY_LIMIT) as upload:
-            given = {name: value.strip() for name, value in upload.fields.items()}
 
-            def act() -> None:
-                now = datetime.now(UTC)
-                if not upload.name:
-                    raise UsageError(Message("choose the file of the key of the refusals"))
-                since = day(given["since"], Message("First day")) if given.get("since") else in_japan(now).date()
-                until = day_after(given.get("until", ""), Message("Last day"))
-                case, why = (
-                    line(given.get("reference", ""), Message("Reference")),
-                    line(given.get("why", ""), Message("Reason")),
-                )
-                identity = _identity(given)
-                key = RefusalKey.load(upload.file, lambda _: given.get("passphrase", ""))
-                Refusals(folder).refuse(key, identity, case, since, until, why, now)
+    def act(upload: Upload) -> str:
+        given = {name: value.strip() for name, value in upload.fields.items()}
+        now = datetime.now(UTC)
+        since = day(given["since"], Message("First day")) if given.get("since") else in_japan(now).date()
+        until = day_after(given["until"], Message("Last day"))
+        key = RefusalKey.load(upload.file, lambda _: given["passphrase"])
+        case, why = line(given["reference"], Message("Reference")), line(given["why"], Message("Reason"))
+        Refusals(folder).refuse(key, _identity(given), case, since, until, why, now)
+        return REFUSALS
 
-            await visit.in_thread(act)
-    except IdtoneError as error:
-        return await refusals(visit, HTTPStatus.BAD_REQUEST, error)
-    return visit.redirect(f"{REFUSALS}?done=1")
+    needs = Message("choose the file of the key of the refusals")
+    return await acted_on_file(visit, _KEY_LIMIT, act, refusals, _REFUSAL, needs)
 
 
 def _identity(given: Mapping[str, str]) -> CustomerIdentity:

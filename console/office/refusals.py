@@ -15,8 +15,9 @@ from idtone.office.refused.change_refusals import Refusals
 from idtone.office.refused.legal_basis import BASIS_WORDS, decided_basis
 
 from ..access.rights import Right
+from ..form_errors import FormField, any_text
 from ..page import Method, Page, Section, Visit
-from .acts import acted, files_of
+from .acts import WHY, acted, files_of
 
 PATH: Final = "/office/refusals"
 
@@ -32,6 +33,7 @@ async def refusals(
         "office_refusals.html",
         status,
         rows=found,
+        ids=[(each.id, each.id) for each in found],
         problem=problem,
         bases=BASIS_WORDS,
         basis=await visit.in_thread(decided_basis, folder),
@@ -49,7 +51,8 @@ async def lift(visit: Visit) -> web.StreamResponse:
             raise UsageError(Message("choose the refusal that ends"))
         one.lift(found.number, line(visit.field("why"), Message("Reason")), datetime.now(UTC))
 
-    return await acted(visit, act, refusals, PATH)
+    fields = {"refusal": FormField(template("Refusal"), any_text), **WHY}
+    return await acted(visit, act, refusals, PATH, fields)
 
 
 PAGES = (

@@ -22,14 +22,19 @@ from idtone.office.desk.reports.traceback import ReportResult, Stage
 
 from ..access.rights import Right
 from ..drawings.trace import ANSWERS, trace_of
+from ..form_errors import Fields, FormField, errors_of, one_of
 from ..listing import ListRequest, asked_of, listing, shown
 from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Section, Visit
 from .act_words import BASIS_WORDS
-from .acts import absent, acted, files_of
+from .acts import WHY, absent, acted, files_of
 
 PATH: Final = "/office/reports"
 SHOWN: Final = 100
+_SEARCH: Final[Fields] = {
+    "number": FormField(template("Number"), lambda text, _: any_number_of(text)),
+    "purpose": FormField(template("Purpose")),
+}
 RESULT_WORDS: Final = {
     ReportResult.TRACED: template("traced: the member whose customer made the call is known"),
     ReportResult.OPEN: template("open: the origin could not be found"),
@@ -49,6 +54,7 @@ async def reports(
             desk, status, problem = None, HTTPStatus.TOO_MANY_REQUESTS, UsageError(TOO_MANY_NUMBERS)
         elif desk:
             try:
+                errors_of(_SEARCH, visit.fields or {}).check()
                 token = await visit.in_thread(_searched, desk, visit.field("number"), visit.field("purpose"))
             except UsageError as error:
                 desk, status, problem = None, HTTPStatus.BAD_REQUEST, error
@@ -64,7 +70,6 @@ async def reports(
         problem=problem,
         late={each.report: each for each in late[::-1]},
         is_by_number=token is not None,
-        purpose=visit.field("purpose"),
     )
 
 
@@ -153,7 +158,7 @@ async def report(
         problem=problem,
         matter=matter,
         now=now,
-        results=RESULT_WORDS,
+        results=[(each, RESULT_WORDS[each]) for each in kept.results],
         subject=await visit.in_thread(subject_of, desk, kept),
         trace=trace_of(kept, requests, now),
     )
@@ -187,12 +192,13 @@ async def close(visit: Visit) -> web.StreamResponse:
     files, wanted = files_of(visit), visit.part("report")
 
     def act() -> None:
-        desk, given = files.reports(), visit.field("result")
-        if given not in set(ReportResult) or desk is None:
-            raise UsageError(Message("choose the result"))
-        desk.close(wanted, ReportResult(given), line(visit.field("why"), Message("Reason")), datetime.now(UTC))
+        desk, why = files.reports(), line(visit.field("why"), Message("Reason"))
+        if desk is None:
+            raise UsageError(Message("There is no such report."))
+        desk.close(wanted, ReportResult(visit.field("result")), why, datetime.now(UTC))
 
-    return await acted(visit, act, report, f"{PATH}/{wanted}")
+    fields = {"result": FormField(template("Result"), one_of(set(ReportResult))), **WHY}
+    return await acted(visit, act, report, f"{PATH}/{wanted}", fields)
 
 
 async def forget(visit: Visit) -> web.StreamResponse:
@@ -204,7 +210,7 @@ async def forget(visit: Visit) -> web.StreamResponse:
         if desk is None or desk.forget(before) == 0:
             raise UsageError(Message("no report that can be erased was closed before then"))
 
-    return await acted(visit, act, reports, PATH)
+    return await acted(visit, act, reports, PATH, {"before": FormField(template("Closed before"), moment)})
 
 
 PAGES = (

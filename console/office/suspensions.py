@@ -10,11 +10,12 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError, TrustError, UsageError
+from idtone.core.errors import IdtoneError, TrustError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import acting
-from idtone.core.translation import Message, template
+from idtone.core.translation import template
 from idtone.office.authority.history import Action
+from idtone.office.authority.moments import end
 from idtone.office.authority.stop_holders import names as held
 from idtone.office.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
 from idtone.office.authority.suspension_terms import SuspensionTerms
@@ -24,11 +25,12 @@ from idtone.registry.never_originating import span_of
 from idtone.registry.suspended_numbers import scope_of
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..japan_time import with_zone
 from ..listing import listing, shown
 from ..page import Method, Page, Section, Visit
 from ..stop_states import Stage, StopState
-from .acts import acted, attributed, files_of, span_text
+from .acts import WHY, acted, attributed, files_of, japanese_moment, span_text
 from .office_files import ENDS_SHOWN, HistoryLine, OfficeFiles
 from .office_stops import OfficeStop, OfficeStops, PublishedEnd
 
@@ -43,13 +45,19 @@ WORDS: Final = {
     Action.ADD_NEVER_ORIGINATING: template("Enter a number, range or prefix that never originates calls"),
     Action.REMOVE_NEVER_ORIGINATING: template("Remove a number that never originates"),
 }
-LABELS: Final = {
-    "reference": template("Reference of the request"),
-    "requested": template("Requested at"),
-    "since": template("Start"),
-    "until": template("End"),
-    "authority": template("Requested by"),
+TERMS: Final[Fields] = {
+    "reference": FormField(template("Reference of the request")),
+    "requested": FormField(template("Requested at"), japanese_moment),
+    "authority": FormField(template("Authority that requests it"), is_required=False),
+    "since": FormField(template("Start"), japanese_moment, is_required=False),
+    "until": FormField(template("Last day"), end, is_required=False),
+    **WHY,
 }
+_ENTERED: Final[Fields] = {
+    "action": FormField(template("What is to be done"), one_of(ACTIONS)),
+    "entered": FormField(template("Number, range, prefix or member's id"), any_text),
+}
+APPROVAL: Final[Fields] = {"entered": FormField(template("The same, from the request"), any_text), **WHY}
 SHOWN: Final = 200
 """The most numbers that never originate on the page; `idtone-office never-originating list` lists all."""
 
@@ -95,7 +103,8 @@ async def suspensions(
         requests=[(each, _asked(each), me.is_another_than(each.by)) for each in found.requests],
         confirmed=by_reference(found.confirmations),
         untold=found.trouble,
-        ends_of=ENDS,
+        actions=[(each, text) for each, text in WORDS.items() if each not in ENDS],
+        ends_of={each: text for each, text in WORDS.items() if each in ENDS},
     )
 
 
@@ -166,13 +175,12 @@ async def request(visit: Visit) -> web.StreamResponse:
     """The first of the two persons enters what the police ask for."""
     files = files_of(visit)
 
+    is_end = visit.field("action") in ENDS
+
     def act() -> None:
-        action = next((each for each in ACTIONS if each == visit.field("action")), None)
-        if action is None:
-            raise UsageError(Message("choose what is to be done"))
-        attribution = attributed(visit)
+        action, attribution = Action(visit.field("action")), attributed(visit)
         terms = None
-        if action not in ENDS:
+        if not is_end:
             terms = SuspensionTerms.given(
                 visit.field("reference"),
                 with_zone(visit.field("requested")),
@@ -180,12 +188,12 @@ async def request(visit: Visit) -> web.StreamResponse:
                 with_zone(visit.field("until")) or None,
                 visit.field("authority") or None,
                 attribution.at,
-                lambda name: Message(LABELS[name]),
+                labels_of(TERMS),
             )
         is_unheld = bool(visit.field("no_holder"))
         files.requests.request(action, visit.field("entered"), terms, attribution, is_unheld)
 
-    return await acted(visit, act, suspensions, PATH)
+    return await acted(visit, act, suspensions, PATH, {**_ENTERED, **(WHY if is_end else TERMS)})
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
@@ -195,7 +203,7 @@ async def approve(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
 
-    return await acted(visit, act, suspensions, PATH)
+    return await acted(visit, act, suspensions, PATH, APPROVAL)
 
 
 async def withdraw(visit: Visit) -> web.StreamResponse:

@@ -8,15 +8,17 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.translation import Message
+from idtone.core.errors import IdtoneError
+from idtone.core.terminal.asking import any_number_of
+from idtone.core.translation import template
 from idtone.member.reports.report_documents import new_receipt
-from idtone.office.authority.moments import in_japan
+from idtone.office.authority.moments import day, in_japan
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_page import WITHIN
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS, TakenBy, take_report
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text, errors_of, one_of
 from ..page import Method, Page, Visit
 from .acts import files_of
 from .reports import PATH as REPORTS
@@ -54,9 +56,8 @@ async def enter(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
 
     def act() -> tuple[str, str]:
-        by = next((each for each in TakenBy if each == visit.field("by")), None)
-        if by is None:
-            raise UsageError(Message("choose how the report came"))
+        errors_of(_fields(visit), visit.fields or {}).check()
+        by = TakenBy(visit.field("by"))
         return take_report(ReportDesk(files.desk), visit.fields or {}, by, datetime.now(UTC), visit.field("receipt"))
 
     try:
@@ -64,6 +65,20 @@ async def enter(visit: Visit) -> web.StreamResponse:
     except IdtoneError as error:
         return await new_report(visit, HTTPStatus.BAD_REQUEST, error)
     return await new_report(visit, id_=id_, receipt=receipt)
+
+
+def _fields(visit: Visit) -> Fields:
+    """Those of a call count if no operator or service is named."""
+    is_call = not visit.field("service")
+    return {
+        "by": FormField(template("How it came"), one_of(set(TakenBy))),
+        "number": FormField(
+            template("The number that called or was shown"), lambda text, _: any_number_of(text), is_required=is_call
+        ),
+        "date": FormField(template("Day of the call"), day, is_required=is_call),
+        "time": FormField(template("Time, in Japan"), any_text, is_required=is_call),
+        "what": FormField(template("What happened"), any_text),
+    }
 
 
 PAGES = (

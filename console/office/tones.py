@@ -9,17 +9,23 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.calls import LicenceStatus
-from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError
 from idtone.core.translation import Message, template
 from idtone.office.authority.tone_masters import LIMIT, enter_tone
 from idtone.registry.trust import tuf_roles
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text
 from ..page import Method, Page, Section, Visit
-from ..uploads import received
-from .acts import attributed, files_of
+from ..uploads import Upload
+from .acts import WHY, acted_on_file, attributed, files_of
 
 PATH: Final = "/office/tones"
+_FIELDS: Final[Fields] = {
+    "tone": FormField(template("Id of the sound"), any_text),
+    "title": FormField(template("Title")),
+    **WHY,
+}
 
 
 async def tones(
@@ -44,27 +50,13 @@ async def tones(
 
 async def enter(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
-    try:
-        async with received(visit, LIMIT) as upload:
-            attribution = attributed(visit)
 
-            def act() -> None:
-                octets = upload.file.read_bytes()
-                if not octets:
-                    raise UsageError(Message("choose the WAV file of the master"))
-                enter_tone(
-                    files.workspace,
-                    upload.fields.get("tone", ""),
-                    upload.fields.get("title", ""),
-                    octets,
-                    attribution,
-                    Message("Title"),
-                )
+    def act(upload: Upload) -> str:
+        tone, title = upload.fields["tone"], upload.fields["title"]
+        enter_tone(files.workspace, tone, title, upload.file.read_bytes(), attributed(visit), Message("Title"))
+        return PATH
 
-            await visit.in_thread(act)
-    except IdtoneError as error:
-        return await tones(visit, HTTPStatus.BAD_REQUEST, error)
-    return visit.redirect(f"{PATH}?done=1")
+    return await acted_on_file(visit, LIMIT, act, tones, _FIELDS, Message("choose the WAV file of the master"))
 
 
 PAGES = (

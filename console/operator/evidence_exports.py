@@ -32,11 +32,12 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.office.authority.moments import day
 from idtone.operations.pack_making import approved_pack, need_keys, request_pack
 
 from ..access.rights import Right
 from ..files import PDF, ZIP, download, download_csv
-from ..form_errors import FormErrors
+from ..form_errors import Fields, FormErrors, FormField, any_text, errors_of
 from ..listing import listing
 from ..page import Method, Page, Visit
 from ..uploads import Upload, received
@@ -66,6 +67,9 @@ FIELDS: Final = {
 LABELS: Final = {name.replace("-", "_"): words for name, words in FIELDS.items()} | {
     "calls": template("Calls, by their ids")
 }
+_ON: Final[Fields] = {"on": FormField(FIELDS["on"], day)}
+_DELIVERY: Final[Fields] = {"by": FormField(FIELDS["by"], any_text), **_ON}
+_CONFIRMATION: Final[Fields] = {"reference": FormField(FIELDS["reference"], any_text), **_ON}
 STATES: Final = {
     RequestState.OPEN: template("waiting for an approval"),
     RequestState.APPROVED: template("approved"),
@@ -127,22 +131,26 @@ def _entries(visit: Visit, now: datetime) -> list[IndexEntry]:
         return all_entries(reader.acts(), now)
 
 
+def _in_words(problem: object) -> object:
+    """With the names of the fields instead of the options of the commands."""
+    if isinstance(problem, FormErrors):
+        return problem.in_words(lambda field, error: f"{translated(LABELS[field])}: {in_fields(error)}")
+    return problem and in_fields(problem)
+
+
 def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None = None) -> web.Response:
     """The form of a request."""
     status = HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK
-    errors = problem if isinstance(problem, FormErrors) else None
     bases = load_legal_bases(visit.console.settings.ledger.legal_bases).bases
     return visit.render(
         "evidence_request.html",
         status,
         given=given,
-        errors=errors,
-        problem=problem and in_fields(problem),
+        problem=_in_words(problem),
         bases=bases,
         fields=FIELDS,
         labels=LABELS,
         limit=TEXT_LIMIT,
-        in_fields=in_fields,
         needs={name: " ".join(map(str, rule.needs)) for name, rule in bases.items()},
     )
 
@@ -192,7 +200,7 @@ async def _shown(visit: Visit, problem: object = None) -> web.Response:
         states=STATES,
         entry=entry,
         calls=calls,
-        problem=problem and in_fields(problem),
+        problem=problem if isinstance(problem, FormErrors) else problem and in_fields(problem),
         may_request=visit.may(Right.REQUEST_EXPORTS),
         may_approve=visit.may(Right.APPROVE_EXPORTS),
         is_asker=_is_user(entry.request and entry.request.by, user.name),
@@ -222,8 +230,9 @@ def _calls(visit: Visit, entry: IndexEntry) -> list[Any]:
         return [record for call_id in wanted if (record := reader.record(call_id))]
 
 
-async def _act(visit: Visit, do: Callable[[Settings], object]) -> web.StreamResponse:
+async def _act(visit: Visit, do: Callable[[Settings], object], fields: Fields | None = None) -> web.StreamResponse:
     try:
+        errors_of(fields or {}, visit.fields or {}).check()
         await visit.in_thread(do, visit.console.settings)
     except IdtoneError as error:
         return await _shown(visit, error)
@@ -252,7 +261,7 @@ async def refuse(visit: Visit) -> web.StreamResponse:
         step = refusal(settings, answerable(settings.ledger), act, why, datetime.now(UTC))
         record_answer(settings, KeyRing.of(settings.ledger, settings.node), step)
 
-    return await _act(visit, do)
+    return await _act(visit, do, {"why": FormField(template("Why"), any_text)})
 
 
 async def make(visit: Visit) -> web.StreamResponse:
@@ -341,12 +350,12 @@ async def receive(visit: Visit) -> web.StreamResponse:
     settings, act = visit.console.settings, visit.part("act")
 
     def record(upload: Upload) -> None:
+        errors_of(_DELIVERY, upload.fields).check()
         person, now, scan = discloser(settings.ledger), datetime.now(UTC), upload.file.read_bytes()
         proof = {"scan": hashlib.sha256(scan).hexdigest()} if scan else {}
         with visit.console.reader() as reader:
             known = exports(reader.acts())
-        export, day = _known(known, act), _day(upload.fields.get("on", ""))
-        by = upload.fields.get("by", "")
+        export, by, day = _known(known, act), upload.fields["by"], date.fromisoformat(upload.fields["on"])
         record_delivery(
             settings,
             known,
@@ -378,19 +387,12 @@ async def confirm(visit: Visit) -> web.StreamResponse:
     act, reference, on = visit.part("act"), visit.field("reference"), visit.field("on")
 
     def do(settings: Settings) -> None:
-        person, now, day = discloser(settings.ledger), datetime.now(UTC), _day(on)
+        person, now, day = discloser(settings.ledger), datetime.now(UTC), date.fromisoformat(on)
         with visit.console.reader() as reader:
             known = exports(reader.acts())
         record_delivery(settings, known, lambda id_: steps.export_confirmed(id_, now, person, act, reference, day))
 
-    return await _act(visit, do)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(Message("--on {text!r} is not a day; write it like 2026-12-01", text=text)) from error
+    return await _act(visit, do, _CONFIRMATION)
 
 
 def _year(visit: Visit) -> int:

@@ -22,7 +22,6 @@ from idtone.registry.suspensions.suspension_file import read_suspensions, suspen
 
 from ..access.rights import Right
 from ..event_stream import event, stream
-from ..form_errors import FormErrors
 from ..number_searches import admits_number_search
 from ..page import Page, Visit
 from ..stop_states import own_stages
@@ -73,7 +72,6 @@ async def show_stop(
         "stop.html",
         status,
         problem=problem,
-        errors=problem if isinstance(problem, FormErrors) else None,
         one=one,
         asked=asked,
         is_own=is_own,
@@ -81,6 +79,7 @@ async def show_stop(
         summary=summary,
         shown=SHOWN,
         duties=DUTY_WORDS,
+        open_duties=[(each.kind.value, DUTY_WORDS[each.kind]) for each in one.open_duties()],
         masked=masked_numbers(one),
         held=names,
         changes=f"{CHANGES}?stop={quote(one.id)}",

@@ -19,6 +19,7 @@ from idtone.core.settings.settings import Settings
 from idtone.core.terminal.asking import line
 from idtone.core.translation import Message, template
 from idtone.ledger.disclosure.pack_file import zipped
+from idtone.office.authority.moments import day
 from idtone.office.authority.stop_holders import names
 from idtone.operations.signed_paper import signed_paper
 from idtone.operations.suspend_command import not_recorded, of_customer
@@ -32,7 +33,7 @@ from idtone.registry.suspensions.suspension_file import read_suspensions, suspen
 
 from ..access.rights import Right
 from ..files import ZIP, download
-from ..form_errors import FormErrors
+from ..form_errors import Fields, FormErrors, FormField, errors_of, one_of
 from ..japan_time import typed
 from ..number_searches import admits_number_search
 from ..page import Method, Page, Visit
@@ -62,7 +63,6 @@ def _form(
         "stop_order.html",
         status,
         problem=problem,
-        errors=problem if isinstance(problem, FormErrors) else None,
         summary=summary,
         digest=digest,
         shown=SHOWN,
@@ -122,32 +122,19 @@ def _ordered(visit: Visit, desk: SuspensionDesk) -> OwnSuspension:
     spans = errors.read(
         "customer" if is_customer else "entered", lambda: _spans(visit.field("entered"), customer, desk.settings)
     )
-    reference = errors.read("reference", lambda: _line(visit, "reference", Message("Reference of the request")))
-    authority = visit.field("authority") and errors.read(
-        "authority", lambda: line(visit.field("authority"), Message("Authority that requests it"))
-    )
-    requested = errors.read("requested", lambda: _moment(visit.field("requested")))
-    why = errors.read("why", lambda: _line(visit, "why", Message("Reason")))
+    errors.take(_ORDER, visit.fields or {})
     errors.check()
     assert spans is not None
-    assert reference is not None
-    assert why is not None
+    requested = visit.field("requested")
     return ordered(
         spans,
-        reference,
-        desk.act(why),
+        visit.field("reference"),
+        desk.act(visit.field("why")),
         persons=desk.persons,
         customer=customer,
-        authority=authority or "",
-        requested=requested,
+        authority=visit.field("authority"),
+        requested=typed(requested) if requested else None,
     )
-
-
-def _line(visit: Visit, field: str, name: Message) -> str:
-    """Raises UsageError."""
-    if not visit.field(field):
-        raise UsageError(Message("{name}: fill this in", name=name))
-    return line(visit.field(field), name)
 
 
 def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
@@ -162,15 +149,23 @@ def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
         raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
 
 
-def _moment(text: str) -> datetime | None:
+def _moment(text: str, label: str) -> datetime:
     """Raises UsageError."""
     try:
-        at = typed(text) if text else None
+        at = typed(text)
     except (ValueError, OverflowError) as error:
-        raise UsageError(Message("{name}: choose a day and a time", name=Message("Requested at"))) from error
-    if at and at > datetime.now(UTC):
-        raise UsageError(Message("{name}: this time has not come yet", name=Message("Requested at")))
+        raise UsageError(Message("{name}: choose a day and a time", name=label)) from error
+    if at > datetime.now(UTC):
+        raise UsageError(Message("{name}: this time has not come yet", name=label))
     return at
+
+
+_ORDER: Final[Fields] = {
+    "reference": FormField(template("Reference of the request")),
+    "authority": FormField(template("Authority that requests it"), is_required=False),
+    "requested": FormField(template("Requested at"), _moment, is_required=False),
+    "why": FormField(template("Reason")),
+}
 
 
 def _summary(settings: Settings, read: ReadRegistry | None, one: OwnSuspension, language: str) -> StopSummary:
@@ -211,31 +206,27 @@ async def _changed(visit: Visit, do: Callable[[SuspensionDesk, OwnSuspension], O
     return await _acted(visit, lambda desk, name: desk.finish(desk.change(name, lambda one: do(desk, one))))
 
 
+_CLOSED: Final[Fields] = {
+    "duty": FormField(template("What is done"), one_of(set(DutyKind))),
+    "document": FormField(template("Number of its document")),
+    "on": FormField(template("Day on the document"), day),
+}
+
+
 async def close(visit: Visit) -> web.StreamResponse:
     """Close a duty that follows the stop, as `idtone-evidence duty close`."""
 
     def act(desk: SuspensionDesk, name: str) -> None:
-        errors, given = FormErrors(), visit.field("duty")
-        document = errors.read("document", lambda: _line(visit, "document", Message("Number of its document")))
-        on = errors.read("on", lambda: _day(visit.field("on")))
-        if given not in set(DutyKind):
-            errors.note("duty", UsageError(Message("choose what is done")))
-        errors.check()
-        assert document is not None
-        assert on is not None
-        kind = DutyKind(given)
+        errors_of(_CLOSED, visit.fields or {}).check()
+        kind, document, on = (
+            DutyKind(visit.field("duty")),
+            visit.field("document"),
+            date.fromisoformat(visit.field("on")),
+        )
         one = desk.change(name, lambda found: closed(found, kind, desk.act(), on, document))
         desk.record(one, DUTY_CLOSED, {"duty": kind, "on": on.isoformat(), "document": document})
 
     return await _acted(visit, act)
-
-
-def _day(text: str) -> date:
-    """Raises UsageError."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(Message("{name}: choose a day", name=Message("Day on the document"))) from error
 
 
 async def paper(visit: Visit) -> web.StreamResponse:

@@ -314,7 +314,9 @@ async def test_an_export_by_two_persons_and_its_delivery(node, settings, tmp_pat
     today = (datetime.now(UTC) + timedelta(hours=9)).date().isoformat()
     given = {"form_token": token, "by": f"見本警察署 {HOSTILE}", "on": today}
     assert "out of date" in (await alice.upload(f"{page}/received", b"scan", **given | {"form_token": "x"})).text
-    assert "“Day on the document”" in (await alice.upload(f"{page}/received", b"", **given | {"on": "x"})).text
+    assert (
+        "Day on the document is not a day" in (await alice.upload(f"{page}/received", b"", **given | {"on": "x"})).text
+    )
     assert (await alice.upload(f"{page}/received", b"scan", **given)).status == 303
     shown = (await alice.get(page)).text
     assert "見本警察署 &lt;script&gt;" in shown
@@ -332,7 +334,7 @@ async def test_nobody_approves_what_he_has_requested_and_a_refusal_says_why(node
     token = (await both.get(page)).form_token
     answer = await both.post(f"{page}/approve", {"form_token": token})
     assert (answer.status, "another person has to approve it" in answer.text) == (400, True)
-    assert "needs a reason" in (await bob.send(page, f"{page}/refuse", {"why": " "})).text
+    assert "Why: fill this in" in (await bob.send(page, f"{page}/refuse", {"why": " "})).text
     assert (await bob.send(page, f"{page}/refuse", {"why": HOSTILE})).status == 303
     for path in (page, "/evidence/exports", f"/evidence/disclosures?year={datetime.now(UTC).year}"):
         shown = (await bob.get(path)).text

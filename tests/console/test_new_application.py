@@ -53,15 +53,15 @@ async def test_an_application_on_paper_is_typed_examined_and_granted(at_office, 
 @pytest.mark.parametrize(
     ("changed", "paper", "told"),
     [
-        ({"identity_1": ""}, PDF, "name the document by which the applicant was identified"),
+        ({"identity_1": ""}, PDF, "Document: fill this in"),
         ({"incoming": ""}, PDF, "choose the directions of the licence"),
         ({"checked_1": "soon"}, PDF, "Checked on is not a day"),
-        ({"received": ""}, PDF, "Received is not a day"),
+        ({"received": ""}, PDF, "Received: fill this in"),
         ({"member": "x y"}, PDF, "is not an id"),
         ({"numbers": "03-12"}, PDF, "application.numbers[0]"),
         ({"numbers": "", "tone": ""}, PDF, "asks for nothing"),
         ({"until": "2026-11-01"}, PDF, "pledge"),
-        ({"why": ""}, PDF, "Reason is not a readable text"),
+        ({"why": ""}, PDF, "Reason: fill this in"),
         ({}, b"PK", "is not a PDF file"),
     ],
 )

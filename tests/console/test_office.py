@@ -153,7 +153,7 @@ async def test_what_a_rule_forbids_changes_nothing(at_office, office, change, ca
     answer = await visitor.send(page, f"{page}/{change}", {**fields, "why": "as asked"})
     assert (answer.status, told in answer.text) == (400, True)
     without = await visitor.send(page, f"{page}/{change}", {**CHANGES.get(change, (fields,))[0], "why": " "})
-    assert (without.status, "Reason is not a readable text" in without.text) == (400, True)
+    assert (without.status, "Reason: fill this in" in without.text) == (400, True)
     numbered = await visitor.send(page, f"{page}/{change}", {**fields, "why": f"call {NUMBER}"})
     assert "contains a telephone number" in numbered.text
     assert office.state() == before
@@ -338,10 +338,10 @@ async def test_a_number_that_never_originates_needs_two_persons_too(at_office, o
         ({"entered": "0399999999"}, "no member holds this number"),
         ({"entered": "0312345600-0312345699"}, "that is a range"),
         ({"action": "suspend-member", "entered": "m-9999"}, "has no member"),
-        ({"action": "rotate"}, "choose what is to be done"),
-        ({"reference": ""}, "Reference of the request is not a readable text"),
+        ({"action": "rotate"}, "What is to be done: choose one"),
+        ({"reference": ""}, "Reference of the request: fill this in"),
         ({"requested": "2199-01-01"}, "Requested at is in the future"),
-        ({"until": "2020-01-01"}, "End is over"),
+        ({"until": "2020-01-01"}, "Last day is over"),
         ({"since": "soon"}, "Start is not a day or a moment"),
         ({"authority": STOPPED}, "contains a telephone number"),
     ],
@@ -536,7 +536,7 @@ async def test_a_report_is_masked_until_it_is_opened_and_then_closed(site_of, de
     assert WORDS in opened.text
     assert NUMBER[1:] in opened.text
     faulty = await visitor.send(page, f"{page}/close", {"result": "x", "why": "done"})
-    assert (faulty.status, "choose the result" in faulty.text) == (400, True)
+    assert (faulty.status, "Result: choose one" in faulty.text) == (400, True)
     assert (await visitor.send(page, f"{page}/close", {"result": "open", "why": "no answer"})).status == 303
     assert "no answer" in (await visitor.get(page)).text
     again = await visitor.send("/office/members", f"{page}/close", {"result": "open", "why": "no answer"})

@@ -198,12 +198,12 @@ async def test_a_report_by_telephone_is_entered_and_its_receipt_shown_once(at_of
         "what": "銀行員を名乗る男", "name": "", "contact": "",
     }  # fmt: skip
     for changed, told in (
-        ({"by": ""}, "choose how the report came"),
-        ({"time": ""}, "write the day and the time"),
+        ({"by": ""}, "How it came: fill this in"),
+        ({"time": ""}, "Time, in Japan: fill this in"),
         ({"date": "2199-01-01"}, "in the future"),
         ({"number": "12"}, "is not a telephone number"),
         ({"name": "Sato"}, "write the name and how to reach the person"),
-        ({"what": " "}, "write what happened"),
+        ({"what": " "}, "What happened: fill this in"),
     ):
         answer = await visitor.send(page, page, fields | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text
@@ -289,7 +289,7 @@ async def test_a_resellers_certification_is_recorded_with_its_next_check(at_offi
         "until": "2030-03-31", "next_check": "2029-04-01", "mark": "", "mark_until": "",
     }  # fmt: skip
     wrong = await visitor.send(page, f"{page}/certify", fields | {"next_check": ""})
-    assert (wrong.status, "Next check is not a day" in wrong.text) == (400, True), wrong.text
+    assert (wrong.status, "Next check: fill this in" in wrong.text) == (400, True), wrong.text
     assert (await visitor.send(page, f"{page}/certify", fields)).status == 303
     assert "certified until 2030-03-31, next check 2029-04-01" in (await visitor.get(page)).text
 
@@ -383,9 +383,9 @@ async def test_agreements_of_members_are_recorded_by_page_and_command(at_office,
     }
     for changed, told in (
         ({"member": "m-9"}, "has no member"),
-        ({"agreement": ""}, "choose to what"),
+        ({"agreement": ""}, "Agreement: fill this in"),
         ({"since": "2199-01-01"}, "future"),
-        ({"version": ""}, "Version is not a readable text"),
+        ({"version": ""}, "Version: fill this in"),
     ):
         answer = await visitor.send(page, f"{page}/record", fields | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text

@@ -66,7 +66,7 @@ async def test_a_holder_is_entered_while_nothing_else_changes(at_office, office,
     [
         ({"key": "ab" * 32, "holder": "佐藤"}, "this key is not in force"),
         ({"key": "", "holder": "佐藤"}, "this key is not in force"),
-        ({"holder": ""}, "Holder is not a readable text"),
+        ({"holder": ""}, "Holder: fill this in"),
         ({"holder": "0312345678"}, "contains a telephone number"),
     ],
 )
