@@ -27,7 +27,7 @@ except ImportError:
 ECDSA = {("ecdsa", "ecdsa-sha2-nistp256", "secp256r1"): SHA256, ("ecdsa", "ecdsa-sha2-nistp384", "secp384r1"): SHA384}
 BASIS = {*"basis law authority reference scope received deadline court valid_until why confirm_by".split()}  # 6.2
 ACTS = {*"export-requested export-approved export-refused exported export-received export-confirmed forgotten".split()}
-ACTS |= {*"numbers-opened duty gap continued quarantined clock log-ended".split()}  # 2.1
+ACTS |= {*"numbers-opened duty gap continued quarantined clock log-ended end-given-up".split()}  # 2.1
 ENDS = {"ended", "interrupted"} | ACTS
 JAPAN = timezone(timedelta(hours=9))
 ALIKE = r"[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1f00-\u1fff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]"  # 6.2

@@ -124,6 +124,10 @@ COMMANDS: Final = {
         "idtone.ledger.commands.log_keys:end",
         "End the log, for a node that records no more evidence: its last leaf says so, and no leaf may follow.",
     ),
+    "log give-up": (
+        "idtone.ledger.commands.log_keys:give_up",
+        "Give up the end of an earlier log, whose key is lost: nothing can sign it any more.",
+    ),
     "witness": (
         "idtone.ledger.commands.witness:witness",
         "Run a witness (C2SP tlog-witness) until SIGTERM: it cosigns heads that continue what it cosigned before.",

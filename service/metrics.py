@@ -411,6 +411,11 @@ METRICS: Final = (
         lambda observed: observed.evidence.signs,
     ),
     Metric(
+        "idtone_ledger_unsigned_ends", _GAUGE,
+        "Earlier logs of this node that wait for the signature of their end: `idtone status` names them.",
+        lambda observed: observed.evidence.unsigned_ends,
+    ),
+    Metric(
         "idtone_ledger_quarantined_steps", _GAUGE,
         "Steps in the ledger that idtone did not write, or that were changed: they are never signed.",
         lambda observed: observed.evidence.quarantined,

@@ -327,6 +327,8 @@ def _evidence_rows(found: Mapping[str, Any]) -> Iterator[Row]:
                 written=_local(ledger["checkpoint_written"]),
             ),
         )
+    for log in ledger.get("ends_given_up", ()):
+        yield Message("earlier log"), Message("the end of {log} was given up: it is not signed", log=log)
     for witness in ledger["witnesses"]:
         known = Message("{name} has cosigned {leaves:,} leaves", name=witness["name"], leaves=witness["leaves"])
         yield Message("witness"), witness["trouble"] or known

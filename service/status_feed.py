@@ -405,6 +405,11 @@ FEED: Final = (
         lambda observed: [str(each) for each in set_aside(path_of(observed.settings.ledger.own()))],
     ),
     Field(
+        "ledger.ends_given_up",
+        "A list of the earlier logs whose end was given up: nothing can sign it any more.",
+        lambda observed: observed.evidence.ends_given_up,
+    ),
+    Field(
         "ledger.witnesses",
         "A list of the witnesses: name, how many leaves it cosigned last (0 if unknown), trouble.",
         lambda observed: [

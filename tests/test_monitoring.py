@@ -44,6 +44,7 @@ WELL = {
     "idtone_backup_every_seconds": "1800x90",
     "idtone_ledger_unwritten_steps": "0x90",
     "idtone_ledger_signed": "1x90",
+    "idtone_ledger_unsigned_ends": "0x90",
     "idtone_ledger_quarantined_steps": "0x90",
     "idtone_ledger_set_aside": "0x90",
     "idtone_started_timestamp_seconds": "100x90",
@@ -154,6 +155,7 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({"idtone_backup_timestamp_seconds": "_x90", "idtone_backup_every_seconds": "_x90"}, set()),  # no recipients
     ({"idtone_ledger_unwritten_steps": "0x80 3x10"}, {"IdtoneEvidenceNotWritten"}),
     ({"idtone_ledger_signed": "1x80 0x10"}, {"IdtoneEvidenceNotSigned"}),
+    ({"idtone_ledger_unsigned_ends": "0x80 1x10"}, {"IdtoneLogEndNotSigned"}),
     ({"idtone_ledger_quarantined_steps": "0x80 2x10"}, {"IdtoneEvidenceOfOthers"}),
     ({"idtone_ledger_set_aside": "0x80 1x10"}, {"IdtoneLedgerSetAside"}),
     ({"idtone_started_timestamp_seconds": "100x80 0+60x10"}, {"IdtoneRestarts"}),

@@ -95,6 +95,10 @@ ROWS: Final = (
             "Evidence is signed", "証跡の署名", {gauge("idtone_ledger_signed"): EACH}, kind="stat", red_below=1,
         ),
         Panel(
+            "Log ends not signed", "終わりが未署名のログ", {gauge("idtone_ledger_unsigned_ends"): EACH}, kind="stat",
+            red_above=1,
+        ),
+        Panel(
             "Room on the disk", "ディスクの残り日数", {gauge("idtone_ledger_room_seconds"): EACH}, "s", "stat",
             red_below=30 * 86400,
         ),

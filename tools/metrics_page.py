@@ -96,6 +96,7 @@ JAPANESE: Final = {
     "idtone_lines_numbers": "使用中の回線の表の番号の数。一度も読めていなければ 0(発信はすべて拒否)",
     "idtone_ledger_unwritten_steps": "まだ書き込めていない、または書き込めなかった証跡のステップ",
     "idtone_ledger_signed": "書き込む証跡に署名していれば 1、いなければ 0(理由は `idtone status`)",
+    "idtone_ledger_unsigned_ends": "終わりの署名を待っている、このノードの以前のログの数(名前は `idtone status`)",
     "idtone_ledger_quarantined_steps": "台帳にある、idtone が書いていない、または変更されたステップ(署名されません)",
     "idtone_ledger_set_aside": "壊れたため別名に変えられ、まだ移動されていない台帳の数",
     "idtone_ledger_unreplicated_steps": "PostgreSQL にまだない証跡のステップ",

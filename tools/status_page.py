@@ -112,6 +112,7 @@ JAPANESE: Final = {
     "ledger.checkpoint_leaves": "最後に署名したチェックポイントの葉の数。署名がなければ null",
     "ledger.checkpoint_written": "その書き込み時刻",
     "ledger.trouble": "証跡の書き込みの問題。なければ空",
+    "ledger.ends_given_up": "終わりの署名を断念した以前のログのリスト",
     "ledger.set_aside": "壊れたため別名に変えられ、まだ移動されていない台帳のファイルのリスト",
     "ledger.timestamp": (
         "時刻認証局のタイムスタンプ。最新の先頭に最後に付いた日時(`at`、まだなければ null)、`every_seconds`、"

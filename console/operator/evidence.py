@@ -14,6 +14,8 @@ from idtone.core.errors import IdtoneError
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message, template
+from idtone.ledger.evidence.ends_given_up import EndsGivenUp
+from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.checkpoint_file import cosigned_file
 from idtone.ledger.keys.key_ring import continuity_of, own_key
 from idtone.ledger.keys.stamps import Stamps
@@ -47,7 +49,8 @@ class Heads:
     """The signed head of the tree, the head that witnesses have cosigned, and the key of both; `leaves`: of the tree.
 
     `stamped`: leaves of the largest tree with a timestamp, and since when it has it. `unsigned_ends`: the earlier logs
-    of this node whose end is not signed.
+    of this node whose end waits for its signature; `given_up`: those whose end was given up, and how
+    if this log says it.
     """
 
     signed: Note | None
@@ -56,6 +59,7 @@ class Heads:
     leaves: int
     stamped: tuple[int, datetime] | None
     unsigned_ends: tuple[str, ...]
+    given_up: Mapping[str, str]
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -76,9 +80,16 @@ class Heads:
         signed = Note.parse(held.encode()) if held else None
         key = own_key(ledger, settings.node, signed.text.partition("\n")[0] if signed else None)
         cosigned = cosigned_file(ledger).latest(key)
-        ends = tuple(each.after for each in continuity_of(ledger, settings.node).unsigned)
+        trees = continuity_of(ledger, settings.node)
+        ends = tuple(each.after for each in trees.unsigned)
+        acts = EndsGivenUp.of(reader.acts(frozenset({StepKind.END_GIVEN_UP})))
+        given_up = {
+            each.after: found.words if (found := acts.of_log(each.after)) else Message("its end was given up")
+            for each in trees.without_end
+            if each.given_up
+        }
         stamped = Stamps(ledger.stamps()).newest(key.name)
-        return cls(signed, cosigned[0] if cosigned else None, key, leaves, stamped, ends)
+        return cls(signed, cosigned[0] if cosigned else None, key, leaves, stamped, ends, given_up)
 
 
 def witness_rows(

@@ -1,4 +1,4 @@
-"""`idtone-evidence log replace-key | end`: another key for the log, and its end."""
+"""`idtone-evidence log replace-key | end | give-up`: another key for the log, its end, and an end that nothing can sign."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ import typer
 
 from idtone.core.errors import LedgerError, LedgerInUseError, TokenError, UsageError
 from idtone.core.persons import acting
-from idtone.core.settings.settings import Settings, load_settings
+from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
 from idtone.core.terminal.asking import confirmed, line
 from idtone.core.tokens import TokenKeyName
 from idtone.core.translation import Message, translated
 
+from ..disclosure.disclosure_request import DisclosureRules
+from ..disclosure.record_act import record_act
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
-from ..keys.continuity import NextKey
+from ..evidence.ends_given_up import EndsGivenUp
+from ..evidence.steps import StepKind
+from ..keys.continuity import Continued, NextKey
 from ..keys.key_ring import KeyRing, need_keys
 from ..keys.log_keys import FILE, LogKey, LogKeys
+from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
 from ..tree.checkpoints import Checkpoint, believed
 from ..writing.group_writer import GroupWriter
-from .shared import read_checkpoints
+from .shared import discloser, local, read_checkpoints
 
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -123,6 +128,84 @@ def end(
         command_line.print_json({"log": name, "leaves": leaves, "checkpoint": str(note)})
     else:
         print(translated(Message("{log} has ended with {leaves:,} leaves", log=name, leaves=leaves)))
+
+
+def give_up(
+    why: WhyOption,
+    log: Annotated[
+        str | None, typer.Argument(metavar="LOG", help="The earlier log; needed if the ends of several are not signed.")
+    ] = None,
+    config: command_line.ConfigOption = None,
+    yes: YesOption = False,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Give up the end of an earlier log, whose key is lost: nothing can sign it any more.
+
+    The present log records who gave it up, when and why, and which leaves are signed. The others never become good:
+    `idtone ledger verify` of the earlier log goes on to say that they are not signed. If exports take two persons
+    (`ledger.exports`), another person has to confirm it with the same command. The service may run. Exit 1: you
+    answered no.
+    """
+    settings, why = load_settings(config), line(why, "--why")
+    need_keys(settings.ledger, settings.node)
+    ring = KeyRing.of(settings.ledger, settings.node)
+    following = _unsigned(ring, log)
+    if ring.keys:
+        ring.keys.check(ring.signer.key.name)  # the act is to be signed
+    person, now = discloser(settings.ledger), datetime.now(UTC)
+    origin, leaves, root = following.ended
+    note = Note.parse(following.checkpoint.encode()) if following.checkpoint else None
+    signed = believed(note, ring.signer_of(origin).key).size if note else 0
+    end = origin, leaves, root.hex()
+    with LedgerReader.open(settings.ledger.own()) as reader:
+        known = EndsGivenUp.of(reader.acts(frozenset({StepKind.END_GIVEN_UP})))
+    first = known.waits_for((*end, signed))
+    confirms = first.act if first and person.is_another_than(first.by[0]) else None
+    persons = 2 if settings.ledger.exports is Exports.TWO_PERSONS else 1
+    if first and confirms and not as_json:
+        said = Message("{name} gave it up on {at}: {why}", name=first.names, at=local(first.at), why=first.why)
+        print(translated(said))
+    question = Message(
+        "Give up the end of {log} for good? Of its {leaves:,} leaves the first {signed:,} are signed, and the others "
+        "never will be.",
+        log=origin,
+        leaves=leaves,
+        signed=signed,
+    )
+    if not (yes or confirmed(question)):
+        command_line.negative()
+    act = record_act(
+        settings.ledger.own(),
+        settings.node,
+        ring,
+        lambda act: steps.end_given_up(act, now, person, why, end, signed, 2 if confirms else persons, confirms),
+        DisclosureRules.of(settings.ledger),
+    )
+    counts = confirms is not None or persons == 1
+    if as_json:
+        report = {"log": origin, "leaves": leaves, "signed": signed, "act": act, "confirms": confirms}
+        command_line.print_json({**report, "given_up": counts})
+    elif counts:
+        print(translated(Message("the end of {log} is given up ({act})", log=origin, act=act)))
+    else:
+        print(translated(Message("another person has to confirm it: idtone-evidence log give-up {log}", log=origin)))
+
+
+def _unsigned(ring: KeyRing, log: str | None) -> Continued:
+    """The tree that follows the one whose end is given up. Raises UsageError."""
+    waiting = {each.after: each for each in ring.continuity.unsigned}
+    if log is None and len(waiting) > 1:
+        raise UsageError(
+            Message("several logs wait for the signature of their end; name one: {logs}", logs=", ".join(waiting))
+        )
+    found = waiting.get(log or next(iter(waiting), ""))
+    if found is None:
+        raise UsageError(
+            Message("the end of {log} does not wait for a signature", log=log)
+            if log
+            else Message("no earlier log of this node waits for the signature of its end")
+        )
+    return found
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from ..monitor.monitor import Monitor
 from ..monitor.monitored_logs import read_monitored
 from ..monitor.split_view import LIMIT, SplitView
 from ..tree.checkpoints import Checkpoint
-from .shared import parse_key
+from .shared import parse_key, tell_given_up
 
 
 def monitor(
@@ -86,6 +86,9 @@ def _tell(report: LogReport) -> None:
     print(translated(head))
     if report.trouble:
         print(f"  {translated(report.trouble)}")
+    tell_given_up(each.to_json() for each in report.known.ends_given_up)
+    if report.given_up:
+        print(f"  {translated(report.given_up)}")
     for each in report.alarms:
         print(translated(Message("  ALARM {kind}, since {since}: ", kind=each.kind, since=second(each.since))), end="")
         print(translated(each.text))

@@ -27,6 +27,7 @@ from .shared import (
     progress_bar,
     read_checkpoints,
     replica_key,
+    tell_given_up,
     whole_id,
 )
 
@@ -198,6 +199,7 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
         )
         if key := ended.get("next_key"):
             print(translated(Message("               it continues with the key {key}", key=key)))
+    tell_given_up(report["gives_up"])
     print(
         translated(
             Message(

@@ -6,11 +6,11 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from cryptography.x509 import Certificate
@@ -23,7 +23,7 @@ from idtone.core.persons import Person, acting
 from idtone.core.settings.settings import Exports, LedgerSettings, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
+from idtone.core.translation import Message, translated
 
 from ..evidence.records import iso_ms
 from ..keys.day_keys import DayKeys
@@ -243,6 +243,17 @@ def progress_bar(task: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         shown = bar.add_task(task, total=None)
         yield lambda done, total: bar.update(shown, completed=done, total=total)
+
+
+def tell_given_up(ends: Iterable[Mapping[str, Any]]) -> None:
+    """Print which earlier logs a log has given up the ends of (`EndGivenUp.to_json`)."""
+    for each in ends:
+        said = Message(
+            "  gives up     the end of {log}, on {at}, by {by}: {why}; of its {leaves:,} leaves the first {signed:,} "
+            "are signed",
+            **{**each, "by": ", ".join(each["by"])},
+        )
+        print(translated(said))
 
 
 def answerable(settings: LedgerSettings) -> Person:

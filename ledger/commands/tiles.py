@@ -32,6 +32,7 @@ from .shared import (
     progress_bar,
     read_checkpoints,
     replica_key,
+    tell_given_up,
 )
 
 _PART: Final = re.compile(r"(?!\.{1,2}$)[^/\0]+")
@@ -202,6 +203,7 @@ def _verdict_report(verdict: TilesVerdict, log: VerifierKey) -> dict[str, Any]:
         "steps": verdict.steps,
         "awaited_steps": verdict.awaited,
         "cosigners": [each.name for each in verdict.cosigners],
+        "gives_up": [each.to_json() for each in verdict.gives_up.counted],
         "faults": verdict.faults,
     }
 
@@ -222,6 +224,7 @@ def _tell_verdict(verdict: TilesVerdict) -> None:
     for witness in verdict.cosigners:
         print(translated(Message("  cosigned by  {name}", name=witness.name)))
     print(translated(Message("  root         {root}", root=verdict.root.hex())))
+    tell_given_up(each.to_json() for each in verdict.gives_up.counted)
     print(
         translated(
             Message("  in progress  {awaited:,} steps between these are in no leaf yet", awaited=verdict.awaited)

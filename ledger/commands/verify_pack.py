@@ -22,6 +22,7 @@ from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
 from ..disclosure.report_files import report_faults
 from ..disclosure.report_words import delivery_in_english
+from ..evidence.ends_given_up import act_words
 from ..evidence.rules import Breach, Rule, breach
 from ..tiles.tile_source import TileSource, tile_source
 from ..tiles.tiles_verification import verify_tiles
@@ -269,6 +270,9 @@ def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
         _print(Message("  approved by  nobody: it was made by one person alone"))
     for each in verdict.told:
         record = each.record
+        if words := act_words(record.steps[0]):
+            _print(joined("", (f"  {record.call_id}: ", words)))
+            continue
         sound = (
             Message("sound for {delivery}", delivery=delivery_in_english(record))
             if record.delivery

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from idtone.core.persons import AccountKnownBy, Person
+from idtone.core.persons import Person
 from idtone.core.settings.settings import Exports, LedgerSettings
 
+from ..evidence.act_persons import person_of
 from ..evidence.steps import Scalar, Step, StepKind
 from .legal_basis import LegalBases, LegalBasis, basis_objection, load_legal_bases, text_objection
 
@@ -218,14 +219,6 @@ def _answer(step: Step) -> RequestAnswer:
         None if until is None else _moment(until),
         str(step.details.get("why", "")),
     )
-
-
-def person_of(details: Mapping[str, Scalar]) -> Person:
-    """Who did an act, from its details. Raises TypeError, ValueError, KeyError."""
-    uid = details["by_uid"]
-    if not isinstance(uid, int) or isinstance(uid, bool):
-        raise TypeError("not the number of an account")
-    return Person(uid, str(details["by"]), AccountKnownBy(str(details["by_way"])))
 
 
 def _moment(text: Scalar) -> datetime:

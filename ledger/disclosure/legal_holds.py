@@ -20,9 +20,9 @@ from idtone.core.persons import Person
 from idtone.core.translation import Message
 
 from ..evidence import steps
+from ..evidence.act_persons import person_of
 from ..evidence.canonical import canonical
 from ..evidence.steps import REQUEST_LIMIT, Scalar, Step, StepKind
-from .disclosure_request import person_of
 from .legal_basis import text_objection
 
 PLACED, LIFTED = "hold-placed", "hold-lifted"

@@ -9,9 +9,9 @@ from idtone.core.persons import Person
 from idtone.core.readable_text import unreadable
 from idtone.core.translation import Message
 
+from ..evidence.act_persons import person_of
 from ..evidence.steps import Step, StepKind, numbers_opened
 from ..keys.day_keys import DayKeys
-from .disclosure_request import person_of
 from .legal_basis import TEXT_LIMIT, fits
 
 

@@ -16,8 +16,8 @@ from idtone.core.japan import JAPAN
 from idtone.core.persons import Person
 from idtone.core.translation import Message
 
+from ..evidence.act_persons import person_of
 from ..evidence.steps import Scalar, Step, StepKind
-from .disclosure_request import person_of
 from .legal_basis import LegalBasis, text_objection
 
 

@@ -3,7 +3,7 @@
 While the service runs, it is the writer: a command leaves the act as a file in a folder beside the ledger, and the
 service records it and removes the file. Only the service's own user may use the folder, and a file that another user
 has left is not recorded. The writer judges the act by its own settings (`disclosure_request.objection`,
-`receipts.receipt_objection`, `opened_numbers.opening_objection`).
+`receipts.receipt_objection`, `opened_numbers.opening_objection`, `EndsGivenUp.objection`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from idtone.core.errors import LedgerError, LedgerInUseError
 from idtone.core.translation import Message
 
 from ..evidence.act_ids import new_act_id
+from ..evidence.ends_given_up import EndsGivenUp
 from ..evidence.evidence import Evidence
 from ..evidence.leaves import ACT_ID, KEEPERS_ACTS
 from ..evidence.steps import Step, StepKind
@@ -77,7 +78,10 @@ def _admit(url: str, step: Step, rules: DisclosureRules) -> bool:
             why = opening_objection(step)
         elif record is None and step.kind is not StepKind.DUTY:
             acts, now = reader.acts(), datetime.now(UTC)
-            why = objection(step, requests(acts), rules, now) or receipt_objection(step, exports(acts), now)
+            if step.kind is StepKind.END_GIVEN_UP:
+                why = EndsGivenUp.of(acts).objection(step, rules.two_persons)
+            else:
+                why = objection(step, requests(acts), rules, now) or receipt_objection(step, exports(acts), now)
     if record and record.steps != (step,):
         why = "there is another act by this id already"
     if why:

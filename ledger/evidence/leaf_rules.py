@@ -25,7 +25,9 @@ AWAITED_LIMIT: Final = 1_000_000
 """Steps between two leaves that may belong to calls in progress."""
 ANSWERS: Final = frozenset({StepKind.EXPORT_APPROVED.value, StepKind.EXPORT_REFUSED.value, StepKind.EXPORTED.value})
 """Acts that may name a request."""
-DISCLOSURES: Final = ANSWERS | {StepKind.EXPORT_REQUESTED.value}
+GIVEN_UP: Final = StepKind.END_GIVEN_UP.value
+JUDGED_ACTS: Final = ANSWERS | {StepKind.EXPORT_REQUESTED.value, GIVEN_UP}
+"""Acts whose details are judged."""
 _ON_A_BASIS: Final = frozenset({StepKind.EXPORT_REQUESTED.value, StepKind.EXPORTED.value})
 """Acts that say on which legal basis evidence is given."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,7 +51,7 @@ AFTER_END: Final = Message("it follows the leaf with which its log has ended")
 class ReadLeaf(NamedTuple):
     """A leaf: its call, how many steps of the call come before, and the ids, kinds and times of its own steps.
 
-    `act` is what a disclosure's act says, those in `DISCLOSURES`.
+    `act` is what an act of `JUDGED_ACTS` says.
     """
 
     call_id: str
@@ -80,7 +82,7 @@ def read_leaf(content: bytes) -> ReadLeaf:
     if not (steps and is_whole and is_same) or any(isinstance(value, dict | list | float) for value in values):
         raise odd
     ids, kinds, times = (tuple(step[name] for step in steps) for name in ("id", "kind", "at"))
-    return ReadLeaf(call_id, after, ids, kinds, times, steps[0]["details"] if kinds[0] in DISCLOSURES else None)
+    return ReadLeaf(call_id, after, ids, kinds, times, steps[0]["details"] if kinds[0] in JUDGED_ACTS else None)
 
 
 def check_call(read: ReadLeaf, before: int) -> None:
@@ -204,8 +206,8 @@ class LeafRules:
         if self.are_calls_whole:
             check_call(read, before)
         self._order.add(read.ids)
-        if read.kinds[0] == StepKind.EXPORT_REQUESTED:
-            self._requests.add(read.call_id)
+        if (request := as_request(read.kinds[0], read.call_id, read.act or {})) is not None:
+            self._requests.add(request)
         if self._has_all and self.are_calls_whole and held == _SELECTED:
             raise selected_before()
         if read.act is not None:
@@ -224,10 +226,24 @@ class LeafRules:
             check_request(kind, details, self._requests)
 
 
+def as_request(kind: str, call_id: str, details: Mapping[str, Any]) -> str | None:
+    """The name by which later acts can refer to this one with `request`; None if none can."""
+    if kind == GIVEN_UP and details.get("request") is None:
+        return _given_up(call_id)
+    return call_id if kind == StepKind.EXPORT_REQUESTED else None
+
+
+def _given_up(call_id: str) -> str:
+    """Acts of one kind must not be taken for requests of the other."""
+    return f"{GIVEN_UP} {call_id}"
+
+
 def check_request(kind: str, details: Mapping[str, Any], known: Requests | Collection[str]) -> None:
     """Raises RuleError if an act names a request that does not come before it."""
-    request = details.get("request") if kind in ANSWERS else None
-    if request is not None and str(request) not in known:
+    request = details.get("request") if kind in ANSWERS or kind == GIVEN_UP else None
+    if request is None:
+        return
+    if (_given_up(str(request)) if kind == GIVEN_UP else str(request)) not in known:
         raise RuleError(
             Rule.ACT_REQUEST, Message("it names the request {request}, which does not come before it", request=request)
         )

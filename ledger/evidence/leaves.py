@@ -27,6 +27,7 @@ KEEPERS_ACTS: Final = frozenset(
         StepKind.FORGOTTEN,
         StepKind.NUMBERS_OPENED,
         StepKind.DUTY,
+        StepKind.END_GIVEN_UP,
     )
 )
 """Acts of the ledger's keepers."""

@@ -69,6 +69,8 @@ class StepKind(StrEnum):
     """Steps that the service had not written, or that were changed, were found in the ledger and set aside."""
     LOG_ENDED = "log-ended"
     """The tree ends with this leaf: its key was replaced, or the node records no more evidence."""
+    END_GIVEN_UP = "end-given-up"
+    """A person gives up an earlier log of the node, whose end its lost key can never sign."""
     CLOCK = "clock"
     """What was known of the machine's clock, each hour."""
 
@@ -536,6 +538,29 @@ def log_ended(act_id: str, at: datetime, by: Person, why: str, successor: str | 
     """
     details: dict[str, Scalar] = {**_by(by), "why": _without_numbers(why)}
     return Step(act_id, StepKind.LOG_ENDED, at, {**details, "next_key": successor} if successor else details)
+
+
+def end_given_up(
+    act_id: str,
+    at: datetime,
+    by: Person,
+    why: str,
+    end: tuple[str, int, str],
+    signed: int,
+    persons: int,
+    request: str | None = None,
+) -> Step:
+    """The log that `end` names (origin, leaves, root in hexadecimal) gets no signature after its first `signed` leaves.
+
+    `persons`: how many have to give it up; `request` is the act of the first, which this one confirms. `why` as in
+    `sound_failed`.
+    """
+    origin, leaves, root = end
+    details: dict[str, Scalar] = {
+        **_by(by), "why": _without_numbers(why), "origin": origin, "leaves": leaves, "root": root, "signed": signed,
+        "persons": persons, **({"request": request} if request else {}),
+    }  # fmt: skip
+    return Step(act_id, StepKind.END_GIVEN_UP, at, details)
 
 
 def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:

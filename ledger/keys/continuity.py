@@ -59,6 +59,8 @@ class Continued:
     """What the first leaf says besides, of a key that was replaced."""
     unsigned: str = ""
     """The text of the checkpoint of the whole tree before this one, while its key's token has not signed its end."""
+    given_up: str = ""
+    """The act of a later log by which that end was given up; empty if it waits for its signature."""
 
     @property
     def ended(self) -> tuple[str, int, bytes]:
@@ -110,7 +112,12 @@ class Continuity:
 
     @property
     def unsigned(self) -> list[Continued]:
-        """The trees that follow one whose end is not signed yet."""
+        """The trees that follow one whose end waits for its signature."""
+        return [each for each in self.without_end if not each.given_up]
+
+    @property
+    def without_end(self) -> list[Continued]:
+        """The trees that follow one whose end is not signed, also where that was given up."""
         return [each for each in self.trees if each.begun and each.unsigned]
 
     def add(
@@ -163,6 +170,10 @@ class Continuity:
     def signed(self, following: Continued, end: Note) -> None:
         """The end of the tree before this one is signed now. Raises OSError."""
         self._replace(following, replace(following, checkpoint=str(end), unsigned=""))
+
+    def give_up(self, following: Continued, act: str) -> None:
+        """The end of the tree before this one waits no longer; with no act it waits again. Raises OSError."""
+        self._replace(following, replace(following, given_up=act))
 
     def _replace(self, before: Continued, now: Continued) -> None:
         with self._changing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.core.paper.content import Paper, Section, Table, known
-from idtone.core.translation import speak, translated
+from idtone.core.translation import Message, speak, translated
 
 from .alarms import Alarm, AlarmKind, second
 from .log_state import Known
@@ -26,6 +27,7 @@ KINDS: Final[Mapping[AlarmKind, str]] = {
     AlarmKind.LATE_COSIGNATURE: "連署の遅れ / late cosignature",
     AlarmKind.WITNESS: "証人の異常 / witness in trouble",
 }
+_NUMBER: Final = re.compile(r"\.[0-9]+\Z")
 _TITLE: Final = "台帳の監視結果 / Monitor of ledgers"
 _MEANS: Final = (
     "このページは、監視プログラムが自動で作成します。「確認」の時刻が古い場合は、監視プログラムが止まっています。",
@@ -42,6 +44,8 @@ class LogReport:
     known: Known = field(default_factory=Known)
     alarms: Sequence[Alarm] = ()
     trouble: str = ""
+    given_up: str = ""
+    """What a later log of the same node, which is followed too, says of the end of this one."""
 
     @property
     def leaves(self) -> int:
@@ -63,8 +67,20 @@ class LogReport:
                 {"kind": str(each.kind), "text": each.text, "since": second(each.since), "proof": each.proof}
                 for each in self.alarms
             ],
+            "gives_up": [each.to_json() for each in known.ends_given_up],
+            "given_up": self.given_up,
             "trouble": self.trouble,
         }
+
+
+def say_given_up(reports: Sequence[LogReport]) -> None:
+    """Tell the report of each log what the later logs of its node, which have its name and a number, say of its end."""
+    by_origin = {each.origin: each for each in reports}
+    for later in reports:
+        for given in later.known.ends_given_up:
+            earlier = by_origin.get(given.origin)
+            if earlier and _NUMBER.sub("", later.origin) == _NUMBER.sub("", given.origin):
+                earlier.given_up = Message("{log} says: {words}", log=later.origin, words=given.words)
 
 
 def findings_page(reports: Sequence[LogReport], now: datetime) -> Paper:
@@ -81,6 +97,11 @@ def _section(report: LogReport) -> Section:
         "判定済み / judged": f"{state.checked:,}",
         "最後の追加 / last growth": second(state.grown) if state.grown else "–",
         "連署 / cosigned": "\n".join(f"{name}: {each.size:,}" for name, each in state.coverage.items()),
+        "この台帳が放棄した終端 / ends that it gives up": "\n".join(
+            _both(Message("{log}: {words}", log=each.origin, words=each.words)) for each in state.ends_given_up
+        )
+        or None,
+        "終端の放棄 / its end given up": _both(report.given_up) if report.given_up else None,
         "障害 / trouble": _both(report.trouble) if report.trouble else None,
     }
     rows = [(KINDS[each.kind], _both(each.text), second(each.since), _file(each)) for each in report.alarms]

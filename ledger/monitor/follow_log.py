@@ -287,6 +287,7 @@ class _Look:
                 self._alarm(AlarmKind.RULE, Message("leaf {index}: {error}", index=number, error=error))
             else:
                 times.append((number, moment(max(read.times))))
+                self._known.note_given_up(read)
         if entries is None:
             return None
         self._known.checked, self._known.has_ended = tile.number * WIDTH + tile.width, rules.has_ended

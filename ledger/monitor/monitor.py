@@ -18,7 +18,7 @@ from idtone.core.translation import Message
 
 from ..keys.private_files import make_parents
 from ..witness.add_checkpoint import log_digest
-from .findings_page import LogReport, findings_page
+from .findings_page import LogReport, findings_page, say_given_up
 from .follow_log import follow
 from .log_state import LogState
 from .monitored_logs import MonitoredLog, MonitoredLogs
@@ -55,7 +55,8 @@ class Monitor:
             if is_over():
                 break
             reports.append(self._look_at(log, is_over))
-        else:
+        say_given_up(reports)
+        if len(reports) == len(self.logs.logs):
             self._write_page(reports)
         return reports
 

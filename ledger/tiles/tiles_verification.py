@@ -16,6 +16,7 @@ from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
 from idtone.core.translation import Message
 
+from ..evidence.ends_given_up import EndsGivenUp
 from ..evidence.leaf_rules import LeafRules, ReadLeaf
 from ..evidence.rules import RuleError
 from ..tree.checkpoints import Checkpoint, believed
@@ -37,6 +38,8 @@ class TilesVerdict:
     steps: int = 0
     awaited: int = 0
     cosigners: tuple[VerifierKey, ...] = ()
+    gives_up: EndsGivenUp = field(default_factory=EndsGivenUp)
+    """The ends of earlier logs that this one gives up."""
     faults: list[str] = field(default_factory=list)
 
     def fault(self, text: str) -> None:
@@ -85,6 +88,7 @@ def verify_tiles(
 
         def count(number: int, read: ReadLeaf) -> None:
             verdict.steps += len(read.ids)
+            verdict.gives_up.add_leaf(read)
             each(number, read.call_id)
 
         for tile in tiles(0, tree.size):

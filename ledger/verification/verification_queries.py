@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from idtone.core.translation import Message
 
 from ..evidence.canonical import WHOLE_LIMIT
-from ..evidence.leaf_rules import DISCLOSURES
+from ..evidence.leaf_rules import JUDGED_ACTS
 from ..evidence.leaves import ACT_ID, AFTER_ACTS, CLOSING, OPENING, StoredStep
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
@@ -93,9 +93,9 @@ class LedgerRows:
         """(id, call_id) of the first steps that the service has set aside."""
         return self._all("SELECT id, call_id FROM quarantine ORDER BY number LIMIT ?", (limit,))
 
-    def disclosures(self, last: int) -> Iterator[tuple[str, str, int, Mapping[str, Any], int]]:
-        """(call_id, kind, at, details, leaf) of each request for disclosure and of what may answer one, in order."""
-        for call_id, kind, at, details, leaf in self._all(_DISCLOSURES, (ACT_ID, AFTER_ACTS, last)):
+    def judged_acts(self, last: int) -> Iterator[tuple[str, str, int, Mapping[str, Any], int]]:
+        """(call_id, kind, at, details, leaf) of each act whose details are judged, in order."""
+        for call_id, kind, at, details, leaf in self._all(_JUDGED_ACTS, (ACT_ID, AFTER_ACTS, last)):
             with suppress(ValueError, TypeError, RecursionError):  # the leaf is named by the rules for leaves
                 read = json.loads(details)
                 # A leaf or a time of another type is named by the page in which it is.
@@ -222,9 +222,9 @@ _LOG_ENDS: Final = (
     f"AND kind = '{StepKind.LOG_ENDED}' ORDER BY id LIMIT 1"
 )
 _FIRST_LEAF: Final = "SELECT call_id, leaf FROM steps WHERE id > ? AND id <= ? AND leaf IS NOT NULL ORDER BY id LIMIT 1"
-_DISCLOSURES: Final = (
+_JUDGED_ACTS: Final = (
     "SELECT call_id, kind, at, details, leaf FROM steps WHERE call_id >= ? AND call_id < ? AND id <= ? "  # noqa: S608
-    f"AND leaf IS NOT NULL AND kind IN ({literals(DISCLOSURES)}) ORDER BY id"
+    f"AND leaf IS NOT NULL AND kind IN ({literals(JUDGED_ACTS)}) ORDER BY id"
 )
 _CLOSING: Final = "SELECT id, call_id, leaf FROM steps WHERE leaf >= ? AND id <= ? ORDER BY id DESC LIMIT ?"
 _STEPS: Final = (

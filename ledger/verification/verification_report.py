@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
+from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.translation import Message
 
-from ..evidence.steps import Step
+from ..evidence.ends_given_up import EndGivenUp, EndsGivenUp
+from ..evidence.steps import Step, StepKind
 from ..keys.checkpoint_file import CheckpointFile, cosigned_file
 from ..keys.continuity import Continued
+from ..keys.day_keys import DayKeys
 from ..keys.key_ring import continuity_of
 from ..keys.log_keys import LogKeys, same_key
+from ..store.given_up_acts import end_given_up
 from ..store.ledger_reader import LedgerReader
+from ..store.sqlite import path_of
 from ..tree.checkpoints import Checkpoint
 from .verify_ledger import LedgerVerdict, verify_ledger
+
+_GIVEN_UP: Final = frozenset({StepKind.END_GIVEN_UP})
 
 
 def verification_report(
@@ -52,9 +59,11 @@ def verification_report(
     )
     continues, ending = reader.continues(), reader.ending()
     replaced = _replaced(settings, key) if is_own else None
+    given_up = None
     if is_own:
         verdict.faults += _key_faults(settings, key, continues, ending)
-        verdict.faults += _end_faults(settings, key, verdict)
+        given_up, faults = _end(settings, key, verdict, reader.days if has_keys else None)
+        verdict.faults += faults
     return {
         "good": not verdict.faults,
         "log": str(key),
@@ -68,6 +77,8 @@ def verification_report(
         "continues": dict(continues.details) if continues else None,
         "ended": {**ending.details, "at": ending.at.isoformat()} if ending else None,
         "compromised_after": replaced.ended[1] if replaced and replaced.told.get("compromised") else None,
+        "given_up": given_up.to_json() if given_up else None,
+        "gives_up": [each.to_json() for each in EndsGivenUp.of(reader.acts(_GIVEN_UP)).counted],
         "faults": verdict.faults,
     }
 
@@ -78,18 +89,37 @@ def _replaced(settings: Settings, key: VerifierKey) -> Continued | None:
     return next((each for each in trees if each.after == key.name and each.key), None)
 
 
-def _end_faults(settings: Settings, key: VerifierKey, verdict: LedgerVerdict) -> Iterator[Message]:
-    """Where the log has ended without a signature of its end."""
-    for each in continuity_of(settings.ledger, settings.node).unsigned:
-        if each.after == key.name:
-            _, leaves, root = each.ended
-            if (verdict.leaves, verdict.root) != (leaves, root):
-                yield Message("the log ended with {leaves} leaves, and these are not those", leaves=leaves)
-            yield Message(
-                "the token of its key has not signed its end; {next} names it, and `idtone serve` has it "
-                "signed when the token is back",
-                next=each.origin,
-            )
+def _end(
+    settings: Settings, key: VerifierKey, verdict: LedgerVerdict, days: DayKeys | None
+) -> tuple[EndGivenUp | None, list[Message]]:
+    """If the log has ended without a signature of its end: how that was given up, and what is wrong."""
+    trees, ledger = continuity_of(settings.ledger, settings.node), settings.ledger.own()
+    following = next((each for each in trees.without_end if each.after == key.name), None)
+    if following is None:
+        return None, []
+    _, leaves, root = following.ended
+    faults = []
+    if (verdict.leaves, verdict.root) != (leaves, root):
+        faults.append(Message("the log ended with {leaves} leaves, and these are not those", leaves=leaves))
+    given_up = None
+    try:
+        given_up = end_given_up(trees, following, days.ledger_key, path_of(ledger)) if days else None
+    except LedgerError as error:
+        faults.append(Message("whether the end of the log was given up cannot be read: {error}", error=error))
+    if given_up:
+        return given_up, [*faults, given_up.words]
+    if following.given_up and days:
+        faults.append(
+            Message("{path} says that its end was given up, and no log does", path=settings.ledger.continued())
+        )
+    faults.append(
+        Message(
+            "the token of its key has not signed its end; {next} names it, and `idtone serve` has it "
+            "signed when the token is back",
+            next=following.origin,
+        )
+    )
+    return None, faults
 
 
 def _key_faults(settings: Settings, key: VerifierKey, continues: Step | None, ending: Step | None) -> Iterator[Message]:

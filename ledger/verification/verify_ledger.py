@@ -20,6 +20,7 @@ from idtone.core.translation import Message
 
 from ..evidence.leaf_rules import (
     AFTER_END,
+    as_request,
     check_call,
     check_request,
     check_times,
@@ -288,12 +289,12 @@ class _Verification:
             self._verdict.fault(_against_rules(closing.call_id, closing.leaf, error))
 
     def _look_at_acts(self, last: int) -> None:
-        """The rules for what the acts of a disclosure say of each other, of calls, and of times."""
+        """The rules for what acts say of each other, of calls, and of times."""
         known: set[str] = set()
         selected: dict[str, int] = {}
-        for call_id, kind, at, details, index in self._rows.disclosures(last):
-            if kind == StepKind.EXPORT_REQUESTED:
-                known.add(call_id)
+        for call_id, kind, at, details, index in self._rows.judged_acts(last):
+            if (request := as_request(kind, call_id, details)) is not None:
+                known.add(request)
             try:
                 for each in selected_by(kind, details):
                     selected.setdefault(each, index)

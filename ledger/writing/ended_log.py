@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from idtone.core.errors import LedgerError
 from idtone.core.signed_notes import Note, VerifierKey
@@ -28,8 +31,24 @@ from ..store.stored_tree import STEP, check_beginning, count_leaves, read_fronti
 from ..tree.checkpoints import Checkpoint, believed
 from .log_store import check_unsigned
 
+SETTLED_NS: Final = 2 * 10**9
+"""A file that was changed within this time may change once more with the same stamps."""
 
-def sign_end(following: Continued, database: Path, ring: KeyRing) -> Note:
+
+@dataclass
+class EndCheck:
+    """Remembers in which state a database was found not to be what was written: then it is not read again, and no
+    token is asked, until something of that state changes.
+
+    Only a refusal is remembered, never that all was good: what is forgotten or wrong here can cost a signature, and
+    give none away.
+    """
+
+    state: object = None
+    why: Exception | None = None
+
+
+def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndCheck) -> Note:
     """The signed head of the log before `following`, also written into its database. That of `following` itself is
     `database` now.
 
@@ -40,13 +59,37 @@ def sign_end(following: Continued, database: Path, ring: KeyRing) -> Note:
         raise LedgerError(Message("{path}: the database is missing; restore it from a backup", path=path))
     signer = ring.signer_of(following.after)
     end = _end_named(database, ring.days.ledger_key.step_key(following.origin))
+    known = [found[1] for file in (ring.seen, ring.cosigned) if (found := file.latest(signer.key))]
+    before = _stamps(path)
+    if check.why and check.state == (before, end, known, following):
+        raise check.why.with_traceback(None)
     # First, because all unsigned leaves are read below, and a token may be away for days. Until these are known to be
     # what was written, nobody gets the signature.
     note = Note(end.text, (signer.sign(end.text),))
-    with closing(connect_for_writing(path)) as connection, writing(connection):
-        _check(connection, following, end, signer.key, ring)
-        connection.execute(SET_META, (CHECKPOINT, str(note)))
+    try:
+        with closing(connect_for_writing(path)) as connection, writing(connection):
+            _check(connection, following, end, known, signer.key, ring)
+            connection.execute(SET_META, (CHECKPOINT, str(note)))
+    except (sqlite3.Error, OSError):
+        raise  # it may pass
+    except Exception as error:
+        if before == _stamps(path) and time.time_ns() - max(each[-1] for each in before if each) > SETTLED_NS:
+            check.state, check.why = (before, end, known, following), error
+        raise
     return note
+
+
+def _stamps(path: Path) -> list[tuple[int, ...] | None]:
+    """By these a change of a database, or of its journal, is seen: nobody but root can set the last one."""
+    found: list[tuple[int, ...] | None] = []
+    for suffix in ("", "-wal", "-journal"):
+        try:
+            status = path.with_name(path.name + suffix).stat()
+        except FileNotFoundError:
+            found.append(None)
+        else:
+            found.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    return found
 
 
 def _end_named(database: Path, key: StepKey) -> Checkpoint:
@@ -66,14 +109,18 @@ def _end_named(database: Path, key: StepKey) -> Checkpoint:
 
 
 def _check(
-    connection: sqlite3.Connection, following: Continued, end: Checkpoint, log: VerifierKey, ring: KeyRing
+    connection: sqlite3.Connection,
+    following: Continued,
+    end: Checkpoint,
+    known: list[Checkpoint],
+    log: VerifierKey,
+    ring: KeyRing,
 ) -> None:
     """Raises LedgerError unless these are the leaves that the service wrote, and those with which the log ended."""
     size = count_leaves(connection)
     frontier = read_frontier(connection, size)
-    kept = [found[1] for file in (ring.seen, ring.cosigned) if (found := file.latest(log))]
     noted = facts(connection).get(CHECKPOINT), following.checkpoint
-    kept += [believed(Note.parse(held.encode()), log) for held in noted if held]
+    kept = [*known, *(believed(Note.parse(held.encode()), log) for held in noted if held)]
     for each in kept:
         check_beginning(connection, size, each)
     if Checkpoint(log.name, size, frontier.root()) != end:

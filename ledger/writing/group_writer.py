@@ -19,7 +19,7 @@ from idtone.core.logs import about
 from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
-from ..evidence.steps import SEALED, UNSEALED, Step
+from ..evidence.steps import SEALED, UNSEALED, Step, StepKind
 from ..keys.continuity import DAMAGED, ENDED, Continued, NextKey, move_aside, name_aside
 from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
@@ -39,7 +39,8 @@ from ..store.sqlite import (
     writing,
 )
 from .damaged_database import continued, emptied, latest, unclosed_in
-from .ended_log import sign_end
+from .ended_log import EndCheck, sign_end
+from .given_up import settle_ends
 from .log_store import LogAppend, LogStore
 from .reserve import Reserve
 
@@ -90,6 +91,8 @@ class GroupWriter:
         self._follows = follows
         self._end_troubles: dict[str, str] = {}
         """Logs whose end is not signed → why not."""
+        self._end_checks: dict[str, EndCheck] = {}
+        """Of them, those whose databases are not what was written → which state of their files that is."""
 
     @classmethod
     def open(cls, path: Path, node: str, key_ring: KeyRing, reserve_bytes: int | None, follows: bool = True) -> Self:
@@ -171,13 +174,19 @@ class GroupWriter:
         away = Message("the token of its key has not signed it yet")
         return {name: self._end_troubles.get(name, away) for name in ends}
 
+    @property
+    def ends_given_up(self) -> list[str]:
+        """The earlier logs of this node whose end was given up. From any thread."""
+        return [each.after for each in self._key_ring.continuity.without_end if each.given_up]
+
     def sign_ends(self) -> None:
         """Try to sign the ends of earlier logs whose tokens were away. From one thread, not only the writer's."""
         ring = self._key_ring
         for each in ring.continuity.unsigned:
             known = self._end_troubles.get(each.after)
             try:
-                note = sign_end(each, self._database_of(each), ring)
+                check = self._end_checks.setdefault(each.after, EndCheck())
+                note = sign_end(each, self._database_of(each), ring, check)
                 ring.continuity.signed(each, note)
             except Exception as error:  # a cell of an old database may hold anything
                 self._end_troubles[each.after] = trouble = _why(error)
@@ -185,6 +194,7 @@ class GroupWriter:
                     _log.error("%s: the end of the log %s is not signed: %s", each.file, each.after, trouble)
             else:
                 self._end_troubles.pop(each.after, None)
+                self._end_checks.pop(each.after, None)
                 _log.warning("%s: the end of the log %s is signed now", each.file, each.after)
 
     def _database_of(self, tree: Continued) -> Path:
@@ -275,6 +285,8 @@ class GroupWriter:
             self._doubtful = appended, rest
         self._doubtful = None
         self._tree.committed(appended)
+        if any(step.kind is StepKind.END_GIVEN_UP for step in rest):
+            settle_ends(self._key_ring, self._path)
 
     def _unwritten(self, group: Sequence[Step]) -> Sequence[Step]:
         """The steps that were not committed, although an error was reported."""
@@ -351,6 +363,7 @@ class GroupWriter:
                 tree.go_on_from(self._tree)
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
+        settle_ends(self._key_ring, self._path)
         if not tree.has_ended:
             return
         if tree.owes_signature:

@@ -173,8 +173,18 @@ class LedgerWriter:
 
     @property
     def signs(self) -> bool:
-        """Whether what is written is signed, the ends of earlier logs too. From any thread."""
-        return not self._database.refusal and not self._database.unsigned_ends
+        """Whether what is written is signed. From any thread."""
+        return not self._database.refusal
+
+    @property
+    def unsigned_ends(self) -> int:
+        """How many earlier logs of this node wait for the signature of their end. From any thread."""
+        return len(self._database.unsigned_ends)
+
+    @property
+    def ends_given_up(self) -> list[str]:
+        """The earlier logs of this node whose end was given up. From any thread."""
+        return self._database.ends_given_up
 
     @property
     def reserve(self) -> Reserve:

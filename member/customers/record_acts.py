@@ -15,7 +15,7 @@ from typing import Any, Final
 from idtone.core.japan import JAPAN
 from idtone.core.persons import Person
 from idtone.core.translation import Message
-from idtone.ledger.disclosure.disclosure_request import person_of
+from idtone.ledger.evidence.act_persons import person_of
 from idtone.ledger.evidence.steps import Step
 
 from .form_rules import LEAST_YEARS

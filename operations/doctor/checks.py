@@ -501,6 +501,7 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
     yield ledger.reserve(settings.reserve, size, room.free_bytes, missing_steps_file.read_missing(path))
     yield _aside(exam)
     yield _signed(exam, exists)
+    yield _ends(exam)
     yield _token(exam)
     yield ledger.sqlite(sqlite3.sqlite_version_info, observe_machine.is_wal(path))
     key = settings.key_file
@@ -527,13 +528,11 @@ def _signed(exam: Exam, exists: bool) -> Finding:
     if not exists:
         return ledger.signed(0, "", looked=True)
     try:
+        keys = LogKeys(settings, key_ring.continuity_of(settings, exam.settings.node))
         key = key_ring.own_key(settings, exam.settings.node)
         reader = LedgerReader.open(settings.own())
     except LedgerError as error:
         return ledger.signed(None, str(error), looked=False)
-    keys = LogKeys(settings, key_ring.continuity_of(settings, exam.settings.node))
-    if unsigned := {keys.of(each.after).place: each.after for each in keys.continuity.unsigned}:
-        return ledger.unsigned_ends(unsigned)
     with reader:
         try:
             if origin := reader.origin():
@@ -548,6 +547,17 @@ def _signed(exam: Exam, exists: bool) -> Finding:
         except LedgerError as error:
             return ledger.signed(None, str(error), looked=True)
     return ledger.signed(leaves, "", looked=True)
+
+
+def _ends(exam: Exam) -> Finding:
+    settings = exam.settings.ledger
+    try:
+        keys = LogKeys(settings, key_ring.continuity_of(settings, exam.settings.node))
+    except LedgerError as error:
+        return ledger.ends({}, (), str(error))
+    without = keys.continuity.without_end
+    waiting = {each.after: keys.of(each.after).place for each in without if not each.given_up}
+    return ledger.ends(waiting, [each.after for each in without if each.given_up])
 
 
 def _token(exam: Exam) -> Finding:
@@ -592,6 +602,7 @@ LEDGER: Final = (
     "ledger-aside",
     "ledger-key",
     "ledger-signed",
+    "ledger-ends",
     "ledger-token",
     "ledger-sqlite",
 )

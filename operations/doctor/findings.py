@@ -272,6 +272,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Message("The signature on the ledger"),
         Message("Evidence proves nothing if it is not signed, or was changed after signing."),
     ),
+    "ledger-ends": Topic(
+        Message("The ends of earlier logs"),
+        Message("Until its own key has signed the end of a log, only the next log vouches for its last leaves."),
+    ),
     "ledger-postgresql": Topic(
         Message("This node's ledger in PostgreSQL"),
         Message(

@@ -181,6 +181,7 @@ FIXES: Final[Mapping[str, Fix]] = {
     "ledger-token": Fix(_nothing, Message("Only a person connects a token, or types its PIN.")),
     "ledger-key": Fix(_private, _EVIDENCE),
     "ledger-signed": Fix(_nothing, _EVIDENCE),
+    "ledger-ends": Fix(_nothing, Message("Only a person connects a token, or gives up what its key can never sign.")),
     "ledger-postgresql": Fix(_nothing, _EVIDENCE),
     "ledger-sqlite": Fix(_nothing, _EVIDENCE),
     "fleet-settings": Fix(

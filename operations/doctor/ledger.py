@@ -85,13 +85,28 @@ def token(place: str, trouble: str) -> Finding:
     )
 
 
-def unsigned_ends(ends: Mapping[str, str]) -> Finding:
-    """Where the key of an earlier log is → that log, whose end it has not signed."""
-    found = Message(
-        "the end of an earlier log is not signed: {ends}",
-        ends=", ".join(f"{log} ({place})" for place, log in ends.items()),
-    )
-    return bad("ledger-signed", found, TOKEN_REMEDY)
+def ends(waiting: Mapping[str, str], given_up: Sequence[str], trouble: str = "") -> Finding:
+    """`waiting`: each earlier log that waits for the signature of its end → where its key is; `given_up`: those whose
+    end was given up. `trouble` says why that cannot be known.
+    """
+    topic = "ledger-ends"
+    if trouble:
+        return unknown(topic, trouble, Message("Run this as the user that `idtone serve` runs as"))
+    if waiting:
+        return bad(
+            topic,
+            Message(
+                "the end of an earlier log is not signed: {ends}",
+                ends=", ".join(f"{log} ({place})" for log, place in waiting.items()),
+            ),
+            Message(
+                "Connect the token with that key, and the service has the end signed. If the key is lost for good: "
+                "idtone-evidence log give-up LOG --why …"
+            ),
+        )
+    if given_up:
+        return good(topic, Message("none waits for a signature; given up: {ends}", ends=", ".join(given_up)))
+    return good(topic, Message("no earlier log waits for the signature of its end"))
 
 
 def room(room: Room, growth: Growth | None) -> Finding:

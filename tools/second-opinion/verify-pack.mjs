@@ -21,7 +21,7 @@ const AWAITED_LIMIT = 1e6; // 4.1
 const ACTS = new Set([
   "export-requested", "export-approved", "export-refused", "exported", "export-received", "export-confirmed",
   "forgotten", "numbers-opened", "duty", "gap", "continued", "quarantined",
-  "clock", "log-ended",
+  "clock", "log-ended", "end-given-up",
 ]); // 2.1
 const ENDS = new Set(["ended", "interrupted", ...ACTS]);
 const ANSWERS = new Set(["export-approved", "export-refused", "exported"]);
@@ -145,6 +145,7 @@ class LeafRules {
     this.calls = new Map(); // id -> how many steps its leaves have
     this.selected = new Set(); // calls without a leaf that a request has selected
     this.requests = new Set();
+    this.givenUp = new Set(); // acts by which a first person gives up an end
     this.hasEnded = false;
     this.reached = 0;
     this.seen = new Set(); // of a whole tree: the steps that are still awaited
@@ -161,6 +162,8 @@ class LeafRules {
     this.ofCall(leaf, kinds, before);
     this.order(leaf.steps.map((step) => step.id));
     if (kinds[0] === "export-requested") this.requests.add(leaf.call);
+    const isFirst = kinds[0] === "end-given-up" && (leaf.steps[0].details.request ?? null) === null;
+    if (isFirst) this.givenUp.add(leaf.call);
     need(!isLate, "act-calls", "its call was selected by a request before it was over");
     this.act(kinds[0], leaf.steps[0]);
     return leaf;
@@ -177,8 +180,9 @@ class LeafRules {
       const demand = received === null ? null : isText(received) ? moment(received) ?? Infinity : Infinity;
       need(demand === null || demand <= at + SKEW, "export-time", "its demand was received later");
     }
-    const request = ANSWERS.has(kind) ? details.request ?? null : null;
-    need(!this.hasAll || request === null || this.requests.has(String(request)), "act-request", "its request is not before it");
+    const known = kind === "end-given-up" ? this.givenUp : this.requests;
+    const request = ANSWERS.has(kind) || kind === "end-given-up" ? details.request ?? null : null;
+    need(!this.hasAll || request === null || known.has(String(request)), "act-request", "its request is not before it");
   }
 
   ofCall(leaf, kinds, before) {

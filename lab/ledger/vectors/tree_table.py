@@ -47,7 +47,8 @@ def good_trees() -> Iterator[Tree]:
         None,
         [*tree(), leaf(OTHER, step(10, "ended"), after=3), leaf(OTHER, step(11, "ended"), after=4)],
     )
-    yield "all kinds of acts", None, [*tree(), *acts, act(24, "clock"), act(25, "log-ended")]
+    acts += [act(24, "end-given-up"), act(25, "end-given-up", "act-24")]
+    yield "all kinds of acts", None, [*tree(), *acts, act(26, "clock"), act(27, "log-ended")]
     yield (
         "a request for calls that are over, and for one of another tree",
         None,
@@ -146,6 +147,13 @@ TREES: Final[dict[str, tuple[str, Callable[[list[bytes]], object]]]] = {
     "an approval of no request": ("act-request", lambda made: made.append(act(10, "export-approved", "act-9"))),
     "a refusal of no request": ("act-request", lambda made: made.append(act(10, "export-refused", "act-9"))),
     "exported before its request": ("act-request", lambda made: made.extend([act(10, "exported", "act-11"), act(11, "export-requested")])),
+    "an end given up by nobody first": ("act-request", lambda made: made.append(act(10, "end-given-up", "act-9"))),
+    "an end given up before the first person": ("act-request", lambda made: made.extend([act(10, "end-given-up", "act-11"), act(11, "end-given-up")])),
+    "an end given up that confirms itself": ("act-request", lambda made: made.append(act(10, "end-given-up", "act-10"))),
+    "an end given up that confirms a second": ("act-request", lambda made: made.extend([act(10, "end-given-up"), act(11, "end-given-up", "act-10"), act(12, "end-given-up", "act-11")])),
+    "an end given up on a request for calls": ("act-request", lambda made: made.extend([act(10, "export-requested"), act(11, "end-given-up", "act-10")])),
+    "approved by an end given up": ("act-request", lambda made: made.extend([act(10, "end-given-up"), act(11, "export-approved", "act-10")])),
+    "an end given up in a call": ("leaf-act", lambda made: replace(made, 0, '"ended"', '"end-given-up"')),
     "a request that is a call": ("act-request", lambda made: made.append(act(10, "exported", LATE))),
     "a request before its call": ("act-calls", _disclosed(disclosed(10, "export-requested", selected='["c-9"]'), leaf("c-9", step(11, "ended")))),
     "a request before one of its calls": ("act-calls", _disclosed(disclosed(10, "export-requested", selected=f'["{LATE}","c-9"]'), leaf("c-9", step(11, "ended")))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,8 +14,11 @@ from typing import Any
 import pytest
 
 from idtone.core.errors import LedgerError, TokenAwayError, UsageError
+from idtone.core.persons import Person
 from idtone.core.settings.settings import LedgerSettings, load_settings
 from idtone.core.signed_notes import Note, VerifierKey
+from idtone.ledger.commands import shared
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys import token_signer
 from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
@@ -30,7 +34,7 @@ from lab import token
 from lab.ledger.commands.running import run, told
 from lab.ledger.dying import MOMENTS, killed, replace_key
 from lab.ledger.example_pack import WITNESS
-from lab.ledger.sample_evidence import ALICE, NOW, decided, heard_call, put, wait_until
+from lab.ledger.sample_evidence import ALICE, BOB, NOW, decided, heard_call, put, wait_until
 from lab.ledger.sample_ledger import opened
 
 LOG = "pbx-1/idtone"
@@ -269,14 +273,132 @@ def test_the_next_log_begins_although_the_old_token_is_away(with_token, monkeypa
     assert (report["good"], report["ended"]["why"], len(report["faults"])) == (False, "x", 2)
     assert "its leaf 2 is not signed" in report["faults"][0]
     assert "has not signed its end; pbx-1/idtone.2 names it" in report["faults"][1]
-    assert found_by_doctor(node)["ledger-signed"] == (
-        "bad",
-        f"the end of an earlier log is not signed: {LOG} ({PLACE})",
-    )
+    doctor = found_by_doctor(node)
+    assert doctor["ledger-ends"] == ("bad", f"the end of an earlier log is not signed: {LOG} ({PLACE})")
+    assert doctor["ledger-signed"] == ("good", "2 leaves, all signed"), "the present log is judged by itself"
     node.config.with_name("pin").write_text(token.PIN)
     with LedgerWriter.open(node.settings.url, "pbx-1", node.ring()) as writer:
-        wait_until(lambda: writer.signs)
+        wait_until(lambda: not writer.unsigned_ends)
     assert (node.verify(*before)["good"], node.verify()["good"]) == (True, True)
+    assert found_by_doctor(node)["ledger-ends"][0] == "good"
+
+
+@pytest.fixture
+def lost(with_token: Node) -> Node:
+    """Its first log has ended without a signature of its third leaf, and its token is lost; the second has two."""
+    _goes_away(with_token, "replace-key")
+    with_token.write(*heard_call("c-3", 20_000))
+    return with_token
+
+
+def before_of(node: Node) -> dict[str, Any]:
+    """`verify` of the first log."""
+    [aside] = path_of(node.settings.url).parent.glob("*.ended-*Z")
+    return node.verify("--ledger", f"sqlite:///{aside}")
+
+
+def as_person(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
+    monkeypatch.setattr(shared, "acting", lambda: person)
+
+
+def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, monkeypatch, tmp_path):
+    node = lost
+    as_person(monkeypatch, ALICE)
+    made = node.run("give-up", "--why", "burnt", "--yes")
+    assert (made["log"], made["leaves"], made["signed"], made["given_up"]) == (LOG, 3, 2, True)
+    before, now = before_of(node), node.verify()
+    assert (before["good"], len(before["faults"]), before["given_up"]["act"]) == (False, 2, made["act"])
+    assert "its leaf 2 is not signed" in before["faults"][0]
+    assert re.search(r"given up on 20.*, by alice: burnt; of 3 leaves the first 2 are signed", before["faults"][1])
+    assert (now["good"], now["leaves"], now["gives_up"]) == (True, 3, [before["given_up"]])
+    assert "gives up     the end of pbx-1/idtone, on 20" in run("verify", "-c", node.config).stdout
+    assert found_by_doctor(node)["ledger-ends"] == ("good", f"none waits for a signature; given up: {LOG}")
+    # Also when the token is found: what a person has given up stays so.
+    node.config.with_name("pin").write_text(token.PIN)
+    with LedgerWriter.open(node.settings.url, "pbx-1", node.ring()) as writer:
+        assert (writer.unsigned_ends, writer.words, writer.ends_given_up) == (0, "", [LOG])
+    assert before_of(node)["good"] is False
+    with pytest.raises(UsageError, match="no earlier log of this node waits"):
+        node.run("give-up", "--why", "x", "--yes")
+    run("tiles", tmp_path / "tiles", "-c", node.config)
+    tiles = told("verify-tiles", tmp_path / "tiles" / f"{LOG}.2", "--log-key", node.key)
+    assert (tiles["good"], tiles["gives_up"]) == (True, now["gives_up"])
+
+
+def test_an_end_is_given_up_by_two_persons_where_exports_take_two(lost, monkeypatch):
+    node = lost
+    with node.config.open("a") as file:
+        file.write("  exports: two-persons\n")
+    as_person(monkeypatch, ALICE)
+    first = node.run("give-up", "--why", "burnt", "--yes")
+    assert (first["given_up"], first["confirms"]) == (False, None)
+    assert "has not signed its end" in before_of(node)["faults"][1]
+    assert found_by_doctor(node)["ledger-ends"][0] == "bad"
+    with pytest.raises(LedgerError, match="alice has given this up already; another person"):
+        node.run("give-up", "--why", "burnt", "--yes")
+    as_person(monkeypatch, BOB)
+    with LedgerWriter.open(node.settings.url, "pbx-1", node.ring()) as writer:
+        assert writer.unsigned_ends == 1
+    text = run("give-up", "--why", "I saw it", "-c", node.config, typed="y\n").stdout
+    assert re.search("alice gave it up on .*: burnt", text)
+    assert re.search("by alice, bob: burnt;", before_of(node)["faults"][1])
+    assert [each["by"] for each in node.verify()["gives_up"]] == [["alice", "bob"]]
+
+
+def test_what_one_person_gives_up_is_not_recorded_by_a_service_that_takes_two(lost, monkeypatch):
+    as_person(monkeypatch, ALICE)
+    two = DisclosureRules(two_persons=True)
+    monkeypatch.setattr(DisclosureRules, "of", lambda settings: two)
+    with pytest.raises(LedgerError, match="takes two persons here"):
+        lost.run("give-up", "--why", "burnt", "--yes")
+    assert lost.ring().continuity.unsigned
+
+
+@pytest.mark.parametrize("given_up", ["act-1", ""])
+def test_what_the_file_beside_the_key_says_of_an_end_is_no_evidence(lost, monkeypatch, given_up):
+    """A file that says it without an act, or hides the act."""
+    as_person(monkeypatch, ALICE)
+    if not given_up:
+        lost.run("give-up", "--why", "burnt", "--yes")
+    path = lost.settings.continued()
+    [entry] = json.loads(path.read_text())
+    path.write_text(json.dumps([{**entry, "given_up": given_up}]))
+    said = "\n".join(before_of(lost)["faults"])
+    assert ("no log does" in said, "given up on" in said) == (bool(given_up), not given_up)
+    with LedgerWriter.open(lost.settings.url, "pbx-1", lost.ring()) as writer:
+        assert bool(writer.unsigned_ends) is bool(given_up)
+
+
+def test_an_act_that_others_wrote_gives_up_nothing(lost, monkeypatch):
+    as_person(monkeypatch, ALICE)
+    lost.run("give-up", "--why", "burnt", "--yes")
+    with closing(sqlite3.connect(path_of(lost.settings.url))) as connection, connection:
+        connection.execute("UPDATE steps SET details = replace(details, 'burnt', 'moved') WHERE kind = 'end-given-up'")
+    assert "has not signed its end" in before_of(lost)["faults"][-1]
+    assert lost.verify()["good"] is False
+
+
+def test_an_end_is_given_up_by_a_log_after_the_next(lost, monkeypatch):
+    """The act is not in the log that names the leaves, and the service runs."""
+    as_person(monkeypatch, ALICE)
+    lost.run("replace-key", "--why", "x", "--yes")
+    made = lost.run("give-up", LOG, "--why", "burnt", "--yes")
+    lost.run("replace-key", "--why", "x", "--yes")
+    with LedgerWriter.open(lost.settings.url, "pbx-1", lost.ring()) as writer:
+        assert (writer.unsigned_ends, writer.ends_given_up) == (0, [LOG])
+    asides = [each for each in path_of(lost.settings.url).parent.glob("*.ended-*") if "journal" not in each.name]
+    reports = [lost.verify("--ledger", f"sqlite:///{each}") for each in asides]
+    [first] = [each for each in reports if each["given_up"]]
+    assert (first["given_up"]["act"], len(reports)) == (made["act"], 3)
+
+
+def test_an_end_that_nothing_would_sign_the_giving_up_of_is_not_given_up(with_token, monkeypatch):
+    as_person(monkeypatch, ALICE)
+    _goes_away(with_token, "end")
+    with_token.write(*heard_call("c-3", 20_000))
+    with pytest.raises(TokenAwayError):
+        with_token.run("give-up", "--why", "x", "--yes")
+    assert with_token.ring().continuity.unsigned
 
 
 @pytest.mark.parametrize("words", [("log end", "--why", "x"), ("log replace-key", "--why", "x")])

@@ -194,14 +194,14 @@ def test_the_next_log_names_the_end_that_is_signed_when_the_token_is_back(stub, 
     assert Checkpoint.parse(Note.parse(tree.checkpoint.encode()).text).size == 1
     with stub.writer() as writer:
         put(writer, *heard_call("c-2", 60_000))
-        assert not writer.signs
+        assert writer.unsigned_ends == 1
         assert f"the end of the log {LOG.name} is NOT signed" in writer.words
         with LedgerReader.open(stub.url) as reader:
             told = reader.continues().details
         assert (told["origin"], told["leaves"], told["root"]) == (LOG.name, 2, tree.ended[2].hex())
         assert any("is not signed" in fault for fault in faults(url_of(ended)))
         stub.does("good")
-        wait_until(lambda: writer.signs)
+        wait_until(lambda: not writer.unsigned_ends)
         assert writer.words == ""
     assert faults(url_of(ended)) == []
     [tree] = continuity_of(stub.url).trees
@@ -227,8 +227,8 @@ def test_an_end_that_others_changed_is_not_signed(stub, ended, change, why):
         if why:
             wait_until(lambda: why in writer.words)
         else:  # of what is signed already, or can be known otherwise
-            wait_until(lambda: writer.signs)
-        assert writer.signs is not bool(why)
+            wait_until(lambda: not writer.unsigned_ends)
+        assert writer.unsigned_ends == bool(why)
 
 
 def say_unsigned(stub: Stub, size: int, root: bytes) -> None:
@@ -246,14 +246,14 @@ def test_a_log_that_was_cut_off_is_not_signed_whatever_the_file_beside_the_key_s
     stub.does("good")
     with stub.writer() as writer:
         wait_until(lambda: "not those with which it ended" in writer.words)
-        assert not writer.signs
+        assert writer.unsigned_ends
 
 
 def test_the_end_that_the_next_log_names_is_signed_whatever_the_file_beside_the_key_says(stub, ended):
     say_unsigned(stub, 2, bytes(32))
     stub.does("good")
     with stub.writer() as writer:
-        wait_until(lambda: writer.signs)
+        wait_until(lambda: not writer.unsigned_ends)
     assert faults(url_of(ended)) == []
 
 
@@ -291,7 +291,7 @@ def test_a_cell_of_another_type_is_reported_and_ends_nothing_else(stub, ended, c
         put(writer, *heard_call("c-2", 60_000))
         wait_until(lambda: file.with_name("key.seen").read_bytes() == str(writer.checkpoint).encode())
         ended.write_bytes(whole)
-        wait_until(lambda: writer.signs)
+        wait_until(lambda: not writer.unsigned_ends)
 
 
 def test_what_fails_unforeseen_beside_the_ledger_does_not_end_the_rest(url, file, monkeypatch, caplog):
@@ -315,8 +315,48 @@ def test_the_leaves_of_an_ended_log_are_read_when_the_token_is_back(stub, ended,
         wait_until(lambda: len(tries) > 2)
         assert read == []
         stub.does("good")
-        wait_until(lambda: writer.signs)
+        wait_until(lambda: not writer.unsigned_ends)
     assert len(read) == 1
+
+
+def test_a_database_that_is_not_what_was_written_is_read_again_when_it_changes(stub, ended, monkeypatch):
+    """And no token signs what is thrown away each time."""
+    looked: list[object] = []
+    asked: list[object] = []
+    check = ended_log._check
+    sign = TokenSigner.sign
+    monkeypatch.setattr(ended_log, "_check", lambda *of: looked.append(of) or check(*of))
+    monkeypatch.setattr(
+        TokenSigner, "sign", lambda self, text: asked.append(text.partition("\n")[0]) or sign(self, text)
+    )
+    monkeypatch.setattr(ended_log, "SETTLED_NS", 0)
+    whole = ended.read_bytes()
+    query(ended, "UPDATE hashes SET hash = zeroblob(32) WHERE place = 2")
+    stub.does("good")
+    with stub.writer() as writer:
+        tries: list[object] = []
+        end_named = ended_log._end_named
+        monkeypatch.setattr(ended_log, "_end_named", lambda *of: tries.append(of) or end_named(*of))
+        wait_until(lambda: "not those with which it ended" in writer.words)
+        wait_until(lambda: len(tries) > 3)  # the first look may change SQLite's journal
+        before = len(looked), asked.count(LOG.name), len(tries)
+        wait_until(lambda: len(tries) > before[-1] + 5)
+        assert (len(looked), asked.count(LOG.name)) == before[:2]
+        query(ended, "INSERT INTO meta VALUES ('more', '')")
+        wait_until(lambda: len(looked) > before[0])
+        ended.write_bytes(whole)
+        wait_until(lambda: not writer.unsigned_ends)
+
+
+def test_a_file_that_has_just_changed_is_read_again_all_the_same(stub, ended, monkeypatch):
+    """It may change once more within what the stamps of a file can tell apart."""
+    looked: list[object] = []
+    check = ended_log._check
+    monkeypatch.setattr(ended_log, "_check", lambda *of: looked.append(of) or check(*of))
+    query(ended, "UPDATE hashes SET hash = zeroblob(32) WHERE place = 2")
+    stub.does("good")
+    with stub.writer():
+        wait_until(lambda: len(looked) > 2)
 
 
 def test_a_database_that_is_gone_is_reported(stub, ended):
@@ -324,7 +364,7 @@ def test_a_database_that_is_gone_is_reported(stub, ended):
     stub.does("good")
     with stub.writer() as writer:
         wait_until(lambda: "the database is missing" in writer.words)
-        assert not writer.signs
+        assert writer.unsigned_ends
     assert not ended.exists(), "no empty one is made in its place"
 
 

@@ -51,8 +51,11 @@ TABLE = {
         (("hsm:1", ""), GOOD, "the token has the key"),
         (("", "hsm:1: there is no such token"), BAD, "there is no such token"),
     ],
-    ledger.unsigned_ends: [
-        (({"hsm:1": "pbx-1/idtone"},), BAD, "the end of an earlier log is not signed: pbx-1/idtone (hsm:1)"),
+    ledger.ends: [
+        (({}, ()), GOOD, "no earlier log waits"),
+        (({"a": "hsm:1", "a.2": "hsm:1"}, ["a.3"]), BAD, "an earlier log is not signed: a (hsm:1), a.2 (hsm:1)"),
+        (({}, ["a"]), GOOD, "given up: a"),
+        (({}, (), "restore it"), UNKNOWN, "restore it"),
     ],
     ledger.room: [
         ((Room(1000 * MIB, 9999), None), GOOD, "the rate of calls is not known"),

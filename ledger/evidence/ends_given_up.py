@@ -1,0 +1,184 @@
+"""The ends of logs that were given up: by whom, when, why, and which acts count. Pure.
+
+The lost key of an earlier log can never sign its end. A person gives that up by an act in the present log; where it
+takes two persons, the act of the second one names that of the first, and only both together count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from idtone.core.errors import LedgerError
+from idtone.core.persons import Person
+from idtone.core.translation import Message
+
+from .act_persons import person_of
+from .leaf_rules import ReadLeaf
+from .steps import Scalar, Step, StepKind
+
+LIMIT: Final = 100
+"""Such acts of one log: no node has so many logs, and readers of foreign ones take no more."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ROOT: Final = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class EndGivenUp:
+    """Of the `leaves` leaves of the log `origin`, which have this root, its key has signed the first `signed` ones, and
+    signs no more. `by` are the persons, `why` the first one's reason, `at` when the last one gave it up.
+    """
+
+    act: str
+    at: datetime
+    by: tuple[Person, ...]
+    why: str
+    origin: str
+    leaves: int
+    root: str
+    signed: int
+    persons: int
+
+    @property
+    def end(self) -> tuple[str, int, str, int]:
+        """What is given up, whoever does it."""
+        return self.origin, self.leaves, self.root, self.signed
+
+    @property
+    def names(self) -> str:
+        return ", ".join(each.name for each in self.by)
+
+    @property
+    def words(self) -> Message:
+        return Message(
+            "its end was given up on {at}, by {by}: {why}; of {leaves} leaves the first {signed} are signed",
+            at=self.at.isoformat(),
+            by=self.names,
+            why=self.why,
+            leaves=self.leaves,
+            signed=self.signed,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "log": self.origin,
+            "at": self.at.isoformat(),
+            "by": [each.name for each in self.by],
+            "why": self.why,
+            "leaves": self.leaves,
+            "root": self.root,
+            "signed": self.signed,
+            "act": self.act,
+        }
+
+
+@dataclass
+class EndsGivenUp:
+    """The acts of this kind that a log has, in their order: those that count, and those that wait for another person."""
+
+    counted: list[EndGivenUp] = field(default_factory=list)
+    waiting: dict[str, EndGivenUp] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, acts: Iterable[Step]) -> EndsGivenUp:
+        found = cls()
+        for step in acts:
+            if step.kind is StepKind.END_GIVEN_UP:
+                found.add(step)
+        return found
+
+    def add(self, step: Step) -> None:
+        """An act that is not allowed has no effect."""
+        if self.objection(step) is not None:
+            return
+        given, request = _read(step), step.details.get("request")
+        if request is not None:
+            first = self.waiting.pop(str(request))
+            self.counted.append(EndGivenUp(given.act, given.at, (*first.by, *given.by), first.why, *given.end, 2))
+        elif given.persons == 1:
+            self.counted.append(given)
+        else:
+            self.waiting[given.act] = given
+
+    def add_leaf(self, read: ReadLeaf) -> None:
+        """If the leaf is such an act."""
+        if read.kinds[0] == StepKind.END_GIVEN_UP and read.act is not None:
+            self.add_act(read.call_id, read.times[0], read.act)
+
+    def add_act(self, act_id: str, at: int, details: Mapping[str, Any]) -> None:
+        """`at` as in a leaf."""
+        with suppress(LedgerError, OverflowError):  # a step that no ledger could hold
+            self.add(Step(act_id, StepKind.END_GIVEN_UP, _EPOCH + timedelta(microseconds=at), details))
+
+    def objection(self, step: Step, two_persons: bool = False) -> str | None:
+        """Why this act is not allowed after those before; None if it is. `two_persons`: it takes two here."""
+        try:
+            given = _read(step)
+        except (ValueError, KeyError, TypeError) as error:
+            return f"it is not what an act of this kind says ({type(error).__name__})"
+        if any(each.origin == given.origin for each in self.counted):
+            return f"the end of {given.origin} is given up already"
+        if len(self.counted) + len(self.waiting) >= LIMIT:
+            return f"a log has at most {LIMIT} acts that give up an end"
+        if two_persons and given.persons != 2:
+            return "giving up the end of a log takes two persons here (ledger.exports)"
+        request = step.details.get("request")
+        if request is None:
+            same = [each for each in self.waiting.values() if each.end == given.end]
+            return f"{same[0].names} has given this up already; another person has to confirm it" if same else None
+        first = self.waiting.get(str(request))
+        if first is None or first.end != given.end or given.persons != 2:
+            return f"there is no act {request} that gives up the same"
+        if not given.by[0].is_another_than(first.by[0]):
+            return f"{first.names} has given this up first; another person has to confirm it"
+        return None
+
+    def of_log(self, origin: str) -> EndGivenUp | None:
+        return next((each for each in self.counted if each.origin == origin), None)
+
+    def waits_for(self, end: tuple[str, int, str, int]) -> EndGivenUp | None:
+        """The act of a first person that gives this up, and that another one has to confirm."""
+        return next((each for each in self.waiting.values() if each.end == end), None)
+
+
+def act_words(step: Step) -> str:
+    """What one such act says by itself; empty for another step."""
+    if step.kind is not StepKind.END_GIVEN_UP:
+        return ""
+    try:
+        given = _read(step)
+    except (ValueError, KeyError, TypeError):
+        return Message("it gives up the end of a log, in a form that no ledger writes")
+    words = Message(
+        "{by} gives up the end of {log} on {at}: {why}; of {leaves} leaves the first {signed} are signed",
+        by=given.names,
+        log=given.origin,
+        at=given.at.isoformat(),
+        why=given.why,
+        leaves=given.leaves,
+        signed=given.signed,
+    )
+    return words if given.persons == 1 else Message("{words}; it takes two persons, and this is one", words=words)
+
+
+def _read(step: Step) -> EndGivenUp:
+    """Raises ValueError, KeyError, TypeError."""
+    details: Mapping[str, Scalar] = step.details
+    root, why = details["root"], details["why"]
+    if not (isinstance(root, str) and _ROOT.fullmatch(root) and isinstance(why, str)):
+        raise ValueError(root)
+    leaves, signed, persons = map(_whole, (details["leaves"], details["signed"], details["persons"]))
+    if not (0 <= signed < leaves and persons in (1, 2)):
+        raise ValueError(signed)
+    by = (person_of(details),)
+    return EndGivenUp(step.call_id, step.at, by, why, str(details["origin"]), leaves, root, signed, persons)
+
+
+def _whole(value: Scalar) -> int:
+    if type(value) is not int:
+        raise TypeError(value)
+    return value

@@ -1,0 +1,46 @@
+"""The acts of a log by which ends of earlier logs were given up, as its service wrote them. I/O."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from ..evidence.ends_given_up import EndGivenUp, EndsGivenUp
+from ..evidence.leaves import ACT_ID, AFTER_ACTS, StoredStep
+from ..evidence.steps import StepKind
+from ..keys.continuity import Continued, Continuity
+from ..keys.sealing import LedgerKey
+from ..keys.step_key import StepKey
+from .database import Database
+from .rows import step_of
+from .step_macs import StepMacs
+from .stored_tree import STEP
+
+_ACTS: Final = (
+    f"SELECT {STEP}, leaf FROM steps WHERE call_id >= ? AND call_id < ? AND kind = ? "  # noqa: S608 - our own words
+    "AND leaf IS NOT NULL ORDER BY id"
+)
+
+
+def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
+    """Without those that somebody else wrote, or changed. Raises LedgerError."""
+    with database.reading() as connection:
+        macs = StepMacs(connection, key)
+        rows = connection.execute(_ACTS, (ACT_ID, AFTER_ACTS, StepKind.END_GIVEN_UP.value)).fetchall()
+        ours = [row[:-1] for row in rows if macs.vouch_for(StoredStep._make(row[:-1]), row[-1])]
+    return EndsGivenUp.of(step_of(StoredStep._make(row), lambda day: None) for row in ours)
+
+
+def end_given_up(trees: Continuity, following: Continued, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
+    """How the end of the log before `following` was given up, by that log or a later one. `ledger` is the database of
+    the present one. Raises LedgerError if a database that should say it cannot be read.
+    """
+    all_trees = trees.trees
+    later = all_trees[all_trees.index(following) :]
+    files = [*(Path(each.file) for each in later[1:]), ledger]
+    for tree, file in zip(later, files, strict=True):
+        given = ends_given_up(Database.in_file(f"sqlite:///{file}"), key.step_key(tree.origin)).of_log(following.after)
+        _, leaves, root = following.ended
+        if given and (given.leaves, given.root) == (leaves, root.hex()):
+            return given
+    return None
