@@ -78,7 +78,7 @@ class EndGivenUp:
 
 @dataclass
 class EndsGivenUp:
-    """The acts of this kind that a log has, in their order: those that count, and those that wait for another person."""
+    """The acts of this kind in a log, in their order: those that count, and those that wait for another person."""
 
     counted: list[EndGivenUp] = field(default_factory=list)
     waiting: dict[str, EndGivenUp] = field(default_factory=dict)

@@ -41,6 +41,15 @@ def prove(connection: Connection, call_id: str, cosigned: Note | None) -> list[P
     if cosigned and Checkpoint.parse(cosigned.text).size > closing[-1][1]:
         note = cosigned
     size = Checkpoint.parse(note.text).size
+    if closing[-1][1] >= size:
+        raise LedgerError(
+            Message(
+                "leaf {leaf} of call {call_id} is not signed, so nothing proves it: the signed tree has {size} leaves",
+                leaf=closing[-1][1],
+                call_id=call_id,
+                size=size,
+            )
+        )
     found = []
     for number, index in closing:
         call = open_call(connection, call_id, number + 1, index)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -36,9 +38,14 @@ from lab.ledger.dying import MOMENTS, killed, replace_key
 from lab.ledger.example_pack import WITNESS
 from lab.ledger.sample_evidence import ALICE, BOB, NOW, decided, heard_call, put, wait_until
 from lab.ledger.sample_ledger import opened
+from lab.node import find_or_get_node
+from lab.operations import exporting
+from lab.operations.exporting import WARRANT
+from lab.repository import ROOT
 
 LOG = "pbx-1/idtone"
 PLACE = "hsm:1?label=log"
+SECOND = ROOT / "tools" / "second-opinion" / "verify-pack.mjs"
 EVERY_TIME = ("the end is written", "the next tree has its name")
 """The moments at which a replacement is killed in `make test`; the others in the night."""
 
@@ -323,6 +330,44 @@ def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, mon
     run("tiles", tmp_path / "tiles", "-c", node.config)
     tiles = told("verify-tiles", tmp_path / "tiles" / f"{LOG}.2", "--log-key", node.key)
     assert (tiles["good"], tiles["gives_up"]) == (True, now["gives_up"])
+
+
+def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path):
+    as_person(monkeypatch, ALICE)
+    act = lost.run("give-up", "--why", "burnt", "--yes")["act"]
+    [aside] = path_of(lost.settings.url).parent.glob("*.ended-*Z")
+    pack, case = tmp_path / "pack.zip", ("--case", "R-7", *WARRANT, "-c", lost.config)
+    exporting.run("export", act, "c-3", "-o", pack, *case)
+    said = r"alice gives up the end of pbx-1/idtone on 20.*: burnt; of 3 leaves the first 2 are signed"
+    assert re.search(said, run("verify-pack", pack, "--log-key", lost.key).stdout)
+    for verifier in ([sys.executable, ROOT / "docs" / "verify_pack.py"], [*find_or_get_node(), SECOND]):
+        told_by = subprocess.run(
+            [*verifier, pack, "--log-key", str(lost.key)], capture_output=True, text=True, check=True
+        ).stdout
+        assert re.search("20.* end-given-up .*alice.*burnt", told_by)
+    # What its key has not signed is in no pack.
+    with opened(f"sqlite:///{aside}") as reader:
+        unsigned = reader.ending()
+    with pytest.raises(LedgerError, match=f"leaf 2 of call {unsigned.call_id} is not signed"):
+        exporting.run("export", unsigned.call_id, "-o", pack, *case, "--ledger", f"sqlite:///{aside}")
+
+    old = own_key(lost.settings, "pbx-1", LOG)
+    for place in ((), ("--ledger", f"sqlite:///{aside}")):
+        run("tiles", tmp_path / "tiles", "-c", lost.config, *place)
+    logs = "".join(
+        f"- {{place: {tmp_path}/tiles/{key.name}, key: {key}, silent_for: P366D}}\n" for key in (old, lost.key)
+    )
+    file = tmp_path / "monitor.yaml"
+    file.write_text(f"state: {tmp_path}/kept\npage: {tmp_path}/page.html\nlogs:\n{logs}")
+    for _ in range(2):  # what was judged is kept
+        first, second = told("monitor", file, "--once")
+        assert (first["leaves"], first["gives_up"], second["given_up"]) == (2, [], "")
+        assert (second["gives_up"][0]["act"], first["good"], second["good"]) == (act, True, True)
+        assert re.search("pbx-1/idtone.2 says: its end was given up on 20.*, by alice: burnt", first["given_up"])
+    text = run("monitor", file, "--once").stdout
+    assert text.count("burnt") == 2
+    page = (tmp_path / "page.html").read_text()
+    assert ("alice が断念しました: burnt" in page, "by alice: burnt" in page) == (True, True)
 
 
 def test_an_end_is_given_up_by_two_persons_where_exports_take_two(lost, monkeypatch):
