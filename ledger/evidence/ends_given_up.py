@@ -169,13 +169,15 @@ def _read(step: Step) -> EndGivenUp:
     """Raises ValueError, KeyError, TypeError."""
     details: Mapping[str, Scalar] = step.details
     root, why = details["root"], details["why"]
+    origin, by = str(details["origin"]), (person_of(details),)
     if not (isinstance(root, str) and _ROOT.fullmatch(root) and isinstance(why, str)):
         raise ValueError(root)
+    if not f"{origin}{why}{by[0].name}".isprintable():  # a foreign log must not write on the terminal what it likes
+        raise ValueError(origin)
     leaves, signed, persons = map(_whole, (details["leaves"], details["signed"], details["persons"]))
     if not (0 <= signed < leaves and persons in (1, 2)):
         raise ValueError(signed)
-    by = (person_of(details),)
-    return EndGivenUp(step.call_id, step.at, by, why, str(details["origin"]), leaves, root, signed, persons)
+    return EndGivenUp(step.call_id, step.at, by, why, origin, leaves, root, signed, persons)
 
 
 def _whole(value: Scalar) -> int:

@@ -171,6 +171,10 @@ class Continuity:
         """The end of the tree before this one is signed now. Raises OSError."""
         self._replace(following, replace(following, checkpoint=str(end), unsigned=""))
 
+    def unsign(self, following: Continued, end: Checkpoint) -> None:
+        """The end of the tree before this one is this, and not signed, whatever this file said. Raises OSError."""
+        self._replace(following, replace(following, unsigned=end.text))
+
     def give_up(self, following: Continued, act: str) -> None:
         """The end of the tree before this one waits no longer; with no act it waits again. Raises OSError."""
         self._replace(following, replace(following, given_up=act))

@@ -179,6 +179,10 @@ class LedgerRows:
         """
         return self._all(_OF_CALL if self._indexed else _OF_CALL_IN_POSTGRESQL, (call_id, until))
 
+    def wrongly_open(self, limit: int) -> list[str]:
+        """The calls that `in_progress` holds although they are over, or have no steps."""
+        return [call_id for (call_id,) in self._all(_WRONGLY_OPEN, (limit,))]
+
     def is_known_as_open(self, call_id: str, last: int) -> bool:
         """Whether the table `in_progress` has the call, or a step after `last` ended it."""
         return bool(self._all(_KNOWN_AS_OPEN, (call_id, call_id, last)))
@@ -277,6 +281,11 @@ _OPENINGS_AND_ENDS: Final = f"""
 _PLANTED: Final = (
     "SELECT DISTINCT step FROM sought WHERE step > ? AND NOT EXISTS "
     "(SELECT 1 FROM steps WHERE steps.id = sought.step AND leaf IS NOT NULL) LIMIT ?"
+)
+_WRONGLY_OPEN: Final = (
+    "SELECT call_id FROM in_progress AS held WHERE "  # noqa: S608 - of our own words
+    "NOT EXISTS (SELECT 1 FROM steps WHERE steps.call_id = held.call_id) OR EXISTS "
+    f"(SELECT 1 FROM steps WHERE steps.call_id = held.call_id AND kind IN ({literals(CLOSING)})) LIMIT ?"
 )
 _KNOWN_AS_OPEN: Final = (
     "SELECT 1 FROM in_progress WHERE call_id = ? UNION ALL "  # noqa: S608 - of our own words

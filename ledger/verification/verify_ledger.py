@@ -164,6 +164,9 @@ class _Verification:
             verdict.fault(_strange_step(call_id, number))
         self._read(last)
         self._look_at_open_calls(last)
+        for call_id in self._rows.wrongly_open(FAULTS_LIMIT):
+            if call_id not in self._named:
+                verdict.fault(_not_open(call_id))
         self._look_at_acts(last)
         for call_id, index in self._rows.after_end(last):
             verdict.fault(_against_rules(call_id, index, AFTER_END))
@@ -447,6 +450,10 @@ def _of(source: str, what: str | ProofError) -> Message:
 
 def _against_rules(call_id: str, index: int | None, error: ProofError | Message) -> Message:
     return Message("call {call_id}: leaf {leaf}: {error}", call_id=call_id, leaf=index, error=error)
+
+
+def _not_open(call_id: str) -> Message:
+    return Message("call {call_id}: the table `in_progress` holds it, and it is not in progress", call_id=call_id)
 
 
 def _strange_step(call_id: str, number: int) -> Message:

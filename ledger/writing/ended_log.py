@@ -58,7 +58,7 @@ def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndChec
     if not path.exists():
         raise LedgerError(Message("{path}: the database is missing; restore it from a backup", path=path))
     signer = ring.signer_of(following.after)
-    end = _end_named(database, ring.days.ledger_key.step_key(following.origin))
+    end = end_named(database, ring.days.ledger_key.step_key(following.origin))
     known = [found[1] for file in (ring.seen, ring.cosigned) if (found := file.latest(signer.key))]
     before = _stamps(path)
     if check.why and check.state == (before, end, known, following):
@@ -92,7 +92,7 @@ def _stamps(path: Path) -> list[tuple[int, ...] | None]:
     return found
 
 
-def _end_named(database: Path, key: StepKey) -> Checkpoint:
+def end_named(database: Path, key: StepKey) -> Checkpoint:
     """The end of the log before, as the first leaf of the next database names it. By its MAC the service wrote it; its
     signature may wait for the same token. Raises LedgerError.
     """

@@ -40,7 +40,7 @@ from ..store.sqlite import (
 )
 from .damaged_database import continued, emptied, latest, unclosed_in
 from .ended_log import EndCheck, sign_end
-from .given_up import settle_ends
+from .given_up import find_unsigned_ends, settle_ends
 from .log_store import LogAppend, LogStore
 from .reserve import Reserve
 
@@ -363,6 +363,7 @@ class GroupWriter:
                 tree.go_on_from(self._tree)
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
+        find_unsigned_ends(self._key_ring, self._path)
         settle_ends(self._key_ring, self._path)
         if not tree.has_ended:
             return

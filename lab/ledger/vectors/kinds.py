@@ -73,6 +73,8 @@ STATEMENTS: Final = (
     "INSERT INTO sought SELECT token - 1, step FROM sought LIMIT 1",
     "INSERT INTO sought SELECT token, 4611686018427387904 FROM sought LIMIT 1",
     "DELETE FROM in_progress",
+    f"INSERT INTO in_progress SELECT call_id FROM steps WHERE {_ENDED}",
+    "INSERT INTO in_progress VALUES ('nobody')",
     "DELETE FROM macs",
     "UPDATE macs SET last = last + 1000000",
     "CREATE INDEX other ON steps (at) WHERE call_id <> 'open'",

@@ -257,6 +257,18 @@ def test_the_end_that_the_next_log_names_is_signed_whatever_the_file_beside_the_
     assert faults(url_of(ended)) == []
 
 
+def test_an_unsigned_end_that_the_file_beside_the_key_hides_is_found_by_the_next_start(stub, ended, caplog):
+    path = path_of(stub.url).with_name("key.continued")
+    [tree] = json.loads(path.read_text())
+    path.write_text(json.dumps([{**tree, "unsigned": ""}]))
+    with stub.writer() as writer:
+        assert writer.unsigned_ends == 1
+        assert "the file beside the key did not say so" in caplog.text
+        stub.does("good")
+        wait_until(lambda: not writer.unsigned_ends)
+    assert faults(url_of(ended)) == []
+
+
 def test_what_others_wrote_into_the_next_log_is_not_signed_as_the_end_of_the_one_before(stub, ended, file):
     query(file, "UPDATE steps SET details = replace(details, '\"leaves\":2', '\"leaves\":1') WHERE id = 1")
     stub.does("good")
@@ -309,9 +321,7 @@ def test_the_leaves_of_an_ended_log_are_read_when_the_token_is_back(stub, ended,
     monkeypatch.setattr(ended_log, "check_unsigned", lambda *of: read.append(of) or check(*of))
     with stub.writer() as writer:
         tries: list[object] = []
-        monkeypatch.setattr(
-            ended_log, "_end_named", lambda *of, real=ended_log._end_named: tries.append(of) or real(*of)
-        )
+        monkeypatch.setattr(ended_log, "end_named", lambda *of, real=ended_log.end_named: tries.append(of) or real(*of))
         wait_until(lambda: len(tries) > 2)
         assert read == []
         stub.does("good")
@@ -335,8 +345,8 @@ def test_a_database_that_is_not_what_was_written_is_read_again_when_it_changes(s
     stub.does("good")
     with stub.writer() as writer:
         tries: list[object] = []
-        end_named = ended_log._end_named
-        monkeypatch.setattr(ended_log, "_end_named", lambda *of: tries.append(of) or end_named(*of))
+        end_named = ended_log.end_named
+        monkeypatch.setattr(ended_log, "end_named", lambda *of: tries.append(of) or end_named(*of))
         wait_until(lambda: "not those with which it ended" in writer.words)
         wait_until(lambda: len(tries) > 3)  # the first look may change SQLite's journal
         before = len(looked), asked.count(LOG.name), len(tries)

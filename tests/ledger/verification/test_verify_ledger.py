@@ -393,6 +393,13 @@ def test_a_call_in_progress_that_the_next_start_would_not_take_up_is_told(url, f
     assert faults(url) == []
 
 
+@pytest.mark.parametrize("row", ["SELECT call_id FROM steps WHERE leaf = 0", "VALUES ('nobody')", "VALUES (x'00ff')"])
+def test_a_call_that_is_told_to_be_in_progress_and_is_not_is_told(filled, file, row):
+    query(file, f"INSERT INTO in_progress {row}")
+    [fault] = faults(filled)
+    assert "the table `in_progress` holds it, and it is not in progress" in fault
+
+
 def test_what_nobody_touched_is_told_from_what_was_even_after_a_fault(url, file):
     """Pages are matched again once one was not, wherever calls lie across them."""
     write(url, evidence(200))
