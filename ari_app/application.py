@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -37,9 +38,9 @@ each new connection."""
 BETWEEN_CHANNELS_S: Final = 0.004
 """A comparison asks for one channel after the other, with this pause: 3,000 calls take half a minute, and a call that
 needs a verdict meanwhile waits for one of these requests at most."""
-ENDS_AT_ONCE: Final = 2
-"""How many calls of suspended numbers Asterisk is asked to end at once. It answers requests one after the other, so a
-verdict waits for these requests; and it does not end more calls a second if it is asked for eight at once."""
+BETWEEN_ENDS_S: Final = 0.003
+"""Calls of suspended numbers end one after the other, with this pause: Asterisk is busy with each for some milliseconds
+after its answer, and new calls come meanwhile."""
 LAST_LINE_S: Final = 2.0
 """How long after the end of its channel the last journal line of a call may arrive."""
 LEAVES_WITHIN_S: Final = 5.0
@@ -62,7 +63,7 @@ class AriApplication:
         self._tasks: set[asyncio.Task[None]] = set()
         self._not_ended: set[str] = set()
         """Calls of suspended numbers that cannot be ended because Asterisk is not connected."""
-        self._ends = asyncio.Semaphore(ENDS_AT_ONCE)
+        self._to_end: deque[Call] = deque()
         self._handing_over = False
 
     @property
@@ -158,7 +159,8 @@ class AriApplication:
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
     def end_suspended(self) -> None:
-        """Ask Asterisk to end the calls whose number is now suspended."""
+        """Have Asterisk end the calls whose number is now suspended, one after the other. They are counted at once."""
+        waited = bool(self._to_end)
         for call in self._calls.calls_to_end():
             if not self.connected:
                 if call.id not in self._not_ended:
@@ -169,23 +171,31 @@ class AriApplication:
                         extra=about(call.id, Reason.NUMBER_SUSPENDED),
                     )
                 continue
-            self._calls.record_suspension(call)
-            self._spawn(self._end(call))
+            self._calls.count_suspension(call)
+            self._to_end.append(call)
+        if self._to_end and not waited:
+            self._spawn(self._end_in_turn())
+
+    async def _end_in_turn(self) -> None:
+        try:
+            while self._to_end:
+                if self._calls.find(self._to_end[0].id) is self._to_end[0]:
+                    await self._end(self._to_end[0])
+                    await asyncio.sleep(BETWEEN_ENDS_S)
+                self._to_end.popleft()
+        finally:
+            for call in self._to_end:
+                call.end_requested = False  # so that the next connection ends it
+            self._to_end.clear()
 
     async def _end(self, call: Call) -> None:
-        try:
-            async with self._ends:
-                if self._calls.find(call.id) is not call:
-                    return
-                log.warning(
-                    "%s: its number is suspended; Asterisk ends the call",
-                    call.id,
-                    extra=about(call.id, Reason.NUMBER_SUSPENDED),
-                )
-                await self._ask("DELETE", channel_path(call.channel), reason_code=str(CALL_REJECTED))
-        except (AriUnavailable, asyncio.CancelledError):
-            call.end_requested = False  # so that the next connection ends it
-            raise
+        self._calls.record_suspension(call)
+        log.warning(
+            "%s: its number is suspended; Asterisk ends the call",
+            call.id,
+            extra=about(call.id, Reason.NUMBER_SUSPENDED),
+        )
+        await self._ask("DELETE", channel_path(call.channel), reason_code=str(CALL_REJECTED))
 
     # -- the calls in progress ------------------------------------------------------------------------------------
 

@@ -1,11 +1,12 @@
 """How fast evidence is written, proven, verified, found and published, beside a bare INSERT loop as durable.
 
-    python -m bench.ledger [--calls N] [--records N] [--json]
+    python -m bench.ledger [--calls N] [--records N] [--large FOLDER] [--json]
 
 Calls are those that hear a sound, six steps each. The goals: 20 000 steps/s, or 80 % of the bare loop; a proof within
 10 ms; 100 000 records verified in a second by one core; a number found within 50 ms among 10 000 000 records. The
 ledger to find in has less (--records), so that it is made within a minute; 10 000 000 take 18 GB and some twenty
-minutes. Times are of this machine, now; those of verifying are its processor's.
+minutes. In --large it is kept, and measured again without being made. Times are of this machine, now; those of
+verifying are its processor's.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import gzip
 import json
 import random
 import resource
+import shutil
 import sqlite3
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -31,6 +34,7 @@ from idtone.ledger.keys.continuity import Continuity
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import LedgerKey
+from idtone.ledger.store.alike_calls import alike_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.rows import microseconds
 from idtone.ledger.store.sqlite import journal_mode
@@ -52,6 +56,7 @@ ONE_BY_ONE: Final = 1500
 """Steps each of which is waited for, as a call waits for a decision that its file cannot keep."""
 PROOFS: Final = 300
 FINDS: Final = 30
+NEWEST: Final = 50
 ORIGIN: Final = "pbx-1/idtone"
 MONTH: Final = timedelta(days=31)
 GROUP: Final = 1000
@@ -192,11 +197,47 @@ def found(folder: Path) -> dict[str, float]:
     return {"median_ms": others_ms, "most_ms": max(took[False]), f"with_{KNOWN}_calls_median_ms": known_ms}
 
 
-def measure(count: int, records: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """Of `count` calls; and of a ledger of so many `records`, a multiple of `KNOWN`, `KNOWN` of them of one number."""
+def used(folder: Path, records: int) -> dict[str, float]:
+    """What a service and its people do with a large ledger: the start of a writer, the newest calls, statistics of all,
+    and the destruction of a day's key.
+    """
+    url, held = f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder)
+    began = time.perf_counter()
+    with LedgerWriter.open(url, "pbx-1", held):
+        start_ms = 1000 * (time.perf_counter() - began)
+    with LedgerReader.open(url, held.days) as reader:
+        began = time.perf_counter()
+        assert len(reader.records(limit=NEWEST)) == min(NEWEST, records)
+        newest_ms = 1000 * (time.perf_counter() - began)
+        began_s = time.process_time()
+        assert sum(each.times for each in alike_calls(reader)) == records
+        stats_us = 1e6 * (time.process_time() - began_s) / records
+    with tempfile.TemporaryDirectory(dir=folder) as copied:
+        copy = Path(shutil.copy(folder / "key.days", copied))
+        began = time.perf_counter()
+        destroyed = DayKeys(copy, LedgerKey(bytes(range(32)))).destroy((NOW + timedelta(days=1)).date().isoformat())
+        forget_ms = 1000 * (time.perf_counter() - began)
+        assert destroyed
+    return {"start_ms": start_ms, "newest_50_ms": newest_ms, "stats_us_a_call": stats_us, "forget_ms": forget_ms}
+
+
+def stored(folder: Path, records: int) -> dict[str, float]:
+    """Bytes a call in the file, by table and index."""
+    with closing(sqlite3.connect(folder / "ledger.sqlite3")) as connection:
+        rows = connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY 1 ORDER BY 2 DESC").fetchall()
+    whole = sum(octets for _, octets in rows)
+    return {"whole": whole / records} | {name: octets / records for name, octets in rows if octets > whole / 200}
+
+
+def measure(
+    count: int, records: int, tell: Callable[[str], None], kept: Path | None = None
+) -> dict[str, dict[str, float]]:
+    """Of `count` calls; and of a ledger of so many `records`, a multiple of `KNOWN`, `KNOWN` of them of one number,
+    which is `kept` in a folder, if one is given.
+    """
     measured: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="idtone-ledger-") as folder:
-        place, large = Path(folder), Path(folder, "large")
+        place, large = Path(folder), kept or Path(folder, "large")
         tell(f"{count:,} calls …")
         told = calls(count)
         tell("the bare loop …")
@@ -211,10 +252,15 @@ def measure(count: int, records: int, tell: Callable[[str], None]) -> dict[str, 
         measured["verify"] = verified(place)
         tell("tiles …")
         measured["tiles"] = tiled(place, measured["verify"]["records_s_core"])
-        tell(f"a ledger of {records:,} records …")
-        large.mkdir()
-        fill(large / "ledger.sqlite3", key_ring(large), records, MONTH, lambda call: call % (records // KNOWN) == 0)
-        tell("finding, proving and verifying in it …")
+        if not large.exists():
+            tell(f"a ledger of {records:,} records …")
+            filling = large.with_name(f"{large.name}.filling")
+            filling.mkdir(parents=True)
+            every = records // KNOWN
+            fill(filling / "ledger.sqlite3", key_ring(filling), records, MONTH, lambda call: call % every == 0)
+            filling.rename(large)
+        tell("using, finding, proving and verifying in it …")
+        measured |= {"bytes_a_call": stored(large, records), "use_among": used(large, records)}
         measured |= {"find_among": found(large), "proof_among": proven(large, records), "verify_among": verified(large)}
         tell("its tiles …")
         measured["tiles_among"] = tiled(large, measured["verify_among"]["records_s_core"])
@@ -223,10 +269,11 @@ def measure(count: int, records: int, tell: Callable[[str], None]) -> dict[str, 
 
 def main() -> None:
     parser = options(__doc__, calls=CALLS, records=RECORDS)
+    parser.add_argument("--large", type=Path, help="where the large ledger is kept; default nowhere")
     chosen = parser.parse_args()
     if chosen.records < KNOWN or chosen.records % KNOWN:
         parser.error(f"--records {chosen.records} is not a multiple of {KNOWN}")
-    measured = measure(chosen.calls, chosen.records, PROGRESS.print)
+    measured = measure(chosen.calls, chosen.records, PROGRESS.print, chosen.large)
     report("evidence", {"calls": chosen.calls, "journal": journal_mode(), **measured}, chosen.json)
 
 

@@ -1,6 +1,7 @@
 """Thousands of calls in progress, and what happens to the service beside them.
 
-    python -m bench.progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--json]
+    python -m bench.progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--only suspension]
+                             [--storage cpp_map_name_id] [--json]
 
 The calls talk without media, by so many endpoints: the more calls an endpoint has, the longer Asterisk itself takes for
 each change of one. Beside them new calls are measured, in quiet and while the service starts, hands over, is
@@ -21,10 +22,12 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, Final
 
 import numpy as np
@@ -35,7 +38,7 @@ from lab.lab import LICENSED
 from lab.pjsip_conf import line
 from lab.processes import end_in_order, open_files, processor_s
 from lab.publication import LAB_REGISTRY
-from lab.sipp import Load, Outcome, called
+from lab.sipp import Load, called
 from lab.supervisor import Supervisor
 
 from .reporting import PROGRESS, options, print_table, report
@@ -66,6 +69,8 @@ class BusyAsterisk(Asterisk):
     calls: int = 0
     lines: Sequence[str] = ()
     """The endpoints, of callers and of called phones."""
+    storage: str = ""
+    """How Asterisk keeps its channels (`channel_storage_backend`); empty for its default."""
 
     def __post_init__(self) -> None:
         self.site = replace(self.site, host=LOOPBACK, transport="udp", loss=0, idle_channels=0)
@@ -79,6 +84,10 @@ class BusyAsterisk(Asterisk):
         files["extensions.conf"] = files["extensions.conf"].replace(
             "LAB_PHONE=PJSIP/lab/", "LAB_PHONE=PJSIP/${PJSIP_HEADER(read,X-Lab-Endpoint)}/"
         )
+        if self.storage:
+            files["asterisk.conf"] = (
+                f"{dedent(files['asterisk.conf'])}[options]\nchannel_storage_backend = {self.storage}\n"
+            )
         files["rtp.conf"] = "[general]\nrtpstart = 5000\nrtpend = 19999\nstrictrtp = no\nicesupport = no\n"
         if self.lean:
             modules = [name for name in MODULES if "timing" not in name]
@@ -244,7 +253,7 @@ class Bench:
             float(np.percentile(waited_ms, 50)),
             float(np.percentile(waited_ms, 99)),
             len(outcomes) - len(served),
-            load.offered - sum(_answered(each) for each in outcomes),
+            load.offered - sum(each.status == 200 for each in outcomes),
             self.up(),
             took_s,
         )
@@ -348,8 +357,13 @@ AWAY: Final = frozenset({"restart", "kill"})
 """While these happen there is no service; the hook decides new calls."""
 
 
-def _answered(each: Outcome) -> bool:
-    return each.status == 200
+HAPPENINGS: Final[Mapping[str, Callable[[Bench], float | None]]] = {
+    "restart": Bench.restart,
+    "hand-over": Bench.reload,
+    "kill": Bench.kill,
+    "reconnect": Bench.reconnect,
+    "suspension": Bench.suspend,
+}
 
 
 @contextmanager
@@ -360,6 +374,7 @@ def bench(
     endpoints: int,
     window_s: float,
     tell: Callable[[str], None],
+    storage: str = "",
 ) -> Iterator[Bench]:
     """All of it, started."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -368,6 +383,7 @@ def bench(
     shutil.copy(LAB_REGISTRY, registry)
     asterisk = BusyAsterisk(installation, scratch / "pbx")
     asterisk.calls, asterisk.lines = calls, [f"line{at}" for at in range(endpoints)]
+    asterisk.storage = storage
     try:
         service = Supervisor(asterisk, registry)
         with asterisk, called(scratch / "called") as answering:
@@ -380,21 +396,16 @@ def bench(
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def measure(bed: Bench, rate: float) -> Found:
-    """Fill it, let all happen, and look at the evidence."""
+def measure(bed: Bench, rate: float, only: str = "") -> Found:
+    """Fill it, let all happen, or `only` one thing, and look at the evidence."""
     found = bed.found
     load = None
     try:
         load = bed.fill(rate)
         bed.window("quiet")
-        for what, happens in {
-            "restart": bed.restart,
-            "hand-over": bed.reload,
-            "kill": bed.kill,
-            "reconnect": bed.reconnect,
-            "suspension": bed.suspend,
-        }.items():
-            bed.window(what, happens)
+        for what, happens in HAPPENINGS.items():
+            if only in ("", what):
+                bed.window(what, partial(happens, bed))
         bed.hang_up_all()
         records = [each for each in bed.service.records().values() if each["status"]]
         found.records = len(records)
@@ -410,7 +421,10 @@ def measure(bed: Bench, rate: float) -> Found:
 
 def main() -> int:
     """Measure, and print a table or JSON."""
-    chosen = options(__doc__, calls=3000, endpoints=25, rate=15.0, window=20.0).parse_args()
+    parser = options(__doc__, calls=3000, endpoints=25, rate=15.0, window=20.0)
+    parser.add_argument("--only", default="", choices=HAPPENINGS, help="what happens; default all")
+    parser.add_argument("--storage", default="", help="Asterisk's channel_storage_backend; default its own")
+    chosen = parser.parse_args()
     end_in_order()
     began_s = time.monotonic()
 
@@ -419,9 +433,9 @@ def main() -> int:
 
     with (
         tempfile.TemporaryDirectory(prefix="idtone-progress-") as folder,
-        bench(find_or_get(), Path(folder), chosen.calls, chosen.endpoints, chosen.window, tell) as bed,
+        bench(find_or_get(), Path(folder), chosen.calls, chosen.endpoints, chosen.window, tell, chosen.storage) as bed,
     ):
-        found = measure(bed, chosen.rate)
+        found = measure(bed, chosen.rate, chosen.only)
     shown: dict[str, Any] = asdict(found) | {"faults": found.faults}
     if not chosen.json:
         for fault in shown.pop("faults"):

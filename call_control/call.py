@@ -57,8 +57,10 @@ class Call:
     """The files of the sounds that the verdict names, as they were then, by the sounds' names."""
     suspended: bool = False
     """Its number was suspended during the call, and the evidence says so."""
+    counted_suspended: bool = False
+    """It is counted among the calls that a suspension has ended."""
     end_requested: bool = False
-    """The service has asked Asterisk to end the call."""
+    """The service has asked Asterisk to end the call, or is about to."""
     subjects: Found = ()
     """What the brake counts it for; empty if it was decided by the hook or an earlier service."""
     written: frozenset[_Written] = frozenset()

@@ -568,15 +568,21 @@ class CallControl:
             and suspended(call.forwarding_numbers, registry, now, self.remembered, stops)
         ]
 
-    def record_suspension(self, call: Call) -> None:
-        """Record that the service asks Asterisk to end a call because its number is suspended."""
+    def count_suspension(self, call: Call) -> None:
+        """Count a call that ends because its number is suspended. Asterisk is asked in its turn."""
         call.end_requested = True
-        if not call.suspended and self.find(call.id) is call:
-            call.suspended = True
-            registry, cause = self.registry(), self._suspension(call.forwarding_numbers, self.now())
+        if not call.counted_suspended and self.find(call.id) is call:
+            call.counted_suspended = True
+            cause = self._suspension(call.forwarding_numbers, self.now())
             self.ended_suspended[cause.reference if cause else ""] += 1
             if cause and cause.own:
                 self.ended_by_own[cause.own] += 1
+
+    def record_suspension(self, call: Call) -> None:
+        """Record that the service asks Asterisk to end a call because its number is suspended."""
+        if not call.suspended and self.find(call.id) is call:
+            call.suspended = True
+            registry, cause = self.registry(), self._suspension(call.forwarding_numbers, self.now())
             by = steps.SuspendedBy(cause.own) if cause else None
             version, sha256 = (registry.version, registry.sha256) if registry else (None, None)
             self.record(steps.suspended(call.id, self.now(), version, sha256, by))

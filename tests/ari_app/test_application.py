@@ -357,6 +357,26 @@ async def test_a_hangup_that_is_lost_with_the_connection_is_requested_over_the_n
             await until(lambda: ends(again), "the end")
 
 
+async def test_many_calls_end_one_after_the_other(calls, asterisk, evidence, monkeypatch):
+    """They are counted at once, and new calls come between them. What a lost connection leaves, the next one ends."""
+    monkeypatch.setattr(module, "BETWEEN_ENDS_S", 0.0)
+    async with attended(calls, asterisk) as application:
+        for n in range(1, 21):
+            await ask(asterisk, ("decide", f"1795.{n}-1", *DECIDE[2:]), f"1795.{n}")
+        calls.registry = suspending
+        asterisk.answering.clear()
+        application.end_suspended()
+        await until(lambda: ends(asterisk), "the first end")
+        application.end_suspended()
+        assert (len(ends(asterisk)), calls.ended_suspended.total()) == (1, 20)
+        assert evidence.kinds().count("suspended") == 1
+        again = await broken(application, asterisk)
+        async with attending(application, again):
+            application.end_suspended()
+            await until(lambda: len(ends(again)) == 20, "all ends")
+    assert (evidence.kinds().count("suspended"), calls.ended_suspended.total()) == (20, 20)
+
+
 async def test_a_suspended_call_that_hung_up_meanwhile_is_not_an_error(calls, asterisk, caplog):
     async with attended(calls, asterisk) as application:
         await ask(asterisk)

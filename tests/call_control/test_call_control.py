@@ -602,7 +602,9 @@ def test_a_call_in_progress_is_interrupted_once_and_one_that_ended_never(control
     enter(control, *lines)
     for _ in range(2):
         control.close_interrupted(call)
+        control.count_suspension(call)
         control.record_suspension(call)
+    assert not control.ended_suspended
     assert evidence.kinds()[-1:] == ["ended" if lines else "interrupted"]
     assert set(evidence.kinds()) & {"interrupted", "suspended"} == ({"interrupted"} if not lines else set())
     assert evidence.kinds().count("interrupted") == (not lines)
@@ -630,8 +632,10 @@ def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evide
     control.hang_up_suspended = True
     assert control.calls_to_end() == [call]
     for _ in range(2):
+        control.count_suspension(call)
         control.record_suspension(call)
     assert control.calls_to_end() == []
+    assert control.ended_suspended.total() == 1
     assert of_kind(evidence, "suspended") == [steps.suspended(CALL, NOW, 43, suspending().sha256, steps.SuspendedBy())]
     enter(control, hook.ended(at=ms(100), cause=21, talked_ms=50))
     assert list(control) == [other, emergency, refused]
