@@ -252,7 +252,7 @@ def commands(office: Office) -> Iterator[Command]:
     )
     old = office.beside("package") / "before" / "targets" / "registry.yaml"
     yield "registry diff", ("registry", "diff", old, registry), ""
-    new = [word for n in range(1, 5) for word in ("--new", office.beside("keys") / f"new-{n}.pem")]
+    new = ("--keys", office.beside("new-keys"))
     yield of_office("key rotate", "duty", *new, *WHY, *office.key("root-1", "root-2", "registry-1", "registry-2"))
 
 

@@ -7,6 +7,7 @@ are in force: otherwise the history would say that one was signed which never wa
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,12 +27,23 @@ if TYPE_CHECKING:
     from .workspace import Workspace
 
 FILE: Final = "rotations.json"
-_NEW_KEY: Final = "new key "
+_NEW: Final = "new key "
+_STAYS: Final = "the same key "
+_ENDS: Final = "no longer the key "
 
 
-def words_of(keyids: list[str]) -> tuple[str, ...]:
-    """What the line of a rotation says."""
-    return tuple(f"{_NEW_KEY}{keyid}" for keyid in keyids)
+def words_of(before: Collection[str], after: Sequence[str]) -> tuple[str, ...]:
+    """What the line of a rotation says, by the ids of the keys before and after it."""
+    return (
+        *(f"{_STAYS if keyid in before else _NEW}{keyid}" for keyid in after),
+        *(f"{_ENDS}{keyid}" for keyid in sorted(before) if keyid not in after),
+    )
+
+
+def in_force(workspace: Workspace, keys: Keys) -> set[str]:
+    """The ids of the keys of a set. Raises TrustError."""
+    signs = next(role for role, each in tuf_roles.ROLES.items() if each.keys is keys)
+    return set(draft_metadata.role_of(signs, workspace.repository.roles()).keyids)
 
 
 def history_of(keys: Keys) -> str:
@@ -49,12 +61,10 @@ def settle(workspace: Workspace, now: datetime) -> None:
     waiting = _read(workspace)
     if not waiting:
         return
-    roles = workspace.repository.roles()
     left = {}
     for name, entry in waiting.items():
-        signs = next(role for role, each in tuf_roles.ROLES.items() if each.keys == name)
-        in_force = set(words_of(list(draft_metadata.role_of(signs, roles).keyids)))
-        if in_force == set(entry.what):
+        after = {words.rpartition(" ")[2] for words in entry.what if not words.startswith(_ENDS)}
+        if in_force(workspace, Keys(name)) == after:
             workspace.record(history_of(Keys(name)), entry.model_copy(update={"at": now}))
         else:
             left[name] = entry

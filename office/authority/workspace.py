@@ -254,7 +254,7 @@ class Workspace:
             return True
         return hashlib.sha256(octets).hexdigest() != self.repository.sha256(role)
 
-    def rotated(self, keys: KeySets, now: datetime, lines: Mapping[str, HistoryEntry] = {}) -> Edition:
+    def rotated(self, keys: KeySets, now: datetime, lines: Mapping[str, Sequence[HistoryEntry]] = {}) -> Edition:
         """An edition with new keys for some sets, and new signatures for everything that these sign. `lines` are those
         that the histories get with it, by role: the signatures cover them already.
         """
@@ -290,7 +290,7 @@ class Workspace:
         roots = tuple(self.repository.versions("root"))
         return replace(edition, metadata=metadata, before=published, files=self.repository.files(), roots=roots)
 
-    def put(self, edition: Edition, now: datetime, lines: Mapping[str, HistoryEntry] = {}) -> list[str]:
+    def put(self, edition: Edition, now: datetime, lines: Mapping[str, Sequence[HistoryEntry]] = {}) -> list[str]:
         """Publish an edition; returns its roles. Raises TrustError, and publishes nothing, if signatures are missing or
         anything in it breaks the rules of `examination`.
 
@@ -299,8 +299,9 @@ class Workspace:
         """
         edition.check_complete()
         examine(edition.unpublished(), now)
-        for role, entry in lines.items():
-            self.record(role, entry)
+        for role, entries in lines.items():
+            for entry in entries:
+                self.record(role, entry)
         published = self.repository.write(edition)
         pending_rotations.settle(self, now)
         needed = {entry.before for entry in self.unpublished(tuf_roles.REGISTRY) if entry.before}
@@ -339,7 +340,11 @@ class Workspace:
         return self.put_signed(self.rotated(keys, now), signers, now)
 
     def put_signed(
-        self, edition: Edition, signers: Iterable[Signer], now: datetime, lines: Mapping[str, HistoryEntry] = {}
+        self,
+        edition: Edition,
+        signers: Iterable[Signer],
+        now: datetime,
+        lines: Mapping[str, Sequence[HistoryEntry]] = {},
     ) -> list[str]:
         """`put`, after adding the signatures of these keys."""
         for signer in signers:
@@ -361,7 +366,7 @@ class Workspace:
         names: set[str],
         before: Mapping[str, Metadata[Any]],
         now: datetime,
-        lines: Mapping[str, HistoryEntry] = {},
+        lines: Mapping[str, Sequence[HistoryEntry]] = {},
     ) -> Edition:
         """Reads each file once, so that the content that is hashed is the content that is published."""
         targets: dict[str, bytes] = {}
@@ -382,7 +387,7 @@ class Workspace:
                 content[tuf_roles.REFUSALS_FILE] = refusals
             made = {path: TargetFile.from_data(path, octets, ["sha256"]) for path, octets in content.items()}
             history = self.history(name)
-            if line := lines.get(name):
+            for line in lines.get(name, ()):
                 history = history.followed_by(line)
             custom = {"history": history.anchor(), "numbers": entries_of(octets, checked).root}
             if isinstance(checked, RegistryDocument) and (logs := named_logs(checked)):

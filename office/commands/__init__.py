@@ -268,7 +268,7 @@ COMMANDS: Final = {
     ),
     "key rotate": (
         "idtone.office.commands.keys:rotate",
-        "Replace every key of a set with the keys that --new names, because one was lost or stolen.",
+        "Replace keys of one or more sets: a holder leaves, or a key was lost or stolen.",
     ),
     "report list": (
         "idtone.office.commands.reports:reports",

@@ -1,9 +1,13 @@
-"""`idtone-office key new | init | rotate`: make keys, begin a repository with them, and replace them."""
+"""`idtone-office key new | rotate | keep-for-night`, `publication begin`: make keys, begin a repository with them, and
+replace them.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +15,7 @@ import typer
 from securesystemslib.signer import Key, Signer
 
 from idtone.core.errors import UsageError
-from idtone.core.signing_keys import PUBLIC, load_public, make_key, public_beside, signer, token_key, write_public
+from idtone.core.signing_keys import load_public, make_key, public_beside, token_key, write_public
 from idtone.core.terminal import command_line
 from idtone.core.terminal.asking import passphrase
 from idtone.core.translation import Message, translated
@@ -20,22 +24,17 @@ from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 
 from ..authority import pending_rotations
-from ..authority.change_registry import record_edits
+from ..authority.change_registry import Attribution, record_edits
 from ..authority.edition_rules import describe
 from ..authority.edits_by_hand import record_edits_by_hand
-from ..authority.history import Action
+from ..authority.history import Action, HistoryEntry
 from ..authority.night_keys import keep_night_key, night_key_path
 from ..authority.workspace import Workspace
 from .options import FolderArgument, WhyOption, attributed
 from .signers import KeyOption, print_report, signers, state, write_package
 
-NewOption = Annotated[
-    list[Path],
-    typer.Option(
-        "--new",
-        metavar="FILE",
-        help="A key of the new set: its file (made if it does not exist), or the public half (.pub) of a holder's key.",
-    ),
+KeysOption = Annotated[
+    Path | None, typer.Option("--keys", metavar="FOLDER", help="Make the keys there, outside the authority's folder.")
 ]
 PackageOption = Annotated[
     Path | None,
@@ -77,10 +76,9 @@ def key(
 
 def init(
     folder: FolderArgument,
-    keys: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Make the keys there, outside the authority's folder.")
-    ] = None,
+    keys: KeysOption = None,
     public: PublicOption = None,
+    key: KeyOption = [],  # noqa: B006  Typer wants a list
     package: PackageOption = None,
     why: WhyOption = "first edition",
     as_json: command_line.JsonOption = False,
@@ -89,36 +87,114 @@ def init(
 
     With --keys, the command makes all keys: three root keys, three registry keys and four duty keys, each in its own
     file; two of a set sign. Give them to their holders. Or each holder makes a key (`idtone-office key new`): then
-    name the public halves with --public, and the --package to sign. Give the members the root metadata that the command
-    names at its end. authority.yaml in the folder can set other numbers of keys, thresholds and terms.
+    name the public halves with --public, and the --package to sign, or the keys to sign with now. Give the members the
+    root metadata that the command names at its end. authority.yaml in the folder can set other numbers of keys,
+    thresholds and terms.
     """
     workspace = Workspace(folder)
     workspace.repository.check_new()
     with checking():
         workspace.check()
+    attribution, now = attributed(why), datetime.now(UTC)
+    if public and not key and package is None:
+        raise UsageError(Message("with --public, name the --package for the holders, or each --key that signs now"))
+    given = signers(key)
+    halves, made = _new_sets(workspace, keys, public, tuple(Keys))
+    for kind in Keys:
+        _check_count(workspace, kind, len(halves.get(kind, ())))
+    record_edits(workspace, attribution, workspace.unrecorded())
+    with checking():
+        edition = workspace.first(halves, now)
+        if package is None:
+            workspace.put_signed(edition, (*given, *made), now)
+    if package is None:
+        _print_root(workspace, as_json)
+    else:
+        write_package(edition, package, now, as_json)
+
+
+def rotate(
+    folder: FolderArgument,
+    why: WhyOption,
+    sets: Annotated[
+        list[Keys], typer.Argument(metavar="[SET …]", help="With --keys, the sets to replace: root, registry, duty.")
+    ] = [],  # noqa: B006  Typer wants a list
+    keys: KeysOption = None,
+    public: PublicOption = None,
+    key: KeyOption = [],  # noqa: B006  Typer wants a list
+    package: PackageOption = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Replace keys of one or more sets: a holder leaves, or a key was lost or stolen.
+
+    Name every key that a set is to have with --public, also those that stay; or have all of a set's keys made with
+    --keys. This needs two root keys, and two keys of every other set whose signatures depend on them. With --package,
+    they sign one after another.
+    """
+    workspace, now, attribution = Workspace(folder), datetime.now(UTC), attributed(why)
+    if public and sets:
+        raise UsageError(Message("--public names the sets itself; name a SET with --keys alone"))
+    if keys and not sets:
+        raise UsageError(Message("with --keys, name each SET to replace: {names}", names=", ".join(Keys)))
+    given = signers(key)
+    record_edits_by_hand(workspace, None, tuf_roles.DELEGATED)
+    halves, made = _new_sets(workspace, keys, public, sets)
+    with workspace.locked(), checking():
+        entries = {kind: _rotation(workspace, kind, halves[kind], attribution) for kind in halves}
+        lines: dict[str, list[HistoryEntry]] = {}
+        for kind, entry in entries.items() if package is None else ():
+            lines.setdefault(pending_rotations.history_of(kind), []).append(entry)
+        edition = workspace.rotated(halves, now, lines)
+        signed: list[str] = []
+        if package is None:
+            signed = workspace.put_signed(edition, (*given, *made), now, lines)
+        for kind, entry in entries.items() if package else ():
+            pending_rotations.keep(workspace, kind, entry)
+    if package is not None:
+        write_package(edition, package, now, as_json)
+    else:
+        with checking():
+            words = list(describe(edition))
+        print_report({"signed": signed, "left": [], "words": words, **state(workspace, now)}, as_json)
+
+
+def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: Attribution) -> HistoryEntry:
+    """The line of the history about a set. Raises UsageError if the set has these keys already."""
+    before, after = pending_rotations.in_force(workspace, kind), [half.keyid for half in halves]
+    if before == {*after}:
+        raise UsageError(Message("the set {kind} has these keys already", kind=kind))
+    return attribution.entry(Action.ROTATE, str(kind), what=pending_rotations.words_of(before, after))
+
+
+def _new_sets(
+    workspace: Workspace, keys: Path | None, public: list[str] | None, sets: Sequence[Keys]
+) -> tuple[dict[Keys, list[Key]], list[Signer]]:
+    """The public halves by set: of new keys of `sets` in the folder `keys`, which can sign, or those in the files of
+    --public. Raises IdtoneError.
+    """
     if (keys is None) == (public is None):
         raise UsageError(
             Message("either make the keys here with --keys, or name the holders' public halves with --public")
         )
-    attribution, now = attributed(why), datetime.now(UTC)
     if keys is not None:
-        made = _made_here(workspace, keys)
-        halves = {kind: [each.public_key for each in signers] for kind, signers in made.items()}
-        record_edits(workspace, attribution, workspace.unrecorded())
-        with checking():
-            workspace.begin(halves, [each for signers in made.values() for each in signers], now)
-        _print_root(workspace, as_json)
-        return
-    if package is None:
-        raise UsageError(Message("with --public, name the --package for the holders"))
-    halves = _public_halves(workspace, public or [])
-    record_edits(workspace, attribution, workspace.unrecorded())
-    with checking():
-        edition = workspace.first(halves, now)
-    write_package(edition, package, now, as_json)
+        made = _made_here(workspace, keys, sets)
+        return {kind: [each.public_key for each in own] for kind, own in made.items()}, [*chain(*made.values())]
+    halves: dict[Keys, list[Key]] = {}
+    for given in public or ():
+        kind, separator, file = given.partition("=")
+        if not separator or kind not in set(Keys):
+            raise UsageError(
+                Message("--public {given!r} is not SET=FILE; the sets are {names}", given=given, names=", ".join(Keys))
+            )
+        halves.setdefault(Keys(kind), []).append(load_public(Path(file)))
+    for kind, found in halves.items():
+        if len({key.keyid for key in found}) < len(found):
+            raise UsageError(Message("the set {kind} has a key twice; each holder needs a key of their own", kind=kind))
+        _check_count(workspace, kind, len(found))
+    return halves, []
 
 
-def _made_here(workspace: Workspace, keys: Path) -> dict[Keys, list[Signer]]:
+def _made_here(workspace: Workspace, keys: Path, sets: Sequence[Keys]) -> dict[Keys, list[Signer]]:
     if keys.resolve() == workspace.folder.resolve() or workspace.folder.resolve() in keys.resolve().parents:
         raise UsageError(
             Message("{keys}: is in the authority's folder, which others can read; name another folder", keys=keys)
@@ -131,28 +207,8 @@ def _made_here(workspace: Workspace, keys: Path) -> dict[Keys, list[Signer]]:
         raise UsageError(Message("{keys}: cannot be made: {reason}", keys=keys, reason=error.strerror)) from error
     return {
         kind: [make_key(keys / f"{kind}-{number}.pem", secret) for number in range(1, terms.set_of(kind).keys + 1)]
-        for kind in Keys
+        for kind in sets
     }
-
-
-def _public_halves(workspace: Workspace, public: list[str]) -> dict[Keys, list[Key]]:
-    halves: dict[Keys, list[Key]] = {kind: [] for kind in Keys}
-    for given in public:
-        kind, separator, file = given.partition("=")
-        if not separator or kind not in set(Keys):
-            raise UsageError(
-                Message("--public {given!r} is not SET=FILE; the sets are {names}", given=given, names=", ".join(Keys))
-            )
-        halves[Keys(kind)].append(load_public(Path(file)))
-    for kind, found in halves.items():
-        _check_set(workspace, kind, found)
-    return halves
-
-
-def _check_set(workspace: Workspace, kind: Keys, keys: list[Key]) -> None:
-    if len({key.keyid for key in keys}) < len(keys):
-        raise UsageError(Message("the set {kind} has a key twice; each holder needs a key of their own", kind=kind))
-    _check_count(workspace, kind, len(keys))
 
 
 def _check_count(workspace: Workspace, kind: Keys, count: int) -> None:
@@ -166,57 +222,6 @@ def _check_count(workspace: Workspace, kind: Keys, count: int) -> None:
                 count=count,
             )
         )
-
-
-def rotate(
-    folder: FolderArgument,
-    keys: Annotated[Keys, typer.Argument(metavar="SET", help="The set to replace: root, registry or duty.")],
-    new: NewOption,
-    why: WhyOption,
-    key: KeyOption = [],  # noqa: B006  Typer wants a list
-    package: PackageOption = None,
-    as_json: command_line.JsonOption = False,
-) -> None:
-    """Replace every key of a set with the keys that --new names, because one was lost or stolen.
-
-    This needs two root keys, and two keys of every other set whose signatures depend on them. With --package, they
-    sign one after another.
-    """
-    workspace, now, attribution = Workspace(folder), datetime.now(UTC), attributed(why)
-    given = signers(key)
-    record_edits_by_hand(workspace, None, tuf_roles.DELEGATED)
-    _check_count(workspace, keys, len(new))
-    made = [_new(path) for path in new]
-    halves = [half for half, _ in made]
-    _check_set(workspace, keys, halves)
-    with workspace.locked(), checking():
-        what = pending_rotations.words_of([half.keyid for half in halves])
-        entry = attribution.entry(Action.ROTATE, str(keys), what=what)
-        lines = {} if package else {pending_rotations.history_of(keys): entry}
-        edition = workspace.rotated({keys: halves}, now, lines)
-        signed: list[str] = []
-        if package is None:
-            signed = workspace.put_signed(edition, (*given, *(own for _, own in made if own)), now, lines)
-        else:
-            pending_rotations.keep(workspace, keys, entry)
-    if package is not None:
-        write_package(edition, package, now, as_json)
-    else:
-        with checking():
-            words = list(describe(edition))
-        print_report({"signed": signed, "left": [], "words": words, **state(workspace, now)}, as_json)
-
-
-def _new(path: Path) -> tuple[Key, Signer | None]:
-    """The public half, and the key itself if the file holds it."""
-    if path.suffix == PUBLIC:
-        return load_public(path), None
-    own = (
-        signer(str(path), passphrase)
-        if path.exists()
-        else make_key(path, passphrase(Message("for the new key {file}", file=path), twice=True))
-    )
-    return own.public_key, own
 
 
 def _print_root(workspace: Workspace, as_json: bool) -> None:

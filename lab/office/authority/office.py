@@ -77,13 +77,11 @@ class Office(Terminal):
         """What members and holders keep."""
         return self.folder / "repository" / "metadata" / "1.root.json"
 
-    def new_keys(self, *names: str, of_set: bool = False) -> list[str]:
-        """Make keys as their holders do; returns the options for `key rotate`, or for `publication begin`."""
+    def new_keys(self, *names: str) -> list[str]:
+        """Make keys as their holders do; returns the options for `key rotate` and `publication begin`."""
         self.key("any").parent.mkdir(exist_ok=True)
         made = {name: self.run("key new", self.key(name), "--json")[1]["public"] for name in names}
-        if of_set:
-            return [word for name in names for word in ("--public", f"{name.partition('-')[0]}={made[name]}")]
-        return [word for name in names for word in ("--new", made[name])]
+        return [word for name in names for word in ("--public", f"{name.partition('-')[0]}={made[name]}")]
 
     def key(self, name: str) -> Path:
         return self.folder.with_name("keys") / f"{name}.pem"

@@ -25,14 +25,14 @@ def package(office: Office, tmp_path: Path) -> Path:
     office.told("licence revoke", "L-0001", *WHY)
     office.told("suspension number", *STOP, typed=TWICE)
     new = office.new_keys("registry-4", "registry-5", "registry-6")
-    office.told("key rotate", "registry", *new, *WHY, "--package", tmp_path / "rotation")
+    office.told("key rotate", *new, *WHY, "--package", tmp_path / "rotation")
     for name in ("root-1", "root-2", "registry-4", "registry-5", "duty-1", "duty-2"):
         sign(office, tmp_path / "rotation", name)
     office.told("publication publish", "--package", tmp_path / "rotation")
     office.told("number assign", "m-0002", *WHY, typed="0362345678\n")
     office.told("suspension lift", *WHY, typed=TWICE)
     new = office.new_keys("duty-5", "duty-6", "duty-7", "duty-8")
-    office.told("key rotate", "duty", *new, *WHY, "--package", tmp_path / "package")
+    office.told("key rotate", *new, *WHY, "--package", tmp_path / "package")
     return tmp_path / "package"
 
 
@@ -163,10 +163,10 @@ def interrupted(office: Office, written: int, error: OSError) -> Iterator[None]:
 
 @pytest.mark.parametrize("written", [0, 1, 2, 4, 8])
 def test_an_interrupted_rotation_is_completed(office, tmp_path, written):
-    new = [word for name in ("root-4", "root-5", "root-6") for word in ("--new", office.key(name))]
-    given = office.keys("root-1", "root-2", "duty-1", "duty-2")
+    new = office.new_keys("root-4", "root-5", "root-6")
+    given = office.keys("root-1", "root-2", "root-4", "root-5", "duty-1", "duty-2")
     with interrupted(office, written, OSError(5, "Input/output error")):
-        code, _, error = office.run("key rotate", office.folder, "root", *new, *WHY, *given)
+        code, _, error = office.run("key rotate", office.folder, *new, *WHY, *given)
     if code:
         assert "Input/output error" in error
         keys = office.keys("root-4", "root-5", "root-1", "root-2", "duty-1", "duty-2")

@@ -226,7 +226,7 @@ def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
         "key rotate",
         "root",
         *WHY,
-        *(word for n in (4, 5, 6) for word in ("--new", office.key(f"root-{n}"))),
+        *("--keys", tmp_path / "new-keys"),
         *office.keys("root-1", "root-3", "duty-1", "duty-2"),
     )
     office.told("publication publish", *office.duty(), "--site", site)

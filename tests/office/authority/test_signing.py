@@ -58,7 +58,7 @@ def edited(path: Path, change: Callable[[Any], object]) -> None:
 def test_holders_who_make_their_own_keys_begin_together(new_office, tmp_path):
     office, package = new_office, tmp_path / "package"
     names = [f"{kind}-{number}" for kind, count in SETS.items() for number in range(1, count + 1)]
-    given = office.new_keys(*names, of_set=True)
+    given = office.new_keys(*names)
     words = office.told("publication begin", *given, "--package", package)["words"]
     assert "member m-0001 is new: 良い電話株式会社" in "\n".join(words)
     assert "\n".join(words).count("signs with 2 of") == 3
@@ -149,9 +149,9 @@ def test_the_duty_officers_publish_while_a_package_waits(office, package):
 
 def test_a_rotation_goes_from_holder_to_holder(office, tmp_path):
     package = tmp_path / "package"
-    told = office.told("key rotate", "duty", *office.new_keys(*NEXT), *WHY, "--package", package)
+    told = office.told("key rotate", *office.new_keys(*NEXT), *WHY, "--package", package)
     given = office.new_keys("duty-9")
-    assert "has a key twice" in office.refused("key rotate", "duty", *given * 4, *WHY, "--package", tmp_path / "twice")
+    assert "has a key twice" in office.refused("key rotate", *given * 4, *WHY, "--package", tmp_path / "twice")
     at = told["words"].index("the set duty signs with 2 of 4 keys:")
     assert [len(line.strip()) for line in told["words"][at + 1 : at + 5]] == [64] * 4
     for name in ("root-1", "root-2", "duty-5", "duty-8"):
@@ -168,18 +168,18 @@ def test_the_history_names_a_rotation_only_once_it_is_signed(office, tmp_path):
 
     new = office.new_keys("registry-4", "registry-5", "registry-6")
     too_few = office.keys("root-1", "registry-1")
-    assert "needs the signatures" in office.refused("key rotate", "registry", *new, *WHY, *too_few)
-    office.told("key rotate", "registry", *new, *WHY, "--package", tmp_path / "package")
+    assert "needs the signatures" in office.refused("key rotate", *new, *WHY, *too_few)
+    office.told("key rotate", *new, *WHY, "--package", tmp_path / "package")
     assert rotations() == []
     office.told("number assign", "m-0002", *WHY, typed="0362345678\n")
     office.told("publication publish", *office.all_keys())
     assert rotations() == [], "other changes of the registry are signed meanwhile; that package never is"
-    office.told("key rotate", "registry", *new, *WHY, "--package", tmp_path / "again")
+    office.told("key rotate", *new, *WHY, "--package", tmp_path / "again")
     for name in ("root-1", "root-2", "registry-4", "registry-5", "duty-1", "duty-2"):
         sign(office, tmp_path / "again", name)
     office.told("publication publish", "--package", tmp_path / "again")
     [line] = rotations()
-    assert (line["signed"], len(line["what"])) == (None, 3), "in force; the next edition of the registry signs its line"
+    assert (line["signed"], len(line["what"])) == (None, 6), "in force; the next edition of the registry signs its line"
     office.told("number release", "m-0002", *WHY, typed="0362345678\n")
     office.told("publication publish", *office.keys("registry-4", "registry-5", "duty-1", "duty-2"))
     assert office.key_id("registry-4") in rotations()[0]["signed"]["keys"]

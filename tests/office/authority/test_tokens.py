@@ -37,8 +37,8 @@ def test_a_token_signs_beside_key_files(office, tmp_path):
     key, public, package = "hsm:2?label=duty", tmp_path / "duty-3.pub", tmp_path / "package"
     code, told, error = with_token(office, "key new", key, "--public", public)
     assert (code, told["public"]) == (0, str(public)), error
-    new = ["--new", public, *office.new_keys("duty-5", "duty-6", "duty-7")]
-    office.told("key rotate", "duty", *new, *WHY, "--package", package)
+    new = ["--public", f"duty={public}", *office.new_keys("duty-5", "duty-6", "duty-7")]
+    office.told("key rotate", *new, *WHY, "--package", package)
     for name in ("root-1", "root-2", "duty-5"):
         office.run("publication sign", package, *office.keys(name), *trust, "--json")
     assert "needs the signatures of 2 of its 4 duty keys" in office.refused("publication publish", "--package", package)

@@ -181,8 +181,8 @@ async def test_a_token_signs(office, prepared, tmp_path):
         office.monkeypatch.setenv("IDTONE_PASSPHRASE", token.PIN)
         office.run("key new", "hsm:7?label=sato", "--public", tmp_path / "duty-9.pub")
         office.monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
-        new = ["--new", tmp_path / "duty-9.pub", *office.new_keys("duty-5", "duty-6", "duty-7")]
-        office.told("key rotate", "duty", *new, *WHY, "--package", tmp_path / "package")
+        new = ["--public", f"duty={tmp_path / 'duty-9.pub'}", *office.new_keys("duty-5", "duty-6", "duty-7")]
+        office.told("key rotate", *new, *WHY, "--package", tmp_path / "package")
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w") as archive:
             for path in (tmp_path / "package").rglob("*.*"):
