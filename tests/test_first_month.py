@@ -16,7 +16,8 @@ from lab.machine.acts import ACTS, ENGLISH, JAPANESE, LATER, SECOND, blocks, com
 from lab.machine.failures import FAILURES, HAPPENINGS
 
 EACH = (*ACTS, *LATER, *SECOND)
-PAGES = sorted({"first-day.md", "office-first-day.md", *(act.page for act in EACH)})
+OFFICE = ("office-first-day.md", "office-holder-leaves.md", "office-lost-key.md", "office-moves.md")
+PAGES = sorted({"first-day.md", *OFFICE, *(act.page for act in EACH)})
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,0 +1,114 @@
+"""The two computers of the pages about the office, as folders: what a page tells people to type runs there.
+
+The commands stay those of the page. Only the folders that it names begin elsewhere, questions are answered with yes,
+`runuser` and `chown` change no user, and `systemctl` writes down what it would do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.console.access.rights import Role
+from lab.asterisk import OFFICE
+from lab.console.site import users_file
+from lab.machine.acts import JAPANESE, blocks
+from lab.office.authority.office import PHRASE, Office
+from lab.repository import ROOT
+
+_FOLDER: Final = re.compile(r"(?<![\w/.])/(var/lib/idtone-office|etc/(?:idtone-office|nginx)|media/stick)")
+_START: Final = """set -euo pipefail
+runuser() { while [ "$1" != -- ]; do shift; done; shift; "$@"; }
+chown() { :; }
+idtone-office() { command idtone-office "$@" < <(yes y); }
+systemctl() { echo "systemctl $*" >> "$UNITS"; }
+"""
+
+
+@dataclass
+class TwoComputers:
+    """`root` is the office's computer; the stick is in it, too."""
+
+    root: Path
+    office: Office
+
+    @classmethod
+    def founded(cls, root: Path, office: Office) -> TwoComputers:
+        """After the first day, with keys and users as its page has them."""
+        here = cls(root, office)
+        for folder in (here.home, here.stick, root / "etc/idtone-office", root / "etc/nginx/conf.d"):
+            folder.mkdir(parents=True)
+        office.folder = here.home / "office"
+        office.shown("publication new-registry", office.folder)
+        (office.folder / "authority.yaml").write_text(f"published: {here.home}/published\n")
+        office.shown("publication begin", office.folder, "--keys", here.stick / "keys")
+        office.shown("key keep-for-night", office.folder, "sato", here.key("duty-2"))
+        shutil.copy(office.root, here.stick)
+        settings = (ROOT / "config/office.yaml").read_text("utf-8").replace("/var/lib", f"{root}/var/lib")
+        (root / "etc/idtone-office/idtone.yaml").write_text(settings, "utf-8")
+        users_file(here.home / "console-users.yaml", dict.fromkeys(("sato", "suzuki"), (Role.OFFICE,)))
+        (root / "etc/nginx/conf.d/idtone-office.conf").touch()
+        return here
+
+    @property
+    def home(self) -> Path:
+        return self.root / "var/lib/idtone-office"
+
+    @property
+    def stick(self) -> Path:
+        return self.root / "media/stick"
+
+    @property
+    def units(self) -> Path:
+        """What `systemctl` was asked for."""
+        return self.root.with_name("units")
+
+    def key(self, name: str) -> Path:
+        return self.stick / "keys" / f"{name}.pem"
+
+    def keys(self, *names: str) -> list[object]:
+        return [word for name in names for word in ("--key", self.key(name))]
+
+    def type(self, page: str, *names: str, typed: str = "", **changed: str) -> str:
+        """Run the commands of the page's blocks in the shell, and return what they print. `typed` is what OpenSSL asks
+        for; `changed` are other words in place of the page's. Raises AssertionError if one fails.
+        """
+        said = ""
+        for name in names:
+            script = self._here(dict(blocks(JAPANESE / page))[f"office: {name}"])
+            for old, new in changed.items():
+                script = script.replace(old, new)
+            environment = os.environ | {
+                "PATH": f"{OFFICE.parent}{os.pathsep}{os.environ['PATH']}",
+                "IDTONE_PASSPHRASE": PHRASE,
+                "UNITS": str(self.units),
+            }
+            done = subprocess.run(
+                ["bash", "-c", _START + script], cwd=self.stick / "keys", input=typed, env=environment, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
+                start_new_session=True,  # OpenSSL would ask the terminal
+            )  # fmt: skip
+            said += done.stdout
+            assert done.returncode == 0, f"{page}: {name}:\n{script}\n{done.stdout}"
+        return said
+
+    def _here(self, script: str) -> str:
+        return _FOLDER.sub(rf"{self.root}/\1", script).replace("--directory /", f"--directory {self.root}/")
+
+    def as_member(self, node: Path, root: Path | None = None) -> Any:
+        """What a member's node says after it has looked for a new edition; `root` is another root than the one that
+        it has.
+        """
+        node.mkdir(exist_ok=True)
+        if root or not (node / "root.json").exists():
+            shutil.copy(root or self.stick / "1.root.json", node / "root.json")
+        settings = node / "idtone.yaml"
+        settings.write_text(
+            f"registry: {{source: {self.home}/published/current, trust: {node}/root.json, cache: {node}/cache}}\n"
+        )
+        return self.office.run("update", "-c", settings, "--json")

@@ -1,0 +1,121 @@
+"""The office changes hands: the commands of three pages, copied and run, and what members' nodes make of it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lab.office.authority.office import PHRASE, WHY, Office
+from lab.office.two_computers import TwoComputers
+
+pytestmark = pytest.mark.nightly
+LEAVES, LOST, MOVES, FIRST = (f"office-{name}.md" for name in ("holder-leaves", "lost-key", "moves", "first-day"))
+ANOTHER = "five slow barges upon the canal"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TwoComputers:
+    monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
+    return TwoComputers.founded(tmp_path / "root", Office(tmp_path / "unused", monkeypatch))
+
+
+def published(here: TwoComputers, *keys: str) -> list[str]:
+    told: list[str] = here.office.told("publication publish", *here.keys(*keys))["signed"]
+    return told
+
+
+def refused(here: TwoComputers, *keys: str) -> bool:
+    return "needs the signatures" in here.office.error("publication publish", here.office.folder, *here.keys(*keys))
+
+
+def test_a_holder_leaves_and_the_successor_signs(here, tmp_path):
+    member = tmp_path / "member"
+    assert here.as_member(member)[0] == 0
+    said = here.type(LEAVES, *(f"successor-{name}" for name in ("keys", "prepare", "sign", "publish", "rest")))
+    assert "the set root signs with 2 of 3 keys" in said
+    assert "the set duty signs with 2 of 4 keys" in said
+    rotations = [each for each in here.office.told("history show") if each["action"] == "rotate"]
+    assert {each["subject"] for each in rotations} == {"root", "duty"}
+    assert sorted(len([words for words in each["what"] if words.startswith("new key")]) for each in rotations) == [1, 1]
+    assert refused(here, "duty-1", "duty-2"), "the old key does not count"
+    published(here, "duty-5", "duty-3")
+    code, told, error = here.as_member(member)
+    assert (code, told["trust"]) == (0, "signed"), error
+    assert [*(here.office.folder / "night-keys").iterdir()] == []
+    users = (here.home / "console-users.yaml").read_text("utf-8")
+    assert ("sato" in users, "suzuki" in users) == (False, True)
+    assert "has these keys already" in here.office.refused(
+        "key rotate", *WHY, *(word for n in (1, 2, 4) for word in ("--public", f"root={here.home}/root-{n}.pub"))
+    )
+
+
+def test_keys_are_lost_and_replaced(here, tmp_path):
+    member = tmp_path / "member"
+    here.as_member(member)
+    here.type(LOST, "lost-one-key", "lost-one-prepare", "lost-one-sign", "lost-publish")
+    here.office.told("publication prolong", "--until", "2030-01-01", *WHY)
+    assert refused(here, "registry-1", "registry-2", "duty-1", "duty-2")
+    assert "registry" in published(here, "registry-4", "registry-3", "duty-1", "duty-2")
+    here.type(LOST, "lost-root-prepare", "lost-publish")
+    here.type(LOST, "lost-set-keys", "lost-set-prepare", "lost-set-sign", "lost-publish")
+    assert refused(here, "duty-1", "duty-2")
+    here.type(LOST, "night-keys")
+    assert len([*(here.office.folder / "night-keys").iterdir()]) == 1
+    published(here, "duty-7", "duty-8")
+    code, told, error = here.as_member(member)
+    assert (code, told["trust"]) == (0, "signed"), error
+    here.type(LOST, "keys-read", typed=f"{PHRASE}\n")
+    here.type(LOST, "keys-passphrase", typed=f"{PHRASE}\n{ANOTHER}\n{ANOTHER}\n")
+    here.type(LOST, "keys-read", typed=f"{ANOTHER}\n")
+    assert here.key("registry-1").stat().st_mode & 0o777 == 0o600
+    here.key("registry-1").write_bytes(here.key("registry-3").read_bytes())
+    with pytest.raises(AssertionError, match="differ"):
+        here.type(LOST, "keys-read", typed=f"{PHRASE}\n")
+
+
+def test_the_association_begins_again_without_its_root(here, tmp_path):
+    member = tmp_path / "member"
+    here.as_member(member)
+    here.type(FIRST, "keys", **{"/stick/keys": "/stick/new-keys"})
+    here.type(LOST, "again-prepare")
+    here.type(FIRST, "sign", **{"keys/": "new-keys/"})
+    here.type(FIRST, "publish")
+    assert here.as_member(member)[0] != 0, "the old root does not vouch for the new one"
+    shutil.rmtree(member / "cache")
+    code, told, error = here.as_member(member, here.office.root)
+    assert (code, told["trust"]) == (0, "signed"), error
+    assert (here.office.folder / "repository-before/metadata/1.root.json").exists()
+
+
+def test_the_office_moves(here, tmp_path):
+    member, old = tmp_path / "member", tmp_path / "old"
+    here.as_member(member)
+    said = here.type(MOVES, "pack")
+    stick = tmp_path / "stick"
+    here.stick.rename(stick)
+    here.root.rename(old)
+    (here.root / "media").mkdir(parents=True)
+    stick.rename(here.stick)
+    assert here.type(MOVES, "unpack").split()[0] == said.split()[-2], "the SHA-256"
+    said = here.type(MOVES, "verify")
+    assert "edit" in said, "the history"
+    here.type(MOVES, "start")
+    assert here.units.read_text().splitlines()[-2:] == [
+        "systemctl enable --now idtone-office.target",
+        "systemctl restart nginx",
+    ]
+    published(here, "duty-1", "duty-2")
+    code, told, error = here.as_member(member)
+    assert (code, told["trust"]) == (0, "signed"), error
+    assert here.office.told("history show") != []
+    modes = {path.relative_to(here.home): path.stat().st_mode for path in (here.home / "office").rglob("*")}
+    before = {
+        path.relative_to(old / "var/lib/idtone-office"): path.stat().st_mode
+        for path in (old / "var/lib/idtone-office/office").rglob("*")
+    }
+    assert [name for name, mode in before.items() if modes[name] != mode] == []
+    here.type(MOVES, "leave")
+    assert not here.home.exists()
+    assert not (here.stick / "office.tar.gz").exists()
