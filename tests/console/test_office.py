@@ -22,7 +22,7 @@ from idtone.console.page import Method
 from idtone.member.reports.report_documents import new_receipt
 from idtone.office.authority.change_registry import registry_of, suspensions_of
 from idtone.office.authority.prepared_package import FOLDER
-from idtone.office.authority.suspension_requests import FILE, MOST_DIFFERING, SuspensionRequests
+from idtone.office.authority.suspension_requests import _KEY, FILE, MOST_DIFFERING, SuspensionRequests
 from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.desk.reports.report_store import ReportStore
@@ -235,6 +235,8 @@ async def test_a_request_of_an_earlier_console_is_entered_again(at_office, offic
     page = "/office/suspensions"
     first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
     assert (await first.send(page, f"{page}/request", SUSPENSION)).status == 303
+    kept = {name for name, octets in office.state().items() if _KEY in octets or _KEY.hex().encode() in octets}
+    assert kept == set(), "in no file: with it, all numbers of Japan are tried in seconds"
     waiting = json.loads((office.folder / FILE).read_text())
     waiting[0]["digest"] = f"{'0' * 16}:{waiting[0]['digest'].partition(':')[2]}"
     (office.folder / FILE).write_text(json.dumps(waiting))
