@@ -185,6 +185,25 @@ def test_the_history_names_a_rotation_only_once_it_is_signed(office, tmp_path):
     assert office.key_id("registry-4") in rotations()[0]["signed"]["keys"]
 
 
+def test_two_sets_get_new_keys_at_once(office, tmp_path):
+    new = tmp_path / "new-keys"
+    given = office.keys("root-1", "root-2", "duty-1", "duty-2")
+    told = office.told("key rotate", "root", "registry", "--keys", new, *WHY, *given)
+    assert {"root", "targets", "registry"} <= set(told["signed"])
+    lines = [entry for entry in office.told("history show") if entry["action"] == "rotate"]
+    assert [(line["subject"], line["signed"] is not None) for line in lines] == [("root", True), ("registry", True)]
+    again = [word for number in (1, 2, 3) for word in ("--public", f"root={new}/root-{number}.pub")]
+    for words, fault in (
+        (again, "the set root has these keys already"),
+        (["root", *again], "name a SET with --keys alone"),
+        (["--keys", tmp_path / "none"], "name each SET to replace: root, registry, duty"),
+        (["root"], "either make the keys here with --keys"),
+        (again[:2], "the set root has 3 keys, not 1"),
+    ):
+        assert fault in office.refused("key rotate", *words, *WHY), words
+    assert not (tmp_path / "none").exists()
+
+
 def another_list_of_operators(after: Path) -> None:
     """The author of a package could put it in."""
     listed, path = after / "targets" / "operators.json", after / "metadata" / "registry.json"
@@ -259,6 +278,7 @@ def test_init_names_wrong_options(new_office, tmp_path):
     one, package = ["--public", f"root={tmp_path / 'one.pub'}"], ("--package", tmp_path / "package")
     for arguments, fault in (
         ([], "either make the keys here with --keys"),
+        (one, "name the --package for the holders, or each --key that signs now"),
         (["--public", "root", *package], "is not SET=FILE"),
         (["--public", "night=x.pub", *package], "the sets are root, registry, duty"),
         (["--public", "root=missing.pub", *package], "cannot be read"),
