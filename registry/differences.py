@@ -37,6 +37,7 @@ from .model import (
 )
 from .never_originating import span_of
 from .number_notation import counted, masked, read_span
+from .stopping_conditions import condition_change, condition_words
 from .suspended_numbers import scope_of
 
 Item = TypeVar("Item")
@@ -63,6 +64,9 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument, say: Say 
     policies = old.witness_policy, new.witness_policy
     yield from _terms(Message("witness"), *(policy.witnesses if policy else () for policy in policies))
     yield from _changed(Message("the number of cosignatures"), *(policy and policy.cosignatures for policy in policies))
+    yield from _changed(Message("the version of the stopping conditions"), old.stopping_version, new.stopping_version)
+    conditions = old.stopping_conditions, new.stopping_conditions
+    yield from _items(Message("stopping condition"), *conditions, condition_words, condition_change)
 
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, say: Say = masked) -> Iterator[str]:

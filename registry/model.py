@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
@@ -103,16 +103,13 @@ def _corporate_number(value: str) -> str:
     return value
 
 
-def _web_address(value: str) -> str:
-    if not _WEB.fullmatch(value):
-        raise ValueError(Message("is not a web address"), Message("Write it like https://www.example.jp/contact"))
-    return value
+def _matching(pattern: re.Pattern[str], problem: Message, remedy: Message) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(problem, remedy)
+        return value
 
-
-def _mail_address(value: str) -> str:
-    if not _MAIL.fullmatch(value):
-        raise ValueError(Message("is not a mail address"), Message("Write it like info@example.jp"))
-    return value
+    return AfterValidator(check)
 
 
 def _without_number(value: str) -> str:
@@ -156,8 +153,10 @@ LogKey = Annotated[str, AfterValidator(_log_key)]
 WitnessKey = Annotated[str, AfterValidator(_witness_key)]
 CorporateNumber = Annotated[str, AfterValidator(_corporate_number)]
 """The number of a legal person (法人番号), 13 digits."""
-WebAddress = Annotated[str, AfterValidator(_web_address), AfterValidator(_without_number)]
-MailAddress = Annotated[str, AfterValidator(_mail_address), AfterValidator(_without_number)]
+_WEB_ADDRESS = _matching(_WEB, Message("is not a web address"), Message("Write it like https://www.example.jp/contact"))
+_MAIL_ADDRESS = _matching(_MAIL, Message("is not a mail address"), Message("Write it like info@example.jp"))
+WebAddress = Annotated[str, _WEB_ADDRESS, AfterValidator(_without_number)]
+MailAddress = Annotated[str, _MAIL_ADDRESS, AfterValidator(_without_number)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_sensible)]
 Day = Annotated[date, BeforeValidator(_day), AfterValidator(_sensible)]
 
@@ -426,6 +425,18 @@ class NeverOriginatesDocument(Model):
     never_originates: tuple[NeverOriginatesEntry, ...] = ()
 
 
+class StoppingCondition(Model):
+    """On which ground a member ends the use of its numbers (利用停止条件). `finding` is a rule of `idtone-office
+    misuse`. Within so many days it leads to a question, a report, or the end of the use.
+    """
+
+    id: Id
+    finding: Id | None = None
+    leads_to: Literal["ask", "report", "stop"]
+    within_days: Annotated[int, Field(ge=0, le=365)]
+    text: Name
+
+
 class RegistryDocument(Model):
     """The whole file."""
 
@@ -439,3 +450,5 @@ class RegistryDocument(Model):
     never_originates: tuple[NeverOriginatesEntry, ...] | None = None
     """None: there is no list, which is not the same as an empty one."""
     witness_policy: WitnessPolicy | None = None
+    stopping_version: Text | None = None
+    stopping_conditions: tuple[StoppingCondition, ...] = ()

@@ -29,6 +29,7 @@ from .model import (
 from .named_logs import named_logs_faults
 from .never_originating import span_of
 from .number_notation import read_span
+from .stopping_conditions import condition_faults
 from .suspended_numbers import scope_of
 
 _Placed = Iterable[tuple[Location, Hashable]]
@@ -45,6 +46,7 @@ def registry_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
     yield from _numbers(document, held)
     yield from _portings(document, held)
     yield from _chains(document, held)
+    yield from condition_faults(document)
     for rule in (_evaluations, _suspensions, _suspended_members, _never_originates, named_logs_faults):
         yield from rule(document)
 

@@ -36,6 +36,7 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "add-witness": template("witness entered"),
     "end-witness": template("witness ended"),
     "demand-cosignatures": template("number of cosignatures set"),
+    "stopping-conditions": template("stopping conditions entered"),
     "prolong": template("registry prolonged"),
     "evaluate": template("evaluations entered"),
     "suspend-number": template("number suspended"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
@@ -17,6 +17,7 @@ from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.moments import moment
 from idtone.office.authority.suspension_edits import said
+from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import Member
 from idtone.registry.number_notation import read_span
 
@@ -30,6 +31,8 @@ WHY: Final[Fields] = {"why": FormField(template("Reason"))}
 
 Shown = Callable[[Visit, HTTPStatus, IdtoneError | None], Awaitable[web.StreamResponse]]
 """Renders the page of a form, with what was wrong with it."""
+Change = Callable[[Workspace, Mapping[str, str], Attribution], object]
+"""An act in the office's folder by the fields of its form. Raises IdtoneError."""
 
 
 def files_of(visit: Visit) -> OfficeFiles:
@@ -93,6 +96,25 @@ def japanese_moment(text: str, label: str) -> datetime:
 def member_choices(visit: Visit, members: Iterable[Member]) -> list[tuple[str, str]]:
     """Of a field that asks for a member: the ids, and what a person reads."""
     return [(each.id, f"{getattr(each.name, visit.language)} {each.id}") for each in members]
+
+
+async def changed(
+    visit: Visit,
+    changes: Mapping[str, Change],
+    show: Shown,
+    path: str,
+    fields: Mapping[str, Fields] | None = None,
+) -> web.StreamResponse:
+    """Do the act that the part `change` of the address names, as `acted` does it with the fields of that name."""
+    name = visit.part("change")
+    files, do = files_of(visit), changes.get(name)
+    if do is None:
+        return absent(visit, Message("There is no such page."))
+
+    def act() -> None:
+        do(files.workspace, {field: value.strip() for field, value in (visit.fields or {}).items()}, attributed(visit))
+
+    return await acted(visit, act, show, path, (fields or {}).get(name))
 
 
 def absent(visit: Visit, what: Message | IdtoneError, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

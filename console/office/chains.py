@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.terminal.asking import entries_of
-from idtone.core.translation import Message, template
+from idtone.core.translation import template
 from idtone.office.authority.certifications import certification, certify_link
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.moments import day
@@ -25,7 +25,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION
-from .acts import WHY, absent, acted, attributed, entries, files_of, spans_of
+from .acts import WHY, Change, changed, entries, files_of, spans_of
 
 PATH: Final = "/office/chains"
 _NUMBERS: Final[Fields] = {"numbers": FormField(template("Number, range or prefix of the chain"), entries)}
@@ -84,9 +84,6 @@ def _members(chain: ChainEntry) -> set[str]:
 
 # -- acts --------------------------------------------------------------------------------------------------------------
 
-Change = Callable[[Workspace, Mapping[str, str], Attribution], object]
-"""An act on one link, by the fields of its form. Raises IdtoneError."""
-
 
 def _entries(fields: Mapping[str, str]) -> list[str]:
     return entries_of(fields.get("numbers", "").splitlines())
@@ -128,15 +125,7 @@ CHANGES: Final[Mapping[str, Change]] = {
 
 
 async def change(visit: Visit) -> web.StreamResponse:
-    files, do = files_of(visit), CHANGES.get(visit.part("change"))
-    if do is None:
-        return absent(visit, Message("There is no such page."))
-
-    def act() -> None:
-        fields = {name: value.strip() for name, value in (visit.fields or {}).items()}
-        do(files.workspace, fields, attributed(visit))
-
-    return await acted(visit, act, chains, PATH, FIELDS[visit.part("change")])
+    return await changed(visit, CHANGES, chains, PATH, FIELDS)
 
 
 PAGES = (

@@ -12,6 +12,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.terminal.command_line import csv_lines
 from idtone.office.authority.operator_table import table_of
+from idtone.registry.stopping_conditions import STEPS
 
 from ..office.office_files import OfficeFiles
 from ..page import Method, Page, Visit
@@ -38,6 +39,7 @@ async def operators(visit: Visit) -> web.StreamResponse:
         count=len(published.operators),
         wanted=visit.query("name"),
         times=_time,
+        steps=STEPS,
         proof=sorted(name for name in published.files if name.startswith("proof/")),
     )
 

@@ -56,6 +56,7 @@ class Action(StrEnum):
     DEMAND_COSIGNATURES = "demand-cosignatures"
     DESCRIBE = "describe"
     TONE = "tone"
+    STOPPING_CONDITIONS = "stopping-conditions"
     PROLONG = "prolong"
     EVALUATE = "evaluate"
     SUSPEND_NUMBER = "suspend-number"

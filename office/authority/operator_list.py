@@ -61,13 +61,18 @@ def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) 
             if member.id in evaluations:
                 operator["evaluation"] = _evaluation(evaluations[member.id])
             operators.append(operator)
-    content = {
+    content: dict[str, Any] = {
         "association": header.association,
         "registry_version": header.version,
         "issued": header.issued.isoformat(),
         "counts_until": header.expires.isoformat(),
         "operators": operators,
     }
+    if document.stopping_conditions:
+        content["stopping_conditions"] = {
+            "version": document.stopping_version,
+            "conditions": [each.model_dump(exclude_none=True) for each in document.stopping_conditions],
+        }
     return _json(content)
 
 

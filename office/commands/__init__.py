@@ -10,6 +10,7 @@ GROUPS: Final = {
     "licence": "Licences for the association's sound: extend, suspend, resume and revoke them.",
     "number": "Numbers of members: assign them, take them back, port them.",
     "chain": "Wholesale chains (卸): to whom members hand numbers on, and who checked the resellers.",
+    "condition": "Stopping conditions (利用停止条件): to what members' findings lead.",
     "node": "Keys of the members' nodes, which sign documents for the desk.",
     "log": "Keys of the members' logs of evidence, and the witnesses that count.",
     "suspension": "Suspended numbers (番号停止): two people enter each, and both sign it.",
@@ -60,6 +61,10 @@ COMMANDS: Final = {
     "member numbers": (
         "idtone.office.commands.find:numbers",
         "List the numbers of a member in whole, with their area codes.",
+    ),
+    "member contacts": (
+        "idtone.office.commands.find:contacts",
+        "List the contacts of members: corporate number, notification, web and mail address.",
     ),
     "member agree": (
         "idtone.office.commands.agreements:agree",
@@ -128,6 +133,14 @@ COMMANDS: Final = {
     "chain remove": (
         "idtone.office.commands.chains:remove_link",
         "Remove the last link of a wholesale chain: the reseller has given the numbers back.",
+    ),
+    "condition list": (
+        "idtone.office.commands.conditions:list_conditions",
+        "List the stopping conditions: which finding of `misuse` leads to what, within how many days.",
+    ),
+    "condition enter": (
+        "idtone.office.commands.conditions:enter",
+        "Enter stopping conditions in place of the older ones. Each finding of `misuse` has one.",
     ),
     "node add-key": (
         "idtone.office.commands.registry:add_node_key",

@@ -1,4 +1,4 @@
-"""`idtone-office member find | numbers`: members by name or id, or by number; and the numbers of a member."""
+"""`idtone-office member find | numbers | contacts`: members by name or id, or by number; their numbers and contacts."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from idtone.registry.summary import member_lines, member_report, suspension_line
 from idtone.registry.suspended_numbers import scope_of
 
 from ..authority.change_registry import registry_of
+from ..authority.member_contacts import COLUMNS, contact_rows
 from ..authority.registry_edits import known_member
 from ..authority.signed_numbers import area_of, by_area, whole
 from ..authority.workspace import Workspace
@@ -98,6 +99,25 @@ def numbers(
         return
     command_line.Rows(("numbers", "area")).print((translated(whole(each)), area_of(each)) for each in spans)
     print(translated(Message("by area code: {areas}", areas=by_area(spans) or "–")))
+
+
+def contacts(
+    folder: FolderArgument,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
+) -> None:
+    """List the contacts of members: corporate number, notification, web and mail address.
+
+    `member describe` records them. The public list shows them, so they have no telephone number.
+    """
+    form = command_line.form(as_json, as_csv, as_tsv)
+    with checking():
+        rows = contact_rows(registry_of(Workspace(folder)).members)
+    if form is command_line.Form.JSON:
+        command_line.print_json([dict(zip(COLUMNS, row, strict=True)) for row in rows])
+    else:
+        command_line.Rows(COLUMNS, form).print(rows)
 
 
 def _listed(never: list[NeverOriginatesEntry], now: datetime) -> dict[str, Any]:

@@ -11,14 +11,11 @@ from typing import Annotated
 import typer
 
 from idtone.core.terminal import command_line
-from idtone.registry.trust import tuf_roles
 
-from ..authority import log_edits
-from ..authority.change_registry import change_registry
-from ..authority.history import Action
+from ..authority import logs_and_witnesses
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, end, in_japan, moment
+from .options import FolderArgument, WhyOption, attributed
 from .registry import MemberArgument
 
 LogKeyArgument = Annotated[
@@ -45,14 +42,8 @@ def add_log_key(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Enter the key of a member's log of evidence: packs then prove whose log it is."""
-    attribution = attributed(why)
-    begins = moment(since, "--since") if since else in_japan(attribution.at)
-    entry = change_registry(
-        Workspace(folder),
-        Action.ADD_LOG_KEY,
-        member,
-        attribution,
-        lambda text, document: log_edits.log_key_added(text, document, member, key.strip(), begins, corporate_number),
+    entry = logs_and_witnesses.enter_log_key(
+        Workspace(folder), member, key, since or "", corporate_number or "", attributed(why), _option
     )
     print_change(entry, as_json)
 
@@ -65,15 +56,7 @@ def end_log_key(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record from when on the key of a log is not believed: it was replaced, or is in other hands."""
-    over = end(until, "--until")
-    entry = change_registry(
-        Workspace(folder),
-        Action.END_LOG_KEY,
-        key.partition("+")[0],
-        attributed(why),
-        lambda text, document: log_edits.log_key_ended(text, document, key.strip(), over),
-    )
-    print_change(entry, as_json)
+    print_change(logs_and_witnesses.end_log_key(Workspace(folder), key, until, attributed(why), _option), as_json)
 
 
 def add_witness(
@@ -84,15 +67,7 @@ def add_witness(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Enter a witness whose cosignatures count for all members' logs."""
-    attribution = attributed(why)
-    begins = moment(since, "--since") if since else in_japan(attribution.at)
-    entry = change_registry(
-        Workspace(folder),
-        Action.ADD_WITNESS,
-        key.partition("+")[0],
-        attribution,
-        lambda text, document: log_edits.witness_added(text, document, key.strip(), begins),
-    )
+    entry = logs_and_witnesses.enter_witness(Workspace(folder), key, since or "", attributed(why), _option)
     print_change(entry, as_json)
 
 
@@ -104,15 +79,7 @@ def end_witness(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record from when on the cosignatures of a witness do not count."""
-    over = end(until, "--until")
-    entry = change_registry(
-        Workspace(folder),
-        Action.END_WITNESS,
-        key.partition("+")[0],
-        attributed(why),
-        lambda text, document: log_edits.witness_ended(text, document, key.strip(), over),
-    )
-    print_change(entry, as_json)
+    print_change(logs_and_witnesses.end_witness(Workspace(folder), key, until, attributed(why), _option), as_json)
 
 
 def demand_cosignatures(
@@ -122,11 +89,8 @@ def demand_cosignatures(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Set how many of the witnesses must have cosigned a member's log."""
-    entry = change_registry(
-        Workspace(folder),
-        Action.DEMAND_COSIGNATURES,
-        tuf_roles.REGISTRY_FILE,
-        attributed(why),
-        lambda text, document: log_edits.cosignatures_set(text, document, number),
-    )
-    print_change(entry, as_json)
+    print_change(logs_and_witnesses.demand_cosignatures(Workspace(folder), number, attributed(why)), as_json)
+
+
+def _option(name: str) -> str:
+    return f"--{name}"

@@ -131,6 +131,8 @@ def site(
             "standard" if sound else None,
             terms.test_number or None,
             recogniser.titles if recogniser else {},
+            published.document.stopping_version,
+            published.document.stopping_conditions,
         ),
         published.metadata,
         signed,

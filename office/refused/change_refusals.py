@@ -53,7 +53,10 @@ class Refusals:
         return found
 
     def check_key(self, key: RefusalKey) -> Epoch:
-        """Raises TrustError unless it is the key of the current epoch."""
+        """Raises TrustError unless it is the key of the current epoch, and UsageError without a decision on the legal
+        basis: what needs the key adds persons, or answers members.
+        """
+        check_decided(self.folder)
         epoch = self.epoch()
         if key.pair(epoch.number).public != epoch.public:
             raise TrustError(Message("this is not the key of the refusals"))
@@ -124,8 +127,7 @@ class Refusals:
                 raise UsageError(Message("name the present key with --key: it opens the identities"))
             if before is not None and old is not None:
                 self.check_key(old)
-            if before is None:
-                check_decided(self.folder)
+            check_decided(self.folder)
             number = before.number + 1 if before else 1
             epoch = Epoch(number, new.pair(number).public, table_of(self.folder))
             opener = old or new

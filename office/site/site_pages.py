@@ -11,6 +11,7 @@ from string import Template
 from typing import Any, Final
 
 from idtone.core.japan import JAPAN
+from idtone.registry.model import StoppingCondition
 
 from .number_answers import LicensedHolder
 from .public_figures import CALLS_BOUND
@@ -25,6 +26,7 @@ _PAGES: Final = {
     "quiz": None,
     "report": "report-page.js",
     "badge": "badge-page.js",
+    "conditions": None,
     "figures": "figures-page.js",
     "sheet": None,
     "about": None,
@@ -34,11 +36,13 @@ _PLAIN: Final = frozenset({"recognise.js"})
 _SHORT: Final = {
     "ja": {
         "index": "この音は何", "number": "番号を調べる", "recognise": "音を聞き分ける", "quiz": "クイズ",
-        "report": "相談と申告", "badge": "標章の確認", "figures": "数字", "sheet": "印刷用", "about": "この頁について",
+        "report": "相談と申告", "badge": "標章の確認", "conditions": "利用停止条件", "figures": "数字",
+        "sheet": "印刷用", "about": "この頁について",
     },
     "en": {
         "index": "The sound", "number": "Look up a number", "recognise": "Recognise", "quiz": "Quiz",
-        "report": "Report", "badge": "Badges", "figures": "Figures", "sheet": "Print", "about": "About",
+        "report": "Report", "badge": "Badges", "conditions": "Conditions", "figures": "Figures",
+        "sheet": "Print", "about": "About",
     },
 }  # fmt: skip
 _INSTANT: Final = timedelta(microseconds=1)
@@ -83,6 +87,9 @@ class SiteFacts:
     test_number: str | None = None
     profiles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Of the detector: the titles by language; empty: the detector is not there, and its page is left out."""
+    stopping_version: str | None = None
+    conditions: Sequence[StoppingCondition] = ()
+    """The published stopping conditions; without some, their page is left out."""
 
 
 def pages(facts: SiteFacts) -> Iterator[tuple[str, str]]:
@@ -125,7 +132,8 @@ def posters(facts: SiteFacts, municipalities: Sequence[Mapping[str, str]]) -> It
 
 
 def _shown(facts: SiteFacts) -> list[str]:
-    return [page for page in _PAGES if page != "recognise" or facts.profiles]
+    has = {"recognise": facts.profiles, "conditions": facts.conditions}
+    return [page for page in _PAGES if has.get(page, True)]
 
 
 def _page(facts: SiteFacts, language: str, page: str) -> str:
@@ -176,6 +184,8 @@ def _fields(facts: SiteFacts, language: str, up: str) -> dict[str, Any]:
         "members": "".join(_member(holder, language) for holder in facts.holders) or "<tr><td colspan=3>–</td></tr>",
         "qr": _qr(facts, "number.html", "QR"),
         "areas": _areas(facts.area_digits, language),
+        "stopping_version": escape(facts.stopping_version or ""),
+        "conditions": "".join(_condition(each, language) for each in facts.conditions),
     }
 
 
@@ -256,6 +266,19 @@ def _member(holder: LicensedHolder, language: str) -> str:
     name, member = escape(holder.ja if language == "ja" else holder.en), escape(holder.member)
     last = (holder.until - _INSTANT).astimezone(JAPAN)
     return f'<tr><th scope=row>{name}<td><a href="#{member}">{member}</a><td>{last:%Y-%m-%d}'
+
+
+def _condition(condition: StoppingCondition, language: str) -> str:
+    steps = {
+        "ja": {"ask": "契約者に照会する", "report": "警察または協会に報告する", "stop": "利用を停止する"},
+        "en": {"ask": "asks the contractor", "report": "reports it to the police or the association",
+               "stop": "ends the use"},
+    }[language]  # fmt: skip
+    text = escape(condition.text.ja if language == "ja" else condition.text.en)
+    days = {"ja": f"{condition.within_days} 日以内", "en": f"{condition.within_days} days"}[language]
+    if condition.within_days == 0:
+        days = {"ja": "直ちに", "en": "at once"}[language]
+    return f"<tr><td>{text}<td>{steps[condition.leads_to]}<td>{days}"
 
 
 def badge_codes(facts: SiteFacts) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ NOUNS = {
     "idtone-evidence": set("disclosure duty forget hold log monitor paper reconcile verify witness".split()),
     "idtone-fleet": set("calls diff new-key new-signing-key sign status upgrade wait".split()),
     "idtone-office": set(
-        "application chain customer desk document evaluation form history key licence log member misuse paper"
+        "application chain condition customer desk document evaluation form history key licence log member misuse paper"
         " never-originating node number publication refusal report request site sound suspension".split()
     ),
 }

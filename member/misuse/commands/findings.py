@@ -33,6 +33,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..drawing import draw, heading, lines
 from ..findings import REVIEWED, Finding, FindingState, ReviewResult, named_in
+from ..published_conditions import conditions_for
 from ..rules import Grouping
 from ..scan import Progress as Told
 from ..scan import Scan
@@ -173,7 +174,8 @@ def explain(
     ).print(map(_call, finding.sign.calls[:limit]))
     if len(finding.sign.calls) > limit:
         print(translated(Message("… and {count} more (--limit)", count=f"{len(finding.sign.calls) - limit:,}")))
-    print(*("", *map(translated, _NEXT)), sep="\n")
+    published = conditions_for(load_settings(config).registry, finding.rule.name)
+    print(*("", *map(translated, (*published, *_NEXT))), sep="\n")
 
 
 def plot(

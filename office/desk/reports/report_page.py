@@ -94,11 +94,19 @@ _STATES: Final[Mapping[object, tuple[str, str]]] = {
     ),
 }
 _PROMISE: Final = (
-    "どなたでも申告できます。不確かな情報でも構いません。申告者が誰であるかは、下の欄で同意された場合を除き、行政機関を含め"
-    "誰にも開示しません。個々の申告は公表しません。個人が分からない統計を公表することがあります。",
-    "Anyone can report a call, even without being certain. We tell no one who made a report, not even the government, "
-    "unless you consent below. We do not publish individual reports. We may publish statistics that identify no one.",
+    "どなたでも申告できます。不確かな情報でも構いません。申告者が誰であるかは、下の欄で同意された場合を除き、当協会から開示しません。"
+    "ただし、裁判官の令状など、法令によって開示しなければならない場合を除きます。個々の申告は公表しません。個人が分からない統計を"
+    "公表することがあります。",
+    "Anyone can report a call, even without being certain. We do not disclose who made a report unless you consent "
+    "below, or a law demands it, for example by a judge's warrant. We do not publish individual reports. We may "
+    "publish statistics that identify no one.",
 )
+_PURPOSE: Final = (
+    "目的: 電話の不正な利用を調べて防ぐこと、関係する事業者に照会すること、統計を作ること。ほかの目的には使いません。",
+    "Purpose: to examine and prevent the misuse of telephones, to ask the operators concerned, and to make statistics. "
+    "We use a report for nothing else.",
+)
+_RESPONSIBLE: Final = ("責任者: {}", "Responsible: {}")
 _OTHER: Final = {
     SERVICE_PATH: ("電話ではなく、事業者やサービスについて申告する", "Report an operator or a service, without a call"),
     FORM_PATH: ("かかってきた電話について申告する", "Report a call"),
@@ -117,13 +125,15 @@ _KEPT: Final = (
 def form_page(
     values: Mapping[str, str],
     with_reporter: bool,
+    responsible: str,
     problem: str | None = None,
     character: str = "",
     *,
     about_service: bool = False,
 ) -> str:
     """The form, filled in with what a visitor has sent already. `problem` is one of `PROBLEMS`; one of them names a
-    `character`. With `about_service` it asks for an operator or a service, and not for a call.
+    `character`. `responsible` is the body that answers for the reports. With `about_service` it asks for an operator or
+    a service, and not for a call.
 
     Without a key of the report officer the form does not ask for the reporter.
     """
@@ -173,6 +183,8 @@ def form_page(
         title,
         (_problem(problem, character) if problem else "")
         + f"<p>{_both(*_PROMISE)}</p>"
+        + f"<p>{_both(*_PURPOSE)}</p>"
+        + f"<p>{_both(*(each.format(escape(responsible)) for each in _RESPONSIBLE))}</p>"
         + f'<p><a href="{other}">{_both(*_OTHER[other])}</a></p>'
         + f'<form method="post" action="{path}" enctype="multipart/form-data">'
         + asked

@@ -36,7 +36,7 @@ from .report_page import (
     receipt_page,
     status_page,
 )
-from .report_rules import read_rules
+from .report_rules import read_rules, responsible_body
 from .report_store import PAGE
 
 _FIELD_LIMIT: Final = 16 * 1024
@@ -72,10 +72,12 @@ class _FormError(Exception):
 
 def add_report_routes(application: web.Application, desk: Desk) -> None:
     """Raises DocumentError if the desk's limits cannot be read."""
-    limits = read_rules(desk.folder).page
+    rules = read_rules(desk.folder)
+    limits = rules.page
     reports, questions = (RateLimit(limits.hourly, limits.hourly_each) for _ in range(2))
     refused = RateLimit(limits.hourly * _REFUSED, limits.hourly_each * 3 // 2)
     threads = ThreadPoolExecutor(_THREADS, "reports")
+    responsible: list[str] = []  # as soon as it was read
 
     async def end(_: web.Application) -> None:
         threads.shutdown(wait=False, cancel_futures=True)
@@ -83,17 +85,23 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
     async def keys(request: web.Request) -> web.StreamResponse:
         return web.json_response(await in_thread(threads, _keys, desk))
 
+    async def shown() -> tuple[bool, str]:
+        """Whether the form asks for the reporter, and who is responsible."""
+        officer = (await in_thread(threads, _keys, desk))["officer"]
+        if not responsible:
+            responsible.append(await in_thread(threads, responsible_body, desk.folder, rules))
+        return officer is not None, responsible[0]
+
     async def form(request: web.Request) -> web.StreamResponse:
-        with_reporter = (await in_thread(threads, _keys, desk))["officer"] is not None
-        return _html(form_page({}, with_reporter, about_service=request.path == SERVICE_PATH))
+        return _html(form_page({}, *await shown(), about_service=request.path == SERVICE_PATH))
 
     async def report(request: web.Request) -> web.StreamResponse:
-        with_reporter = (await in_thread(threads, _keys, desk))["officer"] is not None
+        form_of = await shown()
         about_service = request.path == SERVICE_PATH
         values: dict[str, str] = {}
 
         def again(problem: str, character: str = "") -> str:
-            return form_page(values, with_reporter, problem, character, about_service=about_service)
+            return form_page(values, *form_of, problem, character, about_service=about_service)
 
         try:
             await _read_form(request, values)

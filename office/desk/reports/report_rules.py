@@ -12,8 +12,12 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from idtone.core.documents import Model, ValidationFault, load
+from idtone.core.documents import Model, ValidationFault, load, read_text
 from idtone.core.translation import Message
+from idtone.registry.model import Text
+from idtone.registry.trust import tuf_roles
+
+from ...authority.yaml_text import value_at
 
 FILE: Final = "reports.yaml"
 _SHORTEST, _LONGEST = timedelta(hours=1), timedelta(days=365)
@@ -33,8 +37,11 @@ class Statistics(Model):
 
 
 class Page(Model):
-    """Limits of the public page. `hourly` and `hourly_each`: requests of all visitors, and of one address."""
+    """The public page. `responsible` is the body that answers for the reports, with how to reach it; None: the
+    association, by the name in the registry. `hourly` and `hourly_each`: requests of all visitors, and of one address.
+    """
 
+    responsible: Text | None = None
     hourly: Annotated[int, Field(ge=1)] = 600
     hourly_each: Annotated[int, Field(ge=1)] = 20
 
@@ -52,6 +59,13 @@ def read_rules(folder: Path) -> ReportRules:
     """Raises DocumentError with every fault."""
     path = folder / FILE
     return load(path, ReportRules, _faults) if path.exists() else ReportRules()
+
+
+def responsible_body(folder: Path, rules: ReportRules) -> str:
+    """Who answers for the reports, with how to reach it. Raises IdtoneError."""
+    if rules.page.responsible:
+        return rules.page.responsible
+    return value_at(read_text(folder / tuf_roles.REGISTRY_FILE), ("registry", "association"))
 
 
 def _faults(rules: ReportRules) -> Iterator[ValidationFault]:

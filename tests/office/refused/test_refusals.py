@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from idtone.core.errors import TrustError
+from idtone.core.errors import TrustError, UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.signed_notes import Signer
 from idtone.ledger.evidence.steps import StepKind
@@ -27,6 +27,7 @@ from idtone.office.desk.document_rules import RULES
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.refused.change_refusals import Refusals
 from idtone.office.refused.evaluation import Evaluation
+from idtone.office.refused.legal_basis import FILE
 from idtone.office.refused.refusal_key import RefusalKey
 from idtone.registry.correspondence.signed_document import SignedDocument, signed
 from idtone.registry.trust import tuf_roles
@@ -158,6 +159,17 @@ def test_an_ended_refusal_leaves_the_list_and_its_identity_is_deleted(table):
     assert "refusals.list: 0 tokens more, 3 fewer; 0 in all" in table.publish()["words"]
     assert OfficeLedger(table.office.folder).acts()[-1].act == "refusal-ended"
     assert table.refuse()["refusal"] == "X-2", "numbers are not used again"
+
+
+def test_without_the_decision_on_the_legal_basis_nobody_is_added_and_no_key_serves(table):
+    (table.office.folder / FILE).unlink()
+    with pytest.raises(UsageError, match="has not decided on which legal basis"):
+        Refusals(table.office.folder).check_key(RefusalKey.load(table.key, lambda _: PHRASE))
+    assert "has not decided" in table.office.refused("refusal new-key", "--key", table.key, *WHY)
+    words = ("refusal add", "--key", table.key, "--reference", "K-8", "--until", SOON, *WHY)
+    assert "has not decided" in table.office.refused(*words, typed=REFUSED)
+    table.office.told("refusal lift", "X-1", *WHY)
+    assert table.office.told("refusal list") == [], "an end needs no basis"
 
 
 def test_a_new_key_and_a_new_table_give_a_new_epoch(table):

@@ -105,7 +105,7 @@ def test_the_form_has_the_fields_of_the_report_desk(language):
     part = Path(number_table.__file__).with_name("pages") / language / "form.part"
     forms = part.read_text("utf-8").split("</form>")[:2]
     assert [Links(form).fields for form in forms] == [
-        Links(form_page({}, with_reporter=False, about_service=about)).fields for about in (False, True)
+        Links(form_page({}, False, "JUSA", about_service=about)).fields for about in (False, True)
     ]
     for form, path in zip(forms, (FORM_PATH, SERVICE_PATH), strict=True):
         assert f'action="$desk{path}"' in form

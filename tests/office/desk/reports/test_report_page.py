@@ -70,6 +70,8 @@ async def test_a_visitor_reports_and_asks_by_the_receipt(visitor, members):
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert {name for name in (*FIELDS, TRAP) if f'name="{name}"' not in page} == set()
         assert 'type="file"' not in page, "the page takes no files"
+        assert all(each in page for each in ("目的: 電話の不正な利用", "責任者: JUSA", "by a judge's warrant")), page
+        assert not any(each in page for each in ("行政機関を含め", "not even the government")), "a warrant breaks it"
     given = await receipt(visitor, form())
     [kept] = members.reports.store.listed()
     call = members.reports.call(kept.sealed)
@@ -87,6 +89,12 @@ async def test_a_visitor_reports_and_asks_by_the_receipt(visitor, members):
     members.reports.close(kept.id, ReportResult.TRACED, "done", NOW)
     async with visitor.post(STATUS_PATH, data={"receipt": given}) as answer:
         assert "the operator was found" in await answer.text()
+
+
+async def test_the_page_names_the_body_that_reports_yaml_names(members):
+    (members.desk.folder / "reports.yaml").write_text("page: {responsible: 'JUSA <事務局長> privacy@example.jp'}")
+    async with TestClient(TestServer(application(members.desk))) as client, client.get(SERVICE_PATH) as answer:
+        assert "責任者: JUSA &lt;事務局長&gt; privacy@example.jp" in await answer.text()
 
 
 async def test_a_visitor_reports_a_service_without_a_call(visitor, members):
@@ -141,7 +149,7 @@ async def test_html_in_any_field_stays_text(visitor, members, field):
         text = await answer.text()
     assert "<script" not in text
     assert "<img" not in text
-    assert "<script" not in form_page(dict.fromkeys(FIELDS, SCRIPT), True)
+    assert "<script" not in form_page(dict.fromkeys(FIELDS, SCRIPT), True, SCRIPT)
     if answer.status != 200 and field in ("number", "what"):
         assert escape(SCRIPT) in text, "what was typed is not lost"
 

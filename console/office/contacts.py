@@ -1,0 +1,70 @@
+"""The members' contacts: corporate number, notification, web and mail address, as the public list shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError
+from idtone.core.terminal.command_line import csv_text
+from idtone.core.translation import template
+from idtone.office.authority.change_registry import describe
+from idtone.office.authority.member_contacts import COLUMNS, contact_rows
+
+from ..access.rights import Right
+from ..listing import listing
+from ..page import Method, Page, Section, Visit
+from .acts import acted, attributed, files_of
+
+PATH: Final = "/office/contacts"
+Row = Sequence[str]
+SORTS: Final[Mapping[str, Callable[[Row], object]]] = {
+    "member": lambda each: each[1],
+    "corporate": lambda each: each[3] or None,
+    "mail": lambda each: each[6] or None,
+}
+
+
+async def contacts(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    """All, or those of whom something is missing."""
+    registered, lacking = await visit.in_thread(files_of(visit).registered), bool(visit.query("lacking"))
+    rows = [each for each in contact_rows(registered.members.values()) if not lacking or not all(each)]
+    listed = listing(visit, rows, SORTS)
+    return visit.render(
+        "office_contacts.html",
+        status,
+        problem=problem,
+        list=listed,
+        rows=listed.rows,
+        lacking=lacking,
+        members=registered.members,
+    )
+
+
+async def record(visit: Visit) -> web.StreamResponse:
+    workspace = files_of(visit).workspace
+    return await acted(
+        visit,
+        lambda: describe(workspace, visit.field("member"), visit.fields or {}, attributed(visit)),
+        contacts,
+        PATH,
+    )
+
+
+async def as_csv(visit: Visit) -> web.StreamResponse:
+    members = (await visit.in_thread(files_of(visit).registered)).members
+    headers = {"Content-Disposition": 'attachment; filename="contacts.csv"'}
+    text = "\ufeff" + csv_text(COLUMNS, contact_rows(members.values()))
+    return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers)
+
+
+PAGES = (
+    Page(PATH, contacts, Right.OFFICE, title=template("Contacts of members"), section=Section.OFFICE),
+    Page(PATH + "/record", record, Right.OFFICE, Method.POST),
+    Page(PATH + "/list.csv", as_csv, Right.OFFICE),
+)

@@ -1,0 +1,85 @@
+"""Keys of members' logs of evidence, and the witnesses that count: who they are, until when, and their changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.translation import Message, template
+from idtone.office.authority import logs_and_witnesses
+from idtone.office.authority.change_registry import Attribution
+from idtone.office.authority.workspace import Workspace
+
+from ..access.rights import Right
+from ..page import Method, Page, Section, Visit
+from .acts import Change, changed, files_of
+
+PATH: Final = "/office/logs"
+_LABELS: Final = {"since": template("Counts from"), "until": template("Last day")}
+
+
+async def logs(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    registered = await visit.in_thread(files_of(visit).registered)
+    return visit.render(
+        "office_logs.html",
+        status,
+        problem=problem,
+        members=registered.members,
+        rows=[(member, each) for member in registered.members.values() for each in member.logs],
+        policy=registered.document.witness_policy,
+        now=datetime.now(UTC),
+    )
+
+
+def _label(name: str) -> Message:
+    return Message(_LABELS[name])
+
+
+def _add_key(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
+    member, key, since, number = (fields.get(name, "") for name in ("member", "key", "since", "corporate_number"))
+    logs_and_witnesses.enter_log_key(workspace, member, key, since, number, attribution, _label)
+
+
+def _end_key(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
+    logs_and_witnesses.end_log_key(workspace, fields.get("key", ""), fields.get("until", ""), attribution, _label)
+
+
+def _add_witness(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
+    logs_and_witnesses.enter_witness(workspace, fields.get("key", ""), fields.get("since", ""), attribution, _label)
+
+
+def _end_witness(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
+    logs_and_witnesses.end_witness(workspace, fields.get("key", ""), fields.get("until", ""), attribution, _label)
+
+
+def _demand(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
+    text = fields.get("cosignatures", "")
+    if not (text.isascii() and text.isdigit() and len(text) < 4):
+        raise UsageError(Message("write how many witnesses must have cosigned, as a number"))
+    logs_and_witnesses.demand_cosignatures(workspace, int(text), attribution)
+
+
+CHANGES: Final[Mapping[str, Change]] = {
+    "add-key": _add_key,
+    "end-key": _end_key,
+    "add-witness": _add_witness,
+    "end-witness": _end_witness,
+    "demand": _demand,
+}
+
+
+async def change(visit: Visit) -> web.StreamResponse:
+    return await changed(visit, CHANGES, logs, PATH)
+
+
+PAGES = (
+    Page(PATH, logs, Right.OFFICE, title=template("Logs and witnesses"), section=Section.OFFICE),
+    Page(PATH + "/{change}", change, Right.OFFICE, Method.POST),
+)

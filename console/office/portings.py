@@ -1,0 +1,90 @@
+"""Portings (番号ポータビリティ): numbers that one member hands over to another on a day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.terminal.asking import entries_of
+from idtone.core.translation import Message, template
+from idtone.office.authority.change_registry import Attribution, registry_of
+from idtone.office.authority.moments import moment
+from idtone.office.authority.number_portings import port_number, remove_porting
+from idtone.office.authority.workspace import Workspace
+from idtone.registry.model import PortingEntry, RegistryDocument
+
+from ..access.rights import Right
+from ..page import Method, Page, Section, Visit
+from .acts import Change, changed, files_of, spans_of
+
+PATH: Final = "/office/portings"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPorting:
+    """`name` is what a form sends for it: it has no whole number, and no longer fits once the list has changed."""
+
+    name: str
+    numbers: str
+    entry: PortingEntry
+    is_over: bool
+
+
+async def portings(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    registered = await visit.in_thread(files_of(visit).registered)
+    return visit.render(
+        "office_portings.html",
+        status,
+        problem=problem,
+        rows=shown_portings(registered.document, datetime.now(UTC)),
+        members=registered.members,
+    )
+
+
+def shown_portings(document: RegistryDocument, now: datetime) -> list[ShownPorting]:
+    """The earliest first."""
+    found = [
+        ShownPorting(
+            f"{place} {entry.giver} {entry.taker} {entry.at.isoformat()} {words}", words, entry, entry.at <= now
+        )
+        for place, entry in enumerate(document.portings)
+        for words in spans_of([entry.numbers])
+    ]
+    return sorted(found, key=lambda each: each.entry.at)
+
+
+def _port(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
+    at = moment(fields.get("at", ""), Message("First day with the new member"))
+    entries = entries_of(fields.get("numbers", "").splitlines())
+    port_number(workspace, fields.get("giver", ""), fields.get("taker", ""), entries, at, attribution)
+
+
+def _end(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
+    chosen = next(
+        (each for each in shown_portings(registry_of(workspace), attribution.at) if each.name == fields.get("porting")),
+        None,
+    )
+    if chosen is None:
+        raise UsageError(Message("choose the porting again: the list has changed since you read it"))
+    remove_porting(workspace, [chosen.entry.numbers], attribution)
+
+
+CHANGES: Final[Mapping[str, Change]] = {"port": _port, "end": _end}
+
+
+async def change(visit: Visit) -> web.StreamResponse:
+    return await changed(visit, CHANGES, portings, PATH)
+
+
+PAGES = (
+    Page(PATH, portings, Right.OFFICE, title=template("Portings"), section=Section.OFFICE),
+    Page(PATH + "/{change}", change, Right.OFFICE, Method.POST),
+)

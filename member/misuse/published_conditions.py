@@ -1,0 +1,23 @@
+"""What the association's published stopping conditions (利用停止条件) say of a finding."""
+
+from __future__ import annotations
+
+from idtone.core.errors import IdtoneError
+from idtone.core.settings.settings import RegistrySettings
+from idtone.core.translation import Message
+from idtone.registry.local_registry import known
+from idtone.registry.stopping_conditions import condition_words
+
+
+def conditions_for(registry: RegistrySettings, finding: str) -> list[Message]:
+    """Lines for people; they say so if the registry cannot be read, or has no such condition."""
+    try:
+        document = known(registry).document
+    except IdtoneError:
+        return [Message("The registry of this machine cannot be read, so its stopping conditions are not known.")]
+    if not document.stopping_conditions:
+        return [Message("The registry has no stopping conditions of the association.")]
+    found = [each for each in document.stopping_conditions if each.finding == finding]
+    head = Message("The association's stopping conditions, version {version}:", version=document.stopping_version)
+    lines = [Message("  {id} {words}", id=each.id, words=condition_words(each)) for each in found]
+    return [head, *(lines or [Message("  none for this finding")])]

@@ -1,0 +1,95 @@
+"""Keys of members' logs, and witnesses, as a person enters them. All raise IdtoneError, and then change nothing.
+
+`since` and `until` are days in Japan or moments as people write them; an empty `since` is now. `name` names a field in
+an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from idtone.registry.trust import tuf_roles
+
+from . import log_edits
+from .change_registry import Attribution, change_registry
+from .history import Action, HistoryEntry
+from .moments import end, in_japan, moment
+from .workspace import Workspace
+
+FieldName = Callable[[str], str]
+
+
+def enter_log_key(
+    workspace: Workspace,
+    member: str,
+    key: str,
+    since: str,
+    corporate_number: str,
+    attribution: Attribution,
+    name: FieldName,
+) -> HistoryEntry:
+    """Enter the key of a member's log, and the number of its legal person if that is not empty."""
+    begins = _begins(since, attribution, name)
+    return change_registry(
+        workspace,
+        Action.ADD_LOG_KEY,
+        member,
+        attribution,
+        lambda text, document: log_edits.log_key_added(
+            text, document, member, key.strip(), begins, corporate_number or None
+        ),
+    )
+
+
+def end_log_key(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
+    """What the key signs after that is not believed."""
+    over = end(until, name("until"))
+    return change_registry(
+        workspace,
+        Action.END_LOG_KEY,
+        key.partition("+")[0],
+        attribution,
+        lambda text, document: log_edits.log_key_ended(text, document, key.strip(), over),
+    )
+
+
+def enter_witness(
+    workspace: Workspace, key: str, since: str, attribution: Attribution, name: FieldName
+) -> HistoryEntry:
+    """Enter a witness whose cosignatures count for all members' logs."""
+    begins = _begins(since, attribution, name)
+    return change_registry(
+        workspace,
+        Action.ADD_WITNESS,
+        key.partition("+")[0],
+        attribution,
+        lambda text, document: log_edits.witness_added(text, document, key.strip(), begins),
+    )
+
+
+def end_witness(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
+    """Its cosignatures do not count after that."""
+    over = end(until, name("until"))
+    return change_registry(
+        workspace,
+        Action.END_WITNESS,
+        key.partition("+")[0],
+        attribution,
+        lambda text, document: log_edits.witness_ended(text, document, key.strip(), over),
+    )
+
+
+def demand_cosignatures(workspace: Workspace, number: int, attribution: Attribution) -> HistoryEntry:
+    """Set how many of the witnesses must have cosigned a member's log."""
+    return change_registry(
+        workspace,
+        Action.DEMAND_COSIGNATURES,
+        tuf_roles.REGISTRY_FILE,
+        attribution,
+        lambda text, document: log_edits.cosignatures_set(text, document, number),
+    )
+
+
+def _begins(since: str, attribution: Attribution, name: FieldName) -> datetime:
+    return moment(since, name("since")) if since else in_japan(attribution.at)

@@ -1,0 +1,21 @@
+"""How the public and the office reach the members: what the registry says of each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from idtone.registry.model import Member
+
+COLUMNS: Final = ("member", "name_ja", "name_en", "corporate_number", "notification", "web", "mail")
+
+
+def contact_rows(members: Iterable[Member]) -> list[tuple[str, ...]]:
+    """In the order of `COLUMNS`; what is not recorded is empty."""
+    return [
+        (
+            each.id, each.name.ja, each.name.en, each.corporate_number or "", each.notification or "",
+            (each.contact and each.contact.web) or "", (each.contact and each.contact.mail) or "",
+        )
+        for each in members
+    ]  # fmt: skip

@@ -1,0 +1,91 @@
+"""Stopping conditions (利用停止条件) as the association enters them: the holders of the registry's keys sign them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from typing import Any, Final
+
+from idtone.core.documents import Model, ValidationFault, parse, validate
+from idtone.core.errors import UsageError
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message
+from idtone.member.misuse.rules import RULES
+from idtone.registry.model import RegistryDocument, StoppingCondition, Text
+
+from .change_registry import Attribution, change_registry
+from .history import Action, HistoryEntry
+from .workspace import Workspace
+from .yaml_text import Tree, YamlText
+
+SAMPLE: Final = "stopping_conditions.yaml"
+FINDINGS: Final = tuple(rule.name for rule in RULES)
+"""What `idtone-office misuse` finds."""
+
+
+class Conditions(Model):
+    """The file: as in registry.yaml."""
+
+    stopping_version: Text
+    stopping_conditions: tuple[StoppingCondition, ...]
+
+
+def sample_conditions() -> Conditions:
+    """Those that idtone ships, for a lawyer to check and the association to change."""
+    return read_conditions((resources.files("idtone.config") / SAMPLE).read_text("utf-8"), SAMPLE)
+
+
+def read_conditions(text: str, name: str) -> Conditions:
+    """The conditions of a file. Raises DocumentError with every fault; `name` is the file name in the faults."""
+    return parse(text, name, Conditions, _faults)
+
+
+def conditions_of(version: str, rows: Sequence[Mapping[str, Any]], name: str) -> Conditions:
+    """The conditions of a form, a row each, as in the file. Raises DocumentError with every fault."""
+    tree = {"stopping_version": version, "stopping_conditions": list(rows)}
+    return validate(tree, "", name, Conditions, _faults)
+
+
+def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: Attribution) -> HistoryEntry:
+    """Enter them in place of all older ones, under another version. Raises IdtoneError."""
+    version = line(conditions.stopping_version, Message("Version"))
+
+    def edit(text: YamlText, document: RegistryDocument) -> None:
+        if document.stopping_version == version:
+            raise UsageError(
+                Message("version {version} is in force; members have agreed to it. Write another one", version=version)
+            )
+        if document.stopping_version is None:
+            text.add((), "stopping_version", version)
+        else:
+            text.replace(("stopping_version",), version)
+        text.rewrite("stopping_conditions", [_tree(each) for each in conditions.stopping_conditions])
+
+    return change_registry(workspace, Action.STOPPING_CONDITIONS, version, attribution, edit)
+
+
+def _tree(condition: StoppingCondition) -> Tree:
+    found: dict[str, Tree] = {"id": condition.id}
+    if condition.finding is not None:
+        found["finding"] = condition.finding
+    text: Tree = {"ja": condition.text.ja, "en": condition.text.en}
+    return found | {"leads_to": condition.leads_to, "within_days": condition.within_days, "text": text}
+
+
+def _faults(conditions: Conditions) -> Iterator[ValidationFault]:
+    """Each finding has a condition, and a condition names no other finding."""
+    named = {each.finding for each in conditions.stopping_conditions}
+    for place, each in enumerate(conditions.stopping_conditions):
+        if each.finding is not None and each.finding not in FINDINGS:
+            yield ValidationFault(
+                ("stopping_conditions", place, "finding"),
+                Message("is no finding of `idtone-office misuse`"),
+                Message("Write one of these: {names}", names=", ".join(FINDINGS)),
+            )
+    for missing in FINDINGS:
+        if missing not in named:
+            yield ValidationFault(
+                ("stopping_conditions",),
+                Message("has no condition for the finding {finding}", finding=missing),
+                Message("Add one, so that everyone can read to what this finding leads"),
+            )

@@ -1,0 +1,65 @@
+"""Stopping conditions: each finding has one, the keys of the registry sign them, and everyone can read them."""
+
+import json
+
+import pytest
+
+from idtone.core.errors import DocumentError
+from idtone.office.authority.change_registry import registry_of
+from idtone.office.authority.stopping_conditions import FINDINGS, conditions_of, sample_conditions
+from idtone.office.authority.workspace import Workspace
+from lab.office.authority.office import WHY
+from lab.repository import ROOT
+
+SAMPLE = (ROOT / "config" / "stopping_conditions.yaml").read_text("utf-8")
+
+
+def test_the_sample_has_a_condition_for_each_finding_and_stops_on_none_by_itself():
+    conditions = sample_conditions().stopping_conditions
+    assert {each.finding for each in conditions if each.finding} == set(FINDINGS)
+    assert "stop" not in {each.leads_to for each in conditions if each.finding}
+    assert "stop" in {each.leads_to for each in conditions}
+
+
+def test_conditions_are_entered_signed_and_published(office, tmp_path):
+    told = office.told("condition enter", *WHY)
+    assert told["action"] == "stopping-conditions"
+    assert told["what"][0] == "the version of the stopping conditions is sample-1, was none"
+    words = "pings: the member reports it to the police or the association; days at most: 1;"
+    assert any(words in each for each in told["what"])
+    assert "sample-1 is in force" in office.refused("condition enter", *WHY)
+    file = tmp_path / "c.yaml"
+    changed = SAMPLE.replace("finding: pings, leads_to: report", "finding: pings, leads_to: ask")
+    file.write_text(changed.replace("sample-1", "2027-1"), "utf-8")
+    told = office.told("condition enter", file, *WHY)
+    assert len(told["what"]) == 2, "the version and one condition"
+    office.told("publication publish", "--site", tmp_path / "site", *office.all_keys())
+    listed = json.loads((tmp_path / "site" / "operators.json").read_bytes())["stopping_conditions"]
+    assert (listed["version"], len(listed["conditions"])) == ("2027-1", len(sample_conditions().stopping_conditions))
+    assert office.told("condition list")["version"] == "2027-1"
+    assert registry_of(Workspace(office.folder)).stopping_version == "2027-1"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("finding: pings", "finding: none-such", "is no finding of"),
+        ("finding: pings, ", "", "has no condition for the finding pings"),
+        ("leads_to: report, within_days: 1", "leads_to: burn, within_days: 1", "leads_to"),
+        ("id: F-2", "id: F-1", "is there twice"),
+        ("within_days: 7", "within_days: 999", "within_days"),
+        ("stopping_version: sample-1\n", "", "stopping_version"),
+    ],
+)
+def test_what_nobody_could_rely_on_is_refused(office, tmp_path, old, new, told):
+    file = tmp_path / "c.yaml"
+    assert old in SAMPLE
+    file.write_text(SAMPLE.replace(old, new, 1), "utf-8")
+    assert told in office.refused("condition enter", file, *WHY)
+
+
+def test_a_form_says_which_row_is_wrong():
+    rows = [each.model_dump(exclude_none=True) for each in sample_conditions().stopping_conditions]
+    rows[2]["within_days"] = "soon"
+    with pytest.raises(DocumentError, match=r"stopping_conditions\[2\].within_days"):
+        conditions_of("2", rows, "the form")
