@@ -1,13 +1,14 @@
 """What visitors of the console wait for while others attack it.
 
-    python -m bench.console_attack [--calls N] [--hostile N] [--turns N] [--rounds N] [--json]
+    python -m bench.console_attack [--calls N] [--hostile N] [--turns N] [--rounds N] [--folder FOLDER] [--json]
 
 The goals, with 220,000 calls and 200 hostile requests in flight: a page comes at most 100 ms later at p95 than without
 them, and a sign-in takes at most 2 s, of a browser that has signed in before and of a new one. A new one that gets
 status 503 asks again after half a second; all of that counts. Quiet and attacked turns alternate, so that other work
-on the machine is in both. The attackers are a process of their own: searches and exports that match nothing, in
-sessions of users; wrong sign-ins, pages and files of strangers from addresses of their own. One that is refused asks
-again after a tenth of a second.
+on the machine is in both. The attackers are a process of their own at the lowest priority: searches and exports that
+match nothing, in sessions of users; wrong sign-ins, half requests, large bodies, pages and files of strangers from
+addresses of their own. One that is refused asks again after a tenth of a second. The table ends with the processor time
+of the console and of its processes for long reads. `--folder` keeps the ledger for the next run.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlencode, urlsplit
 
 import yaml
@@ -39,7 +40,7 @@ from idtone.core.http.request_limits import OF_SESSION
 from lab.console.browser.visits import Visitor, visits
 from lab.console.console_process import ConsoleProcess, console_process
 from lab.console.site import PASSWORD
-from lab.processes import end_in_order
+from lab.processes import end_in_order, ended_children_s, processor_s
 
 from .console_pages import WARM, cookie_of, filled_node, first_byte_ms, name_of, sign_in, sign_in_answer
 from .cost.figures import percentile
@@ -60,12 +61,15 @@ RISES_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Hostile:
-    """One kind of request, each on a connection of its own; `{n}` is a number that no request had before."""
+    """One kind of request, each on a connection of its own; `{n}` is a number that no request had before. `is_half`:
+    its head does not end.
+    """
 
     path: str
     share: int
     has_session: bool = True
     form: Mapping[str, str] | None = None
+    is_half: bool = False
 
 
 KINDS: Final = (
@@ -77,12 +81,14 @@ KINDS: Final = (
     Hostile("/sign-in", 4, has_session=False, form={"name": "user-{n}", "password": "wrong", "code": ""}),
     Hostile("/no-such-page-{n}", 3, has_session=False),
     Hostile("/public/pack", 2, has_session=False),
+    Hostile("/sign-in", 1, has_session=False, form={"name": "{n}", "password": "wrong", "code": "0" * 300_000}),
+    Hostile("/sign-in", 2, has_session=False, is_half=True),
 )
 
 
 def attack(address: str, cookies: Sequence[str], hostile: int, begun: Event, over: Event, counted: Any) -> None:
     """In a process of its own, until `over`. Puts into `counted` how often each status came, and the most in flight."""
-    os.nice(5)
+    os.nice(19)
     counted.put(asyncio.run(_attack(address, cookies, hostile, begun, over)))
 
 
@@ -136,7 +142,7 @@ def _request(host: str, kind: Hostile, number: str, cookie: str) -> bytes:
         lines.append(f"Cookie: {cookie}")
     if kind.form:
         lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return "\r\n".join(lines if kind.is_half else [*lines, "", ""]).encode() + body
 
 
 @contextmanager
@@ -163,6 +169,7 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
     took: dict[bool, dict[str, list[float]]] = {False: {}, True: {}}
     signed_in: dict[bool, dict[str, list[float]]] = {False: {}, True: {}}
     statuses: Counter[str] = Counter()
+    used: dict[bool, Used] = {False: Used(), True: Used()}
     with console_process(config) as console:
         visitor = Visitor.of(*Role, cookies={**sign_in(console, name_of(0)), LANGUAGE.name: "en"})
         theirs = [cookie_of(sign_in(console, name_of(user))) for user in range(1, 1 + USERS)]
@@ -175,11 +182,13 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
         for number in range(turns):
             for is_attacked in (False, True):
                 PROGRESS.print(f"turn {number + 1} of {turns}: {'attacked' if is_attacked else 'quiet'} …")
+                used[is_attacked] -= Used.now(console.pid)
                 if is_attacked:
                     with attacked(console, theirs, hostile, statuses):
                         pages, sign_ins = _turn(console, visitor, paths, rounds)
                 else:
                     pages, sign_ins = _turn(console, visitor, paths, rounds)
+                used[is_attacked] += Used.now(console.pid)
                 every = [ms for each in pages.values() for ms in each]
                 PROGRESS.print(f"p50 {statistics.median(every):.0f} ms, p95 {percentile(every, 0.95):.0f} ms")
                 for name, ms in pages.items():
@@ -191,7 +200,38 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
         "pages": [_row(name, took[False][name], took[True][name]) for name in paths],
         "all pages": _row("all", *([ms for each in took[by].values() for ms in each] for by in (False, True))),
         "sign-ins": [_row(f"sign-in, {name}", ms, signed_in[True][name]) for name, ms in signed_in[False].items()],
+        "processors": {"attacked" if by else "quiet": each.shares() for by, each in used.items()},
     }  # fmt: skip
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+        yield child
+        yield from _descendants(child)
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Seconds of a clock, and of processor time: of the console's process, and of those that it started."""
+
+    clock_s: float = 0.0
+    console_s: float = 0.0
+    reads_s: float = 0.0
+
+    @classmethod
+    def now(cls, pid: int) -> Self:
+        reads_s = sum(processor_s(each) + ended_children_s(each) for each in _descendants(pid))
+        return cls(time.monotonic(), processor_s(pid), reads_s)
+
+    def __add__(self, other: Used) -> Used:
+        return Used(self.clock_s + other.clock_s, self.console_s + other.console_s, self.reads_s + other.reads_s)
+
+    def __sub__(self, other: Used) -> Used:
+        return self + Used(-other.clock_s, -other.console_s, -other.reads_s)
+
+    def shares(self) -> dict[str, float]:
+        """Of one processor."""
+        return {"console": self.console_s / self.clock_s, "long_reads": self.reads_s / self.clock_s}
 
 
 def _with_real_hashes(path: Path) -> None:
@@ -242,10 +282,14 @@ def _row(name: str, quiet: Sequence[float], in_attack: Sequence[float]) -> dict[
 
 
 def main() -> None:
-    chosen = options(__doc__, calls=CALLS, hostile=HOSTILE, turns=4, rounds=5).parse_args()
+    parser = options(__doc__, calls=CALLS, hostile=HOSTILE, turns=4, rounds=5)
+    parser.add_argument("--folder", type=Path, help="where the node is, or is made and stays")
+    chosen = parser.parse_args()
     end_in_order()
     with tempfile.TemporaryDirectory(prefix="idtone-attack-") as name:
-        found = measured(Path(name), chosen.calls, chosen.hostile, chosen.turns, chosen.rounds)
+        folder = chosen.folder or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        found = measured(folder, chosen.calls, chosen.hostile, chosen.turns, chosen.rounds)
     if chosen.json:
         report("", found, as_json=True)
         return
@@ -254,6 +298,8 @@ def main() -> None:
         [*found["pages"], found["all pages"], *found["sign-ins"]],
     )
     print(", ".join(f"{name}: {count:,}" for name, count in found["answers to the attackers"].items()))
+    for name, shares in found["processors"].items():
+        print(f"{name}: " + ", ".join(f"{what} {share:.2f} of a processor" for what, share in shares.items()))
 
 
 if __name__ == "__main__":

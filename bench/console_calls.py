@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlencode
 
+from idtone.console import long_reads
 from idtone.console.access.rights import Role
 from idtone.console.operator import calls
 from idtone.console.operator.call_query import CallQuery
@@ -124,7 +125,7 @@ async def bare_ms(query: Callable[[], object]) -> float:
 
 
 def searched(reader: LedgerReader, wanted: CallQuery) -> object:
-    until_s = time.perf_counter() + calls.SEARCH_S
+    until_s = time.perf_counter() + long_reads.SEARCH_S
     return search_calls(
         reader,
         wanted.wanted,

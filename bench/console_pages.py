@@ -33,6 +33,7 @@ from idtone.console.access.rights import Role
 from idtone.core.http.request_limits import OF_SESSION
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.asterisk import LOOPBACK, free_ports
 from lab.console.browser.visits import Visitor, visits
 from lab.console.console_process import ConsoleProcess, console_process
@@ -78,8 +79,7 @@ class Turn:
 
 
 def filled_node(folder: Path, calls: int) -> tuple[Path, Settings]:
-    """The settings of a node with a ledger of so many calls, and their file."""
-    PROGRESS.print(f"a ledger of {calls:,} calls …")
+    """The settings of a node with a ledger of so many calls, and their file. One that is there is not made again."""
     config = configure(
         folder,
         {
@@ -90,7 +90,12 @@ def filled_node(folder: Path, calls: int) -> tuple[Path, Settings]:
         },
     )
     settings = load_settings(config, {})
-    fill(folder / "ledger.sqlite3", KeyRing.of(settings.ledger, NODE), calls, MONTH, lambda call: False)
+    ledger = folder / "ledger.sqlite3"
+    if not ledger.exists():
+        PROGRESS.print(f"a ledger of {calls:,} calls …")
+        fill(ledger, KeyRing.of(settings.ledger, NODE), calls, MONTH, lambda call: False)
+    if (there := LedgerReader.open(settings.ledger.own()).leaves()) != calls:
+        raise RuntimeError(f"{ledger} has {there:,} calls")
     return config, settings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -41,6 +42,15 @@ from .turns import party_of
 
 FORM_LIMIT: Final = 256 * 1024
 """Bytes of a form without files."""
+
+CROWD: Final = 64
+"""Requests that are being answered, among them the open streams."""
+LATE: Final = frozenset({403, 404, 413, 429})
+"""The statuses of refusals."""
+LATE_S: Final = 1.0
+"""In a crowd a refusal comes so much later: it costs nothing to wait with it, and its sender comes again later."""
+LATE_REFUSALS: Final = 160
+"""That wait at a time. Others come at once: connections are left for users."""
 
 _log = logging.getLogger(__name__)
 UNKNOWN: Final = "an unknown address"
@@ -84,9 +94,15 @@ def _guarded(console: Console) -> Middleware:
                 if has_room and (not address or console.limits.admits(key, OF_ADDRESS)):
                     party = party_of(user, address)
                     with console.threads.requests.one(party):
-                        return await console.threads.loop.stepwise(party, handler(request))
-                refused.warning(f"there are too many, from {address or UNKNOWN}")
-                return _plain(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY, **{"Retry-After": "5"})
+                        answer = await console.threads.loop.stepwise(party, handler(request))
+                else:
+                    refused.warning(f"there are too many, from {address or UNKNOWN}")
+                    answer = _plain(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY, **{"Retry-After": "5"})
+            if answer.status in LATE and not answer.prepared and console.connections.answering_now > CROWD:
+                with console.limits.under_way(("late refusals", LATE_REFUSALS)) as has_room:
+                    if has_room:
+                        await asyncio.sleep(LATE_S)
+            return answer
 
     return guard
 

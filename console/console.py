@@ -18,7 +18,6 @@ from idtone.core.http.connections import Connections
 from idtone.core.http.request_limits import RequestLimits
 from idtone.core.log_throttle import LogThrottle
 from idtone.core.settings.settings import Settings
-from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.office.desk.desk import Desk
 from idtone.registry.expiries import SIGNED_SOON
@@ -131,11 +130,6 @@ class Console:
     def reader(self) -> LedgerReader:
         """Read this node's ledger. The numbers stay sealed. Raises LedgerError."""
         return LedgerReader.open(self.settings.ledger.own())
-
-    def opening_reader(self) -> LedgerReader:
-        """Read it with its keys, for a visitor who may open numbers. Raises LedgerError."""
-        ledger = self.settings.ledger
-        return LedgerReader.open(ledger.own(), KeyRing.of(ledger, self.settings.node).days)
 
     async def user(self, name: str) -> User | None:
         """As `Users.get`. Each request asks for it: a thread is worth it only if the file has to be read."""

@@ -58,7 +58,7 @@ async def find(visit: Visit) -> web.StreamResponse:
                 hits += await visit.in_thread(lambda: list(_in_registry(read, wanted)))
             hits += await visit.in_thread(lambda: list(_own_stops(visit, wanted)))
             try:
-                hits += await visit.in_long_read(lambda: list(_in_ledger(visit, wanted)))
+                hits += await visit.in_thread(lambda: list(_in_ledger(visit, wanted)))
             except LedgerError as error:
                 trouble = error
         if visit.may(Right.ADMINISTER):

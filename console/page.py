@@ -15,6 +15,7 @@ from idtone.core.translation import speak, template
 
 from .access.rights import Right
 from .form_errors import FormErrors
+from .threads import Reads
 from .turns import VisitingParty, party_of
 
 if TYPE_CHECKING:
@@ -124,13 +125,9 @@ class Visit:
         queue = self.console.threads.of_page(is_public=self.page.right is None, uploads=self.page.uploads)
         return await queue.run(self.party, self.is_gone, partial(do, *args, **named))
 
-    async def in_long_read(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
-        """As `in_thread`, for a search of the ledger: no page waits for it, and a user has one at a time."""
-        return await self.console.threads.long.run(self.party, self.is_gone, partial(do, *args, **named))
-
-    async def in_export(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
-        """As `in_long_read`, for a part of what is longer than any page."""
-        return await self.console.threads.exports.run(self.party, self.is_gone, partial(do, *args, **named))
+    async def read(self, kind: Reads, do: Callable[..., R], *given: Any) -> R:
+        """The result of one of the `long_reads`. Raises ConnectionAbortedError if the visitor has left."""
+        return await self.console.threads.read(kind, self.party, self.is_gone, do, *given)
 
     def render(self, name: str, /, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> web.Response:
         """A page made of `templates/`. All values are escaped. The `problem` of the context may be FormErrors."""

@@ -131,6 +131,7 @@ def _sign_in(settings: Settings) -> SignIn:
 
 async def attend(console: Console, ready: Callable[[str], object], over: asyncio.Event) -> None:
     """Serve until `over`; `ready` gets the address. Raises OSError if the socket cannot be used."""
+    console.threads.processes.begin()
     runner = web.AppRunner(application(console), shutdown_timeout=CLOSE_WITHIN_S)
     async with console.live.asked():
         await runner.setup()

@@ -1,5 +1,5 @@
-"""The threads in which pages do what blocks. Somebody who asks for much waits for the own requests, and holds up no one
-else. Used by the event loop alone.
+"""The threads in which pages do what blocks, and those that wait for the processes of long reads. Somebody who asks for
+much waits for the own requests, and holds up no one else. Used by the event loop alone.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final, ParamSpec, TypeVar
+from enum import StrEnum
+from typing import Any, Final, ParamSpec, TypeVar
 
 from idtone.core.in_thread import in_thread
 
+from .read_process import ReadProcesses
 from .turns import Requests, Turns, VisitingParty
 
 P = ParamSpec("P")
@@ -20,11 +22,39 @@ R = TypeVar("R")
 PAGES: Final = 4
 PAGES_OF_PARTY: Final = 1
 PUBLIC: Final = 2
-LONG: Final = 2
-EXPORTS: Final = 1
 UPLOADS: Final = 2
 PUBLIC_UPLOADS: Final = 2
 ACCESS: Final = 2
+
+
+class Reads(StrEnum):
+    """The kinds of long reads."""
+
+    SEARCH = "search"
+    """What a page shows."""
+    EXPORT = "export"
+    """What reads a whole ledger."""
+    PACK = "pack"
+    """What a user has verified."""
+    PUBLIC_PACK = "public-pack"
+    """What everyone has verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many processes there are, and what each may take."""
+
+    count: int
+    nice: int
+    within_s: float
+
+
+LIMITS: Final = {
+    Reads.SEARCH: Limits(2, 2, 60.0),
+    Reads.EXPORT: Limits(1, 15, 60.0),
+    Reads.PACK: Limits(1, 10, 300.0),
+    Reads.PUBLIC_PACK: Limits(1, 15, 300.0),
+}
 
 
 @dataclass(slots=True)
@@ -43,11 +73,6 @@ class Queue:
     places: Turns
     of_party: int
     _turns: dict[VisitingParty, _Turn] = field(default_factory=dict)
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether parties wait for others. Also for other threads."""
-        return self.places.is_awaited
 
     async def run(self, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[[], R]) -> R:
         """The result. Raises ConnectionAbortedError if the client has left before it began."""
@@ -70,8 +95,8 @@ class Queue:
 
 
 class Threads:
-    """`pages` are for users, `public` for everyone, `long` for searches, `exports` for what reads a whole ledger,
-    `uploads` and `public_uploads` for what a user and what everyone sends as a file.
+    """`pages` are for users, `public` for everyone, `uploads` and `public_uploads` for what a user and what everyone
+    sends as a file.
     """
 
     def __init__(self) -> None:
@@ -79,12 +104,12 @@ class Threads:
             return Queue(ThreadPoolExecutor(count, name), Turns(requests, count), of_party)
 
         self.requests = requests = Requests()
+        self.processes = ReadProcesses()
         self.loop = Turns(requests)
         """The event loop's."""
         self.pages = queue(PAGES, "page", PAGES_OF_PARTY)
         self.public = queue(PUBLIC, "public")
-        self.long = queue(LONG, "long")
-        self.exports = queue(EXPORTS, "export")
+        self._reads = {kind: queue(limits.count, kind) for kind, limits in LIMITS.items()}
         self.uploads = queue(UPLOADS, "upload")
         self.public_uploads = queue(PUBLIC_UPLOADS, "public-upload")
         self._access = ThreadPoolExecutor(ACCESS, "access")
@@ -95,11 +120,30 @@ class Threads:
             return self.public_uploads if is_public else self.uploads
         return self.public if is_public else self.pages
 
+    async def read(
+        self, kind: Reads, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
+    ) -> R:
+        """As `Queue.run`, in a process (`ReadProcesses.run`)."""
+        limits, queue = LIMITS[kind], self._reads[kind]
+
+        def in_process() -> R:
+            return self.processes.run(
+                do,
+                *given,
+                nice=limits.nice,
+                within_s=limits.within_s,
+                is_gone=is_gone,
+                is_awaited=lambda: queue.places.is_awaited,
+            )
+
+        return await queue.run(party, is_gone, in_process)
+
     async def admitting(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
         """Do what admits a visitor. No page has these threads."""
         return await in_thread(self._access, do, *args, **named)
 
     def close(self) -> None:
-        for each in (self.pages, self.public, self.long, self.exports, self.uploads, self.public_uploads):
+        for each in (self.pages, self.public, self.uploads, self.public_uploads, *self._reads.values()):
             each.threads.shutdown(wait=False, cancel_futures=True)
         self._access.shutdown(wait=False, cancel_futures=True)
+        self.processes.end()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,6 +22,7 @@ from .password_line import KNOWN, LineFullError, PasswordLine
 from .passwords import PasswordCheck, hashed
 from .users import NAME_LIMIT, User
 
+NICE: Final = 15
 _WRONG: Final = Message("The name, the password or the code is wrong.")
 _BUSY: Final = Message("Many people try to sign in at the moment. Try again in a few seconds.")
 OFTEN: Final = Message("There were too many attempts. Try again in a quarter of an hour.")
@@ -39,9 +42,11 @@ class PasswordProof:
     def __init__(self, check: PasswordCheck | None = None, attempts: Attempts | None = None) -> None:
         self.check = check or PasswordCheck()
         self._attempts = attempts or Attempts()
-        self._known = PasswordLine(), ThreadPoolExecutor(1, "password")  # the threads of the pages may be busy
-        self._others = PasswordLine(), ThreadPoolExecutor(1, "password-new")
-        """Of browsers that are not known: a known one does not wait for theirs."""
+        # The threads of the pages may be busy. Nobody waits behind those who have failed more often.
+        self._known = PasswordLine(), ThreadPoolExecutor(1, "password")
+        self._new = PasswordLine(), ThreadPoolExecutor(1, "password-new")
+        """Of networks without a failure."""
+        self._failed = PasswordLine(), ThreadPoolExecutor(1, "password-failed", _step_back)
 
     async def asked(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
         """Whether the fields `password` and `code` are this user's; None if so. A failure is recorded."""
@@ -51,7 +56,7 @@ class PasswordProof:
         if not self._attempts.begins(attempt):
             failed(user.name if user else None, visit.address, "too many attempts")
             return Refusal(HTTPStatus.TOO_MANY_REQUESTS, OFTEN)
-        line, thread = self._known if rank == KNOWN else self._others
+        line, thread = {KNOWN: self._known, 0: self._new}.get(rank, self._failed)
         try:
             async with line.turn(rank):
                 entered = as_entered(visit, "password"), visit.field("code")
@@ -79,6 +84,13 @@ class PasswordProof:
         line, thread = self._known
         async with line.turn(KNOWN):
             return await in_thread(thread, hashed, password)
+
+
+def _step_back() -> None:
+    """Leave the processors to the pages: this thread, and those that argon2 begins in it. On Linux each thread has a
+    priority of its own.
+    """
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def as_entered(visit: Visit, field: str) -> str:

@@ -54,6 +54,7 @@ from .call_words import (
     state_of,
     step_words,
 )
+from .masked_reader import opening_reader
 from .played_sound import PlayedSound, played_sound
 from .shown_ledger import ShownLedger, ledger_for
 
@@ -295,7 +296,7 @@ def _opened(visit: Visit, call_id: str, purpose: str) -> dict[str, str]:
         lambda act_id: numbers_opened(act_id, now, person, purpose, call_id),
         DisclosureRules.of(ledger),
     )
-    with console.opening_reader() as reader:
+    with opening_reader(console.settings) as reader:
         record = reader.record(call_id)
     opened = record.opened if record else {}
     return {ROLES[role]: opened[role].e164 for role in NumberRole if role in opened}

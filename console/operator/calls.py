@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,39 +24,31 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
 from idtone.ledger.disclosure.opened_numbers import purpose_objection, search_act
 from idtone.ledger.disclosure.record_act import record_act
-from idtone.ledger.evidence.leaves import ACT_ID
-from idtone.ledger.evidence.record_fields import FIELDS, fields_of
+from idtone.ledger.evidence.record_fields import FIELDS
 from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import kept_sip_call_id
 from idtone.ledger.keys.key_ring import KeyRing
-from idtone.ledger.store.call_search import FoundCalls, Place, search_calls
-from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.call_search import FoundCalls
 
 from ..access.rights import Right
 from ..application import protect
+from ..long_reads import calls_by_id, calls_by_number, csv_part, searched
 from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
 from ..other_nodes import other_nodes
 from ..page import Method, Page, Visit
 from ..security import SCRIPTED
+from ..threads import Reads
 from .call_query import CSV_PATH, PATH, CallQuery, local_moment, path_of, place_text
 from .call_words import line_of
-from .shown_ledger import ledger_for
 
 PAGE_CALLS: Final = 50
-SEARCH_S: Final = 0.5
-"""How long a page searches. Then it says how far it came, and shows what it has found."""
-CROWDED_SEARCH_S: Final = 0.05
-"""While others wait for their search."""
 NUMBER_CALLS: Final = 50
 """Calls of a number that are shown, the newest."""
 CSV_CALLS: Final = 10_000
-CSV_PART: Final = 200
-CSV_PART_S: Final = 0.1
-CSV_REST_S: Final = 0.05
-"""Between two parts: pages have the processor then."""
-EXPORTS_OF_SESSION: Final = 1
-EXPORTS: Final = 2
-"""At a time, of all sessions."""
+CSV_PART: Final = 2000
+EXPORTS_OF_USER: Final = 1
+EXPORTS: Final = 16
+"""At a time, of all users. Their parts take turns."""
 
 
 _log = logging.getLogger(__name__)
@@ -75,6 +66,7 @@ class _Found:
 
 
 async def calls(visit: Visit) -> web.StreamResponse:
+    settings, opens = visit.console.settings, visit.may(Right.OPEN_NUMBERS)
     try:
         query = CallQuery.of(visit.request.query)
     except UsageError as error:
@@ -82,11 +74,12 @@ async def calls(visit: Visit) -> web.StreamResponse:
         return _page(visit, CallQuery(values), _Found(()), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
     try:
         if query.call:
-            call_id, found = await visit.in_long_read(_by_call_id, visit, query)
-            if call_id is not None:
-                return visit.redirect(path_of(call_id, node=query.node))
+            by_id = await visit.read(Reads.SEARCH, calls_by_id, settings, query, PAGE_CALLS, opens)
+            if isinstance(by_id, str):
+                return visit.redirect(path_of(by_id, node=query.node))
+            found = _Found(by_id)
         else:
-            found = await visit.in_long_read(_search, visit, query)
+            found = _answer(query, await visit.read(Reads.SEARCH, searched, settings, query, PAGE_CALLS, opens))
     except UsageError as error:  # no such node
         return _page(visit, query, _Found(()), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
     return _page(visit, query, found, await other_nodes(visit))
@@ -143,23 +136,6 @@ def _lines(found: _Found, query: CallQuery) -> dict[str, object]:
     }
 
 
-def _search(visit: Visit, query: CallQuery) -> _Found:
-    began_s, others = time.perf_counter(), visit.console.threads.long
-    newer = query.after is not None
-    with ledger_for(visit).reader as reader:
-        found = search_calls(
-            reader,
-            query.wanted,
-            query.start,
-            query.end,
-            place=query.after if newer else query.before,
-            newer=newer,
-            limit=PAGE_CALLS,
-            enough=lambda: time.perf_counter() - began_s >= (CROWDED_SEARCH_S if others.is_awaited else SEARCH_S),
-        )
-    return _answer(query, found)
-
-
 def _answer(query: CallQuery, found: FoundCalls) -> _Found:
     records, places, reached = found.records, found.places, found.reached
     is_full = len(places) >= PAGE_CALLS
@@ -183,22 +159,6 @@ def _answer(query: CallQuery, found: FoundCalls) -> _Found:
     )
 
 
-def _by_call_id(visit: Visit, query: CallQuery) -> tuple[str | None, _Found]:
-    """The call, or those whose ids begin so."""
-    with ledger_for(visit).reader as reader:
-        if _is_call(reader, query.call):
-            return query.call, _Found(())
-        names = [name for name in reader.call_ids(query.call, PAGE_CALLS) if not name.startswith(ACT_ID)]
-        if len(names) == 1:
-            return names[0], _Found(())
-        records = [record for record in reader.records_of(names) if query.wanted.accepts(record)]
-    return None, _Found(records[::-1])
-
-
-def _is_call(reader: LedgerReader, call_id: str) -> bool:
-    return not call_id.startswith(ACT_ID) and reader.knows(call_id)
-
-
 async def by_number(visit: Visit) -> web.StreamResponse:
     """The act is recorded before anything is shown. Recording waits for the disk and the service, so the calls are
     looked for meanwhile.
@@ -213,7 +173,7 @@ async def by_number(visit: Visit) -> web.StreamResponse:
         return _by_number_page(visit, (), error, HTTPStatus.BAD_REQUEST)
     recorded, records = await asyncio.gather(
         visit.in_thread(_record, visit, wanted, purpose),
-        visit.in_long_read(_find, visit, wanted, start, end),
+        visit.read(Reads.SEARCH, calls_by_number, visit.console.settings, wanted, start, end, NUMBER_CALLS),
         return_exceptions=True,
     )
     for each in (recorded, records):
@@ -272,25 +232,16 @@ def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
     )
 
 
-def _find(visit: Visit, wanted: Number | str, start: datetime | None, end: datetime | None) -> Sequence[Record]:
-    """Raises LedgerError."""
-    with visit.console.opening_reader() as reader:
-        if isinstance(wanted, Number):
-            return reader.find(wanted, start, end, NUMBER_CALLS)[::-1]
-        return reader.find_sip_call_id(wanted, start, end)[: -NUMBER_CALLS - 1 : -1]
-
-
 async def as_csv(visit: Visit) -> web.StreamResponse:
     """What the search shows, as far as `CSV_CALLS`, without its pages. Its rows are sent when the search has ended: a
     client that is slow holds up no other export.
     """
-    assert visit.session is not None
     try:
         query = CallQuery.of(visit.request.query)
     except UsageError as error:
         return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=error)
     limits = visit.console.limits
-    with limits.under_way((f"export {visit.session.id}", EXPORTS_OF_SESSION)) as is_only:
+    with limits.under_way((f"export {visit.party}", EXPORTS_OF_USER)) as is_only:
         if not is_only:
             return _wait(visit, Message("Your other export has not ended. Wait for it, or stop it."))
         answer = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="idtone-calls.csv"'})
@@ -314,11 +265,12 @@ def _wait(visit: Visit, problem: Message) -> web.Response:
 
 async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) -> bytes:
     """The rows; `answer` has begun with its head. Ends when the visitor leaves. Raises LedgerError, UsageError."""
+    settings, opens = visit.console.settings, visit.may(Right.OPEN_NUMBERS)
     parts, count, place = list[str](), 0, query.before
     while True:
         rest = min(CSV_PART, CSV_CALLS - count)
         try:
-            found = await visit.in_export(_csv_part, visit, query, place, rest, CSV_PART_S)
+            part = await visit.read(Reads.EXPORT, csv_part, settings, query, place, rest, opens)
         except LedgerError as error:
             if not answer.prepared:
                 raise
@@ -328,25 +280,10 @@ async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) 
             protect(answer, SCRIPTED)
             await answer.prepare(visit.request)
             await answer.write(csv_lines([FIELDS]).encode())
-        parts.append(csv_lines(fields_of(record) for record in found.records))
-        count, place = count + len(found.records), found.reached
+        parts.append(part.text)
+        count, place = count + part.calls, part.reached
         if place is None or count >= CSV_CALLS:
             return "".join(parts).encode()
-        await asyncio.sleep(CSV_REST_S)
-
-
-def _csv_part(visit: Visit, query: CallQuery, place: Place | None, limit: int, patience_s: float) -> FoundCalls:
-    until_s = time.perf_counter() + patience_s
-    with ledger_for(visit).reader as reader:
-        return search_calls(
-            reader,
-            query.wanted,
-            query.start,
-            query.end,
-            place=place,
-            limit=limit,
-            enough=lambda: time.perf_counter() >= until_s,
-        )
 
 
 BY_NUMBER: Final = "/calls/by-number"

@@ -21,8 +21,8 @@ from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message, template, translated
 from idtone.ledger.commands.shared import answerable, discloser
 from idtone.ledger.disclosure.deliveries import made_by, record_delivery
-from idtone.ledger.disclosure.disclosure_index import COLUMNS, IndexEntry, all_entries, disclosure_index, figures
-from idtone.ledger.disclosure.disclosure_papers import index_paper, receipt_sheet
+from idtone.ledger.disclosure.disclosure_index import COLUMNS, IndexEntry, all_entries, figures
+from idtone.ledger.disclosure.disclosure_papers import receipt_sheet
 from idtone.ledger.disclosure.disclosure_request import RequestState
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT, load_legal_bases
 from idtone.ledger.disclosure.pack_file import zipped
@@ -35,11 +35,13 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.office.authority.moments import day
 from idtone.operations.pack_making import approved_pack, need_keys, request_pack
 
+from .. import long_reads
 from ..access.rights import Right
 from ..files import PDF, ZIP, download, download_csv
 from ..form_errors import Fields, FormErrors, FormField, any_text, errors_of
 from ..listing import listing
 from ..page import Method, Page, Visit
+from ..threads import Reads
 from ..uploads import Upload, received
 from .demand import facts_of, read_demand
 from .masked_reader import reader_for
@@ -403,15 +405,10 @@ def _year(visit: Visit) -> int:
     return datetime.now(JAPAN).year
 
 
-def _of_the_year(visit: Visit, year: int, now: datetime) -> list[IndexEntry]:
-    with visit.console.reader() as reader:
-        return disclosure_index(reader.acts(), year, now)
-
-
 async def disclosures(visit: Visit) -> web.StreamResponse:
     year, now, trouble = _year(visit), datetime.now(UTC), None
     try:
-        entries = await visit.in_thread(_of_the_year, visit, year, now)
+        entries = await visit.read(Reads.SEARCH, long_reads.disclosures, visit.console.settings, year, now)
     except IdtoneError as error:
         entries, trouble = [], error
     return visit.render(
@@ -427,19 +424,16 @@ async def disclosures(visit: Visit) -> web.StreamResponse:
 
 async def disclosures_csv(visit: Visit) -> web.StreamResponse:
     year, now = _year(visit), datetime.now(UTC)
-    entries, today = await visit.in_thread(_of_the_year, visit, year, now), now.astimezone(JAPAN).date()
+    entries = await visit.read(Reads.SEARCH, long_reads.disclosures, visit.console.settings, year, now)
+    today = now.astimezone(JAPAN).date()
     rows = [each.row(each.at.astimezone(UTC).isoformat(timespec="milliseconds"), today) for each in entries]
     return download_csv(f"disclosures-{year}.csv", COLUMNS, rows)
 
 
 async def disclosures_pdf(visit: Visit) -> web.StreamResponse:
-    year, now = _year(visit), datetime.now(UTC)
-
-    def do() -> bytes:
-        entries = _of_the_year(visit, year, now)
-        return _pdf(index_paper(year, entries, figures(entries), now))
-
-    return download(f"disclosures-{year}.pdf", await visit.in_thread(do), PDF)
+    year = _year(visit)
+    made = await visit.read(Reads.SEARCH, long_reads.disclosures_pdf, visit.console.settings, year, datetime.now(UTC))
+    return download(f"disclosures-{year}.pdf", made, PDF)
 
 
 PAGES = (

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from idtone.core.errors import LedgerError
+from idtone.core.settings.settings import Settings
+from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..access.rights import Right
-from ..page import Visit
+
+if TYPE_CHECKING:
+    from ..page import Visit
 
 
 def reader_for(visit: Visit) -> LedgerReader:
     """Raises LedgerError if there is no ledger."""
-    if visit.may(Right.OPEN_NUMBERS):
+    return reader_of(visit.console.settings, opens=visit.may(Right.OPEN_NUMBERS))
+
+
+def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
+    """`opens`: for a visitor who may open numbers. Raises LedgerError if there is no ledger."""
+    if opens:
         try:
-            return visit.console.opening_reader()
+            return opening_reader(settings)
         except LedgerError:  # this console cannot read the keys; what it shows needs none
-            return visit.console.reader()
-    return visit.console.reader()
+            pass
+    return LedgerReader.open(settings.ledger.own())
+
+
+def opening_reader(settings: Settings) -> LedgerReader:
+    """With the keys of the numbers. Raises LedgerError."""
+    ledger = settings.ledger
+    return LedgerReader.open(ledger.own(), KeyRing.of(ledger, settings.node).days)

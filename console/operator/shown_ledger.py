@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Note, VerifierKey
@@ -11,9 +12,12 @@ from idtone.ledger.replication.node_ledgers import NodeLedger, replica_of
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 
+from ..access.rights import Right
 from ..other_nodes import is_other_node
-from ..page import Visit
-from .masked_reader import reader_for
+from .masked_reader import reader_of
+
+if TYPE_CHECKING:
+    from ..page import Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,12 @@ class ShownLedger:
 
 def ledger_for(visit: Visit) -> ShownLedger:
     """The ledger of the node in the address. Raises UsageError if there is no such node, LedgerError."""
-    settings, node = visit.console.settings, visit.query("node")
+    return ledger_of(visit.console.settings, visit.query("node"), opens=visit.may(Right.OPEN_NUMBERS))
+
+
+def ledger_of(settings: Settings, node: str, *, opens: bool) -> ShownLedger:
+    """`opens`: for a visitor who may open numbers. Raises UsageError if there is no such node, LedgerError."""
     if not is_other_node(settings, node):
-        return ShownLedger(settings, reader_for(visit))
+        return ShownLedger(settings, reader_of(settings, opens=opens))
     replica = replica_of(Server.of(settings.ledger), node)
     return ShownLedger(settings, replica.reader, replica)

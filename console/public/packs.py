@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from http import HTTPStatus
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError
 from idtone.core.signed_notes import VerifierKey
 from idtone.core.translation import Message, template
-from idtone.ledger.disclosure.pack_file import read_zip
-from idtone.ledger.disclosure.pack_verification import PackVerdict, verified
+from idtone.ledger.disclosure.pack_verification import PackVerdict
 from idtone.office.desk.desk import Desk
 from idtone.registry.model import RegistryDocument
 
 from ..access.rights import Right
+from ..long_reads import verified_pack
 from ..page import Method, Page, Visit
-from ..threads import PUBLIC_UPLOADS as AT_ONCE
+from ..threads import LIMITS, Reads
 from ..uploads import received
 
 PATH: Final = "/public/pack"
@@ -28,6 +26,7 @@ HERE: Final = "/verify"
 """The same page on an operator's node, for its users."""
 LIMIT: Final = 50_000_000
 """Bytes of a pack, also when it is unpacked."""
+AT_ONCE: Final = LIMITS[Reads.PUBLIC_PACK].count
 WAITING: Final = 8
 """Further visitors are told to come again."""
 
@@ -35,7 +34,8 @@ WAITING: Final = 8
 class PackVerification:
     """Verifies a few packs at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Reads) -> None:
+        self._kind = kind
         self._visitors = 0
 
     async def show(self, visit: Visit) -> web.StreamResponse:
@@ -52,24 +52,20 @@ class PackVerification:
                     )
                 self._visitors += 1
                 try:
-                    key = upload.fields.get("key", "")
-                    verdict, holder = await visit.in_thread(_verified, upload.file, key, visit.console.desk)
+                    verdict = await visit.read(
+                        self._kind, verified_pack, upload.file, upload.fields.get("key", ""), LIMIT
+                    )
                 finally:
                     self._visitors -= 1
+            holder = await visit.in_thread(_holder, verdict, visit.console.desk)
         except IdtoneError as error:
             return visit.render("pack.html", HTTPStatus.BAD_REQUEST, verdict=None, holder=None, problem=error)
         return visit.render("pack.html", verdict=verdict, holder=holder, problem=None)
 
 
-def _verified(file: Path, key: str, desk: Desk | None) -> tuple[PackVerdict, str | None]:
-    """The verdict, and the member whose key in the registry has sealed the pack. Raises IdtoneError."""
-    log = VerifierKey.parse(key) if key else None
-    try:
-        files = read_zip(file, LIMIT)
-    except IdtoneError as error:
-        raise UsageError(Message("this is no pack, or it is damaged")) from error
-    verdict = verified(files, log, now=datetime.now(UTC))
-    return verdict, holder_of(verdict.log, desk.registry()) if desk and verdict.log else None
+def _holder(verdict: PackVerdict, desk: Desk | None) -> str | None:
+    """The member whose key in the registry has sealed the pack. Raises IdtoneError."""
+    return holder_of(verdict.log, desk.registry()) if desk and verdict.log else None
 
 
 def holder_of(log: VerifierKey, registry: RegistryDocument) -> str | None:
@@ -79,7 +75,7 @@ def holder_of(log: VerifierKey, registry: RegistryDocument) -> str | None:
 
 def pages(is_office: bool) -> Sequence[Page]:
     """For everyone at the association; for the signed-in users of an operator's node."""
-    verification = PackVerification()
+    verification = PackVerification(Reads.PUBLIC_PACK if is_office else Reads.PACK)
     if is_office:
         return (Page(PATH, verification.show, None), Page(PATH, verification.verify, None, Method.POST, uploads=True))
     return (

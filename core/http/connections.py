@@ -48,6 +48,11 @@ class Connections:
     def __len__(self) -> int:
         return len(self._by_inner)
 
+    @property
+    def answering_now(self) -> int:
+        """Connections with a request."""
+        return len(self._by_inner) - len(self._waiting)
+
     @contextmanager
     def answering(self, request: web.Request) -> Iterator[None]:
         """In this context the connection has a request, and is not cut while its client is at work."""

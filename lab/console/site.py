@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import re
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ from argon2 import PasswordHasher
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.rights import Role
 from idtone.console.console import Console
+from idtone.console.read_process import ReadProcesses
 from idtone.console.server import attend, made
 from idtone.core.settings.settings import Settings
 from lab.asterisk import LOOPBACK, free_ports
@@ -28,6 +30,20 @@ from lab.asterisk import LOOPBACK, free_ports
 PASSWORD = "correct horse battery"  # noqa: S105 — of users of a test
 HASHED = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 """At the least cost, where it is not the matter how long a guess takes."""
+
+
+class SharedReads(ReadProcesses):
+    """One server for all consoles of the tests, until their end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        atexit.register(super().end)
+
+    def end(self) -> None:
+        """Not with one console."""
+
+
+READS = SharedReads()
 
 
 def users_file(path: Path, users: Mapping[str, Iterable[Role]]) -> Path:
@@ -134,6 +150,7 @@ async def running(settings: Settings, *combined: tuple[Role, ...]) -> AsyncItera
     users_file(settings.console.users, {name_of(*roles): roles for roles in (*((role,) for role in Role), *combined)})
     console = settings.console.model_copy(update={"listen": f"{LOOPBACK}:{port}"})
     made_of = made(settings.model_copy(update={"console": console}))
+    made_of.threads.processes = READS
     over, ready = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(attend(made_of, lambda _: ready.set(), over))
     waiting = asyncio.create_task(ready.wait())

@@ -20,6 +20,7 @@ import yaml
 from idtone.console.access.rights import Role
 from idtone.console.operator import calls
 from idtone.console.operator.call_query import CallQuery
+from idtone.console.page import Visit
 from idtone.core.calls import Decision, Outcome, Party, Reason
 from idtone.core.errors import LedgerError
 from idtone.core.japan import JAPAN
@@ -36,6 +37,7 @@ from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
+from lab.console.held_reads import impatient_search
 from lab.console.site import Answer, Site, Visitor
 from lab.ledger.sample_evidence import (
     CALLED,
@@ -191,9 +193,7 @@ async def test_pages_go_to_older_calls_and_back(viewer, monkeypatch):
 
 
 async def test_a_search_without_patience_goes_on_from_where_it_was(viewer, monkeypatch):
-    monkeypatch.setattr(calls, "SEARCH_S", 0.0)
-    monkeypatch.setattr("idtone.ledger.store.call_search.FIRST_STEPS", 4)
-    monkeypatch.setattr("idtone.ledger.store.call_search.MOST_STEPS", 4)
+    monkeypatch.setattr(calls, "searched", impatient_search)
     answer = await viewer.get("/calls?outcome=REFUSE")
     found, turns = shown(answer), 0
     assert "Searched back to" in answer.text
@@ -229,16 +229,15 @@ def link(answer: Answer, relation: str) -> str:
 
 async def test_a_csv_that_breaks_off_is_no_whole_one(viewer, monkeypatch):
     monkeypatch.setattr(calls, "CSV_PART", 2)
-    monkeypatch.setattr(calls, "PAGE_CALLS", 2)
-    whole, parts = calls._csv_part, []
+    whole, parts = Visit.read, []
 
-    def failing(*given: object) -> object:
+    async def failing(*given: object) -> object:
         parts.append(given)
         if len(parts) == 3:
             raise LedgerError("the disk is gone")
-        return whole(*given)
+        return await whole(*given)
 
-    monkeypatch.setattr(calls, "_csv_part", failing)
+    monkeypatch.setattr(Visit, "read", failing)
     with pytest.raises(aiohttp.ClientPayloadError):
         await viewer.get("/calls.csv")
 

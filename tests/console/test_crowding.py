@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -19,11 +18,10 @@ from idtone.console.operator import calls
 from idtone.console.page import Visit
 from idtone.console.public import packs
 from idtone.console.turns import VisitingParty, party_of
-from idtone.core.errors import UsageError
 from idtone.core.http import connections as http_connections
 from idtone.core.http.request_limits import STREAMS_OF_USER, WITHOUT_SESSION_OF_NETWORK
 from idtone.core.terminal.command_line import csv_text
-from idtone.ledger.store.call_search import NEWEST, FoundCalls
+from lab.console.held_reads import Held, held_pack, held_part, held_search
 from lab.console.raw_requests import answered, get, host_of
 from lab.console.site import Site, Visitor
 from lab.lab import until
@@ -48,39 +46,38 @@ async def asked(visitor: Visitor, *paths: str) -> AsyncIterator[list[asyncio.Tas
 
 async def test_a_viewers_exports_do_not_stop_the_console_and_end_with_the_viewer(site, monkeypatch):
     """The searches never end. Before, 200 of them held all threads, for minutes after the viewer had left."""
-    parts, may_go_on = [], threading.Event()
-
-    def endless(visit, *_: object) -> FoundCalls:
-        parts.append(visit.session.id)
-        assert may_go_on.wait(30)
-        return FoundCalls(reached=NEWEST)
-
-    monkeypatch.setattr(calls, "_csv_part", endless)
-    viewer, again, office = [await site.visitor(Role.VIEWER) for _ in range(3)]
-    async with asked(viewer, *["/calls.csv?member=zzz"] * 20) as mine, asked(again, "/calls.csv"):
-        await until(lambda: site.console.limits.count("exports") == 2, "both exports to begin")
-        await until(lambda: sum(task.done() for task in mine) == 19, "the others to be refused")
-        assert {task.result() for task in mine if task.done()} == {429}
-        refused = await office.get("/calls.csv")
-        assert (refused.status, refused.headers["Retry-After"]) == (429, "60")
-        assert (await office.get("/account")).status == 200
-        assert (await (await site.visitor()).sign_in("viewer")).status == 303
-    may_go_on.set()
-    await until(lambda: site.console.limits.count("exports") == 0, "the exports to end")
-    count = len(parts)
-    assert (await office.get("/account")).status == 200
-    assert len(parts) == count
+    monkeypatch.setattr(calls, "csv_part", held_part)
+    reads = Held.of(site.console.settings)
+    viewer, again = await site.visitor(Role.VIEWER), await site.visitor(Role.VIEWER)
+    office = await site.visitor(Role.DUTY)
+    async with AsyncExitStack() as stack:
+        async with asked(viewer, *["/calls.csv?member=zzz"] * 20) as mine:
+            await until(reads.running, "an export to begin")
+            await until(lambda: sum(task.done() for task in mine) == 19, "the others to be refused")
+            assert {task.result() for task in mine if task.done()} == {429}
+            refused = await again.get("/calls.csv")
+            assert (refused.status, refused.headers["Retry-After"]) == (429, "60"), "one for each user"
+            (theirs,) = await stack.enter_async_context(asked(office, "/calls.csv"))
+            assert (await office.get("/account")).status == 200
+            assert (await (await site.visitor()).sign_in("viewer")).status == 303
+            (first,) = reads.begun()
+        await until(lambda: len(reads.begun()) == 2, "the turn of the next one")
+        assert first not in reads.running()
+        assert not theirs.done()
+    await until(lambda: not site.console.limits.count("exports"), "the exports to end")
+    await until(lambda: not reads.running(), "their processes to end")
 
 
 async def test_a_visitor_waits_for_the_own_requests_and_the_others_do_not(site, monkeypatch):
-    may_go_on = threading.Event()
-    monkeypatch.setattr(calls, "_search", lambda *_: may_go_on.wait(30) and calls._Found(()))
+    monkeypatch.setattr(calls, "searched", held_search)
+    reads = Held.of(site.console.settings)
     viewer, other = await site.visitor(Role.VIEWER), await site.visitor(Role.OFFICE)
     async with asked(viewer, *["/calls"] * 100) as mine:
         await until(lambda: sum(task.done() for task in mine) >= 36, "those beyond the limit to be refused")
         assert {task.result() for task in mine if task.done()} == {429}
         assert (await other.get("/account")).status == 200
-        may_go_on.set()
+        assert len(reads.begun()) <= 1
+        reads.end()
         assert sorted(await asyncio.gather(*mine)) == [200] * 64 + [429] * 36
 
 
@@ -150,16 +147,10 @@ async def test_slow_uploads_hold_no_place_of_the_verification(public: Site):
         assert (await (await public.visitor()).upload("/public/pack", PACK.read_bytes())).status == 200
 
 
-async def test_strangers_packs_do_not_delay_what_the_office_uploads(public: Site, monkeypatch):
+async def test_strangers_packs_do_not_delay_what_the_office_uploads(public: Site, monkeypatch, tmp_path):
     """Before, two of them did, and the upload that publishes a suspension waited."""
-    begun, may_go_on = threading.Semaphore(0), threading.Event()
-
-    def endless(*_: object) -> None:
-        begun.release()
-        assert may_go_on.wait(30)
-        raise UsageError("late")
-
-    monkeypatch.setattr(packs, "_verified", endless)
+    monkeypatch.setattr(packs, "verified_pack", held_pack)
+    reads = Held(tmp_path)
     numbers = iter(range(250))  # strangers of as many networks
 
     def party(visit: Visit) -> VisitingParty:
@@ -167,17 +158,16 @@ async def test_strangers_packs_do_not_delay_what_the_office_uploads(public: Site
 
     monkeypatch.setattr(Visit, "party", property(party))
     visitor, office = await public.visitor(), await public.visitor(Role.OFFICE)
-    packs_sent = [asyncio.create_task(visitor.upload("/public/pack", b"")) for _ in range(packs.AT_ONCE)]
+    packs_sent = [asyncio.create_task(visitor.upload("/public/pack", b"", key=str(tmp_path))) for _ in range(2)]
     try:
-        for _ in packs_sent:
-            assert await asyncio.to_thread(begun.acquire, timeout=30)
+        await until(reads.running, "a verification to begin")
         token = (await office.get("/office/applications")).form_token
         fields = {"form_token": token, "why": "by post"}
         async with asyncio.timeout(20):
             assert (await office.upload("/office/applications", b"no application", **fields)).status == 400
     finally:
-        may_go_on.set()
-    assert [(await each).status for each in packs_sent] == [400] * packs.AT_ONCE
+        reads.end()
+    assert [(await each).status for each in packs_sent] == [400] * 2
 
 
 async def test_a_body_has_its_time_however_evenly_it_comes(public: Site, monkeypatch):

@@ -12,6 +12,7 @@ from selenium.webdriver.common.by import By
 
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
+from idtone.console.operator.masked_reader import opening_reader
 from idtone.core.numbers import parse
 from lab.console.browser.browser import Browser
 from lab.console.site import PASSWORD, Site, name_of
@@ -122,6 +123,6 @@ def test_a_task_is_done_within_three_clicks(browser: Browser, demo: Site, task: 
 
 
 def number_with_calls(demo: Site) -> str:
-    with demo.console.opening_reader() as reader:
+    with opening_reader(demo.console.settings) as reader:
         numbers = (f"03123456{end:02}" for end in range(100))
         return next(number for number in numbers if reader.find(parse(number), None, None, 1))

@@ -1,0 +1,125 @@
+"""What is read in a process of its own. This imports no page and no server, so that the process is small."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.numbers import Number
+from idtone.core.settings.settings import Settings
+from idtone.core.signed_notes import VerifierKey
+from idtone.core.terminal.command_line import csv_lines
+from idtone.core.translation import Message
+from idtone.ledger.disclosure.disclosure_index import IndexEntry, disclosure_index, figures
+from idtone.ledger.disclosure.pack_file import read_zip
+from idtone.ledger.disclosure.pack_verification import PackVerdict, verified
+from idtone.ledger.evidence.leaves import ACT_ID
+from idtone.ledger.evidence.record_fields import fields_of
+from idtone.ledger.evidence.records import Record
+from idtone.ledger.store.call_search import FoundCalls, Place, search_calls
+from idtone.ledger.store.ledger_reader import LedgerReader
+
+from .operator.call_query import CallQuery
+from .operator.masked_reader import opening_reader
+from .operator.shown_ledger import ledger_of
+from .read_process import others_wait
+
+SEARCH_S: Final = 0.5
+"""How long a page searches. Then it says how far it came, and shows what it has found."""
+CROWDED_SEARCH_S: Final = 0.05
+"""While others wait for their search."""
+CSV_PART_S: Final = 0.5
+
+
+def searched(settings: Settings, query: CallQuery, limit: int, opens: bool) -> FoundCalls:
+    """The calls of a page; `opens` is for a visitor who may open numbers.
+
+    Raises LedgerError, UsageError if there is no such node.
+    """
+    began_s = time.perf_counter()
+    newer = query.after is not None
+    with ledger_of(settings, query.node, opens=opens).reader as reader:
+        return search_calls(
+            reader,
+            query.wanted,
+            query.start,
+            query.end,
+            place=query.after if newer else query.before,
+            newer=newer,
+            limit=limit,
+            enough=lambda: time.perf_counter() - began_s >= (CROWDED_SEARCH_S if others_wait() else SEARCH_S),
+        )
+
+
+class CsvPart(NamedTuple):
+    """`reached` is where the next part begins; None: it was the last."""
+
+    text: str
+    calls: int
+    reached: Place | None
+
+
+def csv_part(settings: Settings, query: CallQuery, place: Place | None, limit: int, opens: bool) -> CsvPart:
+    """Some of the calls that a search finds before `place`, as lines of CSV. Raises LedgerError, UsageError."""
+    until_s = time.perf_counter() + CSV_PART_S
+    with ledger_of(settings, query.node, opens=opens).reader as reader:
+        found = search_calls(
+            reader,
+            query.wanted,
+            query.start,
+            query.end,
+            place=place,
+            limit=limit,
+            enough=lambda: time.perf_counter() >= until_s,
+        )
+    return CsvPart(csv_lines(fields_of(record) for record in found.records), len(found.records), found.reached)
+
+
+def calls_by_id(settings: Settings, query: CallQuery, limit: int, opens: bool) -> str | list[Record]:
+    """The id of the only call that begins so, or the calls that do, the newest first. Raises as `searched`."""
+    with ledger_of(settings, query.node, opens=opens).reader as reader:
+        if not query.call.startswith(ACT_ID) and reader.knows(query.call):
+            return query.call
+        names = [name for name in reader.call_ids(query.call, limit) if not name.startswith(ACT_ID)]
+        if len(names) == 1:
+            return names[0]
+        return [record for record in reader.records_of(names) if query.wanted.accepts(record)][::-1]
+
+
+def calls_by_number(
+    settings: Settings, wanted: Number | str, start: datetime | None, end: datetime | None, limit: int
+) -> Sequence[Record]:
+    """The newest calls of a number or a SIP Call-ID. Raises LedgerError."""
+    with opening_reader(settings) as reader:
+        if isinstance(wanted, Number):
+            return reader.find(wanted, start, end, limit)[::-1]
+        return reader.find_sip_call_id(wanted, start, end)[: -limit - 1 : -1]
+
+
+def disclosures(settings: Settings, year: int, now: datetime) -> list[IndexEntry]:
+    """Raises LedgerError."""
+    with LedgerReader.open(settings.ledger.own()) as reader:
+        return disclosure_index(reader.acts(), year, now)
+
+
+def disclosures_pdf(settings: Settings, year: int, now: datetime) -> bytes:
+    """Raises LedgerError."""
+    from idtone.core.paper.pdf import as_pdf  # takes time and memory that other reads do not need
+    from idtone.ledger.disclosure.disclosure_papers import index_paper
+
+    entries = disclosures(settings, year, now)
+    return as_pdf(index_paper(year, entries, figures(entries), now))
+
+
+def verified_pack(file: Path, key: str, limit: int) -> PackVerdict:
+    """The verdict on a pack of at most `limit` octets, also unpacked. Raises IdtoneError."""
+    log = VerifierKey.parse(key) if key else None
+    try:
+        files = read_zip(file, limit)
+    except IdtoneError as error:
+        raise UsageError(Message("this is no pack, or it is damaged")) from error
+    return verified(files, log, now=datetime.now(UTC))

@@ -1,0 +1,216 @@
+"""A read that may be long, in a process of its own at a low priority: it takes nothing from the pages, and it is killed
+when its visitor has left or its time is over.
+
+A server process, which has imported what the reads need and nothing else, forks these processes: that takes some ten
+milliseconds, where a new Python takes half a second. (multiprocessing's own server imports the program's main module in
+each process.) A process whose read has ended well waits for the next one.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from idtone.core.errors import IdtoneError, LedgerError
+from idtone.core.translation import Message
+
+R = TypeVar("R")
+LOOK_EVERY_S: Final = 0.02
+"""The console looks so often whether the visitor is still there."""
+LINGERS_S: Final = 5.0
+"""A read whose console has died ends so long after its time."""
+IDLE: Final = 3
+"""Processes that wait for the next read, at most: a new one takes some ten milliseconds more."""
+IDLE_KIB: Final = 100 * 1024
+"""One that has taken more memory than that ends after its read."""
+READS: Final = "idtone.console.long_reads"
+"""The module of the reads."""
+_console: Connection | None = None
+"""In the process of a read: to the console."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """One that reads. `handle` is its file descriptor, which is never that of another process."""
+
+    connection: Connection
+    handle: int
+    nice: int
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+        os.close(self.handle)
+        self.connection.close()
+
+
+class ReadProcesses:
+    """The server, and the processes that it forks. From any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._idle: list[_Process] = []
+
+    def begin(self) -> None:
+        """Start the server, so that the first read need not wait for it."""
+        with self._lock:
+            self._begin()
+
+    def _begin(self) -> socket.socket:
+        if self._control is not None and self._server is not None and self._server.poll() is None:
+            return self._control
+        self._control, theirs = socket.socketpair()
+        program = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
+        with theirs:
+            self._server = subprocess.Popen([sys.executable, "-c", program], stdin=theirs.fileno())  # noqa: S603
+        return self._control
+
+    def end(self) -> None:
+        with self._lock:
+            while self._idle:
+                self._idle.pop().kill()
+            if self._control is not None and self._server is not None:
+                self._control.close()
+                self._server.wait()
+            self._control = self._server = None
+
+    def run(
+        self,
+        do: Callable[..., R],
+        *given: Any,
+        nice: int,
+        within_s: float,
+        is_gone: Callable[[], bool],
+        is_awaited: Callable[[], bool],
+    ) -> R:
+        """The result of `do`, which can be imported by its name. The process gets `given` through a pipe. Blocks.
+
+        Raises ConnectionAbortedError when `is_gone`, LedgerError after `within_s`, and what `do` raises.
+        """
+        until_s = time.monotonic() + within_s
+        process, may_stay = self._process(nice), False
+        connection = process.connection
+        try:
+            connection.send((do, given, within_s))
+            was_awaited = False
+            while not connection.poll(LOOK_EVERY_S):
+                if is_gone():
+                    raise ConnectionAbortedError
+                if time.monotonic() >= until_s:
+                    raise LedgerError(
+                        Message("The work took longer than {seconds} s, and was ended.", seconds=round(within_s))
+                    )
+                if not was_awaited and is_awaited():
+                    was_awaited = True
+                    with suppress(BrokenPipeError):  # it has just ended
+                        connection.send(None)
+            result, may_stay = connection.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            raise _died() from error
+        finally:
+            self._put_back(process, may_stay)
+        if isinstance(result, BaseException):
+            raise result
+        return result  # type: ignore[no-any-return]
+
+    def _process(self, nice: int) -> _Process:
+        """One that waits, or a new one."""
+        with self._lock:
+            for each in self._idle:
+                if each.nice == nice:
+                    self._idle.remove(each)
+                    return each
+            try:
+                return self._forked(nice)
+            except (OSError, EOFError) as error:  # the server has died: the next read starts another one
+                raise _died() from error
+
+    def _forked(self, nice: int) -> _Process:
+        ours, theirs = socket.socketpair()
+        connection = Connection(ours.detach())
+        with theirs:
+            socket.send_fds(self._begin(), [b"f"], [theirs.fileno()])
+        connection.send(nice)
+        return _Process(connection, os.pidfd_open(connection.recv()), nice)
+
+    def _put_back(self, process: _Process, may_stay: bool) -> None:
+        with self._lock:
+            if may_stay and self._control is not None:
+                self._idle.append(process)
+                process = self._idle[0]
+                if len(self._idle) <= IDLE:
+                    return
+                self._idle.remove(process)
+        process.kill()
+
+
+def _died() -> LedgerError:
+    return LedgerError(Message("The work ended before it was done; the log says why."))
+
+
+def others_wait() -> bool:
+    """For a read: whether others wait for its end."""
+    return _console is not None and _console.poll()
+
+
+def serve() -> None:
+    """In the server: fork a process for each socket that the console sends, until the console ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, whose console ends this process
+    signal.signal(signal.SIGCHLD, _reap)
+    import_module(READS)
+    gc.freeze()  # what processes share stays shared
+    control = socket.socket(fileno=os.dup(0))
+    while True:
+        octets, sockets, *_ = socket.recv_fds(control, 1, 1)
+        if not octets:
+            return
+        if os.fork() == 0:
+            control.close()
+            _read(Connection(sockets[0]))
+            return
+        os.close(sockets[0])
+
+
+def _reap(*_: object) -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+
+
+def _read(connection: Connection) -> None:
+    """In a process of reads, until the console ends it."""
+    global _console
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.nice(connection.recv())
+    Path("/proc/self/oom_score_adj").write_text("1000")  # if memory ends, the kernel ends this process
+    connection.send(os.getpid())
+    _console = connection
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the console has ended
+        while True:
+            asked = connection.recv()
+            if asked is None:  # it came after the read had ended
+                continue
+            do, given, within_s = asked
+            signal.setitimer(signal.ITIMER_REAL, within_s + LINGERS_S)
+            try:
+                result = do(*given)
+            except IdtoneError as error:
+                result = error
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            connection.send((result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < IDLE_KIB))

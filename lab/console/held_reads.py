@@ -1,0 +1,93 @@
+"""Reads in processes of their own that end when a test says so."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from idtone.console import long_reads
+from idtone.console.long_reads import CsvPart
+from idtone.console.operator.call_query import CallQuery
+from idtone.console.read_process import others_wait
+from idtone.core.errors import UsageError
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
+from idtone.ledger.store import call_search
+from idtone.ledger.store.call_search import NEWEST, FoundCalls
+from idtone.ledger.store.sqlite import path_of
+
+
+class Held:
+    """Those in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._end = folder / "reads-may-end"
+
+    @classmethod
+    def of(cls, settings: Settings) -> Held:
+        return cls(path_of(settings.ledger.own()).parent)
+
+    def begun(self) -> list[int]:
+        """The ids of their processes."""
+        return [int(each.suffix[1:]) for each in self._folder.glob("read.*")]
+
+    def running(self) -> list[int]:
+        return [pid for pid in self.begun() if Path(f"/proc/{pid}").exists()]
+
+    def end(self) -> None:
+        self._end.touch()
+
+    def wait(self) -> None:
+        (self._folder / f"read.{os.getpid()}").touch()
+        while not self._end.exists():
+            time.sleep(0.01)
+
+
+def held(folder: Path) -> str:
+    Held(folder).wait()
+    return "read"
+
+
+def held_search(settings: Settings, *_: object) -> FoundCalls:
+    Held.of(settings).wait()
+    return FoundCalls()
+
+
+def held_part(settings: Settings, *_: object) -> CsvPart:
+    """One of an export that does not end."""
+    Held.of(settings).wait()
+    return CsvPart("", 0, NEWEST)
+
+
+def held_pack(file: Path, key: str, limit: int) -> None:
+    """In place of the key the form has the folder."""
+    Held(Path(key)).wait()
+    raise UsageError(Message("late"))
+
+
+def impatient_search(settings: Settings, query: CallQuery, limit: int, opens: bool) -> FoundCalls:
+    """Looks at a few steps."""
+    call_search.FIRST_STEPS = call_search.MOST_STEPS = 4  # type: ignore[misc]
+    long_reads.SEARCH_S = 0.0  # type: ignore[misc]
+    return long_reads.searched(settings, query, limit, opens)
+
+
+def until_others_wait() -> str:
+    while not others_wait():
+        time.sleep(0.01)
+    return "others"
+
+
+def failing(path: str) -> None:
+    raise UsageError(Message("{path} is missing", path=path))
+
+
+def broken() -> None:
+    os._exit(1)
+
+
+def priority() -> tuple[int, str]:
+    """Of the processor, and of what the kernel ends when memory ends."""
+    return os.nice(0), Path("/proc/self/oom_score_adj").read_text().strip()
