@@ -15,6 +15,8 @@ from idtone.core.errors import UsageError
 from idtone.core.readable_text import readable
 from idtone.core.translation import Message
 
+from .form_errors import FormErrors
+
 if TYPE_CHECKING:
     from .page import Visit
 
@@ -60,6 +62,13 @@ class Upload:
     name: str
     fields: Mapping[str, str]
     size: int
+
+    def need(self, field: str, what: Message) -> None:
+        """Raises FormErrors, which says `what` at its field, if no file was chosen."""
+        if not self.size:
+            errors = FormErrors()
+            errors.note(field, UsageError(what))
+            raise errors
 
 
 @asynccontextmanager

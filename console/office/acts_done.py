@@ -16,6 +16,7 @@ from idtone.office.desk.office_ledger import OfficeAct
 from ..access.rights import Right
 from ..listing import listing
 from ..page import Page, Section, Visit
+from .act_details import detail, subject
 from .act_words import words_of
 from .acts import files_of
 from .office_files import HistoryLine
@@ -71,12 +72,12 @@ def _of_change(line: HistoryLine) -> ActDone:
     entry, signed = line
     by = f"{entry.by}; {entry.entered_by}" if entry.entered_by else entry.by
     keys = None if signed is None else ", ".join(key[:8] for key in signed.keys)
-    return ActDone(entry.at, entry.action.value, entry.subject, by, entry.why, entry.what, True, keys)
+    return ActDone(entry.at, entry.action.value, subject(entry.subject), by, entry.why, entry.what, True, keys)
 
 
 def _of_act(act: OfficeAct) -> ActDone:
-    details = [f"{name}: {value}" for name, value in act.details.items() if name != "why" and value not in (None, "")]
-    return ActDone(act.at, act.act, act.subject, act.by, str(act.details.get("why", "")), details, False)
+    details = [detail(name, value) for name, value in act.details.items() if name != "why" and value not in (None, "")]
+    return ActDone(act.at, act.act, subject(act.subject), act.by, str(act.details.get("why", "")), details, False)
 
 
 PAGES = (Page(PATH, history, Right.OFFICE, title=template("History"), section=Section.OFFICE),)

@@ -29,6 +29,19 @@ from .office_files import OfficeFiles
 PATH: Final = "/office/publication"
 NEW, CHANGED, GONE = template("new"), template("changed"), template("no more")
 """What the next publication does to an operator in the public list."""
+ROLES: Final = {
+    "root": template("which keys count"),
+    "targets": template("which keys sign which file"),
+    tuf_roles.REGISTRY: template("registry"),
+    tuf_roles.SUSPENSIONS: template("suspensions"),
+    tuf_roles.NEVER_ORIGINATES: template("numbers that never originate"),
+    "snapshot": template("which versions belong together"),
+    "timestamp": template("what is the latest edition"),
+}
+KEYS: Final = {
+    "root": template("root keys"), "registry": template("registry keys"), "duty": template("duty keys"),
+}  # fmt: skip
+"""Roles and sets of keys, in words."""
 
 
 async def publication(
@@ -44,6 +57,8 @@ async def publication(
         problem=problem,
         is_published=is_published,
         now=now,
+        roles=ROLES,
+        key_sets=KEYS,
         state=[(name, version, until, due, tuf_roles.ROLES[name].keys.value) for name, version, until, due in state],
         expires=(await visit.in_thread(files.registered)).document.registry.expires,
         differences=await visit.in_thread(files.differences),

@@ -15,12 +15,12 @@ from idtone.office.desk.reports.report_desk import COUNTED_FOR
 from idtone.office.desk.reports.report_rules import read_rules
 from idtone.office.desk.reports.report_store import CountedBy
 from idtone.office.desk.reports.small_counts import Published
-from idtone.office.desk.reports.traceback import Stage
 
 from ..access.rights import Right
 from ..drawings.trace import FINDINGS, RESULTS
 from ..files import download_csv
 from ..page import Page, Visit
+from .act_details import STAGES
 from .acts import files_of
 from .reports import PATH as REPORTS
 
@@ -30,12 +30,7 @@ BY: Final = {
     CountedBy.RESULT: template("Result"),
     CountedBy.FINDING: template("How the chain ended"),
 }
-_STAGES: Final = {
-    Stage.MEMBER: template("a member has to answer"),
-    Stage.OFFICE: template("the office has to close it"),
-    Stage.CLOSED: template("closed"),
-}
-WORDS: Final = {str(code): words for of in (RESULTS, FINDINGS, _STAGES) for code, words in of.items()}
+WORDS: Final = {str(code): words for of in (RESULTS, FINDINGS, STAGES) for code, words in of.items()}
 """Of what is counted apart; months stand for themselves."""
 
 

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from idtone.core.calls import Delivery, Party, Reason
 from idtone.core.decision_words import RULES
-from idtone.core.errors import LedgerError
+from idtone.core.errors import LedgerError, UsageError
 from idtone.core.persons import visiting
 from idtone.core.signed_notes import VerifierKey
 from idtone.core.translation import Message
@@ -35,6 +35,7 @@ from ..console import Console
 from ..drawings.proof_tree import ProofTree, proof_tree
 from ..drawings.timeline import Timeline, timeline
 from ..drawings.wave import Wave, wave
+from ..form_errors import FormErrors
 from ..japan_time import exact
 from ..other_nodes import is_other_node
 from ..page import Method, Page, Visit
@@ -276,7 +277,9 @@ async def open_numbers(visit: Visit) -> web.StreamResponse:
         return _unknown(visit)
     purpose = visit.field("purpose")
     if objection := purpose_objection(purpose):
-        return _page(visit, found, None, objection, HTTPStatus.BAD_REQUEST)
+        errors = FormErrors()
+        errors.note("purpose", UsageError(objection))
+        return _page(visit, found, None, errors, HTTPStatus.BAD_REQUEST)
     numbers = await visit.in_thread(_opened, visit, found.record.call_id, purpose)
     if not numbers:
         problem = Message("The numbers of this call cannot be opened: their key is not here, or was destroyed.")

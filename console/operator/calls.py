@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -14,7 +15,7 @@ from aiohttp import web
 
 from idtone.core.calls import Direction, Outcome, Reason
 from idtone.core.decision_words import DIRECTIONS, REASONS
-from idtone.core.errors import LedgerError, NumberError, UsageError
+from idtone.core.errors import LedgerError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.numbers import Number, NumberKind, parse
 from idtone.core.persons import visiting
@@ -32,6 +33,7 @@ from idtone.ledger.store.call_search import FoundCalls
 
 from ..access.rights import Right
 from ..application import protect
+from ..form_errors import FormErrors
 from ..long_reads import calls_by_id, calls_by_number, csv_part, searched
 from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
 from ..other_nodes import other_nodes
@@ -165,12 +167,14 @@ async def by_number(visit: Visit) -> web.StreamResponse:
     """
     if not admits_number_search(visit):
         return _by_number_page(visit, (), TOO_MANY_NUMBERS, HTTPStatus.TOO_MANY_REQUESTS)
-    try:
-        wanted = _wanted(visit.field("number"), visit.field("sip_call_id"))
-        start, end = local_moment("from", visit.field("from")), local_moment("until", visit.field("until"))
-        purpose = _purpose(visit.field("purpose"))
-    except (UsageError, NumberError) as error:
-        return _by_number_page(visit, (), error, HTTPStatus.BAD_REQUEST)
+    errors = FormErrors()
+    wanted = errors.read("number", lambda: _wanted(visit.field("number"), visit.field("sip_call_id")))
+    purpose = errors.read("purpose", lambda: _purpose(visit.field("purpose")))
+    start, end = (errors.read(name, partial(local_moment, name, visit.field(name))) for name in ("from", "until"))
+    if errors:
+        return _by_number_page(visit, (), errors, HTTPStatus.BAD_REQUEST)
+    assert wanted is not None
+    assert purpose is not None
     recorded, records = await asyncio.gather(
         visit.in_thread(_record, visit, wanted, purpose),
         visit.read(Reads.SEARCH, calls_by_number, visit.console.settings, wanted, start, end, NUMBER_CALLS),

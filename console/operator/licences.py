@@ -13,17 +13,17 @@ from aiohttp import web
 from idtone.core.calls import Decision, Direction, ForwardedCall, Licence, Reason
 from idtone.core.decision import decide, judge, time_by
 from idtone.core.decision_words import OUTCOMES, OutcomeWords
-from idtone.core.errors import NumberError
 from idtone.core.numbers import Number, parse, parse_japanese
 from idtone.core.settings.policy import PolicySettings
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message, template
+from idtone.core.translation import template
 from idtone.registry.compiled import licences
 from idtone.registry.model import Member, day_begins
 from idtone.registry.summary import NumberReport, chain_report, number_report
 
 from ..access.rights import Right
 from ..decision_rules import AppliedRule, JudgedLicence, applied_rules, judged_licences
+from ..form_errors import Fields, FormField, errors_of, one_of
 from ..listing import listing
 from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Visit
@@ -58,14 +58,18 @@ class Answer:
     holder: NumberReport | None
 
 
+_FIELDS: Final[Fields] = {
+    "number": FormField(template("Forwarding number"), lambda text, _: parse_japanese(text)),
+    "direction": FormField(template("Direction"), one_of(set(Direction))),
+}
+
+
 async def ask(visit: Visit) -> web.StreamResponse:
     """What a call of a number would get. The form sends the number in its body: no address and no log has it."""
-    try:
-        number, direction = parse_japanese(visit.field("number")), Direction(visit.field("direction"))
-    except NumberError as error:
-        return await _page(visit, HTTPStatus.BAD_REQUEST, problem=error)
-    except ValueError:
-        return await _page(visit, HTTPStatus.BAD_REQUEST, problem=Message("Choose a direction."))
+    errors = errors_of(_FIELDS, visit.fields or {})
+    if errors:
+        return await _page(visit, HTTPStatus.BAD_REQUEST, problem=errors)
+    number, direction = parse_japanese(visit.field("number")), Direction(visit.field("direction"))
     if not admits_number_search(visit):
         return await _page(visit, HTTPStatus.TOO_MANY_REQUESTS, problem=TOO_MANY_NUMBERS)
     read = await visit.console.registry.look()

@@ -16,7 +16,6 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError, NumberError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import Settings
-from idtone.core.terminal.asking import line
 from idtone.core.translation import Message, template
 from idtone.ledger.disclosure.pack_file import zipped
 from idtone.office.authority.moments import day
@@ -197,9 +196,12 @@ async def approve(visit: Visit) -> web.StreamResponse:
 
 async def lift(visit: Visit) -> web.StreamResponse:
     """Lift it, ask for that, or withdraw what was never approved."""
-    return await _changed(
-        visit, lambda desk, one: lifted(one, desk.act(line(visit.field("why"), Message("Reason"))), desk.persons)
-    )
+
+    def do(desk: SuspensionDesk, one: OwnSuspension) -> OwnSuspension:
+        errors_of({"why": _ORDER["why"]}, visit.fields or {}).check()
+        return lifted(one, desk.act(visit.field("why")), desk.persons)
+
+    return await _changed(visit, do)
 
 
 async def _changed(visit: Visit, do: Callable[[SuspensionDesk, OwnSuspension], OwnSuspension]) -> web.StreamResponse:

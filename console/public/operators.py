@@ -11,6 +11,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.terminal.command_line import csv_lines
+from idtone.core.translation import Message
 from idtone.office.authority.operator_table import table_of
 from idtone.registry.stopping_conditions import STEPS
 
@@ -34,6 +35,7 @@ async def operators(visit: Visit) -> web.StreamResponse:
     ]
     return visit.render(
         "operators.html",
+        problem=None,
         listed=published.listed,
         found=found,
         count=len(published.operators),
@@ -63,9 +65,10 @@ async def badge(visit: Visit) -> web.StreamResponse:
     """Whose badge was uploaded."""
     try:
         async with received(visit, BADGE_LIMIT) as upload:
+            upload.need("badge", Message("choose the file of the badge"))
             octets = await visit.in_thread(upload.file.read_bytes)
     except IdtoneError as error:
-        return visit.render("badge.html", HTTPStatus.BAD_REQUEST, operator=None, problem=error, times=_time)
+        return visit.render("badge.html", HTTPStatus.BAD_REQUEST, problem=error)
     published = await visit.in_thread(_files(visit).published)
     operator = published.of_badge(octets)
     is_stopped = operator is not None and operator["member"] in published.stopped

@@ -45,6 +45,7 @@ class PackVerification:
         """Only a pack that has arrived takes a place: who sends slowly holds up no other."""
         try:
             async with received(visit, LIMIT) as upload:
+                upload.need("pack", Message("choose the file of the pack"))
                 if self._visitors >= AT_ONCE + WAITING:
                     busy = Message("Several packs are being verified. Try again in a minute.")
                     return visit.render(

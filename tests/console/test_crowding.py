@@ -158,7 +158,7 @@ async def test_strangers_packs_do_not_delay_what_the_office_uploads(public: Site
 
     monkeypatch.setattr(Visit, "party", property(party))
     visitor, office = await public.visitor(), await public.visitor(Role.OFFICE)
-    packs_sent = [asyncio.create_task(visitor.upload("/public/pack", b"", key=str(tmp_path))) for _ in range(2)]
+    packs_sent = [asyncio.create_task(visitor.upload("/public/pack", b"a pack", key=str(tmp_path))) for _ in range(2)]
     try:
         await until(reads.running, "a verification to begin")
         token = (await office.get("/office/applications")).form_token

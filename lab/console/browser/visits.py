@@ -55,7 +55,7 @@ def visits(pages: Sequence[Page], address: str, visitors: Iterable[Visitor]) -> 
         while waiting:
             pattern, path = waiting.popitem()
             done.add(pattern)
-            text = _html(address, path, visitor.cookies, is_linked=path in linked_paths)
+            text = html_of(address, path, visitor.cookies, is_linked=path in linked_paths)
             if text is None:
                 yield Shown(pattern, path, visitor, is_html=False)
                 continue
@@ -91,8 +91,10 @@ def _expression(page: Page) -> str:
     )
 
 
-def _html(address: str, path: str, cookies: Mapping[str, str], is_linked: bool) -> str | None:
-    """None if the page only leads to another one, or is no HTML, or if nothing is there and `is_linked` is not so."""
+def html_of(address: str, path: str, cookies: Mapping[str, str], is_linked: bool) -> str | None:
+    """The text of a page. None if it only leads to another one or is no HTML; also if nothing is there, unless
+    `is_linked`.
+    """
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=20)
     try:
         sent = "; ".join(f"{name}={value}" for name, value in cookies.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,8 @@ from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.core.settings.settings import Settings
 from lab.console.browser.browser import Browser
+from lab.console.browser.visits import Visitor, html_of, visits
+from lab.console.page_forms import PageForm, forms_of, sent_empty
 from lab.console.site import Site, in_a_thread, name_of
 from lab.publication import LAB_REGISTRY
 
@@ -58,3 +61,34 @@ def test_the_request_shows_and_requires_what_its_legal_basis_needs(browser: Brow
     sent = run("return [...new FormData(document.querySelector('[data-needed-facts]')).keys()]")
     assert "court" not in sent, "what is not shown is not sent"
     assert browser.errors() == []
+
+
+@pytest.mark.nightly
+def test_each_form_shows_all_that_it_lacks_at_once(demo: Site) -> None:
+    """Each error at its field, the first one with the focus; the list of errors leads to the fields."""
+    cookies = {
+        role: {LANGUAGE.name: "en", SESSION.name: demo.console.sessions.begin(name_of(role))[0]} for role in Role
+    }
+    visitors = [Visitor.of(role, cookies=of) for role, of in cookies.items()]
+    wrong, seen = {}, set()
+    for shown in visits(demo.console.pages, demo.address, visitors):
+        text = html_of(demo.address, shown.path, shown.visitor.cookies, is_linked=False) if shown.is_html else None
+        for form in forms_of(text or ""):
+            kind = re.sub(r"m-\d+|[A-Z]-[\w-]+|pbx-1-[\w-]+", "{}", form.action), tuple(form.required)
+            if kind not in seen and "password" not in form.values:
+                seen.add(kind)
+                if faults := lacking(form, *sent_empty(form, demo.address, shown.visitor.cookies)):
+                    wrong[shown.path, form.action] = faults
+    assert len(seen) > 30
+    assert not wrong, "\n".join(f"{page}: {faults}" for page, faults in wrong.items())
+
+
+def lacking(form: PageForm, status: int, text: str) -> list[str]:
+    """What the answer to an empty form does not show."""
+    wrong = [] if status == 400 else [f"status {status}"]
+    named = re.findall(r'href="#field-(\w+)"', text)
+    wrong += [f"{each} is not named" for each in form.required if each not in named]
+    wrong += [f"{each} has no field" for each in named if text.count(f'id="field-{each}"') != 1]
+    wrong += [f"{each} is not marked" for each in named if f'aria-describedby="error-{each}"' not in text]
+    focused = re.findall(r'id="field-(\w+)"[^>]* autofocus', text)
+    return wrong if focused == named[:1] else [*wrong, f"the focus is at {focused}"]

@@ -1,0 +1,84 @@
+"""The details of an act of the office as people read them: names, times in Japan, last days, words for codes. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from idtone.core.translation import Message, template
+from idtone.office.authority.acceptances import AGREEMENT_WORDS
+from idtone.office.desk.reports.taken_report import TAKEN_WORDS
+from idtone.office.desk.reports.traceback import Stage
+from idtone.office.refused.legal_basis import FIELDS
+
+from ..drawings.trace import ANSWERS, FINDINGS
+from ..japan_time import last_day, shown_to_minute
+from .act_words import BASIS_WORDS
+from .reports import RESULT_WORDS
+
+STAGES: Final = {
+    Stage.MEMBER: template("a member has to answer"),
+    Stage.OFFICE: template("the office has to close it"),
+    Stage.CLOSED: template("closed"),
+}
+_YES_NO: Final[Mapping[Any, str]] = {"True": template("yes"), "False": template("no")}
+_WAYS: Final[Mapping[Any, str]] = {**TAKEN_WORDS, "page": template("by the public page")}
+DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
+    "action": (template("What is to be done"), {}),
+    "agreement": (template("Agreement"), AGREEMENT_WORDS),
+    "basis": (template("Holder known"), BASIS_WORDS),
+    "criteria": (template("SHA-256 of the criteria"), {}),
+    "decided": (template("Decided on"), {}),
+    "document": (template("Document"), {}),
+    "due": (template("Due"), {}),
+    "epoch": (template("Number of the key"), {}),
+    "evaluations": (template("Evaluations"), {}),
+    "finding": (template("How the chain ended"), FINDINGS),
+    "graded": (template("Members with a grade"), {}),
+    "holder": (template("Holder"), {}),
+    "member": (template("Member"), {}),
+    "members": (template("Members"), {}),
+    "next_due": (template("Due next"), {}),
+    "next_member": (template("Member asked next"), {}),
+    "next_request": (template("Next request"), {}),
+    "others": (template("Other members"), {}),
+    "refusals": (template("Refusals"), {}),
+    "reporter": (template("The reporter gave a name"), _YES_NO),
+    "reports": (template("Reports"), {}),
+    "reference": (template("Reference"), {}),
+    "request": (template("Request"), {}),
+    "result": (template("Result"), {**ANSWERS, **RESULT_WORDS}),
+    "results": (template("SHA-256 of the results"), {}),
+    "sha256": ("SHA-256", {}),
+    "since": (template("First day"), {}),
+    "stage": (template("Who has to act"), STAGES),
+    "through": (template("Last day"), {}),
+    "today": (template("Today"), {}),
+    "tokens": (template("Tokens"), {}),
+    "until": (template("Last day"), {}),
+    "version": (template("Version"), {}),
+    "via": (template("How it came"), _WAYS),
+    **{name: (label, {}) for name, label in FIELDS.items()},
+}
+"""Of each detail: its name, and the words for its codes. The others are shown as they are."""
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d")
+_PERIOD: Final = re.compile(r"(\d{4}-\d\d-\d\d)[/_](\d{4}-\d\d-\d\d)")
+
+
+def detail(name: str, value: object) -> Message:
+    label, words = DETAILS.get(name, (name, {}))
+    text = str(value)
+    if text in words:
+        shown: str = Message(words[text])
+    elif _MOMENT.fullmatch(text):
+        shown = shown_to_minute(datetime.fromisoformat(text))
+    else:
+        shown = last_day(text) if name == "until" else text
+    return Message("{name}: {value}", name=Message(label), value=shown)
+
+
+def subject(text: str) -> str:
+    """What an act is about: a period with its last day."""
+    return _PERIOD.sub(lambda found: f"{found[1]} – {last_day(found[2])}", text)
