@@ -120,6 +120,9 @@ async def test_the_state_of_the_log_is_shown(node, settings, tmp_path):
     assert facts["Signed"] == "2 leaves; 1 not signed"
     assert facts["Earlier log"] == "pbx-1/idtone: its end is not signed"
     assert facts["Timestamp"].startswith("2 leaves, ")
+    ring.continuity.give_up(ring.continuity.trees[-1], "act-1")
+    facts = _facts((await visitor.get("/evidence")).text)
+    assert facts["Earlier log"] == "pbx-1/idtone: its end was given up"
 
 
 def _facts(page: str) -> dict[str, str]:

@@ -53,7 +53,7 @@ def test_two_persons_give_it_up_together():
         ([], act(1, root="AB" * 32), "it is not what an act of this kind says"),
         ([], act(1, why="x\x1b[2Jgood"), "it is not what an act of this kind says"),
         ([], act(1, origin="log\ngood"), "it is not what an act of this kind says"),
-        ([], act(1, by="alice\u202e"), "it is not what an act of this kind says"),
+        ([], act(1, replace(ALICE, name="alice\u202e")), "it is not what an act of this kind says"),
         ([], act(1, persons=3), "it is not what an act of this kind says"),
         ([], act(1, by_uid=None), "it is not what an act of this kind says"),
         ([act(n, origin=f"log-{n}") for n in range(LIMIT)], act(LIMIT), "at most"),
