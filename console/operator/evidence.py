@@ -14,8 +14,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message, template
-from idtone.ledger.evidence.ends_given_up import EndsGivenUp
-from idtone.ledger.evidence.steps import StepKind
+from idtone.ledger.evidence.ends_given_up import KINDS, EndsGivenUp
 from idtone.ledger.keys.checkpoint_file import cosigned_file
 from idtone.ledger.keys.key_ring import continuity_of, own_key
 from idtone.ledger.keys.stamps import Stamps
@@ -82,7 +81,7 @@ class Heads:
         cosigned = cosigned_file(ledger).latest(key)
         trees = continuity_of(ledger, settings.node)
         ends = tuple(each.after for each in trees.unsigned)
-        acts = EndsGivenUp.of(reader.acts(frozenset({StepKind.END_GIVEN_UP})))
+        acts = EndsGivenUp.of(reader.acts(KINDS))
         given_up = {
             each.after: found.words if (found := acts.of_log(each.after)) else Message("its end was given up")
             for each in trees.without_end

@@ -23,8 +23,7 @@ from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.record_act import record_act
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
-from ..evidence.ends_given_up import EndsGivenUp
-from ..evidence.steps import StepKind
+from ..evidence.ends_given_up import KINDS, EndsGivenUp
 from ..keys.continuity import Continued, NextKey
 from ..keys.key_ring import KeyRing, need_keys
 from ..keys.log_keys import FILE, LogKey, LogKeys
@@ -158,7 +157,7 @@ def give_up(
     signed = believed(note, ring.signer_of(origin).key).size if note else 0
     end = origin, leaves, root.hex()
     with LedgerReader.open(settings.ledger.own()) as reader:
-        known = EndsGivenUp.of(reader.acts(frozenset({StepKind.END_GIVEN_UP})))
+        known = EndsGivenUp.of(reader.acts(KINDS))
     first = known.waits_for((*end, signed))
     confirms = first.act if first and person.is_another_than(first.by[0]) else None
     persons = 2 if settings.ledger.exports is Exports.TWO_PERSONS else 1

@@ -21,6 +21,8 @@ from .act_persons import person_of
 from .leaf_rules import ReadLeaf
 from .steps import Scalar, Step, StepKind
 
+KINDS: Final = frozenset({StepKind.CONTINUED, StepKind.END_GIVEN_UP})
+"""What has to be read of a log."""
 LIMIT: Final = 100
 """Such acts of one log: no node has so many logs, and readers of foreign ones take no more."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -82,18 +84,22 @@ class EndsGivenUp:
 
     counted: list[EndGivenUp] = field(default_factory=list)
     waiting: dict[str, EndGivenUp] = field(default_factory=dict)
+    continues: tuple[Scalar, ...] | None = None
+    """The end (origin, leaves, root) that the log itself continues, as its first leaf names it."""
 
     @classmethod
     def of(cls, acts: Iterable[Step]) -> EndsGivenUp:
+        """From acts of `KINDS`."""
         found = cls()
         for step in acts:
-            if step.kind is StepKind.END_GIVEN_UP:
-                found.add(step)
+            found.add(step)
         return found
 
     def add(self, step: Step) -> None:
         """An act that is not allowed has no effect."""
-        if self.objection(step) is not None:
+        if step.kind is StepKind.CONTINUED and self.continues is None:
+            self.continues = tuple(map(step.details.get, ("origin", "leaves", "root")))
+        if step.kind is not StepKind.END_GIVEN_UP or self.objection(step) is not None:
             return
         given, request = _read(step), step.details.get("request")
         if request is not None:
@@ -106,13 +112,13 @@ class EndsGivenUp:
 
     def add_leaf(self, read: ReadLeaf) -> None:
         """If the leaf is such an act."""
-        if read.kinds[0] == StepKind.END_GIVEN_UP and read.act is not None:
-            self.add_act(read.call_id, read.times[0], read.act)
+        if read.kinds[0] in KINDS and read.act is not None:
+            self.add_act(read.call_id, read.kinds[0], read.times[0], read.act)
 
-    def add_act(self, act_id: str, at: int, details: Mapping[str, Any]) -> None:
+    def add_act(self, act_id: str, kind: str, at: int, details: Mapping[str, Any]) -> None:
         """`at` as in a leaf."""
         with suppress(LedgerError, OverflowError):  # a step that no ledger could hold
-            self.add(Step(act_id, StepKind.END_GIVEN_UP, _EPOCH + timedelta(microseconds=at), details))
+            self.add(Step(act_id, StepKind(kind), _EPOCH + timedelta(microseconds=at), details))
 
     def objection(self, step: Step, two_persons: bool = False) -> str | None:
         """Why this act is not allowed after those before; None if it is. `two_persons`: it takes two here."""
@@ -120,6 +126,8 @@ class EndsGivenUp:
             given = _read(step)
         except (ValueError, KeyError, TypeError) as error:
             return f"it is not what an act of this kind says ({type(error).__name__})"
+        if self.continues and given.origin == self.continues[0] and given.end[:3] != self.continues:
+            return f"the log continues another end of {given.origin}"
         if any(each.origin == given.origin for each in self.counted):
             return f"the end of {given.origin} is given up already"
         if len(self.counted) + len(self.waiting) >= LIMIT:

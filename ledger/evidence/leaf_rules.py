@@ -26,7 +26,7 @@ AWAITED_LIMIT: Final = 1_000_000
 ANSWERS: Final = frozenset({StepKind.EXPORT_APPROVED.value, StepKind.EXPORT_REFUSED.value, StepKind.EXPORTED.value})
 """Acts that may name a request."""
 GIVEN_UP: Final = StepKind.END_GIVEN_UP.value
-JUDGED_ACTS: Final = ANSWERS | {StepKind.EXPORT_REQUESTED.value, GIVEN_UP}
+JUDGED_ACTS: Final = ANSWERS | {StepKind.EXPORT_REQUESTED.value, StepKind.CONTINUED.value, GIVEN_UP}
 """Acts whose details are judged."""
 _ON_A_BASIS: Final = frozenset({StepKind.EXPORT_REQUESTED.value, StepKind.EXPORTED.value})
 """Acts that say on which legal basis evidence is given."""

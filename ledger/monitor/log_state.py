@@ -21,8 +21,8 @@ from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
-from ..evidence.ends_given_up import LIMIT, EndGivenUp, EndsGivenUp
-from ..evidence.leaf_rules import GIVEN_UP, ReadLeaf, StepOrder
+from ..evidence.ends_given_up import KINDS, LIMIT, EndGivenUp, EndsGivenUp
+from ..evidence.leaf_rules import ReadLeaf, StepOrder
 from ..keys.private_files import make_parents
 from ..tree.checkpoints import Checkpoint
 from .alarms import LASTING, Alarm, AlarmKind, Coverage
@@ -66,8 +66,8 @@ class Known:
     order: StepOrder = field(default_factory=StepOrder)
     has_ended: bool = False
     """Its last leaf ends it."""
-    gives_up: list[tuple[str, int, dict[str, Any]]] = field(default_factory=list)
-    """Id, time and details of its acts by which it gives up the ends of earlier logs."""
+    gives_up: list[tuple[str, str, int, dict[str, Any]]] = field(default_factory=list)
+    """Id, kind, time and details of its acts by which it gives up the ends of earlier logs, and continues one."""
     coverage: dict[str, Coverage] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)
 
@@ -79,14 +79,14 @@ class Known:
     def ends_given_up(self) -> list[EndGivenUp]:
         """Those that count."""
         found = EndsGivenUp()
-        for call_id, at, details in self.gives_up:
-            found.add_act(call_id, at, details)
+        for act in self.gives_up:
+            found.add_act(*act)
         return found.counted
 
     def note_given_up(self, read: ReadLeaf) -> None:
         """If the leaf is such an act."""
-        if read.kinds[0] == GIVEN_UP and read.act is not None and len(self.gives_up) < LIMIT:
-            self.gives_up.append((read.call_id, read.times[0], dict(read.act)))
+        if read.kinds[0] in KINDS and read.act is not None and len(self.gives_up) < LIMIT:
+            self.gives_up.append((read.call_id, read.kinds[0], read.times[0], dict(read.act)))
 
 
 class _DamagedError(Exception):
@@ -232,7 +232,7 @@ def _known(texts: dict[str, str]) -> Known:
         _moment(values["looked"]),
         StepOrder(values["reached"], values["missing"]),
         values["has_ended"],
-        [(call_id, at, details) for call_id, at, details in values.get("gives_up", [])],
+        [(call_id, kind, at, details) for call_id, kind, at, details in values.get("gives_up", [])],
         {name: Coverage(size, waiting, _moment(at)) for name, (size, waiting, at) in values["coverage"].items()},
         {
             name: Pending(Note.parse(note.encode()), datetime.fromisoformat(since))

@@ -5,20 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from ..evidence.ends_given_up import EndGivenUp, EndsGivenUp
+from ..evidence.ends_given_up import KINDS, EndGivenUp, EndsGivenUp
 from ..evidence.leaves import ACT_ID, AFTER_ACTS, StoredStep
-from ..evidence.steps import StepKind
 from ..keys.continuity import Continued, Continuity
 from ..keys.sealing import LedgerKey
 from ..keys.step_key import StepKey
-from .database import Database
+from .database import Database, literals
 from .rows import step_of
 from .step_macs import StepMacs
 from .stored_tree import STEP
 
 _ACTS: Final = (
-    f"SELECT {STEP}, leaf FROM steps WHERE call_id >= ? AND call_id < ? AND kind = ? "  # noqa: S608 - our own words
-    "AND leaf IS NOT NULL ORDER BY id"
+    f"SELECT {STEP}, leaf FROM steps WHERE call_id >= ? AND call_id < ? "  # noqa: S608 - our own words
+    f"AND kind IN ({literals(KINDS)}) AND leaf IS NOT NULL ORDER BY id"
 )
 
 
@@ -26,7 +25,7 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
     """Without those that somebody else wrote, or changed. Raises LedgerError."""
     with database.reading() as connection:
         macs = StepMacs(connection, key)
-        rows = connection.execute(_ACTS, (ACT_ID, AFTER_ACTS, StepKind.END_GIVEN_UP.value)).fetchall()
+        rows = connection.execute(_ACTS, (ACT_ID, AFTER_ACTS)).fetchall()
         ours = [row[:-1] for row in rows if macs.vouch_for(StoredStep._make(row[:-1]), row[-1])]
     return EndsGivenUp.of(step_of(StoredStep._make(row), lambda day: None) for row in ours)
 

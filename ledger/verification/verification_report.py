@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.translation import Message
 
-from ..evidence.ends_given_up import EndGivenUp, EndsGivenUp
-from ..evidence.steps import Step, StepKind
+from ..evidence.ends_given_up import KINDS, EndGivenUp, EndsGivenUp
+from ..evidence.steps import Step
 from ..keys.checkpoint_file import CheckpointFile, cosigned_file
 from ..keys.continuity import Continued
 from ..keys.day_keys import DayKeys
@@ -23,8 +23,6 @@ from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
 from ..tree.checkpoints import Checkpoint
 from .verify_ledger import LedgerVerdict, verify_ledger
-
-_GIVEN_UP: Final = frozenset({StepKind.END_GIVEN_UP})
 
 
 def verification_report(
@@ -78,7 +76,7 @@ def verification_report(
         "ended": {**ending.details, "at": ending.at.isoformat()} if ending else None,
         "compromised_after": replaced.ended[1] if replaced and replaced.told.get("compromised") else None,
         "given_up": given_up.to_json() if given_up else None,
-        "gives_up": [each.to_json() for each in EndsGivenUp.of(reader.acts(_GIVEN_UP)).counted],
+        "gives_up": [each.to_json() for each in EndsGivenUp.of(reader.acts(KINDS)).counted],
         "faults": verdict.faults,
     }
 

@@ -13,6 +13,7 @@ from idtone.ledger.evidence.steps import Step
 from lab.ledger.sample_evidence import ALICE, BOB, NOW
 
 END = ("pbx-1/idtone", 3, "ab" * 32)
+CONTINUED = steps.continued("act-0", NOW, *END, "l.ended")
 CAROL = Person(1000, "carol", AccountKnownBy.CONSOLE)
 
 
@@ -22,7 +23,7 @@ def act(number: int, by: Person = ALICE, persons: int = 1, request: str | None =
 
 
 def test_one_person_gives_it_up_where_one_is_enough():
-    [given] = EndsGivenUp.of([act(1)]).counted
+    [given] = EndsGivenUp.of([CONTINUED, act(1)]).counted
     assert (given.names, given.why, given.end) == ("alice", "burnt", (*END, 2))
 
 
@@ -46,6 +47,8 @@ def test_two_persons_give_it_up_together():
         ([act(1, persons=2)], act(2, BOB, 2, "act-1", signed=1), "there is no act act-1"),
         ([act(1, persons=2)], act(2, BOB, 2, "act-1", root="cd" * 32), "there is no act act-1"),
         ([], act(1, request="act-1", persons=2), "there is no act act-1"),
+        ([CONTINUED], act(1, leaves=4), "the log continues another end of pbx-1/idtone"),
+        ([CONTINUED], act(1, root="cd" * 32), "the log continues another end of pbx-1/idtone"),
         ([], act(1, signed=3), "it is not what an act of this kind says"),
         ([], act(1, signed=-1), "it is not what an act of this kind says"),
         ([], act(1, signed=True), "it is not what an act of this kind says"),
