@@ -33,12 +33,12 @@ LOOK_EVERY_S: Final = 0.02
 """The console looks so often whether the visitor is still there."""
 LINGERS_S: Final = 5.0
 """A read whose console has died ends so long after its time."""
-IDLE: Final = 3
+IDLE: Final = 6
 """Processes that wait for the next read, at most: a new one takes some ten milliseconds more."""
-IDLE_KIB: Final = 100 * 1024
-"""One that has taken more memory than that ends after its read."""
-READS: Final = "idtone.console.long_reads"
-"""The module of the reads."""
+IDLE_OCTETS: Final = 100_000_000
+"""One that holds more memory than that ends after its read."""
+READS: Final = ("idtone.console.long_reads", "idtone.console.access.passwords")
+"""The modules of what the processes do."""
 _console: Connection | None = None
 """In the process of a read: to the console."""
 
@@ -173,7 +173,8 @@ def serve() -> None:
     """In the server: fork a process for each socket that the console sends, until the console ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, whose console ends this process
     signal.signal(signal.SIGCHLD, _reap)
-    import_module(READS)
+    for name in READS:
+        import_module(name)
     gc.freeze()  # what processes share stays shared
     control = socket.socket(fileno=os.dup(0))
     while True:
@@ -213,4 +214,8 @@ def _read(connection: Connection) -> None:
             except IdtoneError as error:
                 result = error
             signal.setitimer(signal.ITIMER_REAL, 0)
-            connection.send((result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < IDLE_KIB))
+            connection.send((result, _resident_octets() < IDLE_OCTETS))
+
+
+def _resident_octets() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -50,7 +50,7 @@ class Limits:
 
 
 LIMITS: Final = {
-    Reads.SEARCH: Limits(2, 2, 60.0),
+    Reads.SEARCH: Limits(2, 1, 60.0),
     Reads.EXPORT: Limits(1, 15, 60.0),
     Reads.PACK: Limits(1, 10, 300.0),
     Reads.PUBLIC_PACK: Limits(1, 15, 300.0),

@@ -35,7 +35,6 @@ class PasswordLine:
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
         self._is_taken = False
-        self._rest: asyncio.TimerHandle | None = None
         self._came = 0
 
     @asynccontextmanager
@@ -50,10 +49,6 @@ class PasswordLine:
             self._next()
 
     async def _wait(self, rank: int) -> None:
-        if self._rest and rank <= 0:
-            self._rest.cancel()
-            self._rest = None
-            return
         if len(self._waiting) >= LONGEST:
             worst = max(self._waiting)
             if worst.rank > rank:
@@ -76,12 +71,11 @@ class PasswordLine:
     def _next(self) -> None:
         """Give the turn directly to the best one, so that no other can take it first."""
         if self._waiting and min(self._waiting).rank > 0:
-            self._rest = asyncio.get_running_loop().call_later(REST_S, self._give)
+            asyncio.get_running_loop().call_later(REST_S, self._give)
         else:
             self._give()
 
     def _give(self) -> None:
-        self._rest = None
         self._is_taken = bool(self._waiting)
         if self._waiting:
             best = min(self._waiting)

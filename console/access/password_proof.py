@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.in_thread import in_thread
@@ -19,13 +19,16 @@ from .attempts import Attempt, Attempts
 from .cookies import KNOWN_BROWSER
 from .known_browser import browser_of
 from .password_line import KNOWN, LineFullError, PasswordLine
-from .passwords import PasswordCheck, hashed
+from .passwords import PasswordCheck, hashed, is_password
 from .users import NAME_LIMIT, User
 
-NICE: Final = 15
+COMPARED_WITHIN_S: Final = 60.0
 _WRONG: Final = Message("The name, the password or the code is wrong.")
 _BUSY: Final = Message("Many people try to sign in at the moment. Try again in a few seconds.")
 OFTEN: Final = Message("There were too many attempts. Try again in a quarter of an hour.")
+
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +39,32 @@ class Refusal:
     problem: Message | IdtoneError
 
 
+class _Comparing:
+    """A line, and the process in which passwords are compared: a thread of a low priority would hold Python's lock when
+    it loses the processor.
+    """
+
+    def __init__(self, name: str, nice: int) -> None:
+        self._line, self._thread, self._nice = PasswordLine(), ThreadPoolExecutor(1, name), nice
+
+    async def do(self, visit: Visit, rank: int, act: Callable[..., R], *given: str) -> R:
+        """Raises LineFullError, LedgerError."""
+        async with self._line.turn(rank):
+            processes = visit.console.threads.processes
+            compare = partial(processes.run, act, *given, nice=self._nice, within_s=COMPARED_WITHIN_S)
+            return await in_thread(self._thread, compare, is_gone=lambda: False, is_awaited=lambda: False)
+
+
 class PasswordProof:
     """Attempts are counted whether there is such a user or not."""
 
     def __init__(self, check: PasswordCheck | None = None, attempts: Attempts | None = None) -> None:
         self.check = check or PasswordCheck()
         self._attempts = attempts or Attempts()
-        # The threads of the pages may be busy. Nobody waits behind those who have failed more often.
-        self._known = PasswordLine(), ThreadPoolExecutor(1, "password")
-        self._new = PasswordLine(), ThreadPoolExecutor(1, "password-new")
-        """Of networks without a failure."""
-        self._failed = PasswordLine(), ThreadPoolExecutor(1, "password-failed", _step_back)
+        self._known = _Comparing("password", 0)
+        self._new = _Comparing("password-new", 3)
+        """For networks without a failure: they do not wait for those who have failed."""
+        self._failed = _Comparing("password-failed", 15)
 
     async def asked(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
         """Whether the fields `password` and `code` are this user's; None if so. A failure is recorded."""
@@ -56,15 +74,15 @@ class PasswordProof:
         if not self._attempts.begins(attempt):
             failed(user.name if user else None, visit.address, "too many attempts")
             return Refusal(HTTPStatus.TOO_MANY_REQUESTS, OFTEN)
-        line, thread = {KNOWN: self._known, 0: self._new}.get(rank, self._failed)
+        comparing = {KNOWN: self._known, 0: self._new}.get(rank, self._failed)
         try:
-            async with line.turn(rank):
-                entered = as_entered(visit, "password"), visit.field("code")
-                right = await in_thread(thread, self.check.is_right, user, *entered)
+            matches = await comparing.do(
+                visit, rank, is_password, as_entered(visit, "password"), self.check.expected(user)
+            )
         except LineFullError:
             self._attempts.withdrawn(attempt)
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY)
-        if user is None or not right:
+        if user is None or not self.check.is_right(user, matches, visit.field("code")):
             failed(user.name if user else None, visit.address)
             return Refusal(HTTPStatus.FORBIDDEN, _WRONG)
         self._attempts.succeeded(attempt)
@@ -81,16 +99,7 @@ class PasswordProof:
         return Refusal(refusal.status, errors)
 
     async def hashed(self, visit: Visit, password: str) -> str:
-        line, thread = self._known
-        async with line.turn(KNOWN):
-            return await in_thread(thread, hashed, password)
-
-
-def _step_back() -> None:
-    """Leave the processors to the pages: this thread, and those that argon2 begins in it. On Linux each thread has a
-    priority of its own.
-    """
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        return await self._known.do(visit, KNOWN, hashed, password)
 
 
 def as_entered(visit: Visit, field: str) -> str:

@@ -32,7 +32,16 @@ def _unknown_users_hash() -> str:
 
 
 def hashed(password: str) -> str:
+    """Takes some tens of milliseconds and 64 MiB on purpose, as `is_password` does."""
     return _hasher.hash(password)
+
+
+def is_password(entered: str, expected: str) -> bool:
+    """Whether it is the password of this hash."""
+    try:
+        return _hasher.verify(expected, entered if len(entered) <= PASSWORD_LIMIT else "")
+    except (VerificationError, InvalidHashError):
+        return False
 
 
 def new_password() -> str:
@@ -66,14 +75,13 @@ class PasswordCheck:
         self._used: dict[tuple[str, str], int] = {}
         """User and secret → the last step of the clock whose code was used."""
 
-    def is_right(self, user: User | None, password: str, code: str) -> bool:
-        """Takes some tens of milliseconds on purpose: call it in a thread, one at a time."""
-        expected = user.password if user and user.password else self._unknown_users_hash
-        try:
-            _hasher.verify(expected, password if len(password) <= PASSWORD_LIMIT else "")
-        except (VerificationError, InvalidHashError):
-            return False
-        if user is None or not user.password:
+    def expected(self, user: User | None) -> str:
+        """The hash with which the password is compared."""
+        return user.password if user and user.password else self._unknown_users_hash
+
+    def is_right(self, user: User | None, matches: bool, code: str) -> bool:
+        """`matches`: whether the password is that of the `expected` hash."""
+        if not matches or user is None or not user.password:
             return False
         if user.given_until is not None and self._clock_s() >= user.given_until.timestamp():
             return False

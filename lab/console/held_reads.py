@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from idtone.console import long_reads
+from idtone.console.access.passwords import is_password
 from idtone.console.long_reads import CsvPart
 from idtone.console.operator.call_query import CallQuery
 from idtone.console.read_process import others_wait
@@ -72,6 +73,13 @@ def impatient_search(settings: Settings, query: CallQuery, limit: int, opens: bo
     call_search.FIRST_STEPS = call_search.MOST_STEPS = 4  # type: ignore[misc]
     long_reads.SEARCH_S = 0.0  # type: ignore[misc]
     return long_reads.searched(settings, query, limit, opens)
+
+
+def held_password(entered: str, expected: str) -> bool:
+    """A password that begins with `hold ` names the folder."""
+    if entered.startswith("hold "):
+        Held(Path(entered.removeprefix("hold "))).wait()
+    return is_password(entered, expected)
 
 
 def until_others_wait() -> str:

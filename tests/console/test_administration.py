@@ -74,7 +74,7 @@ def test_what_an_administrator_may_do(act, after):
 def test_a_given_password_signs_in_until_its_end():
     user = SATO.model_copy(update={"password": HASHED, "totp": None, "given_until": NOW})
     at = NOW.timestamp()
-    checks = [PasswordCheck(lambda now=now: now).is_right(user, PASSWORD, "") for now in (at - 1, at)]
+    checks = [PasswordCheck(lambda now=now: now).is_right(user, True, "") for now in (at - 1, at)]
     assert checks == [True, False]
 
 

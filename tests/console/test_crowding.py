@@ -7,9 +7,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
+import aiohttp
 import pytest
 from aiohttp import web
 
+from idtone.console import application
+from idtone.console.access import password_proof
 from idtone.console.access.attempts import MOST_OF_ADDRESS, Attempt, Attempts
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.password_line import KNOWN, LONGEST, LineFullError, PasswordLine
@@ -21,7 +24,7 @@ from idtone.console.turns import VisitingParty, party_of
 from idtone.core.http import connections as http_connections
 from idtone.core.http.request_limits import STREAMS_OF_USER, WITHOUT_SESSION_OF_NETWORK
 from idtone.core.terminal.command_line import csv_text
-from lab.console.held_reads import Held, held_pack, held_part, held_search
+from lab.console.held_reads import Held, held_pack, held_part, held_password, held_search
 from lab.console.raw_requests import answered, get, host_of
 from lab.console.site import Site, Visitor
 from lab.lab import until
@@ -215,6 +218,33 @@ async def test_many_wrong_passwords_do_not_hold_up_a_right_one():
     first.set()
     await asyncio.gather(*wrong, *right)
     assert [each for each in order if each != "full"] == [0, "known", "new", *range(1, LONGEST - 1)]
+
+
+async def test_a_first_attempt_does_not_wait_for_those_of_a_network_that_has_failed(site, monkeypatch, tmp_path):
+    """Before, it waited for the one that is compared at the moment, at the lowest priority."""
+    monkeypatch.setattr(password_proof, "is_password", held_password)
+    held, attacker, other = Held(tmp_path), await site.visitor(), await site.visitor()
+    assert (await attacker.sign_in("viewer", "wrong")).status == 403
+    again = asyncio.create_task(attacker.sign_in("viewer", f"hold {tmp_path}"))
+    await until(held.running, "the second attempt")
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=("127.0.0.9", 0))) as other.http:
+        assert (await other.sign_in("viewer")).status == 303
+    assert not again.done()
+    held.end()
+    assert (await again).status == 403
+
+
+async def test_in_a_crowd_a_refusal_comes_late_and_holds_up_no_page(site, monkeypatch):
+    monkeypatch.setattr(application, "CROWD", 0)
+    monkeypatch.setattr(application, "LATE_S", 30.0)
+    stranger, viewer = await site.visitor(), await site.visitor(Role.VIEWER)
+    async with asked(stranger, "/none") as (late,):
+        await until(lambda: site.console.limits.count("late refusals") == 1, "the refusal")
+        assert (await viewer.get("/account")).status == 200
+        assert not late.done()
+        monkeypatch.setattr(application, "LATE_REFUSALS", 1)
+        async with asyncio.timeout(20):
+            assert (await (await site.visitor()).get("/none")).status == 404, "there is no room for one more"
 
 
 async def test_what_is_not_there_asks_for_no_script_and_names_no_version(site):

@@ -12,7 +12,7 @@ import yaml
 from idtone.console.access.attempts import MOST_OF_ADDRESS, MOST_OF_NAME, WITHIN_S, Attempt, Attempts
 from idtone.console.access.cookies import KNOWN_BROWSER, SESSION
 from idtone.console.access.known_browser import browser_of, mark_for
-from idtone.console.access.passwords import PasswordCheck, hashed, one_time_codes
+from idtone.console.access.passwords import hashed, is_password, one_time_codes
 from idtone.console.access.rights import Role
 from idtone.console.access.sessions import MOST_OF_USER, Sessions
 from idtone.console.access.users import User
@@ -68,7 +68,8 @@ async def test_a_one_time_code_counts_once(site, settings):
 )
 def test_a_password_counts_as_it_was_entered(typed, is_right):
     user = User(name="a", roles=(Role.VIEWER,), password=HASHED)
-    assert PasswordCheck().is_right(user, typed, "") is is_right
+    assert user.password
+    assert is_password(typed, user.password) is is_right
 
 
 def test_attempts_are_counted_for_the_name_and_the_address_and_forgotten():

@@ -12,7 +12,7 @@ import yaml
 from idtone.console.access import qr_code
 from idtone.console.access import users as users_module
 from idtone.console.access.password_rules import common_passwords, objection
-from idtone.console.access.passwords import PasswordCheck
+from idtone.console.access.passwords import is_password
 from idtone.console.access.rights import Role
 from idtone.console.access.users import Passkey, User, change_users, read_users
 from idtone.console.administration.user_rules import locked
@@ -93,7 +93,9 @@ def test_a_second_factor_is_made_kept_and_given_up(config, entered, capsys):
     users.user("sato", [Role.OFFICE], password=True, no_code=True, config=config)
     assert capsys.readouterr().out == ""
     assert (the_user(config).totp, the_user(config).passkeys) == (None, ()), "all secrets are replaced"
-    assert PasswordCheck().is_right(the_user(config), entered[0], "")
+    user = the_user(config)
+    assert user.password
+    assert is_password(entered[0], user.password)
 
 
 @pytest.mark.parametrize(
