@@ -1,19 +1,50 @@
-"""The year of the office by its pages, in Chromium: what `make demo-authority` plays. Nobody writes YAML."""
+"""The year of the office by its pages, in Chromium, and the same by commands: what `make demo-authority` plays."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lab.office.pages.__main__ import walk
+from idtone.registry.file_kinds import KINDS
+from lab.office.pages.by_command import BY_COMMAND, play
 from lab.office.pages.tasks import TASKS
+from lab.office.pages.tasks_page import PAGES, counts_on, rows
+from lab.office.pages.walked import walk
+
+
+def test_each_task_has_its_commands():
+    assert [*BY_COMMAND] == [task.name for task in TASKS]
+    assert len(BY_COMMAND) >= 20
+
+
+def left(office: Path) -> Any:
+    """What is in the two files in the end, with days in place of moments."""
+
+    def of_day(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: of_day(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [of_day(each) for each in value]
+        return re.sub(r"^(\d{4}-\d\d-\d\d)T.*", r"\1", value) if isinstance(value, str) else value
+
+    return {
+        role: of_day(kind.parse((office / f"{role}.yaml").read_text("utf-8"), role).model_dump(mode="json"))
+        for role, kind in KINDS.items()
+        if (office / f"{role}.yaml").exists()
+    }
 
 
 @pytest.mark.nightly
-def test_the_year_is_done_on_pages_alone(tmp_path: Path) -> None:
-    walked = walk(tmp_path / "office")
+def test_the_year_is_done_on_pages_alone_and_commands_do_the_same(tmp_path):
+    """Nobody writes YAML for the pages."""
+    walked = walk(tmp_path / "pages")
     assert not [(each.name, each.fault) for each in walked if each.fault]
     assert [each.name for each in walked] == [task.name for task in TASKS]
-    assert len(walked) >= 20
-    assert [path.name for path in (tmp_path / "office" / "desk").iterdir() if path.suffix in (".yaml", ".yml")] == []
+    assert [path.name for path in (tmp_path / "pages" / "desk").iterdir() if path.suffix in (".yaml", ".yml")] == []
+    played = play(tmp_path / "commands")
+    assert left(tmp_path / "pages" / "office") == left(tmp_path / "commands" / "office")
+    counts = [[f"{figures[place]:g}" for place in (0, 1, 3, 4)] for _, figures in rows(walked, played)]
+    assert [counts_on(page) for page in PAGES] == [counts, counts], "run `python -m lab.office.pages --page`"

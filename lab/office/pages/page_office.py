@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
-import secrets
 import shutil
 import threading
-import wave
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from idtone.console.access.cookies import LANGUAGE
 from idtone.console.access.rights import Role
-from idtone.core.japan import JAPAN
 from idtone.core.settings.settings import Settings
 from idtone.office.signing.address_guard import OwnAddress
 from idtone.office.signing.holder import Holder
@@ -28,8 +23,8 @@ from lab.console.browser.browser import browser
 from lab.console.site import PASSWORD, in_a_thread, users_file
 from lab.terminal import Terminal
 
-from ..refused.samples import DECISION
 from ..year.office_year import passphrase
+from .founding import found
 from .hands import Hands
 
 CLERK, OFFICER, SECOND = "sato", "suzuki", "tanaka"
@@ -58,15 +53,7 @@ class PageOffice(Terminal):
     def __enter__(self) -> PageOffice:
         with contextlib.ExitStack() as started:
             self._phrase = started.enter_context(passphrase())
-            self.office.mkdir()
-            for words in (
-                ("publication new-registry", self.office),
-                ("publication begin", self.office, "--keys", self.keys),
-                ("report new-key", self.office, self.keys / "officer.pem"),
-                (DECISION[0], self.office, *DECISION[1:]),
-                ("refusal new-key", self.office, "--new", self.keys / "refusals.pem", "--why", "first key"),
-            ):
-                self.shown(*words)
+            found(self, self.office, self.keys)
             settings = self._settings()
             self.site = started.enter_context(in_a_thread(settings))
             users_file(settings.console.users, dict.fromkeys((CLERK, OFFICER, SECOND), (Role.OFFICE,)))
@@ -146,24 +133,3 @@ def signing_page(kept: Path) -> Iterator[OwnAddress]:
     finally:
         loop.call_soon_threadsafe(over.set)
         thread.join()
-
-
-def master() -> bytes:
-    """Half a second of a quiet, made-up recording."""
-    made = io.BytesIO()
-    with wave.open(made, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(8000)
-        file.writeframes(secrets.token_bytes(1) * 8000)
-    return made.getvalue()
-
-
-def day(number: int = 0) -> str:
-    """A day in Japan, so many days from today."""
-    return (datetime.now(UTC).astimezone(JAPAN) + timedelta(days=number)).date().isoformat()
-
-
-def minute(minutes: int = 0) -> str:
-    """A minute in Japan, as a browser's field holds it."""
-    return (datetime.now(UTC).astimezone(JAPAN) + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M")

@@ -1,4 +1,4 @@
-"""The year of an office by its pages, task by task, each with what the manual of the commands asks for instead."""
+"""The year of an office by its pages, task by task, as people do them in a browser."""
 
 from __future__ import annotations
 
@@ -11,26 +11,17 @@ from typing import Final
 from idtone.office.papers.period_account import fiscal_year
 
 from .hands import PageFault
-from .page_office import CLERK, OFFICER, SECOND, PageOffice, day, master, minute
-
-SCAN: Final = b"%PDF-1.7 a signed pledge, scanned"
-WHOLESALER, RESELLER = "m-0101", "m-0102"
-STOPPED: Final = "0362345701"
-SHEET: Final = "先頭番号,末尾番号,備考\r\n0362345700,0362345799,本社\r\n03-6234-5800,5809,支店\r\n"
-SHEET_NUMBERS: Final = 110
+from .page_office import CLERK, OFFICER, SECOND, PageOffice
+from .year_facts import RESELLER, SCAN, SHEET, SHEET_NUMBERS, STOPPED, WHOLESALER, day, master, minute
 
 
 @dataclass(frozen=True)
 class Task:
-    """`commands` and `files` are what a person types and writes by the manual of the command line instead: shell
-    commands, and files in YAML or text.
-    """
+    """`by_command.BY_COMMAND` has what people type and write instead."""
 
     name: str
     title: tuple[str, str]
     act: Callable[[PageOffice], object]
-    commands: int
-    files: int = 0
 
 
 def _application(office: PageOffice, member: str, names: tuple[str, str], numbers: str, **changed: str) -> None:
@@ -324,35 +315,35 @@ def _pdf(path: Path) -> Path:
 
 
 TASKS: Final = (
-    Task("tone", ("Enter the sound with its master", "音を原盤とともに登録"), tone, 2, 1),
-    Task("application", ("Receive an application on paper", "書面の申込みを受け付ける"), first_application, 2, 1),
-    Task("passed", ("Examine it", "審査する"), lambda office: _review(office, 1, "passed", "documents agree"), 1),
-    Task("grant", ("Grant it", "許諾する"), lambda office: _grant(office, 1), 1),
-    Task("second", ("Receive another application", "別の申込みを受け付ける"), second_application, 2, 1),
+    Task("tone", ("Enter the sound with its master", "音を原盤とともに登録"), tone),
+    Task("application", ("Receive an application on paper", "書面の申込みを受け付ける"), first_application),
+    Task("passed", ("Examine it", "審査する"), lambda office: _review(office, 1, "passed", "documents agree")),
+    Task("grant", ("Grant it", "許諾する"), lambda office: _grant(office, 1)),
+    Task("second", ("Receive another application", "別の申込みを受け付ける"), second_application),
     Task(
         "refused", ("Refuse it", "不可とする"),
-        lambda office: _review(office, 2, "refused", "a certificate is missing"), 1,
+        lambda office: _review(office, 2, "refused", "a certificate is missing"),
     ),
-    Task("again", ("Examine it again, and grant it", "再審査して許諾する"), again, 3),
-    Task("numbers", ("Assign numbers from a table of Excel", "Excel の一覧から番号を割り当てる"), numbers, 1, 1),
-    Task("certify", ("Record a certification with its next check", "認定と次回確認を記録"), certify, 1),
-    Task("describe", ("Record what the public list says", "公開リストの記載を記録"), describe, 1),
-    Task("agree", ("Record that a member joins the suspensions", "番号停止への参加を記録"), agree, 1),
-    Task("chain", ("Record a wholesale link with its check", "卸と卸先の確認を記録"), chain, 2),
-    Task("certify-reseller", ("Record a reseller's certification", "卸先の認定を記録"), certify_reseller, 1),
-    Task("undo", ("Take a slip back", "誤った変更を取り消す"), undo, 2),
-    Task("publish", ("Publish, signed by four holders", "4 人の署名で公開"), publish, 6),
-    Task("certificate", ("Print a certificate", "利用許諾証を印刷"), certificate, 1),
-    Task("report", ("Take a report by telephone", "電話の申告を受け付ける"), report, 1),
-    Task("close-report", ("Close it", "申告を終了する"), close_report, 2),
-    Task("refuse", ("Refuse a contractor", "契約者を拒否する"), refuse, 1, 1),
-    Task("stop", ("Two officers stop a number", "当直者 2 人が番号を停止"), stop, 1),
-    Task("publish-stop", ("Publish it with the duty keys", "当直者の鍵で公開"), publish_stop, 4),
-    Task("notify", ("Write to the member", "会員に通知する"), notify, 1),
-    Task("lift", ("Two officers end the stop", "当直者 2 人が停止を解除"), lift, 1),
-    Task("renew", ("Renew a licence", "許諾を更新する"), renew, 1),
-    Task("prolong", ("Extend the registry", "登録簿の期限を延ばす"), prolong, 1),
-    Task("publish-again", ("Publish, signed by four holders", "4 人の署名で公開"), publish_again, 6),
-    Task("account", ("Annual report: CSV and PDF", "年次報告(CSV と PDF)"), account, 1),
-    Task("list", ("The list as a table for companies", "公開リストを表で得る"), list_for_companies, 1),
+    Task("again", ("Examine it again, and grant it", "再審査して許諾する"), again),
+    Task("numbers", ("Assign numbers from a table of Excel", "Excel の一覧から番号を割り当てる"), numbers),
+    Task("certify", ("Record a certification with its next check", "認定と次回確認を記録"), certify),
+    Task("describe", ("Record what the public list says", "公開リストの記載を記録"), describe),
+    Task("agree", ("Record that a member joins the suspensions", "番号停止への参加を記録"), agree),
+    Task("chain", ("Record a wholesale link with its check", "卸と卸先の確認を記録"), chain),
+    Task("certify-reseller", ("Record a reseller's certification", "卸先の認定を記録"), certify_reseller),
+    Task("undo", ("Take a slip back", "誤った変更を取り消す"), undo),
+    Task("publish", ("Publish, signed by four holders", "4 人の署名で公開"), publish),
+    Task("certificate", ("Print a certificate", "利用許諾証を印刷"), certificate),
+    Task("report", ("Take a report by telephone", "電話の申告を受け付ける"), report),
+    Task("close-report", ("Close it", "申告を終了する"), close_report),
+    Task("refuse", ("Refuse a contractor", "契約者を拒否する"), refuse),
+    Task("stop", ("Two officers stop a number", "当直者 2 人が番号を停止"), stop),
+    Task("publish-stop", ("Publish it with the duty keys", "当直者の鍵で公開"), publish_stop),
+    Task("notify", ("Write to the member", "会員に通知する"), notify),
+    Task("lift", ("Two officers end the stop", "当直者 2 人が停止を解除"), lift),
+    Task("renew", ("Renew a licence", "許諾を更新する"), renew),
+    Task("prolong", ("Extend the registry", "登録簿の期限を延ばす"), prolong),
+    Task("publish-again", ("Publish, signed by four holders", "4 人の署名で公開"), publish_again),
+    Task("account", ("Annual report: CSV and PDF", "年次報告(CSV と PDF)"), account),
+    Task("list", ("The list as a table for companies", "公開リストを表で得る"), list_for_companies),
 )  # fmt: skip

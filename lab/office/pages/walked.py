@@ -1,0 +1,43 @@
+"""The year by pages, task by task, with what each took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selenium.common.exceptions import WebDriverException
+
+from .hands import PageFault
+from .page_office import PageOffice
+from .tasks import TASKS, Task
+
+
+@dataclass(frozen=True)
+class Walked:
+    """One task as it went; `fault` is empty if each page said what it should."""
+
+    name: str
+    clicks: int
+    typed: int
+    seconds: float
+    fault: str = ""
+
+
+def walk(folder: Path, tasks: Sequence[Task] = TASKS) -> list[Walked]:
+    """The tasks in their order, up to the first fault: the next ones build on it."""
+    walked = []
+    with PageOffice(folder) as office:
+        for task in tasks:
+            fault = ""
+            with office.hands.counted() as counts:
+                try:
+                    task.act(office)
+                except (PageFault, WebDriverException) as error:
+                    fault = str(error)
+                    office.browser.picture(folder / f"fault-{task.name}.png")
+            clicks, typed, seconds = counts
+            walked.append(Walked(task.name, int(clicks), int(typed), round(seconds, 1), fault))
+            if fault:
+                break
+    return walked
