@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from idtone.core.errors import TrustError
 from idtone.core.files import writing
-from idtone.core.translation import Message
+from idtone.core.translation import Message, template
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from .workspace import Workspace
 
 FILE: Final = "rotations.json"
-_NEW: Final = "new key "
-_STAYS: Final = "the same key "
-_ENDS: Final = "no longer the key "
+_NEW: Final = template("new key {key}")
+_STAYS: Final = template("the same key {key}")
+_ENDS: Final = template("no longer the key {key}")
 
 
-def words_of(before: Collection[str], after: Sequence[str]) -> tuple[str, ...]:
+def words_of(before: Collection[str], after: Sequence[str]) -> tuple[Message, ...]:
     """What the line of a rotation says, by the ids of the keys before and after it."""
     return (
-        *(f"{_STAYS if keyid in before else _NEW}{keyid}" for keyid in after),
-        *(f"{_ENDS}{keyid}" for keyid in sorted(before) if keyid not in after),
+        *(Message(_STAYS if keyid in before else _NEW, key=keyid) for keyid in after),
+        *(Message(_ENDS, key=keyid) for keyid in sorted(before) if keyid not in after),
     )
 
 
@@ -63,7 +63,7 @@ def settle(workspace: Workspace, now: datetime) -> None:
         return
     left = {}
     for name, entry in waiting.items():
-        after = {words.rpartition(" ")[2] for words in entry.what if not words.startswith(_ENDS)}
+        after = {each.fields["key"] for each in entry.what if isinstance(each, Message) and each.template != _ENDS}
         if in_force(workspace, Keys(name)) == after:
             workspace.record(history_of(Keys(name)), entry.model_copy(update={"at": now}))
         else:
