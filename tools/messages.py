@@ -49,12 +49,10 @@ MARKS: Final = frozenset({"Message", "template", "asked", "_asked_for"})
 FIELD: Final = re.compile(r"\{[^{}]*\}")
 """A field of a template."""
 LIBRARY: Final = (
-    "Aborted.", "Arguments", "COMMAND [ARGS]...", "Commands", "Error", "Options", "Show this message and exit.",
-    "[OPTIONS]",
+    "Aborted!", "COMMAND [ARGS]...", "Show this message and exit.", "[OPTIONS]",
     "Install completion for the current shell.",
     "Show completion for the current shell, to copy it or customize the installation.", "Missing command.",
-    "No such command {name!r}.", "Try [blue]'{command_path} {help_option}'[/] for help.", "[default: {}]",
-    "[env var: {}]", "[required]",
+    "No such command {name!r}.", "default: {default}", "env var: {var}", "required",
 )  # fmt: skip
 """Texts of Typer and Click on our terminal."""
 SYSTEM: Final = tuple(

@@ -112,7 +112,7 @@ def group(summary: str, lone: bool = False, order: Sequence[str] = ()) -> typer.
     `order` names its commands as the help lists them; without it they stand in the order in which they were added.
     """
     kind = type(_Group.__name__, (_Group,), {"order": order}) if order else _Group
-    return typer.Typer(cls=kind, help=summary, no_args_is_help=not lone, pretty_exceptions_enable=False)
+    return typer.Typer(cls=kind, help=summary, no_args_is_help=not lone, **_PLAIN)
 
 
 def runs_alone(context: typer.Context) -> bool:
@@ -164,6 +164,32 @@ _OwnError: Any = typer.BadParameter.__base__
 
 
 _USAGE: Final = template("Usage:")
+_TRY: Final = template("Try '{command} --help' for help.")
+_ERROR: Final = template("Error: {problem}")
+_PLAIN: Final[Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
+"""For each Typer: `help_page` writes the help, and a bug is a plain traceback."""
+
+
+class _UseError(_OwnError):  # type: ignore[misc]  # Typer exports no name of its base, so its type is not known
+    """An error of use: the usage, where the help is, and the problem, in the language of the environment."""
+
+    def show(self, file: TextIO | None = None) -> None:
+        lines = [translated(Message(_ERROR, problem=translated(usage_message(self.message))))]
+        if self.ctx is not None:
+            usage = self.ctx.get_usage()
+            lines[:0] = [usage, translated(Message(_TRY, command=self.ctx.command_path)), ""]
+        print(*lines, sep="\n", file=file or sys.stderr)
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Errors of use as `_UseError`; but a group without a command shows its help, which is an error of its own."""
+    try:
+        yield
+    except _OwnError as error:
+        if type(error).show is not _OwnError.show:
+            raise
+        raise _UseError(error.format_message(), error.ctx) from error
 
 
 class _Translated:
@@ -172,12 +198,8 @@ class _Translated:
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         _translate(self)
         above: Any = super()
-        try:
+        with _own_errors():
             return above.make_context(info_name, args, parent, **extra)
-        except _OwnError as error:
-            if not is_japanese():
-                raise
-            raise _OwnError(translated(usage_message(error.format_message())), error.ctx) from error
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         above: Any = super()
@@ -196,10 +218,10 @@ class _Translated:
         return option
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        if is_japanese():
-            _fold_tables()
-        above: Any = super()
-        above.format_help(ctx, formatter)
+        from .help_page import help_page  # most commands run, and show no help
+
+        usage = f"{translated(_USAGE)} {ctx.command_path} {' '.join(self.collect_usage_pieces(ctx))}"
+        formatter.write(help_page(self, ctx, usage, shutil.get_terminal_size().columns))
 
 
 class _Command(_Translated, typer.core.TyperCommand):
@@ -211,6 +233,10 @@ class _Group(_Translated, typer.core.TyperGroup):
 
     order: Sequence[str] = ()
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        with _own_errors():
+            return super().resolve_command(ctx, args)
+
     def list_commands(self, ctx: Any) -> list[str]:
         names: list[str] = super().list_commands(ctx)
         return sorted(names, key=self.order.index) if self.order else names
@@ -218,7 +244,7 @@ class _Group(_Translated, typer.core.TyperGroup):
 
 def lone_command(function: Callable[..., None], name: str | None = None) -> typer.Typer:
     """A program that is one command."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, **_PLAIN)
     app.command(name, cls=_Command)(function)
     return app
 
@@ -266,20 +292,6 @@ def _translate(command: Any) -> None:
         command.rich_help_panel = translated(panel)
     for inner in getattr(command, "commands", {}).values():
         _translate(inner)
-
-
-def _fold_tables() -> None:
-    """Let the tables of Typer's help fold a line without spaces, as Japanese has them. They would cut it off."""
-    from rich.table import Table  # not every command shows help
-
-    class FoldingTable(Table):
-        def add_row(self, *cells: Any, **options: Any) -> None:
-            super().add_row(*cells, **options)
-            for column in self.columns:
-                column.overflow = "fold"
-
-    for module in ("typer.rich_utils", "rich.columns"):
-        vars(import_module(module))["Table"] = FoldingTable
 
 
 @contextmanager
@@ -421,9 +433,9 @@ def print_facts(facts: Mapping[str, str]) -> None:
 
 def padded(text: str, width: int) -> str:
     """The text with spaces up to a width in a terminal's cells, of which a Japanese character has two."""
-    from rich.cells import cell_len  # not every command needs it
+    from .help_page import cells  # not every command needs it
 
-    return text + " " * (width - cell_len(text))
+    return text + " " * (width - cells(text))
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

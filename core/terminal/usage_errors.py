@@ -9,6 +9,7 @@ from typing import Final
 from ..translation import Message, template
 
 _TEMPLATES: Final = (
+    template("{problem}. Did you mean {names}?"),
     template("No such option: {name} (Possible options: {names})"),
     template("No such option: {name}"),
     template("Missing argument {name}."),

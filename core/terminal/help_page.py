@@ -1,0 +1,68 @@
+"""The help of a command as text for a terminal, without rich, whose import takes more time than all else of a help."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+from unicodedata import east_asian_width
+
+from ..translation import paragraphs, template, translated
+
+_NAMES: Final = 24
+"""Cells for names. Behind a longer name the text begins on the next line."""
+_INDENT: Final = "  "
+_COMMANDS: Final = template("Commands")
+_ARGUMENTS: Final = template("Arguments")
+_OPTIONS: Final = template("Options")
+_JAPANESE: Final = r"\u3000-\u30ff\u3400-\u9fff\uff01-\uff60"
+_PIECE: Final = re.compile(rf"(\s*)([「『(【]*(?:[^\s{_JAPANESE}]+|[{_JAPANESE}])[、。，．・ー」』)】！？]*)")
+"""What stays on one line: a word, or a Japanese character, with the brackets and stops that belong to it."""
+Row = tuple[str, str]
+
+
+def cells(text: str) -> int:
+    """Width of a text on a terminal, where a Japanese character is as wide as two others."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` cells; a longer word has a line of its own."""
+    lines = [""]
+    for space, piece in _PIECE.findall(text):
+        if lines[-1] and cells(lines[-1]) + cells(space) + cells(piece) > width:
+            lines.append(piece)
+        else:
+            lines[-1] += (space if lines[-1] else "") + piece
+    return lines
+
+
+def help_page(command: Any, context: Any, usage: str, width: int) -> str:
+    """The usage, what the command does, the commands in it by their use, its arguments and its options."""
+    parts = ["\n".join(wrapped(usage, width))]
+    parts += ["\n".join(wrapped(paragraph, width)) for paragraph in paragraphs(command.help or "")]
+    panels: dict[str, list[Row]] = {}
+    for name in command.list_commands(context) if hasattr(command, "commands") else ():
+        inner = command.commands[name]
+        panel = getattr(inner, "rich_help_panel", None)
+        heading = panel if isinstance(panel, str) else translated(_COMMANDS)
+        panels.setdefault(heading, []).append((name, inner.help or ""))
+    for heading, kind in ((_ARGUMENTS, "argument"), (_OPTIONS, "option")):
+        records = [
+            each.get_help_record(context) for each in command.get_params(context) if each.param_type_name == kind
+        ]
+        panels[translated(heading)] = [row for row in records if row]
+    parts += ["\n".join((f"{heading}:", *_table(rows, width))) for heading, rows in panels.items() if rows]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: Sequence[Row], width: int) -> Iterator[str]:
+    """Names, and beside them their texts."""
+    names = min(_NAMES, max(cells(name) for name, _ in rows))
+    for name, text in rows:
+        lines = wrapped(" ".join(text.split()), max(20, width - names - 2 * len(_INDENT)))
+        if cells(name) > names:
+            yield f"{_INDENT}{name}"
+        else:
+            yield f"{_INDENT}{name}{' ' * (names - cells(name))}{_INDENT}{lines.pop(0)}".rstrip()
+        yield from (f"{_INDENT}{' ' * names}{_INDENT}{line}" for line in lines)
