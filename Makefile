@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-before bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-service-code bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-console-attack bench-replication bench-fleet bench-fleet-scale bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-before bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-service-code bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-console-attack bench-replication bench-fleet bench-fleet-scale bench-talking bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -52,7 +52,7 @@ help:
 	@echo 'make bench-lines  decides by a table of a million numbers of customers, and reads it; NUMBERS=10000 CUSTOMERS=1000 JSON=1'
 	@echo 'make bench-numbers  presents own, foreign and forbidden numbers in all spellings, with the service up, away and restarting; CALLS=10000 RATE=20 SEED=… JSON=1'
 	@echo 'make bench-reports  lists, finds and counts the reports of a year, beside the bare query; REPORTS=50000 JSON=1'
-	@echo 'make bench-ledger  writes, proves, verifies, searches and publishes evidence, beside a bare INSERT loop; RECORDS=300000 JSON=1'
+	@echo 'make bench-ledger  writes, proves, verifies, searches and publishes evidence, beside a bare INSERT loop; RECORDS=300000 LARGE=FOLDER JSON=1'
 	@echo 'make bench-token  signs with the key of the log in a file and in a PKCS#11 token (SoftHSM), in turns; JSON=1'
 	@echo 'make bench-misuse  scans a ledger of a million calls for misuse, beside ledger list; CALLS=100000 JSON=1'
 	@echo 'make bench-brake  replays fraud and an ordinary year of 200 customers at the brake; DAYS=30 SEED=1000 JSON=1'
@@ -62,6 +62,7 @@ help:
 	@echo 'make bench-replication  replicates evidence into a real PostgreSQL, beside its own COPY and INSERT; JSON=1 as above'
 	@echo 'make bench-fleet  lets parts of a fleet fail while calls come, and counts what is lost; RATE=30 MINUTES=10 ONLY=… JSON=1'
 	@echo 'make bench-fleet-scale  measures one, two and three nodes, beside what the model reckons; RATE=20 JSON=1'
+	@echo 'make bench-talking  measures what a call takes while its parties talk; CALLS=200 JSON=1'
 	@echo 'make bench-metrics  measures what the metrics and their scrapers cost a call; ROUNDS=6 RATE=20'
 	@echo 'make bench-walks  walks random paths through calls on a real Asterisk; PATHS=2000 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills  kills the service again and again while calls come; KILLS=100 SEED=… ROUND=… JSON=1'
@@ -70,7 +71,7 @@ help:
 	@echo 'make bench-refusals  measures a check of a customer against a million tokens; TOKENS=1000000 JSON=1'
 	@echo 'make bench-identities  counts refused customers that are missed, and others that are taken for them; JSON=1'
 	@echo 'make bench-hostile  sends hostile INVITEs beside honest calls; COUNT=100000 SEED=1 RATE=40 ROUND=5000 WEAPON=… JSON=1'
-	@echo 'make bench-progress  keeps thousands of calls up while the service starts, dies and ends some of them; CALLS=3000 ENDPOINTS=25 RATE=15 JSON=1'
+	@echo 'make bench-progress  keeps thousands of calls up while the service starts, dies and ends some of them; CALLS=3000 ENDPOINTS=25 RATE=15 ONLY=suspension JSON=1'
 	@echo 'make bench-phones  calls phones of others in seventy situations, and holds the record against what they received; COUNT=20 ONLY=… JSON=1'
 	@echo 'make fuzz     feeds everything that reads foreign input with damaged input; SECONDS=60 says for how long each'
 	@echo 'make audit    asks PyPI for known vulnerabilities of what is installed, and of requirements.lock'
@@ -194,7 +195,7 @@ bench-reports: $(DEV)
 	@$(VENV)/bin/python -m bench.reports $(if $(REPORTS),--reports $(REPORTS)) $(if $(JSON),--json)
 
 bench-ledger: $(DEV)
-	@$(VENV)/bin/python -m bench.ledger $(if $(RECORDS),--records $(RECORDS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.ledger $(if $(RECORDS),--records $(RECORDS)) $(if $(LARGE),--large $(LARGE)) $(if $(JSON),--json)
 
 bench-token: $(DEV)
 	@$(VENV)/bin/python -m bench.token $(if $(JSON),--json)
@@ -224,6 +225,9 @@ bench-fleet: $(DEV) lab
 bench-fleet-scale: $(DEV) lab
 	@$(VENV)/bin/python -m bench.fleet.scale $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
 
+bench-talking: $(DEV) lab
+	@$(VENV)/bin/python -m bench.fleet.talking $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+
 bench-metrics: $(DEV) lab
 	@$(VENV)/bin/python -m bench.metrics $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(RATE),--rate $(RATE))
 
@@ -250,7 +254,8 @@ bench-hostile: $(DEV) lab
 		$(if $(WEAPON),--weapon $(WEAPON)) $(BENCH)
 
 bench-progress: $(DEV) lab
-	@$(VENV)/bin/python -m bench.progress $(if $(CALLS),--calls $(CALLS)) $(if $(ENDPOINTS),--endpoints $(ENDPOINTS)) $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.progress $(if $(CALLS),--calls $(CALLS)) $(if $(ENDPOINTS),--endpoints $(ENDPOINTS)) $(if $(RATE),--rate $(RATE)) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json)
 
 bench-phones: $(DEV) lab
 	@$(VENV)/bin/python -m bench.phones $(if $(COUNT),--count $(COUNT)) $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json)

@@ -1,7 +1,6 @@
 """Thousands of calls in progress, and what happens to the service beside them.
 
-    python -m bench.progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--only suspension]
-                             [--storage cpp_map_name_id] [--json]
+    python -m bench.progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--only NAME] [--json]
 
 The calls talk without media, by so many endpoints: the more calls an endpoint has, the longer Asterisk itself takes for
 each change of one. Beside them new calls are measured, in quiet and while the service starts, hands over, is
@@ -27,7 +26,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from textwrap import dedent
 from typing import Any, Final
 
 import numpy as np
@@ -69,8 +67,6 @@ class BusyAsterisk(Asterisk):
     calls: int = 0
     lines: Sequence[str] = ()
     """The endpoints, of callers and of called phones."""
-    storage: str = ""
-    """How Asterisk keeps its channels (`channel_storage_backend`); empty for its default."""
 
     def __post_init__(self) -> None:
         self.site = replace(self.site, host=LOOPBACK, transport="udp", loss=0, idle_channels=0)
@@ -84,10 +80,6 @@ class BusyAsterisk(Asterisk):
         files["extensions.conf"] = files["extensions.conf"].replace(
             "LAB_PHONE=PJSIP/lab/", "LAB_PHONE=PJSIP/${PJSIP_HEADER(read,X-Lab-Endpoint)}/"
         )
-        if self.storage:
-            files["asterisk.conf"] = (
-                f"{dedent(files['asterisk.conf'])}[options]\nchannel_storage_backend = {self.storage}\n"
-            )
         files["rtp.conf"] = "[general]\nrtpstart = 5000\nrtpend = 19999\nstrictrtp = no\nicesupport = no\n"
         if self.lean:
             modules = [name for name in MODULES if "timing" not in name]
@@ -374,7 +366,6 @@ def bench(
     endpoints: int,
     window_s: float,
     tell: Callable[[str], None],
-    storage: str = "",
 ) -> Iterator[Bench]:
     """All of it, started."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -383,7 +374,6 @@ def bench(
     shutil.copy(LAB_REGISTRY, registry)
     asterisk = BusyAsterisk(installation, scratch / "pbx")
     asterisk.calls, asterisk.lines = calls, [f"line{at}" for at in range(endpoints)]
-    asterisk.storage = storage
     try:
         service = Supervisor(asterisk, registry)
         with asterisk, called(scratch / "called") as answering:
@@ -423,7 +413,6 @@ def main() -> int:
     """Measure, and print a table or JSON."""
     parser = options(__doc__, calls=3000, endpoints=25, rate=15.0, window=20.0)
     parser.add_argument("--only", default="", choices=HAPPENINGS, help="what happens; default all")
-    parser.add_argument("--storage", default="", help="Asterisk's channel_storage_backend; default its own")
     chosen = parser.parse_args()
     end_in_order()
     began_s = time.monotonic()
@@ -433,7 +422,7 @@ def main() -> int:
 
     with (
         tempfile.TemporaryDirectory(prefix="idtone-progress-") as folder,
-        bench(find_or_get(), Path(folder), chosen.calls, chosen.endpoints, chosen.window, tell, chosen.storage) as bed,
+        bench(find_or_get(), Path(folder), chosen.calls, chosen.endpoints, chosen.window, tell) as bed,
     ):
         found = measure(bed, chosen.rate, chosen.only)
     shown: dict[str, Any] = asdict(found) | {"faults": found.faults}

@@ -7,11 +7,12 @@ Rows and bytes come with the calls alone, transactions and witness requests with
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 PARTS: Final = ("kamailio", "asterisk", "service", "postgresql")
 DAY_S, YEAR_DAYS = 86_400, 365
+PACKETS_PER_S: Final = 50
 WRITTEN_EVERY_S: Final = 1.0
 """Each node writes its state in so long, and in another transaction new evidence, if there is any."""
 
@@ -46,6 +47,16 @@ class Measured:
     def of_json(cls, found: Mapping[str, Any]) -> Self:
         parts = {name: Cost(**cost) for name, cost in found["parts"].items()}
         return cls(**{**found, "parts": parts})
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What a call in progress takes of its node, while both parties talk (`talking`)."""
+
+    asterisk_ms_per_s: float
+    """Of processor time, in each second. For the service there is nothing to do."""
+    asterisk_mb: float
+    open_files: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,46 @@ class MillionCalls:
     database_bytes: float
     ledger_bytes: float
     wal_bytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What long calls take of a node in the busiest hour, processors as in `Sizing`."""
+
+    in_progress: float
+    """Calls, on all nodes."""
+    in_progress_of_node: float
+    packets_per_s_of_node: float
+    """Which Asterisk takes, and sends: each party sends one in 20 ms."""
+    set_up_processors_of_node: float
+    talk_processors_of_node: float
+    asterisk_mb_of_node: float
+    open_files_of_node: float
+
+
+def carried(measured: Measured, talk: Talk, demand: Demand, talk_s: float) -> Carried:
+    """What a demand of calls of `talk_s` seconds takes of each node."""
+    in_progress = demand.busy_calls_per_s * talk_s
+    each = in_progress / demand.nodes
+    return Carried(
+        in_progress,
+        each,
+        each * 2 * PACKETS_PER_S,
+        size(measured, demand).processors_of_node,
+        each * talk.asterisk_ms_per_s / 1000,
+        each * talk.asterisk_mb,
+        each * talk.open_files,
+    )
+
+
+def nodes_for(measured: Measured, talk: Talk, demand: Demand, talk_s: float, processors: float) -> int:
+    """The least number of nodes, of each of which so many processors are busy at most."""
+    nodes = 1
+    while True:
+        needed = carried(measured, talk, replace(demand, nodes=nodes), talk_s)
+        if needed.set_up_processors_of_node + needed.talk_processors_of_node <= processors:
+            return nodes
+        nodes += 1
 
 
 def size(measured: Measured, demand: Demand) -> Sizing:

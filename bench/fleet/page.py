@@ -2,7 +2,10 @@
 
 make bench-fleet JSON=1 > build/drills.json
 make bench-fleet-scale JSON=1 > build/scale.json
-python -m bench.fleet.page build/drills.json build/scale.json
+make bench-talking JSON=1 > build/talking.json
+python -m bench.fleet.page build/drills.json build/scale.json build/talking.json
+
+Each file takes the place of what is kept of its bench; one alone is enough.
 """
 
 from __future__ import annotations
@@ -11,12 +14,13 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
 from lab.repository import ROOT
 
-from .model import PARTS, Demand, Measured, Sizing, million, size
+from .model import PARTS, Carried, Demand, Measured, Sizing, Talk, carried, million, nodes_for, size
 
 FIGURES: Final = Path(__file__).with_name("figures.json")
 PAGES: Final = {
@@ -38,6 +42,9 @@ DRILLS: Final = {
     "node restored from an old backup": "古いバックアップからの復元",
     "node cloned": "ノードの複製(クローン)",
 }
+TALK_S: Final = 180.0
+PROCESSORS, BUSY = 8, 0.6
+"""Of a node, and how many of them may be busy."""
 _GB, _MB, _KB = 1e9, 1e6, 1e3
 
 
@@ -49,6 +56,7 @@ def tables(figures: Mapping[str, Any], language: str) -> dict[str, str]:
         "drills": _drills(figures["drills"], figures["rate"], place),
         "call": _call(measured, place),
         "sizing": _sizing(measured, place),
+        "talking": _talking(measured, figures["talking"], place),
         "model": _model(figures["over_predicted"], place),
     }
 
@@ -182,6 +190,47 @@ def _sizing(measured: Measured, place: int) -> str:
     return _table(head, [nodes, *((words[place], *map(figure, sizes)) for words, figure in _NEEDS)])
 
 
+_CARRIES: Final[Sequence[tuple[tuple[str, str], Callable[[Carried], str]]]] = (
+    (
+        ("calls in progress, all / one node", "通話中の数、全体 / 1 ノード"),
+        lambda one: f"{one.in_progress:,.0f} / {one.in_progress_of_node:,.0f}",
+    ),
+    (
+        ("packets a second that one node relays", "1 ノードが毎秒中継するパケット"),
+        lambda one: f"{one.packets_per_s_of_node:,.0f}",
+    ),
+    (
+        (
+            "processors busy on one node: set-up and end / speech",
+            "1 ノードで使うプロセッサー: 呼の開始と終了 / 音声",
+        ),
+        lambda one: f"{one.set_up_processors_of_node:.2f} / {one.talk_processors_of_node:.2f}",
+    ),
+    (
+        ("memory of Asterisk for them, one node", "そのための Asterisk のメモリー、1 ノード"),
+        lambda one: f"{one.asterisk_mb_of_node:,.0f} MB",
+    ),
+    (
+        ("open files of Asterisk, one node", "Asterisk が開くファイル、1 ノード"),
+        lambda one: f"{one.open_files_of_node:,.0f}",
+    ),
+)
+
+
+def _talking(measured: Measured, found: Mapping[str, float], place: int) -> str:
+    talk = Talk(*(found[each.name] for each in fields(Talk)))
+    carries = [carried(measured, talk, demand, TALK_S) for demand in DEMANDS]
+    least = [nodes_for(measured, talk, demand, TALK_S, BUSY * PROCESSORS) for demand in DEMANDS]
+    head = (("calls a day", "1 日の通話")[place], *(f"{demand.calls_per_day:,.0f}" for demand in DEMANDS))
+    nodes = (("nodes", "ノード")[place], *(str(demand.nodes) for demand in DEMANDS))
+    fewest = (
+        f"least nodes, of {PROCESSORS} processors of which {BUSY:.0%} are busy",
+        f"最少のノード({PROCESSORS} プロセッサーの {BUSY:.0%} まで使う場合)",
+    )
+    rows = [nodes, *((words[place], *map(figure, carries)) for words, figure in _CARRIES)]
+    return _table(head, [*rows, (fewest[place], *map(str, least))])
+
+
 def _model(compared: Sequence[Mapping[str, float]], place: int) -> str:
     names = [name for name in compared[0] if name != "nodes"]
     said = {
@@ -209,9 +258,16 @@ def written(text: str, made: Mapping[str, str]) -> str:
 
 
 def main() -> None:
-    """Keep the figures of two runs, and write them into the pages."""
-    drills, scale = (json.loads(Path(path).read_text("utf-8")) for path in sys.argv[1:3])
-    figures = {**drills, **{name: scale[name] for name in ("measured", "over_predicted")}}
+    """Keep the figures of these runs, and write them into the pages."""
+    figures = json.loads(FIGURES.read_text("utf-8"))
+    for path in sys.argv[1:]:
+        found = json.loads(Path(path).read_text("utf-8"))
+        if "asterisk_ms_per_s" in found:
+            figures["talking"] = found
+        elif "measured" in found:
+            figures |= {name: found[name] for name in ("measured", "over_predicted")}
+        else:
+            figures |= found
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     for language, page in PAGES.items():
         page.write_text(written(page.read_text("utf-8"), tables(figures, language)), "utf-8")

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from bench.fleet.model import PARTS, Cost, Demand, Measured, million, predicted, size
+from bench.fleet.model import PARTS, Cost, Demand, Measured, Talk, carried, million, nodes_for, predicted, size
 from bench.fleet.page import FIGURES, PAGES, tables, written
 
 ONE = Measured(
@@ -33,6 +33,19 @@ def test_a_carriers_busiest_hour():
     assert math.isclose(needed.ledger_bytes_per_year_of_node * 100, 10e6 * 365 * 1500)
     assert math.isclose(needed.wal_bytes_per_day, 10e6 * 3000 + 86_400 * 100 * 500)
     assert needed.witness_requests_per_hour == 100 * 2 * 60
+
+
+def test_what_long_calls_take_of_a_node():
+    """Their number in progress decides, not how often they come."""
+    talk = Talk(asterisk_ms_per_s=2.0, asterisk_mb=0.1, open_files=10)
+    needed = carried(ONE, talk, CARRIER, talk_s=180)
+    assert math.isclose(needed.in_progress, 60_000)
+    assert math.isclose(needed.in_progress_of_node, 600)
+    assert math.isclose(needed.packets_per_s_of_node, 60_000)
+    assert math.isclose(needed.set_up_processors_of_node, size(ONE, CARRIER).processors_of_node)
+    assert math.isclose(needed.talk_processors_of_node, 1.2)
+    assert (round(needed.asterisk_mb_of_node), round(needed.open_files_of_node)) == (60, 6000)
+    assert nodes_for(ONE, talk, CARRIER, 180, processors=3.0) == 46, "(120 + 50 / 3 + 46 * 0.005) / 46 is 2.98"
 
 
 def test_a_million_calls_cost_what_each_costs():
