@@ -138,6 +138,10 @@ def _of_service(found: Mapping[str, Any], now: datetime) -> list[Trouble]:
                 ),
             )
         )
+    if (backup := found.get("backup")) and backup["overdue"]:
+        made.append(
+            Trouble("backup", Message("the backup is overdue; systemctl status idtone-backup.timer idtone-backup"))
+        )
     if (canary := found.get("canary")) and canary["at"] and not canary["good"]:
         made.append(Trouble("canary", Message("the last canary call: {says}", says=canary["says"])))
     return made

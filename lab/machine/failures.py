@@ -49,6 +49,7 @@ FAILURES: Final = {
         Failure("lines", "IdtoneLinesNotRead", f"{LINES}:"),
         Failure("replication", "IdtoneEvidenceNotReplicated", f"{NO_POSTGRESQL}: connection failed"),
         Failure("timestamp", "IdtoneTimestampOverdue", "the authority has not stamped the evidence in time"),
+        Failure("backup", "IdtoneBackupOverdue", "the backup is overdue"),
         Failure("canary", "IdtoneCanaryFailed", "the last canary call:"),
     )
 }
@@ -70,6 +71,7 @@ _MORE: Final = "/etc/idtone/idtone.d/90-more.yaml"
 _MORE_SETTINGS: Final = f"""
 lines: {{source: {LINES}}}
 canary: {{forwarding_number: "0312345678", called_number: "0312345690", trunk: nowhere}}
+backup: {{recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p], result: /opt/no-backup.json}}
 ledger:
   url: {NO_POSTGRESQL}
   timestamp: {{url: "http://127.0.0.1:9/", root: /etc/ssl/certs/ca-certificates.crt, every: PT1M}}
@@ -126,7 +128,7 @@ HAPPENINGS: Final = (
     ),
     # What a node has that does more than the first month needs.
     Happening(
-        ("fallback", "lines", "replication", "timestamp", "canary"),
+        ("fallback", "lines", "replication", "timestamp", "backup", "canary"),
         (
             f'echo \'lines: [{{customer: c-0001, endpoints: ["6001"], numbers: ["0312345678"]}}]\' > {LINES}',
             f"cat > {_MORE} << 'END'{_MORE_SETTINGS}END",

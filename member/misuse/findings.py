@@ -37,7 +37,7 @@ class ReviewResult(StrEnum):
     HARMLESS = "harmless"
     """The calls have an ordinary explanation."""
     ASKED = "asked"
-    """The contractor was asked, and the answer is awaited."""
+    """The customer was asked, and the answer is awaited."""
     REPORTED = "reported"
     """It was reported to the police, or to the association."""
     STOPPED = "stopped"

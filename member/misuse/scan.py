@@ -36,7 +36,7 @@ class Scan:
         rules: Sequence[Rule] = RULES,
         expected: Sequence[Number] = (),
     ) -> None:
-        """`expected`: numbers that call much, as their contractors have said; the reader needs the keys of the days."""
+        """`expected`: numbers that call much, as their customers have said; the reader needs the keys of the days."""
         self.calls = 0
         self.left_out = 0
         self._reader = reader

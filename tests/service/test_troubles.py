@@ -56,6 +56,8 @@ DOWN = {"running": False, "trouble": "no service runs", "ledger": {}, "registry"
         ({"registry": WELL["registry"] | {"licence_lapses": [lapse(31)]}}, []),
         ({"journal": {"lag_seconds": 11}}, ["journal"]),
         ({"replication": {"trouble": "no answer"}, "lines": {"trouble": "faults"}}, ["replication", "lines"]),
+        ({"backup": {"at": None, "overdue": True}}, ["backup"]),
+        ({"backup": {"at": "…", "overdue": False}}, []),
         ({"canary": {"at": None}}, []),
         ({"canary": {"at": "…", "good": False, "says": "absent"}}, ["canary"]),
     ],
