@@ -86,7 +86,7 @@ def _tell(report: LogReport) -> None:
     print(translated(head))
     if report.trouble:
         print(f"  {translated(report.trouble)}")
-    tell_given_up(each.to_json() for each in report.known.ends_given_up)
+    tell_given_up(each.to_json() for each in report.known.ends_given_up.counted)
     if report.given_up:
         print(f"  {translated(report.given_up)}")
     for each in report.alarms:

@@ -86,6 +86,8 @@ class EndsGivenUp:
     waiting: dict[str, EndGivenUp] = field(default_factory=dict)
     continues: tuple[Scalar, ...] | None = None
     """The end (origin, leaves, root) that the log itself continues, as its first leaf names it."""
+    counts_less: bool = False
+    """The key of that log is compromised: what follows this end does not count, and is no end."""
 
     @classmethod
     def of(cls, acts: Iterable[Step]) -> EndsGivenUp:
@@ -99,6 +101,7 @@ class EndsGivenUp:
         """An act that is not allowed has no effect."""
         if step.kind is StepKind.CONTINUED and self.continues is None:
             self.continues = tuple(map(step.details.get, ("origin", "leaves", "root")))
+            self.counts_less = bool(step.details.get("compromised"))
         if step.kind is not StepKind.END_GIVEN_UP or self.objection(step) is not None:
             return
         given, request = _read(step), step.details.get("request")

@@ -67,7 +67,7 @@ class LogReport:
                 {"kind": str(each.kind), "text": each.text, "since": second(each.since), "proof": each.proof}
                 for each in self.alarms
             ],
-            "gives_up": [each.to_json() for each in known.ends_given_up],
+            "gives_up": [each.to_json() for each in known.ends_given_up.counted],
             "given_up": self.given_up,
             "trouble": self.trouble,
         }
@@ -77,10 +77,34 @@ def say_given_up(reports: Sequence[LogReport]) -> None:
     """Tell the report of each log what the later logs of its node, which have its name and a number, say of its end."""
     by_origin = {each.origin: each for each in reports}
     for later in reports:
-        for given in later.known.ends_given_up:
+        for given in later.known.ends_given_up.counted:
             earlier = by_origin.get(given.origin)
             if earlier and _NUMBER.sub("", later.origin) == _NUMBER.sub("", given.origin):
                 earlier.given_up = Message("{log} says: {words}", log=later.origin, words=given.words)
+
+
+def compare_ends(reports: Sequence[LogReport], now: datetime) -> None:
+    """Raise an alarm for a log whose first leaf continues another end of an earlier log than that one has shown."""
+    by_origin = {each.origin: each for each in reports}
+    for later in reports:
+        said = later.known.ends_given_up
+        origin, leaves, root = said.continues or (None, None, None)
+        earlier = by_origin.get(str(origin))
+        head = earlier.known.checkpoint if earlier else None
+        if head is None or not isinstance(leaves, int):
+            continue
+        if head.size > leaves and not said.counts_less:
+            text = Message(
+                "it continues {log} after {leaves:,} leaves, and that one has shown {shown:,}",
+                log=origin,
+                leaves=leaves,
+                shown=head.size,
+            )
+        elif head.size == leaves and head.root.hex() != root:
+            text = Message("it continues {log} with another root than that one has shown", log=origin)
+        else:
+            continue
+        later.alarms = [*later.alarms, Alarm(AlarmKind.RULE, text, now)]
 
 
 def findings_page(reports: Sequence[LogReport], now: datetime) -> Paper:
@@ -98,7 +122,7 @@ def _section(report: LogReport) -> Section:
         "最後の追加 / last growth": second(state.grown) if state.grown else "–",
         "連署 / cosigned": "\n".join(f"{name}: {each.size:,}" for name, each in state.coverage.items()),
         "この台帳が放棄した終端 / ends that it gives up": "\n".join(
-            _both(Message("{log}: {words}", log=each.origin, words=each.words)) for each in state.ends_given_up
+            _both(Message("{log}: {words}", log=each.origin, words=each.words)) for each in state.ends_given_up.counted
         )
         or None,
         "終端の放棄 / its end given up": _both(report.given_up) if report.given_up else None,

@@ -21,7 +21,7 @@ from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
-from ..evidence.ends_given_up import KINDS, LIMIT, EndGivenUp, EndsGivenUp
+from ..evidence.ends_given_up import KINDS, LIMIT, EndsGivenUp
 from ..evidence.leaf_rules import ReadLeaf, StepOrder
 from ..keys.private_files import make_parents
 from ..tree.checkpoints import Checkpoint
@@ -76,12 +76,12 @@ class Known:
         return Checkpoint.parse(self.head.text) if self.head else None
 
     @property
-    def ends_given_up(self) -> list[EndGivenUp]:
-        """Those that count."""
+    def ends_given_up(self) -> EndsGivenUp:
+        """What it says of the ends of earlier logs."""
         found = EndsGivenUp()
         for act in self.gives_up:
             found.add_act(*act)
-        return found.counted
+        return found
 
     def note_given_up(self, read: ReadLeaf) -> None:
         """If the leaf is such an act."""

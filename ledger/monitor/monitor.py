@@ -18,7 +18,7 @@ from idtone.core.translation import Message
 
 from ..keys.private_files import make_parents
 from ..witness.add_checkpoint import log_digest
-from .findings_page import LogReport, findings_page, say_given_up
+from .findings_page import LogReport, compare_ends, findings_page, say_given_up
 from .follow_log import follow
 from .log_state import LogState
 from .monitored_logs import MonitoredLog, MonitoredLogs
@@ -56,6 +56,7 @@ class Monitor:
                 break
             reports.append(self._look_at(log, is_over))
         say_given_up(reports)
+        compare_ends(reports, self.clock())
         if len(reports) == len(self.logs.logs):
             self._write_page(reports)
         return reports
