@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from idtone.core.errors import LedgerError
+
 from ..evidence.ends_given_up import KINDS, EndGivenUp, EndsGivenUp
 from ..evidence.leaves import ACT_ID, AFTER_ACTS, StoredStep
 from ..keys.continuity import Continued, Continuity
@@ -32,14 +34,22 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
 
 def end_given_up(trees: Continuity, following: Continued, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
     """How the end of the log before `following` was given up, by that log or a later one. `ledger` is the database of
-    the present one. Raises LedgerError if a database that should say it cannot be read.
+    the present one. Raises LedgerError if none says it, and one that may say it cannot be read.
     """
     all_trees = trees.trees
     later = all_trees[all_trees.index(following) :]
     files = [*(Path(each.file) for each in later[1:]), ledger]
+    _, leaves, root = following.ended
+    unread: LedgerError | None = None
     for tree, file in zip(later, files, strict=True):
-        given = ends_given_up(Database.in_file(f"sqlite:///{file}"), key.step_key(tree.origin)).of_log(following.after)
-        _, leaves, root = following.ended
+        try:
+            found = ends_given_up(Database.in_file(f"sqlite:///{file}"), key.step_key(tree.origin))
+        except LedgerError as error:  # a damaged database may have been moved away
+            unread = error
+            continue
+        given = found.of_log(following.after)
         if given and (given.leaves, given.root) == (leaves, root.hex()):
             return given
+    if unread:
+        raise unread
     return None
