@@ -30,7 +30,7 @@ from .read_process import others_wait
 
 SEARCH_S: Final = 0.5
 """How long a page searches. Then it says how far it came, and shows what it has found."""
-CROWDED_SEARCH_S: Final = 0.05
+CROWDED_SEARCH_S: Final = 0.025
 """While others wait for their search."""
 CSV_PART_S: Final = 0.5
 

@@ -37,6 +37,8 @@ IDLE: Final = 6
 """Processes that wait for the next read, at most: a new one takes some ten milliseconds more."""
 IDLE_OCTETS: Final = 100_000_000
 """One that holds more memory than that ends after its read."""
+MOST_MIB: Final = 700
+"""Of memory: the unit gives all of the console 1 GiB, and a hostile pack of 50 MB can ask for more."""
 READS: Final = ("idtone.console.long_reads", "idtone.console.access.passwords")
 """The modules of what the processes do."""
 _console: Connection | None = None
@@ -136,18 +138,19 @@ class ReadProcesses:
                 if each.nice == nice:
                     self._idle.remove(each)
                     return each
-            try:
-                return self._forked(nice)
-            except (OSError, EOFError) as error:  # the server has died: the next read starts another one
-                raise _died() from error
+        try:
+            return self._forked(nice)
+        except (OSError, EOFError) as error:  # the server has died: the next read starts another one
+            raise _died() from error
 
     def _forked(self, nice: int) -> _Process:
         ours, theirs = socket.socketpair()
         connection = Connection(ours.detach())
-        with theirs:
+        with theirs, self._lock:
             socket.send_fds(self._begin(), [b"f"], [theirs.fileno()])
+        process = os.pidfd_open(connection.recv())
         connection.send(nice)
-        return _Process(connection, os.pidfd_open(connection.recv()), nice)
+        return _Process(connection, process, nice)
 
     def _put_back(self, process: _Process, may_stay: bool) -> None:
         with self._lock:
@@ -198,9 +201,10 @@ def _read(connection: Connection) -> None:
     """In a process of reads, until the console ends it."""
     global _console
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    connection.send(os.getpid())  # before the low priority: somebody waits for it
     os.nice(connection.recv())
     Path("/proc/self/oom_score_adj").write_text("1000")  # if memory ends, the kernel ends this process
-    connection.send(os.getpid())
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MIB * 2**20, MOST_MIB * 2**20))
     _console = connection
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the console has ended
         while True:
@@ -213,6 +217,8 @@ def _read(connection: Connection) -> None:
                 result = do(*given)
             except IdtoneError as error:
                 result = error
+            except MemoryError:
+                result = LedgerError(Message("The work needed more than {mib} MiB of memory.", mib=MOST_MIB))
             signal.setitimer(signal.ITIMER_REAL, 0)
             connection.send((result, _resident_octets() < IDLE_OCTETS))
 

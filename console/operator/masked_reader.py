@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import Settings
-from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.replication.node_ledgers import days_by
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..access.rights import Right
@@ -31,6 +31,5 @@ def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
 
 
 def opening_reader(settings: Settings) -> LedgerReader:
-    """With the keys of the numbers. Raises LedgerError."""
-    ledger = settings.ledger
-    return LedgerReader.open(ledger.own(), KeyRing.of(ledger, settings.node).days)
+    """With the keys of the numbers. Raises LedgerError if they cannot be read."""
+    return LedgerReader.open(settings.ledger.own(), days_by(settings.ledger.key_file))

@@ -92,6 +92,10 @@ def failing(path: str) -> None:
     raise UsageError(Message("{path} is missing", path=path))
 
 
+def greedy() -> int:
+    return len(bytearray(2**30))
+
+
 def broken() -> None:
     os._exit(1)
 

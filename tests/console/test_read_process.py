@@ -43,10 +43,12 @@ def in_japanese(text: str) -> str:
     return translated(text)
 
 
-async def test_a_read_ends_with_its_time_and_when_it_dies(tmp_path: Path):
+async def test_a_read_ends_with_its_time_and_its_memory_and_when_it_dies(tmp_path: Path):
     with pytest.raises(LedgerError, match="took longer than 1 s, and was ended"):
         read(held_reads.held, tmp_path, within_s=1.0)
     await until(lambda: not Held(tmp_path).running(), "the end of the read")
+    with pytest.raises(LedgerError, match="more than 700 MiB"):
+        read(held_reads.greedy)
     with pytest.raises(LedgerError, match="ended before it was done"):
         read(held_reads.broken)
 
