@@ -12,7 +12,9 @@ from aiohttp import web
 
 from idtone.core.calls import LicenceStatus
 from idtone.core.translation import Message, template
+from idtone.office.authority.duties import duties, is_overdue, is_soon
 from idtone.office.authority.history import ApplicationStatus
+from idtone.office.authority.moments import in_japan
 from idtone.office.desk.reports.traceback import Stage
 from idtone.office.papers.letters import SOON
 from idtone.registry.expiries import CERTIFICATION_SOON
@@ -69,6 +71,7 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
         at_office = len(desk.store.listed(Stage.OFFICE))
         yield from _some(at_office, Message("Reports to be closed"), "/office/reports?stage=office")
     yield from _terms(files, now)
+    yield from _duties(files, now)
     unchecked = sum(not is_checked(each) for each in files.registered().document.chains)
     yield from _some(unchecked, Message("Wholesale chains with a reseller to be checked"), "/office/chains?unchecked=1")
     yield from _some(len(files.differences()), Message("Changes to be published"), "/office/publication")
@@ -95,6 +98,14 @@ def _terms(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
     ):
         yield from _some(sum(end <= now for end in ends), over, "/office/members?ending=1", is_late=True)
         yield from _some(sum(now < end <= now + SOON for end in ends), soon, "/office/members?ending=1")
+
+
+def _duties(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+    found, today, path = duties(files.folder), in_japan(now).date(), "/office/duties"
+    yield from _some(
+        sum(is_overdue(each, today) for each in found), Message("Duties that are overdue"), path, is_late=True
+    )
+    yield from _some(sum(is_soon(each, today) for each in found), Message("Duties that are due within 14 days"), path)
 
 
 def _certifications(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:

@@ -86,7 +86,7 @@ async def account(visit: Visit) -> web.StreamResponse:
         return absent(visit, Message("{error}", error=error))
     if name == "account.pdf":
         is_annual = (made.since, made.through) == fiscal_year(made.since.year)
-        return await _pdf(visit, lambda: account_paper(made, is_annual), f"account-{made.since}-{made.through}")
+        return await pdf(visit, lambda: account_paper(made, is_annual), f"account-{made.since}-{made.through}")
     table = made.table(name.removesuffix(".csv"))
     if table is None:
         return absent(visit, Message("There is no such page."))
@@ -121,12 +121,12 @@ def _sender(visit: Visit) -> Sender:
 async def _printed(visit: Visit, made: Callable[[], Paper], name: str, fields: Fields) -> web.StreamResponse:
     try:
         errors_of(fields, visit.fields or {}).check()
-        return await _pdf(visit, made, name)
+        return await pdf(visit, made, name)
     except IdtoneError as error:
         return await papers(visit, HTTPStatus.BAD_REQUEST, error)
 
 
-async def _pdf(visit: Visit, made: Callable[[], Paper], name: str) -> web.StreamResponse:
+async def pdf(visit: Visit, made: Callable[[], Paper], name: str) -> web.StreamResponse:
     """Raises IdtoneError."""
 
     def printed() -> bytes:

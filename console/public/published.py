@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from idtone.office.authority import operator_list
+from idtone.office.authority.licence_mark import mark_files
 from idtone.office.authority.workspace import Workspace
 from idtone.office.evaluation.results import published_files
 from idtone.registry.trust import tuf_roles
@@ -43,17 +44,18 @@ class Published:
             f"proof/{tuf_roles.OPERATORS_FILE}": octets,
         }
         files |= {f"proof/{name}": each for name, each in workspace.repository.proof().items()}
-        files |= {f"evaluation/{name}": each for name, each in published_files(workspace, listed["operators"]).items()}
+        beside = published_files(workspace, listed["operators"]) | mark_files(listed)
+        files |= {f"evaluation/{name}": each for name, each in beside.items()}
         return cls(listed, files, stopped)
 
     def of_badge(self, octets: bytes) -> Mapping[str, Any] | None:
-        """The operator whose badge in force this is, also if it is stopped; None if it is forged, changed or out of
-        date.
+        """The operator whose badge or mark in force this is, also if it is stopped; None if it is forged, changed or
+        out of date.
         """
         sha256, now = hashlib.sha256(octets).hexdigest(), datetime.now(UTC)
         for operator in self.listed["operators"]:
-            evaluation = operator.get("evaluation")
-            if evaluation and evaluation["badge"] == sha256:
-                start, until = (datetime.fromisoformat(evaluation[f"valid_{end}"]) for end in ("from", "until"))
-                return operator if start <= now < until else None
+            shown = operator.get("evaluation") or operator.get("mark")
+            if shown and shown["badge"] == sha256:
+                begins, until = (datetime.fromisoformat(shown[f"valid_{end}"]) for end in ("from", "until"))
+                return operator if begins <= now < until else None
         return None

@@ -19,7 +19,7 @@ _HEAD: Final = """\
 {root}:
 """
 _LISTS: Final = ("beneficial_owners", "sites", "verifications")
-_EMPTY_LISTS: Final = ("purposes", "numbers.assigned")
+_EMPTY_LISTS: Final = ("purposes", "numbers.kinds", "numbers.assigned")
 _COMMENTS_AT: Final = 40
 
 

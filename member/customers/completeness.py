@@ -19,7 +19,7 @@ _MONTH: Final = timedelta(days=31)
 def faults(form: CustomerForm, rules: FormRules, today: date) -> Iterator[ValidationFault]:
     """`today` is the day in Japan."""
     application = form.application
-    for row in rules.required(application.kind):
+    for row in rules.required(application.kind, application.number_kinds()):
         for location in missing(application, row.field):
             if row.instead is None or missing(application, row.instead):
                 yield _demanded(location, row, rules)
@@ -181,6 +181,8 @@ def _days(application: Application, today: date) -> Iterator[ValidationFault]:
     for place, person in persons:
         if person is not None and person.birth_date and person.birth_date > today:
             yield _in_future((*place, "birth_date"))
+    if application.numbers.transfer_told and application.numbers.transfer_told > today:
+        yield _in_future((ROOT, "numbers", "transfer_told"))
     if application.date and application.date > today:
         yield _in_future((ROOT, "date"))
 
@@ -191,6 +193,12 @@ def _in_future(place: Location) -> ValidationFault:
 
 def _numbers(application: Application) -> Iterator[ValidationFault]:
     numbers, place = application.numbers, (ROOT, "numbers", "assigned")
+    if numbers.kinds and (others := application.number_kinds() - set(numbers.kinds)):
+        yield ValidationFault(
+            (ROOT, "numbers", "kinds"),
+            Message("lacks the kind of a number that was assigned: {kinds}", kinds=", ".join(sorted(others))),
+            Message("Add it: another kind of number may need more of the customer"),
+        )
     if len(set(numbers.assigned)) < len(numbers.assigned):
         yield ValidationFault(place, Message("has a number twice"), Message("Keep one of the two"))
     if numbers.count is not None and len(numbers.assigned) > numbers.count:

@@ -7,7 +7,7 @@ say.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -166,8 +166,12 @@ class RequestedNumbers(Model):
     """How many numbers are asked for, and which ones were assigned."""
 
     count: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    kinds: tuple[Literal["fixed", "050", "mobile", "0120"], ...] = ()
+    """What kinds of numbers; 050 and mobile ones have an act of their own."""
     area: Text | None = None
     """The numbering area (番号区画) or its area code."""
+    transfer_told: Day | None = None
+    """When the customer was told that the line may not be given to others without the operator's consent."""
     assigned: tuple[AssignedNumber, ...] = Field(default=(), repr=False)
 
 
@@ -187,6 +191,10 @@ class Application(Model):
     numbers: RequestedNumbers = RequestedNumbers()
     sites: tuple[Site, ...] = ()
     verifications: tuple[Verification, ...] = ()
+
+    def number_kinds(self) -> set[str]:
+        """Those that are asked for, and those of the numbers that were assigned."""
+        return {*self.numbers.kinds, *(number.kind.value for number in self.assigned())}
 
     def assigned(self) -> list[Number]:
         return [parse_japanese(number) for number in self.numbers.assigned]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from importlib import resources
 from pathlib import Path
@@ -55,6 +55,8 @@ class Requirement(Demand):
     instead: FieldPath | None = None
     """Another field that will do."""
     kinds: tuple[CustomerKind, ...] = tuple(CustomerKind)
+    numbers: tuple[str, ...] = ()
+    """Only where the form asks for numbers of one of these kinds; empty: always."""
 
     @property
     def fields(self) -> list[str]:
@@ -116,8 +118,13 @@ class FormRules(Model):
     site_checks: tuple[SiteCheckKind, ...]
     purposes: tuple[Purpose, ...]
 
-    def required(self, kind: CustomerKind) -> list[Requirement]:
-        return [row for row in self.requirements if kind in row.kinds]
+    def required(self, kind: CustomerKind, numbers: Collection[str] = ()) -> list[Requirement]:
+        """`numbers` are the kinds of numbers that the form asks for."""
+        return [
+            row
+            for row in self.requirements
+            if kind in row.kinds and (not row.numbers or any(each in numbers for each in row.numbers))
+        ]
 
     def document(self, id_: str | None) -> DocumentKind | None:
         return next((each for each in self.documents if each.id == id_), None)

@@ -30,14 +30,17 @@ _BADGE_LIMIT: Final = 1024 * 1024
 
 
 def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[str, Any]:
-    """The member's entry in the list, with its evaluation. `what` is a member's id, or the path of a badge.
+    """The member's entry in the list, with its evaluation; without one for the mark of a licensed operator. `what` is a
+    member's id, or the path of a badge or mark.
 
     Raises TrustError if the list, the criteria, the result or the badge is not what the association published, if the
     member has no evaluation, or if that is not valid now.
     """
     listed = read_site(site, trust, now)
     operator = _of_badge(listed, Path(what)) if what.endswith(".svg") else _of_member(listed, what)
-    evaluation = operator["evaluation"]
+    evaluation = operator.get("evaluation")
+    if evaluation is None:
+        return _licensed(operator, site, now)
     try:
         start, until = (datetime.fromisoformat(evaluation[end]) for end in ("valid_from", "valid_until"))
     except (KeyError, ValueError, TypeError) as error:
@@ -72,6 +75,19 @@ def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[
     return {**operator, "rows": json.loads(result)["rows"]}
 
 
+def _licensed(operator: dict[str, Any], site: Path, now: datetime) -> dict[str, Any]:
+    """An operator that is licensed and not evaluated, by its mark. Raises TrustError if the mark is over."""
+    try:
+        until = datetime.fromisoformat(operator["mark"]["valid_until"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise TrustError(Message("{folder}: is not what the association signed", folder=site)) from error
+    if now >= until:
+        raise TrustError(
+            Message("the licence of {member} ended on {until}", member=operator["member"], until=until.isoformat())
+        )
+    return operator
+
+
 def _of_member(listed: Mapping[str, Any], member: str) -> dict[str, Any]:
     for operator in listed["operators"]:
         if operator["member"] == member and operator.get("evaluation"):
@@ -83,7 +99,7 @@ def _of_badge(listed: Mapping[str, Any], path: Path) -> dict[str, Any]:
     with reading(path, TrustError), path.open("rb") as file:
         sha256 = hashlib.sha256(file.read(_BADGE_LIMIT)).hexdigest()
     for operator in listed["operators"]:
-        if (operator.get("evaluation") or {}).get("badge") == sha256:
+        if sha256 in [(operator.get(each) or {}).get("badge") for each in ("evaluation", "mark")]:
             return dict(operator)
     raise TrustError(
         Message("{path}: is no badge of the present list; it is forged, changed or out of date", path=path)

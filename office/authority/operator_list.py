@@ -25,6 +25,8 @@ from idtone.registry.model import (
     day_begins,
 )
 
+from .licence_mark import FOLDER as MARKS
+from .licence_mark import with_mark
 from .stopped_members import not_listed
 
 _DIRECTIONS: Final = {
@@ -60,6 +62,8 @@ def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) 
             operator |= {key: value for key, value in particulars.items() if value}
             if member.id in evaluations:
                 operator["evaluation"] = _evaluation(evaluations[member.id])
+            else:
+                operator = with_mark(operator, header.association)
             operators.append(operator)
     content: dict[str, Any] = {
         "association": header.association,
@@ -181,7 +185,11 @@ def _grade(operator: dict[str, Any]) -> str:
     """With the address of the result, which has a file of its own beside the page."""
     evaluation = operator.get("evaluation")
     if evaluation is None:
-        return "–"
+        file = f"evaluation/{MARKS}/{operator['member']}.svg"
+        return (
+            '利用許諾(未評価)<br><span lang="en">licensed, not evaluated</span><br>'
+            f'<a href="{escape(file)}">標章 <span lang="en">mark</span></a>'
+        )
     title, file = evaluation["title"], f"evaluation/{operator['member']}"
     return (
         f'<a href="{escape(file)}.json">{escape(title["ja"])}<br><span lang="en">{escape(title["en"])}</span></a><br>'

@@ -35,6 +35,7 @@ def write_site(
         (folder / EVALUATIONS).mkdir(exist_ok=True)
         for name, octets in evaluations:
             path = folder / EVALUATIONS / name
+            path.parent.mkdir(exist_ok=True)
             if not path.exists() or path.read_bytes() != octets:
                 replace_durably(path, octets)
         for name, octets in (proof | {tuf_roles.OPERATORS_FILE: listed}).items():

@@ -10,9 +10,9 @@ from idtone.core.japan import JAPAN, last_day
 
 COLUMNS: Final = (
     "member", "name_ja", "name_en", "corporate_number", "notification", "web", "mail", "licence", "tone", "directions",
-    "valid_from", "valid_through", "grade", "grade_percent",
+    "valid_from", "valid_through", "grade", "grade_percent", "mark",
 )  # fmt: skip
-"""`valid_through` is the last day, in Japan."""
+"""`valid_through` is the last day, in Japan. `mark`: `evaluated`, or `licensed` without an evaluation."""
 
 
 def table_of(operators: Iterable[Mapping[str, Any]]) -> list[Sequence[str]]:
@@ -29,4 +29,5 @@ def _rows(operator: Mapping[str, Any]) -> Iterable[Sequence[str]]:
             operator.get("notification", ""), contact.get("web", ""), contact.get("mail", ""), licence["id"],
             licence["tone"]["id"], " ".join(licence["directions"]), begins.isoformat(),
             last_day(licence["valid_until"]).isoformat(), evaluation.get("grade", ""), evaluation.get("percent", ""),
+            "evaluated" if evaluation else "licensed",
         )  # fmt: skip

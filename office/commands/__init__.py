@@ -11,6 +11,8 @@ GROUPS: Final = {
     "number": "Numbers of members: assign them, take them back, port them.",
     "chain": "Wholesale chains (卸): to whom members hand numbers on, and who checked the resellers.",
     "condition": "Stopping conditions (利用停止条件): to what members' findings lead.",
+    "course": "The course (課程) about the sound and the scheme: text, test, and who took it.",
+    "duty": "Duties with a day, as records of transactions: what is due, and who has done it.",
     "node": "Keys of the members' nodes, which sign documents for the desk.",
     "log": "Keys of the members' logs of evidence, and the witnesses that count.",
     "suspension": "Suspended numbers (番号停止): two people enter each, and both sign it.",
@@ -141,6 +143,46 @@ COMMANDS: Final = {
     "condition enter": (
         "idtone.office.commands.conditions:enter",
         "Enter stopping conditions in place of the older ones. Each finding of `misuse` has one.",
+    ),
+    "course show": (
+        "idtone.office.commands.courses:show",
+        "Show the text of the course about the sound and the scheme. A lawyer has to check it.",
+    ),
+    "course print": (
+        "idtone.office.commands.courses:print_course",
+        "Print the course with its test, which is filled in by hand: a PDF in Japanese and English.",
+    ),
+    "course take": (
+        "idtone.office.commands.courses:take",
+        "Take the test at the terminal. Exit 1: it was not passed. Nothing is recorded.",
+    ),
+    "course record": (
+        "idtone.office.commands.courses:record",
+        "Mark the test of a person, and keep the result. Exit 1: it was not passed.",
+    ),
+    "course list": (
+        "idtone.office.commands.courses:list_attendances",
+        "List who took the course, when, and with which result.",
+    ),
+    "course certificate": (
+        "idtone.office.commands.courses:certificate",
+        "Print the certificate of attendance (受講証明書) of a test that was passed.",
+    ),
+    "course forget": (
+        "idtone.office.commands.courses:forget",
+        "Erase the names of persons whose test was before a day; results stay.",
+    ),
+    "duty enter": (
+        "idtone.office.commands.duties:enter",
+        "Put a duty with its day on the list: records of transactions, a suspicious transaction, and others.",
+    ),
+    "duty list": (
+        "idtone.office.commands.duties:list_duties",
+        "List the open duties, the earliest day first. Exit 1: one is overdue.",
+    ),
+    "duty finish": (
+        "idtone.office.commands.duties:finish",
+        "Record that a duty was done: when, by whom, and by which document.",
     ),
     "node add-key": (
         "idtone.office.commands.registry:add_node_key",

@@ -51,9 +51,9 @@ def print_account(
     if output.exists():
         raise UsageError(Message("{path}: exists already; name a new one", path=output))
     output.mkdir(parents=True)
-    _write(output / "account.pdf", _pdf(account_paper(made, year is not None)))
+    write(output / "account.pdf", pdf_of(account_paper(made, year is not None)))
     for table in made.tables:
-        _write(output / f"{table.name}.csv", table_csv(table))
+        write(output / f"{table.name}.csv", table_csv(table))
     if as_json:
         command_line.print_json(
             {table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows] for table in made.tables}
@@ -73,7 +73,7 @@ def print_certificate(
     """Print the certificate of a licence (利用許諾証), if it is published as it stands and valid."""
     with checking():
         made = licence_paper(Workspace(folder), member, licence, sender(person, number), datetime.now(UTC))
-    _write(output, _pdf(made))
+    write(output, pdf_of(made))
     print(output)
 
 
@@ -88,16 +88,16 @@ def print_letter(
     """Print a letter to a member, with what the registry says of it."""
     with checking():
         made = letter_paper(Workspace(folder), which, member, sender(person, number), datetime.now(UTC))
-    _write(output, _pdf(made))
+    write(output, pdf_of(made))
     print(output)
 
 
-def _pdf(paper: Paper) -> bytes:
+def pdf_of(paper: Paper) -> bytes:
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 
     return as_pdf(paper)
 
 
-def _write(path: Path, octets: bytes) -> None:
+def write(path: Path, octets: bytes) -> None:
     with writing(path, UsageError):
         replace_durably(path, octets)

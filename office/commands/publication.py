@@ -23,6 +23,7 @@ from idtone.registry.trust.roots import read_root
 from ..authority.edition import assembled, read_edition
 from ..authority.edition_rules import describe, examine, examine_issued, examine_list
 from ..authority.edits_by_hand import record_edits_by_hand
+from ..authority.licence_mark import mark_files
 from ..authority.operator_list_site import write_site
 from ..authority.undo import undo
 from ..authority.workspace import Workspace
@@ -89,7 +90,8 @@ def publish(
     if site:
         try:
             listed = workspace.repository.listed()
-            files = published_files(workspace, json.loads(listed)["operators"])
+            content = json.loads(listed)
+            files = published_files(workspace, content["operators"]) | mark_files(content)
             screen = Console(stderr=True)
             written = track(
                 files.items(),

@@ -111,7 +111,7 @@ def certificate(
         "有効期間 / valid": f"{_day(licence.valid.start)} – {last_day(ends)}",
         "登録簿の版 / registry version": str(published.registry.version),
     }  # fmt: skip
-    return _signed(
+    return signed_paper(
         title,
         published,
         facts,
@@ -127,7 +127,7 @@ def letter(which: Letter, document: RegistryDocument, member: Member, sender: Se
     """Raises UsageError if the registry has nothing of which the letter speaks."""
     facts = {"番号 / number": sender.number, "宛先 / to": f"{member.name.ja} / {member.name.en} ({member.id})"}
     facts |= _about(which, member, now)
-    return _signed(_TITLES[which], document, facts, sender, now, *_BODIES[which])
+    return signed_paper(_TITLES[which], document, facts, sender, now, *_BODIES[which])
 
 
 def _about(which: Letter, member: Member, now: datetime) -> Mapping[str, str]:
@@ -158,7 +158,7 @@ def _is_soon(end: datetime, now: datetime) -> bool:
     return now < end <= now + SOON
 
 
-def _signed(
+def signed_paper(
     title: str, document: RegistryDocument, facts: Mapping[str, str], sender: Sender, now: datetime, *words: str
 ) -> Paper:
     end = {

@@ -159,3 +159,22 @@ async def test_on_a_node_the_page_is_for_its_users_and_the_others_are_not_there(
     assert "out of date" in (await user.upload("/verify", PACK.read_bytes(), form_token="other")).text  # noqa: S106
     for path in ("/public/operators", "/public/pack", "/report"):
         assert (await user.get(path)).status == 404
+
+
+async def test_a_licensed_operator_without_an_evaluation_has_a_mark_that_can_be_verified(public, office, tmp_path):
+    office.told("publication publish", "--site", tmp_path / "site", *office.all_keys())
+    octets = (tmp_path / "site" / "evaluation" / "licensed" / "m-0001.svg").read_bytes()
+    visitor = await public.visitor()
+    shown = (await visitor.get("/public/operators")).text
+    assert "licensed, not evaluated" in shown
+    assert (await visitor.get("/public/operators/files/evaluation/licensed/m-0001.svg")).text == octets.decode()
+    told = (await visitor.upload("/public/operators/badge", octets, "m.svg")).text
+    assert all(each in told for each in ("Genuine", "Good Telecom", "the mark says nothing of an evaluation"))
+    forged = octets.replace("良い電話".encode(), "悪い電話".encode())
+    assert "NOT genuine" in (await visitor.upload("/public/operators/badge", forged, "m.svg")).text
+    (tmp_path / "m.svg").write_bytes(octets)
+    verify = ("evaluation verify", tmp_path / "site", tmp_path / "m.svg", "--trust", office.root)
+    assert "not evaluated" in office.shown(*verify)
+    assert office.shown(*verify, "--json")["mark"]["badge"]
+    (tmp_path / "m.svg").write_bytes(forged)
+    office.shown(*verify, code=1)

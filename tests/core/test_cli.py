@@ -26,8 +26,8 @@ NOUNS = {
     "idtone-evidence": set("disclosure duty forget hold log monitor paper reconcile verify witness".split()),
     "idtone-fleet": set("calls diff new-key new-signing-key sign status upgrade wait".split()),
     "idtone-office": set(
-        "application chain condition customer desk document evaluation form history key licence log member misuse paper"
-        " never-originating node number publication refusal report request site sound suspension".split()
+        "application chain condition course customer desk document duty evaluation form history key licence log member"
+        " misuse paper never-originating node number publication refusal report request site sound suspension".split()
     ),
 }
 

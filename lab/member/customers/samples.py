@@ -17,6 +17,7 @@ TODAY = date(2026, 11, 27)
 VALUES: dict[str, Any] = {
     "birth_date": "1980-02-29", "corporate_number": "8700110005901", "date": "2026-11-20", "checked": "2026-11-20",
     "day": "2026-11-21", "count": 2, "purposes": ["office", "as a test"], "how": "visit", "name.en": "Sample",
+    "numbers.kinds": ["fixed"], "transfer_told": "2026-11-20",
 }  # fmt: skip
 
 

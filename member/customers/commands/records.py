@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from idtone.core.documents import parse, read_text
 from idtone.core.errors import CustomerError, UsageError
+from idtone.core.numbers import parse_japanese
 from idtone.core.persons import Person, acting
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.terminal import command_line
@@ -119,6 +120,15 @@ def record(
                 "the form asks for {asked} numbers, and {given} were assigned; correct one of the two",
                 asked=filled.numbers.count,
                 given=len(set(assigned)),
+            )
+        )
+    others = {parse_japanese(each).kind.value for each in assigned} - filled.number_kinds()
+    if others:
+        raise UsageError(
+            Message(
+                "numbers of a kind were assigned that the form does not ask for: {kinds}; add it to numbers.kinds, and "
+                "check the form again",
+                kinds=", ".join(sorted(others)),
             )
         )
     person, now = acting(), clock.now()

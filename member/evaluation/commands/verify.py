@@ -36,11 +36,15 @@ def verify(
         else:
             print(translated(Message("NOT GOOD: {reason}", reason=error.args[0])))
         command_line.negative()
-    evaluation = found["evaluation"]
     if as_json:
         command_line.print_json({"good": True, **found})
         return
     print(f"{found['member']}: {found['name']['ja']} / {found['name']['en']}")
+    evaluation = found.get("evaluation")
+    if evaluation is None:
+        until = last_day(found["mark"]["valid_until"])
+        print(translated(Message("licensed until {until}, and not evaluated", until=until)))
+        return
     title = evaluation["title"]
     print(f"{title['ja']} / {title['en']} ({evaluation['grade']}), {evaluation['percent']} %")
     print(

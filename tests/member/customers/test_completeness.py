@@ -160,6 +160,31 @@ def test_what_is_wrong_is_found_at_its_field(what):
     assert not any("12025550123" in each or "123456789012" in each for each in found)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "faults_"),
+    [
+        ({"kinds": ["fixed"]}, []),
+        ({"kinds": ["mobile"]}, ["numbers.transfer_told: is missing"]),
+        ({"kinds": ["fixed", "050"], "transfer_told": "2026-11-28"}, ["numbers.transfer_told: is in the future"]),
+        ({"kinds": ["050"], "transfer_told": "2026-11-20"}, []),
+        (
+            {"kinds": ["fixed"], "assigned": ["09012345678"]},
+            [
+                "numbers.transfer_told: is missing",
+                "numbers.kinds: lacks the kind of a number that was assigned: mobile",
+            ],
+        ),
+        ({"kinds": ["pigeon"]}, ["numbers.kinds[0]: "]),
+    ],
+)
+def test_mobile_and_050_numbers_need_what_their_own_act_demands(numbers, faults_):
+    form = complete(CustomerKind.COMPANY)
+    form["numbers"] = {"count": 2, "area": "03", **numbers}
+    found = faults_of(form)
+    assert len(found) == len(faults_), found
+    assert all(each.startswith(expected) for each, expected in zip(sorted(found), sorted(faults_), strict=True)), found
+
+
 def test_an_agent_that_is_not_there_cannot_be_verified():
     found = faults_of(without(complete(CustomerKind.PERSON), {"agent"}))
     assert found == ["verifications[1].of: names no one of this form"]

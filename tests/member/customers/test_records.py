@@ -148,7 +148,9 @@ def test_a_list_has_the_machines_time_for_people_and_utc_for_programs(operator, 
 
 
 def test_numbers_that_the_form_lacks_are_asked_for(operator):
-    path = operator.form(numbers={"count": 2, "area": "03", "assigned": []})
+    path = operator.form(numbers={"count": 2, "kinds": ["fixed"], "area": "03", "assigned": []})
+    told = operator.error("record", path, typed="0312345678\n09012345678\n")
+    assert ("does not ask for: mobile" in told, "5678" in told) == (True, False)
     assert "2 numbers, and 1 were assigned" in operator.error("record", path, typed="0312345678\n")
     assert operator.told("record", path, typed="0312345678\n03-1234-5679\n")["numbers"] == 2
     assert operator.store.get("C-1")[0].numbers == tuple(NUMBERS)
@@ -389,7 +391,7 @@ def test_new_check_and_print(operator):
     assert "exists already" in operator.error("new", "person", "--id", "C-9", "-o", path)
     assert "is not an id" in operator.error("new", "person", "--id", "../x", "-o", operator.folder / "x")
     code, out, _ = operator.run("check", path)
-    assert (code, out.splitlines()[-1]) == (command_line.NEGATIVE, f"{path}: 17 faults")
+    assert (code, out.splitlines()[-1]) == (command_line.NEGATIVE, f"{path}: 18 faults")
     assert f"{path}:11:7: application.customer.name.ja: is missing. Add it: 本人特定事項(氏名又は名称) / " in out
     assert operator.told("check", operator.form())["good"] is True
     pdf = operator.folder / "x.pdf"

@@ -1,0 +1,106 @@
+"""The course about the sound and the scheme: its text, the test of an attendee, and who took it when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError
+from idtone.core.paper.content import Paper
+from idtone.core.terminal.command_line import csv_text
+from idtone.core.translation import Message, template
+from idtone.office.authority.change_registry import registry_of
+from idtone.office.authority.moments import in_japan
+from idtone.office.papers.office_papers import sender
+from idtone.office.training.attendances import attendance_of, attendances, record_attendance
+from idtone.office.training.course import course_of
+from idtone.office.training.course_papers import attendance_paper, course_paper
+
+from ..access.rights import Right
+from ..listing import listing
+from ..page import Method, Page, Section, Visit
+from .acts import acted, files_of
+from .papers import pdf
+
+PATH: Final = "/office/course"
+_COLUMNS: Final = ("id", "member", "person", "version", "day", "right", "of", "passed")
+_LABELS: Final = {
+    "day": template("Day of the test"),
+    "person": template("Name of the attendee"),
+    "since": template("Day of the test"),
+    "version": template("Version"),
+    "document": template("By which document"),
+}
+
+
+async def course(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    """The newest test first."""
+    folder = files_of(visit).folder
+    taken = (await visit.in_thread(attendances, folder))[::-1]
+    listed = listing(visit, taken, {"member": lambda each: each.member, "day": lambda each: each.day})
+    return visit.render(
+        "office_course.html",
+        status,
+        problem=problem,
+        course=await visit.in_thread(course_of, folder),
+        list=listed,
+        rows=listed.rows,
+        passed=[each for each in taken if each.passed and each.person],
+        members=(await visit.in_thread(files_of(visit).registered)).members,
+        today=in_japan(datetime.now(UTC)).date().isoformat(),
+    )
+
+
+async def record(visit: Visit) -> web.StreamResponse:
+    workspace = files_of(visit).workspace
+
+    def act() -> None:
+        answers = {each.id: visit.field(f"answer_{each.id}") for each in course_of(workspace.folder).questions}
+        member, person, taken = (visit.field(name) for name in ("member", "person", "day"))
+        record_attendance(
+            workspace, member, person, taken, answers, datetime.now(UTC), lambda name: Message(_LABELS[name])
+        )
+
+    return await acted(visit, act, course, PATH)
+
+
+async def as_csv(visit: Visit) -> web.StreamResponse:
+    found = await visit.in_thread(attendances, files_of(visit).folder)
+    text = csv_text(_COLUMNS, [[str(getattr(each, name)) for name in _COLUMNS] for each in found])
+    headers = {"Content-Disposition": 'attachment; filename="course.csv"'}
+    return web.Response(text="\ufeff" + text, content_type="text/csv", charset="utf-8", headers=headers)
+
+
+async def text_as_pdf(visit: Visit) -> web.StreamResponse:
+    """The course with its test, to be given to members."""
+    folder = files_of(visit).folder
+    return await pdf(visit, lambda: course_paper(course_of(folder), datetime.now(UTC)), "course")
+
+
+async def certificate(visit: Visit) -> web.StreamResponse:
+    workspace = files_of(visit).workspace
+
+    def made() -> Paper:
+        found = attendance_of(workspace.folder, visit.field("test"))
+        by = sender(visit.field("signer"), visit.field("number"))
+        document, now = registry_of(workspace), datetime.now(UTC)
+        return attendance_paper(document, found, course_of(workspace.folder), by, now)
+
+    try:
+        return await pdf(visit, made, "attendance")
+    except IdtoneError as error:
+        return await course(visit, HTTPStatus.BAD_REQUEST, error)
+
+
+PAGES = (
+    Page(PATH, course, Right.OFFICE, title=template("Course about sound and scheme"), section=Section.OFFICE),
+    Page(PATH + "/record", record, Right.OFFICE, Method.POST),
+    Page(PATH + "/certificate", certificate, Right.OFFICE, Method.POST),
+    Page(PATH + "/list.csv", as_csv, Right.OFFICE),
+    Page(PATH + "/course.pdf", text_as_pdf, Right.OFFICE),
+)

@@ -1,0 +1,141 @@
+"""Duties with a day: records of transactions (取引記録), reports of suspicious transactions (疑わしい取引), and others.
+
+duties.json    one entry for each duty: kind, member, what, due day; and, as soon as it is done, when, by whom, by what
+
+It is the office's own list, not a form of the law: it says what is due and when, and a lawyer says what is due. Each
+change is an act in the office's ledger.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import writing
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message, template
+
+from ..desk.office_ledger import OfficeLedger
+from . import shared_folder
+from .change_registry import registry_of
+from .moments import day, in_japan
+from .registry_edits import known_member
+from .workspace import Workspace
+
+FILE: Final = "duties.json"
+ENTERED: Final = "duty-entered"
+DONE: Final = "duty-done"
+SOON: Final = timedelta(days=14)
+"""Before its day, a duty is among what waits."""
+
+
+class DutyKind(StrEnum):
+    """What is due. The acts are for a lawyer to confirm."""
+
+    TRANSACTION_RECORD = "transaction-record"
+    SUSPICIOUS_TRANSACTION = "suspicious-transaction"
+    VERIFICATION_RECORD = "verification-record"
+    OTHER = "other"
+
+
+DUTY_WORDS: Final = {
+    DutyKind.TRANSACTION_RECORD: template("records of transactions (取引記録) are made and kept"),
+    DutyKind.SUSPICIOUS_TRANSACTION: template("a suspicious transaction (疑わしい取引) is reported"),
+    DutyKind.VERIFICATION_RECORD: template("records of verifications (確認記録) are made and kept"),
+    DutyKind.OTHER: template("another duty"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """`member` is empty for a duty of the association itself. Days are in Japan; `done` is empty while it is open."""
+
+    id: str
+    kind: DutyKind
+    member: str
+    what: str
+    due: str
+    done: str = ""
+    done_by: str = ""
+    document: str = ""
+
+    @property
+    def due_day(self) -> date:
+        return date.fromisoformat(self.due)
+
+
+def duties(folder: Path) -> list[Duty]:
+    """In the order of writing. Raises TrustError if the file is damaged."""
+    path = folder / FILE
+    try:
+        found = json.loads(path.read_bytes())
+        return [Duty(**{**each, "kind": DutyKind(each["kind"])}) for each in found]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+
+
+def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str, name: Callable[[str], str]) -> Duty:
+    """Put a duty on the list. `name` names a field in an error. Raises IdtoneError."""
+    chosen = next((each for each in DutyKind if each == kind), None)
+    if chosen is None:
+        raise UsageError(Message("choose what is due"))
+    if member:
+        known_member(registry_of(workspace), member)
+    words, until = line(what, name("what")), day(due, name("due")).isoformat()
+    with workspace.locked():
+        before = duties(workspace.folder)
+        id_ = f"D-{max((int(each.id[2:]) for each in before), default=0) + 1:04}"
+        made = Duty(id_, chosen, member, words, until)
+        OfficeLedger(workspace.folder).record(ENTERED, id_, kind=chosen, member=member, due=until)
+        _write(workspace.folder, [*before, made])
+    return made
+
+
+def finish_duty(
+    workspace: Workspace, id_: str, done: str, done_by: str, document: str, now: datetime, name: Callable[[str], str]
+) -> Duty:
+    """Record when, by whom and by which document an open duty was done. Raises IdtoneError."""
+    at = day(done, name("done"))
+    if at > in_japan(now).date():
+        raise UsageError(Message("{option} is in the future; write it when it has come", option=name("done")))
+    who, proof = line(done_by, name("by")), line(document, name("document"))
+    with workspace.locked():
+        before = duties(workspace.folder)
+        held = next((each for each in before if each.id == id_ and not each.done), None)
+        if held is None:
+            raise UsageError(Message("there is no open duty {id!r}", id=id_))
+        made = replace(held, done=at.isoformat(), done_by=who, document=proof)
+        OfficeLedger(workspace.folder).record(DONE, id_, done=made.done, document=proof)
+        _write(workspace.folder, [made if each is held else each for each in before])
+    return made
+
+
+def is_overdue(duty: Duty, today: date) -> bool:
+    return not duty.done and duty.due_day < today
+
+
+def is_soon(duty: Duty, today: date) -> bool:
+    """Due within `SOON`, and not overdue."""
+    return not duty.done and today <= duty.due_day <= today + SOON
+
+
+def open_first(found: Sequence[Duty]) -> list[Duty]:
+    """The open ones by their day, then those that are done, the latest first."""
+    done = sorted((each for each in found if each.done), key=lambda each: each.done, reverse=True)
+    return [*sorted((each for each in found if not each.done), key=lambda each: each.due), *done]
+
+
+def _write(folder: Path, entries: Sequence[Duty]) -> None:
+    octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
+    with writing(folder / FILE, TrustError):
+        shared_folder.write(folder / FILE, octets)

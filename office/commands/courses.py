@@ -1,0 +1,146 @@
+"""`idtone-office course …`: training about the sound and the scheme, for members and for the office."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from idtone.core.japan import JAPAN
+from idtone.core.terminal import command_line
+from idtone.core.terminal.asking import asked
+from idtone.core.translation import Message, is_japanese, translated
+from idtone.registry.commands.checking import checking
+from idtone.registry.model import Name
+
+from ..authority.change_registry import registry_of
+from ..authority.workspace import Workspace
+from ..papers.office_papers import sender
+from ..training.attendances import attendance_of, attendances, forget_attendees, record_attendance
+from ..training.course import Course, Words, answers_of, course_of, marked
+from ..training.course_papers import attendance_paper, course_paper
+from .options import FolderArgument
+from .papers import NumberOption, OutputOption, PersonOption, pdf_of, write
+
+OwnOption = Annotated[
+    Path | None,
+    typer.Option("--of", metavar="FOLDER", help="The association's folder, if it has a course of its own."),
+]
+TestArgument = Annotated[str, typer.Argument(metavar="TEST", help="The id of the test, as `course list` prints it.")]
+_COLUMNS: Final = ("id", "member", "person", "version", "day", "right", "of", "passed")
+
+
+def show(own: OwnOption = None, as_json: command_line.JsonOption = False) -> None:
+    """Show the text of the course about the sound and the scheme. A lawyer has to check it."""
+    course = course_of(own)
+    if as_json:
+        command_line.print_json(course.model_dump(mode="json", exclude={"questions": {"__all__": {"right", "why"}}}))
+        return
+    print(f"# {_said(course.title)} ({course.version})")
+    for lesson in course.lessons:
+        print(f"\n## {_said(lesson.title)}", *map(_said, lesson.paragraphs), sep="\n\n")
+
+
+def print_course(output: OutputOption, own: OwnOption = None) -> None:
+    """Print the course with its test, which is filled in by hand: a PDF in Japanese and English."""
+    write(output, pdf_of(course_paper(course_of(own), datetime.now(UTC))))
+    print(output)
+
+
+def take(own: OwnOption = None) -> None:
+    """Take the test at the terminal. Exit 1: it was not passed. Nothing is recorded.
+
+    The last line has the answers, for the association's `course record`.
+    """
+    course = course_of(own)
+    answers = {each.id: _answer(course, place) for place, each in enumerate(course.questions)}
+    score = marked(course, answers)
+    for each in score.wrong:
+        print(f"{each.id}: {each.right}. {_said(each.why)}")
+    print(translated(Message("{right} of {of} answers are right", right=score.right, of=score.of)))
+    print(translated(Message("answers: {letters}", letters="".join(answers.values()))))
+    if not score.passed:
+        command_line.negative()
+
+
+def record(
+    folder: FolderArgument,
+    member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
+    answers: Annotated[
+        str, typer.Option(metavar="LETTERS", help="The answers in the order of the questions, as bbacb.")
+    ],
+    day: Annotated[str | None, typer.Option(metavar="DAY", help="The day of the test (default: today).")] = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Mark the test of a person, and keep the result. Exit 1: it was not passed.
+
+    The name is asked for, because other users can see a command line. The first pass is the member's agreement
+    `training`.
+    """
+    workspace, now = Workspace(folder), datetime.now(UTC)
+    taken = day or now.astimezone(JAPAN).date().isoformat()
+    letters = answers_of(course_of(folder), answers)
+    with checking():
+        made = record_attendance(
+            workspace, member, asked("Name of the attendee"), taken, letters, now, lambda name: f"--{name}"
+        )
+    if as_json:
+        command_line.print_json(asdict(made))
+    else:
+        words = Message("{id}: {right} of {of} answers are right", id=made.id, right=made.right, of=made.of)
+        print(translated(words), translated(Message("passed") if made.passed else Message("not passed")), sep="; ")
+    if not made.passed:
+        command_line.negative()
+
+
+def list_attendances(
+    folder: FolderArgument,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
+) -> None:
+    """List who took the course, when, and with which result."""
+    form = command_line.form(as_json, as_csv, as_tsv)
+    rows = [asdict(each) for each in attendances(folder)]
+    if form is command_line.Form.JSON:
+        command_line.print_json(rows)
+    else:
+        command_line.Rows(_COLUMNS, form).print([[each[name] for name in _COLUMNS] for each in rows])
+
+
+def certificate(
+    folder: FolderArgument, test: TestArgument, person: PersonOption, output: OutputOption, number: NumberOption = ""
+) -> None:
+    """Print the certificate of attendance (受講証明書) of a test that was passed."""
+    with checking():
+        document = registry_of(Workspace(folder))
+        found, by = attendance_of(folder, test), sender(person, number)
+        made = attendance_paper(document, found, course_of(folder), by, datetime.now(UTC))
+    write(output, pdf_of(made))
+    print(output)
+
+
+def forget(
+    folder: FolderArgument,
+    before: Annotated[str, typer.Option(metavar="DAY", help="Tests before this day.")],
+) -> None:
+    """Erase the names of persons whose test was before a day; results stay."""
+    count = forget_attendees(Workspace(folder), before, lambda name: f"--{name}")
+    print(translated(Message("{count} names are erased", count=count)))
+
+
+def _answer(course: Course, place: int) -> str:
+    question = course.questions[place]
+    print(f"{question.id}. {_said(question.ask)}")
+    for letter, words in question.choices.items():
+        print(f"  {letter}  {_said(words)}")
+    while (given := asked("Letter").lower()) not in question.choices:
+        print(translated(Message("write one of these: {letters}", letters=", ".join(question.choices))))
+    return given
+
+
+def _said(words: Words | Name) -> str:
+    return words.ja if is_japanese() else words.en

@@ -1,0 +1,74 @@
+"""`idtone-office duty enter | list | finish`: what is due, when, and who has done it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+from idtone.registry.commands.checking import checking
+
+from ..authority.duties import DutyKind, duties, enter_duty, finish_duty, is_overdue, open_first
+from ..authority.moments import in_japan
+from ..authority.workspace import Workspace
+from .options import FolderArgument
+
+_COLUMNS: Final = ("id", "kind", "member", "what", "due", "done", "done_by", "document")
+
+
+def enter(
+    folder: FolderArgument,
+    kind: Annotated[DutyKind, typer.Argument(help="What is due.")],
+    due: Annotated[str, typer.Option(metavar="DAY", help="The last day, in Japan.")],
+    what: Annotated[str, typer.Option(metavar="TEXT", help="What is to be done, in one line.")],
+    member: Annotated[str, typer.Option(metavar="MEMBER", help="Whose duty it is (default: the association's).")] = "",
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Put a duty with its day on the list: records of transactions, a suspicious transaction, and others.
+
+    The list reminds; it is no form of the law. A lawyer has to say what is due, and when.
+    """
+    with checking():
+        made = enter_duty(Workspace(folder), kind, member, what, due, lambda name: f"--{name}")
+    if as_json:
+        command_line.print_json(asdict(made))
+    else:
+        print(translated(Message("{id}: due on {due}", id=made.id, due=made.due)))
+
+
+def list_duties(
+    folder: FolderArgument,
+    all_: Annotated[bool, typer.Option("--all", help="Also show those that are done.")] = False,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
+) -> None:
+    """List the open duties, the earliest day first. Exit 1: one is overdue."""
+    form = command_line.form(as_json, as_csv, as_tsv)
+    today = in_japan(datetime.now(UTC)).date()
+    found = [each for each in open_first(duties(folder)) if all_ or not each.done]
+    rows = [asdict(each) for each in found]
+    if form is command_line.Form.JSON:
+        command_line.print_json(
+            [{**row, "overdue": is_overdue(each, today)} for row, each in zip(rows, found, strict=True)]
+        )
+    else:
+        command_line.Rows(_COLUMNS, form).print([[each[name] for name in _COLUMNS] for each in rows])
+    if any(is_overdue(each, today) for each in found):
+        command_line.negative()
+
+
+def finish(
+    folder: FolderArgument,
+    duty: Annotated[str, typer.Argument(metavar="DUTY", help="The id of the duty, as `duty list` prints it.")],
+    done: Annotated[str, typer.Option(metavar="DAY", help="When it was done.")],
+    by: Annotated[str, typer.Option(metavar="TEXT", help="Who has done it.")],
+    document: Annotated[str, typer.Option(metavar="TEXT", help="By which document, or under which number.")],
+) -> None:
+    """Record that a duty was done: when, by whom, and by which document."""
+    made = finish_duty(Workspace(folder), duty, done, by, document, datetime.now(UTC), lambda name: f"--{name}")
+    print(translated(Message("{id}: done on {day} by {by}", id=made.id, day=made.done, by=made.done_by)))

@@ -1,0 +1,135 @@
+"""Who took the course, when, and with which result.
+
+attendances.json    one entry for each test: id, member, person, version of the course, day, points
+
+The office's ledger keeps each test without the person's name, so that the name can be erased.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import writing
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message
+
+from ..authority import shared_folder
+from ..authority.acceptances import Agreement, accept, acceptances
+from ..authority.change_registry import registry_of
+from ..authority.moments import day, in_japan
+from ..authority.registry_edits import known_member
+from ..authority.workspace import Workspace
+from ..desk.office_ledger import OfficeLedger
+from .course import course_of, marked
+
+FILE: Final = "attendances.json"
+TAKEN: Final = "course-taken"
+FORGOTTEN: Final = "attendees-forgotten"
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """`day` is one in Japan; `person` is empty after it was erased."""
+
+    id: str
+    member: str
+    person: str
+    version: str
+    day: str
+    right: int
+    of: int
+    passed: bool
+
+
+def attendances(folder: Path) -> list[Attendance]:
+    """In the order of writing. Raises TrustError if the file is damaged."""
+    path = folder / FILE
+    try:
+        return [Attendance(**each) for each in json.loads(path.read_bytes())]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+
+
+def record_attendance(
+    workspace: Workspace,
+    member: str,
+    person: str,
+    taken: str,
+    answers: Mapping[str, str],
+    now: datetime,
+    name: Callable[[str], str],
+) -> Attendance:
+    """Mark the test of a person, and keep the result. The first pass of a member by a version of the course is its
+    agreement `training`. `name` names a field in an error. Raises IdtoneError.
+    """
+    course = course_of(workspace.folder)
+    score = marked(course, answers)
+    at = day(taken, name("day"))
+    if at > in_japan(now).date():
+        raise UsageError(Message("{option} is in the future; write it when it has come", option=name("day")))
+    who = line(person, name("person"))
+    known_member(registry_of(workspace), member)
+    with workspace.locked():
+        before = attendances(workspace.folder)
+        id_ = f"T-{max((int(each.id[2:]) for each in before), default=0) + 1:04}"
+        made = Attendance(id_, member, who, course.version, at.isoformat(), score.right, score.of, score.passed)
+        OfficeLedger(workspace.folder).record(
+            TAKEN,
+            id_,
+            member=member,
+            version=made.version,
+            taken=made.day,
+            right=made.right,
+            of=made.of,
+            passed=made.passed,
+        )
+        _write(workspace.folder, [*before, made])
+        if made.passed and _is_first(workspace.folder, made):
+            accept(workspace, member, Agreement.TRAINING, made.version, made.day, made.id, now, name)
+    return made
+
+
+def attendance_of(folder: Path, id_: str) -> Attendance:
+    """Raises UsageError if there is none."""
+    found = next((each for each in attendances(folder) if each.id == id_), None)
+    if found is None:
+        raise UsageError(Message("there is no test {id!r}; `idtone-office course list` lists all", id=id_))
+    return found
+
+
+def forget_attendees(workspace: Workspace, before: str, name: Callable[[str], str]) -> int:
+    """Erase the names of persons whose test was before a day; returns how many. Raises IdtoneError."""
+    end = day(before, name("before")).isoformat()
+    with workspace.locked():
+        kept = attendances(workspace.folder)
+        gone = [each for each in kept if each.person and each.day < end]
+        if gone:
+            OfficeLedger(workspace.folder).record(FORGOTTEN, FILE, before=end, count=len(gone))
+            _write(workspace.folder, [replace(each, person="") if each in gone else each for each in kept])
+    return len(gone)
+
+
+def _is_first(folder: Path, made: Attendance) -> bool:
+    """Whether the member has no agreement of this version, and none that began later."""
+    held = [
+        each
+        for each in acceptances(folder)
+        if (each.member, each.agreement, each.through) == (made.member, Agreement.TRAINING, "")
+    ]
+    return all(each.version != made.version and each.since < made.day for each in held)
+
+
+def _write(folder: Path, entries: Sequence[Attendance]) -> None:
+    octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
+    with writing(folder / FILE, TrustError):
+        shared_folder.write(folder / FILE, octets)

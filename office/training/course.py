@@ -1,0 +1,115 @@
+"""The course (課程) about the sound and the scheme: lessons, and a test whose questions and answers are data.
+
+Pure, but for the files that hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from idtone.core.documents import Model, ValidationFault, parse, read_text
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
+from idtone.registry.model import Id, Name
+
+FILE: Final = "training_course.yaml"
+"""In the association's folder, if it has its own course; idtone ships one under the same name."""
+Letter = Literal["a", "b", "c", "d"]
+
+
+class Words(Model):
+    """A paragraph in Japanese and English."""
+
+    ja: Annotated[str, Field(min_length=1, max_length=2000)]
+    en: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class Lesson(Model):
+    id: Id
+    title: Name
+    paragraphs: Annotated[tuple[Words, ...], Field(min_length=1)]
+
+
+class Question(Model):
+    """`choices` by their letters; `why` explains the right one."""
+
+    id: Id
+    ask: Words
+    choices: Annotated[dict[Letter, Words], Field(min_length=2)]
+    right: Letter
+    why: Words
+
+
+class Course(Model):
+    """A test is passed with `pass_percent` of the questions answered right."""
+
+    version: Id
+    pass_percent: Annotated[int, Field(ge=1, le=100)]
+    title: Name
+    lessons: Annotated[tuple[Lesson, ...], Field(min_length=1)]
+    questions: Annotated[tuple[Question, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    right: int
+    of: int
+    passed: bool
+    wrong: Sequence[Question]
+
+
+def course_of(folder: Path | None) -> Course:
+    """The association's own course in its folder, else the one that idtone ships. Raises DocumentError."""
+    own = folder / FILE if folder else None
+    if own and own.exists():
+        return parse(read_text(own), str(own), Course, _faults)
+    return parse((resources.files("idtone.config") / FILE).read_text("utf-8"), FILE, Course, _faults)
+
+
+def marked(course: Course, answers: Mapping[str, str]) -> Score:
+    """The result of a test. `answers` has a letter for the id of each question. Raises UsageError if one is missing."""
+    for each in course.questions:
+        if answers.get(each.id, "") not in each.choices:
+            raise UsageError(
+                Message(
+                    "question {id} has no answer; answer each question with one of its letters: {letters}",
+                    id=each.id,
+                    letters=", ".join(each.choices),
+                )
+            )
+    wrong = [each for each in course.questions if answers[each.id] != each.right]
+    of = len(course.questions)
+    right = of - len(wrong)
+    return Score(right, of, 100 * right >= course.pass_percent * of, wrong)
+
+
+def answers_of(course: Course, letters: str) -> dict[str, str]:
+    """The answers in the order of the questions, as `bbacb`. Raises UsageError."""
+    given = letters.strip().lower().replace(" ", "")
+    if len(given) != len(course.questions):
+        raise UsageError(
+            Message("write one letter for each of the {count} questions, in their order", count=len(course.questions))
+        )
+    return {each.id: letter for each, letter in zip(course.questions, given, strict=True)}
+
+
+def _faults(course: Course) -> Iterator[ValidationFault]:
+    seen = set[str]()
+    for place, each in enumerate(course.questions):
+        if each.id in seen:
+            yield ValidationFault(
+                ("questions", place, "id"), Message("is there twice"), Message("Give each question its own id")
+            )
+        seen.add(each.id)
+        if each.right not in each.choices:
+            yield ValidationFault(
+                ("questions", place, "right"),
+                Message("is no letter of a choice"),
+                Message("Write one of these: {names}", names=", ".join(each.choices)),
+            )
