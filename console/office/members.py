@@ -16,6 +16,7 @@ from idtone.core.signed_notes import VerifierKey
 from idtone.core.terminal.asking import entries_of, number_of
 from idtone.core.translation import Message, template
 from idtone.office.authority import registry_edits
+from idtone.office.authority.acceptances import AGREEMENT_WORDS, Acceptance, acceptances
 from idtone.office.authority.certifications import certification, certify_member
 from idtone.office.authority.change_registry import Attribution, assign, change_registry, describe, release
 from idtone.office.authority.history import Action
@@ -131,8 +132,15 @@ async def member(
             for each in document.chains
             if any(wanted in (link.wholesaler, link.reseller) for link in each.links)
         ][:NUMBERS_SHOWN],
+        agreements=[each for each in await visit.in_thread(acceptances, files.folder) if _is_held(each, wanted)],
+        agreement_words=AGREEMENT_WORDS,
         evaluation=next((each for each in document.evaluations if each.member == wanted), None),
     )
+
+
+def _is_held(agreement: Acceptance, member: str) -> bool:
+    """Whether the member has agreed, and still does."""
+    return agreement.member == member and not agreement.through
 
 
 def _has_paper(folder: Path, member: Member) -> bool:

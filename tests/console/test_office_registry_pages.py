@@ -8,6 +8,7 @@ import pytest
 
 from idtone.core.signed_notes import Signer
 from idtone.office.authority.change_registry import registry_of
+from idtone.office.authority.stopping_conditions import sample_conditions
 from idtone.office.authority.workspace import Workspace
 from lab.console.office_forms import HOSTILE, ME, entry
 from lab.console.site import Site, Visitor
@@ -86,6 +87,36 @@ async def test_keys_of_logs_and_witnesses_are_entered_and_ended(at_office, offic
     assert document.witness_policy.witnesses[0].until.isoformat() == "2199-01-02T00:00:00+09:00"
     told = [each["action"] for each in office.told("history show")[-4:]]
     assert told == ["add-log-key", "add-witness", "end-log-key", "end-witness"]
+
+
+async def test_stopping_conditions_are_entered_by_a_form_without_a_file(at_office, office):
+    visitor, page = await at_office.visitor(*ME), "/office/conditions"
+    assert "begins with idtone&#39;s sample" in (await visitor.get(page)).text
+    fields = {"version": "2027-1", "why": "decided"}
+    for place, each in enumerate(sample_conditions().stopping_conditions):
+        row = {"id": each.id, "finding": each.finding or "", "leads_to": each.leads_to, "ja": each.text.ja,
+               "en": each.text.en, "within_days": str(each.within_days)}  # fmt: skip
+        fields |= {f"{name}_{place}": value for name, value in row.items()}
+    for changed, told in (
+        ({"within_days_2": "soon"}, "stopping_conditions[2].within_days"),
+        ({"leads_to_1": ""}, "stopping_conditions[1].leads_to"),
+        ({"id_3": "", "ja_3": "", "en_3": ""}, "has no condition for the finding refusals"),
+        ({"version": ""}, "stopping_version"),
+        ({"ja_0": HOSTILE * 9}, "stopping_conditions[0].text.ja"),
+    ):
+        answer = await visitor.send(page, page, fields | changed)
+        assert (answer.status, told in answer.text, HOSTILE in answer.text) == (400, True, False), answer.text
+    answer = await visitor.send(page, page, fields)
+    assert answer.status == 303, answer.text
+    document = registry_of(Workspace(office.folder))
+    assert (document.stopping_version, document.stopping_conditions) == (
+        "2027-1",
+        sample_conditions().stopping_conditions,
+    )
+    assert "Version 2027-1" in (await visitor.get(page)).text
+    office.told("publication publish", *office.all_keys())
+    citizen = await at_office.visitor()
+    assert "When these operators end the use of a number" in (await citizen.get("/public/operators")).text
 
 
 async def test_contacts_are_listed_with_what_is_missing_and_recorded(at_office, office):

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from idtone.core.errors import DocumentError
+from idtone.core.settings.settings import RegistrySettings
+from idtone.member.misuse.published_conditions import conditions_for
 from idtone.office.authority.change_registry import registry_of
 from idtone.office.authority.stopping_conditions import FINDINGS, conditions_of, sample_conditions
 from idtone.office.authority.workspace import Workspace
@@ -63,3 +65,15 @@ def test_a_form_says_which_row_is_wrong():
     rows[2]["within_days"] = "soon"
     with pytest.raises(DocumentError, match=r"stopping_conditions\[2\].within_days"):
         conditions_of("2", rows, "the form")
+
+
+def test_a_member_reads_what_the_registry_says_of_a_finding(office):
+    def told(finding: str) -> list[str]:
+        return [*map(str, conditions_for(RegistrySettings(source=str(office.registry), trust="unsigned"), finding))]
+
+    assert told("pings") == ["The registry has no stopping conditions of the association."]
+    office.told("condition enter", *WHY)
+    head, line = told("pings")
+    assert (head, line[:13]) == ("The association's stopping conditions, version sample-1:", "  F-3 pings: ")
+    office.registry.write_text("registry: none")
+    assert told("pings") == ["The registry of this machine cannot be read, so its stopping conditions are not known."]
