@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -148,7 +148,11 @@ class Hands:
 
     def _files(self) -> dict[Path, int]:
         """Each with when it was written: a file of the same name replaces the one before."""
-        return {each: each.stat().st_mtime_ns for each in self.downloads.iterdir()}
+        found = {}
+        for each in self.downloads.iterdir():
+            with suppress(FileNotFoundError):  # Chromium renames a file when it is whole
+                found[each] = each.stat().st_mtime_ns
+        return found
 
     def _downloaded(self, before: Mapping[Path, int]) -> Path:
         deadline_s = time.monotonic() + WAIT_S
