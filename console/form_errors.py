@@ -18,11 +18,15 @@ Reader = Callable[[str, str], object]
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """`label` is what the page calls it."""
+    """`label` is what the page calls it: a template, or a Message."""
 
     label: str
     read: Reader = line
     is_required: bool = True
+
+    @property
+    def said(self) -> Message:
+        return self.label if isinstance(self.label, Message) else Message(self.label)
 
 
 Fields = Mapping[str, FormField]
@@ -69,7 +73,7 @@ class FormErrors(UsageError):
     def take(self, fields: Fields, given: Mapping[str, str]) -> None:
         """Notes what is wrong with what was sent."""
         for name, field in fields.items():
-            text, label = given.get(name, "").strip(), Message(field.label)
+            text, label = given.get(name, "").strip(), field.said
             if text:
                 self.read(name, partial(field.read, text, label))
             elif field.is_required:
@@ -97,7 +101,7 @@ def errors_of(fields: Fields, given: Mapping[str, str]) -> FormErrors:
 
 def labels_of(fields: Fields) -> Callable[[str], Message]:
     """For the rules that name a field in an error."""
-    return lambda name: Message(fields[name].label)
+    return lambda name: fields[name].said
 
 
 def any_text(text: str, label: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, time
+from typing import Final
 
 from idtone.core import japan
 from idtone.core.japan import JAPAN
@@ -21,6 +23,15 @@ def shown_to_minute(at: datetime | None) -> str:
 def day(at: datetime | str) -> str:
     """The filter `day`: the day in Japan of a moment."""
     return shown(datetime.fromisoformat(at) if isinstance(at, str) else at)[:10]
+
+
+def written(text: str) -> str:
+    """The filter `written`: the text with its moments as people write them, to the minute."""
+    return _MOMENT.sub(lambda found: shown_to_minute(datetime.fromisoformat(found[0])), text)
+
+
+_MOMENT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)")
+"""With its zone."""
 
 
 def exact(at: datetime) -> str:

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from idtone.core.translation import Message, translated
 
 from .code_words import FILTERS, TONES
-from .japan_time import day, last_day, last_moment, shown, shown_to_minute
+from .japan_time import day, last_day, last_moment, shown, shown_to_minute, written
 from .menu import menu_of
 from .static_files import address_of
 
@@ -88,6 +88,7 @@ def _environment() -> Environment:
     environment.globals.update(now_utc=lambda: datetime.now(UTC))
     environment.filters.update(t=spoken, labelled=labelled, figures=figures, sorts=sorts, **FILTERS)
     environment.filters.update(day=day, time=shown, minute=shown_to_minute, last_day=last_day, until=last_moment)
+    environment.filters.update(written=written)
     environment.tests["figures"] = lambda head: getattr(head, "is_figures", False)
     return environment
 

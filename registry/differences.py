@@ -394,7 +394,7 @@ def _but(spans: Iterable[NumberSpan], others: Iterable[NumberSpan]) -> list[Numb
 def _of_licence(licence: LicenceEntry) -> str:
     directions = _directions(licence)
     valid = Message(
-        "from {start} until {until}", start=_moment(licence.valid.start), until=_moment(licence.valid.until)
+        "from {start} until {until}", start=_moment(licence.valid.start), until=end_words(licence.valid.until)
     )
     return Message(
         "{status}, tone {tone}, {directions}, {valid}",

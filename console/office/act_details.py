@@ -66,6 +66,8 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d")
 _PERIOD: Final = re.compile(r"(\d{4}-\d\d-\d\d)[/_](\d{4}-\d\d-\d\d)")
 
+_OF_DAY: Final = re.compile(r"([\w.-]+)/(\d{4}-\d\d-\d\d)$")
+
 
 def detail(name: str, value: object) -> Message:
     label, words = DETAILS.get(name, (name, {}))
@@ -80,5 +82,6 @@ def detail(name: str, value: object) -> Message:
 
 
 def subject(text: str) -> str:
-    """What an act is about: a period with its last day."""
-    return _PERIOD.sub(lambda found: f"{found[1]} – {last_day(found[2])}", text)
+    """What an act is about: a period with its last day, a member with the day of its question."""
+    text = _PERIOD.sub(lambda found: f"{found[1]} – {last_day(found[2])}", text)
+    return _OF_DAY.sub(r"\1, \2", text)

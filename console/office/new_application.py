@@ -38,7 +38,7 @@ _FIELDS: Final[Fields] = {
         f"{name}_{number}": FormField(label, read, is_required=number == _FIRST)
         for number in CHECKS
         for name, label, read in (
-            ("identity", template("Document"), any_text),
+            ("identity", Message("Document {number}", number=number), any_text),
             ("checked", template("Checked on"), day),
             ("by", template("Checked by"), any_text),
         )

@@ -53,7 +53,7 @@ async def test_an_application_on_paper_is_typed_examined_and_granted(at_office, 
 @pytest.mark.parametrize(
     ("changed", "paper", "told"),
     [
-        ({"identity_1": ""}, PDF, "Document: fill this in"),
+        ({"identity_1": ""}, PDF, "Document 1: fill this in"),
         ({"incoming": ""}, PDF, "choose the directions of the licence"),
         ({"checked_1": "soon"}, PDF, "Checked on is not a day"),
         ({"received": ""}, PDF, "Received: fill this in"),

@@ -13,6 +13,7 @@ from idtone.core.settings.settings import Settings
 from lab.console.browser.browser import Browser
 from lab.console.browser.visits import Visitor, html_of, visits
 from lab.console.page_forms import PageForm, forms_of, sent_empty
+from lab.console.page_words import odd_words
 from lab.console.site import Site, in_a_thread, name_of
 from lab.publication import LAB_REGISTRY
 
@@ -92,3 +93,18 @@ def lacking(form: PageForm, status: int, text: str) -> list[str]:
     wrong += [f"{each} is not marked" for each in named if f'aria-describedby="error-{each}"' not in text]
     focused = re.findall(r'id="field-(\w+)"[^>]* autofocus', text)
     return wrong if focused == named[:1] else [*wrong, f"the focus is at {focused}"]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_no_page_shows_what_is_written_for_programs(demo: Site, language: str) -> None:
+    visitors = [Visitor.of(cookies={LANGUAGE.name: language})]
+    for role in Role:
+        token, _ = demo.console.sessions.begin(name_of(role))
+        visitors.append(Visitor.of(role, cookies={LANGUAGE.name: language, SESSION.name: token}))
+    wrong = {}
+    for shown in visits(demo.console.pages, demo.address, visitors):
+        text = html_of(demo.address, shown.path, shown.visitor.cookies, is_linked=False) if shown.is_html else None
+        if odd := [*odd_words(text or "", language)]:
+            wrong[shown.path] = odd
+    assert not wrong, "\n".join(f"{page}:\n  " + "\n  ".join(odd) for page, odd in wrong.items())

@@ -69,7 +69,7 @@ def test_from_the_application_to_the_member(office):
     assert told[-2]["what"] == [
         "member m-0008 is new: 八番電話株式会社 / Eighth Telecom, pledge signed 2026-11-18, version 2, until "
         "2027-11-17, licence L-0002, active, tone sample, incoming and outgoing, from 2026-12-01T00:00:00+09:00 until "
-        "2027-12-01T00:00:00+09:00, 101 numbers"
+        "2027-11-30, 101 numbers"
     ]
     assert {entry["by"] for entry in told} == {str(acting())}
     assert told[-1]["signed"]["version"] == 3
