@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 
 from idtone.core.terminal import command_line
+from idtone.core.terminal.standard_streams import is_read
 
 T = TypeVar("T")
 EVERY_S: Final = 1.0
@@ -38,7 +39,7 @@ def _watch_as_json(look: Callable[[], T], as_object: Callable[[T], Any]) -> T:
         while True:
             command_line.print_json(as_object(found), indent=None)
             sys.stdout.flush()
-            if not command_line.is_read(EVERY_S):
+            if not is_read(EVERY_S):
                 break
             found = look()
     return found
@@ -54,7 +55,7 @@ def _watch(look: Callable[[], T], table: Callable[[T], Any]) -> T:
                 screen.print(table(found))
                 screen.print()
                 sys.stdout.flush()
-                if not command_line.is_read(EVERY_S):
+                if not is_read(EVERY_S):
                     break
                 found = look()
             return found

@@ -11,11 +11,8 @@ import gc
 import io
 import ipaddress
 import json
-import os
 import re
-import select
 import shutil
-import signal
 import sys
 import tempfile
 import traceback
@@ -33,8 +30,9 @@ import typer.main
 from idtone import __version__
 
 from ..errors import IdtoneError, UsageError
-from ..translation import Message, is_japanese, paragraphs, template, translate_libraries, translated
-from .usage_errors import usage_message
+from ..translation import Message, template, translate_libraries, translated
+from .standard_streams import is_utf8, make_ready
+from .translated_commands import TranslatedCommand, TranslatedGroup
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,12 +104,16 @@ def listen_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), number
 
 
+_PLAIN: Final[Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
+"""For each Typer: `help_page` writes the help, and a bug is a plain traceback."""
+
+
 def group(summary: str, lone: bool = False, order: Sequence[str] = ()) -> typer.Typer:
     """A command group. Without a command it shows its help, or it is `lone`, a command by itself.
 
     `order` names its commands as the help lists them; without it they stand in the order in which they were added.
     """
-    kind = type(_Group.__name__, (_Group,), {"order": order}) if order else _Group
+    kind = type(TranslatedGroup.__name__, (TranslatedGroup,), {"order": order}) if order else TranslatedGroup
     return typer.Typer(cls=kind, help=summary, no_args_is_help=not lone, **_PLAIN)
 
 
@@ -159,93 +161,10 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-_OwnError: Any = typer.BadParameter.__base__
-"""Typer's base of all errors of use, which it does not export by a name."""
-
-
-_USAGE: Final = template("Usage:")
-_TRY: Final = template("Try '{command} --help' for help.")
-_ERROR: Final = template("Error: {problem}")
-_PLAIN: Final[Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
-"""For each Typer: `help_page` writes the help, and a bug is a plain traceback."""
-
-
-class _UseError(_OwnError):  # type: ignore[misc]  # Typer exports no name of its base, so its type is not known
-    """An error of use: the usage, where the help is, and the problem, in the language of the environment."""
-
-    def show(self, file: TextIO | None = None) -> None:
-        lines = [translated(Message(_ERROR, problem=translated(usage_message(self.message))))]
-        if self.ctx is not None:
-            usage = self.ctx.get_usage()
-            lines[:0] = [usage, translated(Message(_TRY, command=self.ctx.command_path)), ""]
-        print(*lines, sep="\n", file=file or sys.stderr)
-
-
-@contextmanager
-def _own_errors() -> Iterator[None]:
-    """Errors of use as `_UseError`; but a group without a command shows its help, which is an error of its own."""
-    try:
-        yield
-    except _OwnError as error:
-        if type(error).show is not _OwnError.show:
-            raise
-        raise _UseError(error.format_message(), error.ctx) from error
-
-
-class _Translated:
-    """A command or group whose help is in the language of the environment; base of `_Command` and `_Group`."""
-
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        _translate(self)
-        above: Any = super()
-        with _own_errors():
-            return above.make_context(info_name, args, parent, **extra)
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        above: Any = super()
-        pieces: list[str] = above.collect_usage_pieces(ctx)
-        return list(map(translated, pieces))
-
-    def format_usage(self, ctx: Any, formatter: Any) -> None:
-        pieces = " ".join(self.collect_usage_pieces(ctx))
-        formatter.write_usage(ctx.command_path, pieces, prefix=f"{translated(_USAGE)} ")
-
-    def get_help_option(self, ctx: Any) -> Any:
-        above: Any = super()
-        option = above.get_help_option(ctx)
-        if option:
-            option.help = translated(option.help)
-        return option
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        from .help_page import help_page  # most commands run, and show no help
-
-        usage = f"{translated(_USAGE)} {ctx.command_path} {' '.join(self.collect_usage_pieces(ctx))}"
-        formatter.write(help_page(self, ctx, usage, shutil.get_terminal_size().columns))
-
-
-class _Command(_Translated, typer.core.TyperCommand):
-    """A command."""
-
-
-class _Group(_Translated, typer.core.TyperGroup):
-    """A group of commands."""
-
-    order: Sequence[str] = ()
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        with _own_errors():
-            return super().resolve_command(ctx, args)
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        names: list[str] = super().list_commands(ctx)
-        return sorted(names, key=self.order.index) if self.order else names
-
-
 def lone_command(function: Callable[..., None], name: str | None = None) -> typer.Typer:
     """A program that is one command."""
     app = typer.Typer(add_completion=False, **_PLAIN)
-    app.command(name, cls=_Command)(function)
+    app.command(name, cls=TranslatedCommand)(function)
     return app
 
 
@@ -277,23 +196,6 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
     return LazyCommand
 
 
-def _translate(command: Any) -> None:
-    """Write the help of a command, its parameters and the commands in it in the language of the environment."""
-    if not is_japanese():
-        return
-    if command.help:
-        command.help = "\n\n".join(map(translated, paragraphs(command.help)))
-    for parameter in command.params:
-        if getattr(parameter, "help", None):
-            parameter.help = translated(parameter.help)
-        if parameter.name == "why" and isinstance(parameter.default, str):
-            parameter.default = translated(parameter.default)
-    if panel := getattr(command, "rich_help_panel", None):
-        command.rich_help_panel = translated(panel)
-    for inner in getattr(command, "commands", {}).values():
-        _translate(inner)
-
-
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
     """Imports make many lasting objects, and garbage collection takes a tenth of the time of an import."""
@@ -315,7 +217,7 @@ def print_json(value: Any, indent: int | None = 2) -> None:
 
     `indent` None prints it on one line.
     """
-    text = json.dumps(value, ensure_ascii=not _is_utf8(sys.stdout), indent=indent, default=str)
+    text = json.dumps(value, ensure_ascii=not is_utf8(sys.stdout), indent=indent, default=str)
     print(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
@@ -506,7 +408,7 @@ def negative() -> NoReturn:
 
 def run(app: Callable[[], Any]) -> None:
     """Run the command line. An IdtoneError, and output that cannot be written, print one message and exit with 2."""
-    _make_ready()
+    make_ready()
     translate_libraries()
     try:
         try:
@@ -530,79 +432,3 @@ def run(app: Callable[[], Any]) -> None:
             # A bug. Python would exit with 1 here too.
             traceback.print_exc()
         sys.exit(UNUSABLE)
-
-
-def is_read(wait_s: float) -> bool:
-    """Wait `wait_s`, or until the reader of standard output closes it. False if it is closed."""
-    if isinstance(sys.stdout, _Output) and not sys.stdout.is_read:
-        return False
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)  # POLLERR and POLLHUP are always reported
-    return not poll.poll(wait_s * 1000)
-
-
-class _Output(io.TextIOWrapper):
-    """Standard output or error. If its reader has closed it, further text is dropped without an error."""
-
-    is_read = True
-
-    def write(self, text: str) -> int:
-        with self._watched():
-            super().write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with self._watched():
-            super().flush()
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            self.is_read = False
-            self._drop()
-
-    def _drop(self) -> None:
-        """Send the rest to /dev/null. Python flushes once more when it exits, and that flush would fail."""
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, self.fileno())
-        os.close(null)
-
-
-class _StandardOutput(_Output):
-    """Raises UsageError if text cannot be written for another reason, such as a full disk."""
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        try:
-            with super()._watched():
-                yield
-        except OSError as error:
-            self._drop()
-            problem = Message(
-                "the output cannot be written: {reason}; write it to another place", reason=error.strerror
-            )
-            raise UsageError(problem) from error
-
-
-def _make_ready() -> None:
-    """Make every character printable, and let SIGTERM end a command with its `finally` blocks."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  open as long as the process runs
-    if type(sys.stdout) is io.TextIOWrapper:
-        # In UTF-8 a file name keeps its bytes. Other encodings lack most of our characters.
-        errors = "surrogateescape" if _is_utf8(sys.stdout) else "backslashreplace"
-        sys.stdout = _rewrapped(sys.stdout, _StandardOutput, errors)
-    if type(sys.stderr) is io.TextIOWrapper:
-        sys.stderr = _rewrapped(sys.stderr, _Output, sys.stderr.errors)
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-
-
-def _rewrapped(stream: io.TextIOWrapper, kind: type[_Output], errors: str | None) -> _Output:
-    encoding, line_buffering, write_through = stream.encoding, stream.line_buffering, stream.write_through
-    return kind(stream.detach(), encoding, errors, line_buffering=line_buffering, write_through=write_through)
-
-
-def _is_utf8(stream: TextIO) -> bool:
-    return (stream.encoding or "").lower().replace("-", "") == "utf8"

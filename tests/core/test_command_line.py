@@ -125,7 +125,7 @@ def test_checksums_can_be_checked(tmp_path):
 
 def program(body: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     """Run a command in a separate process, because the test is about the real standard output."""
-    imports = "import os, signal\nfrom idtone.core.terminal import command_line"
+    imports = "import os, signal\nfrom idtone.core.terminal import command_line, standard_streams"
     script = f"{imports}\ndef app():\n    {body}\ncommand_line.run(app)"
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
     return subprocess.run([sys.executable, "-c", script], check=False, timeout=60, **how)
@@ -170,7 +170,7 @@ def test_a_table_and_standard_error_without_a_reader_change_nothing(unread):
     ("before", "read", "code"), [("", False, 0), ("", True, 1), ("print('x', flush=True)", False, 0)]
 )
 def test_a_closed_pipe_is_noticed_without_writing(unread, before, read, code):
-    body = f"{before}\n    command_line.sys.exit(command_line.is_read(0))"
+    body = f"{before}\n    command_line.sys.exit(standard_streams.is_read(0))"
     assert program(body, **({} if read else {"stdout": unread})).returncode == code
 
 

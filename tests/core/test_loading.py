@@ -41,6 +41,7 @@ TABLES = {
     f"idtone.{name}"
     for name in (
         "cli core core.errors core.translation core.terminal core.terminal.command_line core.terminal.usage_errors"
+        " core.terminal.standard_streams core.terminal.translated_commands"
         " console console.commands ledger ledger.commands registry registry.commands registry.lines"
         " registry.lines.commands tones tones.commands"
     ).split()
