@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from idtone.cli import app
 from idtone.console.access.rights import Role
 from idtone.console.counts import Counts
 from idtone.console.counts_file import kept
@@ -40,6 +39,7 @@ from lab.console.site import Site, Visitor, events, name_of, running
 from lab.lab import until
 from lab.ledger import sample_evidence as sample
 from lab.ledger.sample_ledger import query
+from lab.programs import ledger_words, located
 
 HOSTILE = '<script>alert("x")</script>&\'"'
 INVESTIGATOR, APPROVER = (Role.INVESTIGATOR,), (Role.APPROVER,)
@@ -71,7 +71,7 @@ def command(settings: Settings, folder: Path, *arguments: str) -> tuple[int, str
     config.write_text(
         f"node: {settings.node}\nledger: {{url: '{settings.ledger.url}', key_file: {settings.ledger.key_file}}}\n"
     )
-    result = CliRunner().invoke(app, ["ledger", *arguments, "-c", str(config)])
+    result = CliRunner().invoke(*located(ledger_words(*arguments, "-c", config)))
     return result.exit_code, result.stdout
 
 
@@ -413,7 +413,7 @@ async def test_the_disclosures_of_a_year_as_page_csv_and_pdf(node, settings, tmp
     act = await asked(visitor)
     year = datetime.now(UTC).year
     assert act in (await visitor.get(f"/evidence/disclosures?year={year}")).text
-    _, expected = command(settings, tmp_path, "disclosures", "--csv")
+    _, expected = command(settings, tmp_path, "disclosure list", "--csv")
     assert (await visitor.get("/evidence/disclosures.csv")).text.lstrip("\ufeff").splitlines() == expected.splitlines()
     assert (await visitor.get("/evidence/disclosures.pdf")).text.startswith("%PDF")
     for other in ("2001", "x", "99999", HOSTILE):
