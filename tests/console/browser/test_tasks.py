@@ -59,7 +59,7 @@ TASKS: Final[dict[str, tuple[Role | None, list[Step], str]]] = {
          ("main [name=why]", "the police ask"), sends("/suspensions/stop"), "main form.summary button.danger"],
         r"Done\.",
     ),
-    "is this reference stopped": (Role.VIEWER, [(FIND, "R-1"), SEARCH], "Suspensions of the registry"),
+    "is this reference stopped": (Role.VIEWER, [(FIND, "R-1"), SEARCH, "main .hits a"], "Suspensions of the registry"),
     "verify the ledger": (Role.VIEWER, [menu("/evidence"), sends("/evidence/verify")], "erif"),
     "count the calls of a month": (Role.VIEWER, [menu("/evidence"), "main a[href='/evidence/statistics']"], "By day"),
     "listen to the sound": (Role.VIEWER, [menu("/sounds")], "sln16"),
