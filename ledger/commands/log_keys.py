@@ -1,4 +1,4 @@
-"""`idtone-evidence log replace-key | end | give-up`: another key for the log, its end, and an end that nothing can sign."""
+"""`idtone-evidence log replace-key | end | give-up`: another key, an end, and an end that nothing can sign."""
 
 from __future__ import annotations
 

@@ -293,7 +293,7 @@ def test_the_next_log_begins_although_the_old_token_is_away(with_token, monkeypa
 @pytest.fixture
 def lost(with_token: Node) -> Node:
     """Its first log has ended without a signature of its third leaf, and its token is lost; the second has two."""
-    _goes_away(with_token, "replace-key")
+    _goes_away(with_token, "log replace-key")
     with_token.write(*heard_call("c-3", 20_000))
     return with_token
 
@@ -311,7 +311,7 @@ def as_person(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
 def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, monkeypatch, tmp_path):
     node = lost
     as_person(monkeypatch, ALICE)
-    made = node.run("give-up", "--why", "burnt", "--yes")
+    made = node.run("log give-up", "--why", "burnt", "--yes")
     assert (made["log"], made["leaves"], made["signed"], made["given_up"]) == (LOG, 3, 2, True)
     before, now = before_of(node), node.verify()
     assert (before["good"], len(before["faults"]), before["given_up"]["act"]) == (False, 2, made["act"])
@@ -326,20 +326,20 @@ def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, mon
         assert (writer.unsigned_ends, writer.words, writer.ends_given_up) == (0, "", [LOG])
     assert before_of(node)["good"] is False
     with pytest.raises(UsageError, match="no earlier log of this node waits"):
-        node.run("give-up", "--why", "x", "--yes")
-    run("tiles", tmp_path / "tiles", "-c", node.config)
-    tiles = told("verify-tiles", tmp_path / "tiles" / f"{LOG}.2", "--log-key", node.key)
+        node.run("log give-up", "--why", "x", "--yes")
+    run("log tiles", tmp_path / "tiles", "-c", node.config)
+    tiles = told("verify tiles", tmp_path / "tiles" / f"{LOG}.2", "--log-key", node.key)
     assert (tiles["good"], tiles["gives_up"]) == (True, now["gives_up"])
 
 
 def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path):
     as_person(monkeypatch, ALICE)
-    act = lost.run("give-up", "--why", "burnt", "--yes")["act"]
+    act = lost.run("log give-up", "--why", "burnt", "--yes")["act"]
     [aside] = path_of(lost.settings.url).parent.glob("*.ended-*Z")
     pack, case = tmp_path / "pack.zip", ("--case", "R-7", *WARRANT, "-c", lost.config)
     exporting.run("export", act, "c-3", "-o", pack, *case)
     said = r"alice gives up the end of pbx-1/idtone on 20.*: burnt; of 3 leaves the first 2 are signed"
-    assert re.search(said, run("verify-pack", pack, "--log-key", lost.key).stdout)
+    assert re.search(said, run("verify pack", pack, "--log-key", lost.key).stdout)
     for verifier in ([sys.executable, ROOT / "docs" / "verify_pack.py"], [*find_or_get_node(), SECOND]):
         told_by = subprocess.run(
             [*verifier, pack, "--log-key", str(lost.key)], capture_output=True, text=True, check=True
@@ -353,7 +353,7 @@ def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path
 
     old = own_key(lost.settings, "pbx-1", LOG)
     for place in ((), ("--ledger", f"sqlite:///{aside}")):
-        run("tiles", tmp_path / "tiles", "-c", lost.config, *place)
+        run("log tiles", tmp_path / "tiles", "-c", lost.config, *place)
     logs = "".join(
         f"- {{place: {tmp_path}/tiles/{key.name}, key: {key}, silent_for: P366D}}\n" for key in (old, lost.key)
     )
@@ -375,16 +375,16 @@ def test_an_end_is_given_up_by_two_persons_where_exports_take_two(lost, monkeypa
     with node.config.open("a") as file:
         file.write("  exports: two-persons\n")
     as_person(monkeypatch, ALICE)
-    first = node.run("give-up", "--why", "burnt", "--yes")
+    first = node.run("log give-up", "--why", "burnt", "--yes")
     assert (first["given_up"], first["confirms"]) == (False, None)
     assert "has not signed its end" in before_of(node)["faults"][1]
     assert found_by_doctor(node)["ledger-ends"][0] == "bad"
     with pytest.raises(LedgerError, match="alice has given this up already; another person"):
-        node.run("give-up", "--why", "burnt", "--yes")
+        node.run("log give-up", "--why", "burnt", "--yes")
     as_person(monkeypatch, BOB)
     with LedgerWriter.open(node.settings.url, "pbx-1", node.ring()) as writer:
         assert writer.unsigned_ends == 1
-    text = run("give-up", "--why", "I saw it", "-c", node.config, typed="y\n").stdout
+    text = run("log give-up", "--why", "I saw it", "-c", node.config, typed="y\n").stdout
     assert re.search("alice gave it up on .*: burnt", text)
     assert re.search("by alice, bob: burnt;", before_of(node)["faults"][1])
     assert [each["by"] for each in node.verify()["gives_up"]] == [["alice", "bob"]]
@@ -395,7 +395,7 @@ def test_what_one_person_gives_up_is_not_recorded_by_a_service_that_takes_two(lo
     two = DisclosureRules(two_persons=True)
     monkeypatch.setattr(DisclosureRules, "of", lambda settings: two)
     with pytest.raises(LedgerError, match="takes two persons here"):
-        lost.run("give-up", "--why", "burnt", "--yes")
+        lost.run("log give-up", "--why", "burnt", "--yes")
     assert lost.ring().continuity.unsigned
 
 
@@ -404,7 +404,7 @@ def test_what_the_file_beside_the_key_says_of_an_end_is_no_evidence(lost, monkey
     """A file that says it without an act, or hides the act."""
     as_person(monkeypatch, ALICE)
     if not given_up:
-        lost.run("give-up", "--why", "burnt", "--yes")
+        lost.run("log give-up", "--why", "burnt", "--yes")
     path = lost.settings.continued()
     [entry] = json.loads(path.read_text())
     path.write_text(json.dumps([{**entry, "given_up": given_up}]))
@@ -416,7 +416,7 @@ def test_what_the_file_beside_the_key_says_of_an_end_is_no_evidence(lost, monkey
 
 def test_an_act_that_others_wrote_gives_up_nothing(lost, monkeypatch):
     as_person(monkeypatch, ALICE)
-    lost.run("give-up", "--why", "burnt", "--yes")
+    lost.run("log give-up", "--why", "burnt", "--yes")
     with closing(sqlite3.connect(path_of(lost.settings.url))) as connection, connection:
         connection.execute("UPDATE steps SET details = replace(details, 'burnt', 'moved') WHERE kind = 'end-given-up'")
     assert "has not signed its end" in before_of(lost)["faults"][-1]
@@ -426,9 +426,9 @@ def test_an_act_that_others_wrote_gives_up_nothing(lost, monkeypatch):
 def test_an_end_is_given_up_by_a_log_after_the_next(lost, monkeypatch):
     """The act is not in the log that names the leaves, and the service runs."""
     as_person(monkeypatch, ALICE)
-    lost.run("replace-key", "--why", "x", "--yes")
-    made = lost.run("give-up", LOG, "--why", "burnt", "--yes")
-    lost.run("replace-key", "--why", "x", "--yes")
+    lost.run("log replace-key", "--why", "x", "--yes")
+    made = lost.run("log give-up", LOG, "--why", "burnt", "--yes")
+    lost.run("log replace-key", "--why", "x", "--yes")
     first, second, _ = (Path(each.file) for each in lost.ring().continuity.trees)
     second.unlink()  # which has no such act
     with LedgerWriter.open(lost.settings.url, "pbx-1", lost.ring()) as writer:
@@ -441,7 +441,7 @@ def test_an_end_that_nothing_would_sign_the_giving_up_of_is_not_given_up(with_to
     _goes_away(with_token, "end")
     with_token.write(*heard_call("c-3", 20_000))
     with pytest.raises(TokenAwayError):
-        with_token.run("give-up", "--why", "x", "--yes")
+        with_token.run("log give-up", "--why", "x", "--yes")
     assert with_token.ring().continuity.unsigned
 
 
