@@ -438,7 +438,7 @@ def test_an_end_is_given_up_by_a_log_after_the_next(lost, monkeypatch):
 
 def test_an_end_that_nothing_would_sign_the_giving_up_of_is_not_given_up(with_token, monkeypatch):
     as_person(monkeypatch, ALICE)
-    _goes_away(with_token, "end")
+    _goes_away(with_token, "log end")
     with_token.write(*heard_call("c-3", 20_000))
     with pytest.raises(TokenAwayError):
         with_token.run("log give-up", "--why", "x", "--yes")
