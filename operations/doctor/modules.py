@@ -51,6 +51,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "CUT": "func_cut",
     "DIALPLAN_EXISTS": "func_dialplan",
     "ENV": "func_env",
+    "FIELDNUM": "func_strings",
     "FIELDQTY": "func_strings",
     "FILE": "func_env",
     "FILTER": "func_strings",
