@@ -68,6 +68,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "call_control/journal.py": ("journal.directory",),
     "console/access/users.py": ("console.users",),
     "console/counts_file.py": ("….counted",),
+    "console/read_process.py": (),  # what the kernel keeps of a process
     "console/operator/played_sound.py": (),  # a WAVE file in memory, for the browser
     "console/uploads.py": ("idtone console",),
     "console/verification.py": ("….verified",),
@@ -126,6 +127,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "service/suspension_confirmations.py": ("….confirmations",),
     "service/used_settings.py": ("….settings",),
     "core/terminal/command_line.py": (),  # /dev/null
+    "core/terminal/standard_streams.py": (),  # /dev/null
     "core/settings/settings.py": (),  # a folder of settings, which it only reads
     "core/pictures.py": (),  # what the modules that draw ask for
     "registry/suspensions/suspension_file.py": ("….suspensions", "….suspensions-lock"),

@@ -117,9 +117,9 @@ async def changed(
     return await acted(visit, act, show, path, (fields or {}).get(name))
 
 
-def absent(visit: Visit, what: Message | IdtoneError, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    """What is not there; with the status of a form that was refused."""
-    return visit.render("problem.html", HTTPStatus.NOT_FOUND if status is HTTPStatus.OK else status, problem=what)
+def absent(visit: Visit, what: Message | IdtoneError) -> web.Response:
+    """The page of what is not there."""
+    return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=what)
 
 
 def spans_of(entries: Iterable[str]) -> list[str]:

@@ -103,7 +103,7 @@ async def member(
     registered = await visit.in_thread(files.registered)
     found = registered.members.get(wanted)
     if found is None:
-        return absent(visit, problem or Message("There is no such member."), status)
+        return absent(visit, problem or Message("There is no such member."))
     about = {wanted, *(licence.id for licence in found.licences)}
     about |= {asked.id for asked, _ in await visit.in_thread(files.applications) if asked.member.id == wanted}
     history = await visit.in_thread(files.history)

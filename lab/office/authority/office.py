@@ -30,7 +30,7 @@ application:
     - {tone: sample, directions: [incoming, outgoing]}
   numbers: ["0362345678", "+81362345700-+81362345799"]
 """
-READING = {"check", "decide", "diff", "operators", "show", "update"}
+READING = {"check", "decide", "diff", "show", "update"}
 """The commands of `idtone registry`; all others here belong to `idtone-office`."""
 
 

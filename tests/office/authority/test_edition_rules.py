@@ -189,15 +189,15 @@ def test_a_list_mixed_from_two_editions_is_refused(office, tmp_path):
     office.told("publication publish", *office.duty(), "--site", old)
     office.told("licence revoke", "L-0001", *WHY)
     office.told("publication publish", *office.all_keys(), "--site", new)
-    assert office.run("operators", old, "--trust", office.root)[0] == 0, "until its timestamp expires"
+    assert office.run("verify", "operators", old, "--trust", office.root)[0] == 0, "until its timestamp expires"
     for file in ("proof/registry.json", "proof/operators.json", "operators.json"):
         shutil.copy(old / file, new / file)
-    assert "mixes files of several editions" in office.error("operators", new, "--trust", office.root)
+    assert "mixes files of several editions" in office.error("verify", "operators", new, "--trust", office.root)
     for file in ("proof/timestamp.json", "operators.json"):
         (new / file).unlink()
-        assert "cannot be read" in office.error("operators", new, "--trust", office.root)
+        assert "cannot be read" in office.error("verify", "operators", new, "--trust", office.root)
     for wrong in (tmp_path, old / "proof" / "timestamp.json", old / "index.html"):
-        code, _, error = office.run("operators", old, "--trust", wrong)
+        code, _, error = office.run("verify", "operators", old, "--trust", wrong)
         assert (code, "Traceback" in error) == (2, False)
 
 
@@ -205,7 +205,7 @@ def test_the_list_of_an_expired_registry_is_refused(office, tmp_path):
     text = office.registry.read_text().replace("version: 42", "version: 43")
     office.registry.write_text(text.replace("2036-12-01", "2026-11-02"))
     office.told("publication publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
-    assert "has expired" in office.error("operators", tmp_path / "site", "--trust", office.root)
+    assert "has expired" in office.error("verify", "operators", tmp_path / "site", "--trust", office.root)
 
 
 def test_a_site_that_cannot_be_written_is_reported_after_the_publication(office, tmp_path):

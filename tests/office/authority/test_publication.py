@@ -209,7 +209,7 @@ def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
     site, root = tmp_path / "site", office.root
     office.suspensions.write_text(STOPPED)
     office.told("publication publish", *WHY, *office.all_keys(), "--site", site)
-    code, listed, error = office.run("operators", site, "--trust", root, "--json")
+    code, listed, error = office.run("verify", "operators", site, "--trust", root, "--json")
     assert code == 0, error
     assert [operator["name"]["ja"] for operator in listed["operators"]] == ["良い電話株式会社"], (
         "the other member has no licence"
@@ -230,7 +230,7 @@ def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
         *office.keys("root-1", "root-3", "duty-1", "duty-2"),
     )
     office.told("publication publish", *office.duty(), "--site", site)
-    assert office.run("operators", site, "--trust", root)[0] == 0, "by an earlier root"
+    assert office.run("verify", "operators", site, "--trust", root)[0] == 0, "by an earlier root"
 
     for file, old, new in (
         ("operators.json", "Good Telecom", "Evil Telecom"),
@@ -238,7 +238,7 @@ def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
     ):
         text = (site / file).read_text()
         (site / file).write_text(text.replace(old, new, 1))
-        code, out, error = office.run("operators", site, "--trust", root)
+        code, out, error = office.run("verify", "operators", site, "--trust", root)
         assert (code, out) == (2, "")
         assert "is not what the association signed" in error
         (site / file).write_text(text)

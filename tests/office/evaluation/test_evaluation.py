@@ -137,7 +137,7 @@ def test_a_stopped_member_leaves_the_public_list(folder, site):
     folder.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
     told = folder.told("publication publish", *folder.duty(), "--site", site)
     assert (told["left"], listed()) == (["registry"], (False, False, True)), "it waits for the keys of the registry"
-    assert folder.run("operators", site, "--trust", folder.root, "--json")[1]["operators"] == []
+    assert folder.run("verify", "operators", site, "--trust", folder.root, "--json")[1]["operators"] == []
     code, _, shown = folder.run("publication publish", folder.folder, *folder.all_keys(), "--site", site)
     assert (code, "m-0001 leaves the public list: all its numbers are suspended" in shown) == (0, True)
     assert listed() == (False, False, False)
