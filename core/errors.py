@@ -28,14 +28,19 @@ An ordinary hangup, a busy phone and an unlicensed number are outcomes, not erro
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copyreg import __newobj__  # type: ignore[attr-defined]  # of `pickle`, and not in the stubs
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from .translation import Message, joined
 
 
 class IdtoneError(Exception):
     """Base of all errors that idtone raises on purpose; the text is for the user."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For `pickle`, by which a process gives an error to another one: it need not know what `__init__` takes."""
+        return __newobj__, (type(self), *self.args), self.__dict__
 
 
 class UsageError(IdtoneError):
