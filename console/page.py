@@ -114,16 +114,18 @@ class Visit:
         return party_of(self.session.name if self.session else None, self.address)
 
     def is_gone(self) -> bool:
-        """Whether the visitor has left. An act is done all the same."""
+        """Whether the visitor has left."""
         transport = self.request.transport
-        return self.page.method is Method.GET and (transport is None or transport.is_closing())
+        return transport is None or transport.is_closing()
 
     async def in_thread(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
         """Do what blocks for a moment, as reading a file, beside the event loop. Raises ConnectionAbortedError if the
-        visitor has left.
+        visitor of a page has left; an act is done all the same.
         """
         queue = self.console.threads.of_page(is_public=self.page.right is None, uploads=self.page.uploads)
-        return await queue.run(self.party, self.is_gone, partial(do, *args, **named))
+        return await queue.run(
+            self.party, lambda: self.page.method is Method.GET and self.is_gone(), partial(do, *args, **named)
+        )
 
     async def read(self, kind: Reads, do: Callable[..., R], *given: Any) -> R:
         """The result of one of the `long_reads`. Raises ConnectionAbortedError if the visitor has left."""

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -31,6 +31,10 @@ from idtone.core.translation import Message
 R = TypeVar("R")
 LOOK_EVERY_S: Final = 0.02
 """The console looks so often whether the visitor is still there."""
+FORKED_WITHIN_S: Final = 30.0
+"""A server that has not forked by then is ended; the next read starts another one, which needs a second or two."""
+END_WITHIN_S: Final = 2.0
+"""The server ends by itself so long after the console has asked it to."""
 LINGERS_S: Final = 5.0
 """A read whose console has died ends so long after its time."""
 IDLE: Final = 6
@@ -47,15 +51,20 @@ _console: Connection | None = None
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """One that reads. `handle` is its file descriptor, which is never that of another process."""
+    """One that reads. `handle` is its file descriptor, which is never that of another process. It does reads of one
+    `kind` alone: what a stranger's pack has spoiled is never given a password.
+    """
 
     connection: Connection
     handle: int
-    nice: int
+    kind: str
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+
+    def close(self) -> None:
+        self.kill()
         os.close(self.handle)
         self.connection.close()
 
@@ -68,45 +77,57 @@ class ReadProcesses:
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._idle: list[_Process] = []
+        self._busy: set[_Process] = set()
 
     def begin(self) -> None:
         """Start the server, so that the first read need not wait for it."""
         with self._lock:
             self._begin()
 
-    def _begin(self) -> socket.socket:
+    def _begin(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
         if self._control is not None and self._server is not None and self._server.poll() is None:
-            return self._control
+            return self._control, self._server
+        self._close_control()
         self._control, theirs = socket.socketpair()
         program = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
         with theirs:
             self._server = subprocess.Popen([sys.executable, "-c", program], stdin=theirs.fileno())  # noqa: S603
-        return self._control
+        return self._control, self._server
+
+    def _close_control(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        self._control = None
 
     def end(self) -> None:
+        """Reads that have not ended raise LedgerError."""
         with self._lock:
             while self._idle:
-                self._idle.pop().kill()
-            if self._control is not None and self._server is not None:
-                self._control.close()
-                self._server.wait()
-            self._control = self._server = None
+                self._idle.pop().close()
+            for each in self._busy:
+                each.kill()
+            self._close_control()
+            if self._server is not None:
+                _end(self._server)
+            self._server = None
 
     def run(
         self,
         do: Callable[..., R],
         *given: Any,
+        kind: str,
         nice: int,
         within_s: float,
         is_gone: Callable[[], bool],
         is_awaited: Callable[[], bool],
     ) -> R:
-        """The result of `do`, which can be imported by its name. The process gets `given` through a pipe. Blocks.
+        """The result of `do`, which can be imported by its name. The process gets `given` through a pipe. Blocks. All
+        reads of a `kind` have one `nice`.
 
         Raises ConnectionAbortedError when `is_gone`, LedgerError after `within_s`, and what `do` raises.
         """
         until_s = time.monotonic() + within_s
-        process, may_stay = self._process(nice), False
+        process, may_stay = self._process(kind, nice), False
         connection = process.connection
         try:
             connection.send((do, given, within_s))
@@ -131,36 +152,58 @@ class ReadProcesses:
             raise result
         return result  # type: ignore[no-any-return]
 
-    def _process(self, nice: int) -> _Process:
+    def _process(self, kind: str, nice: int) -> _Process:
         """One that waits, or a new one."""
         with self._lock:
             for each in self._idle:
-                if each.nice == nice:
+                if each.kind == kind:
                     self._idle.remove(each)
+                    self._busy.add(each)
                     return each
         try:
-            return self._forked(nice)
+            process = self._forked(kind, nice)
         except (OSError, EOFError) as error:  # the server has died: the next read starts another one
             raise _died() from error
+        with self._lock:
+            self._busy.add(process)
+        return process
 
-    def _forked(self, nice: int) -> _Process:
+    def _forked(self, kind: str, nice: int) -> _Process:
+        """Raises OSError, EOFError."""
         ours, theirs = socket.socketpair()
-        connection = Connection(ours.detach())
-        with theirs, self._lock:
-            socket.send_fds(self._begin(), [b"f"], [theirs.fileno()])
-        process = os.pidfd_open(connection.recv())
-        connection.send(nice)
-        return _Process(connection, process, nice)
+        with ExitStack() as failing:
+            connection = failing.enter_context(Connection(ours.detach()))
+            with theirs, self._lock:
+                control, server = self._begin()
+                socket.send_fds(control, [b"f"], [theirs.fileno()])
+            if not connection.poll(FORKED_WITHIN_S):
+                server.kill()
+                server.wait()
+                raise TimeoutError
+            pid = connection.recv()
+            connection.send(nice)
+            process = _Process(connection, os.pidfd_open(pid), kind)
+            failing.pop_all()
+        return process
 
     def _put_back(self, process: _Process, may_stay: bool) -> None:
         with self._lock:
+            self._busy.remove(process)
             if may_stay and self._control is not None:
                 self._idle.append(process)
                 process = self._idle[0]
                 if len(self._idle) <= IDLE:
                     return
                 self._idle.remove(process)
-        process.kill()
+        process.close()
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    try:
+        server.wait(END_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _died() -> LedgerError:
@@ -174,12 +217,15 @@ def others_wait() -> bool:
 
 def serve() -> None:
     """In the server: fork a process for each socket that the console sends, until the console ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, whose console ends this process
+    for number in (signal.SIGINT, signal.SIGTERM):  # of a terminal and of systemd, which end the console: it ends this
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, _reap)
     for name in READS:
         import_module(name)
     gc.freeze()  # what processes share stays shared
     control = socket.socket(fileno=os.dup(0))
+    with Path(os.devnull).open() as nothing:  # a process that kept the socket would hide the server's death
+        os.dup2(nothing.fileno(), 0)
     while True:
         octets, sockets, *_ = socket.recv_fds(control, 1, 1)
         if not octets:

@@ -130,6 +130,7 @@ class Threads:
             return self.processes.run(
                 do,
                 *given,
+                kind=kind,
                 nice=limits.nice,
                 within_s=limits.within_s,
                 is_gone=is_gone,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Final, TypeVar
 
-from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError, LedgerError, UsageError
 from idtone.core.in_thread import in_thread
 from idtone.core.translation import Message
 
@@ -25,10 +26,11 @@ from .users import NAME_LIMIT, User
 COMPARED_WITHIN_S: Final = 60.0
 _WRONG: Final = Message("The name, the password or the code is wrong.")
 _BUSY: Final = Message("Many people try to sign in at the moment. Try again in a few seconds.")
+_NOT_COMPARED: Final = Message("The console could not compare the password. Try again in a few seconds.")
 OFTEN: Final = Message("There were too many attempts. Try again in a quarter of an hour.")
 
-
 R = TypeVar("R")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,13 @@ class _Comparing:
     """
 
     def __init__(self, name: str, nice: int) -> None:
-        self._line, self._thread, self._nice = PasswordLine(), ThreadPoolExecutor(1, name), nice
+        self._line, self._thread, self._kind, self._nice = PasswordLine(), ThreadPoolExecutor(1, name), name, nice
 
     async def do(self, visit: Visit, rank: int, act: Callable[..., R], *given: str) -> R:
         """Raises LineFullError, LedgerError."""
         async with self._line.turn(rank):
             processes = visit.console.threads.processes
-            compare = partial(processes.run, act, *given, nice=self._nice, within_s=COMPARED_WITHIN_S)
+            compare = partial(processes.run, act, *given, kind=self._kind, nice=self._nice, within_s=COMPARED_WITHIN_S)
             return await in_thread(self._thread, compare, is_gone=lambda: False, is_awaited=lambda: False)
 
 
@@ -82,6 +84,10 @@ class PasswordProof:
         except LineFullError:
             self._attempts.withdrawn(attempt)
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY)
+        except LedgerError as error:
+            self._attempts.withdrawn(attempt)
+            _log.error("a password was not compared: %s", error)
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, _NOT_COMPARED)
         if user is None or not self.check.is_right(user, matches, visit.field("code")):
             failed(user.name if user else None, visit.address)
             return Refusal(HTTPStatus.FORBIDDEN, _WRONG)

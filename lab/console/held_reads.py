@@ -100,6 +100,16 @@ def broken() -> None:
     os._exit(1)
 
 
+def sockets() -> frozenset[str]:
+    """Those that the process holds."""
+    return sockets_of(os.getpid())
+
+
+def sockets_of(pid: int) -> frozenset[str]:
+    names = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()]
+    return frozenset(name for name in names if name.startswith("socket:"))
+
+
 def priority() -> tuple[int, str]:
     """Of the processor, and of what the kernel ends when memory ends."""
     return os.nice(0), Path("/proc/self/oom_score_adj").read_text().strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from contextvars import copy_context
 from functools import partial
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from idtone.console import read_process
+from idtone.console.read_process import ReadProcesses
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.translation import speak, translated
 from lab.console import held_reads
@@ -24,7 +27,9 @@ def never() -> bool:
 
 
 def read(do: Any, *given: Any, **more: Any) -> Any:
-    return READS.run(do, *given, **{"is_gone": never, "is_awaited": never, "within_s": 60.0, "nice": 3, **more})
+    return READS.run(
+        do, *given, **{"is_gone": never, "is_awaited": never, "within_s": 60.0, "nice": 3, "kind": "test", **more}
+    )
 
 
 def test_a_read_has_the_lowest_claim_on_the_processor_and_on_memory():
@@ -73,3 +78,45 @@ async def test_a_read_is_killed_when_its_visitor_has_left(tmp_path: Path):
 
 def test_a_read_learns_that_others_wait():
     assert read(held_reads.until_others_wait, is_awaited=partial(bool, 1)) == "others"
+
+
+async def test_neither_a_stop_of_the_machine_nor_a_server_that_hangs_leaves_a_read_without_an_end(
+    tmp_path, monkeypatch
+):
+    """Before, systemd's SIGTERM ended the reads before the console did, and a read waited for a dead server."""
+    processes, raised = ReadProcesses(), list[LedgerError]()
+    given = {"nice": 3, "within_s": 60.0, "is_gone": never, "is_awaited": never}
+
+    def visit() -> None:
+        try:
+            processes.run(held_reads.held, tmp_path, kind="held", **given)
+        except LedgerError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=visit)
+    thread.start()
+    await until(lambda: Held(tmp_path).running(), "the read to begin", 60.0)
+    server = processes._server
+    assert server is not None
+    for pid in (server.pid, *Held(tmp_path).running()):
+        os.kill(pid, signal.SIGTERM)
+    held = processes.run(held_reads.sockets, kind="other", **given)
+    assert len(held - held_reads.sockets_of(server.pid)) == 1, "its own"
+    assert not held & held_reads.sockets_of(server.pid), "those of the server hide its death"
+    monkeypatch.setattr(read_process, "FORKED_WITHIN_S", 0.2)
+    server.send_signal(signal.SIGSTOP)
+    with pytest.raises(LedgerError, match="ended before it was done"):
+        processes.run(held_reads.priority, kind="third", **given)
+    monkeypatch.undo()
+    assert processes.run(held_reads.priority, kind="third", **given), "of another server"
+    assert thread.is_alive()
+    processes.end()
+    thread.join(20)
+    assert [str(each) for each in raised] == ["The work ended before it was done; the log says why."]
+
+
+def test_a_process_that_has_done_one_kind_of_reads_does_no_other():
+    """Before, what a stranger's pack had spoiled could be given a password."""
+    strangers, again, password = (read(os.getpid, kind=kind) for kind in ("public-pack", "public-pack", "password"))
+    assert strangers == again
+    assert strangers != password
