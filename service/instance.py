@@ -371,7 +371,7 @@ class Instance:
                 for each in self._forgetting_forms(evidence)
             ),
             asyncio.create_task(
-                record_acts(ledger.own(), self._obeying(evidence), self._loaded.disclosure_rules),
+                record_acts(ledger.own(), self._obeying(evidence), self._loaded.disclosure_rules, key_ring),
                 name="recording what commands do",
             ),
             *([asyncio.create_task(keeper.run(), name="keeping the brake's state")] if keeper else []),

@@ -30,6 +30,7 @@ from ..keys.log_keys import FILE, LogKey, LogKeys
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
 from ..tree.checkpoints import Checkpoint, believed
+from ..writing.given_up import lost_end
 from ..writing.group_writer import GroupWriter
 from .shared import discloser, local, read_checkpoints
 
@@ -152,10 +153,8 @@ def give_up(
     if ring.keys:
         ring.keys.check(ring.signer.key.name)  # the act is to be signed
     person, now = discloser(settings.ledger), datetime.now(UTC)
-    origin, leaves, root = following.ended
-    note = Note.parse(following.checkpoint.encode()) if following.checkpoint else None
-    signed = believed(note, ring.signer_of(origin).key).size if note else 0
-    end = origin, leaves, root.hex()
+    origin, leaves, root, signed = lost_end(following, ring, path_of(settings.ledger.own()))
+    end = origin, leaves, root
     with LedgerReader.open(settings.ledger.own()) as reader:
         known = EndsGivenUp.of(reader.acts(KINDS))
     first = known.waits_for((*end, signed))

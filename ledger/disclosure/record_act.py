@@ -3,7 +3,8 @@
 While the service runs, it is the writer: a command leaves the act as a file in a folder beside the ledger, and the
 service records it and removes the file. Only the service's own user may use the folder, and a file that another user
 has left is not recorded. The writer judges the act by its own settings (`disclosure_request.objection`,
-`receipts.receipt_objection`, `opened_numbers.opening_objection`, `EndsGivenUp.objection`).
+`receipts.receipt_objection`, `opened_numbers.opening_objection`, `EndsGivenUp.objection`), and an act that gives up
+the end of a log also by what the logs themselves say.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ..keys.key_ring import KeyRing
 from ..keys.private_files import replace_private
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
+from ..writing.given_up import lost_end
 from ..writing.ledger_writer import LedgerWriter
 from .disclosure_request import DisclosureRules, objection, requests
 from .opened_numbers import opening_objection
@@ -56,7 +58,7 @@ def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Ste
     step = make(new_act_id())
     try:
         with LedgerWriter.open(url, node, key_ring) as writer:
-            _admit(url, step, rules)
+            _admit(url, step, rules, key_ring)
             _write(step, writer)
     except LedgerInUseError:
         _ask_the_service(url, step)
@@ -70,7 +72,7 @@ def _write(step: Step, evidence: Evidence) -> None:
     written.result()
 
 
-def _admit(url: str, step: Step, rules: DisclosureRules) -> bool:
+def _admit(url: str, step: Step, rules: DisclosureRules, ring: KeyRing | None) -> bool:
     """False if the ledger has it already. Raises LedgerError if it is not allowed."""
     with LedgerReader.open(url) as reader:
         why, record = None, reader.record(step.call_id)
@@ -79,7 +81,7 @@ def _admit(url: str, step: Step, rules: DisclosureRules) -> bool:
         elif record is None and step.kind is not StepKind.DUTY:
             acts, now = reader.acts(), datetime.now(UTC)
             if step.kind is StepKind.END_GIVEN_UP:
-                why = EndsGivenUp.of(acts).objection(step, rules.two_persons)
+                why = EndsGivenUp.of(acts).objection(step, rules.two_persons) or _end_objection(url, step, ring)
             else:
                 why = objection(step, requests(acts), rules, now) or receipt_objection(step, exports(acts), now)
     if record and record.steps != (step,):
@@ -87,6 +89,16 @@ def _admit(url: str, step: Step, rules: DisclosureRules) -> bool:
     if why:
         raise LedgerError(Message("this is not recorded: {why}", why=why))
     return record is None
+
+
+def _end_objection(url: str, step: Step, ring: KeyRing | None) -> str | None:
+    """Why this node has no such end to give up; None if it has. Raises LedgerError if that cannot be read."""
+    origin, *said = (step.details[name] for name in ("origin", "leaves", "root", "signed"))
+    following = next((each for each in ring.continuity.unsigned if each.after == origin), None) if ring else None
+    if ring is None or following is None:
+        return f"the end of {origin} does not wait for a signature here"
+    _, *known = lost_end(following, ring, path_of(url))
+    return None if said == known else f"{origin} has ended with other leaves, or with others signed"
 
 
 def _is_recorded(url: str, act_id: str) -> bool:
@@ -127,15 +139,17 @@ def _ask_the_service(url: str, step: Step) -> None:
         )
 
 
-async def record_acts(url: str, evidence: Evidence, rules: DisclosureRules) -> None:
-    """The service's side: record the acts that commands leave, until cancelled."""
+async def record_acts(url: str, evidence: Evidence, rules: DisclosureRules, key_ring: KeyRing | None = None) -> None:
+    """The service's side: record the acts that commands leave, until cancelled. Only by the key ring of the ledger's
+    own log can it judge an act that gives up an end; without one it refuses such acts.
+    """
     folder, seen, looked_s = _folder(url), 0, -math.inf
     while True:
         changed = _changed_ns(folder)
         # The time of a folder may be too coarse to tell two changes apart, and what was not recorded is tried again.
         if changed != seen or time.monotonic() - looked_s >= LOOK_AGAIN_S:
             seen, looked_s = changed, time.monotonic()
-            await asyncio.to_thread(_record_all, url, evidence, rules)
+            await asyncio.to_thread(_record_all, url, evidence, rules, key_ring)
         await asyncio.sleep(LOOK_EVERY_S)
 
 
@@ -147,15 +161,15 @@ def _changed_ns(folder: Path) -> int:
         return 0
 
 
-def _record_all(url: str, evidence: Evidence, rules: DisclosureRules) -> None:
+def _record_all(url: str, evidence: Evidence, rules: DisclosureRules, ring: KeyRing | None = None) -> None:
     for path in sorted(_folder(url).glob(f"*{_SUFFIX}")):
-        _record(path, url, evidence, rules)
+        _record(path, url, evidence, rules, ring)
 
 
-def _record(path: Path, url: str, evidence: Evidence, rules: DisclosureRules) -> None:
+def _record(path: Path, url: str, evidence: Evidence, rules: DisclosureRules, ring: KeyRing | None) -> None:
     try:
         step = _read(path)
-        is_new = _admit(url, step, rules)
+        is_new = _admit(url, step, rules, ring)
     except FileNotFoundError:
         return  # the command has taken it back
     except (LedgerError, OSError, ValueError, KeyError, TypeError) as error:

@@ -120,6 +120,10 @@ class Continuity:
         """The trees that follow one whose end is not signed, also where that was given up."""
         return [each for each in self.trees if each.begun and each.unsigned]
 
+    def database_of(self, tree: Continued, present: Path) -> Path:
+        """Where the database of a tree is now; `present` is that of the present one."""
+        return next((Path(each.file) for each in self.trees if each.after == tree.origin), present)
+
     def add(
         self,
         checkpoint: Note | None,

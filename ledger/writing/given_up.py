@@ -8,30 +8,74 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Final
 
 from idtone.core.errors import LedgerError
+from idtone.core.signed_notes import Note
+from idtone.core.translation import Message
 
+from ..keys.continuity import Continued
 from ..keys.key_ring import KeyRing
 from ..store.given_up_acts import end_given_up
+from ..store.meta import CHECKPOINT, facts
+from ..store.sqlite import connect_for_reading
+from ..tree.checkpoints import Checkpoint, believed
 from .ended_log import end_named
+
+_DAMAGED: Final = (sqlite3.Error, OSError, ValueError, LookupError, TypeError)
+"""What reading a database raises that does not hold what was written."""
 
 _log = logging.getLogger(__name__)
 
 
 def find_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
     """Ends that the first leaf of the next log names, and of which the file beside the key has no signature."""
-    trees = ring.continuity.trees
-    files = [*(Path(each.file) for each in trees[1:]), ledger]
-    for tree, file in zip(trees, files, strict=False):
-        if not tree.begun or tree.unsigned or tree.told.get("compromised"):
+    for tree in ring.continuity.trees:
+        if not tree.begun or tree.told.get("compromised"):
             continue
-        with suppress(LedgerError, sqlite3.Error, OSError, ValueError, LookupError, TypeError):  # it is damaged
-            end = end_named(file, ring.days.ledger_key.step_key(tree.origin))
-            if end.origin == tree.after and end.size > tree.ended[1]:
+        with suppress(LedgerError, *_DAMAGED):
+            end = _end_of(tree, ring, ledger)
+            if end.text != tree.unsigned if tree.unsigned else end.size > tree.ended[1]:
                 ring.continuity.unsign(tree, end)
                 _log.error("%s: its end is not signed; the file beside the key did not say so", tree.after)
+
+
+def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, int, str, int]:
+    """Name, leaves and root of the log before `following`, and how many of its leaves are signed.
+
+    The first leaf of `following` names the end, and the key of the log before vouches for what is signed: the file
+    beside the key vouches for nothing. `ledger` is the present database. Raises LedgerError.
+    """
+    path = Path(following.file)
+    try:
+        end = _end_of(following, ring, ledger)
+        noted = [following.checkpoint]
+        if path.exists():  # a lost key may have been lost with its database
+            with closing(connect_for_reading(path)) as connection:
+                noted.append(facts(connection).get(CHECKPOINT))
+    except _DAMAGED as error:
+        reading = Message("{path}: what was signed of {log} cannot be read", path=path, log=following.after)
+        raise LedgerError(reading) from error
+    log = ring.signer_of(end.origin).key
+    signed = [believed(Note.parse(str(each).encode()), log).size for each in noted if each]
+    signed += [found[1].size for file in (ring.seen, ring.cosigned) if (found := file.latest(log))]
+    most = max(signed, default=0)
+    if most >= end.size:
+        raise LedgerError(Message("the end of {log} is signed already", log=end.origin))
+    return end.origin, end.size, end.root.hex(), most
+
+
+def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:
+    """Raises LedgerError, and `_DAMAGED` if the database is."""
+    database = ring.continuity.database_of(following, ledger)
+    end = end_named(database, ring.days.ledger_key.step_key(following.origin))
+    if end.origin != following.after:
+        raise LedgerError(
+            Message("{path}: its first leaf does not name the end of {log}", path=database, log=following.after)
+        )
+    return end
 
 
 def settle_ends(ring: KeyRing, ledger: Path) -> None:

@@ -20,7 +20,7 @@ from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
 from ..evidence.steps import SEALED, UNSEALED, Step, StepKind
-from ..keys.continuity import DAMAGED, ENDED, Continued, NextKey, move_aside, name_aside
+from ..keys.continuity import DAMAGED, ENDED, NextKey, move_aside, name_aside
 from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
 from ..store import sqlite
@@ -186,7 +186,7 @@ class GroupWriter:
             known = self._end_troubles.get(each.after)
             try:
                 check = self._end_checks.setdefault(each.after, EndCheck())
-                note = sign_end(each, self._database_of(each), ring, check)
+                note = sign_end(each, ring.continuity.database_of(each, self._path), ring, check)
                 ring.continuity.signed(each, note)
             except Exception as error:  # a cell of an old database may hold anything
                 self._end_troubles[each.after] = trouble = _why(error)
@@ -196,11 +196,6 @@ class GroupWriter:
                 self._end_troubles.pop(each.after, None)
                 self._end_checks.pop(each.after, None)
                 _log.warning("%s: the end of the log %s is signed now", each.file, each.after)
-
-    def _database_of(self, tree: Continued) -> Path:
-        """Where the database of a tree is now."""
-        trees = self._key_ring.continuity.trees
-        return next((Path(each.file) for each in trees if each.after == tree.origin), self._path)
 
     def distrust(self, reason: str) -> None:
         """Stop signing: another tree was signed under this name. From any thread."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from idtone.core.settings.settings import LedgerSettings, load_settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.ledger.commands import shared
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.record_act import record_act, record_acts
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys import token_signer
 from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
@@ -412,6 +414,51 @@ def test_what_the_file_beside_the_key_says_of_an_end_is_no_evidence(lost, monkey
     assert ("no log does" in said, "given up on" in said) == (bool(given_up), not given_up)
     with LedgerWriter.open(lost.settings.url, "pbx-1", lost.ring()) as writer:
         assert bool(writer.unsigned_ends) is bool(given_up)
+
+
+def test_what_is_given_up_is_what_the_logs_say_and_not_the_file_beside_the_key(lost, monkeypatch):
+    """The end in the first leaf of the next log, and all that the lost key has signed."""
+    as_person(monkeypatch, ALICE)
+    lost.run("log replace-key", "--why", "x", "--yes")
+    path = lost.settings.continued()
+    first, second = json.loads(path.read_text())
+    forged = {"unsigned": f"{LOG}\n9\n{'A' * 43}=\n", "checkpoint": ""}
+    path.write_text(json.dumps([{**first, **forged}, second]))
+    made = lost.run("log give-up", LOG, "--why", "burnt", "--yes")
+    assert (made["leaves"], made["signed"], made["given_up"]) == (3, 2, True)
+    with LedgerWriter.open(lost.settings.url, "pbx-1", lost.ring()):
+        assert lost.ring().continuity.trees[0].unsigned == first["unsigned"], "each start sets it right"
+    before = lost.verify("--ledger", f"sqlite:///{first['file']}")
+    assert (before["given_up"]["act"], before["leaves"], len(before["faults"])) == (made["act"], 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("origin", "leaves", "signed", "said"),
+    [("someone-else/idtone", 3, 2, "does not wait"), (LOG, 3, 1, "others signed"), (LOG, 9, 2, "another end")],
+)
+def test_an_end_that_this_node_does_not_have_is_not_given_up(lost, origin, leaves, signed, said):
+    _, _, root = lost.ring().continuity.trees[0].ended
+    with pytest.raises(LedgerError, match=said):
+        record_act(
+            lost.settings.own(),
+            "pbx-1",
+            lost.ring(),
+            lambda act: steps.end_given_up(act, NOW, ALICE, "x", (origin, leaves, root.hex()), signed, 1),
+            DisclosureRules(),
+        )
+    assert lost.verify()["gives_up"] == []
+
+
+@pytest.mark.parametrize("has_logs", [True, False])
+async def test_a_running_service_holds_the_act_against_its_own_logs(lost, monkeypatch, has_logs):
+    as_person(monkeypatch, ALICE)
+    url, ring = lost.settings.own(), lost.ring()
+    with LedgerWriter.open(url, "pbx-1", ring) as writer:
+        recording = asyncio.create_task(record_acts(url, writer, DisclosureRules(), ring if has_logs else None))
+        with nullcontext() if has_logs else pytest.raises(LedgerError, match="the service refuses"):
+            await asyncio.to_thread(lost.run, "log give-up", "--why", "burnt", "--yes")
+        recording.cancel()
+    assert len(lost.verify()["gives_up"]) == has_logs
 
 
 def test_an_act_that_others_wrote_gives_up_nothing(lost, monkeypatch):
