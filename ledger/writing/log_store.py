@@ -55,7 +55,10 @@ class CopiedError(LedgerError):
 
     def __init__(self) -> None:
         super().__init__(Message("it is a copy of a ledger whose original may have been signed on since"))
-        self.remedy = Message("run `idtone restore --here`, which begins a ledger that continues this one")
+        self.remedy = Message(
+            "run `idtone restore --here -c FILE`, which begins a ledger that continues this one; FILE has the settings "
+            "of this ledger"
+        )
 
 
 CALLS_TOLD: Final = 5

@@ -25,7 +25,7 @@ from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
 from idtone.ledger.evidence.steps import Scalar, Step, StepKind
-from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.keys.key_ring import KeyRing, continuity_of
 from idtone.ledger.keys.private_files import PRIVATE_FILE
 from idtone.ledger.store import sqlite
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -126,20 +126,30 @@ class OfficeLedger:
 
     def knows(self, act_id: str) -> bool:
         """Whether an act is recorded. Raises LedgerError."""
-        if not self._is_begun():
-            return False
-        with LedgerReader.open(self._settings().url) as reader:
-            return reader.knows(act_id)
+        for url in self._urls():
+            with LedgerReader.open(url) as reader:
+                if reader.knows(act_id):
+                    return True
+        return False
 
     def acts(self) -> list[OfficeAct]:
-        """All acts, in the order of writing. Raises LedgerError."""
-        if not self._is_begun():
-            return []
-        with LedgerReader.open(self._settings().url) as reader:
-            return [OfficeAct.of(step) for step in reader.acts(frozenset({StepKind.DUTY}))]
+        """All acts, in the order of writing, also those in ledgers that this one continues. Raises LedgerError."""
+        found: list[OfficeAct] = []
+        for url in self._urls():
+            with LedgerReader.open(url) as reader:
+                found += map(OfficeAct.of, reader.acts(frozenset({StepKind.DUTY})))
+        return found
 
-    def _is_begun(self) -> bool:
-        return self.settings_file.exists() and sqlite.path_of(self._settings().url).exists()
+    def _urls(self) -> list[str]:
+        """The addresses of the ledgers that are there, in their order, the present one last. A copy of the office is
+        elsewhere, so an earlier ledger is sought by its name beside the present one.
+        """
+        if not self.settings_file.exists():
+            return []
+        settings = self._settings()
+        present = sqlite.path_of(settings.url)
+        earlier = (present.with_name(Path(each.file).name) for each in continuity_of(settings, NODE).trees)
+        return [f"sqlite:///{path}" for path in (*earlier, present) if path.exists()]
 
     def _settings(self) -> LedgerSettings:
         """Missing ones are written."""

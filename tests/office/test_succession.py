@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from idtone.office.desk.office_ledger import OfficeLedger
 from lab.office.authority.office import PHRASE, WHY, Office
 from lab.office.two_computers import TwoComputers
 
@@ -58,7 +59,7 @@ def test_keys_are_lost_and_replaced(here, tmp_path):
     here.office.told("publication prolong", "--until", "2030-01-01", *WHY)
     assert refused(here, "registry-1", "registry-2", "duty-1", "duty-2")
     assert "registry" in published(here, "registry-4", "registry-3", "duty-1", "duty-2")
-    here.type(LOST, "lost-root-prepare", "lost-publish")
+    here.type(LOST, "lost-root-key", "lost-root-prepare", "lost-root-sign", "lost-publish")
     here.type(LOST, "lost-set-keys", "lost-set-prepare", "lost-set-sign", "lost-publish")
     assert refused(here, "duty-1", "duty-2")
     here.type(LOST, "night-keys")
@@ -67,7 +68,12 @@ def test_keys_are_lost_and_replaced(here, tmp_path):
     code, told, error = here.as_member(member)
     assert (code, told["trust"]) == (0, "signed"), error
     here.type(LOST, "keys-read", typed=f"{PHRASE}\n")
-    here.type(LOST, "keys-passphrase", typed=f"{PHRASE}\n{ANOTHER}\n{ANOTHER}\n")
+    before = here.key("registry-1").read_bytes()
+    with pytest.raises(AssertionError):
+        here.type(LOST, "keys-passphrase", typed=f"{PHRASE}\n{ANOTHER}\n{ANOTHER[::-1]}\n")
+    assert here.key("registry-1").read_bytes() == before, "a passphrase that was mistyped costs no key"
+    typed = f"{PHRASE}\n{ANOTHER}\n{ANOTHER}\n"  # the first OpenSSL reads a whole block, and leaves the next one
+    here.type(LOST, "keys-passphrase", typed=f"{typed:\n<4096}{ANOTHER}\n")
     here.type(LOST, "keys-read", typed=f"{ANOTHER}\n")
     assert here.key("registry-1").stat().st_mode & 0o777 == 0o600
     here.key("registry-1").write_bytes(here.key("registry-3").read_bytes())
@@ -92,6 +98,8 @@ def test_the_association_begins_again_without_its_root(here, tmp_path):
 def test_the_office_moves(here, tmp_path):
     member, old = tmp_path / "member", tmp_path / "old"
     here.as_member(member)
+    enter = ("duty enter", "other", "--due", "2030-01-01", "--what")
+    here.office.told(*enter, "before")
     said = here.type(MOVES, "pack")
     stick = tmp_path / "stick"
     here.stick.rename(stick)
@@ -101,6 +109,11 @@ def test_the_office_moves(here, tmp_path):
     assert here.type(MOVES, "unpack").split()[0] == said.split()[-2], "the SHA-256"
     said = here.type(MOVES, "verify")
     assert "edit" in said, "the history"
+    here.type(MOVES, "ledger")
+    here.office.told(*enter, "after")
+    subjects = [act.subject for act in OfficeLedger(here.office.folder).acts()]
+    assert [each for each in subjects if each.startswith("D-")] == ["D-0001", "D-0002"], "both ledgers"
+    here.type(MOVES, "verify")
     here.type(MOVES, "start")
     assert here.units.read_text().splitlines()[-2:] == [
         "systemctl enable --now idtone-office.target",

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import shutil
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -151,6 +153,22 @@ def test_a_member_sends_over_http_and_the_office_records_beside_it(folder, tmp_p
     [act] = OfficeLedger(folder).acts()
     assert (act.act, act.details) == ("met", {"minutes": 30})
     assert terminal.told("ledger", "verify", "-c", OfficeLedger(folder).settings_file)["faults"] == []
+
+
+def test_a_copied_ledger_is_continued_and_its_acts_stay_readable(tmp_path):
+    terminal = Terminal()
+    ledger = OfficeLedger(tmp_path)
+    ledger.record("met", "S-1")
+    file = tmp_path / "ledger/ledger.sqlite3"
+    shutil.copy(file, tmp_path / "copy")
+    os.replace(tmp_path / "copy", file)
+    terminal.shown("restore", "--here", "--offline", "-c", ledger.settings_file)
+    assert [act.subject for act in ledger.acts()] == ["S-1"], "before the next one is begun"
+    second = ledger.record("met", "S-2")
+    assert [act.subject for act in ledger.acts()] == ["S-1", "S-2"]
+    assert ledger.knows(ledger.acts()[0].id)
+    assert (ledger.knows(second), ledger.knows("none")) == (True, False)
+    assert terminal.told("ledger", "verify", "-c", ledger.settings_file)["faults"] == []
 
 
 def test_half_requests_and_other_names_do_not_stop_the_desk(desk, monkeypatch):
