@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import wave
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +30,8 @@ _LOWEST_RATE_HZ: Final = 8000
 def enter_tone(
     workspace: Workspace, tone: str, title: str, octets: bytes, attribution: Attribution, title_name: str
 ) -> HistoryEntry:
-    """Enter a sound with its master, whose SHA-256 the registry gets. Raises IdtoneError, and changes nothing then.
+    """Enter a sound with its master, whose SHA-256 the registry gets. Raises IdtoneError; then the registry
+    does not name it.
 
     `title_name` names the field of the title in an error.
     """
@@ -50,7 +50,7 @@ def enter_tone(
             )
         text.append(("tones",), [{"id": tone, "title": title, "sha256": sha256}])
 
-    with workspace.locked(), ExitStack() as failed:
+    with workspace.locked():
 
         def put() -> None:
             """The master comes first: a registry never names one that is not there. One that no registry names does no
@@ -58,11 +58,8 @@ def enter_tone(
             """
             with writing(master.parent, TrustError):
                 shared_folder.write(master, octets)
-            failed.callback(master.unlink, missing_ok=True)
 
-        entry = change_registry(workspace, Action.TONE, tone, attribution, edit, put)
-        failed.pop_all()
-    return entry
+        return change_registry(workspace, Action.TONE, tone, attribution, edit, put)
 
 
 def master_of(workspace: Workspace, tone: str) -> Path:

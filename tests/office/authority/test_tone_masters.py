@@ -6,12 +6,15 @@ import hashlib
 import os
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from idtone.office.authority import change_registry, unpublished_copies
+from idtone.office.authority.change_registry import Attribution
+from idtone.office.authority.tone_masters import enter_tone
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.sources import read_document
 from lab.office.authority.office import WHY, Office
@@ -25,6 +28,18 @@ def killed_after(done: Callable[..., Any] | None) -> Callable[..., None]:
         os.kill(os.getpid(), signal.SIGKILL)
 
     return call
+
+
+def test_a_sound_keeps_its_master_if_the_person_interrupts_the_command(office: Office, tmp_path: Path) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    office.monkeypatch.setattr(Workspace, "record", interrupted)
+    at = Attribution("sato", "x", datetime.now(UTC))
+    with pytest.raises(KeyboardInterrupt):
+        enter_tone(Workspace(office.folder), "new-2027", "New", master(), at, "title")
+    assert "new-2027" in {tone.id for tone in read_document(office.registry).tones}
+    assert (office.folder / "tones/new-2027.wav").read_bytes() == master()
 
 
 @pytest.mark.parametrize("moment", ["master", "registry", "history"])
