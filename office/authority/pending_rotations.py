@@ -1,7 +1,8 @@
-"""Rotations of keys whose packages wait for signatures: history/rotations.json, at most one for each set of keys.
+"""Rotations of keys whose packages wait for signatures: history/rotations.json, a list for each set of keys.
 
 A line of the history is signed with the next edition, whatever that is. So a rotation gets its line only when its keys
-are in force: otherwise the history would say that one was signed which never was.
+are in force: otherwise the history would say that one was signed which never was. Several packages can wait for one
+set; each counts from the keys before it, so the first that is published ends the others.
 """
 
 from __future__ import annotations
@@ -52,8 +53,10 @@ def history_of(keys: Keys) -> str:
 
 
 def keep(workspace: Workspace, keys: Keys, entry: HistoryEntry) -> None:
-    """Keep the line of a rotation until it is published, in place of one of the same set. Raises TrustError."""
-    _write(workspace, {**_read(workspace), keys.value: entry})
+    """Keep the line of a rotation until it or another one of the set is published. Raises TrustError."""
+    waiting = _read(workspace)
+    others = [each for each in waiting.get(keys.value, ()) if _after(each) != _after(entry)]
+    _write(workspace, {**waiting, keys.value: [*others, entry]})
 
 
 def settle(workspace: Workspace, now: datetime) -> None:
@@ -62,25 +65,34 @@ def settle(workspace: Workspace, now: datetime) -> None:
     if not waiting:
         return
     left = {}
-    for name, entry in waiting.items():
-        after = {each.fields["key"] for each in entry.what if isinstance(each, Message) and each.template != _ENDS}
-        if in_force(workspace, Keys(name)) == after:
-            workspace.record(history_of(Keys(name)), entry.model_copy(update={"at": now}))
+    for name, entries in waiting.items():
+        now_in_force = in_force(workspace, Keys(name))
+        published = next((each for each in entries if _after(each) == now_in_force), None)
+        if published:
+            workspace.record(history_of(Keys(name)), published.model_copy(update={"at": now}))
         else:
-            left[name] = entry
+            left[name] = entries
     if left != waiting:
         _write(workspace, left)
+
+
+def _after(entry: HistoryEntry) -> set[object]:
+    """The ids of the keys that the set has after a rotation."""
+    return {each.fields["key"] for each in entry.what if isinstance(each, Message) and each.template != _ENDS}
 
 
 def _path(workspace: Workspace) -> Path:
     return workspace.folder / "history" / FILE
 
 
-def _read(workspace: Workspace) -> dict[str, HistoryEntry]:
+def _read(workspace: Workspace) -> dict[str, list[HistoryEntry]]:
     path = _path(workspace)
     try:
         content = json.loads(path.read_bytes())
-        return {Keys(name).value: HistoryEntry.model_validate(entry) for name, entry in content.items()}
+        return {
+            Keys(name).value: [HistoryEntry.model_validate(each) for each in entries]
+            for name, entries in content.items()
+        }
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -89,8 +101,8 @@ def _read(workspace: Workspace) -> dict[str, HistoryEntry]:
         raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
 
 
-def _write(workspace: Workspace, waiting: dict[str, HistoryEntry]) -> None:
+def _write(workspace: Workspace, waiting: dict[str, list[HistoryEntry]]) -> None:
     path = _path(workspace)
-    content = {name: entry.to_json() for name, entry in waiting.items()}
+    content = {name: [each.to_json() for each in entries] for name, entries in waiting.items()}
     with writing(path, TrustError):
         shared_folder.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")

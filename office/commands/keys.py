@@ -5,7 +5,8 @@ replace them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Annotated
 import typer
 from securesystemslib.signer import Key, Signer
 
-from idtone.core.errors import UsageError
+from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.signing_keys import load_public, make_key, public_beside, token_key, write_public
 from idtone.core.terminal import command_line
 from idtone.core.terminal.asking import passphrase
@@ -25,6 +26,7 @@ from idtone.registry.trust.tuf_roles import Keys
 
 from ..authority import pending_rotations
 from ..authority.change_registry import Attribution, record_edits
+from ..authority.edition import Edition
 from ..authority.edition_rules import describe
 from ..authority.edits_by_hand import record_edits_by_hand
 from ..authority.history import Action, HistoryEntry
@@ -104,9 +106,11 @@ def init(
         _check_count(workspace, kind, len(halves.get(kind, ())))
     record_edits(workspace, attribution, workspace.unrecorded())
     with checking():
-        edition = workspace.first(halves, now)
+        with _removed_if_refused(workspace, keys, tuple(Keys)):
+            edition = workspace.first(halves, now)
+            _sign(edition, (*given, *made), package)
         if package is None:
-            workspace.put_signed(edition, (*given, *made), now)
+            workspace.put(edition, now)
     if package is None:
         _print_root(workspace, as_json)
     else:
@@ -140,22 +144,52 @@ def rotate(
     record_edits_by_hand(workspace, None, tuf_roles.DELEGATED)
     halves, made = _new_sets(workspace, keys, public, sets)
     with workspace.locked(), checking():
-        entries = {kind: _rotation(workspace, kind, halves[kind], attribution) for kind in halves}
-        lines: dict[str, list[HistoryEntry]] = {}
-        for kind, entry in entries.items() if package is None else ():
-            lines.setdefault(pending_rotations.history_of(kind), []).append(entry)
-        edition = workspace.rotated(halves, now, lines)
-        signed: list[str] = []
-        if package is None:
-            signed = workspace.put_signed(edition, (*given, *made), now, lines)
-        for kind, entry in entries.items() if package else ():
-            pending_rotations.keep(workspace, kind, entry)
-    if package is not None:
-        write_package(edition, package, now, as_json)
-    else:
+        with _removed_if_refused(workspace, keys, sets):
+            entries = {kind: _rotation(workspace, kind, halves[kind], attribution) for kind in halves}
+            lines: dict[str, list[HistoryEntry]] = {}
+            for kind, entry in entries.items() if package is None else ():
+                lines.setdefault(pending_rotations.history_of(kind), []).append(entry)
+            edition = workspace.rotated(halves, now, lines)
+            _sign(edition, (*given, *made), package)
+        signed = workspace.put(edition, now, lines) if package is None else []
+        if package is not None:
+            write_package(edition, package, now, as_json)
+            for kind, entry in entries.items():
+                pending_rotations.keep(workspace, kind, entry)
+    if package is None:
         with checking():
             words = list(describe(edition))
         print_report({"signed": signed, "left": [], "words": words, **state(workspace, now)}, as_json)
+
+
+def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> None:
+    """Add the signatures. Raises TrustError if an edition that is to be published now lacks some, UsageError if the
+    package is there already.
+    """
+    for each in keys:
+        edition.sign(each)
+    if package is None:
+        edition.check_complete()
+    elif package.exists():
+        raise UsageError(Message("{folder}: exists already; remove it, or name another folder", folder=package))
+
+
+@contextmanager
+def _removed_if_refused(workspace: Workspace, keys: Path | None, sets: Sequence[Keys]) -> Iterator[None]:
+    """Remove the keys that were made in the folder `keys` if nothing comes of them, so that the command can be
+    repeated. Publish outside: a key that may be in force is never removed.
+    """
+    try:
+        yield
+    except IdtoneError:
+        for path in chain(*(_files(workspace, keys, kind) for kind in sets)) if keys else ():
+            path.unlink(missing_ok=True)
+            public_beside(path).unlink(missing_ok=True)
+        raise
+
+
+def _files(workspace: Workspace, keys: Path, kind: Keys) -> list[Path]:
+    return [keys / f"{kind}-{number}.pem" for number in range(1, workspace.terms().set_of(kind).keys + 1)]
 
 
 def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: Attribution) -> HistoryEntry:
@@ -199,16 +233,12 @@ def _made_here(workspace: Workspace, keys: Path, sets: Sequence[Keys]) -> dict[K
         raise UsageError(
             Message("{keys}: is in the authority's folder, which others can read; name another folder", keys=keys)
         )
-    terms = workspace.terms()
     secret = passphrase(Message("for the new keys"), twice=True)
     try:
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(Message("{keys}: cannot be made: {reason}", keys=keys, reason=error.strerror)) from error
-    return {
-        kind: [make_key(keys / f"{kind}-{number}.pem", secret) for number in range(1, terms.set_of(kind).keys + 1)]
-        for kind in sets
-    }
+    return {kind: [make_key(path, secret) for path in _files(workspace, keys, kind)] for kind in sets}
 
 
 def _check_count(workspace: Workspace, kind: Keys, count: int) -> None:

@@ -152,6 +152,9 @@ def test_a_rotation_goes_from_holder_to_holder(office, tmp_path):
     told = office.told("key rotate", *office.new_keys(*NEXT), *WHY, "--package", package)
     given = office.new_keys("duty-9")
     assert "has a key twice" in office.refused("key rotate", *given * 4, *WHY, "--package", tmp_path / "twice")
+    signed = office.told("key rotate", *office.new_keys("duty-10", "duty-11", "duty-12", "duty-13"), *WHY, "--package",
+        tmp_path / "signed", *office.keys("root-1", "root-2", "duty-10", "duty-11"))  # fmt: skip
+    assert (bool(told["missing"]), signed["missing"]) == (True, []), "--key signs the package"
     at = told["words"].index("the set duty signs with 2 of 4 keys:")
     assert [len(line.strip()) for line in told["words"][at + 1 : at + 5]] == [64] * 4
     for name in ("root-1", "root-2", "duty-5", "duty-8"):
@@ -175,6 +178,9 @@ def test_the_history_names_a_rotation_only_once_it_is_signed(office, tmp_path):
     office.told("publication publish", *office.all_keys())
     assert rotations() == [], "other changes of the registry are signed meanwhile; that package never is"
     office.told("key rotate", *new, *WHY, "--package", tmp_path / "again")
+    others = office.new_keys("registry-7", "registry-8", "registry-9")
+    assert "exists already" in office.refused("key rotate", *others, *WHY, "--package", tmp_path / "again")
+    office.told("key rotate", *others, *WHY, "--package", tmp_path / "another")
     for name in ("root-1", "root-2", "registry-4", "registry-5", "duty-1", "duty-2"):
         sign(office, tmp_path / "again", name)
     office.told("publication publish", "--package", tmp_path / "again")
@@ -188,6 +194,8 @@ def test_the_history_names_a_rotation_only_once_it_is_signed(office, tmp_path):
 def test_two_sets_get_new_keys_at_once(office, tmp_path):
     new = tmp_path / "new-keys"
     given = office.keys("root-1", "root-2", "duty-1", "duty-2")
+    assert "needs the signatures" in office.refused("key rotate", "root", "--keys", new, *WHY, *given[:2])
+    assert [*new.iterdir()] == [], "the command can be repeated"
     told = office.told("key rotate", "root", "registry", "--keys", new, *WHY, *given)
     assert {"root", "targets", "registry"} <= set(told["signed"])
     lines = [entry for entry in office.told("history show") if entry["action"] == "rotate"]
