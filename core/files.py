@@ -18,6 +18,7 @@ from .translation import Message, template
 
 READABLE: Final = 0o644
 """Asterisk runs as another user, and must be able to read the files."""
+_PUBLIC_FOLDER: Final = 0o755
 _UNREADABLE: Final = template("{path}: cannot be read: {reason}")
 _UNREADABLE_CHOICE: Final = template("{path}: cannot be read: {reason}; name another file")
 _UNWRITABLE: Final = template("{path}: cannot be written: {reason}")
@@ -122,6 +123,14 @@ def replace_durably(target: Path, octets: bytes, mode: int = READABLE, group: in
     with draft(target, mode, group, owner) as new:
         new.file.write(octets)
         new.put()
+
+
+def make_public_folder(folder: Path) -> None:
+    """A missing folder, and those above it, for the web server's user too, whatever the umask is. Raises OSError."""
+    if not folder.exists():
+        make_public_folder(folder.parent)
+        folder.mkdir()
+        folder.chmod(_PUBLIC_FOLDER)
 
 
 def sync_folder(folder: Path) -> None:

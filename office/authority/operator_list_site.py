@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from idtone.core.errors import UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import make_public_folder, replace_durably
 from idtone.core.translation import Message
 from idtone.member.evaluation.published_evaluation import FOLDER as EVALUATIONS
 from idtone.registry.trust import tuf_roles
@@ -27,21 +27,25 @@ def write_site(
 ) -> None:
     """`listed` is operators.json as it was signed, `proof` the signed metadata by file name, `evaluations` the
     criteria, results and badges with their file names; `stopped` are the members that the page and the list leave out.
-    Raises UsageError.
+    A mark that is not among them is deleted. Raises UsageError.
     """
     shown = operator_list.without(listed, stopped)
     try:
-        (folder / PROOF).mkdir(parents=True, exist_ok=True)
-        (folder / EVALUATIONS).mkdir(exist_ok=True)
+        make_public_folder(folder / PROOF)
+        make_public_folder(folder / EVALUATIONS)
+        named = set()
         for name, octets in evaluations:
             path = folder / EVALUATIONS / name
-            path.parent.mkdir(exist_ok=True)
+            named.add(path)
+            make_public_folder(path.parent)
             if not path.exists() or path.read_bytes() != octets:
                 replace_durably(path, octets)
         for name, octets in (proof | {tuf_roles.OPERATORS_FILE: listed}).items():
             replace_durably(folder / PROOF / name, octets)
         replace_durably(folder / tuf_roles.OPERATORS_FILE, shown)
         replace_durably(folder / PAGE, operator_list.page(shown))
+        for path in {*(folder / EVALUATIONS).rglob("*.svg")} - named:
+            path.unlink()
     except OSError as error:
         raise UsageError(
             Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)

@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 
 from idtone.core.documents import Model
 from idtone.core.errors import UsageError
-from idtone.core.files import reading, replace_durably
+from idtone.core.files import make_public_folder, reading, replace_durably
 from idtone.core.translation import Message
 
 from .number_table import NumberTable, file_name
@@ -38,7 +38,6 @@ _SCRIPTS: Final = (
 WRITTEN: Final = "statement/written.json"
 """The names of what this program has written: it deletes nothing else."""
 _NAME: Final = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)?[A-Za-z0-9_-][A-Za-z0-9._-]*$"
-_READABLE: Final = 0o755
 _DIALPLAN: Final = ("test-number.conf", "announcements.txt")
 
 
@@ -94,7 +93,7 @@ def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
         _note(folder, made, old)
         for name in [*(each for each in made if each not in last), *(each for each in last if each in made)]:
             path = folder / name
-            _make_folder(path.parent)
+            make_public_folder(path.parent)
             if not path.exists() or path.read_bytes() != made[name]:
                 replace_durably(path, made[name])
         for name in old - kept:
@@ -117,17 +116,9 @@ def _written(path: Path) -> _Written:
 
 
 def _note(folder: Path, made: Iterable[str], kept: Iterable[str]) -> None:
-    _make_folder((folder / WRITTEN).parent)
+    make_public_folder((folder / WRITTEN).parent)
     content = {"made": sorted(made), "kept": sorted(kept)}
     replace_durably(folder / WRITTEN, json.dumps(content, indent=0).encode() + b"\n")
-
-
-def _make_folder(folder: Path) -> None:
-    """A missing folder, and those above it, for the web server's user too, whatever the umask is. Raises OSError."""
-    if not folder.exists():
-        _make_folder(folder.parent)
-        folder.mkdir()
-        folder.chmod(_READABLE)
 
 
 def read_municipalities(path: Path) -> list[dict[str, str]]:

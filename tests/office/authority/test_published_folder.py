@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from idtone.core.signing_keys import signer
+from idtone.office.authority.operator_list_site import write_site
 from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
 from lab.office.authority.office import PHRASE, STOP, TWICE
+
+DAY = "2027-01-10T09:00:00+09:00"
 
 
 @pytest.fixture
@@ -95,3 +99,18 @@ def test_the_folders_group_reads_the_copy_and_nobody_else_writes_it(office, publ
 def test_the_path_must_be_whole(office):
     (office.folder / "authority.yaml").write_text("published: here\n")
     assert "authority.yaml:1:" in office.error("publication publish", office.folder, *office.duty())
+
+
+def test_the_public_list_is_readable_whatever_the_umask_is_and_has_only_the_marks_that_it_names(tmp_path):
+    listed = {"association": "A", "issued": DAY, "counts_until": DAY, "registry_version": 1, "operators": []}
+    before = os.umask(0o077)
+    try:
+        for names in (("m-0001.svg", "licensed/m-0002.svg", "criteria.yaml"), ("licensed/m-0003.svg",)):
+            files = [(name, b"x") for name in names]
+            write_site(tmp_path / "new/site", json.dumps(listed).encode(), {"1.root.json": b"{}"}, files, ())
+    finally:
+        os.umask(before)
+    modes = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "new").rglob("*")}
+    assert [path for path, mode in modes.items() if mode != (0o755 if path.is_dir() else 0o644)] == []
+    assert [path.name for path in modes if path.suffix == ".svg"] == ["m-0003.svg"]
+    assert "criteria.yaml" in {path.name for path in modes}
