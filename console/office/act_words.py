@@ -66,6 +66,7 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "attendees-forgotten": template("names of attendees erased"),
     "duty-entered": template("duty entered"),
     "duty-done": template("duty done"),
+    "duty-withdrawn": template("duty withdrawn"),
     "refusal-basis-decided": template("legal basis of the refusals decided"),
     "refusal-lifted": template("refusal ended before its day"),
     "refusal-ended": template("refusal over"),

@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
+
+from pydantic import ConfigDict, TypeAdapter
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
@@ -23,6 +25,7 @@ from idtone.core.translation import Message, template
 from ..desk.office_ledger import OfficeLedger
 from . import shared_folder
 from .change_registry import registry_of
+from .kept_lists import Day, DayOrNone, read_list
 from .moments import day, in_japan
 from .workspace import Workspace
 
@@ -52,26 +55,22 @@ AGREEMENT_WORDS: Final = {
 class Acceptance:
     """`since` and `through` are days in Japan; `through` is empty while it lasts."""
 
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
     member: str
     agreement: Agreement
     version: str
-    since: str
+    since: Day
     document: str
-    through: str = ""
+    through: DayOrNone = ""
+
+
+_LIST: Final = TypeAdapter(list[Acceptance])
 
 
 def acceptances(folder: Path) -> list[Acceptance]:
     """In the order of writing. Raises TrustError if the file is damaged."""
-    path = folder / FILE
-    try:
-        found = json.loads(path.read_bytes())
-        return [Acceptance(**{**each, "agreement": Agreement(each["agreement"])}) for each in found]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+    return read_list(folder / FILE, _LIST)
 
 
 def accept(

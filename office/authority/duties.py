@@ -14,7 +14,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Annotated, ClassVar, Final
+
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
@@ -24,6 +26,7 @@ from idtone.core.translation import Message, template
 from ..desk.office_ledger import OfficeLedger
 from . import shared_folder
 from .change_registry import registry_of
+from .kept_lists import Day, DayOrNone, read_list
 from .moments import day, in_japan
 from .registry_edits import known_member
 from .workspace import Workspace
@@ -31,6 +34,7 @@ from .workspace import Workspace
 FILE: Final = "duties.json"
 ENTERED: Final = "duty-entered"
 DONE: Final = "duty-done"
+WITHDRAWN: Final = "duty-withdrawn"
 SOON: Final = timedelta(days=14)
 """Before its day, a duty is among what waits."""
 
@@ -56,12 +60,14 @@ DUTY_WORDS: Final = {
 class Duty:
     """`member` is empty for a duty of the association itself. Days are in Japan; `done` is empty while it is open."""
 
-    id: str
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    id: Annotated[str, Field(pattern=r"^D-[0-9]{4,}$")]
     kind: DutyKind
     member: str
     what: str
-    due: str
-    done: str = ""
+    due: Day
+    done: DayOrNone = ""
     done_by: str = ""
     document: str = ""
 
@@ -70,18 +76,12 @@ class Duty:
         return date.fromisoformat(self.due)
 
 
+_LIST: Final = TypeAdapter(list[Duty])
+
+
 def duties(folder: Path) -> list[Duty]:
     """In the order of writing. Raises TrustError if the file is damaged."""
-    path = folder / FILE
-    try:
-        found = json.loads(path.read_bytes())
-        return [Duty(**{**each, "kind": DutyKind(each["kind"])}) for each in found]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+    return read_list(folder / FILE, _LIST)
 
 
 def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str, name: Callable[[str], str]) -> Duty:
@@ -94,9 +94,11 @@ def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str
     words, until = line(what, name("what")), day(due, name("due")).isoformat()
     with workspace.locked():
         before = duties(workspace.folder)
-        id_ = f"D-{max((int(each.id[2:]) for each in before), default=0) + 1:04}"
+        ledger = OfficeLedger(workspace.folder)
+        used = {each.id for each in before} | {act.subject for act in ledger.acts() if act.act == WITHDRAWN}
+        id_ = f"D-{max((int(each[2:]) for each in used), default=0) + 1:04}"
         made = Duty(id_, chosen, member, words, until)
-        OfficeLedger(workspace.folder).record(ENTERED, id_, kind=chosen, member=member, due=until)
+        ledger.record(ENTERED, id_, kind=chosen, member=member, due=until)
         _write(workspace.folder, [*before, made])
     return made
 
@@ -118,6 +120,19 @@ def finish_duty(
         OfficeLedger(workspace.folder).record(DONE, id_, done=made.done, document=proof)
         _write(workspace.folder, [made if each is held else each for each in before])
     return made
+
+
+def withdraw_duty(workspace: Workspace, id_: str, why: str, name: Callable[[str], str]) -> None:
+    """Erase a duty that was entered by mistake, or that need not be kept any longer. The ledger keeps its number and
+    the reason. Raises IdtoneError.
+    """
+    reason = line(why, name("why"))
+    with workspace.locked():
+        before = duties(workspace.folder)
+        if id_ not in {each.id for each in before}:
+            raise UsageError(Message("there is no duty {id!r}", id=id_))
+        OfficeLedger(workspace.folder).record(WITHDRAWN, id_, why=reason)
+        _write(workspace.folder, [each for each in before if each.id != id_])
 
 
 def is_overdue(duty: Duty, today: date) -> bool:

@@ -184,6 +184,10 @@ COMMANDS: Final = {
         "idtone.office.commands.duties:finish",
         "Record that a duty was done: when, by whom, and by which document.",
     ),
+    "duty withdraw": (
+        "idtone.office.commands.duties:withdraw",
+        "Erase a duty that was entered by mistake, or need not be kept. The ledger keeps its number and the reason.",
+    ),
     "node add-key": (
         "idtone.office.commands.registry:add_node_key",
         "Enter the key of a member's node: the desk then accepts the documents that the node signs.",

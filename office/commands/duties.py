@@ -1,4 +1,4 @@
-"""`idtone-office duty enter | list | finish`: what is due, when, and who has done it."""
+"""`idtone-office duty enter | list | finish | withdraw`: what is due, when, and who has done it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
 from idtone.registry.commands.checking import checking
 
-from ..authority.duties import DutyKind, duties, enter_duty, finish_duty, is_overdue, open_first
+from ..authority.duties import DutyKind, duties, enter_duty, finish_duty, is_overdue, open_first, withdraw_duty
 from ..authority.moments import in_japan
 from ..authority.workspace import Workspace
 from .options import FolderArgument
@@ -72,3 +72,13 @@ def finish(
     """Record that a duty was done: when, by whom, and by which document."""
     made = finish_duty(Workspace(folder), duty, done, by, document, datetime.now(UTC), lambda name: f"--{name}")
     print(translated(Message("{id}: done on {day} by {by}", id=made.id, day=made.done, by=made.done_by)))
+
+
+def withdraw(
+    folder: FolderArgument,
+    duty: Annotated[str, typer.Argument(metavar="DUTY", help="The id of the duty, as `duty list` prints it.")],
+    why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line.")],
+) -> None:
+    """Erase a duty that was entered by mistake, or need not be kept. The ledger keeps its number and the reason."""
+    withdraw_duty(Workspace(folder), duty, why, lambda name: f"--{name}")
+    print(translated(Message("{id}: withdrawn", id=duty)))

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, ClassVar, Final
+
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
@@ -22,6 +24,7 @@ from idtone.core.translation import Message
 from ..authority import shared_folder
 from ..authority.acceptances import Agreement, accept, acceptances
 from ..authority.change_registry import registry_of
+from ..authority.kept_lists import Day, read_list
 from ..authority.moments import day, in_japan
 from ..authority.registry_edits import known_member
 from ..authority.workspace import Workspace
@@ -37,27 +40,24 @@ FORGOTTEN: Final = "attendees-forgotten"
 class Attendance:
     """`day` is one in Japan; `person` is empty after it was erased."""
 
-    id: str
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    id: Annotated[str, Field(pattern=r"^T-[0-9]{4,}$")]
     member: str
     person: str
     version: str
-    day: str
+    day: Day
     right: int
     of: int
     passed: bool
 
 
+_LIST: Final = TypeAdapter(list[Attendance])
+
+
 def attendances(folder: Path) -> list[Attendance]:
     """In the order of writing. Raises TrustError if the file is damaged."""
-    path = folder / FILE
-    try:
-        return [Attendance(**each) for each in json.loads(path.read_bytes())]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+    return read_list(folder / FILE, _LIST)
 
 
 def record_attendance(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from idtone.core.errors import DocumentError, UsageError
-from idtone.office.authority.duties import Duty, DutyKind, is_overdue, is_soon, open_first
+from idtone.core.errors import DocumentError, TrustError, UsageError
+from idtone.office.authority.duties import Duty, DutyKind, duties, is_overdue, is_soon, open_first
 from idtone.office.authority.moments import in_japan
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.training.course import FILE, answers_of, course_of, marked
@@ -120,6 +121,29 @@ def test_a_duty_is_soon_for_fourteen_days_then_overdue_until_it_is_done():
     assert found == [(False, False), (True, False), (True, False), (False, True)]
     assert not is_overdue(duty(-1, "2026-12-01"), today)
     assert [each.due[-2:] for each in open_first([duty(9, "2026-12-01"), duty(5), duty(2)])] == ["03", "06", "10"]
+
+
+@pytest.mark.parametrize("spoilt", ["{}", "[1]", '[{"due": "2026-02-31"}]', '[{"id": "7"}]', '[{"more": 1}]', "x"])
+def test_a_damaged_list_is_one_clear_error(tmp_path, spoilt):
+    good = {"id": "D-0001", "kind": "other", "member": "", "what": "x", "due": "2026-12-01"}
+    file = tmp_path / "duties.json"
+    file.write_text(json.dumps([good]))
+    assert [each.due for each in duties(tmp_path)] == ["2026-12-01"]
+    file.write_text(spoilt if spoilt[1:2] != "{" else json.dumps([good | json.loads(spoilt)[0]]))
+    with pytest.raises(TrustError, match="is damaged; restore it"):
+        duties(tmp_path)
+
+
+def test_a_duty_that_was_withdrawn_is_erased_and_its_number_stays_used(office):
+    enter = ("duty enter", "other", "--due", "2030-01-01", "--what")
+    assert office.told(*enter, "wrong")["id"] == "D-0001"
+    office.shown("duty withdraw", office.folder, "D-0001", "--why", "entered twice")
+    assert office.told("duty list", "--all") == []
+    assert "wrong" not in (office.folder / "duties.json").read_text()
+    assert office.told(*enter, "right")["id"] == "D-0002"
+    act = next(each for each in OfficeLedger(office.folder).acts() if each.act == "duty-withdrawn")
+    assert (act.subject, act.details) == ("D-0001", {"why": "entered twice"})
+    assert "there is no duty" in office.error("duty withdraw", office.folder, "D-0001", "--why", "again")
 
 
 async def test_duties_wait_with_their_days_until_somebody_has_done_them(at_office, office):
