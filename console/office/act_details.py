@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from idtone.core.translation import Message, template
 from idtone.office.authority.acceptances import AGREEMENT_WORDS
+from idtone.office.authority.duties import DUTY_WORDS
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS
 from idtone.office.desk.reports.traceback import Stage
 from idtone.office.refused.legal_basis import FIELDS
@@ -28,22 +29,29 @@ _WAYS: Final[Mapping[Any, str]] = {**TAKEN_WORDS, "page": template("by the publi
 DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "action": (template("What is to be done"), {}),
     "agreement": (template("Agreement"), AGREEMENT_WORDS),
+    "before": (template("Tests before"), {}),
     "basis": (template("Holder known"), BASIS_WORDS),
+    "count": (template("Count"), {}),
     "criteria": (template("SHA-256 of the criteria"), {}),
     "decided": (template("Decided on"), {}),
     "document": (template("Document"), {}),
+    "done": (template("Done on"), {}),
     "due": (template("Due"), {}),
     "epoch": (template("Number of the key"), {}),
     "evaluations": (template("Evaluations"), {}),
     "finding": (template("How the chain ended"), FINDINGS),
     "graded": (template("Members with a grade"), {}),
     "holder": (template("Holder"), {}),
+    "key": (template("Key"), {}),
+    "kind": (template("Kind"), DUTY_WORDS),
     "member": (template("Member"), {}),
     "members": (template("Members"), {}),
     "next_due": (template("Due next"), {}),
     "next_member": (template("Member asked next"), {}),
     "next_request": (template("Next request"), {}),
+    "of": (template("Questions"), {}),
     "others": (template("Other members"), {}),
+    "passed": (template("Passed"), _YES_NO),
     "refusals": (template("Refusals"), {}),
     "reporter": (template("The reporter gave a name"), _YES_NO),
     "reports": (template("Reports"), {}),
@@ -51,9 +59,11 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "request": (template("Request"), {}),
     "result": (template("Result"), {**ANSWERS, **RESULT_WORDS}),
     "results": (template("SHA-256 of the results"), {}),
+    "right": (template("Right answers"), {}),
     "sha256": ("SHA-256", {}),
     "since": (template("First day"), {}),
     "stage": (template("Who has to act"), STAGES),
+    "taken": (template("Day of the test"), {}),
     "through": (template("Last day"), {}),
     "today": (template("Today"), {}),
     "tokens": (template("Tokens"), {}),
@@ -75,13 +85,25 @@ def detail(name: str, value: object) -> Message:
     if text in words:
         shown: str = Message(words[text])
     elif _MOMENT.fullmatch(text):
-        shown = shown_to_minute(datetime.fromisoformat(text))
+        shown = _read(lambda: shown_to_minute(datetime.fromisoformat(text)), text)
     else:
-        shown = last_day(text) if name == "until" else text
+        shown = _last_day(text) if name == "until" else text
     return Message("{name}: {value}", name=Message(label), value=shown)
 
 
 def subject(text: str) -> str:
     """What an act is about: a period with its last day, a member with the day of its question."""
-    text = _PERIOD.sub(lambda found: f"{found[1]} – {last_day(found[2])}", text)
+    text = _PERIOD.sub(lambda found: f"{found[1]} – {_last_day(found[2])}", text)
     return _OF_DAY.sub(r"\1, \2", text)
+
+
+def _last_day(text: str) -> str:
+    return _read(lambda: last_day(text), text)
+
+
+def _read(shown: Callable[[], str], text: str) -> str:
+    """The text as it is if its day does not exist: one strange line must not hide the others."""
+    try:
+        return shown()
+    except (ValueError, OverflowError):
+        return text

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import count, takewhile
 from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError
+from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message, template
-from idtone.office.authority.stopping_conditions import FINDINGS, conditions_of, enter_conditions, sample_conditions
+from idtone.member.misuse.rules import RULES
+from idtone.office.authority.stopping_conditions import conditions_of, enter_conditions, sample_conditions
 from idtone.registry.stopping_conditions import STEPS
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, Reader, any_text, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import acted, attributed, files_of
+from .acts import WHY, acted, attributed, files_of
 
 PATH: Final = "/office/conditions"
-ROWS: Final = 40
-"""Conditions of a form at most."""
 EMPTY_ROWS: Final = 2
 _FIELDS: Final = ("id", "finding", "leads_to", "within_days", "ja", "en")
 
@@ -37,32 +39,64 @@ async def conditions(
         for each in given
     ]  # fmt: skip
     if problem:
-        rows = [*_sent(visit)]
+        rows = [each for _, each in _sent(visit)]
     return visit.render(
         "office_conditions.html",
         status,
         problem=problem,
         document=document,
         steps=STEPS,
-        findings=FINDINGS,
-        rows=[*rows, *(dict.fromkeys(_FIELDS, "") for _ in range(EMPTY_ROWS))],
+        choices=[("", Message("without a finding")), *((rule.name, rule.title) for rule in RULES)],
+        findings={rule.name: rule.title for rule in RULES},
+        rows=[*rows, *(dict.fromkeys(_FIELDS, "") for _ in range(0 if problem else EMPTY_ROWS))],
     )
 
 
-def _sent(visit: Visit) -> list[dict[str, str]]:
-    """The rows of the form that are not empty."""
-    rows = ({name: visit.field(f"{name}_{place}") for name in _FIELDS} for place in range(ROWS))
-    return [each for each in rows if any(value for name, value in each.items() if name in ("id", "ja", "en"))]
+def _sent(visit: Visit) -> list[tuple[int, dict[str, str]]]:
+    """The rows of the form with their places, as they came."""
+    sent = visit.fields or {}
+    places = takewhile(lambda place: f"id_{place}" in sent, count())
+    return [(place, {name: visit.field(f"{name}_{place}") for name in _FIELDS}) for place in places]
+
+
+def _filled(visit: Visit) -> list[tuple[int, dict[str, str]]]:
+    return [(place, each) for place, each in _sent(visit) if each["id"] or each["ja"] or each["en"]]
+
+
+def _fields(visit: Visit) -> Fields:
+    """Of the form that came: an empty row needs nothing."""
+    found = {"version": FormField(template("Version")), **WHY}
+    for place, row in _filled(visit):
+        for name, (label, read) in _IN_ROW.items():
+            said = Message("{row}: {name}", row=row["id"] or str(place + 1), name=Message(label))
+            found[f"{name}_{place}"] = FormField(said, read)
+    return found
+
+
+def _days(text: str, label: str) -> int:
+    """Raises UsageError."""
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(Message("{name}: write a number of days", name=label))
+    return int(text)
+
+
+_IN_ROW: Final[Mapping[str, tuple[str, Reader]]] = {
+    "id": (template("Condition"), any_text),
+    "leads_to": (template("What follows"), one_of(STEPS)),
+    "within_days": (template("Within days"), _days),
+    "ja": (template("Text in Japanese"), any_text),
+    "en": (template("Text in English"), any_text),
+}
 
 
 async def enter(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
 
     def act() -> None:
-        rows = [_row(each) for each in _sent(visit)]
+        rows = [_row(each) for _, each in _filled(visit)]
         enter_conditions(workspace, conditions_of(visit.field("version"), rows, _FORM), attributed(visit))
 
-    return await acted(visit, act, conditions, PATH)
+    return await acted(visit, act, conditions, PATH, _fields(visit))
 
 
 _FORM: Final = Message("the form")

@@ -15,11 +15,13 @@ from idtone.office.authority.change_registry import describe
 from idtone.office.authority.member_contacts import COLUMNS, contact_rows
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import acted, attributed, files_of
+from .acts import WHY, acted, attributed, files_of, member_choices
 
 PATH: Final = "/office/contacts"
+_RECORD: Final[Fields] = {"member": FormField(template("Member"), any_text), **WHY}
 Row = Sequence[str]
 SORTS: Final[Mapping[str, Callable[[Row], object]]] = {
     "member": lambda each: each[1],
@@ -42,7 +44,7 @@ async def contacts(
         list=listed,
         rows=listed.rows,
         lacking=lacking,
-        members=registered.members,
+        members=member_choices(visit, registered.members.values()),
     )
 
 
@@ -53,6 +55,7 @@ async def record(visit: Visit) -> web.StreamResponse:
         lambda: describe(workspace, visit.field("member"), visit.fields or {}, attributed(visit)),
         contacts,
         PATH,
+        _RECORD,
     )
 
 

@@ -11,29 +11,34 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.paper.content import Paper
 from idtone.core.terminal.command_line import csv_text
-from idtone.core.translation import Message, template
+from idtone.core.translation import template
 from idtone.office.authority.change_registry import registry_of
-from idtone.office.authority.moments import in_japan
+from idtone.office.authority.moments import day, in_japan
 from idtone.office.papers.office_papers import sender
 from idtone.office.training.attendances import attendance_of, attendances, record_attendance
 from idtone.office.training.course import course_of
 from idtone.office.training.course_papers import attendance_paper, course_paper
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text, labels_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import acted, files_of
+from .acts import acted, files_of, member_choices
 from .papers import pdf
 
 PATH: Final = "/office/course"
 _COLUMNS: Final = ("id", "member", "person", "version", "day", "right", "of", "passed")
-_LABELS: Final = {
-    "day": template("Day of the test"),
-    "person": template("Name of the attendee"),
-    "since": template("Day of the test"),
-    "version": template("Version"),
-    "document": template("By which document"),
+_RECORD: Final[Fields] = {
+    "member": FormField(template("Member"), any_text),
+    "person": FormField(template("Name of the attendee")),
+    "day": FormField(template("Day of the test"), day),
 }
+_AGREEMENT: Final[Fields] = {
+    "since": _RECORD["day"],
+    "version": FormField(template("Version")),
+    "document": FormField(template("By which document")),
+}
+"""What else the rules name: the first pass is an agreement."""
 
 
 async def course(
@@ -50,8 +55,12 @@ async def course(
         course=await visit.in_thread(course_of, folder),
         list=listed,
         rows=listed.rows,
-        passed=[each for each in taken if each.passed and each.person],
-        members=(await visit.in_thread(files_of(visit).registered)).members,
+        certificates=[
+            (each.id, f"{each.id} {each.person} ({each.member}, {each.day})")
+            for each in taken
+            if each.passed and each.person
+        ],
+        members=member_choices(visit, (await visit.in_thread(files_of(visit).registered)).members.values()),
         today=in_japan(datetime.now(UTC)).date().isoformat(),
     )
 
@@ -61,12 +70,11 @@ async def record(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         answers = {each.id: visit.field(f"answer_{each.id}") for each in course_of(workspace.folder).questions}
-        member, person, taken = (visit.field(name) for name in ("member", "person", "day"))
-        record_attendance(
-            workspace, member, person, taken, answers, datetime.now(UTC), lambda name: Message(_LABELS[name])
-        )
+        member, person, taken, version = (visit.field(name) for name in ("member", "person", "day", "version"))
+        labels = labels_of({**_RECORD, **_AGREEMENT})
+        record_attendance(workspace, member, person, taken, version, answers, datetime.now(UTC), labels)
 
-    return await acted(visit, act, course, PATH)
+    return await acted(visit, act, course, PATH, _RECORD)
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:

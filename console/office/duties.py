@@ -9,23 +9,39 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.translation import Message, template
-from idtone.office.authority.duties import DUTY_WORDS, duties, enter_duty, finish_duty, is_overdue, open_first
-from idtone.office.authority.moments import in_japan
+from idtone.core.translation import template
+from idtone.office.authority.duties import (
+    DUTY_WORDS,
+    Duty,
+    duties,
+    enter_duty,
+    finish_duty,
+    is_overdue,
+    open_first,
+    withdraw_duty,
+)
+from idtone.office.authority.moments import day, in_japan
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import acted, files_of
+from .acts import WHY, acted, files_of, member_choices
 
 PATH: Final = "/office/duties"
-_LABELS: Final = {
-    "what": template("What is to be done"),
-    "due": template("Due day"),
-    "done": template("Done on"),
-    "by": template("Done by"),
-    "document": template("By which document"),
+_DUTY: Final[Fields] = {"duty": FormField(template("Duty"), any_text)}
+_ENTER: Final[Fields] = {
+    "kind": FormField(template("Kind"), one_of(DUTY_WORDS)),
+    "what": FormField(template("What is to be done")),
+    "due": FormField(template("Due day"), day),
 }
+_FINISH: Final[Fields] = {
+    **_DUTY,
+    "done": FormField(template("Done on"), day),
+    "by": FormField(template("Done by")),
+    "document": FormField(template("By which document")),
+}
+_WITHDRAW: Final[Fields] = {**_DUTY, **WHY}
 
 
 async def show(
@@ -42,14 +58,15 @@ async def show(
         words=DUTY_WORDS,
         list=listed,
         rows=[(each, is_overdue(each, today)) for each in listed.rows],
-        open=[each for each in found if not each.done],
-        members=(await visit.in_thread(files.registered)).members,
+        open=[_choice(each) for each in found if not each.done],
+        choices=[_choice(each) for each in found],
+        members=member_choices(visit, (await visit.in_thread(files.registered)).members.values()),
         today=today.isoformat(),
     )
 
 
-def _label(name: str) -> Message:
-    return Message(_LABELS[name])
+def _choice(duty: Duty) -> tuple[str, str]:
+    return duty.id, f"{duty.id} {duty.what} ({duty.due})"
 
 
 async def enter(visit: Visit) -> web.StreamResponse:
@@ -57,9 +74,9 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         kind, member, what, due = (visit.field(name) for name in ("kind", "member", "what", "due"))
-        enter_duty(workspace, kind, member, what, due, _label)
+        enter_duty(workspace, kind, member, what, due, labels_of(_ENTER))
 
-    return await acted(visit, act, show, PATH)
+    return await acted(visit, act, show, PATH, _ENTER)
 
 
 async def finish(visit: Visit) -> web.StreamResponse:
@@ -67,13 +84,25 @@ async def finish(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         duty, done, by, document = (visit.field(name) for name in ("duty", "done", "by", "document"))
-        finish_duty(workspace, duty, done, by, document, datetime.now(UTC), _label)
+        finish_duty(workspace, duty, done, by, document, datetime.now(UTC), labels_of(_FINISH))
 
-    return await acted(visit, act, show, PATH)
+    return await acted(visit, act, show, PATH, _FINISH)
+
+
+async def withdraw(visit: Visit) -> web.StreamResponse:
+    workspace = files_of(visit).workspace
+    return await acted(
+        visit,
+        lambda: withdraw_duty(workspace, visit.field("duty"), visit.field("why"), labels_of(_WITHDRAW)),
+        show,
+        PATH,
+        _WITHDRAW,
+    )
 
 
 PAGES = (
     Page(PATH, show, Right.OFFICE, title=template("Duties and their days"), section=Section.OFFICE),
     Page(PATH + "/enter", enter, Right.OFFICE, Method.POST),
     Page(PATH + "/finish", finish, Right.OFFICE, Method.POST),
+    Page(PATH + "/withdraw", withdraw, Right.OFFICE, Method.POST),
 )

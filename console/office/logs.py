@@ -16,24 +16,47 @@ from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.workspace import Workspace
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text
 from ..page import Method, Page, Section, Visit
-from .acts import Change, changed, files_of
+from .acts import WHY, Change, changed, files_of, member_choices
 
 PATH: Final = "/office/logs"
 _LABELS: Final = {"since": template("Counts from"), "until": template("Last day")}
+_KEY: Final[Fields] = {"key": FormField(template("Key"), any_text)}
+_END: Final[Fields] = {**_KEY, "until": FormField(template("Last day"), any_text), **WHY}
+
+
+def _number(text: str, label: str) -> int:
+    """Raises UsageError."""
+    if not (text.isascii() and text.isdigit() and len(text) < 4):
+        raise UsageError(Message("write how many witnesses must have cosigned, as a number"))
+    return int(text)
+
+
+FIELDS: Final[Mapping[str, Fields]] = {
+    "add-key": {"member": FormField(template("Member"), any_text), **_KEY, **WHY},
+    "end-key": _END,
+    "add-witness": {**_KEY, **WHY},
+    "end-witness": _END,
+    "demand": {"cosignatures": FormField(template("How many, by name"), _number), **WHY},
+}
 
 
 async def logs(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
     registered = await visit.in_thread(files_of(visit).registered)
+    rows = [(member, each) for member in registered.members.values() for each in member.logs]
+    policy = registered.document.witness_policy
     return visit.render(
         "office_logs.html",
         status,
         problem=problem,
-        members=registered.members,
-        rows=[(member, each) for member in registered.members.values() for each in member.logs],
-        policy=registered.document.witness_policy,
+        members=member_choices(visit, registered.members.values()),
+        rows=rows,
+        log_keys=[(each.key, each.key) for _, each in rows],
+        policy=policy,
+        witness_keys=[(each.key, each.key) for each in policy.witnesses] if policy else [],
         now=datetime.now(UTC),
     )
 
@@ -60,10 +83,7 @@ def _end_witness(workspace: Workspace, fields: Mapping[str, str], attribution: A
 
 
 def _demand(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
-    text = fields.get("cosignatures", "")
-    if not (text.isascii() and text.isdigit() and len(text) < 4):
-        raise UsageError(Message("write how many witnesses must have cosigned, as a number"))
-    logs_and_witnesses.demand_cosignatures(workspace, int(text), attribution)
+    logs_and_witnesses.demand_cosignatures(workspace, _number(fields.get("cosignatures", ""), ""), attribution)
 
 
 CHANGES: Final[Mapping[str, Change]] = {
@@ -76,7 +96,7 @@ CHANGES: Final[Mapping[str, Change]] = {
 
 
 async def change(visit: Visit) -> web.StreamResponse:
-    return await changed(visit, CHANGES, logs, PATH)
+    return await changed(visit, CHANGES, logs, PATH, FIELDS)
 
 
 PAGES = (

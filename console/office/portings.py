@@ -20,10 +20,22 @@ from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import PortingEntry, RegistryDocument
 
 from ..access.rights import Right
+from ..form_errors import Fields, FormField, any_text
+from ..japan_time import shown_to_minute
 from ..page import Method, Page, Section, Visit
-from .acts import Change, changed, files_of, spans_of
+from .acts import WHY, Change, changed, entries, files_of, member_choices, spans_of
 
 PATH: Final = "/office/portings"
+FIELDS: Final[Mapping[str, Fields]] = {
+    "port": {
+        "numbers": FormField(template("Number, range or prefix"), entries),
+        "giver": FormField(template("From: the member that holds the numbers"), any_text),
+        "taker": FormField(template("To: the member that gets them"), any_text),
+        "at": FormField(template("First day with the new member"), moment),
+        **WHY,
+    },
+    "end": {"porting": FormField(template("Porting"), any_text), **WHY},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +52,17 @@ async def portings(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
     registered = await visit.in_thread(files_of(visit).registered)
+    rows = shown_portings(registered.document, datetime.now(UTC))
     return visit.render(
         "office_portings.html",
         status,
         problem=problem,
-        rows=shown_portings(registered.document, datetime.now(UTC)),
-        members=registered.members,
+        rows=rows,
+        choices=[
+            (each.name, f"{each.numbers}: {each.entry.giver} → {each.entry.taker}, {shown_to_minute(each.entry.at)}")
+            for each in rows
+        ],
+        members=member_choices(visit, registered.members.values()),
     )
 
 
@@ -63,8 +80,8 @@ def shown_portings(document: RegistryDocument, now: datetime) -> list[ShownPorti
 
 def _port(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
     at = moment(fields.get("at", ""), Message("First day with the new member"))
-    entries = entries_of(fields.get("numbers", "").splitlines())
-    port_number(workspace, fields.get("giver", ""), fields.get("taker", ""), entries, at, attribution)
+    numbers = entries_of(fields.get("numbers", "").splitlines())
+    port_number(workspace, fields.get("giver", ""), fields.get("taker", ""), numbers, at, attribution)
 
 
 def _end(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
@@ -81,7 +98,7 @@ CHANGES: Final[Mapping[str, Change]] = {"port": _port, "end": _end}
 
 
 async def change(visit: Visit) -> web.StreamResponse:
-    return await changed(visit, CHANGES, portings, PATH)
+    return await changed(visit, CHANGES, portings, PATH, FIELDS)
 
 
 PAGES = (

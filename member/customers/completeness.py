@@ -10,7 +10,7 @@ from idtone.core.documents import Location, ValidationFault
 from idtone.core.japan import JAPAN
 from idtone.core.translation import Message
 
-from .customer_form import ROOT, Application, CustomerForm, IdentityDocument, Subject, Verification
+from .customer_form import ROOT, UNASKED, Application, CustomerForm, IdentityDocument, Subject, Verification
 from .form_rules import Demand, DocumentKind, FormRules, Method
 
 _MONTH: Final = timedelta(days=31)
@@ -193,7 +193,7 @@ def _in_future(place: Location) -> ValidationFault:
 
 def _numbers(application: Application) -> Iterator[ValidationFault]:
     numbers, place = application.numbers, (ROOT, "numbers", "assigned")
-    if numbers.kinds and (others := application.number_kinds() - set(numbers.kinds)):
+    if numbers.kinds and (others := application.number_kinds() - set(numbers.kinds) - UNASKED):
         yield ValidationFault(
             (ROOT, "numbers", "kinds"),
             Message("lacks the kind of a number that was assigned: {kinds}", kinds=", ".join(sorted(others))),

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from idtone.core.documents import Model
 from idtone.core.errors import NumberError
-from idtone.core.numbers import Number, ascii_form, parse_japanese
+from idtone.core.numbers import Number, NumberKind, ascii_form, parse_japanese
 from idtone.core.translation import Message
 from idtone.registry.model import Day, Id, Moment, Sha256, Text
 
@@ -162,11 +162,16 @@ class Site(Model):
     checked: SiteCheck = SiteCheck()
 
 
+AskedKind = Literal["fixed", "050", "mobile", "0120"]
+UNASKED: Final = frozenset({NumberKind.OTHER.value})
+"""The form has no words for these, as 0570 and 020; they are assigned without having been asked for."""
+
+
 class RequestedNumbers(Model):
     """How many numbers are asked for, and which ones were assigned."""
 
     count: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    kinds: tuple[Literal["fixed", "050", "mobile", "0120"], ...] = ()
+    kinds: tuple[AskedKind, ...] = ()
     """What kinds of numbers; 050 and mobile ones have an act of their own."""
     area: Text | None = None
     """The numbering area (番号区画) or its area code."""

@@ -14,7 +14,7 @@ from idtone.core.documents import Location, Model, ValidationFault, load, parse
 from idtone.core.translation import Message
 from idtone.registry.model import Day, Id, Text
 
-from .customer_form import Application, CustomerKind, Party, Subject
+from .customer_form import Application, AskedKind, CustomerKind, Party, Subject
 
 LEAST_YEARS: Final = 7
 """By 犯罪による収益の移転防止に関する法律, from the end of the contract."""
@@ -55,7 +55,7 @@ class Requirement(Demand):
     instead: FieldPath | None = None
     """Another field that will do."""
     kinds: tuple[CustomerKind, ...] = tuple(CustomerKind)
-    numbers: tuple[str, ...] = ()
+    numbers: tuple[AskedKind, ...] = ()
     """Only where the form asks for numbers of one of these kinds; empty: always."""
 
     @property

@@ -76,11 +76,15 @@ def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[
 
 
 def _licensed(operator: dict[str, Any], site: Path, now: datetime) -> dict[str, Any]:
-    """An operator that is licensed and not evaluated, by its mark. Raises TrustError if the mark is over."""
+    """An operator that is licensed and not evaluated, by its mark. Raises TrustError if the mark is not valid now."""
     try:
-        until = datetime.fromisoformat(operator["mark"]["valid_until"])
+        start, until = (datetime.fromisoformat(operator["mark"][end]) for end in ("valid_from", "valid_until"))
     except (KeyError, ValueError, TypeError) as error:
         raise TrustError(Message("{folder}: is not what the association signed", folder=site)) from error
+    if now < start:
+        raise TrustError(
+            Message("the licence of {member} begins on {start}", member=operator["member"], start=start.isoformat())
+        )
     if now >= until:
         raise TrustError(
             Message("the licence of {member} ended on {until}", member=operator["member"], until=until.isoformat())

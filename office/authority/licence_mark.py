@@ -36,7 +36,7 @@ def mark(operator: Mapping[str, Any], association: str) -> bytes:
         "name_ja": _short(operator["name"]["ja"], 22),
         "name_en": _short(operator["name"]["en"], 44),
         "association": association,
-        "by": _short(f"{association} · {operator['member']}", 22),
+        "by": issued_by(association, operator["member"]),
         "until": last_day(operator["mark"]["valid_until"]).isoformat(),
     }
     return _MARK.format_map({name: escape(value, {'"': "&quot;"}) for name, value in fields.items()}).encode()
@@ -49,6 +49,11 @@ def mark_files(listed: Mapping[str, Any]) -> dict[str, bytes]:
         for each in listed["operators"]
         if "mark" in each
     }
+
+
+def issued_by(association: str, member: str) -> str:
+    """One line of a mark or badge: the association, cut if need be, and the whole id of the member."""
+    return f"{_short(association, max(22 - len(member) - 3, 6))} · {member}"
 
 
 def _short(text: str, most: int) -> str:

@@ -12,7 +12,9 @@ from idtone.core.terminal.asking import line
 from idtone.core.translation import Message
 from idtone.member.misuse.rules import RULES
 from idtone.registry.model import RegistryDocument, StoppingCondition, Text
+from idtone.registry.trust import tuf_roles
 
+from .acceptances import Agreement, acceptances
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
 from .workspace import Workspace
@@ -51,9 +53,12 @@ def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: 
     version = line(conditions.stopping_version, Message("Version"))
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
-        if document.stopping_version == version:
+        if version == document.stopping_version or version in _versions_before(workspace):
             raise UsageError(
-                Message("version {version} is in force; members have agreed to it. Write another one", version=version)
+                Message(
+                    "version {version} was entered before, or members have agreed to it. Write another one",
+                    version=version,
+                )
             )
         if document.stopping_version is None:
             text.add((), "stopping_version", version)
@@ -62,6 +67,17 @@ def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: 
         text.rewrite("stopping_conditions", [_tree(each) for each in conditions.stopping_conditions])
 
     return change_registry(workspace, Action.STOPPING_CONDITIONS, version, attribution, edit)
+
+
+def _versions_before(workspace: Workspace) -> set[str]:
+    """Those that were ever entered, and those to which a member has agreed: their text is known, and stays as it is."""
+    entered = {
+        each.subject
+        for each in workspace.history(tuf_roles.REGISTRY).entries
+        if each.action is Action.STOPPING_CONDITIONS
+    }
+    agreed = acceptances(workspace.folder)
+    return entered | {each.version for each in agreed if each.agreement is Agreement.STOPPING_CONDITIONS}
 
 
 def _tree(condition: StoppingCondition) -> Tree:

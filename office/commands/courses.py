@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.terminal import command_line
 from idtone.core.terminal.asking import asked
@@ -20,7 +21,7 @@ from ..authority.change_registry import registry_of
 from ..authority.workspace import Workspace
 from ..papers.office_papers import sender
 from ..training.attendances import attendance_of, attendances, forget_attendees, record_attendance
-from ..training.course import Course, Words, answers_of, course_of, marked
+from ..training.course import Course, Words, answers_of, course_of, marked, sheet_of
 from ..training.course_papers import attendance_paper, course_paper
 from .options import FolderArgument
 from .papers import NumberOption, OutputOption, PersonOption, pdf_of, write
@@ -33,9 +34,16 @@ TestArgument = Annotated[str, typer.Argument(metavar="TEST", help="The id of the
 _COLUMNS: Final = ("id", "member", "person", "version", "day", "right", "of", "passed")
 
 
+def _own_course(own: Path | None) -> Course:
+    """Raises UsageError if the folder does not exist: idtone's course would be shown in place of the association's."""
+    if own is not None and not own.is_dir():
+        raise UsageError(Message("{folder}: is no folder; name the association's folder", folder=own))
+    return course_of(own)
+
+
 def show(own: OwnOption = None, as_json: command_line.JsonOption = False) -> None:
     """Show the text of the course about the sound and the scheme. A lawyer has to check it."""
-    course = course_of(own)
+    course = _own_course(own)
     if as_json:
         command_line.print_json(course.model_dump(mode="json", exclude={"questions": {"__all__": {"right", "why"}}}))
         return
@@ -46,22 +54,22 @@ def show(own: OwnOption = None, as_json: command_line.JsonOption = False) -> Non
 
 def print_course(output: OutputOption, own: OwnOption = None) -> None:
     """Print the course with its test, which is filled in by hand: a PDF in Japanese and English."""
-    write(output, pdf_of(course_paper(course_of(own), datetime.now(UTC))))
+    write(output, pdf_of(course_paper(_own_course(own), datetime.now(UTC))))
     print(output)
 
 
 def take(own: OwnOption = None) -> None:
     """Take the test at the terminal. Exit 1: it was not passed. Nothing is recorded.
 
-    The last line has the answers, for the association's `course record`.
+    The last line has the answers with the version of the course, for the association's `course record`.
     """
-    course = course_of(own)
+    course = _own_course(own)
     answers = {each.id: _answer(course, place) for place, each in enumerate(course.questions)}
     score = marked(course, answers)
     for each in score.wrong:
         print(f"{each.id}: {each.right}. {_said(each.why)}")
     print(translated(Message("{right} of {of} answers are right", right=score.right, of=score.of)))
-    print(translated(Message("answers: {letters}", letters="".join(answers.values()))))
+    print(translated(Message("answers: {letters}", letters=sheet_of(course, answers))))
     if not score.passed:
         command_line.negative()
 
@@ -70,7 +78,10 @@ def record(
     folder: FolderArgument,
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
     answers: Annotated[
-        str, typer.Option(metavar="LETTERS", help="The answers in the order of the questions, as bbacb.")
+        str,
+        typer.Option(
+            metavar="VERSION:LETTERS", help="The course's version, and the answers in their order, as 2026-1:bbacb."
+        ),
     ],
     day: Annotated[str | None, typer.Option(metavar="DAY", help="The day of the test (default: today).")] = None,
     as_json: command_line.JsonOption = False,
@@ -82,10 +93,18 @@ def record(
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
     taken = day or now.astimezone(JAPAN).date().isoformat()
-    letters = answers_of(course_of(folder), answers)
+    course = course_of(folder)
+    letters = answers_of(course, answers)
     with checking():
         made = record_attendance(
-            workspace, member, asked("Name of the attendee"), taken, letters, now, lambda name: f"--{name}"
+            workspace,
+            member,
+            asked("Name of the attendee"),
+            taken,
+            course.version,
+            letters,
+            now,
+            lambda name: f"--{name}",
         )
     if as_json:
         command_line.print_json(asdict(made))
@@ -125,10 +144,10 @@ def certificate(
 
 def forget(
     folder: FolderArgument,
-    before: Annotated[str, typer.Option(metavar="DAY", help="Tests before this day.")],
+    before: Annotated[str, typer.Option(metavar="DAY", help="Tests before this day, which has come.")],
 ) -> None:
     """Erase the names of persons whose test was before a day; results stay."""
-    count = forget_attendees(Workspace(folder), before, lambda name: f"--{name}")
+    count = forget_attendees(Workspace(folder), before, datetime.now(UTC), lambda name: f"--{name}")
     print(translated(Message("{count} names are erased", count=count)))
 
 

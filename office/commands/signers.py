@@ -35,7 +35,7 @@ def signers(keys: list[str]) -> list[Signer]:
 
 
 def write_package(edition: Edition, package: Path, now: datetime, as_json: bool) -> None:
-    """Writes an edition for its holders, and shows what it changes."""
+    """Writes an edition for its holders, with the signatures that it has, and shows what it changes."""
     with checking():
         examine(edition, now)
         examine_issued(edition, now)

@@ -30,6 +30,7 @@ from ..authority.signed_history import signed_history
 from ..authority.signing_terms import PublicTerms
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
+from ..desk.reports.report_rules import read_rules, responsible_body
 from ..signing.package_zip import package_in
 from ..site import number_service
 from ..site.month_facts import figures_of_month, newest
@@ -118,6 +119,7 @@ def site(
     made = site_files(
         SiteFacts(
             published.editions.association,
+            responsible_body(folder, read_rules(folder)),
             terms.address,
             terms.desk,
             terms.service,

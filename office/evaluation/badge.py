@@ -12,6 +12,8 @@ from xml.sax.saxutils import escape
 from idtone.member.evaluation.criteria import Criteria, Grade
 from idtone.registry.model import Member
 
+from ..authority.licence_mark import issued_by
+
 
 def badge(member: Member, grade: Grade, criteria: Criteria, association: str, until: date, result: str) -> bytes:
     """`until` is the last day on which it is valid, `result` the SHA-256 of the result."""
@@ -26,7 +28,7 @@ def badge(member: Member, grade: Grade, criteria: Criteria, association: str, un
         "name_ja": _short(member.name.ja, 22),
         "name_en": _short(member.name.en, 44),
         "association": association,
-        "by": _short(f"{association} · {member.id}", 22),
+        "by": issued_by(association, member.id),
         "until": until.isoformat(),
         "list": criteria.terms.list,
         "shown": _short(criteria.terms.list.removeprefix("https://"), 44),

@@ -101,9 +101,8 @@ def period_account(
     through: date,
     now: datetime,
 ) -> PeriodAccount:
-    """`document` is what is published, `history` all lines that are signed, by time, and `unsigned` those that
-    are not; `reports` the counts that may be
-    published, by result (None: hidden).
+    """`document` is what is published, `history` all lines that are signed, by time, and `unsigned` those that are not;
+    `reports` the counts that may be published, by result (None: hidden).
     """
     begins, ends = day_begins(since), day_begins(through + timedelta(days=1))
     history = [*history]

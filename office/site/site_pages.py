@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import timedelta
 from html import escape
@@ -11,7 +12,9 @@ from string import Template
 from typing import Any, Final
 
 from idtone.core.japan import JAPAN
+from idtone.core.translation import speak, translated
 from idtone.registry.model import StoppingCondition
+from idtone.registry.stopping_conditions import STEPS
 
 from .number_answers import LicensedHolder
 from .public_figures import CALLS_BOUND
@@ -67,12 +70,13 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """What the pages say. `address` is the site's own, `desk` the report desk's and `service` that of the number
-    service, each without a slash at its end; the last two may be empty. `sound` is the licensed sound that the public
-    may hear.
+    """What the pages say. `responsible` answers for the reports. `address` is the site's own, `desk` the report desk's
+    and `service` that of the number service, each without a slash at its end; the last two may be empty. `sound` is the
+    licensed sound that the public may hear.
     """
 
     association: str
+    responsible: str
     address: str
     desk: str
     service: str
@@ -169,6 +173,7 @@ def _fields(facts: SiteFacts, language: str, up: str) -> dict[str, Any]:
         "up": up,
         "address": escape(facts.address),
         "association": escape(facts.association),
+        "responsible": escape(facts.responsible),
         "each": f"{facts.hourly_each * 24:,}",
         "all": f"{facts.hourly * 24:,}",
         "issued": facts.issued,
@@ -269,16 +274,21 @@ def _member(holder: LicensedHolder, language: str) -> str:
 
 
 def _condition(condition: StoppingCondition, language: str) -> str:
-    steps = {
-        "ja": {"ask": "契約者に照会する", "report": "警察または協会に報告する", "stop": "利用を停止する"},
-        "en": {"ask": "asks the contractor", "report": "reports it to the police or the association",
-               "stop": "ends the use"},
-    }[language]  # fmt: skip
     text = escape(condition.text.ja if language == "ja" else condition.text.en)
     days = {"ja": f"{condition.within_days} 日以内", "en": f"{condition.within_days} days"}[language]
     if condition.within_days == 0:
         days = {"ja": "直ちに", "en": "at once"}[language]
-    return f"<tr><td>{text}<td>{steps[condition.leads_to]}<td>{days}"
+    return f"<tr><td>{text}<td>{_step(condition.leads_to, language)}<td>{days}"
+
+
+def _step(leads_to: str, language: str) -> str:
+    """In the language of the page, whatever that of the program is."""
+
+    def said() -> str:
+        speak(language)
+        return translated(STEPS[leads_to])
+
+    return escape(copy_context().run(said))
 
 
 def badge_codes(facts: SiteFacts) -> Iterator[tuple[str, str]]:

@@ -65,14 +65,24 @@ def record_attendance(
     member: str,
     person: str,
     taken: str,
+    version: str,
     answers: Mapping[str, str],
     now: datetime,
     name: Callable[[str], str],
 ) -> Attendance:
     """Mark the test of a person, and keep the result. The first pass of a member by a version of the course is its
-    agreement `training`. `name` names a field in an error. Raises IdtoneError.
+    agreement `training`. `version` is that of the test, which has to be the present one. `name` names a field in an
+    error. Raises IdtoneError.
     """
     course = course_of(workspace.folder)
+    if version != course.version:
+        raise UsageError(
+            Message(
+                "the test is of version {given!r} of the course, and the present one is {version}; enter it anew",
+                given=version,
+                version=course.version,
+            )
+        )
     score = marked(course, answers)
     at = day(taken, name("day"))
     if at > in_japan(now).date():
@@ -107,9 +117,12 @@ def attendance_of(folder: Path, id_: str) -> Attendance:
     return found
 
 
-def forget_attendees(workspace: Workspace, before: str, name: Callable[[str], str]) -> int:
+def forget_attendees(workspace: Workspace, before: str, now: datetime, name: Callable[[str], str]) -> int:
     """Erase the names of persons whose test was before a day; returns how many. Raises IdtoneError."""
-    end = day(before, name("before")).isoformat()
+    last = day(before, name("before"))
+    if last > in_japan(now).date():
+        raise UsageError(Message("{option} is in the future; name a day that has come", option=name("before")))
+    end = last.isoformat()
     with workspace.locked():
         kept = attendances(workspace.folder)
         gone = [each for each in kept if each.person and each.day < end]

@@ -89,8 +89,23 @@ def marked(course: Course, answers: Mapping[str, str]) -> Score:
     return Score(right, of, 100 * right >= course.pass_percent * of, wrong)
 
 
-def answers_of(course: Course, letters: str) -> dict[str, str]:
-    """The answers in the order of the questions, as `bbacb`. Raises UsageError."""
+def sheet_of(course: Course, answers: Mapping[str, str]) -> str:
+    """The answers as their attendee gives them to the association, with the course's version: `2026-1:bbacb`."""
+    return f"{course.version}:{''.join(answers[each.id] for each in course.questions)}"
+
+
+def answers_of(course: Course, sheet: str) -> dict[str, str]:
+    """The answers in the order of the questions, as `2026-1:bbacb`. Raises UsageError if it is not of this course."""
+    version, _, letters = sheet.strip().rpartition(":")
+    if version.strip() != course.version:
+        raise UsageError(
+            Message(
+                "the answers are of the course {given!r}, and the present one is {version}; write VERSION:LETTERS as "
+                "the attendee's sheet has them, and let the attendee take the present test if the version differs",
+                given=version.strip(),
+                version=course.version,
+            )
+        )
     given = letters.strip().lower().replace(" ", "")
     if len(given) != len(course.questions):
         raise UsageError(

@@ -32,7 +32,7 @@ def course_paper(course: Course, now: datetime) -> Paper:
     ]
     head = Section(title, paragraphs=[_NOTE])
     test = Section(
-        f"テスト / Test ({course.pass_percent} %)",
+        f"テスト / Test {course.version} ({course.pass_percent} %)",
         [("会員 / member", ""), ("氏名 / name", ""), ("日付 / date", "")],
         boxed=True,
     )
@@ -47,7 +47,9 @@ def _choices(question: Question) -> list[tuple[str, str]]:
 def attendance_paper(
     document: RegistryDocument, attendance: Attendance, course: Course, by: Sender, now: datetime
 ) -> Paper:
-    """受講証明書. Raises UsageError if the test was not passed, the name is erased, or the course is another one."""
+    """受講証明書. With the course's title if the test was of this version. Raises UsageError if it was not passed, or
+    if the name is erased.
+    """
     if not attendance.passed:
         raise UsageError(Message("the test {id} was not passed; there is no certificate for it", id=attendance.id))
     if not attendance.person:

@@ -34,12 +34,15 @@ async def at_office(site_of, office: Office) -> Site:
 def test_a_test_is_passed_by_the_share_of_its_course_and_each_question_is_answered():
     for wrong, passed in ((0, True), (2, True), (3, False)):
         letters = "".join("a" if each != "a" else "b" for each in RIGHT[:wrong]) + RIGHT[wrong:]
-        score = marked(COURSE, answers_of(COURSE, letters))
+        score = marked(COURSE, answers_of(COURSE, f"{COURSE.version}:{letters}"))
         assert (score.right, score.of, score.passed, len(score.wrong)) == (10 - wrong, 10, passed, wrong)
     with pytest.raises(UsageError, match="one letter for each of the 10 questions"):
-        answers_of(COURSE, "ab")
+        answers_of(COURSE, f"{COURSE.version}:ab")
+    for other in (f"own-2:{RIGHT}", RIGHT):
+        with pytest.raises(UsageError, match="and the present one is"):
+            answers_of(COURSE, other)
     with pytest.raises(UsageError, match="question Q1 has no answer"):
-        marked(COURSE, answers_of(COURSE, "z" + RIGHT[1:]))
+        marked(COURSE, answers_of(COURSE, f"{COURSE.version}:z{RIGHT[1:]}"))
 
 
 @pytest.mark.parametrize(
@@ -57,10 +60,11 @@ def test_a_course_of_the_association_that_contradicts_itself_is_refused(tmp_path
 async def test_a_test_is_entered_on_the_page_and_its_certificate_printed(at_office, office):
     visitor, page = await at_office.visitor(*ME), "/office/course"
     answers = {f"answer_{each.id}": each.right for each in COURSE.questions}
-    fields = {"member": "m-0001", "person": NAME, "day": TODAY.isoformat(), **answers}
+    fields = {"member": "m-0001", "person": NAME, "day": TODAY.isoformat(), "version": COURSE.version, **answers}
     before = office.state()
     for changed, told in (
         ({"answer_Q1": ""}, "question Q1 has no answer"),
+        ({"version": "own-2"}, "the test is of version"),
         ({"member": "m-9"}, "no member"),
         ({"day": "2199-01-01"}, "in the future"),
         ({"person": f"{NAME} 03-1234-5678"}, "contains a telephone number"),
@@ -86,24 +90,27 @@ async def test_a_test_is_entered_on_the_page_and_its_certificate_printed(at_offi
 
 
 def test_a_test_is_entered_by_command_and_the_name_erased(office, tmp_path):
-    words = ("course record", "m-0001", "--answers", RIGHT)
+    words = ("course record", "m-0001", "--answers", f"{COURSE.version}:{RIGHT}")
     made = office.told(*words, "--day", "2026-11-20", typed=NAME)
     assert (made["id"], made["passed"], made["version"]) == ("T-0001", True, COURSE.version)
-    assert office.told(words[0], "m-0001", "--answers", "c" * 10, typed=NAME, code=1)["passed"] is False
+    wrong = f"{COURSE.version}:{'c' * 10}"
+    assert office.told(*words[:3], wrong, typed=NAME, code=1)["passed"] is False
     office.shown("course certificate", office.folder, "T-0001", "--person", "事務局長", "-o", tmp_path / "c.pdf")
     assert (tmp_path / "c.pdf").read_bytes()[:5] == b"%PDF-"
+    assert "in the future" in office.error("course forget", office.folder, "--before", "2099-01-01")
+    assert "is no folder" in office.error("course show", "--of", tmp_path / "none")
     office.shown("course forget", office.folder, "--before", "2026-11-21")
     assert office.told("course list")[0]["person"] == ""
     error = office.error("course certificate", office.folder, "T-0001", "--person", "x", "-o", tmp_path / "d.pdf")
     assert "the name of T-0001 is erased" in error
-    assert "one letter for each" in office.refused("course record", "m-0001", "--answers", "ab", typed=NAME)
+    assert "one letter for each" in office.refused(*words[:3], f"{COURSE.version}:ab", typed=NAME)
 
 
 def test_a_member_reads_the_course_and_takes_the_test_without_an_office(office):
     assert "What the sound is" in office.shown("course show")
     assert '"right"' not in office.run("course show", "--json")[1].__repr__().replace("'", '"'), "the answers stay away"
     code, out, _ = office.run("course take", typed="\n".join(("x", *RIGHT)))
-    assert (code, f"answers: {RIGHT}" in out, "10 of 10" in out) == (0, True, True), out
+    assert (code, f"answers: {COURSE.version}:{RIGHT}" in out, "10 of 10" in out) == (0, True, True), out
     code, out, _ = office.run("course take", typed="\n".join("c" * 10))
     assert (code, "Q1: b. The sound proves neither" in out) == (1, True), out
 
@@ -150,7 +157,8 @@ async def test_duties_wait_with_their_days_until_somebody_has_done_them(at_offic
     visitor, page = await at_office.visitor(*ME), "/office/duties"
     fields = {"kind": "suspicious-transaction", "member": "m-0001", "what": "届出の確認", "due": "2026-01-01"}
     for changed, told in (
-        ({"kind": ""}, "choose what is due"),
+        ({"kind": ""}, "Kind: fill this in"),
+        ({"kind": "", "due": ""}, 'id="error-due"'),
         ({"due": "soon"}, "Due day is not a day"),
         ({"what": "03-1234-5678 の件"}, "contains a telephone number"),
         ({"member": "m-9"}, "no member"),
@@ -173,6 +181,15 @@ async def test_duties_wait_with_their_days_until_somebody_has_done_them(at_offic
         assert (answer.status, told in answer.text) == (400, True), answer.text
     assert (await visitor.send(page, f"{page}/finish", done)).status == 303
     office.shown("duty finish", office.folder, "D-0002", "--done", TODAY, "--by", "Sato", "--document", "点検表")
+    assert office.told("duty list") == []
+    office.told("duty enter", "other", "--due", "2199-01-01", "--what", "誤記")
+    gone = {"duty": "D-0003", "why": "entered twice"}
+    refused = await visitor.send(page, f"{page}/withdraw", gone | {"why": ""})
+    assert (refused.status, 'id="error-why"' in refused.text) == (400, True)
+    assert (await visitor.send(page, f"{page}/withdraw", gone)).status == 303
+    assert "there is no duty" in office.error("duty withdraw", office.folder, "D-0003", "--why", "again")
+    assert office.told("duty enter", "other", "--due", "2026-12-20", "--what", "点検")["id"] == "D-0004", "no id twice"
+    office.shown("duty withdraw", office.folder, "D-0004", "--why", "no longer needed")
     assert office.told("duty list") == []
     assert [each["done_by"] for each in office.told("duty list", "--all")] == ["Sato", "Sato"]
     assert "Duties" not in (await visitor.get("/office/today")).text.partition("<main")[2]

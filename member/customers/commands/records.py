@@ -31,7 +31,7 @@ from idtone.ledger.keys.key_ring import KeyRing, need_keys
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..completeness import faults
-from ..customer_form import CustomerForm
+from ..customer_form import UNASKED, CustomerForm
 from ..form_rules import FormRules, load_rules
 from ..record_acts import FormAct, OpeningRequest, RecordHistory, end_objection, histories, opening_requests
 from ..record_store import CustomerRecord, RecordFolder, RecordStore
@@ -122,7 +122,7 @@ def record(
                 given=len(set(assigned)),
             )
         )
-    others = {parse_japanese(each).kind.value for each in assigned} - filled.number_kinds()
+    others = {parse_japanese(each).kind.value for each in assigned} - filled.number_kinds() - UNASKED
     if others:
         raise UsageError(
             Message(

@@ -53,7 +53,7 @@ _NEXT: Final = (
         "too. What to do next:"
     ),
     Message("1. Look at some of the calls: idtone ledger show CALL_ID"),
-    Message("2. Find the customer by the call ids in your own call records, and ask what the calls were for."),
+    Message("2. Find the contractor by the call ids in your own call records, and ask what the calls were for."),
     Message(
         "3. If the suspicion remains, report it to the police or the association, as the contract and the law provide."
     ),

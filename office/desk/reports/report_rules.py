@@ -10,9 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from idtone.core.documents import Model, ValidationFault, load, read_text
+from idtone.core.numbers import holds_number
 from idtone.core.translation import Message
 from idtone.registry.model import Text
 from idtone.registry.trust import tuf_roles
@@ -36,12 +37,18 @@ class Statistics(Model):
     least: Annotated[int, Field(ge=2, le=1000)] = 5
 
 
+def _without_number(value: str) -> str:
+    if holds_number(value):
+        raise ValueError(Message("contains a telephone number"), Message("Name a mail address or a web address"))
+    return value
+
+
 class Page(Model):
     """The public page. `responsible` is the body that answers for the reports, with how to reach it; None: the
     association, by the name in the registry. `hourly` and `hourly_each`: requests of all visitors, and of one address.
     """
 
-    responsible: Text | None = None
+    responsible: Annotated[Text, AfterValidator(_without_number)] | None = None
     hourly: Annotated[int, Field(ge=1)] = 600
     hourly_each: Annotated[int, Field(ge=1)] = 20
 

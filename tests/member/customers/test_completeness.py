@@ -174,6 +174,7 @@ def test_what_is_wrong_is_found_at_its_field(what):
                 "numbers.kinds: lacks the kind of a number that was assigned: mobile",
             ],
         ),
+        ({"kinds": ["fixed"], "assigned": ["0570123456"]}, []),
         ({"kinds": ["pigeon"]}, ["numbers.kinds[0]: "]),
     ],
 )
@@ -214,6 +215,14 @@ def test_rules_that_contradict_themselves_are_refused(what, tmp_path):
     with pytest.raises(DocumentError) as caught:
         load_rules(tmp_path / "rules.yaml")
     assert [fault.field for fault in caught.value.faults] == [f"customer_rules.{field}"]
+
+
+def test_a_requirement_for_a_kind_of_number_that_no_form_has_is_refused(tmp_path):
+    text = (resources.files("idtone.config") / SHIPPED).read_text("utf-8")
+    assert "mobile]" in text
+    (tmp_path / SHIPPED).write_text(text.replace("mobile]", "mobil]"), "utf-8")
+    with pytest.raises(DocumentError, match=r"numbers\[\d\]: "):
+        load_rules(tmp_path / SHIPPED)
 
 
 def test_rules_and_names_cover_all_fields():

@@ -29,7 +29,7 @@ def test_conditions_are_entered_signed_and_published(office, tmp_path):
     assert told["what"][0] == "the version of the stopping conditions is sample-1, was none"
     words = "pings: the member reports it to the police or the association; days at most: 1;"
     assert any(words in each for each in told["what"])
-    assert "sample-1 is in force" in office.refused("condition enter", *WHY)
+    assert "sample-1 was entered before" in office.refused("condition enter", *WHY)
     file = tmp_path / "c.yaml"
     changed = SAMPLE.replace("finding: pings, leads_to: report", "finding: pings, leads_to: ask")
     file.write_text(changed.replace("sample-1", "2027-1"), "utf-8")
@@ -40,6 +40,11 @@ def test_conditions_are_entered_signed_and_published(office, tmp_path):
     assert (listed["version"], len(listed["conditions"])) == ("2027-1", len(sample_conditions().stopping_conditions))
     assert office.told("condition list")["version"] == "2027-1"
     assert registry_of(Workspace(office.folder)).stopping_version == "2027-1"
+    assert "sample-1 was entered before" in office.refused("condition enter", *WHY), "its text is published already"
+    agreed = ("stopping-conditions", "--version", "2026-9", "--since", "2026-11-01", "--document", "契約書 3")
+    office.shown("member agree", office.folder, "m-0001", *agreed)
+    file.write_text(SAMPLE.replace("sample-1", "2026-9"), "utf-8")
+    assert "2026-9 was entered before, or members have agreed" in office.refused("condition enter", file, *WHY)
 
 
 @pytest.mark.parametrize(

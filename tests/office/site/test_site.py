@@ -85,7 +85,7 @@ def test_it_stays_small_with_three_hundred_members():
         for n in range(300)
     ]
     address = "https://sound.example.jp"
-    facts = SiteFacts("JUSA", address, address, "", "2026-12-01 00:00", 1, holders, None, 3600, 6, 0)
+    facts = SiteFacts("JUSA", "JUSA の申告係", address, address, "", "2026-12-01 00:00", 1, holders, None, 3600, 6, 0)
     statement = json.dumps([holder.to_json() for holder in holders], ensure_ascii=False).encode()
     made = site_files(facts, {}, statement, number_table.NumberTable(0, {}), None, {}, " " * 80_000, [])
     assert size_without_sounds(made) + 20_000 <= 300_000, "the metadata come to it"
@@ -308,7 +308,7 @@ def test_figures_hide_small_counts_and_bound_each_member():
     assert (told["members"], told["stops"], told["median_hours_report_to_stop"]) == (40, 6, 4.0)
     assert told == figures(many, [1.0, 2.0, 30.0, 4.0, 5.0, None]), "the same noise each time"
     assert told["calls_with_sound"] != 800_000
-    facts = SiteFacts("JUSA", "", "", "", "", 1, [], told, 3600, 6, 0)
+    facts = SiteFacts("JUSA", "", "", "", "", "", 1, [], told, 3600, 6, 0)
     assert f"{told['calls_with_sound']:,} ± 50,000" in dict(pages(facts))["figures.html"]
     large = figures({**many, "m-0": CALLS_BOUND}, [])
     assert figures({**many, "m-0": 10**9}, []) == large, "one member can move the figure by the bound at most"

@@ -111,6 +111,7 @@ def test_the_sample_has_the_defaults(tmp_path):
         ("traceback: {answer_within: PT1M}", "traceback.answer_within: is not a plausible time"),
         ("traceback: {members: 0}", "traceback.members"),
         ("statistics: {least: 1}", "statistics.least"),
+        ("page: {responsible: 申告係 03-1234-5678}", "page.responsible: contains a telephone number"),
         ("page: {upload: 1}", "page.upload"),
         ("retention: PT1H", "retention: is less than 1 day"),
     ],
