@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -41,6 +40,9 @@ needs a verdict meanwhile waits for one of these requests at most."""
 BETWEEN_ENDS_S: Final = 0.003
 """Calls of suspended numbers end one after the other, with this pause: Asterisk is busy with each for some milliseconds
 after its answer, and new calls come meanwhile."""
+NEXT_END_S: Final = 0.5
+"""How long the next end waits for Asterisk's answer to the one before. One channel that does not answer delays the
+others no longer."""
 LAST_LINE_S: Final = 2.0
 """How long after the end of its channel the last journal line of a call may arrive."""
 LEAVES_WITHIN_S: Final = 5.0
@@ -63,7 +65,8 @@ class AriApplication:
         self._tasks: set[asyncio.Task[None]] = set()
         self._not_ended: set[str] = set()
         """Calls of suspended numbers that cannot be ended because Asterisk is not connected."""
-        self._to_end: deque[Call] = deque()
+        self._ending: asyncio.Task[None] | None = None
+        """Asks Asterisk to end calls of suspended numbers, one after the other."""
         self._handing_over = False
 
     @property
@@ -119,7 +122,7 @@ class AriApplication:
 
     def allow_takeover(self, handing_over: bool) -> None:
         """Set whether the next instance may take over the application. If so, this connection stays open for answers
-        that are still to be sent.
+        that are still to be sent, and the next instance ends the calls of suspended numbers.
         """
         self._handing_over = handing_over
 
@@ -154,48 +157,68 @@ class AriApplication:
         """Send the verdict only when the decision survives this process: Asterisk acts on the verdict without us."""
         if call and call.kept and not call.kept.done():
             await self._calls.wait_for(call.kept, KEPT_WITHIN_S)
-        await self._ask("POST", f"{channel_path(channel)}/continue", **query)
+        refused = await self._ask("POST", f"{channel_path(channel)}/continue", **query)
+        if refused and refused.status not in GONE:
+            log.error("%s", refused)
 
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
     def end_suspended(self) -> None:
-        """Have Asterisk end the calls whose number is now suspended, one after the other. They are counted at once."""
-        waited = bool(self._to_end)
-        for call in self._calls.calls_to_end():
-            if not self.connected:
-                if call.id not in self._not_ended:
-                    self._not_ended.add(call.id)
-                    log.error(
-                        "%s: its number is suspended; the call continues until Asterisk is connected",
-                        call.id,
-                        extra=about(call.id, Reason.NUMBER_SUSPENDED),
-                    )
-                continue
-            self._calls.count_suspension(call)
-            self._to_end.append(call)
-        if self._to_end and not waited:
-            self._spawn(self._end_in_turn())
+        """Have Asterisk end the calls whose number is now suspended, one after the other. A call for which this fails
+        is among those of a later look.
+        """
+        if self._handing_over or (self._ending and not self._ending.done()):
+            return
+        calls = self._calls.calls_to_end()
+        if self.connected and calls:
+            self._ending = self._spawn(self._end_in_turn(sorted(calls, key=lambda call: call.suspended)))
+            return
+        for call in calls:
+            if call.id not in self._not_ended:
+                self._not_ended.add(call.id)
+                log.error(
+                    "%s: its number is suspended; the call continues until Asterisk is connected",
+                    call.id,
+                    extra=about(call.id, Reason.NUMBER_SUSPENDED),
+                )
 
-    async def _end_in_turn(self) -> None:
-        try:
-            while self._to_end:
-                if self._calls.find(self._to_end[0].id) is self._to_end[0]:
-                    await self._end(self._to_end[0])
-                    await asyncio.sleep(BETWEEN_ENDS_S)
-                self._to_end.popleft()
-        finally:
-            for call in self._to_end:
-                call.end_requested = False  # so that the next connection ends it
-            self._to_end.clear()
+    async def end_all_suspended(self, within_s: float) -> None:
+        """Have Asterisk end the calls whose number is now suspended, and wait until it was asked for each."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                for _ in range(2):  # the ends in progress may be those of an earlier suspension
+                    self.end_suspended()
+                    if self._ending:
+                        await asyncio.wait({self._ending})
+
+    async def _end_in_turn(self, calls: Sequence[Call]) -> None:
+        """First those that Asterisk was not asked to end before."""
+        for call in calls:
+            if self._handing_over:
+                return
+            await asyncio.wait({self._spawn(self._end(call))}, timeout=NEXT_END_S)
+            await asyncio.sleep(BETWEEN_ENDS_S)
 
     async def _end(self, call: Call) -> None:
-        self._calls.record_suspension(call)
-        log.warning(
-            "%s: its number is suspended; Asterisk ends the call",
-            call.id,
-            extra=about(call.id, Reason.NUMBER_SUSPENDED),
-        )
-        await self._ask("DELETE", channel_path(call.channel), reason_code=str(CALL_REJECTED))
+        is_first = not call.suspended
+        if not self._calls.record_suspension(call):
+            return
+        if is_first:
+            log.warning(
+                "%s: its number is suspended; Asterisk ends the call",
+                call.id,
+                extra=about(call.id, Reason.NUMBER_SUSPENDED),
+            )
+        call.end_requested, ends = True, False
+        try:
+            refused = await self._ask("DELETE", channel_path(call.channel), reason_code=str(CALL_REJECTED))
+            ends = refused is None or refused.status in GONE
+        finally:
+            call.end_requested = ends
+        if refused is None:
+            self._calls.count_suspension(call)
+        elif not ends and is_first:
+            log.error("%s", refused)
 
     # -- the calls in progress ------------------------------------------------------------------------------------
 
@@ -241,11 +264,12 @@ class AriApplication:
 
     # -- requests to Asterisk -----------------------------------------------------------------------------------
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
         """Make a request without blocking the events."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -255,14 +279,15 @@ class AriApplication:
         elif error:
             log.error("a request failed: %s", in_words(error), exc_info=unexpected(error))
 
-    async def _ask(self, method: str, path: str, **query: str) -> None:
+    async def _ask(self, method: str, path: str, **query: str) -> AriRefused | None:
+        """Asterisk's refusal; None if it does what it is asked."""
         if self._ari is None:
             raise AriUnavailable(Message("Asterisk is not connected"))
         try:
             await self._ari.request(method, path, **query)
         except AriRefused as error:
-            if error.status not in GONE:
-                log.error("%s", error)
+            return error
+        return None
 
 
 def _continue_at(entered: events.Entered, extension: str) -> dict[str, str]:

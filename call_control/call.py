@@ -57,10 +57,8 @@ class Call:
     """The files of the sounds that the verdict names, as they were then, by the sounds' names."""
     suspended: bool = False
     """Its number was suspended during the call, and the evidence says so."""
-    counted_suspended: bool = False
-    """It is counted among the calls that a suspension has ended."""
     end_requested: bool = False
-    """The service has asked Asterisk to end the call, or is about to."""
+    """The service asks Asterisk to end the call, or Asterisk ends it."""
     subjects: Found = ()
     """What the brake counts it for; empty if it was decided by the hook or an earlier service."""
     written: frozenset[_Written] = frozenset()
@@ -115,6 +113,7 @@ class Call:
             answered=StepKind.ANSWERED in record.times,
             delivery={Party(party): Delivery(record.delivery[party]) for party in record.known_by},
             sounded_at=max((step.at for step in record.steps if step.kind in _SOUND_OVER), default=None),
+            suspended=StepKind.SUSPENDED in record.times,
             written=frozenset(map(_written, record.steps)),
         )
 

@@ -90,7 +90,7 @@ class CallControl:
     own_stops: Callable[[], OwnStops | None] = lambda: None
     """What the operator has stopped itself (`idtone suspend`)."""
     ended_suspended: Counter[str] = field(default_factory=Counter)
-    """How many calls in progress were to end because their number is suspended, by the reference of the suspension."""
+    """How many calls Asterisk has ended because their number is suspended, by the reference of the suspension."""
     ended_by_own: Counter[str] = field(default_factory=Counter)
     """Those of the operator's own suspensions, by their ids."""
     emergency_trunks: tuple[str, ...] = ()
@@ -568,24 +568,28 @@ class CallControl:
             and suspended(call.forwarding_numbers, registry, now, self.remembered, stops)
         ]
 
-    def count_suspension(self, call: Call) -> None:
-        """Count a call that ends because its number is suspended. Asterisk is asked in its turn."""
-        call.end_requested = True
-        if not call.counted_suspended and self.find(call.id) is call:
-            call.counted_suspended = True
-            cause = self._suspension(call.forwarding_numbers, self.now())
-            self.ended_suspended[cause.reference if cause else ""] += 1
-            if cause and cause.own:
-                self.ended_by_own[cause.own] += 1
+    def record_suspension(self, call: Call) -> bool:
+        """Record that the service asks Asterisk to end a call because its number is suspended.
 
-    def record_suspension(self, call: Call) -> None:
-        """Record that the service asks Asterisk to end a call because its number is suspended."""
-        if not call.suspended and self.find(call.id) is call:
-            call.suspended = True
-            registry, cause = self.registry(), self._suspension(call.forwarding_numbers, self.now())
-            by = steps.SuspendedBy(cause.own) if cause else None
+        Returns False if Asterisk must not be asked: the call is over, its number is no longer suspended, or the
+        evidence has refused the step.
+        """
+        cause = self._suspension(call.forwarding_numbers, self.now())
+        if cause is None or self.find(call.id) is not call:
+            return False
+        if not call.suspended:
+            registry, by = self.registry(), steps.SuspendedBy(cause.own)
             version, sha256 = (registry.version, registry.sha256) if registry else (None, None)
-            self.record(steps.suspended(call.id, self.now(), version, sha256, by))
+            written = self.record(steps.suspended(call.id, self.now(), version, sha256, by))
+            call.suspended = not _is_refused(written)
+        return call.suspended
+
+    def count_suspension(self, call: Call) -> None:
+        """Count a call that Asterisk ends because its number is suspended. It may be over already."""
+        cause = self._suspension(call.forwarding_numbers, self.now())
+        self.ended_suspended[cause.reference if cause else ""] += 1
+        if cause and cause.own:
+            self.ended_by_own[cause.own] += 1
 
     # -- evidence -------------------------------------------------------------------------------------------------
 
@@ -635,6 +639,12 @@ def _is_older(call_id: str, since: datetime) -> bool:
     """Whether the channel of this call was made before `since`; True also if the id holds no time."""
     seconds = call_id.rpartition(".")[0].rpartition("-")[2]
     return not seconds.isdecimal() or int(seconds) <= since.timestamp()
+
+
+def _is_refused(written: Future[None]) -> bool:
+    """Whether the evidence has not even taken the step."""
+    error = written.exception() if written.done() else None
+    return error is not None and not isinstance(error, LedgerBehindError)
 
 
 def _log_failure(done: Future[None]) -> None:

@@ -58,12 +58,15 @@ class Node:
         self.confirming = SuspensionConfirmations(
             self.settings,
             lambda: self.registry,
-            lambda: self.ended.update(self.ending),
+            self.end_calls,
             self.ended,
             self.send,
             lambda: self.own,
         )
         self.ending: dict[str, int] = {}
+
+    async def end_calls(self, _: float) -> None:
+        self.ended.update(self.ending)
 
     def send(self, settings: Settings, octets: bytes) -> None:
         if self.away:

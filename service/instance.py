@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -215,13 +215,13 @@ class Instance:
                 self._loaded.stops,
                 lambda: self._loaded.source.current,
                 self._fallback,
-                application.end_suspended,
+                application.end_all_suspended,
                 calls.ended_by_own,
                 evidence,
                 self._report_soon,
             )
             others = OtherNodes(self._settings, [suspensions.hear, *([keeper.hear] if keeper else [])])
-            confirming = self._confirm_suspensions(application.end_suspended, calls.ended_suspended, suspensions)
+            confirming = self._confirm_suspensions(application.end_all_suspended, calls.ended_suspended, suspensions)
             background = self._start_background(
                 evidence,
                 journal,
@@ -325,7 +325,7 @@ class Instance:
         bound.callback(self._metrics.close)
 
     async def _confirm_suspensions(
-        self, end_calls: Callable[[], None], ended: Mapping[str, int], own: SuspensionKeeper
+        self, end_calls: Callable[[float], Awaitable[None]], ended: Mapping[str, int], own: SuspensionKeeper
     ) -> None:
         if self._settings.association.desk is None:
             return

@@ -14,7 +14,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -40,6 +40,8 @@ from idtone.registry.suspensions.own_suspension import OwnSuspension, OwnSuspens
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.1
+ENDED_WITHIN_S: Final = 15.0
+"""How long a confirmation waits at most until the calls have ended, which it counts."""
 AGAIN_S: Final = (1.0, 60.0)
 """How long to wait after a failure: at first, and at most."""
 _SUFFIX: Final = ".note"
@@ -88,13 +90,13 @@ class SuspensionConfirmations:
         self,
         settings: Settings,
         registry: Callable[[], RegistryIndex | None],
-        end_calls: Callable[[], object],
+        end_calls: Callable[[float], Awaitable[None]],
         ended: Mapping[str, int],
         send: Callable[[Settings, bytes], object] = desk_client.send,
         own: Callable[[], OwnSuspensions] = OwnSuspensions,
     ) -> None:
-        """`end_calls` ends the calls of suspended numbers, so that they can be counted; `ended` counts them by
-        reference. `own` are this node's own suspensions, which the desk hears of too.
+        """`end_calls` ends the calls of suspended numbers, and returns after so many seconds at most; `ended` counts by
+        reference those that have ended. `own` are this node's own suspensions, which the desk hears of too.
         """
         self._settings = settings
         self._registry = registry
@@ -151,7 +153,7 @@ class SuspensionConfirmations:
         if registry is None or registry is self._seen or registry.signed is None:
             return
         in_use = datetime.now(UTC)
-        self._end_calls()
+        await self._end_calls(ENDED_WITHIN_S)
         await asyncio.to_thread(self._keep, registry.version, registry.signed, in_use)
         self._seen = registry
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -41,6 +41,8 @@ from .other_nodes import shares
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.1
+ENDED_WITHIN_S: Final = 1.0
+"""How long it waits at most until the calls have ended, which it counts. Those that end later it counts then."""
 AGAIN_S: Final = 30.0
 """How often it looks again without a change: a suspension of the association may begin by its date."""
 
@@ -60,12 +62,13 @@ class SuspensionKeeper:
         stops: StopsInUse,
         registry: Callable[[], RegistryIndex | None],
         fallback: Fallback,
-        end_calls: Callable[[], object],
+        end_calls: Callable[[float], Awaitable[None]],
         ended: Mapping[str, int],
         evidence: Evidence,
         report_soon: Callable[[], None] = lambda: None,
     ) -> None:
-        """`end_calls` asks Asterisk to end the calls of stopped numbers; `ended` counts them by the suspension's id.
+        """`end_calls` ends the calls of stopped numbers, and returns after so many seconds at most; `ended` counts by
+        the suspension's id those that have ended.
 
         `report_soon` lets the other nodes hear of a change at once. Raises DocumentError if the fleet's key cannot be
         used.
@@ -142,13 +145,14 @@ class SuspensionKeeper:
     async def _settle(self, registry: RegistryIndex | None) -> None:
         await asyncio.to_thread(self._stops.refresh)  # from here on its calls are refused
         at = datetime.now(UTC)
-        self._end_calls()
+        ending = asyncio.ensure_future(self._end_calls(ENDED_WITHIN_S))
+        await asyncio.to_thread(self._fallback.update, registry)
+        await ending
         ended = dict(self._ended)
         await asyncio.to_thread(self._confirm, registry, at, ended)
 
     def _confirm(self, registry: RegistryIndex | None, at: datetime, ended: dict[str, int]) -> None:
         """Raises FallbackError and UsageError."""
-        self._fallback.update(registry)
         self._known = read_suspensions(self._stops.path)
         by_association = _in_force(registry, at, self._known)
         if any(self._changed(each, at, ended, by_association) != each for each in self._known.suspensions):

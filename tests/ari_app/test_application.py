@@ -14,7 +14,7 @@ from idtone.ari_app.application import AriApplication
 from idtone.call_control.call_control import CallControl
 from idtone.core.calls import Direction, Party
 from idtone.core.decision import Policy
-from idtone.core.errors import AriUnavailable, JournalError
+from idtone.core.errors import AriRefused, AriUnavailable, JournalError
 from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence.records import fold
 from lab.ari_app.fake_asterisk import FakeAsterisk
@@ -357,24 +357,108 @@ async def test_a_hangup_that_is_lost_with_the_connection_is_requested_over_the_n
             await until(lambda: ends(again), "the end")
 
 
+async def stopped_calls(calls: CallControl, asterisk: FakeAsterisk) -> list[str]:
+    """The channels of twenty calls, whose number is suspended now."""
+    channels = [f"1795.{n}" for n in range(1, 21)]
+    for channel in channels:
+        await ask(asterisk, ("decide", f"{channel}-1", *DECIDE[2:]), channel)
+    calls.registry = suspending
+    return channels
+
+
 async def test_many_calls_end_one_after_the_other(calls, asterisk, evidence, monkeypatch):
-    """They are counted at once, and new calls come between them. What a lost connection leaves, the next one ends."""
+    """New calls come between them. What a lost connection leaves, the next one ends."""
     monkeypatch.setattr(module, "BETWEEN_ENDS_S", 0.0)
     async with attended(calls, asterisk) as application:
-        for n in range(1, 21):
-            await ask(asterisk, ("decide", f"1795.{n}-1", *DECIDE[2:]), f"1795.{n}")
-        calls.registry = suspending
+        await stopped_calls(calls, asterisk)
         asterisk.answering.clear()
         application.end_suspended()
         await until(lambda: ends(asterisk), "the first end")
         application.end_suspended()
-        assert (len(ends(asterisk)), calls.ended_suspended.total()) == (1, 20)
+        assert (len(ends(asterisk)), calls.ended_suspended.total()) == (1, 0)
         assert evidence.kinds().count("suspended") == 1
         again = await broken(application, asterisk)
         async with attending(application, again):
             application.end_suspended()
-            await until(lambda: len(ends(again)) == 20, "all ends")
+            await until(lambda: calls.ended_suspended.total() == 20, "all ends")
     assert (evidence.kinds().count("suspended"), calls.ended_suspended.total()) == (20, 20)
+
+
+async def test_a_connection_that_breaks_before_the_first_end_holds_no_later_one_back(calls, asterisk):
+    async with attended(calls, asterisk) as application:
+        await ask(asterisk)
+        calls.registry = suspending
+        asterisk.happens(None)
+        application.end_suspended()  # in the same turn of the loop
+        again = await broken(application, asterisk)
+        async with attending(application, again):
+            await application.end_all_suspended(1.0)
+            assert (ends(asterisk), len(ends(again))) == ([], 1)
+
+
+@pytest.mark.parametrize("failure", [AriUnavailable("no answer in time"), AriRefused(500, "Oops", "DELETE")])
+async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidence, monkeypatch, failure):
+    """It is asked for again."""
+    monkeypatch.setattr(module, "NEXT_END_S", 0.02)
+    monkeypatch.setattr(module, "BETWEEN_ENDS_S", 0.0)
+
+    class Deaf(FakeAsterisk):
+        deaf = True
+
+        async def request(self, method: str, path: str, **query: str) -> None:
+            if self.deaf and (method, path) == ("DELETE", "channels/1795.1"):
+                self.requests.append((method, path, query))
+                await asyncio.sleep(0.1)
+                raise failure
+            await super().request(method, path, **query)
+
+    asterisk = Deaf()
+    async with attended(calls, asterisk) as application:
+        channels = await stopped_calls(calls, asterisk)
+        await application.end_all_suspended(2.0)
+        assert {path for path, _ in ends(asterisk)} == {f"channels/{channel}" for channel in channels}
+        assert calls.ended_suspended.total() == 19
+        asterisk.deaf = False
+
+        def is_over() -> bool:
+            application.end_suspended()
+            return "1795.1" not in asterisk.channels
+
+        await until(is_over, "its end")
+    assert evidence.kinds().count("suspended") == calls.ended_suspended.total() == 20
+
+
+async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evidence):
+    """Nor is one that hung up while Asterisk was asked."""
+    async with attended(calls, asterisk) as application:
+        channels = await stopped_calls(calls, asterisk)
+        asterisk.answering.clear()
+        application.end_suspended()
+        await until(lambda: ends(asterisk), "the first end")
+        for channel in channels:
+            asterisk.hang_up(channel)
+            end(calls, f"{channel}-1", NONCE)
+        asterisk.answering.set()
+        await application.end_all_suspended(1.0)
+    assert (len(ends(asterisk)), calls.ended_suspended.total()) == (1, 0)
+    assert evidence.kinds().count("suspended") == 1
+
+
+async def test_the_next_instance_ends_what_this_one_has_not_asked_for(calls, asterisk, evidence):
+    """After a hand-over nothing ends that this instance could not record."""
+    async with attended(calls, asterisk) as application:
+        await stopped_calls(calls, asterisk)
+        application.end_suspended()
+        await until(lambda: ends(asterisk), "the first end")
+        application.allow_takeover(True)
+        await application.wait_for_requests()
+        asked = len(ends(asterisk))
+        application.end_suspended()
+        await application.wait_for_requests()
+        assert len(ends(asterisk)) == asked == evidence.kinds().count("suspended") < 20
+        application.allow_takeover(False)
+        await application.end_all_suspended(1.0)
+        assert len(ends(asterisk)) == evidence.kinds().count("suspended") == 20
 
 
 async def test_a_suspended_call_that_hung_up_meanwhile_is_not_an_error(calls, asterisk, caplog):

@@ -17,7 +17,7 @@ from idtone.call_control.request import Request
 from idtone.call_control.sound_files import SoundFiles
 from idtone.core.calls import Direction, Outcome, Party, Reason, Skip, Suspension
 from idtone.core.decision import Policy, Remembered, Unreadable
-from idtone.core.errors import JournalError, LedgerBehindError, LedgerError
+from idtone.core.errors import JournalError, LedgerBehindError, LedgerClosedError, LedgerError
 from idtone.core.numbers import parse
 from idtone.core.settings.policy import CallerHears
 from idtone.core.settings.settings import Interface
@@ -602,9 +602,7 @@ def test_a_call_in_progress_is_interrupted_once_and_one_that_ended_never(control
     enter(control, *lines)
     for _ in range(2):
         control.close_interrupted(call)
-        control.count_suspension(call)
-        control.record_suspension(call)
-    assert not control.ended_suspended
+        assert not control.record_suspension(call)
     assert evidence.kinds()[-1:] == ["ended" if lines else "interrupted"]
     assert set(evidence.kinds()) & {"interrupted", "suspended"} == ({"interrupted"} if not lines else set())
     assert evidence.kinds().count("interrupted") == (not lines)
@@ -631,14 +629,28 @@ def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evide
     assert control.calls_to_end() == []
     control.hang_up_suspended = True
     assert control.calls_to_end() == [call]
+    assert not control.record_suspension(other), "its number is not suspended"
     for _ in range(2):
-        control.count_suspension(call)
-        control.record_suspension(call)
-    assert control.calls_to_end() == []
+        assert control.record_suspension(call)
+    assert not control.ended_suspended, "Asterisk has not been asked yet"
+    for later in (again(control, evidence, registry=suspending), control):
+        assert later.record_suspension(*later.calls_to_end()), "the step that an earlier service wrote suffices"
+    control.count_suspension(call)
     assert control.ended_suspended.total() == 1
     assert of_kind(evidence, "suspended") == [steps.suspended(CALL, NOW, 43, suspending().sha256, steps.SuspendedBy())]
     enter(control, hook.ended(at=ms(100), cause=21, talked_ms=50))
     assert list(control) == [other, emergency, refused]
+
+
+def test_no_call_ends_without_its_evidence(control, evidence):
+    call = decide(control)
+    control.registry = suspending
+    evidence.error = LedgerClosedError("another instance writes")
+    assert not control.record_suspension(call)
+    assert control.calls_to_end() == [call]
+    evidence.error = None
+    assert control.record_suspension(call)
+    assert evidence.kinds() == ["decided", "suspended"]
 
 
 # -- evidence that cannot be written ----------------------------------------------------------------------------------

@@ -160,7 +160,11 @@ def confirm(year: OfficeYear, member: str) -> None:
     """What the service does when it takes suspensions into use; here without the rest of the service."""
     settings = year.settings(member)
     registry = known(settings.registry).index()
-    confirming = SuspensionConfirmations(settings, lambda: registry, lambda: None, {})
+
+    async def no_calls(_: float) -> None:
+        """None is in progress."""
+
+    confirming = SuspensionConfirmations(settings, lambda: registry, no_calls, {})
     ledger = path_of(settings.ledger.own())
 
     async def until_sent() -> None:
