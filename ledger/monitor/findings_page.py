@@ -83,8 +83,11 @@ def say_given_up(reports: Sequence[LogReport]) -> None:
                 earlier.given_up = Message("{log} says: {words}", log=later.origin, words=given.words)
 
 
-def compare_ends(reports: Sequence[LogReport], now: datetime) -> None:
-    """Raise an alarm for a log whose first leaf continues another end of an earlier log than that one has shown."""
+def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[LogReport, Alarm]]:
+    """Each log whose first leaf continues another end of an earlier log than that one has shown, with its alarm.
+
+    The text is the same at each look, however far the earlier log grows: by it the alarm is known again.
+    """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
         said = later.known.ends_given_up
@@ -95,16 +98,13 @@ def compare_ends(reports: Sequence[LogReport], now: datetime) -> None:
             continue
         if head.size > leaves and not said.counts_less:
             text = Message(
-                "it continues {log} after {leaves:,} leaves, and that one has shown {shown:,}",
-                log=origin,
-                leaves=leaves,
-                shown=head.size,
+                "it continues {log} after {leaves:,} leaves, and that one has shown more", log=origin, leaves=leaves
             )
         elif head.size == leaves and head.root.hex() != root:
             text = Message("it continues {log} with another root than that one has shown", log=origin)
         else:
             continue
-        later.alarms = [*later.alarms, Alarm(AlarmKind.RULE, text, now)]
+        yield later, Alarm(AlarmKind.RULE, text, now)
 
 
 def findings_page(reports: Sequence[LogReport], now: datetime) -> Paper:

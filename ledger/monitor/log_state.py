@@ -154,9 +154,14 @@ class LogState:
     def raise_alarms(self, alarms: Iterable[Alarm]) -> None:
         """Those of this run: the earlier ones that do not last end; of one that stays, `since` stays."""
         now = {(str(each.kind), _text(each)): each for each in alarms}
-        held = self._database.execute("SELECT kind, text FROM alarms").fetchall()
-        over = [key for key in held if key not in now and AlarmKind(key[0]) not in LASTING]
+        over = [key for key in self._held() if key not in now and AlarmKind(key[0]) not in LASTING]
         self._database.executemany("DELETE FROM alarms WHERE kind = ? AND text = ?", over)
+        self.add_alarms(now.values())
+
+    def add_alarms(self, alarms: Iterable[Alarm]) -> None:
+        """Further ones of this run; of one that is held already, `since` stays."""
+        now = {(str(each.kind), _text(each)): each for each in alarms}
+        held = self._held()
         room = {kind: ALARMS_LIMIT - count for kind, count in Counter(kind for kind, _ in held).items()}
         for key, each in now.items():
             room.setdefault(each.kind, ALARMS_LIMIT)
@@ -165,6 +170,10 @@ class LogState:
                 self._database.execute(
                     "INSERT INTO alarms VALUES (?, ?, ?, ?)", (*key, each.since.isoformat(), each.proof)
                 )
+
+    def _held(self) -> list[tuple[str, str]]:
+        """Kinds and texts of the alarms."""
+        return self._database.execute("SELECT kind, text FROM alarms").fetchall()
 
 
 def _name(call_id: str) -> bytes:

@@ -18,6 +18,7 @@ from idtone.core.translation import Message
 
 from ..keys.private_files import make_parents
 from ..witness.add_checkpoint import log_digest
+from .alarms import Alarm
 from .findings_page import LogReport, compare_ends, findings_page, say_given_up
 from .follow_log import follow
 from .log_state import LogState
@@ -56,7 +57,8 @@ class Monitor:
                 break
             reports.append(self._look_at(log, is_over))
         say_given_up(reports)
-        compare_ends(reports, self.clock())
+        for report, alarm in compare_ends(reports, self.clock()):
+            self._keep(report, alarm)
         if len(reports) == len(self.logs.logs):
             self._write_page(reports)
         return reports
@@ -82,14 +84,28 @@ class Monitor:
 
     def _look_at(self, log: MonitoredLog, is_over: Callable[[], bool]) -> LogReport:
         report = LogReport(log.origin, log.place)
-        name = log_digest(log.origin)[:16]
         try:
-            with LogState.opened(self.logs.state / f"{name}.sqlite3") as state:
-                follow(log, state, self.logs.state / PROOFS / name, self.clock(), is_over)
+            with LogState.opened(self._state_of(log.origin)) as state:
+                proofs = self.logs.state / PROOFS / self._state_of(log.origin).stem
+                follow(log, state, proofs, self.clock(), is_over)
                 report.known, report.alarms = state.known(), state.alarms()
         except LedgerError as error:
             report.trouble = str(error)
         return report
+
+    def _keep(self, report: LogReport, alarm: Alarm) -> None:
+        """One that was found by comparing logs, beside those of this log alone."""
+        if any((each.kind, each.text) == (alarm.kind, alarm.text) for each in report.alarms):
+            return
+        try:
+            with LogState.opened(self._state_of(report.origin)) as state:
+                state.add_alarms([alarm])
+                report.alarms = state.alarms()
+        except LedgerError as error:
+            report.trouble = str(error)
+
+    def _state_of(self, origin: str) -> Path:
+        return self.logs.state / f"{log_digest(origin)[:16]}.sqlite3"
 
     def _write_page(self, reports: list[LogReport]) -> None:
         page = self.logs.page

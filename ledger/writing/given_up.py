@@ -51,7 +51,7 @@ def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, in
     path = Path(following.file)
     try:
         end = _end_of(following, ring, ledger)
-        noted = [following.checkpoint]
+        noted: list[str | None] = [following.checkpoint]
         if path.exists():  # a lost key may have been lost with its database
             with closing(connect_for_reading(path)) as connection:
                 noted.append(facts(connection).get(CHECKPOINT))
@@ -59,7 +59,7 @@ def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, in
         reading = Message("{path}: what was signed of {log} cannot be read", path=path, log=following.after)
         raise LedgerError(reading) from error
     log = ring.signer_of(end.origin).key
-    signed = [believed(Note.parse(str(each).encode()), log).size for each in noted if each]
+    signed = [believed(Note.parse(each.encode()), log).size for each in noted if each]
     signed += [found[1].size for file in (ring.seen, ring.cosigned) if (found := file.latest(log))]
     most = max(signed, default=0)
     if most >= end.size:
