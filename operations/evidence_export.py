@@ -24,7 +24,7 @@ def export_pack(
     calls: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CALL]…",
+            metavar="CALL",
             help="Ids of calls, as `list` and `find` show them, or unique beginnings of ids.",
             autocompletion=complete_call,
         ),

@@ -36,7 +36,7 @@ _PATH: Final = os.pathsep.join(("/usr/sbin", "/usr/lib", os.defpath))
 
 
 def failed(
-    unit: Annotated[str, typer.Argument(metavar="[UNIT]", help="The unit of systemd that has failed.")] = "",
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="The unit of systemd that has failed.")] = "",
     to: Annotated[
         str, typer.Option("--to", metavar="ADDRESS", envvar=MAIL_TO, help="Who gets the mail.", show_default=True)
     ] = "root",

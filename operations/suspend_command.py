@@ -33,7 +33,7 @@ def suspend(
     numbers: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FILE]",
+            metavar="FILE",
             help="A file with a number, range or prefix on each line; - reads standard input. Without it, the command "
             "asks for the number.",
         ),

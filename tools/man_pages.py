@@ -17,7 +17,8 @@ from . import messages
 FOLDER: Final = ROOT / "docs" / "man"
 EXIT_STATUS: Final = (("0", "good"), ("1", "a negative verdict"), ("2", "wrong use, or input that cannot be used"))
 WORDS_JA: Final = {
-    "NAME": "名前", "SYNOPSIS": "書式", "COMMANDS": "コマンド", "EXIT STATUS": "終了コード", "ENVIRONMENT": "環境変数",
+    "NAME": "名前", "SYNOPSIS": "書式", "COMMANDS": "コマンド", "DESCRIPTION": "説明", "EXIT STATUS": "終了コード",
+    "ENVIRONMENT": "環境変数",
     "FILES": "ファイル", "SEE ALSO": "関連項目", "COMMAND": "コマンド", "options": "オプション", "arguments": "引数",
     "good": "正常", "a negative verdict": "否定的な結果",
     "wrong use, or input that cannot be used": "使い方の誤り、または使えない入力",
@@ -52,7 +53,9 @@ def man_pages(japanese: bool) -> dict[Path, str]:
 
 
 def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str], japanese: bool) -> str:
-    """One page in man(7)'s macros; `prefix` are the words that begin each of its commands."""
+    """One page in man(7)'s macros; `prefix` are the words that begin each of its commands. A program that is one
+    command has no names of commands.
+    """
     title = prefix.replace(" ", "-")
     said = messages.catalogue_text if japanese else str
     word = WORDS_JA.__getitem__ if japanese else str
@@ -62,12 +65,15 @@ def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str]
         f"{title} \\- {plain(said(summary)).rstrip('.。')}",
         f".SH {word('SYNOPSIS')}",
         f".B {prefix}",
-        f".I {word('COMMAND')}",
-        f"[\\fI{word('options')}\\fR] [\\fI{word('arguments')}\\fR]",
-        f".SH {word('COMMANDS')}",
     ]
-    for name, stand_in in commands.items():
-        lines += command(f"{prefix} {name}".strip(), stand_in, said)
+    if list(commands) == [""]:
+        lines += [f"[\\fI{word('options')}\\fR]{_arguments(commands[''])}", f".SH {word('DESCRIPTION')}"]
+        lines += description(commands[""], said)
+    else:
+        lines += [f".I {word('COMMAND')}", f"[\\fI{word('options')}\\fR] [\\fI{word('arguments')}\\fR]"]
+        lines += [f".SH {word('COMMANDS')}"]
+        for name, stand_in in commands.items():
+            lines += [f".SS {prefix} {name}{_arguments(stand_in)}", *description(stand_in, said)]
     lines += [f".SH {word('EXIT STATUS')}"]
     for status, meaning in EXIT_STATUS:
         lines += [".TP", f".B {status}", word(meaning)]
@@ -80,17 +86,32 @@ def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str]
     return "\n".join(lines) + "\n"
 
 
-def command(name: str, stand_in: Any, said: Callable[[str], str]) -> Iterator[str]:
-    loaded = stand_in.loaded() if hasattr(stand_in, "loaded") else stand_in
+def description(stand_in: Any, said: Callable[[str], str]) -> Iterator[str]:
+    """What a command does, and its arguments and options."""
+    loaded = _loaded(stand_in)
     arguments = [each for each in loaded.params if each.param_type_name == "argument"]
     options = [each for each in loaded.params if each.param_type_name == "option" and "--help" not in each.opts]
-    yield f".SS {name}" + "".join(f" \\fI{plain(_metavar(each))}\\fR" for each in arguments)
     for number, part in enumerate(paragraphs(loaded.help or "")):
         yield from ([".PP"] if number else []) + [plain(said(part) if part else "")]
     for each in (*arguments, *options):
         yield ".TP"
-        yield f"\\fI{plain(_metavar(each))}\\fR" if each in arguments else _option(each)
+        yield f"\\fI{plain(argument(each))}\\fR" if each in arguments else _option(each)
         yield plain(said(each.help) if each.help else "")
+
+
+def _loaded(stand_in: Any) -> Any:
+    return stand_in.loaded() if hasattr(stand_in, "loaded") else stand_in
+
+
+def _arguments(stand_in: Any) -> str:
+    found = [each for each in _loaded(stand_in).params if each.param_type_name == "argument"]
+    return "".join(f" \\fI{plain(argument(each))}\\fR" for each in found)
+
+
+def argument(parameter: Any) -> str:
+    """As the usage of its command has it."""
+    name = _metavar(parameter) if parameter.required else f"[{_metavar(parameter)}]"
+    return f"{name}…" if parameter.nargs == -1 else name
 
 
 def _metavar(parameter: Any) -> str:

@@ -26,7 +26,7 @@ from lab.programs import PROGRAMS, tree
 from lab.repository import ROOT
 
 from . import dashboards, endings_page, messages, metrics_page, status_page
-from .man_pages import man_pages
+from .man_pages import argument, man_pages
 
 REFERENCE: Final = ROOT / "docs" / "reference"
 REFERENCE_JA: Final = ROOT / "docs" / "ja" / "reference"
@@ -327,7 +327,7 @@ def command_lines(name: str, stand_in: Any, japanese: bool) -> Iterator[str]:
 
 def _spellings(parameter: Any) -> Iterator[str]:
     if parameter.param_type_name == "argument":
-        yield f"`{parameter.metavar or parameter.name.upper()}`"
+        yield f"`{argument(parameter)}`"
         return
     value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
     yield ", ".join(f"`{spelling}{value}`" for spelling in (*parameter.opts, *parameter.secondary_opts))

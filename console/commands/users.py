@@ -26,7 +26,7 @@ from ..administration import user_rules
 def user(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="As the user signs in, or as the proxy names the user."),
+        typer.Argument(metavar="NAME", help="As the user signs in, or as the proxy names the user."),
     ] = None,
     role: Annotated[list[Role] | None, typer.Option("--role", help="The user's roles. May be repeated.")] = None,
     password: Annotated[bool, typer.Option("--password", help="Ask for a password, and make a second factor.")] = False,

@@ -43,7 +43,7 @@ def hold(
     calls: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CALL]…",
+            metavar="CALL",
             help="Ids of calls, or unique beginnings of ids. Without one, the command asks for a number, and holds all "
             "its calls.",
             autocompletion=complete_call,

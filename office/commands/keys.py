@@ -121,7 +121,7 @@ def rotate(
     folder: FolderArgument,
     why: WhyOption,
     sets: Annotated[
-        list[Keys], typer.Argument(metavar="[SET …]", help="With --keys, the sets to replace: root, registry, duty.")
+        list[Keys], typer.Argument(metavar="SET", help="With --keys, the sets to replace: root, registry, duty.")
     ] = [],  # noqa: B006  Typer wants a list
     keys: KeysOption = None,
     public: PublicOption = None,

@@ -191,7 +191,7 @@ def sign(
 
 def assemble(
     package: PackageArgument,
-    copies: Annotated[list[Path], typer.Argument(metavar="COPY …", help="Copies of it that other holders signed.")],
+    copies: Annotated[list[Path], typer.Argument(metavar="COPY", help="Copies of it that other holders signed.")],
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Collect the signatures of copies of one package in it. Exit 1: some are still missing."""

@@ -236,7 +236,7 @@ def sign_site(
 def assemble_site(
     package: SitePackageArgument,
     copies: Annotated[
-        list[Path], typer.Argument(metavar="COPY …", help="Copies of it that holders signed: folders, or ZIPs.")
+        list[Path], typer.Argument(metavar="COPY", help="Copies of it that holders signed: folders, or ZIPs.")
     ],
     as_json: command_line.JsonOption = False,
 ) -> None:

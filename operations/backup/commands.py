@@ -42,6 +42,7 @@ NodeOption = Annotated[
 
 
 def backup(
+    context: typer.Context,
     due: Annotated[
         bool, typer.Option("--due", help="Only if the last backup is older than backup.every; the timer runs this.")
     ] = False,
@@ -63,8 +64,8 @@ def backup(
     you take away. Without the secret key no archive can be opened: keep two copies of it.
     """
     if new_key is not None:
-        if due or as_json:
-            raise UsageError(Message("--new-key makes no archive; it cannot go with --due or --json"))
+        if due or as_json or command_line.is_written(context, "config"):
+            raise UsageError(Message("--new-key makes no archive; it cannot go with --due, --config or --json"))
         make_key(new_key)
         return
     settings = load_settings(config)
@@ -196,7 +197,7 @@ def restore(
     source: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[SOURCE]", help="The folder of the archives, or one archive (with --drill: backup.directory)."
+            metavar="SOURCE", help="The folder of the archives, or one archive (with --drill: backup.directory)."
         ),
     ] = None,
     identity: IdentityOption = None,

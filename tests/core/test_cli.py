@@ -65,6 +65,8 @@ def test_every_command_has_help(words):
     assert command.help.split()[0] in result.output
     silent = [parameter.name for parameter in command.params if not getattr(parameter, "help", None)]
     assert not silent, "every parameter says what it is for"
+    bracketed = [each.metavar for each in command.params if set(each.metavar or "") & set("[]…")]
+    assert not bracketed, "the usage itself shows what may be left out, and repeated"
     if path and not hasattr(command, "commands"):
         assert shown.help == " ".join(command.help.partition("\n\n")[0].split()), "its group shows its summary"
     elif program in NOUNS and not path:

@@ -300,6 +300,13 @@ def test_the_password_that_the_package_has_made_gives_way(tmp_path: Path) -> Non
     assert (kept.read_text(), stat.S_IMODE(kept.stat().st_mode)) == ("of the package", 0o600)
 
 
+def test_a_key_pair_is_made_without_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = ("backup", "--new-key", tmp_path / "secret")
+    assert "cannot go with" in terminal.error(*made, "-c", tmp_path / "idtone.yaml")
+    monkeypatch.setenv("IDTONE_CONFIG", str(tmp_path / "idtone.yaml"))
+    assert terminal.shown(*made).startswith("age1"), "a variable may be set for all commands"
+
+
 def test_nothing_that_is_there_is_overwritten(node: BackedNode) -> None:
     node.sign("c-1")
     backup(node)

@@ -32,7 +32,7 @@ _COLOURS: Final = {"conforms": "green", "present": "yellow", "cannot-tell": "yel
 def verify(
     recordings: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE…", help="Recordings of calls, captures of RTP, or folders of recordings."),
+        typer.Argument(metavar="FILE", help="Recordings of calls, captures of RTP, or folders of recordings."),
     ],
     profile: Annotated[
         str,

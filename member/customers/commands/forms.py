@@ -82,7 +82,7 @@ def check(
 
 def print_form(
     output: OutputOption,
-    form: Annotated[Path | None, typer.Argument(metavar="[FORM]", help="The form, a YAML file.")] = None,
+    form: Annotated[Path | None, typer.Argument(metavar="FORM", help="The form, a YAML file.")] = None,
     blank: Annotated[
         CustomerKind | None, typer.Option("--blank", help="An empty form for this kind of customer instead.")
     ] = None,

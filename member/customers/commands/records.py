@@ -214,7 +214,7 @@ def _state(known: RecordHistory, is_here: bool, years: int, day: date) -> str:
 
 def show(
     id_: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="The form's id; without it a number is asked for.")
+        str | None, typer.Argument(metavar="ID", help="The form's id; without it a number is asked for.")
     ] = None,
     why: WhyOption = None,
     request: Annotated[
