@@ -75,7 +75,8 @@ async def test_keys_of_logs_and_witnesses_are_entered_and_ended(at_office, offic
     assert (await visitor.send(page, f"{page}/add-key", log)).status == 303
     witness = {"key": WITNESS, "since": "", "why": "decided"}
     assert (await visitor.send(page, f"{page}/add-witness", witness)).status == 303
-    for number, told in (("2", "is more than there are witnesses"), ("many", "as a number"), ("", "How many, by name: fill this in")):
+    wrong = {"2": "is more than there are witnesses", "many": "as a number", "": "How many, by name: fill this in"}
+    for number, told in wrong.items():
         await refused(visitor, page, "demand", [({"cosignatures": number, "why": "x"}, told)])
     shown = (await visitor.get(page)).text
     assert all(each in unescape(shown) for each in (LOG, "7000012050002"))
