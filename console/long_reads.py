@@ -29,7 +29,9 @@ from .operator.shown_ledger import ledger_of
 from .read_process import others_wait
 
 SEARCH_S: Final = 0.5
-"""How long a page searches. Then it says how far it came, and shows what it has found."""
+"""How much processor time a page searches. Then it says how far it came, and shows what it has found. The time of the
+clock would end a search of a few calls on a busy node, whose calls have the processor before the console.
+"""
 CROWDED_SEARCH_S: Final = 0.025
 """While others wait for their search."""
 CSV_PART_S: Final = 0.5
@@ -40,7 +42,7 @@ def searched(settings: Settings, query: CallQuery, limit: int, opens: bool) -> F
 
     Raises LedgerError, UsageError if there is no such node.
     """
-    began_s = time.perf_counter()
+    began_s = time.thread_time()
     newer = query.after is not None
     with ledger_of(settings, query.node, opens=opens).reader as reader:
         return search_calls(
@@ -51,7 +53,7 @@ def searched(settings: Settings, query: CallQuery, limit: int, opens: bool) -> F
             place=query.after if newer else query.before,
             newer=newer,
             limit=limit,
-            enough=lambda: time.perf_counter() - began_s >= (CROWDED_SEARCH_S if others_wait() else SEARCH_S),
+            enough=lambda: time.thread_time() - began_s >= (CROWDED_SEARCH_S if others_wait() else SEARCH_S),
         )
 
 
@@ -65,7 +67,7 @@ class CsvPart(NamedTuple):
 
 def csv_part(settings: Settings, query: CallQuery, place: Place | None, limit: int, opens: bool) -> CsvPart:
     """Some of the calls that a search finds before `place`, as lines of CSV. Raises LedgerError, UsageError."""
-    until_s = time.perf_counter() + CSV_PART_S
+    until_s = time.thread_time() + CSV_PART_S
     with ledger_of(settings, query.node, opens=opens).reader as reader:
         found = search_calls(
             reader,
@@ -74,7 +76,7 @@ def csv_part(settings: Settings, query: CallQuery, place: Place | None, limit: i
             query.end,
             place=place,
             limit=limit,
-            enough=lambda: time.perf_counter() >= until_s,
+            enough=lambda: time.thread_time() >= until_s,
         )
     return CsvPart(csv_lines(fields_of(record) for record in found.records), len(found.records), found.reached)
 
