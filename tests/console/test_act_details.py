@@ -3,14 +3,12 @@
 import pytest
 
 from idtone.console.office.act_details import detail, subject
-from idtone.core.translation import speak, translated
+from idtone.core.translation import translated
 
 
 @pytest.fixture(autouse=True)
-def japanese():
-    speak("ja")
-    yield
-    speak("en")
+def japanese(monkeypatch):
+    monkeypatch.setenv("LANGUAGE", "ja")
 
 
 @pytest.mark.parametrize(

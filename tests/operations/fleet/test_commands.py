@@ -11,11 +11,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from idtone.core.errors import IdtoneError, LedgerError, UsageError
+from idtone.fleet_cli import app
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.ledger.store.postgresql import Server
-from idtone.operations.fleet.commands import app, status
+from idtone.operations.fleet.commands import status
 from lab.ledger.replication.nodes import Node, made_nodes, nodes
 from lab.ledger.sample_evidence import NONCE, PLAY, forwarded
 from lab.operations.fleet.states import GOOD, state
