@@ -102,9 +102,11 @@ async def connect(
     return placed, await told(phones, service, placed)
 
 
-def assert_proved(way: Way, placed: Placed, told: Told, references: dict[str, Any]) -> None:
+def assert_proved(
+    way: Way, placed: Placed, told: Told, references: dict[str, Any], *, through_local: bool = False
+) -> None:
     """The sound was heard by whom it was for, once and whole, before the parties talked; and the evidence says so."""
-    assert_heard_by(placed, dict.fromkeys(way.parties, "sample"), references)
+    assert_heard_by(placed, dict.fromkeys(way.parties, "sample"), references, through_local=through_local)
     assert_connected(way, told)
 
 
