@@ -137,7 +137,7 @@ def carried(measured: Measured, talk: Talk, demand: Demand, talk_s: float) -> Ca
 
 
 def nodes_for(measured: Measured, talk: Talk, demand: Demand, talk_s: float, processors: float) -> int:
-    """The least number of nodes, of each of which so many processors are busy at most."""
+    """The fewest nodes that keep no more than so many processors of each one busy."""
     nodes = 1
     while True:
         needed = carried(measured, talk, replace(demand, nodes=nodes), talk_s)

@@ -224,7 +224,7 @@ def _talking(measured: Measured, found: Mapping[str, float], place: int) -> str:
     head = (("calls a day", "1 日の通話")[place], *(f"{demand.calls_per_day:,.0f}" for demand in DEMANDS))
     nodes = (("nodes", "ノード")[place], *(str(demand.nodes) for demand in DEMANDS))
     fewest = (
-        f"least nodes, of {PROCESSORS} processors of which {BUSY:.0%} are busy",
+        f"fewest nodes of {PROCESSORS} processors, {BUSY:.0%} of them busy",
         f"最少のノード({PROCESSORS} プロセッサーの {BUSY:.0%} まで使う場合)",
     )
     rows = [nodes, *((words[place], *map(figure, carries)) for words, figure in _CARRIES)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndChec
         raise LedgerError(Message("{path}: the database is missing; restore it from a backup", path=path))
     signer = ring.signer_of(following.after)
     end = end_named(database, ring.days.ledger_key.step_key(following.origin))
-    known = [found[1] for file in (ring.seen, ring.cosigned) if (found := file.latest(signer.key))]
+    known = heads_beside_key(ring, signer.key)
     before = _stamps(path)
     if check.why and check.state == (before, end, known, following):
         raise check.why.with_traceback(None)
@@ -108,6 +109,16 @@ def end_named(database: Path, key: StepKey) -> Checkpoint:
     return Checkpoint(named["origin"], named["leaves"], bytes.fromhex(named["root"]))
 
 
+def heads_beside_key(ring: KeyRing, log: VerifierKey) -> list[Checkpoint]:
+    """The newest heads of a log in the files beside the key: what the node has signed, and what witnesses cosigned."""
+    return [found[1] for file in (ring.seen, ring.cosigned) if (found := file.latest(log))]
+
+
+def heads_noted(notes: Iterable[str | None], log: VerifierKey) -> list[Checkpoint]:
+    """The heads that the log has signed. Raises LedgerError if one has another signature."""
+    return [believed(Note.parse(each.encode()), log) for each in notes if each]
+
+
 def _check(
     connection: sqlite3.Connection,
     following: Continued,
@@ -120,7 +131,7 @@ def _check(
     size = count_leaves(connection)
     frontier = read_frontier(connection, size)
     noted = facts(connection).get(CHECKPOINT), following.checkpoint
-    kept = [*known, *(believed(Note.parse(held.encode()), log) for held in noted if held)]
+    kept = [*known, *heads_noted(noted, log)]
     for each in kept:
         check_beginning(connection, size, each)
     if Checkpoint(log.name, size, frontier.root()) != end:

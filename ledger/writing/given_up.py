@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError
-from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
 from ..keys.continuity import Continued
@@ -21,8 +20,8 @@ from ..keys.key_ring import KeyRing
 from ..store.given_up_acts import end_given_up
 from ..store.meta import CHECKPOINT, facts
 from ..store.sqlite import connect_for_reading
-from ..tree.checkpoints import Checkpoint, believed
-from .ended_log import end_named
+from ..tree.checkpoints import Checkpoint
+from .ended_log import end_named, heads_beside_key, heads_noted
 
 _DAMAGED: Final = (sqlite3.Error, OSError, ValueError, LookupError, TypeError)
 """What reading a database raises that does not hold what was written."""
@@ -59,9 +58,7 @@ def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, in
         reading = Message("{path}: what was signed of {log} cannot be read", path=path, log=following.after)
         raise LedgerError(reading) from error
     log = ring.signer_of(end.origin).key
-    signed = [believed(Note.parse(each.encode()), log).size for each in noted if each]
-    signed += [found[1].size for file in (ring.seen, ring.cosigned) if (found := file.latest(log))]
-    most = max(signed, default=0)
+    most = max((each.size for each in (*heads_noted(noted, log), *heads_beside_key(ring, log))), default=0)
     if most >= end.size:
         raise LedgerError(Message("the end of {log} is signed already", log=end.origin))
     return end.origin, end.size, end.root.hex(), most

@@ -7,9 +7,8 @@ It is the office's own list; the registry does not have it. Each change is an ac
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -17,16 +16,14 @@ from typing import ClassVar, Final
 
 from pydantic import ConfigDict, TypeAdapter
 
-from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import writing
+from idtone.core.errors import UsageError
 from idtone.core.terminal.asking import line
 from idtone.core.translation import Message, template
 
 from ..desk.office_ledger import OfficeLedger
-from . import shared_folder
 from .change_registry import registry_of
-from .kept_lists import Day, DayOrNone, read_list
-from .moments import day, in_japan
+from .kept_lists import Day, DayOrNone, read_list, write_list
+from .moments import past_day
 from .workspace import Workspace
 
 FILE: Final = "acceptances.json"
@@ -90,9 +87,7 @@ def accept(
     what = _agreement(agreement)
     if member not in {each.id for each in registry_of(workspace).members}:
         raise UsageError(Message("the registry has no member {member!r}", member=member))
-    begins = day(since, name("since"))
-    if begins > in_japan(now).date():
-        raise UsageError(Message("{option} is in the future; write it when it has come", option=name("since")))
+    begins = past_day(since, name("since"), now)
     made = Acceptance(
         member, what, line(version, name("version")), begins.isoformat(), line(document, name("document"))
     )
@@ -110,7 +105,7 @@ def accept(
         OfficeLedger(workspace.folder).record(
             ACCEPTED, member, agreement=what, version=made.version, since=made.since, document=made.document
         )
-        _write(workspace.folder, [*rest, made])
+        write_list(workspace.folder / FILE, [*rest, made])
     return made
 
 
@@ -118,9 +113,7 @@ def end_acceptance(
     workspace: Workspace, member: str, agreement: str, through: str, why: str, now: datetime, name: Callable[[str], str]
 ) -> Acceptance:
     """Record that an agreement ends with the day `through`. Raises IdtoneError."""
-    what, last = _agreement(agreement), day(through, name("through"))
-    if last > in_japan(now).date():
-        raise UsageError(Message("{option} is in the future; write it when it has come", option=name("through")))
+    what, last = _agreement(agreement), past_day(through, name("through"), now)
     with workspace.locked():
         before = acceptances(workspace.folder)
         held = next((each for each in before if _is_same(each, member, what)), None)
@@ -130,7 +123,7 @@ def end_acceptance(
             raise UsageError(Message("{option} is before the first day of the agreement", option=name("through")))
         ended = replace(held, through=last.isoformat())
         OfficeLedger(workspace.folder).record(ENDED, member, agreement=what, through=ended.through, why=why)
-        _write(workspace.folder, [ended if each is held else each for each in before])
+        write_list(workspace.folder / FILE, [ended if each is held else each for each in before])
     return ended
 
 
@@ -143,9 +136,3 @@ def _agreement(text: str) -> Agreement:
 
 def _is_same(each: Acceptance, member: str, what: Agreement) -> bool:
     return (each.member, each.agreement) == (member, what) and not each.through
-
-
-def _write(folder: Path, entries: Sequence[Acceptance]) -> None:
-    octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
-    with writing(folder / FILE, TrustError):
-        shared_folder.write(folder / FILE, octets)

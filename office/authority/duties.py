@@ -8,9 +8,8 @@ change is an act in the office's ledger.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -18,16 +17,14 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import writing
+from idtone.core.errors import UsageError
 from idtone.core.terminal.asking import line
 from idtone.core.translation import Message, template
 
 from ..desk.office_ledger import OfficeLedger
-from . import shared_folder
 from .change_registry import registry_of
-from .kept_lists import Day, DayOrNone, read_list
-from .moments import day, in_japan
+from .kept_lists import Day, DayOrNone, read_list, write_list
+from .moments import day, past_day
 from .registry_edits import known_member
 from .workspace import Workspace
 
@@ -99,7 +96,7 @@ def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str
         id_ = f"D-{max((int(each[2:]) for each in used), default=0) + 1:04}"
         made = Duty(id_, chosen, member, words, until)
         ledger.record(ENTERED, id_, kind=chosen, member=member, due=until)
-        _write(workspace.folder, [*before, made])
+        write_list(workspace.folder / FILE, [*before, made])
     return made
 
 
@@ -107,9 +104,7 @@ def finish_duty(
     workspace: Workspace, id_: str, done: str, done_by: str, document: str, now: datetime, name: Callable[[str], str]
 ) -> Duty:
     """Record when, by whom and by which document an open duty was done. Raises IdtoneError."""
-    at = day(done, name("done"))
-    if at > in_japan(now).date():
-        raise UsageError(Message("{option} is in the future; write it when it has come", option=name("done")))
+    at = past_day(done, name("done"), now)
     who, proof = line(done_by, name("by")), line(document, name("document"))
     with workspace.locked():
         before = duties(workspace.folder)
@@ -118,7 +113,7 @@ def finish_duty(
             raise UsageError(Message("there is no open duty {id!r}", id=id_))
         made = replace(held, done=at.isoformat(), done_by=who, document=proof)
         OfficeLedger(workspace.folder).record(DONE, id_, done=made.done, document=proof)
-        _write(workspace.folder, [made if each is held else each for each in before])
+        write_list(workspace.folder / FILE, [made if each is held else each for each in before])
     return made
 
 
@@ -132,7 +127,7 @@ def withdraw_duty(workspace: Workspace, id_: str, why: str, name: Callable[[str]
         if id_ not in {each.id for each in before}:
             raise UsageError(Message("there is no duty {id!r}", id=id_))
         OfficeLedger(workspace.folder).record(WITHDRAWN, id_, why=reason)
-        _write(workspace.folder, [each for each in before if each.id != id_])
+        write_list(workspace.folder / FILE, [each for each in before if each.id != id_])
 
 
 def is_overdue(duty: Duty, today: date) -> bool:
@@ -148,9 +143,3 @@ def open_first(found: Sequence[Duty]) -> list[Duty]:
     """The open ones by their day, then those that are done, the latest first."""
     done = sorted((each for each in found if each.done), key=lambda each: each.done, reverse=True)
     return [*sorted((each for each in found if not each.done), key=lambda each: each.due), *done]
-
-
-def _write(folder: Path, entries: Sequence[Duty]) -> None:
-    octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
-    with writing(folder / FILE, TrustError):
-        shared_folder.write(folder / FILE, octets)

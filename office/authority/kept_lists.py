@@ -1,15 +1,20 @@
-"""Reads the office's own lists, which are files of JSON, and takes nothing in them for granted."""
+"""The office's own lists, which are files of JSON. Nothing in them is taken for granted."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, TypeAdapter
 
 from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import reading, writing
 from idtone.core.translation import Message
 
+from . import shared_folder
 from .moments import day
 
 Entry = TypeVar("Entry")
@@ -30,11 +35,19 @@ DayOrNone = Annotated[str, AfterValidator(lambda text: text and _day(text))]
 
 def read_list(path: Path, kind: TypeAdapter[list[Entry]]) -> list[Entry]:
     """The entries of a file; none without the file. Raises TrustError if it is damaged."""
+    with reading(path, TrustError):
+        try:
+            octets = path.read_bytes()
+        except FileNotFoundError:
+            return []
     try:
-        return kind.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        return kind.validate_json(octets)
     except ValueError as error:
         raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+
+
+def write_list(path: Path, entries: Sequence[Any]) -> None:
+    """Replace the file by these entries, which are of a dataclass. Raises TrustError, and then nothing has changed."""
+    octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
+    with writing(path, TrustError):
+        shared_folder.write(path, octets)

@@ -25,6 +25,14 @@ def day(text: str, option: str) -> date:
     return found
 
 
+def past_day(text: str, option: str, now: datetime) -> date:
+    """A day in Japan that has come. Raises UsageError."""
+    found = day(text, option)
+    if found > in_japan(now).date():
+        raise UsageError(Message("{option} is in the future; write it when it has come", option=option))
+    return found
+
+
 def moment(text: str, option: str) -> datetime:
     """A day, from its beginning in Japan, or a moment with its time zone. Raises UsageError."""
     try:

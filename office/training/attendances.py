@@ -7,25 +7,22 @@ The office's ledger keeps each test without the person's name, so that the name 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import writing
+from idtone.core.errors import UsageError
 from idtone.core.terminal.asking import line
 from idtone.core.translation import Message
 
-from ..authority import shared_folder
 from ..authority.acceptances import Agreement, accept, acceptances
 from ..authority.change_registry import registry_of
-from ..authority.kept_lists import Day, read_list
-from ..authority.moments import day, in_japan
+from ..authority.kept_lists import Day, read_list, write_list
+from ..authority.moments import day, in_japan, past_day
 from ..authority.registry_edits import known_member
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
@@ -84,9 +81,7 @@ def record_attendance(
             )
         )
     score = marked(course, answers)
-    at = day(taken, name("day"))
-    if at > in_japan(now).date():
-        raise UsageError(Message("{option} is in the future; write it when it has come", option=name("day")))
+    at = past_day(taken, name("day"), now)
     who = line(person, name("person"))
     known_member(registry_of(workspace), member)
     with workspace.locked():
@@ -103,7 +98,7 @@ def record_attendance(
             of=made.of,
             passed=made.passed,
         )
-        _write(workspace.folder, [*before, made])
+        write_list(workspace.folder / FILE, [*before, made])
         if made.passed and _is_first(workspace.folder, made):
             accept(workspace, member, Agreement.TRAINING, made.version, made.day, made.id, now, name)
     return made
@@ -128,7 +123,7 @@ def forget_attendees(workspace: Workspace, before: str, now: datetime, name: Cal
         gone = [each for each in kept if each.person and each.day < end]
         if gone:
             OfficeLedger(workspace.folder).record(FORGOTTEN, FILE, before=end, count=len(gone))
-            _write(workspace.folder, [replace(each, person="") if each in gone else each for each in kept])
+            write_list(workspace.folder / FILE, [replace(each, person="") if each in gone else each for each in kept])
     return len(gone)
 
 
@@ -140,9 +135,3 @@ def _is_first(folder: Path, made: Attendance) -> bool:
         if (each.member, each.agreement, each.through) == (made.member, Agreement.TRAINING, "")
     ]
     return all(each.version != made.version and each.since < made.day for each in held)
-
-
-def _write(folder: Path, entries: Sequence[Attendance]) -> None:
-    octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
-    with writing(folder / FILE, TrustError):
-        shared_folder.write(folder / FILE, octets)
