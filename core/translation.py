@@ -120,10 +120,13 @@ def _japanese() -> gettext.NullTranslations:
     return gettext.translation(DOMAIN, str(_folder()), [JAPANESE])
 
 
-@cache
 def _asks_for_japanese() -> bool:
-    value = next(filter(None, map(os.environ.get, _VARIABLES)), "")
-    for locale in value.split(":"):
+    return _names_japanese(next(filter(None, map(os.environ.get, _VARIABLES)), ""))
+
+
+@cache
+def _names_japanese(variable: str) -> bool:
+    for locale in variable.split(":"):
         language = locale.partition(".")[0].partition("@")[0].partition("_")[0]
         if language == JAPANESE or language in _ENGLISH:
             return language == JAPANESE

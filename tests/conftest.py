@@ -17,6 +17,7 @@ from typing import Any, Final
 import hypothesis
 import pytest
 
+from idtone.core import translation
 from idtone.ledger.store.postgresql import Server
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.making.synthesis import synthesise
@@ -94,6 +95,13 @@ def pytest_collection_finish() -> None:
     """What is imported now stays, and the garbage collector need not look through it for each test."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def own_language() -> Iterator[None]:
+    """A test that chooses a language chooses it in a context of its own, so that no other test finds it."""
+    yield
+    assert translation._CHOSEN.get() is None
 
 
 @pytest.fixture

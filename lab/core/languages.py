@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from idtone.core import translation
 from idtone.core.terminal import command_line
 from lab.programs import located, program_of
 
 VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 
 
-@pytest.fixture(autouse=True)
-def anew() -> Iterator[None]:
-    """The language is read once in a process; a test may change it."""
-    translation._asks_for_japanese.cache_clear()
-    yield
-    translation._asks_for_japanese.cache_clear()
-
-
 def speak(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
-    translation._asks_for_japanese.cache_clear()
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from lab.core.languages import anew, run
+from lab.core.languages import run
 from lab.programs import PROGRAMS, tree
 from lab.repository import ROOT, modules, parsed
 
-__all__ = ["anew", "run"]
+__all__ = ["run"]
 JAPANESE = {"LANG": "ja_JP.UTF-8"}
 PRINTS = {"print", "echo", "secho", "confirm", "prompt", "secret", "confirmed"}
 NAMES = re.compile(r"\b(bold|SHA-256|Call-ID|false_alarm|(?:at|idtone|https?|id)(?=:| \{))")

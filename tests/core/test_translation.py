@@ -19,11 +19,11 @@ import typer
 
 from idtone.core.errors import AgiError, AriRefused, DocumentError, Fault, IdtoneError, JournalError, UsageError
 from idtone.core.translation import Message, capitalised, joined, translated
-from lab.core.languages import VARIABLES, anew, run, speak
+from lab.core.languages import VARIABLES, run, speak
 from lab.repository import ROOT, modules, parsed
 from tools import messages
 
-__all__ = ["anew", "run"]
+__all__ = ["run"]
 FINDING = Message("{path} is missing", path="/x")
 IN_JAPANESE = "/x がありません"
 

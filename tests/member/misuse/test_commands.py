@@ -156,7 +156,7 @@ def test_explain_shows_reason_calls_and_what_to_do(ping, made, monkeypatch):
 
 
 def test_a_japanese_reader_gets_japanese(ping, made, monkeypatch):
-    monkeypatch.setattr("idtone.core.translation._asks_for_japanese", lambda: True)
+    monkeypatch.setenv("LANGUAGE", "ja")
     shown = run("explain", ping["id"]).stdout
     assert "不正を断定するものではありません" in shown
     assert ping["reason"] not in shown
