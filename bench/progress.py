@@ -1,11 +1,13 @@
 """Thousands of calls in progress, and what happens to the service beside them.
 
-    python -m bench.progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--only NAME] [--json]
+    python -m bench.progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--only NAME …] [--json]
 
 The calls talk without media, by so many endpoints: the more calls an endpoint has, the longer Asterisk itself takes for
 each change of one. Beside them new calls are measured, in quiet and while the service starts, hands over, is
-killed, loses its connection, and ends a third of the calls because their number is suspended. Exits with 1 if Asterisk
-died, a call was lost, a suspended call went on for longer than 5 s, or a new call waited more than 20 ms longer at p99.
+killed, loses its connection, and ends a third of the calls because their number is suspended. Before that, Asterisk's
+own command ends as many, one after the other, and as many come again: what the ends cost without idtone. Exits with 1
+if Asterisk died, a call was lost, a suspended call went on for longer than 5 s, or a new call waited more than 20 ms
+longer at p99.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from idtone.ari_app.application import BETWEEN_ENDS_S
 from lab.asterisk import LOOPBACK, MODULES, Asterisk
 from lab.bootstrap import AsteriskInstallation, find_or_get
 from lab.lab import LICENSED
@@ -122,6 +125,9 @@ class Found:
     rows: list[Row] = field(default_factory=list)
     died: str = ""
     lost: int = 0
+    hang_up_s: float | None = None
+    """Until Asterisk's own command had ended a third of the calls, one after the other."""
+    hang_up_asterisk_ms_a_call: float = 0.0
     suspended_ended_s: float | None = None
     suspended_ms_a_call: float = 0.0
     """Until the suspended calls had ended, by their number."""
@@ -169,42 +175,49 @@ class Bench:
     service: Supervisor
     scratch: Path
     called_port: int
+    rate: float
     window_s: float
     found: Found
     tell: Callable[[str], None]
     expected: int = 0
     """Calls that must be up."""
     windows: int = 0
+    loads: list[Load] = field(default_factory=list)
+    """The calls that stay up."""
 
-    def fill(self, rate: float) -> Load:
+    def fill(self) -> None:
         """Calls that stay up; a third are of the number that will be suspended."""
         process = self.asterisk.process
         assert process
         files, spent_s, began_s = open_files(process.pid), processor_s(process.pid), time.monotonic()
-        seconds = self.found.calls / rate
-        load = Load(
-            self.asterisk.sip_address,
-            self.called_port,
-            [LICENSED, LICENSED, STOPPED],
-            rate,
-            seconds,
-            self.scratch / "staying",
-            hold_s=seconds + 40 * self.window_s + 600,
-            endpoints=self.asterisk.lines,
-        )
-        while time.monotonic() < began_s + seconds + SETTLE_S:
-            time.sleep(1)
-            up = self.up()
-            self.tell(f"{up} of {self.found.calls} calls are up")
-            if up == self.found.calls:
-                break
-        time.sleep(1)  # their sounds are over
-        self.expected = self.up()
+        self.offer(self.found.calls, [LICENSED, LICENSED, STOPPED])
         self.found.lost += self.found.calls - self.expected
         self.found.setup_s = time.monotonic() - began_s
         self.found.asterisk_ms_a_call = 1000 * (processor_s(process.pid) - spent_s) / self.found.calls
         self.found.descriptors_a_call = (open_files(process.pid) - files) / max(1, self.expected)
-        return load
+
+    def offer(self, calls: int, numbers: Sequence[str]) -> None:
+        """So many more calls that stay up, of these numbers in turn."""
+        began_s, seconds, awaited = time.monotonic(), calls / self.rate, self.expected + calls
+        load = Load(
+            self.asterisk.sip_address,
+            self.called_port,
+            numbers,
+            self.rate,
+            seconds,
+            self.scratch / f"staying-{len(self.loads)}",
+            hold_s=seconds + 40 * self.window_s + 600,
+            endpoints=self.asterisk.lines,
+        )
+        self.loads.append(load)
+        while time.monotonic() < began_s + seconds + SETTLE_S:
+            time.sleep(1)
+            up = self.up()
+            self.tell(f"{up} of {awaited} calls are up")
+            if up == awaited:
+                break
+        time.sleep(1)  # their sounds are over
+        self.expected = self.up()
 
     def up(self) -> int:
         """Calls in progress. Raises Died."""
@@ -281,6 +294,29 @@ class Bench:
         """Another connection takes the application; the service takes it back."""
         return self._until_ready(self._take_application)
 
+    def hang_up(self) -> float | None:
+        """The calls that the suspension ends, by Asterisk's own command, one after the other. How long until the last
+        has ended.
+        """
+        channels = self.asterisk.command("core show channels concise").splitlines()
+        callers = [row.partition("!")[0] for row in channels if f"sip:{STOPPED}@" in row]
+        began_s, (spent_s, _) = time.monotonic(), self._spent_s()
+        self.expected -= len(callers)
+        for channel in callers:
+            self.asterisk.command(f"channel request hangup {channel}")
+            time.sleep(BETWEEN_ENDS_S)
+        took_s = self._until_ended(began_s)
+        self.found.hang_up_s = took_s
+        self.found.hang_up_asterisk_ms_a_call = 1000 * (self._spent_s()[0] - spent_s) / max(1, len(callers))
+        return took_s
+
+    def _until_ended(self, began_s: float) -> float | None:
+        """How long it took until no more calls are up than are expected, and new ones."""
+        while self.up() > self.expected + PROBES_PER_S and time.monotonic() < began_s + SETTLE_S:
+            time.sleep(0.1)
+        took_s = time.monotonic() - began_s
+        return took_s if took_s < SETTLE_S else None
+
     def suspend(self) -> float | None:
         """A third of the calls is of this number. How long until the last has ended."""
         gone = self.expected // 3
@@ -290,11 +326,8 @@ class Bench:
         began_s, spent_s = time.monotonic(), self._spent_s()
         draft.replace(registry)
         self.expected -= gone
-        while self.up() > self.expected + PROBES_PER_S and time.monotonic() < began_s + SETTLE_S:
-            time.sleep(0.1)
-        took_s = time.monotonic() - began_s
-        self.found.suspended_ended_s = took_s if took_s < SETTLE_S else None
-        self.found.suspended_ms_a_call = 1000 * took_s / max(1, gone)
+        self.found.suspended_ended_s = self._until_ended(began_s)
+        self.found.suspended_ms_a_call = 1000 * (time.monotonic() - began_s) / max(1, gone)
         self.found.suspended_asterisk_ms_a_call, self.found.suspended_service_ms_a_call = (
             1000 * (after_s - before_s) / max(1, gone)
             for before_s, after_s in zip(spent_s, self._spent_s(), strict=True)
@@ -354,6 +387,7 @@ HAPPENINGS: Final[Mapping[str, Callable[[Bench], float | None]]] = {
     "hand-over": Bench.reload,
     "kill": Bench.kill,
     "reconnect": Bench.reconnect,
+    "hang-up": Bench.hang_up,
     "suspension": Bench.suspend,
 }
 
@@ -364,6 +398,7 @@ def bench(
     scratch: Path,
     calls: int,
     endpoints: int,
+    rate: float,
     window_s: float,
     tell: Callable[[str], None],
 ) -> Iterator[Bench]:
@@ -379,23 +414,24 @@ def bench(
         with asterisk, called(scratch / "called") as answering:
             service.start(timeout_s=READY_S)
             try:
-                yield Bench(asterisk, service, scratch, answering.port, window_s, Found(calls, endpoints), tell)
+                yield Bench(asterisk, service, scratch, answering.port, rate, window_s, Found(calls, endpoints), tell)
             finally:
                 service.stop()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def measure(bed: Bench, rate: float, only: str = "") -> Found:
-    """Fill it, let all happen, or `only` one thing, and look at the evidence."""
+def measure(bed: Bench, only: Sequence[str] = ()) -> Found:
+    """Fill it, let all happen, or `only` some of it, and look at the evidence."""
     found = bed.found
-    load = None
     try:
-        load = bed.fill(rate)
+        bed.fill()
         bed.window("quiet")
         for what, happens in HAPPENINGS.items():
-            if only in ("", what):
+            if not only or what in only:
                 bed.window(what, partial(happens, bed))
+                if what == "hang-up":
+                    bed.offer(found.calls - bed.expected, [STOPPED])
         bed.hang_up_all()
         records = [each for each in bed.service.records().values() if each["status"]]
         found.records = len(records)
@@ -404,7 +440,7 @@ def measure(bed: Bench, rate: float, only: str = "") -> Found:
         known = re.findall(r"\d+ of \d+|[a-z-]+", " ".join(row.what for row in found.rows)) or ["before all"]
         found.died = f"{error}, after {known[-1]}, with {bed.expected} calls"
     finally:
-        if load:
+        for load in bed.loads:
             load.stop()
     return found
 
@@ -412,7 +448,7 @@ def measure(bed: Bench, rate: float, only: str = "") -> Found:
 def main() -> int:
     """Measure, and print a table or JSON."""
     parser = options(__doc__, calls=3000, endpoints=25, rate=15.0, window=20.0)
-    parser.add_argument("--only", default="", choices=HAPPENINGS, help="what happens; default all")
+    parser.add_argument("--only", nargs="*", default=(), choices=HAPPENINGS, help="what happens; default all")
     chosen = parser.parse_args()
     end_in_order()
     began_s = time.monotonic()
@@ -422,9 +458,9 @@ def main() -> int:
 
     with (
         tempfile.TemporaryDirectory(prefix="idtone-progress-") as folder,
-        bench(find_or_get(), Path(folder), chosen.calls, chosen.endpoints, chosen.window, tell) as bed,
+        bench(find_or_get(), Path(folder), chosen.calls, chosen.endpoints, chosen.rate, chosen.window, tell) as bed,
     ):
-        found = measure(bed, chosen.rate, chosen.only)
+        found = measure(bed, chosen.only)
     shown: dict[str, Any] = asdict(found) | {"faults": found.faults}
     if not chosen.json:
         for fault in shown.pop("faults"):
