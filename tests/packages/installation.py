@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -80,6 +81,28 @@ LIBRARIES = {
     "webauthn",
 }
 AS_SERVICE = ("runuser", "-u", "idtone", "--")
+REFUSED_BY_SUDO = (
+    *("idtone serve", "idtone registry update", "idtone ledger verify", "idtone -c /srv/own.yaml ledger list"),
+    *(
+        f"idtone ledger list {smuggled}"
+        for smuggled in (
+            *("-c /srv/own.yaml", "-c/srv/own.yaml", "-fc /srv/own.yaml", "--config=/srv/own.yaml"),
+            *("--limit 1 --config /srv/own.yaml", "--ledger /srv/own.sqlite3", "--keys pbx=/srv/own.key"),
+            *("--json -- --config /srv/own.yaml", "'' -c /srv/own.yaml", "' -c' /srv/own.yaml"),
+        )
+    ),
+    *(
+        f"idtone ledger export --request R-1 {smuggled}"
+        for smuggled in ("-o /var/lib/idtone/ledger.key", "-o/srv/pack.zip", "--output /srv/pack.zip", "'-o - -c x'")
+    ),
+    "idtone 'ledger list\n-c' /srv/own.yaml",
+    *("idtone-evidence forget --before 2026-01-01", "idtone-evidence log end --why x", "idtone-evidence log keys"),
+    "idtone-evidence disclosure list --pdf /srv/index.pdf",
+    "idtone-evidence disclosure deliver - -o /srv/receipt.pdf",
+    "IDTONE_CONFIG=/srv/own.yaml idtone ledger list",
+    *("sh -c id", "/srv/idtone ledger list"),
+)
+"""What an officer may not do by the page's sudo rule: other commands, other settings, and files of the service's."""
 
 
 def unit(machine: Machine, of: str, name: str) -> str:
@@ -345,9 +368,12 @@ def test_an_officer_gives_evidence_out_by_sudo(machine):
         "idtone-evidence verify pack pack.zip"
     )
     assert "good: case R-1" in machine.run("runuser", "-u", "officer", "--", "sh", "-c", shell)
-    refused = ("runuser", "-u", "officer", "--", "sudo", "-n", "-u", "idtone")
-    for command in ("idtone-evidence forget --before 2026-01-01", "idtone registry update", "idtone serve"):
-        assert machine.status(*refused, *command.split()) == 1
+    (machine.root / "srv/own.yaml").write_text("ledger: {url: /srv/own.sqlite3}\n")
+    act = ("runuser", "-u", "officer", "--", "sudo", "-n", "-u", "idtone")
+    for command in REFUSED_BY_SUDO:
+        said = machine.run("sh", "-c", '"$@" 2>&1 || echo exit $?', "sh", *act, *shlex.split(command))
+        assert re.search("not allowed|a password is required", said), (command, said)
+        assert said.endswith("exit 1\n"), (command, said)
 
 
 async def test_settings_that_the_new_version_cannot_use_leave_the_old_one_running(machine, pbx, upgraded, references):
