@@ -1,4 +1,4 @@
-"""`idtone registry decide`: the decision for a call, by a registry on this machine or by what a pack shows."""
+"""`idtone registry decide`: the decision for a call, by a registry on this machine."""
 
 from __future__ import annotations
 
@@ -10,19 +10,13 @@ import typer
 
 from idtone.core.calls import Decision, Direction, ForwardedCall, Outcome
 from idtone.core.decision import decide as decide_call
-from idtone.core.errors import TrustError, UsageError
+from idtone.core.errors import UsageError
 from idtone.core.numbers import NumberKind, parse, perhaps
 from idtone.core.settings.settings import load_settings
-from idtone.core.signed_notes import Algorithm
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
-from idtone.ledger.commands.shared import parse_key
-from idtone.ledger.disclosure.pack_file import read_zip
-from idtone.ledger.disclosure.pack_verification import verified
+from idtone.core.translation import Message
 from idtone.registry.commands.checking import checking
 from idtone.registry.local_registry import from_file, known
-
-from .shown_registries import Repeated, repeated
 
 
 def decide(
@@ -68,7 +62,9 @@ def decide(
     Exit 0: each decision that the registry made is the recorded one. 1: one is not, or cannot be repeated.
     """
     if pack is not None:
-        _repeat(pack, root, log_key, as_json)
+        from .repeated_decisions import repeat  # the ledger, which no other decision needs
+
+        repeat(pack, root, log_key, as_json)
         return
     if number is None or direction is None:
         raise UsageError(Message("name the call with --number and --direction, or a pack with --pack"))
@@ -95,7 +91,7 @@ def decide(
     if as_json:
         command_line.print_json(answer)
     else:
-        print(*(f"{name:<17} {_cell(value)}" for name, value in answer.items()), sep="\n")
+        print(*(f"{name:<17} {cell(value)}" for name, value in answer.items()), sep="\n")
     if decision.outcome not in (Outcome.PLAY, Outcome.BYPASS):
         command_line.negative()
 
@@ -131,78 +127,7 @@ def _answer(call: ForwardedCall, decision: Decision, now: datetime) -> dict[str,
     }
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value of a decision, for people."""
     text = ", ".join(value) if isinstance(value, list) else value
     return "-" if text in (None, "") else str(text)
-
-
-# -- of a pack --------------------------------------------------------------------------------------------------------
-
-
-def _repeat(pack: Path, root: Path | None, log_key: str | None, as_json: bool) -> None:
-    files = read_zip(pack)
-    log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key else None
-    verdict = verified(files, log, now=datetime.now(UTC))
-    faults = [translated(fault) for fault in verdict.faults]
-    trusted = None
-    if root is not None:
-        from idtone.registry.trust.roots import read_root  # imports TUF, which takes time
-
-        with checking():
-            trusted = read_root(root)
-    found: list[Repeated] = []
-    for told in verdict.told:
-        try:
-            found.append(repeated(files, told, trusted))
-        except TrustError as error:
-            found.append(Repeated(told.record, why=str(error)))
-    if as_json:
-        command_line.print_json({"faults": faults, "calls": list(map(_again, found))})
-    else:
-        print(*faults, *(line for each in found for line in _told(each)), sep="\n")
-    if faults or not all(each.is_good for each in found):
-        command_line.negative()
-
-
-def _again(one: Repeated) -> dict[str, Any]:
-    record, decision = one.record, one.decision
-    return {
-        "call_id": record.call_id,
-        "recorded": _decided(record),
-        "repeated": _decided(decision) if decision else None,
-        "same": one.is_same,
-        "good": one.is_good,
-        "why": one.why,
-        "registry_version": record.registry_version,
-        "registry_sha256": record.registry_sha256,
-        "registry_trust": record.registry_trust,
-        "signed_by_association": one.signed,
-        "root_is_known": one.root_is_known,
-    }
-
-
-def _decided(made: Any) -> dict[str, Any]:
-    """Of a record or a decision."""
-    names = ("outcome", "reason", "member", "wholesale_chain", "licence")
-    return {name: getattr(made, name) for name in names}
-
-
-def _told(one: Repeated) -> list[str]:
-    record, decision = one.record, one.decision
-    recorded = f"{record.outcome}, {record.reason}"
-    if decision is None:
-        return [f"{record.call_id}: {recorded}; not repeated: {one.why}"]
-    lines = [f"{record.call_id}: {recorded}; {'the same again' if one.is_same else 'NOT THE SAME AGAIN'}"]
-    if not one.is_same:
-        lines += [
-            f"  {name:<17} {_cell(getattr(record, name))}, now {_cell(again)}"
-            for name, again in _decided(decision).items()
-            if getattr(record, name) != again
-        ]
-    if not one.signed:
-        words = "unsigned: these are the member's own words"
-    elif one.root_is_known:
-        words = "signed by the association"
-    else:
-        words = "signed; compare the root in the pack with the association's (--root)"
-    return [*lines, f"  registry version {record.registry_version} {record.registry_sha256}: {words}"]

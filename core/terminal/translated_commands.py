@@ -63,6 +63,17 @@ class _Translated:
         pieces = " ".join(self.collect_usage_pieces(ctx))
         formatter.write_usage(ctx.command_path, pieces, prefix=f"{translated(_USAGE)} ")
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters. Typer's own flags, for help and completion, have no default. To read None as a flag, Typer
+        would import pydantic, which takes as long as all else of a group's help; so their default is False.
+        """
+        above: Any = super()
+        parameters: list[Any] = above.get_params(ctx)
+        for each in parameters:
+            if each.default is None and not each.expose_value and each.type_descriptor.annotation is bool:
+                each.default = False
+        return parameters
+
     def get_help_option(self, ctx: Any) -> Any:
         above: Any = super()
         option = above.get_help_option(ctx)

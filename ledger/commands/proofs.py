@@ -13,6 +13,7 @@ from idtone.core.errors import ProofError, UsageError
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.terminal import command_line
+from idtone.core.terminal.progress import progress_bar
 from idtone.core.translation import Message, translated
 
 from ..keys.key_ring import cosigned_note, own_key
@@ -24,7 +25,6 @@ from .shared import (
     LedgerOption,
     NodeOption,
     ledgers_of,
-    progress_bar,
     read_checkpoints,
     replica_key,
     tell_given_up,

@@ -6,16 +6,13 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stderr, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from cryptography.x509 import Certificate
-from rich.console import Console
-from rich.progress import Progress
 
 from idtone.core.errors import IdtoneError, ProofError, UsageError
 from idtone.core.japan import JAPAN
@@ -33,7 +30,9 @@ from ..keys.sealing import day_of
 from ..replication.node_ledgers import Ledgers, NodeLedger, days_by
 from ..store.ledger_reader import LedgerReader
 from ..store.postgresql import Server
-from ..tree.timestamps import roots_of
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 LedgerOption = Annotated[
     str | None, typer.Option("--ledger", metavar="URL", help="Ledger to read (default: ledger.url of the settings).")
@@ -203,6 +202,8 @@ _MEANT: Final = {
 
 def read_roots(path: Path) -> list[Certificate]:
     """The root certificates in a PEM file. Raises UsageError."""
+    from ..tree.timestamps import roots_of
+
     try:
         return roots_of(path.read_bytes())
     except OSError as error:
@@ -234,15 +235,6 @@ def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, st
         return own_key(settings.ledger, settings.node, ledger.origin), "own"
     assert ledger.key is not None
     return ledger.key, "postgresql"
-
-
-@contextmanager
-def progress_bar(task: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal. What is yielded takes how much is done, and of how much."""
-    screen = Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        shown = bar.add_task(task, total=None)
-        yield lambda done, total: bar.update(shown, completed=done, total=total)
 
 
 def tell_given_up(ends: Iterable[Mapping[str, Any]]) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from idtone.core.calls import Delivery, Party
 
 from ..evidence.records import Record
 from ..evidence.steps import Scalar, Step, StepKind
-from .log_binding import LogBinding
+
+if TYPE_CHECKING:
+    from .log_binding import LogBinding
 
 
 class Words(NamedTuple):

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, track
 
 from idtone.core.documents import read_text
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
+from idtone.core.terminal.progress import progress, progress_bar
 from idtone.core.translation import Message, translated
 from idtone.member.evaluation.measures import NoValue
 
@@ -61,9 +60,7 @@ def evaluate(
     registry, criteria = read_folder(workspace)
     ids = [each.id for each in registry.members]
     given = parse_assessments(read_text(assessments), str(assessments), ids, period) if assessments else {}
-    screen = Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task(translated(Message("evaluating")), total=None)
+    with progress_bar(translated(Message("evaluating"))) as evaluated:
         found = evaluate_members(
             workspace,
             registry,
@@ -72,7 +69,7 @@ def evaluate(
             given,
             now,
             member or (),
-            lambda done, of: bar.update(task, completed=done, total=of),
+            evaluated,
         )
     entry = enter(workspace, found, attribution) if attribution else None
     if as_json:
@@ -137,17 +134,8 @@ def evaluations(
 ) -> None:
     """Show the evaluations of all periods, and draw them. Each result is computed again from its values."""
     form = command_line.form(as_json, as_csv, as_tsv)
-    screen = Console(stderr=True)
-    kept = list(
-        track(
-            kept_results(Workspace(folder)),
-            "reading",
-            console=screen,
-            transient=True,
-            disable=not screen.is_terminal,
-            update_period=0.2,
-        )
-    )
+    with progress() as bar:
+        kept = list(bar.track(kept_results(Workspace(folder)), description="reading"))
     if picture:
         plot(picture, kept, member or ())
     rows = [

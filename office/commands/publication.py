@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.terminal import command_line
+from idtone.core.terminal.progress import progress
 from idtone.core.translation import Message, translated
 from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
@@ -92,16 +91,9 @@ def publish(
             listed = workspace.repository.listed()
             content = json.loads(listed)
             files = published_files(workspace, content["operators"]) | mark_files(content)
-            screen = Console(stderr=True)
-            written = track(
-                files.items(),
-                "writing",
-                console=screen,
-                transient=True,
-                disable=not screen.is_terminal,
-                update_period=0.2,
-            )
-            write_site(site, listed, workspace.repository.proof(), written, workspace.stopped(now))
+            with progress() as bar:
+                written = bar.track(files.items(), description="writing")
+                write_site(site, listed, workspace.repository.proof(), written, workspace.stopped(now))
         except (UsageError, TrustError) as error:
             raise UsageError(
                 Message("the registry was published, but not the public list: {error}", error=error)

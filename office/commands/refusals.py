@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN, last_day
 from idtone.core.terminal import command_line
 from idtone.core.terminal.asking import passphrase
+from idtone.core.terminal.progress import progress_bar
 from idtone.core.translation import Message, translated
 from idtone.member.customers.commands.identity_input import IdentityArgument, identity_given
 
@@ -158,12 +157,9 @@ def refusal_key(
         one.check_key(old)
     made = RefusalKey.make(new, passphrase(Message("for the new key {file}", file=new), twice=True)) if new else old
     assert made is not None
-    reason, screen = line(why, "--why"), Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task(translated(Message("tokens")), total=None)
-        epoch = one.begin_epoch(
-            old, made, reason, datetime.now(UTC), lambda done, of: bar.update(task, completed=done, total=of)
-        )
+    reason = line(why, "--why")
+    with progress_bar(translated(Message("tokens"))) as counted:
+        epoch = one.begin_epoch(old, made, reason, datetime.now(UTC), counted)
     if as_json:
         command_line.print_json({"epoch": epoch.number, "key": str(new or key)})
     else:

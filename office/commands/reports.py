@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from idtone.core.errors import UsageError
 from idtone.core.numbers import parse
 from idtone.core.terminal import command_line
 from idtone.core.terminal.asking import asked, passphrase
+from idtone.core.terminal.progress import progress
 from idtone.core.translation import Message, translated
 from idtone.member.reports.report import ReportedCall, ReportedService
 
@@ -47,7 +46,7 @@ def reports(
     """List reports (申告), the newest last: the holder of the number or the service, who has to act, and the result."""
     desk = _reports(folder)
     token = desk.key.token(any_number_asked()) if by_number else None
-    with _progress() as bar:
+    with progress() as bar:
         listed = bar.track(desk.store.listed(stage, token, limit), description=translated(Message("opening")))
         found = [_facts(desk, each) for each in listed]
     if as_json:
@@ -127,7 +126,7 @@ def overdue_reports(
     desk = _reports(folder)
     late = desk.store.overdue(datetime.now(UTC))
     if remind:
-        with _progress() as bar:
+        with progress() as bar:
             for each in bar.track(late, description=translated(Message("reminding"))):
                 desk.remind(each)
     columns = ("id", "report", "member", "asked", "due", "fetched", "reminders")
@@ -219,11 +218,6 @@ def report_key(
     make_officer_key(file, public, passphrase(Message("for the new key {file}", file=file), twice=True))
     for path in (file, public):
         print(translated(Message("{path} is written", path=path)))
-
-
-def _progress() -> Progress:
-    screen = Console(stderr=True)
-    return Progress(console=screen, transient=True, disable=not screen.is_terminal)
 
 
 def _call_facts(matter: ReportedCall | ReportedService) -> dict[str, Any]:

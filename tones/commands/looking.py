@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console, RenderableType
-from rich.markup import escape
-from rich.progress import Progress
-from rich.table import Column, Table
 
 from idtone.core.errors import ToneError, UsageError
 from idtone.core.terminal import command_line
 from idtone.core.terminal.command_line import ConfigOption, JsonOption
+from idtone.core.terminal.progress import progress
 from idtone.core.translation import Message, translated
 
 from ..measuring.levels import SILENCE_DB
@@ -27,6 +24,8 @@ from ..profile import Law, Profile
 from .choice import choose, complete_profile
 
 if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
     from ..measuring.inspection import Inspection, MeasuredBurst
     from ..recordings.leg import Leg
     from ..showing.plotting import Panel
@@ -79,12 +78,12 @@ def inspect_recording(
 @contextmanager
 def _progress(count: int) -> Iterator[Callable[[int, float], None]]:
     """A bar on a terminal's standard error, from the first second on. The yielded function takes leg and share."""
-    screen, began_s = Console(stderr=True), time.monotonic()
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task("measuring", total=count, visible=False)
+    began_s = time.monotonic()
+    with progress() as bar:
+        task = bar.add_task("measuring", total=count, visible=False)
 
         def measured(leg: int, share: float) -> None:
-            progress.update(task, completed=leg + share, visible=time.monotonic() - began_s > _SHOWN_AFTER_S)
+            bar.update(task, completed=leg + share, visible=time.monotonic() - began_s > _SHOWN_AFTER_S)
 
         yield measured
 
@@ -127,6 +126,8 @@ def plot_target(
         plot(output, title, panels, plain)
         print(output)
         return
+    from rich.console import Console
+
     screen = Console()
     for panel in panels:
         screen.print(f"{title} · {panel.name}" if file else title, markup=False, highlight=False)
@@ -239,6 +240,9 @@ def _as_json(leg: Leg, inspection: Inspection) -> dict[str, Any]:
 
 
 def _print(screen: Console, leg: Leg, inspection: Inspection) -> None:
+    from rich.markup import escape
+    from rich.table import Column, Table
+
     clipped = f"{inspection.clipped_runs} runs, {inspection.clipped_samples} samples"
     figures = {
         "duration": f"{inspection.duration_ms:.2f} ms at {inspection.sample_rate_hz} Hz",

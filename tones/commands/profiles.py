@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import islice
-from typing import Any, Final
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING, Any, Final
 
 from idtone.core.errors import ToneError
 from idtone.core.terminal import command_line
@@ -22,6 +19,9 @@ from ..profile import CALL_LIMIT_MS, Profile, Segment
 from ..showing.profile_drawing import draw
 from .choice import ProfileArgument, choose, library
 from .looking import picture_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _ROWS_LIMIT: Final = 20
 """The most bursts that `show` lists; an hour can have hundreds of thousands."""
@@ -84,6 +84,8 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
         print(translated(Message("… {count} more\n", count=bursts - _ROWS_LIMIT)) if bursts > _ROWS_LIMIT else "")
     print(f"{draw(chosen)}\n")
     if chosen.duration_ms <= CALL_LIMIT_MS:
+        from rich.console import Console
+
         Console().print(picture_of(chosen))
         print()
     for player, text, lost in (("Asterisk", tone_string, asterisk_lost), ("FreeSWITCH", markup, freeswitch_lost)):
@@ -154,6 +156,8 @@ def _other_properties(profile: Profile) -> list[str]:
 
 
 def _plan(profile: Profile) -> Table:
+    from rich.table import Table
+
     table = Table("from", "to", "tone", "level", "ramps", box=None, pad_edge=False)
     for burst in islice(profile.timeline(), _ROWS_LIMIT):
         segment = burst.segment

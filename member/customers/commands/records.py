@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from idtone.core.documents import parse, read_text
 from idtone.core.errors import CustomerError, UsageError
@@ -21,6 +19,7 @@ from idtone.core.persons import Person, acting
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.asking import confirmed, entries_asked, line, number_asked, number_of
+from idtone.core.terminal.progress import progress
 from idtone.core.translation import Message, translated
 from idtone.ledger.commands.shared import answerable, listed, local
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -275,8 +274,8 @@ def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
     """The record of a number that is asked for; with several, the one whose contract has not ended."""
     number = number_asked().e164
     known = [each for each in office.histories().values() if each.forgotten is None]
-    screen, found = Console(stderr=True), []
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    found = []
+    with progress() as bar:
         for each in bar.track(known, description="forms"):
             try:
                 found += [each] if number in _opened(store, each).numbers else []

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from idtone.core.errors import LedgerError, ProofError, TrustError, UsageError
 from idtone.core.files import reading, replace_durably, writing
@@ -19,6 +17,7 @@ from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.signed_notes import Note, cosigned_at
 from idtone.core.terminal import command_line
+from idtone.core.terminal.progress import progress
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
@@ -121,8 +120,8 @@ def _cosigned(head: Note) -> Iterator[datetime]:
 
 
 def _counted(reader: LedgerReader, period: Period, head: Note) -> Figures:
-    screen, began, continues = Console(stderr=True), reader.first_at(), reader.continues()
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    began, continues = reader.first_at(), reader.continues()
+    with progress() as bar:
         task = bar.add_task("counting", total=period.days)
 
         def shown(records: Iterable[Record]) -> Iterator[Record]:

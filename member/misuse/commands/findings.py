@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from idtone.core.errors import UsageError
 from idtone.core.misuse_limits import load_limits
@@ -20,6 +16,7 @@ from idtone.core.persons import acting
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.asking import line
+from idtone.core.terminal.progress import progress_bar
 from idtone.core.translation import Message, translated
 from idtone.ledger.commands.shared import LedgerOption, NodeOption, ledgers_of, local, parse_since
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -35,7 +32,6 @@ from ..drawing import draw, heading, lines
 from ..findings import REVIEWED, Finding, FindingState, ReviewResult, named_in
 from ..published_conditions import conditions_for
 from ..rules import Grouping
-from ..scan import Progress as Told
 from ..scan import Scan
 from .options import FindingArgument, RulesOption, numbers_in
 
@@ -109,7 +105,7 @@ def scan(
                 )
             )
         scanned = Scan(each.reader, each.node, limits, expected=expected)
-        with _progress(each.node) as progress:
+        with progress_bar(f"reading {each.node}") as progress:
             found += scanned.findings(first, progress=progress)
         calls, left_out = calls + scanned.calls, left_out + scanned.left_out
     new = [finding for finding in found if finding.state is not FindingState.REVIEWED]
@@ -266,21 +262,12 @@ def _one(finding_id: str, ledgers: Ledgers, limits_file: Path | None) -> _Found:
     day, rule = named_in(finding_id)
     on, limits = date.fromisoformat(day), load_limits(limits_file)
     for each in ledgers.nodes:
-        with _progress(each.node) as progress:
+        with progress_bar(f"reading {each.node}") as progress:
             for finding in Scan(each.reader, each.node, limits, [rule]).findings(on, on, progress):
                 if finding.id == finding_id:
                     return _Found(finding, each)
     _tell(Message("{finding}: there is no such finding in this ledger, by these limits", finding=finding_id))
     raise typer.Exit(command_line.NEGATIVE)
-
-
-@contextmanager
-def _progress(node: str) -> Iterator[Told]:
-    """A bar on standard error, if that is a terminal."""
-    screen = Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task(f"reading {node}", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _line(finding: Finding) -> tuple[str, ...]:
