@@ -20,7 +20,7 @@ from urllib.parse import quote
 import aiohttp
 
 from idtone.core.errors import AriRefused, AriUnavailable
-from idtone.core.translation import Message
+from idtone.core.translation import Message, template
 
 from .asterisk_version import AsteriskVersion
 from .events import EVENTS, AriResponse, Channel, Event, read, read_channel, read_waiting
@@ -151,8 +151,8 @@ class AriConnection:
 
     @property
     def transport(self) -> str:
-        """A phrase for the log."""
-        return "requests over the WebSocket" if self._over_websocket else "requests over HTTP"
+        """A phrase for the log, and for the state of the service, which translates it."""
+        return template("requests over the WebSocket") if self._over_websocket else template("requests over HTTP")
 
     # Asterisk builds a message of the WebSocket on the stack of a thread (`ast_websocket_write`) and dies of one that
     # is longer than some 490,000 octets. So what grows with the calls, or with a caller's headers, goes over HTTP.

@@ -99,6 +99,20 @@ def errors_of(fields: Fields, given: Mapping[str, str]) -> FormErrors:
     return errors
 
 
+def at_its_field(error: IdtoneError, fields: Fields) -> IdtoneError:
+    """The error of a rule, at the field that its text names by its label; as it is if it names none."""
+    said = str(error)
+    if isinstance(error, FormErrors) or not isinstance(said, Message):
+        return error
+    named = [each for each in said.fields.values() if isinstance(each, Message)]
+    found = next((name for name, field in fields.items() if field.said in named), None)
+    if found is None:
+        return error
+    errors = FormErrors()
+    errors.note(found, error)
+    return errors
+
+
 def labels_of(fields: Fields) -> Callable[[str], Message]:
     """For the rules that name a field in an error."""
     return lambda name: fields[name].said

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from idtone.core.errors import IdtoneError
+from idtone.core.japan import JAPAN
 from idtone.core.settings.settings import LedgerSettings, RegistrySettings, Settings, load_settings
 from idtone.core.terminal.command_line import ConfigOption, JsonOption, negative
 from idtone.core.translation import Message, joined, translated
@@ -120,6 +121,7 @@ def table(found: Mapping[str, Any]) -> Table:
         shown.add_row(Text(translated(Message("SOON")), "bold yellow"), Text(translated(warning["text"])))
     for name, state in rows(found) if found["running"] else rows_without_service(found):
         shown.add_row(Text(translated(name), "bold"), Text(translated(state)))
+    shown.add_row(Text(translated(Message("times")), "bold"), Text(translated(Message("of Japan (UTC+9)"))))
     return shown
 
 
@@ -133,7 +135,7 @@ def rows_without_service(found: Mapping[str, Any]) -> Iterator[Row]:
             "{path}: {steps:,} steps, the last written {written}",
             path=ledger["path"],
             steps=ledger["steps"],
-            written=_local(ledger["written"]),
+            written=_in_japan(ledger["written"]),
         )
     yield Message("ledger"), known
     yield Message("room"), _room(ledger)
@@ -156,7 +158,7 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
             version=instance["version"],
             node=instance["node"],
             pid=instance["pid"],
-            since=_local(instance["since"]),
+            since=_in_japan(instance["since"]),
             age=_age(instance["since"]),
             hand_overs=instance["hand_overs"],
         ),
@@ -167,7 +169,7 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
             Message(
                 "{version} is connected, {transport}, {reconnects} reconnects",
                 version=ari["asterisk"],
-                transport=ari["transport"],
+                transport=Message(ari["transport"]),
                 reconnects=ari["reconnects"],
             ),
         )
@@ -223,7 +225,7 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
             Message(
                 "version {version} of the fleet's, signed {signed}, {count} keys set otherwise here",
                 version=settings["version"],
-                signed=_local(settings["signed"]),
+                signed=_in_japan(settings["signed"]),
                 count=len(settings["overrides"]),
             ),
         )
@@ -256,7 +258,9 @@ def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
         ends = joined("; ", (str(LicenceLapse.of_json(each)) for each in lapses))
         yield Message("licences"), Message("until {ends}", ends=ends)
     if registry.get("certification_lapses"):
-        until = Message("the first lapses, or is to be checked, on {at}", at=_local(registry["certification_lapses"]))
+        until = Message(
+            "the first lapses, or is to be checked, on {at}", at=_in_japan(registry["certification_lapses"])
+        )
         yield Message("certifications"), until
     never = registry.get("never_originates")
     entries = Message("no list is published") if never is None else Message("{count:,} entries", count=never)
@@ -268,7 +272,9 @@ def _registry_rows(found: Mapping[str, Any]) -> Iterator[Row]:
 def _own_suspensions(own: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
     for each in own:
         since = (
-            Message("in force since {at}", at=_local(each["in_force"])) if each["in_force"] else Message("not in force")
+            Message("in force since {at}", at=_in_japan(each["in_force"]))
+            if each["in_force"]
+            else Message("not in force")
         )
         duties = [
             Message("{kind} OVERDUE since {due}", kind=_duty(duty), due=duty["due"])
@@ -300,7 +306,7 @@ def _lines(lines: Mapping[str, Any] | None) -> str:
         numbers=lines["numbers"],
         customers=lines["customers"],
         lines=lines["lines"],
-        taken=_local(lines["taken"]),
+        taken=_in_japan(lines["taken"]),
     )
     if lines["taken"] is None:
         known = Message("NO table of lines: outgoing calls are refused")
@@ -324,7 +330,7 @@ def _evidence_rows(found: Mapping[str, Any]) -> Iterator[Row]:
             Message(
                 "{leaves:,} leaves, written {written}",
                 leaves=ledger["checkpoint_leaves"],
-                written=_local(ledger["checkpoint_written"]),
+                written=_in_japan(ledger["checkpoint_written"]),
             ),
         )
     for log in ledger.get("ends_given_up", ()):
@@ -380,17 +386,17 @@ def _listed(texts: Iterator[str]) -> str:
     return ", ".join(texts) or Message("none")
 
 
-def _local(time: str | None) -> str:
-    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else "?"
+def _in_japan(time: str | None) -> str:
+    return datetime.fromisoformat(time).astimezone(JAPAN).strftime("%Y-%m-%d %H:%M:%S") if time else "?"
 
 
 def _expires(time: str | None) -> str:
     if time and datetime.fromisoformat(time) <= datetime.now(UTC):
         return Message(
             "EXPIRED {expires}: after policy.registry_stale no licence is valid; run: idtone registry update",
-            expires=_local(time),
+            expires=_in_japan(time),
         )
-    return Message("expires {expires}", expires=_local(time))
+    return Message("expires {expires}", expires=_in_japan(time))
 
 
 def _age(time: str | None) -> str:

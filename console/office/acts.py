@@ -21,7 +21,7 @@ from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import Member
 from idtone.registry.number_notation import read_span
 
-from ..form_errors import Fields, FormField, errors_of
+from ..form_errors import Fields, FormField, at_its_field, errors_of
 from ..japan_time import with_zone
 from ..page import Visit
 from ..uploads import Upload, received
@@ -56,7 +56,7 @@ async def acted(
         errors_of(fields or {}, visit.fields or {}).check()
         await visit.in_thread(act)
     except IdtoneError as error:
-        return await show(visit, HTTPStatus.BAD_REQUEST, error)
+        return await show(visit, HTTPStatus.BAD_REQUEST, at_its_field(error, fields or {}))
     return visit.redirect(f"{path}?done=1")
 
 
@@ -79,7 +79,7 @@ async def acted_on_file(
             errors.check()
             path = await visit.in_thread(act, upload)
     except IdtoneError as error:
-        return await show(visit, HTTPStatus.BAD_REQUEST, error)
+        return await show(visit, HTTPStatus.BAD_REQUEST, at_its_field(error, fields or {}))
     return visit.redirect(f"{path}?done=1")
 
 

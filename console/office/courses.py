@@ -11,16 +11,16 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.paper.content import Paper
 from idtone.core.terminal.command_line import csv_text
-from idtone.core.translation import template
+from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import registry_of
 from idtone.office.authority.moments import day, in_japan
 from idtone.office.papers.office_papers import sender
 from idtone.office.training.attendances import attendance_of, attendances, record_attendance
-from idtone.office.training.course import course_of
+from idtone.office.training.course import Course, course_of
 from idtone.office.training.course_papers import attendance_paper, course_paper
 
 from ..access.rights import Right
-from ..form_errors import Fields, FormField, any_text, labels_of
+from ..form_errors import Fields, FormErrors, FormField, any_text, at_its_field, errors_of, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .acts import acted, files_of, member_choices
@@ -39,6 +39,11 @@ _AGREEMENT: Final[Fields] = {
     "document": FormField(template("By which document")),
 }
 """What else the rules name: the first pass is an agreement."""
+_CERTIFICATE: Final[Fields] = {
+    "test": FormField(template("Test"), any_text),
+    "signer": FormField(template("Signed for it by"), any_text),
+    "number": FormField(template("Number"), any_text, is_required=False),
+}
 
 
 async def course(
@@ -65,16 +70,25 @@ async def course(
     )
 
 
+def _fields(course: Course) -> Fields:
+    answers = {
+        f"answer_{each.id}": FormField(Message("Question {id}", id=each.id), one_of(each.choices))
+        for each in course.questions
+    }
+    return {**_RECORD, **answers}
+
+
 async def record(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
+    present = await visit.in_thread(course_of, workspace.folder)
 
     def act() -> None:
-        answers = {each.id: visit.field(f"answer_{each.id}") for each in course_of(workspace.folder).questions}
+        answers = {each.id: visit.field(f"answer_{each.id}") for each in present.questions}
         member, person, taken, version = (visit.field(name) for name in ("member", "person", "day", "version"))
         labels = labels_of({**_RECORD, **_AGREEMENT})
         record_attendance(workspace, member, person, taken, version, answers, datetime.now(UTC), labels)
 
-    return await acted(visit, act, course, PATH, _RECORD)
+    return await acted(visit, act, course, PATH, _fields(present))
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
@@ -94,15 +108,19 @@ async def certificate(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
 
     def made() -> Paper:
-        found = attendance_of(workspace.folder, visit.field("test"))
+        errors = FormErrors()
+        found = errors.read("test", lambda: attendance_of(workspace.folder, visit.field("test")))
+        errors.check()
+        assert found
         by = sender(visit.field("signer"), visit.field("number"))
         document, now = registry_of(workspace), datetime.now(UTC)
         return attendance_paper(document, found, course_of(workspace.folder), by, now)
 
     try:
+        errors_of(_CERTIFICATE, visit.fields or {}).check()
         return await pdf(visit, made, "attendance")
     except IdtoneError as error:
-        return await course(visit, HTTPStatus.BAD_REQUEST, error)
+        return await course(visit, HTTPStatus.BAD_REQUEST, at_its_field(error, _CERTIFICATE))
 
 
 PAGES = (

@@ -18,7 +18,7 @@ from idtone.office.papers.office_papers import account_of, letter_paper, licence
 from idtone.office.papers.period_account import PeriodAccount, account_paper, fiscal_year
 
 from ..access.rights import Right
-from ..form_errors import Fields, FormField, any_text, errors_of, one_of
+from ..form_errors import Fields, FormField, any_text, at_its_field, errors_of, one_of
 from ..page import Method, Page, Section, Visit
 from .acts import absent, files_of, member_choices
 
@@ -123,7 +123,7 @@ async def _printed(visit: Visit, made: Callable[[], Paper], name: str, fields: F
         errors_of(fields, visit.fields or {}).check()
         return await pdf(visit, made, name)
     except IdtoneError as error:
-        return await papers(visit, HTTPStatus.BAD_REQUEST, error)
+        return await papers(visit, HTTPStatus.BAD_REQUEST, at_its_field(error, fields))
 
 
 async def pdf(visit: Visit, made: Callable[[], Paper], name: str) -> web.StreamResponse:

@@ -63,10 +63,11 @@ async def test_a_test_is_entered_on_the_page_and_its_certificate_printed(at_offi
     fields = {"member": "m-0001", "person": NAME, "day": TODAY.isoformat(), "version": COURSE.version, **answers}
     before = office.state()
     for changed, told in (
-        ({"answer_Q1": ""}, "question Q1 has no answer"),
+        ({"answer_Q1": "", "answer_Q3": "z"}, 'id="error-answer_Q1">Question Q1: fill this in</span>'),
+        ({"answer_Q1": "", "answer_Q3": "z"}, 'id="error-answer_Q3">Question Q3: choose one</span>'),
         ({"version": "own-2"}, "the test is of version"),
         ({"member": "m-9"}, "no member"),
-        ({"day": "2199-01-01"}, "in the future"),
+        ({"day": "2199-01-01"}, '<span class="bad" id="error-day">Day of the test is in the future'),
         ({"person": f"{NAME} 03-1234-5678"}, "contains a telephone number"),
         ({"person": HOSTILE * 9}, "Name of the attendee is not a readable text"),
     ):
@@ -86,6 +87,10 @@ async def test_a_test_is_entered_on_the_page_and_its_certificate_printed(at_offi
     ] == b"%PDF-"
     refused = await visitor.send(page, f"{page}/certificate", {**sign, "test": "T-0002"})
     assert (refused.status, "was not passed" in refused.text) == (400, True)
+    refused = await visitor.send(page, f"{page}/certificate", {"test": "T-9", "signer": "", "number": ""})
+    assert (refused.status, refused.text.count('id="error-signer"')) == (400, 1)
+    refused = await visitor.send(page, f"{page}/certificate", {**sign, "test": "T-9"})
+    assert 'id="error-test">there is no test' in refused.text
     assert not [each for each in OfficeLedger(office.folder).acts() if NAME in str(each.details)], "names can be erased"
 
 

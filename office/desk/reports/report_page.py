@@ -9,7 +9,8 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from html import escape
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from .report_store import KeptReport
 from .traceback import ReportResult, Stage
@@ -36,6 +37,8 @@ _STYLE: Final = (
     "button [lang=en]{color:var(--on)}a{color:var(--accent)}"
     ":focus-visible{outline:3px solid var(--accent);outline-offset:2px}"
     "[lang=en]{color:var(--quiet);display:block;font-weight:400}a [lang=en]{color:inherit}"
+    ".bad{display:block;font-weight:400;color:var(--bad)}.bad [lang=en],.problem a [lang=en]{color:inherit}"
+    "[aria-invalid]{border:2px solid var(--bad)}"
     ".problem{border-left:.3em solid var(--bad);background:var(--raised);padding:1em}.receipt{font-size:1.5em}"
     ".trap{position:absolute;left:-9999px}"
 )
@@ -79,6 +82,17 @@ PROBLEMS: Final = {
     "form": ("このページの様式から送ってください。", "Send it by the form on this page."),
 }  # fmt: skip
 """A field, or what went wrong → the words in both languages."""
+
+
+class FieldProblem(NamedTuple):
+    """What is wrong with a field: one of `PROBLEMS`; one of them names a `character`."""
+
+    problem: str
+    character: str = ""
+
+
+FIELDS: Final = ("number", "service", "date", "time", "within_minutes", "what", "name", "contact")
+"""In the order of the forms."""
 _STATES: Final[Mapping[object, tuple[str, str]]] = {
     Stage.MEMBER: ("事業者に照会しています。", "An operator is being asked."),
     Stage.OFFICE: ("協会で確認しています。", "The association is examining it."),
@@ -93,6 +107,7 @@ _STATES: Final[Mapping[object, tuple[str, str]]] = {
         "Closed: nothing wrong was found.",
     ),
 }
+_CORRECT: Final = ("次の点を直してください。", "Please correct the following:")
 _PROMISE: Final = (
     "どなたでも申告できます。不確かな情報でも構いません。申告者が誰であるかは、下の欄で同意された場合を除き、当協会から開示しません。"
     "ただし、裁判官の令状など、法令によって開示しなければならない場合を除きます。個々の申告は公表しません。個人が分からない統計を"
@@ -127,44 +142,46 @@ def form_page(
     with_reporter: bool,
     responsible: str,
     problem: str | None = None,
-    character: str = "",
+    wrong: Mapping[str, FieldProblem] = MappingProxyType({}),
     *,
     about_service: bool = False,
 ) -> str:
-    """The form, filled in with what a visitor has sent already. `problem` is one of `PROBLEMS`; one of them names a
-    `character`. `responsible` is the body that answers for the reports. With `about_service` it asks for an operator or
-    a service, and not for a call.
+    """The form, filled in with what a visitor has sent already. `problem` is one of `PROBLEMS`; `wrong` is what is
+    wrong with its fields, by their names: the page shows all at once, and each at its field. `responsible` is the body
+    that answers for the reports. With `about_service` it asks for an operator or a service, and not for a call.
 
     Without a key of the report officer the form does not ask for the reporter.
     """
+    wrong = {name: wrong[name] for name in FIELDS if name in wrong}
 
-    def value(name: str) -> str:
-        return escape(values.get(name, ""))
+    def text(name: str, japanese: str, english: str, kind: str = "text", *, required: bool = False) -> str:
+        return _input(name, japanese, english, escape(values.get(name, "")), kind, wrong, required=required)
 
     options = "".join(
         f'<option value="{minutes}"{" selected" * (values.get("within_minutes", "60") == minutes)}>{ja} / {en}</option>'
         for minutes, (ja, en) in WITHIN.items()
     )
     asked = (
-        _input("service", "事業者またはサービスの名前", "The operator's or the service's name", value("service"))
+        text("service", "事業者またはサービスの名前", "The operator's or the service's name", required=True)
         if about_service
-        else _input(
+        else text(
             "number",
             "かかってきた(または表示された)電話番号",
             "The number that called or was shown",
-            value("number"),
             "tel",
+            required=True,
         )
-        + _input("date", "日付", "Date", value("date"), "date")
-        + _input("time", "時刻(日本時間)", "Time (Japan)", value("time"), "time")
+        + text("date", "日付", "Date", "date", required=True)
+        + text("time", "時刻(日本時間)", "Time (Japan)", "time", required=True)
         + f"<label>{_both('時刻の確かさ', 'How sure the time is')}"
-        + f'<select name="within_minutes">{options}</select></label>'
+        + f'<select name="within_minutes"{_state("within_minutes", wrong)}>{options}</select>'
+        + f"{_error('within_minutes', wrong)}</label>"
     )
     consent = " checked" * bool(values.get("disclose"))
     reporter = (
         f"<fieldset><legend>{_both('申告者(空欄でも構いません)', 'Who you are (you may leave it empty)')}</legend>"
-        + _input("name", "お名前", "Name", value("name"))
-        + _input("contact", "連絡先", "How to reach you", value("contact"))
+        + text("name", "お名前", "Name")
+        + text("contact", "連絡先", "How to reach you")
         + f'<label><input type="checkbox" name="disclose" value="yes"{consent}> '
         + _both(
             "私の氏名と連絡先を、警察や行政機関に開示することに同意します。",
@@ -181,7 +198,8 @@ def form_page(
     )
     return _page(
         title,
-        (_problem(problem, character) if problem else "")
+        (_problem(problem) if problem else "")
+        + _all_wrong(wrong)
         + f"<p>{_both(*_PROMISE)}</p>"
         + f"<p>{_both(*_PURPOSE)}</p>"
         + f"<p>{_both(*(each.format(escape(responsible)) for each in _RESPONSIBLE))}</p>"
@@ -189,7 +207,8 @@ def form_page(
         + f'<form method="post" action="{path}" enctype="multipart/form-data">'
         + asked
         + f"<label>{_both('何がありましたか', 'What happened')}"
-        + f'<textarea name="what" rows="8" maxlength="4000" required>{value("what")}</textarea></label>'
+        + f'<textarea name="what" rows="8" maxlength="4000" required{_state("what", wrong)}>'
+        + f"{escape(values.get('what', ''))}</textarea>{_error('what', wrong)}</label>"
         + f"<p>{_both(*_KEPT)}</p>"
         + reporter
         + f'<div class="trap" aria-hidden="true"><label>Website<input type="text" name="{TRAP}" tabindex="-1" '
@@ -230,16 +249,48 @@ def status_page(report: KeptReport | None = None, unknown: bool = False) -> str:
     )
 
 
-def _input(name: str, japanese: str, english: str, value: str, kind: str = "text") -> str:
+def _input(
+    name: str,
+    japanese: str,
+    english: str,
+    value: str,
+    kind: str = "text",
+    wrong: Mapping[str, FieldProblem] = MappingProxyType({}),
+    *,
+    required: bool = False,
+) -> str:
     """`value` is escaped already."""
     return (
-        f'<label>{_both(japanese, english)}<input type="{kind}" name="{name}" value="{value}" maxlength="200"></label>'
+        f'<label>{_both(japanese, english)}<input type="{kind}" name="{name}" value="{value}" maxlength="200"'
+        f"{' required' * required}{_state(name, wrong)}>{_error(name, wrong)}</label>"
     )
 
 
-def _problem(problem: str, character: str = "") -> str:
-    japanese, english = (words.replace("{character}", escape(character)) for words in PROBLEMS[problem])
-    return f'<div class="problem" role="alert">{_both(japanese, english)}</div>'
+def _state(name: str, wrong: Mapping[str, FieldProblem]) -> str:
+    """Attributes of a field that is wrong; the first one gets the focus."""
+    if name not in wrong:
+        return ""
+    focus = " autofocus" * (name == next(iter(wrong)))
+    return f' id="field-{name}" aria-invalid="true" aria-describedby="error-{name}"{focus}'
+
+
+def _error(name: str, wrong: Mapping[str, FieldProblem]) -> str:
+    return f'<span class="bad" id="error-{name}">{_words(*wrong[name])}</span>' if name in wrong else ""
+
+
+def _all_wrong(wrong: Mapping[str, FieldProblem]) -> str:
+    if not wrong:
+        return ""
+    each = "".join(f'<li><a href="#field-{name}">{_words(*problem)}</a></li>' for name, problem in wrong.items())
+    return f'<div class="problem" role="alert"><p>{_both(*_CORRECT)}</p><ul>{each}</ul></div>'
+
+
+def _problem(problem: str) -> str:
+    return f'<div class="problem" role="alert">{_words(problem)}</div>'
+
+
+def _words(problem: str, character: str = "") -> str:
+    return _both(*(words.replace("{character}", escape(character)) for words in PROBLEMS[problem]))
 
 
 def _both(japanese: str, english: str) -> str:

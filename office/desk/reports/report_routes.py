@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from aiohttp import BodyPartReader, web
@@ -26,11 +27,13 @@ from ..desk_guard import visitor_of
 from .rate_limit import RateLimit
 from .report_desk import ReportDesk
 from .report_page import (
+    FIELDS,
     FORM_PATH,
     POLICY,
     SERVICE_PATH,
     STATUS_PATH,
     TRAP,
+    FieldProblem,
     form_page,
     problem_page,
     receipt_page,
@@ -63,11 +66,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _FormError(Exception):
-    """`problem` is one of `PROBLEMS`."""
+    """`problem`, of the whole form, is one of `PROBLEMS`; `wrong` is what is wrong with its fields."""
 
-    def __init__(self, problem: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST, character: str = "") -> None:
+    def __init__(
+        self,
+        problem: str | None,
+        status: HTTPStatus = HTTPStatus.BAD_REQUEST,
+        wrong: Mapping[str, FieldProblem] = MappingProxyType({}),
+    ) -> None:
         super().__init__(problem)
-        self.problem, self.status, self.character = problem, status, character
+        self.problem, self.status, self.wrong = problem, status, wrong
 
 
 def add_report_routes(application: web.Application, desk: Desk) -> None:
@@ -100,8 +108,8 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
         about_service = request.path == SERVICE_PATH
         values: dict[str, str] = {}
 
-        def again(problem: str, character: str = "") -> str:
-            return form_page(values, *form_of, problem, character, about_service=about_service)
+        def again(problem: str | None, wrong: Mapping[str, FieldProblem] = MappingProxyType({})) -> str:
+            return form_page(values, *form_of, problem, wrong, about_service=about_service)
 
         try:
             await _read_form(request, values)
@@ -113,7 +121,7 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
             reports.give_back(visitor_of(request))
             if not refused.admits(visitor_of(request), time.monotonic()):
                 return _html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
-            return _html(again(error.problem, error.character), error.status)
+            return _html(again(error.problem, error.wrong), error.status)
         except IdtoneError as error:
             reports.give_back(visitor_of(request))
             _log.error("a report was not accepted: %s", error)
@@ -190,49 +198,59 @@ async def _read_form(request: web.Request, values: dict[str, str]) -> None:
 
 
 def _report(values: Mapping[str, str], now: datetime) -> Report:
-    """Raises _FormError, which names the field."""
-    _readable(values)
+    """Raises _FormError, which names all fields that are wrong."""
+    wrong = _wrong_texts(values)
     try:
         at = datetime.fromisoformat(f"{values.get('date', '')}T{values.get('time', '')}").replace(tzinfo=JAPAN)
-    except ValueError as error:
-        raise _FormError("at") from error
-    if at > now:
-        raise _FormError("at")
+    except ValueError:
+        at = None
+    if at is None or at > now:
+        wrong.setdefault("date", FieldProblem("at"))
     content = {
         "number": values.get("number", ""),
-        "at": at.isoformat(),
+        "at": (at or now).isoformat(),
         "within_minutes": values.get("within_minutes", ""),
         "what": values.get("what", ""),
         "reporter": _reporter(values),
     }
-    return _valid(Report, content)
+    return _valid(Report, content, wrong)
 
 
 def _service_report(values: Mapping[str, str]) -> ServiceReport:
     """As `_report`, about an operator or a service."""
-    _readable(values)
     content = {"service": values.get("service", ""), "what": values.get("what", ""), "reporter": _reporter(values)}
-    return _valid(ServiceReport, content)
+    return _valid(ServiceReport, content, _wrong_texts(values))
 
 
-def _readable(values: Mapping[str, str]) -> None:
-    for text in values.values():
-        if character := unreadable(text.replace("\n", "")):
-            raise _FormError("character", character=character)
+def _wrong_texts(values: Mapping[str, str]) -> dict[str, FieldProblem]:
+    """The fields with a character that cannot be read, and what a reporter has left out."""
+    wrong = {
+        name: FieldProblem("character", character)
+        for name in FIELDS
+        if (character := unreadable(values.get(name, "").replace("\n", "")))
+    }
+    given = [name for name in ("name", "contact") if values.get(name)]
+    if len(given) == 1:
+        wrong.setdefault("contact" if given == ["name"] else "name", FieldProblem("reporter"))
+    return wrong
 
 
 def _reporter(values: Mapping[str, str]) -> Mapping[str, Any] | None:
     name, contact = values.get("name"), values.get("contact")
-    if bool(name) != bool(contact):
-        raise _FormError("reporter")
-    return {"name": name, "contact": contact, "disclose": bool(values.get("disclose"))} if name else None
+    return {"name": name, "contact": contact, "disclose": bool(values.get("disclose"))} if name and contact else None
 
 
-def _valid(model: type[AnyReport], content: Mapping[str, Any]) -> AnyReport:
+def _valid(model: type[AnyReport], content: Mapping[str, Any], wrong: dict[str, FieldProblem]) -> AnyReport:
     try:
-        return model.model_validate(content)
+        made = model.model_validate(content)
     except ValidationError as error:
-        raise _FormError(str(error.errors()[0]["loc"][0])) from None  # the cause would show what was written
+        for each in error.errors(include_input=False, include_context=False, include_url=False):
+            field, *inner = each["loc"]
+            wrong.setdefault(str(inner[0] if inner and field == "reporter" else field), FieldProblem(str(field)))
+        made = None
+    if made is None or wrong:
+        raise _FormError(None, wrong=wrong)  # without the model's error, which would show what was written
+    return made
 
 
 def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

@@ -179,6 +179,20 @@ async def test_a_wrong_field_is_named_and_nothing_is_kept(visitor, members, case
     assert not members.reports.store.listed()
 
 
+async def test_all_wrong_fields_are_named_at_once_each_at_its_field(visitor, members):
+    wrong = {"number": "12", "date": "", "within_minutes": "-5", "what": "a\x1bb", "contact": ""}
+    async with visitor.post(FORM_PATH, data=form(FIELDS | wrong)) as answer:
+        text = await answer.text()
+    summary, _, rest = text.partition("<form")
+    assert answer.status == 400
+    assert re.findall(r'href="#field-(\w+)"', summary) == [*wrong]
+    assert re.findall(r'id="field-(\w+)" aria-invalid="true" aria-describedby="error-\1"', rest) == [*wrong]
+    assert re.findall(r'id="error-(\w+)"', rest) == [*wrong]
+    assert rest.count("autofocus") == 1
+    assert "autofocus" in rest[: rest.index('id="error-number"')]
+    assert not members.reports.store.listed()
+
+
 async def test_a_file_is_refused(visitor, members):
     async with visitor.post(FORM_PATH, data=form(files={"録音.wav": b"RIFF" * 100})) as answer:
         assert (answer.status, PROBLEMS["attachments"][0] in await answer.text()) == (400, True)
