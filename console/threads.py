@@ -32,6 +32,8 @@ class Reads(StrEnum):
 
     SEARCH = "search"
     """What a page shows."""
+    REPEATED_SEARCH = "repeated-search"
+    """The same, for a party that has searched much of late (`SEARCHED_MUCH_S`)."""
     EXPORT = "export"
     """What reads a whole ledger."""
     PACK = "pack"
@@ -51,10 +53,15 @@ class Limits:
 
 LIMITS: Final = {
     Reads.SEARCH: Limits(2, 1, 60.0),
+    Reads.REPEATED_SEARCH: Limits(2, 10, 60.0),
     Reads.EXPORT: Limits(1, 15, 60.0),
     Reads.PACK: Limits(1, 10, 300.0),
     Reads.PUBLIC_PACK: Limits(1, 15, 300.0),
 }
+SEARCHED_MUCH_S: Final = 3.0
+"""A party that has used more of late searches in processes of its kind, which leave the processor to the event loop and
+to everybody else's searches. It pays for a search as often as it has requests under way (`Turns`).
+"""
 
 
 @dataclass(slots=True)
@@ -105,7 +112,7 @@ class Threads:
 
         self.requests = requests = Requests()
         self.processes = ReadProcesses()
-        self.loop = Turns(requests)
+        self.loop = Turns(requests, by_processor=True)
         """The event loop's."""
         self.pages = queue(PAGES, "page", PAGES_OF_PARTY)
         self.public = queue(PUBLIC, "public")
@@ -124,6 +131,8 @@ class Threads:
         self, kind: Reads, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
     ) -> R:
         """As `Queue.run`, in a process (`ReadProcesses.run`)."""
+        if kind is Reads.SEARCH and self._has_searched_much(party):
+            kind = Reads.REPEATED_SEARCH
         limits, queue = LIMITS[kind], self._reads[kind]
 
         def in_process() -> R:
@@ -138,6 +147,10 @@ class Threads:
             )
 
         return await queue.run(party, is_gone, in_process)
+
+    def _has_searched_much(self, party: VisitingParty) -> bool:
+        used_s = (self._reads[kind].places.used_by(party) for kind in (Reads.SEARCH, Reads.REPEATED_SEARCH))
+        return sum(used_s) > SEARCHED_MUCH_S
 
     async def admitting(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
         """Do what admits a visitor. No page has these threads."""

@@ -73,6 +73,10 @@ class Turns:
 
     requests: Requests
     places: int = 1
+    by_processor: bool = False
+    """A turn costs its processor time, which only the event loop's thread can tell, and not the time of the clock, in
+    which a busy machine did something else.
+    """
     _taken: int = 0
     _waiting: dict[VisitingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
     _used: dict[VisitingParty | bool, tuple[float, float]] = field(default_factory=dict)
@@ -87,11 +91,11 @@ class Turns:
     async def turn(self, party: VisitingParty) -> AsyncIterator[None]:
         """In this context it is the party's turn."""
         await self._take(party)
-        began_s = _clock_s()
+        began_s = self._spent_s()
         try:
             yield
         finally:
-            self._give_back(party, _clock_s() - began_s)
+            self._give_back(party, self._spent_s() - began_s)
 
     @types.coroutine
     def stepwise(self, party: VisitingParty, work: Awaitable[R]) -> Generator[Any, Any, R]:
@@ -110,14 +114,14 @@ class Turns:
                 except GeneratorExit:
                     steps.close()
                     raise
-            began_s = _clock_s()
+            began_s = self._spent_s()
             try:
                 awaited = next(steps) if thrown is None else steps.throw(thrown)
             except StopIteration as ended:
                 return ended.value  # type: ignore[no-any-return]
             finally:
                 if has_turn:
-                    self._give_back(party, _clock_s() - began_s)
+                    self._give_back(party, self._spent_s() - began_s)
             thrown = None
             try:
                 yield awaited
@@ -168,14 +172,18 @@ class Turns:
 
     def _rank(self, party: VisitingParty) -> tuple[float, float]:
         """The lowest is next."""
-        return self._used_by(party.has_session), self._used_by(party)
+        return self.used_by(party.has_session), self.used_by(party)
 
-    def _used_by(self, key: VisitingParty | bool) -> float:
+    def _spent_s(self) -> float:
+        return time.thread_time() if self.by_processor else _clock_s()
+
+    def used_by(self, key: VisitingParty | bool) -> float:
+        """Seconds that a party, or all with or without a session, have used of late."""
         seconds, at_s = self._used.get(key, (0.0, 0.0))
         return seconds * math.exp2((at_s - _clock_s()) / HALF_S)
 
     def _add(self, key: VisitingParty | bool, seconds: float) -> None:
-        seconds += self._used_by(key)
+        seconds += self.used_by(key)
         self._used.pop(key, None)
         self._used[key] = seconds, _clock_s()
         if len(self._used) > MOST_KEPT:  # the one that has used nothing for the longest time

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from idtone.console import turns
+from idtone.console.threads import LIMITS, SEARCHED_MUCH_S, Reads, Threads
 from idtone.console.turns import Requests, Turns, VisitingParty, party_of
 
 USER, OTHER, STRANGER = party_of("sato", "192.0.2.1"), party_of("mori", "192.0.2.1"), party_of(None, "192.0.2.2")
@@ -122,3 +123,34 @@ async def test_an_error_and_a_cancellation_reach_the_work_and_give_the_turn_back
     assert ended == ["failing", "endless"]
     assert await asyncio.wait_for(started(each, OTHER, 3, clock, [], "after"), 5) == "after"
     assert not each.is_awaited
+
+
+async def test_a_turn_of_the_loop_costs_its_processor_time(clock):
+    """On a busy machine a turn can last long and do little."""
+    loop, queue = Threads().loop, Turns(Requests())
+    for each in (loop, queue):
+        async with each.turn(USER):
+            clock[0] += 5
+    assert (loop.used_by(USER) < 1, queue.used_by(USER) > 4) == (True, True)
+
+
+async def test_who_has_searched_much_of_late_searches_at_a_low_priority(clock, monkeypatch):
+    threads = Threads()
+
+    def lasts(do, *given, kind, nice, **_):
+        clock[0] += do
+        return kind, nice
+
+    monkeypatch.setattr(threads.processes, "run", lasts)
+
+    async def search(party: VisitingParty, kind: Reads = Reads.SEARCH) -> tuple[Reads, int]:
+        return await threads.read(kind, party, lambda: False, SEARCHED_MUCH_S / 2 + 0.1)
+
+    first, repeated = ((kind, LIMITS[kind].nice) for kind in (Reads.SEARCH, Reads.REPEATED_SEARCH))
+    assert first[1] < repeated[1]
+    assert [await search(USER) for _ in range(4)] == [first, first, repeated, repeated]
+    assert await search(OTHER) == first
+    assert (await search(USER, Reads.EXPORT))[0] is Reads.EXPORT
+    clock[0] += 60
+    assert await search(USER) == first
+    threads.close()
