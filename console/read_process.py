@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -120,17 +121,19 @@ class ReadProcesses:
         within_s: float,
         is_gone: Callable[[], bool],
         is_awaited: Callable[[], bool],
+        processor_s: float = 0.0,
     ) -> R:
         """The result of `do`, which can be imported by its name. The process gets `given` through a pipe. Blocks. All
         reads of a `kind` have one `nice`.
 
-        Raises ConnectionAbortedError when `is_gone`, LedgerError after `within_s`, and what `do` raises.
+        Raises ConnectionAbortedError when `is_gone`, LedgerError after `within_s`, or after `processor_s` of processor
+        time if that is not 0, and what `do` raises.
         """
         until_s = time.monotonic() + within_s
         process, may_stay = self._process(kind, nice), False
         connection = process.connection
         try:
-            connection.send((do, given, within_s))
+            connection.send((do, given, within_s, processor_s))
             was_awaited = False
             while not connection.poll(LOOK_EVERY_S):
                 if is_gone():
@@ -257,7 +260,9 @@ def _read(connection: Connection) -> None:
             asked = connection.recv()
             if asked is None:  # it came after the read had ended
                 continue
-            do, given, within_s = asked
+            do, given, within_s, processor_s = asked
+            signal.signal(signal.SIGPROF, partial(_give_up, connection, processor_s))
+            signal.setitimer(signal.ITIMER_PROF, processor_s)
             signal.setitimer(signal.ITIMER_REAL, within_s + LINGERS_S)
             try:
                 result = do(*given)
@@ -265,8 +270,18 @@ def _read(connection: Connection) -> None:
                 result = error
             except MemoryError:
                 result = LedgerError(Message("The work needed more than {mib} MiB of memory.", mib=MOST_MIB))
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
+                signal.setitimer(timer, 0)
             connection.send((result, _resident_octets() < IDLE_OCTETS))
+
+
+def _give_up(connection: Connection, processor_s: float, *_: object) -> None:
+    """The process ends, as no read may catch this."""
+    error = LedgerError(
+        Message("The work took more than {seconds:g} s of processor time, and was ended.", seconds=processor_s)
+    )
+    connection.send((error, False))
+    os._exit(1)
 
 
 def _resident_octets() -> int:

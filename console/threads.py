@@ -49,14 +49,20 @@ class Limits:
     count: int
     nice: int
     within_s: float
+    processor_s: float = 0.0
+    """0: no limit but that of the clock."""
 
 
+STRANGERS_PACK_S: Final = 20.0
+"""Of processor time: five times what a pack of as many calls takes as its size may hold. A hostile one takes more: a
+record that its manifest names again and again is verified each time.
+"""
 LIMITS: Final = {
     Reads.SEARCH: Limits(2, 1, 60.0),
     Reads.REPEATED_SEARCH: Limits(2, 10, 60.0),
     Reads.EXPORT: Limits(1, 15, 60.0),
     Reads.PACK: Limits(1, 10, 300.0),
-    Reads.PUBLIC_PACK: Limits(1, 15, 300.0),
+    Reads.PUBLIC_PACK: Limits(1, 15, 300.0, STRANGERS_PACK_S),
 }
 SEARCHED_MUCH_S: Final = 3.0
 """A party that has used more of late searches in processes of its kind, which leave the processor to the event loop and
@@ -144,6 +150,7 @@ class Threads:
                 within_s=limits.within_s,
                 is_gone=is_gone,
                 is_awaited=lambda: queue.places.is_awaited,
+                processor_s=limits.processor_s,
             )
 
         return await queue.run(party, is_gone, in_process)

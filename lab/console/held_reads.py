@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from idtone.console import long_reads
@@ -94,6 +95,13 @@ def failing(path: str) -> None:
 
 def greedy() -> int:
     return len(bytearray(2**30))
+
+
+def busy() -> None:
+    """Computes without end, and catches every exception."""
+    while True:
+        with suppress(BaseException):
+            sum(range(10_000))
 
 
 def broken() -> None:

@@ -52,6 +52,9 @@ async def test_a_read_ends_with_its_time_and_its_memory_and_when_it_dies(tmp_pat
     with pytest.raises(LedgerError, match="took longer than 1 s, and was ended"):
         read(held_reads.held, tmp_path, within_s=1.0)
     await until(lambda: not Held(tmp_path).running(), "the end of the read")
+    with pytest.raises(LedgerError, match=r"more than 0\.2 s of processor time, and was ended"):
+        read(held_reads.busy, processor_s=0.2)
+    assert read(held_reads.priority, processor_s=0.2), "a read that is fast enough"
     with pytest.raises(LedgerError, match="more than 700 MiB"):
         read(held_reads.greedy)
     with pytest.raises(LedgerError, match="ended before it was done"):

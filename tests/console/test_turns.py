@@ -135,10 +135,11 @@ async def test_a_turn_of_the_loop_costs_its_processor_time(clock):
 
 
 async def test_who_has_searched_much_of_late_searches_at_a_low_priority(clock, monkeypatch):
-    threads = Threads()
+    threads, limited = Threads(), dict[Reads, float]()
 
-    def lasts(do, *given, kind, nice, **_):
+    def lasts(do, *given, kind, nice, processor_s, **_):
         clock[0] += do
+        limited.update({kind: processor_s})
         return kind, nice
 
     monkeypatch.setattr(threads.processes, "run", lasts)
@@ -151,6 +152,8 @@ async def test_who_has_searched_much_of_late_searches_at_a_low_priority(clock, m
     assert [await search(USER) for _ in range(4)] == [first, first, repeated, repeated]
     assert await search(OTHER) == first
     assert (await search(USER, Reads.EXPORT))[0] is Reads.EXPORT
+    assert (await search(OTHER, Reads.PUBLIC_PACK))[0] is Reads.PUBLIC_PACK
+    assert {kind for kind, processor_s in limited.items() if processor_s} == {Reads.PUBLIC_PACK}, "of strangers"
     clock[0] += 60
     assert await search(USER) == first
     threads.close()

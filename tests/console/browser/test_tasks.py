@@ -94,7 +94,59 @@ TASKS: Final[dict[str, tuple[Role | None, list[Step], str]]] = {
     "prepare a package for the holders of the keys": (
         Role.OFFICE, [menu("/office/publication"), "main form[action='/office/publication/prepare'] button"], "ackage",
     ),
+    "open a stop to make its paper for the police": (
+        Role.DUTY, [menu("/suspensions"), "//main//tr[contains(., 'R-99')]//a"], "Paper for the police",
+    ),
+    "what was disclosed this year": (
+        Role.INVESTIGATOR, [menu("/evidence"), "main a[href='/evidence/disclosures']"], "Disclosures of a year",
+    ),
+    "see who is braked": (Role.VIEWER, [menu("/brake")], "Brake"),
+    "enter who took the course": (
+        Role.OFFICE,
+        [menu("/office/course"), unfolds("/office/course/record"), ("[action$='/record'] [name=person]", "Hanako"),
+         sends("/office/course/record")],
+        "Enter a test",
+    ),
+    "enter what is due by a day": (
+        Role.OFFICE,
+        [menu("/office/duties"), unfolds("/office/duties/enter"), ("[action$='/enter'] [name=what]", "the report"),
+         sends("/office/duties/enter")],
+        "Enter a duty",
+    ),
+    "stop a number at night": (
+        Role.OFFICE,
+        [menu("/office/night"), ("[action='/office/night/request'] [name=entered]", "0362345678")],
+        "Night stop",
+    ),
+    "who witnesses whose log": (Role.OFFICE, [menu("/office/logs")], "Logs and witnesses"),
+    "which numbers were ported": (Role.OFFICE, [menu("/office/portings")], "Portings"),
+    "who has agreed to what": (
+        Role.OFFICE, [menu("/office/agreements"), "main a[href^='/office/agreements?kind=']"], "Agreements of members",
+    ),
+    "under which conditions a number is stopped": (Role.OFFICE, [menu("/office/conditions")], "Stopping conditions"),
+    "whom to call at a member": (Role.OFFICE, [menu("/office/contacts")], "Contacts of members"),
+    "over whose networks calls go": (Role.OFFICE, [menu("/office/chains")], "Wholesale chains"),
+    "print the annual report": (
+        Role.OFFICE, [menu("/office/papers"), "main a[href^='/office/papers?since=']"], "The whole account as PDF",
+    ),
+    "evaluate a period": (
+        Role.OFFICE, [menu("/office/evaluations"), "main a[href='/office/evaluations/new']"], "Evaluate",
+    ),
+    "which application waits": (
+        Role.OFFICE, [menu("/office/applications"), "main td a[href^='/office/applications/']"], "Application",
+    ),
+    "which contractors are refused": (Role.OFFICE, [menu("/office/refusals")], "Refused contractors"),
+    "which sounds are licensed": (Role.OFFICE, [menu("/office/tones")], "Sounds of the association"),
 }  # fmt: skip
+
+
+OTHERS: Final = {"/now", "/licences", "/office/members"}
+"""The first page, and what the head's search finds."""
+
+
+def test_each_page_of_the_menu_has_a_task(demo: Site) -> None:
+    titled = {page.path for page in demo.console.pages if page.title}
+    assert titled - OTHERS == {path for path in titled if any(menu(path) in steps for _, steps, _ in TASKS.values())}
 
 
 @pytest.mark.nightly
@@ -111,7 +163,7 @@ def test_a_task_is_done_within_three_clicks(browser: Browser, demo: Site, task: 
     for step in steps:
         selector, typed = (step, None) if isinstance(step, str) else step
         browser.driver.implicitly_wait(WITHIN_S)
-        found = browser.driver.find_element(By.CSS_SELECTOR, selector)
+        found = browser.driver.find_element(By.XPATH if selector.startswith("//") else By.CSS_SELECTOR, selector)
         if typed is None:
             found.click()
         elif typed:
