@@ -100,6 +100,15 @@ def _write_new(path: Path, octets: bytes, mode: int) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                if mode == _KEY_MODE and _is_open_to_others(os.fstat(descriptor)):
+                    path.unlink()
+                    raise TrustError(
+                        Message(
+                            "{path}: every user could read a key here, because this file system keeps no permissions, "
+                            "as that of a stick; make the key in a folder of your own computer",
+                            path=path,
+                        )
+                    )
                 file.write(octets)
                 file.flush()
                 os.fsync(file.fileno())
@@ -116,6 +125,10 @@ def _write_new(path: Path, octets: bytes, mode: int) -> None:
         ) from error
 
 
+def _is_open_to_others(status: os.stat_result) -> bool:
+    return _HAS_MODES and bool(stat.S_IMODE(status.st_mode) & 0o077)
+
+
 def load_key(path: Path, passphrase: str) -> CryptoSigner:
     """Raises TrustError if other users can read the file, or if it is not a key with this passphrase."""
     return CryptoSigner(_read_private(path, passphrase))
@@ -124,7 +137,7 @@ def load_key(path: Path, passphrase: str) -> CryptoSigner:
 def read_pem(path: Path, passphrase: str) -> PrivateKeyTypes:
     """A private key of any kind. Raises TrustError as `load_key` does."""
     with reading(path, TrustError):
-        if _HAS_MODES and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        if _is_open_to_others(path.stat()):
             raise TrustError(
                 Message("{path}: other users can read this key; chmod 600 it, and consider replacing it", path=path)
             )

@@ -1,4 +1,5 @@
-"""The two computers of the pages about the office, as folders: what a page tells people to type runs there.
+"""The computers of the pages about the office, as folders: what a page tells people to type runs there. All holders use
+one home.
 
 The commands stay those of the page. Only the folders that it names begin elsewhere, questions are answered with yes,
 `runuser` and `chown` change no user, and `systemctl` writes down what it would do.
@@ -10,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +23,8 @@ from lab.machine.acts import JAPANESE, blocks
 from lab.office.authority.office import PHRASE, Office
 from lab.repository import ROOT
 
-_FOLDER: Final = re.compile(r"(?<![\w/.])/(var/lib/idtone-office|etc/(?:idtone-office|nginx)|media/stick)")
+_FOLDER: Final = re.compile(r"(?<![\w/.])/(var/lib/idtone-office|etc/(?:idtone-office|nginx)|media/(?:stick|officer))")
+_PRIVATE: Final = b"ENCRYPTED PRIVATE KEY"
 _START: Final = """set -euo pipefail
 runuser() { while [ "$1" != -- ]; do shift; done; shift; "$@"; }
 chown() { :; }
@@ -32,7 +35,7 @@ systemctl() { echo "systemctl $*" >> "$UNITS"; }
 
 @dataclass
 class TwoComputers:
-    """`root` is the office's computer; the stick is in it, too."""
+    """`root` is the office's computer; the stick is in it, too. No private key of a person is ever on the stick."""
 
     root: Path
     office: Office
@@ -41,14 +44,16 @@ class TwoComputers:
     def founded(cls, root: Path, office: Office) -> TwoComputers:
         """After the first day, with keys and users as its page has them."""
         here = cls(root, office)
-        for folder in (here.home, here.stick, root / "etc/idtone-office", root / "etc/nginx/conf.d"):
+        for folder in (here.home, here.public, here.officer, root / "etc/idtone-office", root / "etc/nginx/conf.d"):
             folder.mkdir(parents=True)
         office.folder = here.home / "office"
         office.shown("publication new-registry", office.folder)
         (office.folder / "authority.yaml").write_text(f"published: {here.home}/published\n")
-        office.shown("publication begin", office.folder, "--keys", here.stick / "keys")
+        office.shown("publication begin", office.folder, "--keys", here.own)
+        for public in here.own.glob("*.pub"):
+            shutil.copy(public, here.public)
         office.shown("key keep-for-night", office.folder, "sato", here.key("duty-2"))
-        shutil.copy(office.root, here.stick)
+        shutil.copy(office.root, here.own)
         settings = (ROOT / "config/office.yaml").read_text("utf-8").replace("/var/lib", f"{root}/var/lib")
         (root / "etc/idtone-office/idtone.yaml").write_text(settings, "utf-8")
         users_file(here.home / "console-users.yaml", dict.fromkeys(("sato", "suzuki"), (Role.OFFICE,)))
@@ -64,12 +69,30 @@ class TwoComputers:
         return self.root / "media/stick"
 
     @property
+    def public(self) -> Path:
+        return self.stick / "public"
+
+    @property
+    def officer(self) -> Path:
+        """The medium of one officer, who brings a key for the night."""
+        return self.root / "media/officer"
+
+    @property
+    def own(self) -> Path:
+        """Where the holders keep their keys, and the root."""
+        return self.holder / "idtone-keys"
+
+    @property
+    def holder(self) -> Path:
+        return self.root.with_name("holder")
+
+    @property
     def units(self) -> Path:
         """What `systemctl` was asked for."""
         return self.root.with_name("units")
 
     def key(self, name: str) -> Path:
-        return self.stick / "keys" / f"{name}.pem"
+        return self.own / f"{name}.pem"
 
     def keys(self, *names: str) -> list[object]:
         return [word for name in names for word in ("--key", self.key(name))]
@@ -85,17 +108,31 @@ class TwoComputers:
                 script = script.replace(old, new)
             environment = os.environ | {
                 "PATH": f"{OFFICE.parent}{os.pathsep}{os.environ['PATH']}",
+                "HOME": str(self.holder),
                 "IDTONE_PASSPHRASE": PHRASE,
                 "UNITS": str(self.units),
             }
             done = subprocess.run(
-                ["bash", "-c", _START + script], cwd=self.stick / "keys", input=typed, env=environment, text=True,
+                ["bash", "-c", _START + script], cwd=self.own, input=typed, env=environment, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
                 start_new_session=True,  # OpenSSL would ask the terminal
             )  # fmt: skip
             said += done.stdout
             assert done.returncode == 0, f"{page}: {name}:\n{script}\n{done.stdout}"
+            assert self.private_keys() == [], f"{page}: {name}: a private key is on the stick"
         return said
+
+    def private_keys(self) -> list[str]:
+        """The keys of persons on the stick: in files, and in what archives hold."""
+        found = []
+        for path in self.stick.rglob("*") if self.stick.exists() else ():
+            if path.suffixes[-2:] == [".tar", ".gz"]:
+                with tarfile.open(path) as archive:
+                    files = [(each.name, archive.extractfile(each)) for each in archive if each.isfile()]
+                    found += [name for name, file in files if file and _PRIVATE in file.read()]
+            elif path.is_file() and _PRIVATE in path.read_bytes():
+                found.append(str(path))
+        return found
 
     def _here(self, script: str) -> str:
         return _FOLDER.sub(rf"{self.root}/\1", script).replace("--directory /", f"--directory {self.root}/")
@@ -106,7 +143,7 @@ class TwoComputers:
         """
         node.mkdir(exist_ok=True)
         if root or not (node / "root.json").exists():
-            shutil.copy(root or self.stick / "1.root.json", node / "root.json")
+            shutil.copy(root or self.own / "1.root.json", node / "root.json")
         settings = node / "idtone.yaml"
         settings.write_text(
             f"registry: {{source: {self.home}/published/current, trust: {node}/root.json, cache: {node}/cache}}\n"

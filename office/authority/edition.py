@@ -175,9 +175,13 @@ def _file(folder: Path, part: str, name: str) -> Path:
     return folder / part / tuf_roles.METADATA / f"{name}.json"
 
 
+def is_edition_package(folder: Path) -> bool:
+    return (folder / _AFTER / tuf_roles.METADATA).is_dir()
+
+
 def read_edition(folder: Path) -> Edition:
     """Raises TrustError if the folder is not a package, or is damaged."""
-    if not (folder / _AFTER).is_dir():
+    if not is_edition_package(folder):
         raise TrustError(
             Message("{folder}: is not a package; `idtone-office publication prepare` writes one", folder=folder)
         )

@@ -30,10 +30,11 @@ from ..authority.edition import Edition
 from ..authority.edition_rules import describe
 from ..authority.edits_by_hand import record_edits_by_hand
 from ..authority.history import Action, HistoryEntry
+from ..authority.key_places import check_place
 from ..authority.night_keys import keep_night_key, night_key_path
 from ..authority.workspace import Workspace
 from .options import FolderArgument, WhyOption, attributed
-from .signers import KeyOption, print_report, signers, state, write_package
+from .signers import KeyOption, print_report, signers, state, warn_of_places, write_package
 
 KeysOption = Annotated[
     Path | None, typer.Option("--keys", metavar="FOLDER", help="Make the keys there, outside the authority's folder.")
@@ -55,7 +56,11 @@ def key(
     ] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Make your own key and its public half, which the authority needs. For a key in a token: write its public half."""
+    """Make your own key and its public half, which the authority needs. For a key in a token: write its public half.
+
+    Make the key in a folder of your own computer, as ~/idtone-keys/root-1.pem: it stays there, and only the public half
+    is handed over. The command makes the folder, which only you can read. It makes no key where a package lies.
+    """
     if file.startswith("hsm:"):
         if public is None:
             raise UsageError(Message("name the file for the public half with --public"))
@@ -63,6 +68,9 @@ def key(
         write_public(public, made)
     else:
         public = public or public_beside(Path(file))
+        check_place(Path(file).parent)
+        warn_of_places([file])
+        _make_folder(Path(file).parent)
         made = make_key(
             Path(file), passphrase(Message("for the new key {file}", file=file), twice=True), public
         ).public_key
@@ -70,7 +78,13 @@ def key(
         command_line.print_json({"key": file, "public": str(public), "id": made.keyid})
     else:
         print(
-            translated(Message("give {public} to the authority, and keep the key itself to yourself", public=public)),
+            translated(
+                Message(
+                    "give {public} alone to the authority; the key {file} stays on your own computer",
+                    public=public,
+                    file=file,
+                )
+            ),
             f"id {made.keyid}",
             sep="\n",
         )
@@ -233,12 +247,18 @@ def _made_here(workspace: Workspace, keys: Path, sets: Sequence[Keys]) -> dict[K
         raise UsageError(
             Message("{keys}: is in the authority's folder, which others can read; name another folder", keys=keys)
         )
+    check_place(keys)
+    warn_of_places(_files(workspace, keys, sets[0])[:1])
     secret = passphrase(Message("for the new keys"), twice=True)
+    _make_folder(keys)
+    return {kind: [make_key(path, secret) for path in _files(workspace, keys, kind)] for kind in sets}
+
+
+def _make_folder(keys: Path) -> None:
     try:
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(Message("{keys}: cannot be made: {reason}", keys=keys, reason=error.strerror)) from error
-    return {kind: [make_key(path, secret) for path in _files(workspace, keys, kind)] for kind in sets}
 
 
 def _check_count(workspace: Workspace, kind: Keys, count: int) -> None:
@@ -270,6 +290,7 @@ def keep_for_night(
     Only where the association decides so. The officer alone knows the passphrase, and types it at each signature. To
     end this, delete the file that the command names.
     """
+    warn_of_places([key])
     key_id = keep_night_key(Workspace(folder), user, key, passphrase(Message("of {file}", file=key)))
     told = Message(
         "{user} can sign stops at night with the key {key}; to end this, delete {path}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -20,6 +20,7 @@ from idtone.core.translation import Message, translated
 from idtone.registry.commands.checking import checking
 from idtone.registry.trust import tuf_roles
 
+from ..authority import key_places
 from ..authority.edition import Edition
 from ..authority.edition_rules import describe, examine, examine_issued
 from ..authority.workspace import Workspace
@@ -30,8 +31,14 @@ KeyOption = Annotated[
 
 
 def signers(keys: list[str]) -> list[Signer]:
-    """Opens keys, and asks for their passphrases. Raises TrustError."""
+    """Opens keys, and asks for their passphrases. Warns of keys that lie beside packages. Raises TrustError."""
+    warn_of_places(keys)
     return [signer(key, passphrase) for key in keys]
+
+
+def warn_of_places(keys: Iterable[str | Path]) -> None:
+    for each in key_places.warnings(keys):
+        print(translated(each), file=sys.stderr)
 
 
 def write_package(edition: Edition, package: Path, now: datetime, as_json: bool) -> None:

@@ -62,6 +62,7 @@ def test_keys_are_lost_and_replaced(here, tmp_path):
     here.type(LOST, "lost-root-key", "lost-root-prepare", "lost-root-sign", "lost-publish")
     here.type(LOST, "lost-set-keys", "lost-set-prepare", "lost-set-sign", "lost-publish")
     assert refused(here, "duty-1", "duty-2")
+    shutil.copy(here.key("duty-5"), here.officer)
     here.type(LOST, "night-keys")
     assert len([*(here.office.folder / "night-keys").iterdir()]) == 1
     published(here, "duty-7", "duty-8")
@@ -84,9 +85,10 @@ def test_keys_are_lost_and_replaced(here, tmp_path):
 def test_the_association_begins_again_without_its_root(here, tmp_path):
     member = tmp_path / "member"
     here.as_member(member)
-    here.type(FIRST, "keys", **{"/stick/keys": "/stick/new-keys"})
+    new = {"idtone-keys": "idtone-new-keys", "stick/public": "stick/new-public"}
+    here.type(FIRST, "keys", **new)
     here.type(LOST, "again-prepare")
-    here.type(FIRST, "sign", **{"keys/": "new-keys/"})
+    here.type(FIRST, "sign", **new)
     here.type(FIRST, "publish")
     assert here.as_member(member)[0] != 0, "the old root does not vouch for the new one"
     shutil.rmtree(member / "cache")
@@ -123,10 +125,13 @@ def test_the_office_moves(here, tmp_path):
     code, told, error = here.as_member(member)
     assert (code, told["trust"]) == (0, "signed"), error
     assert here.office.told("history show") != []
+    assert [*(old / "var/lib/idtone-office/office/night-keys").iterdir()] != []
+    assert [*(here.office.folder / "night-keys").iterdir()] == [], "each officer hands a key in again"
     modes = {path.relative_to(here.home): path.stat().st_mode for path in (here.home / "office").rglob("*")}
     before = {
         path.relative_to(old / "var/lib/idtone-office"): path.stat().st_mode
         for path in (old / "var/lib/idtone-office/office").rglob("*")
+        if path.parent.name != "night-keys"
     }
     assert [name for name, mode in before.items() if modes[name] != mode] == []
     here.type(MOVES, "leave")

@@ -1,6 +1,6 @@
 """The first day of the association's office: `make test-packages` runs the commands of the page on a fresh Debian 13.
 
-One machine is both computers of the page: the holders' keys lie on its "stick".
+One machine is all computers of the page: the holders' keys lie in root's home.
 """
 
 from __future__ import annotations

@@ -308,6 +308,24 @@ def test_the_public_half_goes_into_a_new_file(new_office, tmp_path):
     assert "is a name for a public half" in new_office.error("key new", tmp_path / "c.pub")
 
 
+def test_no_private_key_is_made_where_a_package_lies(office, package, tmp_path, tmp_path_factory, monkeypatch):
+    for place in (package, package / "after", tmp_path):
+        assert "no place for a private key" in office.error("key new", place / "new.pem")
+        assert "no place for a private key" in office.refused("key rotate", "duty", "--keys", place, *WHY)
+    code, _, error = office.run("key new", tmp_path / "stick" / "new.pem")
+    assert (code, "lies beside the package" in error) == (0, True)
+    home = tmp_path_factory.mktemp("home") / "idtone-keys" / "new.pem"
+    assert office.run("key new", home)[::2] == (0, "")
+    assert (home.parent.stat().st_mode & 0o777, home.stat().st_mode & 0o777) == (0o700, 0o600)
+    signed = ("publication sign", package, "--trust", office.root, "--yes", "--key")
+    assert "lies beside the package" in office.run(*signed, office.key("duty-1"))[2]
+    shutil.copy(office.key("duty-2"), home.parent)
+    assert office.run(*signed, home.with_name("duty-2.pem"))[::2] == (0, "")
+    monkeypatch.setattr("idtone.core.signing_keys._is_open_to_others", lambda _: True)  # as on a stick with FAT
+    assert "keeps no permissions" in office.error("key new", home.with_name("open.pem"))
+    assert not home.with_name("open.pem").exists()
+
+
 def test_a_package_that_waited_too_long_is_prepared_again(office, package, monkeypatch):
     sign(office, package, "registry-1", "registry-2", "duty-1", "duty-2")
     later = datetime.now(UTC) + timedelta(days=8)

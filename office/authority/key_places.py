@@ -1,0 +1,61 @@
+"""Where a private key must not lie: beside packages, which travel from person to person with the public halves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from idtone.core.errors import UsageError
+from idtone.core.tokens import PREFIX
+from idtone.core.translation import Message
+
+from ..site.site_package import is_site_package
+from .edition import is_edition_package
+
+
+def check_place(folder: Path) -> None:
+    """Raises UsageError if the folder is in a package, or holds one: no new private key may lie there."""
+    own = folder.resolve()
+    package = _package_of((own, *own.parents, *_folders(own)))
+    if package:
+        raise UsageError(
+            Message(
+                "{folder}: no place for a private key, because the package {package} goes from person to person; make "
+                "the key in a folder of its holder's own computer, as ~/idtone-keys",
+                folder=folder,
+                package=package,
+            )
+        )
+
+
+def warnings(keys: Iterable[str | Path]) -> Iterator[Message]:
+    """About each key in a file whose stick or folder also holds a package."""
+    for key in keys:
+        own = Path(key).resolve().parent
+        package = (
+            None
+            if str(key).startswith(PREFIX)
+            else _package_of((own, *own.parents, *_folders(own), *_folders(own.parent)))
+        )
+        if package:
+            yield Message(
+                "warning: the private key {key} lies beside the package {package}, which goes from person to person; "
+                "keep the key in a folder of its holder's own computer. If it has been on a stick that others had, "
+                "replace it",
+                key=key,
+                package=package,
+            )
+
+
+def _package_of(folders: Iterable[Path]) -> Path | None:
+    return next((each for each in folders if is_edition_package(each) or is_site_package(each)), None)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """A folder that cannot be read shows no package."""
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(each.path) for each in entries if each.is_dir()]
+    except OSError:
+        return []
