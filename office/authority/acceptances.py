@@ -80,9 +80,10 @@ def accept(
     now: datetime,
     name: Callable[[str], str],
 ) -> Acceptance:
-    """Record that a member agrees, by a document; an older version of the same ends the day before. Raises IdtoneError.
+    """Record that a member agrees, by a document. Raises IdtoneError.
 
-    `name` names a field in an error.
+    An older version of the same ends the day before; one that began on this very day ends with it. `name` names a
+    field in an error.
     """
     what = _agreement(agreement)
     if member not in {each.id for each in registry_of(workspace).members}:
@@ -98,10 +99,10 @@ def accept(
             raise UsageError(
                 Message("{member} has agreed to version {version} already", member=member, version=made.version)
             )
-        if held and held.since >= made.since:
-            raise UsageError(Message("{member} has agreed to another version on this day or later", member=member))
+        if held and held.since > made.since:
+            raise UsageError(Message("{member} has agreed to another version since a later day", member=member))
         eve = (begins - timedelta(days=1)).isoformat()
-        rest = [replace(each, through=eve) if each is held else each for each in before]
+        rest = [replace(each, through=max(eve, each.since)) if each is held else each for each in before]
         OfficeLedger(workspace.folder).record(
             ACCEPTED, member, agreement=what, version=made.version, since=made.since, document=made.document
         )

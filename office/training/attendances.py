@@ -134,4 +134,4 @@ def _is_first(folder: Path, made: Attendance) -> bool:
         for each in acceptances(folder)
         if (each.member, each.agreement, each.through) == (made.member, Agreement.TRAINING, "")
     ]
-    return all(each.version != made.version and each.since < made.day for each in held)
+    return all(each.version != made.version and each.since <= made.day for each in held)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from importlib import resources
 
 import pytest
 
@@ -109,6 +110,17 @@ def test_a_test_is_entered_by_command_and_the_name_erased(office, tmp_path):
     error = office.error("course certificate", office.folder, "T-0001", "--person", "x", "-o", tmp_path / "d.pdf")
     assert "the name of T-0001 is erased" in error
     assert "one letter for each" in office.refused(*words[:3], f"{COURSE.version}:ab", typed=NAME)
+
+
+def test_a_new_version_of_the_course_is_agreed_to_on_the_first_day_of_the_version_before(office):
+    day = ("--day", "2026-11-20")
+    assert office.told("course record", "m-0001", "--answers", f"{COURSE.version}:{RIGHT}", *day, typed=NAME)["passed"]
+    shipped = (resources.files("idtone.config") / FILE).read_text("utf-8")
+    (office.folder / FILE).write_text(shipped.replace(f"version: {COURSE.version}", "version: own-2", 1), "utf-8")
+    for taken in ("2026-11-19", "2026-11-20", "2026-11-21"):
+        office.told("course record", "m-0001", "--answers", f"own-2:{RIGHT}", "--day", taken, typed=NAME)
+    agreed = [[each[name] for name in ("version", "since", "through")] for each in office.told("member agreements")]
+    assert agreed == [[COURSE.version, "2026-11-20", "2026-11-20"], ["own-2", "2026-11-20", ""]]
 
 
 def test_a_member_reads_the_course_and_takes_the_test_without_an_office(office):

@@ -393,7 +393,8 @@ async def test_agreements_of_members_are_recorded_by_page_and_command(at_office,
     words = ("m-0001", "application-form", "--since", "2026-10-01", "--document", "承諾書 2")
     office.shown("member agree", office.folder, *words, "--version", "4")
     assert "has agreed to version 4" in office.refused("member agree", *words, "--version", "4")
-    assert "on this day or later" in office.refused("member agree", *words, "--version", "5")
+    earlier = ("m-0001", "application-form", "--since", "2026-09-30", "--document", "承諾書 2")
+    assert "since a later day" in office.refused("member agree", *earlier, "--version", "5")
     end = {"which": "m-0001 application-form", "through": "2026-09-30", "why": "left the form"}
     answer = await visitor.send(page, f"{page}/end", end)
     assert (answer.status, "before the first day" in answer.text) == (400, True)
