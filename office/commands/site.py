@@ -52,6 +52,7 @@ from ..site.site_package import (
 )
 from ..site.site_pages import SiteFacts
 from ..site.site_sounds import given_sound, shipped_sounds
+from ..training.course import course_of
 from .options import FolderArgument
 from .signers import KeyOption, print_missing, sign_shown, signers
 
@@ -135,6 +136,7 @@ def site(
             recogniser.titles if recogniser else {},
             published.document.stopping_version,
             published.document.stopping_conditions,
+            course_of(folder),
         ),
         published.metadata,
         signed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from idtone.core.terminal.extras import require
@@ -20,12 +21,12 @@ def qr_picture(text: str, title: str) -> str:
     code.addData(text)
     code.make()
     count = code.getModuleCount()
-    dark = "".join(
-        f"M{column + _QUIET} {row + _QUIET}h1v1h-1z"
-        for row in range(count)
-        for column in range(count)
-        if code.isDark(row, column)
-    )
+    dark = ""
+    for row in range(count):
+        for is_dark, columns in groupby(range(count), lambda column, row=row: code.isDark(row, column)):
+            first, *others = columns
+            if is_dark:
+                dark += f"M{first + _QUIET} {row + _QUIET}h{len(others) + 1}v1H{first + _QUIET}z"
     size = count + 2 * _QUIET
     return (
         f'<svg class="qr" role="img" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}">'

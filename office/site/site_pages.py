@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from idtone.core.japan import JAPAN
 from idtone.core.translation import speak, translated
-from idtone.registry.model import StoppingCondition
+from idtone.registry.model import Name, StoppingCondition
 from idtone.registry.stopping_conditions import STEPS
 
+from ..training.course import Course, Words
 from .number_answers import LicensedHolder
 from .public_figures import CALLS_BOUND
 from .qr_picture import qr_picture
@@ -27,6 +28,7 @@ _PAGES: Final = {
     "number": "number-page.js",
     "recognise": "recognise.js",
     "quiz": None,
+    "course": None,
     "report": "report-page.js",
     "badge": "badge-page.js",
     "conditions": None,
@@ -39,12 +41,12 @@ _PLAIN: Final = frozenset({"recognise.js"})
 _SHORT: Final = {
     "ja": {
         "index": "この音は何", "number": "番号を調べる", "recognise": "音を聞き分ける", "quiz": "クイズ",
-        "report": "相談と申告", "badge": "標章の確認", "conditions": "利用停止条件", "figures": "数字",
-        "sheet": "印刷用", "about": "この頁について",
+        "course": "課程", "report": "相談と申告", "badge": "標章の確認", "conditions": "利用停止条件",
+        "figures": "数字", "sheet": "印刷用", "about": "この頁について",
     },
     "en": {
         "index": "The sound", "number": "Look up a number", "recognise": "Recognise", "quiz": "Quiz",
-        "report": "Report", "badge": "Badges", "conditions": "Conditions", "figures": "Figures",
+        "course": "Course", "report": "Report", "badge": "Badges", "conditions": "Conditions", "figures": "Figures",
         "sheet": "Print", "about": "About",
     },
 }  # fmt: skip
@@ -94,6 +96,8 @@ class SiteFacts:
     stopping_version: str | None = None
     conditions: Sequence[StoppingCondition] = ()
     """The published stopping conditions; without some, their page is left out."""
+    course: Course | None = None
+    """For members, to be read by everyone; None: its page is left out."""
 
 
 def pages(facts: SiteFacts) -> Iterator[tuple[str, str]]:
@@ -136,7 +140,7 @@ def posters(facts: SiteFacts, municipalities: Sequence[Mapping[str, str]]) -> It
 
 
 def _shown(facts: SiteFacts) -> list[str]:
-    has = {"recognise": facts.profiles, "conditions": facts.conditions}
+    has = {"recognise": facts.profiles, "conditions": facts.conditions, "course": facts.course}
     return [page for page in _PAGES if has.get(page, True)]
 
 
@@ -191,6 +195,7 @@ def _fields(facts: SiteFacts, language: str, up: str) -> dict[str, Any]:
         "areas": _areas(facts.area_digits, language),
         "stopping_version": escape(facts.stopping_version or ""),
         "conditions": "".join(_condition(each, language) for each in facts.conditions),
+        **(_course(facts.course, language) if facts.course else {}),
     }
 
 
@@ -270,7 +275,7 @@ def _member(holder: LicensedHolder, language: str) -> str:
     """Short, because there may be hundreds."""
     name, member = escape(holder.ja if language == "ja" else holder.en), escape(holder.member)
     last = (holder.until - _INSTANT).astimezone(JAPAN)
-    return f'<tr><th scope=row>{name}<td><a href="#{member}">{member}</a><td>{last:%Y-%m-%d}'
+    return f'<tr><th>{name}<td><a href="#{member}">{member}</a><td>{last:%Y-%m-%d}'
 
 
 def _condition(condition: StoppingCondition, language: str) -> str:
@@ -279,6 +284,32 @@ def _condition(condition: StoppingCondition, language: str) -> str:
     if condition.within_days == 0:
         days = {"ja": "直ちに", "en": "at once"}[language]
     return f"<tr><td>{text}<td>{_step(condition.leads_to, language)}<td>{days}"
+
+
+def _course(course: Course, language: str) -> dict[str, str]:
+    """The lessons, and each question with its answer to open, by what the page calls them."""
+
+    def said(words: Words | Name) -> str:
+        return escape(words.ja if language == "ja" else words.en)
+
+    answer = {"ja": "答え", "en": "Answer"}[language]
+    lessons = "".join(
+        f'<h2 id="{escape(each.id)}">{said(each.title)}</h2>' + "".join(f"<p>{said(text)}" for text in each.paragraphs)
+        for each in course.lessons
+    )
+    questions = "".join(
+        f'<h3>{escape(each.id)}. {said(each.ask)}</h3><ol type="a">'
+        + "".join(f"<li value={'abcd'.index(letter) + 1}>{said(words)}" for letter, words in each.choices.items())
+        + f"</ol><details><summary>{answer} {escape(each.id)}</summary>"
+        f"<p><strong>{each.right}</strong>. {said(each.why)}</details>"
+        for each in course.questions
+    )
+    return {
+        "course": said(course.title),
+        "course_version": escape(course.version),
+        "lessons": lessons,
+        "questions": questions,
+    }
 
 
 def _step(leads_to: str, language: str) -> str:

@@ -12,6 +12,9 @@ _MODULES: Final = ("rules", "screen", "fit", "resample", "evidence", "parts", "j
 """Each after those that it imports."""
 _IMPORT: Final = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
+_COMMENT: Final = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
+_INDENT: Final = re.compile(r"^[ \t]+", re.MULTILINE)
+"""A visitor of a page loads neither comments nor indentation: no text of the modules has several lines."""
 _PROCESSOR: Final = 'new URL("./processor.js", import.meta.url)'
 
 
@@ -32,4 +35,5 @@ def _wrapped(name: str, text: str) -> str:
 
 
 def _text(name: str) -> str:
-    return (resources.files(__package__) / f"{name}.js").read_text(encoding="utf-8")
+    text = (resources.files(__package__) / f"{name}.js").read_text(encoding="utf-8")
+    return _INDENT.sub("", _COMMENT.sub("", text))

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from datetime import UTC, datetime, timedelta
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ import pytest
 from idtone.core.errors import TrustError, UsageError
 from idtone.member.customers.refused.oprf import VOPRF
 from idtone.office.authority.workspace import Workspace
+from idtone.office.commands.site import detector
 from idtone.office.desk.reports.report_page import FORM_PATH, SERVICE_PATH, form_page
 from idtone.office.site import number_table
 from idtone.office.site.number_answers import LicensedHolder, NumberAnswer, answers, changes_at, licensed_holders
@@ -26,6 +28,7 @@ from idtone.office.site.public_statement import verified_statement
 from idtone.office.site.published_registry import published_registry
 from idtone.office.site.site_folder import read_municipalities, site_files, size_without_sounds, write_site
 from idtone.office.site.site_pages import SiteFacts, pages
+from idtone.office.training.course import course_of
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.sources import parse_document
@@ -85,9 +88,14 @@ def test_it_stays_small_with_three_hundred_members():
         for n in range(300)
     ]
     address = "https://sound.example.jp"
-    facts = SiteFacts("JUSA", "JUSA の申告係", address, address, "", "2026-12-01 00:00", 1, holders, None, 3600, 6, 0)
+    facts = SiteFacts(
+        "JUSA", "JUSA の申告係", address, address, "", "2026-12-01 00:00", 1, holders, None, 3600, 6, 0,
+        course=course_of(None),
+    )  # fmt: skip
     statement = json.dumps([holder.to_json() for holder in holders], ensure_ascii=False).encode()
-    made = site_files(facts, {}, statement, number_table.NumberTable(0, {}), None, {}, " " * 80_000, [])
+    recogniser = detector()
+    assert recogniser
+    made = site_files(facts, {}, statement, number_table.NumberTable(0, {}), None, {}, recogniser.script, [])
     assert size_without_sounds(made) + 20_000 <= 300_000, "the metadata come to it"
     assert "badges/m-0299.svg" in made
 
@@ -97,6 +105,19 @@ def test_the_first_page_says_plainly_what_the_sound_does_not_prove_and_needs_no_
     text = (built / "site" / page).read_text("utf-8")
     assert PLAIN[page] in text
     assert NOT_OURS[page] in text, "a shipped profile is never called the association's"
+    assert Links(text).scripts == 0
+
+
+@pytest.mark.parametrize("page", ["course.html", "en/course.html"])
+def test_everyone_can_study_the_course_without_a_script(built, page):
+    course, text = course_of(None), (built / "site" / page).read_text("utf-8")
+    language = "en" if page.startswith("en/") else "ja"
+    lines = [words for lesson in course.lessons for words in (lesson.title, *lesson.paragraphs)]
+    lines += [words for each in course.questions for words in (each.ask, *each.choices.values())]
+    said = [escape(getattr(each, language)) for each in lines]
+    said += [f"<strong>{each.right}</strong>. {escape(getattr(each.why, language))}" for each in course.questions]
+    assert [each for each in said if each not in text] == []
+    assert text.count("<details>") == len(course.questions), "each answer is closed at first"
     assert Links(text).scripts == 0
 
 
