@@ -75,10 +75,10 @@ def _verification(
             yield _in_future((*place, field))
     if verification.method is None:
         return  # which is a missing field
-    method = rules.method(verification.method)
+    method, kinds = rules.method(verification.method), application.number_kinds()
     party = verification.of.party(application.kind)
+    fitting = [each.id for each in rules.methods_for(party, day or today, kinds)]
     if method is None or method.party is not party:
-        fitting = [each.id for each in rules.methods_for(party, day or today)]
         yield ValidationFault(
             (*place, "method"),
             Message("is not a method for a {party} person", party=party),
@@ -95,6 +95,16 @@ def _verification(
                 until=method.until or "-",
             ),
             Message("Verify again by another method"),
+        )
+    elif acts := rules.forbidden_by(method.id, day or today, kinds):
+        yield ValidationFault(
+            (*place, "method"),
+            Message(
+                "is not in the table of methods for these kinds of numbers on {day}: {acts}",
+                day=day or today,
+                acts=", ".join(str(rules.acts[each]) for each in acts),
+            ),
+            Message("Verify by one of these: {names}", names=", ".join(fitting)),
         )
     for field in method.needs:
         if getattr(verification, field) is None:

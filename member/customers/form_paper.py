@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -41,7 +41,8 @@ def form_paper(kind: CustomerKind, form: Application | None, rules: FormRules, a
         fields = {field: label for field, label in named.items() if field.split(".")[0] == group}
         for number, item in enumerate(_items(group, kind, form, rules) if fields else (), 1):
             count = f" ({number})" if group in _LISTS else ""
-            facts = _facts(fields, item, _options(kind, item, rules, at.astimezone(JAPAN).date()))
+            numbers = form.number_kinds() if form else ()
+            facts = _facts(fields, item, _options(kind, item, rules, at.astimezone(JAPAN).date(), numbers))
             sections.append(Section(f"{heading}{count}", facts, boxed=True))
         if group == "beneficial_owners" and "no_beneficial_owner" in named:
             reason = form.no_beneficial_owner if form else None
@@ -87,14 +88,16 @@ def _facts(fields: Mapping[str, str], item: Any, options: Mapping[str, Mapping[A
     return facts
 
 
-def _options(kind: CustomerKind, item: Any, rules: FormRules, day: date) -> dict[str, dict[Any, str]]:
+def _options(
+    kind: CustomerKind, item: Any, rules: FormRules, day: date, numbers: Collection[str]
+) -> dict[str, dict[Any, str]]:
     """Field → id → its name, for the fields whose values the rules offer; those that fit what is filled in."""
     options: dict[str, dict[Any, str]] = {
         "sites.checked.how": {each.id: str(each.name) for each in rules.site_checks},
     }
     if isinstance(item, Verification):
         seen = item.at.astimezone(JAPAN).date() if item.at else day
-        allowed = rules.methods_for(item.of.party(kind), seen)
+        allowed = rules.methods_for(item.of.party(kind), seen, numbers)
         methods = [each for each in allowed if each.id == item.method] or allowed
         documents = {document for each in methods for document in each.documents}
         options["verifications.of"] = dict(SUBJECTS)

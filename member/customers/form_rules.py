@@ -97,6 +97,24 @@ class Method(Demand):
         return (self.since or date.min) <= day <= (self.until or date.max)
 
 
+class NumberMethod(Model):
+    """A method of the table above that an act allows for numbers of these kinds too, from `since` to `until`.
+
+    Where an act has rows for a kind of number that a form asks for, it allows no other method. `confirm`: a lawyer has
+    to confirm this line.
+    """
+
+    act: Id
+    method: Id
+    numbers: Annotated[tuple[AskedKind, ...], Field(min_length=1)]
+    since: Day | None = None
+    until: Day | None = None
+    confirm: bool = False
+
+    def is_allowed(self, day: date) -> bool:
+        return (self.since or date.min) <= day <= (self.until or date.max)
+
+
 class SiteCheckKind(Demand):
     id: Id
     name: Term
@@ -115,6 +133,7 @@ class FormRules(Model):
     verified: tuple[Verified, ...]
     documents: tuple[DocumentKind, ...]
     methods: tuple[Method, ...]
+    number_methods: tuple[NumberMethod, ...] = ()
     site_checks: tuple[SiteCheckKind, ...]
     purposes: tuple[Purpose, ...]
 
@@ -132,9 +151,19 @@ class FormRules(Model):
     def method(self, id_: str | None) -> Method | None:
         return next((each for each in self.methods if each.id == id_), None)
 
-    def methods_for(self, party: Party, day: date) -> list[Method]:
-        """The methods that are allowed on that day (in Japan)."""
-        return [each for each in self.methods if each.party is party and each.is_allowed(day)]
+    def methods_for(self, party: Party, day: date, numbers: Collection[str] = ()) -> list[Method]:
+        """The methods that are allowed on that day (in Japan), also by the acts on these kinds of numbers."""
+        return [
+            each
+            for each in self.methods
+            if each.party is party and each.is_allowed(day) and not self.forbidden_by(each.id, day, numbers)
+        ]
+
+    def forbidden_by(self, method: str, day: date, numbers: Collection[str]) -> list[str]:
+        """The acts on these kinds of numbers that do not allow the method on that day."""
+        rows = [row for row in self.number_methods if any(each in numbers for each in row.numbers)]
+        allowed = {row.act for row in rows if row.method == method and row.is_allowed(day)}
+        return sorted({row.act for row in rows} - allowed)
 
     def site_check(self, id_: str | None) -> SiteCheckKind | None:
         return next((each for each in self.site_checks if each.id == id_), None)
@@ -173,9 +202,11 @@ def load_rules(path: Path | None) -> FormRules:
 def _contradictions(file: RulesFile) -> Iterator[ValidationFault]:
     """What the rules name and do not have."""
     rules, above = file.customer_rules, ("customer_rules",)
-    for table in ("requirements", "verified", "methods", "site_checks"):
+    for table in ("requirements", "verified", "methods", "number_methods", "site_checks"):
         for number, row in enumerate(getattr(rules, table)):
             yield from _unknown((*above, table, number, "act"), [row.act], rules.acts)
+    for number, row in enumerate(rules.number_methods):
+        yield from _unknown((*above, "number_methods", number, "method"), [row.method], [m.id for m in rules.methods])
     kinds = [each.id for each in rules.documents]
     for number, method in enumerate(rules.methods):
         yield from _unknown((*above, "methods", number, "documents"), method.documents, kinds)

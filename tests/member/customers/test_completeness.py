@@ -186,6 +186,32 @@ def test_mobile_and_050_numbers_need_what_their_own_act_demands(numbers, faults_
     assert all(each.startswith(expected) for each, expected in zip(sorted(found), sorted(faults_), strict=True)), found
 
 
+METHODS_OF_PERSONS = [each for each in RULES.methods if each.party is Party.NATURAL]
+
+
+@pytest.mark.parametrize("method", METHODS_OF_PERSONS, ids=lambda each: each.id)
+@pytest.mark.parametrize("kind", ["fixed", "050", "mobile"])
+def test_numbers_with_an_act_of_their_own_are_given_out_by_its_methods_alone(method, kind):
+    form = complete(CustomerKind.PERSON)
+    form["numbers"] |= {"kinds": [kind], "transfer_told": "2026-11-20"}
+    form["verifications"][0] = verification(Subject.CUSTOMER, method)
+    rows = [row for row in RULES.number_methods if row.method == method.id and kind in row.numbers]
+    is_good = kind == "fixed" or any(row.is_allowed(TODAY) for row in rows)
+    found = faults_of(form)
+    assert len(found) == (not is_good), found
+    assert all(each.startswith("verifications[0].method: is not in the table") for each in found)
+    if rows and rows[0].until:
+        form["verifications"][0] |= {"at": "2026-03-31T23:59:00+09:00", "posted": "2026-03-31"}
+        form["verifications"][0]["document"] |= {"issued": "2026-03-01"}
+        assert not any("method" in each for each in faults_of(form)), "it was allowed on its last day in Japan"
+
+
+def test_each_kind_of_customer_has_a_method_for_each_kind_of_number():
+    for party in Party:
+        assert RULES.methods_for(party, TODAY, {"050"})
+        assert RULES.methods_for(party, date(2027, 4, 1), {"mobile"})
+
+
 def test_an_agent_that_is_not_there_cannot_be_verified():
     found = faults_of(without(complete(CustomerKind.PERSON), {"agent"}))
     assert found == ["verifications[1].of: names no one of this form"]
@@ -201,6 +227,11 @@ BREAKS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "an act that is not there": (lambda rules: rules["requirements"][0].update(act="x"), "requirements[0].act"),
     "no field of the form": (lambda rules: rules["requirements"][0].update(field="shoe"), "requirements[0].field"),
     "no document": (lambda rules: rules["methods"][0].update(documents=["x"]), "methods[0].documents"),
+    "no method": (lambda rules: rules["number_methods"][0].update(method="x"), "number_methods[0].method"),
+    "an act of numbers that is not there": (
+        lambda rules: rules["number_methods"][0].update(act="x"),
+        "number_methods[0].act",
+    ),
     "an id twice": (lambda rules: rules["purposes"][1].update(id="office"), "purposes[1].id"),
     "a strange need": (lambda rules: rules["methods"][0].update(needs=["money"]), "methods[0].needs[0]"),
 }
