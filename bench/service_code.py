@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from idtone.ari_app import events
 from idtone.ari_app.application import AriApplication
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.journal_intake import JournalIntake
+from idtone.call_control.restored_calls import restored_calls
 from idtone.call_control.sound_files import SoundFiles
 from idtone.core.decision import Policy
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -88,7 +90,7 @@ class ServiceCode:
             lambda: held, Policy(member=MEMBER), sounds, CallCounts(pending), sounds, SoundFiles(sounds.values())
         )
         reader = LedgerReader.open(url)
-        self._intake = JournalIntake(self._calls, reader.times, self._refused)
+        self._intake = JournalIntake(self._calls, reader.times, self._refused, partial(restored_calls, reader))
         self._placed = 0
 
     @staticmethod

@@ -142,6 +142,11 @@ class CallControl:
         """Continue calls that another instance decided."""
         self._calls.update(calls)
 
+    def recall_ended(self, calls: Iterable[Call]) -> None:
+        """Allow a report for each of these calls, which another instance has ended."""
+        for call in calls:
+            self._await_report(call)
+
     # -- the decision -------------------------------------------------------------------------------------------
 
     def decide(self, request: Request, interface: Interface) -> Call | None:
@@ -541,13 +546,16 @@ class CallControl:
                 OverCall(call.id, None if call.undecided else call.decision, status, call.delivery, seconds)
             )
         del self._calls[call.id]
+        self._await_report(call)
+        self._closed[call.id] = self.now()
+        if len(self._closed) > CLOSED_KEPT:
+            self._forgotten = self._closed.pop(next(iter(self._closed)))
+
+    def _await_report(self, call: Call) -> None:
         if call.delivery.get(Party.CALLED) is Delivery.SENT:
             self._ended_lately[call.id] = call
             if len(self._ended_lately) > LATE_REPORTS:
                 self._ended_lately.pop(next(iter(self._ended_lately)))
-        self._closed[call.id] = self.now()
-        if len(self._closed) > CLOSED_KEPT:
-            self._forgotten = self._closed.pop(next(iter(self._closed)))
 
     def _write(self, call: Call, *entered: Step) -> list[Future[None]]:
         return [self.record(step) for step in entered if not call.has_written(step)]

@@ -11,7 +11,9 @@ from typing import Final
 from idtone.core.calls import Outcome
 from idtone.core.errors import JournalError, LedgerError
 from idtone.core.log_throttle import LogThrottle
+from idtone.ledger.evidence.steps import StepKind
 
+from .call import Call
 from .call_control import CallControl
 from .journal_lines import LONGEST_LINE, Decided, Ended, Line, Reported, blotted, fits_call_id, read, split
 
@@ -31,13 +33,16 @@ class JournalIntake:
         call_control: CallControl,
         times: Callable[[Iterable[str]], Mapping[str, Mapping[str, object]]],
         keep: Callable[[Sequence[str]], None],
+        restore: Callable[[Iterable[str]], Mapping[str, Call]],
     ) -> None:
         """`times` reads which steps of the calls are in the ledger, by call id and kind; it may raise LedgerError.
-        `keep` stores refused lines, without their digits; it may raise OSError.
+        `keep` stores refused lines, without their digits; it may raise OSError. `restore` reads calls from the ledger,
+        by their ids; it may raise LedgerError.
         """
         self._calls = call_control
         self._times = times
         self._keep = keep
+        self._restore = restore
         self._shed = LogThrottle(log, "a call was rejected")
         self._throttle = LogThrottle(log, "a journal line was refused")
         self._gap = timedelta()
@@ -66,7 +71,7 @@ class JournalIntake:
         for octets in lines:
             find(octets.decode("ascii", "replace"))
         written: list[Future[None]] = []
-        known = self._known_before(line for _, line in found)
+        known = self._known_before([line for _, line in found])
         for text, line in _reports_first(found):
             try:
                 written += self._accepted(line, line.call_id in known)
@@ -75,18 +80,31 @@ class JournalIntake:
         self._refuse(refused)
         return written
 
-    def _known_before(self, lines: Iterable[Line]) -> set[str]:
-        """The ids of ended calls: they are not in progress, and the ledger has steps of them."""
+    def _known_before(self, lines: Sequence[Line]) -> set[str]:
+        """The ids of ended calls: they are not in progress, and the ledger has steps of them.
+
+        Recalls those that an earlier service has ended before the phone's report was written.
+        """
         calls = self._calls
-        asked = {
+        late = {
+            line.call_id
+            for line in lines
+            if isinstance(line, Reported) and line.heard_from and line.at < calls.since + LATE
+            and not calls.find(line.call_id) and not calls.is_closed(line.call_id)
+        }  # fmt: skip
+        asked = late | {
             line.call_id
             for line in lines
             if not calls.find(line.call_id) and (line.at < calls.since or isinstance(line, Decided))
         }
         try:
-            return {call_id for call_id, kinds in self._times(asked).items() if kinds} if asked else set()
+            known = {call_id: kinds for call_id, kinds in self._times(asked).items() if kinds} if asked else {}
+            unreported = [name for name in late & known.keys() if StepKind.SOUND_REPORTED not in known[name]]
+            restored = self._restore(unreported) if unreported else {}
         except LedgerError as error:
             raise JournalError(f"the ledger cannot say which calls have ended: {error}") from error
+        calls.recall_ended(restored.values())
+        return {*known}
 
     def _accepted(self, line: Line, known_before: bool) -> list[Future[None]]:
         calls = self._calls
@@ -95,7 +113,7 @@ class JournalIntake:
             if isinstance(line, Ended) and call.decision.outcome is Outcome.BYPASS:
                 self._must_be_new(line.at)
             return calls.journal(line)
-        if known_before and line.at < calls.since:
+        if known_before and line.at < calls.since and not isinstance(line, Reported):
             return []  # an earlier service has entered this line
         if isinstance(line, Decided):
             if known_before or calls.is_closed(line.call_id):

@@ -1,8 +1,8 @@
-"""The calls that were in progress when another instance decided them, as its ledger has them."""
+"""The calls that another instance decided, as its ledger has them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -36,3 +36,12 @@ class RestoredCalls:
                 if record.nonce is not None
             },
         )
+
+
+def restored_calls(ledger: LedgerReader, call_ids: Iterable[str]) -> dict[str, Call]:
+    """These calls, by their ids. Raises LedgerError."""
+    return {
+        record.call_id: Call.restored(record, record.nonce)
+        for record in ledger.records_of(call_ids)
+        if record.nonce is not None
+    }

@@ -14,7 +14,7 @@ from idtone.registry.correspondence.signed_document import verified
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_suspensions
 from idtone.registry.suspensions.own_suspension import OwnSuspensions
-from idtone.service.suspension_confirmations import SuspensionConfirmations
+from idtone.service.suspension_confirmations import ENDED_WITHIN_S, SuspensionConfirmations
 from lab.registry.examples import GOOD, index_of
 
 SEED = b"1" * 32
@@ -51,6 +51,8 @@ class Node:
         self.away = False
         self.received: list[bytes] = []
         self.own = OwnSuspensions()
+        self.hangs = False
+        """The calls have ended, and their channels do not say so."""
         self.start()
 
     def start(self) -> None:
@@ -67,11 +69,19 @@ class Node:
 
     async def end_calls(self, _: float) -> None:
         self.ended.update(self.ending)
+        if self.hangs:
+            self.ending = {}
+            await asyncio.sleep(ENDED_WITHIN_S)
 
     def send(self, settings: Settings, octets: bytes) -> None:
         if self.away:
             raise TrustError("the desk cannot be reached")
         self.received.append(octets)
+
+    async def until_it_hangs(self) -> None:
+        async with asyncio.timeout(5):
+            while self.ending:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     async def until(self, count: int) -> None:
         async with asyncio.timeout(5):

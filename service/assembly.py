@@ -195,11 +195,11 @@ def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> 
 
 
 def assemble(
-    settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader, earlier: RestoredCalls | None = None
+    settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader, restored: RestoredCalls | None = None
 ) -> tuple[CallControl, Fallback, Callable[[], None]]:
     """Call control, the fallback file, and the function that reads a changed registry and puts it to use.
 
-    `earlier` are the calls in progress that were restored before a hand-over.
+    `restored` are the calls in progress, if the ledger was read for them.
     """
     source, lines = loaded.source, loaded.lines
     policy = settings.policy.policy(settings.association.member)
@@ -228,7 +228,7 @@ def assemble(
         braking=Braking(brake, acting()) if brake else None,
     )
     # Those whose channel is gone are closed when Asterisk is connected.
-    calls.recall(RestoredCalls.of(ledger, earlier).calls)
+    calls.recall((restored or RestoredCalls.of(ledger)).calls)
 
     expiry = Expiry(policy.registry_stale, settings.association.member)
     member = MemberWarning(settings.association.member, policy.tones)

@@ -1,11 +1,13 @@
 """Counts the calls by the steps that call control writes, on their way to the ledger.
 
-So no module on the path of a call counts for monitoring. The counts begin with this process.
+So no module on the path of a call counts for monitoring. The counts begin with this process; calls in progress then
+count with their ends.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +16,7 @@ from typing import Final
 from idtone.core.calls import Reason
 from idtone.core.durations import Durations
 from idtone.ledger.evidence.evidence import Evidence
-from idtone.ledger.evidence.records import SENT_BY
+from idtone.ledger.evidence.records import SENT_BY, Record
 from idtone.ledger.evidence.steps import NUMBER_SUSPENDED, Step, StepKind
 
 CONNECT_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -57,7 +59,7 @@ class CallCounts:
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self._calls: dict[str, _Call] = {}
-        """The calls in progress that were decided since this process began."""
+        """The calls in progress."""
         self.decisions: Counter[tuple[str, ...]] = Counter()
         """By `LABELS`; the interface of the hook's own decisions is `none`."""
         self.emergencies_of_suspended = 0
@@ -89,28 +91,41 @@ class CallCounts:
     def hurry(self) -> None:
         self._evidence.hurry()
 
+    def recall(self, records: Iterable[Record]) -> None:
+        """Count the ends of these calls too, which another instance decided."""
+        for record in records:
+            for step in record.steps:
+                self._follow(step)
+
     def _count(self, step: Step) -> None:
         kind, details = step.kind, step.details
         if kind is _DECIDED or kind is _FALLBACK:
             self.decisions[tuple([str(details.get(label, NONE)) for label in LABELS])] += 1
             self.emergencies_of_suspended += NUMBER_SUSPENDED in details
             self.foreign_numbers += details.get("reason") == _FOREIGN
+        self._follow(step)
+        if kind is _ENDED or kind is _INTERRUPTED:
+            self.ended[str(details.get("status", "INTERRUPTED")),] += 1
+            call = self._calls.pop(step.call_id, None)
+            if call and call.connected and call.to_hear:
+                self.connected += 1
+                self.sent += call.sent >= call.to_hear
+                self.confirmed += call.confirmed >= call.to_hear
+                self.failed += not call.played >= call.to_hear
+        elif kind is _CONNECTED and (call := self._calls.get(step.call_id)) and call.answered_at:
+            self.connecting.add((step.at - call.answered_at).total_seconds())
+
+    def _follow(self, step: Step) -> None:
+        """Note what the step says of a call in progress."""
+        kind, details = step.kind, step.details
+        if kind is _DECIDED or kind is _FALLBACK:
             parties = str(details.get("parties", ""))
             self._calls[step.call_id] = _Call(frozenset(parties.split(",") if parties else ()))
             return
         call = self._calls.get(step.call_id)
-        if kind is _ENDED or kind is _INTERRUPTED:
-            self.ended[str(details.get("status", "INTERRUPTED")),] += 1
-            if call:
-                del self._calls[step.call_id]
-                if call.connected and call.to_hear:
-                    self.connected += 1
-                    self.sent += call.sent >= call.to_hear
-                    self.confirmed += call.confirmed >= call.to_hear
-                    self.failed += not call.played >= call.to_hear
-        elif call is None:
+        if call is None:
             return
-        elif kind is _ANSWERED:
+        if kind is _ANSWERED:
             call.answered_at = step.at
         elif kind is _SOUND_ENDED and "instead" not in details:
             party = str(details["party"])
@@ -121,8 +136,6 @@ class CallCounts:
             call.confirmed.add(str(details["party"]))
         elif kind is _CONNECTED:
             call.connected = True
-            if call.answered_at:
-                self.connecting.add((step.at - call.answered_at).total_seconds())
 
 
 _: type[Evidence] = CallCounts

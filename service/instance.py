@@ -19,6 +19,7 @@ from contextlib import (
 )
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final
@@ -32,7 +33,7 @@ from idtone.call_control.call_control import CallControl
 from idtone.call_control.fallback import Fallback
 from idtone.call_control.journal import JournalReader
 from idtone.call_control.journal_intake import JournalIntake
-from idtone.call_control.restored_calls import RestoredCalls
+from idtone.call_control.restored_calls import RestoredCalls, restored_calls
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.decision import time_by
 from idtone.core.errors import AriError, AriRefused, DocumentError, LedgerError, UsageError
@@ -140,6 +141,8 @@ class Instance:
             pending = resources.enter_context(Pending.open(ledger.own(), evidence, self._loaded.key_ring.days))
             reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.key_ring.days))
             counts = CallCounts(pending)
+            restored = RestoredCalls.of(reader, restored)
+            counts.recall(restored.read.records.values())
             calls, self._fallback, refresh = assemble(self._settings, self._loaded, counts, reader, restored)
             self._calls = calls
             journal = self._journal(calls, reader, evidence)
@@ -157,7 +160,7 @@ class Instance:
 
     def _journal(self, calls: CallControl, ledger: LedgerReader, evidence: LedgerWriter) -> JournalReader:
         folder = journal_of(self._settings)
-        entry = JournalIntake(calls, ledger.times, folder.refuse)
+        entry = JournalIntake(calls, ledger.times, folder.refuse, partial(restored_calls, ledger))
         return JournalReader(folder, entry.enter, lambda: evidence.unwritten is None, entry.set_gap_s)
 
     @asynccontextmanager

@@ -2,7 +2,7 @@
 
 A confirmation is signed and kept in a folder beside the ledger before it is sent, so it survives an absent desk and the
 end of this process. `confirmed.json` has the digests of the confirmed entries with their references, so each is
-confirmed once, and so is its end.
+confirmed once, and so is its end. `ended.json` has the ended calls that an instance leaves to the next one to confirm.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import contextlib
 import hashlib
 import json
 import logging
+import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -47,6 +48,7 @@ AGAIN_S: Final = (1.0, 60.0)
 _SUFFIX: Final = ".note"
 _STATE: Final = "confirmed.json"
 _OWN_STATE: Final = "own.json"
+_ENDED: Final = "ended.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,9 @@ class SuspensionConfirmations:
         self._own = own
         self._own_state = self._folder / _OWN_STATE
         self._own_seen: OwnSuspensions | None = None
+        self._left: Counter[str] = Counter()
+        """What the instance before has ended and not confirmed."""
+        self._confirming = threading.Lock()
 
     @property
     def waiting(self) -> list[Path]:
@@ -122,6 +127,7 @@ class SuspensionConfirmations:
     async def run(self) -> None:
         """Until cancelled. Raises DocumentError if `association.member` is not set."""
         desk_client.member_of(self._settings)
+        self._take_left()
         throttle = LogThrottle(log, window_s=AGAIN_S[1])
         wait_s, next_s = AGAIN_S[0], 0.0
         try:
@@ -140,6 +146,35 @@ class SuspensionConfirmations:
                     wait_s = min(2 * wait_s, AGAIN_S[1])
         finally:
             throttle.flush()
+            await asyncio.to_thread(self._leave)
+
+    def _take_left(self) -> None:
+        """The file goes first: no call is counted twice."""
+        path = self._folder / _ENDED
+        try:
+            left = path.read_bytes()
+            path.unlink()
+            self._left.update(dict(json.loads(left)))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError) as error:
+            log.error("%s: its ended calls will be missing in confirmations (%s)", path, type(error).__name__)
+
+    def _leave(self) -> None:
+        """Leave the ended calls of stops that are not confirmed yet to the next instance."""
+        registry = self._registry()
+        if registry is None or registry.signed is None:
+            return
+        with self._confirming:
+            confirmed, ended = self._confirmed(), self._left + Counter(self._ended) - self._told
+            entries = stops(registry.signed.suspensions.suspensions)
+            unconfirmed = {each.reference for each in entries if _digest(each) not in confirmed}
+            left = {reference: ended[reference] for reference in unconfirmed & ended.keys()}
+            try:
+                if left:
+                    replace_private(self._folder / _ENDED, json.dumps(left).encode())
+            except OSError as error:
+                log.error("%s: ended calls will be missing in confirmations: %s", self._folder, error.strerror)
 
     async def _look(self) -> None:
         """Keep a confirmation if the registry in use has new suspensions, or lacks one. Raises LedgerError; then it
@@ -158,6 +193,10 @@ class SuspensionConfirmations:
         self._seen = registry
 
     def _keep(self, version: int, edition: Signed, in_use: datetime) -> None:
+        with self._confirming:
+            self._keep_new(version, edition, in_use)
+
+    def _keep_new(self, version: int, edition: Signed, in_use: datetime) -> None:
         present = {_digest(entry): entry for entry in stops(edition.suspensions.suspensions)}
         confirmed = self._confirmed()
         if present.keys() == confirmed.keys():
@@ -166,15 +205,20 @@ class SuspensionConfirmations:
         gone = iter(dict.fromkeys(reference for key, reference in confirmed.items() if key not in present))
         try:
             while (references := list(islice(new, STOPS_LIMIT))) + (lifts := list(islice(gone, STOPS_LIMIT))):
+                ended = Counter({each: self._left[each] + self._ended.get(each, 0) for each in references})
                 content = {
                     "sha256": edition.sha256,
                     "issued": edition.suspensions.issued.isoformat(),
                     "registry_version": version,
                     "in_use": in_use.isoformat(),
-                    "stops": list(self._counted(references)),
+                    "stops": [
+                        {"reference": reference, "calls_ended": count - self._told[reference]}
+                        for reference, count in ended.items()
+                    ],
                     "lifts": lifts,
                 }
                 self._put(KIND, content)
+                self._told |= ended
             # Last: a confirmation may be sent twice, but none is lost.
             state = {key: entry.reference for key, entry in sorted(present.items())}
             replace_private(self._state, json.dumps(state).encode())
@@ -208,12 +252,6 @@ class SuspensionConfirmations:
 
     def _not_written(self, error: OSError) -> LedgerError:
         return LedgerError(Message("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror))
-
-    def _counted(self, references: list[str]) -> Iterator[dict[str, Any]]:
-        for reference in references:
-            count = self._ended.get(reference, 0)
-            yield {"reference": reference, "calls_ended": count - self._told[reference]}
-            self._told[reference] = count
 
     def _confirmed(self) -> dict[str, str]:
         """Digest → reference."""

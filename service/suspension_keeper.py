@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -77,6 +78,7 @@ class SuspensionKeeper:
         self._end_calls, self._ended, self._evidence = end_calls, ended, evidence
         self._told: dict[str, int] = {}
         """What the file has of `ended`."""
+        self._confirming = threading.Lock()
         self._known = read_suspensions(stops.path)
         self._report_soon = report_soon
         key = settings.fleet.key_file if shares(settings) else None
@@ -141,6 +143,8 @@ class SuspensionKeeper:
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
             throttle.flush()
+            if dict(self._ended) != self._told:  # the next instance counts only the calls that it ends itself
+                await asyncio.to_thread(self._count_rest)
 
     async def _settle(self, registry: RegistryIndex | None) -> None:
         await asyncio.to_thread(self._stops.refresh)  # from here on its calls are refused
@@ -151,8 +155,20 @@ class SuspensionKeeper:
         ended = dict(self._ended)
         await asyncio.to_thread(self._confirm, registry, at, ended)
 
+    def _count_rest(self) -> None:
+        try:
+            with self._confirming, changing(self._stops.path) as draft:
+                for one in draft.held.suspensions:
+                    draft.put(self._counted(one, self._ended))
+        except UsageError as error:
+            log.error("ended calls will be missing in this node's own suspensions: %s", error)
+
     def _confirm(self, registry: RegistryIndex | None, at: datetime, ended: dict[str, int]) -> None:
         """Raises FallbackError and UsageError."""
+        with self._confirming:
+            self._confirm_all(registry, at, ended)
+
+    def _confirm_all(self, registry: RegistryIndex | None, at: datetime, ended: dict[str, int]) -> None:
         self._known = read_suspensions(self._stops.path)
         by_association = _in_force(registry, at, self._known)
         if any(self._changed(each, at, ended, by_association) != each for each in self._known.suspensions):
@@ -172,12 +188,14 @@ class SuspensionKeeper:
     def _changed(
         self, one: OwnSuspension, at: datetime, ended: Mapping[str, int], by_association: Iterable[NumberSpan]
     ) -> OwnSuspension:
-        after = put_to_use(one, at, True, terms(self._settings.policy, at))
-        if more := ended.get(one.id, 0) - self._told.get(one.id, 0):
-            after = after.model_copy(update={"calls_ended": after.calls_ended + more})
+        after = self._counted(put_to_use(one, at, True, terms(self._settings.policy, at)), ended)
         if after.lifted and not after.over:
             after = after.model_copy(update={"over": at})
         return covered(after, by_association, at)
+
+    def _counted(self, one: OwnSuspension, ended: Mapping[str, int]) -> OwnSuspension:
+        more = ended.get(one.id, 0) - self._told.get(one.id, 0)
+        return one.model_copy(update={"calls_ended": one.calls_ended + more}) if more else one
 
     def _steps(self, before: OwnSuspension, after: OwnSuspension) -> Iterator[Step]:
         by = acting()

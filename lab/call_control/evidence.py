@@ -91,13 +91,13 @@ class MemoryEvidence:
     def records(self) -> list[Record]:
         return [self.record(call_id) for call_id in dict.fromkeys(step.call_id for step in self.steps)]
 
+    def restored(self, call_ids: Iterable[str]) -> dict[str, Call]:
+        records = map(self.record, call_ids)
+        return {each.call_id: Call.restored(each, each.nonce) for each in records if each.nonce is not None}
+
     def calls_in_progress(self) -> dict[str, Call]:
         """As the next instance restores them."""
-        return {
-            record.call_id: Call.restored(record, record.nonce)
-            for record in self.records()
-            if record.nonce is not None and not CLOSING & record.times.keys()
-        }
+        return self.restored(each.call_id for each in self.records() if not CLOSING & each.times.keys())
 
 
 _: type[Evidence] = MemoryEvidence

@@ -65,6 +65,12 @@ def sounded(
     )  # fmt: skip
 
 
+def reported(call_id: str = "", nonce: str = NONCE, at: datetime = NOW, lost: int = 0) -> str:
+    """A report that confirms the sound if nothing was lost."""
+    rtcp = f"ssrc=198;themssrc=281;lp=0;rxjitter=0.000125;rxcount=83;txjitter=0.0005;txcount=73;rlp={lost};rtt=0.0"
+    return ",".join(["reported", call_id or id_of(), nonce, instant(at), f"{rtcp};rxmes=88.08;txmes=0.0", "same"])
+
+
 def ended(
     call_id: str = "",
     nonce: str = NONCE,

@@ -12,9 +12,11 @@ from idtone.call_control.call import Call
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.journal_intake import LATE, JournalIntake
 from idtone.call_control.journal_lines import EARLIEST, LATEST
+from idtone.core.calls import Party
 from idtone.core.decision import Policy
 from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import Interface
+from idtone.ledger.evidence.records import Delivery
 from idtone.tones.making.sounds import Sound
 from lab.call_control import hook
 from lab.call_control.evidence import (
@@ -63,7 +65,7 @@ class Service:
             recorded=self.evidence.knows,
         )
         self.control.recall(self.evidence.calls_in_progress())
-        self.entry = JournalIntake(self.control, self.times, self.refused.extend)
+        self.entry = JournalIntake(self.control, self.times, self.refused.extend, self.evidence.restored)
 
     def again(self, gap_s: float = 1.0) -> None:
         """Kill the service, and start it again `gap_s` later."""
@@ -374,7 +376,7 @@ async def test_a_refused_line_that_cannot_be_saved_does_not_stop_the_others(serv
         raise OSError(28, "No space left on device")
 
     service.evidence.slow = True
-    entry = JournalIntake(service.control, service.times, keep)
+    entry = JournalIntake(service.control, service.times, keep, service.evidence.restored)
     written = entry.enter([line.encode() for line in ("broken", *fallback())])
     assert len(written) == service.evidence.late == len(FALLBACK)
     assert "it cannot be saved: No space left on device" in caplog.text
@@ -390,7 +392,7 @@ async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service):
             raise LedgerError("the ledger cannot be read")
         return service.evidence.times(call_ids)
 
-    entry = JournalIntake(service.control, times, service.refused.extend)
+    entry = JournalIntake(service.control, times, service.refused.extend, service.evidence.restored)
     lines = [line.encode() for line in (*heard(id_of(2)), "broken", *fallback())]
     for _ in range(2):
         with pytest.raises(Exception, match="the ledger cannot be read"):
@@ -400,3 +402,27 @@ async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service):
     works.append(True)
     entry.enter(lines)
     assert (service.kinds(id_of(2)), service.kinds(), len(service.refused)) == (HEARD, FALLBACK, 1)
+
+
+# -- a report that follows the end of its call -----------------------------------------------------------------------
+
+
+async def test_the_next_instance_enters_the_report_of_a_call_that_has_ended(service):
+    """Once, however often it is read; not one whose nonce differs, and none for a call of this instance."""
+    decides(service)
+    service.enter(*heard())
+    service.again(gap_s=0.05)
+    late = hook.reported(at=ANSWERED + 5 * SECOND)
+    service.enter(hook.reported(nonce="999999999999"))
+    service.enter(late)
+    assert service.kinds() == [*HEARD, "sound-reported"]
+    assert service.evidence.record(CALL).delivery == {Party.CALLED: Delivery.CONFIRMED}
+    service.again(gap_s=0.05)
+    service.enter(late, late)
+    assert service.kinds() == [*HEARD, "sound-reported"]
+    decides(service, id_of(2))
+    service.enter(*heard(id_of(2)))
+    service.asked.clear()
+    service.enter(hook.reported(id_of(2), at=ANSWERED + 5 * SECOND))
+    assert service.asked == [], "what this instance has ended it knows"
+    assert service.kinds(id_of(2)) == [*HEARD, "sound-reported"]

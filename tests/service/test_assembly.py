@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from idtone.call_control.journal_intake import JournalIntake
+from idtone.call_control.restored_calls import restored_calls
 from idtone.core.errors import ToneError
 from idtone.core.settings.settings import Settings
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -41,7 +43,7 @@ def test_a_start_takes_up_a_call_of_any_age(settings: Settings, tmp_path, age):
         assert reader.record(call_id).status is None, "nothing is known of its channel yet"
         assert [call.id for call in calls.calls_to_end()] == [call_id]
         refused: list[str] = []
-        intake = JournalIntake(calls, reader.times, refused.extend)
+        intake = JournalIntake(calls, reader.times, refused.extend, partial(restored_calls, reader))
         line = f"ended,{call_id},{NONCE},{now.timestamp():.6f},CONNECTED,16,licence-valid,ANSWER,60000"
         for written in intake.enter([line.encode()]):
             written.result()

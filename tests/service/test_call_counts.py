@@ -54,13 +54,27 @@ REPORTED = steps.sound_reported(CALL.id, AT, True, 0, 0)
 def test_a_call_is_sent_if_all_parties_were_sent_their_sound(
     written: list[Step], connected: int, sent: int, confirmed: int, failed: int
 ) -> None:
-    """As `idtone ledger stats` counts; but calls that an earlier instance decided are left out."""
+    """As `idtone ledger stats` counts; but calls of which the decision is not known are left out."""
     counts = CallCounts(MemoryEvidence())
     for step in written:
         counts.append(step)
     assert (counts.connected, counts.sent, counts.confirmed, counts.failed) == (connected, sent, confirmed, failed)
     assert sum(counts.ended.values()) == 1
     assert not counts._calls
+
+
+def test_a_call_that_another_instance_decided_counts_with_its_end() -> None:
+    """Its decision was counted there."""
+    evidence, counts = MemoryEvidence(), CallCounts(MemoryEvidence())
+    for step in (decided(Party.CALLED), ANSWERED, played(), REPORTED):
+        evidence.append(step)
+    counts.recall(evidence.records())
+    for step in CONNECTED:
+        counts.append(step)
+    assert (counts.connected, counts.sent, counts.confirmed, counts.failed) == (1, 1, 1, 0)
+    assert (counts.decisions, counts._calls) == ({}, {})
+    cumulative, _ = counts.connecting.counted()
+    assert cumulative[-1] == 1
 
 
 def test_decisions_are_counted_by_outcome_reason_interface_and_direction() -> None:

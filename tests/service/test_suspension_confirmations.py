@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,6 +47,29 @@ async def test_each_stop_is_confirmed_once_with_the_calls_that_it_has_ended(node
     lifts = [verified(octets, lambda _: [SIGNER.key]).content["lifts"] for octets in node.received]
     assert lifts == [[], ["R-2"], [], []], "the end of a suspension is confirmed, too"
     assert verified(node.received[0], lambda _: [SIGNER.key]).content["sha256"] == "ab" * 32
+
+
+async def test_what_one_instance_has_ended_the_next_one_confirms(node, tmp_path):
+    """A hand-over, and another one, between the ends and the confirmation; other references are not left."""
+    for more in (3, 4):
+        node.registry, node.ended = None, Counter()
+        node.start()
+        running = asyncio.create_task(node.confirming.run())
+        await asyncio.sleep(0.05)
+        node.hangs = True
+        node.registry, node.ending = with_stops(1, 2), {"R-1": more, "R-9": 1}
+        await node.until_it_hangs()
+        running.cancel()
+        await asyncio.wait({running})
+    node.hangs, node.ended = False, Counter()
+    node.start()
+    running = asyncio.create_task(node.confirming.run())
+    node.ending = {"R-1": 2}
+    await node.until(1)
+    running.cancel()
+    await asyncio.wait({running})
+    assert node.told() == [{"R-1": 9, "R-2": 0}]
+    assert not [*tmp_path.rglob("ended.json")]
 
 
 async def test_it_is_kept_while_the_desk_is_away_and_sent_by_the_next_process(node, caplog):
