@@ -13,6 +13,8 @@ from typing import Any
 
 from idtone.core.settings.settings import LedgerSettings
 from idtone.evidence_cli import app
+from idtone.ledger.commands import shared
+from idtone.ledger.disclosure import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys import continuity
 from idtone.ledger.keys.key_ring import KeyRing
@@ -20,7 +22,7 @@ from idtone.ledger.replication import batch, replicator
 from idtone.ledger.store import sqlite
 from idtone.ledger.writing import group_writer, housekeeping, ledger_writer
 
-from .sample_evidence import heard_call, put, wait_until
+from .sample_evidence import ALICE, heard_call, put, wait_until
 from .sample_ledger import writer_of
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -87,9 +89,32 @@ MOMENTS = {
 """Before which call a process that replaces a key is killed."""
 
 
+GIVING_UP = {
+    "it is allowed": (record_act, "_write"),
+    "the act is written": (group_writer, "settle_ends"),
+    "the file beside the key is to say so": (continuity.Continuity, "give_up"),
+}
+"""Before which call a process that gives up the end of a log is killed."""
+
+
+def give_up(telling: Connection, config: str, moment: str) -> None:
+    """Give up the end of a log, and die at a moment of it."""
+    _die_after(record_act, "_admit", GIVING_UP[moment])
+    shared.acting = lambda: ALICE
+    telling.send("giving up")
+    app(["log", "give-up", "--why", "burnt", "--yes", "-c", config])
+
+
 def replace_key(telling: Connection, config: str, moment: str) -> None:
     """Replace the key of the log, and die at a moment of it."""
-    owner, method = MOMENTS[moment]
+    _die_after(steps, "key_replaced", MOMENTS[moment])
+    telling.send("replacing")
+    app(["log", "replace-key", "--why", "x", "--yes", "-c", config])
+
+
+def _die_after(where: Any, name: str, moment: tuple[Any, str]) -> None:
+    """Die before this call, once the other one has begun: the ledger was opened before."""
+    owner, method = moment
     done = getattr(owner, method)
     ready: list[bool] = []
 
@@ -98,12 +123,10 @@ def replace_key(telling: Connection, config: str, moment: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return done(*arguments, **named)
 
-    def begun(*arguments: Any) -> str:
-        ready.append(True)  # the ledger was opened before
-        return new_key(*arguments)
+    def begun(*arguments: Any) -> Any:
+        ready.append(True)
+        return before(*arguments)
 
-    new_key = steps.key_replaced
-    steps.key_replaced = begun
+    before = getattr(where, name)
+    setattr(where, name, begun)
     setattr(owner, method, killed)
-    telling.send("replacing")
-    app(["log", "replace-key", "--why", "x", "--yes", "-c", config])

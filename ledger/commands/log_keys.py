@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -23,20 +23,23 @@ from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.record_act import record_act
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
-from ..evidence.ends_given_up import KINDS, EndsGivenUp
+from ..evidence.ends_given_up import KINDS, EndGivenUp, EndsGivenUp
 from ..keys.continuity import Continued, NextKey
 from ..keys.key_ring import KeyRing, need_keys
 from ..keys.log_keys import FILE, LogKey, LogKeys
+from ..store.given_up_acts import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
 from ..tree.checkpoints import Checkpoint, believed
 from ..writing.given_up import lost_end
 from ..writing.group_writer import GroupWriter
+from ..writing.ledger_writer import LedgerWriter
 from .shared import discloser, local, read_checkpoints
 
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 NONE: Final = "none"
+_REPORT: Final = ("log", "leaves", "signed", "act", "confirms", "given_up")
 
 
 def replace_key(
@@ -150,6 +153,9 @@ def give_up(
     need_keys(settings.ledger, settings.node)
     ring = KeyRing.of(settings.ledger, settings.node)
     following = _unsigned(ring, log)
+    if given := _given_up(settings, ring, following):
+        _tell_given_up(given.to_json() | {"confirms": None, "given_up": True}, as_json)
+        return
     if ring.keys:
         ring.keys.check(ring.signer.key.name)  # the act is to be signed
     person, now = discloser(settings.ledger), datetime.now(UTC)
@@ -180,18 +186,36 @@ def give_up(
         DisclosureRules.of(settings.ledger),
     )
     counts = confirms is not None or persons == 1
+    report = {"log": origin, "leaves": leaves, "signed": signed, "act": act, "confirms": confirms, "given_up": counts}
+    _tell_given_up(report, as_json)
+
+
+def _given_up(settings: Settings, ring: KeyRing, following: Continued) -> EndGivenUp | None:
+    """How it was given up before, also by a command that was killed then."""
+    ledger = settings.ledger
+    found = None
+    with suppress(LedgerError):  # a database between was lost; the present log is asked again before it records the act
+        found = end_given_up(ring.continuity, following, ring.days.ledger_key, path_of(ledger.own()))
+    if found and not following.given_up:
+        with suppress(LedgerInUseError), LedgerWriter.open(ledger.own(), settings.node, ring):
+            pass  # as each start, it settles what the file beside the key says
+    return found
+
+
+def _tell_given_up(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        report = {"log": origin, "leaves": leaves, "signed": signed, "act": act, "confirms": confirms}
-        command_line.print_json({**report, "given_up": counts})
-    elif counts:
-        print(translated(Message("the end of {log} is given up ({act})", log=origin, act=act)))
+        command_line.print_json({name: report[name] for name in _REPORT})
+    elif report["given_up"]:
+        print(translated(Message("the end of {log} is given up ({act})", log=report["log"], act=report["act"])))
     else:
-        print(translated(Message("another person has to confirm it: idtone-evidence log give-up {log}", log=origin)))
+        said = Message("another person has to confirm it: idtone-evidence log give-up {log}", log=report["log"])
+        print(translated(said))
 
 
 def _unsigned(ring: KeyRing, log: str | None) -> Continued:
     """The tree that follows the one whose end is given up. Raises UsageError."""
-    waiting = {each.after: each for each in ring.continuity.unsigned}
+    without = ring.continuity.without_end
+    waiting = {each.after: each for each in (without if log else ring.continuity.unsigned or without)}
     if log is None and len(waiting) > 1:
         raise UsageError(
             Message("several logs wait for the signature of their end; name one: {logs}", logs=", ".join(waiting))

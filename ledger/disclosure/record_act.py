@@ -17,6 +17,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -33,7 +34,7 @@ from ..keys.key_ring import KeyRing
 from ..keys.private_files import replace_private
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
-from ..writing.given_up import lost_end
+from ..writing.given_up import lost_end, signing_objection
 from ..writing.ledger_writer import LedgerWriter
 from .disclosure_request import DisclosureRules, objection, requests
 from .opened_numbers import opening_objection
@@ -45,6 +46,7 @@ RECORDED_WITHIN_S: Final = 10.0
 """How long a command waits for the service."""
 _SUFFIX: Final = ".act"
 _REFUSED: Final = ".refused"
+_UNUSABLE: Final = (LedgerError, OSError, ValueError, KeyError, TypeError)
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Ste
     """
     step = make(new_act_id())
     try:
-        with LedgerWriter.open(url, node, key_ring) as writer:
+        with LedgerWriter.open(url, node, key_ring) as writer, _ending(step, key_ring):
             _admit(url, step, rules, key_ring)
             _write(step, writer)
     except LedgerInUseError:
@@ -98,7 +100,14 @@ def _end_objection(url: str, step: Step, ring: KeyRing | None) -> str | None:
     if ring is None or following is None:
         return f"the end of {origin} does not wait for a signature here"
     _, *known = lost_end(following, ring, path_of(url))
-    return None if said == known else f"{origin} has ended with other leaves, or with others signed"
+    if said != known:
+        return f"{origin} has ended with other leaves, or with others signed"
+    return signing_objection(following, ring, path_of(url))
+
+
+def _ending(step: Step, ring: KeyRing | None) -> AbstractContextManager[object]:
+    """From the judgement of the act to its record, no key signs what it gives up."""
+    return ring.continuity.ending if ring and step.kind is StepKind.END_GIVEN_UP else nullcontext()
 
 
 def _is_recorded(url: str, act_id: str) -> bool:
@@ -169,21 +178,30 @@ def _record_all(url: str, evidence: Evidence, rules: DisclosureRules, ring: KeyR
 def _record(path: Path, url: str, evidence: Evidence, rules: DisclosureRules, ring: KeyRing | None) -> None:
     try:
         step = _read(path)
-        is_new = _admit(url, step, rules, ring)
     except FileNotFoundError:
         return  # the command has taken it back
-    except (LedgerError, OSError, ValueError, KeyError, TypeError) as error:
-        # It is set aside, so that it is not read again and again.
-        _log.error("%s: is not recorded: %s", path, error if isinstance(error, LedgerError) else type(error).__name__)
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(path, path.with_suffix(_REFUSED))
+    except _UNUSABLE as error:
+        _refuse(path, error)
         return
-    try:
-        if is_new:  # else an earlier instance ended before it could remove the file
-            _write(step, evidence)
-    except LedgerError:
-        return  # the ledger has logged it; the command waits, and the next instance may be able to record it
+    with _ending(step, ring):
+        try:
+            is_new = _admit(url, step, rules, ring)
+        except _UNUSABLE as error:
+            _refuse(path, error)
+            return
+        try:
+            if is_new:  # else an earlier instance ended before it could remove the file
+                _write(step, evidence)
+        except LedgerError:
+            return  # the ledger has logged it; the command waits, and the next instance may be able to record it
     path.unlink(missing_ok=True)
+
+
+def _refuse(path: Path, error: Exception) -> None:
+    """Set it aside, so that it is not read again and again."""
+    _log.error("%s: is not recorded: %s", path, error if isinstance(error, LedgerError) else type(error).__name__)
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, path.with_suffix(_REFUSED))
 
 
 def _read(path: Path) -> Step:

@@ -90,6 +90,8 @@ class Continuity:
         self._path = path
         self._base = base
         self._changing = threading.Lock()
+        self.ending = threading.Lock()
+        """Who signs an end, or gives it up, holds this, so that nobody does both."""
         self._all = self._read()
 
     @property

@@ -21,7 +21,7 @@ from ..store.given_up_acts import end_given_up
 from ..store.meta import CHECKPOINT, facts
 from ..store.sqlite import connect_for_reading
 from ..tree.checkpoints import Checkpoint
-from .ended_log import end_named, heads_beside_key, heads_noted
+from .ended_log import EndCheck, end_named, heads_beside_key, heads_noted, sign_end
 
 _DAMAGED: Final = (sqlite3.Error, OSError, ValueError, LookupError, TypeError)
 """What reading a database raises that does not hold what was written."""
@@ -62,6 +62,23 @@ def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, in
     if most >= end.size:
         raise LedgerError(Message("the end of {log} is signed already", log=end.origin))
     return end.origin, end.size, end.root.hex(), most
+
+
+def signing_objection(following: Continued, ring: KeyRing, ledger: Path) -> Message | None:
+    """Why the end of the log before `following` is not to be given up; None if nothing can sign it. If its key is here,
+    it is signed now. Hold `continuity.ending`.
+    """
+    try:
+        end = sign_end(following, ring.continuity.database_of(following, ledger), ring, EndCheck())
+    except (sqlite3.OperationalError, OSError) as error:  # it may pass
+        return Message(
+            "{path}: whether its end can be signed is not known: {reason}", path=following.file, reason=error
+        )
+    except Exception as error:  # a cell of an old database may hold anything
+        _log.info("%s: nothing signs the end of %s: %s", following.file, following.after, type(error).__name__)
+        return None
+    ring.continuity.signed(following, end)
+    return Message("its key is here, and has signed it now")
 
 
 def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:

@@ -185,9 +185,12 @@ class GroupWriter:
         for each in ring.continuity.unsigned:
             known = self._end_troubles.get(each.after)
             try:
-                check = self._end_checks.setdefault(each.after, EndCheck())
-                note = sign_end(each, ring.continuity.database_of(each, self._path), ring, check)
-                ring.continuity.signed(each, note)
+                with ring.continuity.ending:
+                    if each not in ring.continuity.unsigned:
+                        continue  # it was given up meanwhile
+                    check = self._end_checks.setdefault(each.after, EndCheck())
+                    note = sign_end(each, ring.continuity.database_of(each, self._path), ring, check)
+                    ring.continuity.signed(each, note)
             except Exception as error:  # a cell of an old database may hold anything
                 self._end_troubles[each.after] = trouble = _why(error)
                 if trouble != known:

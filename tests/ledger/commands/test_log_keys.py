@@ -36,7 +36,7 @@ from idtone.operations.doctor.checks import CHECKS, LEDGER
 from idtone.operations.doctor.exam import Exam
 from lab import token
 from lab.ledger.commands.running import run, told
-from lab.ledger.dying import MOMENTS, killed, replace_key
+from lab.ledger.dying import GIVING_UP, MOMENTS, give_up, killed, replace_key
 from lab.ledger.example_pack import WITNESS
 from lab.ledger.sample_evidence import ALICE, BOB, NOW, decided, heard_call, put, wait_until
 from lab.ledger.sample_ledger import opened
@@ -327,11 +327,43 @@ def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, mon
     with LedgerWriter.open(node.settings.url, "pbx-1", node.ring()) as writer:
         assert (writer.unsigned_ends, writer.words, writer.ends_given_up) == (0, "", [LOG])
     assert before_of(node)["good"] is False
-    with pytest.raises(UsageError, match="no earlier log of this node waits"):
-        node.run("log give-up", "--why", "x", "--yes")
+    assert node.run("log give-up", "--why", "x", "--yes") == made, "nothing new is recorded"
     run("log tiles", tmp_path / "tiles", "-c", node.config)
     tiles = told("verify tiles", tmp_path / "tiles" / f"{LOG}.2", "--log-key", node.key)
     assert (tiles["good"], tiles["gives_up"]) == (True, now["gives_up"])
+
+
+@pytest.mark.parametrize("moment", GIVING_UP)
+def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(lost, monkeypatch, moment):
+    as_person(monkeypatch, ALICE)
+    assert killed(None, give_up, str(lost.config), moment) == ["giving up"]
+    acts = lost.verify()["gives_up"]
+    assert (len(acts), lost.ring().continuity.trees[0].given_up) == (moment != "it is allowed", "")
+    assert (before_of(lost)["good"], bool(before_of(lost)["given_up"])) == (False, bool(acts))
+    made = lost.run("log give-up", "--why", "burnt", "--yes")
+    assert (made["given_up"], lost.ring().continuity.trees[0].given_up) == (True, made["act"])
+    assert [each["act"] for each in lost.verify()["gives_up"]] == [made["act"]]
+    assert (before_of(lost)["good"], lost.verify()["good"]) == (False, True)
+
+
+def test_an_end_that_its_key_can_sign_is_not_given_up(lost, monkeypatch):
+    """Also where the process was killed before the file beside the key said that it is signed."""
+    monkeypatch.setattr(housekeeping.GroupWriter, "sign_ends", lambda writer: None)  # it looks just before
+    as_person(monkeypatch, ALICE)
+    pin, path = lost.config.with_name("pin"), lost.settings.continued()
+    waits = path.read_text()
+    pin.write_text(token.PIN)
+    with pytest.raises(LedgerError, match="its key is here, and has signed it now"):
+        lost.run("log give-up", "--why", "burnt", "--yes")
+    assert (before_of(lost)["good"], lost.verify()["gives_up"], lost.ring().continuity.unsigned) == (True, [], [])
+    path.write_text(waits)
+    pin.unlink()
+    with pytest.raises(LedgerError, match="is signed already"):
+        lost.run("log give-up", "--why", "burnt", "--yes")
+    monkeypatch.undo()
+    with LedgerWriter.open(lost.settings.url, "pbx-1", lost.ring()) as writer:
+        wait_until(lambda: not writer.unsigned_ends)
+    assert (before_of(lost)["good"], lost.ring().continuity.unsigned) == (True, [])
 
 
 def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path):
