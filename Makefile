@@ -67,7 +67,7 @@ help:
 	@echo 'make bench-walks  walks random paths through calls on a real Asterisk; PATHS=2000 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills  kills the service again and again while calls come; KILLS=100 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills-all  kills the service and Asterisk at once, and looks for calls without evidence; as above'
-	@echo 'make bench-tampering  tampers with ledgers, tiles and packs, and counts what four verifiers do not find; COUNT=20000 SEED=…'
+	@echo 'make bench-tampering  tampers with ledgers, tiles and packs, and counts what four verifiers do not find; COUNT=20000 SEED=… PAGE=1'
 	@echo 'make bench-refusals  measures a check of a customer against a million tokens; TOKENS=1000000 JSON=1'
 	@echo 'make bench-identities  counts refused customers that are missed, and others that are taken for them; JSON=1'
 	@echo 'make bench-hostile  sends hostile INVITEs beside honest calls; COUNT=100000 SEED=1 RATE=40 ROUND=5000 WEAPON=… JSON=1'
@@ -241,7 +241,8 @@ bench-kills-all: $(DEV) lab
 	@$(VENV)/bin/python -m bench.calls everything $(if $(KILLS),--kills $(KILLS)) $(BENCH)
 
 bench-tampering: $(DEV)
-	@$(VENV)/bin/python -m bench.tampering $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.tampering $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json) \
+		$(if $(PAGE),--page) $(if $(RESULT),--result $(RESULT))
 
 bench-refusals: $(DEV)
 	@$(VENV)/bin/python -m bench.refusals $(if $(TOKENS),--tokens $(TOKENS)) $(if $(JSON),--json)

@@ -1,14 +1,17 @@
 """Tampers with evidence, and counts what verifiers do not find.
 
-    python -m bench.tampering [--count 20000] [--seed N] [--json]
+    python -m bench.tampering [--count 20000] [--seed N] [--json] [--page] [--result FILE]
 
 First all kinds of manipulations that are known by a name, before and after the signature, against four verifiers; then
 `--count` random changes, a quarter each of a ledger's rows, of its file's pages, of tiles, and of packs; then what
-inputs of the worst kind cost. Exit 1 where anything was not found, or an input cost more than it may.
+inputs of the worst kind cost. Exit 1 where anything was not found, or an input cost more than it may. `--page` puts the
+tables into docs/explanation/evidence.md and its Japanese page; with `--result` they are those of an earlier run, whose
+JSON is in that file.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections import Counter
@@ -23,7 +26,7 @@ from lab.ledger.sample_ledger import faults, write
 from lab.ledger.vectors.kinds import Outcome, forged, in_ledgers, in_packs
 from lab.ledger.verification.tampering import SEED, tampered
 
-from . import reporting
+from . import reporting, tampering_page
 from .hostile_evidence import costs
 from .mutations import Mutation, packs, pages, tile_files
 from .reporting import PROGRESS
@@ -57,7 +60,13 @@ def random_changes(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
 
 
 def main() -> int:
-    options = reporting.options(__doc__, count=20_000, seed=SEED).parse_args()
+    parser = reporting.options(__doc__, count=20_000, seed=SEED)
+    parser.add_argument("--page", action="store_true", help="put the tables into the pages of the documentation")
+    parser.add_argument("--result", type=Path, metavar="FILE", help="with --page: the JSON of an earlier run")
+    options = parser.parse_args()
+    if options.result:
+        tampering_page.write(json.loads(options.result.read_text()))
+        return 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         named = kinds(folder)
@@ -89,6 +98,8 @@ def main() -> int:
         ],
         "worst": [each._asdict() for each in cost],
     }
+    if options.page:
+        tampering_page.write(found)
     if options.json:
         reporting.report("tampering", found, True)
     else:

@@ -1,0 +1,88 @@
+"""The tables in docs/explanation/evidence.md and its Japanese page, made of what `bench.tampering` found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from lab.repository import ROOT
+
+from .hostile_evidence import Cost
+from .reporting import Found
+
+ENGLISH: Final = ROOT / "docs" / "explanation" / "evidence.md"
+JAPANESE: Final = ROOT / "docs" / "ja" / "explanation" / "evidence.md"
+BEGIN: Final = "<!-- made by make bench-tampering -->"
+END: Final = "<!-- until here -->"
+
+Words = Mapping[str, str]
+_ENGLISH: Final[Words] = {
+    "kinds": "| verifier | kinds of manipulations | before the signature: found | after the signature: found |",
+    "found": "{found:,} of {met:,} that it can meet",
+    "random": "Of {tried:,} random changes, {missed:,} that change what is read {verb} missed:",
+    "one": "was", "many": "were",
+    "changes": "| what was changed | changes | found | missed, and the same is read | missed, and it matters |",
+    "row": "rows of a ledger", "page": "bytes of a ledger's file, below the tables",
+    "tile": "files of a published tree", "pack": "a pack, half of them the ZIP file's bytes",
+    "worst": (
+        "The {inputs} worst inputs that we could think of took at most {seconds:,.0f} s of a processor ({slowest}) and "
+        "{gib:.1f} GiB of memory ({largest}); {over} of them took more than they may."
+    ),
+}  # fmt: skip
+_JAPANESE: Final[Words] = {
+    "kinds": "| 検証プログラム | 改ざんの種類 | 署名前: 検出 | 署名後: 検出 |",
+    "found": "プログラムの読む範囲にある {met:,} 件中 {found:,} 件",
+    "random": "無作為な変更 {tried:,} 件のうち、読み取る内容が変わるのに見逃したものは {missed:,} 件です。",
+    "one": "", "many": "",
+    "changes": "| 変更した対象 | 変更 | 検出 | 読み取る内容が変わらず、検出されなかったもの | 見逃し |",
+    "row": "台帳の行", "page": "台帳のファイルの、表より下のバイト", "tile": "公開されたツリーのファイル",
+    "pack": "証跡パック(半数は ZIP ファイルのバイト)",
+    "worst": (
+        "最も手間のかかると考えられる {inputs} 通りの入力では、プロセッサー時間は最大 {seconds:,.0f} 秒(`{slowest}`)、"
+        "メモリーは最大 {gib:.1f} GiB(`{largest}`)でした。上限を超えたものは {over} 件です。"
+    ),
+}  # fmt: skip
+
+
+def write(found: Found) -> None:
+    """Put the tables into both pages, in place of those before."""
+    for path, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE)):
+        before, _, rest = path.read_text().partition(BEGIN)
+        path.write_text(f"{before}{BEGIN}\n\n{tables(found, words)}\n{END}{rest.partition(END)[2]}")
+
+
+def tables(found: Found, words: Words) -> str:
+    """The kinds by verifier, the random changes by what was changed, and what the worst inputs cost."""
+    lines = [words["kinds"], "|---|---|---|---|"]
+    for row in found["kinds"]:
+        counts = [
+            words["found"].format(
+                found=row[f"{moment}: found"], met=row[f"{moment}: found"] + row[f"{moment}: not found"]
+            )
+            for moment in ("before", "after")
+        ]
+        lines.append(f"| `{row['verifier']}` | {row['kinds']:,} | {' | '.join(counts)} |")
+    random = found["random"]
+    missed = sum(row["not found"] for row in random)
+    verb = words["one" if missed == 1 else "many"]
+    summary = words["random"].format(tried=sum(row["tried"] for row in random), missed=missed, verb=verb)
+    lines += ["", summary, "", words["changes"], "|---|---|---|---|---|"]
+    lines += [
+        f"| {words[row['what']]} | {row['tried']:,} | {row['found']:,} | {row['harmless']:,} | {row['not found']:,} |"
+        for row in random
+    ]
+    worst = found["worst"]
+    slowest, largest = (max(worst, key=lambda each: each[figure]) for figure in ("seconds", "mib"))
+    text = words["worst"].format(
+        inputs=len({each["input"] for each in worst}),
+        seconds=slowest["seconds"],
+        slowest=_of(slowest),
+        gib=largest["mib"] / 1024,
+        largest=_of(largest),
+        over=sum(Cost(**each).is_over for each in worst),
+    )
+    return "\n".join([*lines, "", text]) + "\n"
+
+
+def _of(cost: Found) -> str:
+    return f"{cost['input']}: {cost['verifier']}"

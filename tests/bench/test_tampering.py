@@ -1,0 +1,50 @@
+"""The tables of the evidence pages, made of what the bench found."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from bench import tampering, tampering_page
+
+COUNTS = {"before: found": 76, "before: not found": 1, "before: cannot be": 9}
+FOUND = {
+    "kinds": [
+        {"verifier": name, "kinds": 187, **COUNTS, "after: found": 149, "after: not found": 0, "after: cannot be": 0}
+        for name in ("idtone ledger verify", "verify_pack.py")
+    ],
+    "random": [
+        {"what": what, "tried": 5000, "found": 4982, "harmless": 17, "not found": 1}
+        for what in ("row", "page", "tile", "pack")
+    ],
+    "worst": [
+        {"input": "zeros", "verifier": "verify_pack.py", "exit_code": 1, "seconds": 61.2, "mib": 300},
+        {"input": "zeros", "verifier": "verify-pack.mjs", "exit_code": 1, "seconds": 2.0, "mib": 1331},
+    ],
+}
+
+
+def test_the_pages_say_what_was_found_and_what_was_not(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [tmp_path / "en.md", tmp_path / "ja.md"]
+    for page, name in zip(pages, ("ENGLISH", "JAPANESE"), strict=True):
+        assert tampering_page.BEGIN in getattr(tampering_page, name).read_text()
+        page.write_text(f"before\n{tampering_page.BEGIN}\nold\n{tampering_page.END}\nafter\n")
+        monkeypatch.setattr(tampering_page, name, page)
+    result = tmp_path / "result.json"
+    result.write_text(json.dumps(FOUND))
+    monkeypatch.setattr(sys, "argv", ["tampering", "--page", "--result", str(result)])
+    for _ in range(2):  # the second time in place of the first
+        assert tampering.main() == 0
+    english, japanese = (page.read_text() for page in pages)
+    for text in (english, japanese):
+        assert (text.count("before\n"), text.count("after\n"), "old" in text) == (1, 1, False)
+        assert "5,000 | 4,982 | 17 | 1 |" in text
+    assert "| `verify_pack.py` | 187 | 76 of 77 that it can meet | 149 of 149 that it can meet |" in english
+    assert "Of 20,000 random changes, 4 that change what is read were missed:" in english
+    assert (
+        "The 1 worst inputs that we could think of took at most 61 s of a processor (zeros: verify_pack.py) and "
+        "1.3 GiB of memory (zeros: verify-pack.mjs); 1 of them took more than they may." in english
+    )
+    assert "20,000 件のうち、読み取る内容が変わるのに見逃したものは 4 件です。" in japanese
