@@ -17,8 +17,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
+from xml.etree import ElementTree
 
 from idtone import dialplan
 from idtone.core.settings.policy import PolicySettings
@@ -148,6 +150,34 @@ LAB_DIALPLAN = """
 """
 
 
+@cache
+def _brief(documentation: Path) -> str:
+    """Asterisk's own documentation without its texts.
+
+    At each start Asterisk searches the whole of it for the texts of each function and application, which takes twice as
+    long as all else. It needs what the documentation says of the options in files, and a name for each of the others.
+    """
+    tree = ElementTree.parse(documentation)  # noqa: S314  Asterisk's own file
+    for each in [*tree.getroot()]:
+        if each.tag in ("info", "managerEvent", "module"):
+            tree.getroot().remove(each)
+        elif each.tag != "configInfo":
+            each[:] = [ElementTree.Element("synopsis")]
+    return ElementTree.tostring(tree.getroot(), encoding="unicode")
+
+
+def _link_data(directory: Path, into: Path) -> None:
+    """Give an Asterisk the data of its installation, with brief documentation."""
+    into.mkdir(exist_ok=True)
+    documentation = directory / "documentation" / "core-en_US.xml"
+    for path in directory.iterdir():
+        if not (path == documentation.parent and documentation.is_file()) and not (into / path.name).is_symlink():
+            (into / path.name).symlink_to(path)
+    if documentation.is_file():
+        (into / "documentation").mkdir(exist_ok=True)
+        (into / "documentation" / documentation.name).write_text(_brief(documentation), "utf-8")
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """The variables that the hook left on the caller's channel."""
@@ -208,6 +238,7 @@ class Asterisk:
         (self.sip_port,) = free_ports(1, kind, self.site.host)
         self.http_port, self.agi_port = free_ports(2)
         self.etc = self.scratch / "etc"
+        self.data = self.scratch / "data"
         self.sounds = self.scratch / "sounds"
         self.process: subprocess.Popen[bytes] | None = None
         self._alone = DEFAULT_POLICY
@@ -400,6 +431,7 @@ class Asterisk:
     def _write_files(self) -> None:
         for folder in ("etc", "run", "log", "spool", "db", "keys"):
             (self.scratch / folder).mkdir(parents=True, exist_ok=True)
+        _link_data(self.installation.data_directory, self.data)
         for name, text in self._files().items():
             (self.etc / name).parent.mkdir(exist_ok=True)
             (self.etc / name).write_text(dedent(self._installed(text) if name == "modules.conf" else text))
@@ -423,7 +455,7 @@ class Asterisk:
                 [directories]
                 astetcdir => {self.etc}
                 astmoddir => {installation.module_directory}
-                astdatadir => {installation.data_directory}
+                astdatadir => {self.data}
                 astdbdir => {scratch}/db
                 astkeydir => {scratch}/keys
                 astvarlibdir => {scratch}/db

@@ -99,7 +99,10 @@ def help_texts(stand_in: Any) -> Iterator[str]:
 
 def message_texts(path: Path) -> Iterator[tuple[str, int]]:
     """The templates of `Message("…")` and `template("…")` in a module, and their lines."""
-    for node in ast.walk(parsed(path.read_text("utf-8"))):
+    source = path.read_text("utf-8")
+    if not any(f"{mark}(" in source for mark in MARKS):
+        return
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS and node.args:
             template = node.args[0]
             # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
@@ -109,7 +112,10 @@ def message_texts(path: Path) -> Iterator[tuple[str, int]]:
 
 def column_texts(path: Path) -> Iterator[tuple[str, int]]:
     """The columns of `Rows((…))` in a module, also where they have a name; a column that is computed is left out."""
-    tree = parsed(path.read_text("utf-8"))
+    source = path.read_text("utf-8")
+    if ".Rows(" not in source:
+        return
+    tree = parsed(source)
     named: dict[str, list[ast.expr]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:

@@ -13,7 +13,7 @@ from lab.calls.hearing import assert_heard_then_connected
 from lab.calls.proving import by_both, side_by_side
 from lab.dialplan_steps import HookCall, results, steps
 from lab.lab import LICENSED, Forwarding, lab, until
-from lab.nights import one_of_each
+from lab.nights import rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import Association, Machine
 from lab.service import Service
@@ -136,7 +136,9 @@ def up(installation, tmp_path_factory) -> Iterator[Service]:
         yield service
 
 
-@pytest.mark.parametrize(("context", "interface"), one_of_each(["numbers", "callers"], ["ari", "agi"]))
+@rest_at_night(
+    ("context", "interface"), [("callers", "agi"), ("callers", "ari"), ("numbers", "ari"), ("numbers", "agi")]
+)
 def test_every_spelling_is_refused_by_the_service(up, interface, context):
     up.asterisk.command(f"dialplan set global IDTONE_INTERFACE {interface}")
     found = dict(zip(FORMS, results(up.asterisk, context, 120), strict=True))

@@ -47,7 +47,10 @@ def literals(node: ast.AST) -> Iterator[str]:
 
 
 def printed(path: Path) -> Iterator[str]:
-    for node in ast.walk(parsed(path.read_text("utf-8"))):
+    source = path.read_text("utf-8")
+    if not any(f"{name}(" in source for name in PRINTS):
+        return
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", None) or getattr(node.func, "attr", "")
             text = "".join(part for argument in node.args for part in literals(argument)) if name in PRINTS else ""
