@@ -50,6 +50,11 @@ WORDS: Final[Mapping[StopState, str]] = {
     StopState.ENDED: template("ended on {count} of {nodes} nodes"),
     StopState.OVER: template("its time is over"),
 }
+PAST_WORDS: Final[Mapping[StopState, str]] = {
+    StopState.ASKED: template("stop asked for"),
+    StopState.END_ASKED: template("end asked for"),
+}
+"""Of a stage that another one has followed: it waits for nobody any more."""
 HERE: Final = template("in force on this node")
 _DONE: Final = frozenset({StopState.WITHDRAWN, StopState.TAKEN_OVER, StopState.OVER})
 """Nothing is refused because of it any more, or the association answers for it."""
@@ -71,6 +76,10 @@ class Stage:
         if self.state is StopState.IN_FORCE and not self.nodes:
             return Message(HERE)
         return Message(WORDS[self.state], count=self.count, nodes=self.nodes)
+
+    @property
+    def past_words(self) -> Message:
+        return Message(PAST_WORDS[self.state]) if self.state in PAST_WORDS else self.words
 
     @property
     def tone(self) -> str:

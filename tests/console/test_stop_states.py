@@ -81,6 +81,9 @@ TABLE = {
 def test_a_state_says_what_is_known(facts, words, since, tone):
     last = stages(facts, NOW)[-1]
     assert (str(last.words), last.since, last.tone) == (words, since, tone)
+    assert not [each for each in stages(facts, NOW) if "waits" in each.past_words], (
+        "a stage that is over waits for nobody"
+    )
 
 
 def test_an_own_stop_is_in_force_node_by_node_and_ends_so():

@@ -29,7 +29,8 @@ _STYLE: Final = (
     "max-width:42em;margin:0 auto;padding:1.5em 1em 3em;line-height:1.6;background:var(--paper);color:var(--ink)}"
     "h1{font-size:1.5em;line-height:1.3;border-bottom:1px solid var(--line);padding-bottom:.6em}"
     "label,fieldset{display:block;margin:1em 0;font-weight:600}"
-    "fieldset{border:1px solid var(--line);border-radius:.3em}"
+    "fieldset{border:1px solid var(--line);border-radius:.3em}legend{float:left;width:100%}legend+*{clear:both}"
+    ".must{float:right;font-size:.8em;font-weight:400;border:1px solid currentcolor;border-radius:.2em;padding:0 .3em}"
     "input,textarea,select,button{font:inherit;border:1px solid var(--line);border-radius:.3em;padding:.4em .5em;"
     "max-width:100%;background:var(--paper);color:var(--ink)}"
     "input[type=text],input[type=tel],textarea,select{width:100%}input[type=checkbox]{width:1.2em;height:1.2em}"
@@ -107,6 +108,7 @@ _STATES: Final[Mapping[object, tuple[str, str]]] = {
         "Closed: nothing wrong was found.",
     ),
 }
+_MUST: Final = '<span class="must">必須 / required</span>'
 _CORRECT: Final = ("次の点を直してください。", "Please correct the following:")
 _PROMISE: Final = (
     "どなたでも申告できます。不確かな情報でも構いません。申告者が誰であるかは、下の欄で同意された場合を除き、当協会から開示しません。"
@@ -206,7 +208,7 @@ def form_page(
         + f'<p><a href="{other}">{_both(*_OTHER[other])}</a></p>'
         + f'<form method="post" action="{path}" enctype="multipart/form-data">'
         + asked
-        + f"<label>{_both('何がありましたか', 'What happened')}"
+        + f"<label>{_MUST}{_both('何がありましたか', 'What happened')}"
         + f'<textarea name="what" rows="8" maxlength="4000" required{_state("what", wrong)}>'
         + f"{escape(values.get('what', ''))}</textarea>{_error('what', wrong)}</label>"
         + f"<p>{_both(*_KEPT)}</p>"
@@ -261,7 +263,8 @@ def _input(
 ) -> str:
     """`value` is escaped already."""
     return (
-        f'<label>{_both(japanese, english)}<input type="{kind}" name="{name}" value="{value}" maxlength="200"'
+        f"<label>{_MUST * required}{_both(japanese, english)}"
+        f'<input type="{kind}" name="{name}" value="{value}" maxlength="200"'
         f"{' required' * required}{_state(name, wrong)}>{_error(name, wrong)}</label>"
     )
 
