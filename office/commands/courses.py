@@ -94,17 +94,10 @@ def record(
     workspace, now = Workspace(folder), datetime.now(UTC)
     taken = day or now.astimezone(JAPAN).date().isoformat()
     course = course_of(folder)
-    letters = answers_of(course, answers)
+    letters, person = answers_of(course, answers), asked("Name of the attendee")
     with checking():
         made = record_attendance(
-            workspace,
-            member,
-            asked("Name of the attendee"),
-            taken,
-            course.version,
-            letters,
-            now,
-            lambda name: f"--{name}",
+            workspace, member, person, taken, course.version, letters, now, lambda name: f"--{name}"
         )
     if as_json:
         command_line.print_json(asdict(made))

@@ -103,6 +103,7 @@ def site(
     workspace, now = Workspace(folder), datetime.now(UTC).replace(microsecond=0)
     with checking():
         terms, published = workspace.terms().public, published_registry(workspace.repository)
+        responsible = responsible_body(folder, read_rules(folder))
     if package is None:
         content, files = _stated(workspace, terms, published, month, now)
         signed = signed_statement(content, signers(key), published.root)
@@ -120,7 +121,7 @@ def site(
     made = site_files(
         SiteFacts(
             published.editions.association,
-            responsible_body(folder, read_rules(folder)),
+            responsible,
             terms.address,
             terms.desk,
             terms.service,

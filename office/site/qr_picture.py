@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from html import escape
 from itertools import groupby
 from typing import Any
@@ -23,7 +24,7 @@ def qr_picture(text: str, title: str) -> str:
     count = code.getModuleCount()
     dark = ""
     for row in range(count):
-        for is_dark, columns in groupby(range(count), lambda column, row=row: code.isDark(row, column)):
+        for is_dark, columns in groupby(range(count), partial(code.isDark, row)):
             first, *others = columns
             if is_dark:
                 dark += f"M{first + _QUIET} {row + _QUIET}h{len(others) + 1}v1H{first + _QUIET}z"
