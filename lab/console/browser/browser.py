@@ -136,9 +136,11 @@ class Browser:
         self.driver.execute_script("document.querySelectorAll('main details').forEach(each => { each.open = true; })")
 
     def text(self) -> str:
-        """The page's content as it is shown now."""
+        """The page's content as it is shown now; nothing while it loads."""
         # In one step: the page changes while it is read.
-        text: str = self.driver.execute_script("return document.querySelector('main').innerText")
+        text: str = self.driver.execute_script(
+            "return (document.querySelector('main') ?? document.body)?.innerText ?? ''"
+        )
         return text
 
     def wait_for(self, pattern: str, within_s: float) -> None:

@@ -94,7 +94,7 @@ def test_ten_tasks_of_a_citizen(browser, public):
     follow(browser, "受付番号で経過を見る")
     browser.driver.find_element("name", "receipt").send_keys(receipt)
     browser.driver.find_element("css selector", "form button").click()
-    assert "事業者に照会しています" in browser.driver.find_element("css selector", "body").text
+    browser.wait_for("事業者に照会しています", WITHIN_S)
     begin()  # 6 whom can I ask?
     follow(browser, "相談と申告")
     calls = [each.get_attribute("href") for each in browser.driver.find_elements("css selector", ".calls a")]
