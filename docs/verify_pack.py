@@ -29,9 +29,10 @@ BASIS = {*"basis law authority reference scope received deadline court valid_unt
 ACTS = {*"export-requested export-approved export-refused exported export-received export-confirmed forgotten".split()}
 ACTS |= {*"numbers-opened duty gap continued quarantined clock log-ended end-given-up".split()}  # 2.1
 ENDS = {"ended", "interrupted"} | ACTS
-JAPAN = timezone(timedelta(hours=9))
+JAPAN, WAYS = timezone(timedelta(hours=9)), ("login", "sudo", "account", "console")  # 2.2
 ALIKE = r"[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1f00-\u1fff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]"  # 6.2
-PROFILES = r"profiles/[a-z0-9][a-z0-9-]*\.json"  # 6.5
+PROFILES, E164 = r"profiles/[a-z0-9][a-z0-9-]*\.json", re.compile(r"\+[0-9]+").fullmatch  # 6.5, 5.1
+KIND = re.compile("[a-z-]+").fullmatch  # 2.1
 LATIN, WITHIN = r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]", r"[\w\u0300-\u036f]*"
 MIXED = f"{LATIN}{WITHIN}{ALIKE}|{ALIKE}{WITHIN}{LATIN}"
 canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
@@ -55,7 +56,7 @@ def whole(leaf):  # 2.1
     fits = all(type(each) is int for each in numbers) and all(type(each) is str for each in texts)
     fits &= min(numbers[0], *(step["id"] for step in leaf["steps"])) > 0 and 0 < len(leaf["call"]) < 256
     fits &= {*leaf} - {"after"} == {"call", "steps"}
-    fits &= all({*step} == {"at", "details", "id", "kind", "node"} for step in leaf["steps"])
+    fits &= all({*s} == {*"at details id kind node".split()} and KIND(s["kind"]) for s in leaf["steps"])
     fits &= all(each is None or type(each) in (str, bool, int) for each in details)
     return fits and all(abs(each) < 2**53 for each in numbers + details if type(each) is int)
 
@@ -110,11 +111,9 @@ def signed(note, name, kind, key_id, public, since=0, until=0):  # 3.2, 3.4: its
 
 
 def cosigned(note, key, *terms):  # 6.8: whether a cosignature of this witness is in all these terms
-    if not signed(note, *key, 0, float("inf")):
-        return False
     lines = [line.split(" ") for line in note.decode().partition("\n\n")[2].splitlines()]
     found = [octets for _, by, text in lines if (octets := unbase64(text))[:4] == key[2] and by == key[0]]
-    return any(all(a <= int.from_bytes(each[4:12]) < b for a, b in terms) for each in found)
+    return signed(note, *key, 0, 2**64) and any(all(a <= int.from_bytes(e[4:12]) < b for a, b in terms) for e in found)
 
 
 def openssl(*words):
@@ -209,11 +208,12 @@ class Pack:
             self.faults.append(f"{name}: missing, changed, or not of the pack")
         for entry in records:
             self.attempt(f"call {entry['call']}", self.record, entry)
-        self.registries.add(manifest.get("registry"))
+        need(re.fullmatch("[0-9a-f]{64}", manifest.get("registry", "0" * 64)), "its registry is no digest")
+        self.registries.add((manifest.get("registry"), "signed"))
         for name in (each for each in digests if each.startswith("registry/")):
             self.attempt(name, self.registry, name)
         if need(policy in ("one-person", "two-persons"), "of another policy", policy == "two-persons"):
-            self.attempt("the approval", self.approval, manifest, *sorted(manifest["acts"], key=lambda a: a["leaves"]))
+            self.attempt("the approval", self.approval, manifest, *manifest["acts"])
         for name in (each for each in digests if each.startswith("timestamps/")):
             self.attempt(name, need, name[11:-4] in self.heads, "of a tree that no proof leads to")
         for size in self.heads if self.authority else ():
@@ -236,14 +236,8 @@ class Pack:
             form = rf"c2sp\.org/tlog-proof@v1\n(?:extra (\S+)\n)?index {index:d}((?:\n[^\n=]{{43}}=){{0,63}})"
             proof, text = re.fullmatch(form, above.decode()), signed(note, *self.log)
             head = re.fullmatch(r"([^\n]+)\n([1-9][0-9]{0,18})\n([^\n=]{43}=)\n(?:[^\n]+\n)*", text)
-            fits = (
-                proof
-                and unbase64(proof[1] or "") is not None
-                and head
-                and head[1] == self.log[0]
-                and index < int(head[2])
-            )
-            need(fits, f"proofs/{index}.tlog-proof: not a proof of this leaf by this log")
+            fits = proof and head and head[1] == self.log[0] and index < int(head[2])
+            unbase64(need(fits, f"proofs/{index}.tlog-proof: not a proof of this leaf by this log", proof[1] or ""))
             path, leaf = [unbase64(each) for each in proof[2].split()], self.files[f"leaves/{index}.json"]
             number, last, reached, held = index, int(head[2]) - 1, sha256(b"\0" + leaf).digest(), json.loads(leaf)
             while last:
@@ -274,12 +268,14 @@ class Pack:
         steps = self.steps(entry)
         self.told.append(f"call {entry['call']}, leaves {entry['leaves']}")
         first = next((each["details"] for each in steps if each["kind"] in ("decided", "fallback")), {})
-        self.registries.add(first.get("registry_sha256"))
+        self.registries.add((first.get("registry_sha256"), first.get("registry_trust")))
         self.licensed |= {first.get("member")} if "licence" in first else set()
-        key = entry["key"] is not None and AESGCM(unbase64(entry["key"]))
+        key = entry["key"] is not None and AESGCM(need(len(k := unbase64(entry["key"])) == 32, "no record key", k))
         if key and "numbers_key" in first:
-            sealed = unbase64(first["numbers"])
-            numbers = json.loads(key.decrypt(bytes(12), sealed, entry["call"].encode()))
+            plain = key.decrypt(bytes(12), unbase64(first["numbers"]), entry["call"].encode())
+            fits = canonical(numbers := json.loads(plain)).encode().ljust(96) == plain
+            fits &= {*numbers} <= {"forwarding", "caller", "called"} and all(map(E164, numbers.values()))
+            need(fits and all(type(first[f"{role}_kind"]) is str for role in numbers), "numbers of another form")
             self.told += [f"  {role} {number} ({first[f'{role}_kind']})" for role, number in numbers.items()]
         self.told += [f"  {datetime.fromtimestamp(s['at'] / 1e6, UTC)} {s['kind']} {s['details']}" for s in steps]
 
@@ -287,9 +283,10 @@ class Pack:
         shown = json.loads(self.files[name])
         octets = sorted((role, sha256(unbase64(text)).hexdigest()) for role, text in shown["metadata"].items())
         lines = "".join(f"{digest}  {role}\n" for role, digest in octets)
-        fits = not octets or sha256(lines.encode()).hexdigest() == name[9:73]
-        fits &= canonical(shown).encode() == self.files[name]
-        need(fits and name[9:73] in self.registries, "not a registry by which a call of the pack was decided")
+        digest = sha256(lines.encode()).hexdigest() if octets else name[9:73]
+        trusts = {trust or shown["trust"] for of, trust in self.registries if of == name[9:73]}
+        fits = trusts == {shown["trust"]} == {"signed" if octets else "unsigned"} and digest == name[9:73]
+        need(fits and canonical(shown).encode() == self.files[name], "not a registry by which a call was decided")
         self.shown += [{role: unbase64(text) for role, text in shown["metadata"].items()}] * bool(octets)
 
     def whose(self):  # 6.8
@@ -355,6 +352,9 @@ class Pack:
         chosen = canonical({"calls": calls, "case": manifest["case"], "numbers_sealed": ask["numbers_sealed"], **basis})
         need([asked["kind"], given["kind"]] == ["export-requested", "export-approved"], "no request and approval")
         need(ask["selection"] == answer["selection"] == sha256(chosen.encode()).hexdigest(), "of another selection")
+        fits = all(type(a["by"]) is str and type(a["by_uid"]) is int and a["by_way"] in WAYS for a in (ask, answer))
+        forms = type(ask["numbers_sealed"]), type(ask["calls"]), len(json.loads(ask["selected"]))
+        need(fits and forms == (bool, int, ask["calls"]), "a request or approval of another form")
         names, ways = {ask["by"], answer["by"]}, [ask["by_way"], answer["by_way"]].count("console")
         others = {0: ask["by_uid"] != answer["by_uid"], 1: False, 2: len(names) == 2}[ways]
         need(answer["request"] == acts[0]["call"] and others, "not by another person")

@@ -17,6 +17,7 @@ from idtone.core.persons import Person
 from idtone.core.settings.settings import Exports, LedgerSettings
 
 from ..evidence.act_persons import person_of
+from ..evidence.leaf_rules import strict_time
 from ..evidence.steps import Scalar, Step, StepKind
 from .legal_basis import LegalBases, LegalBasis, basis_objection, load_legal_bases, text_objection
 
@@ -195,7 +196,7 @@ def _take(step: Step, found: dict[str, DisclosureRequest]) -> None:
 def _request(step: Step) -> DisclosureRequest:
     details = step.details
     calls = json.loads(str(details["selected"]))
-    if not isinstance(calls, list) or not calls or len(calls) != details["calls"]:
+    if not isinstance(calls, list) or not calls or type(details["calls"]) is not int or len(calls) != details["calls"]:
         raise ValueError("not a list of as many calls")
     return DisclosureRequest(
         step.call_id,
@@ -222,7 +223,4 @@ def _answer(step: Step) -> RequestAnswer:
 
 
 def _moment(text: Scalar) -> datetime:
-    moment = datetime.fromisoformat(str(text))
-    if moment.utcoffset() is None:
-        raise ValueError("no time zone")
-    return moment
+    return strict_time(str(text))

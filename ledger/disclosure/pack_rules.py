@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import rfc8785
 from cryptography.x509 import Certificate
 
+from idtone.core.calls import Trust
 from idtone.core.errors import ProofError
 from idtone.core.japan import JAPAN
 from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
@@ -166,15 +167,37 @@ def stamps_of(
     return found, [breach(Rule.TIMESTAMP, each) for each in faults]
 
 
-def registry_faults(files: Mapping[str, bytes], decided_by: Collection[str | None]) -> Iterator[Breach]:
-    """Registries of a pack that are not those with the digests `decided_by`. What they say is looked at elsewhere."""
+def registry_faults(
+    files: Mapping[str, bytes], decided_by: Collection[tuple[str | None, str | None]]
+) -> Iterator[Breach]:
+    """Registries of a pack that are not those by which it was decided: digests, each with how that one was trusted, if
+    it is known. What they say is looked at elsewhere.
+    """
     for name, content in files.items():
-        found = REGISTRY.fullmatch(name)
-        if found and (found[1] not in decided_by or metadata_digest(content) not in (None, found[1])):
+        if not (found := REGISTRY.fullmatch(name)):
+            continue
+        trusts = {trust for digest, trust in decided_by if digest == found[1]}
+        given, trust = metadata_digest(content), trust_of(content)
+        if (
+            not trusts
+            or trust is None
+            or given not in (None, found[1])
+            or {each or trust for each in trusts} != {trust}
+        ):
             other = Message(
                 "{path} is not a registry by which a call of the pack was decided, nor that of the export", path=name
             )
             yield breach(Rule.REGISTRY, other)
+
+
+def trust_of(content: bytes) -> str | None:
+    """What a registry of a pack says of its trust, if its metadata does not contradict it."""
+    is_signed = metadata_digest(content) is not None
+    try:
+        trust = json.loads(content)["trust"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return trust if trust == (Trust.SIGNED if is_signed else Trust.UNSIGNED) else None
 
 
 def metadata_digest(content: bytes) -> str | None:

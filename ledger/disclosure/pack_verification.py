@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import rfc8785
 from cryptography.x509 import Certificate
 
+from idtone.core.calls import Trust
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey, decoded
 from idtone.core.translation import Message
 
+from ..evidence.leaf_rules import strict_time
 from ..evidence.rules import Breach, Rule, RuleError, breach
 from ..evidence.steps import Step
+from ..keys.key_file import KEY_BYTES
 from ..tree.checkpoints import believed
 from ..tree.inclusion_proof import InclusionProof
 from .disclosure_request import DisclosureRequest, RequestState, requests
@@ -46,6 +50,8 @@ from .pack_rules import PackedLeaf, basis_faults, leaf_faults, registry_faults, 
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root
+
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 @dataclass
@@ -114,7 +120,7 @@ def verified(
         if rfc8785.dumps(manifest) != files[MANIFEST]:
             verdict.faults.append(breach(Rule.MANIFEST, Message("the manifest is not canonical JSON (RFC 8785)")))
         verdict.case, verdict.exported = _shown(manifest, "case"), _shown(manifest, "exported")
-        exported = _moment(verdict.exported)
+        exported = strict_time(verdict.exported)
         verdict.basis = _basis(manifest)
         verdict.log = log or VerifierKey.parse(manifest["log_key"])
         if manifest["log_key"] != str(verdict.log):
@@ -122,6 +128,8 @@ def verified(
             verdict.faults.append(breach(Rule.MANIFEST, other))
         if not isinstance(manifest["files"], dict):
             verdict.faults.append(breach(Rule.MANIFEST, Message("the manifest's files are no object")))
+        if not _DIGEST.fullmatch(manifest.get("registry", "0" * 64)):
+            verdict.faults.append(breach(Rule.MANIFEST, Message("the manifest's registry is no digest")))
         if not manifest["records"]:
             verdict.faults.append(breach(Rule.MANIFEST, Message("the pack holds no record")))
         verdict.faults += _unsealed(files, manifest, verdict.log)
@@ -129,7 +137,9 @@ def verified(
         given: dict[str, Sequence[bytes]] = {}
         leaves: list[PackedLeaf] = []
         for entry in manifest["records"]:
-            if str(entry["call"]) in given:
+            if not isinstance(entry["call"], str):
+                raise RuleError(Rule.MANIFEST, Message("the call of a record is no text"))
+            if entry["call"] in given:
                 twice = Message("call {call_id} is there twice", call_id=str(entry["call"]))
                 verdict.faults.append(breach(Rule.RECORD_TWICE, twice))
             given[str(entry["call"])] = _verify_record(files, entry, verdict, verdict.log, leaves)
@@ -150,8 +160,9 @@ def verified(
         verdict.faults += faults
         verdict.faults += time_faults(exported, verdict.basis, verdict.request, now)
         verdict.faults += basis_faults(verdict.basis.details() if verdict.basis else {})
-        shown = {each.record.registry_sha256 for each in verdict.told} | {manifest.get("registry")}
-        verdict.faults += (wrong_registries := list(registry_faults(files, shown)))
+        decided_by = {(each.record.registry_sha256, each.record.registry_trust) for each in verdict.told}
+        decided_by.add((manifest.get("registry"), Trust.SIGNED))
+        verdict.faults += (wrong_registries := list(registry_faults(files, decided_by)))
         verdict.heads = [each.checkpoint for each in leaves]
         verdict.binding, faults = log_binding(
             () if wrong_registries else registries_of(files),
@@ -183,14 +194,6 @@ def _shown(manifest: Mapping[str, Any], key: str) -> str:
     if not isinstance(text, str) or not text.isprintable():
         raise ProofError(Message("the manifest's {key} is not printable: {text!r:.200}", key=key, text=text))
     return str(text)
-
-
-def _moment(text: str) -> datetime:
-    """Raises ValueError unless the text is in the form of section 1."""
-    moment = datetime.fromisoformat(text)
-    if moment.utcoffset() is None or moment.isoformat() != text:
-        raise ValueError("no time zone, or another form")
-    return moment
 
 
 def _basis(manifest: Mapping[str, Any]) -> LegalBasis | None:
@@ -250,8 +253,8 @@ def _verify_record(
             verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
             leaves[index] = content
         key = None if entry["key"] is None else decoded(entry["key"])
-        if entry["key"] is not None and not key:
-            raise RuleError(Rule.NUMBERS, Message("its record key is no base64"))
+        if entry["key"] is not None and len(key or b"") != KEY_BYTES:
+            raise RuleError(Rule.NUMBERS, Message("its record key is no base64 of {count} bytes", count=KEY_BYTES))
         verdict.told.append(told(call_id, leaves, key))
     except LedgerError as error:
         named = Message("call {call_id}: {error}", call_id=call_id, error=error)
@@ -288,11 +291,14 @@ def _verify_approval(
     sealed = not any(entry["key"] for entry in manifest["records"])
     records = [index for entry in manifest["records"] for index in entry["leaves"]]
     order = [max(records), *(index for entry in manifest["acts"] for index in entry["leaves"])]
-    if len(manifest["acts"]) == 2 and order != sorted(order):
+    is_pair = len(manifest["acts"]) == 2
+    if is_pair and request and manifest["acts"][0]["call"] != request.act:
+        fault = breach(Rule.REQUEST_FORM, Message("the manifest names the approval before its request"))
+    elif is_pair and order != sorted(order):
         fault = breach(
             Rule.REQUEST_ORDER, Message("the request is older than a leaf that it names, or than its answer")
         )
-    elif request is None or len(manifest["acts"]) != 2:
+    elif request is None or not is_pair:
         shown = Message("the pack does not show that one person has requested it and another approved it")
         fault = breach(Rule.REQUEST_FORM, shown)
     elif (

@@ -11,7 +11,7 @@ from .steps import Scalar
 
 def person_of(details: Mapping[str, Scalar]) -> Person:
     """Who did an act, from its details. Raises TypeError, ValueError, KeyError."""
-    uid = details["by_uid"]
-    if not isinstance(uid, int) or isinstance(uid, bool):
-        raise TypeError("not the number of an account")
-    return Person(uid, str(details["by"]), AccountKnownBy(str(details["by_way"])))
+    uid, name = details["by_uid"], details["by"]
+    if not isinstance(uid, int) or isinstance(uid, bool) or not isinstance(name, str):
+        raise TypeError("not the number of an account, or not its name")
+    return Person(uid, name, AccountKnownBy(str(details["by_way"])))

@@ -45,6 +45,8 @@ _SHAPES_OCTETS: Final = 1_000_000
 """So long are all leaves together of which shapes are made; each octet takes some ten of memory."""
 
 
+_KIND: Final = re.compile("[a-z-]+")
+"""So no other word looks like one that ends a call."""
 AFTER_END: Final = Message("it follows the leaf with which its log has ended")
 
 
@@ -70,6 +72,7 @@ def read_leaf(content: bytes) -> ReadLeaf:
         call_id, steps, after = members["call"], members["steps"], members.get("after", 0)
         texts = [step_text(s["id"], s["node"], s["kind"], s["at"], canonical(s["details"])) for s in steps]
         values = [value for step in steps for value in step["details"].values()]
+        are_kinds = all(map(_KIND.fullmatch, (s["kind"] for s in steps)))
         is_whole = all(
             type(number) is int and abs(number) < WHOLE_LIMIT for step in steps for number in (step["id"], step["at"])
         ) and (
@@ -79,7 +82,9 @@ def read_leaf(content: bytes) -> ReadLeaf:
         is_same = leaf(call_id, texts, after) == content
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, LedgerError) as error:
         raise odd from error
-    if not (steps and is_whole and is_same) or any(isinstance(value, dict | list | float) for value in values):
+    if not (steps and is_whole and is_same and are_kinds) or any(
+        isinstance(value, dict | list | float) for value in values
+    ):
         raise odd
     ids, kinds, times = (tuple(step[name] for step in steps) for name in ("id", "kind", "at"))
     return ReadLeaf(call_id, after, ids, kinds, times, steps[0]["details"] if kinds[0] in JUDGED_ACTS else None)
@@ -243,7 +248,8 @@ def check_request(kind: str, details: Mapping[str, Any], known: Requests | Colle
     request = details.get("request") if kind in ANSWERS or kind == GIVEN_UP else None
     if request is None:
         return
-    if (_given_up(str(request)) if kind == GIVEN_UP else str(request)) not in known:
+    name = str(request)
+    if (_given_up(name) if kind == GIVEN_UP else name) not in known or not name.startswith(ACT_ID):
         raise RuleError(
             Rule.ACT_REQUEST, Message("it names the request {request}, which does not come before it", request=request)
         )
@@ -281,7 +287,7 @@ def check_times(kind: str, at: int, details: Mapping[str, Any]) -> None:
     if is_late:
         raise RuleError(Rule.WARRANT, Message("its warrant was valid until {day}, and it is later", day=until))
     try:
-        is_early = received is not None and _time(received) > moment + SKEW
+        is_early = received is not None and strict_time(received) > moment + SKEW
     except (ValueError, TypeError, OverflowError):
         is_early = True
     if is_early:
@@ -296,8 +302,8 @@ def _day(text: str) -> date:
     return found
 
 
-def _time(text: str) -> datetime:
-    """Raises ValueError, TypeError."""
+def strict_time(text: str) -> datetime:
+    """A time in the form of section 1. Raises ValueError, TypeError."""
     found = datetime.fromisoformat(text)
     offset = found.utcoffset()
     if offset is None or offset % timedelta(minutes=1) or found.isoformat() != text:

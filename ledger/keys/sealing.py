@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -33,6 +34,7 @@ NONCE_BYTES: Final = 12
 _ONCE: Final = bytes(NONCE_BYTES)
 """A record's key encrypts once, so its nonce may be constant."""
 _PADDED: Final = 96
+_E164: Final = re.compile(r"\+[0-9]+")
 """Bytes: room for three numbers of the length that E.164 allows, so that the length reveals nothing."""
 
 TOKEN_BYTES: Final = 16
@@ -94,9 +96,12 @@ def open_with(record_key: bytes, call_id: str, details: Mapping[str, Scalar]) ->
     """The numbers of one record, by its own key. Raises LedgerError if they are not what it sealed."""
     try:
         sealed = base64.b64decode(str(details[SEALED]), validate=True)
-        held = json.loads(AESGCM(record_key).decrypt(_ONCE, sealed, call_id.encode()))
+        plain = AESGCM(record_key).decrypt(_ONCE, sealed, call_id.encode())
+        held = json.loads(plain)
+        if canonical(held).encode().ljust(_PADDED) != plain or not all(map(_E164.fullmatch, held.values())):
+            raise _changed(call_id)
         return {NumberRole(role): Number(NumberKind(str(details[f"{role}_kind"])), e164) for role, e164 in held.items()}
-    except (InvalidTag, ValueError, KeyError) as error:
+    except (InvalidTag, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _changed(call_id) from error
 
 

@@ -23,7 +23,7 @@ from lab.ledger.vectors.verifiers import ROOT, UNREAD, VERIFIERS
 WHAT_CANNOT_BE_IN_A_VECTOR = {Rule.REPORT, Rule.PROFILE, Rule.LEAF_LEFT_OUT, Rule.TIMESTAMP}
 OF_A_REQUEST = {each.value for each in Rule if each.startswith("request-")} | {Rule.SELECTION}
 """What is wrong with a request may be named by another of these."""
-LINES = 810
+LINES = 825
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_the_folder_has_what_idtone_makes_200_of_each_and_each_rule(known):
     assert re.findall(r"^\| `([a-z-]+)` \|.*\|.*\|$", PAGE.read_text("utf-8").partition("### 7.1")[2], re.MULTILINE)[
         : len(Rule)
     ]
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 2_420_000
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 2_660_000
 
 
 @pytest.mark.parametrize("verifier", VERIFIERS)

@@ -32,6 +32,8 @@ const BASIS_DAYS = ["deadline", "valid_until", "confirm_by"];
 const WORD = /[\p{L}\p{N}_\u0300-\u036f]+/gu; // 7, for 13
 const LATIN = /[A-Za-z\u00c0-\u024f\u1e00-\u1eff]/u;
 const ALIKE = /[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1f00-\u1fff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]/u;
+const ROLES = new Set(["forwarding", "caller", "called"]); // 5.1
+const WAYS = new Set(["login", "sudo", "account", "console"]); // 2.2
 const FURTHER = /^(?:profiles\/[a-z0-9][a-z0-9-]*\.json|registry\/[0-9a-f]{64}\.json|timestamps\/[1-9][0-9]*\.tsr)$/u;
 const PRINTABLE = /^(?:[^\p{C}\p{Z}]| )*$/u; // 1
 
@@ -129,7 +131,7 @@ function readLeaf(octets) {
   const isScalar = (value) => value === null || isText(value) || typeof value === "boolean" || isWhole(value);
   const isStep = (step) =>
     has(step, "at,details,id,kind,node") && isWhole(step.at) && isWhole(step.id) && step.id > 0 && isText(step.kind) &&
-    isText(step.node) && isObject(step.details) && Object.values(step.details).every(isScalar);
+    /^[a-z-]+$/u.test(step.kind) && isText(step.node) && isObject(step.details) && Object.values(step.details).every(isScalar);
   const fits =
     (has(leaf, "call,steps") || (has(leaf, "after,call,steps") && isWhole(leaf.after) && leaf.after > 0)) &&
     isText(leaf.call) && characters(leaf.call) >= 1 && characters(leaf.call) <= 255 && Array.isArray(leaf.steps) &&
@@ -450,7 +452,7 @@ function namedLogs(metadata) {
 class Pack {
   constructor(files, log, witnesses, now, root, later, authority) {
     Object.assign(this, { files, log, witnesses, now, faults: [], told: [], leaves: new Map(), sizes: new Map() });
-    Object.assign(this, { root, later, authority, heads: new Map(), stamped: new Map(), notes: [], licensed: new Set(), shown: [], registries: new Set() });
+    Object.assign(this, { root, later, authority, heads: new Map(), stamped: new Map(), notes: [], licensed: new Set(), shown: [], registries: [] });
     this.attempt("manifest.json", () => this.verify());
   }
 
@@ -488,7 +490,9 @@ class Pack {
     const isOne = manifest.policy === "one-person";
     this.attempt("manifest.json", () => need(!isOne || manifest.acts.length === 0, "manifest", "it has acts of a request"));
     if (!isOne) this.attempt("the approval", () => this.approval());
-    this.registries.add(manifest.registry);
+    const isDigest = manifest.registry === undefined || (isText(manifest.registry) && /^[0-9a-f]{64}$/u.test(manifest.registry));
+    this.attempt("manifest.json", () => need(isDigest, "manifest", "its registry is no digest"));
+    this.registries.push([manifest.registry, "signed"]);
     for (const name of this.files.keys()) {
       if (name.startsWith("registry/")) this.attempt(name, () => this.registry(name));
     }
@@ -614,7 +618,10 @@ class Pack {
   registry(name) {
     const shown = fromCanonical(this.files.get(name));
     const digest = name.slice("registry/".length, -".json".length);
-    need(this.registries.has(digest) && isObject(shown?.metadata), "registry", "no call of the pack was decided by it");
+    const trusts = this.registries.filter(([each]) => each === digest).map(([, trust]) => trust || shown?.trust);
+    need(trusts.length > 0 && isObject(shown?.metadata), "registry", "no call of the pack was decided by it");
+    const trust = Object.keys(shown.metadata).length > 0 ? "signed" : "unsigned";
+    need(shown.trust === trust && trusts.every((each) => each === trust), "registry", "it was trusted in another way");
     const lines = Object.entries(shown.metadata).map(([role, text]) => [role, unbase64(text)]).sort(([a], [b]) => (a < b ? -1 : 1));
     need(lines.every(([, octets]) => octets), "registry", "its metadata is not base64");
     const sums = lines.map(([role, octets]) => `${sha256(octets).toString("hex")}  ${role}\n`).join("");
@@ -664,7 +671,7 @@ class Pack {
     const steps = this.proven(entry);
     this.told.push(`call ${entry.call}, leaves ${entry.leaves.join(", ")}`);
     const first = steps.find((step) => step.kind === "decided" || step.kind === "fallback")?.details ?? {};
-    this.registries.add(first.registry_sha256);
+    this.registries.push([first.registry_sha256, first.registry_trust]);
     if ("licence" in first) this.licensed.add(first.member);
     for (const [role, number] of Object.entries(this.numbers(entry, first))) {
       this.told.push(`  ${role} ${number} (${first[`${role}_kind`]})`);
@@ -683,8 +690,13 @@ class Pack {
     try {
       const opening = createDecipheriv("aes-256-gcm", key, Buffer.alloc(12));
       opening.setAAD(Buffer.from(entry.call)).setAuthTag(sealed.subarray(-16));
-      const plain = Buffer.concat([opening.update(sealed.subarray(0, -16)), opening.final()]);
-      return JSON.parse(utf8(plain));
+      const plain = utf8(Buffer.concat([opening.update(sealed.subarray(0, -16)), opening.final()]));
+      const numbers = JSON.parse(plain);
+      const isNumber = ([role, number]) =>
+        ROLES.has(role) && isText(number) && /^\+[0-9]+$/u.test(number) && isText(first[`${role}_kind`]);
+      const fits = isObject(numbers) && canonical(numbers).padEnd(96) === plain && Object.entries(numbers).every(isNumber);
+      if (!fits) throw new Error("numbers of another form");
+      return numbers;
     } catch {
       throw new Broken("numbers", "its key does not open what was sealed");
     }
@@ -698,6 +710,8 @@ class Pack {
     const [asked, given] = [request.details, approval.details];
     const isPair = request.kind === "export-requested" && approval.kind === "export-approved";
     need(isPair && given.request === acts[0].call, "request-form", "the acts are no request and its approval");
+    const isPerson = ({ by, by_uid: uid, by_way: way }) => isText(by) && isWhole(uid) && WAYS.has(way);
+    need([asked, given].every(isPerson), "request-form", "it does not say who requested or approved it");
     const consoles = [asked, given].filter((act) => act.by_way === "console").length;
     const isAnother = [asked.by_uid !== given.by_uid, false, asked.by !== given.by][consoles];
     need(isAnother, "request-form", "it was not approved by another person");
@@ -705,9 +719,11 @@ class Pack {
     const inOrder = latest < acts[0].leaves[0] && acts[0].leaves[0] < acts[1].leaves[0];
     need(inOrder, "request-order", "records, request and approval are not in this order");
     const calls = records.map((entry) => [entry.call, entry.leaves.map((index) => files[`leaves/${index}.json`])]);
+    need(typeof asked.numbers_sealed === "boolean", "selection", "it does not say whether the numbers stay sealed");
     const chosen = { case: this.manifest.case, numbers_sealed: asked.numbers_sealed, calls, ...(basis ? { basis } : {}) };
     const selection = sha256(canonical(chosen)).toString("hex");
     need(asked.selection === selection && given.selection === selection, "selection", "it is of another selection");
+    need(asked.calls === selectedBy(asked.selected ?? null).length, "request-form", "it selects another number of calls than it says");
     const shown = [...new Set(JSON.parse(asked.selected))];
     const isShown = asked.case === this.manifest.case && canonical(shown) === canonical(calls.map(([call]) => call));
     need(isShown, "selection", "the second person was shown another case, or other calls");
@@ -716,7 +732,8 @@ class Pack {
     const isOpened = asked.numbers_sealed && records.some((entry) => entry.key !== null);
     need(!isOpened, "request-numbers", "the numbers are opened");
     const [until, late] = [moment(asked.until), moment(given.until)];
-    const inTime = until !== null && late !== null && approval.at < until && this.exported < late;
+    need(until !== null && late !== null, "request-form", "it does not say until when it counts");
+    const inTime = approval.at < until && this.exported < late;
     need(inTime && approval.at >= request.at - SKEW, "request-time", "it is too early, or too late");
     this.told.push(`requested by ${asked.by}, approved by ${given.by}`);
   }

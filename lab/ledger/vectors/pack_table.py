@@ -10,6 +10,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from idtone.core.signed_notes import Note, SignatureLine, Signer, VerifierKey
 
 from ..example_pack import WITNESS
@@ -44,6 +46,11 @@ OPENED: Final = base64.b64encode(RECORD_KEY).decode()
 ONE: Final = [{"call": CALL, "key": None, "leaves": [0]}]
 SECOND_CALL: Final = [{"call": LATE, "key": None, "leaves": [1, 3]}]
 ENDED: Final = {"status": "CONNECTED"}
+WHO: Final = ("asked", "given")
+ODD_TIMES: Final = (
+    "2026-11-02T05:00:00.1+00:00", "2026-11-02T05:00:00+00:00:30", "2026-11-02 05:00:00+00:00", "20261102T050000+0000",
+    "2026-W45-1T05:00:00+00:00", "2026-11-02T05:00:00-00:00", "2026-11-02T05:00:00Z", "2026-11-02T05:00+00:00",
+)  # fmt: skip
 
 
 def two(**parts: Any) -> Plan:
@@ -645,6 +652,68 @@ def bad_requests() -> Iterator[Row]:
     yield "the pack when the approval expired", "request-time", two(given={"until": time(AT + 7200 * S)})
     yield "requested before the calls", "request-order", two(acts_first=True, leaves=tree(10))
     yield "approved before the request", "request-order", two(approval_first=True)
+    yield "the approval named before the request", "request-form", two(change=lambda made: made["acts"].reverse())
+    for number, text in enumerate(ODD_TIMES):
+        who = WHO[number % 2]
+        yield f"{who} until {text}", "request-form", two(**{who: {"until": text}})
+    odd = {"by": (None, 5), "by_uid": (True, "1002", ...), "by_way": ("CONSOLE", "console ", None)}
+    for number, (name, value) in enumerate((name, value) for name, values in odd.items() for value in values):
+        who, said = WHO[number % 2], "missing" if value is ... else repr(value)
+        yield f"{who}: {name} is {said}", "request-form", two(**{who: {name: value}})
+    for sealed in (0, None):
+        yield f"numbers_sealed is {sealed!r}", "selection", two(asked={"numbers_sealed": sealed})
+    yield "calls is another number than are selected", "request-form", two(asked={"calls": 3})
+    yield "calls is a text", "request-form", two(asked={"calls": "2"})
+    one = {"records": [{"call": CALL, "key": None, "leaves": [0]}]}
+    yield "calls is true", "request-form", two(asked={"calls": True}, **one)
+
+
+def bad_numbers() -> Iterator[Row]:
+    """Of which two programs could read different ones, or people others than were sealed."""
+    for what, plain in {
+        "no object": b"[]",
+        "a number": b"5",
+        "a text": b'"x"',
+        "nothing": b"",
+        "a name twice": b'{"called":"+81312345678","called":"+81312345679"}',
+        "spaces in it": b'{ "called":"+81312345678"}',
+        "names in another order": b'{"forwarding":"+81312345678","called":"+81312345679"}',
+        "an unknown role": b'{"victim":"+81312345678"}',
+        "__proto__": b'{"__proto__":"+81312345678"}',
+        "a number that is no text": b'{"called":5}',
+        "an object as a number": b'{"called":{"a":"b"}}',
+        "a number in another form": b'{"called":"0312345678"}',
+        "a word as a number": b'{"called":"hello"}',
+        "a number with a mark that turns it": '{"called":"+8131\u202e2345678"}'.encode(),
+        "a fraction": b'{"called":1e3}',
+        "NaN": b'{"called":NaN}',
+        "a byte order mark": b'\xef\xbb\xbf{"called":"+81312345678"}',
+    }.items():
+        yield f"sealed: {what}", "numbers", sealed(plain.ljust(96))
+    number = b'{"called":"+81312345678"}'
+    yield "sealed: UTF-16", "numbers", sealed(number.decode().encode("utf-16").ljust(96))
+    yield "sealed: without spaces behind", "numbers", sealed(number)
+    yield "sealed: more spaces behind", "numbers", sealed(number.ljust(97))
+    yield "sealed: tabs behind", "numbers", sealed(number.ljust(96, b"\t"))
+    yield "sealed: without its kind", "numbers", sealed(number.ljust(96), called_kind=None)
+    yield (
+        "a short key of a call without numbers",
+        "numbers",
+        manifest(lambda made: made["records"][1].update(key="AA==")),
+    )
+    yield "a key that is no base64", "numbers", manifest(lambda made: made["records"][0].update(key="!" * 44))
+
+
+def sealed(plain: bytes, **more: object) -> Plan:
+    """With these octets in the place of the numbers of a call."""
+    octets = AESGCM(RECORD_KEY).encrypt(bytes(12), plain, CALL.encode())
+    kinds = {f"{role}_kind": "fixed" for role in ("forwarding", "caller", "called")}
+    details = {
+        **DECIDED, **kinds, "day": "2026-11-01", "numbers": base64.b64encode(octets).decode(),
+        "numbers_key": base64.b64encode(bytes(60)).decode(), **more,
+    }  # fmt: skip
+    decided = leaf(CALL, step(1, "decided", details=details), step(4, "ended", details=ENDED))
+    return replaced(0, decided)
 
 
 METADATA: Final = {"root.json": b"{}", "registry.json": b'{"signed":{"targets":{"registry.yaml":{}},"version":1}}'}
@@ -657,8 +726,12 @@ REGISTRY: Final = hashlib.sha256(
 def registry(digest: str, metadata: dict[str, bytes] = METADATA) -> Plan:
     """With a call that `REGISTRY` decided, and a file that shows a registry."""
     shown = {name: base64.b64encode(octets).decode() for name, octets in metadata.items()}
-    content = canonical({"metadata": shown, "numbers": {}, "policy": {}, "trust": "signed"})
-    details = {**DECIDED, **numbers_of(CALL), "registry_sha256": REGISTRY}
+    return _showing(digest, {"metadata": shown, "trust": "signed" if metadata else "unsigned"})
+
+
+def _showing(digest: str, shown: dict[str, object], **details: str) -> Plan:
+    content = canonical({"numbers": {}, "policy": {}, **shown})
+    details = {**DECIDED, **numbers_of(CALL), "registry_sha256": REGISTRY, **details}
     decided = leaf(CALL, step(1, "decided", details=details), step(4, "ended"))
     return replaced(0, decided, touch=lambda files: files.update({f"registry/{digest}.json": content}))
 
@@ -667,10 +740,23 @@ def bad_registries() -> Iterator[Row]:
     yield "a registry of no call", "registry", registry("ab" * 32)
     yield "a registry with other metadata", "registry", registry(REGISTRY, {**METADATA, "root.json": b"{ }"})
     yield "a registry without a part of its metadata", "registry", registry(REGISTRY, {"root.json": b"{}"})
+    for what, shown in {
+        "an unsigned one in the place of a signed one": {"metadata": {}, "trust": "unsigned"},
+        "a signed one without metadata": {"metadata": {}, "trust": "signed"},
+        "one of another trust": {"metadata": {}, "trust": "x"},
+        "one that does not say its trust": {"metadata": {}},
+    }.items():
+        yield what, "registry", _showing(REGISTRY, shown, registry_trust="signed")
+    for digest in (None, 5, [], "x", "AB" * 32):
+        yield (
+            f"the registry of the export is {digest!r:.9}",
+            "manifest",
+            manifest(lambda made, digest=digest: made.update(registry=digest)),
+        )
 
 
 def bad_packs() -> Iterator[Row]:
-    for rows in (bad_leaves, bad_manifests, bad_bases, bad_proofs, bad_requests, bad_registries, bad_logs):
+    for rows in (bad_leaves, bad_manifests, bad_bases, bad_proofs, bad_requests, bad_numbers, bad_registries, bad_logs):
         yield from rows()
 
 

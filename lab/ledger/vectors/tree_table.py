@@ -153,6 +153,8 @@ TREES: Final[dict[str, tuple[str, Callable[[list[bytes]], object]]]] = {
     "an end given up that confirms a second": ("act-request", lambda made: made.extend([act(10, "end-given-up"), act(11, "end-given-up", "act-10"), act(12, "end-given-up", "act-11")])),
     "an end given up on a request for calls": ("act-request", lambda made: made.extend([act(10, "export-requested"), act(11, "end-given-up", "act-10")])),
     "approved by an end given up": ("act-request", lambda made: made.extend([act(10, "end-given-up"), act(11, "export-approved", "act-10")])),
+    "approved by the name of an end given up": ("act-request", lambda made: made.extend([act(10, "end-given-up"), act(11, "export-approved", "end-given-up act-10")])),
+    "exported by the name of an end given up": ("act-request", lambda made: made.extend([act(10, "end-given-up"), act(11, "exported", "end-given-up act-10")])),
     "an end given up in a call": ("leaf-act", lambda made: replace(made, 0, '"ended"', '"end-given-up"')),
     "a request that is a call": ("act-request", lambda made: made.append(act(10, "exported", LATE))),
     "a request before its call": ("act-calls", _disclosed(disclosed(10, "export-requested", selected='["c-9"]'), leaf("c-9", step(11, "ended")))),
@@ -183,6 +185,8 @@ TREES: Final[dict[str, tuple[str, Callable[[list[bytes]], object]]]] = {
     "an act after the end of the log": ("log-ended", lambda made: made.extend([act(10, "log-ended"), act(11, "duty")])),
     "a log that ended twice": ("log-ended", lambda made: made.extend([act(10, "log-ended"), act(11, "log-ended")])),
     "a late leaf after the end of the log": ("log-ended", lambda made: made.extend([act(10, "log-ended"), leaf(LATE, step(11, "sound-failed"), after=4)])),
+    **{f"an earlier end of the kind {kind!a}": ("leaf-form", lambda made, kind=kind: replace(made, 1, '"sound-started"', f'"{kind}"'))
+       for kind in ("Ended", "ENDED", "ended ", "\u0435nded", "ended\u200b", "interrupted\u00a0", "")},
     "half a microsecond": ("leaf-form", lambda made: replace(made, 0, f'"at":{AT}', f'"at":{AT}.5')),
     "a detail that is an array": ("leaf-form", lambda made: replace(made, 0, ":16", ":[16]")),
     "a detail with a fraction": ("leaf-form", lambda made: replace(made, 0, ":16", ":1.5")),
