@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from idtone.core.errors import UsageError
+from idtone.core.errors import LedgerError, UsageError
 from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
@@ -28,6 +28,8 @@ from ..disclosure.legal_holds import (
 from ..disclosure.record_act import record_act
 from ..evidence.steps import StepKind
 from ..keys.key_ring import KeyRing, need_keys
+from ..store.database import Database
+from ..store.given_up_acts import foreign_acts
 from ..store.ledger_reader import LedgerReader
 from .shared import complete_call, local, parse_since, whole_id
 
@@ -83,6 +85,7 @@ def hold(
         command_line.negative()
     hold_id = new_hold_id()
     held = ring.days.held
+    new = [call for call in keys if held.get(call) is None]
     held.add(keys)  # first: a day key may be destroyed at any moment
     try:
         act = record_act(
@@ -93,9 +96,9 @@ def hold(
             DisclosureRules.of(settings.ledger),
         )
     except BaseException:
-        held.keep_only(held_calls(_holds(settings).values()))
+        held.destroy(set(new) - held_calls(_holds(settings).values()))
         raise
-    held.add(keys)  # again: another command may have swept them away before the hold was recorded
+    held.add(keys)  # again: another command may have destroyed them before the hold was recorded
     if as_json:
         command_line.print_json({"hold": hold_id, "act": act, "calls": list(keys)})
     else:
@@ -141,6 +144,7 @@ def lift_hold(
     found = _holds(settings).get(hold_id)
     if found is None or found.lifted:
         raise UsageError(Message("no hold {hold!r} stands; look at `idtone-evidence hold list`", hold=hold_id))
+    _need_own_acts(settings, ring)
     now, person, standing = datetime.now(UTC), acting(), found
     act = record_act(
         settings.ledger.own(),
@@ -149,7 +153,8 @@ def lift_hold(
         lambda act_id: lifted_step(act_id, now, person, standing, why),
         DisclosureRules.of(settings.ledger),
     )
-    forgotten = ring.days.held.keep_only(held_calls(_holds(settings).values()))
+    # Only its own calls: the holds of an earlier log of this node are in another database.
+    forgotten = ring.days.held.destroy(set(standing.calls) - held_calls(_holds(settings).values()))
     if as_json:
         command_line.print_json({"hold": hold_id, "act": act, "keys_destroyed": forgotten})
     else:
@@ -165,6 +170,19 @@ def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:
 def _holds(settings: Settings) -> dict[str, LegalHold]:
     with LedgerReader.open(settings.ledger.own()) as reader:
         return legal_holds(reader.acts(frozenset({StepKind.DUTY})))
+
+
+def _need_own_acts(settings: Settings, ring: KeyRing) -> None:
+    """Raises LedgerError if somebody else wrote or changed an act: what it says of holds must destroy no key."""
+    ledger = settings.ledger.own()
+    foreign = foreign_acts(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.continuity.origin))
+    if foreign:
+        raise LedgerError(
+            Message(
+                "the service did not write {acts} so; no key is destroyed: `idtone ledger verify` says more",
+                acts=", ".join(foreign[:5]),
+            )
+        )
 
 
 def _plain(each: LegalHold, now: datetime) -> dict[str, object]:

@@ -45,17 +45,17 @@ class HeldKeys:
                 if there.get(_name(call), DESTROYED) == DESTROYED
             )
 
-    def keep_only(self, call_ids: Collection[str]) -> int:
-        """Overwrite the keys of all other records; returns how many. Raises LedgerError."""
+    def destroy(self, call_ids: Collection[str]) -> int:
+        """Overwrite the keys of these records; returns how many. Raises LedgerError."""
         if not self.path.exists():
             return 0
-        kept = set(map(_name, call_ids))
+        names = set(map(_name, call_ids))
 
-        def stays(line: KeyLine | None) -> bool:
-            return line is not None and (line.name in kept or line.key == DESTROYED)
+        def is_doomed(line: KeyLine | None) -> bool:
+            return line is not None and line.name in names and line.key != DESTROYED
 
         with self._lines.changing() as change:
-            doomed = [number for number, line in enumerate(self._lines.read()) if not stays(line)]
+            doomed = [number for number, line in enumerate(self._lines.read()) if is_doomed(line)]
             change.destroy(doomed)
         return len(doomed)
 

@@ -1,9 +1,9 @@
-"""The acts of a log by which ends of earlier logs were given up, as its service wrote them. I/O."""
+"""The acts of a log as its service wrote them, and those by which ends of earlier logs were given up. I/O."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from idtone.core.errors import LedgerError
 
@@ -30,6 +30,22 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
         rows = connection.execute(_ACTS, (ACT_ID, AFTER_ACTS)).fetchall()
         ours = [row[:-1] for row in rows if macs.vouch_for(StoredStep._make(row[:-1]), row[-1])]
     return EndsGivenUp.of(step_of(StoredStep._make(row), lambda day: None) for row in ours)
+
+
+def foreign_acts(database: Database, key: StepKey) -> list[str]:
+    """The ids of the acts that somebody else wrote, or changed. Raises LedgerError."""
+    query = f"SELECT {STEP}, leaf FROM steps WHERE call_id >= ? AND call_id < ? ORDER BY id"  # noqa: S608 - our own words
+    with database.reading() as connection:
+        macs = StepMacs(connection, key)
+        rows = connection.execute(query, (ACT_ID, AFTER_ACTS)).fetchall()
+        return [str(row[2]) for row in rows if not _is_ours(macs, StoredStep._make(row[:-1]), row[-1])]
+
+
+def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
+    try:
+        return macs.vouch_for(step, leaf)
+    except (TypeError, ValueError, AttributeError, OverflowError):  # a cell may hold anything
+        return False
 
 
 def end_given_up(trees: Continuity, following: Continued, key: LedgerKey, ledger: Path) -> EndGivenUp | None:

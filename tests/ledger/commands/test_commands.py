@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import signal
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -303,6 +305,32 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
         '["c-heard"]',
     )
     assert (lifted["act"], lifted["subject"]) == ("hold-lifted", placed["hold"])
+
+
+@pytest.mark.parametrize(
+    ("forged", "refused"),
+    [
+        ("INSERT INTO steps SELECT id + 50, node, 'act-x', kind, at, replace(replace(details, 'hold-placed', "
+         "'hold-lifted'), '{other}', '{held}'), NULL FROM steps WHERE details LIKE '%{held}%'", True),
+        ("UPDATE steps SET details = replace(details, 'c-heard', 'c-hoard') WHERE details LIKE '%{held}%'", True),
+        ("DELETE FROM steps WHERE details LIKE '%{held}%'", False),
+    ],
+)  # fmt: skip
+def test_no_forged_act_destroys_the_key_of_a_held_call(key, forged, refused):
+    """A hold that is lifted, of other calls, or gone in the database: its key stays, also when another hold ends."""
+    file = key.with_name("ledger.sqlite3")
+    why = ("--reference", "R-9", "--basis", "dispute", "--why", "w")
+    [held, other] = (told("hold place", name, *why)["hold"] for name in ("c-heard", "c-refused"))
+    run("forget", "--before", "2026-11-02", "--yes")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(forged.format(held=held, other=other))
+    lift = ("hold lift", other, "--why", "w")
+    if refused:
+        with pytest.raises(LedgerError, match="no key is destroyed"):
+            run(*lift)
+    else:
+        assert told(*lift)["keys_destroyed"] == 1
+    assert lines(run("list", "--call-id", "c-heard"))[1][4] == "…5678"
 
 
 @pytest.mark.parametrize(
