@@ -76,7 +76,7 @@ CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
     (lambda manifest: manifest["records"][0].update(call=NAMES[1]), "is of pbx-1-1793491200.0"),
     (lambda manifest: manifest["records"][0].update(leaves=[]), "its leaves do not ascend"),
     (lambda manifest: manifest["records"][0].update(leaves=[99]), "not a proof"),
-    (lambda manifest: manifest["records"][0].update(key="AAAA"), "not what was sealed under this key"),
+    (lambda manifest: manifest["records"][0].update(key="A" * 43 + "="), "not what was sealed under this key"),
     (lambda manifest: manifest["records"].append({}), "cannot be read (KeyError)"),
     (lambda manifest: manifest.update(exported="now"), "cannot be read (ValueError)"),
     (lambda manifest: manifest["records"].insert(1, manifest["records"][0]), "is there twice"),
