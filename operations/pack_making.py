@@ -25,6 +25,7 @@ from idtone.ledger.disclosure.legal_basis import (
 )
 from idtone.ledger.disclosure.log_binding import log_binding, registries_of
 from idtone.ledger.disclosure.pack import SEAL, PackRecord, digest, packed, seal, told
+from idtone.ledger.disclosure.pack_rules import PackedLeaf, leaf_faults
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.disclosure.report_files import played_files, report_files
@@ -230,7 +231,12 @@ def make_pack(
     heads = [proven.proof.checkpoint for each in (*chosen, *approval) for proven in each.proven]
     of_calls = [each.record for each in summaries]
     binding, wrong = log_binding(registries_of(shown), log, heads, of_calls, now, {}, now=now)
-    for fault in wrong:
+    leaves = [
+        PackedLeaf(proven.proof.index, proven.content, proven.proof.checkpoint)
+        for each in (*chosen, *approval)
+        for proven in each.proven
+    ]
+    for fault in (*wrong, *leaf_faults(leaves, now, ())):
         print(translated(Message("the pack will not be good: {fault}", fault=fault)), file=sys.stderr)
     reports = report_files(report(case, now, summaries, profiles, str(log), basis, request, binding))
     made: dict[str, bytes] = {}

@@ -25,7 +25,7 @@ ANSWERS: Final = {
 """What the operator types; to all other questions, yes."""
 IDS: Final = {
     "s-1a2b3c4d": ("idtone suspensions list --json", "id"),
-    "CALL_ID": ("idtone ledger list --limit 1 --json", "call_id"),
+    "CALL_ID": ("idtone ledger list --limit 1 --until 0s --json", "call_id"),  # none of a clock that was ahead
     "h-1a2b3c4d": ("idtone-evidence hold list --json", "hold"),
 }
 """What stands in a page for an id, which command has the one of this node, and in which field."""

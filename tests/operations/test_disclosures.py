@@ -33,6 +33,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.asterisk import EVIDENCE, IDTONE
 from lab.ledger import example_pack
+from lab.ledger.sample_evidence import heard_call, put
 from lab.operations.exporting import DEMAND, WARRANT, run
 
 TODAY = datetime.now(JAPAN).date()
@@ -75,6 +76,17 @@ def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespac
         [*disclosure, "receipt", "-", "--by", "見本警察署", "--on", str(TODAY), "--json"], input=made.stdout, **ends
     )
     assert json.loads(received.stdout)["receipt"]
+
+
+def test_who_exports_a_call_of_a_clock_that_was_ahead_reads_that_verifiers_refuse_it(office, tmp_path):
+    ledger, ahead_ms = load_settings(office.config, {}).ledger, 20 * 365 * 86_400_000
+    with LedgerWriter.open(ledger.url, "pbx-1", KeyRing.of(ledger, "pbx-1")) as writer:
+        put(writer, *heard_call("c-4", ahead_ms))
+    for call, is_ahead in (("c-1", False), ("c-4", True)):
+        pack = tmp_path / f"{call}.zip"
+        made = run("export", "--case", "R-7", *WARRANT, "-o", pack, call, "-c", office.config)
+        assert ("the pack will not be good: leaf" in made.stderr) is is_ahead, made.stderr
+        assert (run("verify pack", pack).exit_code == 1) is is_ahead
 
 
 def test_a_pack_is_handed_over_received_and_confirmed(office, tmp_path):
