@@ -11,13 +11,13 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
 from idtone import dialplan
-from idtone.core.calls import Decision, Delivery, Direction, ForwardedCall, Outcome, Party, Reason, Suspension
+from idtone.core.calls import Decision, Delivery, ForwardedCall, Outcome, Party, Reason, Suspension
 from idtone.core.decision import (
     NOTHING_REMEMBERED,
     Lines,
@@ -33,34 +33,31 @@ from idtone.core.decision import (
 from idtone.core.durations import Durations
 from idtone.core.errors import JournalError, LedgerBehindError
 from idtone.core.logs import about
-from idtone.core.numbers import Number, NumberKind, ascii_form, parse, perhaps
+from idtone.core.numbers import Number
 from idtone.core.settings.policy import CallerHears
 from idtone.core.settings.settings import Interface
-from idtone.dialplan import Played
-from idtone.dialplan.numbers_in_hook import is_emergency_call
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.evidence import Evidence
-from idtone.ledger.evidence.steps import CallStatus, Step, kept_sip_call_id
+from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.tones.making.sounds import Sound
 
 from . import journal_lines
 from .braking import Braking
 from .call import Call
 from .call_log import CallLog, OverCall
-from .delivery import KnownBy, PlayedSound, confirmed, played_sound
+from .call_sounds import CallSounds, reported
 from .fleet_chain import FleetChain
+from .forwarded_call import RequestNumbers, call_that_came_back, forwarded_call
 from .request import Request
-from .sound_files import PlayedFile, SoundFiles
+from .sound_files import SoundFiles
+from .verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
 KEPT_WITHIN_S: Final = 1.0
 """How long a verdict waits at most until its decision survives this process. It waits only if the file of pending
 decisions cannot be written."""
-FILE_CHANGED: Final = "a file of the sound was changed, and what was played is not known"
 _CONNECTS: Final = frozenset({Outcome.PLAY, Outcome.NOTICE})
-BACK_WITHIN: Final = timedelta(seconds=10)
-"""How soon a call that the network forwards back to this PBX arrives here: the network only has to look a number up."""
 LATE_REPORTS: Final = 1_000
 """How many ended calls may wait for the report of the called party's phone, which comes within milliseconds."""
 CLOSED_KEPT: Final = 100_000
@@ -119,7 +116,12 @@ class CallControl:
     deciding: Mapping[Interface, Durations] = field(init=False)
     """How long calls waited, from the hook's request until the decision survived this process."""
 
+    _sounds: CallSounds = field(init=False)
+    _verdicts: Verdicts = field(init=False)
+
     def __post_init__(self) -> None:
+        self._sounds = CallSounds(self.sounds, self.made, self.files, self.policy.notice_profile)
+        self._verdicts = Verdicts(self._sounds, self.caller_hears, self.fleet)
         self.since = self._forgotten = self.now()
         self.deciding = {interface: Durations(DECISION_S) for interface in Interface}
 
@@ -168,7 +170,8 @@ class CallControl:
         if self._is_over(request.call_id):
             log.error("%s: this call has ended; it gets no verdict", request.call_id, extra=about(request.call_id))
             return None
-        forwarded, now = self._forwarded(request), self.now()
+        now = self.now()
+        forwarded = self._forwarded(request, now)
         registry, canary = self.registry(), self._is_canary(forwarded)
         lines, braking = (None, None) if canary else (self.lines(), self.braking)  # it comes from no customer's line
         decision = decide(
@@ -237,133 +240,32 @@ class CallControl:
     def _waited(self, interface: Interface, asked_s: float, _: Future[None]) -> None:
         self.deciding[interface].add(self.now().timestamp() - asked_s)
 
-    def _customer(self, call: ForwardedCall) -> str | None:
-        """Whose line it is, by the table of lines."""
-        lines = self.lines()
-        return lines.presenting(call, self.now())[1] if lines else None
-
     def _is_over(self, call_id: str) -> bool:
         return call_id in self._closed or (_is_older(call_id, self._forgotten) and self.recorded(call_id))
 
-    def _forwarded(self, request: Request) -> ForwardedCall:
-        if request.direction not in ("", *Direction):
-            log.error(
-                "%s: the hook's DIRECTION is unknown; it counts as incoming",
-                request.call_id,
-                extra=about(request.call_id),
-            )
-        dialled = request.called or dialplan.dialled_user(request.dial_string)
-        number, called, caller = parse(request.number), parse(dialled), parse(request.caller)
-        outgoing = request.direction == Direction.OUTGOING
-        numbers = (number, perhaps(request.number))
-        chained_from = self.fleet.chained_from(request, (number, called), self.now(), self.find) if self.fleet else None
-        return ForwardedCall(
-            id=request.call_id,
-            direction=Direction.OUTGOING if outgoing else Direction.INCOMING,
-            forwarding_number=number,
-            caller=caller,
-            called=called,
-            dialled=dialled,
-            perhaps=numbers[1],
-            caller_perhaps=perhaps(request.caller),
-            parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
-            announced=chained_from is not None or self._announced(request, number, caller),
-            chained_from=chained_from,
-            endpoint=dialplan.endpoint_of(request.channel),
-            account=request.account,
-            trunks=tuple(sorted(dialplan.endpoints(request.dial_string))),
-            sip_call_id=kept_sip_call_id(request.sip_call_id),
-            emergency=is_emergency_call(
-                ascii_form(request.dial_string),
-                ascii_form(request.called),
-                self.emergency_trunks,
-                _is_emergency,
-                request.own_dial,
-            ),
-            presents_other=request.own_dial and outgoing and _is_other(caller, numbers),
-        )
+    def _forwarded(self, request: Request, now: datetime) -> ForwardedCall:
+        numbers = RequestNumbers.of(request)
+        chained_from = None
+        if self.fleet:
+            chained_from = self.fleet.chained_from(request, (numbers.forwarding, numbers.called), now, self.find)
+        announced = chained_from is not None or self._is_announced(request, numbers, now)
+        return forwarded_call(request, numbers, chained_from, announced, self.emergency_trunks)
 
-    def _announced(self, request: Request, number: Number, caller: Number) -> bool:
-        """Whether another leg of this call is announced.
-
-        That leg is the one from which the channel descends, or the one that came back from the network by a trunk
-        whose word is believed (`policy.diversion_trunks`; the hook reads `diverting` from no other channel).
+    def _is_announced(self, request: Request, numbers: RequestNumbers, now: datetime) -> bool:
+        """Whether another leg of this call is announced: the one from which the channel descends, or the one that came
+        back from the network.
         """
         parent = self.find(request.chain)
         if parent:
             return parent.announces
-        if not request.diverting or not number.known:
-            return False
-        diverting, now = parse(request.diverting), self.now()
-        for call in self._calls.values():
-            if _came_back(call, diverting, number, caller, now):
-                call.came_back = True
-                return True
-        return False
-
-    def _playable(self, call: Call, party: Party) -> Sound | None:
-        """The sound for this party; None if it must not or cannot be played. The states of its files go into `call`."""
-        sound = self.sounds.get(call.decision.profiles.get(party, ""))
-        if sound is None or self.files is None:
-            return sound if sound and sound.is_there else None
-        states = self.files.as_made(sound)
-        if states is None:
-            return None
-        call.files[sound.stem.name] = states
-        return sound
+        back = call_that_came_back(request, numbers, self._calls.values(), now)
+        if back:
+            back.came_back = True
+        return back is not None
 
     def verdict(self, call: Call) -> dialplan.Verdict:
         """The hook's verdict. The notice replaces a sound that must not or cannot be played."""
-        decision = call.decision
-        files: dict[str, str] = {}
-        for party in Party:
-            if party in decision.profiles:
-                sound = self._playable(call, party)
-                if sound is None:
-                    log.error(
-                        "%s: the sound for the %s party must not or cannot be played; the notice replaces it",
-                        call.id,
-                        party,
-                        extra=about(call.id, decision.reason),
-                    )
-                files[party] = name = sound.stem.name if sound else self.policy.notice_profile
-                if sound is None and self.files and name in self.made:
-                    call.files[name] = self.files.states(self.made[name])
-        verdict = self._verdict(call, files)
-        if len(verdict.extension) > dialplan.EXTENSION_LIMIT:
-            log.error(
-                "%s: the names of the profiles %s are too long together; the hook plays the notice",
-                call.id,
-                set(files.values()),
-                extra=about(call.id, decision.reason),
-            )
-            verdict = self._verdict(call, dict.fromkeys(files, self.policy.notice_profile))
-        return self._with_chain(call, verdict)
-
-    def _with_chain(self, call: Call, verdict: dialplan.Verdict) -> dialplan.Verdict:
-        """The verdict with what the hook needs to tell other nodes and other legs that the call is announced."""
-        marked = replace(verdict, chain=self.fleet.mark(call)) if self.fleet else verdict
-        if len(marked.extension) <= dialplan.EXTENSION_LIMIT:
-            return marked
-        log.error(
-            "%s: the names of the profiles %s leave no room for the chain token; the next node plays a sound too",
-            call.id,
-            set(verdict.files.values()),
-            extra=about(call.id, call.decision.reason),
-        )
-        return verdict
-
-    def _verdict(self, call: Call, files: Mapping[str, str]) -> dialplan.Verdict:
-        called = self.made.get(files.get(Party.CALLED, ""))
-        return dialplan.Verdict(
-            nonce=call.nonce,
-            outcome=call.decision.outcome,
-            reason=call.decision.reason,
-            hangup_cause=call.decision.hangup_cause,
-            answer_first=self.caller_hears is CallerHears.ANSWERED,
-            files=files,
-            packets=dialplan.packets(called.duration_ms) if called else 0,
-        )
+        return self._verdicts.of(call)
 
     # -- the journal --------------------------------------------------------------------------------------------
 
@@ -387,9 +289,9 @@ class CallControl:
             case journal_lines.Decided():
                 return self._decided_twice(call, line)
             case journal_lines.Sounded():
-                return self._sounded(call, line)
+                return self._write(call, *self._sounds.evidence(call, line))
             case journal_lines.Reported():
-                return self._reported(call, line)
+                return self._write(call, *reported(call, line))
             case journal_lines.Ended():
                 return self._ended(call, line)
 
@@ -408,7 +310,9 @@ class CallControl:
             undecided=line.outcome is None,
         )
         if self.braking:
-            self._record_acts(self.braking.count_fallback(line, self._customer(line.call), self.now()))
+            lines, now = self.lines(), self.now()
+            customer = lines.presenting(line.call, now)[1] if lines else None
+            self._record_acts(self.braking.count_fallback(line, customer, now))
         return self.record(self._fallback(line, notices))
 
     def _fallback(self, line: journal_lines.Decided, notices: Mapping[Party, str]) -> Step:
@@ -435,84 +339,6 @@ class CallControl:
         notices = dict.fromkeys(line.parties, self.policy.notice_profile)
         call.decision = Decision(line.outcome, line.reason, None, notices)
         return self._write(call, self._fallback(line, notices))
-
-    def _sounded(self, call: Call, line: journal_lines.Sounded) -> list[Future[None]]:
-        if line.since and line.since == call.sounded_since:
-            return []  # a phone that was replaced by another one has told of this playback before, when it hung up
-        call.sounded_since = line.since
-        called = self.made.get(line.files.get(Party.CALLED, ""))
-        found: dict[Party, tuple[Sound, PlayedSound]] = {}
-        for party, name in line.files.items():
-            sound = self.made.get(name)
-            if sound is None:
-                raise JournalError("it names an unknown sound")
-            found[party] = sound, played_sound(line, party, sound.duration_ms, called.duration_ms if called else None)
-        lasted_ms = max(played.lasted_ms for _, played in found.values())
-        # Without the time of the answer, the sound's length gives it. Asterisk sends late packets faster than the sound
-        # plays, so that this can lie before the decision, which no answer can.
-        began = line.since or max(call.decided_at, line.at - timedelta(milliseconds=lasted_ms))
-        written: list[Future[None]] = []
-        for party, (sound, played) in found.items():
-            written += self._played(call, line, began, party, sound, played)
-        call.sounded_at = line.at
-        return written
-
-    def _played(
-        self, call: Call, line: journal_lines.Sounded, began: datetime, party: Party, sound: Sound, found: PlayedSound
-    ) -> list[Future[None]]:
-        profile = sound.stem.name
-        instead = profile != call.decision.profiles.get(party)
-        entered = []
-        if not call.answered:
-            call.answered = True
-            entered.append(steps.answered(call.id, began))
-        file = self._file(call, line, party, sound)
-        if file is None:
-            found = replace(found, known_by=None, why=found.why or FILE_CHANGED)
-        elif found.lasted_ms:
-            entered.append(steps.sound_started(call.id, began, profile, file.sha256, party, file.format))
-        if found.known_by and (not instead or profile == self.policy.notice_profile):
-            call.delivery[party] = Delivery.SENT if found.known_by is KnownBy.PACKETS else Delivery.NOT_KNOWN
-            entered.append(
-                steps.sound_ended(
-                    call.id,
-                    line.at,
-                    found.lasted_ms,
-                    party,
-                    known_by=found.known_by,
-                    packets=line.sent if party is Party.CALLED else None,
-                    instead=profile if instead else None,
-                )
-            )
-        else:
-            why = found.why or "the sound that was played is not the decided one"
-            log.error(
-                "%s: no evidence of the sound at the %s party: %s",
-                call.id,
-                party,
-                why,
-                extra=about(call.id, call.decision.reason),
-            )
-            entered.append(steps.sound_failed(call.id, line.at, why, party))
-        return self._write(call, *entered)
-
-    def _file(self, call: Call, line: journal_lines.Sounded, party: Party, sound: Sound) -> PlayedFile | None:
-        """The file that was played; None if it is not known what was in it."""
-        if line.played is Played.TONES:
-            return PlayedFile(None)
-        if self.files is None:
-            return PlayedFile(sound.sha256)
-        began = line.since or call.decided_at
-        return self.files.played(sound, line.codecs.get(party, ""), began, call.files.get(sound.stem.name))
-
-    def _reported(self, call: Call, line: journal_lines.Reported) -> list[Future[None]]:
-        """Only reports about a sound that was sent matter; a phone that sends none says nothing."""
-        if call.delivery.get(Party.CALLED) is not Delivery.SENT or not line.heard_from:
-            return []
-        is_confirmed = confirmed(line)
-        if is_confirmed:
-            call.delivery[Party.CALLED] = Delivery.CONFIRMED
-        return self._write(call, steps.sound_reported(call.id, line.at, is_confirmed, line.lost, line.lost_back))
 
     def _ended(self, call: Call, line: journal_lines.Ended) -> list[Future[None]]:
         entered = []
@@ -615,32 +441,6 @@ class CallControl:
         waiting = asyncio.wrap_future(written)
         waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.wait({waiting}, timeout=within_s)
-
-
-def _came_back(call: Call, diverting: Number, number: Number, caller: Number, now: datetime) -> bool:
-    """Whether a leg that names `diverting` is this call on its way back: it plays a sound itself, was decided a moment
-    ago, has the same numbers, and no other leg has come back.
-
-    A header can name any call, so more than this must fit: a stranger's call would hear no sound.
-    """
-    return (
-        bool(call.decision.profiles)
-        and not call.came_back
-        and now - call.decided_at <= BACK_WITHIN
-        and call.called == number
-        and call.caller == caller
-        and diverting.known
-        and diverting in call.forwarding_numbers
-    )
-
-
-def _is_other(presented: Number, numbers: Sequence[Number | None]) -> bool:
-    """Whether a presented number is none of the numbers; a withheld one is not presented."""
-    return presented.kind is not NumberKind.WITHHELD and not (presented.known and presented in numbers)
-
-
-def _is_emergency(text: str) -> bool:
-    return parse(text).kind is NumberKind.EMERGENCY
 
 
 def _is_older(call_id: str, since: datetime) -> bool:

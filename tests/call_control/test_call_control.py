@@ -11,7 +11,8 @@ import pytest
 from idtone import dialplan
 from idtone.call_control import call_control as module
 from idtone.call_control.call import Call
-from idtone.call_control.call_control import FILE_CHANGED, CallControl
+from idtone.call_control.call_control import CallControl
+from idtone.call_control.call_sounds import FILE_CHANGED
 from idtone.call_control.journal_lines import read
 from idtone.call_control.request import Request
 from idtone.call_control.sound_files import SoundFiles

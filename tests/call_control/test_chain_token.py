@@ -181,10 +181,9 @@ def test_where_each_forwarding_is_to_sound_a_token_changes_nothing_but_the_recor
     assert (record.skip, record.chain_node) == (None, CALL.node)
 
 
-def test_a_verdict_without_room_for_the_token_has_none(control, sounds, caplog):
+def test_a_verdict_without_room_for_the_token_has_none(sounds, evidence, caplog):
     long = {"sample": replace(sounds["sample"], stem=sounds["sample"].stem.with_name("s" * 30))}
-    control.sounds = long
-    assert len(verdict(control, TO_B).extension) <= dialplan.EXTENSION_LIMIT
+    assert len(verdict(made(long, evidence), TO_B).extension) <= dialplan.EXTENSION_LIMIT
     assert "no room for the chain token" in caplog.text
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from inotify_simple import INotify, flags
 
-from idtone.call_control.call_control import FILE_CHANGED
+from idtone.call_control.call_sounds import FILE_CHANGED
 from idtone.ledger.evidence.steps import Step, StepKind
 from lab import voices
 from lab.called import IncomingCall

@@ -1,0 +1,117 @@
+"""The call that a request describes: its numbers, its trunks, and the call that it is a leg of. Pure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from idtone import dialplan
+from idtone.core.calls import Direction, ForwardedCall, Party, RemoteCall
+from idtone.core.logs import about
+from idtone.core.numbers import Number, NumberKind, ascii_form, parse, perhaps
+from idtone.dialplan.numbers_in_hook import is_emergency_call
+from idtone.ledger.evidence.steps import kept_sip_call_id
+
+from .call import Call
+from .request import Request
+
+log = logging.getLogger(__name__)
+
+BACK_WITHIN: Final = timedelta(seconds=10)
+"""How soon a call that the network forwards back to this PBX arrives here: the network only has to look a number up."""
+
+
+class RequestNumbers(NamedTuple):
+    """The numbers of a request. `dialled` is the called one as the hook wrote it."""
+
+    forwarding: Number
+    called: Number
+    caller: Number
+    dialled: str
+
+    @classmethod
+    def of(cls, request: Request) -> RequestNumbers:
+        dialled = request.called or dialplan.dialled_user(request.dial_string)
+        return cls(parse(request.number), parse(dialled), parse(request.caller), dialled)
+
+
+def forwarded_call(
+    request: Request,
+    numbers: RequestNumbers,
+    chained_from: RemoteCall | None,
+    announced: bool,
+    emergency_trunks: Sequence[str],
+) -> ForwardedCall:
+    """The call, as the decision needs it. `emergency_trunks`: of emergency calls; empty: all."""
+    if request.direction not in ("", *Direction):
+        log.error(
+            "%s: the hook's DIRECTION is unknown; it counts as incoming",
+            request.call_id,
+            extra=about(request.call_id),
+        )
+    outgoing = request.direction == Direction.OUTGOING
+    presented = (numbers.forwarding, perhaps(request.number))
+    return ForwardedCall(
+        id=request.call_id,
+        direction=Direction.OUTGOING if outgoing else Direction.INCOMING,
+        forwarding_number=numbers.forwarding,
+        caller=numbers.caller,
+        called=numbers.called,
+        dialled=numbers.dialled,
+        perhaps=presented[1],
+        caller_perhaps=perhaps(request.caller),
+        parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
+        announced=announced,
+        chained_from=chained_from,
+        endpoint=dialplan.endpoint_of(request.channel),
+        account=request.account,
+        trunks=tuple(sorted(dialplan.endpoints(request.dial_string))),
+        sip_call_id=kept_sip_call_id(request.sip_call_id),
+        emergency=is_emergency_call(
+            ascii_form(request.dial_string),
+            ascii_form(request.called),
+            emergency_trunks,
+            _is_emergency,
+            request.own_dial,
+        ),
+        presents_other=request.own_dial and outgoing and _is_other(numbers.caller, presented),
+    )
+
+
+def call_that_came_back(request: Request, numbers: RequestNumbers, calls: Iterable[Call], now: datetime) -> Call | None:
+    """The call that came back from the network by a trunk whose word is believed (`policy.diversion_trunks`).
+
+    The hook reads `diverting` from no other channel.
+    """
+    if not request.diverting or not numbers.forwarding.known:
+        return None
+    diverting = parse(request.diverting)
+    return next((call for call in calls if _came_back(call, diverting, numbers, now)), None)
+
+
+def _came_back(call: Call, diverting: Number, numbers: RequestNumbers, now: datetime) -> bool:
+    """Whether a leg that names `diverting` is this call on its way back: it plays a sound itself, was decided a moment
+    ago, has the same numbers, and no other leg has come back.
+
+    A header can name any call, so more than this must fit: a stranger's call would hear no sound.
+    """
+    return (
+        bool(call.decision.profiles)
+        and not call.came_back
+        and now - call.decided_at <= BACK_WITHIN
+        and call.called == numbers.forwarding
+        and call.caller == numbers.caller
+        and diverting.known
+        and diverting in call.forwarding_numbers
+    )
+
+
+def _is_other(presented: Number, numbers: Sequence[Number | None]) -> bool:
+    """Whether a presented number is none of the numbers; a withheld one is not presented."""
+    return presented.kind is not NumberKind.WITHHELD and not (presented.known and presented in numbers)
+
+
+def _is_emergency(text: str) -> bool:
+    return parse(text).kind is NumberKind.EMERGENCY
