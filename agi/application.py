@@ -31,7 +31,7 @@ class AgiApplication:
         self._secret = secret.encode()
 
     async def answer(self, request: AgiRequest) -> Mapping[str, str]:
-        """Raises AgiError for a request that the hook cannot have sent."""
+        """The channel variables for one request. Raises AgiError for a request that the hook cannot have sent."""
         secret, *arguments = request.arguments or ("",)
         hook_request = Request.read(arguments) if request.entry == "decide" else None
         if hook_request is None:

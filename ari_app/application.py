@@ -164,8 +164,8 @@ class AriApplication:
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
     def end_suspended(self) -> None:
-        """Have Asterisk end the calls whose number is now suspended, one after the other. A call for which this fails
-        is among those of a later look.
+        """Have Asterisk end the calls whose number is now suspended, one after the other. If this fails for a call, a
+        later call of this function tries it again.
         """
         if self._handing_over or (self._ending and not self._ending.done()):
             return

@@ -126,7 +126,7 @@ class AriConnection:
 
     async def _listen(self) -> aiohttp.ClientWebSocketResponse:
         """Take the application. A connection that closes at this moment takes it away again: Asterisk 22.10.1 removes
-        it by its name, whoever has it.
+        it by its name, also if another connection has it.
         """
         try:
             return await self._session.ws_connect(

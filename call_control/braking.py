@@ -42,7 +42,7 @@ class Braking:
         return None if call.emergency else self.brake.refusal(call, now.timestamp(), customer)
 
     def count(self, call: ForwardedCall, decision: Decision, now: datetime) -> tuple[Found, Iterator[Step]]:
-        """Count a decided call. Returns its subjects, and what is to be recorded."""
+        """Count a decided call. Returns its subjects, and the acts to be recorded."""
         if call.emergency:
             return (), iter(())
         passed = decision.outcome is not Outcome.REFUSE
@@ -50,7 +50,7 @@ class Braking:
         return found, self._acts(risen)
 
     def count_fallback(self, line: journal_lines.Decided, customer: str | None, now: datetime) -> Iterator[Step]:
-        """Count a call that the hook decided alone, when its line is read."""
+        """Count a call that the hook decided while the service was down, when its journal line is read."""
         if line.outcome in (None, Outcome.BYPASS):
             return iter(())
         passed = line.outcome is Outcome.NOTICE

@@ -71,7 +71,7 @@ class Call:
 
     @property
     def announces(self) -> bool:
-        """Whether a leg of this call needs no sound, because this call, or the one that it is chained from, plays it.
+        """True if a leg of this call needs no sound, because this call, or the one that it is chained from, plays it.
 
         If the sound of this call has ended, only a transfer can have made the leg, and the new party has received none.
         When the sound of another node ends is not known here; the hook names this call only for a leg that is not

@@ -64,7 +64,7 @@ class ChainToken:
 
     @classmethod
     def read(cls, text: str) -> ChainToken | None:
-        """None if it is not of this form."""
+        """The parts of a token; None if the text does not have this form."""
         found = _TOKEN.fullmatch(text)
         if not found or len(text) > TOKEN_LIMIT:
             return None
@@ -73,7 +73,7 @@ class ChainToken:
 
     @property
     def call(self) -> RemoteCall:
-        """The call that it names."""
+        """The call on the other node that the token names."""
         return RemoteCall(self.node, self.call_id)
 
 

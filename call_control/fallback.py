@@ -162,13 +162,15 @@ class Fallback:
         return end is not None and end.origin == wanted and end.usable == self._usable.digest
 
     def has(self, registry: FallbackRegistry | None) -> bool:
-        """Whether the file has all suspensions of this registry; of None, whether nothing is wrong with it."""
+        """Whether the file has all suspensions of this registry. If the registry is None, whether nothing is wrong with
+        the file.
+        """
         is_latest = registry is None or (registry is self._registry and self._stops().digest == self._stopped)
         return not self.trouble and is_latest
 
     @property
     def trouble(self) -> str:
-        """Why Asterisk does not have the suspended numbers, by the file on the disk; empty if it has them."""
+        """Why the file on the disk does not give Asterisk the suspended numbers; empty if it does."""
         if self._failure:
             return self._failure
         there = self._identity()

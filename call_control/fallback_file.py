@@ -50,7 +50,7 @@ class FallbackOwnStops(Protocol):
 
     @property
     def digest(self) -> str:
-        """Differs where the stops differ; empty without one."""
+        """A digest of the stops, which differs if they differ; empty if there are no stops."""
         ...
 
     def spans(self) -> Iterable[tuple[NumberSpan, Suspension]]:
@@ -111,7 +111,7 @@ class Usable:
 
     @property
     def digest(self) -> str:
-        """Differs where the own numbers of the same registry differ."""
+        """A digest of this policy: with the same registry, it differs if the node's own numbers differ."""
         return hashlib.sha256(f"{self.all} {self.member} {self.by_line}".encode()).hexdigest()[:16]
 
 
@@ -201,7 +201,7 @@ _END: Final = re.compile(
 
 
 def end_of(octets: bytes) -> End | None:
-    """None if the file is cut or was changed."""
+    """The end of a whole file; None if the file is cut or was changed."""
     at = octets.rfind(f"[{dialplan.FALLBACK_END}]".encode())
     found = _END.fullmatch(octets, max(0, at))
     if not found or hashlib.sha256(octets[:at]).hexdigest().encode() != found[5]:
@@ -228,7 +228,8 @@ def origin_with(origin: str, stops: FallbackOwnStops) -> str:
 
 
 def with_stops(octets: bytes, stops: FallbackOwnStops) -> str:
-    """The text of an existing file, and in it the operator's own suspensions, whatever else it says of their numbers.
+    """The text of an existing file with the operator's own suspensions added. They count whatever else the file says of
+    these numbers.
 
     It needs no registry. Nothing is taken out. Raises FallbackError if the file is not whole.
     """
@@ -285,7 +286,7 @@ class NeverSections:
 
 
 def never_sections(numbers: NeverOriginatingNumbers | None) -> NeverSections:
-    """A long list takes a second."""
+    """The lines of the numbers that never originate. For a long list, this takes a second."""
     entries = list(islice(entries_of(numbers.placed() if numbers else ()), NEVER_LIMIT + 1))
     return NeverSections(numbers, list(_sections(entries[:NEVER_LIMIT])), len(entries) <= NEVER_LIMIT)
 

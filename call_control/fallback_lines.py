@@ -32,7 +32,7 @@ class LineTable(Protocol):
         ...
 
     def groups_of_accounts(self) -> Iterable[tuple[str, int]]:
-        """The same of each account code."""
+        """Each account code, with the group of numbers that it may present."""
         ...
 
     def spans_of_groups(self) -> Iterable[Iterable[tuple[NumberSpan, Period]]]:
@@ -41,7 +41,7 @@ class LineTable(Protocol):
 
 
 def lines_text(table: LineTable | None) -> str:
-    """The file's text. Without a table, and with one of more than `LINES_LIMIT` entries, it has no end."""
+    """The file's text. It has no end if there is no table, or if the table has more than `LINES_LIMIT` entries."""
     lines = list(islice(_lines(table), LINES_LIMIT + 1)) if table else []
     head = "; Written by idtone; the hook reads it while the service is down.\n"
     if table is None or len(lines) > LINES_LIMIT:
@@ -67,7 +67,7 @@ _DROPPED: Final = str.maketrans("", "", "'()")
 
 
 def in_request(name: str) -> str:
-    """A name as the hook's request has it: by URIENCODE() and FILTER()."""
+    """A name as it stands in the hook's request, after URIENCODE() and FILTER()."""
     return quote(name.translate(_DROPPED), safe="!*")
 
 
@@ -98,7 +98,7 @@ class FallbackLines:
             )
 
     def remove(self) -> None:
-        """The settings name no table any more. Raises FallbackError."""
+        """Remove the file, because the settings no longer name a table. Raises FallbackError."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:

@@ -47,8 +47,8 @@ class FleetChain:
         self._throttle = LogThrottle(log, "a chain token does not count, and the sound is played")
 
     def mark(self, call: Call) -> str:
-        """What the verdict says of the chain: the MAC of a token if the call is announced and goes to another node;
-        `CHAINED` if another node plays its sound; else nothing.
+        """The verdict's text about the chain: the MAC of a token if the call is announced and goes to another node;
+        `CHAINED` if another node plays its sound; else empty.
         """
         request = call.request
         if not call.decision.profiles and call.decision.skip is not Skip.ANNOUNCED:
@@ -85,7 +85,7 @@ class FleetChain:
         return token.call if ours and ours.announces else None
 
     def connected(self, call: RemoteCall, now: datetime) -> None:
-        """A call that is chained from this one was connected and has ended, so its token no longer counts."""
+        """Invalidate the token of this call: a call that is chained from it was connected and has ended."""
         while self._connected and now - next(iter(self._connected.values())) > 2 * VALID:
             del self._connected[next(iter(self._connected))]
         self._connected[call] = now

@@ -22,7 +22,9 @@ closed.
 
 
 def drop_done(evidence: deque[Future[None]]) -> bool:
-    """Forget what is on the disk, from the first on, as the ledger writes in order; returns whether that is all."""
+    """Forget the futures whose evidence is on the disk, from the first on, because the ledger writes in order. Returns
+    whether none are left.
+    """
     while evidence and evidence[0].done():
         evidence.popleft()
     return not evidence

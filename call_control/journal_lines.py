@@ -180,7 +180,7 @@ def read(line: str) -> Line:
 
 
 def split(line: str) -> tuple[str, str] | None:
-    """Split off a second line: a full disk cut the first one off without a line end. None if there is only one."""
+    """The two lines in one: a full disk has cut off the first one without its line end. None if there is only one."""
     start = max(line.rfind(f"{word},") for word, _ in _READERS)
     return (line[:start], line[start:]) if start > 0 else None
 
@@ -342,5 +342,5 @@ def fits_call_id(call_id: str, at: datetime) -> bool:
 
 
 def blotted(line: str) -> str:
-    """A refused line as it may be kept: every digit becomes 0, because the line can hold telephone numbers."""
+    """A refused line in the form that is kept: every digit becomes 0, because the line can hold telephone numbers."""
     return _DIGIT.sub("0", _NOT_PLAIN.sub("?", line))

@@ -20,7 +20,7 @@ class RestoredCalls:
 
     @classmethod
     def of(cls, ledger: LedgerReader, earlier: Self | None = None) -> Self:
-        """Restore the calls in progress, and take those without a step since then from an `earlier` answer.
+        """Restore the calls in progress; those without a step since an `earlier` answer come from that answer.
 
         Raises LedgerError. New calls wait during a hand-over. So the next instance restores the calls twice: before the
         hand-over, where a thousand take half a second, and after it, where only the changed ones take time.

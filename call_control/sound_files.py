@@ -91,7 +91,7 @@ class SoundFiles:
 
     @property
     def damaged(self) -> int:
-        """How many files are damaged or foreign, as they were when it was last looked."""
+        """The number of files that were damaged or foreign at the last look."""
         return len(self._since_s)
 
     def as_made(self, sound: Sound) -> States | None:
@@ -106,8 +106,9 @@ class SoundFiles:
         return {file.path: self._state(file) for file in sound.files}
 
     def played(self, sound: Sound, codec: str, began: datetime, before: States | None) -> PlayedFile | None:
-        """What was played from `began` until now to a channel with this codec; None if it is not known, because a file
-        was changed. `before` are the sound's files at some time before the playback, None if that is not known.
+        """The file that was played from `began` until now to a channel with this codec; None if it is not known,
+        because a file was changed. `before` are the sound's files at some time before the playback, None if that is not
+        known.
         """
         opened = OPENED.get(codec)
         chosen = [file for file in sound.files if file.sound_format.name == opened]

@@ -62,7 +62,7 @@ class WhatWaits:
         return waiting_for(user, self._newest)
 
     def look_again(self) -> None:
-        """Soon: something was done."""
+        """Look again soon, because something was done."""
         self._again.set()
 
     async def follow(

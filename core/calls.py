@@ -25,14 +25,14 @@ class Direction(Word):
 
 
 class Party(Word):
-    """Who hears a sound, in this order if both do."""
+    """A party that hears a sound; if both do, in this order."""
 
     CALLED = "called"
     CALLER = "caller"
 
 
 class Delivery(Word):
-    """What is known of a sound at a party; the most comes first."""
+    """What is known of a sound at a party, from the most to the least."""
 
     CONFIRMED = "confirmed"
     """It was sent, and the phone's own reports say that it received all packets."""
@@ -67,7 +67,7 @@ class Outcome(Word):
 
 
 class Reason(Word):
-    """Why a call has its outcome. These codes are public: the ledger, the dialplan and the command line show them."""
+    """The reason for an outcome. These codes are public: the ledger, the dialplan and the command line show them."""
 
     EMERGENCY = "emergency"
     NUMBER_SUSPENDED = "number-suspended"
@@ -122,7 +122,7 @@ class Reason(Word):
 
 
 class Skip(Word):
-    """Why no sound is played on a call that may be connected."""
+    """The reason why no sound is played on a call that may be connected."""
 
     ANNOUNCED = "announced"
     """The call is part of a forwarding chain, and another call of the chain, here or on another node, plays the sound.
@@ -218,7 +218,7 @@ class Licence:
     pledged_from: datetime | None
     pledged_until: datetime | None
 
-    def pledged(self, now: datetime) -> bool:
+    def has_member_pledge(self, now: datetime) -> bool:
         """Whether the member's pledge is in force."""
         if self.pledged_from is None or now < self.pledged_from:
             return False
@@ -238,7 +238,7 @@ class WholesaleChain:
     """Before when the first certification lapses that was recorded for a reseller; None: none was recorded."""
 
     def is_checked(self, now: datetime, lasts: timedelta | None) -> bool:
-        """Whether each reseller has been checked; with `lasts`, less than that ago."""
+        """Whether each reseller has been checked; with `lasts`, not longer ago than that."""
         return all(link_is_checked(at, now, lasts) for at in self.checked)
 
     def __str__(self) -> str:

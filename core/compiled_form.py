@@ -18,7 +18,7 @@ _LENGTH: Final = 8
 
 
 def sealed(magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]) -> bytes:
-    """The octets for `opened`. `magic` names the kind of table and its format."""
+    """The octets of a compiled table, which `opened` reads. `magic` names the kind of table and its format."""
     head = {"order": sys.byteorder, "arrays": [[each.typecode, len(each)] for each in arrays], **head}
     text = "".join(f"{json.dumps(line)}\n" for line in (head, *lines)).encode("ascii")
     body = b"".join((len(text).to_bytes(_LENGTH, "big"), text, *(each.tobytes() for each in arrays)))
@@ -26,7 +26,7 @@ def sealed(magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Seq
 
 
 def opened(magic: bytes, octets: bytes, what: str) -> tuple[dict[str, Any], Iterator[bytes], Iterator[array[int]]]:
-    """What `sealed` got: the head, the lines and the arrays. Raises ValueError where `octets` are not from it.
+    """The head, the lines and the arrays that `sealed` has packed. Raises ValueError if `octets` are not from it.
 
     The caller reads the lines and the arrays one by one, so that other threads run meanwhile. `what` is the kind of
     table, for the error.

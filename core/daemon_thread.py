@@ -15,8 +15,8 @@ T = TypeVar("T")
 def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
     """Run `work` in a thread of its own. The process does not wait for this thread when it exits.
 
-    A thread whose work has ended takes the next one. To start a thread is to wait until it runs, and on a busy machine
-    the event loop would wait so several times a second.
+    A thread whose work has ended takes the next work. Starting a thread means waiting until it runs, and on a busy
+    machine the event loop would wait like this several times a second.
     """
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()  # a cancelled Future would refuse its result

@@ -77,7 +77,7 @@ class OwnStops(Protocol):
     """What the decision needs from the suspensions by this node's operator (`idtone suspend`)."""
 
     def of(self, number: Number) -> Sequence[Suspension]:
-        """Those of the number."""
+        """The operator's own suspensions of the number."""
         ...
 
 
@@ -85,7 +85,9 @@ class Lines(Protocol):
     """What the decision needs from the table of the customers' lines."""
 
     def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
-        """Why the call may not present its forwarding number, None if it may; and whose call it is, None if unknown."""
+        """The reason why the call may not present its forwarding number, None if it may; and the customer, None if
+        unknown.
+        """
         ...
 
 
@@ -199,7 +201,7 @@ def time_by(registry: Registry | None, clock: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What is known of an earlier registry, by the patterns of `number_spans`."""
+    """The numbers of an earlier registry, as patterns of `number_spans`, for a service that has no registry."""
 
     suspended: Mapping[str, Sequence[Suspension]] = field(default_factory=dict)
     own: Mapping[str, Sequence[Period]] | None = None
@@ -307,7 +309,7 @@ def decide(
 
 
 def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Decision:
-    """The decision of a call that would be connected, if the brake refuses it for this reason."""
+    """The decision on a call that would be connected and that the brake refuses for this reason."""
     cause = policy.refuse_cause if reason is Reason.BRAKE_STOP else CONGESTION
     return decision._replace(outcome=Outcome.REFUSE, reason=reason, profiles={}, hangup_cause=cause, skip=None)
 
@@ -456,7 +458,7 @@ def judge(licence: Licence, direction: Direction, now: datetime) -> Reason:
         return Reason.LICENCE_EXPIRED
     if licence.status is _SUSPENDED:
         return Reason.LICENCE_SUSPENDED
-    if not licence.pledged(now):
+    if not licence.has_member_pledge(now):
         return Reason.PLEDGE_MISSING
     if direction not in licence.directions:
         return Reason.DIRECTION_NOT_COVERED
@@ -481,5 +483,5 @@ _CLOSENESS: Final = {
 
 
 def _distance(standing: _Standing) -> int:
-    """How far from allowing the call. A reason that no licence can change is the farthest."""
+    """How far a reason is from allowing the call. A reason that no licence can change is the farthest."""
     return _CLOSENESS.get(standing[0], len(_CLOSENESS))

@@ -13,7 +13,7 @@ from .translation import template
 
 
 class OutcomeWords(NamedTuple):
-    """When a call has this outcome, which sound is heard, and what becomes of the call."""
+    """An outcome in words: when a call has it, which sound is heard, and how the call continues."""
 
     when: str
     sound: str

@@ -83,7 +83,7 @@ def validate(
     model: type[AnyModel],
     rules: Callable[[AnyModel], Iterable[ValidationFault]] = lambda _: (),
 ) -> AnyModel:
-    """Turn a tree of `read_tree` into `model`. `text` gives the lines and columns of the faults."""
+    """The tree from `read_tree` as a `model`. `text` gives the lines and columns of the faults."""
     try:
         result = model.model_validate({} if value is None else value)
     except ValidationError as error:
@@ -127,7 +127,7 @@ def read_text(path: Path, *, size_limit: int = SIZE_LIMIT) -> str:
 
 
 def read_tree(text: str, name: str) -> Any:
-    """Lists, dicts, strings and None. Raises DocumentError with all faults of syntax."""
+    """The text as lists, dicts, strings and None. Raises DocumentError with all faults of syntax."""
     _refuse_raw(text, name)
     reader = _TreeReader(name)
     try:

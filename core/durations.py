@@ -19,7 +19,7 @@ class Durations:
         self._adding = threading.Lock()
 
     def add(self, seconds: float) -> None:
-        """Count one. A negative one, which a clock that was set back measures, counts as 0."""
+        """Count one duration. A negative one, measured while the clock was set back, counts as 0."""
         seconds = max(0.0, seconds)
         with self._adding:
             self._counts[bisect_left(self.bounds_s, seconds)] += 1
@@ -41,6 +41,6 @@ class Durations:
         return lower_s
 
     def counted(self) -> tuple[Sequence[int], float]:
-        """For each bound, how many lasted at most that long, and last how many in all; and the sum in seconds."""
+        """The number of durations up to each bound, with the number of all at the end; and their sum in seconds."""
         with self._adding:
             return tuple(accumulate(self._counts)), self._total_s

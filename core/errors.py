@@ -48,7 +48,7 @@ class UsageError(IdtoneError):
 
 
 class ChangeError(IdtoneError):
-    """A change of the PBX cannot be made, and was put back."""
+    """A change of the PBX failed, and was undone."""
 
 
 class NumberError(IdtoneError):

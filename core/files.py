@@ -78,8 +78,8 @@ def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False)
 
 @contextmanager
 def alone(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OSError], IdtoneError]) -> Iterator[bool]:
-    """Whether no other process holds `lock`. Raises `busy`, if given, where another one does, and what `unusable` makes
-    if the lock cannot be opened.
+    """Yields whether no other process holds `lock`. If one does, raises `busy` if that is given. If the lock cannot be
+    opened, raises the error that `unusable` makes.
     """
     import fcntl  # Windows has none, and there holders sign
 
@@ -126,7 +126,9 @@ def replace_durably(target: Path, octets: bytes, mode: int = READABLE, group: in
 
 
 def make_public_folder(folder: Path) -> None:
-    """A missing folder, and those above it, for the web server's user too, whatever the umask is. Raises OSError."""
+    """Make a folder, and missing ones above it, that the web server's user can read whatever the umask is. Raises
+    OSError.
+    """
     if not folder.exists():
         make_public_folder(folder.parent)
         folder.mkdir()
@@ -134,7 +136,7 @@ def make_public_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """What was made or renamed in it is there after a power failure, too. Raises OSError."""
+    """Make new and renamed files in the folder survive a power failure. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

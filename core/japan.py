@@ -18,8 +18,8 @@ def last_day(until: datetime | date | str) -> date:
 
 
 def end_words(until: datetime | str) -> str:
-    """How people read "until" in front of it: the last day of a period that ends with a day in Japan, else the moment
-    of its end, in ISO 8601. Raises ValueError for a text that is no moment.
+    """The end of a period as people write it after "until": its last day if it ends with a day in Japan, else the
+    moment, in ISO 8601. Raises ValueError for a text that is no moment.
     """
     at = datetime.fromisoformat(until) if isinstance(until, str) else until
     return last_day(at).isoformat() if at.astimezone(JAPAN).time() == time() else at.isoformat()

@@ -62,7 +62,7 @@ def unexpected(error: BaseException | None) -> BaseException | None:
 
 
 def in_words(error: BaseException) -> str:
-    """What the log says of an error."""
+    """The text of an error for the log."""
     if unexpected(error):
         return f"{type(error).__name__}; report this as a fault of idtone"
     return str(error) or type(error).__name__
@@ -79,7 +79,7 @@ def level(record: logging.LogRecord) -> tuple[str, int]:
 
 
 def one_line(text: str) -> str:
-    """The text with escapes for what would begin another line, or control a terminal."""
+    """The text with escapes for characters that would begin another line or control a terminal."""
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 

@@ -25,7 +25,7 @@ _GROUPS: Final = 6
 
 
 def suggested_passphrase() -> str:
-    """Six groups that can be read aloud, like `kamo-tebu-…`: 73 bits of chance."""
+    """A new passphrase of six groups that can be read aloud, like `kamo-tebu-…`: 73 bits of chance."""
     return "-".join("".join(secrets.choice(letters) for letters in (_CONSONANTS, _VOWELS) * 2) for _ in range(_GROUPS))
 
 

@@ -44,5 +44,5 @@ def read_signed(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -
 
 
 def unfit(name: str) -> TrustError:
-    """Of metadata of another kind, or of another registry."""
+    """The error for metadata of another kind or of another registry."""
     return TrustError(Message("{name} is not metadata of the registry that was used", name=name))

@@ -55,7 +55,7 @@ class SignatureLine:
 
     @classmethod
     def parse(cls, line: str) -> SignatureLine:
-        """One line, without the newline. Raises ProofError."""
+        """The signature in one line without its newline. Raises ProofError."""
         dash, _, rest = line.partition(" ")
         name, _, encoded = rest.partition(" ")
         octets = decoded(encoded)
@@ -149,7 +149,7 @@ class Signer:
         self.cosigner = VerifierKey(name, Algorithm.COSIGNATURE, public)
 
     def named(self, name: str) -> Signer:
-        """The same key by another name. Raises ProofError."""
+        """The same key under another name. Raises ProofError."""
         return Signer(name, self._private.private_bytes_raw())
 
     def sign(self, text: str) -> SignatureLine:
@@ -197,11 +197,11 @@ class Note:
         return cls(text + "\n", tuple(map(SignatureLine.parse, lines)))
 
     def with_lines(self, lines: Iterable[SignatureLine]) -> Note:
-        """With these as well, each once."""
+        """The note with these lines added, each once."""
         return Note(self.text, tuple(dict.fromkeys((*self.signatures, *lines))))
 
     def signed_by(self, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, ...]:
-        """Those of the keys that have signed; lines by other keys are ignored.
+        """The keys, out of these, that have signed; lines by other keys are ignored.
 
         Raises ProofError if a line names one of the keys and is not by it: the note was changed.
         """

@@ -130,7 +130,9 @@ def _is_open_to_others(status: os.stat_result) -> bool:
 
 
 def load_key(path: Path, passphrase: str) -> CryptoSigner:
-    """Raises TrustError if other users can read the file, or if it is not a key with this passphrase."""
+    """The private key in an encrypted file. Raises TrustError if other users can read the file, or if the passphrase
+    does not open it.
+    """
     return CryptoSigner(_read_private(path, passphrase))
 
 
@@ -208,12 +210,12 @@ def token_key(name: str, pin: Callable[[str], str]) -> Key:
 
 
 def write_public(path: Path, key: Key) -> None:
-    """Writes PEM. Raises TrustError if the file exists already."""
+    """Write a public half as PEM. Raises TrustError if the file exists already."""
     _write_new(path, public_pem(key), READABLE)
 
 
 def public_pem(key: Key) -> bytes:
-    """A public half as its file has it."""
+    """The content of the file of a public half."""
     assert isinstance(key, SSlibKey)
     loaded = load_pem_public_key(key.keyval["public"].encode()) if "BEGIN" in key.keyval["public"] else None
     return (loaded or _ed25519(key)).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -224,7 +226,7 @@ def _ed25519(key: SSlibKey) -> Ed25519PublicKey:
 
 
 def load_public(path: Path) -> Key:
-    """Raises TrustError for anything but an Ed25519, P-256 or P-384 public key."""
+    """The public key in a file. Raises TrustError for anything but an Ed25519, P-256 or P-384 key."""
     try:
         key = load_pem_public_key(path.read_bytes())
     except OSError as error:

@@ -95,7 +95,7 @@ def few_runs(order: Sequence[str]) -> float:
 
 
 def full_turns(order: Sequence[str]) -> float:
-    """The probability that names in a random order take so regular turns: that so many rounds, each as long as there
+    """The probability that names in a random order take turns so regularly that this many rounds, each as long as there
     are names, have each name once. An upper bound: it is reached if all are equally frequent.
     """
     kinds = len(set(order))
@@ -107,7 +107,7 @@ def full_turns(order: Sequence[str]) -> float:
 
 
 def usual(counts: Sequence[int]) -> float:
-    """What `counts` usually reach: their median, and one robust standard deviation (by the median deviation) more."""
+    """What `counts` usually reach: their median plus one robust standard deviation (by the median deviation)."""
     middle = _median(counts)
     return middle + _TO_SIGMA * _median([abs(count - middle) for count in counts])
 
@@ -118,5 +118,5 @@ def _median(values: Sequence[float]) -> float:
 
 
 def per_window(false_alarm: float, count: int) -> float:
-    """The level of each of so many windows that are looked at (Bonferroni)."""
+    """The level for each window if this many windows are tested (Bonferroni)."""
     return false_alarm / max(1, count)

@@ -34,7 +34,7 @@ class TokenKeyName(NamedTuple):
 
     @classmethod
     def parse(cls, name: str) -> TokenKeyName:
-        """Raises TokenError."""
+        """The place of a key from its text, `hsm:ID?label=LABEL`. Raises TokenError."""
         number, _, query = name.removeprefix(PREFIX).partition("?")
         if not name.startswith(PREFIX) or (number and not (number.isascii() and number.isdecimal())):
             raise TokenError(Message("{name}: is not a key in a token; write its number: hsm:2?label=LABEL", name=name))
@@ -42,14 +42,14 @@ class TokenKeyName(NamedTuple):
 
 
 def no_library(name: str) -> Message:
-    """What to install."""
+    """The error that says which library to install."""
     return Message(
         "{name}: tokens need the library python-pkcs11: {command}", name=name, command=install_command("token")
     )
 
 
 def fault_of(name: str, error: Exception) -> Message:
-    """What python-pkcs11 says; some of its errors have a name and no text."""
+    """The text of python-pkcs11's error, or its name, because some errors have no text."""
     return Message("{name}: {error}", name=name, error=str(error) or type(error).__name__)
 
 
@@ -106,7 +106,7 @@ class TokenKey:
         self._mechanism = pkcs11.Mechanism.EDDSA
 
     def sign(self, octets: bytes) -> bytes:
-        """64 bytes (RFC 8032, pure Ed25519). Raises TokenError."""
+        """The signature of 64 bytes (RFC 8032, pure Ed25519). Raises TokenError."""
         try:
             return bytes(self._private.sign(octets, mechanism=self._mechanism))
         except (ValueError, RuntimeError) as error:

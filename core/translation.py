@@ -49,7 +49,7 @@ class Message(str):
 
 
 def template(text: str) -> str:
-    """The text itself, which becomes the template of a `Message` later. The call marks it for the catalogue."""
+    """The text, unchanged. It becomes the template of a `Message` later, and this call marks it for the catalogue."""
     return text
 
 
@@ -64,7 +64,7 @@ def capitalised(text: str) -> str:
 
 
 def joined(separator: str, parts: Iterable[str]) -> Message:
-    """As `separator.join(parts)`; each part is translated by itself."""
+    """The parts with a separator, as `separator.join(parts)`; each part is translated by itself."""
     fields = {f"part{number}": part for number, part in enumerate(parts)}
     return Message(separator.join(f"{{{name}}}" for name in fields), **fields)
 
@@ -93,7 +93,7 @@ def paragraphs(text: str) -> list[str]:
 
 
 def speak(language: str) -> None:
-    """Choose the language, `ja` or `en`, of this task or thread, whatever the environment says."""
+    """Set the language of this task or thread, `ja` or `en`, whatever the environment says."""
     _CHOSEN.set(language)
 
 

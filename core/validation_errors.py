@@ -50,7 +50,7 @@ _STRICT: Final = ("greater_than", "less_than")
 
 
 def in_words(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
-    """Problem and remedy of one error that pydantic found in a `model`."""
+    """The problem and the remedy of one error that pydantic has found in a `model`."""
     location, kind = detail["loc"], detail["type"]
     if kind == "extra_forbidden":
         known = _keys_at(model, location[:-1])

@@ -72,7 +72,7 @@ class Porting:
 
 
 def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
-    """Who is in charge, and when."""
+    """The members in charge of the numbers, each with its period."""
     if isinstance(holder, Porting):
         return ((holder.before, Period(until=holder.at)), (holder.after, Period(since=holder.at)))
     return ((holder, Period()),)
@@ -91,7 +91,9 @@ class Compiled:
 
 
 def compiled(document: RegistryDocument) -> Compiled:
-    """`document` must have passed `rules.registry_faults`; an unreadable number raises NumberError here."""
+    """The compiled registry. `document` must have passed `rules.registry_faults`; an unreadable number raises
+    NumberError.
+    """
     header = document.registry
     holdings = _holdings(
         [Holding(member.id, licences(member), None, _lapses(member)) for member in document.members],
@@ -265,7 +267,7 @@ def utc(moment: datetime) -> datetime:
 
 
 def pack(index: Compiled) -> bytes:
-    """The octets for `unpack` on a machine with the same byte order."""
+    """The octets that `unpack` reads on a machine with the same byte order."""
     head = {
         "version": index.version,
         "issued": index.issued.isoformat(),
@@ -292,13 +294,13 @@ def pack(index: Compiled) -> bytes:
 
 
 def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
-    """The octets for `opened_spans`."""
+    """The octets that `opened_spans` reads."""
     blocks = array("q", (number for block, (start, end) in spans.blocks.items() for number in (block, start, end)))
     return sealed(magic, head, lines, [spans.firsts, spans.lasts, spans.holders, blocks])
 
 
 def opened_spans(magic: bytes, octets: bytes) -> tuple[dict[str, Any], Iterator[bytes], Spans]:
-    """What `sealed_spans` got. Raises ValueError where `octets` are not from it."""
+    """The look-up that `sealed_spans` has packed. Raises ValueError if `octets` are not from it."""
     head, lines, arrays = opened(magic, octets, "registry")
     firsts, lasts, holders, blocks = arrays
     places = iter(blocks)
@@ -307,7 +309,9 @@ def opened_spans(magic: bytes, octets: bytes) -> tuple[dict[str, Any], Iterator[
 
 
 def unpack(octets: bytes) -> Compiled:
-    """Raises TrustError where `octets` are not from `pack`. Reads line by line, so that other threads run meanwhile."""
+    """The compiled registry that `pack` has packed, read line by line, so that other threads can run. Raises TrustError
+    if `octets` are not from `pack`.
+    """
     try:
         head, lines, spans = opened_spans(_MAGIC, octets)
         members = []

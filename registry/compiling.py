@@ -37,7 +37,7 @@ FAULTS: Final = 1
 
 
 def compile_in_process(registry: Path, name: str) -> Compiled:
-    """The registry in a verified file, compiled beside it before or now; `name` stands for it in the faults.
+    """The registry in a verified file, compiled now or earlier, beside the file. The faults show `name` as the file.
 
     Raises DocumentError with every fault, TrustError where it cannot be compiled.
     """
@@ -45,7 +45,7 @@ def compile_in_process(registry: Path, name: str) -> Compiled:
 
 
 def never_originating_in_process(path: Path, name: str) -> NeverOriginating:
-    """The numbers that never originate; as `compile_in_process`."""
+    """The numbers that never originate, compiled as `compile_in_process` does it."""
     return _in_process(tuf_roles.NEVER_ORIGINATES, path, name, never_originating_form.unpack)
 
 

@@ -99,8 +99,8 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
 
 
 def ended_reference(words: str) -> str | None:
-    """The reference of the suspension, or of the entry of numbers that never originate, of which a difference says that
-    it has ended; None if it says something else.
+    """The reference of the suspension, or of the entry of numbers that never originate, that has ended by this
+    difference; None if the difference is another one.
     """
     if isinstance(words, Message) and words.template in (_IS_LIFTED, _MAY_ORIGINATE):
         return str(words.fields["reference"])

@@ -41,7 +41,8 @@ class Expiry:
 
 
 def expiries(document: RegistryDocument, index: RegistryIndex, chain_check: timedelta | None) -> list[Expiry]:
-    """All, the soonest first. `chain_check` is how long a check of a reseller counts; None: for good.
+    """All ends in a registry, the soonest first. `chain_check` is how long a check of a reseller counts; None: for
+    ever.
 
     A revoked licence does not end any more, nor does one that a later licence for the same sound replaces.
     """

@@ -39,15 +39,15 @@ class Kind:
             raise DocumentError(replace(fault, file=name) for fault in error.faults) from error
 
     def emptied(self, document: Any) -> Any:
-        """The document without the items of its lists: what was there before its first edition."""
+        """The document with empty lists, to which its first edition is compared."""
         return document.model_copy(update=dict.fromkeys(self.lists, ()))
 
     def checked(self, tree: Any, text: str, name: str) -> Any:
-        """As `parse`, from the tree that `documents.read_tree` has read in the text."""
+        """The document as from `parse`, from the tree that `documents.read_tree` has read in the text."""
         return validate(tree, text, name, self.model, self.rules)
 
     def unchecked(self, tree: Any, text: str, name: str) -> Any:
-        """As `checked`, without the rules between values: for a text that has passed them before."""
+        """The document as from `checked`, without the rules between values, for a text that has already passed them."""
         return validate(tree, text, name, self.model)
 
 

@@ -189,12 +189,12 @@ class RegistryIndex:
         return tuple(dict.fromkeys(itertools.chain.from_iterable(held)))
 
     def licence_lapses(self, member: str | None, now: datetime) -> list[LicenceLapse]:
-        """From when on the member's calls are without a valid licence."""
+        """The moments from which the member's calls have no valid licence."""
         return lapses(self.licences(member), now)
 
     def certification_lapses(self, member: str | None = None) -> Iterator[tuple[datetime, str]]:
-        """When the certifications lapse that were recorded, each with its member or its wholesale chain; with `member`,
-        those that its numbers depend on.
+        """When each recorded certification lapses, with its member or its wholesale chain. With `member`, only those
+        that its numbers depend on.
         """
         holdings = [one for one in self._compiled.holdings if isinstance(one, Holding)]
         chains = [one.chain for one in holdings if one.chain and (member is None or member in one.members)]

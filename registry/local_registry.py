@@ -37,7 +37,9 @@ class Known:
 
 
 def known(registry: RegistrySettings) -> Known:
-    """Raises DocumentError for faults, also in the settings, and TrustError where nothing is in the cache yet."""
+    """The registry that the settings name. Raises DocumentError for faults, also in the settings, and TrustError if the
+    cache is empty.
+    """
     root = registry.root()
     if root is None:
         return from_file(registry.file())
@@ -54,13 +56,13 @@ def known(registry: RegistrySettings) -> Known:
 
 
 def from_file(path: Path) -> Known:
-    """An unsigned registry. Raises DocumentError."""
+    """The registry in an unsigned file. Raises DocumentError."""
     text = unsigned_text(path)
     return Known(str(path), parse_document(text, str(path)), origin=origin_of(text))
 
 
 def from_folder(folder: Path) -> Known:
-    """The files in the authority's folder, as they are now, published or not. Raises DocumentError."""
+    """The registry in the authority's folder as it is now, published or not. Raises DocumentError."""
     registry, suspensions = folder / tuf_roles.REGISTRY_FILE, folder / tuf_roles.SUSPENSIONS_FILE
     known = _together(
         str(folder),
@@ -75,7 +77,7 @@ def from_folder(folder: Path) -> Known:
 
 
 def from_published(source: str, published: Published) -> Known:
-    """Raises DocumentError and TrustError."""
+    """The published registry in the cache. Raises DocumentError and TrustError."""
     suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
     document = parse_registry(published.read(tuf_roles.REGISTRY_FILE), tuf_roles.REGISTRY_FILE)
     return _together(

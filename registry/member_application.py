@@ -54,7 +54,7 @@ class ApplicationDocument(Model):
 
 
 def parse_application(text: str, name: str) -> MemberApplication:
-    """Raises DocumentError with every fault; `name` is the file's name in the faults."""
+    """The application in a text. Raises DocumentError with every fault; `name` is the file's name in the faults."""
     return parse(text, name, ApplicationDocument, _faults).application
 
 

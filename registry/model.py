@@ -227,7 +227,7 @@ class Certification(Model):
 
     @property
     def lapses(self) -> datetime:
-        """When the first of its ends has come."""
+        """The moment of its first end."""
         return day_begins(min(day for _, day in self.ends))
 
 
@@ -426,7 +426,7 @@ class NeverOriginatesDocument(Model):
 
 
 class StoppingCondition(Model):
-    """On which ground a member ends the use of its numbers (利用停止条件). `finding` is a rule of `idtone-office
+    """A ground on which a member ends the use of its numbers (利用停止条件). `finding` is a rule of `idtone-office
     misuse`. Within so many days it leads to a question, a report, or the end of the use.
     """
 

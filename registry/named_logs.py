@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def named_logs(document: RegistryDocument) -> dict[str, Any] | None:
-    """As it is signed; None if the registry names neither logs nor witnesses."""
+    """The logs and witnesses in the form that is signed; None if the registry names neither."""
     policy = document.witness_policy
     members = [member for member in document.members if member.logs]
     if not members and policy is None:

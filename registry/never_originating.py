@@ -69,7 +69,7 @@ class NeverOriginating:
 def compiled_never_originating(
     entries: Sequence[NeverOriginatesEntry], issued: datetime | None = None
 ) -> NeverOriginating:
-    """The entries must have passed `rules`; an unreadable number raises NumberError here."""
+    """The compiled list. The entries must have passed `rules`; an unreadable number raises NumberError."""
     read = ((span_of(entry), Period(utc(entry.since), entry.until and utc(entry.until))) for entry in entries)
     firsts, lasts, holders = array("q"), array("q"), array("q")
     known: dict[tuple[Period, ...], int] = {}
@@ -85,14 +85,14 @@ def compiled_never_originating(
 
 
 def pack(numbers: NeverOriginating) -> bytes:
-    """The octets for `unpack` on a machine with the same byte order."""
+    """The octets that `unpack` reads on a machine with the same byte order."""
     head = {"entries": numbers.entries, "issued": text_of(numbers.issued)}
     periods = ([[text_of(each.since), text_of(each.until)] for each in some] for some in numbers.periods)
     return sealed_spans(_MAGIC, head, periods, numbers.spans)
 
 
 def unpack(octets: bytes) -> NeverOriginating:
-    """Raises TrustError where `octets` are not from `pack`."""
+    """The list that `pack` has packed. Raises TrustError if `octets` are not from `pack`."""
     try:
         head, lines, spans = opened_spans(_MAGIC, octets)
         periods = tuple(tuple(Period(*map(moment_of, each)) for each in json.loads(line)) for line in lines)

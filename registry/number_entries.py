@@ -77,11 +77,11 @@ class NumberEntries:
 
     @property
     def root(self) -> str:
-        """As hexadecimal digits."""
+        """The root of the tree, in hexadecimal digits."""
         return self._levels[-1][0].hex()
 
     def of(self, number: int) -> ProvenEntry:
-        """The entry of a number, proven."""
+        """The entry of a number with its proof."""
         index = bisect_right(self._firsts, number) - 1
         path, at = [], index
         for level in self._levels[:-1]:

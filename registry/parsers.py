@@ -9,7 +9,7 @@ from .rules import never_originates_faults, signed_faults, suspension_faults
 
 
 def parse_registry(text: str, name: str) -> RegistryDocument:
-    """Raises DocumentError with every fault; `name` is the file name in the faults."""
+    """The registry in a text. Raises DocumentError with every fault; `name` is the file name in the faults."""
     return parse(text, name, RegistryDocument, signed_faults)
 
 

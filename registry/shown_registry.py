@@ -31,7 +31,7 @@ class Entry:
 
     @classmethod
     def parse(cls, content: str) -> Entry:
-        """Raises TrustError."""
+        """The entry in the form that evidence has. Raises TrustError."""
         try:
             found = json.loads(content)
             is_entry = set(found) == _FIELDS and type(found["first"]) is type(found["last"]) is int

@@ -41,7 +41,7 @@ def read_document(path: Path) -> RegistryDocument:
 
 
 def parse_document(text: str, name: str) -> RegistryDocument:
-    """As `read_document`, from text; `name` is the file name in the faults."""
+    """The registry in a text; `name` is the file name in the faults. Raises as `read_document`."""
     return parse(text, name, RegistryDocument, registry_faults)
 
 
@@ -51,7 +51,7 @@ def load_registry(path: Path) -> RegistryIndex:
 
 
 def index_of_text(text: str, path: Path) -> RegistryIndex:
-    """As `load_registry`, from the text of the file."""
+    """The registry in a text, ready for look-ups. Raises as `load_registry`."""
     return RegistryIndex(parse_document(text, str(path)), origin=origin_of(text))
 
 
@@ -112,7 +112,7 @@ class SignedSource:
         self.taken: datetime | None = None
 
     def refresh(self) -> bool:
-        """As in `Source`, but at most every `poll_s` seconds.
+        """Look for a newer generation, at most every `poll_s` seconds; True if one was taken.
 
         The first time the cached generation is enough, so that a start does not wait for an unreachable source.
         """
@@ -223,7 +223,7 @@ def _listed(numbers: NeverOriginating | None) -> str:
 def signed_by(
     published: Published, suspensions: SuspensionsDocument, never_originating: NeverOriginating | None
 ) -> Signed:
-    """What a generation says beside its members; `suspensions` is its file of them."""
+    """The signed parts of a generation besides its members; `suspensions` is the file of them."""
     return Signed(
         suspensions,
         published.expires,

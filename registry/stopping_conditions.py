@@ -20,7 +20,7 @@ STEPS: Final = {
 
 
 def condition_words(condition: StoppingCondition) -> Message:
-    """For people who sign it."""
+    """A condition in words, for the people who sign it."""
     return Message(
         "{ground}: {step}; days at most: {days}; {ja} / {en}",
         ground=condition.finding or Message("without a finding"),

@@ -75,8 +75,8 @@ class SuspendedNumbers:
         return self._covering[at] if at >= touching[0] and number <= self._lasts[at] else ()
 
     def of_stocks(self, members: Iterable[tuple[str, Period]]) -> Iterator[Suspension]:
-        """Those of the stocks of these members: of the one that holds a number and of those of its wholesale chain,
-        each with the time in which it does.
+        """The suspensions of the stocks of these members: of the holder of a number and of the members of its wholesale
+        chain, each for the time in which it has the number.
         """
         return (each for member, period in members for each in self._of_stock(member, period))
 
@@ -85,7 +85,9 @@ class SuspendedNumbers:
         return in_period(self.stocks.get(member, ()), period)
 
     def disjoint(self) -> Iterator[tuple[int, int, Sequence[Suspension]]]:
-        """First number, last number and their suspensions, without those of whole stocks; ascending."""
+        """The first number, the last number and the suspensions of each span, ascending, without suspensions of whole
+        stocks.
+        """
         return zip(self._firsts, self._lasts, self._covering, strict=True)
 
     def spans(

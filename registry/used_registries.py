@@ -96,14 +96,16 @@ class UsedRegistries:
                     path.unlink()
 
     def find(self, sha256: str) -> UsedRegistry | None:
-        """None if it is not there. Raises TrustError where it is damaged, or cannot be read."""
+        """The registry with this digest; None if the folder does not have it. Raises TrustError if it is damaged or
+        cannot be read.
+        """
         if not _DIGEST.fullmatch(sha256) or not self._exists(sha256):
             return None
         return self._read(sha256)
 
     def latest(self) -> UsedRegistry | None:
-        """The one of the largest version, and of these the one that came last: a restored folder has other times. None
-        if there is none. Raises TrustError where one is damaged, or cannot be read.
+        """The registry with the largest version and, among these, the one that came last, because a restored folder has
+        other times. None if there is none. Raises TrustError if one is damaged or cannot be read.
         """
         try:
             came = {path.stem: path.stat().st_mtime_ns for path in self._folder.glob("*.json")}
@@ -141,7 +143,7 @@ class UsedRegistries:
 
 
 def _version(used: UsedRegistry) -> int:
-    """Of the registry that was signed; -1 if none was."""
+    """The version of a signed registry; -1 if it is unsigned."""
     try:
         return int(json.loads(used.metadata["registry.json"])["signed"]["version"])
     except (ValueError, LookupError, TypeError):

@@ -48,13 +48,13 @@ class Peer:
         """Send a message together with open files."""
         socket.send_fds(self._socket, [json.dumps(fields).encode()], descriptors)
 
-    async def receive(self) -> dict[str, Any]:
+    async def next_message(self) -> dict[str, Any]:
         """The next message; empty if the other instance has ended. Raises UsageError if none comes in time."""
         fields, _ = await self._receive(lambda: (self._socket.recv(_PACKET), []))
         return fields
 
-    async def receive_with_descriptors(self) -> tuple[dict[str, Any], list[int]]:
-        """Like `receive`, with the open files that came with the message."""
+    async def next_message_with_descriptors(self) -> tuple[dict[str, Any], list[int]]:
+        """Like `next_message`, with the open files that came with the message."""
         return await self._receive(lambda: socket.recv_fds(self._socket, _PACKET, 1)[:2])
 
     async def _receive(self, receive: Callable[[], tuple[bytes, list[int]]]) -> tuple[dict[str, Any], list[int]]:

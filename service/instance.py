@@ -318,7 +318,7 @@ class Instance:
         return FastAgiServer(answer, Limits(drain_s=AGI_DRAIN_S)).listening(listener)
 
     def _begin_metrics(self, observed: Observed, bound: ExitStack) -> None:
-        address = self._settings.metrics.address()
+        address = self._settings.metrics.listen_address()
         if address is None:
             return
         from .metrics_listener import MetricsListener
@@ -444,7 +444,7 @@ class Instance:
     async def _take_over(self, peer: hand_over.Peer, resources: AsyncExitStack) -> HandedOver:
         """Ask the running instance to hand over. Returns when it has closed the journal and the ledger."""
         await peer.send(**{"take-over": hand_over.VERSION, "manager": self._manager.address})
-        answer, descriptors = await peer.receive_with_descriptors()
+        answer, descriptors = await peer.next_message_with_descriptors()
         if "agi" not in answer:
             raise UsageError(
                 Message(
@@ -467,7 +467,7 @@ class Instance:
         except AriError as error:
             log.warning("%s; taking over without a connection to Asterisk", error)
         await peer.send(ready=True)
-        self._hand_overs = 1 + (await peer.receive()).get("hand-overs", 0)
+        self._hand_overs = 1 + (await peer.next_message()).get("hand-overs", 0)
         return handed_over
 
     # -- to the next instance -------------------------------------------------------------------------------------
@@ -509,7 +509,7 @@ class Instance:
         """Hand over up to the point where the next instance is ready; returns whether it is. If it fails before, this
         instance continues to serve.
         """
-        request = await peer.receive()
+        request = await peer.next_message()
         refusal = None
         if request.get("take-over") != hand_over.VERSION:
             refusal = "it is of another version; stop it, and start this one"
@@ -525,7 +525,7 @@ class Instance:
         ready = False
         try:
             peer.send_with_descriptors([listener.fileno()] if listener else [], agi=self._settings.agi.listen)
-            ready = bool((await peer.receive()).get("ready"))
+            ready = bool((await peer.next_message()).get("ready"))
         finally:
             if listener:
                 listener.handed_over = ready
@@ -556,7 +556,7 @@ class Instance:
         if self._metrics:  # the next instance listens at the same address
             await asyncio.to_thread(self._metrics.close)
         await peer.send(**{"over": True, "hand-overs": self._hand_overs})
-        if not (await peer.receive()).get("serving"):
+        if not (await peer.next_message()).get("serving"):
             raise UsageError(Message("the next instance took over but does not serve; its log says why"))
         log.info("the next instance has taken over")
         tell_reload(HANDED_OVER, os.environ)

@@ -43,7 +43,7 @@ class LedgerRoom:
         self._looked_s: float | None = None
         self._growth: Growth | None = None
 
-    def look(self) -> Room:
+    def free_space_and_days(self) -> Room:
         """The free space now, and the days at a rate that is at most `LOOK_EVERY_S` old."""
         now_s = time.monotonic()
         is_due = self._looked_s is None or now_s - self._looked_s >= LOOK_EVERY_S

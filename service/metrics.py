@@ -442,12 +442,12 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_ledger_free_bytes", _GAUGE, "Free disk space for evidence, without the reserve.",
-        lambda observed: observed.room.look().free_bytes,
+        lambda observed: observed.room.free_space_and_days().free_bytes,
     ),
     Metric(
         "idtone_ledger_room_seconds", _GAUGE,
         "For how long the free disk space is enough, at the rate of the last week.",
-        lambda observed: None if (days := observed.room.look().days) is None else days * _DAY_S,
+        lambda observed: None if (days := observed.room.free_space_and_days().days) is None else days * _DAY_S,
     ),
     # The canary
     Metric(

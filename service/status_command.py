@@ -81,7 +81,7 @@ def _ledger(settings: LedgerSettings) -> dict[str, Any]:
             steps = reader.newest_place()
     except (IdtoneError, OSError) as error:
         return {"path": str(path), "trouble": str(error)}
-    room = LedgerRoom(settings.own()).look()
+    room = LedgerRoom(settings.own()).free_space_and_days()
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
     return {
         "path": str(path), "steps": steps, "written": written, "free_bytes": room.free_bytes, "room_days": room.days,

@@ -132,7 +132,7 @@ def _delays(observed: Observed) -> dict[str, dict[str, Any]]:
 
 
 def _checkpoint_size(observed: Observed) -> int | None:
-    note = observed.evidence.checkpoint
+    note = observed.evidence.stored_checkpoint
     return Checkpoint.parse(note.text).size if note else None
 
 
@@ -384,7 +384,7 @@ FEED: Final = (
     Field(
         "ledger.room_days",
         "For how many days it is enough, at the rate of the last week.",
-        lambda observed: observed.room.look().days,
+        lambda observed: observed.room.free_space_and_days().days,
     ),
     Field("ledger.reserve_bytes", "Disk space in reserve.", _metric("ledger_reserve_bytes")),
     Field("ledger.reserve_size_bytes", "What should be in reserve.", _metric("ledger_reserve_size_bytes")),

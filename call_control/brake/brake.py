@@ -52,7 +52,7 @@ _NONE: Final[Sequence[Hold]] = ()
 
 @dataclass(frozen=True, slots=True)
 class LineKinds:
-    """Which names are no ordinary PBX: endpoints or account codes."""
+    """The names of endpoints or account codes that are not ordinary PBXs."""
 
     extensions: frozenset[str] = frozenset()
     call_centres: frozenset[str] = frozenset()
@@ -79,7 +79,7 @@ class _Table:
         self._most = max(1, most // 2)
 
     def again(self, name: str) -> Subject | None:
-        """A subject of the old generation, which is young again."""
+        """A subject of the old generation, moved into the young one."""
         subject = self.old.pop(name, None)
         if subject is not None:
             self.add(name, subject)
@@ -269,11 +269,11 @@ class Brake:
     # -- surge ----------------------------------------------------------------------------------------------------
 
     def is_surge(self, now_s: float) -> bool:
-        """Whether so many lines call more than usual that it is not their doing."""
+        """Whether so many lines call more than usual that the cause lies elsewhere."""
         return now_s < self._surge_until_s
 
     def _look_for_surge(self, now_s: float) -> None:
-        """Begin a surge, or let it go on, if enough known lines are marked. What it allows is no longer slowed."""
+        """Begin or continue a surge if enough known lines are marked. It ends the slowing of lines that it allows."""
         marked = sum(
             each.kind is SubjectKind.ENDPOINT and each.is_marked_by_volume and each.is_large(now_s)
             for each in self._raised.values()
@@ -319,7 +319,7 @@ class Brake:
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def calm(self, now_s: float) -> None:
-        """End the marks and slowings whose time has come. Call it every few seconds."""
+        """End the marks and slowings whose time is over. Call this every few seconds."""
         surge = self.is_surge(now_s)
         if surge and now_s >= self._look_for_surge_s:
             self._look_for_surge_s = now_s + LOOK_FOR_SURGE_S  # it looks at all lines
@@ -334,7 +334,7 @@ class Brake:
                 self._changed()
 
     def release(self, token: str, now_s: float) -> bool:
-        """An operator releases a subject, on all nodes; whether it had a step here."""
+        """Release a subject on all nodes, for an operator. Returns whether it had a step here."""
         subject, hold = self._raised.pop(token, None), self._awaited.pop(token, None)
         since_s = max(subject.since_s if subject else 0.0, hold.since_s if hold else 0.0)
         if subject:
@@ -387,7 +387,7 @@ class Brake:
         return raised + list(self._awaited.values())
 
     def subjects(self) -> dict[BrakeStep, int]:
-        """How many have each step."""
+        """How many subjects have each step."""
         counts = dict.fromkeys((BrakeStep.MARK, BrakeStep.SLOW, BrakeStep.STOP), 0)
         for hold in self.holds():
             counts[hold.step] += 1
@@ -405,7 +405,7 @@ class Brake:
     # -- over a restart -------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """For the disk: without a number, and without a name that holds one."""
+        """The state for the disk, without telephone numbers and without names that hold one."""
         raised = [subject for subject in list(self._raised.values()) if subject.step not in (BrakeStep.NOTHING, _STOP)]
         return {
             "holds": [hold.to_json() for hold in self.holds()],
@@ -414,7 +414,7 @@ class Brake:
         }
 
     def lines(self) -> dict[str, Any]:
-        """For the disk: by token, what is usual for each line, and the windows that matter."""
+        """By token, what is usual for each line and the windows that matter, for the disk."""
         found = dict(list(self._kept.items()))
         for table in self._tables.values():
             for subject in table:
@@ -434,7 +434,7 @@ class Brake:
         windows: Mapping[str, dict[str, Any]],
         lines: Mapping[str, dict[str, Any]],
     ) -> None:
-        """What an earlier process has left. Call it before the first call."""
+        """Take over the state that an earlier process has left. Call this before the first call is counted."""
         self._released = dict(list(released.items())[-MOST_STOPS:])
         allowed = [hold for hold in holds if BrakeStep.NOTHING < hold.step <= self._highest]
         self._awaited = {hold.token: hold for hold in allowed[:MOST_STOPS]}

@@ -25,12 +25,12 @@ _TOKEN_BYTES: Final = 12
 
 
 def token_of(key: bytes, kind: SubjectKind, name: str) -> str:
-    """A subject without its name: a keyed hash, the same on all nodes with the key."""
+    """The token of a subject: a keyed hash instead of its name, the same on all nodes with the key."""
     return hashlib.blake2b(f"{kind}\0{name}".encode(), key=key[:64], digest_size=_TOKEN_BYTES).hexdigest()
 
 
 def brake_key(secret: bytes) -> bytes:
-    """The brake's key, of the fleet's or the ledger's."""
+    """The brake's key, derived from the fleet's or the ledger's."""
     return hmac.new(secret, b"idtone brake", hashlib.sha256).digest()
 
 
@@ -58,7 +58,9 @@ class Hold:
 
     @classmethod
     def of_json(cls, told: Any) -> Hold:
-        """Raises LookupError, TypeError, ValueError or AttributeError if it is not one."""
+        """The hold in JSON of another node. Raises LookupError, TypeError, ValueError or AttributeError if it holds
+        none.
+        """
         token = str(told["token"])
         if len(bytes.fromhex(token)) != _TOKEN_BYTES:
             raise ValueError
@@ -82,7 +84,7 @@ def _text(value: Any) -> str:
 
 
 def releases_of_json(told: Any) -> dict[str, float]:
-    """Raises AttributeError, TypeError or ValueError."""
+    """The releases in JSON of another node. Raises AttributeError, TypeError or ValueError."""
     return {str(token)[: 2 * _TOKEN_BYTES]: float(at) for token, at in told.items()}
 
 

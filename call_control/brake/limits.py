@@ -211,8 +211,8 @@ def step_of(counts: Counts, stops: Counts) -> tuple[BrakeStep, Signal | None]:
 
 @lru_cache(maxsize=65536)
 def thresholds(stops: Counts, step: BrakeStep) -> tuple[int, int, int]:
-    """Where the next step after this one begins: calls in a minute, presented numbers in a minute, and the smallest
-    count of an hour, which no count of distinct numbers reaches before the count of calls.
+    """The counts at which the next step begins: calls in a minute, presented numbers in a minute, and the smallest
+    count of an hour. The count of calls always reaches that one first.
     """
     if step is BrakeStep.STOP:
         return NEVER, NEVER, NEVER
@@ -229,7 +229,7 @@ def pace_s(line: LineKind, days: Sequence[Counts]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ShareLimit:
-    """Of the calls that ended, `usual_share` is usual; `at_least` such calls are needed for a mark.
+    """The share of ended calls that is usual, and how many such calls a mark needs (`at_least`).
 
     The share of a known line marks, and slows at `SLOW_TIMES` as many; it stops nothing, because the failure of a
     carrier looks the same.

@@ -57,12 +57,13 @@ def lines_path(settings: Settings) -> Path:
 
 
 def write_state(path: Path, key: bytes, state: Mapping[str, Any]) -> None:
-    """Raises OSError; then nothing has changed."""
+    """Replace the file of the steps and releases. If it raises OSError, nothing has changed."""
     replace_private(path, json.dumps({"format": FORMAT, "key": _name_of(key), **state}).encode())
 
 
 def read_state(path: Path, key: bytes | None = None) -> BrakeState:
-    """What the file has; nothing if there is none. With `key`, its tokens are made again if another key made them.
+    """The state in the file; an empty one if there is no file. With `key`, its tokens are made again if another key
+    made them.
 
     Raises UsageError if it cannot be read.
     """
@@ -103,15 +104,15 @@ def _renamed(holds: Iterable[Hold], key: bytes) -> Iterator[Hold]:
 
 
 def write_lines(path: Path, key: bytes, lines: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises OSError. It yields to other threads between the lines."""
+    """Replace the file of the lines; other threads can run between two lines. Raises OSError."""
     texts = [json.dumps({"format": FORMAT, "key": _name_of(key)})]
     texts += [json.dumps([token, kept], separators=(",", ":")) for token, kept in lines.items()]
     replace_private(path, "\n".join([*texts, ""]).encode())
 
 
 def read_lines(path: Path, key: bytes) -> dict[str, dict[str, Any]]:
-    """What the file has; nothing if there is none, if it is damaged, or if another key made it: the lines are learned
-    anew then.
+    """The lines in the file. Nothing if there is no file, if it is damaged, or if another key made it: then the brake
+    learns the lines anew.
     """
     try:
         head, *texts = path.read_text("utf-8").splitlines()

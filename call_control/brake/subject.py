@@ -117,7 +117,7 @@ class Subject:
     # -- each call ------------------------------------------------------------------------------------------------
 
     def count(self, presented: str, called: str, now_s: float) -> bool:
-        """Count a call; whether `raised` has to look at the counts. An empty text is not counted."""
+        """Count a call. Returns whether `raised` has to look at the counts. An empty text is not counted."""
         if not self._half_begin_s <= now_s < self._half_end_s:
             self.turn(now_s)
         self._calls += 1
@@ -153,7 +153,7 @@ class Subject:
         )
 
     def turn(self, now_s: float) -> None:
-        """The half of a minute has passed, or several have; or the clock was set back."""
+        """Begin the next half of a minute, after one or several have passed or the clock was set back."""
         calls = self._calls
         if calls:
             self._hour_calls += calls
@@ -211,7 +211,7 @@ class Subject:
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def raised(self, highest: BrakeStep, now_s: float, call_id: str = "", surge: bool = False) -> bool:
-        """Compare the counts with the limits; whether the step has become a higher one."""
+        """Compare the counts with the limits. Returns whether the step is now higher."""
         step, signal = self._asked_for(surge)
         return self._raise(min(step, highest), signal.word if signal is not None else "", now_s, call_id)
 
@@ -239,7 +239,7 @@ class Subject:
         )
 
     def ease(self) -> bool:
-        """End a slowing by volume that a surge does not ask for; whether it ended."""
+        """End a slowing by volume that a surge does not ask for. Returns whether it ended."""
         if self.step is not BrakeStep.SLOW or not self.is_marked_by_volume:
             return False
         step, _ = self._asked_for(surge=True)
@@ -250,7 +250,7 @@ class Subject:
         return True
 
     def raised_by_share(self, limits: ShareLimits, highest: BrakeStep, now_s: float, call_id: str) -> bool:
-        """Compare what became of the calls; whether the step has become a higher one."""
+        """Compare how the calls ended with what is usual. Returns whether the step is now higher."""
         shares = self.shares
         if shares is None or self.line not in _JUDGED_SHARES or len(self.days) < LEARNED_AFTER:
             return False
@@ -276,15 +276,17 @@ class Subject:
         return False
 
     def set_step(self, step: BrakeStep, signal: str, since_s: float, node: str, call_id: str, now_s: float) -> None:
-        """It was raised: by a call here (`node` is empty), by another node, or by this one before its restart."""
+        """Set the step to which the subject was raised: by a call here (`node` is empty), by another node, or by this
+        one before its restart.
+        """
         self.step, self.signal, self.since_s, self.node, self.call_id = step, signal, since_s, node, call_id
         self.reached_s = now_s
         self._was_slowed |= step >= BrakeStep.SLOW
         self._set_next()
 
     def calmed(self, now_s: float, surge: bool = False) -> bool:
-        """End a mark or a slowing that the counts have not asked for any more for a while; whether it ended. A stop
-        does not end by itself.
+        """End a mark or a slowing that the counts have not asked for in a while. Returns whether it ended. A stop does
+        not end by itself.
         """
         if self.step in (BrakeStep.NOTHING, BrakeStep.STOP) or now_s - self.reached_s < CALM_S:
             return False
@@ -299,7 +301,7 @@ class Subject:
         return True
 
     def release(self, now_s: float) -> None:
-        """Begin anew: no step, and empty windows."""
+        """Set the subject back: no step, and empty windows."""
         self.step, self.signal, self.node, self.call_id, self.pass_at_s = BrakeStep.NOTHING, "", "", "", 0.0
         self._hour_calls = self._hour_calls_before = 0
         self._hour_presented = self._hour_presented_before = self._hour_called = self._hour_called_before = 0
@@ -307,9 +309,7 @@ class Subject:
         self._begin(now_s)
 
     def begin_anew(self, now_s: float) -> None:
-        """Begin the windows of a minute anew: a part of this subject was stopped, and what that part did must not stop
-        the rest.
-        """
+        """Empty the windows of a minute. A part of this subject was stopped, and its calls must not stop the rest."""
         self._hour_calls += self._calls
         self._begin(now_s)
 
@@ -326,7 +326,7 @@ class Subject:
         return any(count * _HEAVY >= stop for count, stop in zip(self.counts, self.stops, strict=True))
 
     def windows(self) -> dict[str, Any]:
-        """Its windows for the disk: counts and bitmaps, without a number."""
+        """Its windows for the disk: counts and bitmaps, without telephone numbers."""
         bits = self._positions.bits({*self._presented, *self._before}) | self._restored
         return {
             "at": self._half_begin_s, "calls": self._calls + self._calls_before, "presented": self.counts[1],
@@ -337,7 +337,7 @@ class Subject:
         }  # fmt: skip
 
     def restore(self, kept: dict[str, Any], now_s: float) -> None:
-        """Go on with windows of the disk. Raises LookupError, TypeError or ValueError if they are damaged."""
+        """Continue with the windows from the disk. Raises LookupError, TypeError or ValueError if they are damaged."""
         hour_end_s, at_s = float(kept["hour_end"]), float(kept["at"])
         if not abs(hour_end_s - now_s) <= 2 * HALF_HOUR_S:
             return

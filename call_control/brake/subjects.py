@@ -17,7 +17,7 @@ Names = tuple[str, str, str, tuple[str, ...]]
 
 
 def names_of(call: ForwardedCall, customer: str | None = None) -> Names:
-    """The one place that says whose call it is.
+    """The names of the subjects of a call; no other function says whose call it is.
 
     Without a `customer` of the table of lines, the account code is the customer. A call to a number of ours
     (`incoming`) is not its customer's doing: it counts only for its trunks, among which is the one by which it came.

@@ -51,7 +51,7 @@ def _estimate(ones: int) -> int:
 
 
 def distinct(bits: int) -> int:
-    """About how many different texts have made this bitmap; at most 15,615, where it is full."""
+    """Roughly how many different texts went into this bitmap; at most 15,615, when it is full."""
     return _estimate(bits.bit_count())
 
 
@@ -68,6 +68,6 @@ class Halves:
         return self.now + self.before
 
     def turn(self, halves: int) -> None:
-        """So many halves have passed."""
+        """Begin the present half anew after this many halves have passed."""
         self.before = self.now if halves == 1 else 0
         self.now = 0

@@ -51,7 +51,9 @@ COLUMNS: Final[Mapping[str, Callable[[Member], object]]] = {
 async def members(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All, those with an end soon, or what was searched for: numbers come in a form, never in an address."""
+    """All members, those whose licence ends soon, or those that match a search. A number comes in a form, never in an
+    address.
+    """
     registered, now = await visit.in_thread(files_of(visit).registered), datetime.now(UTC)
     found = list(registered.members.values())
     wanted = visit.field("wanted")
@@ -81,7 +83,7 @@ async def members(
 
 
 def words_of_member(member: Member) -> str:
-    """In which a search looks."""
+    """The text of a member in which a search looks."""
     licences = (licence.id for licence in member.licences)
     return "\n".join((member.id, member.name.ja, member.name.en, *licences)).casefold()
 

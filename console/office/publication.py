@@ -156,7 +156,7 @@ async def download(visit: Visit) -> web.StreamResponse:
 
 
 async def take(visit: Visit) -> web.StreamResponse:
-    """Take a copy back that a holder has signed; publish if nothing is missing."""
+    """Take back a copy that a holder has signed, and publish if no signature is missing."""
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
@@ -178,7 +178,7 @@ async def copy(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         with workspace.locked():
-            workspace.copy()
+            workspace.copy_published()
 
     return await acted(visit, act, publication, PATH)
 

@@ -25,7 +25,8 @@ NAME_LIMIT: Final = 60
 
 
 def with_search(user: User, name: str, query: str) -> User:
-    """In place of one of the same name. `query` as of a page's address; what is no field of the search is left out.
+    """The user with this search, which replaces one of the same name. `query` is that of a page's address; parameters
+    that are no fields of the search are left out.
 
     Raises UsageError.
     """

@@ -10,7 +10,7 @@ CUSTOMER: Final = 56
 
 
 def network_of(address: str) -> str:
-    """An IPv4 address, or the network of an IPv6 address. What is no address stays as it is."""
+    """An IPv4 address, or the network of an IPv6 address. A text that is no address is returned unchanged."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -47,7 +47,7 @@ class RequestLimits:
         self._under_way: Counter[str] = Counter()
 
     def admits(self, key: str, rate: Rate) -> bool:
-        """Whether a request may be answered now. It counts if so."""
+        """True if a request may be answered now; then it is counted."""
         now_s = self._clock_s()
         left, at_s = self._buckets.pop(key, (rate.at_once, now_s))
         left = min(rate.at_once, left + (now_s - at_s) * rate.a_second)
@@ -58,12 +58,12 @@ class RequestLimits:
         return admitted
 
     def count(self, key: str) -> int:
-        """How many are under way."""
+        """The number of requests that are under way."""
         return self._under_way[key]
 
     @contextmanager
     def under_way(self, *limits: tuple[str, int]) -> Iterator[bool]:
-        """Whether there is room, for each key below its limit, for something that lasts as long as this context."""
+        """Yields True if each key is below its limit; then this context counts for each of them until it ends."""
         if any(self._under_way[key] >= most for key, most in limits):
             yield False
             return

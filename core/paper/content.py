@@ -39,5 +39,5 @@ class Paper:
 
 
 def known(facts: Mapping[str, str | None]) -> Sequence[tuple[str, str]]:
-    """The facts of a section, without those that are None or empty."""
+    """The facts for a section: those that are neither None nor empty."""
     return [(name, value) for name, value in facts.items() if value]

@@ -44,7 +44,9 @@ class FleetSettings(Model):
 
 
 def read_fleet_key(path: Path) -> bytes:
-    """Raises DocumentError if the file cannot be read, if others than its owner can, or if it is not such a key."""
+    """The fleet key in a file. Raises DocumentError if the file cannot be read, if users other than its owner can read
+    it, or if it holds no such key.
+    """
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)

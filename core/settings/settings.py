@@ -193,7 +193,7 @@ class TokenSettings(Model):
     pin_file: Path | None = None
 
     def pin(self) -> str:
-        """Empty without a file. Raises DocumentError if it cannot be read."""
+        """The PIN of the token; empty without a file. Raises DocumentError if the file cannot be read."""
         return read_text(self.pin_file, size_limit=4096).strip() if self.pin_file else ""
 
 
@@ -270,8 +270,8 @@ class MetricsSettings(Model):
 
     listen: MetricsAddress | None = None
 
-    def address(self) -> tuple[str, int] | None:
-        """An IP address and a port; None if there are no metrics."""
+    def listen_address(self) -> tuple[str, int] | None:
+        """The IP address and the port at which Prometheus asks; None if there are no metrics."""
         return split_port(self.listen) if self.listen else None
 
 
@@ -330,13 +330,13 @@ class Settings(Model):
         return self._shared
 
     def over(self, shared: SharedSettings) -> Settings:
-        """These, as they lie on the settings of the fleet."""
+        """A copy of these settings that lies on the settings of the fleet."""
         over = self.model_copy()
         over._shared = shared
         return over
 
     def named(self, node: str) -> Settings:
-        """These, for a node of this name."""
+        """A copy of these settings for a node of this name."""
         return self.model_copy(update={"node": node})
 
     def journal_directory(self) -> Path:

@@ -142,7 +142,7 @@ def _whole(path: Path, problem: str, remedy: str, line: int = 0) -> DocumentErro
 
 
 def check_shared(text: str, name: str) -> tuple[Settings, Mapping[str, Any]]:
-    """Settings that are to be those of a fleet, and their tree. Raises DocumentError."""
+    """The settings that a file would give to a fleet, and their tree. Raises DocumentError."""
     tree = read_tree(text, name)
     settings = validate(tree, text, name, Settings, lambda _: _unfit(tree or {}))
     return settings, tree or {}
@@ -240,7 +240,7 @@ def _short(texts: list[str]) -> list[str]:
 
 
 def fleet_settings_report(settings: Settings) -> FleetSettingsReport | None:
-    """What this node says of the fleet's settings; None if it has only settings of its own. No secrets, no numbers."""
+    """The node's report on the fleet's settings, without secrets and numbers; None if it has only its own settings."""
     shared = settings.shared
     if shared is None:
         return None

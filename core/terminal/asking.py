@@ -139,7 +139,7 @@ _ANSWERS: Final = {"y": True, "yes": True, "はい": True, "n": False, "no": Fal
 
 
 def secret(question: str, twice: bool = False) -> str:
-    """What a person types at a terminal, which does not show it. `twice`: it is typed again, until both are equal.
+    """The text that a person types at a terminal, which does not show it. `twice`: typed again, until both are equal.
     Raises typer.Abort without a terminal.
     """
     shown = translated(question)
@@ -151,8 +151,8 @@ def secret(question: str, twice: bool = False) -> str:
 
 
 def passphrase(whose: str, twice: bool = False) -> str:
-    """From the environment, otherwise asked for; `twice`: a new one, with an offer. Raises TrustError if there is no
-    terminal to ask at.
+    """The passphrase from the environment, otherwise asked for. `twice`: a new one, which the command also suggests.
+    Raises TrustError if there is no terminal to ask at.
     """
     given = os.environ.get(PASSPHRASE)
     if given is not None:

@@ -79,7 +79,7 @@ def beside_output(output: Path) -> TextIO:
 
 @contextmanager
 def given_file(path: Path) -> Iterator[Path]:
-    """The file of this name; of `-` a private copy of standard input."""
+    """The file of this name; for `-`, a private copy of standard input."""
     if path != STREAM:
         yield path
         return
@@ -142,7 +142,7 @@ def is_written(context: typer.Context, name: str) -> bool:
 
 
 def program(summary: str, order: Sequence[str] = ()) -> typer.Typer:
-    """The root of a program's commands, with `--version`. `order`: see `group`."""
+    """The root of a program's commands, with `--version`. `order` is that of `group`."""
     app = group(summary, order=order)
 
     @app.callback()
@@ -369,7 +369,7 @@ def field_text(value: object) -> str:
 
 
 def checksum_line(sha256: str, path: Path) -> str:
-    """A line that `sha256sum -c` reads. A backslash begins the line if the name has escapes."""
+    """A line that `sha256sum -c` reads. It begins with a backslash if the name has escapes."""
     name = str(path)
     escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     return f"{'' if escaped == name else chr(92)}{sha256}  {escaped}"

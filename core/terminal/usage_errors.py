@@ -39,7 +39,7 @@ _TEMPLATES: Final = (
 
 
 def usage_message(text: str) -> str:
-    """The message of which Typer has made the text; the text itself if it is none of the known ones."""
+    """The message from which Typer has made this text; the text itself if the message is not known."""
     for known in _TEMPLATES:
         if found := _pattern(known).fullmatch(text):
             return Message(known, **{name: usage_message(value) for name, value in found.groupdict().items()})

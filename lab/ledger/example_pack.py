@@ -107,7 +107,7 @@ def _made(url: str, shown: LegalBasis) -> tuple[Files, dict[str, str]]:
         until, basis = asked + 7 * day, shown.details()
         put(writer, steps.export_requested("act-1", asked, ALICE, CASE, CALLS, False, selection, until, basis))
         put(writer, steps.export_approved("act-2", asked + hour, BOB, "act-1", selection, asked + hour + 7 * day))
-        note = writer.checkpoint
+        note = writer.stored_checkpoint
     assert note
     note = note.with_lines([WITNESS.cosign(note.text, COSIGNED_AT_S)])
     with LedgerReader.open(url, days_of(url)) as reader:

@@ -75,7 +75,7 @@ class BackedNode:
         with self.writer() as writer:
             for number, call in enumerate(calls):
                 put(writer, *heard_call(call, number * 1000))
-            note = writer.checkpoint
+            note = writer.stored_checkpoint
         return (note.text.split("\n")[0], int(note.text.split("\n")[1])) if note else None
 
     def next_tree(self) -> str:

@@ -18,7 +18,7 @@ _NAME: Final = re.compile(r"(?:([0-9]{1,9})\.)?(root|targets|registry)\.json")
 
 
 def read_root(path: Path) -> Metadata[Root]:
-    """Raises UsageError if the file is not the association's root."""
+    """The association's root in a file. Raises UsageError if the file is something else."""
     from tuf.api.exceptions import RepositoryError
     from tuf.api.metadata import Metadata, Root
 
@@ -33,7 +33,7 @@ def read_root(path: Path) -> Metadata[Root]:
 
 
 def read_metadata(folder: Path) -> dict[str, bytes]:
-    """What the association says of logs today: ROLE.json, or the latest N.ROLE.json, as its repository has them. Raises
+    """The association's metadata about logs today: ROLE.json, or the latest N.ROLE.json, as in its repository. Raises
     UsageError if one is missing.
     """
     found: dict[str, tuple[int, Path]] = {}

@@ -89,8 +89,8 @@ def replace_key(
             None if compromised else steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why, str(key.public))
         )
         aside = writer.replace_key(key._replace(told=told), ending, trusted)
-        if writer.checkpoint:
-            ring.seen.remember(writer.checkpoint)
+        if writer.stored_checkpoint:
+            ring.seen.remember(writer.stored_checkpoint)
     if as_json:
         command_line.print_json({"log": str(key.public), "before": str(before), "file": str(aside)})
         return
@@ -123,7 +123,7 @@ def end(
             writer.end(steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why))
         elif writer.refusal:
             raise LedgerError(Message("the end is written and not signed: {why}", why=writer.refusal))
-        note = writer.checkpoint
+        note = writer.stored_checkpoint
         assert note
         ring.seen.remember(note)
     leaves = Checkpoint.parse(note.text).size
@@ -232,7 +232,7 @@ def _unsigned(ring: KeyRing, log: str | None) -> Continued:
 
 @contextmanager
 def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWriter, KeyRing]]:
-    """As the only writer of a ledger that exists; `follows` as in `GroupWriter.open`. Raises LedgerError."""
+    """A context as the only writer of an existing ledger; `follows` as in `GroupWriter.open`. Raises LedgerError."""
     ledger = settings.ledger
     path = path_of(ledger.own())
     if not path.exists():

@@ -64,9 +64,9 @@ def reconcile(
 ) -> None:
     """Compare the ledger with call detail records of Asterisk or a carrier, by SIP Call-ID.
 
-    Rows without a Call-ID are passed over: let only calls of the hook have one (docs/how-to/reconcile.md). Numbers and
-    Call-IDs are not printed. Needs the ledger's key. Exit 1: one side lacks calls. 2: the file or an option cannot be
-    used.
+    Rows without a Call-ID are skipped, so make sure that only the hook's calls have one (docs/how-to/reconcile.md).
+    Numbers and Call-IDs are not printed. Needs the ledger's key. Exit 1: one side lacks calls. 2: the file or an option
+    cannot be used.
     """
     records = CdrFile(file, call_id, start, _zone(zone), time_format, encoding)
     now = datetime.now(UTC)

@@ -83,7 +83,7 @@ CallArgument = Annotated[
 
 
 def whole_id(readers: Sequence[LedgerReader], given: str) -> str:
-    """The id of the only call whose id begins as given; what was given if there is no such call.
+    """The id of the only call whose id begins like this; the text itself if there is no such call.
 
     Raises UsageError if there are several.
     """
@@ -120,7 +120,7 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def parse_until(text: str, now: datetime) -> datetime:
-    """As `parse_since`, but of a day its end."""
+    """The moment as from `parse_since`; for a day, its end."""
     return parse_since(text, now, "--until") + timedelta(days=bool(_DAY.fullmatch(text)))
 
 
@@ -238,7 +238,7 @@ def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, st
 
 
 def tell_given_up(ends: Iterable[Mapping[str, Any]]) -> None:
-    """Print which earlier logs a log has given up the ends of (`EndGivenUp.to_json`)."""
+    """Print the earlier logs whose ends a log has given up (`EndGivenUp.to_json`)."""
     for each in ends:
         said = Message(
             "  gives up     the end of {log}, on {at}, by {by}: {why}; of its {leaves:,} leaves the first {signed:,} "
@@ -268,12 +268,12 @@ def discloser(settings: LedgerSettings) -> Person:
 
 
 def days_of(settings: LedgerSettings) -> DayKeys | None:
-    """None if this user has no key: then numbers stay sealed."""
+    """The day keys of the ledger; None if this user has no key: then numbers stay sealed."""
     return days_by(settings.key_file) if os.access(settings.key_file, os.R_OK) else None
 
 
 def local(at: datetime) -> str:
-    """In the time zone of this machine."""
+    """The moment in the time zone of this machine."""
     return at.astimezone().isoformat(sep=" ", timespec="milliseconds")
 
 

@@ -106,8 +106,8 @@ def verify_pack(
 
 
 def left_out(source: TileSource, verdict: PackVerdict) -> Iterator[Breach]:
-    """What the published tree of the pack's log has of its calls, and the pack has not. Raises LedgerError if it cannot
-    be read.
+    """The leaves of the pack's calls that the published tree has and the pack lacks. Raises LedgerError if the tree
+    cannot be read.
     """
     assert verdict.log
     packed = {each.record.call_id: set(each.leaves) for each in verdict.told}

@@ -22,7 +22,9 @@ from .record_act import record_act
 
 
 def made_by(pack: Path, known: Mapping[str, Export], key: VerifierKey, limit: int = BYTES_LIMIT) -> Export:
-    """The disclosure that has made a pack, which is as it was made. Raises UsageError, LedgerError."""
+    """The disclosure that has made this pack. Raises UsageError if the pack was changed or the ledger does not know it,
+    and LedgerError.
+    """
     files = read_zip(pack, limit)
     if faults := verified(files, key, now=datetime.now(UTC)).faults:
         raise UsageError(Message("{pack}: {fault}; hand over the pack as it was made", pack=pack, fault=faults[0]))

@@ -75,7 +75,7 @@ class IndexEntry:
         }
 
     def row(self, at: str, today: date, pack_digits: int | None = None) -> tuple[object, ...]:
-        """In the order of `COLUMNS`; `pack_digits`: how many of the pack's digest."""
+        """The entry's values in the order of `COLUMNS`. `pack_digits`: how many digits of the pack's digest."""
         export, basis = self.export, self.basis
         return (
             self.act, at, self.state, self.case, basis and basis.basis, basis and basis.authority, self.calls,
@@ -134,7 +134,7 @@ def all_entries(acts: Sequence[Step], now: datetime) -> list[IndexEntry]:
 
 
 def disclosure_index(acts: Sequence[Step], year: int, now: datetime) -> list[IndexEntry]:
-    """Those of a year of Japan."""
+    """The disclosures and requests of a year in Japan."""
     return [each for each in all_entries(acts, now) if each.at.astimezone(JAPAN).year == year]
 
 
@@ -148,7 +148,7 @@ class BasisFigures:
     calls: int | None
 
     def row(self) -> tuple[str, str, str, str]:
-        """As text, in the order of the fields. A total that is not told is empty."""
+        """The figures as text, in the order of the fields. A total that is not published is empty."""
         hidden = "" if self.basis == TOTAL else f"<{SMALL}"
         disclosed, refused, calls = (
             hidden if count is None else str(count) for count in (self.disclosed, self.refused, self.calls)
@@ -161,7 +161,7 @@ NO_BASIS: Final = "not recorded"
 
 
 def figures(entries: Iterable[IndexEntry]) -> list[BasisFigures]:
-    """By basis, and the total if no count is suppressed: from the total one could calculate what is."""
+    """The figures by basis, and the total if no count is suppressed, because a total would show a suppressed count."""
     counts: dict[str, list[int]] = {}
     for each in entries:
         row = counts.setdefault(each.basis.basis if each.basis else NO_BASIS, [0, 0, 0])

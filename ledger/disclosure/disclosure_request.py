@@ -81,7 +81,7 @@ _READY: Final = {
 
 
 def requests(acts: Iterable[Step]) -> dict[str, DisclosureRequest]:
-    """By their id, oldest first, from all acts in the order in which they were written."""
+    """The requests by their ids, oldest first, from all acts in the order of writing."""
     found: dict[str, DisclosureRequest] = {}
     for step in acts:
         if objection(step, found, DisclosureRules()) is None:
@@ -103,7 +103,7 @@ class DisclosureRules:
 
     @classmethod
     def of(cls, settings: LedgerSettings) -> DisclosureRules:
-        """Reads the file of legal bases. Raises DocumentError."""
+        """The rules of these settings, with the file of legal bases. Raises DocumentError."""
         bases = load_legal_bases(settings.legal_bases)
         return cls(settings.exports is Exports.TWO_PERSONS, settings.approval, bases)
 

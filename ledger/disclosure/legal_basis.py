@@ -72,7 +72,7 @@ class LegalBases(Model):
 
 
 def load_legal_bases(path: Path | None) -> LegalBases:
-    """Those of a file; None: those that idtone ships. Raises DocumentError."""
+    """The rules in a file; None: those that idtone ships. Raises DocumentError."""
     if path is not None:
         return load(path, LegalBases, size_limit=_SIZE_LIMIT)
     return parse((resources.files("idtone.config") / FILE).read_text("utf-8"), FILE, LegalBases)
@@ -99,7 +99,7 @@ class LegalBasis:
     confirm_by: date | None = None
 
     def details(self) -> dict[str, Scalar]:
-        """For a step and a manifest: text, without what is not known."""
+        """The basis as text for a step and a manifest, without values that are not known."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
             name: value if isinstance(value, str) else value.isoformat()
@@ -109,7 +109,7 @@ class LegalBasis:
 
     @classmethod
     def of(cls, details: Mapping[str, object]) -> LegalBasis | None:
-        """What `details` wrote, among others; None if there is no basis. Raises ValueError if it is of another form."""
+        """The basis that `details` wrote among others; None if there is none. Raises ValueError for another form."""
         if "basis" not in details:
             return None
         given: dict[str, object] = {}
@@ -141,7 +141,7 @@ _NAMES: Final = {
 
 
 def basis_lines(basis: LegalBasis | None) -> dict[str, str]:
-    """What a terminal shows of it: its facts by their names."""
+    """The lines for a terminal: the facts of the basis by their names."""
     if basis is None:
         return {template("legal basis"): Message("not recorded")}
     return {_NAMES[name]: str(text) for name, text in basis.details().items() if name != "basis"}
@@ -182,7 +182,7 @@ def text_objection(name: str, text: str | None) -> Message | None:
 
 
 def completed(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
-    """With what its rule adds: the basis's name, and by when it has to be confirmed. Raises UsageError."""
+    """The basis with what its rule adds: its name, and the day by which it has to be confirmed. Raises UsageError."""
     rule = bases.bases.get(basis.basis)
     if rule is None:
         raise UsageError(

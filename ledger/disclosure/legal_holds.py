@@ -33,7 +33,7 @@ Procedure, article 197, paragraphs 3 and 4)."""
 
 
 class HoldBasis(StrEnum):
-    """Why the calls are kept longer than others. These words are idtone's own; a lawyer confirms them."""
+    """The basis on which calls are kept longer than others. These words are idtone's own; a lawyer confirms them."""
 
     PRESERVATION = "preservation"
     DISPUTE = "dispute"
@@ -77,7 +77,7 @@ def new_hold_id() -> str:
 
 
 def checked_until(basis: HoldBasis, until: date | None, now: datetime) -> None:
-    """Raises UsageError for a day that the basis does not allow."""
+    """Raises UsageError unless the basis allows `until` as the last day of a hold."""
     today = now.astimezone(JAPAN).date()
     if until is not None and until < today:
         raise UsageError(Message("--until {until} is over; write a day that comes", until=until))
@@ -101,7 +101,9 @@ def placed_step(
     calls: Sequence[str],
     until: date | None,
 ) -> Step:
-    """Raises UsageError for a text that must not be recorded, LedgerError for more calls than a leaf can name."""
+    """The record that a person has placed a hold. Raises UsageError for a text that must not be recorded, LedgerError
+    for more calls than a leaf can name.
+    """
     for name, text in (("reference", reference), ("why", why)):
         if fault := text_objection(name, text):
             raise UsageError(fault)
@@ -118,14 +120,14 @@ def placed_step(
 
 
 def lifted_step(act_id: str, at: datetime, by: Person, hold: LegalHold, why: str) -> Step:
-    """Raises UsageError."""
+    """The record that a person has lifted a hold. Raises UsageError for a reason that must not be recorded."""
     if fault := text_objection("why", why):
         raise UsageError(fault)
     return steps.duty(act_id, at, by, LIFTED, hold.id, {"reference": hold.reference, "why": why})
 
 
 def legal_holds(acts: Iterable[Step]) -> dict[str, LegalHold]:
-    """By their ids, the oldest first, from all duties in the order in which they were written."""
+    """The holds by their ids, the oldest first, from all duties in the order of writing."""
     found: dict[str, LegalHold] = {}
     for step in acts:
         if step.kind is not StepKind.DUTY:

@@ -34,7 +34,7 @@ Registry = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What a key signs counts from `since` up to, but not at, `until`."""
+    """The time of a key: what it signs counts from `since` up to, but not at, `until`."""
 
     key: VerifierKey
     since: datetime
@@ -124,9 +124,10 @@ def log_binding(
     today: Sequence[Registry] = (),
     now: datetime | None = None,
 ) -> tuple[LogBinding, list[Breach]]:
-    """The latest of the pack's registries counts; but if the verifier has one of `today`, that alone: a pack of a key
-    that is in other hands may hold any version. `heads` are the signed heads to which the pack's proofs lead, `stamps`
-    when an authority says that they were there. An end of a key that is announced for after `now` does not count yet.
+    """The owner of a pack's log and its witnesses, by the latest of the pack's registries. If the verifier has one of
+    `today`, that one alone counts: a pack that was made with a stolen key may hold any version. `heads` are the signed
+    heads to which the pack's proofs lead, `stamps` when an authority says that they were there. An end of a key that is
+    announced for after `now` does not count yet.
 
     With `root`, the association's from another source than the pack, its signatures are verified, and it must name the
     log, and enough of its witnesses must have cosigned.

@@ -45,8 +45,8 @@ def opening_objection(step: Step) -> str | None:
 
 
 def search_act(act_id: str, at: datetime, by: Person, purpose: str, wanted: Number | str, days: DayKeys) -> Step:
-    """The act of a search for a number, or for a SIP Call-ID. With the key of the newest day one can ask later whether
-    a certain one was searched; no one can read it from the act.
+    """The act of a search for a number, or for a SIP Call-ID. With the key of the newest day one can later check
+    whether a certain number was searched; the act itself does not show it.
     """
     kept = days.days()
     key = days.get(kept[-1]) if kept else None

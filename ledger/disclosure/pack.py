@@ -70,7 +70,7 @@ class PackedCall:
 
 @dataclass(frozen=True, slots=True)
 class PackRecord:
-    """One call as a pack records it."""
+    """One call in the form in which a pack records it."""
 
     record: Record
     leaves: tuple[int, ...]
@@ -95,7 +95,9 @@ def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) ->
 
 
 def parsed(octets: bytes) -> Any:
-    """JSON that each program reads alike: no object has a name twice, and all numbers are whole. Raises ValueError."""
+    """The content of JSON that each program reads alike: no object has a name twice, and all numbers are whole. Raises
+    ValueError.
+    """
     return json.loads(octets, object_pairs_hook=_once, parse_float=int, parse_constant=int)
 
 

@@ -56,7 +56,7 @@ def _write(file: IO[bytes], files: Mapping[str, bytes]) -> None:
 
 
 def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
-    """`limit`: bytes of the pack, also when it is unpacked. Raises LedgerError if it is not a pack."""
+    """The files of a pack. `limit` is its largest size in bytes, also unpacked. Raises LedgerError if it is no pack."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries, size = archive.infolist(), path.stat().st_size

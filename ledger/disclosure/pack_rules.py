@@ -99,7 +99,7 @@ def _cosigned(note: Note, witnesses: Sequence[VerifierKey]) -> Iterator[tuple[st
 def time_faults(
     exported: datetime, basis: LegalBasis | None, request: DisclosureRequest | None, now: datetime | None
 ) -> Iterator[Breach]:
-    """What is wrong with the times of a disclosure. `now`: by the clock of who verifies it, None if it has none."""
+    """What is wrong with the times of a disclosure. `now`: the verifier's time, None if it has no clock."""
     if now and exported > now + timedelta(days=1):
         future = Message("the pack says that it was made in the future, at {exported}", exported=exported)
         yield breach(Rule.EXPORT_TIME, future)
@@ -127,7 +127,8 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
 def stamps_of(
     files: Mapping[str, bytes], leaves: Sequence[PackedLeaf], exported: datetime, roots: Sequence[Certificate]
 ) -> tuple[dict[int, datetime], list[Breach]]:
-    """When the timestamps of a pack say that its trees were there, by their sizes; and what is wrong with them.
+    """The times at which, by its timestamps, the trees of a pack existed, by their sizes; and what is wrong with the
+    timestamps.
 
     With `roots`, each tree needs one that leads to one of them.
     """

@@ -21,8 +21,8 @@ def packed_calls(
     sealed: bool,
     stamp_of: Callable[[int], Stamp | None] = lambda leaf: None,
 ) -> list[PackedCall]:
-    """Each call once. Its proofs lead to the earliest stamped head that holds it, which `stamp_of` gives for a leaf;
-    else to the `cosigned` one. Raises UsageError if a call is in no leaf.
+    """The calls for a pack, each once. Their proofs lead to the earliest stamped head that holds the call, which
+    `stamp_of` gives for a leaf; else to the `cosigned` head. Raises UsageError if a call is in no leaf.
     """
     found = []
     for call_id in dict.fromkeys(calls):

@@ -63,7 +63,7 @@ class Export:
 
 
 def exports(acts: Iterable[Step]) -> dict[str, Export]:
-    """By their id, oldest first, from all acts in the order in which they were written."""
+    """The disclosures by their ids, oldest first, from all acts in the order of writing."""
     found: dict[str, Export] = {}
     for step in acts:
         if step.kind is StepKind.EXPORTED:

@@ -29,14 +29,14 @@ _PLACES: Final = re.compile(rb"/Length \d+|^\d{10} \d{5} [nf]|startxref\n\d+", r
 
 
 def report_files(content: Paper) -> dict[str, bytes]:
-    """As HTML and PDF. Raises ModuleNotFoundError without the part `office`."""
+    """The report as HTML and PDF. Raises ModuleNotFoundError without the part `office`."""
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 
     return {REPORT: as_html(content), PAPER: as_pdf(content)}
 
 
 def report_faults(files: Mapping[str, bytes], verdict: PackVerdict) -> Iterator[Breach]:
-    """What the reports and profiles of a pack, which is good so far, say otherwise than its leaves.
+    """The places where a pack's reports and profiles contradict its leaves. The pack has passed the checks before this.
 
     Without the part `office` the PDF is not compared, and the verdict says so.
     """
@@ -70,7 +70,9 @@ def played_files(records: Iterable[Record]) -> dict[str, str | None]:
 
 
 def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
-    """The report, made of the leaves and profiles again. Raises ProofError if a profile is not of what was played."""
+    """The report, made again from the leaves and profiles. Raises ProofError if a profile is not that of a played
+    sound.
+    """
     played = played_files(each.record for each in verdict.told)
     found = {path.removeprefix("profiles/").removesuffix(".json") for path in files if PROFILE.fullmatch(path)}
     profiles: dict[str, Mapping[str, Any]] = {}

@@ -71,7 +71,7 @@ def owner_in_both(binding: LogBinding) -> str:
 
 
 def policy_in_both(binding: LogBinding) -> str:
-    """Which witnesses the association demands, and whether enough of them have cosigned."""
+    """The witnesses that the association demands, and whether enough of them have cosigned."""
     if binding.logs is None:
         return str(NOT_KNOWN)
     if not binding.required:

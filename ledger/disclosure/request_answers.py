@@ -33,7 +33,9 @@ class RequestApproval:
 
 
 def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: str, now: datetime) -> RequestApproval:
-    """Raises UsageError if this person may not approve it, or more was recorded of its calls; LedgerError."""
+    """The approval of a request, not recorded yet. Raises UsageError if this person may not approve it, or if more was
+    recorded of its calls since; LedgerError.
+    """
     with LedgerReader.open(settings.ledger.own(), key_ring.days) as reader:
         known = requests(reader.acts())
         request = known_request(known, request_id)
@@ -46,7 +48,7 @@ def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: 
 
 
 def refusal(settings: Settings, person: Person, request_id: str, why: str, now: datetime) -> Step:
-    """The refusal of a request, which is not recorded yet. Raises UsageError if it is not allowed; LedgerError."""
+    """The refusal of a request, not recorded yet. Raises UsageError if it is not allowed; LedgerError."""
     if character := unreadable(why):
         raise UsageError(
             Message("--why needs a reason, in printable characters; {character} is not printable", character=character)

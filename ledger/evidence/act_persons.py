@@ -10,7 +10,7 @@ from .steps import Scalar
 
 
 def person_of(details: Mapping[str, Scalar]) -> Person:
-    """Who did an act, from its details. Raises TypeError, ValueError, KeyError."""
+    """The person who did an act, from its details. Raises TypeError, ValueError, KeyError."""
     uid, name = details["by_uid"], details["by"]
     if not isinstance(uid, int) or isinstance(uid, bool) or not isinstance(name, str):
         raise TypeError("not the number of an account, or not its name")

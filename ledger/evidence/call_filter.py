@@ -35,5 +35,5 @@ class CallFilter:
 
     @property
     def decided(self) -> dict[str, str]:
-        """The details that the decision of such a call has."""
+        """The details that the decision of a wanted call has."""
         return {name: value for name in _OF_THE_DECISION if (value := getattr(self, name)) is not None}

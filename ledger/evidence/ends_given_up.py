@@ -91,14 +91,14 @@ class EndsGivenUp:
 
     @classmethod
     def of(cls, acts: Iterable[Step]) -> EndsGivenUp:
-        """From acts of `KINDS`."""
+        """The ends that these acts of `KINDS` give up."""
         found = cls()
         for step in acts:
             found.add(step)
         return found
 
     def add(self, step: Step) -> None:
-        """An act that is not allowed has no effect."""
+        """Add an act. If it is not allowed, it has no effect."""
         if step.kind is StepKind.CONTINUED and self.continues is None:
             self.continues = tuple(map(step.details.get, ("origin", "leaves", "root")))
             self.counts_less = bool(step.details.get("compromised"))
@@ -114,7 +114,7 @@ class EndsGivenUp:
             self.waiting[given.act] = given
 
     def add_leaf(self, read: ReadLeaf) -> None:
-        """If the leaf is such an act."""
+        """Add the act in this leaf, if it is such an act."""
         if read.kinds[0] in KINDS and read.act is not None:
             self.add_act(read.call_id, read.kinds[0], read.times[0], read.act)
 
@@ -152,7 +152,7 @@ class EndsGivenUp:
         return next((each for each in self.counted if each.origin == origin), None)
 
     def waits_for(self, end: tuple[str, int, str, int]) -> EndGivenUp | None:
-        """The act of a first person that gives this up, and that another one has to confirm."""
+        """The act of a first person that gives up this end, and that another person has to confirm."""
         return next((each for each in self.waiting.values() if each.end == end), None)
 
 

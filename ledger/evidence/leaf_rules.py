@@ -65,7 +65,7 @@ class ReadLeaf(NamedTuple):
 
 
 def read_leaf(content: bytes) -> ReadLeaf:
-    """Raises RuleError unless this is the canonical JSON of a leaf."""
+    """The content of a leaf. Raises RuleError unless it is the canonical JSON of a leaf."""
     odd = RuleError(Rule.LEAF_FORM, Message("it is not the canonical JSON of a leaf"))
     try:
         members: dict[str, Any] = json.loads(content.decode())
@@ -270,7 +270,7 @@ def selected_by(kind: str, details: Mapping[str, Any]) -> list[str]:
 
 
 def selected_before() -> RuleError:
-    """Of a call's first leaf: a request comes before it and selects the call."""
+    """The error for a call's first leaf, if an earlier request has already selected the call."""
     return RuleError(Rule.ACT_CALLS, Message("its call was selected by a request before it was over"))
 
 

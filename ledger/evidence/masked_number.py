@@ -24,5 +24,5 @@ class MaskedNumber:
 
 
 def masked(number: Number, token: str | None) -> MaskedNumber:
-    """As someone with the key sees it."""
+    """The number as a person with the key sees it."""
     return MaskedNumber(number.kind, token, number.last4)

@@ -15,7 +15,7 @@ FIELDS: Final = (
 
 
 def fields_of(record: Record) -> tuple[object, ...]:
-    """In the order of `FIELDS`; the number is masked."""
+    """The values of a record in the order of `FIELDS`; the number is masked."""
     return (
         record.node,
         iso_ms(record.steps[0].at),

@@ -87,7 +87,7 @@ class Record:
 
     @property
     def opened(self) -> Mapping[NumberRole, Number]:
-        """The numbers themselves, if their key was there."""
+        """The telephone numbers of the call, if their key was there."""
         return _opened(self.steps)
 
     @property

@@ -525,8 +525,8 @@ def continued(
 
 
 def key_replaced(by: Person, why: str, key: str, compromised: bool) -> dict[str, Scalar]:
-    """Details of `continued`: the verifier key of the tree before. If the key was `compromised`, nothing that it signs
-    is trusted, but the head that `continued` names.
+    """Details of `continued`: the verifier key of the tree before. If the key was `compromised`, nothing that it signed
+    is trusted except the head that `continued` names.
     """
     told: dict[str, Scalar] = {**_by(by), "why": _without_numbers(why), "key": key}
     return {**told, "compromised": True} if compromised else told

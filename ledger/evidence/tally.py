@@ -80,7 +80,7 @@ class Tally:
 
     @property
     def sent_ratio(self) -> float | None:
-        """None if no party was to hear a sound."""
+        """The share of calls on which each sound was sent; None if no party was to hear a sound."""
         return self.sent / self.connected if self.connected else None
 
     def to_json(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Col
 def tally_alike(
     calls: Iterable[tuple[datetime, Record, int]], day_of: Callable[[datetime], date], by: Collection[Part] = EACH
 ) -> list[Tally]:
-    """The same of calls that come with the moment at which they began, and how many are alike."""
+    """The counts as from `tally`, of calls that come with the moment at which they began and how many are alike."""
     tallies: dict[tuple[date | None, str | None, str | None], Tally] = {}
     for begun, record, times in calls:
         if record.canary or record.steps[0].kind in ACTS:

@@ -24,19 +24,19 @@ class CheckpointFile:
         self._keeps_earlier = keeps_earlier
 
     def of_tree(self, origin: str) -> Path:
-        """Where the last checkpoint of an earlier tree stays."""
+        """The file in which the last checkpoint of an earlier tree stays."""
         return self.path.with_name(f"{self.path.name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}")
 
     def latest(self, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
-        """None if nothing was signed under this name yet.
+        """The latest checkpoint; None if nothing was signed under this name yet.
 
-        A checkpoint of another name is one of another log. Raises LedgerError if the file holds anything else.
+        A checkpoint with another name belongs to another log. Raises LedgerError if the file holds anything else.
         """
         found = self._latest(self.path, log)
         return self._latest(self.of_tree(log.name), log) if found is None and self._keeps_earlier else found
 
     def path_for(self, log: VerifierKey) -> Path:
-        """Where `latest` finds it. Raises LedgerError."""
+        """The file in which `latest` finds the checkpoint. Raises LedgerError."""
         is_earlier = self._keeps_earlier and self._latest(self.path, log) is None
         return self.of_tree(log.name) if is_earlier else self.path
 
@@ -84,5 +84,5 @@ class CheckpointFile:
 
 
 def cosigned_file(settings: LedgerSettings) -> CheckpointFile:
-    """That of the last checkpoint that witnesses have cosigned, with those of the trees before."""
+    """The file of the last checkpoint that witnesses have cosigned, with those of earlier trees."""
     return CheckpointFile(settings.cosigned(), keeps_earlier=True)

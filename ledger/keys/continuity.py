@@ -114,12 +114,12 @@ class Continuity:
 
     @property
     def unsigned(self) -> list[Continued]:
-        """The trees that follow one whose end waits for its signature."""
+        """The trees that follow a tree whose end waits for its signature."""
         return [each for each in self.without_end if not each.given_up]
 
     @property
     def without_end(self) -> list[Continued]:
-        """The trees that follow one whose end is not signed, also where that was given up."""
+        """The trees that follow a tree whose end is not signed, also if its signature was given up."""
         return [each for each in self.trees if each.begun and each.unsigned]
 
     def database_of(self, tree: Continued, present: Path) -> Path:
@@ -168,21 +168,23 @@ class Continuity:
         return f"{self._base}.{number}"
 
     def finish(self, begun: Continued) -> None:
-        """What was intended is forgotten, with the person and the reason that it names. Raises OSError."""
+        """Forget the intended key, with the person and the reason that it names. Raises OSError."""
         if begun.key:
             self._intended().unlink(missing_ok=True)
         self._replace(begun, replace(begun, begun=True))
 
     def signed(self, following: Continued, end: Note) -> None:
-        """The end of the tree before this one is signed now. Raises OSError."""
+        """Record that the end of the previous tree is now signed. Raises OSError."""
         self._replace(following, replace(following, checkpoint=str(end), unsigned=""))
 
     def unsign(self, following: Continued, end: Checkpoint) -> None:
-        """The end of the tree before this one is this, and not signed, whatever this file said. Raises OSError."""
+        """Record that the previous tree ends with `end`, unsigned, whatever this file said. Raises OSError."""
         self._replace(following, replace(following, unsigned=end.text))
 
     def give_up(self, following: Continued, act: str) -> None:
-        """The end of the tree before this one waits no longer; with no act it waits again. Raises OSError."""
+        """Record that the end of the previous tree waits for no signature; without an act it waits again. Raises
+        OSError.
+        """
         self._replace(following, replace(following, given_up=act))
 
     def _replace(self, before: Continued, now: Continued) -> None:
@@ -190,7 +192,7 @@ class Continuity:
             self._write([now if each == before else each for each in self._all])
 
     def read_again(self) -> None:
-        """For the new writer: until now another process may have added to it. Raises LedgerError."""
+        """Read the file again, for a new writer: until now another process may have added to it. Raises LedgerError."""
         self._all = self._read()
 
     def _read(self) -> list[Continued]:
@@ -214,7 +216,7 @@ def _unique(now: datetime) -> str:
 
 
 def name_aside(path: Path, now: datetime, why: str = DAMAGED) -> Path:
-    """A free name for a database that is set aside now."""
+    """A free name under which a database can be set aside now."""
     dated = path.absolute().with_name(f"{path.name}.{why}-{now:%Y%m%dT%H%M%SZ}")
     number = 1
     while any(_beside(dated, suffix).exists() for suffix in ("", *_COMPANIONS)):

@@ -38,7 +38,7 @@ class DayKeys:
         self._told: set[str] = set()
 
     def get(self, day: str) -> DayKey | None:
-        """None if there never was a key of that day, or it is destroyed or damaged.
+        """The key of a day; None if there never was one, or it is destroyed or damaged.
 
         Raises LedgerError if the file cannot be read, or belongs to another ledger's key.
         """

@@ -36,7 +36,7 @@ class HeldKeys:
         return None if kept == DESTROYED else self._ring.unwrap_record(call_id, base64.b64decode(kept))
 
     def add(self, keys: Mapping[str, bytes]) -> None:
-        """Call id → the key of its record. They are on the disk when this returns. Raises LedgerError."""
+        """Keep these keys of records, by call id. They are on the disk when this returns. Raises LedgerError."""
         with self._lines.changing() as change:
             there = self._lines.by_name()
             change.add(

@@ -21,7 +21,7 @@ KEY_BYTES: Final = 32
 
 
 def load_key(path: Path, mode: int = PRIVATE_FILE) -> bytes:
-    """The key. A missing one is made with this mode, which may let its group read it.
+    """The key in a file. A missing key is made with this mode, which may let its group read it.
 
     Raises LedgerError if it cannot be made or read, if others than its owner may use it, or if its size is
     wrong.

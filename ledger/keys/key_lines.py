@@ -80,7 +80,9 @@ class KeyLines:
 
     @contextmanager
     def changing(self) -> Iterator[Change]:
-        """While no other process changes the file. On the disk afterwards. Raises LedgerError."""
+        """A context in which no other process changes the file. The change is on the disk afterwards. Raises
+        LedgerError.
+        """
         try:
             make_parents(self.path)
             descriptor = open_private(self.path)
@@ -105,7 +107,7 @@ class Change:
         self._key_at = key_at
 
     def add(self, keys: Iterable[tuple[str, bytes]]) -> None:
-        """Lines of these names and wrapped keys, at the end."""
+        """Add lines with these names and wrapped keys at the end."""
         whole = os.fstat(self._descriptor).st_size // self._line_bytes * self._line_bytes
         os.ftruncate(self._descriptor, whole)  # a line that was cut off when the machine died sealed nothing
         lines = [f"{name} {base64.b64encode(wrapped).decode()}\n" for name, wrapped in keys]

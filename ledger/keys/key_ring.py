@@ -49,12 +49,14 @@ class KeyRing:
         return replace(self, signer=self._signer(self.continuity.origin))
 
     def renewed(self) -> KeyRing:
-        """With the tree that another process may have begun since this was read. Raises LedgerError."""
+        """The key ring with the tree that another process may have begun meanwhile. Raises LedgerError."""
         self.continuity.read_again()
         return replace(self, signer=self._signer(self.continuity.origin))
 
     def signer_of(self, origin: str | None) -> NoteSigner:
-        """That of the tree by this name if it is one of ours; else that of the present tree. Raises LedgerError."""
+        """The signer of the tree with this name if it is one of ours; else that of the present tree. Raises
+        LedgerError.
+        """
         return self._signer(origin) if origin in self.continuity.origins else self.signer
 
     def _signer(self, origin: str) -> NoteSigner:
@@ -69,7 +71,7 @@ class KeyRing:
 
     @classmethod
     def of(cls, settings: LedgerSettings, node: str) -> KeyRing:
-        """Missing keys are made. Raises LedgerError if the keys cannot be used."""
+        """The key ring of a ledger; missing keys are made. Raises LedgerError if the keys cannot be used."""
         ledger_key = LedgerKey(load_key(settings.key_file))
         continuity = continuity_of(settings, node)
         keys = LogKeys(settings, continuity)
@@ -84,12 +86,12 @@ class KeyRing:
 
 
 def continuity_of(settings: LedgerSettings, node: str) -> Continuity:
-    """Raises LedgerError if it cannot be read."""
+    """The continuity of a ledger's trees. Raises LedgerError if its file cannot be read."""
     return Continuity(settings.continued(), settings.log_origin(node))
 
 
 def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> VerifierKey:
-    """The key that verifies this node's checkpoints; that of an earlier tree of ours if `origin` is its name.
+    """The key that verifies this node's checkpoints; if `origin` names an earlier tree of ours, that tree's key.
 
     Raises LedgerError if there is no signing key here.
     """

@@ -40,7 +40,7 @@ class LogKeys:
         self._tokens: dict[str, TokenProcess] = {}
 
     def of(self, origin: str | None) -> LogKey:
-        """That of the tree by this name; of the present tree for any other name."""
+        """The key of the tree with this name; for any other name, that of the present tree."""
         trees = self.continuity.trees
         names = self.continuity.origins
         reached = names.index(origin) if origin in names else len(trees)
@@ -64,7 +64,7 @@ class LogKeys:
             self.read_token(place)
 
     def file(self, place: str) -> Path:
-        """Of a key that is not in a token."""
+        """The file of a key that is not in a token."""
         own = self._settings.key_file
         return own.with_name(f"{own.name}.{place}")
 
@@ -74,7 +74,7 @@ class LogKeys:
             read_key(self.file(place))
 
     def files(self) -> Iterable[Path]:
-        """Those of the keys that are in files."""
+        """The files of all keys that are in files."""
         places = [self.of(origin).place for origin in self.continuity.origins]
         return [self.file(place) for place in dict.fromkeys(places) if not is_in_token(place)]
 
@@ -100,7 +100,9 @@ class LogKeys:
         return self._token(place).public()
 
     def look_at_token(self, place: str) -> bytes:
-        """As `read_token`, without the PIN: a wrong one would count. Raises TokenAwayError."""
+        """The public half as from `read_token`, without the PIN, because a wrong PIN would count. Raises
+        TokenAwayError.
+        """
         process = TokenProcess(self._library(place), place, lambda: "")
         try:
             return process.public()
@@ -166,7 +168,7 @@ def _unusable(path: Path, error: Exception) -> LedgerError:
 
 
 def same_key(text: str, key: VerifierKey) -> bool:
-    """Whether a verifier key as text is this one."""
+    """Whether this text is the same verifier key."""
     try:
         return VerifierKey.parse(text) == key
     except ProofError:

@@ -55,11 +55,11 @@ class DayKey:
         self._wrap = AESGCM(derived(secret, b"idtone ledger record key"))
 
     def token(self, number: Number) -> str:
-        """32 hexadecimal digits, the same for the same number on this day."""
+        """The token of a number: 32 hexadecimal digits, the same for the same number on this day."""
         return hmac.digest(self._tokens, number.e164.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
 
     def sip_call_id_token(self, sip_call_id: str) -> str:
-        """The same for a SIP Call-ID, which can hold a number or an address. No number has this token: a number begins
+        """The token of a SIP Call-ID, which can hold a number or an address. No number has this token: a number begins
         with +, and the text here does not.
         """
         return hmac.digest(self._tokens, b"sip call-id\0" + sip_call_id.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
@@ -88,12 +88,12 @@ class DayKey:
             raise _changed(call_id) from error
 
     def open(self, call_id: str, details: Mapping[str, Scalar]) -> dict[NumberRole, Number]:
-        """What `seal` sealed for this call. Raises LedgerError if it was changed."""
+        """The numbers that `seal` has sealed for this call. Raises LedgerError if they were changed."""
         return open_with(self.record_key(call_id, details), call_id, details)
 
 
 def open_with(record_key: bytes, call_id: str, details: Mapping[str, Scalar]) -> dict[NumberRole, Number]:
-    """The numbers of one record, by its own key. Raises LedgerError if they are not what it sealed."""
+    """The numbers of one record, opened with its own key. Raises LedgerError if this key has not sealed them."""
     try:
         sealed = base64.b64decode(str(details[SEALED]), validate=True)
         plain = AESGCM(record_key).decrypt(_ONCE, sealed, call_id.encode())
@@ -140,7 +140,9 @@ class LedgerKey:
         return nonce + self._held.encrypt(nonce, key, call_id.encode())
 
     def unwrap_record(self, call_id: str, kept: bytes) -> bytes:
-        """Raises LedgerError if another ledger's key has wrapped it, or for another call."""
+        """The key of a record from its stored form. Raises LedgerError if it was wrapped with another ledger's key or
+        for another call.
+        """
         try:
             return self._held.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], call_id.encode())
         except (InvalidTag, ValueError) as error:
@@ -158,7 +160,7 @@ class LedgerKey:
         return DayKey(day, secret), nonce + self._wrap.encrypt(nonce, secret, day.encode())
 
     def unwrap(self, day: str, kept: bytes) -> DayKey:
-        """Raises LedgerError if another ledger's key has wrapped it."""
+        """The day key from its stored form. Raises LedgerError if it was wrapped with another ledger's key."""
         try:
             return DayKey(day, self._wrap.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], day.encode()))
         except (InvalidTag, ValueError) as error:
@@ -170,7 +172,7 @@ class LedgerKey:
 
 
 def derived(secret: bytes, purpose: bytes) -> bytes:
-    """HKDF-Expand of one block (RFC 5869, section 2.3): the secret is uniform already."""
+    """A key derived by HKDF-Expand of one block (RFC 5869, section 2.3), because the secret is already uniform."""
     return hmac.digest(secret, purpose + b"\1", hashlib.sha256)
 
 

@@ -55,11 +55,13 @@ class Stamps:
         return self.folder / hashlib.sha256(origin.encode()).hexdigest()[:16]
 
     def sizes(self, origin: str) -> list[int]:
-        """Of the trees that have one, ascending."""
+        """The sizes of the trees that have a timestamp, ascending."""
         return sorted(int(path.stem) for path in self._of(origin).glob("*.checkpoint") if path.stem.isdecimal())
 
     def newest(self, origin: str) -> tuple[int, datetime] | None:
-        """The size of the largest tree that has one, and when it got it by this machine's clock; None if none has."""
+        """The size of the largest tree with a timestamp, and when it got it by this machine's clock; None if no tree
+        has one.
+        """
         sizes = self.sizes(origin)
         if not sizes:
             return None
@@ -67,14 +69,14 @@ class Stamps:
         return sizes[-1], datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def put(self, note: Note, reply: bytes) -> None:
-        """Raises OSError."""
+        """Keep a checkpoint with its timestamp. Raises OSError."""
         checkpoint = Checkpoint.parse(note.text)
         path = self._of(checkpoint.origin) / str(checkpoint.size)
         replace_private(path.with_suffix(".tsr"), reply)
         replace_private(path.with_suffix(".checkpoint"), str(note).encode())
 
     def holding(self, origin: str, leaf: int) -> Stamp | None:
-        """The earliest one whose tree has this leaf; None if there is none. Raises LedgerError."""
+        """The earliest timestamp whose tree has this leaf; None if there is none. Raises LedgerError."""
         size = next((size for size in self.sizes(origin) if size > leaf), None)
         if size is None:
             return None

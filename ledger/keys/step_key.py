@@ -20,8 +20,8 @@ class StepKey:
         self._secret = secret
 
     def mac(self, before: bytes, step: StoredStep, leaf: int | None) -> bytes:
-        """Of a step and the leaf that it closed; `before` is the MAC of the step before it, empty for the first. Keyed
-        BLAKE2b (RFC 7693): half the time of HMAC-SHA-256.
+        """The MAC of a step and of the leaf that it closed; `before` is the MAC of the previous step, empty for the
+        first. Keyed BLAKE2b (RFC 7693): half the time of HMAC-SHA-256.
         """
         number, node, call_id, kind, at, details = step
         # No value that idtone writes has a newline, so no two steps have the same content.
@@ -29,5 +29,5 @@ class StepKey:
         return hashlib.blake2b(before + content.encode(), digest_size=MAC_BYTES, key=self._secret).digest()
 
     def line_mac(self, line: bytes) -> str:
-        """Of a line in a file beside the ledger, as hexadecimal digits."""
+        """The MAC of a line in a file beside the ledger, as hexadecimal digits."""
         return hashlib.blake2b(line, digest_size=MAC_BYTES, key=self._secret).hexdigest()

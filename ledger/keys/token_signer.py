@@ -61,7 +61,7 @@ class TokenProcess:
         return self._public
 
     def sign(self, octets: bytes) -> bytes:
-        """Raises TokenAwayError, after `WITHIN_S` or at once."""
+        """The signature of the token. Raises TokenAwayError, after `WITHIN_S` or at once."""
         return self._signed(octets)
 
     def close(self) -> None:
@@ -205,11 +205,11 @@ class TokenSigner:
         self._process = process
 
     def named(self, name: str) -> TokenSigner:
-        """The same key by another name. Raises ProofError."""
+        """The same key under another name. Raises ProofError."""
         return TokenSigner(name, self.key.public, self._process)
 
     def sign(self, text: str) -> SignatureLine:
-        """Raises TokenAwayError."""
+        """The signed note. Raises TokenAwayError."""
         signature = self._process.sign(text.encode())
         if not self.key.verifies(text, signature):
             raise TokenAwayError(

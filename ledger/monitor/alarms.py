@@ -11,7 +11,7 @@ from idtone.core.translation import Message
 
 
 class AlarmKind(StrEnum):
-    """What is wrong with a log, the worst first."""
+    """A fault of a log; the worst kind comes first."""
 
     SPLIT_VIEW = "split-view"
     """The log's key has signed two histories."""
@@ -59,7 +59,7 @@ class Coverage:
     since: datetime | None = None
 
     def seen(self, head: int, cosigned: int, now: datetime) -> Coverage:
-        """After the log has shown `head` leaves, and the witness has cosigned `cosigned` of them."""
+        """The coverage after the log has shown `head` leaves and the witness has cosigned `cosigned` of them."""
         size = max(self.size, cosigned)
         if size >= head:
             return Coverage(size)
@@ -91,7 +91,7 @@ def silence_alarm(grown: datetime | None, silent_for: timedelta, now: datetime) 
 def withheld_alarm(
     place: str, shown: int, head: int, since: datetime, within: timedelta, now: datetime
 ) -> Alarm | None:
-    """A witness or a copy has `shown` leaves since then, and the log itself has not."""
+    """The alarm if a witness or a copy has `shown` leaves since then, and the log itself does not show them."""
     if now - since <= within:
         return None
     text = Message(

@@ -37,7 +37,7 @@ _MEANS: Final = (
 
 @dataclass
 class LogReport:
-    """What is known of a log after a look at it; `trouble` says why nothing could be kept."""
+    """The findings about a log after a look at it; `trouble` says why they could not be kept."""
 
     origin: str
     place: str
@@ -74,7 +74,9 @@ class LogReport:
 
 
 def say_given_up(reports: Sequence[LogReport]) -> None:
-    """Tell the report of each log what the later logs of its node, which have its name and a number, say of its end."""
+    """Add to the report of each log what later logs of the same node say about its end. Their names are its name and a
+    number.
+    """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
         for given in later.known.ends_given_up.counted:

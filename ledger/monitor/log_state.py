@@ -77,14 +77,14 @@ class Known:
 
     @property
     def ends_given_up(self) -> EndsGivenUp:
-        """What it says of the ends of earlier logs."""
+        """What this log says about the ends of earlier logs."""
         found = EndsGivenUp()
         for act in self.gives_up:
             found.add_act(*act)
         return found
 
     def note_given_up(self, read: ReadLeaf) -> None:
-        """If the leaf is such an act."""
+        """Note the act in this leaf, if it gives up an end."""
         if read.kinds[0] in KINDS and read.act is not None and len(self.gives_up) < LIMIT:
             self.gives_up.append((read.call_id, read.kinds[0], read.times[0], dict(read.act)))
 
@@ -105,7 +105,7 @@ class LogState:
     @classmethod
     @contextmanager
     def opened(cls, path: Path) -> Iterator[LogState]:
-        """Raises LedgerError if the file cannot be used, also while it is."""
+        """The state in a file. Raises LedgerError if the file cannot be used, also later inside the context."""
         try:
             make_parents(path)
             with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as database:
@@ -124,7 +124,7 @@ class LogState:
 
     @contextmanager
     def step(self, known: Known) -> Iterator[None]:
-        """All that is done in it, and `known` as it is at its end, is kept together, or nothing of it."""
+        """A context whose changes, with `known` as it is at the end, are kept together or not at all."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -142,7 +142,7 @@ class LogState:
             raise _DamagedError from error
 
     def alarms(self) -> list[Alarm]:
-        """The worst first."""
+        """The alarms, the worst first."""
         order = list(AlarmKind)
         rows = self._database.execute("SELECT kind, text, since, proof FROM alarms ORDER BY since").fetchall()
         found = [
@@ -152,14 +152,14 @@ class LogState:
         return sorted(found, key=lambda alarm: order.index(alarm.kind))
 
     def raise_alarms(self, alarms: Iterable[Alarm]) -> None:
-        """Those of this run: the earlier ones that do not last end; of one that stays, `since` stays."""
+        """Replace the alarms by those of this run. An alarm that continues keeps its `since`; the others end."""
         now = {(str(each.kind), _text(each)): each for each in alarms}
         over = [key for key in self._held() if key not in now and AlarmKind(key[0]) not in LASTING]
         self._database.executemany("DELETE FROM alarms WHERE kind = ? AND text = ?", over)
         self.add_alarms(now.values())
 
     def add_alarms(self, alarms: Iterable[Alarm]) -> None:
-        """Further ones of this run; of one that is held already, `since` stays."""
+        """Add further alarms of this run. An alarm that is there already keeps its `since`."""
         now = {(str(each.kind), _text(each)): each for each in alarms}
         held = self._held()
         room = {kind: ALARMS_LIMIT - count for kind, count in Counter(kind for kind, _ in held).items()}

@@ -39,7 +39,9 @@ class Monitor:
 
     @contextmanager
     def held(self) -> Iterator[Monitor]:
-        """A folder belongs to one monitor. Raises UsageError if another one uses it, or it cannot be used."""
+        """The only monitor on this folder. Raises UsageError if another monitor uses the folder, or if it cannot be
+        used.
+        """
         lock = self.logs.state / "lock"
         busy = UsageError(Message("{folder}: another monitor keeps its state here", folder=self.logs.state))
         try:
@@ -64,7 +66,9 @@ class Monitor:
         return reports
 
     def run(self, over: threading.Event) -> None:
-        """Again and again until `over`; the log gets each alarm when it is raised, and when it ends."""
+        """Look at all logs again and again until `over` is set. Each alarm is logged when it is raised and when it
+        ends.
+        """
         before: dict[str, set[str]] = {}
         while not over.is_set():
             try:

@@ -70,7 +70,7 @@ class MonitoredLog(Model):
         return self.log_key.name
 
     def witness_keys(self) -> list[tuple[str, VerifierKey]]:
-        """The address and the key of each."""
+        """The address and the key of each witness."""
         lines = (line.partition(" ") for line in self.witnesses)
         return [(url, VerifierKey.parse(key)) for url, _, key in lines]
 
@@ -85,7 +85,7 @@ class MonitoredLogs(Model):
 
 
 def read_monitored(path: Path) -> MonitoredLogs:
-    """Raises DocumentError with all faults of the file."""
+    """The logs that the file names. Raises DocumentError with all faults of the file."""
     return load(path, MonitoredLogs, _faults, size_limit=SIZE_LIMIT)
 
 

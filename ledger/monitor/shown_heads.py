@@ -19,8 +19,8 @@ from .monitored_logs import MonitoredLog
 
 @dataclass(frozen=True, slots=True)
 class ShownHead:
-    """What one of them shows: a head that the log's key has signed, and what is wrong with it. `witness` is the name of
-    a witness, which has cosigned that head unless there is trouble.
+    """The head that a witness or a copy shows, which the log's key has signed, and what is wrong with it. `witness` is
+    the name of a witness, which has cosigned that head unless there is trouble.
     """
 
     place: str
@@ -68,7 +68,7 @@ def _is_cosigned(note: Note, witness: VerifierKey) -> bool:
 
 
 def cosigners(note: Note, witness: VerifierKey) -> dict[str, datetime]:
-    """The witness and when it has cosigned the head, by its latest cosignature; empty if it has not.
+    """The witness, and when it cosigned the head, by its latest cosignature; empty if it did not.
 
     Raises ProofError if a line names the witness and is not by it, or has no such time.
     """

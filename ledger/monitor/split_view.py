@@ -64,7 +64,7 @@ class SplitView:
 
     @classmethod
     def parse(cls, octets: bytes) -> SplitView:
-        """Raises ProofError."""
+        """The proof in a file. Raises ProofError."""
         odd = ProofError(Message("this is no proof of a split view"))
         try:
             members: dict[str, Any] = json.loads(octets)

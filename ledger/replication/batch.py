@@ -38,7 +38,7 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What follows a position, as rows of the tables; `behind` is how many steps are left after it."""
+    """The rows that follow a position in the ledger; `behind` is how many steps are left after them."""
 
     steps: Sequence[tuple[Any, ...]]
     hashes: Sequence[tuple[int, bytes]]
@@ -50,14 +50,14 @@ class Batch:
 
 
 def position_of(connection: Connection) -> Position:
-    """Where a ledger ends, by its rows."""
+    """The position at which a ledger ends, by its rows."""
     ((hashes,),) = connection.execute("SELECT coalesce(max(place) + 1, 0) FROM hashes").fetchall()
     return Position(newest_id(connection), count_leaves(connection), hashes)
 
 
 def batch_after(ledger: Database, position: Position, key: StepKey | None) -> Batch:
-    """Raises LedgerError if the ledger cannot be read, its tree does not fit its steps, or a step has not the MAC of
-    this key (if it is here): a replica gets nothing that the service did not write.
+    """The next batch after a position. Raises LedgerError if the ledger cannot be read, its tree does not fit its
+    steps, or a step lacks the MAC of `key`: a replica gets nothing that the service did not write.
     """
     with ledger.reading() as connection:
         rows = connection.execute(_STEPS, (position.steps, BATCH_STEPS)).fetchall()
@@ -105,7 +105,9 @@ def _checkpoint(connection: Connection, leaves: int) -> str | None:
 
 
 def _sought(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, int]]:
-    """By what the leaves that these steps close are found, as the log store writes it; no index leads there by step."""
+    """The search entries of the leaves that these steps close, as the log store writes them; no index leads to them by
+    step.
+    """
     over = sorted({row[2] for row in rows if row[6] is not None})
     first, last = rows[0][0], rows[-1][0]
     found: list[tuple[int, int]] = []
@@ -126,7 +128,7 @@ class ReplicaDiffersError(LedgerError):
 
 
 class _Sample(NamedTuple):
-    """What two ledgers are compared by, up to a position: the tree's root, and the last steps."""
+    """The values by which two ledgers are compared up to a position: the tree's root, and the last steps."""
 
     root: bytes
     tail: list[tuple[Any, ...]]

@@ -46,7 +46,9 @@ class ReplicaProgress:
 
 @dataclass(frozen=True)
 class NodeLedger:
-    """One of them. `key` is the verifier key that the node has entered in PostgreSQL; None for a node's own file."""
+    """The ledger of one node. `key` is the verifier key that the node has entered in PostgreSQL; None for a node's own
+    file.
+    """
 
     node: str
     origin: str
@@ -71,12 +73,12 @@ class Ledgers:
 
     @classmethod
     def of_file(cls, url: str, node: str, origin: str, days: DayKeys | None) -> Self:
-        """Raises LedgerError if it cannot be read."""
+        """A node's own ledger, in its file. Raises LedgerError if it cannot be read."""
         return cls([NodeLedger(node, origin, LedgerReader.open(url, days), has_keys=days is not None)], False)
 
     @classmethod
     def in_postgresql(cls, server: Server, days: Mapping[str, DayKeys], node: str | None = None) -> Self:
-        """Those of all nodes, or of one; `days` are keys that are here, by node.
+        """The ledgers of all nodes, or of one; `days` are the day keys that are here, by node.
 
         Raises LedgerError if PostgreSQL does not answer, UsageError if it has no such node.
         """
@@ -105,7 +107,7 @@ class Ledgers:
         until: datetime | None = None,
         keep: Callable[[Record], bool] = lambda record: True,
     ) -> list[Record]:
-        """As `LedgerReader.records` of all of them together."""
+        """The records of all ledgers together, as from `LedgerReader.records`."""
 
         def latest(record: Record) -> datetime:
             return max(step.at for step in record.steps if until is None or step.at < until)
@@ -114,7 +116,7 @@ class Ledgers:
         return newest(filter(keep, heapq.merge(*each, key=latest, reverse=True)), limit)
 
     def find(self, number: Number, start: datetime | None = None, end: datetime | None = None) -> list[Record]:
-        """As `LedgerReader.find`, in those whose keys are here (`without_keys` are not searched).
+        """The calls as from `LedgerReader.find`, in the ledgers whose keys are here (`without_keys` are not searched).
 
         Raises LedgerError if no keys are here.
         """
@@ -123,7 +125,7 @@ class Ledgers:
     def find_sip_call_id(
         self, sip_call_id: str, start: datetime | None = None, end: datetime | None = None
     ) -> list[Record]:
-        """As `LedgerReader.find_sip_call_id`, in the same way."""
+        """The calls as from `LedgerReader.find_sip_call_id`, in the ledgers whose keys are here."""
         return self._found(lambda reader: reader.find_sip_call_id(sip_call_id, start, end))
 
     def _found(self, find: Callable[[LedgerReader], list[Record]]) -> list[Record]:
@@ -133,7 +135,7 @@ class Ledgers:
         )
 
     def with_call(self, call_id: str) -> NodeLedger | None:
-        """The one that knows the call. Raises UsageError if several do."""
+        """The ledger that knows the call. Raises UsageError if several do."""
         knowing = [ledger for ledger in self.nodes if ledger.reader.knows(call_id)]
         if len(knowing) > 1:
             names = " and ".join(ledger.node for ledger in knowing)

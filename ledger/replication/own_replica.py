@@ -36,7 +36,9 @@ class OwnReplica:
 
 
 def own_replica(server: Server, settings: LedgerSettings, node: str) -> OwnReplica | None:
-    """None if there is none. Raises LedgerError if PostgreSQL, or this node's own ledger, cannot be read."""
+    """The replica of this node's ledger; None if there is none. Raises LedgerError if PostgreSQL or the ledger cannot
+    be read.
+    """
     key = own_key(settings, node)
     schema = schema_of(key.name)
     if schema not in server.schemas(ASKED_WITHIN_S):

@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
-    """That of the log in this node's database. Raises LedgerError while one ledger follows another."""
+    """The key of the log in this node's database. Raises LedgerError while one ledger follows another."""
     key = own_key(settings, node)
     # In this order: the ledger that follows another one is named first, and then its database is begun.
     path = path_of(settings.own())
@@ -52,7 +52,7 @@ def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
 
 
 def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> int:
-    """How many leaves were signed of ledgers that were damaged and set aside, and never came to PostgreSQL."""
+    """The number of signed leaves that never came to PostgreSQL, in ledgers that were damaged and set aside."""
     lost = 0
     for tree in continuity_of(settings, node).trees:
         origin, size, _ = tree.ended
@@ -97,7 +97,7 @@ class ReplicaConnection:
 
     @property
     def key(self) -> VerifierKey:
-        """Of the log that is replicated: another one after a damaged ledger was set aside."""
+        """The key of the log that is replicated, which changes after a damaged ledger was set aside."""
         return self._key
 
     def _turn_to(self, key: VerifierKey) -> None:
@@ -213,7 +213,7 @@ class ReplicaConnection:
             self._check_key(scalar(connection, _LOG_KEY))
 
         def upgrading() -> None:
-            """It takes as long as the ledger is large."""
+            """Called before an upgrade, whose time grows with the size of the ledger."""
             timer.cancel()
             connection.execute("SET LOCAL statement_timeout = 0")
 

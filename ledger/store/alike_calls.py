@@ -116,7 +116,7 @@ def _counted(array: Callable[[tuple[str, ...]], str]) -> str:
 
 
 def _array(names: tuple[str, ...]) -> str:
-    """Of details that are missing, null."""
+    """The values as an array; null for details that are missing."""
     paths = ", ".join(f"'$.{name}'" for name in names)
     return f"json_extract(step.details, {paths})"
 

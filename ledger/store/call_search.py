@@ -77,7 +77,7 @@ def search_calls(
     """The `limit` next wanted calls that began before `place`; or after it, if `newer`. They began from `start` on and
     before `end`.
 
-    `enough` is asked again and again whether the search is to end before that. Raises LedgerError.
+    The search ends early as soon as `enough`, which is called again and again, returns true. Raises LedgerError.
     """
     first = OLDEST if start is None else Place(microseconds(start), 0)
     last = NEWEST if end is None else Place(microseconds(end), 0)

@@ -25,7 +25,7 @@ _OVER: Final = (
 
 
 def update_calls_in_progress(connection: Connection, after: int, kinds: Set[str]) -> None:
-    """Take the steps after this place into account, which are of these kinds; this transaction has written them."""
+    """Update the table for the steps after this place, which have these kinds and were written in this transaction."""
     if kinds & OPENING:
         connection.execute(_BEGUN, (after,))
     if kinds & CLOSING:

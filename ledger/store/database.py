@@ -30,7 +30,7 @@ def scalar(connection: Connection, query: str, values: Sequence[Any] = ()) -> An
 
 
 def marks(values: Sequence[object]) -> str:
-    """Question marks for `IN (…)`."""
+    """The text of this many question marks for `IN (…)`."""
     return ", ".join("?" * len(values))
 
 
@@ -87,15 +87,15 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One transaction, which sees one state. Raises LedgerError for errors of the database."""
+        """A connection inside one transaction, which sees one state. Raises LedgerError for errors of the database."""
         with self.connected() as connection:
             connection.execute(self.begin)
             yield connection
 
     @contextmanager
     def paged(self) -> Iterator[Connection]:
-        """For reading much in many queries. In SQLite each is a short transaction, which does not hold up the writer;
-        in PostgreSQL all see one state. Raises LedgerError for errors of the database.
+        """A connection for reading much in many queries. In SQLite each query is a short transaction, which does not
+        hold up the writer; in PostgreSQL all see one state. Raises LedgerError for errors of the database.
         """
         with self.connected() as connection:
             if not self.is_sqlite:

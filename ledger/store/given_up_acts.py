@@ -24,7 +24,9 @@ _ACTS: Final = (
 
 
 def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
-    """Without those that somebody else wrote, or changed. Raises LedgerError."""
+    """The ends that were given up, without acts that the service did not write or that were changed. Raises
+    LedgerError.
+    """
     with database.reading() as connection:
         macs = StepMacs(connection, key)
         rows = connection.execute(_ACTS, (ACT_ID, AFTER_ACTS)).fetchall()

@@ -22,7 +22,8 @@ number of a removed one differs from it.
 
 
 def home_of(descriptor: int) -> str:
-    """Differs for every copy of an open file; stays the same when the file is written, or renamed on its disk.
+    """A text that differs for every copy of an open file, and stays the same when the file is written or renamed on its
+    disk.
 
     A copy that was written over this very file has its home, and so has the copy of a whole disk. Raises OSError.
     """
@@ -36,7 +37,7 @@ def home_of(descriptor: int) -> str:
 
 
 def settle(path: Path) -> None:
-    """Let a ledger be at home in this file: the original is gone, and nothing writes to it. Raises OSError,
+    """Make this file the home of a ledger: the original is gone, and nothing writes to it. Raises OSError,
     sqlite3.Error.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

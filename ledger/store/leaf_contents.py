@@ -11,7 +11,7 @@ from idtone.core.translation import Message
 
 from ..evidence.leaves import StoredStep, leaf
 from .database import Connection
-from .stored_tree import STEP, leaf_of, newest_id, open_call
+from .stored_tree import STEP, leaf_closed_by, newest_id, open_call
 
 PAGE_ROWS: Final = 500
 """Rows that are read in one transaction: so long it can hold up the writer's commit."""
@@ -50,7 +50,7 @@ def leaf_contents(connection: Connection, first: int, size: int) -> Iterator[Lea
                     content = leaf(step.call_id, texts, 0)
                 else:  # the call has steps before `first`, or in a leaf before
                     call = open_call(connection, step.call_id, step.id + 1, closed)
-                    content = leaf_of(call.steps, call.before)
+                    content = leaf_closed_by(call.steps, call.before)
             except (TypeError, ValueError) as error:  # a value of another type, which SQLite would hold
                 raise LedgerError(Message("step {step} is damaged; run: idtone ledger verify", step=step.id)) from error
             yield LeafContent(index, step.call_id, content)

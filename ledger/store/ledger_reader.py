@@ -57,7 +57,9 @@ class OpenCalls:
 
 
 def newest(records: Iterable[Record], limit: int | None) -> list[Record]:
-    """The first `limit` of `records`, which come latest first, ordered by their beginnings, the newest last."""
+    """The first `limit` of `records`, which come with the latest first; here ordered by their beginnings, the newest
+    last.
+    """
     found = list(islice(records, limit))
     found.reverse()  # calls of one instant stay in the order of their writing
     return sorted(found, key=lambda record: record.steps[0].at)
@@ -88,7 +90,7 @@ class LedgerReader:
         return next(iter(self.records_of([call_id])), None)
 
     def acts(self, kinds: frozenset[StepKind] = OF_THE_LEDGER) -> list[Step]:
-        """What was done with the ledger, or what `kinds` name, in the order of writing."""
+        """The acts on the ledger, or those of these `kinds`, in the order of writing."""
         # Their ids are indexed, and their kinds are not.
         query = (
             f"SELECT {STEP} FROM steps WHERE call_id >= ? AND call_id < ? AND kind IN ({literals(kinds)}) ORDER BY id"  # noqa: S608
@@ -125,12 +127,14 @@ class LedgerReader:
         return self._days.ledger_key.step_key(origin) if self._days else None
 
     def call_ids(self, beginning: str, limit: int) -> list[str]:
-        """Those that begin so: the `limit` last ones in their order, which are the newest of Asterisk's."""
+        """The call ids that begin with `beginning`: the last `limit` in sorted order, which are the newest if Asterisk
+        made them.
+        """
         query = "SELECT DISTINCT call_id FROM steps WHERE call_id >= ? AND call_id <= ? ORDER BY call_id DESC LIMIT ?"
         return [call_id for (call_id,) in self._all(query, beginning, f"{beginning}\U0010ffff", limit)]
 
     def over_since(self, place: int) -> tuple[int, list[Record]]:
-        """The calls that a step after `place` ends, in this order, each once; and the place to continue from.
+        """The calls that ended after `place`, in order, each once; and the place to continue from.
 
         A place that the ledger has not reached belongs to one that was set aside.
         """
@@ -193,7 +197,9 @@ class LedgerReader:
     def each(
         self, call_id: str | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Record]:
-        """The same calls one by one, the one with the latest step first. Records of the clock only by their id."""
+        """The calls as from `records`, one by one, the one with the latest step first. Records of the clock come only
+        as their ids.
+        """
         conditions = [] if call_id else [f"kind <> '{StepKind.CLOCK}'"]
         values: list[object] = []
         for condition, value in (
@@ -230,7 +236,7 @@ class LedgerReader:
     def find_sip_call_id(
         self, sip_call_id: str, start: datetime | None = None, end: datetime | None = None
     ) -> list[Record]:
-        """As `find`, the calls whose caller's channel had this SIP Call-ID."""
+        """The calls whose caller's channel had this SIP Call-ID, as from `find`."""
         return self._find(
             lambda key: key.sip_call_id_token(sip_call_id),
             lambda record, tokens: record.sip_call_id_token in tokens,
@@ -308,7 +314,7 @@ class LedgerReader:
         return OpenCalls(place, {record.call_id: record for record in begun})
 
     def times(self, call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
-        """Of each of these calls, when each kind of step that is in the ledger happened first."""
+        """The time at which each kind of step first happened, for each of these calls."""
         found: dict[str, dict[str, datetime]] = {name: {} for name in call_ids}
         wanted = list(found)
         for first in range(0, len(wanted), PAGE_ROWS):
@@ -319,7 +325,7 @@ class LedgerReader:
         return found
 
     def extent(self, since: datetime) -> Extent | None:
-        """How much was written, without counting rows; None if nothing was written since then."""
+        """The size of the ledger, without counting rows; None if nothing was written since then."""
         first = self._all("SELECT id, at FROM steps WHERE at >= ? ORDER BY at LIMIT 1", microseconds(since))
         if not first:
             return None
@@ -327,7 +333,7 @@ class LedgerReader:
         return Extent(newest, newest - number + 1, moment(at))
 
     def signed_leaves(self, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
-        """How many leaves the tree has, if all are signed and it begins with the checkpoints in `kept`.
+        """The number of leaves of the tree, if all are signed and it begins with the checkpoints in `kept`.
 
         A quick look at its head alone. Raises LedgerError if that is not so.
         """
@@ -364,12 +370,12 @@ class LedgerReader:
             return facts(connection).get(CHECKPOINT)
 
     def continues(self) -> Step | None:
-        """What the ledger's first step says of the one before it; None if it is the first. Raises LedgerError."""
+        """What the ledger's first step says about the previous ledger; None if there was none. Raises LedgerError."""
         rows = self._all(f"SELECT {STEP} FROM steps WHERE id = 1 AND kind = ?", StepKind.CONTINUED.value)  # noqa: S608
         return step_of(StoredStep._make(rows[0]), self._key_of) if rows else None
 
     def ending(self) -> Step | None:
-        """The end of the log; None if it goes on. Raises LedgerError."""
+        """The end of the log; None if the log has not ended. Raises LedgerError."""
         rows = self._all(
             f"SELECT {STEP} FROM steps WHERE call_id >= ? AND call_id < ? AND kind = ? ORDER BY id LIMIT 1",  # noqa: S608
             ACT_ID,
@@ -379,7 +385,7 @@ class LedgerReader:
         return step_of(StoredStep._make(rows[0]), self._key_of) if rows else None
 
     def close(self) -> None:
-        """Each read has a connection of its own, and has closed it."""
+        """Nothing to do: each read has closed its own connection."""
 
     def __enter__(self) -> Self:
         return self

@@ -77,7 +77,7 @@ class Server:
 
     @classmethod
     def named(cls, url: str, password: str | None = None) -> Server:
-        """Raises LedgerError, which never shows the address: it may hold a password."""
+        """The server at an address. Raises LedgerError, which never shows the address: it may hold a password."""
         try:
             parsed = urlsplit(url)
         except ValueError as error:
@@ -110,7 +110,7 @@ class Server:
         return PostgreSQLConnection(_psycopg().connect(self.url, **self._arguments()))
 
     def database(self, schema: str, name: str, within_s: int = 0) -> Database:
-        """For reading. Each transaction sees one state, and waits for a lock for a limited time.
+        """The database to read. Each transaction sees one state, and waits for a lock for a limited time.
 
         `within_s` is how long a statement may take; 0: as long as it takes.
         Raises LedgerError if the library is missing.
@@ -126,7 +126,7 @@ class Server:
         )
 
     def schemas(self, within_s: int = 0) -> list[str]:
-        """Those of ledgers. Raises LedgerError if PostgreSQL does not answer."""
+        """The schemas that hold ledgers. Raises LedgerError if PostgreSQL does not answer."""
         with self.database("pg_catalog", str(self), within_s).reading() as connection:
             return [name for (name,) in connection.execute(_SCHEMAS).fetchall()]
 
@@ -196,7 +196,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def schema_of(origin: str) -> str:
-    """The schema of the ledger that signs by this name: readable, and no other's."""
+    """The name of the schema for the ledger that signs under this name: readable and unique."""
     readable = re.sub(r"[^a-z0-9]+", "_", origin.lower()).strip("_")[:40]
     return f"{PREFIX}{readable}_{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
 

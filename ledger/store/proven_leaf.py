@@ -14,7 +14,7 @@ from ..tree.inclusion_proof import InclusionProof
 from ..tree.merkle import inclusion_proof
 from .database import Connection
 from .meta import CHECKPOINT, facts
-from .stored_tree import leaf_of, open_call, read_hashes
+from .stored_tree import leaf_closed_by, open_call, read_hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,10 @@ class ProvenLeaf:
 
 
 def prove(connection: Connection, call_id: str, cosigned: Note | None) -> list[ProvenLeaf]:
-    """Each leaf of a call, in order, in the tree of the ledger's own checkpoint.
+    """The leaves of a call with their proofs, in order, in the tree of the ledger's own checkpoint or, if it holds them
+    all, of the `cosigned` one.
 
-    In that of the `cosigned` checkpoint if it holds them all: others have seen that one. Raises LedgerError.
+    Others have seen the `cosigned` checkpoint. Raises LedgerError.
     """
     query = "SELECT id, leaf FROM steps WHERE call_id = ? AND leaf IS NOT NULL ORDER BY id"
     closing = connection.execute(query, (call_id,)).fetchall()
@@ -53,7 +54,7 @@ def prove(connection: Connection, call_id: str, cosigned: Note | None) -> list[P
     found = []
     for number, index in closing:
         call = open_call(connection, call_id, number + 1, index)
-        content = leaf_of(call.steps, call.before)
+        content = leaf_closed_by(call.steps, call.before)
         path = inclusion_proof(index, size, partial(read_hashes, connection))
         found.append(ProvenLeaf(content, InclusionProof(index, tuple(path), note, content)))
     return found

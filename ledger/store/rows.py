@@ -21,7 +21,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def microseconds(at: datetime) -> int:
-    """Exact, unlike `timestamp()`."""
+    """The microseconds since 1970; exact, unlike `timestamp()`."""
     return (at - _EPOCH) // _MICROSECOND
 
 
@@ -42,7 +42,7 @@ def sealed(step: Step, key_of: Callable[[str], DayKey]) -> Step:
 
 
 def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:
-    """`key_of` gives the key of a day. Raises LedgerError if there is none."""
+    """The row of a step. `key_of` gives the key of a day. Raises LedgerError if there is none."""
     details = sealed(step, key_of).details
     return {
         "node": node,

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 def make_or_upgrade(connection: Connection, name: str, upgrading: Callable[[], None] = lambda: None) -> None:
-    """Make the tables, or find them. Raises LedgerError if they are not idtone's; `name` says where that is.
+    """Make the tables, or upgrade existing ones. Raises LedgerError, which shows `name`, if they are not idtone's.
 
     `upgrading` is called before a step that may take long. Runs in the transaction of `connection`: all or nothing.
     """

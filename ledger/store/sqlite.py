@@ -173,7 +173,7 @@ def _authorize(action: int, _one: str | None, _other: str | None, _database: str
 
 
 class Trouble(Enum):
-    """What becomes of a group of steps that could not be written."""
+    """What to do with a group of steps that could not be written."""
 
     FULL = auto()
     """There is no room on the disk."""
@@ -240,7 +240,7 @@ _TROUBLES: Final = {
 
 
 def explained(error: Exception, path: Path) -> LedgerError:
-    """What a database error means for the operator of the PBX."""
+    """The meaning of a database error for the operator of the PBX."""
     code = code_of(error)
     said: str = Message("a text in it is not UTF-8")
     if code == sqlite3.SQLITE_AUTH:

@@ -33,7 +33,7 @@ class StepMacs:
         return self._macs[begin : begin + MAC_BYTES]
 
     def vouch_for(self, step: StoredStep, leaf: int | None) -> bool:
-        """Whether the service wrote the step, here and so."""
+        """Whether the service wrote this step, with this content, at this place."""
         held = self.of(step.id)
         if self._key is None or not held:
             return False

@@ -21,7 +21,7 @@ STEP: str = "id, node, call_id, kind, at, details"
 
 
 class OpenCall(NamedTuple):
-    """A call as its next step finds it."""
+    """The state of a call before its next step."""
 
     steps: tuple[StoredStep, ...] = ()
     """Those that are in no leaf yet."""
@@ -32,7 +32,7 @@ class OpenCall(NamedTuple):
 
 
 def open_call(connection: Connection, call_id: str, until: int | None = None, closing: int | None = None) -> OpenCall:
-    """What the database has of a call; or had before the step `until`, and before the leaf `closing` was closed."""
+    """The state of a call in the database, now, or before the step `until` and before the leaf `closing` was closed."""
     query = f"SELECT {STEP}, leaf FROM steps WHERE call_id = ?"  # noqa: S608 - of our own words
     values: tuple[object, ...] = (call_id,)
     if until is not None:
@@ -43,14 +43,14 @@ def open_call(connection: Connection, call_id: str, until: int | None = None, cl
     return OpenCall(unclosed, last + 1, any(row[-1] is not None for row in rows))
 
 
-def leaf_of(unclosed: Sequence[StoredStep], before: int) -> bytes:
+def leaf_closed_by(unclosed: Sequence[StoredStep], before: int) -> bytes:
     """The leaf that the last of these steps closes. The call has `before` other steps before them."""
     after = before if must_be_counted([step.kind for step in unclosed]) else 0
     return leaf(unclosed[-1].call_id, [step.text for step in unclosed], after)
 
 
 def count_leaves(connection: Connection) -> int:
-    """By the newest leaf: to find the largest number, every step would be read."""
+    """The number of leaves, by the newest leaf: a search for the largest number would read every step."""
     newest = scalar(connection, "SELECT leaf FROM steps WHERE leaf IS NOT NULL ORDER BY id DESC LIMIT 1")
     return 0 if newest is None else int(newest) + 1
 
@@ -61,7 +61,7 @@ def newest_id(connection: Connection) -> int:
 
 
 def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, bytes]:
-    """Raises ProofError if one is missing."""
+    """The hashes at these places. Raises ProofError if one is missing."""
     query = f"SELECT place, hash FROM hashes WHERE place IN ({marks(places)})"  # noqa: S608 - only question marks
     found: dict[int, bytes] = dict(connection.execute(query, tuple(places)).fetchall()) if places else {}
     if len(found) < len(set(places)):
@@ -103,7 +103,7 @@ class UnsignedError(LedgerError):
 
 
 def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
-    """How many leaves the tree has, if the log has signed all and the tree begins with each checkpoint in `kept`.
+    """The number of leaves of the tree, if the log has signed all and the tree begins with each checkpoint in `kept`.
 
     Raises LedgerError if that is not so: UnsignedError if only signatures are missing. Reads a few hashes, and no step;
     `verification` looks at all.

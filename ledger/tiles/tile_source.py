@@ -38,7 +38,7 @@ class TileSource(Protocol):
 
 
 def tile_source(place: str) -> TileSource:
-    """Of a folder's path or an `https:` address. Raises UsageError."""
+    """The source at a folder's path or an `https:` address. Raises UsageError."""
     if place.startswith(_SCHEME):
         return TileSite(place.rstrip("/"))
     if "://" in place:

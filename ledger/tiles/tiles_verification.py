@@ -55,7 +55,7 @@ def verify_tiles(
     progress: Callable[[int, int], None] = lambda leaves, total: None,
     each: Callable[[int, str], None] = lambda number, call_id: None,
 ) -> TilesVerdict:
-    """Whether everything there is what `log` has signed, and `witnesses` have cosigned it.
+    """The verdict whether everything in the source is what `log` has signed, and whether `witnesses` have cosigned it.
 
     `notes` are checkpoints that were kept elsewhere, and where they come from. `each` gets the number and the call of
     each leaf that is in the tree, `progress` how many leaves of how

@@ -17,7 +17,7 @@ _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 def parse_size(text: str) -> int:
-    """ASCII decimal without leading zeroes. Raises ProofError."""
+    """The size of a tree, written in ASCII decimal without leading zeroes. Raises ProofError."""
     if not _SIZE.fullmatch(text):
         raise ProofError(Message("a size is a decimal number without leading zeroes"))
     return int(text)
@@ -46,7 +46,7 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint:
-        """Of a note's text. Raises ProofError."""
+        """The checkpoint in a note's text. Raises ProofError."""
         lines = text.split("\n")
         if len(lines) < 4 or lines[-1]:
             raise ProofError(Message("a checkpoint has three lines: origin, size, root"))

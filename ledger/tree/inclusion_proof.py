@@ -20,7 +20,7 @@ HASHES_LIMIT: Final = 63
 
 @dataclass(frozen=True, slots=True)
 class InclusionProof:
-    """That the leaf at `index` (from 0) is in the tree of a checkpoint.
+    """The proof that the leaf at `index` (from 0) is in the tree of a checkpoint.
 
     `hashes` lead from the leaf's sibling to the root's child. `extra` is for applications, and proves nothing.
     """
@@ -40,7 +40,7 @@ class InclusionProof:
 
     @classmethod
     def parse(cls, octets: bytes) -> InclusionProof:
-        """Raises ProofError if this is not a proof."""
+        """The proof in a file's text. Raises ProofError if it is not a proof."""
         above, empty, checkpoint = octets.partition(b"\n\n")
         try:
             lines = above.decode("ascii").split("\n")
@@ -72,7 +72,7 @@ class InclusionProof:
 
 
 def parse_hashes(lines: list[str]) -> tuple[bytes, ...]:
-    """One in base64 on each line. Raises ProofError."""
+    """The hashes in a text that has one in base64 on each line. Raises ProofError."""
     if len(lines) > HASHES_LIMIT:
         raise ProofError(Message("a proof has at most {hashes_limit} hashes", hashes_limit=HASHES_LIMIT))
     hashes = [decoded(line) for line in lines]

@@ -35,7 +35,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Subtree:
-    """A complete one: the leaves from `number << level` on, 2 to the power of `level` of them."""
+    """A complete subtree: the leaves from `number << level` on, 2 to the power of `level` of them."""
 
     level: int
     number: int
@@ -48,7 +48,7 @@ class Subtree:
 
     @classmethod
     def at(cls, place: int) -> Subtree:
-        """The one whose hash is at this place of the list."""
+        """The subtree whose hash is at this place of the list."""
         last = place // 2  # each leaf before takes less than two hashes
         while stored(last + 1) <= place:
             last += 1
@@ -57,7 +57,7 @@ class Subtree:
 
 
 def stored(size: int) -> int:
-    """How many hashes the list of a tree of `size` leaves has."""
+    """The number of hashes in the list of a tree of `size` leaves."""
     return 2 * size - size.bit_count()
 
 
@@ -73,7 +73,7 @@ class Frontier:
 
     @classmethod
     def read(cls, size: int, read: Read) -> Frontier:
-        """Of the tree as it was at `size` leaves."""
+        """The frontier of the tree as it was at `size` leaves."""
         wanted = [subtree.place for subtree in _subtrees(0, size)]
         found = read(wanted)
         return cls(size, [found[place] for place in wanted])
@@ -86,7 +86,7 @@ class Frontier:
         return self.extend([leaf])
 
     def extend(self, leaves: Iterable[bytes]) -> list[bytes]:
-        """The same for one leaf after the other."""
+        """Append these leaves one after the other; returns the new hashes of the list, in order."""
         grown: list[bytes] = []
         size, subtrees = self.size, self._subtrees
         for leaf in leaves:
@@ -121,7 +121,7 @@ def inclusion_proof(index: int, size: int, read: Read) -> list[bytes]:
 
 
 def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
-    """That the tree of `old` leaves is the beginning of that of `size` (RFC 6962, section 2.1.2).
+    """The proof that the tree of `old` leaves is the beginning of that of `size` (RFC 6962, section 2.1.2).
 
     Empty if `old` is 0 or `size`. Raises ProofError if `old` is more than `size`.
     """

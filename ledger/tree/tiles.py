@@ -37,7 +37,7 @@ class Tile:
 
     @property
     def bundle_path(self) -> str:
-        """Of the bundle with the entries of this tile; its level is 0."""
+        """The path of the bundle with the entries of this tile, whose level is 0."""
         return f"tile/entries/{_numbered(self.number)}{self._suffix}"
 
     @property
@@ -170,7 +170,7 @@ def _joined(hashes: Sequence[bytes]) -> bytes:
 
 
 def bundle(entries: Iterable[bytes]) -> bytes:
-    """The entries, each after its length. None has more than `ENTRY_LIMIT` octets."""
+    """The bundle of these entries, each after its length. No entry has more than `ENTRY_LIMIT` octets."""
     return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
 
 

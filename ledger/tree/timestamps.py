@@ -84,7 +84,7 @@ def _inside(der: bytes, at: int) -> tuple[int, int]:
 
 
 def stamped_at(reply: bytes, text: str, roots: Sequence[Certificate] = (), nonce: int | None = None) -> datetime:
-    """When a reply (TimeStampResp, DER) says that this text was there. Without `roots` nobody's signature is verified.
+    """The time at which, by a reply (TimeStampResp, DER), this text existed. Without `roots` no signature is verified.
 
     The authority's certificates have to be valid at that time. Raises ProofError.
     """

@@ -41,7 +41,9 @@ class CdrFile:
     encoding: str = "utf-8-sig"
 
     def rows(self) -> Iterator[CdrRow]:
-        """Rows without a SIP Call-ID too. Raises UsageError, naming the line, without the content of its fields."""
+        """The rows, also those without a SIP Call-ID. Raises UsageError, which names the line and not the content of
+        its fields.
+        """
         try:
             with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
                 yield from self._rows(file)

@@ -62,7 +62,9 @@ class MissingCall:
 
 @dataclass(slots=True)
 class Compared:
-    """Counts. Calls of the CSV are distinct SIP Call-IDs; those of the ledger were decided `since` … `until`."""
+    """The counts of a comparison. Calls of the CSV are distinct SIP Call-IDs; those of the ledger were decided `since`
+    … `until`.
+    """
 
     since: datetime
     until: datetime
@@ -93,7 +95,7 @@ class Reconciliation:
     @classmethod
     @contextmanager
     def opened(cls, since: datetime, until: datetime) -> Iterator[Self]:
-        """Of calls that began then, both ends included."""
+        """A comparison of the calls that began in this time, both ends included."""
         with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
             database = sqlite3.connect(f"{folder}/compared", isolation_level=None)
             try:
@@ -158,7 +160,7 @@ class Reconciliation:
         return [bytes.fromhex(key.sip_call_id_token(sip_call_id)) for key in keys]
 
     def compared(self) -> Compared:
-        """The counts, once all is added."""
+        """The counts, after all rows and ledgers were added."""
         counts, ask = self._counts, self._one
         window = (microseconds(counts.since), microseconds(counts.until))
         # A call has several rows, one for each destination that was tried, and may be found by one of them alone.
@@ -178,12 +180,12 @@ class Reconciliation:
         return found
 
     def missing_rows(self, limit: int) -> Iterator[MissingRow]:
-        """What the ledger lacks, in the order of the file."""
+        """The calls that the ledger lacks, in the order of the file."""
         for line, at in self._database.execute("SELECT line, at FROM missing ORDER BY line LIMIT ?", (limit,)):
             yield MissingRow(line, moment(at))
 
     def missing_calls(self, limit: int) -> Iterator[MissingCall]:
-        """What the CSV lacks, the oldest first."""
+        """The calls that the CSV lacks, the oldest first."""
         query = f"SELECT node, call, at, outcome, ends FROM calls WHERE {_LACKING} ORDER BY at LIMIT ?"  # noqa: S608
         window = (microseconds(self._counts.since), microseconds(self._counts.until))
         for node, call_id, at, outcome, ends in self._database.execute(query, (*window, limit)):

@@ -79,7 +79,9 @@ class _Buckets:
         return [(block % BUCKETS, block) for block in blocks]
 
     def add(self, entries: Sequence[tuple[int, int]]) -> None:
-        """An entry that is added twice is gone: so those that should exist, and those that do, leave what differs."""
+        """Add the entries. An entry that is added twice cancels itself, so only the differences remain after those that
+        should exist and those that do.
+        """
         for bucket, block in self.of(entries):
             self._sums[bucket] ^= block
 
@@ -89,8 +91,8 @@ class _Buckets:
 
 
 def differences(rows: LedgerRows, last: int) -> Iterator[Message]:
-    """What is wrong with `sought` among the steps up to `last`. Steps and entries are read twice, whatever is in them,
-    and few entries are in memory at once.
+    """The faults of `sought` among the steps up to `last`. Steps and entries are always read twice, and few entries are
+    in memory at once.
     """
     buckets = _Buckets(os.urandom(16))
     for wanted in _wanted(rows, last):

@@ -81,8 +81,8 @@ class StoredRow(NamedTuple):
     leaf: int | None
 
     @property
-    def whole(self) -> bool:
-        """Whether its values have their types, and it is one step: SQLite would hold anything."""
+    def is_one_typed_step(self) -> bool:
+        """Whether the row is one step and its values have the right types: SQLite would hold anything."""
         return (
             all(isinstance(value, str) for value in (self.node, self.call_id, self.kind, self.details))
             and isinstance(self.at, int)
@@ -98,7 +98,7 @@ def verify_ledger(
     is_latest: bool = True,
     progress: Callable[[int, int], None] = lambda steps, all_of_them: None,
 ) -> LedgerVerdict:
-    """Whether all of a ledger is what `log` has signed.
+    """The verdict whether all of a ledger is what `log` has signed.
 
     `notes` are signed checkpoints and where they come from; the ledger's own is looked at in any case. `with_days`:
     also whether the keys of its days open what they have sealed, if the reader has keys. `is_latest`: no other ledger
@@ -238,7 +238,7 @@ class _Verification:
             if step.id != after:
                 self._verdict.fault(_missing(after, step.id - 1))
                 after = step.id
-            if not step.whole:
+            if not step.is_one_typed_step:
                 self._verdict.fault(_strange_step(step.call_id, step.id))
                 continue
             texts = self._step(step)

@@ -37,7 +37,7 @@ class AddCheckpoint:
 
     @classmethod
     def parse(cls, octets: bytes) -> AddCheckpoint:
-        """Raises ProofError."""
+        """The request in a body. Raises ProofError."""
         above, empty, note = octets.partition(b"\n\n")
         try:
             first, *hashes = above.decode("ascii").split("\n")
@@ -64,7 +64,7 @@ def log_digest(origin: str) -> str:
 
 
 def origin_of(request: AddCheckpoint) -> str:
-    """The log that the request names."""
+    """The origin of the log that the request names."""
     return request.note.text.partition("\n")[0]
 
 
@@ -75,7 +75,7 @@ def judge(
     witness: Signer,
     time_s: int,
 ) -> WitnessAnswer:
-    """By the rules of tlog-witness, in their order.
+    """The answer by the rules of tlog-witness, in their order.
 
     `logs` are the keys that are trusted for each origin; `latest` is what was cosigned last of this origin.
     """

@@ -36,10 +36,10 @@ _log = logging.getLogger(__name__)
 
 
 class Tree(Protocol):
-    """What witnesses need of the ledger."""
+    """The part of the ledger that witnesses need."""
 
     @property
-    def checkpoint(self) -> Note | None: ...
+    def stored_checkpoint(self) -> Note | None: ...
     def consistency(self, old: int, size: int) -> Sequence[bytes]: ...
     def distrust(self, reason: str) -> None: ...
 
@@ -85,7 +85,7 @@ class Cosigning:
 
     async def ask(self, session: aiohttp.ClientSession) -> None:
         """Ask every witness that has not cosigned the latest checkpoint; ask again later if one does not answer."""
-        note = self._tree.checkpoint
+        note = self._tree.stored_checkpoint
         if note is None:
             return
         checkpoint = Checkpoint.parse(note.text)
@@ -122,7 +122,7 @@ class Cosigning:
         self._kept_s = time.monotonic()
 
     def _count(self, note: Note) -> int:
-        """How many of our witnesses have cosigned it."""
+        """The number of our witnesses that have cosigned the note."""
         try:
             return len(note.signed_by(each.key for each in self._asked))
         except ProofError:
@@ -147,7 +147,7 @@ class Cosigning:
     async def _cosigned(
         self, session: aiohttp.ClientSession, witness: WitnessStatus, note: Note, size: int
     ) -> list[SignatureLine]:
-        """Raises LedgerError if it refuses, or its answer is not a cosignature."""
+        """The cosignature of a witness. Raises LedgerError if it refuses, or its answer is not a cosignature."""
         for _ in range(2):
             proof = await asyncio.to_thread(self._tree.consistency, witness.size, size)
             body = bytes(AddCheckpoint(witness.size, tuple(proof), note))
@@ -193,7 +193,7 @@ def _refused(status: int, text: str) -> LedgerError:
 
 
 def witness_of(text: str) -> WitnessStatus:
-    """An entry of `ledger.witnesses`. Raises UsageError if it has no verifier key of a witness."""
+    """The witness in an entry of `ledger.witnesses`. Raises UsageError if it has no verifier key of a witness."""
     url, _, encoded = text.partition(" ")
     try:
         key = VerifierKey.parse(encoded)

@@ -64,7 +64,9 @@ class Timestamping:
                 await asyncio.sleep(every_s if await self.ask(session) else min(AGAIN_AFTER_S, every_s))
 
     async def ask(self, session: aiohttp.ClientSession) -> bool:
-        """Have the latest head stamped, if it has none; False if there is no head yet, or that failed."""
+        """Get a timestamp for the latest head, if it has none. Returns False if there is no head yet, or if this
+        failed.
+        """
         try:
             note = await asyncio.to_thread(self._head)
             if note is None:
@@ -85,14 +87,16 @@ class Timestamping:
         return True
 
     def _head(self) -> Note | None:
-        """The one to be stamped. Raises LedgerError."""
+        """The head to be stamped. Raises LedgerError."""
         if not self._has_witnesses:
-            return self._tree.checkpoint
+            return self._tree.stored_checkpoint
         latest = self._key_ring.cosigned.latest(self._key_ring.signer.key)
         return latest[0] if latest else None
 
     async def _stamp(self, session: aiohttp.ClientSession, note: Note) -> str:
-        """When the authority says that it was there. Raises LedgerError, OSError, and the errors of HTTP."""
+        """The time at which the authority says that the head existed. Raises LedgerError, OSError, and the errors of
+        HTTP.
+        """
         settings = self._settings
         assert settings.url
         octets, nonce = await asyncio.to_thread(query, note.text)

@@ -42,7 +42,9 @@ class WitnessState:
     @classmethod
     @contextmanager
     def held(cls, folder: Path) -> Iterator[WitnessState]:
-        """A folder belongs to one witness. Raises LedgerError if it cannot be used, or another witness uses it."""
+        """The state in a folder, which belongs to one witness. Raises LedgerError if the folder cannot be used, or
+        another witness uses it.
+        """
         try:
             make_parents(folder / "lock")
             descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
@@ -63,11 +65,11 @@ class WitnessState:
             os.close(descriptor)
 
     def signer(self, name: str) -> Signer:
-        """Signs by this name, with the key of this folder. A missing key is made."""
+        """The signer under this name, with the key of this folder. A missing key is made."""
         return Signer(name, load_key(self._folder / "witness.key"))
 
     def latest(self, origin: str) -> Checkpoint | None:
-        """Raises LedgerError if the last checkpoint cannot be read: then nothing may be cosigned."""
+        """The last cosigned checkpoint. Raises LedgerError if it cannot be read: then nothing may be cosigned."""
         note = self.latest_note(origin)
         return Checkpoint.parse(note.text) if note else None
 
@@ -92,7 +94,7 @@ class WitnessState:
         return note
 
     def keep(self, note: Note) -> None:
-        """It is on the disk when this returns. Raises LedgerError."""
+        """Keep the cosigned checkpoint; it is on the disk when this returns. Raises LedgerError."""
         path = self._path(note.text.partition("\n")[0])
         with writing(path, LedgerError):
             replace_durably(path, str(note).encode(), PRIVATE_FILE)
@@ -202,7 +204,7 @@ class Witness:
 
 
 async def attend(witness: Witness, host: str, port: int, ready: Callable[[int], None], over: asyncio.Event) -> None:
-    """Listen until `over`; `ready` gets the port. Raises LedgerError if it cannot listen at the address."""
+    """Listen until `over` is set; `ready` receives the port. Raises LedgerError if it cannot listen at the address."""
     runner = web.AppRunner(witness.application(), access_log=None)
     await runner.setup()
     try:

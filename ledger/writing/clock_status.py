@@ -45,7 +45,7 @@ class _Timex(ctypes.Structure):
 
 
 async def record_clock(evidence: Evidence, every_s: float = EVERY_S) -> None:
-    """Until cancelled. The first record comes an hour after the start."""
+    """Record the state of the clock until cancelled, for the first time an hour after the start."""
     while True:
         await asyncio.sleep(every_s)
         found = await asyncio.to_thread(clock_status)
@@ -56,7 +56,7 @@ async def record_clock(evidence: Evidence, every_s: float = EVERY_S) -> None:
 
 
 def clock_status(tracking: Callable[[], str] | None = None) -> dict[str, Scalar]:
-    """What the kernel and chrony say of the clock; what they do not say is missing. Blocks for two seconds at most."""
+    """The state of the clock by the kernel and chrony, as far as they say it. Blocks for two seconds at most."""
     found = kernel_status()
     if text := (tracking or _chrony_tracking)():
         return found | chrony_status(text)
@@ -64,7 +64,7 @@ def clock_status(tracking: Callable[[], str] | None = None) -> dict[str, Scalar]
 
 
 def kernel_status() -> dict[str, Scalar]:
-    """Of adjtimex(2), which needs no rights to read; empty where there is none."""
+    """The state of the clock by adjtimex(2), which needs no rights to read; empty if the system has no such call."""
     timex = _Timex()
     try:
         if ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex)) < 0:
@@ -90,7 +90,9 @@ def _chrony_tracking() -> str:
 
 
 def chrony_status(text: str) -> dict[str, Scalar]:
-    """Of a line of `chronyc -c tracking`: its reference, and how far the clock is from it; empty if it says nothing."""
+    """The reference of chrony and the clock's distance from it, from a line of `chronyc -c tracking`; empty if it says
+    nothing.
+    """
     fields = text.strip().split(",")
     try:
         name, stratum, offset_s = fields[1], int(fields[2]), float(fields[4])

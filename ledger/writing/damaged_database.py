@@ -42,7 +42,9 @@ def emptied() -> sqlite3.DatabaseError:
 
 
 def latest(path: Path, key_ring: KeyRing, known: Note | None) -> Note | None:
-    """The last signed checkpoint of a ledger that is found: in memory, in its damaged database, or beside its key."""
+    """The latest signed checkpoint of a ledger, from memory, from its damaged database, or from the file beside its
+    key.
+    """
     found = [note for note in (known, *_kept(path, key_ring)) if note]
     return max(found, key=lambda note: Checkpoint.parse(note.text).size, default=None)
 

@@ -106,8 +106,8 @@ def _stamps(path: Path) -> list[tuple[int, ...] | None]:
 
 
 def end_named(database: Path, key: StepKey) -> Checkpoint:
-    """The end of the log before, as the first leaf of the next database names it. By its MAC the service wrote it; its
-    signature may wait for the same token. Raises LedgerError.
+    """The end of the previous log, as the first leaf of the next database names it. The MAC of that leaf shows that the
+    service wrote it; its signature may wait for the same token. Raises LedgerError.
     """
     odd = LedgerError(Message("{path}: its first leaf does not name the end of the log before", path=database))
     with closing(connect_for_reading(database)) as connection:

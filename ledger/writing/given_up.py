@@ -93,7 +93,9 @@ def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:
 
 
 def settle_ends(ring: KeyRing, ledger: Path) -> None:
-    """`ledger` is the present database. What cannot be read or written is logged: it stays as it was."""
+    """Settle which ends still wait for a signature. `ledger` is the present database. If something cannot be read or
+    written, this is logged, and nothing changes.
+    """
     for each in ring.continuity.without_end:
         try:
             given = end_given_up(ring.continuity, each, ring.days.ledger_key, ledger)

@@ -65,7 +65,7 @@ class NotWrittenError(LedgerError):
 
 
 class GroupWriter:
-    """Belongs to the writer's thread, except for `checkpoint` and `distrust`."""
+    """Belongs to the writer's thread, except for `stored_checkpoint` and `distrust`."""
 
     def __init__(
         self, path: Path, node: str, key_ring: KeyRing, reserve: Reserve, resources: ExitStack, follows: bool = True
@@ -127,7 +127,7 @@ class GroupWriter:
         return self._reserve
 
     @property
-    def checkpoint(self) -> Note | None:
+    def stored_checkpoint(self) -> Note | None:
         """The tree's signed head as it is on the disk; None if nothing was signed. From any thread."""
         tree = self._tree
         return tree.checkpoint if tree else None
@@ -146,7 +146,7 @@ class GroupWriter:
 
     @property
     def owes_signature(self) -> bool:
-        """Leaves are on the disk that the token has not signed yet."""
+        """True if leaves are on the disk that the token has not signed yet."""
         return self._tree is not None and self._tree.owes_signature
 
     def sign_head(self) -> None:
@@ -164,12 +164,12 @@ class GroupWriter:
 
     @property
     def has_ended(self) -> bool:
-        """The last leaf is the end of the log; only without `follows`."""
+        """True if the last leaf is the end of the log; only without `follows`."""
         return self._tree is not None and self._tree.has_ended
 
     @property
     def unsigned_ends(self) -> dict[str, str]:
-        """The earlier logs of this node whose end is not signed yet → why not. From any thread."""
+        """The earlier logs of this node whose end is not signed yet, each with the reason. From any thread."""
         ends = [each.after for each in self._key_ring.continuity.unsigned]
         away = Message("the token of its key has not signed it yet")
         return {name: self._end_troubles.get(name, away) for name in ends}
@@ -201,7 +201,7 @@ class GroupWriter:
                 _log.warning("%s: the end of the log %s is signed now", each.file, each.after)
 
     def distrust(self, reason: str) -> None:
-        """Stop signing: another tree was signed under this name. From any thread."""
+        """Stop signing, because another tree was signed under this name. From any thread."""
         if self._tree:
             self._tree.distrust(self._path, reason)
 
@@ -373,7 +373,7 @@ class GroupWriter:
             self._start()
 
     def _next_key(self, named: str) -> NextKey | None:
-        """The key that the end of this log names: its replacement was interrupted there."""
+        """The key that the end of this log names, because a replacement of the key was interrupted there."""
         key = self._key_ring.continuity.intended(named) if named else None
         if named and key is None:
             _log.error(
@@ -408,7 +408,7 @@ class GroupWriter:
         )
 
     def _latest(self) -> Note | None:
-        return latest(self._path, self._key_ring, self.checkpoint)
+        return latest(self._path, self._key_ring, self.stored_checkpoint)
 
     def _begin_next(self, why: str, head: Note | None, key: NextKey | None = None, unsigned: str = "") -> Path:
         """Name the next tree, which continues this one after `head`, or with all of its leaves if the end is `unsigned`

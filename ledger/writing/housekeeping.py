@@ -54,7 +54,7 @@ class Housekeeping:
             _log.error("%s: %s; report this as a fault of idtone", self._seen.path, type(error).__name__)
 
     def _remember(self) -> None:
-        checkpoint = self._database.checkpoint
+        checkpoint = self._database.stored_checkpoint
         if checkpoint is None or checkpoint == self._remembered:
             return
         try:

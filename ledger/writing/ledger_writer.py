@@ -125,7 +125,7 @@ class LedgerWriter:
         return future
 
     def hurry(self) -> None:
-        """Write now what was appended: something waits for it. From any thread; returns at once."""
+        """Write the appended steps now, because something waits for them. From any thread; returns at once."""
         with self._closing:
             if not self._closed:
                 os.eventfd_write(self._hurried, 1)
@@ -149,12 +149,12 @@ class LedgerWriter:
 
     @property
     def unwritten(self) -> MissingSteps | None:
-        """What is not in the ledger yet, or never will be after `close`. From any thread."""
+        """The steps that are not in the ledger yet or, after `close`, never will be. From any thread."""
         return self._unwritten.owed
 
     @property
     def words(self) -> str:
-        """What the operator should know about the evidence; empty if all is well. From any thread."""
+        """The state of the evidence in words for the operator; empty if all is well. From any thread."""
         owed, refusal = self._unwritten.owed, self._database.refusal
         steps, strange = owed.steps if owed else 0, self.quarantined
         late = Message("{steps} steps of evidence are not written", steps=steps) if steps else ""
@@ -192,12 +192,12 @@ class LedgerWriter:
         return self._database.reserve
 
     @property
-    def checkpoint(self) -> Note | None:
+    def stored_checkpoint(self) -> Note | None:
         """The tree's signed head as it is on the disk; None if nothing was signed. From any thread."""
-        return self._database.checkpoint
+        return self._database.stored_checkpoint
 
     def distrust(self, reason: str) -> None:
-        """Sign nothing any more: another tree was signed by this name. From any thread."""
+        """Stop signing, because another tree was signed under this name. From any thread."""
         self._database.distrust(reason)
 
     def consistency(self, old: int, size: int) -> Sequence[bytes]:

@@ -35,7 +35,7 @@ from ..store.stored_tree import (
     OpenCall,
     check_beginning,
     count_leaves,
-    leaf_of,
+    leaf_closed_by,
     newest_id,
     open_call,
     read_frontier,
@@ -75,7 +75,7 @@ _INSERT_SOUGHT: Final = "INSERT INTO sought (token, step) VALUES (?, ?) ON CONFL
 
 @dataclass
 class LogAppend:
-    """What one transaction adds. It is kept in memory only when it is committed."""
+    """The changes of one transaction. They are kept in memory only after the commit."""
 
     frontier: Frontier | None
     next_id: int
@@ -92,7 +92,7 @@ class LogAppend:
     """What was found that the service did not write."""
 
     def is_in(self, connection: sqlite3.Connection) -> bool:
-        """Whether its steps are in the database, and nothing after them."""
+        """True if its steps are the last ones in the database."""
         query = f"SELECT {STEP}, leaf FROM steps WHERE id >= ? ORDER BY id"  # noqa: S608 - of our own words
         return connection.execute(query, (self.rows[0][0],)).fetchall() == self.rows
 
@@ -190,7 +190,7 @@ class LogStore:
 
     @property
     def has_set_aside(self) -> bool:
-        """Something was set aside, and no act says so yet: append it."""
+        """True if steps were set aside and no act says so yet; append that act."""
         return bool(self._aside)
 
     def _read_calls_in_progress(self, connection: sqlite3.Connection) -> None:
@@ -244,16 +244,16 @@ class LogStore:
 
     @property
     def next_id(self) -> int:
-        """Of the step that is written next."""
+        """The id of the step that is written next."""
         return self._next_id
 
     @property
     def size(self) -> int:
-        """Leaves; 0 if the tree is damaged."""
+        """The number of leaves; 0 if the tree is damaged."""
         return self._frontier.size if self._frontier else 0
 
     def unclosed(self) -> list[dict[str, Any]]:
-        """The rows of calls in progress that are in no leaf and in memory, in order."""
+        """The rows of calls in progress that are in memory and in no leaf, in order."""
         kept = sorted(step for call in self._open.values() for step in call.steps)
         return [{"node": s.node, "call_id": s.call_id, "kind": s.kind, "at": s.at, "details": s.details} for s in kept]
 
@@ -300,14 +300,14 @@ class LogStore:
             appended.calls[step.call_id] = OpenCall(unclosed, call.before)
             return
         place = stored(frontier.size)
-        hashed = frontier.append(leaf_hash(leaf_of(unclosed, call.before)))
+        hashed = frontier.append(leaf_hash(leaf_closed_by(unclosed, call.before)))
         appended.hashes += enumerate(hashed, place)
         keys = {key for each in unclosed for key in search_keys(each.kind, each.details)}
         appended.sought += ((key, step.id) for key in keys)
         appended.calls[step.call_id] = OpenCall((), call.before + len(unclosed), True)
 
     def go_on_from(self, before: LogStore) -> None:
-        """Take over what only the memory held before the database was opened anew."""
+        """Take over what the previous log store held only in memory, before the database was opened anew."""
         if before._next_id == self._next_id:
             self._open = before._open
         self._away = self._away or before._away
@@ -403,7 +403,7 @@ def check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, 
         call = open_call(connection, call_id, number + 1, leaf)
         if not all(macs.vouch_for(step, leaf if step.id == number else None) for step in call.steps):
             break
-        grown.append(leaf_hash(leaf_of(call.steps, call.before)))
+        grown.append(leaf_hash(leaf_closed_by(call.steps, call.before)))
     if (grown.size, grown.root()) != (frontier.size, frontier.root()):
         raise LedgerError(
             Message("its leaves after the first {signed}, which are signed, are not what was written", signed=signed)

@@ -34,11 +34,11 @@ class MissingFile:
 
     @property
     def before(self) -> MissingSteps | None:
-        """What it said when it was opened, or what was said last."""
+        """The content when the file was opened, or that of the last `say`."""
         return self._said
 
     def say(self, owed: MissingSteps | None) -> None:
-        """On the disk when this returns."""
+        """Write the steps that would be missing; they are on the disk when this returns."""
         if owed != self._said:
             self._said = owed
             self._write(owed)
@@ -56,7 +56,7 @@ class MissingFile:
 
 
 def read_missing(ledger: Path) -> MissingSteps | None:
-    """What it says; None if nothing is missing. A file that cannot be read is logged."""
+    """The missing steps by this file; None if nothing is missing. A file that cannot be read is logged."""
     path = missing_file(ledger)
     try:
         text = path.read_text("utf-8").strip() if path.exists() else ""

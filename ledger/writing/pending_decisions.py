@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 
 class PendingEvidence(Evidence, Protocol):
-    """Evidence that is closed before the file of its decisions."""
+    """Evidence that must be closed earlier than the file of its decisions."""
 
     def close(self) -> None: ...
 
@@ -136,8 +136,8 @@ class Pending:
             return cls(evidence, days, files, resources.pop_all())
 
     def append(self, step: Step) -> Future[None]:
-        """As the ledger's; but the future of a decision is done when the decision survives this process: at once, or,
-        if its file cannot be written, when the ledger has it, which is hurried.
+        """Append a step as the ledger does, except that the future of a decision is done when the decision survives
+        this process: at once or, if its file cannot be written, when the ledger has written it without delay.
         """
         if step.kind is not StepKind.DECIDED:
             return self._evidence.append(step)

@@ -46,7 +46,9 @@ def reserve_file(ledger: Path) -> Path:
 
 
 def judged(size: int, left: int, free: int) -> RoomLeft:
-    """`size` is what the reserve should hold, `left` what it does, `free` what the disk has besides. In bytes."""
+    """The room for evidence. `size` is what the reserve should hold, `left` what it holds, `free` what the disk has
+    besides; all in bytes.
+    """
     if left >= size:
         return RoomLeft.AMPLE if free >= size else RoomLeft.LOW
     return RoomLeft.DRAWN if left else RoomLeft.GONE
@@ -71,7 +73,7 @@ class Reserve:
 
     @property
     def size(self) -> int:
-        """What it should hold."""
+        """The bytes that the reserve should hold."""
         return self._size
 
     @property
@@ -80,7 +82,7 @@ class Reserve:
 
     @property
     def words(self) -> str:
-        """What the operator should know; empty if there is room."""
+        """The state of the disk in words for the operator; empty if there is room."""
         if self._told is RoomLeft.AMPLE:
             return ""
         return Message(
@@ -91,7 +93,7 @@ class Reserve:
         )
 
     def look(self) -> None:
-        """Fill it as far as there is room, and log how it is, at most every ten minutes."""
+        """Fill the reserve as far as there is room, and log its state at most every ten minutes."""
         if not self._size:
             return
         with self._changing:

@@ -27,7 +27,7 @@ async def forget_in_time(
     retention: timedelta | None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
-    """Until cancelled; returns at once if numbers are kept forever."""
+    """Forget old numbers again and again until cancelled; returns at once if numbers are kept for ever."""
     while retention is not None:
         try:
             await asyncio.to_thread(forget_older, days, evidence, now(), retention)

@@ -38,14 +38,14 @@ class MissingSteps:
 
     @classmethod
     def of(cls, step: Step) -> Self:
-        """What is missing if this step is not written; of a gap, what it counts."""
+        """What is missing if this step is not written: the step, or, for a gap, the steps that it counts."""
         if step.kind is StepKind.GAP:
             return cls.parse(step.details)
         return cls(step.at, step.at, 1, int(step.kind is StepKind.DECIDED))
 
     @classmethod
     def parse(cls, told: Any) -> Self:
-        """Raises ValueError, KeyError or TypeError."""
+        """The missing steps from the details of a gap. Raises ValueError, KeyError or TypeError."""
         since, until = (datetime.fromisoformat(told[name]) for name in ("from", "to"))
         return cls(since, until, int(told["steps"]), int(told["calls"]))
 
@@ -75,7 +75,7 @@ class UnwrittenSteps:
 
     @property
     def owed(self) -> MissingSteps | None:
-        """What would be missing if no more steps were written."""
+        """The steps that would be missing if no more steps were written."""
         return self._owed
 
     def __len__(self) -> int:

@@ -215,7 +215,7 @@ def link_checked(
 
 
 def link_removed(text: YamlText, document: RegistryDocument, entry: str, reseller: str) -> None:
-    """Take the numbers back from a reseller, and remove the chain with its only link."""
+    """Take the numbers back from the last reseller of a chain. If it is the only one, remove the chain."""
     at, n = _link(document, entry, reseller)
     links = document.chains[at].links
     if n < len(links) - 1:

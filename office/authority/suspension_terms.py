@@ -74,8 +74,8 @@ def suspend(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Suspend, or let a member get no new numbers; `record` is called before the file is written. Raises IdtoneError,
-    and changes nothing then.
+    """Suspend numbers or a member, or stop a member from getting new numbers; `record` is called before the file is
+    written. If it raises IdtoneError, nothing has changed.
     """
     kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
     request = Request(scope, terms.reference, terms.since, terms.until, terms.authority, kind)

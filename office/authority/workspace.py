@@ -307,12 +307,12 @@ class Workspace:
         needed = {entry.before for entry in self.unpublished(tuf_roles.REGISTRY) if entry.before}
         unpublished_copies.drop_others(self.folder, needed)
         try:
-            self.copy()
+            self.copy_published()
         except IdtoneError as error:  # members have the edition all the same; commands and pages show `is_copied`
             _log.error("%s", error)
         return published
 
-    def copy(self) -> None:
+    def copy_published(self) -> None:
         """Copy what is published to `published` of the terms, if they name one; it can be repeated. Raises IdtoneError;
         then the copy before stays.
         """

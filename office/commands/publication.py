@@ -85,7 +85,7 @@ def publish(
     print_report({"signed": signed, "left": left, "words": words, **state(workspace, now)}, as_json)
     if not workspace.is_copied():
         with checking():
-            workspace.copy()
+            workspace.copy_published()
     if site:
         try:
             listed = workspace.repository.listed()
@@ -109,7 +109,7 @@ def copy(folder: FolderArgument) -> None:
     if workspace.terms().published is None:
         raise UsageError(Message("{folder}: authority.yaml names no folder as `published`", folder=folder))
     with workspace.locked(), checking():
-        workspace.copy()
+        workspace.copy_published()
 
 
 def _drop_ended(folder: Path, now: datetime) -> None:

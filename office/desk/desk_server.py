@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 async def attend(
     desk: Desk, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event, names: Sequence[str] = ()
 ) -> None:
-    """Serve until `over`; `ready` gets the port. `names` are those of the desk at its proxy.
+    """Serve until `over` is set; `ready` receives the port. `names` are the host names that the desk has at its proxy.
 
     Raises OSError if the address cannot be used, and LedgerError.
     """
@@ -71,7 +71,7 @@ async def attend(
 
 @contextmanager
 def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that listens there. Raises OSError."""
+    """A socket that listens at this address. Raises OSError."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     with socket.create_server(address[:2], family=family) as listening:
         yield listening

@@ -26,7 +26,7 @@ from idtone.ledger.store.database import Database, scalar
 from idtone.ledger.store.meta import CHECKPOINT, SET_META
 from idtone.ledger.store.schema import make_or_upgrade
 from idtone.ledger.store.step_macs import INSERT_MACS
-from idtone.ledger.store.stored_tree import STEP, leaf_of, open_call, read_hashes
+from idtone.ledger.store.stored_tree import STEP, leaf_closed_by, open_call, read_hashes
 from idtone.ledger.tree.merkle import Frontier, leaf_hash, root, stored
 from idtone.service.backup_result import Reached
 
@@ -162,7 +162,7 @@ class LedgerGrower:
         before, place = 0, stored(self.frontier.size)
         if must_be_counted([each.kind for each in call]):
             before = open_call(connection, step.call_id, call[0].id).before
-        hashed = self.frontier.append(leaf_hash(leaf_of(call, before)))
+        hashed = self.frontier.append(leaf_hash(leaf_closed_by(call, before)))
         connection.executemany(_INSERT_HASHES, enumerate(hashed, place))
         keys = {key for each in call for key in search_keys(each.kind, each.details)}
         connection.executemany(_INSERT_SOUGHT, ((key, step.id) for key in keys))

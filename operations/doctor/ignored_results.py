@@ -84,8 +84,8 @@ def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Seq
 
 
 def judge(found: Collection[Use] | None, callers: Collection[Use], trouble: str, folder: Path) -> Finding:
-    """`found` is None if the files could not be read; `trouble` says why. `callers` are the places behind which a
-    caller is to hear the sound.
+    """The finding on the hook's uses. `found` is None if the files could not be read; `trouble` says why. `callers` are
+    the places after which a caller should hear the sound.
     """
     topic = "hook-use"
     if found is None:

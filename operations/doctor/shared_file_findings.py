@@ -52,9 +52,9 @@ def files(
     *,
     by_list: bool = False,
 ) -> Finding:
-    """`wanted` is the content of each file by its profile, `there` its real content; None if it does not exist.
-    `further` are other files that Asterisk could play as these sounds. `by_list`: `wanted` of imported sounds is what
-    their list names, not made from their masters.
+    """The finding on the sound files. `wanted` is the content of each file by its profile, `there` its real content;
+    None if it does not exist. `further` are other files that Asterisk could play as these sounds. `by_list`: for
+    imported sounds, `wanted` comes from their list and is not made from their masters.
     """
     missing = sorted(path for path in wanted if there[path] is None)
     other = sorted(path for path in wanted if there[path] not in (None, wanted[path]))

@@ -9,5 +9,5 @@ from idtone.core.translation import Message
 
 
 def checking() -> AbstractContextManager[None]:
-    """On a terminal, on standard error. Nothing may be asked meanwhile."""
+    """Show on a terminal's standard error that the registry is being read. Do not ask anything in this context."""
     return command_line.working(Message("checking the registry"))

@@ -41,7 +41,7 @@ def member_of(settings: Settings) -> str:
 
 
 def document_signer(settings: Settings) -> NoteSigner:
-    """Signs this node's documents: with the key of its ledger, by the name MEMBER/NODE.
+    """The signer of this node's documents: the key of its ledger, under the name MEMBER/NODE.
 
     Raises DocumentError, and LedgerError if there is no key.
     """
@@ -60,7 +60,7 @@ def send(settings: Settings, octets: bytes) -> dict[str, Any]:
 
 
 def ask(settings: Settings, path: str) -> dict[str, Any]:
-    """What the desk says openly at a path, such as its public keys. Raises DocumentError and TrustError."""
+    """The desk's public answer at a path, such as its public keys. Raises DocumentError and TrustError."""
     return _answer(settings, "GET", path, None)
 
 

@@ -34,7 +34,7 @@ class OwnSuspensionReport(Model):
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> OwnSuspensionReport:
-        """The content of a document. Raises TrustError."""
+        """The report in the content of a document. Raises TrustError."""
         try:
             return cls.model_validate(content)
         except ValidationError as error:

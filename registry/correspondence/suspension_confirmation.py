@@ -49,7 +49,7 @@ class SuspensionConfirmation(Model):
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> SuspensionConfirmation:
-        """The content of a document. Raises TrustError."""
+        """The confirmation in the content of a document. Raises TrustError."""
         try:
             return cls.model_validate(content)
         except ValidationError as error:

@@ -28,7 +28,7 @@ def place_of(url: str) -> str:
 
 
 def rows_of(url: str, password: str | None, query: str) -> Rows:
-    """Raises DocumentError; its text quotes no row."""
+    """The columns and the rows of a query. Raises DocumentError; its text quotes no row."""
     read = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql}[urlsplit(url).scheme]
     return read(url, password, query)
 

@@ -123,7 +123,8 @@ class LinesIndex:
         return f"<LinesIndex of {self.totals.numbers} numbers>"
 
     def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
-        """Why the call may not present its forwarding number, and whose call it is; None: it may, and not known.
+        """The reason why the call may not present its forwarding number, None if it may; and the customer, None if
+        unknown.
 
         The endpoint decides if the table has it, else the account code. An incoming call comes by a trunk, not by a
         customer's line: it may, and is a call of the customer who has the number.
@@ -218,7 +219,7 @@ class LinesIndex:
     # -- as octets ----------------------------------------------------------------------------------------------------
 
     def pack(self) -> bytes:
-        """The octets for `unpack` on a machine with the same byte order."""
+        """The octets that `unpack` reads on a machine with the same byte order."""
         customers, term_customers, periods, texts = self._fixed
         arrays = [
             term_customers,
@@ -241,7 +242,9 @@ class LinesIndex:
 
     @classmethod
     def unpack(cls, octets: bytes) -> LinesIndex:
-        """Raises ValueError where `octets` are not from `pack`. It works in small steps, so that other threads run."""
+        """The table that `pack` has packed, read in small steps, so that other threads can run. Raises ValueError if
+        `octets` are not from `pack`.
+        """
         head, lines, arrays = opened(_MAGIC, octets, "table of lines")
         names: list[list[str]] = [[], [], [], []]
         for line in lines:
@@ -413,7 +416,7 @@ def _union(entries: Iterable[Entry]) -> Iterator[tuple[int, int]]:
 
 
 class NoLines:
-    """In place of a table that could never be read: no outgoing call may present any number."""
+    """Replaces a table that could never be read: no outgoing call may present any number."""
 
     def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         return _ALLOWED if call.direction is _INCOMING else (Reason.LINES_MISSING, None)

@@ -116,7 +116,7 @@ class Entry:
 
 
 def entry_of(read: LineEntry) -> Entry:
-    """Raises NumberError for a number that cannot be read."""
+    """The entry of the file with its numbers as spans. Raises NumberError for a number that cannot be read."""
     return Entry(
         read.customer,
         read.endpoints,

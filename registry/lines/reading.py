@@ -27,21 +27,21 @@ class Unread:
         self.origin = digest_of_text(content) if isinstance(content, str) else _digest_of_rows(*content)
 
     def entries(self) -> list[Entry]:
-        """Raises DocumentError with the faults, each with its place."""
+        """The entries of the table. Raises DocumentError with the faults, each with its place."""
         if isinstance(self._content, str):
             return entries_of(parse(self._content, self.name, LinesDocument, document_faults))
         return rows.entries_of(*self._content, self.name)
 
 
 def read(source: str, query: str | None, password: str | None) -> Unread:
-    """Raises DocumentError."""
+    """The content of a source. Raises DocumentError."""
     if "://" not in source:
         return Unread(source, file_text(Path(source)))
     return Unread(place_of(source), rows_of(source, password, READY.get(query or "", query or "")))
 
 
 def read_as_set(settings: LinesSettings) -> Unread:
-    """The source of the settings. Raises DocumentError."""
+    """The content of the source that the settings name. Raises DocumentError."""
     settings.check()
     if settings.source is None:
         raise DocumentError(
@@ -60,7 +60,7 @@ def read_as_set(settings: LinesSettings) -> Unread:
 
 
 def file_text(path: Path) -> str:
-    """Raises DocumentError, also for a special file: reading a pipe would block."""
+    """The text of the table's file. Raises DocumentError, also for a special file: reading a pipe would block."""
     if path.exists() and not path.is_file():
         raise DocumentError(
             [Fault(str(path), 0, 0, "", Message("it is not a regular file"), Message("Put the table's file there"))]

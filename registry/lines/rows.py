@@ -31,7 +31,9 @@ _FIELDS: Final = {"endpoints": "endpoint", "accounts": "account", "numbers": "nu
 
 
 def entries_of(columns: Sequence[str], rows: Iterable[Sequence[Any]], name: str) -> list[Entry]:
-    """Rows that differ only in their number make one entry. Raises DocumentError, with `name` as its file."""
+    """The entries that the rows make; rows that differ only in their number make one. Raises DocumentError with `name`
+    as its file.
+    """
     reader = _Rows(_positions(columns, name), name)
     for at, row in enumerate(rows, 1):
         reader.read(at, row)
@@ -99,7 +101,7 @@ class _Rows:
             rows.append(at)
 
     def entries(self) -> list[Entry]:
-        """Raises DocumentError."""
+        """The entries of all rows that were read. Raises DocumentError."""
         made = [
             Entry(
                 customer, (endpoint,) if endpoint else (), (account,) if account else (), tuple(spans), period, checked

@@ -85,7 +85,7 @@ def entry_faults(entries: Sequence[Entry]) -> Iterator[EntryFault]:
 
 
 def _numbers_of_two(entries: Sequence[Entry]) -> Iterator[EntryFault]:
-    """Numbers of two customers at once."""
+    """The numbers that two customers have at once."""
     placed = sorted(
         (span.first, span.last, at)
         for at, entry in enumerate(entries)
@@ -110,7 +110,7 @@ def _numbers_of_two(entries: Sequence[Entry]) -> Iterator[EntryFault]:
 
 
 def _against(entries: Sequence[Entry], items: Iterable[int]) -> Iterator[int]:
-    """Those entries that have another customer than an earlier one of them, at the same time."""
+    """The entries that have another customer than an earlier entry at the same time."""
     before: dict[str, list[Period]] = {}
     for at in sorted(set(items)):
         entry = entries[at]
@@ -133,7 +133,7 @@ def _meet(one: Period, other: Period) -> bool:
 
 
 def _lines_of_two(entries: Sequence[Entry], field: str) -> Iterator[EntryFault]:
-    """Lines of two customers at once; `field` is `endpoints` or `accounts`."""
+    """The lines that two customers have at once; `field` is `endpoints` or `accounts`."""
     names = attrgetter(field)
     of_name: dict[str, list[int]] = defaultdict(list)
     for at, entry in enumerate(entries):

@@ -34,13 +34,15 @@ class SuspensionSeal:
         self._cipher = AESGCM(hmac.digest(fleet_key, b"idtone own suspensions", hashlib.sha256))
 
     def sealed(self, node: str, told: OwnSuspensions) -> str:
-        """Text without a telephone number."""
+        """The suspensions as sealed text, in which no telephone number can be read."""
         nonce = os.urandom(_NONCE_BYTES)
         octets = zlib.compress(told.model_dump_json(exclude_defaults=True).encode())
         return base64.b64encode(nonce + self._cipher.encrypt(nonce, octets, node.encode())).decode()
 
     def opened(self, node: str, text: object) -> OwnSuspensions | None:
-        """None if this node has not said it with this key, or if it cannot be read: then it says nothing."""
+        """The suspensions that a node has sealed; None if that node and this key did not seal them, or if they cannot
+        be read.
+        """
         try:
             octets = base64.b64decode(str(text), validate=True)
             plain = self._cipher.decrypt(octets[:_NONCE_BYTES], octets[_NONCE_BYTES:], node.encode())
@@ -52,7 +54,9 @@ class SuspensionSeal:
 
 
 def to_tell(held: OwnSuspensions, node: str) -> OwnSuspensions:
-    """What the others are to know, the newest last: of all that stop calls, and of the latest ones that are over."""
+    """The suspensions that this node tells the others, the newest last: all that stop calls, and the latest ones that
+    are over.
+    """
     found, left = [], TOLD_LIMIT
     for one in sorted(held.suspensions, key=lambda each: (each.is_live, each.asked.at), reverse=True):
         # When this node itself was asked for is in `home`, so that a copy of a copy keeps it.
@@ -68,7 +72,7 @@ def to_tell(held: OwnSuspensions, node: str) -> OwnSuspensions:
 
 
 def taken_over(held: OwnSuspensions, node: str, others: Mapping[str, OwnSuspensions | None]) -> OwnSuspensions:
-    """With what the other nodes say, by their names; None for a node that says nothing that counts."""
+    """The suspensions with those of the other nodes, by node; None for a node whose report does not count."""
     by_id = {each.id: each for each in held.suspensions}
     for name, says in others.items():
         for one in says.suspensions if says else ():
@@ -83,7 +87,7 @@ def taken_over(held: OwnSuspensions, node: str, others: Mapping[str, OwnSuspensi
 
 
 def _copy(one: OwnSuspension, node: str, name: str) -> OwnSuspension:
-    """As this node has it before it puts it to use."""
+    """A copy for this node, before it puts the suspension to use."""
     home = one.home or name
     return one.model_copy(
         update={
@@ -102,7 +106,7 @@ def _merged(mine: OwnSuspension, other: OwnSuspension) -> OwnSuspension:
 
 
 def _duties(mine: Iterable[Duty], others: Iterable[Duty]) -> tuple[Duty, ...]:
-    """Each kind once, closed if it is closed anywhere."""
+    """The duties of both, each kind once, closed if it is closed in one of them."""
     found = {duty.kind: duty for duty in mine}
     for duty in others:
         if duty.kind not in found or (duty.closed and not found[duty.kind].closed):

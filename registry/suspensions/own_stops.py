@@ -50,7 +50,7 @@ class OwnStopIndex:
         return self._covering[at] if at >= 0 and wanted <= self._lasts[at] else ()
 
     def spans(self) -> Iterator[tuple[NumberSpan, Suspension]]:
-        """Ascending by first number."""
+        """The stopped spans, ascending by first number."""
         return iter(self._placed)
 
 

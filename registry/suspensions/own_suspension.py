@@ -47,7 +47,7 @@ class SuspensionState(StrEnum):
 
 
 class DutyKind(StrEnum):
-    """What follows a stop."""
+    """A duty that follows a stop."""
 
     CONTRACT_END = "contract-end"
     """The contract of the numbers' customer ends (契約解除)."""
@@ -160,7 +160,7 @@ class OwnSuspension(Model):
 
     @property
     def words(self) -> Message:
-        """Its state, for people."""
+        """The state of the suspension in words."""
         return Message(STATE_WORDS[self.state])
 
     @property
@@ -208,7 +208,7 @@ class OwnSuspensions(Model):
     suspensions: tuple[OwnSuspension, ...] = ()
 
     def find(self, beginning: str) -> OwnSuspension:
-        """The one whose id begins so. Raises UsageError."""
+        """The only suspension whose id begins like this. Raises UsageError."""
         found = [each for each in self.suspensions if len(beginning) >= LEAST_ID and each.id.startswith(beginning)]
         if len(found) != 1:
             several = Message("several suspensions of this node begin so; write more of the id")
@@ -217,7 +217,7 @@ class OwnSuspensions(Model):
         return found[0]
 
     def put(self, changed: OwnSuspension) -> OwnSuspensions:
-        """With the changed one in its place, or a new one at the end."""
+        """The file with the changed suspension in its place, or with a new one at the end."""
         if all(each.id != changed.id for each in self.suspensions):
             return self.model_copy(update={"suspensions": (*self.suspensions, changed)})
         kept = tuple(changed if each.id == changed.id else each for each in self.suspensions)
@@ -245,7 +245,7 @@ def ordered(
     authority: str = "",
     requested: datetime | None = None,
 ) -> OwnSuspension:
-    """A new one; approved already if it takes one person."""
+    """A new suspension; already approved if one person is enough."""
     spans = tuple((span.first, span.last) for span in sorted(set(numbers), key=lambda span: span.first))
     return OwnSuspension(
         id=f"s-{secrets.token_hex(ID_BYTES)}",
@@ -261,7 +261,7 @@ def ordered(
 
 
 def approved(one: OwnSuspension, by: Act) -> OwnSuspension:
-    """Approved by another person: the stop, or its end if that was asked for. Raises UsageError."""
+    """The suspension after another person has approved it or, if its end was asked for, its end. Raises UsageError."""
     if one.state is SuspensionState.ASKED:
         _another(by, one.asked)
         return one.model_copy(update={"approved": by})
@@ -278,7 +278,9 @@ def _another(by: Act, asked: Act) -> None:
 
 
 def lifted(one: OwnSuspension, by: Act, persons: int = 1) -> OwnSuspension:
-    """Lifted; asked for if it takes two persons; withdrawn if it was never approved. Raises UsageError."""
+    """The suspension after it was lifted. If that takes two persons, its end is asked for; if it was never approved, it
+    is withdrawn. Raises UsageError.
+    """
     if one.state is SuspensionState.ASKED:
         return one.model_copy(update={"withdrawn": by})
     if not one.stops:
@@ -291,7 +293,9 @@ def lifted(one: OwnSuspension, by: Act, persons: int = 1) -> OwnSuspension:
 def put_to_use(
     one: OwnSuspension, at: datetime, by_service: bool, terms: Iterable[tuple[DutyKind, date]]
 ) -> OwnSuspension:
-    """The node has confirmed it. `terms` are the days by which its duties are due; they are those of its home."""
+    """The suspension after this node has confirmed it. `terms` are the days by which its duties are due, which its home
+    sets.
+    """
     if one.state is not SuspensionState.APPROVED:
         return one
     duties = one.duties or tuple(Duty(kind=kind, due=due) for kind, due in terms if not one.home)
@@ -299,7 +303,7 @@ def put_to_use(
 
 
 def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) -> OwnSuspension:
-    """With the numbers of which the association's own suspension is in force. They stay with the association."""
+    """The suspension with the numbers that the association now suspends itself. These stay with the association."""
     if not one.stops:
         return one
     own = [NumberSpan(*each) for each in one.numbers]
@@ -319,7 +323,7 @@ def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) ->
 
 
 def closed(one: OwnSuspension, kind: DutyKind, by: Act, on: date, document: str) -> OwnSuspension:
-    """With a duty closed. Raises UsageError."""
+    """The suspension with a duty closed. Raises UsageError."""
     if all(duty.kind is not kind for duty in one.open_duties()):
         raise UsageError(Message("{id} has no open duty {kind}", id=one.id, kind=Message(DUTY_WORDS[kind])))
     done = {"closed": by, "on": on, "document": document}

@@ -47,7 +47,7 @@ def act_details(one: OwnSuspension) -> dict[str, Scalar]:
 
 
 def ordered_step(act_id: str, at: datetime, by: Person, one: OwnSuspension, key: DayKey | None) -> Step:
-    """The order itself. `key` is the day's."""
+    """The record of the order. `key` is that of the day."""
     act = APPROVED if one.approved else ASKED
     details = act_details(one)
     if key and (tokens := [key.token(number) for number in single_numbers(one)]):

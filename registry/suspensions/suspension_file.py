@@ -35,7 +35,7 @@ def suspensions_path(settings: Settings) -> Path:
 
 
 def read_suspensions(path: Path) -> OwnSuspensions:
-    """What the file has; none if there is no file. Raises UsageError if it cannot be used."""
+    """The suspensions in the file; none if there is no file. Raises UsageError if it cannot be used."""
     try:
         found = OwnSuspensions.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -60,7 +60,7 @@ def read_suspensions(path: Path) -> OwnSuspensions:
 
 
 class SuspensionDraft:
-    """What the file is to have when its change ends."""
+    """The content that the file gets when the change ends."""
 
     def __init__(self, read: OwnSuspensions) -> None:
         self.held = read
@@ -106,11 +106,11 @@ class StopsInUse:
         self.refresh()
 
     def has_changed(self) -> bool:
-        """Costs one `stat`."""
+        """Whether the file has changed; this costs one `stat`."""
         return _identity(self.path) != self._seen
 
     def refresh(self) -> None:
-        """Read the file, if it has changed. Raises UsageError; then what was read last stays in use."""
+        """Read the file if it has changed. If it raises UsageError, the stops that were read last stay in use."""
         seen = _identity(self.path)
         if seen == self._seen:
             return

@@ -187,7 +187,8 @@ class Repository:
             ) from error
 
     def usable(self) -> None:
-        """Raises TrustError if this user could not read the cache, or not renew it: then the service had no registry.
+        """Raises TrustError unless this user can read and renew the cache; otherwise the service would have no
+        registry.
 
         A cache that does not exist, or is damaged, is fetched again.
         """

@@ -34,8 +34,8 @@ PROOF: Final = "proof"
 
 
 def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
-    """The list for programs, verified from the association's root on. Raises TrustError if it says what was not signed,
-    or has expired.
+    """The list for programs, verified from the association's root on. Raises TrustError if it has expired, or if it
+    says anything that was not signed.
     """
     proof = folder / PROOF
     root = _latest(proof, read_root(trust))

@@ -13,7 +13,7 @@ from idtone.core.translation import Message
 
 
 def read_root(path: Path) -> Metadata[Root]:
-    """Raises TrustError if the file is not root metadata."""
+    """The root metadata in a file. Raises TrustError if the file is something else."""
     return read_metadata(path, Root)
 
 
@@ -31,7 +31,7 @@ def read_metadata(path: Path, kind: type[Any]) -> Metadata[Any]:
 
 
 def followed(root: Metadata[Root], later: Metadata[Root]) -> Metadata[Root]:
-    """The later root, signed by the keys of both roots. Raises TrustError."""
+    """The later root, after a check that the keys of both roots have signed it. Raises TrustError."""
     unfit = f"root {later.signed.version} was not signed by the keys of the root before it"
     if type(later.signed) is not Root or later.signed.version != root.signed.version + 1:
         raise TrustError(unfit)

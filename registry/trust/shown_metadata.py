@@ -30,7 +30,8 @@ class ShownMetadata:
 
 
 def verified(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> ShownMetadata:
-    """What the metadata (`root.json`, …) say. Expired signatures count: the decision looks at `expires`.
+    """The verified content of the metadata (`root.json`, …). Expired signatures count, because the decision looks at
+    `expires`.
 
     `trusted` is the association's root from another source, the same one or one whose keys have signed this one.
     Raises TrustError.

@@ -180,20 +180,20 @@ def test_how_far_the_replica_is(observed, status, unreplicated, replicated):
 
 def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(observed, tmp_path, caplog):
     room = LedgerRoom(f"sqlite:///{tmp_path}/no/such/ledger.sqlite3")
-    assert (room.look().free_bytes, room.look().days) == (None, None)
+    assert (room.free_space_and_days().free_bytes, room.free_space_and_days().days) == (None, None)
     assert caplog.text.count("its room is not known") == 1
     (tmp_path / "unreadable.sqlite3").write_text("no database")
     room = LedgerRoom(f"sqlite:///{tmp_path}/unreadable.sqlite3")
-    assert (bool(room.look().free_bytes), room.look().days) == (True, None)
+    assert (bool(room.free_space_and_days().free_bytes), room.free_space_and_days().days) == (True, None)
     assert caplog.text.count("the days for which it has room are not known") == 1
-    assert observed.room.look().free_bytes
+    assert observed.room.free_space_and_days().free_bytes
 
 
 def test_the_free_space_is_that_of_now(observed, monkeypatch):
     """An alert tells a full disk within two minutes."""
     for free in (7, 0):
         monkeypatch.setattr(ledger_room.os, "statvfs", lambda _, free=free: SimpleNamespace(f_bavail=free, f_frsize=1))
-        assert observed.room.look().free_bytes == free
+        assert observed.room.free_space_and_days().free_bytes == free
 
 
 @pytest.mark.usefixtures("listener")

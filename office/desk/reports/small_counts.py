@@ -15,8 +15,9 @@ class Published:
 
 
 def published(counts: Mapping[str, int], least: int) -> Published:
-    """Counts below `least` are hidden. If that hides less than two counts, or less than `least` reports in all, a
-    reader could compute them from the total: then the smallest of the others is hidden too, or else the total.
+    """The counts without those below `least`. If that hides fewer than two counts, or fewer than `least` reports in
+    all, a reader could compute them from the total. So the smallest of the others is hidden too or, if that is not
+    enough, the total.
     """
     hidden = {name for name, count in counts.items() if 0 < count < least}
     rest = sorted((count, name) for name, count in counts.items() if count >= least)

@@ -19,8 +19,8 @@ from .. import desk_client
 def key(config: command_line.ConfigOption = None) -> None:
     """Print the key by which this node signs documents, for the registry (`members[].keys`).
 
-    It is the public half of the key in `ledger.key_file` with `.sign` after its name, which the first start of the
-    service makes.
+    It is the public half of the key in the file that is named as `ledger.key_file` with `.sign` appended. The service
+    makes that file at its first start.
     """
     print(desk_client.document_signer(load_settings(config)).key)
 

@@ -158,7 +158,7 @@ def test_what_was_not_signed_is_signed_after_the_next_start(stub, file):
     assert query(file, "SELECT value FROM meta WHERE key = 'checkpoint'") == []
     stub.does("good")
     with stub.writer() as writer:
-        wait_until(lambda: writer.checkpoint)
+        wait_until(lambda: writer.stored_checkpoint)
     assert faults(stub.url) == []
 
 
@@ -301,7 +301,7 @@ def test_a_cell_of_another_type_is_reported_and_ends_nothing_else(stub, ended, c
     with stub.writer() as writer:
         wait_until(lambda: "the end of the log" in writer.words and "token" not in writer.words)
         put(writer, *heard_call("c-2", 60_000))
-        wait_until(lambda: file.with_name("key.seen").read_bytes() == str(writer.checkpoint).encode())
+        wait_until(lambda: file.with_name("key.seen").read_bytes() == str(writer.stored_checkpoint).encode())
         ended.write_bytes(whole)
         wait_until(lambda: not writer.unsigned_ends)
 
@@ -386,7 +386,7 @@ def test_what_others_wrote_while_the_token_was_away_is_not_signed(stub, file):
     stub.does("good")
     with stub.writer() as writer:
         assert not writer.signs
-        assert writer.checkpoint is None
+        assert writer.stored_checkpoint is None
 
 
 def test_a_refused_pin_is_not_tried_again(stub):

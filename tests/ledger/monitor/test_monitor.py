@@ -86,7 +86,7 @@ def kept_back(world: World) -> None:
 
 def no_leaf(world: World) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("idtone.ledger.writing.log_store.leaf_of", lambda unclosed, before: b"{}")
+        patched.setattr("idtone.ledger.writing.log_store.leaf_closed_by", lambda unclosed, before: b"{}")
         patched.setattr("idtone.ledger.store.leaf_contents.leaf", lambda *_: b"{}")
         shutil.rmtree(world.folder / "state")
         shutil.rmtree(world.out)

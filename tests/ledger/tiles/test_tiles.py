@@ -322,7 +322,7 @@ def test_a_checkpoint_that_was_kept_shows_what_was_cut_off(ledger, out, tmp_path
 
 def test_a_signed_leaf_that_breaks_the_rules_is_found(out, tmp_path, monkeypatch):
     """A log that signs what no ledger writes."""
-    monkeypatch.setattr("idtone.ledger.writing.log_store.leaf_of", lambda unclosed, before: b"{}")
+    monkeypatch.setattr("idtone.ledger.writing.log_store.leaf_closed_by", lambda unclosed, before: b"{}")
     monkeypatch.setattr("idtone.ledger.store.leaf_contents.leaf", lambda *_: b"{}")
     wrong = tmp_path / "wrong" / "ledger.sqlite3"
     write(url_of(wrong), heard_call("a"), heard_call("b"))

@@ -66,11 +66,11 @@ async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, cap
         shutil.rmtree(file.parent)
         copied(tmp_path / "backup", file.parent)
         with writer_of(url) as writer, caplog.at_level(logging.ERROR):
-            assert writer.checkpoint
+            assert writer.stored_checkpoint
             await ask(url, witness, writer)
-            assert writer.checkpoint is None
+            assert writer.stored_checkpoint is None
             put(writer, *heard_call("c-3"))
-            assert writer.checkpoint is None
+            assert writer.stored_checkpoint is None
     assert "has cosigned 2 leaves of this log, and not this tree of 1" in caplog.text
     assert "no longer signed" in caplog.text
 
@@ -137,16 +137,16 @@ async def test_what_nobody_has_signed_is_logged_and_stops_nothing(url, name, sho
     await written(url, "c-1")
     answering = Answering(*UNSIGNED[name])
     with writer_of(url) as writer:
-        heads = {"another log's head": Signer(LOG.name, bytes(32)).sign(writer.checkpoint.text)}
+        heads = {"another log's head": Signer(LOG.name, bytes(32)).sign(writer.stored_checkpoint.text)}
         if shown != "nothing":
             line = heads.get(shown)
-            answering.shows = str(Note(writer.checkpoint.text, (line,)) if line else writer.checkpoint)
+            answering.shows = str(Note(writer.stored_checkpoint.text, (line,)) if line else writer.stored_checkpoint)
         async with answering.listening(WITNESS) as witness:
             await ask(url, witness, writer)
         assert f"no cosignature: {WITNESS.key.name}" in caplog.text
-        assert writer.checkpoint
+        assert writer.stored_checkpoint
         put(writer, *heard_call("c-2"))
-        assert Checkpoint.parse(writer.checkpoint.text).size == 2
+        assert Checkpoint.parse(writer.stored_checkpoint.text).size == 2
     assert faults(url) == []
 
 
@@ -161,7 +161,7 @@ async def test_a_head_that_this_log_has_signed_and_that_is_of_another_tree_stops
             await ask(url, witness, writer)
         assert "has cosigned 2 leaves of this log, and not this tree of 1" in caplog.text
         put(writer, *heard_call("c-3"))
-        assert writer.checkpoint is None
+        assert writer.stored_checkpoint is None
     assert faults(url) == ["call c-3: its leaf 1 is not signed"]
 
 

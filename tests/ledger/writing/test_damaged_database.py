@@ -134,7 +134,7 @@ def test_a_ledger_that_is_damaged_while_it_is_written(url, file, mode, damage, m
     with writer_of(url) as writer:
         put(writer, *heard_call("before"), *begun[:3])
         together(writer, [step for number in range(100) for step in heard_call(f"c-{number}", number * 1000)])
-        signed = writer.checkpoint
+        signed = writer.stored_checkpoint
         behind_the_writer(file)
         DAMAGES[damage](file)
         after = [step for number in range(50) for step in heard_call(f"after-{number}", 10**6 + number)]
@@ -212,7 +212,7 @@ def test_a_head_of_another_type_is_not_what_was_signed(filled, file, caplog):
     query(file, "UPDATE meta SET value = ? WHERE key = 'checkpoint'", b"pbx-1/idtone")
     with writer_of(filled) as writer:
         put(writer, decided(call_id="on"))
-        assert writer.checkpoint is None
+        assert writer.stored_checkpoint is None
     assert "Evidence is written and no longer signed" in caplog.text
 
 
@@ -224,7 +224,7 @@ def test_who_read_the_keys_before_goes_on_with_the_ledger_after_it_and_nothing_i
     aside = aside_of(file)
     with LedgerWriter.open(url, "pbx-1", keys) as writer:
         put(writer, *heard_call("taken-over"))
-        assert Checkpoint.parse(writer.checkpoint.text).origin == "pbx-1/idtone.2"
+        assert Checkpoint.parse(writer.stored_checkpoint.text).origin == "pbx-1/idtone.2"
     spoil(file)
     with LedgerWriter.open(url, "pbx-1", keys) as writer:
         put(writer, steps.interrupted("c-1", NOW))

@@ -348,11 +348,11 @@ def test_a_commit_that_reports_an_error_is_written_once(url, commit_errors, monk
 def test_whom_a_witness_distrusts_does_not_sign_after_an_error(url, commit_errors):
     with writer_of(url) as writer:
         put(writer, *heard_call())
-        assert writer.checkpoint
+        assert writer.stored_checkpoint
         writer.distrust("another tree")
         commit_errors.append((False, sqlite3.SQLITE_IOERR))
         put(writer, *LATER)
-        assert writer.checkpoint is None
+        assert writer.stored_checkpoint is None
 
 
 def test_what_is_kept_behind_a_fault_is_tried(url, file, monkeypatch):

@@ -43,7 +43,7 @@ def test_a_call_that_is_over_is_a_leaf_and_its_proof_stands_alone(url):
     write(url, heard_call()[:-1])
     assert proofs(url, "c-1") == proofs(url, "c-unknown") == []
     with writer_of(url) as writer:
-        assert writer.checkpoint is None
+        assert writer.stored_checkpoint is None
         put(writer, heard_call()[-1])
     (proven,) = proofs(url, "c-1")
     assert proven.proof.check(proven.content, LOG).size == 1
@@ -185,7 +185,7 @@ def test_a_new_log_of_another_name_begins_where_the_old_one_was_moved_away(url, 
     second = Continuity(file.with_name("key.continued"), "pbx-1/second")
     other = replace(key_ring_of(url), signer=Signer("pbx-1/second", SEED), continuity=second)
     with LedgerWriter.open(url, "pbx-1", other) as writer:  # not moved away yet
-        assert writer.checkpoint is None
+        assert writer.stored_checkpoint is None
         assert not writer.signs
         assert "evidence is NOT signed: it was signed as pbx-1/idtone, and these settings name it" in writer.words
     assert "no longer signed: write `node: pbx-1` into the settings, as before" in caplog.text
@@ -198,7 +198,7 @@ def test_a_new_log_of_another_name_begins_where_the_old_one_was_moved_away(url, 
     file.rename(file.with_name("away"))
     with LedgerWriter.open(url, "pbx-1", other) as writer:
         put(writer, *heard_call("c-2"))
-        assert writer.checkpoint
+        assert writer.stored_checkpoint
     _, checkpoint = other.seen.latest(other.signer.key)
     assert (checkpoint.origin, checkpoint.size) == ("pbx-1/second", 1)
 

@@ -63,7 +63,7 @@ async def test_its_hand_over():
         peer, packets = Peer(ours), text("hand-over").splitlines()
         for packet in packets:
             await asyncio.to_thread(theirs.send, packet.encode())
-        said = [await peer.receive() for _ in packets]
+        said = [await peer.next_message() for _ in packets]
     assert said[0]["take-over"] == hand_over.VERSION, "with another version, systemctl reload no longer takes over"
     assert "agi" in said[1]
     assert [next(iter(each)) for each in said] == ["take-over", "agi", "ready", "over", "serving"]
