@@ -139,8 +139,12 @@ COMMANDS: Final = {
 }
 """Words of a command → where it is, and its summary."""
 PANELS: Final = {
-    "paper": DISCLOSURE, "reconcile": DISCLOSURE, "forget": KEEPING, "witness": OTHERS, "monitor": OTHERS,
-}  # fmt: skip
+    "paper": DISCLOSURE,
+    "reconcile": DISCLOSURE,
+    "forget": KEEPING,
+    "witness": OTHERS,
+    "monitor": OTHERS,
+}
 """Who uses a command without a noun."""
 
 app = command_line.program(

@@ -50,7 +50,10 @@ def library(cache: Path) -> Path | None:
     making = path.with_suffix(f".{os.getpid()}")
     subprocess.run(
         [compiler, "-shared", "-fPIC", "-x", "c", "-", "-o", making, "-ldl"],
-        input=_SOURCE, text=True, check=True, capture_output=True,
-    )  # fmt: skip
+        input=_SOURCE,
+        text=True,
+        check=True,
+        capture_output=True,
+    )
     making.rename(path)
     return path

@@ -67,8 +67,12 @@ def _compile(scratch: Path, source: Path, packages: Sequence[str], without: Sequ
     made = scratch / "client"
     done = subprocess.run(
         [compilers[-1], "build", "-trimpath", "-ldflags", "-s -w", "-o", made, source],
-        env=own, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+        env=own,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     if done.returncode:
         raise PackagesUnavailable(f"Go does not compile {source}: {done.stderr[-2000:]}")
     return made

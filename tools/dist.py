@@ -31,8 +31,11 @@ def build(into: Path) -> list[Path]:
         source = copy_source(Path(scratch, "source"))
         subprocess.run(
             [sys.executable, "-m", "build", "--no-isolation", "--outdir", into, source],
-            env=os.environ | {"SOURCE_DATE_EPOCH": str(commit_time())}, umask=0o022, check=True, stdout=sys.stderr,
-        )  # fmt: skip
+            env=os.environ | {"SOURCE_DATE_EPOCH": str(commit_time())},
+            umask=0o022,
+            check=True,
+            stdout=sys.stderr,
+        )
     built = sorted(into.glob("idtone-*"))
     for archive in built:
         if archive.name.endswith(".tar.gz"):

@@ -143,9 +143,15 @@ def measure(scratch: Path, calls: int, seconds: float) -> Talking:
             pid = asterisk.process.pid
             empty_mb, empty_files = resident_mb(pid), open_files(pid)
             load = Load(
-                asterisk.sip_address, answering.port, [LICENSED], RATE, calls / RATE, scratch / "caller",
-                hold_s=calls / RATE + SOUND_OVER_S + 3 * seconds, endpoints=asterisk.lines,
-            )  # fmt: skip
+                asterisk.sip_address,
+                answering.port,
+                [LICENSED],
+                RATE,
+                calls / RATE,
+                scratch / "caller",
+                hold_s=calls / RATE + SOUND_OVER_S + 3 * seconds,
+                endpoints=asterisk.lines,
+            )
             try:
                 time.sleep(calls / RATE + SOUND_OVER_S)
                 ports, up = rtp_ports(pid), asterisk.channels() // 2
@@ -168,9 +174,13 @@ def measure(scratch: Path, calls: int, seconds: float) -> Talking:
         raise RuntimeError(f"only {relayed:.0%} of the packets arrived: the machine has other work")
     silent_s, talking_s = (after_s - before_s for before_s, after_s in pairwise(spent_s))
     return Talking(
-        calls, 1000 * talking_s / (sent * PACKET_S) / calls, 1000 * silent_s / seconds / calls, mb / calls,
-        files / calls, relayed,
-    )  # fmt: skip
+        calls,
+        1000 * talking_s / (sent * PACKET_S) / calls,
+        1000 * silent_s / seconds / calls,
+        mb / calls,
+        files / calls,
+        relayed,
+    )
 
 
 def main() -> None:

@@ -56,8 +56,11 @@ def trial(place: Place, who: Identity, process: int | None = None) -> int:
     try:
         ended = subprocess.run(  # noqa: S603  the arguments are ours
             [sys.executable, "-I", "-m", __name__, *identity, *where],
-            capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
         return int(ended.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise NotTriedError(Message("no process could become the user {user}", user=who.user)) from error

@@ -38,9 +38,11 @@ class Cramped(Service):
         with self._output() as log:
             self.process = subprocess.Popen(
                 ["unshare", mine, "sh", "-c", DISK, "sh", str(self.ledger.parent), *service],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 env=self._environment() | {"IDTONE_LEDGER_RESERVE": "0"},
-            )  # fmt: skip
+            )
 
     @property
     def seen(self) -> Path:

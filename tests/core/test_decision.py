@@ -380,10 +380,13 @@ calls = st.builds(
     st.none() | numbers,
 )
 policies = st.builds(
-    Policy, member=st.sampled_from([MEMBER, MEMBER, MEMBER, "m-9", "m-3", None]),
-    unlicensed=st.sampled_from(Unlicensed), foreign_numbers=st.sampled_from(Unlicensed),
-    unknown_numbers=st.sampled_from(Unlicensed), registry_stale=st.sampled_from([timedelta(0), SECOND, 2 * SECOND]),
-)  # fmt: skip
+    Policy,
+    member=st.sampled_from([MEMBER, MEMBER, MEMBER, "m-9", "m-3", None]),
+    unlicensed=st.sampled_from(Unlicensed),
+    foreign_numbers=st.sampled_from(Unlicensed),
+    unknown_numbers=st.sampled_from(Unlicensed),
+    registry_stale=st.sampled_from([timedelta(0), SECOND, 2 * SECOND]),
+)
 
 
 @given(calls, registries, policies, moments(-3, 5))

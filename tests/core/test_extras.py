@@ -81,8 +81,11 @@ def test_a_node_imports_nothing_of_an_extra(tmp_path: Path):
 def test_a_command_names_the_extra_that_it_needs(tmp_path: Path):
     program = "import sys; sys.modules['numpy'] = None; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
     said = subprocess.run(
-        [sys.executable, "-c", program, "tone", "generate", "notice", "-o", tmp_path], check=False, capture_output=True,
-        text=True, env={"LC_ALL": "C.UTF-8"},
-    )  # fmt: skip
+        [sys.executable, "-c", program, "tone", "generate", "notice", "-o", tmp_path],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"LC_ALL": "C.UTF-8"},
+    )
     assert (said.returncode, said.stdout) == (2, "")
     assert said.stderr == "idtone: this needs numpy, which is not installed: pip install 'idtone[sounds]'\n"

@@ -23,8 +23,12 @@ def scores(address: str, chromium: Chromium) -> dict[str, float]:
     done = subprocess.run(
         [*find_or_get_node(), program, address, "--quiet", "--output=json", f"--chrome-flags={flags}"],
         env={**os.environ, **chromium.environment, "CHROME_PATH": str(chromium.program)},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=LONGEST_S,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=LONGEST_S,
+    )
     return {name: each["score"] for name, each in json.loads(done.stdout)["categories"].items()}
 
 

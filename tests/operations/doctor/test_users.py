@@ -37,9 +37,13 @@ class OtherUsersService(Service):
         os.chown(self.asterisk.scratch / "ari.password", USER.pw_uid, USER.pw_gid)
         with self._output() as log:
             self.process = subprocess.Popen(
-                [*become(), IDTONE, "serve", "-c", self.settings, *options], stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, env=os.environ | self._environment(), cwd="/",
-            )  # fmt: skip
+                [*become(), IDTONE, "serve", "-c", self.settings, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | self._environment(),
+                cwd="/",
+            )
 
 
 def become() -> list[str]:
