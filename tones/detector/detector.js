@@ -116,6 +116,8 @@ class Verifier {
     this.screen = new Screen(strict("screen", data.screen), of("screening"));
     this.fitter = new Fitter(this.plan, of("fit"));
     this.surroundings = new Surroundings(this.plan, of("surroundings"), of("fit"));
+    // A codec that moves a glide changes the pitch that it seems to have.
+    this.truePitch = this.own.TRUE_PITCH + (Math.abs(this.fitter.ridge) * this.rules.CODEC_MS) / 1000;
     this.rateHz = this.own.RATE_HZ;
     const contextS = Math.max(this.surroundings.reachS, this.fitter.marginS + this.fitter.reachS) + this.own.SHADOW_S;
     this.lookBackS = contextS + this.plan.length_s;
@@ -191,7 +193,7 @@ class Verifier {
 
   /** No line changes a pitch. A chance pattern comes this near to the profile's seldom. */
   #hasTruePitch({ pitch }) {
-    return Math.abs(pitch) <= this.own.TRUE_PITCH;
+    return Math.abs(pitch) <= this.truePitch;
   }
 
   #tolerates({ pitch, tempo }) {

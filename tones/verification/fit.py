@@ -138,7 +138,7 @@ class Fitter:
         carried = {track: each for each, track in zip(plan.components, self._tracks, strict=True)}
         self._carriers = [np.exp(-2j * np.pi * phase(carried[track], times)).astype(np.complex64) for track in carried]
         glides = [each for each in plan.components if not each.steady]
-        self._ridge = max((slope(each) / each.middle_hz for each in glides), key=abs, default=0.0)
+        self.ridge = max((slope(each) / each.middle_hz for each in glides), key=abs, default=0.0)
         """The relative rise of a glide's apparent pitch for each second by which its assumed start is later."""
         self.reach_s = SCREEN_HOP / RATE_HZ * 1.5 + 0.1 * plan.length_s
         """How far the coarse grid reaches on each side of a candidate."""
@@ -185,7 +185,7 @@ class Fitter:
         for _ in range(5):
             place, tempi = best.start_s - origin, 1 + best.tempo + np.array([-1, 0, 1]) * tempo_step
             along = [
-                Grid(np.array([best.pitch + self._ridge * off]), np.array([place + off]), tempi)
+                Grid(np.array([best.pitch + self.ridge * off]), np.array([place + off]), tempi)
                 for off in np.linspace(-reach_s, reach_s, 41)
             ]
             best = max((self._best(base, grid) for grid in along), key=lambda found: found.explained)

@@ -25,7 +25,7 @@ from ..recordings.leg import Leg
 from ..recordings.rates import at_rate
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
-from .judging import ALONE, TESTS, Case, heard_burst, level_dbm0
+from .judging import ALONE, CODEC_MS, TESTS, Case, heard_burst, level_dbm0
 from .parts import alone, blast, tails
 from .plan import plan_of
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict
@@ -67,6 +67,8 @@ class Verifier:
         self._screen = Screen(self._plan, own)
         self._fitter = Fitter(self._plan)
         self._surroundings = Surroundings(self._plan)
+        # A codec that moves a glide changes the pitch that it seems to have.
+        self._true_pitch = _TRUE_PITCH + abs(self._fitter.ridge) * CODEC_MS / 1000
 
     def verify(
         self, samples: NDArray[np.floating[Any]], sample_rate_hz: int, lost: Sequence[tuple[int, int]] = ()
@@ -153,6 +155,10 @@ class Verifier:
             and abs(fitted.tempo) * self._plan.length_s <= self._time_tolerance_s
         )
 
+    def has_true_pitch(self, fitted: Fitted) -> bool:
+        """Whether the pitch is the sound's own, as exactly as the sound shows it."""
+        return abs(fitted.pitch) <= self._true_pitch
+
     @property
     def _time_tolerance_s(self) -> float:
         return self.profile.tolerance.time_percent / 100 * self._plan.length_s
@@ -175,7 +181,7 @@ class Verifier:
     ) -> Iterator[Match]:
         for fitted, base in fits:
             score = log_odds.log_odds(self.features(samples, fitted), log_odds.calibration().weights)
-            least = _DAMAGED_GREY if damaged and abs(fitted.pitch) <= _TRUE_PITCH else log_odds.calibration().grey
+            least = _DAMAGED_GREY if damaged and self.has_true_pitch(fitted) else log_odds.calibration().grey
             if score >= least:
                 yield self._judge(samples, heard, fitted, base, score, damaged=damaged)
 
@@ -208,7 +214,7 @@ class Verifier:
         tests = tuple(test(case) for test in TESTS)
         threshold, grey = log_odds.calibration().threshold, log_odds.calibration().grey
         verdict = (
-            verdict_of_damaged(tests, score, threshold, grey, alone=case.alone, pitch=fitted.pitch)
+            verdict_of_damaged(tests, score, threshold, grey, alone=case.alone, true_pitch=self.has_true_pitch(fitted))
             if damaged
             else verdict_of(tests, score, threshold)
         )
@@ -270,7 +276,7 @@ def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVer
 
 
 def verdict_of_damaged(
-    tests: Sequence[Test], score: float, threshold: float, grey: float, *, alone: bool, pitch: float
+    tests: Sequence[Test], score: float, threshold: float, grey: float, *, alone: bool, true_pitch: bool
 ) -> ToneVerdict:
     """As `verdict_of`, where bursts may be missing that are not known to be lost.
 
@@ -280,7 +286,7 @@ def verdict_of_damaged(
     if verdict in _THERE:
         # The stated rate of false alarms is that of the strict screen.
         return ToneVerdict.PRESENT if alone and score >= _SURE else ToneVerdict.CANNOT_TELL
-    if alone and abs(pitch) <= _TRUE_PITCH:
+    if alone and true_pitch:
         is_other = any(test.certain for test in tests if test.outcome is CheckOutcome.FAILED)
         return ToneVerdict.ABSENT if is_other or score < _DAMAGED_GREY else ToneVerdict.CANNOT_TELL
     return verdict if score >= grey else ToneVerdict.ABSENT
