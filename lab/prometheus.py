@@ -38,7 +38,7 @@ def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
         input=given.encode() if isinstance(given, str) else given,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     said = done.stdout.decode()
