@@ -81,18 +81,32 @@ def say_given_up(reports: Sequence[LogReport]) -> None:
     for later in reports:
         for given in later.known.ends_given_up.counted:
             earlier = by_origin.get(given.origin)
-            if earlier and _NUMBER.sub("", later.origin) == _NUMBER.sub("", given.origin):
+            if earlier and _is_of_node(later.origin, given.origin):
                 earlier.given_up = Message("{log} says: {words}", log=later.origin, words=given.words)
 
 
+def _is_of_node(later: str, earlier: str) -> bool:
+    return _NUMBER.sub("", later) == _NUMBER.sub("", earlier)
+
+
 def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[LogReport, Alarm]]:
-    """Each log whose first leaf continues another end of an earlier log than that one has shown, with its alarm.
+    """Each log whose first leaf continues another end of an earlier log than that one has shown, or that gives up leaves
+    which are signed, with its alarm.
 
     The text is the same at each look, however far the earlier log grows: by it the alarm is known again.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
         said = later.known.ends_given_up
+        for given in said.counted:
+            signed = by_origin[given.origin].known.checkpoint if given.origin in by_origin else None
+            if signed and signed.size > given.signed and _is_of_node(later.origin, given.origin):
+                text = Message(
+                    "it says that of {log} only the first {leaves:,} leaves are signed, and that one has shown more",
+                    log=given.origin,
+                    leaves=given.signed,
+                )
+                yield later, Alarm(AlarmKind.RULE, text, now)
         origin, leaves, root = said.continues or (None, None, None)
         earlier = by_origin.get(str(origin))
         head = earlier.known.checkpoint if earlier else None

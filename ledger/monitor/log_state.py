@@ -25,7 +25,7 @@ from ..evidence.ends_given_up import KINDS, LIMIT, EndsGivenUp
 from ..evidence.leaf_rules import ReadLeaf, StepOrder
 from ..keys.private_files import make_parents
 from ..tree.checkpoints import Checkpoint
-from .alarms import LASTING, Alarm, AlarmKind, Coverage
+from .alarms import IN_FILES, LASTING, Alarm, AlarmKind, Coverage
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS calls (call BLOB PRIMARY KEY, steps INTEGER NOT NULL) WITHOUT ROWID;
@@ -154,7 +154,9 @@ class LogState:
     def raise_alarms(self, alarms: Iterable[Alarm]) -> None:
         """Replace the alarms by those of this run. An alarm that continues keeps its `since`; the others end."""
         now = {(str(each.kind), _text(each)): each for each in alarms}
-        over = [key for key in self._held() if key not in now and AlarmKind(key[0]) not in LASTING]
+        is_read = all(each.kind is not AlarmKind.UNREACHABLE for each in now.values())
+        stay = LASTING if is_read else LASTING | IN_FILES
+        over = [key for key in self._held() if key not in now and AlarmKind(key[0]) not in stay]
         self._database.executemany("DELETE FROM alarms WHERE kind = ? AND text = ?", over)
         self.add_alarms(now.values())
 

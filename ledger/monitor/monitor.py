@@ -79,6 +79,8 @@ class Monitor:
             for report in reports:
                 now = {f"{each.kind}: {each.text}" for each in report.alarms} | set(filter(None, [report.trouble]))
                 known = before.get(report.origin, set())
+                if report.trouble:
+                    now |= known  # the log was not looked at, so nothing of it has ended
                 for text in sorted(now - known):
                     _log.error("%s: %s", report.origin, text)
                 for text in sorted(known - now):

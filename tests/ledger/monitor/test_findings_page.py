@@ -42,6 +42,18 @@ def test_a_log_that_continues_another_end_than_was_shown_raises_an_alarm(shown, 
     assert [(each, str(raised.text)) for each, raised in found] == ([(later, alarm)] if alarm else [])
 
 
+@pytest.mark.parametrize(("shown", "is_false"), [(2, False), (3, True)])
+def test_a_log_that_gives_up_an_end_beyond_which_more_is_signed_raises_an_alarm(shown, is_false):
+    given = {"origin": LOG.name, "leaves": 3, "root": ROOT.hex(), "signed": 2, "persons": 1, "why": "burnt"}
+    later = report(f"{LOG.name}.2", 9)
+    later.known.gives_up = [
+        ("act-2", StepKind.END_GIVEN_UP.value, 0, {**given, "by": "a", "by_uid": 1, "by_way": "login"})
+    ]
+    found = [str(alarm.text) for _, alarm in compare_ends([report(LOG.name, shown), later], NOW)]
+    said = "it says that of pbx-1/idtone only the first 2 leaves are signed, and that one has shown more"
+    assert found == [said] * is_false
+
+
 def test_such_an_alarm_stays_as_it_was_seen_first(tmp_path):
     """Also when the two logs are no longer compared."""
     monitor = Monitor(MonitoredLogs(state=tmp_path, logs=()))

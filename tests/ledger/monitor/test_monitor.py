@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +20,10 @@ from idtone.core.signed_notes import Note, SignatureLine, Signer
 from idtone.ledger.evidence.steps import sound_failed
 from idtone.ledger.monitor import follow_log
 from idtone.ledger.monitor.alarms import AlarmKind
-from idtone.ledger.monitor.findings_page import KINDS
+from idtone.ledger.monitor.findings_page import KINDS, LogReport
 from idtone.ledger.monitor.log_state import ALARMS_LIMIT
 from idtone.ledger.monitor.monitor import Monitor
-from idtone.ledger.monitor.monitored_logs import read_monitored
+from idtone.ledger.monitor.monitored_logs import MonitoredLogs, read_monitored
 from idtone.ledger.monitor.split_view import SplitView
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
@@ -255,6 +256,31 @@ def test_an_alarm_ends_with_its_cause_except_for_what_was_signed(followed):
     report = followed.look()
     assert [each.kind for each in report.alarms] == ["split-view"]
     assert report.leaves == 5
+
+
+def test_what_cannot_be_looked_at_has_not_ended(followed, caplog, monkeypatch):
+    """A log that was cut off, and is away; then the monitor's own state cannot be read."""
+    cut_off(followed)
+    [shrunk] = followed.look().alarms
+    away(followed)
+    kinds = [str(each.kind) for each in followed.look().alarms]
+    assert kinds == [str(shrunk.kind), "unreachable"]
+    del followed.options["place"]
+    assert [str(each.kind) for each in followed.look().alarms] == [str(shrunk.kind)]
+    over = threading.Event()
+    monkeypatch.setattr(over, "wait", lambda seconds: None)
+    reports = iter([LogReport("log", "", alarms=(shrunk,)), LogReport("log", "", trouble="not readable")])
+
+    def look(is_over):
+        found = next(reports)
+        if found.trouble:
+            over.set()
+        return [found]
+
+    monitor = Monitor(MonitoredLogs(state=followed.folder, logs=()))
+    monkeypatch.setattr(monitor, "look", look)
+    monitor.run(over)
+    assert "no longer" not in caplog.text
 
 
 def test_what_a_log_signs_cannot_push_a_split_view_out(followed):
