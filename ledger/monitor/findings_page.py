@@ -90,7 +90,7 @@ def _is_of_node(later: str, earlier: str) -> bool:
 
 
 def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[LogReport, Alarm]]:
-    """Each log whose first leaf continues another end of an earlier log than that one has shown, or that gives up leaves
+    """Each log whose first leaf continues another end of an earlier log than that one has shown, or gives up leaves
     which are signed, with its alarm.
 
     The text is the same at each look, however far the earlier log grows: by it the alarm is known again.
