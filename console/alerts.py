@@ -155,7 +155,7 @@ class PrometheusAlerts:
         self._newest: tuple[float, AlertsNow] | None = None
 
     async def now(self) -> AlertsNow:
-        """Takes `WITHIN_S` at most."""
+        """The alerts now; this takes `WITHIN_S` at most."""
         async with self._asking:
             if self._newest is None or time.monotonic() - self._newest[0] > FRESH_S:
                 found = await self._ask()

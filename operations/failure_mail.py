@@ -62,7 +62,9 @@ def main() -> None:
 
 
 def told_of_trouble(config: Path | None, to: str) -> None:
-    """Mail what has begun or is over since the last run. It is kept only when the mail is handed over."""
+    """Mail the troubles that have begun or ended since the last run. They are remembered only after the mail was handed
+    over.
+    """
     kept = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/idtone-trouble"), "told.json")
     now_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # no jump of the clock
     try:
@@ -103,7 +105,7 @@ def _said(language: str, present: Sequence[Trouble]) -> list[str]:
 
 
 def new_mail(to: str, subject: str, now: datetime) -> EmailMessage:
-    """One without a text. Pure."""
+    """A new mail without a text. Pure."""
     made = EmailMessage(policy=SMTP)
     made["To"], made["Subject"] = to, subject
     made["Date"], made["Auto-Submitted"] = format_datetime(now), "auto-generated"
@@ -123,7 +125,7 @@ def mail(unit: str, node: str, to: str, state: str, said: str, now: datetime) ->
 
 
 def send(message: EmailMessage) -> None:
-    """Raises UsageError if there is no sendmail, or it fails."""
+    """Send the mail. Raises UsageError if there is no sendmail, or if it fails."""
     program = shutil.which("sendmail", path=_PATH)
     if program is None:
         raise UsageError(

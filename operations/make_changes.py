@@ -199,7 +199,7 @@ def run_program(command: Sequence[str]) -> None:
 
 
 def added(before: bytes, after: bytes) -> bytes:
-    """What was inserted at one place; empty if more than that was changed."""
+    """The text that was inserted at one place; empty if more than that was changed."""
     start = next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), len(before))
     end = len(before) - start
     return after[start : len(after) - end] if after.endswith(before[start:]) else b""

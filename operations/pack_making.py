@@ -59,7 +59,7 @@ def need_keys(settings: Settings) -> None:
 
 
 def checked_case(case: str | None) -> str:
-    """Raises UsageError if it cannot name a case."""
+    """The case with this text. Raises UsageError if the text cannot name a case."""
     if character := unreadable(case or ""):
         raise UsageError(
             Message("--case needs 1 to 200 printable characters; {character} is not printable", character=character)
@@ -162,7 +162,7 @@ def request_pack(
 
 
 def approved_pack(settings: Settings, person: Person, request_id: str) -> MadePack:
-    """Make what was requested and approved. Raises UsageError, LedgerError: then nothing may be given out."""
+    """Make the pack that was requested and approved. Raises UsageError, LedgerError: then nothing may be given out."""
     with LedgerReader.open(settings.ledger.own()) as reader:
         request = requests(reader.acts()).get(request_id)
     if request is None:

@@ -27,7 +27,7 @@ class SignedPaper:
 
 
 def signed_paper(desk: SuspensionDesk, one: OwnSuspension, now: datetime) -> SignedPaper:
-    """As it is now. The ledger records it first. Raises LedgerError."""
+    """The signed paper about a suspension as it is now. The ledger records it first. Raises LedgerError."""
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that others do not need
 
     settings = desk.settings

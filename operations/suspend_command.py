@@ -91,7 +91,7 @@ def suspend(
 
 
 def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
-    """What has become of it."""
+    """The message that says what has become of the suspension."""
     which = ", ".join(map(masked, spans[:5])) + (", …" if len(spans) > 5 else "")
     if one.in_force is None:
         return Message(
@@ -140,7 +140,7 @@ def show_nodes(one: OwnSuspension) -> None:
 
 
 def as_plain(one: OwnSuspension) -> dict[str, object]:
-    """For JSON; no telephone number."""
+    """The suspension for JSON, without telephone numbers."""
     found = one.model_dump(mode="json", exclude={"numbers", "covered"}, exclude_none=True)
     return {**found, "state": one.state, "numbers": one.count}
 

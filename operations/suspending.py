@@ -70,14 +70,14 @@ class SuspensionDesk:
         return Act.of(self.person, datetime.now(UTC), why)
 
     def change(self, beginning: str, changed: Callable[[OwnSuspension], OwnSuspension]) -> OwnSuspension:
-        """Raises UsageError."""
+        """Change the suspension in the file. Raises UsageError."""
         with changing(self.path) as draft:
             after = changed(draft.held.find(beginning))
             draft.put(after)
         return after
 
     def enter(self, one: OwnSuspension) -> None:
-        """A new one. It is in the file first, so that a ledger in trouble does not delay it. Raises UsageError."""
+        """Enter a new suspension in the file first, before the ledger, which may be in trouble. Raises UsageError."""
         wanted = set(one.numbers)
         with changing(self.path) as draft:
             for each in draft.held.suspensions:
@@ -117,7 +117,7 @@ class SuspensionDesk:
     # -- in force -----------------------------------------------------------------------------------------------------
 
     def awaited(self, one: OwnSuspension, is_done: Callable[[OwnSuspension], bool]) -> OwnSuspension:
-        """As the service has confirmed it; or this command, while no service runs or if it does not answer.
+        """The suspension as the service has confirmed it, or this command, if no service runs or answers.
 
         Raises UsageError and FallbackError.
         """

@@ -26,7 +26,7 @@ class ToldTroubles:
 
     @classmethod
     def of(cls, kept: bytes) -> ToldTroubles:
-        """What `to_json` has made; nothing of anything else: then trouble is told again."""
+        """The troubles that `to_json` has written; none for any other content, so that trouble is reported again."""
         try:
             found = json.loads(kept)
             return cls(

@@ -78,7 +78,7 @@ class Loaded:
 
 
 def load(settings: Settings, config: Path | None = None) -> Loaded:
-    """`config` is the file that the settings were read from, if one was named.
+    """The loaded parts of an instance. `config` is the file that the settings were read from, if one was named.
 
     A profile whose files cannot be made is logged, and the notice replaces it. Raises ToneError if it is the notice.
     """
@@ -183,7 +183,9 @@ def journal_of(settings: Settings) -> JournalFolder:
 
 
 def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> Source:
-    """`used_for`: for how long evidence may show a registry after its last use; None: for good."""
+    """The source of the registry. `used_for`: for how long evidence may show a registry after its last use; None: for
+    ever.
+    """
     root = registry.root()
     if root is None:
         log.warning("the registry is unsigned: anyone who can write %s can change it", registry.source)
@@ -253,7 +255,7 @@ def assemble(
 
 
 def refreshing(lines: LinesSource, settings: Settings) -> Callable[[], None]:
-    """The function that reads a changed table of lines, and leaves it for the hook."""
+    """The function that reads a changed table of lines, and writes it for the hook."""
     left = FallbackLines(settings.sounds.directory)
 
     def refresh() -> None:

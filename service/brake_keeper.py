@@ -53,7 +53,7 @@ LINES_EVERY_S: Final = 600.0
 
 
 def brake_of(settings: Settings) -> Brake | None:
-    """The brake as it was left; None if it is off. Raises DocumentError or LedgerError."""
+    """The brake with its last state; None if it is off. Raises DocumentError or LedgerError."""
     chosen = settings.brake
     if chosen.highest is HighestStep.NOTHING:
         return None
@@ -158,7 +158,7 @@ class BrakeKeeper:
             self._loop.call_soon_threadsafe(lambda: self._brake.adopt(holds, released, _now_s()))
 
     def _read(self, node: str, state: Any, holds: list[Hold], released: dict[str, float]) -> None:
-        """Add what one node says, if the fleet's key made it."""
+        """Add the stops and releases of one node, if the fleet's key authenticates them."""
         try:
             brake = state["brake"]
             if not brake:

@@ -149,7 +149,7 @@ def check_settings(settings: Settings) -> None:
 
 
 def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[str]:
-    """What calls will miss with settings that can be used."""
+    """The warnings: what calls will lack although the settings can be used."""
     member = settings.association.member
     if trouble := member_trouble(member, registry):
         yield joined(". ", (trouble, REMEDY))

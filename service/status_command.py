@@ -44,7 +44,9 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
 
 
 def whole(settings: Settings) -> dict[str, Any]:
-    """What `look` finds; in `troubles` what is wrong, and in `warnings` what will be unless someone acts."""
+    """The result of `look` with `troubles`, which are wrong now, and `warnings`, which will be wrong unless someone
+    acts.
+    """
     found = look(settings)
     known = troubles(found, restarts(), datetime.now(UTC))
     found["troubles"] = [each.to_json() for each in known if not each.is_warning]

@@ -53,7 +53,7 @@ _ENDED: Final = "ended.json"
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """What was confirmed so far."""
+    """The suspensions that were confirmed so far."""
 
     digests: frozenset[str]
     at: datetime | None
@@ -275,7 +275,7 @@ class SuspensionConfirmations:
 
 
 def _report(one: OwnSuspension) -> dict[str, Any] | None:
-    """What the desk is to know of it; None if it was never in force."""
+    """The report about a suspension for the desk; None if it was never in force."""
     if one.in_force is None:
         return None
     return {

@@ -90,7 +90,7 @@ class SuspensionKeeper:
 
     @property
     def known(self) -> OwnSuspensions:
-        """The file as it was read last."""
+        """The suspensions as the file had them at the last reading."""
         return self._known
 
     def _tell(self) -> None:
@@ -225,7 +225,7 @@ def _field(state: object) -> object:
 
 
 def _in_force(registry: RegistryIndex | None, at: datetime, known: OwnSuspensions) -> list[NumberSpan]:
-    """What of the stopped numbers the association has suspended itself."""
+    """The stopped numbers that the association has suspended itself."""
     own = [span for one in known.suspensions for span in one.spans()]
     if registry is None or not own:
         return []
@@ -234,7 +234,7 @@ def _in_force(registry: RegistryIndex | None, at: datetime, known: OwnSuspension
 
 
 def summary(known: OwnSuspensions, now: datetime, most: int = 100) -> list[dict[str, Any]]:
-    """Those that are open, for `idtone status`: no field holds a telephone number."""
+    """The open suspensions for `idtone status`; no field holds a telephone number."""
     return [
         {
             "id": one.id, "state": one.state, "reference": one.reference, "numbers": one.count,

@@ -51,7 +51,7 @@ def _is_recent(found: Mapping[str, Any], now: datetime) -> bool:
 
 
 def _of_licences(found: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[Trouble]:
-    """One for each direction, so that a mail tells the second, too."""
+    """The troubles of licences, one for each direction, so that a mail reports the second, too."""
     over, soon = over_and_soon(map(LicenceLapse.of_json, found), now)
     for each in over:
         lapsed = Message(

@@ -36,7 +36,9 @@ def record_of(settings: Settings) -> Path:
 
 
 def last_used(settings: Settings) -> UsedSettings | None:
-    """None if this node has never used settings of a fleet. Raises LedgerError if the file cannot be read."""
+    """The edition that this node used last; None if it has never used settings of a fleet. Raises LedgerError if the
+    file cannot be read.
+    """
     path = record_of(settings)
     try:
         found = json.loads(path.read_bytes())

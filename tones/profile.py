@@ -204,7 +204,7 @@ class Profile(Model):
                 yield Burst(start, start + segment.on_ms, segment)
 
     def level_of(self, segment: Segment) -> float:
-        """In dBm0."""
+        """The level in dBm0."""
         return self.level_dbm0 if segment.level_dbm0 is None else segment.level_dbm0
 
     def _timeline(self) -> Iterator[tuple[float, Segment]]:

@@ -117,7 +117,7 @@ class Sessions:
         return list(self._by_digest.values())
 
     def ages_s(self, session: Session) -> tuple[float, float]:
-        """How long ago it began, and how long ago it was last used."""
+        """The seconds since the session began, and since its last use."""
         now_s = self._clock_s()
         return now_s - session.began_s, now_s - session.used_s
 

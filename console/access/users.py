@@ -102,7 +102,7 @@ class UsersFile(Model):
 
 
 def read_users(path: Path) -> UsersFile:
-    """Raises DocumentError."""
+    """The users in the file. Raises DocumentError."""
     text = read_text(path, size_limit=SIZE_LIMIT)
     return validate(read_tree(text, str(path)), text, str(path), UsersFile)
 
@@ -159,7 +159,7 @@ class Users:
         self._by_name = Stamped(lambda: [path], lambda: {user.name: user for user in read_users(path).users})
 
     def get(self, name: str) -> User | None:
-        """None if there is no such user, or if it is locked. Raises DocumentError."""
+        """The user with this name; None if there is no such user, or if it is locked. Raises DocumentError."""
         found = self._by_name.get().get(name)
         return None if found is None or found.locked else found
 
@@ -176,6 +176,6 @@ class Users:
         )
 
     def all(self) -> list[User]:
-        """By name. Raises DocumentError."""
+        """All users, by name. Raises DocumentError."""
         users = self._by_name.get()
         return [users[name] for name in sorted(users)]

@@ -41,7 +41,7 @@ _END: Final[Fields] = {
 async def agreements(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All, or those of one kind."""
+    """All agreements, or those of one kind."""
     files, kind = files_of(visit), visit.query("kind")
     found = await visit.in_thread(acceptances, files.folder)
     members = (await visit.in_thread(files.registered)).members

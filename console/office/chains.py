@@ -52,7 +52,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
 async def chains(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All, those of one member, or those with a reseller that is not checked yet."""
+    """All chains, those of one member, or those with a reseller that is not checked yet."""
     registered = await visit.in_thread(files_of(visit).registered)
     unchecked, member = bool(visit.query("unchecked")), visit.query("member")
     found = [

@@ -47,7 +47,7 @@ _WITHDRAW: Final[Fields] = {**_DUTY, **WHY}
 async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """The open ones, or all."""
+    """The open duties, or all."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     found = open_first(await visit.in_thread(duties, files.folder))
     listed = listing(visit, [each for each in found if visit.query("all") or not each.done], {})

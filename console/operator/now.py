@@ -44,7 +44,7 @@ class RunningCall:
 
 
 async def now(visit: Visit) -> web.StreamResponse:
-    """The page does not wait for the first count of a day; it comes as the first change."""
+    """The page of what happens now. It does not wait for the first count of a day, which comes as the first change."""
     plots = visit.console.plots
     counted = await plots.get() if plots.is_ready else DecidedPlots()
     return visit.render("now.html", plots=counted, **_state(visit, visit.console.live.newest))

@@ -17,7 +17,7 @@ _MONTH: Final = timedelta(days=31)
 
 
 def faults(form: CustomerForm, rules: FormRules, today: date) -> Iterator[ValidationFault]:
-    """`today` is the day in Japan."""
+    """The faults of a form by these rules. `today` is the day in Japan."""
     application = form.application
     for row in rules.required(application.kind, application.number_kinds()):
         for location in missing(application, row.field):

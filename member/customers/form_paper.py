@@ -32,7 +32,7 @@ _NOTE: Final = (
 
 
 def form_paper(kind: CustomerKind, form: Application | None, rules: FormRules, at: datetime) -> Paper:
-    """`form` None: an empty one of this kind, to be filled in by hand. `at`: when it is printed."""
+    """The form on paper. `form` None: an empty one of this kind, to be filled in by hand. `at`: when it is printed."""
     named = labels(kind)
     sections = [Section(_TITLE, _head(kind, form), boxed=True)]
     for group, heading in GROUPS.items():

@@ -154,7 +154,7 @@ class OpeningRequest:
 
 
 def opening_requests(acts: Iterable[Step]) -> dict[str, OpeningRequest]:
-    """By the ids of their acts, oldest first."""
+    """The requests to open records, by the ids of their acts, oldest first."""
     found: dict[str, OpeningRequest] = {}
     for step in acts:
         details = step.details

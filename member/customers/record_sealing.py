@@ -33,18 +33,18 @@ class RecordKey:
         self._digests = derived(secret, b"idtone customer record digest")
 
     def seal(self, octets: bytes) -> bytes:
-        """Once for each key."""
+        """The sealed record. Use each key once."""
         return self._cipher.encrypt(_ONCE, octets, self._id.encode())
 
     def open(self, sealed: bytes) -> bytes:
-        """Raises CustomerError if it was changed, or is of another id."""
+        """The content of a sealed record. Raises CustomerError if it was changed, or belongs to another id."""
         try:
             return self._cipher.decrypt(_ONCE, sealed, self._id.encode())
         except InvalidTag as error:
             raise _not_sealed(self._id) from error
 
     def digest(self, octets: bytes) -> str:
-        """64 hexadecimal digits."""
+        """The digest of a record: 64 hexadecimal digits."""
         return hmac.digest(self._digests, octets, hashlib.sha256).hex()
 
 
@@ -60,7 +60,7 @@ class CustomersKey:
         return RecordKey(id_, secret), nonce + self._wrap.encrypt(nonce, secret, id_.encode())
 
     def unwrap(self, id_: str, kept: bytes) -> RecordKey:
-        """Raises CustomerError if it was changed, or is the key of another id."""
+        """The key from its stored form. Raises CustomerError if that was changed, or belongs to another id."""
         try:
             return RecordKey(id_, self._wrap.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], id_.encode()))
         except (InvalidTag, ValueError) as error:

@@ -59,7 +59,7 @@ class RecordFolder:
         self._folder = folder
 
     def ids(self) -> list[str]:
-        """Of the records whose files are here, in order."""
+        """The ids of the records whose files are here, in order."""
         return sorted(path.name for path in (self._folder / _RECORDS).glob("*") if _ID.fullmatch(path.name))
 
     def has_key(self, id_: str) -> bool:
@@ -67,7 +67,7 @@ class RecordFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """While one process records or forgets, another waits. Raises CustomerError."""
+        """A context for one process at a time, which records or forgets. Raises CustomerError."""
         try:
             make_parents(self._folder / _LOCK)
             descriptor = open_private(self._folder / _LOCK)

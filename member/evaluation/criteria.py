@@ -139,12 +139,12 @@ class Criteria:
 
 
 def read_criteria(path: Path) -> Criteria:
-    """Raises DocumentError with every fault."""
+    """The criteria in a file. Raises DocumentError with every fault."""
     return parse_criteria(read_text(path, size_limit=1024 * 1024), str(path))
 
 
 def parse_criteria(text: str, name: str) -> Criteria:
-    """As `read_criteria`; `name` is the file's name in the faults."""
+    """The criteria in a text, as from `read_criteria`; `name` is the file's name in the faults."""
     return Criteria(parse(text, name, CriteriaDocument, _faults), text.encode())
 
 

@@ -193,7 +193,7 @@ def _objections(
 
 
 def doubts(new: NodeFigures, earlier: Iterable[NodeFigures], factor: int) -> Iterator[Message]:
-    """What a person should ask the member about: nothing of it is wrong by itself."""
+    """The points about which a person should ask the member, although none is wrong by itself."""
     figures, name = new.figures, new.key.name
     if figures.missing_steps:
         yield Message("{node}: {count} steps could not be written", node=name, count=figures.missing_steps)

@@ -88,7 +88,7 @@ def octets(result: Result, criteria: Criteria) -> bytes:
 
 
 def read_result(file: bytes, name: str) -> Result:
-    """Raises TrustError if the file is none of ours."""
+    """The result in a file. Raises TrustError if it is not a result that idtone wrote."""
     try:
         content = json.loads(file)
         period = Period(*(date.fromisoformat(content["period"][end]) for end in ("from", "until")))

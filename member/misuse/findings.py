@@ -98,7 +98,7 @@ class Finding:
 
     @property
     def first(self) -> datetime:
-        """When its first call was decided, in UTC."""
+        """The time in UTC at which its first call was decided."""
         return datetime.fromtimestamp(self.sign.calls[0].at_s, UTC)
 
     @property

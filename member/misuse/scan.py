@@ -48,7 +48,7 @@ class Scan:
     def findings(
         self, since: date, until: date | None = None, progress: Progress = lambda done, total: None
     ) -> Iterator[Finding]:
-        """Those of the days (UTC) from `since` on, and up to `until`. Raises LedgerError."""
+        """The findings of the days (UTC) from `since` on, and up to `until`. Raises LedgerError."""
         reviews = reviews_in(self._reader.acts(frozenset({StepKind.DUTY})))
         judge = Judge(
             self._node, self._limits, reviews, self._rules, lambda day: self._reader.tokens(self._expected, day)

@@ -11,7 +11,7 @@ from .report_documents import AnswerResult, Found
 
 
 def found(records: Sequence[Record], at: datetime) -> Found:
-    """How many calls fit, and the one nearest to `at`. Canary calls are nobody's."""
+    """The number of calls that fit, and the one nearest to `at`. Canary calls are left out."""
     records = [record for record in records if not record.canary]
     if not records:
         return Found(calls=0)
@@ -22,5 +22,5 @@ def found(records: Sequence[Record], at: datetime) -> Found:
 
 
 def suggested(facts: Found) -> AnswerResult:
-    """The answer that fits the ledger. From where a call came, only a person can say."""
+    """The answer that fits the ledger. Only a person can say where a call came from."""
     return AnswerResult.CUSTOMER_HELD if facts.calls else AnswerResult.NOT_OURS

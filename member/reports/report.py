@@ -112,7 +112,7 @@ class ReportDocument(Model):
 
 
 def parse_report(text: str, name: str, now: datetime) -> Report:
-    """Raises DocumentError with every fault; `name` is the file's name in the faults."""
+    """The report in a text. Raises DocumentError with every fault; `name` is the file's name in the faults."""
 
     def faults(document: ReportDocument) -> Iterator[ValidationFault]:
         if document.report.at > now:

@@ -149,7 +149,7 @@ def new_receipt() -> str:
 
 
 def receipt_of(report: Report, secret: bytes) -> str:
-    """The receipt of a report by the sender with this secret: each time it is sent the same, so it stays one report."""
+    """The receipt of a report by the sender with this secret: the same each time, so it stays one report."""
     content = f"idtone-receipt/1\n{report.model_dump_json()}"
     return _receipt(hmac.digest(secret, content.encode(), "sha256"))
 

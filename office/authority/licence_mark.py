@@ -19,7 +19,7 @@ FOLDER: Final = "licensed"
 
 
 def with_mark(operator: Mapping[str, Any], association: str) -> dict[str, Any]:
-    """The operator's entry in the list, with the digest of its mark and the end of its licences."""
+    """The operator's entry in the list with the digest of its mark and the end of its licences added."""
     begins, until = (
         choose((each[f"valid_{end}"] for each in operator["licences"]), key=datetime.fromisoformat)
         for choose, end in ((min, "from"), (max, "until"))

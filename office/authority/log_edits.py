@@ -36,7 +36,7 @@ def log_key_added(
 
 
 def log_key_ended(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
-    """What this key signs from a moment on is not believed any more."""
+    """End a key: what it signs from a moment on is not believed."""
     found = (
         (m, n) for m, member in enumerate(document.members) for n, each in enumerate(member.logs) if each.key == key
     )
@@ -55,7 +55,7 @@ def witness_added(text: YamlText, document: RegistryDocument, key: str, since: d
 
 
 def witness_ended(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
-    """Cosignatures of a witness do not count from a moment on."""
+    """End a witness: its cosignatures do not count from a moment on."""
     witnesses = document.witness_policy.witnesses if document.witness_policy else ()
     n = next((n for n, each in enumerate(witnesses) if each.key == key), None)
     if n is None:
@@ -64,7 +64,7 @@ def witness_ended(text: YamlText, document: RegistryDocument, key: str, until: d
 
 
 def cosignatures_set(text: YamlText, document: RegistryDocument, number: int) -> None:
-    """How many witnesses must have cosigned a log."""
+    """Set how many witnesses must have cosigned a log."""
     if document.witness_policy is None:
         raise UsageError(Message("the registry has no witness yet; `idtone-office log add-witness` enters one"))
     text.replace((_POLICY, "cosignatures"), number)

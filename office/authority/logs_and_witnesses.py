@@ -43,7 +43,7 @@ def enter_log_key(
 
 
 def end_log_key(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
-    """What the key signs after that is not believed."""
+    """End the key of a member's log: what it signs after that is not believed."""
     over = end(until, name("until"))
     return change_registry(
         workspace,
@@ -69,7 +69,7 @@ def enter_witness(
 
 
 def end_witness(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
-    """Its cosignatures do not count after that."""
+    """End a witness: its cosignatures do not count after that."""
     over = end(until, name("until"))
     return change_registry(
         workspace,

@@ -58,12 +58,12 @@ def has_night_key(folder: Path, user: str) -> bool:
 
 
 def night_key_path(folder: Path, user: str) -> Path:
-    """Of the user's key, if one is kept."""
+    """The path of the user's key, if one is kept."""
     return folder / FOLDER / f"{hashlib.sha256(user.encode()).hexdigest()}.pem"
 
 
 def digest(edition: Edition) -> str:
-    """Of all that a signature would be over."""
+    """The digest of everything that a signature would cover."""
     whole = hashlib.sha256()
     for name in sorted(edition.metadata):
         whole.update(name.encode() + b"\n" + hashlib.sha256(edition.metadata[name].signed_bytes).digest())

@@ -50,6 +50,6 @@ def keeping_pledge(folder: Path, octets: bytes) -> Iterator[str]:
 
 
 def kept_pledge(folder: Path, sha256: str) -> bytes | None:
-    """The file; None if it is not kept here."""
+    """The file of a pledge; None if it is not kept here."""
     path = folder / FOLDER / f"{sha256}.pdf"
     return path.read_bytes() if _SHA256.fullmatch(sha256) and path.is_file() else None

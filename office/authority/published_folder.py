@@ -26,7 +26,7 @@ _NEWEST: Final = Path(tuf_roles.METADATA, "timestamp.json")
 
 
 def publish_to(folder: Path, repository: Path, version: int) -> None:
-    """Make a copy of the repository the current one, in one step. Raises TrustError; then the one before stays."""
+    """Make a copy of the repository the current one, in one step. If it raises TrustError, the previous copy stays."""
     try:
         folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
         (folder / EDITIONS).mkdir(_FOLDER_MODE, exist_ok=True)

@@ -158,7 +158,7 @@ def certified(text: YamlText, document: RegistryDocument, member: str, fields: M
 def link_certified(
     text: YamlText, document: RegistryDocument, entry: str, reseller: str, fields: Mapping[str, str | date]
 ) -> None:
-    """The same for the reseller of a link."""
+    """Record the certification of the reseller of a link, in place of an older one."""
     at, n = _link(document, entry, reseller)
     link = document.chains[at].links[n]
     _with_certification(text, ("chains", at, "links", n), link.certification, fields)

@@ -33,7 +33,7 @@ class Conditions(Model):
 
 
 def sample_conditions() -> Conditions:
-    """Those that idtone ships, for a lawyer to check and the association to change."""
+    """The conditions that idtone ships, for a lawyer to check and the association to change."""
     return read_conditions((resources.files("idtone.config") / SAMPLE).read_text("utf-8"), SAMPLE)
 
 
@@ -49,7 +49,7 @@ def conditions_of(version: str, rows: Sequence[Mapping[str, Any]], name: str) ->
 
 
 def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: Attribution) -> HistoryEntry:
-    """Enter them in place of all older ones, under another version. Raises IdtoneError."""
+    """Enter these conditions in place of all older ones, under another version. Raises IdtoneError."""
     version = line(conditions.stopping_version, Message("Version"))
 
     def edit(text: YamlText, document: RegistryDocument) -> None:

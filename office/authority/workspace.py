@@ -66,7 +66,7 @@ class Workspace:
         return SignedRepository(self.folder / REPOSITORY)
 
     def terms(self) -> Terms:
-        """Raises DocumentError."""
+        """The terms in `authority.yaml`. Raises DocumentError."""
         return read_terms(self.folder / FILE)
 
     @contextlib.contextmanager
@@ -313,8 +313,8 @@ class Workspace:
         return published
 
     def copy_published(self) -> None:
-        """Copy what is published to `published` of the terms, if they name one; it can be repeated. Raises IdtoneError;
-        then the copy before stays.
+        """Copy the published repository to the folder `published` of the terms, if they name one; this can be repeated.
+        If it raises IdtoneError, the previous copy stays.
         """
         if to := self.terms().published:
             publish_to(to, self.repository.folder, self.repository.current("timestamp").signed.version)
@@ -327,7 +327,7 @@ class Workspace:
     # -- in one go ----------------------------------------------------------------------------------------------
 
     def begin(self, keys: KeySets, signers: Sequence[Signer], now: datetime) -> list[str]:
-        """`first`, signed and published."""
+        """Sign and publish the edition of `first`."""
         return self.put_signed(self.first(keys, now), signers, now)
 
     def publish(self, signers: Sequence[Signer], now: datetime) -> tuple[list[str], list[str]]:
@@ -336,7 +336,7 @@ class Workspace:
         return self.put_signed(edition, signers, now), left
 
     def rotate(self, keys: KeySets, signers: Sequence[Signer], now: datetime) -> list[str]:
-        """`rotated`, signed and published."""
+        """Sign and publish the edition of `rotated`."""
         return self.put_signed(self.rotated(keys, now), signers, now)
 
     def put_signed(

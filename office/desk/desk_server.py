@@ -78,7 +78,7 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
-    """As `Host` may name the desk. None if it listens on all addresses, and no name is known."""
+    """The names by which `Host` may name the desk; None if it listens on all addresses, and no name is known."""
     if _is_any(host):
         return frozenset(each.lower() for each in names) or None
     own = f"[{host}]" if ":" in host else host

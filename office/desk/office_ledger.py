@@ -81,7 +81,7 @@ class OfficeLedger:
         return act_id
 
     def record_as(self, act_id: str, act: str, subject: str, **details: Scalar) -> None:
-        """As `record`, under this id."""
+        """Record the act as `record` does, under this id."""
         step = steps.duty(act_id, datetime.now(UTC), acting(), act, subject, details)
         with self.turn():
             if self._writer:
@@ -111,7 +111,7 @@ class OfficeLedger:
 
     @contextmanager
     def open(self) -> Iterator[tuple[str, LedgerWriter]]:
-        """For a process that records many acts: the ledger's address, and its writer, which stays open. Raises
+        """The ledger's address, and its writer, which stays open for a process that records many acts. Raises
         LedgerError.
         """
         with ExitStack() as stack:

@@ -38,7 +38,7 @@ Identity: TypeAlias = Any
 
 
 def recipients_of(texts: Sequence[str]) -> list[Recipient]:
-    """Public keys as age writes them, or of SSH. Raises BackupError."""
+    """The recipients by their public keys, of age or of SSH. Raises BackupError."""
     return [_recipient(text) for text in texts]
 
 
@@ -57,7 +57,7 @@ def _recipient(text: str) -> Recipient:
 
 
 def identities_of(octets: bytes) -> list[Identity]:
-    """The secret keys in a file of age's, or the one in a file of SSH's. Raises BackupError."""
+    """The secret keys in a file of age, or the one in a file of SSH. Raises BackupError."""
     try:
         if b"OPENSSH PRIVATE KEY" in octets or b"RSA PRIVATE KEY" in octets:
             return [pyrage.ssh.Identity.from_buffer(octets)]
@@ -148,13 +148,13 @@ class Member(NamedTuple):
     file: Readable
 
     def octets(self) -> bytes:
-        """Raises BackupError if it is too large for that."""
+        """The content of the member. Raises BackupError if it is too large for that."""
         if self.size > MEMBER_LIMIT:
             raise BackupError(Message("{name} is larger than any that idtone writes", name=self.name))
         return self.file.read()
 
     def save(self, target: Path) -> None:
-        """As a new file that only its owner may read, on the disk. Raises OSError."""
+        """Save the member as a new file, on the disk, that only its owner may read. Raises OSError."""
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as made:
             while block := self.file.read(_BLOCK):

@@ -26,13 +26,13 @@ _NAME: Final = re.compile(r"idtone-(?P<node>.+)-(?P<made>[0-9]{8}T[0-9]{12}Z)-(w
 
 
 def name_of(node: str, made: datetime, whole: bool) -> str:
-    """Sorted, the names of a node's archives are in the order in which they were made."""
+    """The name of a new archive. Sorted names are in the order in which the archives were made."""
     node = re.sub(r"[^A-Za-z0-9._-]", "_", node)
     return f"idtone-{node}-{made.astimezone(UTC):%Y%m%dT%H%M%S%f}Z-{'whole' if whole else 'more'}.age"
 
 
 def made_at(name: str) -> datetime | None:
-    """None if it is no archive's name."""
+    """The time at which an archive was made, by its name; None if this is no archive's name."""
     found = _NAME.fullmatch(name)
     return found and datetime.strptime(found["made"], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
 
@@ -47,7 +47,7 @@ def archives_in(folder: Path) -> list[Path]:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256, hexadecimal. Raises OSError."""
+    """The SHA-256 of a file, in hexadecimal digits. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -41,7 +41,7 @@ class KnownHead:
 
 
 def latest(heads: Iterable[KnownHead]) -> KnownHead | None:
-    """The one with the most leaves."""
+    """The head with the most leaves."""
     return max((each for each in heads if each.note), key=lambda each: each.size, default=None)
 
 

@@ -63,7 +63,7 @@ NOTHING: Final = Reached(0, 0, Frontier().root().hex())
 
 
 def continues(ledger: Database, reached: Reached) -> bool:
-    """Whether what the archives have is the beginning of this ledger. Raises LedgerError."""
+    """Whether the ledger in the archives is the beginning of this one. Raises LedgerError."""
     with ledger.reading() as connection:
         own = position_of(connection)
         if reached.steps > own.steps or reached.leaves > own.leaves:
@@ -72,7 +72,7 @@ def continues(ledger: Database, reached: Reached) -> bool:
 
 
 def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterator[tuple[int, bytes]]:
-    """What follows: the first step of each pack, and the pack. At the end, `ended` has where that is.
+    """The packs that follow, each with its first step. Afterwards `ended` has the place of the end.
 
     Raises LedgerError.
     """
@@ -135,7 +135,7 @@ class LedgerGrower:
                 os.close(descriptor)
 
     def add(self, pack: bytes) -> None:
-        """Raises BackupError if it does not follow what is there."""
+        """Add a pack. Raises BackupError if it does not follow what is there."""
         try:
             found = json.loads(pack)
             rows, macs = found["steps"], [(last, bytes.fromhex(text)) for last, text in found["macs"]]
@@ -168,7 +168,7 @@ class LedgerGrower:
         connection.executemany(_INSERT_SOUGHT, ((key, step.id) for key in keys))
 
     def finish(self, end: LedgerEnd) -> list[Message]:
-        """Enter what no pack has; returns what is wrong with the ledger."""
+        """Enter everything that no pack has. Returns what is wrong with the ledger."""
         if end.checkpoint:
             self._connection.execute(SET_META, (CHECKPOINT, end.checkpoint))
         self._connection.executemany(_INSERT_ASIDE, end.quarantine)

@@ -62,7 +62,7 @@ class Target:
         return self._path(role, self.folder)
 
     def name(self, role: str) -> Path:
-        """As `path`, as it is called afterwards."""
+        """The path of a role after the restore, as from `path`."""
         return self._path(role, self.final or self.folder)
 
     def _path(self, role: str, folder: Path | None) -> Path:
@@ -95,14 +95,14 @@ class Restored:
 
 
 def restore_here(unpacked: Unpacked, ask: bool) -> Restored:
-    """To the paths that the archives name. Raises BackupError if something else is there."""
+    """Restore to the paths that the archives name. Raises BackupError if something else is there."""
     target = Target(unpacked.header.places, None)
     with _locked(target, unpacked):
         return _placed(unpacked, target, ask)
 
 
 def restore_into(unpacked: Unpacked, folder: Path, ask: bool) -> Restored:
-    """Into a new folder, in one step, with settings that name it. Raises BackupError if it is not empty."""
+    """Restore into a new folder, in one step, with settings that name it. Raises BackupError if it is not empty."""
     folder = folder.absolute()
     if folder.exists() and any(folder.iterdir()):
         raise BackupError(Message("{path} is not empty; name a new folder", path=folder))
@@ -322,7 +322,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def adopt(settings: Settings, config: Path | None, ask: bool) -> Restored:
-    """Of a ledger that was copied here without `idtone restore`: set it aside, and name the one that continues it.
+    """Set aside a ledger that was copied here without `idtone restore`, and name the one that continues it.
 
     Raises LedgerInUseError while the service runs, BackupError if there is none.
     """

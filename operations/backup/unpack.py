@@ -52,11 +52,11 @@ class RestoredTree:
 
     @property
     def newest(self) -> datetime | None:
-        """When the newest call in it was over."""
+        """The time at which the newest call in it ended."""
         return None if self.end.newest is None else datetime.fromtimestamp(self.end.newest / 1_000_000, UTC)
 
     def verify(self) -> None:
-        """Add what `idtone ledger verify` finds. Raises LedgerError."""
+        """Add the faults that `idtone ledger verify` finds. Raises LedgerError."""
         with LedgerReader.open(f"sqlite:///{self.file}") as reader:
             verdict = verify_ledger(reader, self.key, with_days=False, is_latest=False)
         self.faults += [fault for fault in verdict.faults if fault not in self.faults]
@@ -76,7 +76,7 @@ class Unpacked:
 
     @property
     def newest(self) -> datetime | None:
-        """When the newest call in them was over."""
+        """The time at which the newest call in the archives ended."""
         return max((each.newest for each in self.trees if each.newest), default=None)
 
     @property

@@ -59,7 +59,7 @@ class Seen:
 
 
 def unreachable(error: AriError, ari: AriSettings) -> Finding:
-    """The finding if there is no `Seen`."""
+    """The finding if Asterisk could not be observed."""
     if not isinstance(error, AriRefused):
         return bad(
             "ari",

@@ -27,7 +27,7 @@ def unreadable(settings: BackupSettings) -> Finding:
 
 
 def judge(settings: BackupSettings, last: BackupResult | None, now: datetime) -> Finding:
-    """`last` is the last result, None if there is none."""
+    """The finding on the backups. `last` is the last result, None if there is none."""
     if not settings.wanted:
         return warning(
             TOPIC,

@@ -15,7 +15,7 @@ _START = Message("systemctl enable --now idtone-canary.timer; without systemd, r
 
 
 def judge(settings: CanarySettings, last: CanaryResult | None, now: datetime) -> Finding:
-    """`last` is the last result, None if there is none."""
+    """The finding on the canary call. `last` is the last result, None if there is none."""
     missing = settings.missing
     if len(missing) == len(CanarySettings().missing):
         return good(TOPIC, Message("not used: the settings name no canary"))

@@ -84,7 +84,7 @@ class Exam:
         return load_library(self.settings.sounds.profiles)
 
     def hook(self) -> Hook:
-        """What `idtone dialplan export` would write now. Raises DocumentError, and UsageError like `hook_for`."""
+        """The hook for `idtone dialplan export` now. Raises DocumentError, and UsageError like `hook_for`."""
         return hook_for(self.settings, self.config, self.library)
 
     def running(self) -> bool | None:

@@ -141,7 +141,7 @@ def needed(hook: str) -> tuple[str, ...]:
 
 
 def used(wanted: Iterable[str], running: Collection[str]) -> set[str]:
-    """Those of the wanted modules that the hook uses beside the running ones."""
+    """The wanted modules that the hook uses in addition to the running ones."""
     return {name for name in wanted if name not in WITH or WITH[name] in running}
 
 

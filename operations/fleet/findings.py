@@ -79,7 +79,7 @@ class _Compared:
 
 
 def findings(fleet: Fleet) -> list[NodeFinding]:
-    """By node, and in the order of the rules."""
+    """The findings by node, in the order of the rules."""
     compared = _Compared.of(fleet)
     return [finding for node in fleet.nodes for finding in _of(node, compared)]
 
@@ -99,7 +99,7 @@ def _of(node: Node, compared: _Compared) -> Iterator[NodeFinding]:
 
 
 def local(at: datetime | None) -> str:
-    """In the time zone of this machine."""
+    """The moment in the time zone of this machine."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "–"
 
 

@@ -56,20 +56,22 @@ class NodeEntry(Model):
 
 
 class Inventory(Model):
-    """The nodes in the order in which they are upgraded, and the dispatchers before them."""
+    """The nodes in the order in which they are upgraded, and the dispatchers in front of them."""
 
     nodes: tuple[NodeEntry, ...]
     dispatchers: tuple[DispatcherEntry, ...] = ()
 
 
 def behind(prefix: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
-    """The words behind a prefix; quoted if it begins with ssh, because a shell reads them on the other machine."""
+    """The words of a command after a prefix; quoted if the prefix begins with ssh, because a shell reads them on the
+    other machine.
+    """
     over_ssh = bool(prefix) and Path(prefix[0]).name == _REMOTE_SHELL
     return (*prefix, *(map(shlex.quote, words) if over_ssh else words))
 
 
 def read_inventory(path: Path) -> Inventory:
-    """Raises DocumentError with file, line and field."""
+    """The inventory in a file. Raises DocumentError with file, line and field."""
     return load(path, Inventory, _faults, size_limit=_SIZE_LIMIT)
 
 

@@ -35,7 +35,7 @@ COLUMNS: Final = (
 
 
 def row_of(node: Node) -> tuple[str, ...]:
-    """By `COLUMNS`. Of a node that does not report now, only what stays true."""
+    """The values of a node by `COLUMNS`. For a node that does not report now, only values that stay true."""
     state = node.state
     if state is None:
         return (node.name, node.condition.value, *[NONE] * (len(COLUMNS) - 2))
@@ -76,7 +76,7 @@ def clock_text(node: Node) -> str:
 
 
 def lag_text(steps: int | None) -> str:
-    """Steps that PostgreSQL does not have yet."""
+    """The number of steps that PostgreSQL does not have yet, as text."""
     return NONE if steps is None else f"{steps:,}"
 
 

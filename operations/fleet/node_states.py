@@ -179,7 +179,7 @@ class Node:
 
     @property
     def present(self) -> NodeState | None:
-        """The state, if it is of now."""
+        """The present state; None if the node does not report now."""
         return self.state if self.condition in (Condition.SERVING, Condition.WITHOUT_ASTERISK) else None
 
 

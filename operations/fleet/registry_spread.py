@@ -39,7 +39,9 @@ class Spread:
 
 
 def spread(fleet: Fleet, wanted: Wanted, nodes: Collection[str] = ()) -> Spread:
-    """Of these nodes; empty: of all that have reported. A named node that has never reported is missing."""
+    """How far the registry has come among these nodes, or among all that have reported if none is named. A named node
+    that has never reported is missing.
+    """
     there = [node for node in fleet.nodes if not nodes or node.name in nodes]
     newest = newest_registry(fleet)
     edition = newest[1].registry.edition if newest else None

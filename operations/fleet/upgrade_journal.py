@@ -58,7 +58,7 @@ class UpgradeJournal:
         return next((entry["version"] for entry in self.entries if "version" in entry and entry["node"] in done), None)
 
     def before(self, node: str) -> Before | None:
-        """The node before this run; None if it was not looked at."""
+        """The state of the node before this run; None if it was not looked at."""
         found = (entry["before"] for entry in self.entries if entry.get("node") == node and "before" in entry)
         return next(map(Before.from_json, found), None)
 
@@ -69,7 +69,7 @@ class UpgradeJournal:
         self._add({"run": "go-on" if self.entries else "begin", "nodes": list(nodes)})
 
     def add(self, node: str, step: Step, **more: Any) -> None:
-        """Enter a step that is done; with `fault` one that failed."""
+        """Enter a step that is done; with `fault`, a step that failed."""
         self._add({"node": node, "step": str(step), **more})
 
     def end(self) -> None:

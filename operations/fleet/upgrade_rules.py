@@ -143,7 +143,7 @@ class Before:
 
 
 def unfit(status: NodeStatus) -> Iterator[str]:
-    """Why a node must not be upgraded now."""
+    """The reason why a node must not be upgraded now."""
     if not status.running:
         yield Message("no service runs there; start it first")
     elif not status.ari:

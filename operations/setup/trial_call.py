@@ -67,7 +67,7 @@ def place(
 
 
 def _listen_s(profiles: Iterable[Profile]) -> int:
-    """Longer than every sound that a call can have."""
+    """How long the extension records: longer than every sound that a call can have."""
     longest_ms = max((each.duration_ms for each in profiles if each.duration_ms <= CALL_LIMIT_MS), default=0)
     return math.ceil(longest_ms / 1000) + AFTERWARDS_S
 

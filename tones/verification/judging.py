@@ -69,7 +69,7 @@ class Burst:
 
     @property
     def level_db(self) -> float:
-        """Relative to the profile."""
+        """The level relative to the profile, in dB."""
         power = sum(each.amplitude**2 for each in self.components)
         wanted = sum(each.component.amplitude**2 for each in self.components)
         return 10 * math.log10(max(power, 1e-12) / wanted)

@@ -12,5 +12,5 @@ def now() -> datetime:
 
 
 def today() -> date:
-    """In Japan."""
+    """The present day in Japan."""
     return now().astimezone(JAPAN).date()

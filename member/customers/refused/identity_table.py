@@ -163,7 +163,7 @@ class IdentityTable(Model):
         return text
 
     def latin(self, word: str) -> str | None:
-        """None if it has other characters than kana and Latin letters."""
+        """The text in Latin letters; None if it has other characters than kana and Latin letters."""
         spelt = self._kana.sub(lambda found: self.kana[found[0]], _katakana(word)).replace("ー", "")
         spelt = re.sub(r"ッ([a-z])", r"\1\1", spelt)
         spelt = "".join(each for each in unicodedata.normalize("NFKD", spelt) if not unicodedata.combining(each))
@@ -200,7 +200,7 @@ _NUMERALS: Final = "〇一二三四五六七八九十"
 
 
 def parse_table(text: str, name: str) -> IdentityTable:
-    """Raises DocumentError with every fault."""
+    """The table in a text. Raises DocumentError with every fault."""
     return parse(text, name, IdentityTable)
 
 

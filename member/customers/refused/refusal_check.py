@@ -77,7 +77,7 @@ def elements_of(value: object) -> list[bytes]:
 
 
 def octets_of(value: object) -> bytes:
-    """Base64. Raises TrustError."""
+    """The octets of a base64 text. Raises TrustError."""
     try:
         return base64.b64decode(value if isinstance(value, str) else "?", validate=True)
     except (ValueError, binascii.Error) as error:

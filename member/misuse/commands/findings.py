@@ -247,7 +247,7 @@ class _Found:
     ledger: NodeLedger
 
     def last_digits(self) -> str:
-        """Those of the subject's number; empty for a licence, or without the ledger's key."""
+        """The last digits of the subject's number; empty for a licence, or without the ledger's key."""
         call = self.finding.sign.calls[-1]
         role = next((role for role in NumberRole if getattr(call, role.value) == self.finding.subject), None)
         record = self.ledger.reader.record(call.call_id) if role else None

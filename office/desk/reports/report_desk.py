@@ -131,7 +131,7 @@ class ReportDesk:
         return unsealed(sealed.report, self.key.private, Purpose.REPORT, sealed.receipt)
 
     def named(self, report_id: str) -> KeptReport:
-        """Raises UsageError if there is no such report."""
+        """The report with this id. Raises UsageError if there is none."""
         found = self.store.report(report_id)
         if found is None:
             raise UsageError(
@@ -140,14 +140,14 @@ class ReportDesk:
         return found
 
     def searched(self, purpose: str) -> None:
-        """The office is about to look for reports about a number. Raises LedgerError.
+        """Record that the office is about to look for reports about a number. Raises LedgerError.
 
         The number's token stays out of the ledger, which keeps all: with the desk's key it tells the number.
         """
         self._desk.ledger.record("reports-searched", "number", why=purpose)
 
     def shown(self, report_id: str) -> None:
-        """The office is about to read a report. Raises LedgerError."""
+        """Record that the office is about to read a report. Raises LedgerError."""
         self._desk.ledger.record("report-shown", report_id)
 
     def forget(self, before: datetime) -> int:
@@ -168,8 +168,8 @@ class ReportDesk:
         return published(self.store.counted(by, since, until), self.rules.statistics.least)
 
     def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
-        """The request that waits is withdrawn. Raises UsageError if the report is closed already or cannot end so, and
-        LedgerError.
+        """Close a report; the request that waits is withdrawn. Raises UsageError if the report is already closed or
+        cannot end like this, and LedgerError.
 
         The reason stays out of the ledger, which keeps all: it may name people, and is erased with the report.
         """

@@ -229,7 +229,7 @@ class ReportStore:
         ]
 
     def closed_before(self, moment: datetime) -> list[str]:
-        """The ids of reports that were closed before then and are not forgotten."""
+        """The ids of reports that were closed before this moment and are not forgotten."""
         query = "SELECT id FROM reports WHERE stage = ? AND closed < ? AND report <> '' ORDER BY closed"
         with self.opened() as database:
             return [row["id"] for row in database.execute(query, (Stage.CLOSED, _micros(moment)))]
@@ -305,7 +305,7 @@ class ReportStore:
         return self._requests("answered IS NULL AND due < ? ORDER BY due, id", _micros(now))
 
     def fetched(self, request_ids: list[str], now: datetime) -> None:
-        """Their member has got these requests."""
+        """Record that their member has fetched these requests."""
         with self.opened() as database:
             database.executemany(
                 "UPDATE requests SET fetched = coalesce(fetched, ?) WHERE id = ?",

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 async def forget_in_time(desk: Desk, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-    """Until cancelled. A change of reports.yaml counts from the next look on."""
+    """Erase old reports again and again until cancelled. A change of reports.yaml counts from the next look on."""
     while True:
         try:
             if count := await asyncio.to_thread(forget_due, desk, now()):

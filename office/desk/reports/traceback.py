@@ -70,7 +70,7 @@ class Next:
 
 
 def first(holders: Sequence[str]) -> Next:
-    """Whom to ask first."""
+    """The member to ask first."""
     return Next(member=holders[0]) if holders else Next(finding=Finding.NO_HOLDER)
 
 

@@ -12,7 +12,7 @@ from idtone.ledger.store.postgresql import Server
 
 
 def reports_reader(config: Path | None) -> NodeReportsReader:
-    """Raises UsageError if the nodes share no PostgreSQL."""
+    """The reader of the nodes' reports. Raises UsageError if the nodes share no PostgreSQL."""
     ledger = load_settings(config).ledger
     if not ledger.is_shared():
         raise UsageError(

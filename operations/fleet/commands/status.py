@@ -46,7 +46,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
 
 
 def look(reader: NodeReportsReader, is_patient: bool) -> Look:
-    """Raises LedgerError, unless `is_patient`, and UsageError if no node has reported yet."""
+    """The state of all nodes. Raises LedgerError, unless `is_patient`, and UsageError if no node has reported yet."""
     try:
         fleet = fleet_of(reader.read())
     except LedgerError as error:
