@@ -53,12 +53,20 @@ def test_what_is_not_as_it_was_sealed_or_another_calls_or_days_is_not_opened():
         (KEY, "c-1", {SEALED: "x"}),
         (KEY, "c-1", {SEALED: "AAAA"}),
         (KEY, "c-1", {SEALED_KEY: "AAAA"}),
+        (KEY, "c-1", {SEALED: f"{sealed[SEALED]}*"}),
+        (KEY, "c-1", {SEALED_KEY: f"{sealed[SEALED_KEY]}*"}),
         (KEY, "c-1", {"called_kind": "none"}),
         (KEY, "c-2", {}),
         (RING.make("2026-11-01")[0], "c-1", {}),
     ):
         with pytest.raises(LedgerError, match=f"of call {call} are not what was sealed"):
             key.open(call, sealed | damage)
+
+
+@pytest.mark.parametrize("length", [0, 16, 31, 33])
+def test_a_ledgers_key_has_32_bytes(length):
+    with pytest.raises(LedgerError, match=f"has {length} bytes instead of 32"):
+        LedgerKey(bytes(length))
 
 
 def test_a_key_of_a_day_is_kept_under_the_ledgers_key_and_its_day():
