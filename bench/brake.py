@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.call_control.brake.brake import Brake, LineKinds
-from idtone.call_control.brake.holds import Hold
 from idtone.call_control.brake.limits import BrakeStep, ShareLimit, ShareLimits
+from idtone.call_control.brake.shared_stops import Hold
 from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import CALL_REJECTED, Policy, decide, refused_by_brake
 from idtone.core.numbers import WITHHELD, Number, NumberKind

@@ -17,8 +17,8 @@ from idtone.ledger.evidence.steps import CallStatus, Step
 
 from . import journal_lines
 from .brake.brake import Brake, Found
-from .brake.holds import Hold
 from .brake.limits import BrakeStep
+from .brake.shared_stops import Hold
 from .call import Call
 
 log = logging.getLogger(__name__)

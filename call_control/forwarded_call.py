@@ -11,7 +11,7 @@ from idtone import dialplan
 from idtone.core.calls import Direction, ForwardedCall, Party, RemoteCall
 from idtone.core.logs import about
 from idtone.core.numbers import Number, NumberKind, ascii_form, parse, perhaps
-from idtone.dialplan.numbers_in_hook import is_emergency_call
+from idtone.dialplan.number_expressions import is_emergency_call
 from idtone.ledger.evidence.steps import kept_sip_call_id
 
 from .call import Call

@@ -13,7 +13,6 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from idtone.core.errors import IdtoneError
-from idtone.core.http.networks import network_of
 from idtone.core.http.request_limits import (
     AT_A_TIME_OF_ADDRESS,
     AT_A_TIME_OF_SESSION,
@@ -22,6 +21,7 @@ from idtone.core.http.request_limits import (
     WITHOUT_SESSION,
     WITHOUT_SESSION_OF_NETWORK,
 )
+from idtone.core.http.visitor_network import network_of
 from idtone.core.logs import in_words, unexpected
 from idtone.core.persons import act_for
 from idtone.core.readable_text import readable

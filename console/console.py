@@ -36,7 +36,7 @@ from .evaluating import Evaluating
 from .fleet_live import FleetLive
 from .live import Live
 from .made_packs import MadePacks
-from .office.office_files import OfficeFiles
+from .office.parsed_folder import OfficeFiles
 from .own_address import OwnAddress
 from .page import Page, Visit
 from .registry_in_use import RegistryInUse

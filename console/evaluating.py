@@ -11,8 +11,8 @@ from idtone.core.translation import Message
 from idtone.member.evaluation.period import Period
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.workspace import Workspace
-from idtone.office.evaluation.assessments import Assessment
 from idtone.office.evaluation.evaluate_members import EvaluatedMembers, evaluate_members, read_folder
+from idtone.office.evaluation.evaluation_input import Assessment
 from idtone.office.evaluation.results import enter
 
 from .work import Progress, Work

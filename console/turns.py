@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
-from idtone.core.http.networks import network_of
+from idtone.core.http.visitor_network import network_of
 
 R = TypeVar("R")
 HALF_S: Final = 10.0

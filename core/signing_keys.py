@@ -31,7 +31,7 @@ from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibK
 
 from .errors import TokenError, TrustError
 from .files import READABLE, reading, sync_folder
-from .passphrases import check_passphrase
+from .new_passphrases import check_passphrase
 from .tokens import PREFIX, TokenKeyName, fault_of, no_library
 from .translation import Message
 

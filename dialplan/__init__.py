@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
 
-from . import expressions, macros, numbers_in_hook
+from . import expressions, macros, number_expressions
 
 FORWARD_CONTEXT: Final = "idtone-forward"
 """The context in which the caller's channel continues, at a `Verdict.extension`."""
@@ -333,8 +333,8 @@ def hook(
     """
     text = macros.expanded((resources.files(__name__) / HOOK_FILE).read_text("utf-8")) + _canary(canary)
     for name, value in {
-        **numbers_in_hook.patterns(asking.emergency_trunks),
-        "@NARROWING@": numbers_in_hook.NARROWING,
+        **number_expressions.patterns(asking.emergency_trunks),
+        "@NARROWING@": number_expressions.NARROWING,
         "@EMERGENCY_TRUNKS@": _one_of(asking.emergency_trunks) if asking.emergency_trunks else "[^&/@,]+",
         "@UNREADABLE@": asking.unreadable,
         "@FALLBACK_FILE@": FALLBACK_FILE,

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone.call_control.brake.holds import Hold
+from idtone.call_control.brake.shared_stops import Hold
 from idtone.call_control.brake.state_files import read_state, state_path
 from idtone.call_control.braking import RELEASED
 from idtone.core.errors import UsageError

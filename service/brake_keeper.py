@@ -19,8 +19,8 @@ from functools import partial
 from typing import Any, Final
 
 from idtone.call_control.brake.brake import Brake, LineKinds
-from idtone.call_control.brake.holds import Hold, releases_of_json
 from idtone.call_control.brake.limits import SURGE_TIMES, BrakeStep, ShareLimit, ShareLimits
+from idtone.call_control.brake.shared_stops import Hold, releases_of_json
 from idtone.call_control.brake.state_files import (
     key_of,
     lines_path,

@@ -22,7 +22,7 @@ TOOLS = {"office/authority/shared_folder.py", "core/files.py", "ledger/keys/priv
 WRITTEN: dict[str, tuple[str, ...]] = {
     "agi/server.py": (),  # a socket
     "office/authority/change_registry.py": ("registry.yaml", "suspensions.yaml", "applications/"),
-    "office/commands/new.py": ("registry.yaml", "suspensions.yaml"),
+    "office/commands/new_registry.py": ("registry.yaml", "suspensions.yaml"),
     "office/desk/document_store.py": ("desk.sqlite3",),
     "office/desk/office_ledger.py": ("ledger/",),
     "office/desk/reports/desk_key.py": ("reports.key", "report-officer.pub"),
@@ -54,7 +54,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/refused/refusal_key.py": ("refusals.key",),
     "office/refused/refusal_store.py": ("refusals.sqlite3",),
     "office/authority/repository.py": ("repository/",),
-    "office/signing/kept_root.py": ("idtone-office publication sign-page",),
+    "office/signing/holders_root.py": ("idtone-office publication sign-page",),
     "office/signing/package_zip.py": ("idtone-office publication sign-page",),
     "office/signing/sign_command.py": ("idtone-office publication sign-page",),
     "office/signing/unpacked_start.py": (),  # the libraries of the zipapp
@@ -83,7 +83,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/disclosure/record_act.py": ("….acts",),
     "ledger/keys/checkpoint_file.py": ("….seen", "….cosigned"),
     "ledger/keys/continuity.py": ("….continued", "….damaged-…"),
-    "ledger/keys/key_lines.py": ("….days", "….days-held"),
+    "ledger/keys/erasable_keys.py": ("….days", "….days-held"),
     "ledger/keys/key_file.py": ("ledger.key_file", "….sign"),
     "ledger/keys/stamps.py": ("….stamps",),
     "ledger/store/sqlite.py": ("ledger.url", "….lock"),

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 from idtone.core.calls import Direction, ForwardedCall, Reason
 
-from .holds import MOST_STOPS, MOST_TOLD, Hold, is_released, label_of, token_of
 from .limits import (
     NO_COUNTS,
     SURGE_LINES,
@@ -32,6 +31,7 @@ from .limits import (
     Signal,
     SubjectKind,
 )
+from .shared_stops import MOST_STOPS, MOST_TOLD, Hold, is_released, label_of, token_of
 from .subject import CALM_S, Shares, Subject
 from .subjects import UNNAMED, names_of
 from .windows import Positions

@@ -23,7 +23,7 @@ from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.sqlite import path_of
 
-from .holds import Hold, brake_key, releases_of_json, token_of
+from .shared_stops import Hold, brake_key, releases_of_json, token_of
 
 log = logging.getLogger(__name__)
 

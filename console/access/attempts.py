@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from idtone.core.http.networks import network_of
+from idtone.core.http.visitor_network import network_of
 
 WITHIN_S: Final = 15 * 60.0
 MOST_OF_NAME: Final = 5

@@ -17,7 +17,7 @@ from idtone.office.evaluation.figures_rule import CRITERIA_FILE
 from idtone.office.evaluation.results import kept_badge
 
 from ..access.rights import Right
-from ..drawings.points import points_of
+from ..drawings.criterion_bars import points_of
 from ..page import Page, Section, Visit
 from .act_words import NO_VALUE_WORDS
 from .acts import absent, files_of

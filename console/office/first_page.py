@@ -24,7 +24,7 @@ from ..access.rights import Right
 from ..page import Page, Section, Visit
 from .acts import files_of
 from .chains import is_checked
-from .office_files import OfficeFiles
+from .parsed_folder import OfficeFiles
 
 PATH: Final = "/office/today"
 

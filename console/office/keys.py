@@ -18,7 +18,7 @@ from ..access.rights import Right
 from ..form_errors import FormField
 from ..page import Method, Page, Visit
 from .acts import acted, files_of
-from .office_files import OfficeFiles
+from .parsed_folder import OfficeFiles
 
 PATH: Final = "/office/keys"
 SETS: Final = {

@@ -13,9 +13,9 @@ from idtone.core.documents import read_text
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import template
 from idtone.office.authority.moments import day
-from idtone.office.evaluation.assessments import Assessment, parse_assessments
 from idtone.office.evaluation.evaluate import EXCLUSION_WORDS
 from idtone.office.evaluation.evaluate_members import period_over, read_folder
+from idtone.office.evaluation.evaluation_input import Assessment, parse_assessments
 
 from ..access.rights import Right
 from ..event_stream import stream_work

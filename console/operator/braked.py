@@ -8,8 +8,8 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.call_control.brake.holds import Hold
 from idtone.call_control.brake.limits import BrakeStep, LineKind, SubjectKind
+from idtone.call_control.brake.shared_stops import Hold
 from idtone.call_control.brake.state_files import read_state, state_path
 from idtone.core.settings.brake import HighestStep
 from idtone.core.settings.settings import Settings

@@ -14,7 +14,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message, template
-from idtone.ledger.evidence.ends_given_up import KINDS, EndsGivenUp
+from idtone.ledger.evidence.log_ends_given_up import KINDS, EndsGivenUp
 from idtone.ledger.keys.checkpoint_file import cosigned_file
 from idtone.ledger.keys.key_ring import continuity_of, own_key
 from idtone.ledger.keys.stamps import Stamps

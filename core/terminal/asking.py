@@ -13,8 +13,8 @@ import typer
 
 from ..documents import read_text
 from ..errors import NumberError, TrustError, UsageError
+from ..new_passphrases import suggested_passphrase
 from ..numbers import Number, ascii_form, holds_number, parse, parse_japanese
-from ..passphrases import suggested_passphrase
 from ..readable_text import readable, unreadable
 from ..settings.settings import PASSPHRASE
 from ..translation import Message, translated

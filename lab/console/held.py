@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from idtone.call_control.brake.holds import Hold, token_of
 from idtone.call_control.brake.limits import BrakeStep, LineKind, SubjectKind
+from idtone.call_control.brake.shared_stops import Hold, token_of
 from idtone.call_control.brake.state_files import state_path, write_state
 from idtone.core.settings.settings import Settings
 

@@ -23,7 +23,7 @@ from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.record_act import record_act
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
-from ..evidence.ends_given_up import KINDS, EndGivenUp, EndsGivenUp
+from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
 from ..keys.continuity import Continued, NextKey
 from ..keys.key_ring import KeyRing, need_keys
 from ..keys.log_keys import FILE, LogKey, LogKeys

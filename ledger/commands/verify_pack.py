@@ -22,7 +22,7 @@ from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
 from ..disclosure.report_files import report_faults
 from ..disclosure.report_words import delivery_in_english
-from ..evidence.ends_given_up import act_words
+from ..evidence.log_ends_given_up import act_words
 from ..evidence.rules import Breach, Rule, breach
 from ..tiles.tile_source import TileSource, tile_source
 from ..tiles.tiles_verification import verify_tiles

@@ -26,9 +26,9 @@ from idtone.core.errors import LedgerError, LedgerInUseError
 from idtone.core.translation import Message
 
 from ..evidence.act_ids import new_act_id
-from ..evidence.ends_given_up import EndsGivenUp
 from ..evidence.evidence import Evidence
 from ..evidence.leaves import ACT_ID, KEEPERS_ACTS
+from ..evidence.log_ends_given_up import EndsGivenUp
 from ..evidence.steps import Step, StepKind
 from ..keys.key_ring import KeyRing
 from ..keys.private_files import replace_private

@@ -1,6 +1,6 @@
 """The file of the day keys, each encrypted with the ledger's key. A key that is destroyed here is gone.
 
-One line a day (`key_lines`): `2026-11-01 BASE64`. A damaged line costs the numbers of its day, and nothing else.
+One line a day (`erasable_keys`): `2026-11-01 BASE64`. A damaged line costs the numbers of its day, and nothing else.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Final
 from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
 
+from .erasable_keys import DESTROYED, KeyLine, KeyLines
 from .held_keys import HeldKeys
-from .key_lines import DESTROYED, KeyLine, KeyLines
 from .sealing import DayKey, LedgerKey
 
 _DAY_BYTES: Final = 10

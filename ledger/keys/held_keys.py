@@ -2,7 +2,7 @@
 
 A record's numbers are sealed under a key of their own, which the day key encrypts (`sealing`). While the day key is
 there, nothing here is needed. When it is destroyed, the record's key in this file still opens the numbers of that
-record and of no other. One line a record (`key_lines`): `SHA256-OF-THE-CALL-ID BASE64`.
+record and of no other. One line a record (`erasable_keys`): `SHA256-OF-THE-CALL-ID BASE64`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
 
-from .key_lines import DESTROYED, KeyLine, KeyLines
+from .erasable_keys import DESTROYED, KeyLine, KeyLines
 from .sealing import LedgerKey
 
 _NAME_BYTES: Final = 64

@@ -21,8 +21,8 @@ from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
-from ..evidence.ends_given_up import KINDS, LIMIT, EndsGivenUp
 from ..evidence.leaf_rules import ReadLeaf, StepOrder
+from ..evidence.log_ends_given_up import KINDS, LIMIT, EndsGivenUp
 from ..keys.private_files import make_parents
 from ..tree.checkpoints import Checkpoint
 from .alarms import IN_FILES, LASTING, Alarm, AlarmKind, Coverage

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from idtone.core.errors import LedgerError
 
-from ..evidence.ends_given_up import KINDS, EndGivenUp, EndsGivenUp
 from ..evidence.leaves import ACT_ID, AFTER_ACTS, StoredStep
+from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
 from ..keys.continuity import Continued, Continuity
 from ..keys.sealing import LedgerKey
 from ..keys.step_key import StepKey

@@ -16,8 +16,8 @@ from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
 from idtone.core.translation import Message
 
-from ..evidence.ends_given_up import EndsGivenUp
 from ..evidence.leaf_rules import LeafRules, ReadLeaf
+from ..evidence.log_ends_given_up import EndsGivenUp
 from ..evidence.rules import RuleError
 from ..tree.checkpoints import Checkpoint, believed
 from ..tree.merkle import HASH_BYTES, leaf_hash

@@ -11,7 +11,7 @@ from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.translation import Message
 
-from ..evidence.ends_given_up import KINDS, EndGivenUp, EndsGivenUp
+from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
 from ..evidence.steps import Step
 from ..keys.checkpoint_file import CheckpointFile, cosigned_file
 from ..keys.continuity import Continued

@@ -24,7 +24,7 @@ from idtone.core.translation import Message
 from idtone.ledger.keys.key_file import load_key, read_key
 from idtone.ledger.keys.private_files import make_parents, open_private, replace_private
 
-from .record_sealing import CustomersKey
+from .record_keys import CustomersKey
 
 _RECORDS, _KEYS = "records", "keys"
 _LOCK: Final = "lock"

@@ -11,7 +11,7 @@ from pathlib import Path
 from idtone.core.errors import UsageError
 from idtone.core.files import make_public_folder, replace_durably
 from idtone.core.translation import Message
-from idtone.member.evaluation.published_evaluation import FOLDER as EVALUATIONS
+from idtone.member.evaluation.evaluation_verification import FOLDER as EVALUATIONS
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.licensed_operators import PAGE, PROOF
 

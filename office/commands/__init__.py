@@ -197,23 +197,23 @@ COMMANDS: Final = {
         "Remove the key of a member's node, because the node or its key is gone.",
     ),
     "log add-key": (
-        "idtone.office.commands.logs:add_log_key",
+        "idtone.office.commands.logs_and_witnesses:add_log_key",
         "Enter the key of a member's log of evidence: packs then prove whose log it is.",
     ),
     "log end-key": (
-        "idtone.office.commands.logs:end_log_key",
+        "idtone.office.commands.logs_and_witnesses:end_log_key",
         "Record from when on the key of a log is not believed: it was replaced, or is in other hands.",
     ),
     "log add-witness": (
-        "idtone.office.commands.logs:add_witness",
+        "idtone.office.commands.logs_and_witnesses:add_witness",
         "Enter a witness whose cosignatures count for all members' logs.",
     ),
     "log end-witness": (
-        "idtone.office.commands.logs:end_witness",
+        "idtone.office.commands.logs_and_witnesses:end_witness",
         "Record from when on the cosignatures of a witness do not count.",
     ),
     "log demand-cosignatures": (
-        "idtone.office.commands.logs:demand_cosignatures",
+        "idtone.office.commands.logs_and_witnesses:demand_cosignatures",
         "Set how many of the witnesses must have cosigned a member's log.",
     ),
     "suspension number": (
@@ -277,7 +277,7 @@ COMMANDS: Final = {
         "Record in the history what was edited by hand in the two files.",
     ),
     "publication new-registry": (
-        "idtone.office.commands.new:new",
+        "idtone.office.commands.new_registry:new",
         "Write a registry.yaml and a suspensions.yaml to start with: no members, and no suspensions.",
     ),
     "publication begin": (

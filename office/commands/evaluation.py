@@ -17,9 +17,9 @@ from idtone.core.translation import Message, translated
 from idtone.member.evaluation.measures import NoValue
 
 from ..authority.workspace import Workspace
-from ..evaluation.assessments import parse_assessments
 from ..evaluation.evaluate import Evaluation, lines
 from ..evaluation.evaluate_members import evaluate_members, period_over, read_folder
+from ..evaluation.evaluation_input import parse_assessments
 from ..evaluation.plot import plot
 from ..evaluation.results import enter, kept_results
 from .history_entry import as_plain

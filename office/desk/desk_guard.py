@@ -12,8 +12,8 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from idtone.core.http.connections import Connections
-from idtone.core.http.networks import network_of
 from idtone.core.http.request_limits import Rate, RequestLimits
+from idtone.core.http.visitor_network import network_of
 from idtone.core.log_throttle import LogThrottle
 
 OF_NETWORK: Final = Rate(20, 200)

@@ -17,7 +17,7 @@ from idtone.member.evaluation.period import Period
 from idtone.member.evaluation.scoring import Score, score
 from idtone.registry.model import Member
 
-from .assessments import Assessment
+from .evaluation_input import Assessment
 
 
 class Exclusion(StrEnum):

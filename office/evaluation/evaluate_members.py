@@ -24,9 +24,9 @@ from ..authority.stopped_members import stopped_members
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..desk.reports.report_store import ReportStore
-from .assessments import Assessment
 from .confirmed_stops import confirmed_stops, published_editions
 from .evaluate import Evaluation, Exclusion, evaluate
+from .evaluation_input import Assessment
 from .figures_rule import CRITERIA_FILE
 from .kept_figures import read_figures
 

@@ -19,8 +19,8 @@ from idtone.core.errors import TrustError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.translation import Message
 from idtone.member.evaluation.criteria import Criteria, parse_criteria
+from idtone.member.evaluation.evaluation_verification import CRITERIA, FOLDER
 from idtone.member.evaluation.period import Period
-from idtone.member.evaluation.published_evaluation import CRITERIA, FOLDER
 from idtone.member.evaluation.result import Result, check, octets
 from idtone.registry.model import EvaluationEntry, RegistryDocument
 

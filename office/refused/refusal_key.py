@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idtone.core.errors import TrustError
-from idtone.core.passphrases import check_passphrase
+from idtone.core.new_passphrases import check_passphrase
 from idtone.core.signing_keys import Passphrase, make_private, private
 from idtone.core.translation import Message
 from idtone.member.customers.refused.customer_identity import CustomerIdentity

@@ -12,7 +12,7 @@ from typing import Final
 from securesystemslib.signer import SSlibKey
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.passphrases import check_passphrase
+from idtone.core.new_passphrases import check_passphrase
 from idtone.core.signing_keys import new_key, public_pem, signer, signer_in
 from idtone.core.tokens import PREFIX
 from idtone.core.translation import Message
@@ -20,7 +20,7 @@ from idtone.core.translation import Message
 from ..authority.edition import Edition
 from ..site.site_package import SitePackage, site_words
 from .holder_words import words_for_holder
-from .kept_root import KeptRoot
+from .holders_root import KeptRoot
 from .package_zip import package_in, with_signatures
 
 KEY_LIMIT: Final = 64 * 1024

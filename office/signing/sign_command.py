@@ -19,7 +19,7 @@ from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
 
 from .holder import Holder
-from .kept_root import KeptRoot, default_folder
+from .holders_root import KeptRoot, default_folder
 from .signing_server import SigningServer
 
 LIBRARY: Final = "PYKCS11LIB"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Final
 
-from idtone.call_control.brake.holds import Hold
 from idtone.call_control.brake.limits import BrakeStep
+from idtone.call_control.brake.shared_stops import Hold
 from idtone.core.settings.brake import HighestStep
 from idtone.core.translation import Message, joined
 

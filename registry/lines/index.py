@@ -21,8 +21,8 @@ from idtone.core.compiled_form import opened, sealed
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 
+from .consistency import pieces
 from .model import ALWAYS, Entry, Period
-from .rules import pieces
 
 _MAGIC: Final = b"idtone lines 3\n"
 """Raise the number when the format changes."""

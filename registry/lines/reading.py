@@ -13,10 +13,10 @@ from idtone.core.settings.lines import LinesSettings
 from idtone.core.translation import Message
 
 from . import rows
+from .consistency import document_faults
 from .databases import place_of, rows_of
 from .model import Entry, LinesDocument, entries_of
 from .ready_queries import READY
-from .rules import document_faults
 
 
 class Unread:

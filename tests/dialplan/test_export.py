@@ -25,7 +25,7 @@ from idtone.core.errors import UsageError
 from idtone.core.number_spans import OPEN_DIGITS
 from idtone.core.numbers import NumberKind, ascii_form, parse
 from idtone.dialplan import Played, expressions
-from idtone.dialplan.numbers_in_hook import ABROAD, JAPANESE, WITHHELD, is_emergency_call
+from idtone.dialplan.number_expressions import ABROAD, JAPANESE, WITHHELD, is_emergency_call
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile_library import load_library

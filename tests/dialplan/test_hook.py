@@ -33,7 +33,7 @@ from idtone.dialplan import (
     dialled_user,
     endpoint_of,
 )
-from idtone.dialplan.numbers_in_hook import is_emergency_call
+from idtone.dialplan.number_expressions import is_emergency_call
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.registry.number_notation import read_span
 from lab.asterisk import Asterisk

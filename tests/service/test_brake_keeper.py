@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from idtone.call_control.brake.holds import Hold
+from idtone.call_control.brake.shared_stops import Hold
 from idtone.call_control.brake.state_files import key_of, lines_path, read_lines, read_state, state_path, write_state
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings, load_settings

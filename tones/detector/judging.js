@@ -1,4 +1,4 @@
-/** Tests of the single parts of a sound: a port of tones/verification/judging.py, which explains it. */
+/** Tests of the single parts of a sound: a port of tones/verification/part_tests.py, which explains it. */
 
 import { Fitter, Plan, lengthS, middleHz } from "./fit.js";
 import { between, edgeErrors, weakestSlice } from "./parts.js";

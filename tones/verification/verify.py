@@ -25,7 +25,7 @@ from ..recordings.leg import Leg
 from ..recordings.rates import at_rate
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
-from .judging import ALONE, CODEC_MS, TESTS, Case, heard_burst, level_dbm0
+from .part_tests import ALONE, CODEC_MS, TESTS, Case, heard_burst, level_dbm0
 from .parts import alone, blast, tails
 from .plan import plan_of
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from bench.brake import SHARES
 from idtone.call_control.brake.brake import Brake, LineKinds
-from idtone.call_control.brake.holds import Hold
 from idtone.call_control.brake.limits import BrakeStep
+from idtone.call_control.brake.shared_stops import Hold
 from idtone.core.calls import Direction, ForwardedCall, Reason
 from idtone.core.numbers import WITHHELD, Number, NumberKind
 

@@ -16,7 +16,7 @@ from idtone.console.access.rights import Role
 from idtone.core.settings.settings import Settings
 from idtone.office.signing.address_guard import OwnAddress
 from idtone.office.signing.holder import Holder
-from idtone.office.signing.kept_root import KeptRoot
+from idtone.office.signing.holders_root import KeptRoot
 from idtone.office.signing.signing_server import SigningServer
 from lab.chromium import find_or_get_chromium
 from lab.console.browser.browser import browser

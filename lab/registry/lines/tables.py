@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from idtone.core.calls import Direction, ForwardedCall
 from idtone.core.documents import parse as parse_document
 from idtone.core.numbers import parse
+from idtone.registry.lines.consistency import document_faults
 from idtone.registry.lines.index import LinesIndex, compiled
 from idtone.registry.lines.model import LinesDocument, entries_of
-from idtone.registry.lines.rules import document_faults
 
 NOW = datetime(2026, 11, 10, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -13,7 +13,7 @@ from idtone.core.japan import last_day
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
 
-from ..published_evaluation import verify_published
+from ..evaluation_verification import verify_published
 
 
 def verify(

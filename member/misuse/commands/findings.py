@@ -30,9 +30,9 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..drawing import draw, heading, lines
 from ..findings import REVIEWED, Finding, FindingState, ReviewResult, named_in
-from ..published_conditions import conditions_for
 from ..rules import Grouping
 from ..scan import Scan
+from ..stopping_conditions import conditions_for
 from .options import FindingArgument, RulesOption, numbers_in
 
 _COLUMNS: Final = ("finding", "state", "subject", "first", "calls", "chance", "reason")

@@ -6,7 +6,7 @@ import ipaddress
 from collections import deque
 from typing import Final
 
-from idtone.core.http.networks import network_of
+from idtone.core.http.visitor_network import network_of
 
 _HOUR_S: Final = 3600.0
 _EVERYONE: Final = ""

@@ -17,9 +17,9 @@ from idtone.core.signed_notes import NOTE_LIMIT, VerifierKey
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
 
-from ..difference_rows import difference_rows
 from ..node_states import Node, fleet_of
-from .shared import reports_reader
+from ..settings_difference import difference_rows
+from .find_postgresql import reports_reader
 
 FileArgument = Annotated[
     Path | None,

@@ -19,7 +19,7 @@ from idtone.core.terminal.asking import passphrase
 from idtone.core.translation import Message, translated
 from idtone.ledger.store.postgresql import Server
 
-from ..difference_rows import difference_rows
+from ..settings_difference import difference_rows
 
 _KEYS = (
     "The key that signs (idtone-fleet new-signing-key). Several times while you replace a key: nodes need one of them."

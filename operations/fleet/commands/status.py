@@ -15,7 +15,7 @@ from idtone.service.watching import WatchOption, show
 from ..findings import NodeFinding, findings
 from ..node_rows import COLUMNS, row_of, total_row
 from ..node_states import Fleet, fleet_of, totals
-from .shared import reports_reader
+from .find_postgresql import reports_reader
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

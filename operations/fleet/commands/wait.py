@@ -18,7 +18,7 @@ from idtone.core.translation import Message, translated
 
 from ..node_states import Fleet, fleet_of
 from ..registry_spread import Confirmation, Spread, Wanted, spread
-from .shared import reports_reader
+from .find_postgresql import reports_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

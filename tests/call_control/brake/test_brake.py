@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from bench.brake import SHARES, case, year
 from idtone.call_control.brake.brake import Brake, LineKinds
-from idtone.call_control.brake.holds import Hold, releases_of_json
 from idtone.call_control.brake.limits import (
     LIMITS,
     NEVER,
@@ -26,6 +25,7 @@ from idtone.call_control.brake.limits import (
     pace_s,
     stops_at,
 )
+from idtone.call_control.brake.shared_stops import Hold, releases_of_json
 from idtone.call_control.brake.subject import CALM_S
 from idtone.call_control.brake.windows import BITS, Positions, distinct
 from idtone.core.calls import Direction, Reason

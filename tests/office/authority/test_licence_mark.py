@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from idtone.core.errors import TrustError
-from idtone.member.evaluation import published_evaluation
+from idtone.member.evaluation import evaluation_verification
 from idtone.office.authority.licence_mark import issued_by, with_mark
 
 OPERATOR = {
@@ -27,11 +27,11 @@ def test_the_id_of_the_member_is_never_cut(association, member):
 )
 def test_a_mark_is_good_from_the_first_day_of_its_licences_to_the_last(monkeypatch, tmp_path, year, error):
     operator = with_mark(OPERATOR, "協会")
-    monkeypatch.setattr(published_evaluation, "read_site", lambda *_: {"operators": [operator]})
-    monkeypatch.setattr(published_evaluation, "_of_badge", lambda *_: operator)
+    monkeypatch.setattr(evaluation_verification, "read_site", lambda *_: {"operators": [operator]})
+    monkeypatch.setattr(evaluation_verification, "_of_badge", lambda *_: operator)
     now = datetime(year, 6, 1, tzinfo=UTC)
     if error is None:
-        assert published_evaluation.verify_published(tmp_path, tmp_path, "m.svg", now) == operator
+        assert evaluation_verification.verify_published(tmp_path, tmp_path, "m.svg", now) == operator
         return
     with pytest.raises(TrustError, match=error):
-        published_evaluation.verify_published(tmp_path, tmp_path, "m.svg", now)
+        evaluation_verification.verify_published(tmp_path, tmp_path, "m.svg", now)

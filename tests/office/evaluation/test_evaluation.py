@@ -15,8 +15,8 @@ import pytest
 
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import Signer, VerifierKey
+from idtone.member.evaluation.evaluation_verification import verify_published
 from idtone.member.evaluation.period import Period
-from idtone.member.evaluation.published_evaluation import verify_published
 from idtone.member.reports.report_documents import SealedReport
 from idtone.office.desk.desk import Desk
 from idtone.office.desk.document_rules import RULES

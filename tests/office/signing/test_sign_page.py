@@ -20,7 +20,7 @@ from idtone.office.authority.prepared_package import PreparedPackage, take_copy
 from idtone.office.authority.workspace import Workspace
 from idtone.office.signing.address_guard import OwnAddress
 from idtone.office.signing.holder import Holder
-from idtone.office.signing.kept_root import KeptRoot
+from idtone.office.signing.holders_root import KeptRoot
 from idtone.office.signing.signing_server import SigningServer
 from lab import token
 from lab.office.authority.office import PHRASE, WHY, Office

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from idtone.call_control.brake.holds import Hold
 from idtone.call_control.brake.limits import BrakeStep, LineKind, SubjectKind
+from idtone.call_control.brake.shared_stops import Hold
 from idtone.core.settings.brake import HighestStep
 from idtone.operations.doctor import brake_finding
 from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from idtone.core.calls import Direction, Reason
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number, NumberKind, parse
+from idtone.registry.lines.consistency import entry_faults
 from idtone.registry.lines.index import LinesIndex, NoLines, compiled
 from idtone.registry.lines.model import ALWAYS, Entry
-from idtone.registry.lines.rules import entry_faults
 from lab.registry.lines.tables import DAY, GOOD, NOW, call, index_of
 
 ANOTHERS, UNKNOWN = Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN

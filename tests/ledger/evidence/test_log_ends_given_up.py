@@ -8,7 +8,7 @@ import pytest
 
 from idtone.core.persons import AccountKnownBy, Person
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.ends_given_up import LIMIT, EndsGivenUp, act_words
+from idtone.ledger.evidence.log_ends_given_up import LIMIT, EndsGivenUp, act_words
 from idtone.ledger.evidence.steps import Step
 from lab.ledger.sample_evidence import ALICE, BOB, NOW
 

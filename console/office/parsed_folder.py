@@ -13,7 +13,7 @@ from typing import Any, Final
 from idtone.core.errors import IdtoneError
 from idtone.core.number_spans import NumberSpan
 from idtone.member.evaluation.criteria import Criteria
-from idtone.member.evaluation.published_evaluation import FOLDER as EVALUATION
+from idtone.member.evaluation.evaluation_verification import FOLDER as EVALUATION
 from idtone.member.evaluation.result import Result
 from idtone.office.authority import operator_list
 from idtone.office.authority.change_registry import applications, never_originates_of, registry_of, suspensions_of

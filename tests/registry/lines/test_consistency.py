@@ -6,8 +6,8 @@ import pytest
 
 from idtone.core.documents import parse
 from idtone.core.errors import DocumentError
+from idtone.registry.lines.consistency import document_faults
 from idtone.registry.lines.model import LinesDocument
-from idtone.registry.lines.rules import document_faults
 from lab.registry.lines.tables import GOOD
 from lab.repository import ROOT
 
