@@ -83,8 +83,12 @@ HAPPENINGS: Final = (
     Happening(
         ("restarts",),
         (
-            "setsid sh -c 'while :; do systemctl kill --kill-whom main --signal KILL idtone; sleep 3; done'"
-            " > /dev/null 2>&1 & echo $! > /opt/loop",
+            # Each instance ends three seconds after it was ready, on a busy machine too: so its metrics are read.
+            # The line ends when the loop has a session of its own: the shell's end would end it, too.
+            "rm -f /opt/loop; setsid sh -c 'echo $$ > /opt/loop; while sleep 0.2; do"
+            " systemctl is-active --quiet idtone || continue;"
+            " sleep 3; systemctl kill --kill-whom main --signal KILL idtone; done' > /dev/null 2>&1 &"
+            " until test -s /opt/loop; do sleep 0.1; done",
         ),
         ("kill $(cat /opt/loop)", "systemctl restart idtone"),
     ),
