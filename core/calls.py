@@ -172,7 +172,7 @@ class ForwardedCall:
     """The PJSIP endpoints of the destinations."""
     sip_call_id: str = ""
     emergency: bool = False
-    """Every destination is on a trunk and dials an emergency number (`dialplan.number_expressions.is_emergency_call`)."""
+    """Every destination is on a trunk, and dials an emergency number (`number_expressions.is_emergency_call`)."""
     presents_other: bool = False
     """The called party already sees another number than the forwarding number: an outgoing call by the operator's own
     Dial(). The hook's own Dial() shows the forwarding number."""
