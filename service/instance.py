@@ -318,7 +318,7 @@ class Instance:
         return FastAgiServer(answer, Limits(drain_s=AGI_DRAIN_S)).listening(listener)
 
     def _begin_metrics(self, observed: Observed, bound: ExitStack) -> None:
-        address = self._settings.metrics.listen_address()
+        address = self._settings.metrics.address()
         if address is None:
             return
         from .metrics_listener import MetricsListener

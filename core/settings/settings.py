@@ -270,7 +270,7 @@ class MetricsSettings(Model):
 
     listen: MetricsAddress | None = None
 
-    def listen_address(self) -> tuple[str, int] | None:
+    def address(self) -> tuple[str, int] | None:
         """The IP address and the port at which Prometheus asks; None if there are no metrics."""
         return split_port(self.listen) if self.listen else None
 

@@ -41,7 +41,7 @@ SECOND = Path(__file__).parents[2] / "tools" / "second-opinion" / "verify-pack.m
 class Head:
     """The tree's head, as the service gives it."""
 
-    checkpoint: Note | None
+    stored_checkpoint: Note | None
 
 
 @dataclass

@@ -107,7 +107,7 @@ class Verifier {
     Object.assign(this, { id, title, peak: data.peak, tolerance: strict("tolerance", data.tolerance) });
     const rules = strict("rules", data.rules);
     const of = (name) => strict(`rules.${name}`, rules[name]);
-    this.rules = of("judging");
+    this.rules = of("part_tests");
     this.own = of("verify");
     this.evidenceRules = of("log_odds");
     this.partRules = of("parts");

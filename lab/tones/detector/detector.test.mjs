@@ -94,7 +94,7 @@ test("silence and an empty recording pass without an error", () => {
 
 for (const [name, change] of Object.entries({
   "another format": (data) => (data.format = 2),
-  "a rule missing": (data) => delete data.rules.judging.EVEN,
+  "a rule missing": (data) => delete data.rules.part_tests.EVEN,
   "no threshold": (data) => delete data.evidence.threshold,
   "no rules": (data) => delete data.rules,
 })) {
