@@ -12,8 +12,10 @@ from lab.lab import Forwarding, Lab, Placed, until
 from lab.phone import Behaviour
 
 SOUND_S = 0.44
-UNTIL = {Step.ANSWERED: 0.0, Step.SOUNDING: 0.15, Step.CONNECTING: SOUND_S + 0.003, Step.CONNECTED: SOUND_S + 0.3}
+UNTIL = {Step.ANSWERED: 0.0, Step.SOUNDING: 0.15, Step.CONNECTING: SOUND_S + 0.003}
 """Seconds from the answer to a step after it."""
+CONNECTED_PACKETS = 22 + 15
+"""The sound has 22; all others bring the caller's voice, 20 ms each."""
 REFUSALS = {Event.BUSY: (486, 17), Event.DECLINED: (603, 21), Event.CONGESTION: (503, 34)}
 
 
@@ -43,6 +45,16 @@ async def reach(call: IncomingCall, step: Step) -> None:
         await asyncio.sleep(0.02)
         call.answer()
         await asyncio.sleep(UNTIL[step])
+    elif step is Step.CONNECTED:
+        call.ring()
+        await asyncio.sleep(0.02)
+        call.answer()
+        await connected(call)
+
+
+async def connected(call: IncomingCall) -> None:
+    """Wait until the called party has heard the caller for a while, however long Asterisk takes until then."""
+    await until(lambda: len(call.packets) >= CONNECTED_PACKETS, "the caller's voice")
 
 
 def called_phone(case: Case) -> Behaviour:
@@ -84,5 +96,7 @@ async def reached(phones: Lab, placed: Placed, step: Step) -> None:
     if step in UNTIL:
         await until(lambda: called.answered_ns, "the answer")
         await asyncio.sleep(UNTIL[step])
+    elif step is Step.CONNECTED:
+        await connected(called)
     else:
         await asyncio.sleep(0.15)
