@@ -1,4 +1,4 @@
-"""`idtone registry decide`: the decision for a call, by a registry on this machine."""
+"""`idtone registry decide`: the decision for a call by a registry, or those of an evidence pack once more."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from ..disclosure.record_act import record_act
 from ..evidence.steps import StepKind
 from ..keys.key_ring import KeyRing, need_keys
 from ..store.database import Database
-from ..store.given_up_acts import foreign_acts
+from ..store.given_up_acts import first_foreign
 from ..store.ledger_reader import LedgerReader
 from .shared import complete_call, local, parse_since, whole_id
 
@@ -138,23 +138,30 @@ def lift_hold(
     """Lift a legal hold: the numbers of its calls are forgotten like those of others.
 
     If the keys of their days are destroyed already, the numbers can never be opened again, unless another hold is about
-    the same call.
+    the same call. If the command was interrupted after it had recorded the end of the hold, run it again: it destroys
+    the keys that are left.
     """
     settings, ring = _opened(config)
+    none_stands = UsageError(Message("no hold {hold!r} stands; look at `idtone-evidence hold list`", hold=hold_id))
     found = _holds(settings).get(hold_id)
-    if found is None or found.lifted:
-        raise UsageError(Message("no hold {hold!r} stands; look at `idtone-evidence hold list`", hold=hold_id))
-    _need_own_acts(settings, ring)
-    now, person, standing = datetime.now(UTC), acting(), found
-    act = record_act(
-        settings.ledger.own(),
-        settings.node,
-        ring,
-        lambda act_id: lifted_step(act_id, now, person, standing, why),
-        DisclosureRules.of(settings.ledger),
-    )
+    if found is None:
+        raise none_stands
+    _need_own_steps(settings, ring)
+    if found.lifted:
+        act = found.lifted.call_id
+    else:
+        now, person, standing = datetime.now(UTC), acting(), found
+        act = record_act(
+            settings.ledger.own(),
+            settings.node,
+            ring,
+            lambda act_id: lifted_step(act_id, now, person, standing, why),
+            DisclosureRules.of(settings.ledger),
+        )
     # Only its own calls: the holds of an earlier log of this node are in another database.
-    forgotten = ring.days.held.destroy(set(standing.calls) - held_calls(_holds(settings).values()))
+    forgotten = ring.days.held.destroy(set(found.calls) - held_calls(_holds(settings).values()))
+    if found.lifted and not forgotten:
+        raise none_stands
     if as_json:
         command_line.print_json({"hold": hold_id, "act": act, "keys_destroyed": forgotten})
     else:
@@ -172,15 +179,18 @@ def _holds(settings: Settings) -> dict[str, LegalHold]:
         return legal_holds(reader.acts(frozenset({StepKind.DUTY})))
 
 
-def _need_own_acts(settings: Settings, ring: KeyRing) -> None:
-    """Raises LedgerError if somebody else wrote or changed an act: what it says of holds must destroy no key."""
+def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
+    """Raises LedgerError if a step is gone, or somebody else wrote or changed one: what is left of the holds must
+    destroy no key.
+    """
     ledger = settings.ledger.own()
-    foreign = foreign_acts(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.continuity.origin))
-    if foreign:
+    foreign = first_foreign(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.continuity.origin))
+    if foreign is not None:
         raise LedgerError(
             Message(
-                "the service did not write {acts} so; no key is destroyed: `idtone ledger verify` says more",
-                acts=", ".join(foreign[:5]),
+                "step {step} of the ledger is gone, or the service did not write it so; no key is destroyed: "
+                "`idtone ledger verify` says more",
+                step=foreign,
             )
         )
 

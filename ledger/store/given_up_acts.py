@@ -1,4 +1,4 @@
-"""The acts of a log as its service wrote them, and those by which ends of earlier logs were given up. I/O."""
+"""The acts by which ends of earlier logs were given up, and whether a log is as its service wrote it. I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
 from ..keys.continuity import Continued, Continuity
 from ..keys.sealing import LedgerKey
 from ..keys.step_key import StepKey
-from .database import Database, literals
+from .database import Database, literals, scalar
 from .rows import step_of
 from .step_macs import StepMacs
 from .stored_tree import STEP
@@ -21,6 +21,7 @@ _ACTS: Final = (
     f"SELECT {STEP}, leaf FROM steps WHERE call_id >= ? AND call_id < ? "  # noqa: S608 - our own words
     f"AND kind IN ({literals(KINDS)}) AND leaf IS NOT NULL ORDER BY id"
 )
+_PAGE: Final = f"SELECT {STEP}, leaf FROM steps WHERE id > ? ORDER BY id LIMIT 10000"  # noqa: S608 - our own words
 
 
 def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
@@ -34,13 +35,20 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
     return EndsGivenUp.of(step_of(StoredStep._make(row), lambda day: None) for row in ours)
 
 
-def foreign_acts(database: Database, key: StepKey) -> list[str]:
-    """The ids of the acts that somebody else wrote, or changed. Raises LedgerError."""
-    query = f"SELECT {STEP}, leaf FROM steps WHERE call_id >= ? AND call_id < ? ORDER BY id"  # noqa: S608 - our own words
-    with database.reading() as connection:
-        macs = StepMacs(connection, key)
-        rows = connection.execute(query, (ACT_ID, AFTER_ACTS)).fetchall()
-        return [str(row[2]) for row in rows if not _is_ours(macs, StoredStep._make(row[:-1]), row[-1])]
+def first_foreign(database: Database, key: StepKey) -> int | None:
+    """The first step that is gone, or that somebody else wrote or changed; None: there is none. Raises LedgerError.
+
+    It looks at every step: an act that was made to look like a call is not among the acts any more.
+    """
+    with database.paged() as connection:
+        macs, reached = StepMacs(connection, key), 0
+        last = scalar(connection, "SELECT max(last) FROM macs")  # first: the service writes meanwhile
+        while rows := connection.execute(_PAGE, (reached,)).fetchall():
+            for row in rows:
+                reached += 1
+                if row[0] != reached or not _is_ours(macs, StoredStep._make(row[:-1]), row[-1]):
+                    return reached
+    return None if isinstance(last, int) and last <= reached else reached + 1
 
 
 def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:

@@ -21,6 +21,7 @@ from idtone.ledger.commands import app
 from idtone.ledger.commands.shared import parse_since
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
+from idtone.ledger.keys.held_keys import HeldKeys
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from lab.ledger.commands.running import calls, completed, following, lines, run, told
 from lab.ledger.sample_evidence import (
@@ -308,29 +309,51 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
 
 
 @pytest.mark.parametrize(
-    ("forged", "refused"),
+    "forged",
     [
-        ("INSERT INTO steps SELECT id + 50, node, 'act-x', kind, at, replace(replace(details, 'hold-placed', "
-         "'hold-lifted'), '{other}', '{held}'), NULL FROM steps WHERE details LIKE '%{held}%'", True),
-        ("UPDATE steps SET details = replace(details, 'c-heard', 'c-hoard') WHERE details LIKE '%{held}%'", True),
-        ("DELETE FROM steps WHERE details LIKE '%{held}%'", False),
+        "INSERT INTO steps SELECT id + 50, node, 'act-x', kind, at, replace(replace(details, 'hold-placed', "
+        "'hold-lifted'), '{other}', '{held}'), NULL FROM steps WHERE details LIKE '%{held}%'",
+        "UPDATE steps SET details = replace(details, 'c-heard', 'c-hoard') WHERE details LIKE '%{held}%'",
+        "UPDATE steps SET call_id = 'xct' || substr(call_id, 4) WHERE details LIKE '%{held}%'",
+        "DELETE FROM steps WHERE details LIKE '%{held}%'",
     ],
-)  # fmt: skip
-def test_no_forged_act_destroys_the_key_of_a_held_call(key, forged, refused):
-    """A hold that is lifted, of other calls, or gone in the database: its key stays, also when another hold ends."""
+)
+@pytest.mark.parametrize("is_last", [False, True])
+def test_no_forged_act_destroys_the_key_of_a_held_call(key, forged, is_last):
+    """A hold that is lifted, of other calls, or gone in the database: its key stays, also when another hold of the
+    same call ends.
+    """
     file = key.with_name("ledger.sqlite3")
     why = ("--reference", "R-9", "--basis", "dispute", "--why", "w")
-    [held, other] = (told("hold place", name, *why)["hold"] for name in ("c-heard", "c-refused"))
+    placed = [told("hold place", "c-heard", *why)["hold"] for _ in range(2)]
+    held, other = reversed(placed) if is_last else placed
     run("forget", "--before", "2026-11-02", "--yes")
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute(forged.format(held=held, other=other))
-    lift = ("hold lift", other, "--why", "w")
-    if refused:
-        with pytest.raises(LedgerError, match="no key is destroyed"):
-            run(*lift)
-    else:
-        assert told(*lift)["keys_destroyed"] == 1
+    with pytest.raises(LedgerError, match="no key is destroyed"):
+        run("hold lift", other, "--why", "w")
     assert lines(run("list", "--call-id", "c-heard"))[1][4] == "…5678"
+
+
+def test_a_lift_that_was_interrupted_is_finished_by_another(key, monkeypatch):
+    placed = told("hold place", "c-heard", "--reference", "R-9", "--basis", "dispute", "--why", "w")["hold"]
+    run("forget", "--before", "2026-11-02", "--yes")
+    lift = ("hold lift", placed, "--why", "w")
+
+    def fails(held, calls):
+        raise LedgerError("the keys of held calls cannot be used")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(HeldKeys, "destroy", fails)
+        with pytest.raises(LedgerError, match="cannot be used"):
+            run(*lift)
+    assert lines(run("list", "--call-id", "c-heard"))[1][4] == "…5678"
+    act = told("hold list --all")[0]["lifted"]
+    assert told(*lift)["keys_destroyed"] == 1
+    assert lines(run("list", "--call-id", "c-heard"))[1][4] == "fixed"
+    assert told("hold list --all")[0]["lifted"] == act, "its end is recorded once"
+    with pytest.raises(UsageError, match="no hold 'h-.*' stands"):
+        run(*lift)
 
 
 @pytest.mark.parametrize(
