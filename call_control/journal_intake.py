@@ -11,10 +11,11 @@ from typing import Final
 from idtone.core.calls import Outcome
 from idtone.core.errors import JournalError, LedgerError
 from idtone.core.log_throttle import LogThrottle
+from idtone.ledger.evidence.leaves import CLOSING
 from idtone.ledger.evidence.steps import StepKind
 
 from .call import Call
-from .call_control import CallControl
+from .call_control import LATE_REPORTS, CallControl
 from .journal_lines import LONGEST_LINE, Decided, Ended, Line, Reported, blotted, fits_call_id, read, split
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,9 @@ LATE: Final = timedelta(seconds=30)
 verdict. Only the decision on an emergency call is written later: when the call ends.
 """
 
+Times = Mapping[str, datetime]
+"""When each kind of step of a call first happened."""
+
 
 class JournalIntake:
     """Accepts lines of calls in progress, by their nonces, and lines of calls that the hook has just decided."""
@@ -31,13 +35,13 @@ class JournalIntake:
     def __init__(
         self,
         call_control: CallControl,
-        times: Callable[[Iterable[str]], Mapping[str, Mapping[str, object]]],
+        times: Callable[[Iterable[str]], Mapping[str, Times]],
         keep: Callable[[Sequence[str]], None],
         restore: Callable[[Iterable[str]], Mapping[str, Call]],
     ) -> None:
         """`times` reads which steps of the calls are in the ledger, by call id and kind; it may raise LedgerError.
         `keep` stores refused lines, without their digits; it may raise OSError. `restore` reads calls from the ledger,
-        by their ids; it may raise LedgerError.
+        by their ids; a call that it cannot restore gets no report.
         """
         self._calls = call_control
         self._times = times
@@ -45,6 +49,9 @@ class JournalIntake:
         self._restore = restore
         self._shed = LogThrottle(log, "a call was rejected")
         self._throttle = LogThrottle(log, "a journal line was refused")
+        self._unrestored = LogThrottle(log, "the report of an ended call is left out")
+        self._reported: dict[str, None] = {}
+        """Calls of an earlier service whose report was entered lately: the step may not be in the ledger yet."""
         self._gap = timedelta()
 
     def set_gap_s(self, seconds: float) -> None:
@@ -74,49 +81,65 @@ class JournalIntake:
         known = self._known_before([line for _, line in found])
         for text, line in _reports_first(found):
             try:
-                written += self._accepted(line, line.call_id in known)
+                written += self._accepted(line, known.get(line.call_id))
             except JournalError as error:
                 refused.append((text, error))
         self._refuse(refused)
         return written
 
-    def _known_before(self, lines: Sequence[Line]) -> set[str]:
-        """The ids of ended calls: they are not in progress, and the ledger has steps of them.
+    def _known_before(self, lines: Sequence[Line]) -> Mapping[str, Times]:
+        """The steps of ended calls: they are not in progress, and the ledger has steps of them.
 
         Recalls those that an earlier service has ended before the phone's report was written.
         """
         calls = self._calls
-        late = {
-            line.call_id
-            for line in lines
-            if isinstance(line, Reported) and line.heard_from and line.at < calls.since + LATE
-            and not calls.find(line.call_id) and not calls.is_closed(line.call_id)
-        }  # fmt: skip
-        asked = late | {
+        late = [line for line in lines if self._may_be_late(line)]
+        asked = {line.call_id for line in late} | {
             line.call_id
             for line in lines
             if not calls.find(line.call_id) and (line.at < calls.since or isinstance(line, Decided))
         }
         try:
             known = {call_id: kinds for call_id, kinds in self._times(asked).items() if kinds} if asked else {}
-            unreported = [name for name in late & known.keys() if StepKind.SOUND_REPORTED not in known[name]]
-            restored = self._restore(unreported) if unreported else {}
         except LedgerError as error:
             raise JournalError(f"the ledger cannot say which calls have ended: {error}") from error
-        calls.recall_ended(restored.values())
-        return {*known}
+        for call_id in dict.fromkeys(line.call_id for line in late if _is_report_of(known.get(line.call_id), line)):
+            self._recall(call_id)
+        return known
 
-    def _accepted(self, line: Line, known_before: bool) -> list[Future[None]]:
+    def _may_be_late(self, line: Line) -> bool:
+        """Whether this can be a report about a call that an earlier service has ended."""
+        calls = self._calls
+        return (
+            isinstance(line, Reported)
+            and line.heard_from
+            and line.at < calls.since + LATE
+            and self._is_new(line.at)
+            and line.call_id not in self._reported
+            and not calls.find(line.call_id)
+            and not calls.is_closed(line.call_id)
+        )
+
+    def _recall(self, call_id: str) -> None:
+        try:
+            self._calls.recall_ended(self._restore([call_id]).values())
+        except Exception as error:  # a damaged record, or one of a newer version: the other lines are entered
+            why = str(error) if isinstance(error, LedgerError) else type(error).__name__
+            self._unrestored.warning(f"{call_id} cannot be restored: {why}")
+
+    def _accepted(self, line: Line, before: Times | None) -> list[Future[None]]:
         calls = self._calls
         call = calls.find(line.call_id)
         if call:
             if isinstance(line, Ended) and call.decision.outcome is Outcome.BYPASS:
                 self._must_be_new(line.at)
             return calls.journal(line)
-        if known_before and line.at < calls.since and not isinstance(line, Reported):
+        if isinstance(line, Reported) and not calls.is_closed(line.call_id):
+            return self._late_report(line, before)
+        if before and line.at < calls.since and not isinstance(line, Reported):
             return []  # an earlier service has entered this line
         if isinstance(line, Decided):
-            if known_before or calls.is_closed(line.call_id):
+            if before or calls.is_closed(line.call_id):
                 raise JournalError("its call has already ended")
             if not fits_call_id(line.call_id, line.at):
                 raise JournalError("its time contradicts the time in the call id")
@@ -125,14 +148,27 @@ class JournalIntake:
                 self._shed.warning("the number of calls that wait for a verdict has reached policy.waiting")
         return calls.journal(line)
 
+    def _late_report(self, line: Reported, before: Times | None) -> list[Future[None]]:
+        """Enter the first report about a call that an earlier service has ended."""
+        if not self._may_be_late(line) or not _is_report_of(before, line):
+            return []
+        written = self._calls.journal(line)
+        self._reported[line.call_id] = None
+        if len(self._reported) > LATE_REPORTS:
+            del self._reported[next(iter(self._reported))]
+        return written
+
     def _must_be_new(self, at: datetime, over: bool = False) -> None:
         """Raises JournalError if all lines of this time were read before, or if the time is in the future.
 
         `over`: the hook writes the line when its call ends, so `at` may be long ago.
         """
-        now = self._calls.now()
-        if at > now + LATE or (at < now - self._gap - LATE and not over):
+        if not self._is_new(at, over):
             raise JournalError("its time is in the future, or all lines of that time were read before")
+
+    def _is_new(self, at: datetime, over: bool = False) -> bool:
+        now = self._calls.now()
+        return at <= now + LATE and (at >= now - self._gap - LATE or over)
 
     def _refuse(self, refused: Sequence[tuple[str, JournalError]]) -> None:
         for _, error in refused:
@@ -143,6 +179,13 @@ class JournalIntake:
             self._keep([blotted(text[:LONGEST_LINE]) for text, _ in refused])
         except OSError as error:
             self._throttle.warning(f"it cannot be saved: {error.strerror}")
+
+
+def _is_report_of(times: Times | None, line: Line) -> bool:
+    """Whether the line is about an ended call with these steps, was not entered before, and fits their times."""
+    if times is None or StepKind.SOUND_REPORTED in times or StepKind.ANSWERED not in times:
+        return False
+    return any(times[StepKind.ANSWERED] <= line.at <= times[end] + LATE for end in CLOSING & times.keys())
 
 
 def _reports_first(found: Sequence[tuple[str, Line]]) -> list[tuple[str, Line]]:

@@ -426,3 +426,63 @@ async def test_the_next_instance_enters_the_report_of_a_call_that_has_ended(serv
     service.enter(hook.reported(id_of(2), at=ANSWERED + 5 * SECOND))
     assert service.asked == [], "what this instance has ended it knows"
     assert service.kinds(id_of(2)) == [*HEARD, "sound-reported"]
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "at"),
+    [
+        (60 * 86_400, ANSWERED + timedelta(days=50)),
+        (60 * 86_400, ANSWERED - SECOND),
+        (60, ANSWERED + 5 * SECOND + LATE + SECOND),
+    ],
+    ids=["after its end", "before its answer", "later than lines come"],
+)
+async def test_a_report_at_another_time_than_its_calls_confirms_nothing(service, gap_s, at):
+    decides(service)
+    service.enter(*heard())
+    service.again(gap_s=gap_s)
+    service.enter(hook.reported(at=at))
+    assert service.kinds() == HEARD
+
+
+async def test_a_report_that_was_read_before_confirms_nothing(service):
+    """All lines of that time were read before: another program writes this one."""
+    decides(service)
+    service.enter(*heard())
+    service.now = after(3600)
+    service.again(gap_s=1)
+    service.enter(hook.reported(at=ANSWERED + 5 * SECOND))
+    assert service.kinds() == HEARD
+
+
+async def test_a_second_report_before_the_first_is_on_the_disk_is_not_entered(service):
+    decides(service)
+    service.enter(*heard())
+    service.again(gap_s=0.05)
+    service.evidence.slow = True
+    for seconds in (5, 6):
+        service.entry.enter([hook.reported(at=ANSWERED + seconds * SECOND).encode()])
+    service.evidence.commit()
+    assert service.kinds() == [*HEARD, "sound-reported"]
+
+
+@pytest.mark.parametrize("error", [LedgerError("step 7 of the ledger cannot be read"), ValueError("x"), KeyError("x")])
+async def test_a_call_that_cannot_be_restored_keeps_no_other_line_from_the_ledger(service, monkeypatch, caplog, error):
+    """Its record is damaged, or of a newer version."""
+    for number in (1, 2):
+        decides(service, id_of(number))
+        service.enter(*heard(id_of(number)))
+    decides(service, id_of(3))
+    restored = MemoryEvidence.restored
+
+    def damaged(evidence: MemoryEvidence, call_ids: Iterable[str]) -> dict[str, Call]:
+        names = list(call_ids)
+        if id_of(1) in names:
+            raise error
+        return restored(evidence, names)
+
+    monkeypatch.setattr(MemoryEvidence, "restored", damaged)
+    service.again(gap_s=0.05)
+    service.enter(*(hook.reported(id_of(number), at=ANSWERED + 5 * SECOND) for number in (1, 2)), *heard(id_of(3)))
+    assert [service.kinds(id_of(number)) for number in (1, 2, 3)] == [HEARD, [*HEARD, "sound-reported"], HEARD]
+    assert f"{id_of(1)} cannot be restored" in caplog.text
