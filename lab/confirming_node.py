@@ -53,6 +53,8 @@ class Node:
         self.own = OwnSuspensions()
         self.hangs = False
         """The calls have ended, and their channels do not say so."""
+        self.hands_over = False
+        """The next instance ends the other calls."""
         self.start()
 
     def start(self) -> None:
@@ -67,11 +69,12 @@ class Node:
         )
         self.ending: dict[str, int] = {}
 
-    async def end_calls(self, _: float) -> None:
+    async def end_calls(self, _: float) -> bool:
         self.ended.update(self.ending)
         if self.hangs:
             self.ending = {}
             await asyncio.sleep(ENDED_WITHIN_S)
+        return not self.hands_over
 
     def send(self, settings: Settings, octets: bytes) -> None:
         if self.away:

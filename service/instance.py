@@ -328,7 +328,7 @@ class Instance:
         bound.callback(self._metrics.close)
 
     async def _confirm_suspensions(
-        self, end_calls: Callable[[float], Awaitable[None]], ended: Mapping[str, int], own: SuspensionKeeper
+        self, end_calls: Callable[[float], Awaitable[bool]], ended: Mapping[str, int], own: SuspensionKeeper
     ) -> None:
         if self._settings.association.desk is None:
             return

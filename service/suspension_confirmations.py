@@ -92,13 +92,14 @@ class SuspensionConfirmations:
         self,
         settings: Settings,
         registry: Callable[[], RegistryIndex | None],
-        end_calls: Callable[[float], Awaitable[None]],
+        end_calls: Callable[[float], Awaitable[bool]],
         ended: Mapping[str, int],
         send: Callable[[Settings, bytes], object] = desk_client.send,
         own: Callable[[], OwnSuspensions] = OwnSuspensions,
     ) -> None:
-        """`end_calls` ends the calls of suspended numbers, and returns after so many seconds at most; `ended` counts by
-        reference those that have ended. `own` are this node's own suspensions, which the desk hears of too.
+        """`end_calls` ends the calls of suspended numbers, and returns after so many seconds at most: False if it
+        leaves some to the next instance. `ended` counts by reference those that have ended. `own` are this node's own
+        suspensions, which the desk hears of too.
         """
         self._settings = settings
         self._registry = registry
@@ -163,12 +164,12 @@ class SuspensionConfirmations:
     def _leave(self) -> None:
         """Leave the ended calls of stops that are not confirmed yet to the next instance."""
         registry = self._registry()
-        if registry is None or registry.signed is None:
-            return
         with self._confirming:
             confirmed, ended = self._confirmed(), self._left + Counter(self._ended) - self._told
-            entries = stops(registry.signed.suspensions.suspensions)
-            unconfirmed = {each.reference for each in entries if _digest(each) not in confirmed}
+            unconfirmed = set(self._left)  # as far as this instance knows: it may have had no registry
+            if registry and registry.signed:
+                entries = stops(registry.signed.suspensions.suspensions)
+                unconfirmed = {each.reference for each in entries if _digest(each) not in confirmed}
             left = {reference: ended[reference] for reference in unconfirmed & ended.keys()}
             try:
                 if left:
@@ -188,7 +189,8 @@ class SuspensionConfirmations:
         if registry is None or registry is self._seen or registry.signed is None:
             return
         in_use = datetime.now(UTC)
-        await self._end_calls(ENDED_WITHIN_S)
+        if not await self._end_calls(ENDED_WITHIN_S):
+            return  # a hand-over: the next instance ends the rest and confirms all, or this one tries again
         await asyncio.to_thread(self._keep, registry.version, registry.signed, in_use)
         self._seen = registry
 

@@ -63,7 +63,7 @@ class SuspensionKeeper:
         stops: StopsInUse,
         registry: Callable[[], RegistryIndex | None],
         fallback: Fallback,
-        end_calls: Callable[[float], Awaitable[None]],
+        end_calls: Callable[[float], Awaitable[object]],
         ended: Mapping[str, int],
         evidence: Evidence,
         report_soon: Callable[[], None] = lambda: None,

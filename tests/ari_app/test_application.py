@@ -448,17 +448,47 @@ async def test_the_next_instance_ends_what_this_one_has_not_asked_for(calls, ast
     """After a hand-over nothing ends that this instance could not record."""
     async with attended(calls, asterisk) as application:
         await stopped_calls(calls, asterisk)
-        application.end_suspended()
+        ending = asyncio.create_task(application.end_all_suspended(5.0))
         await until(lambda: ends(asterisk), "the first end")
         application.allow_takeover(True)
+        assert not await ending
         await application.wait_for_requests()
         asked = len(ends(asterisk))
         application.end_suspended()
         await application.wait_for_requests()
         assert len(ends(asterisk)) == asked == evidence.kinds().count("suspended") < 20
+        assert not await application.end_all_suspended(1.0)
         application.allow_takeover(False)
-        await application.end_all_suspended(1.0)
+        assert await application.end_all_suspended(1.0)
         assert len(ends(asterisk)) == evidence.kinds().count("suspended") == 20
+
+
+async def test_a_hand_over_that_failed_meanwhile_leaves_calls_out_too(calls, asterisk):
+    async with attended(calls, asterisk) as application:
+        await stopped_calls(calls, asterisk)
+        application.end_suspended()
+        ending = asyncio.create_task(application.end_all_suspended(5.0))
+        await until(lambda: ends(asterisk), "the first end")
+        application.allow_takeover(True)
+        application.allow_takeover(False)
+        assert not await ending
+        assert await application.end_all_suspended(1.0)
+        assert calls.ended_suspended.total() == 20
+
+
+async def test_an_end_that_asterisk_answers_after_a_hand_over_is_named_as_not_counted(
+    calls, asterisk, monkeypatch, caplog
+):
+    monkeypatch.setattr(module, "SETTLED_WITHIN_S", 0.02)
+    async with attended(calls, asterisk) as application:
+        await stopped_calls(calls, asterisk)
+        asterisk.answering.clear()
+        application.end_suspended()
+        await until(lambda: ends(asterisk), "the first end")
+        application.allow_takeover(True)
+        await application.wait_for_requests()
+        asterisk.answering.set()
+    assert "has not answered yet whether it ends 1 calls of suspended numbers" in caplog.text
 
 
 async def test_a_suspended_call_that_hung_up_meanwhile_is_not_an_error(calls, asterisk, caplog):

@@ -72,6 +72,33 @@ async def test_what_one_instance_has_ended_the_next_one_confirms(node, tmp_path)
     assert not [*tmp_path.rglob("ended.json")]
 
 
+async def test_an_instance_that_hands_over_confirms_nothing(node, tmp_path):
+    """The next instance ends the other calls, and confirms those of both; also if one between them has no registry."""
+    running = asyncio.create_task(node.confirming.run())
+    node.hands_over, node.ending = True, {"R-1": 1}
+    node.registry = with_stops(1)
+    async with asyncio.timeout(5):
+        while not node.ended:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    node.ending = {}
+    left = node.ended["R-1"]
+    for _ in range(2):
+        await asyncio.sleep(0.05)
+        running.cancel()
+        await asyncio.wait({running})
+        assert json.loads((tmp_path / "ledger.sqlite3.confirmations" / "ended.json").read_bytes()) == {"R-1": left}
+        assert node.received == node.confirming.waiting == []
+        node.registry, node.ended = None, Counter()
+        node.start()
+        running = asyncio.create_task(node.confirming.run())
+    node.hands_over, node.ending = False, {"R-1": 19}
+    node.registry = with_stops(1)
+    await node.until(1)
+    running.cancel()
+    await asyncio.wait({running})
+    assert node.told() == [{"R-1": left + 19}]
+
+
 async def test_it_is_kept_while_the_desk_is_away_and_sent_by_the_next_process(node, caplog):
     node.away = True
     running = asyncio.create_task(node.confirming.run())

@@ -161,8 +161,9 @@ def confirm(year: OfficeYear, member: str) -> None:
     settings = year.settings(member)
     registry = known(settings.registry).index()
 
-    async def no_calls(_: float) -> None:
+    async def no_calls(_: float) -> bool:
         """None is in progress."""
+        return True
 
     confirming = SuspensionConfirmations(settings, lambda: registry, no_calls, {})
     ledger = path_of(settings.ledger.own())
