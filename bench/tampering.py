@@ -64,6 +64,8 @@ def main() -> int:
     parser.add_argument("--page", action="store_true", help="put the tables into the pages of the documentation")
     parser.add_argument("--result", type=Path, metavar="FILE", help="with --page: the JSON of an earlier run")
     options = parser.parse_args()
+    if options.result and not options.page:
+        parser.error("--result: the tables go into the pages, so write --page too")
     if options.result:
         tampering_page.write(json.loads(options.result.read_text()))
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from lab.repository import ROOT
@@ -45,10 +46,19 @@ _JAPANESE: Final[Words] = {
 
 
 def write(found: Found) -> None:
-    """Put the tables into both pages, in place of those before."""
-    for path, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE)):
-        before, _, rest = path.read_text().partition(BEGIN)
-        path.write_text(f"{before}{BEGIN}\n\n{tables(found, words)}\n{END}{rest.partition(END)[2]}")
+    """Put the tables into both pages, in place of those before. Raises ValueError if a page has no place for them."""
+    made = {path: _replaced(path, tables(found, words)) for path, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE))}
+    for path, text in made.items():
+        path.write_text(text)
+
+
+def _replaced(path: Path, text: str) -> str:
+    """The page with this text between its marks."""
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{path}: the tables go between the lines {BEGIN} and {END}, which it must have")
+    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
 
 
 def tables(found: Found, words: Words) -> str:

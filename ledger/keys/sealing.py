@@ -34,8 +34,8 @@ NONCE_BYTES: Final = 12
 _ONCE: Final = bytes(NONCE_BYTES)
 """A record's key encrypts once, so its nonce may be constant."""
 _PADDED: Final = 96
-_E164: Final = re.compile(r"\+[0-9]+")
 """Bytes: room for three numbers of the length that E.164 allows, so that the length reveals nothing."""
+_E164: Final = re.compile(r"\+[0-9]+")
 
 TOKEN_BYTES: Final = 16
 """128 bits of HMAC-SHA-256: no two of a country's numbers meet by chance."""

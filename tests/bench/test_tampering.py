@@ -48,3 +48,21 @@ def test_the_pages_say_what_was_found_and_what_was_not(tmp_path, monkeypatch: py
         "1.3 GiB of memory (zeros: verify-pack.mjs); 1 of them took more than they may." in english
     )
     assert "20,000 件のうち、読み取る内容が変わるのに見逃したものは 4 件です。" in japanese
+
+
+def test_no_page_is_written_without_being_asked_or_at_a_place_that_it_does_not_have(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [tmp_path / "en.md", tmp_path / "ja.md"]
+    marks = f"{tampering_page.BEGIN}\nold\n{tampering_page.END}\n"
+    for page, name, text in zip(pages, ("ENGLISH", "JAPANESE"), (marks, "no place\n"), strict=True):
+        page.write_text(text)
+        monkeypatch.setattr(tampering_page, name, page)
+    result = tmp_path / "result.json"
+    result.write_text(json.dumps(FOUND))
+    monkeypatch.setattr(sys, "argv", ["tampering", "--result", str(result)])
+    with pytest.raises(SystemExit):
+        tampering.main()
+    with pytest.raises(ValueError, match=r"ja\.md: the tables go between"):
+        tampering_page.write(FOUND)
+    assert [page.read_text() for page in pages] == [marks, "no place\n"]
