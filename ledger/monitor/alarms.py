@@ -36,7 +36,7 @@ class AlarmKind(StrEnum):
 LASTING: Final = frozenset({AlarmKind.SPLIT_VIEW, AlarmKind.RULE})
 """What was signed stays signed: these alarms stay. The others end when what is wrong does."""
 IN_FILES: Final = frozenset({AlarmKind.SHRUNK, AlarmKind.KEY, AlarmKind.TILE})
-"""These end only when the log's files can be read: else it is not known whether they are still wrong."""
+"""Each ends only when a look has seen what it is about: else it is not known whether that is still wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ class _Look:
         self._split_at: set[str] = set()
         """Where another history was seen."""
         self._alarms: list[Alarm] = []
+        self._seen: set[AlarmKind] = set()
+        """Alarms that end unless they are raised anew."""
 
     def run(self) -> None:
         note = self._read_head()
@@ -78,10 +80,13 @@ class _Look:
         if self._is_followed:
             self._judge_leaves(cosigned)
             self._read_again()
+            # Leaves are read from the one on that was wrong before; if the tree was not read, none was.
+            if self._tree and all(each.kind is not AlarmKind.UNREACHABLE for each in self._alarms):
+                self._seen.add(AlarmKind.TILE)
         self._look_at_times(cosigned, shown)
         self._known.looked = self._now
         with self._state.step(self._known):
-            self._state.raise_alarms(self._alarms)
+            self._state.raise_alarms(self._alarms, self._seen)
 
     def _alarm(self, kind: AlarmKind, text: str, proof: str | None = None) -> None:
         if sum(each.kind is kind for each in self._alarms) < ALARMS_LIMIT:
@@ -105,10 +110,12 @@ class _Look:
             believed(note, self._log.log_key)
         except ProofError as error:
             self._alarm(AlarmKind.KEY, str(error))
+            self._seen.add(AlarmKind.KEY)
             return None
         except LedgerError as error:
             self._alarm(AlarmKind.UNREACHABLE, str(error))
             return None
+        self._seen |= {AlarmKind.KEY, AlarmKind.SHRUNK}
         return note
 
     def _take(self, note: Note) -> None:
@@ -324,7 +331,7 @@ class _Look:
         known, count = self._known.checkpoint, self._known.checked // WIDTH
         if known is None or not count:
             return
-        number = self._known.audited % count
+        self._known.audited = number = self._known.audited % count
         try:
             if self._entries(self._known_tree(), Tile(0, number)):
                 self._known.audited = number + 1

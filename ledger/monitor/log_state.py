@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -151,11 +151,13 @@ class LogState:
         ]
         return sorted(found, key=lambda alarm: order.index(alarm.kind))
 
-    def raise_alarms(self, alarms: Iterable[Alarm]) -> None:
-        """Replace the alarms by those of this run. An alarm that continues keeps its `since`; the others end."""
+    def raise_alarms(self, alarms: Iterable[Alarm], seen: Collection[AlarmKind] = ()) -> None:
+        """Replace the alarms by those of this run, which has `seen` these kinds of what is `IN_FILES`.
+
+        An alarm that continues keeps its `since`; the others end, except those whose kind was not seen.
+        """
         now = {(str(each.kind), _text(each)): each for each in alarms}
-        is_read = all(each.kind is not AlarmKind.UNREACHABLE for each in now.values())
-        stay = LASTING if is_read else LASTING | IN_FILES
+        stay = LASTING | IN_FILES.difference(seen)
         over = [key for key in self._held() if key not in now and AlarmKind(key[0]) not in stay]
         self._database.executemany("DELETE FROM alarms WHERE kind = ? AND text = ?", over)
         self.add_alarms(now.values())

@@ -267,6 +267,11 @@ def test_what_cannot_be_looked_at_has_not_ended(followed, caplog, monkeypatch):
     assert kinds == [str(shrunk.kind), "unreachable"]
     del followed.options["place"]
     assert [str(each.kind) for each in followed.look().alarms] == [str(shrunk.kind)]
+    head = (followed.out / "checkpoint").read_bytes()
+    signed_by(Signer(LOG.name, bytes(32)).sign)(followed)
+    assert [str(each.kind) for each in followed.look().alarms] == [str(shrunk.kind), "key"]
+    (followed.out / "checkpoint").write_bytes(head)
+    assert [str(each.kind) for each in followed.look().alarms] == [str(shrunk.kind)]
     over = threading.Event()
     monkeypatch.setattr(over, "wait", lambda seconds: None)
     reports = iter([LogReport("log", "", alarms=(shrunk,)), LogReport("log", "", trouble="not readable")])
@@ -281,6 +286,24 @@ def test_what_cannot_be_looked_at_has_not_ended(followed, caplog, monkeypatch):
     monkeypatch.setattr(monitor, "look", look)
     monitor.run(over)
     assert "no longer" not in caplog.text
+
+
+def test_a_file_that_was_wrong_is_good_again_only_when_it_was_read(followed):
+    """Not while the log shows a head of another key, or one of fewer leaves."""
+    shutil.copytree(followed.out, followed.folder / "old")
+    change("tile/entries/000.p/4")(followed)
+    [tile] = followed.look().alarms
+    head = followed.out / "checkpoint"
+    good = head.read_bytes()
+    signed_by(Signer(LOG.name, bytes(32)).sign)(followed)
+    assert [str(each.kind) for each in followed.look().alarms] == ["key", "tile"]
+    head.write_bytes((followed.folder / "old" / "checkpoint").read_bytes())
+    assert [str(each.kind) for each in followed.look().alarms] == ["shrunk", "tile"]
+    head.write_bytes(good)
+    assert followed.look().alarms == [tile]
+    shutil.rmtree(followed.out)
+    followed.publish()
+    assert followed.look().alarms == []
 
 
 def test_what_a_log_signs_cannot_push_a_split_view_out(followed):
