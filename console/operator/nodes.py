@@ -98,7 +98,7 @@ def node_rows(ledgers: Ledgers) -> list[NodeRow]:
 
 
 def pages(settings: LedgerSettings) -> Sequence[Page]:
-    """The pages of the nodes; None if the ledger is this node's own file."""
+    """The pages of the nodes; empty if the ledger is this node's own file."""
     if not settings.is_shared():
         return ()
     return (

@@ -150,11 +150,13 @@ def form_page(
     about_service: bool = False,
 ) -> str:
     """The form, filled in with what a visitor has sent already. `problem` is one of `PROBLEMS`; `wrong` is what is
-    wrong with its fields, by their names: the page shows all at once, and each at its field. `responsible` is the body
+    wrong with its fields, by their names: the page shows all at once, and each at its field; what is wrong elsewhere is
+    the form's problem, if it has no other. `responsible` is the body
     that answers for the reports. With `about_service` it asks for an operator or a service, and not for a call.
 
     Without a key of the report officer the form does not ask for the reporter.
     """
+    problem = problem or next((each.problem for name, each in wrong.items() if name not in FIELDS), None)
     wrong = {name: wrong[name] for name in FIELDS if name in wrong}
 
     def text(name: str, japanese: str, english: str, kind: str = "text", *, required: bool = False) -> str:

@@ -246,7 +246,8 @@ def _valid(model: type[AnyReport], content: Mapping[str, Any], wrong: dict[str, 
     except ValidationError as error:
         for each in error.errors(include_input=False, include_context=False, include_url=False):
             field, *inner = each["loc"]
-            wrong.setdefault(str(inner[0] if inner and field == "reporter" else field), FieldProblem(str(field)))
+            name = {"at": "date", "reporter": inner[0] if inner else field}.get(str(field), field)
+            wrong.setdefault(str(name), FieldProblem(str(field)))
         made = None
     if made is None or wrong:
         raise _FormError(None, wrong=wrong)  # without the model's error, which would show what was written

@@ -23,6 +23,7 @@ from idtone.office.desk.reports.report_page import (
     STATUS_PATH,
     TRAP,
     WITHIN,
+    FieldProblem,
     form_page,
 )
 from idtone.office.desk.reports.report_store import PAGE
@@ -159,6 +160,7 @@ BAD = {
     "no number": ({"number": ""}, "number"),
     "date": ({"date": "yesterday"}, "at"),
     "later than now": ({"date": "2099-01-01"}, "at"),
+    "a year before all": ({"date": "1066-10-14"}, "at"),
     "within": ({"within_minutes": "-5"}, "within_minutes"),
     "no words": ({"what": " "}, "what"),
     "too many words": ({"what": "あ" * 4001}, "what"),
@@ -177,6 +179,11 @@ async def test_a_wrong_field_is_named_and_nothing_is_kept(visitor, members, case
     for words in PROBLEMS[problem]:
         assert words.replace("{character}", "U+001B") in text
     assert not members.reports.store.listed()
+
+
+def test_what_is_wrong_at_no_field_is_named_above_the_form():
+    summary, _, _ = form_page({}, True, "", wrong={"reporter": FieldProblem("reporter")}).partition("<form")
+    assert PROBLEMS["reporter"][1] in summary
 
 
 async def test_all_wrong_fields_are_named_at_once_each_at_its_field(visitor, members):
