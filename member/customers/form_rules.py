@@ -100,8 +100,8 @@ class Method(Demand):
 class NumberMethod(Model):
     """A method of the table above that an act allows for numbers of these kinds too, from `since` to `until`.
 
-    Where an act has rows for a kind of number that a form asks for, it allows no other method. `confirm`: a lawyer has
-    to confirm this line.
+    From the first `since` of an act's rows for a kind of number on, the act allows no other method for this kind; a
+    method must be allowed for each kind that a form asks for.
     """
 
     act: Id
@@ -160,10 +160,11 @@ class FormRules(Model):
         ]
 
     def forbidden_by(self, method: str, day: date, numbers: Collection[str]) -> list[str]:
-        """The acts on these kinds of numbers that do not allow the method on that day."""
-        rows = [row for row in self.number_methods if any(each in numbers for each in row.numbers)]
-        allowed = {row.act for row in rows if row.method == method and row.is_allowed(day)}
-        return sorted({row.act for row in rows} - allowed)
+        """The acts on one of these kinds of numbers that do not allow the method for it on that day."""
+        rows = [(row.act, kind, row) for row in self.number_methods for kind in row.numbers if kind in numbers]
+        in_force = {(act, kind) for act, kind, row in rows if (row.since or date.min) <= day}
+        allowed = {(act, kind) for act, kind, row in rows if row.method == method and row.is_allowed(day)}
+        return sorted({act for act, _ in in_force - allowed})
 
     def site_check(self, id_: str | None) -> SiteCheckKind | None:
         return next((each for each in self.site_checks if each.id == id_), None)

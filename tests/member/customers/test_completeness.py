@@ -19,7 +19,7 @@ from idtone.member.customers.completeness import faults
 from idtone.member.customers.corporate_number import check_digit, is_corporate_number
 from idtone.member.customers.customer_form import CustomerForm, CustomerKind, Party, Subject
 from idtone.member.customers.field_labels import LABELS
-from idtone.member.customers.form_rules import FIELDS, SHIPPED, Requirement, load_rules
+from idtone.member.customers.form_rules import FIELDS, SHIPPED, NumberMethod, Requirement, load_rules
 from lab.member.customers.samples import RULES, TODAY, complete, faults_of, verification
 
 ROWS = [(kind, row) for kind in CustomerKind for row in RULES.required(kind)]
@@ -210,6 +210,25 @@ def test_each_kind_of_customer_has_a_method_for_each_kind_of_number():
     for party in Party:
         assert RULES.methods_for(party, TODAY, {"050"})
         assert RULES.methods_for(party, date(2027, 4, 1), {"mobile"})
+
+
+def test_a_method_must_be_allowed_for_each_kind_of_number_from_the_first_day_of_its_table():
+    first, last = date(2027, 4, 1), date(2027, 9, 30)
+    rows = [
+        {"act": "mobile", "method": "jpki", "numbers": ["050"], "since": first, "until": last},
+        {"act": "mobile", "method": "post-original", "numbers": ["mobile"]},
+    ]
+    rules = RULES.model_copy(update={"number_methods": tuple(map(NumberMethod.model_validate, rows))})
+    for day, kinds, allowed in (
+        (date(2027, 3, 31), {"050"}, {"jpki", "post-original"}),
+        (first, {"050"}, {"jpki"}),
+        (last, {"050"}, {"jpki"}),
+        (date(2027, 10, 1), {"050"}, set()),
+        (first, {"mobile"}, {"post-original"}),
+        (first, {"050", "mobile"}, set()),
+        (first, {"fixed"}, {"jpki", "post-original"}),
+    ):
+        assert {each for each in ("jpki", "post-original") if not rules.forbidden_by(each, day, kinds)} == allowed
 
 
 def test_an_agent_that_is_not_there_cannot_be_verified():
