@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -49,13 +48,20 @@ def warnings(keys: Iterable[str | Path]) -> Iterator[Message]:
 
 
 def _package_of(folders: Iterable[Path]) -> Path | None:
-    return next((each for each in folders if is_edition_package(each) or is_site_package(each)), None)
+    return next(filter(_is_package, folders), None)
+
+
+def _is_package(folder: Path) -> bool:
+    """A folder that cannot be read shows no package."""
+    try:
+        return is_edition_package(folder) or is_site_package(folder)
+    except OSError:
+        return False
 
 
 def _folders(folder: Path) -> list[Path]:
-    """A folder that cannot be read shows no package."""
+    """All that lies in it, which is nothing if it cannot be read."""
     try:
-        with os.scandir(folder) as entries:
-            return [Path(each.path) for each in entries if each.is_dir()]
+        return list(folder.iterdir())
     except OSError:
         return []
