@@ -44,14 +44,14 @@ class TwoComputers:
     def founded(cls, root: Path, office: Office) -> TwoComputers:
         """After the first day, with keys and users as its page has them."""
         here = cls(root, office)
-        for folder in (here.home, here.public, here.officer, root / "etc/idtone-office", root / "etc/nginx/conf.d"):
+        for folder in (here.home, here.stick, here.officer, root / "etc/idtone-office", root / "etc/nginx/conf.d"):
             folder.mkdir(parents=True)
         office.folder = here.home / "office"
         office.shown("publication new-registry", office.folder)
         (office.folder / "authority.yaml").write_text(f"published: {here.home}/published\n")
         office.shown("publication begin", office.folder, "--keys", here.own)
         for public in here.own.glob("*.pub"):
-            shutil.copy(public, here.public)
+            shutil.copy(public, here.home)
         office.shown("key keep-for-night", office.folder, "sato", here.key("duty-2"))
         shutil.copy(office.root, here.own)
         settings = (ROOT / "config/office.yaml").read_text("utf-8").replace("/var/lib", f"{root}/var/lib")
@@ -67,10 +67,6 @@ class TwoComputers:
     @property
     def stick(self) -> Path:
         return self.root / "media/stick"
-
-    @property
-    def public(self) -> Path:
-        return self.stick / "public"
 
     @property
     def officer(self) -> Path:

@@ -95,7 +95,7 @@ def test_from_an_empty_machine_to_the_first_published_registry(office: Machine) 
 
 def test_nginx_serves_the_registry_and_its_pages(office: Machine) -> None:
     office.run("sh", "-c", CERTIFICATE)
-    for name in ("proxy", "pages", "prepare", "state", "public"):
+    for name in ("proxy", "pages", "prepare", "keep-root", "state", "public"):
         act(office, name)
     office.run("systemctl", "is-active", f"{FIGURES}.timer")
     office.run("systemctl", "start", f"{FIGURES}.service")
