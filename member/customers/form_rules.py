@@ -41,11 +41,10 @@ FieldPath = Annotated[str, AfterValidator(_field)]
 
 
 class Demand(Model):
-    """`act` is the key of what demands it. `confirm`: a lawyer has to confirm this line."""
+    """`act` is the key of what demands it."""
 
     act: Id
     demand: Term
-    confirm: bool = False
 
 
 class Requirement(Demand):
@@ -109,7 +108,6 @@ class NumberMethod(Model):
     numbers: Annotated[tuple[AskedKind, ...], Field(min_length=1)]
     since: Day | None = None
     until: Day | None = None
-    confirm: bool = False
 
     def is_allowed(self, day: date) -> bool:
         return (self.since or date.min) <= day <= (self.until or date.max)
