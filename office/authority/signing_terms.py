@@ -61,6 +61,8 @@ class PublicTerms(Model):
     """Addresses of other hosts of the site, whose pages may ask the number service."""
     test_number: Annotated[str, Field(pattern=r"^[0-9-]*$")] = ""
     """By which the public hears the sounds (`test-number/` of the site)."""
+    course: bool = False
+    """Whether everyone may read the members' course, with the right answers of its test."""
 
 
 class Terms(Model):

@@ -137,7 +137,7 @@ def site(
             recogniser.titles if recogniser else {},
             published.document.stopping_version,
             published.document.stopping_conditions,
-            course_of(folder),
+            course_of(folder) if terms.course else None,
         ),
         published.metadata,
         signed,

@@ -47,7 +47,7 @@ def demo(folder: Path) -> Iterator[PublicDemo]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IDTONE_PASSPHRASE", PHRASE)
         office = Office(folder / "authority", patch)
-        published_site(office, "names_holders: true, hourly_each: 1000", address, desk)
+        published_site(office, "names_holders: true, course: true, hourly_each: 1000", address, desk)
     site = site_of(office)
     commands = (
         ["site", "serve", office.folder, "--site", site, "--listen", f"{LOOPBACK}:{ports[0]}"],

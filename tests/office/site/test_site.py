@@ -255,14 +255,17 @@ def test_two_duty_keys_sign_and_only_they(built):
         verified_statement(octets.replace(b"JUSA", b"JUSB"), root)
 
 
-def test_the_association_decides_whether_the_holder_is_named(built, tmp_path, monkeypatch):
+def test_the_association_decides_whether_the_holder_is_named_and_the_course_published(built, tmp_path, monkeypatch):
     monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
     shutil.copytree(built, tmp_path, dirs_exist_ok=True)
     office = Office(tmp_path / "authority", monkeypatch)
     terms = office.folder / "authority.yaml"
-    terms.write_text(terms.read_text().replace("names_holders: true", "names_holders: false"))
+    terms.write_text(terms.read_text().replace("names_holders: true, course: true, ", ""))
     site = site_of(office)
+    assert (site / "course.html").exists()
     told = office.told("site write", "-o", site, *office.duty())
+    assert not [*site.rglob("course.html")], "by default the answers of the test are kept back"
+    assert "course.html" not in (site / "index.html").read_text("utf-8")
     assert told["tells"] == "licensed"
     assert len(list((site / "numbers").iterdir())) == 2, "a visitor may have begun with the table before"
     (site / "numbers" / "notes.txt").write_text("ours")
