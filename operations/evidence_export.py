@@ -36,6 +36,7 @@ def export_pack(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="The pack, a ZIP file; - writes it to standard output."),
     ] = None,
+    to_stdout: command_line.StdoutOption = False,
     sealed: Annotated[bool, typer.Option("--sealed", help="Leave the telephone numbers sealed.")] = False,
     request: Annotated[
         str | None, typer.Option("--request", metavar="ID", help="Make the pack that was requested and approved.")
@@ -88,8 +89,9 @@ def export_pack(
     another person has approved it (`idtone-evidence disclosure approve`), one of the two makes the pack with
     --request ID -o FILE.
 
-    Under sudo the command cannot write into your home, but your shell can: -o - > FILE.
+    Under sudo the command cannot write into your home, but your shell can: --stdout > FILE.
     """
+    output = command_line.chosen_output(output, to_stdout)
     settings = load_settings(config)
     need_keys(settings)
     two_persons = settings.ledger.exports is Exports.TWO_PERSONS

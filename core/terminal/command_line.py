@@ -59,10 +59,23 @@ STREAM: Final = Path("-")
 """As a file's name: standard input or output. By them a command that sudo runs as another user reaches one's files."""
 
 
+StdoutOption = Annotated[
+    bool, typer.Option("--stdout", help="Write it to standard output, like -o -; a sudo rule can allow this alone.")
+]
+"""Has no value, because sudo joins arguments by blanks: a rule with `-o -` would also allow the file `- /x`."""
+
+
+def chosen_output(output: Path | None, to_stdout: bool) -> Path | None:
+    """Where a command writes, by its options -o and --stdout. Raises UsageError if both are given."""
+    if output is not None and to_stdout:
+        raise UsageError(Message("-o and --stdout cannot go together; choose one"))
+    return STREAM if to_stdout else output
+
+
 def refuse_terminal() -> None:
     """Raises UsageError if standard output is a terminal, which cannot take a file."""
     if sys.stdout.isatty():
-        raise UsageError(Message("-o - writes a file to standard output; redirect it: … -o - > FILE"))
+        raise UsageError(Message("the file would be written to this terminal; redirect it: … --stdout > FILE"))
 
 
 def write_out(octets: bytes) -> None:

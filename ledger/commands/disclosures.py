@@ -43,11 +43,12 @@ OnOption = Annotated[
 def deliver(
     pack: PackArgument,
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "-o", "--output", metavar="FILE", help="The receipt to be signed, a PDF; - writes it to standard output."
         ),
-    ],
+    ] = None,
+    to_stdout: command_line.StdoutOption = False,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
@@ -56,6 +57,9 @@ def deliver(
     It names the case, the legal basis and the hashes of the pack. The command verifies the pack first. Record the
     signed receipt with `idtone-evidence disclosure receipt`.
     """
+    output = command_line.chosen_output(output, to_stdout)
+    if output is None:
+        raise UsageError(Message("name the receipt's file with -o"))
     settings = load_settings(config)
     name = _PACK if pack == command_line.STREAM else pack.name
     with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own()) as reader:

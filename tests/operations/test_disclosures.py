@@ -64,7 +64,7 @@ def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespac
         "capture_output": True,
         "env": os.environ | {"IDTONE_CONFIG": str(office.config)},
     }
-    made = subprocess.run([IDTONE, "ledger", "export", "--case", "R-7", *WARRANT, "-o", "-", "c-1"], **ends)
+    made = subprocess.run([IDTONE, "ledger", "export", "--case", "R-7", *WARRANT, "--stdout", "c-1"], **ends)
     pack = tmp_path / "pack.zip"
     pack.write_bytes(made.stdout)
     assert b"log_key" in made.stderr

@@ -93,12 +93,15 @@ REFUSED_BY_SUDO = (
     ),
     *(
         f"idtone ledger export --request R-1 {smuggled}"
-        for smuggled in ("-o /var/lib/idtone/ledger.key", "-o/srv/pack.zip", "--output /srv/pack.zip", "'-o - -c x'")
+        for smuggled in (
+            *("-o /var/lib/idtone/ledger.key", "-o/srv/pack.zip", "--output /srv/pack.zip", "'-o - -c x'"),
+            *("-o '- /../../srv/x'", "'-o - /../../srv/x'", "-o -"),
+        )
     ),
     "idtone 'ledger list\n-c' /srv/own.yaml",
     *("idtone-evidence forget --before 2026-01-01", "idtone-evidence log end --why x", "idtone-evidence log keys"),
     "idtone-evidence disclosure list --pdf /srv/index.pdf",
-    "idtone-evidence disclosure deliver - -o /srv/receipt.pdf",
+    *(f"idtone-evidence disclosure deliver - {output}" for output in ("-o /srv/x", "-o '- /srv/x'", "'-o - /srv/x'")),
     "IDTONE_CONFIG=/srv/own.yaml idtone ledger list",
     *("sh -c id", "/srv/idtone ledger list"),
 )
@@ -363,8 +366,8 @@ def test_an_officer_gives_evidence_out_by_sudo(machine):
     calls = json.loads(machine.run(*AS_SERVICE, "idtone", "ledger", "list", "--limit", "1", "--json"))
     shell = (
         "cd && umask 077 && sudo -u idtone idtone ledger export --case R-1 --basis inquiry --sealed "
-        "--authority A --reference B --scope C --received 1h -o - " + calls[0]["call_id"] + " > pack.zip && "
-        "sudo -u idtone idtone-evidence disclosure deliver - -o - < pack.zip > receipt.pdf && "
+        "--authority A --reference B --scope C --received 1h --stdout " + calls[0]["call_id"] + " > pack.zip && "
+        "sudo -u idtone idtone-evidence disclosure deliver - --stdout < pack.zip > receipt.pdf && "
         "idtone-evidence verify pack pack.zip"
     )
     assert "good: case R-1" in machine.run("runuser", "-u", "officer", "--", "sh", "-c", shell)
