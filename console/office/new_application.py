@@ -39,8 +39,8 @@ _FIELDS: Final[Fields] = {
         for number in CHECKS
         for name, label, read in (
             ("identity", Message("Document {number}", number=number), any_text),
-            ("checked", template("Checked on"), day),
-            ("by", template("Checked by"), any_text),
+            ("checked", Message("Document {number}: checked on", number=number), day),
+            ("by", Message("Document {number}: checked by", number=number), any_text),
         )
     },
     "signed": FormField(template("Signed on"), day),
@@ -48,7 +48,7 @@ _FIELDS: Final[Fields] = {
     "numbers": FormField(template("Numbers"), entries, is_required=False),
     **WHY,
 }
-_LABELS: Final = labels_of({**members.PLEDGE, **_FIELDS, "checked": _FIELDS[f"checked_{_FIRST}"]})
+_LABELS: Final = labels_of({**members.PLEDGE, **_FIELDS})
 
 
 async def new_application(

@@ -52,7 +52,7 @@ def application_text(fields: Mapping[str, str], sha256: str | None, name: Callab
 
 
 def _check(number: str, said: Callable[[str], str], name: Callable[[str], str]) -> dict[str, str]:
-    checked = day(said(f"checked_{number}"), name("checked"))
+    checked = day(said(f"checked_{number}"), name(f"checked_{number}"))
     return {"document": said(f"identity_{number}"), "checked": checked.isoformat(), "by": said(f"by_{number}")}
 
 
