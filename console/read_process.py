@@ -70,6 +70,14 @@ class _Process:
         self.connection.close()
 
 
+class ReadEndedError(LedgerError):
+    """A read has needed more time or memory than it may have."""
+
+
+def none_asks(_: float) -> None:
+    """Nobody asks what a read has used."""
+
+
 class ReadProcesses:
     """The server, and the processes that it forks. From any thread."""
 
@@ -122,15 +130,20 @@ class ReadProcesses:
         is_gone: Callable[[], bool],
         is_awaited: Callable[[], bool],
         processor_s: float = 0.0,
+        tell_used_s: Callable[[float], object] = none_asks,
     ) -> R:
         """The result of `do`, which can be imported by its name. The process gets `given` through a pipe. Blocks. All
         reads of a `kind` have one `nice`.
 
-        Raises ConnectionAbortedError when `is_gone`, LedgerError after `within_s`, or after `processor_s` of processor
-        time if that is not 0, and what `do` raises.
+        `tell_used_s` gets the processor time that `do` has used; the time of the clock, which is more, if the process
+        was ended and cannot say it.
+
+        Raises ConnectionAbortedError when `is_gone`, ReadEndedError after `within_s`, or after `processor_s` of
+        processor time if that is not 0, and what `do` raises.
         """
-        until_s = time.monotonic() + within_s
         process, may_stay = self._process(kind, nice), False
+        began_s, used_s = time.monotonic(), None
+        until_s = began_s + within_s
         connection = process.connection
         try:
             connection.send((do, given, within_s, processor_s))
@@ -139,18 +152,19 @@ class ReadProcesses:
                 if is_gone():
                     raise ConnectionAbortedError
                 if time.monotonic() >= until_s:
-                    raise LedgerError(
+                    raise ReadEndedError(
                         Message("The work took longer than {seconds} s, and was ended.", seconds=round(within_s))
                     )
                 if not was_awaited and is_awaited():
                     was_awaited = True
                     with suppress(BrokenPipeError):  # it has just ended
                         connection.send(None)
-            result, may_stay = connection.recv()
+            result, used_s, may_stay = connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
             raise _died() from error
         finally:
             self._put_back(process, may_stay)
+            tell_used_s(time.monotonic() - began_s if used_s is None else used_s)
         if isinstance(result, BaseException):
             raise result
         return result  # type: ignore[no-any-return]
@@ -264,23 +278,24 @@ def _read(connection: Connection) -> None:
             signal.signal(signal.SIGPROF, partial(_give_up, connection, processor_s))
             signal.setitimer(signal.ITIMER_PROF, processor_s)
             signal.setitimer(signal.ITIMER_REAL, within_s + LINGERS_S)
+            began_s = time.process_time()
             try:
                 result = do(*given)
             except IdtoneError as error:
                 result = error
             except MemoryError:
-                result = LedgerError(Message("The work needed more than {mib} MiB of memory.", mib=MOST_MIB))
+                result = ReadEndedError(Message("The work needed more than {mib} MiB of memory.", mib=MOST_MIB))
             for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
                 signal.setitimer(timer, 0)
-            connection.send((result, _resident_octets() < IDLE_OCTETS))
+            connection.send((result, time.process_time() - began_s, _resident_octets() < IDLE_OCTETS))
 
 
 def _give_up(connection: Connection, processor_s: float, *_: object) -> None:
     """The process ends, as no read may catch this."""
-    error = LedgerError(
+    error = ReadEndedError(
         Message("The work took more than {seconds:g} s of processor time, and was ended.", seconds=processor_s)
     )
-    connection.send((error, False))
+    connection.send((error, processor_s, False))
     os._exit(1)
 
 

@@ -14,8 +14,8 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from idtone.core.in_thread import in_thread
 
-from .read_process import ReadProcesses
-from .turns import Requests, Turns, VisitingParty
+from .read_process import ReadProcesses, none_asks
+from .turns import Requests, Turns, UsedOfLate, VisitingParty
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,8 +65,8 @@ LIMITS: Final = {
     Reads.PUBLIC_PACK: Limits(1, 15, 300.0, STRANGERS_PACK_S),
 }
 SEARCHED_MUCH_S: Final = 3.0
-"""A party that has used more of late searches in processes of its kind, which leave the processor to the event loop and
-to everybody else's searches. It pays for a search as often as it has requests under way (`Turns`).
+"""A party whose searches have used more processor time of late searches in processes of its kind, which leave the
+processor to the event loop and to everybody else's searches.
 """
 
 
@@ -77,25 +77,15 @@ class _Turn:
 
 
 @dataclass(slots=True)
-class Queue:
-    """Threads of one kind. A party has at most `of_party` of them at a time. The party that has used least comes next;
-    its own requests keep their order.
-    """
+class OwnTurns:
+    """A party has at most `of_party` of them at a time, in the order of its requests."""
 
-    threads: Executor
-    places: Turns
-    of_party: int
+    of_party: int = 1
     _turns: dict[VisitingParty, _Turn] = field(default_factory=dict)
 
-    async def run(self, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[[], R]) -> R:
-        """The result. Raises ConnectionAbortedError if the client has left before it began."""
-        async with self._turn(party), self.places.turn(party):
-            if is_gone():
-                raise ConnectionAbortedError
-            return await in_thread(self.threads, do)
-
     @asynccontextmanager
-    async def _turn(self, party: VisitingParty) -> AsyncIterator[None]:
+    async def turn(self, party: VisitingParty) -> AsyncIterator[None]:
+        """In this context the party has one more."""
         turn = self._turns.setdefault(party, _Turn(asyncio.Semaphore(self.of_party)))
         turn.users += 1
         try:
@@ -107,6 +97,22 @@ class Queue:
                 del self._turns[party]
 
 
+@dataclass(slots=True)
+class Queue:
+    """Threads of one kind. The party that has used least comes next; its own requests keep their order."""
+
+    threads: Executor
+    places: Turns
+    own: OwnTurns
+
+    async def run(self, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[[], R]) -> R:
+        """The result. Raises ConnectionAbortedError if the client has left before it began."""
+        async with self.own.turn(party), self.places.turn(party):
+            if is_gone():
+                raise ConnectionAbortedError
+            return await in_thread(self.threads, do)
+
+
 class Threads:
     """`pages` are for users, `public` for everyone, `uploads` and `public_uploads` for what a user and what everyone
     sends as a file.
@@ -114,7 +120,7 @@ class Threads:
 
     def __init__(self) -> None:
         def queue(count: int, name: str, of_party: int = 1) -> Queue:
-            return Queue(ThreadPoolExecutor(count, name), Turns(requests, count), of_party)
+            return Queue(ThreadPoolExecutor(count, name), Turns(requests, count), OwnTurns(of_party))
 
         self.requests = requests = Requests()
         self.processes = ReadProcesses()
@@ -123,6 +129,8 @@ class Threads:
         self.pages = queue(PAGES, "page", PAGES_OF_PARTY)
         self.public = queue(PUBLIC, "public")
         self._reads = {kind: queue(limits.count, kind) for kind, limits in LIMITS.items()}
+        self._searches, self._searched = OwnTurns(), UsedOfLate()
+        """Of both kinds of searches: a party has one of them at a time. Its processor time."""
         self.uploads = queue(UPLOADS, "upload")
         self.public_uploads = queue(PUBLIC_UPLOADS, "public-upload")
         self._access = ThreadPoolExecutor(ACCESS, "access")
@@ -137,8 +145,26 @@ class Threads:
         self, kind: Reads, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
     ) -> R:
         """As `Queue.run`, in a process (`ReadProcesses.run`)."""
-        if kind is Reads.SEARCH and self._has_searched_much(party):
-            kind = Reads.REPEATED_SEARCH
+        if kind is not Reads.SEARCH:
+            return await self._read(kind, party, is_gone, do, *given)
+        async with self._searches.turn(party):  # only now is it known what the searches before it have used
+            if self._searched.by(party) > SEARCHED_MUCH_S:
+                kind = Reads.REPEATED_SEARCH
+            used_s = list[float]()
+            try:
+                return await self._read(kind, party, is_gone, do, *given, tell_used_s=used_s.append)
+            finally:
+                self._searched.add(party, sum(used_s))
+
+    async def _read(
+        self,
+        kind: Reads,
+        party: VisitingParty,
+        is_gone: Callable[[], bool],
+        do: Callable[..., R],
+        *given: Any,
+        tell_used_s: Callable[[float], object] = none_asks,
+    ) -> R:
         limits, queue = LIMITS[kind], self._reads[kind]
 
         def in_process() -> R:
@@ -151,13 +177,10 @@ class Threads:
                 is_gone=is_gone,
                 is_awaited=lambda: queue.places.is_awaited,
                 processor_s=limits.processor_s,
+                tell_used_s=tell_used_s,
             )
 
         return await queue.run(party, is_gone, in_process)
-
-    def _has_searched_much(self, party: VisitingParty) -> bool:
-        used_s = (self._reads[kind].places.used_by(party) for kind in (Reads.SEARCH, Reads.REPEATED_SEARCH))
-        return sum(used_s) > SEARCHED_MUCH_S
 
     async def admitting(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
         """Do what admits a visitor. No page has these threads."""

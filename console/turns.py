@@ -67,6 +67,25 @@ class Requests:
                 del self._counts[party]
 
 
+class UsedOfLate:
+    """Seconds that somebody has used of late; half of them is forgotten after `HALF_S`."""
+
+    def __init__(self) -> None:
+        self._used: dict[VisitingParty | bool, tuple[float, float]] = {}
+        """Seconds, and when that was."""
+
+    def by(self, key: VisitingParty | bool) -> float:
+        seconds, at_s = self._used.get(key, (0.0, 0.0))
+        return seconds * math.exp2((at_s - _clock_s()) / HALF_S)
+
+    def add(self, key: VisitingParty | bool, seconds: float) -> None:
+        seconds += self.by(key)
+        self._used.pop(key, None)
+        self._used[key] = seconds, _clock_s()
+        if len(self._used) > MOST_KEPT:  # the one that has used nothing for the longest time
+            del self._used[next(iter(self._used))]
+
+
 @dataclass(slots=True)
 class Turns:
     """At most `places` turns at a time."""
@@ -79,8 +98,8 @@ class Turns:
     """
     _taken: int = 0
     _waiting: dict[VisitingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
-    _used: dict[VisitingParty | bool, tuple[float, float]] = field(default_factory=dict)
-    """By party, and by whether it has a session: seconds that were used of late, and when that was."""
+    used: UsedOfLate = field(default_factory=UsedOfLate)
+    """By each party, and by all with or without a session."""
 
     @property
     def is_awaited(self) -> bool:
@@ -156,8 +175,8 @@ class Turns:
     def _give_back(self, party: VisitingParty, seconds: float) -> None:
         """The next turn begins after the event loop has looked for what came meanwhile."""
         share = 1 - SHARE_OF_STRANGERS if party.has_session else SHARE_OF_STRANGERS
-        self._add(party, seconds * max(1, self.requests.of(party)))
-        self._add(party.has_session, seconds / share)
+        self.used.add(party, seconds * max(1, self.requests.of(party)))
+        self.used.add(party.has_session, seconds / share)
         asyncio.get_running_loop().call_soon(self._pass_on)
 
     def _pass_on(self) -> None:
@@ -172,19 +191,7 @@ class Turns:
 
     def _rank(self, party: VisitingParty) -> tuple[float, float]:
         """The lowest is next."""
-        return self.used_by(party.has_session), self.used_by(party)
+        return self.used.by(party.has_session), self.used.by(party)
 
     def _spent_s(self) -> float:
         return time.thread_time() if self.by_processor else _clock_s()
-
-    def used_by(self, key: VisitingParty | bool) -> float:
-        """Seconds that a party, or all with or without a session, have used of late."""
-        seconds, at_s = self._used.get(key, (0.0, 0.0))
-        return seconds * math.exp2((at_s - _clock_s()) / HALF_S)
-
-    def _add(self, key: VisitingParty | bool, seconds: float) -> None:
-        seconds += self.used_by(key)
-        self._used.pop(key, None)
-        self._used[key] = seconds, _clock_s()
-        if len(self._used) > MOST_KEPT:  # the one that has used nothing for the longest time
-            del self._used[next(iter(self._used))]

@@ -8,9 +8,9 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError
+from idtone.core.errors import IdtoneError, LedgerError
 from idtone.core.signed_notes import VerifierKey
-from idtone.core.translation import Message, template
+from idtone.core.translation import Message, joined, template
 from idtone.ledger.disclosure.pack_verification import PackVerdict
 from idtone.office.desk.desk import Desk
 from idtone.registry.model import RegistryDocument
@@ -18,6 +18,7 @@ from idtone.registry.model import RegistryDocument
 from ..access.rights import Right
 from ..long_reads import verified_pack
 from ..page import Method, Page, Visit
+from ..read_process import ReadEndedError
 from ..threads import LIMITS, Reads
 from ..uploads import received
 
@@ -56,6 +57,12 @@ class PackVerification:
                     verdict = await visit.read(
                         self._kind, verified_pack, upload.file, upload.fields.get("key", ""), LIMIT
                     )
+                except ReadEndedError as error:
+                    elsewhere = Message(
+                        "Verify the pack on a computer of your own: with “idtone-evidence verify pack”, or with "
+                        "verify_pack.py from the documents."
+                    )
+                    raise LedgerError(joined(" ", (*error.args, elsewhere))) from error
                 finally:
                     self._visitors -= 1
             holder = await visit.in_thread(_holder, verdict, visit.console.desk)

@@ -13,6 +13,7 @@ import pytest
 from idtone.console.access.rights import Role
 from idtone.console.public import packs
 from idtone.console.public.published import Published
+from idtone.console.read_process import ReadEndedError
 from idtone.console.uploads import FIELD_LIMIT
 from lab.ledger.example_pack import PACK
 
@@ -130,6 +131,16 @@ async def test_uploads_have_a_limit(public, monkeypatch):
     long = await visitor.upload("/public/pack?lang=en", b"x", key="k" * (FIELD_LIMIT + 1))
     assert (long.status, "larger than" in long.text) == (400, True)
     assert (await visitor.post("/public/pack?lang=en", {"pack": "text"})).status == 400
+
+
+async def test_a_pack_that_takes_too_long_can_be_verified_elsewhere(public, monkeypatch):
+    async def ended(*_: object) -> None:
+        raise ReadEndedError("It took too long.")
+
+    monkeypatch.setattr("idtone.console.page.Visit.read", ended)
+    answer = await (await public.visitor()).upload("/public/pack?lang=en", PACK.read_bytes())
+    assert answer.status == 400
+    assert "It took too long. Verify the pack on a computer of your own: with “idtone-evidence" in answer.text
 
 
 async def test_more_packs_than_have_room_are_told_to_wait(public, monkeypatch):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from idtone.console import read_process
-from idtone.console.read_process import ReadProcesses
+from idtone.console.read_process import ReadEndedError, ReadProcesses
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.translation import speak, translated
 from lab.console import held_reads
@@ -49,13 +49,16 @@ def in_japanese(text: str) -> str:
 
 
 async def test_a_read_ends_with_its_time_and_its_memory_and_when_it_dies(tmp_path: Path):
-    with pytest.raises(LedgerError, match="took longer than 1 s, and was ended"):
-        read(held_reads.held, tmp_path, within_s=1.0)
+    used_s = list[float]()
+    with pytest.raises(ReadEndedError, match="took longer than 1 s, and was ended"):
+        read(held_reads.held, tmp_path, within_s=1.0, tell_used_s=used_s.append)
     await until(lambda: not Held(tmp_path).running(), "the end of the read")
-    with pytest.raises(LedgerError, match=r"more than 0\.2 s of processor time, and was ended"):
-        read(held_reads.busy, processor_s=0.2)
-    assert read(held_reads.priority, processor_s=0.2), "a read that is fast enough"
-    with pytest.raises(LedgerError, match="more than 700 MiB"):
+    with pytest.raises(ReadEndedError, match=r"more than 0\.2 s of processor time, and was ended"):
+        read(held_reads.busy, processor_s=0.2, tell_used_s=used_s.append)
+    assert read(held_reads.priority, processor_s=0.2, tell_used_s=used_s.append), "a read that is fast enough"
+    of_clock_s, at_limit_s, fast_s = used_s
+    assert (of_clock_s >= 1, at_limit_s, fast_s < 0.2) == (True, 0.2, True)
+    with pytest.raises(ReadEndedError, match="more than 700 MiB"):
         read(held_reads.greedy)
     with pytest.raises(LedgerError, match="ended before it was done"):
         read(held_reads.broken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -131,29 +132,38 @@ async def test_a_turn_of_the_loop_costs_its_processor_time(clock):
     for each in (loop, queue):
         async with each.turn(USER):
             clock[0] += 5
-    assert (loop.used_by(USER) < 1, queue.used_by(USER) > 4) == (True, True)
+    assert (loop.used.by(USER) < 1, queue.used.by(USER) > 4) == (True, True)
 
 
 async def test_who_has_searched_much_of_late_searches_at_a_low_priority(clock, monkeypatch):
-    threads, limited = Threads(), dict[Reads, float]()
+    """Also in a burst, of which one search runs at a time, whatever else the party has under way."""
+    threads, limited, running = Threads(), dict[Reads, float](), list[VisitingParty]()
 
-    def lasts(do, *given, kind, nice, processor_s, **_):
-        clock[0] += do
+    def lasts(used_s, party, *, kind, nice, processor_s, tell_used_s, **_):
+        running.append(party)
+        time.sleep(0.01)
         limited.update({kind: processor_s})
-        return kind, nice
+        alone = running.count(party) == 1
+        running.remove(party)
+        tell_used_s(used_s)
+        return kind, nice, alone
 
     monkeypatch.setattr(threads.processes, "run", lasts)
 
-    async def search(party: VisitingParty, kind: Reads = Reads.SEARCH) -> tuple[Reads, int]:
-        return await threads.read(kind, party, lambda: False, SEARCHED_MUCH_S / 2 + 0.1)
+    async def search(party: VisitingParty, used_s: float, kind: Reads = Reads.SEARCH) -> tuple[Reads, int, bool]:
+        with threads.requests.one(party):
+            return await threads.read(kind, party, lambda: False, used_s, party)
 
-    first, repeated = ((kind, LIMITS[kind].nice) for kind in (Reads.SEARCH, Reads.REPEATED_SEARCH))
+    async def burst(party: VisitingParty, used_s: float) -> list[tuple[Reads, int, bool]]:
+        return await asyncio.gather(*(search(party, used_s) for _ in range(6)))
+
+    first, repeated = ((kind, LIMITS[kind].nice, True) for kind in (Reads.SEARCH, Reads.REPEATED_SEARCH))
     assert first[1] < repeated[1]
-    assert [await search(USER) for _ in range(4)] == [first, first, repeated, repeated]
-    assert await search(OTHER) == first
-    assert (await search(USER, Reads.EXPORT))[0] is Reads.EXPORT
-    assert (await search(OTHER, Reads.PUBLIC_PACK))[0] is Reads.PUBLIC_PACK
+    used_much = await asyncio.gather(burst(USER, SEARCHED_MUCH_S / 2 + 0.1), burst(OTHER, SEARCHED_MUCH_S / 9))
+    assert used_much == [[first] * 2 + [repeated] * 4, [first] * 6]
+    assert (await search(USER, 1, Reads.EXPORT))[0] is Reads.EXPORT
+    assert (await search(OTHER, 1, Reads.PUBLIC_PACK))[0] is Reads.PUBLIC_PACK
     assert {kind for kind, processor_s in limited.items() if processor_s} == {Reads.PUBLIC_PACK}, "of strangers"
     clock[0] += 60
-    assert await search(USER) == first
+    assert await search(USER, 1) == first
     threads.close()
