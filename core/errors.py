@@ -75,11 +75,15 @@ class TrustError(IdtoneError):
 
 
 class TokenError(IdtoneError):
-    """A hardware token has no such key, or does not sign; `is_final`: do not try again without a person."""
+    """A hardware token has no such key, or does not sign.
 
-    def __init__(self, text: str, is_final: bool = False) -> None:
+    `is_final`: do not try again without a person. `is_absent`: the library was asked, and there is no such key.
+    """
+
+    def __init__(self, text: str, is_final: bool = False, is_absent: bool = False) -> None:
         super().__init__(text)
         self.is_final = is_final
+        self.is_absent = is_absent
 
 
 class LedgerError(IdtoneError):
@@ -87,7 +91,14 @@ class LedgerError(IdtoneError):
 
 
 class TokenAwayError(LedgerError):
-    """The token that holds the log's key cannot be used now; evidence is written and not signed."""
+    """The token that holds the log's key cannot be used now; evidence is written and not signed.
+
+    `is_absent`: the key is not there, as far as the token's library says.
+    """
+
+    def __init__(self, text: str, is_absent: bool = False) -> None:
+        super().__init__(text)
+        self.is_absent = is_absent
 
 
 class CustomerError(IdtoneError):

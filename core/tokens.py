@@ -93,10 +93,11 @@ class TokenKey:
             raise TokenError(fault_of(name, error), is_final=True) from error
         except NoSuchToken as error:
             raise TokenError(
-                Message("{name}: there is no such token in {library}", name=name, library=library)
+                Message("{name}: there is no such token in {library}", name=name, library=library), is_absent=True
             ) from error
         except NoSuchKey as error:
-            raise TokenError(Message("{name}: the token has no such Ed25519 key", name=name)) from error
+            missing = Message("{name}: the token has no such Ed25519 key", name=name)
+            raise TokenError(missing, is_absent=True) from error
         except (ValueError, RuntimeError) as error:  # python-pkcs11 raises subclasses
             raise TokenError(fault_of(name, error)) from error
         # By PKCS#11 3.1 these are the key's bytes, by many makers an OCTET STRING around them.
@@ -122,7 +123,7 @@ def main() -> None:
         while line := sys.stdin.readline():
             _say("signed", key.sign(bytes.fromhex(line)).hex())
     except TokenError as error:
-        _say("error", json.dumps([str(error), error.is_final]))
+        _say("error", json.dumps([str(error), error.is_final, error.is_absent]))
 
 
 def _say(word: str, value: str) -> None:

@@ -62,6 +62,10 @@ class KeyRing:
     def _signer(self, origin: str) -> NoteSigner:
         return self.keys.signer(origin) if self.keys else self.signer.named(origin)
 
+    def asked_anew(self) -> KeyRing:
+        """The key ring whose tokens of earlier trees are asked again although one was away. Close it."""
+        return replace(self, keys=self.keys.asked_anew()) if self.keys else self
+
     def close(self) -> None:
         """Let go of the tokens; the next signature opens them again."""
         if self.keys:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from idtone.core.errors import LedgerError, ProofError
+from idtone.core.errors import LedgerError, ProofError, TokenAwayError
 from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import KEY_BYTES, Algorithm, NoteSigner, Signer, VerifierKey
 from idtone.core.tokens import PREFIX
@@ -109,6 +109,10 @@ class LogKeys:
         finally:
             process.close()
 
+    def asked_anew(self) -> LogKeys:
+        """The same keys, whose tokens are asked again although one was away. Close it."""
+        return LogKeys(self._settings, self.continuity)
+
     def close(self) -> None:
         """Let go of the tokens."""
         for process in self._tokens.values():
@@ -139,7 +143,9 @@ class LogKeys:
 
     def _library(self, place: str) -> Path:
         if self._settings.token.library is None:
-            raise LedgerError(Message("{place}: name the token's PKCS#11 library in ledger.token.library", place=place))
+            raise TokenAwayError(
+                Message("{place}: name the token's PKCS#11 library in ledger.token.library", place=place)
+            )
         return self._settings.token.library
 
 

@@ -81,7 +81,8 @@ class TokenProcess:
             try:
                 return self._tried(octets)
             except TokenError as error:
-                raise TokenAwayError(Message("{error}; `idtone doctor` says what to do", error=error)) from error
+                text = Message("{error}; `idtone doctor` says what to do", error=error)
+                raise TokenAwayError(text, error.is_absent) from error
 
     def _tried(self, octets: bytes | None) -> bytes:
         if self._pending:
@@ -218,7 +219,8 @@ class TokenSigner:
                     "its place, or replace the key (idtone-evidence log replace-key)",
                     name=self._process.name,
                     log=self.key.name,
-                )
+                ),
+                is_absent=True,
             )
         return SignatureLine(self.key.name, self.key.key_id, signature)
 

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-from idtone.core.errors import LedgerError
+from idtone.core.errors import LedgerError, TokenAwayError
 from idtone.core.translation import Message
 
 from ..keys.continuity import Continued
@@ -66,19 +66,32 @@ def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, in
 
 def signing_objection(following: Continued, ring: KeyRing, ledger: Path) -> Message | None:
     """Why the end of the log before `following` is not to be given up; None if nothing can sign it. If its key is here,
-    it is signed now. Hold `continuity.ending`.
+    it is signed now. A key in a token is lost if its library says so; who cannot ask does not know. Hold
+    `continuity.ending`.
     """
+    with closing(ring.asked_anew()) as asked:
+        return _objection(following, asked, ledger)
+
+
+def _objection(following: Continued, ring: KeyRing, ledger: Path) -> Message | None:
     try:
         end = sign_end(following, ring.continuity.database_of(following, ledger), ring, EndCheck())
     except (sqlite3.OperationalError, OSError) as error:  # it may pass
-        return Message(
-            "{path}: whether its end can be signed is not known: {reason}", path=following.file, reason=error
-        )
+        return _unknown(following, error)
+    except TokenAwayError as error:
+        if not error.is_absent:
+            return _unknown(following, error)
+        _log.info("%s: nothing signs the end of %s: %s", following.file, following.after, error)
+        return None
     except Exception as error:  # a cell of an old database may hold anything
         _log.info("%s: nothing signs the end of %s: %s", following.file, following.after, type(error).__name__)
         return None
     ring.continuity.signed(following, end)
     return Message("its key is here, and has signed it now")
+
+
+def _unknown(following: Continued, reason: Exception) -> Message:
+    return Message("{path}: whether its end can be signed is not known: {reason}", path=following.file, reason=reason)
 
 
 def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:

@@ -29,7 +29,7 @@ from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.ledger.writing import housekeeping
+from idtone.ledger.writing import given_up, housekeeping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations.backup.known_heads import KnownHead, known_heads
 from idtone.operations.doctor.checks import CHECKS, LEDGER
@@ -297,7 +297,20 @@ def lost(with_token: Node) -> Node:
     """Its first log has ended without a signature of its third leaf, and its token is lost; the second has two."""
     _goes_away(with_token, "log replace-key")
     with_token.write(*heard_call("c-3", 20_000))
+    with_token.config.with_name("pin").write_text(token.PIN)
+    _lose(with_token)
     return with_token
+
+
+def _lose(node: Node) -> None:
+    """The token, whose file SoftHSM has in a folder of its own."""
+    [file] = node.config.parent.glob("*/token.object")
+    file.rename(file.with_name("lost"))
+
+
+def _find(node: Node) -> None:
+    [file] = node.config.parent.glob("*/lost")
+    file.rename(file.with_name("token.object"))
 
 
 def before_of(node: Node) -> dict[str, Any]:
@@ -323,7 +336,7 @@ def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, mon
     assert "gives up     the end of pbx-1/idtone, on 20" in run("verify", "-c", node.config).stdout
     assert found_by_doctor(node)["ledger-ends"] == ("good", f"none waits for a signature; given up: {LOG}")
     # Also when the token is found: what a person has given up stays so.
-    node.config.with_name("pin").write_text(token.PIN)
+    _find(node)
     with LedgerWriter.open(node.settings.url, "pbx-1", node.ring()) as writer:
         assert (writer.unsigned_ends, writer.words, writer.ends_given_up) == (0, "", [LOG])
     assert before_of(node)["good"] is False
@@ -350,14 +363,14 @@ def test_an_end_that_its_key_can_sign_is_not_given_up(lost, monkeypatch):
     """Also where the process was killed before the file beside the key said that it is signed."""
     monkeypatch.setattr(housekeeping.GroupWriter, "sign_ends", lambda writer: None)  # it looks just before
     as_person(monkeypatch, ALICE)
-    pin, path = lost.config.with_name("pin"), lost.settings.continued()
+    path = lost.settings.continued()
     waits = path.read_text()
-    pin.write_text(token.PIN)
+    _find(lost)
     with pytest.raises(LedgerError, match="its key is here, and has signed it now"):
         lost.run("log give-up", "--why", "burnt", "--yes")
     assert (before_of(lost)["good"], lost.verify()["gives_up"], lost.ring().continuity.unsigned) == (True, [], [])
     path.write_text(waits)
-    pin.unlink()
+    _lose(lost)
     with pytest.raises(LedgerError, match="is signed already"):
         lost.run("log give-up", "--why", "burnt", "--yes")
     monkeypatch.undo()
@@ -422,6 +435,32 @@ def test_an_end_is_given_up_by_two_persons_where_exports_take_two(lost, monkeypa
     assert re.search("alice gave it up on .*: burnt", text)
     assert re.search("by alice, bob: burnt;", before_of(node)["faults"][1])
     assert [each["by"] for each in node.verify()["gives_up"]] == [["alice", "bob"]]
+
+
+def test_a_key_is_lost_only_if_its_token_was_asked_just_now(lost, monkeypatch):
+    """Not if the PIN cannot be given or is refused, or the token does not answer."""
+    monkeypatch.setattr(housekeeping.GroupWriter, "sign_ends", lambda writer: None)  # it would ask, too
+    as_person(monkeypatch, ALICE)
+    give_up = ("log give-up", "--why", "burnt", "--yes")
+    pin, ring = lost.config.with_name("pin"), lost.ring()
+    with pytest.raises(TokenAwayError, match="no such token"):
+        ring.signer_of(LOG).sign("x\n")
+    _find(lost)
+    for does in (pin.unlink, lambda: pin.write_text("1234")):
+        does()
+        with pytest.raises(LedgerError, match="whether its end can be signed is not known"):
+            lost.run(*give_up)
+    pin.write_text(token.PIN)
+    with monkeypatch.context() as patch:
+        patch.setattr(token_signer, "START_WITHIN_S", 0.0)
+        with pytest.raises(LedgerError, match=r"not known: .* has not answered"):
+            lost.run(*give_up)
+    [following] = ring.continuity.unsigned
+    with pytest.raises(TokenAwayError, match="no such token"):  # the service remembers it for a while
+        ring.signer_of(LOG).sign("x\n")
+    said = given_up.signing_objection(following, ring, path_of(lost.settings.own()))
+    ring.close()
+    assert said == "its key is here, and has signed it now"
 
 
 def test_what_one_person_gives_up_is_not_recorded_by_a_service_that_takes_two(lost, monkeypatch):
