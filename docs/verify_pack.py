@@ -31,8 +31,9 @@ ACTS |= {*"numbers-opened duty gap continued quarantined clock log-ended end-giv
 ENDS = {"ended", "interrupted"} | ACTS
 JAPAN, WAYS = timezone(timedelta(hours=9)), ("login", "sudo", "account", "console")  # 2.2
 ALIKE = r"[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1f00-\u1fff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]"  # 6.2
-PROFILES, E164 = r"profiles/[a-z0-9][a-z0-9-]*\.json", re.compile(r"\+[0-9]+").fullmatch  # 6.5, 5.1
-KIND = re.compile("[a-z-]+").fullmatch  # 2.1
+E164, NUMBERS = re.compile(r"\+[0-9]+").fullmatch, {*"fixed 050 0120 mobile other emergency withheld malformed".split()}
+KINDS = ENDS | {*"answered connected decided fallback suspended".split()}
+KINDS |= {*"sound-started sound-ended sound-failed sound-reported".split()}  # 2.1
 LATIN, WITHIN = r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]", r"[\w\u0300-\u036f]*"
 MIXED = f"{LATIN}{WITHIN}{ALIKE}|{ALIKE}{WITHIN}{LATIN}"
 canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
@@ -56,7 +57,7 @@ def whole(leaf):  # 2.1
     fits = all(type(each) is int for each in numbers) and all(type(each) is str for each in texts)
     fits &= min(numbers[0], *(step["id"] for step in leaf["steps"])) > 0 and 0 < len(leaf["call"]) < 256
     fits &= {*leaf} - {"after"} == {"call", "steps"}
-    fits &= all({*s} == {*"at details id kind node".split()} and KIND(s["kind"]) for s in leaf["steps"])
+    fits &= all({*s} == {*"at details id kind node".split()} and s["kind"] in KINDS for s in leaf["steps"])
     fits &= all(each is None or type(each) in (str, bool, int) for each in details)
     return fits and all(abs(each) < 2**53 for each in numbers + details if type(each) is int)
 
@@ -181,13 +182,12 @@ class Pack:
         case, at, policy, form, records = map(manifest.get, ("case", "exported", "policy", "format", "records"))
         basis = manifest.get("basis", {})
         fits = (canonical(manifest).encode(), "basis" in manifest) == (self.files["manifest.json"], bool(basis))
-        fits &= form == f"idtone-evidence/{1 + bool(basis)}"
+        fits &= form == f"idtone-evidence/{1 + bool(basis)}" and (policy != "one-person" or manifest["acts"] == [])
         fits &= len({entry["call"] for entry in records}) == len(records) > 0 and (case + at).isprintable()
         fits &= all(type(text) is str and text.isprintable() and text.strip() for text in basis.values())
         fits &= {*basis} <= BASIS and all(len(text) <= 300 for text in basis.values())
         days = [basis[name] for name in ("deadline", "valid_until", "confirm_by") if name in basis]
         fits &= all(str(date.fromisoformat(day)) == day for day in days)
-        fits &= policy != "one-person" or manifest["acts"] == []
         fits &= not basis or bool(basis["basis"] and basis["basis"].isascii() and basis.get("law"))
         fits &= not any(re.search(MIXED, text) or normalize("NFC", text) != text for text in basis.values())
         exported = need(fits and moment(at), "of another form, empty, or with a call twice", moment(at))
@@ -201,8 +201,8 @@ class Pack:
         self.attempt("manifest.json", self.same_log, manifest["log_key"])
         self.attempt("manifest.note", lambda: need(signed(self.files["manifest.note"], *self.log) == note, "bad seal"))
         held = "|".join(f"{index:d}" for entry in records + manifest["acts"] for index in entry["leaves"])
-        ours = rf"leaves/({held})\.json|proofs/({held})\.tlog-proof|report\.(html|pdf)|{PROFILES}"
-        ours += r"|registry/[0-9a-f]{64}\.json|timestamps/[1-9][0-9]*\.tsr"
+        ours = rf"leaves/({held})\.json|proofs/({held})\.tlog-proof|report\.(html|pdf)"
+        ours += r"|profiles/[a-z0-9][a-z0-9-]*\.json|registry/[0-9a-f]{64}\.json|timestamps/[1-9][0-9]*\.tsr"
         changed = dict(digests.items() ^ manifest["files"].items())
         for name in sorted({*changed, *(name for name in digests if not re.fullmatch(ours, name))}):  # 6.2
             self.faults.append(f"{name}: missing, changed, or not of the pack")
@@ -275,7 +275,7 @@ class Pack:
             plain = key.decrypt(bytes(12), unbase64(first["numbers"]), entry["call"].encode())
             fits = canonical(numbers := json.loads(plain)).encode().ljust(96) == plain
             fits &= {*numbers} <= {"forwarding", "caller", "called"} and all(map(E164, numbers.values()))
-            need(fits and all(type(first[f"{role}_kind"]) is str for role in numbers), "numbers of another form")
+            need(fits and all(first[f"{role}_kind"] in NUMBERS for role in numbers), "numbers of another form")
             self.told += [f"  {role} {number} ({first[f'{role}_kind']})" for role, number in numbers.items()]
         self.told += [f"  {datetime.fromtimestamp(s['at'] / 1e6, UTC)} {s['kind']} {s['details']}" for s in steps]
 

@@ -156,7 +156,7 @@ def log_binding(
 def _faults(binding: LogBinding, log: VerifierKey, records: Sequence[Record], is_relied_on: bool) -> Iterator[Breach]:
     assert binding.logs
     owner, members = binding.owner, {each.member for each in binding.logs.owners}
-    licensed = {str(each.member) for each in records if each.licence is not None}
+    licensed = {str(each.first.get("member")) for each in records if "licence" in each.first}
     if owner is None and (is_relied_on or licensed & members):
         names = ", ".join(sorted(licensed)) or "—"
         other = Message("the registry names other logs than {log} for {members}", log=log.name, members=names)

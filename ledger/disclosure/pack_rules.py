@@ -22,6 +22,7 @@ from idtone.core.translation import Message
 
 from ..evidence.leaf_rules import LeafRules, read_leaf
 from ..evidence.rules import SKEW, Breach, Rule, RuleError, breach
+from ..evidence.steps import Scalar
 from ..store.rows import moment
 from ..tree.checkpoints import Checkpoint
 from ..tree.timestamps import stamped_at
@@ -168,9 +169,7 @@ def stamps_of(
     return found, [breach(Rule.TIMESTAMP, each) for each in faults]
 
 
-def registry_faults(
-    files: Mapping[str, bytes], decided_by: Collection[tuple[str | None, str | None]]
-) -> Iterator[Breach]:
+def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Scalar, Scalar]]) -> Iterator[Breach]:
     """Registries of a pack that are not those by which it was decided: digests, each with how that one was trusted, if
     it is known. What they say is looked at elsewhere.
     """

@@ -19,7 +19,7 @@ from idtone.core.translation import Message
 
 from ..evidence.leaf_rules import strict_time
 from ..evidence.rules import Breach, Rule, RuleError, breach
-from ..evidence.steps import Step
+from ..evidence.steps import Scalar, Step
 from ..keys.key_file import KEY_BYTES
 from ..tree.checkpoints import believed
 from ..tree.inclusion_proof import InclusionProof
@@ -160,7 +160,8 @@ def verified(
         verdict.faults += faults
         verdict.faults += time_faults(exported, verdict.basis, verdict.request, now)
         verdict.faults += basis_faults(verdict.basis.details() if verdict.basis else {})
-        decided_by = {(each.record.registry_sha256, each.record.registry_trust) for each in verdict.told}
+        first = [each.record.first for each in verdict.told]
+        decided_by: set[tuple[Scalar, Scalar]] = {(e.get("registry_sha256"), e.get("registry_trust")) for e in first}
         decided_by.add((manifest.get("registry"), Trust.SIGNED))
         verdict.faults += (wrong_registries := list(registry_faults(files, decided_by)))
         verdict.heads = [each.checkpoint for each in leaves]

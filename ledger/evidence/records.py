@@ -151,6 +151,11 @@ class Record:
             "anomalies": list(self.anomalies),
         }
 
+    @property
+    def first(self) -> Mapping[str, Scalar]:
+        """What its first step that decided says, as it was signed. Another one may have taken effect."""
+        return next((step.details for step in self.steps if step.kind in FIRST), {})
+
 
 def iso_ms(at: datetime) -> str:
     """`2026-11-01T00:00:00.123+00:00`."""

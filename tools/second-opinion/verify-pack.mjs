@@ -20,19 +20,19 @@ const JAPAN = 9 * 3600e6;
 const AWAITED_LIMIT = 1e6; // 4.1
 const ACTS = new Set([
   "export-requested", "export-approved", "export-refused", "exported", "export-received", "export-confirmed",
-  "forgotten", "numbers-opened", "duty", "gap", "continued", "quarantined",
-  "clock", "log-ended", "end-given-up",
+  "forgotten", "numbers-opened", "duty", "gap", "continued", "quarantined", "clock", "log-ended", "end-given-up",
 ]); // 2.1
 const ENDS = new Set(["ended", "interrupted", ...ACTS]);
+const SOUND = ["sound-started", "sound-ended", "sound-failed", "sound-reported"];
+const KINDS = new Set(["decided", "fallback", "answered", ...SOUND, "connected", "suspended", ...ENDS]); // 2.1
 const ANSWERS = new Set(["export-approved", "export-refused", "exported"]);
-const BASIS = new Set([
-  "basis", "law", "authority", "reference", "scope", "received", "deadline", "court", "valid_until", "why", "confirm_by",
-]); // 6.2
-const BASIS_DAYS = ["deadline", "valid_until", "confirm_by"];
+const BASIS_DAYS = ["deadline", "valid_until", "confirm_by"]; // 6.2
+const BASIS = new Set(["basis", "law", "authority", "reference", "scope", "received", "court", "why", ...BASIS_DAYS]);
 const WORD = /[\p{L}\p{N}_\u0300-\u036f]+/gu; // 7, for 13
 const LATIN = /[A-Za-z\u00c0-\u024f\u1e00-\u1eff]/u;
 const ALIKE = /[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1f00-\u1fff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]/u;
 const ROLES = new Set(["forwarding", "caller", "called"]); // 5.1
+const NUMBERS = new Set(["fixed", "050", "0120", "mobile", "other", "emergency", "withheld", "malformed"]); // 2.2
 const WAYS = new Set(["login", "sudo", "account", "console"]); // 2.2
 const FURTHER = /^(?:profiles\/[a-z0-9][a-z0-9-]*\.json|registry\/[0-9a-f]{64}\.json|timestamps\/[1-9][0-9]*\.tsr)$/u;
 const PRINTABLE = /^(?:[^\p{C}\p{Z}]| )*$/u; // 1
@@ -645,6 +645,7 @@ class Pack {
       this.attempt(`leaf ${index}`, () => need(!this.leaves.has(index), "leaf-twice", "it is there twice"));
       this.leaves.set(index, { content, cosigned: this.cosigned(index, proof.note) });
       const leaf = readLeaf(content);
+      need(leaf.steps.every(({ kind }) => KINDS.has(kind)), "leaf-form", `leaf ${index} has a step of an unknown kind`);
       need(leaf.call === entry.call, "leaf-call", `leaf ${index} is of another call`);
       const latest = Math.max(this.heads.get(size)?.latest ?? 0, ...leaf.steps.map((step) => step.at));
       this.heads.set(size, { text: proof.note.text, latest });
@@ -693,7 +694,7 @@ class Pack {
       const plain = utf8(Buffer.concat([opening.update(sealed.subarray(0, -16)), opening.final()]));
       const numbers = JSON.parse(plain);
       const isNumber = ([role, number]) =>
-        ROLES.has(role) && isText(number) && /^\+[0-9]+$/u.test(number) && isText(first[`${role}_kind`]);
+        ROLES.has(role) && isText(number) && /^\+[0-9]+$/u.test(number) && NUMBERS.has(first[`${role}_kind`]);
       const fits = isObject(numbers) && canonical(numbers).padEnd(96) === plain && Object.entries(numbers).every(isNumber);
       if (!fits) throw new Error("numbers of another form");
       return numbers;

@@ -278,6 +278,8 @@ LEAVES: Final[dict[str, tuple[str, int, str, str]]] = {
 def good_registries() -> Iterator[Row]:
     yield "the registry that decided", None, registry(REGISTRY)
     yield "an unsigned registry, whose digest nobody signed", None, registry(REGISTRY, {})
+    alone = step(2, "fallback", details={"outcome": "NOTICE", "reason": "service-unavailable"})
+    yield "a registry that decided, and the hook acted alone", None, _showing(REGISTRY, _shown(METADATA), alone)
 
 
 def bad_leaves() -> Iterator[Row]:
@@ -695,7 +697,8 @@ def bad_numbers() -> Iterator[Row]:
     yield "sealed: without spaces behind", "numbers", sealed(number)
     yield "sealed: more spaces behind", "numbers", sealed(number.ljust(97))
     yield "sealed: tabs behind", "numbers", sealed(number.ljust(96, b"\t"))
-    yield "sealed: without its kind", "numbers", sealed(number.ljust(96), called_kind=None)
+    for kind in (None, "", "nonsense", "FIXED", True):
+        yield f"sealed: of the kind {kind!r}", "numbers", sealed(number.ljust(96), called_kind=kind)
     yield (
         "a short key of a call without numbers",
         "numbers",
@@ -725,14 +728,18 @@ REGISTRY: Final = hashlib.sha256(
 
 def registry(digest: str, metadata: dict[str, bytes] = METADATA) -> Plan:
     """With a call that `REGISTRY` decided, and a file that shows a registry."""
+    return _showing(digest, _shown(metadata))
+
+
+def _shown(metadata: dict[str, bytes]) -> dict[str, object]:
     shown = {name: base64.b64encode(octets).decode() for name, octets in metadata.items()}
-    return _showing(digest, {"metadata": shown, "trust": "signed" if metadata else "unsigned"})
+    return {"metadata": shown, "trust": "signed" if metadata else "unsigned"}
 
 
-def _showing(digest: str, shown: dict[str, object], **details: str) -> Plan:
+def _showing(digest: str, shown: dict[str, object], *more: dict[str, object], **trust: object) -> Plan:
     content = canonical({"numbers": {}, "policy": {}, **shown})
-    details = {**DECIDED, **numbers_of(CALL), "registry_sha256": REGISTRY, **details}
-    decided = leaf(CALL, step(1, "decided", details=details), step(4, "ended"))
+    details = {**DECIDED, **numbers_of(CALL), "registry_sha256": REGISTRY, **trust}
+    decided = leaf(CALL, step(1, "decided", details=details), *more, step(4, "ended"))
     return replaced(0, decided, touch=lambda files: files.update({f"registry/{digest}.json": content}))
 
 
@@ -747,6 +754,8 @@ def bad_registries() -> Iterator[Row]:
         "one that does not say its trust": {"metadata": {}},
     }.items():
         yield what, "registry", _showing(REGISTRY, shown, registry_trust="signed")
+    for trust in (5, True):
+        yield f"a trust that is {trust}", "registry", _showing(REGISTRY, _shown(METADATA), registry_trust=trust)
     for digest in (None, 5, [], "x", "AB" * 32):
         yield (
             f"the registry of the export is {digest!r:.9}",
@@ -755,7 +764,14 @@ def bad_registries() -> Iterator[Row]:
         )
 
 
+def unknown_kinds() -> Iterator[Row]:
+    """A tree may have them."""
+    for kind in ("-", "en-ded", "interrupted-", "later"):
+        yield f"a step of the kind {kind!r}", "leaf-form", edited(1, '"sound-started"', f'"{kind}"')
+
+
 def bad_packs() -> Iterator[Row]:
+    yield from unknown_kinds()
     for rows in (bad_leaves, bad_manifests, bad_bases, bad_proofs, bad_requests, bad_numbers, bad_registries, bad_logs):
         yield from rows()
 
