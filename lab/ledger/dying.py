@@ -34,7 +34,7 @@ def killed(after_s: float | None, work: Callable[..., None], *arguments: object)
     must not end in another way.
     """
     receiving, sending = _FORKS.Pipe(duplex=False)
-    process = _FORKS.Process(target=work, args=(sending, *arguments), daemon=True)
+    process = _FORKS.Process(target=_begin, args=(dict(os.environ), work, sending, *arguments), daemon=True)
     process.start()
     sending.close()
     told = [receiving.recv()]
@@ -50,6 +50,13 @@ def killed(after_s: float | None, work: Callable[..., None], *arguments: object)
         process.join()
         assert process.exitcode == -signal.SIGKILL
         return told
+
+
+def _begin(environment: dict[str, str], work: Callable[..., None], *arguments: object) -> None:
+    """In the environment of the test: the process from which this one is forked has that of an earlier test."""
+    os.environ.clear()
+    os.environ.update(environment)
+    work(*arguments)
 
 
 def write_calls(telling: Connection, url: str, journal: str, start: str) -> None:
