@@ -75,7 +75,7 @@ class ReadEndedError(LedgerError):
 
 
 def none_asks(_: float) -> None:
-    """Nobody asks what a read has used."""
+    """Drop what a read has used."""
 
 
 class ReadProcesses:

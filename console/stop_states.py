@@ -54,7 +54,7 @@ PAST_WORDS: Final[Mapping[StopState, str]] = {
     StopState.ASKED: template("stop asked for"),
     StopState.END_ASKED: template("end asked for"),
 }
-"""Of a stage that another one has followed: it waits for nobody any more."""
+"""What a stage says once another one has followed it. It waits for no second person then."""
 HERE: Final = template("in force on this node")
 _DONE: Final = frozenset({StopState.WITHDRAWN, StopState.TAKEN_OVER, StopState.OVER})
 """Nothing is refused because of it any more, or the association answers for it."""
