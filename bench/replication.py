@@ -70,7 +70,7 @@ def bare(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str
                 else:
                     marks = ", ".join(["%s"] * len(piece[0]))
                     for row in piece:
-                        connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # type: ignore[arg-type]  # noqa: S608
+                        connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # type: ignore[arg-type]  # noqa: S608  own names
             connection.commit()
         took_s = time.perf_counter() - began
         connection.execute("DROP SCHEMA bare CASCADE")

@@ -117,13 +117,13 @@ def commands(folder: Path, one: str) -> dict[str, tuple[list[str], str]]:
         ),
         "list who is late": (
             ["report overdue", str(folder)],
-            f"SELECT * FROM requests WHERE answered IS NULL AND due < {since + 365 * 86_400_000_000} ORDER BY due",  # noqa: S608
+            f"SELECT * FROM requests WHERE answered IS NULL AND due < {since + 365 * 86_400_000_000} ORDER BY due",  # noqa: S608  number of ours
         ),
         "count": (
             ["report stats", str(folder), "--by", "result"],
-            f"SELECT coalesce(result, stage), count(*) FROM reports WHERE received >= {since} GROUP BY 1",  # noqa: S608
+            f"SELECT coalesce(result, stage), count(*) FROM reports WHERE received >= {since} GROUP BY 1",  # noqa: S608  number of ours
         ),
-        "show one": (["report show", str(folder), one], f"SELECT * FROM reports WHERE id = '{one}'"),  # noqa: S608
+        "show one": (["report show", str(folder), one], f"SELECT * FROM reports WHERE id = '{one}'"),  # noqa: S608  id of ours
     }
 
 
@@ -136,7 +136,7 @@ def measured(folder: Path, one: str, rounds: int, members: Members) -> dict[str,
             ours.append(timed(lambda words=words: run(words)))  # type: ignore[misc]
             bare.append(timed(lambda query=query: asked(folder, query)))  # type: ignore[misc]
         found[name] = _figures(ours, bare)
-    query = f"SELECT * FROM requests WHERE member = '{MEMBER}' AND answered IS NULL ORDER BY due LIMIT 200"  # noqa: S608
+    query = f"SELECT * FROM requests WHERE member = '{MEMBER}' AND answered IS NULL ORDER BY due LIMIT 200"  # noqa: S608  of ours
     with members.desk.ledger.open():
         ours = [timed(lambda: members.fetch(MEMBER)) for _ in range(rounds)]
         bare = [timed(lambda: asked(folder, query)) for _ in range(rounds)]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from lab.repository import ROOT
 
 from .hostile_evidence import Cost
+from .page_tables import write_texts
 from .reporting import Found
 
 ENGLISH: Final = ROOT / "docs" / "explanation" / "evidence.md"
 JAPANESE: Final = ROOT / "docs" / "ja" / "explanation" / "evidence.md"
-BEGIN: Final = "<!-- made by make bench-tampering -->"
-END: Final = "<!-- until here -->"
+BENCH: Final = "bench-tampering"
 
 Words = Mapping[str, str]
 _ENGLISH: Final[Words] = {
@@ -47,18 +46,7 @@ _JAPANESE: Final[Words] = {
 
 def write(found: Found) -> None:
     """Put the tables into both pages, in place of those before. Raises ValueError if a page has no place for them."""
-    made = {path: _replaced(path, tables(found, words)) for path, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE))}
-    for path, text in made.items():
-        path.write_text(text)
-
-
-def _replaced(path: Path, text: str) -> str:
-    """The page with this text between its marks."""
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{path}: the tables go between the lines {BEGIN} and {END}, which it must have")
-    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+    write_texts({ENGLISH: tables(found, _ENGLISH), JAPANESE: tables(found, _JAPANESE)}, BENCH)
 
 
 def tables(found: Found, words: Words) -> str:

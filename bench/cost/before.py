@@ -22,6 +22,7 @@ from typing import Any, Final
 from lab.processes import end_in_order
 from lab.repository import ROOT
 
+from ..page_tables import write_texts
 from ..reporting import PROGRESS, Found, options, report
 from .figures import percentile
 from .goals import HOOK
@@ -34,8 +35,7 @@ PACKAGE: Final = "bench.cost"
 BED: Final = Path(__file__).with_name("bed.py")
 ENGLISH: Final = ROOT / "docs" / "explanation" / "cost.md"
 JAPANESE: Final = ROOT / "docs" / "ja" / "explanation" / "cost.md"
-BEGIN: Final = "<!-- made by make bench-before -->"
-END: Final = "<!-- until here -->"
+BENCH: Final = "bench-before"
 _DRAWS: Final = 2000
 _SEED: Final = 7
 
@@ -179,12 +179,8 @@ def table(found: Found, words: Mapping[str, str]) -> str:
 
 
 def write(found: Found) -> None:
-    """Put the section into both pages; at their end if they have none yet."""
-    newline = "\n"
-    for path, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE)):
-        head, marker, rest = path.read_text().partition(BEGIN)
-        head += "" if marker else newline
-        path.write_text(f"{head}{BEGIN}\n\n{table(found, words)}\n{END}{rest.partition(END)[2] or newline}")
+    """Put the section into both pages."""
+    write_texts({ENGLISH: table(found, _ENGLISH), JAPANESE: table(found, _JAPANESE)}, BENCH)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from bench.page_tables import write_texts
 from lab.repository import ROOT
 
 from .claims import summary
@@ -12,8 +13,7 @@ from .situations import SITUATIONS
 
 ENGLISH: Final = ROOT / "docs" / "explanation" / "phones.md"
 JAPANESE: Final = ROOT / "docs" / "ja" / "explanation" / "phones.md"
-BEGIN: Final = "<!-- made by make bench-phones -->"
-END: Final = "<!-- until here -->"
+BENCH: Final = "bench-phones"
 
 Words = Mapping[str, str]
 _ENGLISH: Final[Words] = {
@@ -44,10 +44,7 @@ _JAPANESE: Final[Words] = {
 
 def write(rows: Sequence[dict[str, Any]], count: int) -> None:
     """Put the table into both pages."""
-    for path, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE)):
-        before, _, rest = path.read_text().partition(BEGIN)
-        after = rest.partition(END)[2]
-        path.write_text(f"{before}{BEGIN}\n\n{table(rows, words, count)}\n{END}{after}")
+    write_texts({ENGLISH: table(rows, _ENGLISH, count), JAPANESE: table(rows, _JAPANESE, count)}, BENCH)
 
 
 def table(rows: Sequence[dict[str, Any]], words: Words, count: int) -> str:

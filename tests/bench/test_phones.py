@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from bench.page_tables import text_in
 from bench.phones import page
 from bench.phones.claims import Row, Sounding
 from bench.phones.situations import SITUATIONS
@@ -57,7 +58,7 @@ def test_each_situation_has_its_own_words():
 
 @pytest.mark.parametrize(("path", "column"), [(page.ENGLISH, "what"), (page.JAPANESE, "japanese")])
 def test_the_pages_have_all_situations(path, column):
-    made = path.read_text().partition(page.BEGIN)[2].partition(page.END)[0]
+    made = text_in(path, page.BENCH)
     for situation in SITUATIONS:
         assert f"| {getattr(situation, column)} |" in made, f"{situation.what}: run make bench-phones"
 

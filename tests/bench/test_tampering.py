@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from bench import tampering, tampering_page
+from bench import page_tables, tampering, tampering_page
 
+MARKS = f"{page_tables.begin(tampering_page.BENCH)}\nold\n{page_tables.END}\n"
 COUNTS = {"before: found": 76, "before: not found": 1, "before: cannot be": 9}
 FOUND = {
     "kinds": [
@@ -29,8 +30,8 @@ FOUND = {
 def test_the_pages_say_what_was_found_and_what_was_not(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [tmp_path / "en.md", tmp_path / "ja.md"]
     for page, name in zip(pages, ("ENGLISH", "JAPANESE"), strict=True):
-        assert tampering_page.BEGIN in getattr(tampering_page, name).read_text()
-        page.write_text(f"before\n{tampering_page.BEGIN}\nold\n{tampering_page.END}\nafter\n")
+        assert page_tables.text_in(getattr(tampering_page, name), tampering_page.BENCH)
+        page.write_text(f"before\n{MARKS}after\n")
         monkeypatch.setattr(tampering_page, name, page)
     result = tmp_path / "result.json"
     result.write_text(json.dumps(FOUND))
@@ -54,8 +55,7 @@ def test_no_page_is_written_without_being_asked_or_at_a_place_that_it_does_not_h
     tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages = [tmp_path / "en.md", tmp_path / "ja.md"]
-    marks = f"{tampering_page.BEGIN}\nold\n{tampering_page.END}\n"
-    for page, name, text in zip(pages, ("ENGLISH", "JAPANESE"), (marks, "no place\n"), strict=True):
+    for page, name, text in zip(pages, ("ENGLISH", "JAPANESE"), (MARKS, "no place\n"), strict=True):
         page.write_text(text)
         monkeypatch.setattr(tampering_page, name, page)
     result = tmp_path / "result.json"
@@ -63,6 +63,6 @@ def test_no_page_is_written_without_being_asked_or_at_a_place_that_it_does_not_h
     monkeypatch.setattr(sys, "argv", ["tampering", "--result", str(result)])
     with pytest.raises(SystemExit):
         tampering.main()
-    with pytest.raises(ValueError, match=r"ja\.md: the tables go between"):
+    with pytest.raises(ValueError, match=r"ja\.md: the text goes between"):
         tampering_page.write(FOUND)
-    assert [page.read_text() for page in pages] == [marks, "no place\n"]
+    assert [page.read_text() for page in pages] == [MARKS, "no place\n"]

@@ -1,0 +1,38 @@
+"""What a bench writes into the documentation's pages: the text between two marks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+END: Final = "<!-- until here -->"
+
+
+def begin(bench: str) -> str:
+    """The mark before the text of `make BENCH`."""
+    return f"<!-- made by make {bench} -->"
+
+
+def text_in(page: Path, bench: str) -> str:
+    """The text of the bench on the page. Raises ValueError if the page has no place for it."""
+    return _parts(page, bench)[1]
+
+
+def write_texts(texts: Mapping[Path, str], bench: str) -> None:
+    """Put the texts into their pages, or none of them. Raises ValueError if a page has no place for its text."""
+    made = {}
+    for page, text in texts.items():
+        before, _, after = _parts(page, bench)
+        made[page] = f"{before}{begin(bench)}\n\n{text}\n{END}{after}"
+    for page, text in made.items():
+        page.write_text(text)
+
+
+def _parts(page: Path, bench: str) -> tuple[str, str, str]:
+    """The page before the text, the text, and the page after it."""
+    before, first, rest = page.read_text().partition(begin(bench))
+    text, last, after = rest.partition(END)
+    if not (first and last):
+        raise ValueError(f"{page}: the text goes between the lines {begin(bench)} and {END}, which it must have")
+    return before, text, after
