@@ -82,12 +82,12 @@ class Node:
         self.received.append(octets)
 
     async def until_it_hangs(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while self.ending:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.received) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 

@@ -16,7 +16,7 @@ class Journald:
         self.path = path
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(path))
-        self.socket.settimeout(5)
+        self.socket.settimeout(60)
 
     def read(self) -> dict[str, str]:
         """The fields of the next record."""

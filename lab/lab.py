@@ -247,7 +247,7 @@ async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
         yield Lab(asterisk, caller, tuple(members), scripts)
 
 
-async def until(condition: Callable[[], object], what: str, within_s: float = 20.0) -> None:
+async def until(condition: Callable[[], object], what: str, within_s: float = 60.0) -> None:
     """Wait for a condition, plain or asynchronous. Raises AssertionError where it does not come true."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + within_s

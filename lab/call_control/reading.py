@@ -32,7 +32,7 @@ def is_cleared(folder: JournalFolder) -> bool:
     return not folder.path.stat().st_size and not taken(folder)
 
 
-async def until(true: Callable[[], object], within_s: float = 10) -> None:
+async def until(true: Callable[[], object], within_s: float = 60) -> None:
     deadline_s = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline_s, "the condition did not become true"

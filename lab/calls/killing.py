@@ -91,7 +91,7 @@ async def kill_everything(
     figures.heard, figures.connected = len(owed), sum(owed.values())
     await asyncio.to_thread(asterisk.start)
     with service:
-        await until(lambda: not _open(service), "every record to be closed", 10)
+        await until(lambda: not _open(service), "every record to be closed")
     await asyncio.to_thread(asterisk.stop)
     figures.records, figures.complaints = _compared(service, owed)
     return figures

@@ -14,14 +14,14 @@ def host_of(site: Site) -> tuple[str, int]:
 
 
 async def answered(site: Site, octets: bytes) -> bytes:
-    """All that the console answers, until it closes or is silent for half a second."""
+    """All that the console answers, until it closes or is silent for half a second; the first words may take long."""
     reader, writer = await asyncio.open_connection(*host_of(site))
     with suppress(ConnectionError):
         writer.write(octets)
         await writer.drain()
     found = b""
     with suppress(TimeoutError, ConnectionError):
-        while chunk := await asyncio.wait_for(reader.read(65536), 0.5):
+        while chunk := await asyncio.wait_for(reader.read(65536), 0.5 if found else 60):
             found += chunk
     writer.close()
     return found

@@ -136,7 +136,7 @@ def key_ring_of(url: str) -> KeyRing:
     )
 
 
-def put(writer: LedgerWriter, *told: Step, within_s: float = 20) -> None:
+def put(writer: LedgerWriter, *told: Step, within_s: float = 60) -> None:
     """Write steps as if a call waited for each, one a transaction. Raises LedgerError, TimeoutError."""
     for step in told:
         written = writer.append(step)
@@ -149,7 +149,7 @@ def plain(step: Step) -> Step:
     return replace(step, details={name: value for name, value in step.details.items() if not name.endswith("_token")})
 
 
-def wait_until(true: Callable[[], object], within_s: float = 20) -> None:
+def wait_until(true: Callable[[], object], within_s: float = 60) -> None:
     deadline_s = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline_s, "it did not come true"

@@ -41,7 +41,7 @@ def together(writer: LedgerWriter, group: Iterable[Step]) -> None:
     futures = [writer.append(step) for step in group]
     writer.hurry()
     for future in futures:
-        future.result(20)
+        future.result(60)
 
 
 def caught_up(writer: LedgerWriter) -> None:

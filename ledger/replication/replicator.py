@@ -159,7 +159,8 @@ class Replicator:
     def _report(self, is_last: bool) -> None:
         """Put the state beside the replica, if it is time."""
         make, is_soon = self._state, self._woken.is_set()
-        self._woken.clear()
+        if is_soon:  # what is asked for between the two is asked for still
+            self._woken.clear()
         is_due = self._reports_arrive if is_last else is_soon or monotonic() >= self._report_at_s
         if make is None or not is_due:
             return

@@ -21,20 +21,22 @@ from lab.agi.ask_as_other_user import STRANGER, ask_as
 from lab.agi.fake_asterisk import FakeAsterisk, RecordingAnswer, calling, presented
 
 QUICK = Limits(presented_s=0.3, response_s=0.2, whole_s=0.6, drain_s=0.3, waiting=4, answering=3)
+PATIENT = Limits(presented_s=60, response_s=60, whole_s=60, drain_s=60, waiting=4, answering=3)
+"""Where nothing is to be late, however slow the machine is."""
 ANYWHERE = ("127.0.0.1", 0)
 OBEDIENT = presented() + b"200 result=0\n200 result=1\n200 result=1\n"
 """What a peer sends without waiting for commands."""
 
 
 @asynccontextmanager
-async def serving(answer: Answer, limits: Limits = QUICK) -> AsyncIterator[tuple[str, int]]:
+async def serving(answer: Answer, limits: Limits = PATIENT) -> AsyncIterator[tuple[str, int]]:
     async with FastAgiServer(answer, limits).listening(ANYWHERE) as address:
         assert not isinstance(address, Path)
         yield address
 
 
 async def served(
-    answer: Answer, environment: bytes = presented(), limits: Limits = QUICK, instead: Mapping[str, bytes] = {}
+    answer: Answer, environment: bytes = presented(), limits: Limits = PATIENT, instead: Mapping[str, bytes] = {}
 ) -> FakeAsterisk:
     """One connection to a server, from its beginning to its end."""
     async with serving(answer, limits) as address, calling(address, environment) as asterisk:
@@ -88,7 +90,7 @@ NOT_ASTERISK = [
 
 @pytest.mark.parametrize(("reason", "environment"), NOT_ASTERISK, ids=lambda text: text[:50])
 async def test_a_peer_that_is_not_asterisk_is_never_answered(asked, logged, reason, environment):
-    asterisk = await served(asked, environment)
+    asterisk = await served(asked, environment, QUICK if reason == LATE else PATIENT)
     assert closed_for(logged) == [reason] * bool(reason)
     assert not asked.requests
     assert not asterisk.variables
@@ -113,13 +115,13 @@ async def test_a_peer_that_leaves_is_logged_and_of_an_answer_that_cannot_be_set_
     [
         (RecordingAnswer(), "NOOP", 0.25, LATE),
         (RecordingAnswer(), "SET VARIABLE", 0.15, "Asterisk had not answered within 0.2 s"),
-        (RecordingAnswer(takes_s=5), "", 0.5, "it had not ended within 0.6 s"),
+        (RecordingAnswer(takes_s=60), "", 0.5, "it had not ended within 0.6 s"),
     ],
 )
 async def test_each_part_of_a_connection_has_limited_time(logged, answer, silent, least_s, reason):
     started_s = time.monotonic()
-    asterisk = await served(answer, instead={silent: b""} if silent else {})
-    assert least_s < time.monotonic() - started_s < 2
+    asterisk = await served(answer, limits=QUICK, instead={silent: b""} if silent else {})
+    assert least_s < time.monotonic() - started_s < 30
     assert not asterisk.variables
     assert len(answer.requests) == (silent != "NOOP")
     assert closed_for(logged) == [reason]
@@ -217,11 +219,11 @@ async def test_an_honest_connection_is_not_closed_for_connections_of_the_other_k
 
 async def test_each_connection_has_the_same_time(asked, logged):
     async with AsyncExitStack() as stack:
-        address = await stack.enter_async_context(serving(asked))
+        address = await stack.enter_async_context(serving(asked, QUICK))
         for start in (b"a", presented(), b"a"):
             slow = await stack.enter_async_context(calling(address, start))
             await asyncio.sleep(0.1)
-        await asyncio.wait_for(slow.reader.read(), 1)
+        await asyncio.wait_for(slow.reader.read(), 30)
         assert closed_for(logged) == [LATE]
     assert f"{LATE} (2 times more within 10 s)" in closed_for(logged)
 
@@ -242,7 +244,7 @@ async def test_the_number_of_simultaneous_answers_is_limited(logged):
 
 @pytest.mark.parametrize(
     ("takes_s", "limits", "variables", "reasons"),
-    [(0.2, QUICK, 2, []), (9, Limits(drain_s=0.2, whole_s=9), 0, ["it had not ended when the service stopped"])],
+    [(0.2, PATIENT, 2, []), (60, Limits(drain_s=0.2, whole_s=60), 0, ["it had not ended when the service stopped"])],
 )
 async def test_a_stop_waits_for_answers_for_a_limited_time(logged, takes_s, limits, variables, reasons):
     async with AsyncExitStack() as stack:
@@ -254,7 +256,7 @@ async def test_a_stop_waits_for_answers_for_a_limited_time(logged, takes_s, limi
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(*address)
         await reading
-    assert time.monotonic() - started_s < 2
+    assert time.monotonic() - started_s < 30
     assert len(asterisk.variables) == variables
     assert closed_for(logged) == reasons
 

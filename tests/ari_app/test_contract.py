@@ -198,7 +198,7 @@ async def test_the_application_is_there_as_long_as_a_channel_waits_in_it(peer):
 @pytest.mark.parametrize("kind", ["fake", *transports()])
 async def test_a_connection_that_breaks_ends_the_events_with_an_error(request, kind):
     making = faked() if kind == "fake" else real(request.getfixturevalue("pbx"), kind)
-    async with making as peer, asyncio.timeout(5):
+    async with making as peer, asyncio.timeout(60):
         listening = asyncio.create_task(peer.listen())
         await peer.ari.waiting()
         peer.break_connection()

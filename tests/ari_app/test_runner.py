@@ -115,7 +115,7 @@ async def running(
         assert task.done() or not stop.is_set(), "it must stop"
     finally:
         stop.set()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             await asyncio.wait({task})
     assert connections.open == 0
 
@@ -218,7 +218,7 @@ async def test_it_connects_again_on_request_and_leaves_for_good_when_it_stops():
         await until(lambda: len(application.attended) == 2, "the second connection")
         assert connections.open == 1
         stop.set()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(60):
             await task
     assert application.departed == application.attended[1:]
 
@@ -229,7 +229,7 @@ async def test_while_asterisk_is_down_it_looks_for_suspended_calls_and_can_be_st
     async with running(application, connections) as (_, stop, task):
         await until(lambda: application.looked_for_suspended > 3 and connections.tries, "several looks")
         stop.set()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(60):
             await task
     assert not application.attended
 
@@ -255,6 +255,6 @@ async def test_a_channel_that_enters_while_the_service_stops_is_released():
     serving = asyncio.create_task(ApplicationRunner(application, connect).run(stop))
     await until(lambda: application.connected, "the connection")
     stop.set()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(60):
         await serving
     assert asterisk.resumed_at("1795.2") == "v:none"

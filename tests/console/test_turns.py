@@ -122,7 +122,7 @@ async def test_an_error_and_a_cancellation_reach_the_work_and_give_the_turn_back
         one.cancel()
     await asyncio.gather(*queued, return_exceptions=True)
     assert ended == ["failing", "endless"]
-    assert await asyncio.wait_for(started(each, OTHER, 3, clock, [], "after"), 5) == "after"
+    assert await asyncio.wait_for(started(each, OTHER, 3, clock, [], "after"), 60) == "after"
     assert not each.is_awaited
 
 

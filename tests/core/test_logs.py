@@ -131,9 +131,12 @@ from idtone.core import logs
 logs.JOURNALD = Path("{tmp_path}/socket")
 logs.begin(logs.LogFormat.JOURNALD, "info")
 log = logging.getLogger("lab")
+writer, written = logging.root.handlers[0].writer, []
+write = writer.write
+writer.write = lambda record: written.append(write(record))
 log.info("away")
 log.error("still away")
-while not logging.root.handlers[0]._waiting.empty():
+while len(written) < 2:
     time.sleep(0.01)
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
     journald.bind(str(logs.JOURNALD))
@@ -161,13 +164,9 @@ def queued(journald: Journald, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def test_a_journald_that_is_slow_for_a_second_loses_no_line_and_holds_up_no_call(journald, queued):
-    began_s, longest_s = time.monotonic(), 0.0
-    for number in range(200):
-        before_s = time.monotonic()
+    for number in range(200):  # nobody reads meanwhile: what waited for journald would not come back
         queued.handle(record("%s", number))
-        longest_s = max(longest_s, time.monotonic() - before_s)
-    assert longest_s < 0.5
-    time.sleep(1.0 - (time.monotonic() - began_s))  # this is how slow journald is
+    time.sleep(1.0)  # this is how slow journald is
     assert [journald.read()["MESSAGE"] for _ in range(200)] == [str(number) for number in range(200)]
 
 

@@ -144,7 +144,7 @@ async def test_every_call_is_heard_and_recorded(pbx, service, references, up):
                 assert_heard_then_connected(placed, sound, references)
     if not up:
         await asyncio.to_thread(service.start)
-    await until(lambda: len(service.records().keys() - before) == len(CALLS[up]), "the records", 10)
+    await until(lambda: len(service.records().keys() - before) == len(CALLS[up]), "the records")
     found = [record for call_id, record in service.records().items() if call_id not in before]
     for record, (more, sound, words) in zip(sorted(found, key=began), CALLS[up], strict=True):
         assert (record["outcome"], record["reason"], record["status"]) == words, more

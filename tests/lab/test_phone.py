@@ -44,6 +44,7 @@ def voice_ms(listener: Call, voice: Samples, answered_ns: int | None) -> float:
     return start_ms
 
 
+@pytest.mark.alone
 async def test_a_call_is_answered_heard_both_ways_and_hung_up(alice: Phone, bob: Phone) -> None:
     bob.behaviour = Answer(after_ms=50)
     call = await alice.call(
@@ -98,7 +99,7 @@ async def test_a_lost_datagram_does_not_fail_the_call(media: Media, who: str, lo
         await asyncio.sleep(0.15)
         await call.hangup()
         (taken,) = called.calls
-        await taken.ended(2)
+        await taken.ended(20)
     assert (call.final_status, taken.ended_by) == (200, "them")
 
 
@@ -148,7 +149,7 @@ class Peer:
         self._socket.sendto(data, phone.address)
 
     async def hear(self) -> Request | Response:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             return parse(await asyncio.get_running_loop().sock_recv(self._socket, 65536))
 
     async def ask(self, request: Request, phone: Phone) -> Response:
@@ -231,8 +232,8 @@ async def test_a_closing_phone_ends_its_calls_and_leaves_nothing(media: Media, w
         async with called if who == "called" else caller:
             up, ringing = await caller.call("answered", called.address), caller.dial("ringing", called.address)
             await asyncio.sleep(0.05)
-        await up.ended(0.5)
-        await ringing.ended(0.5)
+        await up.ended(20)
+        await ringing.ended(20)
         sides = {call.ended_by for call in (called.calls if who == "caller" else [up, ringing])}
     assert sides == {"them"}
     assert ringing.final_status == (480 if who == "called" else 487)

@@ -42,6 +42,7 @@ def test_a_datagram_that_is_not_rtp_is_none(data: bytes) -> None:
     assert parse_packet(data, 0) is None
 
 
+@pytest.mark.alone
 async def test_two_streams_hear_each_other_on_schedule() -> None:
     with Media() as media:
         one, two = media.open(), media.open()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from lab import sipp
 from lab.asterisk import Asterisk
 from lab.sipp import Load, called
@@ -19,6 +21,7 @@ exten = _*5*.,1,Wait(3600)
 """
 
 
+@pytest.mark.alone
 def test_the_outcome_of_each_call(installation, tmp_path):
     before_s = time.time()
     with (

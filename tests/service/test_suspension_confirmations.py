@@ -77,7 +77,7 @@ async def test_an_instance_that_hands_over_confirms_nothing(node, tmp_path):
     running = asyncio.create_task(node.confirming.run())
     node.hands_over, node.ending = True, {"R-1": 1}
     node.registry = with_stops(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not node.ended:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     node.ending = {}
@@ -103,21 +103,23 @@ async def test_it_is_kept_while_the_desk_is_away_and_sent_by_the_next_process(no
     node.away = True
     running = asyncio.create_task(node.confirming.run())
     node.registry = with_stops(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while "not confirmed to the association yet" not in caplog.text:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     [kept] = node.confirming.waiting
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert "0312345" not in kept.read_text() + (kept.parent / "confirmed.json").read_text()
     running.cancel()
+    await asyncio.wait({running})
     node.start()
     node.away = False
     running = asyncio.create_task(node.confirming.run())
     await node.until(1)
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while node.confirming.waiting:  # noqa: ASYNC110  it is removed after it was sent
+            await asyncio.sleep(0.01)
     running.cancel()
     assert node.told() == [{"R-1": 0}]
-    assert node.confirming.waiting == []
     assert len(json.loads((kept.parent / "confirmed.json").read_text())) == 1
 
 

@@ -80,14 +80,26 @@ def test_the_watchdog_for_this_process():
         assert ServiceManager.of(environment).watchdog_s == watchdog_s, environment
 
 
-async def test_signs_of_life_come_only_from_the_event_loop(address, inbox):
+async def test_three_signs_of_life_in_the_watchdogs_time_come_from_the_event_loop(address, inbox, monkeypatch):
+    pauses_s: list[float] = []
+    sleep = asyncio.sleep
+
+    async def pause(seconds: float) -> None:
+        pauses_s.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
     telling = asyncio.create_task(ServiceManager(address, 0.15).report(lambda: "serving"))
     try:
-        await asyncio.sleep(0.175)
-        assert inbox.messages().count("WATCHDOG=1") in (3, 4)
+        while len(pauses_s) < 3:
+            await sleep(0.001)
+        assert set(pauses_s) == {0.15 / 3}
+        assert inbox.messages() == ["WATCHDOG=1", "STATUS=serving", *["WATCHDOG=1"] * (len(pauses_s) - 1)]
         time.sleep(0.15)  # noqa: ASYNC251 — this test needs a blocked event loop
         assert inbox.messages() == []
-        await asyncio.sleep(0.03)
+        before = len(pauses_s)
+        while len(pauses_s) == before:
+            await sleep(0.001)
         assert inbox.messages() == ["WATCHDOG=1"]
     finally:
         telling.cancel()

@@ -55,7 +55,10 @@ class Stub:
     pin: str = token.PIN
 
     def does(self, word: str) -> None:
-        self.mode.write_text(word)
+        """Whole or not at all, as the token reads it meanwhile."""
+        after = self.mode.with_suffix(".after")
+        after.write_text(word)
+        after.replace(self.mode)
 
     @property
     def starts(self) -> list[str]:
@@ -75,7 +78,7 @@ def stub(file: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Stub:
     mode = file.parent.parent / "mode"
     program = [sys.executable, str(ROOT / "lab" / "ledger" / "keys" / "token_stub.py"), str(mode), SEED.hex()]
     monkeypatch.setattr(token_signer, "PROGRAM", program)
-    monkeypatch.setattr(token_signer, "WITHIN_S", 0.3)
+    monkeypatch.setattr(token_signer, "WITHIN_S", 20.0)  # however slow the machine is
     monkeypatch.setattr(token_signer, "AGAIN_AFTER_S", 0.05)
     made = Stub(mode, url)
     made.does("good")
@@ -130,23 +133,24 @@ def test_another_key_in_the_token_signs_nothing(softhsm, tmp_path):
 
 
 @rest_at_night("word", ["hang", "crash", "error"])
-def test_evidence_is_written_while_the_token_is_away_and_signed_when_it_is_back(stub, word, caplog):
+def test_evidence_is_written_while_the_token_is_away_and_signed_when_it_is_back(stub, word, caplog, monkeypatch):
     with stub.writer() as writer:
         put(writer, *heard_call("c-1"))
         assert writer.signs
+        monkeypatch.setattr(token_signer, "WITHIN_S", 1.0)
         stub.does(word)
         put(writer, *heard_call("c-2", 1000))
         assert not writer.signs
         assert "evidence is NOT signed" in writer.words
-        begin_s = time.process_time(), time.monotonic()
+        begin_s = time.monotonic()
         put(writer, *(step for call in range(4) for step in heard_call(f"late-{call}", 5000)))
         # Each of 24 commits would have waited for the token.
-        assert time.monotonic() - begin_s[1] < 24 * token_signer.WITHIN_S
+        assert time.monotonic() - begin_s < 24 * token_signer.WITHIN_S
         assert caplog.text.count("evidence is written and not signed") == 1
         assert any("is not signed" in fault for fault in faults(stub.url))
         stub.does("good")
         wait_until(lambda: writer.signs)
-        assert "the token signs again: 6 leaves are signed" in caplog.text
+    assert "the token signs again: 6 leaves are signed" in caplog.text
     assert faults(stub.url) == []
 
 
@@ -412,7 +416,7 @@ def test_a_signature_waits_once(stub, monkeypatch):
             sign()
         waited.append(time.monotonic() - begin_s)
     assert waited[0] >= 0.3
-    assert sorted(waited)[-2] < 0.3
+    assert sum(waited[1:]) < 19 * 0.3 / 2, "each would have waited"
     stub.does("good")
     ring.signer._process.close()
 

@@ -7,12 +7,14 @@ import random
 import threading
 import time
 from functools import partial
+from itertools import count
 
 import pytest
 
 from idtone.core.errors import LedgerError
 from idtone.ledger.replication import batch, replica_connection, replicator
 from idtone.ledger.replication.own_replica import own_replica
+from idtone.ledger.replication.replica_connection import ReplicaConnection
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store import postgresql as postgresql_module
 from idtone.ledger.verification.verify_ledger import verify_ledger
@@ -50,11 +52,21 @@ def test_a_node_that_is_killed_again_and_again(node):
 
 def test_a_postgresql_that_is_killed_while_it_is_shipped_to(node, postgresql, monkeypatch):
     monkeypatch.setattr(batch, "BATCH_STEPS", 5)
+    is_killed, batches = threading.Event(), count()
+    replicate_batch = ReplicaConnection.replicate
+
+    def replicate_some(connection: ReplicaConnection) -> object:
+        if next(batches) == 3:  # the rest would arrive before a slow machine kills it
+            assert is_killed.wait(60)
+        return replicate_batch(connection)
+
+    monkeypatch.setattr(ReplicaConnection, "replicate", replicate_some)
     node.write(*(heard_call(f"c-{number}", number) for number in range(100)))
     one = Replicator(node.settings, node.name)
     one.begin()
     until(lambda: one.status.behind)
     postgresql.kill()
+    is_killed.set()
     until(lambda: one.status.trouble)
     assert one.status.behind, "it was killed under way"
     postgresql.start()
@@ -128,7 +140,7 @@ def test_postgresql_may_come_later_and_the_log_tells_once(node, postgresql, capl
         one = Replicator(node.through(between).settings, node.name)
         one.begin()
         with node.writer() as writer:
-            put(writer, *heard_call("c-0"), within_s=5)  # which does not wait for PostgreSQL
+            put(writer, *heard_call("c-0"))  # which does not wait for PostgreSQL
             until(lambda: one.status.trouble)
             between.refuses = False
             until(lambda: one.status.behind == 0)

@@ -273,7 +273,7 @@ async def test_a_setting_that_names_no_witness_is_wrong_use_and_without_witnesse
     for key, problem in (("x+0+AA==", "is not a verifier key"), (str(LOG), "this is the key of a log")):
         with pytest.raises(UsageError, match=rf"ledger.witnesses: https://w.example: {problem}"):
             Cosigning(None, key_ring_of(url), [f"https://w.example {key}"], 60)
-    await asyncio.wait_for(Cosigning(None, key_ring_of(url), [], 60).run(), 1)
+    await asyncio.wait_for(Cosigning(None, key_ring_of(url), [], 60).run(), 60)
 
 
 def test_the_command_serves_until_it_is_told_to_stop_and_logs_as_the_service_does(url, tmp_path):

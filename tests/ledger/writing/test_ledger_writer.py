@@ -381,22 +381,30 @@ def test_what_is_kept_behind_a_fault_is_tried(url, file, monkeypatch):
     assert [step for step in written(url) if step.kind is StepKind.ANSWERED] == answered(*range(len(good)))
 
 
-def test_while_steps_are_kept_nobody_waits_for_a_lock(url, file, monkeypatch):
-    busy_s = 2.0
+def test_while_steps_are_kept_nobody_waits_for_a_lock(url, file, watch, monkeypatch):
+    busy_s = 0.5
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", busy_s)
-    waited_s: list[float] = []
+    monkeypatch.setattr(ledger_writer, "RETRY_S", 0.05)
+    waits_ms: list[int] = []
+
+    def look(connection: sqlite3.Connection, statement: str) -> None:
+        if statement == "BEGIN IMMEDIATE":
+            waits_ms.extend(connection.execute("PRAGMA busy_timeout").fetchone())
+
+    watch(look)
     with writer_of(url) as writer:
         with held(file):
-            wait([writer.append(*answered("first"))], FUTURE_S)
+            waits_ms.clear()
+            futures = [writer.append(*answered("first"))]
+            wait(futures, FUTURE_S)
             for number in range(10):
-                begun_s = time.monotonic()
-                writer.append(*answered(number)).add_done_callback(
-                    lambda _, begun_s=begun_s: waited_s.append(time.monotonic() - begun_s)
-                )
-                time.sleep(busy_s / 20)
+                futures.append(writer.append(*answered(number)))
+                wait(futures, FUTURE_S)
+            assert {type(future.exception(0)) for future in futures} == {LedgerBehindError}
+            waited_ms = [*waits_ms]
         caught_up(writer)
-    assert len(waited_s) == 10
-    assert max(waited_s) < busy_s / 2
+    assert waited_ms[0] == 1000 * busy_s
+    assert {*waited_ms[1:]} == {1000 * ledger_writer.PATIENCE_S}
     assert len(written(url)) == 11
 
 

@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,11 +107,13 @@ def test_the_folders_above_a_folder(tmp_path):
 
 
 def test_a_look_up_that_hangs_ends_at_the_deadline(monkeypatch):
-    assert observe_machine.look_up("localhost", 3) == (pytest.approx(0, abs=1), True)
+    assert observe_machine.look_up("localhost", 30)[1] is True
     assert observe_machine.look_up("nobody.invalid", 10)[1] is False
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(0.3))
+    answers = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: answers.wait(60))
     took_s, resolved = observe_machine.look_up("slow", 0.1)
-    assert (round(took_s, 1), resolved) == (0.1, False)
+    answers.set()
+    assert (0.1 <= took_s < 30, resolved) == (True, False)
 
 
 @pytest.mark.parametrize(

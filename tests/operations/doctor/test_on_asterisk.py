@@ -60,7 +60,7 @@ def changed(intact: Findings, broken: Findings) -> dict[str, str]:
     }
 
 
-def recovered(service: Service, intact: Findings, within_s: float = 15) -> None:
+def recovered(service: Service, intact: Findings, within_s: float = 60) -> None:
     """Wait until the service is connected to Asterisk again, so that the next test finds a correct PBX."""
     deadline_s = time.monotonic() + within_s
     while broken := changed(intact, examine(service)):

@@ -60,20 +60,20 @@ def test_a_check_that_hangs_ends_at_the_deadline(exam):
     findings = run(
         exam,
         [Check(("ledger", "ledger-key"), hanging), Check(("sounds", "fallback"), sound)],
-        0.5,
+        1.5,
         lambda topics: told.append(list(topics)),
     )
     took_s = time.monotonic() - started_s
     release.set()
-    assert 0.4 < took_s < 3
+    assert 1.4 < took_s < 20
     assert [f.state for f in findings] == [State.GOOD, State.GOOD, State.GOOD, State.UNKNOWN]
-    assert findings[-1].found == "the check did not end within 0.5 s"
+    assert findings[-1].found == "the check did not end within 1.5 s"
     assert sorted(told[0]) == ["fallback", "ledger", "ledger-key", "sounds"]
     assert told[-1] == ["ledger-key"]
 
 
 def test_checks_run_in_parallel(exam):
-    meeting = threading.Barrier(2, timeout=5)
+    meeting = threading.Barrier(2, timeout=60)
 
     def meets(topic):
         def look(exam):

@@ -78,7 +78,7 @@ def states(service: Service) -> list[str]:
     return [findings[topic]["state"] for topic in WRITABLE]
 
 
-def until(condition: Callable[[], Any], within_s: float = 10) -> None:
+def until(condition: Callable[[], Any], within_s: float = 60) -> None:
     deadline_s = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline_s

@@ -144,8 +144,6 @@ class Server(socketserver.ThreadingTCPServer):
 @pytest.fixture
 def serving(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    monkeypatch.setattr("idtone.registry.trust.client.LOOK_S", WITHIN_S)
-    monkeypatch.setattr("idtone.registry.trust.fetching.SILENCE_S", 0.3)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     servers: list[Server] = []
@@ -174,14 +172,18 @@ MISBEHAVING = {
 
 
 @pytest.mark.parametrize("name", MISBEHAVING)
-def test_a_request_ends_at_the_deadline(machine, serving, name):
+def test_a_request_ends_at_the_deadline(machine, serving, name, monkeypatch):
+    monkeypatch.setattr("idtone.registry.trust.client.LOOK_S", WITHIN_S)
+    monkeypatch.setattr("idtone.registry.trust.fetching.SILENCE_S", 0.3)
     act, tls, tries = MISBEHAVING[name]
     server = serving(act, tls=tls)
     began_s = time.monotonic()
     with pytest.raises(TrustError, match="cannot be read"):
         Repository(machine.trust, server.source, machine.cache).update()
-    assert time.monotonic() - began_s < WITHIN_S + 5
-    assert 1 <= server.asked <= tries
+    assert time.monotonic() - began_s < WITHIN_S + 8
+    while not server.asked:  # its thread may take the connection after we gave it up
+        time.sleep(0.01)
+    assert server.asked <= tries
 
 
 def test_a_busy_server_is_asked_again(serving):

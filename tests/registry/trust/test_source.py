@@ -3,9 +3,9 @@
 import logging
 import os
 import shutil
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
@@ -163,19 +163,21 @@ def test_a_lost_source_is_logged_at_the_next_poll_and_used_again_later(associati
     assert len(errors(caplog)) == 1
 
 
-def test_a_source_that_never_changes_is_trusted_until_its_signatures_expire(tmp_path, walks, caplog):
+def test_a_source_that_never_changes_is_trusted_until_its_signatures_expire(tmp_path, walks, caplog, monkeypatch):
     """Decisions use the expiry at once; the log has it within a minute."""
     frozen = Association(tmp_path / "frozen")
-    frozen.begin(datetime.now(UTC) - tuf_roles.ROLES["timestamp"].lasts + timedelta(seconds=2))
+    frozen.begin(datetime.now(UTC) - tuf_roles.ROLES["timestamp"].lasts + timedelta(seconds=60))
     now_s = [0.0]
     source = SignedSource(Machine(frozen, tmp_path / "frozen-machine").repository(), 0.0, lambda: now_s[0])
     assert source.refresh()
     assert reason(source, "0312345601", datetime.now(UTC)) is Reason.LICENCE_VALID
-    time.sleep((source.current.expires - datetime.now(UTC)).total_seconds() + 0.01)
+    after = source.current.expires + timedelta(seconds=1)
+    clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: after), timezone=timezone)
+    monkeypatch.setattr("tuf.ngclient._internal.trusted_metadata_set.datetime", clock)
     now_s[0] = WHOLE_S - 1
     assert not source.refresh()
     assert len(walks) == 1
-    assert reason(source, "0312345601", datetime.now(UTC)) is Reason.REGISTRY_STALE
+    assert reason(source, "0312345601", after) is Reason.REGISTRY_STALE
     now_s[0] = WHOLE_S
     assert not source.refresh()
     [told] = errors(caplog)
