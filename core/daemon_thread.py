@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from typing import Final, TypeVar
 
@@ -21,13 +22,11 @@ def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()  # a cancelled Future would refuse its result
 
-    def run() -> None:
+    def run() -> Callable[[], None]:
         try:
-            result = work()
+            return partial(done.set_result, work())
         except BaseException as error:
-            done.set_exception(error)
-        else:
-            done.set_result(result)
+            return partial(done.set_exception, error)
 
     try:
         waiting = _WAITING.pop()
@@ -38,7 +37,7 @@ def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
     return done
 
 
-_Works = SimpleQueue[tuple[Callable[[], None], str]]
+_Works = SimpleQueue[tuple[Callable[[], Callable[[], None]], str]]
 _WAITING: Final[list[_Works]] = []
 """One for each thread that has no work."""
 os.register_at_fork(after_in_child=_WAITING.clear)
@@ -47,6 +46,7 @@ os.register_at_fork(after_in_child=_WAITING.clear)
 def _run_all(works: _Works) -> None:
     while True:
         run, threading.current_thread().name = works.get()
-        run()
-        del run  # it may hold much
-        _WAITING.append(works)
+        tell = run()
+        _WAITING.append(works)  # whoever learns of the end finds this thread free
+        tell()
+        del run, tell  # they may hold much

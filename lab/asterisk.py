@@ -268,7 +268,7 @@ class Asterisk:
 
     # -- life ---------------------------------------------------------------------------------------------------
 
-    def start(self, timeout_s: float = 30) -> None:
+    def start(self, timeout_s: float = 120) -> None:
         """Write the configuration, start, and wait until it is fully booted."""
         self._write_configuration()
         log = (self.scratch / "console").open("ab")

@@ -22,7 +22,7 @@ from .sip import Header, Request, Response
 if TYPE_CHECKING:
     from .phone import Phone
 
-WAIT_S: Final = 10.0
+WAIT_S: Final = 30.0
 SDP: Final = ("Content-Type", "application/sdp")
 
 Side = Literal["us", "them"]

@@ -41,7 +41,7 @@ NODES, CARRIERS = 1, 2
 """The sets of the shipped configuration."""
 UNASKED: Final = 32
 """The flag of a destination that gets no OPTIONS."""
-READY_S: Final = 20.0
+READY_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class Kamailio:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def call(self, method: str, *arguments: object, within_s: float = 2.0) -> Any:
+    def call(self, method: str, *arguments: object, within_s: float = 20.0) -> Any:
         """The result of a remote procedure. Raises OSError if it does not answer, RuntimeError if it refuses."""
         mine = self._scratch / "answers"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:

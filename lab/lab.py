@@ -205,7 +205,7 @@ class Lab:
         await until(there, f"the ending of {placed.name}")
         return found[placed.name]
 
-    async def nothing_is_left(self, within_s: float = 5.0) -> None:
+    async def nothing_is_left(self, within_s: float = 30.0) -> None:
         """Raises AssertionError where a channel or a bridge is still there after `within_s`."""
 
         async def empty() -> bool:

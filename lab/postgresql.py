@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
+from .asterisk import free_ports
 from .debian import PackagesUnavailable, Progress
 from .packages import write_script
 from .unpacked_packages import command, tell, tree
@@ -94,9 +94,7 @@ class PostgreSQL:
         self._programs = programs
         self._folder = Path(tempfile.mkdtemp(prefix="idtone-postgresql-"))
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        (self.port,) = free_ports(1)  # also free while the server is killed: no client gets it as its own
         self._as: dict[str, object] = {}
         if os.geteuid() == 0:
             os.chown(self._folder, NOBODY, NOBODY)

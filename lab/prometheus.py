@@ -22,7 +22,7 @@ WITHOUT: Final = tuple(
     """.split()
 )
 """Packages that only its installation and its pages need."""
-READY_S: Final = 30.0
+READY_S: Final = 120.0
 
 
 def program(name: str) -> list[str]:

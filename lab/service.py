@@ -78,7 +78,7 @@ class Service:
         self.log_file = scratch / "idtone.log"
         self.ledger = scratch / "ledger" / "ledger.sqlite3"
 
-    def start(self, *options: str, timeout_s: float = 20) -> None:
+    def start(self, *options: str, timeout_s: float = 120) -> None:
         """Start it and wait until it logs that it is ready."""
         self._write_settings()
         self.asterisk.act_alone_by(hook_policy(load_settings(self.settings, {}).policy))
@@ -171,7 +171,7 @@ class Service:
         self.asterisk.site.own(password, "idtone")
         return f"url: '{self.shared.url}', spool: {self.ledger}, password_file: {password}"
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> int | None:
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int | None:
         """Stop it with a signal (SIGTERM by default) and return its exit code."""
         if self.process is None:
             return None
@@ -209,14 +209,23 @@ class Service:
 
     def journal(self) -> list[str]:
         """The present lines of the journal's files."""
-        paths = [
-            path for path in (self.asterisk.sounds / "journal").iterdir() if path.name.startswith(("calls", "taken-"))
-        ]
-        lines: list[str] = []
-        for path in sorted(paths, reverse=True):
+        while True:
+            before = self._journal_files()
+            lines: list[str] = []
+            for path in before:
+                with contextlib.suppress(FileNotFoundError):
+                    lines += path.read_text().splitlines()
+            if before == self._journal_files():  # else the service has replaced one meanwhile
+                return lines
+
+    def _journal_files(self) -> dict[Path, int]:
+        """With their inodes."""
+        found = {}
+        for path in sorted((self.asterisk.sounds / "journal").iterdir(), reverse=True):
             with contextlib.suppress(FileNotFoundError):
-                lines += path.read_text().splitlines()
-        return lines
+                if path.name.startswith(("calls", "taken-")):
+                    found[path] = path.stat().st_ino
+        return found
 
     def records(self, since: datetime | None = None) -> dict[str, dict[str, Any]]:
         """The evidence by call id, as in `idtone ledger list --json`, of calls that began since `since`; acts are left

@@ -91,7 +91,7 @@ class Supervisor(Service):
     def _died(self) -> bool:
         return self._thread is None or not self._thread.is_alive()
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> int | None:
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int | None:
         """As `systemctl stop`, whose signal `number` is."""
         if self._thread is None:
             return None

@@ -131,7 +131,7 @@ class LogStore:
         self._refusal = refusal
         self._away = ""
         """Why the token does not sign now; empty if it does, or the key is in a file."""
-        self.checkpoint = checkpoint
+        self._checkpoint = checkpoint
         self.has_ended = False
         """The last leaf is the end of the log: no other follows."""
         self.next_key = ""
@@ -218,11 +218,16 @@ class LogStore:
         return self._refusal or self._away
 
     @property
+    def checkpoint(self) -> Note | None:
+        """What was signed last and is on the disk; None once nothing is signed any more. From any thread."""
+        return None if self._refusal else self._checkpoint
+
+    @property
     def owes_signature(self) -> bool:
         """Leaves are on the disk whose head the token has not signed yet."""
         if self._refusal or not self.size:
             return False
-        return self.checkpoint is None or Checkpoint.parse(self.checkpoint.text).size < self.size
+        return self._checkpoint is None or Checkpoint.parse(self._checkpoint.text).size < self.size
 
     @property
     def unsigned_head(self) -> str:
@@ -240,7 +245,7 @@ class LogStore:
 
     def signed(self, note: Note) -> None:
         """Keep it in memory."""
-        self.checkpoint = None if self._refusal else note
+        self._checkpoint = note
 
     @property
     def next_id(self) -> int:
@@ -311,14 +316,12 @@ class LogStore:
         if before._next_id == self._next_id:
             self._open = before._open
         self._away = self._away or before._away
-        if before._refusal:
-            self._refusal, self.checkpoint = before._refusal, None
+        self._refusal = before._refusal or self._refusal
 
     def distrust(self, path: Path, reason: str) -> None:
         """Sign nothing any more. From any thread."""
         if not self._refusal:
             self._refusal = _refusing(path, reason, _RESTORE)
-            self.checkpoint = None
 
     def committed(self, appended: LogAppend) -> None:
         """Keep it in memory."""
@@ -328,7 +331,7 @@ class LogStore:
             self._aside = SetAside()
             self.quarantined += appended.aside.steps
             _tell_set_aside(self._path, appended.aside)
-        self.checkpoint = None if self._refusal else appended.checkpoint or self.checkpoint
+        self._checkpoint = appended.checkpoint or self._checkpoint
         for call_id, call in appended.calls.items():
             self._open.pop(call_id, None)
             if not call.over:

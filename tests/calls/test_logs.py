@@ -17,7 +17,7 @@ import yaml
 from idtone.call_control.call_log import EVERY_S
 from lab.calls.proving import side_by_side
 from lab.journald import Journald
-from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
+from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, until
 from lab.nights import rest_at_night
 from lab.phone import Behaviour, Refuse
 from lab.publication import LAB_REGISTRY
@@ -113,7 +113,8 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
         service.start()
         await phones.nothing_is_left()
     records = service.records(since)
-    await asyncio.sleep(2 * EVERY_S)
+    await until(lambda: len(ends(service)) >= len(records), "the line of each call")
+    await asyncio.sleep(2 * EVERY_S)  # and no second one
     assert len(records) >= len(cases) + 4
     lines = {line["message"].split(": ", 1)[0]: line for line in ends(service)}
     assert len(ends(service)) == len(lines)

@@ -186,7 +186,8 @@ async def test_after_one_was_turned_away_a_tenth_of_those_may_wait(asterisk, ser
             for _ in range(3):
                 placed.append(phones.dial())
                 await asyncio.sleep(0.2)
-            at_once = [each.caller.final_status for each in placed]
+            refused = [await each.caller.final() for each in placed[taken:]]
+            waiting = [each.caller.final_status for each in placed[:taken]]
         finally:
             os.kill(service.process.pid, signal.SIGCONT)
         for each in placed[:taken]:
@@ -194,7 +195,7 @@ async def test_after_one_was_turned_away_a_tenth_of_those_may_wait(asterisk, ser
             phones.pair(each)
             await phones.talk_and_hang_up(each)
         await phones.nothing_is_left()
-    assert at_once == [None] * taken + [503] * (3 - taken)
+    assert (waiting, refused) == ([None] * taken, [503] * (3 - taken))
 
 
 async def test_nobody_more_waits_for_a_service_that_stands_still(asterisk, service, references, hook):

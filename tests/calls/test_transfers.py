@@ -228,6 +228,7 @@ async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, r
         assert (heard.times, heard.complete) == (1, True), case
 
 
+@pytest.mark.alone
 async def test_an_attended_transfer_during_the_sound(asterisk, serving, references):
     """Asterisk takes it, and puts the third phone behind the channel. In the place of the called party it hears the
     sound from the beginning, and is connected then. In the place of a caller who is to hear it too, the call ends
@@ -266,9 +267,9 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
                 await asyncio.sleep(3 * SOUND_S)
                 await left.hangup()
             else:
-                await left.ended(5)
+                await left.ended()
             reached = await at_third(third, placed)
-            await reached.ended(5)
+            await reached.ended()
             return placed, reached, await told(phones, service, placed)
 
         calls = await side_by_side(cases, one)

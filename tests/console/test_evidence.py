@@ -36,6 +36,7 @@ from idtone.ledger.keys.stamps import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.console.site import Site, Visitor, events, name_of, running
+from lab.days import today
 from lab.lab import until
 from lab.ledger import sample_evidence as sample
 from lab.ledger.sample_ledger import query
@@ -314,8 +315,8 @@ async def test_an_export_by_two_persons_and_its_delivery(node, settings, tmp_pat
         archive.writestr("x", b"")
     for sent in (changed.getvalue(), b"no pack"):
         assert "not a pack that was made here" in (await alice.upload(f"{page}/receipt", sent, form_token=token)).text
-    today = (datetime.now(UTC) + timedelta(hours=9)).date().isoformat()
-    given = {"form_token": token, "by": f"見本警察署 {HOSTILE}", "on": today}
+    day = today().isoformat()
+    given = {"form_token": token, "by": f"見本警察署 {HOSTILE}", "on": day}
     assert "out of date" in (await alice.upload(f"{page}/received", b"scan", **given | {"form_token": "x"})).text
     assert (
         "Day on the document is not a day" in (await alice.upload(f"{page}/received", b"", **given | {"on": "x"})).text
@@ -325,12 +326,13 @@ async def test_an_export_by_two_persons_and_its_delivery(node, settings, tmp_pat
     assert "見本警察署 &lt;script&gt;" in shown
     assert HOSTILE not in shown
     viewer = await node.visitor(Role.VIEWER)
-    assert (await viewer.send(page, f"{page}/confirmed", {"reference": "x", "on": today})).status == 403
+    assert (await viewer.send(page, f"{page}/confirmed", {"reference": "x", "on": day})).status == 403
     assert (await viewer.upload(f"{page}/received", b"", form_token=(await viewer.get(page)).form_token)).status == 403
     assert command(settings, tmp_path, "verify")[0] == 0
 
 
 async def test_nobody_approves_what_he_has_requested_and_a_refusal_says_why(node):
+    year = today().year
     both, bob = await node.visitor(*BOTH), await node.visitor(*APPROVER)
     act = await asked(both)
     page = f"/evidence/exports/{act}"
@@ -339,7 +341,7 @@ async def test_nobody_approves_what_he_has_requested_and_a_refusal_says_why(node
     assert (answer.status, "another person has to approve it" in answer.text) == (400, True)
     assert "Why: fill this in" in (await bob.send(page, f"{page}/refuse", {"why": " "})).text
     assert (await bob.send(page, f"{page}/refuse", {"why": HOSTILE})).status == 303
-    for path in (page, "/evidence/exports", f"/evidence/disclosures?year={datetime.now(UTC).year}"):
+    for path in (page, "/evidence/exports", f"/evidence/disclosures?year={year}"):
         shown = (await bob.get(path)).text
         assert "&lt;script&gt;" in shown
         assert HOSTILE not in shown
@@ -409,9 +411,9 @@ def test_errors_name_the_fields_of_the_page():
 
 
 async def test_the_disclosures_of_a_year_as_page_csv_and_pdf(node, settings, tmp_path):
+    year = today().year
     visitor = await node.visitor(*INVESTIGATOR)
     act = await asked(visitor)
-    year = datetime.now(UTC).year
     assert act in (await visitor.get(f"/evidence/disclosures?year={year}")).text
     _, expected = command(settings, tmp_path, "disclosure list", "--csv")
     assert (await visitor.get("/evidence/disclosures.csv")).text.lstrip("\ufeff").splitlines() == expected.splitlines()

@@ -32,11 +32,11 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.asterisk import EVIDENCE, IDTONE
+from lab.days import today
 from lab.ledger import example_pack
 from lab.ledger.sample_evidence import heard_call, put
 from lab.operations.exporting import DEMAND, WARRANT, run
 
-TODAY = datetime.now(JAPAN).date()
 EMERGENCY = ("--basis", "emergency", *DEMAND, "--why", "a life is in danger")
 
 
@@ -52,7 +52,7 @@ def office(config: Path, tmp_path: Path) -> SimpleNamespace:
         told("export", "--case", "R-7", *basis, "-o", tmp_path / name, "c-1")
         return tmp_path / name
 
-    return SimpleNamespace(config=config, told=told, export=export)
+    return SimpleNamespace(config=config, told=told, export=export, day=today())
 
 
 def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespace, tmp_path: Path) -> None:
@@ -72,9 +72,8 @@ def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespac
     sheet = subprocess.run([*disclosure, "deliver", "-", "-o", "-"], input=made.stdout, **ends)
     text = "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(sheet.stdout)).pages)
     assert hashlib.sha256(made.stdout).hexdigest() in text.replace("\n", "")
-    received = subprocess.run(
-        [*disclosure, "receipt", "-", "--by", "見本警察署", "--on", str(TODAY), "--json"], input=made.stdout, **ends
-    )
+    receipt = [*disclosure, "receipt", "-", "--by", "見本警察署", "--on", str(office.day), "--json"]
+    received = subprocess.run(receipt, input=made.stdout, **ends)
     assert json.loads(received.stdout)["receipt"]
 
 
@@ -97,7 +96,7 @@ def test_a_pack_is_handed_over_received_and_confirmed(office, tmp_path):
     assert all(part in text.replace("\n", "") for part in ("受領書", "見本警察署", made["sha256"], digest, made["id"]))
     assert sheet.stat().st_mode & 0o777 == 0o600
     scan.write_bytes(b"%PDF scanned")
-    received = ("disclosure receipt", pack, "--by", "見本警察署 係長", "--on", TODAY)
+    received = ("disclosure receipt", pack, "--by", "見本警察署 係長", "--on", office.day)
     office.told(*received, "--scan", scan)
     with pytest.raises(UsageError, match="has a receipt already"):
         office.told(*received)
@@ -106,7 +105,7 @@ def test_a_pack_is_handed_over_received_and_confirmed(office, tmp_path):
     assert listed["receipt"]["scan"] == hashlib.sha256(scan.read_bytes()).hexdigest()
     received_on = datetime.fromisoformat(listed["basis"]["received"]).astimezone(JAPAN).date()
     assert listed["basis"]["confirm_by"] == str(received_on + timedelta(days=3))
-    office.told("disclosure confirm", made["id"], "--reference", "見本 第8号", "--on", TODAY)
+    office.told("disclosure confirm", made["id"], "--reference", "見本 第8号", "--on", office.day)
     assert office.told("disclosure list")["disclosures"][0]["confirmed"]["reference"] == "見本 第8号"
     listed_too = run("list", "-c", office.config).stdout
     assert "exported, R-7, emergency" in listed_too
@@ -120,7 +119,7 @@ def test_another_pack_or_a_changed_one_gets_no_receipt(office, tmp_path):
     pack = office.export("pack.zip", *WARRANT)
     files = read_zip(pack)
     write_zip(tmp_path / "changed.zip", {**files, "report.html": b"another"})
-    received = ("--by", "見本警察署", "--on", TODAY)
+    received = ("--by", "見本警察署", "--on", office.day)
     for path, options, why in (
         (tmp_path / "changed.zip", (), r"report.html was changed; hand over the pack as it was made"),
         (example_pack.FOLDER / "pack.zip", (), "; hand over the pack as it was made"),
@@ -129,13 +128,13 @@ def test_another_pack_or_a_changed_one_gets_no_receipt(office, tmp_path):
         (pack, ("--scan", pack, "--signature", pack), "cannot go together"),
         (pack, ("--on", "today"), "is not a day"),
         (pack, ("--by", "03-1234-5678"), "telephone number"),
-        (pack, ("--on", str(TODAY - timedelta(days=1))), "before the disclosure"),
+        (pack, ("--on", str(office.day - timedelta(days=1))), "before the disclosure"),
     ):
         with pytest.raises(UsageError, match=why):
             office.told("disclosure receipt", path, *received, *options)
     disclosure = office.told("disclosure list")["disclosures"][0]["id"]
     with pytest.raises(UsageError, match="needs no confirmation"):
-        office.told("disclosure confirm", disclosure, "--reference", "x", "--on", TODAY)
+        office.told("disclosure confirm", disclosure, "--reference", "x", "--on", office.day)
     [listed] = office.told("disclosure list")["disclosures"]
     assert (listed["receipt"], listed["confirmed"]) == (None, None)
 
@@ -169,7 +168,7 @@ def test_an_office_with_a_key_signs_the_pack_itself(office, tmp_path, signed):
         "--by",
         "見本警察署",
         "--on",
-        TODAY,
+        office.day,
         "--signature",
         signature,
         "--office-key",
@@ -231,7 +230,7 @@ def test_the_index_as_table_csv_pdf_and_figures(office, tmp_path, monkeypatch, i
             return super().now(tz) + timedelta(days=5)
 
     monkeypatch.setattr(commands, "datetime", Later)
-    late = run("disclosure list", "--year", TODAY.year, "--overdue", "--csv", "-c", office.config)
+    late = run("disclosure list", "--year", office.day.year, "--overdue", "--csv", "-c", office.config)
     assert late.exit_code == 1
     assert [row["confirmed"][:7] for row in csv.DictReader(io.StringIO(late.stdout))] == ["overdue"]
 
@@ -264,12 +263,12 @@ async def test_the_running_service_judges_receipts_and_bases_by_its_own_rules(of
         arguments = ("export", "--case", "R-8", "--basis", "any", "-o", tmp_path / "x.zip", "c-1", "-c", own)
         with pytest.raises(LedgerError, match="the service refuses to record this"):
             await asyncio.to_thread(run, *arguments)
-        await asyncio.to_thread(office.told, "disclosure receipt", pack, "--by", "見本警察署", "--on", TODAY)
+        await asyncio.to_thread(office.told, "disclosure receipt", pack, "--by", "見本警察署", "--on", office.day)
         [export] = (await asyncio.to_thread(office.told, "disclosure list"))["disclosures"]
 
         def again(act: str) -> steps.Step:
             person = acting()
-            return steps.export_received(act, datetime.now(UTC), person, export["id"], export["pack"], "x", TODAY)
+            return steps.export_received(act, datetime.now(UTC), person, export["id"], export["pack"], "x", office.day)
 
         key_ring, rules = KeyRing.of(settings, "pbx-1"), DisclosureRules()
         with pytest.raises(LedgerError, match="the service refuses to record this"):

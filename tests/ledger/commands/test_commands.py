@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from idtone.core.calls import Party
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.japan import JAPAN
 from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.commands import app
 from idtone.ledger.commands.shared import parse_since
@@ -23,6 +22,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys.held_keys import HeldKeys
 from idtone.ledger.tree.inclusion_proof import InclusionProof
+from lab.days import today
 from lab.ledger.commands.running import calls, completed, following, lines, run, told
 from lab.ledger.sample_evidence import (
     CALLER,
@@ -284,7 +284,7 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
         "--why",
         "asked for by the police",
         "--until",
-        f"{datetime.now(JAPAN):%Y-%m-%d}",
+        f"{today()}",
     )
     assert placed["calls"] == ["c-heard"]
     run("forget", "--before", "2026-11-02", "--yes")

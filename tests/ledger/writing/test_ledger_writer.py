@@ -32,6 +32,7 @@ from lab.ledger.sample_evidence import (
     key_ring_of,
     plain,
     put,
+    wait_until,
 )
 from lab.ledger.sample_ledger import caught_up, faults, held, query, records_of, spoil, writer_of
 
@@ -431,6 +432,7 @@ def test_what_root_writes_while_the_service_is_down_is_the_services_own(url, fil
     for _ in range(2):
         with writer_of(url, 2**20) as writer:
             put(writer, *heard_call())
+            wait_until(lambda: writer.reserve.left == 2**20)  # another thread makes it
             assert {path.name for path in file.parent.iterdir() if path.stat().st_uid != service} == set()
         spoil(file)
     assert {"key.seen", "key.continued", "key.days", "ledger.sqlite3.reserve"} < {*os.listdir(file.parent)}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from idtone.core.japan import JAPAN
 from idtone.office.site.site_package import read_site_package
+from lab.days import today
 from lab.repository import ROOT
 from lab.unit_files import hardening, unit
 
@@ -32,6 +32,7 @@ def test_it_is_hardened_as_the_service_is_and_writes_the_associations_folder_alo
 
 def test_what_it_starts_makes_the_last_months_figures_and_replaces_only_what_nobody_signed(office):
     (office.folder / "authority.yaml").write_text("public: {address: http://127.0.0.1:8711}\n")
+    month = today().replace(day=1) - timedelta(days=1)
     command = shlex.split(unit(FIGURES)["Service"]["ExecStart"].replace("%f", str(office.folder)))
     assert command[0] == "idtone-office"
     for _ in range(2):
@@ -39,8 +40,7 @@ def test_what_it_starts_makes_the_last_months_figures_and_replaces_only_what_nob
     package = office.folder / "public-package"
     figures = read_site_package(package).figures
     assert figures is not None
-    today = datetime.now(JAPAN)
-    assert json.loads(figures)["month"] == f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"
+    assert json.loads(figures)["month"] == f"{month:%Y-%m}"
     office.run("site sign", package, *office.keys("duty-1"), "--trust", office.root, "--yes")
     signed = read_site_package(package).statement.signatures
     assert len(signed) == 1

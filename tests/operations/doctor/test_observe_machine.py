@@ -27,8 +27,8 @@ from lab.asterisk import free_ports
 
 def test_open_ports_are_seen_by_their_addresses():
     with socket.socket() as one, socket.socket(socket.AF_INET6) as other, socket.socket() as closed:
-        one.bind(("127.0.0.2", 0))
-        port = one.getsockname()[1]
+        (port,) = free_ports(1)
+        one.bind(("127.0.0.2", port))
         one.listen()
         other.bind(("::1", port))
         other.listen()
