@@ -92,6 +92,7 @@ async def test_a_name_in_japanese_reaches_the_called_party(asterisk, service, in
     assert placed.called.request.sender.display == "佐藤 太郎"
 
 
+@pytest.mark.alone
 async def test_a_call_id_that_cannot_be_passed_on_falls_back_at_once(asterisk, service, references):
     """Anyone can write one, again and again. Honest calls beside such calls have their sound, and wait no longer."""
     bad = Forwarding(call_id=f"x{NO_UTF_8}")

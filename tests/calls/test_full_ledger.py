@@ -84,6 +84,7 @@ def cramped(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Cramped]:
         yield service
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("cramped", "outcome"),
     [("ledger_full: notice-and-connect", Outcome.NOTICE), ("ledger_full: refuse, refuse_cause: 34", Outcome.REFUSE)],

@@ -66,6 +66,7 @@ async def talked(phones: Lab, *calls: Placed) -> None:
     await phones.nothing_is_left()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("how", "transport"), one_of_each(["cut", "swallow"], transports()))
 async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(asterisk, beside, references, how, transport):
     """In the middle of a sound, with a caller who asks meanwhile: both hear the licensed sound, once and whole."""
@@ -223,6 +224,7 @@ async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, be
             assert_heard_then_connected(placed, "sample", references)
 
 
+@pytest.mark.alone
 @rest_at_night("transport", transports())
 async def test_a_password_that_is_changed_under_the_service(asterisk, serving, references, transport):
     """No call waits for a service that Asterisk refuses; one may, by which the service notices."""

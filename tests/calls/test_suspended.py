@@ -41,6 +41,7 @@ def own(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Service]:
         yield service
 
 
+@pytest.mark.alone
 async def test_its_calls_are_ended_and_no_others(asterisk, own):
     before = own.records().keys()
     async with lab(asterisk) as phones:
@@ -90,6 +91,7 @@ async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_i
     assert [(ending.status, ending.reason) for ending in refused] == [("REFUSED", "number-suspended")] * 4
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("way", ["folder", "https"])
 async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monkeypatch, way):
     """Two keys stop a number; those that grant licences sleep."""
@@ -127,6 +129,7 @@ async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monk
     assert (record["outcome"], record["registry_version"], record["registry_trust"]) == ("PLAY", 42, "signed")
 
 
+@pytest.mark.alone
 async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(asterisk, beside, tmp_path):
     """And how many calls that has ended."""
     key = read_key(beside.serving().ledger.with_name("ledger.key.sign"))

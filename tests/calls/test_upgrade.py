@@ -28,7 +28,7 @@ async def test_a_graceful_stop_fails_no_call(asterisk, own, references):
     heard = {one.name: profile_heard(one, references) for one in placed}
     print(f"\n{len(placed)} calls, {dict(Counter(heard.values()))}, stopped in {took_s:.2f} s")
     assert set(heard.values()) == {"sample", "notice"}
-    assert took_s < SOUND_S + 2
+    assert took_s < SOUND_S + 8
     with own:
         records = await asyncio.to_thread(own.records)
     for name, ending in endings.items():
@@ -46,7 +46,7 @@ async def test_the_next_instance_takes_over_and_no_call_notices(asterisk, own, r
                 before = own.process
                 await asyncio.to_thread(own.start, "--take-over")
                 assert before
-                assert await asyncio.to_thread(before.wait, 10) == 0
+                assert await asyncio.to_thread(before.wait, 60) == 0
                 await asyncio.sleep(0.5)
         endings = [await phones.ending(one) for one in placed]
     assert {profile_heard(one, references) for one in placed} == {"sample"}
@@ -60,7 +60,7 @@ async def test_the_next_instance_takes_over_and_no_call_notices(asterisk, own, r
 async def test_a_reload_is_an_upgrade(asterisk, supervised, references):
     async with lab(asterisk) as phones, traffic(phones) as placed:
         assert await asyncio.to_thread(supervised.reloads)
-        await until(lambda: len(supervised.lives) == 2 and supervised.lives[1].ready_s, "the next instance", 10)
+        await until(lambda: len(supervised.lives) == 2 and supervised.lives[1].ready_s, "the next instance")
         await asyncio.sleep(1.2 * supervised.unit.seconds("WatchdogSec"))
         assert supervised.lives[1].silent_s is None
     assert {profile_heard(one, references) for one in placed} == {"sample"}

@@ -28,7 +28,7 @@ FLAGS: Final = (
     "--hide-scrollbars",
 )  # fmt: skip
 HEIGHT: Final = 900
-WAIT_S: Final = 20
+WAIT_S: Final = 90
 TABS_AT_ONCE: Final = 25
 
 FINDINGS: Final = """

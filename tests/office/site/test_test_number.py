@@ -27,7 +27,7 @@ LINES = """
 exten = idtone-test,1,Goto(idtone-test,s,1)
 """
 KEYS = {"1": "sample", "2": "notice", "3": "ring-back", "4": "busy", "5": "call-waiting", "6": "second-dial"}
-WITHIN_S = 20
+WITHIN_S = 90
 RECORDINGS = dialplan_sounds()
 
 
