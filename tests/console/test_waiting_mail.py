@@ -33,7 +33,8 @@ KNOWN = {"password": PASSWORD}
 @pytest.fixture
 def sent(tmp_path, monkeypatch) -> object:
     """The mails that a sendmail was given."""
-    (tmp_path / "sendmail").write_text(f"#!/bin/sh\ncat > $(mktemp {tmp_path}/mail-XXXXXX)\n")
+    coming = f"f=$(mktemp {tmp_path}/coming-XXXXXX) && cat > $f && mv $f {tmp_path}/mail-${{f##*-}}"  # a whole one
+    (tmp_path / "sendmail").write_text(f"#!/bin/sh\n{coming}\n")
     (tmp_path / "sendmail").chmod(0o755)
     monkeypatch.setattr(failure_mail, "_PATH", f"{tmp_path}:/usr/bin:/bin")
 
@@ -154,7 +155,7 @@ async def test_a_user_opts_in_and_is_told_of_what_another_has_asked_for(site, se
     asked = Waiting(1, STOP.what, STOP.path, Right.STOP_NUMBERS, by=visiting("duty-viewer"))
     own = Waiting(1, OTHER.what, OTHER.path, Right.STOP_NUMBERS, by=visiting("duty"))
     monkeypatch.setattr(waiting, "_stops", lambda console, now: [asked, own])
-    for _ in range(400):
+    for _ in range(1200):
         if len(sent()) > 1:
             break
         await asyncio.sleep(0.05)

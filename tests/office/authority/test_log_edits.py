@@ -14,9 +14,8 @@ NUMBER = "7000012050002"
 
 
 def signed_logs(office: Office) -> Any:
-    path = max(
-        (office.folder / "repository" / "metadata").glob("*.registry.json"), key=lambda each: each.stat().st_mtime_ns
-    )
+    versions = (office.folder / "repository" / "metadata").glob("*.registry.json")
+    path = max(versions, key=lambda each: int(each.name.partition(".")[0]))
     return json.loads(path.read_bytes())["signed"]["targets"]["registry.yaml"]["custom"].get("logs")
 
 
