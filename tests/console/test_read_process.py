@@ -77,7 +77,7 @@ async def test_a_read_is_killed_when_its_visitor_has_left(tmp_path: Path):
     thread.start()
     await until(lambda: Held(tmp_path).running(), "the read to begin")
     left.set()
-    thread.join(20)
+    thread.join(60)
     assert raised
     await until(lambda: not Held(tmp_path).running(), "the end of the read")
 
@@ -117,7 +117,7 @@ async def test_neither_a_stop_of_the_machine_nor_a_server_that_hangs_leaves_a_re
     assert processes.run(held_reads.priority, kind="third", **given), "of another server"
     assert thread.is_alive()
     processes.end()
-    thread.join(20)
+    thread.join(60)
     assert [str(each) for each in raised] == ["The work ended before it was done; the log says why."]
 
 

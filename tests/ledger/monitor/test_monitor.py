@@ -422,7 +422,7 @@ def test_the_command_goes_on_until_it_is_told_to_stop_and_logs_each_alarm_once(f
         finally:
             process.send_signal(signal.SIGTERM)
         rest = process.stderr.read()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     missing = f"unreachable: {followed.out}: there is no file checkpoint"
     assert [each["message"] for each in lines] == [f"pbx-1/idtone: {missing}", f"pbx-1/idtone: no longer: {missing}"]
     assert rest == ""
