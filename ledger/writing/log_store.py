@@ -244,8 +244,11 @@ class LogStore:
         return note
 
     def signed(self, note: Note) -> None:
-        """Keep it in memory."""
+        """Keep it in memory: it is on the disk."""
         self._checkpoint = note
+        if self._away:
+            _log.warning("%s: the token signs again: %d leaves are signed", self._path, self.size)
+            self._away = ""
 
     @property
     def next_id(self) -> int:
@@ -331,7 +334,8 @@ class LogStore:
             self._aside = SetAside()
             self.quarantined += appended.aside.steps
             _tell_set_aside(self._path, appended.aside)
-        self._checkpoint = appended.checkpoint or self._checkpoint
+        if appended.checkpoint:
+            self.signed(appended.checkpoint)
         for call_id, call in appended.calls.items():
             self._open.pop(call_id, None)
             if not call.over:
@@ -354,16 +358,12 @@ class LogStore:
         """None if the key is in a token that is away."""
         text = self._head(frontier).text
         try:
-            note = Note(text, (self._signer.sign(text),))
+            return Note(text, (self._signer.sign(text),))
         except TokenAwayError as error:
             if not self._away:
                 _log.error("%s: evidence is written and not signed: %s", self._path, error)
             self._away = str(error)
             return None
-        if self._away:
-            _log.warning("%s: the token signs again: %d leaves are signed", self._path, frontier.size)
-            self._away = ""
-        return note
 
     def _head(self, frontier: Frontier) -> Checkpoint:
         return Checkpoint(self._signer.key.name, frontier.size, frontier.root())

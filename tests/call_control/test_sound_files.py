@@ -151,6 +151,7 @@ def test_a_file_that_has_just_been_changed_is_read_again(sounds, sample, monkeyp
     stamp = (1, 1, path.stat().st_size, 1, time.time_ns() - age_ns)
     for name in ("_stamp", "_stamp_of"):
         monkeypatch.setattr(module, name, lambda _: stamp)
+    monkeypatch.setattr(module, "SETTLED_NS", 600 * 10**9)
     files = SoundFiles(sounds.values())
     before = files.states(sample)[path]
     damage(path)
