@@ -180,7 +180,7 @@ class Program:
         process, self._process = self._process, None
         if process:
             process.send_signal(number)
-            process.wait(20)
+            process.wait(60)
             assert process.stdout
             process.stdout.close()
 

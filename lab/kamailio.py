@@ -74,7 +74,7 @@ def find_or_get() -> KamailioInstallation:
 
 
 def _installation(program: list[str], control: list[str], folders: Sequence[Path]) -> KamailioInstallation | None:
-    said = subprocess.run([*program, "-v"], capture_output=True, text=True, timeout=30, check=False).stdout.split()
+    said = subprocess.run([*program, "-v"], capture_output=True, text=True, timeout=60, check=False).stdout.split()
     # version: kamailio 6.0.1 (x86_64/linux)
     if said[:2] != ["version:", "kamailio"] or not folders:
         return None
@@ -155,7 +155,7 @@ class Kamailio:
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(10)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self.kill()
         self._process = None
@@ -166,7 +166,7 @@ class Kamailio:
         own = self.pids
         for pid in own:
             _kill(pid)
-        self._process.wait(10)
+        self._process.wait(60)
         self._process = None
         while any(Path(f"/proc/{pid}").exists() for pid in own):  # the next one binds the same address
             time.sleep(0.01)
@@ -210,7 +210,7 @@ class Kamailio:
     def kamcmd(self, *arguments: str) -> str:
         """What an operator's `kamcmd` says."""
         return subprocess.check_output(
-            [*self._installation.control, "-s", f"unix:{self.control_socket}", *arguments], text=True, timeout=10
+            [*self._installation.control, "-s", f"unix:{self.control_socket}", *arguments], text=True, timeout=60
         )
 
     def _command(self) -> list[str]:

@@ -184,7 +184,7 @@ class PostgreSQL:
         """Stop the server in order; running queries are aborted."""
         if self._process:
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(30)
+            self._process.wait(60)
             self._process = None
 
     @property
@@ -203,7 +203,7 @@ class PostgreSQL:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        self._process.wait(30)
+        self._process.wait(60)
         self._process = None
         while any(Path(f"/proc/{pid}").exists() for pid in own):  # the next server on this data waits for them too
             time.sleep(0.01)

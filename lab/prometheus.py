@@ -77,7 +77,7 @@ class Prometheus:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(60)
 
     def get(self, path: str, **query: str) -> Any:
         """The data of an answer of its HTTP API. It may have just been started."""
@@ -85,7 +85,7 @@ class Prometheus:
         deadline_s = time.monotonic() + READY_S
         while True:
             try:
-                with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 — an address of ours
+                with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310 — an address of ours
                     return json.load(answer)["data"]
             except OSError:
                 if time.monotonic() > deadline_s or self._process.poll() is not None:

@@ -23,7 +23,7 @@ def ask_as(path: Path, user: int, groups: Sequence[int], data: bytes) -> bytes:
     path.chmod(0o666)
     command = [sys.executable, "-m", __name__, path, str(user), ",".join(map(str, groups))]
     ended = subprocess.run(
-        command, input=data, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2], timeout=20, check=True
+        command, input=data, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2], timeout=60, check=True
     )
     return ended.stdout
 

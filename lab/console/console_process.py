@@ -39,4 +39,4 @@ def console_process(config: Path) -> Iterator[ConsoleProcess]:
             yield ConsoleProcess(address, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)

@@ -113,7 +113,7 @@ class Pbx:
             yield
         finally:
             service.terminate()
-            service.wait(20)
+            service.wait(60)
 
 
 USER = pwd.getpwuid(os.geteuid()).pw_name

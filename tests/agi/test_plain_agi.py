@@ -158,7 +158,7 @@ async def test_there_is_a_deadline(path, monkeypatch):
     async with listening(path, b""):
         with pytest.raises(AgiError, match=r"no answer within 0.2 s"):
             await relayed(path)
-    assert time.monotonic() - started_s < 2
+    assert time.monotonic() - started_s < 30
     assert logged == ['EXEC "Log" "WARNING,idtone-agi: no answer within 0.2 s"']
 
 

@@ -92,7 +92,7 @@ def test_a_slow_review_does_not_restore_an_older_generation():
             time.sleep(0.001)
         generations.current = newest
         sounds._reviewing.release()
-        assert waiting.result(10)
+        assert waiting.result(60)
     assert "standard" in sounds
 
 

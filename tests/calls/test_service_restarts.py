@@ -125,7 +125,7 @@ async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own, referenc
 
 async def test_a_second_service_on_the_same_ledger_is_refused(asterisk, own, references):
     second = await asyncio.to_thread(
-        subprocess.run, [IDTONE, "serve", "-c", own.settings], capture_output=True, text=True, timeout=20, check=False
+        subprocess.run, [IDTONE, "serve", "-c", own.settings], capture_output=True, text=True, timeout=60, check=False
     )
     assert second.returncode == 2
     said = [line for line in second.stderr.splitlines() if line.startswith("idtone:")]

@@ -116,7 +116,7 @@ async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
     assert (found["ledger"]["trouble"], found["registry"]["trouble"]) == ("", "")
     assert found["registry"]["expires"]
     watching.send_signal(signal.SIGINT)
-    _, errors = await asyncio.to_thread(watching.communicate, timeout=20)
+    _, errors = await asyncio.to_thread(watching.communicate, timeout=60)
     assert (watching.returncode, errors) == (1, "")
     assert printed(own, "status", code=1)["running"] is False
 

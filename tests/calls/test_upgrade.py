@@ -77,7 +77,7 @@ async def serves_on(asterisk: Asterisk, references: dict[str, Any]) -> None:
 async def test_an_instance_that_asterisk_refuses_does_not_take_over(asterisk, own, references):
     (asterisk.scratch / "ari.password").write_text("another one")
     command = [IDTONE, "serve", "-c", own.settings, "--take-over"]
-    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20, check=False)
+    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert "check ari.user, ari.password_file" in ended.stderr
     assert "The running instance continues" in ended.stderr
@@ -90,7 +90,7 @@ async def test_a_reload_with_a_typo_changes_nothing_and_is_told(asterisk, superv
     with supervised.settings.open("a") as file:
         file.write("typo: 1\n")
     checked = [IDTONE, "serve", "--check", "-c", supervised.settings]
-    ended = await asyncio.to_thread(subprocess.run, checked, capture_output=True, text=True, timeout=20, check=False)
+    ended = await asyncio.to_thread(subprocess.run, checked, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, "typo: " in ended.stderr) == (int(supervised.unit["RestartPreventExitStatus"]), True)
     assert not await asyncio.to_thread(supervised.reloads)
     assert "the reload has FAILED: the next instance ended with status 78" in supervised.log()

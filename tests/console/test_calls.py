@@ -113,7 +113,7 @@ def settings(settings: Settings, sounds: Sound, tmp_path: Path) -> Settings:
     with LedgerWriter.open(made.ledger.own(), made.node, KeyRing.of(made.ledger, made.node)) as writer:
         for step in told(sounds.sha256):
             written = writer.append(step)
-        written.result(20)
+        written.result(60)
     return made
 
 

@@ -143,7 +143,7 @@ def test_changes_of_two_processes_come_one_after_the_other(config):
     waiting: list[Future[None]] = []
     with ThreadPoolExecutor() as pool:
         change_users(path, slowly)
-        waiting[0].result(10)
+        waiting[0].result(60)
     assert [user.name for user in read_users(path).users] == ["a", "b"]
 
 

@@ -195,7 +195,7 @@ def test_a_backup_is_made_while_calls_come(node: BackedNode, tmp_path: Path) -> 
             if number % 10 == 0:
                 make(node.settings, node.config)
             for future in futures:
-                future.result(20)
+                future.result(60)
     unpacked = opened(node, tmp_path / "opened")
     [tree] = unpacked.trees
     assert unpacked.faults == []

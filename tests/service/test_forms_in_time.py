@@ -90,7 +90,7 @@ def test_the_service_forgets_them_at_its_start(member: Settings, tmp_path: Path)
             time.sleep(0.05)
     finally:
         service.terminate()
-        assert service.wait(20) == 0
+        assert service.wait(60) == 0
     assert (kept(member), forgotten(member)) == (["C-2"], ["C-1"])
 
 

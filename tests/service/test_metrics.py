@@ -52,7 +52,7 @@ def get(address: tuple[str, int], path: str = "/metrics", method: str = "GET") -
     deadline_s = time.monotonic() + 60
     while True:
         try:
-            with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310
+            with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310
                 return answer.status, answer.headers["Content-Type"], answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.headers["Content-Type"], error.read().decode()

@@ -103,7 +103,7 @@ def test_a_start_does_not_wait_for_a_registry_that_never_answers(settings, monke
     """For example on a hung network share. When the registry comes at last, the service uses it."""
     answers = threading.Event()
     look = FileSource.refresh
-    monkeypatch.setattr(FileSource, "refresh", lambda source: answers.wait(30) and look(source))
+    monkeypatch.setattr(FileSource, "refresh", lambda source: answers.wait(60) and look(source))
     monkeypatch.setattr(assembly, "REGISTRY_WITHIN_S", 0.05)
     source = load(settings).source
     assert source.current is None

@@ -59,10 +59,10 @@ async def test_a_source_that_never_answers_is_logged_and_blocks_nothing(monkeypa
     monkeypatch.setattr(module, "SILENT_S", 0.01)
     never = threading.Event()
     try:
-        async with watching(lambda: never.wait(30)):
+        async with watching(lambda: never.wait(60)):
             await until(lambda: "the source of the registry does not answer" in caplog.text, "the log message")
             began_s = time.monotonic()
-        assert time.monotonic() - began_s < 2
+        assert time.monotonic() - began_s < 30
         assert sum("does not answer" in line and "more within" not in line for line in caplog.messages) == 1
     finally:
         never.set()

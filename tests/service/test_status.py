@@ -53,7 +53,7 @@ def serving(observed: Observed) -> Iterator[Path]:
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
-    ready.wait(10)
+    ready.wait(60)
     try:
         yield path_of(observed.settings.ledger.own())
     finally:

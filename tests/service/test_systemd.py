@@ -151,11 +151,11 @@ def test_a_reload_succeeds_only_if_the_next_instance_has_taken_over(tmp_path, do
         (tmp_path / "reload").write_text(before.format(pid=main.pid))
         if does is None:
             main.kill()
-            main.wait(30)
+            main.wait(60)
         with subprocess.Popen(shell, env=environment | {"MAINPID": str(main.pid)}, stderr=subprocess.DEVNULL) as reload:
             if does == "sys.exit()":
-                main.wait(30)  # else it stays as a zombie, which can get signals
-            assert reload.wait(20) == status
+                main.wait(60)  # else it stays as a zombie, which can get signals
+            assert reload.wait(60) == status
         main.kill()
 
 

@@ -95,7 +95,7 @@ def html_of(address: str, path: str, cookies: Mapping[str, str], is_linked: bool
     """The text of a page. None if it only leads to another one or is no HTML; also if nothing is there, unless
     `is_linked`.
     """
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     try:
         sent = "; ".join(f"{name}={value}" for name, value in cookies.items())
         connection.request("GET", path, headers={"Cookie": sent})

@@ -48,7 +48,7 @@ def witnessing(folder: Path, clock_s: Callable[[], float]) -> Iterator[str]:
         thread = threading.Thread(target=loop.run_until_complete, args=(attend(witness, "127.0.0.1", 0, ready, over),))
         thread.start()
         try:
-            assert is_bound.wait(20)
+            assert is_bound.wait(60)
             yield f"http://127.0.0.1:{bound[0]} {signer.cosigner}"
         finally:
             loop.call_soon_threadsafe(over.set)

@@ -45,8 +45,8 @@ def witnessing_beside(folder: Path, key: VerifierKey) -> Iterator[str]:
     thread = threading.Thread(target=lambda: asyncio.run(stay()))
     thread.start()
     try:
-        witness, loop, over = begun.result(10)
+        witness, loop, over = begun.result(60)
         yield witness
         loop.call_soon_threadsafe(over.set)
     finally:
-        thread.join(10)
+        thread.join(60)

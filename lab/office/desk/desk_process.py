@@ -24,7 +24,7 @@ def running(folder: Path, *options: object, log: IO[bytes] | None = None) -> Ite
             yield process.stdout.readline().strip()
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
 
 
 @contextmanager
@@ -42,9 +42,9 @@ def attended(desk: Desk) -> Iterator[str]:
     )
     thread.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(60)
         yield f"http://127.0.0.1:{ports[0]}"
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(30)
+        thread.join(60)
         loop.close()

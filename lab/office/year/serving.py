@@ -86,7 +86,7 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
         "number": REPORTED, "date": f"{japan:%Y-%m-%d}", "time": f"{japan:%H:%M:%S}", "within_minutes": "10",
         "what": WORDS, "name": "", "contact": "", "website": "",
     }  # fmt: skip
-    page = urllib3.request("POST", f"{year.desk}/report", fields=fields, timeout=10).data.decode()
+    page = urllib3.request("POST", f"{year.desk}/report", fields=fields, timeout=60).data.decode()
     receipt = RECEIPT.search(page)
     reported = only(year.told("report", "list", year.office))
     asked = only(year.member_told(RESELLER, "request", "fetch"))
@@ -101,7 +101,7 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     year.authority("report close", reported["id"], "--result", "traced", "--why", "as the pack shows")
     hops = shown["requests"]
     status = urllib3.request(
-        "POST", f"{year.desk}/report/status", fields={"receipt": receipt[1] if receipt else ""}, timeout=10
+        "POST", f"{year.desk}/report/status", fields={"receipt": receipt[1] if receipt else ""}, timeout=60
     )
     asks, calls = spoken("asks", "照会"), spoken("calls", "通話")
     return {

@@ -76,7 +76,7 @@ def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgre
             stalled.clear()
             connection = node.through(between).connection()
             replicating = meanwhile(connection.replicate)
-            assert stalled.wait(10)
+            assert stalled.wait(60)
             put(writer, *heard_call(f"d-{at}", at), within_s=2)
             connection.cut()
             between.cut()
@@ -95,7 +95,7 @@ def test_a_step_is_written_while_the_doctor_waits_and_the_doctor_gives_up(node, 
             assert not doctor.done()
         put(writer, *heard_call("d-0"), within_s=2)
         with pytest.raises(LedgerError, match="pg_stat_activity shows"):
-            doctor.result(10)
+            doctor.result(60)
         other.rollback()
     told = own_replica(node.server, node.settings, node.name)
     assert (told.is_own, told.behind) == (True, 6)

@@ -69,7 +69,7 @@ def sigsum(folder: Path, log: bytes) -> Iterator[str]:
         yield f"http://{place} {VerifierKey(name, Algorithm.COSIGNATURE, public)}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def answers(place: str) -> bool:

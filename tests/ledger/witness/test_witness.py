@@ -289,6 +289,6 @@ def test_the_command_serves_until_it_is_told_to_stop_and_logs_as_the_service_doe
             assert key_ring_of(url).cosigned.latest(LOG)
         finally:
             process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         records = [json.loads(line) for line in process.stderr]
     assert [(each["level"], each["message"]) for each in records] == [("info", f"{LOG.name}: 200")]

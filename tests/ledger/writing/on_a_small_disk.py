@@ -60,7 +60,7 @@ def late(writer: LedgerWriter, number: int) -> bool:
     """Whether a call that is written now is late, at least in part."""
     futures = [writer.append(step) for step in heard_call(f"c-{number}", number * 1000)]
     writer.hurry()
-    errors = [error for future in futures if (error := future.exception(20))]
+    errors = [error for future in futures if (error := future.exception(60))]
     assert all(isinstance(error, LedgerBehindError) for error in errors)
     return bool(errors)
 
@@ -109,7 +109,7 @@ def test_what_there_is_no_room_for_is_written_later_or_counted(url, mounted, cap
         while missing:
             missing -= late(writer, number)
             number += 1
-        act = writer.append(steps.forgotten("act-1", NOW, "2026-11-01", 1)).exception(20)
+        act = writer.append(steps.forgotten("act-1", NOW, "2026-11-01", 1)).exception(60)
         assert "make room on its disk" in str(act)
         assert not isinstance(act, LedgerBehindError)
         assert "steps of evidence are not written" in writer.words

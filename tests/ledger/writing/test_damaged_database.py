@@ -291,7 +291,7 @@ def test_a_disk_that_damages_everything_is_not_filled_with_what_it_damaged(url, 
         put(writer, decided(call_id="one"))
         for _ in range(2):
             spoil(file)
-            late = writer.append(decided(call_id="two")).exception(20)
+            late = writer.append(decided(call_id="two")).exception(60)
         assert isinstance(late, LedgerError)
         assert writer.unwritten
         monkeypatch.setattr(group_writer, "NEXT_AFTER_S", 0.0)

@@ -126,7 +126,7 @@ def test_a_failed_commit_leaves_no_leaf(url, file, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(log_store, "SET_META", "INSERT INTO nowhere VALUES (?, ?)")
             put(writer, *begun)
-            assert writer.append(end).exception(20)
+            assert writer.append(end).exception(60)
         put(writer, end)
     # The end that failed stands in a gap, which is a leaf of its own.
     leaves = query(file, "SELECT kind, leaf FROM steps WHERE leaf IS NOT NULL")

@@ -117,7 +117,7 @@ async def test_an_act_beside_the_desk_is_recorded_while_documents_wait_for_it(de
         beside = OfficeLedger(desk.folder)
         with beside.turn():
             loop.call_soon_threadsafe(has_turn.set)
-            assert may_record.wait(30)
+            assert may_record.wait(60)
             beside.record("met", "S-9")
 
     loop, has_turn = asyncio.get_running_loop(), asyncio.Event()
@@ -181,7 +181,7 @@ def test_half_requests_and_other_names_do_not_stop_the_desk(desk, monkeypatch):
             half.sendall(b"POST /documents HTTP/1.1\r\nHost: ")
 
         def status(name: str, method: str = "GET") -> tuple[int, str | None]:
-            connection = HTTPConnection(host, port, timeout=30)
+            connection = HTTPConnection(host, port, timeout=60)
             connection.request(method, "/report/keys", headers={"Host": name})
             answer = connection.getresponse()
             connection.close()

@@ -52,7 +52,7 @@ def test_a_check_that_hangs_ends_at_the_deadline(exam):
 
     def hanging(exam):
         yield good("ledger", "opened")
-        release.wait(30)
+        release.wait(60)
         yield good("ledger-key", "too late")
 
     told: list[list[str]] = []

@@ -119,7 +119,7 @@ def test_a_suspension_reaches_each_node_and_a_node_that_ends_is_missed(
                 assert "81312345677" in (tmp_path / node.name / "sounds" / "fallback.conf").read_text()
 
             running[1].terminate()
-            running[1].wait(30)
+            running[1].wait(60)
             until(Condition.WITHOUT_ASTERISK, Condition.STOPPED, hand_overs=1)
             running[0].kill()
             until(Condition.SILENT, Condition.STOPPED, hand_overs=1)

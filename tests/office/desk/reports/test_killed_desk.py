@@ -31,7 +31,7 @@ CHANGES = {"the report or the answer": 1, "the document": 2}
 
 def send(url: str, octets: bytes) -> dict[str, str]:
     with urllib3.PoolManager() as pool:
-        answer = pool.request("POST", url + PATH, body=octets, retries=False, timeout=20)
+        answer = pool.request("POST", url + PATH, body=octets, retries=False, timeout=60)
         assert answer.status == 200, answer.data
         return dict(answer.json())
 
@@ -47,7 +47,7 @@ def send_to_a_desk_that_dies(folder: Path, octets: bytes, moment: str, call: int
             time.sleep(0.02)
         with suppress(urllib3.exceptions.HTTPError):
             send(log.read_text().partition("\n")[0], octets)
-        assert desk.wait(20) == -signal.SIGKILL
+        assert desk.wait(60) == -signal.SIGKILL
     finally:
         desk.kill()
 
