@@ -123,7 +123,11 @@ async def with_consultation(phones: Lab, third: Phone, case: Transfer) -> Transf
 
 
 async def talked(done: Transferred, case: Transfer) -> Transferred:
-    await asyncio.sleep(1.0 if case.target == "number" else 0.5)
+    frames = 50 if case.target == "number" else 25  # of 20 ms each, however late they come
+    for call in (done.reached, done.left):
+        await until(
+            lambda call=call: sum(each.arrival_ns > done.since_ns for each in call.packets) >= frames, "them to talk"
+        )
     assert done.left.ended_ns is None, f"{case}: the transfer ended the call"
     await done.left.hangup()
     await done.reached.ended()
