@@ -11,7 +11,6 @@ verifying are its processor's.
 
 from __future__ import annotations
 
-import gzip
 import json
 import random
 import resource
@@ -171,13 +170,11 @@ def tiled(folder: Path, records_s_core: float) -> dict[str, float]:
     verdict = verify_tiles(TileFolder(out), log)
     verified_s = time.process_time() - began
     assert verdict.faults == [], verdict.faults
-    packed = sum(len(gzip.compress(path.read_bytes(), 6)) for path in out.glob("tile/entries/**/*") if path.is_file())
     verify_s = made.leaves / records_s_core
     return {
         "leaves": made.leaves,
         "files": made.files,
         "bytes_a_leaf": made.octets / made.leaves,
-        "entries_by_gzip_bytes_a_leaf": packed / made.leaves,
         "written_of_verify": written_s / verify_s,
         "verified_of_verify": verified_s / verify_s,
     }

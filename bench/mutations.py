@@ -13,13 +13,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from idtone.core.errors import IdtoneError
+from idtone.core.errors import IdtoneError, ProofError
 from idtone.ledger.disclosure.pack_file import read_zip, zipped
 from idtone.ledger.store.database import Database
 from idtone.ledger.store.meta import CHECKPOINT, SCHEMA
 from idtone.ledger.tiles.tile_folder import write_tiles
 from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tiles.tiles_verification import verify_tiles
+from idtone.ledger.tree.tiles import BUNDLE_LIMIT, BUNDLES, expanded
 from lab.ledger.example_pack import PACK
 from lab.ledger.sample_evidence import LOG, evidence, key_ring_of, url_of
 from lab.ledger.sample_ledger import faults, write
@@ -136,7 +137,7 @@ def tile_files(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
     )
     for _ in range(count):
         path = dice.choice(paths)
-        kept = path.read_bytes()
+        kept, kept_octets = path.read_bytes(), _octets(path)
         if not kept or dice.random() < 0.02:
             path.unlink()
             what = "was removed"
@@ -146,7 +147,7 @@ def tile_files(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
         else:
             what, octets = changed(dice, kept)
             path.write_bytes(octets)
-        same = path.exists() and path.read_bytes() == kept
+        same = path.exists() and _octets(path) == kept_octets
         found = _faults(lambda: verify_tiles(TileFolder(out), LOG).faults)
         path.write_bytes(kept)
         name = path.relative_to(out)
@@ -156,6 +157,15 @@ def tile_files(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
             () if found else ("verify tiles",),
             "the same octets" if same and not found else "",
         )
+
+
+def _octets(file: Path) -> bytes | None:
+    """What is read of a published file: of a bundle, what was compressed; None if that cannot be expanded."""
+    octets = file.read_bytes()
+    try:
+        return expanded(octets, BUNDLE_LIMIT) if BUNDLES in str(file) else octets
+    except ProofError:
+        return None
 
 
 def packs(folder: Path, count: int, seed: int) -> Iterator[Mutation]:

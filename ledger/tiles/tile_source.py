@@ -16,6 +16,8 @@ from idtone.core.errors import LedgerError, ProofError, UsageError
 from idtone.core.http.https import https_pool
 from idtone.core.translation import Message
 
+from ..tree.tiles import BUNDLES, GZIP, expanded
+
 SILENCE_S: Final = 10.0
 """How long a server may be silent."""
 FILE_S: Final = 60.0
@@ -32,8 +34,8 @@ class TileSource(Protocol):
     """Where the files of a tree are."""
 
     def read(self, path: str, limit: int) -> bytes | None:
-        """The file; None if it is missing. Raises ProofError if it is larger than `limit` bytes, LedgerError if it
-        cannot be read.
+        """The file, a bundle expanded; None if it is missing. Raises ProofError if it is larger than `limit` bytes or
+        cannot be expanded, LedgerError if it cannot be read.
         """
 
 
@@ -58,11 +60,12 @@ class TileFolder:
             with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # reading a pipe would block
                     raise LedgerError(Message("{place} is not a file", place=place))
-                return _bounded(file.read(limit + 1), path, limit)
+                octets = _bounded(file.read(limit + 1), path, limit)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise LedgerError(Message("{path}: cannot be read: {reason}", path=place, reason=error.strerror)) from error
+        return expanded(octets, limit) if path.startswith(BUNDLES) else octets
 
 
 class TileSite:
@@ -118,7 +121,13 @@ class TileSite:
                     octets += chunk
                 found = _bounded(bytes(octets), path, limit)
                 response.release_conn()
+                if path.startswith(BUNDLES) and found.startswith(GZIP):
+                    raise LedgerError(
+                        Message("{url}: the web server has to send it with `Content-Encoding: gzip`", url=url)
+                    )
                 return found
+        except urllib3.exceptions.DecodeError as error:
+            raise ProofError(Message("{path} cannot be expanded: {reason}", path=path, reason=_short(error))) from error
         except urllib3.exceptions.HTTPError as error:
             raise LedgerError(Message("{path}: cannot be read: {reason}", path=url, reason=_short(error))) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,12 @@ BITS: Final = 8
 ENTRY_LIMIT: Final = 2**16 - 1
 """Octets of an entry, whose length is written in two."""
 BUNDLE_LIMIT: Final = WIDTH * (2 + ENTRY_LIMIT)
+BUNDLES: Final = "tile/entries/"
+"""The beginning of the paths of bundles. The files there are `compressed`."""
+GZIP: Final = bytes.fromhex("1f8b08000000000000ff")
+"""The beginning of a compressed bundle (RFC 1952), without a name or a time, in which something could be hidden."""
+_LEVEL: Final = 6
+"""Level 9 takes two thirds more time for a fiftieth less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Tile:
     @property
     def bundle_path(self) -> str:
         """The path of the bundle with the entries of this tile, whose level is 0."""
-        return f"tile/entries/{_numbered(self.number)}{self._suffix}"
+        return f"{BUNDLES}{_numbered(self.number)}{self._suffix}"
 
     @property
     def full(self) -> Tile:
@@ -172,6 +179,31 @@ def _joined(hashes: Sequence[bytes]) -> bytes:
 def bundle(entries: Iterable[bytes]) -> bytes:
     """The bundle of these entries, each after its length. No entry has more than `ENTRY_LIMIT` octets."""
     return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
+
+
+def compressed(octets: bytes) -> bytes:
+    """A bundle as it is in a file, and as a web server sends it by `Content-Encoding: gzip`."""
+    compressor = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
+    end = zlib.crc32(octets).to_bytes(4, "little") + (len(octets) % 2**32).to_bytes(4, "little")
+    return b"".join((GZIP, compressor.compress(octets), compressor.flush(), end))
+
+
+def expanded(octets: bytes, limit: int) -> bytes:
+    """The bundle that `compressed` made. Raises ProofError for anything else, and for more than `limit` bytes, of which
+    no more is expanded.
+    """
+    if not octets.startswith(GZIP):
+        raise ProofError(Message("it is not compressed as idtone does it: not by gzip, or with a name or a time"))
+    expander = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        found = expander.decompress(octets, limit + 1)
+    except zlib.error as error:
+        raise ProofError(Message("it cannot be expanded: {reason}", reason=error)) from error
+    if len(found) > limit:
+        raise ProofError(Message("it is larger than {limit} bytes", limit=limit))
+    if not expander.eof or expander.unused_data:
+        raise ProofError(Message("it is cut off, or more follows"))
+    return found
 
 
 def entries_of(octets: bytes, count: int) -> list[bytes]:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -40,6 +41,15 @@ def write_certificate(path: Path) -> None:
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
         pass
+
+
+class TileServer(Quiet):
+    """Says that the bundles of a published ledger are compressed, as the web server of a node does."""
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        super().send_response(code, message)
+        if code == HTTPStatus.OK and "/tile/entries/" in self.path:
+            self.send_header("Content-Encoding", "gzip")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from lab.ledger.monitor.watched_log import World, witnessing
 from lab.ledger.sample_evidence import at
-from lab.registry.trust.serving import over_https, write_certificate
+from lab.registry.trust.serving import TileServer, over_https, write_certificate
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def world(tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch) ->
         return at(made.witness_ms).timestamp()
 
     with (
-        over_https(tmp_path / "out", certificate) as made.place,
+        over_https(tmp_path / "out", certificate, TileServer) as made.place,
         witnessing(tmp_path / "witness", clock_s) as made.witness,
     ):
         yield made

@@ -27,6 +27,7 @@ from idtone.ledger.monitor.monitored_logs import MonitoredLogs, read_monitored
 from idtone.ledger.monitor.split_view import SplitView
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
+from idtone.ledger.tree.tiles import BUNDLE_LIMIT, BUNDLES, compressed, expanded
 from lab.ledger.commands.running import EVIDENCE_PROGRAM, run, told
 from lab.ledger.monitor.watched_log import HOUR_MS, World
 from lab.ledger.sample_evidence import LOG, SEED, at, cancelled_call, evidence, heard_call
@@ -113,9 +114,11 @@ def change(name: str) -> Callable[[World], None]:
         world.tell(heard_call("c", 2000))
         world.cosign()
         world.publish()
-        octets = bytearray((world.out / name).read_bytes())
-        octets[100] ^= 1
-        (world.out / name).write_bytes(octets)
+        octets = (world.out / name).read_bytes()
+        is_bundle = name.startswith(BUNDLES)
+        altered = bytearray(expanded(octets, BUNDLE_LIMIT) if is_bundle else octets)
+        altered[100] ^= 1
+        (world.out / name).write_bytes(compressed(altered) if is_bundle else altered)
 
     return tamper
 

@@ -14,7 +14,7 @@ import pytest
 from lab.ledger.commands.running import told
 from lab.ledger.sample_evidence import LOG, heard_call, url_of
 from lab.ledger.sample_ledger import write
-from lab.registry.trust.serving import Quiet
+from lab.registry.trust.serving import TileServer
 from lab.tile_client import tile_client
 
 
@@ -23,7 +23,7 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A folder, and the address of the ledger that is published in it."""
     out = tmp_path / "out"
     out.mkdir()
-    serve = functools.partial(Quiet, directory=str(out))
+    serve = functools.partial(TileServer, directory=str(out))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()

@@ -14,7 +14,7 @@ from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
 from lab.ledger.commands.running import told
 from lab.ledger.sample_evidence import LOG
-from lab.registry.trust.serving import Quiet, over_https, write_certificate
+from lab.registry.trust.serving import Quiet, TileServer, over_https, write_certificate
 
 LIMIT = 1000
 
@@ -33,7 +33,7 @@ def trusted(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 class Misbehaving(Quiet):
-    """Does what the path says, and compresses what it has."""
+    """Does what the path says. It compresses all that it has, except what is compressed already: that it expands."""
 
     busy = 1
 
@@ -60,6 +60,8 @@ class Misbehaving(Quiet):
             for _ in range(30):
                 self.wfile.write(b"a")
                 time.sleep(0.1)
+        elif "/tile/entries/" in name:
+            self.answer(HTTPStatus.OK, gzip.decompress(Path(self.directory, name).read_bytes()))
         elif (file := Path(self.directory, name)).is_file():
             self.answer(HTTPStatus.OK, gzip.compress(file.read_bytes()), **{"Content-Encoding": "gzip"})
         else:
@@ -73,7 +75,7 @@ class Misbehaving(Quiet):
         self.wfile.write(body)
 
 
-@pytest.mark.parametrize("handler", [Quiet, Misbehaving])
+@pytest.mark.parametrize("handler", [TileServer, Misbehaving])
 def test_a_ledger_is_verified_over_https(ledger, tmp_path, certificate, handler):
     told("log tiles", tmp_path / "out")
     with over_https(tmp_path / "out", certificate, handler) as address:
@@ -83,6 +85,15 @@ def test_a_ledger_is_verified_over_https(ledger, tmp_path, certificate, handler)
         assert told("verify tiles", place, "--log-key", LOG)["faults"] == ["tile/0/000 is missing"]
         with pytest.raises(LedgerError, match="there is no file checkpoint"):
             told("verify tiles", f"{address}/pbx-1", "--log-key", LOG)
+
+
+def test_a_server_that_does_not_say_what_is_compressed_is_named(ledger, tmp_path, certificate):
+    told("log tiles", tmp_path / "out")
+    with (
+        over_https(tmp_path / "out", certificate, Quiet) as address,
+        pytest.raises(LedgerError, match=r"tile/entries/000: the web server has to send it with `Content-Encoding"),
+    ):
+        told("verify tiles", f"{address}/pbx-1/idtone", "--log-key", LOG)
 
 
 def test_a_server_that_misbehaves_is_read_to_a_limit(tmp_path, certificate, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import re
 import shutil
@@ -23,7 +25,7 @@ from idtone.ledger.tiles import tile_folder
 from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.tree.merkle import leaf_hash
-from idtone.ledger.tree.tiles import ENTRY_LIMIT, entries_of
+from idtone.ledger.tree.tiles import BUNDLE_LIMIT, ENTRY_LIMIT, compressed, entries_of, expanded
 from lab.ledger.commands.running import run, told
 from lab.ledger.disclosure.packs import pack_of, resealed
 from lab.ledger.replication.nodes import Node
@@ -84,7 +86,7 @@ def test_what_a_call_proves_leads_to_the_same_tree(ledger, out):
     folder = out / "pbx-1/idtone"
     proof = InclusionProof.parse(run("prove", "pbx-1-1793491200.1").stdout.encode())
     assert str(proof.checkpoint).encode() == (folder / "checkpoint").read_bytes()
-    entry = entries_of((folder / "tile/entries/000").read_bytes(), 256)[proof.index]
+    entry = entries_of(expanded((folder / "tile/entries/000").read_bytes(), BUNDLE_LIMIT), 256)[proof.index]
     assert proof.extra == entry
     proof.check(entry, LOG)
 
@@ -266,6 +268,17 @@ def flip(name: str) -> Callable[[Path], None]:
     return change
 
 
+def flip_within(name: str) -> Callable[[Path], None]:
+    """A bit of what is compressed."""
+
+    def change(folder: Path) -> None:
+        octets = bytearray(expanded((folder / name).read_bytes(), BUNDLE_LIMIT))
+        octets[100] ^= 1
+        (folder / name).write_bytes(compressed(octets))
+
+    return change
+
+
 def remove(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
@@ -274,9 +287,46 @@ def grow(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes() + bytes(2**20))
 
 
+def repack(name: str, pack: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """The entries in another form."""
+    return lambda folder: (folder / name).write_bytes(pack(gzip.decompress((folder / name).read_bytes()))) and None
+
+
+def named(name: str) -> Callable[[Path], None]:
+    def pack(octets: bytes) -> bytes:
+        made = io.BytesIO()
+        with gzip.GzipFile("0312345678", "wb", fileobj=made) as file:
+            file.write(octets)
+        return made.getvalue()
+
+    return repack(name, pack)
+
+
+def plain(name: str) -> Callable[[Path], None]:
+    return repack(name, lambda octets: octets)
+
+
+def cut(name: str) -> Callable[[Path], None]:
+    return repack(name, lambda octets: compressed(octets)[:-8])
+
+
+def bomb(name: str) -> Callable[[Path], None]:
+    return repack(name, lambda octets: compressed(octets + bytes(2 * BUNDLE_LIMIT)))
+
+
+def more(name: str) -> Callable[[Path], None]:
+    return repack(name, lambda octets: compressed(octets + bytes(2)))
+
+
 TAMPERED = {
-    "a bit of an entry": (flip("tile/entries/000"), "tile/entries/000: leaf 0 is not what was signed"),
-    "a bit of the last entries": (flip("tile/entries/001.p/19"), "tile/entries/001.p/19: leaf 256 is not"),
+    "a bit of an entry": (flip_within("tile/entries/000"), "tile/entries/000: leaf 0 is not what was signed"),
+    "a bit of the last entries": (flip_within("tile/entries/001.p/19"), "tile/entries/001.p/19: leaf 256 is not"),
+    "a bit of what is compressed": (flip("tile/entries/000"), "tile/entries/000: it cannot be expanded: "),
+    "a name with it": (named("tile/entries/000"), "tile/entries/000: it is not compressed as idtone does it"),
+    "it is not compressed": (plain("tile/entries/000"), "tile/entries/000: it is not compressed as idtone does it"),
+    "compressed entries are cut off": (cut("tile/entries/000"), "tile/entries/000: it is cut off, or more follows"),
+    "entries expand without end": (bomb("tile/entries/000"), "tile/entries/000: it is larger than 16777472 bytes"),
+    "more entries": (more("tile/entries/000"), "tile/entries/000: it does not hold 256 whole entries"),
     "a bit of a full tile": (flip("tile/0/000"), "tile/0/000 is not what was signed"),
     "a bit of a partial tile": (flip("tile/0/001.p/19"), "the last tiles do not lead to the root"),
     "a bit of the checkpoint": (flip("checkpoint"), "checkpoint is not signed|not on this text|not a signature line"),
@@ -284,7 +334,7 @@ TAMPERED = {
     "a tile is gone": (remove("tile/0/000"), "tile/0/000 is missing"),
     "a partial tile is gone": (remove("tile/1/000.p/1"), "tile/1/000.p/1 is missing"),
     "a tile is large": (grow("tile/0/000"), "tile/0/000 is larger than 8192 bytes"),
-    "entries are more": (grow("tile/entries/000"), "tile/entries/000: it does not hold 256 whole entries"),
+    "more follows the entries": (grow("tile/entries/000"), "tile/entries/000: it is cut off, or more follows"),
     "the checkpoint is large": (grow("checkpoint"), "checkpoint is larger than"),
 }
 
@@ -352,7 +402,8 @@ def test_the_replicas_of_all_nodes_are_published(untouched: dict[str, Node], out
     for name, node in untouched.items():
         folder = out / f"{name}/idtone"
         assert verdict(folder, key=node.key)["good"]
-        hashed = leaf_hash(entries_of((folder / "tile/entries/000.p/1").read_bytes(), 1)[0])
+        bundle = expanded((folder / "tile/entries/000.p/1").read_bytes(), BUNDLE_LIMIT)
+        hashed = leaf_hash(entries_of(bundle, 1)[0])
         assert (folder / "tile/0/000.p/1").read_bytes() == hashed
     shutil.rmtree(out)
     assert [each["node"] for each in told("log tiles", out, "--node", "osaka")] == ["osaka"]
