@@ -253,9 +253,9 @@ _TEXTS_IN_POSTGRESQL: Final = f"""
     FROM steps WHERE id > ? AND id <= ? ORDER BY id
 """  # noqa: S608 - of our own words
 _BY_CALL: Final = "FROM steps AS i INDEXED BY ix_steps_call_id WHERE i.call_id = steps.call_id"
-# The call is not in this index: so its row is read by the entry's own row number, which a forged entry may have twice.
+# A forged entry may have two row numbers: one by which it is found, and one to which it leads, which the plus reads.
 _BY_TIME: Final = (
-    "FROM steps AS i INDEXED BY ix_steps_at WHERE i.at = steps.at AND i.id = steps.id AND i.call_id = steps.call_id"
+    "FROM steps AS i INDEXED BY ix_steps_at WHERE i.at = steps.at AND i.id = steps.id AND +i.id = steps.id"
 )
 _LED_TO: Final = f"""
     SELECT (SELECT count(*) FROM (SELECT 1 {_BY_CALL} AND i.id <= steps.id LIMIT {LED_TO_LIMIT})) FROM steps

@@ -287,6 +287,19 @@ def test_a_call_that_an_index_hides_is_told(filled, file, index, expression, cal
     assert faults(filled) == []
 
 
+def test_an_entry_that_is_found_by_one_row_number_and_leads_to_another_is_told(filled, file):
+    """The index holds each step's id twice, as only one who writes its pages can have it."""
+    ((at, step, other),) = query(
+        file,
+        "SELECT at, id, (SELECT max(id) FROM steps WHERE call_id <> ?) FROM steps WHERE call_id = ? AND leaf NOT NULL",
+        HIDDEN,
+        HIDDEN,
+    )
+    times = f"CASE id WHEN {other} THEN {at} WHEN {step} THEN 0 ELSE at END"
+    misled(file, "ix_steps_at", f"{times}, CASE id WHEN {other} THEN {step} ELSE id END")
+    assert f"call {HIDDEN}: an index of the ledger does not lead to its step {step}" in faults(filled)
+
+
 def test_steps_of_two_calls_that_an_index_exchanges_are_told(url, file, monkeypatch):
     """It leads to as many steps of each call as there are."""
     monkeypatch.setattr(verifying, "PAGE_ROWS", 7)
