@@ -297,7 +297,7 @@ deb: $(DEV)
 	@$(VENV)/bin/python -m tools.deb $(RELEASES)
 
 test-packages: $(DEV) lab
-	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest tests/packages/installation.py \
+	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest -v tests/packages/installation.py \
 		tests/packages/office_first_day.py tests/packages/first_month.py tests/packages/second_node.py $(ARGS)
 
 bench-verify: $(DEV)

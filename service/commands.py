@@ -72,7 +72,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
         settings = load_settings(config)
         used_settings.refuse_older(settings)
         password = settings.ari.secret()
-        if check:
+        if check or take_over:  # before a take-over changes anything
             check_settings(settings)
     except IdtoneError as error:
         print(f"idtone: {translated(str(error))}", file=sys.stderr)

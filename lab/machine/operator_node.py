@@ -156,6 +156,11 @@ class OperatorNode:
         found: dict[str, Any] = json.loads(printed)
         return found
 
+    def processor_s(self, unit: str) -> float:
+        """The processor time that a unit's processes have used since it was started."""
+        shown = self.machine.run("systemctl", "show", "--value", "--property", "CPUUsageNSec", unit)
+        return int(shown) / 1e9
+
     def is_connected(self) -> bool:
         found = self.status()
         return bool(found["running"] and found["ari"]["connected"])

@@ -1,13 +1,15 @@
-"""The packages under test, and a Debian for each, with a real Asterisk in it."""
+"""The packages under test, and a Debian for each, with a real Asterisk in it; and what a passed test says."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -17,6 +19,22 @@ from lab.machine.machine import CHOSEN, Machine, image
 from lab.machine.pbx import PbxInMachine
 from lab.unpacked_packages import cache_directory
 from tools.deb import build
+
+_SHOWED: Final = "showed"
+
+
+@pytest.fixture
+def showed(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Takes what a test has shown, in one line, which pytest prints beside its name when it has passed."""
+    return partial(record_property, _SHOWED)
+
+
+def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
+    """A passed test's seconds and what it has shown, in the moment in which it ends: such a run is long."""
+    if not isinstance(report, pytest.TestReport) or report.when != "call" or not report.passed:
+        return None
+    lines = [str(words) for name, words in report.user_properties if name == _SHOWED]
+    return "passed", ".", ": ".join([f"PASSED in {report.duration:.0f} s", *lines])
 
 
 @pytest.fixture(scope="session")

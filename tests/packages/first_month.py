@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -57,18 +57,18 @@ def node(packages: dict[str, list[Path]]) -> Iterator[OperatorNode]:
         print(machine.run("journalctl", "--unit", "idtone*", "--no-pager", "--lines", "200"))
 
 
-def test_from_a_fresh_debian_to_the_first_sound(node: OperatorNode) -> None:
+def test_from_a_fresh_debian_to_the_first_sound(node: OperatorNode, showed: Callable[[str], None]) -> None:
     lines = commands("first day", "first-day.md")
     began_s = time.monotonic()
     said = node.type(lines)
     took_s = time.monotonic() - began_s
-    print(f"\nfrom a fresh Debian to the first sound: {len(lines)} commands, {took_s:.0f} s")
     assert "着信側の内線に sample が届きました(conforms)" in said, said
     assert "PLAY (licence-valid) 1" in said
     assert took_s < FIRST_SOUND_S
     node.prepare_calls()
     record = node.call()
     assert (record["outcome"], record["status"], record["fallback"]) == ("PLAY", "CONNECTED", False)
+    showed(f"from a fresh Debian to the first sound with {len(lines)} commands in {took_s:.0f} s")
 
 
 def _proxy() -> str:
@@ -113,7 +113,9 @@ _BEFORE: Final = {
 
 @drill
 @pytest.mark.parametrize("act", [pytest.param(act, id=act.name) for act in ACTS])
-def test_after_an_act_the_node_is_as_good_as_before(node: OperatorNode, act: Act) -> None:
+def test_after_an_act_the_node_is_as_good_as_before(
+    node: OperatorNode, act: Act, showed: Callable[[str], None]
+) -> None:
     before = node.bad()
     if broken := _BEFORE.get(act.name):
         node.machine.run("sh", "-c", broken)
@@ -123,16 +125,16 @@ def test_after_an_act_the_node_is_as_good_as_before(node: OperatorNode, act: Act
         ) + timedelta(hours=1)
     said = node.do(act)
     node.is_as_good(before, said)
-    print(f"\n{act.name}: {node.took[act.name]:.0f} s")
     if act.name == "mail":
         assert "To: noc@example.jp" in node.mails()[-1]
     if act.name == "certificate":
         served = node.machine.run("curl", "--silent", "--cacert", f"{HOME}/new.pem", "https://pbx.example.jp/sign-in")
         assert "idtone" in served, said
+    showed(f"{act.page} in {node.took[act.name]:.0f} s, and the node is as good as before")
 
 
 @drill
-def test_the_password_changes_while_calls_come(node: OperatorNode) -> None:
+def test_the_password_changes_while_calls_come(node: OperatorNode, showed: Callable[[str], None]) -> None:
     """Back to the first user, by the same commands with the two names exchanged; no call falls back."""
     lines = commands("act: password", "asterisk.md")
     back = [
@@ -151,10 +153,11 @@ def test_the_password_changes_while_calls_come(node: OperatorNode) -> None:
     new = [each for each in node.records(1000) if each["call_id"] not in known]
     assert {(each["outcome"], each["status"], each["fallback"]) for each in new} == {("PLAY", "CONNECTED", False)}
     node.is_as_good(before, said)
+    showed("all of 20 calls got the licensed sound meanwhile")
 
 
 @drill
-def test_a_reload_that_fails_says_so_at_once(node: OperatorNode) -> None:
+def test_a_reload_that_fails_says_so_at_once(node: OperatorNode, showed: Callable[[str], None]) -> None:
     """The settings pass the check, and then Asterisk refuses the next instance."""
     before, settings = node.bad(), "/etc/idtone/idtone.d/90-ari.yaml"
     node.write(settings, "ari: {user: stranger}\n")
@@ -166,16 +169,16 @@ def test_a_reload_that_fails_says_so_at_once(node: OperatorNode) -> None:
         assert node.call()["fallback"] is False
     finally:
         node.machine.run("rm", settings)
-    began_s = time.monotonic()
+    began_s, used_s = time.monotonic(), node.processor_s("idtone")
     said = node.machine.run("systemctl", "reload", "idtone")
-    worked_s = time.monotonic() - began_s
-    print(f"\na reload that fails: {failed_s:.1f} s; one that does not: {worked_s:.1f} s")
+    worked_s, used_s = time.monotonic() - began_s, node.processor_s("idtone") - used_s
     assert failed_s < 2 * worked_s + 10, "on a busy machine both take long"
     node.is_as_good(before, said)
+    showed(f"it fails in {failed_s:.1f} s; one that does not takes {worked_s:.1f} s, {used_s:.1f} s of a processor")
 
 
 @drill
-def test_a_number_is_stopped_when_the_police_call(node: OperatorNode) -> None:
+def test_a_number_is_stopped_when_the_police_call(node: OperatorNode, showed: Callable[[str], None]) -> None:
     before = node.bad()
     node.write(f"{HOME}/numbers.txt", f"{NUMBER}\n", 0o600)
     said = node.do(_LATER["suspend"])
@@ -186,10 +189,12 @@ def test_a_number_is_stopped_when_the_police_call(node: OperatorNode) -> None:
     said = node.do(_LATER["suspend-lift"])
     assert node.call()["outcome"] == "PLAY", said
     node.is_as_good(before, node.do(_LATER["suspend-close"]))
+    stopped_s, paper_s, lifted_s = (node.took[name] for name in ("suspend", "suspend-paper", "suspend-lift"))
+    showed(f"stopped in {stopped_s:.0f} s, the paper for the police in {paper_s:.0f} s, lifted in {lifted_s:.0f} s")
 
 
 @drill
-def test_upgraded_and_back(node: OperatorNode) -> None:
+def test_upgraded_and_back(node: OperatorNode, showed: Callable[[str], None]) -> None:
     make_next(node.machine, [Path(HOME, each.name) for each in (node.root / "root").glob("idtone*.deb")], "0.2.0")
     before = node.bad()
     for act, version in (("upgrade", "0.2.0"), ("back", idtone.__version__)):
@@ -197,6 +202,7 @@ def test_upgraded_and_back(node: OperatorNode) -> None:
         assert node.machine.run("idtone", "--version").strip().endswith(version), said
         node.is_as_good(before, said)
         assert node.status()["instance"]["version"] == version, said
+    showed(f"upgraded in {node.took['upgrade']:.0f} s, back in {node.took['back']:.0f} s")
 
 
 @pytest.fixture(scope="module")
@@ -225,8 +231,8 @@ class Watch:
             self.first_s.setdefault(each, time.monotonic() - self._began_s)
         return here
 
-    def until_told(self, *failures: str) -> None:
-        """Until status, an alert and a mail have named each of these; all within the same time."""
+    def until_told(self, *failures: str) -> str:
+        """After how long status, an alert and a mail have named each of these, in words; all within the same time."""
         wanted = [each for name in failures for each in FAILURES[name].told]
 
         def is_told() -> bool:
@@ -237,6 +243,10 @@ class Watch:
             self._node.wait(is_told, ", ".join(wanted), TOLD_WITHIN_S, every_s=2)
         finally:
             print(f"{[(each, self._first(each)) for each in wanted]} of {sorted(self.first_s)}")
+        return "told after at most " + ", ".join(
+            f"{max(self._first(each) or 0 for each in wanted if each.startswith(by)):.0f} s by {by}"
+            for by in ("status", "alert", "mail")
+        )
 
     def _first(self, wanted: str) -> float | None:
         return min((s for said, s in self.first_s.items() if said.startswith(wanted)), default=None)
@@ -245,21 +255,22 @@ class Watch:
 @drill
 @pytest.mark.parametrize("happening", [pytest.param(each, id="+".join(each.failures)) for each in HAPPENINGS])
 def test_a_failure_is_told_by_status_alert_and_mail(
-    node: OperatorNode, prometheus: Prometheus, happening: Happening
+    node: OperatorNode, prometheus: Prometheus, happening: Happening, showed: Callable[[str], None]
 ) -> None:
     before, watch = node.bad(), Watch(node, prometheus)
     node.type(happening.make)
     try:
-        watch.until_told(*happening.failures)
+        told = watch.until_told(*happening.failures)
     finally:
         said = node.type(happening.mend)
     if "ledger-damaged" in happening.failures:
         said += node.do(_LATER["damaged"])
     node.is_as_good(before, said)
+    showed(told)
 
 
 @drill
-def test_a_full_disk_is_told(node: OperatorNode, prometheus: Prometheus) -> None:
+def test_a_full_disk_is_told(node: OperatorNode, prometheus: Prometheus, showed: Callable[[str], None]) -> None:
     """On a disk of its own, to which the ledger is moved."""
     before, disk = node.bad(), "/srv"
     node.machine.run("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk)
@@ -267,14 +278,15 @@ def test_a_full_disk_is_told(node: OperatorNode, prometheus: Prometheus) -> None
     watch = Watch(node, prometheus)
     node.machine.run("sh", "-c", f"cat /dev/zero > {disk}/filler 2> /dev/null || true")
     assert node.call()["status"] == "CONNECTED"
-    watch.until_told("ledger")
+    told = watch.until_told("ledger")
     assert node.call()["status"] == "CONNECTED"
     node.machine.run("rm", f"{disk}/filler")
     node.is_as_good(before, node.do(_LATER["disk-full"]))
+    showed(f"{told}; a call connects before and after")
 
 
 @drill
-def test_removed_installed_again_and_purged(node: OperatorNode) -> None:
+def test_removed_installed_again_and_purged(node: OperatorNode, showed: Callable[[str], None]) -> None:
     before = node.bad()
     plan = node.root / "etc/asterisk/extensions.conf"
     forwarding = plan.read_text()
@@ -293,10 +305,11 @@ def test_removed_installed_again_and_purged(node: OperatorNode) -> None:
         assert not (node.root / gone).exists(), gone
     assert "idtone" not in node.machine.run("systemctl", "list-timers", "--all")
     assert node.machine.run("systemctl", "is-active", "asterisk").strip() == "active"
+    showed(", ".join(f"{name} in {node.took[name]:.0f} s" for name in ("remove", "again", "purge")))
 
 
 @drill
-def test_restored_on_another_machine(node: OperatorNode) -> None:
+def test_restored_on_another_machine(node: OperatorNode, showed: Callable[[str], None]) -> None:
     """After the purge nothing of the node is left but the copy of its archives, and Asterisk with the dialplan."""
     plan = node.root / "etc/asterisk/extensions.conf"
     node.machine.run("hostnamectl", "set-hostname", "pbx-osaka-1")
@@ -308,3 +321,4 @@ def test_restored_on_another_machine(node: OperatorNode) -> None:
     node.wait(node.is_well, said, 60)
     record = node.call()
     assert (record["outcome"], record["status"], record["fallback"]) == ("PLAY", "CONNECTED", False), said
+    showed(f"from the copied archives in {node.took['restore']:.0f} s, and a call gets the licensed sound")

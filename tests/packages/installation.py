@@ -169,14 +169,14 @@ def test_the_package_of_another_release_is_refused(machine, packages, node_packa
     assert machine.status("test", "-e", "/opt/venvs") == 1
 
 
-def test_a_node_alone_is_small_and_names_the_packages_that_it_lacks(machine, node_package):
+def test_a_node_alone_is_small_and_names_the_packages_that_it_lacks(machine, node_package, showed):
     machine.install(node_package)
     site = machine.run("sh", "-c", f"echo {ENVIRONMENT}/lib/python3*/site-packages").strip()
     listed = machine.run(
         "find", site, "-path", f"{site}/idtone", "-prune", "-o", "-type", "f", "!", "-name", "*.pyc", "-printf", r"%s\n"
     )
     libraries_mb = sum(map(int, listed.split())) / 1e6
-    print(f"\nlibraries of a node, without what Python compiles of them: {libraries_mb:.1f} MB")
+    showed(f"its libraries, without what Python compiles of them, have {libraries_mb:.1f} MB")
     assert libraries_mb <= 60
     for command, package in LACKING.items():
         said = machine.run("sh", "-c", f"idtone {command} 2>&1; echo exit $?")
@@ -230,7 +230,7 @@ def test_it_does_not_start_before_the_settings_are_filled_in(machine):
     assert (show(machine, "ActiveState"), show(machine, "UnitFileState")) == ("inactive", "disabled")
 
 
-def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, all_four):
+def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, all_four, showed):
     """As the guide says: two packages, setup, a call. The first test has fetched what they depend on."""
     shutil.copy(LAB_REGISTRY, machine.root / "etc/idtone/registry.yaml")
     pbx.start()
@@ -243,7 +243,8 @@ def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, all_four
     )
     said += machine.run("sh", "-c", f"echo {LICENSED} | {setup} --call")
     took_s = time.monotonic() - began_s
-    print(f"\n{said}\nfrom dpkg to the sound: {took_s:.0f} s")
+    print(said)
+    showed(f"from dpkg to the sound in {took_s:.0f} s")
     assert "the called extension received sample (conforms); the hook returned CONNECTED, licence-valid" in said
     assert took_s < 180
     assert "node:" in (machine.root / "etc/idtone/idtone.d/10-setup.yaml").read_text()
@@ -287,7 +288,7 @@ async def test_the_others_are_installed_beside_a_running_node(machine, all_four)
     await until(lambda: pages_answer(machine), "the console", 20)
 
 
-async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references):
+async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references, showed):
     before, console = show(machine, "MainPID"), unit(machine, "idtone-console", "MainPID")
     settings = (machine.root / "etc/idtone/idtone.d/10-setup.yaml").read_text()
     async with lab(pbx) as phones:
@@ -296,7 +297,7 @@ async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references):
             await until(lambda: show(machine, "MainPID") != before, "the next instance", 20)
             await asyncio.sleep(1)
         endings = [await phones.ending(each) for each in placed]
-    print(f"\n{len(placed)} calls during the upgrade")
+    showed(f"{len(placed)} calls during the upgrade")
     assert {profile_heard(each, references) for each in placed} == {"sample"}, said
     for record in await evidence(machine, endings):
         assert (record["sent"], record["status"]) == (True, "CONNECTED"), record
@@ -353,7 +354,7 @@ def test_root_does_not_lock_the_service_out_of_its_registry(machine):
     machine.run("chown", ":".join(kept.split()[1:]), cache)
 
 
-def test_an_officer_gives_evidence_out_by_sudo(machine):
+def test_an_officer_gives_evidence_out_by_sudo(machine, showed):
     """With the rules that the page shows, to the officer's home."""
     machine.install("sudo")
     page = (ROOT / "docs/how-to/evidence.md").read_text()
@@ -377,6 +378,7 @@ def test_an_officer_gives_evidence_out_by_sudo(machine):
         said = machine.run("sh", "-c", '"$@" 2>&1 || echo exit $?', "sh", *act, *shlex.split(command))
         assert re.search("not allowed|a password is required", said), (command, said)
         assert said.endswith("exit 1\n"), (command, said)
+    showed(f"a real sudo allows 2 commands with --stdout, and refuses {len(REFUSED_BY_SUDO)} other lines")
 
 
 async def test_settings_that_the_new_version_cannot_use_leave_the_old_one_running(machine, pbx, upgraded, references):
@@ -410,13 +412,14 @@ async def test_systemd_restarts_the_instance_that_took_over(machine, pbx, refere
     assert profile_heard(placed, references) == "sample"
 
 
-async def test_the_ledger_moves_while_calls_come(machine, pbx, references):
+async def test_the_ledger_moves_while_calls_come(machine, pbx, references, showed):
     async with lab(pbx) as phones:
         async with traffic(phones, ["ari"]) as placed:
             said = await asyncio.to_thread(machine.run, "idtone-evidence", "log", "move", "/srv/ledger", "--yes")
             await asyncio.sleep(1)
         endings = [await phones.ending(each) for each in placed]
-    print(f"\n{len(placed)} calls while the ledger moved\n{said}")
+    print(said)
+    showed(f"{len(placed)} calls while the ledger moved")
     assert {profile_heard(each, references) for each in placed} <= {"sample", "notice"}
     assert all(record["sent"] for record in await evidence(machine, endings))
     assert stat(machine, "/srv/ledger") == "700 idtone asterisk"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -78,7 +78,7 @@ def _install(node: OperatorNode, http_port: int) -> None:
     node.prepare_calls()
 
 
-def test_a_second_node_joins_and_serves(nodes: Nodes) -> None:
+def test_a_second_node_joins_and_serves(nodes: Nodes, showed: Callable[[str], None]) -> None:
     database, first, second = nodes
     database.machine.run("apt-get", "update", "--quiet")  # as Debian's installer leaves it
     database.do(_ACTS["second-database"])
@@ -98,12 +98,13 @@ def test_a_second_node_joins_and_serves(nodes: Nodes) -> None:
     assert all(name in said for name in ("pbx-tokyo-1", "pbx-osaka-1")), said
     call = second.call()
     assert (call["node"], call["outcome"]) == ("pbx-osaka-1", "PLAY")
-    first.wait(
+    replicated_s = first.wait(
         lambda: call["call_id"] in {each["call_id"] for each in first.records(1000)}, "the call's replica", REPLICATED_S
     )
+    showed(f"it joins in {second.took['second-join']:.0f} s; the first one has its call after {replicated_s:.0f} s")
 
 
-def test_the_second_node_leaves_and_the_first_is_as_good_as_before(nodes: Nodes) -> None:
+def test_the_second_node_leaves_and_the_first_is_as_good_as_before(nodes: Nodes, showed: Callable[[str], None]) -> None:
     database, first, second = nodes
     before = first.bad()
     plan = second.root / "etc/asterisk/extensions.conf"
@@ -116,3 +117,4 @@ def test_the_second_node_leaves_and_the_first_is_as_good_as_before(nodes: Nodes)
     assert "pbx-osaka-1/idtone" in (database.root / HOME / "pbx-osaka-1.sql").read_text(), said
     first.machine.run("idtone-fleet", "status")
     first.is_as_good(before, said)
+    showed(f"it leaves in {second.took['second-leave']:.0f} s, and its evidence stays in the database")

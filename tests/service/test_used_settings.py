@@ -104,7 +104,7 @@ def test_what_the_doctor_says(node):
 
 @pytest.mark.nightly
 def test_the_service_records_what_it_uses_and_an_older_edition_does_not_reload_it(node):
-    """`systemctl reload` runs `serve --check` first; the running instance continues."""
+    """The next instance checks what `serve --check` checks; the running one continues."""
     environment = os.environ | {"LANGUAGE": "en"}
     settings = node.given(7)
     with subprocess.Popen(
