@@ -81,6 +81,21 @@ LIBRARIES = {
     "webauthn",
 }
 AS_SERVICE = ("runuser", "-u", "idtone", "--")
+ALLOWED_BY_SUDO = (
+    *("idtone ledger list --limit 1", "idtone ledger list -f --json", "idtone ledger show CALL --json"),
+    "idtone ledger find --sip-call-id a84b4c76@192.0.2.7 --since 2d --until=1d",
+    "idtone ledger export CALL --case R-2 --basis warrant --court 見本簡易裁判所 --valid-until 2026-12-03 "
+    "--authority 見本警察署 --reference 捜発第118号 --scope 'calls of two days' "
+    "--received 2026-11-26T10:00+09:00 --deadline=2026-12-01",
+    "idtone ledger export --request ID --stdout",
+    *("idtone-evidence disclosure approve ID", "idtone-evidence disclosure refuse ID --why 'too wide'"),
+    "idtone-evidence disclosure deliver - --stdout",
+    "idtone-evidence disclosure receipt - --by '見本警察署 係長' --on 2026-11-27 --scan /var/tmp/scan.pdf",
+    "idtone-evidence disclosure confirm ID --reference 'No. 119' --on 2026-11-28",
+    *("idtone-evidence disclosure list --year 2026 --csv", "idtone-evidence disclosure list --overdue"),
+    *("idtone-evidence disclosure requests", "idtone-evidence log key"),
+)
+"""What the page has an officer do."""
 REFUSED_BY_SUDO = (
     *("idtone serve", "idtone registry update", "idtone ledger verify", "idtone -c /srv/own.yaml ledger list"),
     *(
@@ -374,11 +389,15 @@ def test_an_officer_gives_evidence_out_by_sudo(machine, showed):
     assert "good: case R-1" in machine.run("runuser", "-u", "officer", "--", "sh", "-c", shell)
     (machine.root / "srv/own.yaml").write_text("ledger: {url: /srv/own.sqlite3}\n")
     act = ("runuser", "-u", "officer", "--", "sudo", "-n", "-u", "idtone")
+    for command in ALLOWED_BY_SUDO:
+        machine.run(*act, "-l", *shlex.split(command))
     for command in REFUSED_BY_SUDO:
         said = machine.run("sh", "-c", '"$@" 2>&1 || echo exit $?', "sh", *act, *shlex.split(command))
         assert re.search("not allowed|a password is required", said), (command, said)
         assert said.endswith("exit 1\n"), (command, said)
-    showed(f"a real sudo allows 2 commands with --stdout, and refuses {len(REFUSED_BY_SUDO)} other lines")
+    assert machine.status(*act, *shlex.split("idtone ledger export --request R-1 --stdout=/srv/smuggled")) == 2
+    assert not (machine.root / "srv/smuggled").exists()
+    showed(f"a real sudo allows {len(ALLOWED_BY_SUDO)} lines, and refuses {len(REFUSED_BY_SUDO)}")
 
 
 async def test_settings_that_the_new_version_cannot_use_leave_the_old_one_running(machine, pbx, upgraded, references):
