@@ -75,6 +75,7 @@ def _state(visit: Visit, state: State) -> dict[str, Any]:
     feed = state.feed
     return {
         "state": state,
+        "feed": feed,
         "rate": calls_a_second(visit.console.live),
         "running": [] if feed is None else [running_call(call, state.at) for call in feed["calls"]["oldest"]],
         "rows": [] if feed is None else [*status_command.rows(feed)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +15,8 @@ from idtone.console.decided_plots import plot_of
 from idtone.console.drawings.stacked_plot import stacked_plot
 from idtone.console.live import Live, State
 from idtone.console.operator.now import STATES, calls_a_second, running_call
+from idtone.console.templates import Templates
+from idtone.core.translation import Message, speak
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -91,6 +94,24 @@ def test_the_plot_has_each_call_once():
     left, middle, right = (point.split(",") for point in area.points.split(" ")[:3])
     assert (left[0], right[0]) == ("48", "708")
     assert float(middle[1]) < float(right[1]) < float(left[1])
+
+
+def test_decisions_and_ends_are_words_with_their_codes_as_tooltips():
+    calls = {
+        "decisions": [{"outcome": "REFUSE", "reason": "number-suspended", "calls": 1200}],
+        "ended": {"CONNECTED": 7},
+    }
+    rows, shown = [(Message("decisions"), "REFUSE"), (Message("ended"), "CONNECTED 7")], {}
+    for language in ("en", "ja"):
+        context = copy_context()
+        context.run(speak, language)
+        page = {"rows": rows, "feed": {"calls": calls}}
+        shown[language] = context.run(Templates().shared, "now_service.html", language, calls, lambda page=page: page)
+    assert all(f'title="{code}"' in text for text in shown.values() for code in ("REFUSE", "number-suspended"))
+    assert "refused call</span> – " in shown["en"]
+    assert ": 1,200</dd>" in shown["en"]
+    assert "CONNECTED 7" not in shown["ja"]
+    assert not re.search(r">[^<]*(REFUSE|suspended|CONNECTED)[^<]*<", shown["ja"])
 
 
 async def test_without_a_service_the_page_says_so(site):

@@ -115,8 +115,9 @@ TASKS: Final[dict[str, tuple[Role | None, list[Step], str]]] = {
     ),
     "stop a number at night": (
         Role.OFFICE,
-        [menu("/office/night"), ("[action='/office/night/request'] [name=entered]", "0362345678")],
-        "Night stop",
+        [menu("/office/night"), ("[action='/office/night/request'] [name=entered]", "0362345678"),
+         ("[action='/office/night/request'] [name=reference]", "R-98"), sends("/office/night/request")],
+        "You have entered this",
     ),
     "who witnesses whose log": (Role.OFFICE, [menu("/office/logs")], "Logs and witnesses"),
     "which numbers were ported": (Role.OFFICE, [menu("/office/portings")], "Portings"),
