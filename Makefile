@@ -57,7 +57,7 @@ help:
 	@echo 'make bench-misuse  scans a ledger of a million calls for misuse, beside ledger list; CALLS=100000 JSON=1'
 	@echo 'make bench-brake  replays fraud and an ordinary year of 200 customers at the brake; DAYS=30 SEED=1000 JSON=1'
 	@echo 'make bench-console  finds calls in the console, in a ledger of a million; CALLS=100000 JSON=1'
-	@echo 'make bench-console-attack  times each page of the console while 200 hostile requests are in flight; CALLS=100000 JSON=1'
+	@echo 'make bench-console-attack  times each page of the console while 200 hostile requests are in flight; CALLS=100000 PAGE=1 JSON=1'
 	@echo 'make bench-console-pages  times each page of the console, and calls beside 200 open pages; CALLS=100000 JSON=1'
 	@echo 'make bench-replication  replicates evidence into a real PostgreSQL, beside its own COPY and INSERT; JSON=1 as above'
 	@echo 'make bench-fleet  lets parts of a fleet fail while calls come, and counts what is lost; RATE=30 MINUTES=10 ONLY=… JSON=1'
@@ -213,7 +213,7 @@ bench-console-pages: $(DEV) lab
 	@$(VENV)/bin/python -m bench.console_pages $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-console-attack: $(DEV)
-	@$(VENV)/bin/python -m bench.console_attack $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.console_attack $(if $(CALLS),--calls $(CALLS)) $(if $(PAGE),--page) $(if $(JSON),--json)
 
 bench-replication: $(DEV)
 	@$(VENV)/bin/python -m bench.replication $(if $(JSON),--json)

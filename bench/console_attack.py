@@ -1,6 +1,7 @@
 """What visitors of the console wait for while others attack it.
 
-    python -m bench.console_attack [--calls N] [--hostile N] [--turns N] [--rounds N] [--folder FOLDER] [--json]
+    python -m bench.console_attack [--calls N] [--hostile N] [--turns N] [--rounds N] [--folder FOLDER]
+        [--page] [--json]
 
 The goals, with 220,000 calls and 200 hostile requests in flight: a page comes at most 100 ms later at p95 than without
 them, and a sign-in takes at most 2 s, of a browser that has signed in before and of a new one. A new one that gets
@@ -8,7 +9,8 @@ status 503 asks again after half a second; all of that counts. Quiet and attacke
 on the machine is in both. The attackers are a process of their own at the lowest priority: searches and exports that
 match nothing, in sessions of users; wrong sign-ins, half requests, large bodies, pages and files of strangers from
 addresses of their own. One that is refused asks again after a tenth of a second. The table ends with the processor time
-of the console and of its processes for long reads. `--folder` keeps the ledger for the next run.
+and the memory of the console and of its processes for long reads, by their shares of it. `--folder` keeps the ledger
+for the next run; `--page` writes docs/reference/console-security.md.
 """
 
 from __future__ import annotations
@@ -40,8 +42,9 @@ from idtone.core.http.request_limits import OF_SESSION
 from lab.console.browser.visits import Visitor, visits
 from lab.console.console_process import ConsoleProcess, console_process
 from lab.console.site import PASSWORD
-from lab.processes import end_in_order, ended_children_s, processor_s
+from lab.processes import end_in_order, ended_children_s, processor_s, share_of_memory_mib
 
+from .console_attack_page import write
 from .console_pages import WARM, cookie_of, filled_node, first_byte_ms, name_of, sign_in, sign_in_answer
 from .cost.figures import percentile
 from .reporting import PROGRESS, options, print_table, report
@@ -170,6 +173,7 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
     signed_in: dict[bool, dict[str, list[float]]] = {False: {}, True: {}}
     statuses: Counter[str] = Counter()
     used: dict[bool, Used] = {False: Used(), True: Used()}
+    most_mib = Memory(0.0, ())
     with console_process(config) as console:
         visitor = Visitor.of(*Role, cookies={**sign_in(console, name_of(0)), LANGUAGE.name: "en"})
         theirs = [cookie_of(sign_in(console, name_of(user))) for user in range(1, 1 + USERS)]
@@ -186,6 +190,7 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
                 if is_attacked:
                     with attacked(console, theirs, hostile, statuses):
                         pages, sign_ins = _turn(console, visitor, paths, rounds)
+                        most_mib = max(most_mib, Memory.now(console.pid), key=lambda each: each.whole)
                 else:
                     pages, sign_ins = _turn(console, visitor, paths, rounds)
                 used[is_attacked] += Used.now(console.pid)
@@ -201,6 +206,7 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
         "all pages": _row("all", *([ms for each in took[by].values() for ms in each] for by in (False, True))),
         "sign-ins": [_row(f"sign-in, {name}", ms, signed_in[True][name]) for name, ms in signed_in[False].items()],
         "processors": {"attacked" if by else "quiet": each.shares() for by, each in used.items()},
+        "memory": {"console_mib": most_mib.console, "long_reads_mib": [*most_mib.reads]},
     }  # fmt: skip
 
 
@@ -232,6 +238,22 @@ class Used:
     def shares(self) -> dict[str, float]:
         """Of one processor."""
         return {"console": self.console_s / self.clock_s, "long_reads": self.reads_s / self.clock_s}
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """In MiB, what processes share divided among them: of the console, and of those that it started."""
+
+    console: float
+    reads: tuple[float, ...]
+
+    @property
+    def whole(self) -> float:
+        return self.console + sum(self.reads)
+
+    @classmethod
+    def now(cls, pid: int) -> Self:
+        return cls(share_of_memory_mib(pid), tuple(sorted(map(share_of_memory_mib, _descendants(pid)))))
 
 
 def _with_real_hashes(path: Path) -> None:
@@ -284,12 +306,15 @@ def _row(name: str, quiet: Sequence[float], in_attack: Sequence[float]) -> dict[
 def main() -> None:
     parser = options(__doc__, calls=CALLS, hostile=HOSTILE, turns=4, rounds=5)
     parser.add_argument("--folder", type=Path, help="where the node is, or is made and stays")
+    parser.add_argument("--page", action="store_true", help="write the table of docs/reference/console-security.md")
     chosen = parser.parse_args()
     end_in_order()
     with tempfile.TemporaryDirectory(prefix="idtone-attack-") as name:
         folder = chosen.folder or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
         found = measured(folder, chosen.calls, chosen.hostile, chosen.turns, chosen.rounds)
+    if chosen.page:
+        write(found)
     if chosen.json:
         report("", found, as_json=True)
         return
@@ -300,6 +325,8 @@ def main() -> None:
     print(", ".join(f"{name}: {count:,}" for name, count in found["answers to the attackers"].items()))
     for name, shares in found["processors"].items():
         print(f"{name}: " + ", ".join(f"{what} {share:.2f} of a processor" for what, share in shares.items()))
+    memory = found["memory"]
+    print(f"memory: the console {memory['console_mib']:.0f} MiB, long reads", *map(round, memory["long_reads_mib"]))
 
 
 if __name__ == "__main__":

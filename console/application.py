@@ -38,6 +38,7 @@ from .language import language_of
 from .own_address import FORWARDED, own_page
 from .page import Method, Page, Visit
 from .security import HEADERS, PLAIN, SCRIPTED, is_from_here
+from .threads import TooManySearchesError
 from .turns import party_of
 
 FORM_LIMIT: Final = 256 * 1024
@@ -141,6 +142,9 @@ def _served(console: Console, page: Page) -> Served:
         visit = Visit(request, console, page, language, _address(console, request))
         try:
             return await _admitted(visit)
+        except TooManySearchesError as error:
+            console.refused.warning(f"{visit.party} searches too much, from {visit.address or UNKNOWN}")
+            return _plain(HTTPStatus.TOO_MANY_REQUESTS, translated(str(error)), **{"Retry-After": "5"})
         except IdtoneError as error:
             _log.error("%s: %s", page.path, error)
             return _problem(visit, HTTPStatus.SERVICE_UNAVAILABLE, error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,10 +18,10 @@ from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import PackVerdict, verified
 from idtone.ledger.evidence.leaves import ACT_ID
 from idtone.ledger.evidence.record_fields import fields_of
-from idtone.ledger.evidence.records import Record
-from idtone.ledger.store.call_search import FoundCalls, Place, search_calls
+from idtone.ledger.store.call_search import Place, search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 
+from .call_lines import ShownCalls, lines_of
 from .operator.call_query import CallQuery
 from .operator.masked_reader import opening_reader
 from .operator.shown_ledger import ledger_of
@@ -37,15 +36,15 @@ CROWDED_SEARCH_S: Final = 0.025
 CSV_PART_S: Final = 0.5
 
 
-def searched(settings: Settings, query: CallQuery, limit: int, opens: bool) -> FoundCalls:
-    """The calls of a page; `opens` is for a visitor who may open numbers.
+def searched(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
+    """The calls of a page in this language; `opens` is for a visitor who may open numbers.
 
     Raises LedgerError, UsageError if there is no such node.
     """
     began_s = time.thread_time()
     newer = query.after is not None
     with ledger_of(settings, query.node, opens=opens).reader as reader:
-        return search_calls(
+        found = search_calls(
             reader,
             query.wanted,
             query.start,
@@ -55,6 +54,9 @@ def searched(settings: Settings, query: CallQuery, limit: int, opens: bool) -> F
             limit=limit,
             enough=lambda: time.thread_time() - began_s >= (CROWDED_SEARCH_S if others_wait() else SEARCH_S),
         )
+    lines = lines_of(found.records, language, node=query.node)
+    newest, oldest = (found.places[0], found.places[-1]) if found.places else (None, None)
+    return ShownCalls(lines, len(found.records), newest, oldest, found.reached)
 
 
 class CsvPart(NamedTuple):
@@ -81,7 +83,7 @@ def csv_part(settings: Settings, query: CallQuery, place: Place | None, limit: i
     return CsvPart(csv_lines(fields_of(record) for record in found.records), len(found.records), found.reached)
 
 
-def calls_by_id(settings: Settings, query: CallQuery, limit: int, opens: bool) -> str | list[Record]:
+def calls_by_id(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> str | ShownCalls:
     """The id of the only call that begins so, or the calls that do, the newest first. Raises as `searched`."""
     with ledger_of(settings, query.node, opens=opens).reader as reader:
         if not query.call.startswith(ACT_ID) and reader.knows(query.call):
@@ -89,17 +91,29 @@ def calls_by_id(settings: Settings, query: CallQuery, limit: int, opens: bool) -
         names = [name for name in reader.call_ids(query.call, limit) if not name.startswith(ACT_ID)]
         if len(names) == 1:
             return names[0]
-        return [record for record in reader.records_of(names) if query.wanted.accepts(record)][::-1]
+        records = [record for record in reader.records_of(names) if query.wanted.accepts(record)][::-1]
+    return ShownCalls(lines_of(records, language, node=query.node), len(records))
 
 
 def calls_by_number(
-    settings: Settings, wanted: Number | str, start: datetime | None, end: datetime | None, limit: int
-) -> Sequence[Record]:
-    """The newest calls of a number or a SIP Call-ID. Raises LedgerError."""
+    settings: Settings,
+    wanted: Number | str,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int,
+    requests: bool,
+    language: str,
+) -> ShownCalls:
+    """The newest calls of a number or a SIP Call-ID; `requests` is for a visitor who may request evidence.
+
+    Raises LedgerError.
+    """
     with opening_reader(settings) as reader:
         if isinstance(wanted, Number):
-            return reader.find(wanted, start, end, limit)[::-1]
-        return reader.find_sip_call_id(wanted, start, end)[: -limit - 1 : -1]
+            records = reader.find(wanted, start, end, limit)[::-1]
+        else:
+            records = reader.find_sip_call_id(wanted, start, end)[: -limit - 1 : -1]
+    return ShownCalls(lines_of(records, language, requests=requests), len(records))
 
 
 def disclosures(settings: Settings, year: int, now: datetime) -> list[IndexEntry]:

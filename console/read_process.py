@@ -42,8 +42,6 @@ IDLE: Final = 8
 """Processes that wait for the next read, at most: a new one takes some ten milliseconds more."""
 IDLE_OCTETS: Final = 100_000_000
 """One that holds more memory than that ends after its read."""
-MOST_MIB: Final = 700
-"""Of memory: the unit gives all of the console 1 GiB, and a hostile pack of 50 MB can ask for more."""
 READS: Final = ("idtone.console.long_reads", "idtone.console.access.passwords")
 """The modules of what the processes do."""
 _console: Connection | None = None
@@ -126,6 +124,7 @@ class ReadProcesses:
         *given: Any,
         kind: str,
         nice: int,
+        mib: int,
         within_s: float,
         is_gone: Callable[[], bool],
         is_awaited: Callable[[], bool],
@@ -133,7 +132,7 @@ class ReadProcesses:
         tell_used_s: Callable[[float], object] = none_asks,
     ) -> R:
         """The result of `do`, which can be imported by its name. The process gets `given` through a pipe. Blocks. All
-        reads of a `kind` have one `nice`.
+        reads of a `kind` have one `nice`, and at most `mib` of memory.
 
         `tell_used_s` gets the processor time that `do` has used; the time of the clock, which is more, if the process
         was ended and cannot say it.
@@ -141,7 +140,7 @@ class ReadProcesses:
         Raises ConnectionAbortedError when `is_gone`, ReadEndedError after `within_s`, or after `processor_s` of
         processor time if that is not 0, and what `do` raises.
         """
-        process, may_stay = self._process(kind, nice), False
+        process, may_stay = self._process(kind, nice, mib), False
         began_s, used_s = time.monotonic(), None
         until_s = began_s + within_s
         connection = process.connection
@@ -169,7 +168,7 @@ class ReadProcesses:
             raise result
         return result  # type: ignore[no-any-return]
 
-    def _process(self, kind: str, nice: int) -> _Process:
+    def _process(self, kind: str, nice: int, mib: int) -> _Process:
         """One that waits, or a new one."""
         with self._lock:
             for each in self._idle:
@@ -178,14 +177,14 @@ class ReadProcesses:
                     self._busy.add(each)
                     return each
         try:
-            process = self._forked(kind, nice)
+            process = self._forked(kind, nice, mib)
         except (OSError, EOFError) as error:  # the server has died: the next read starts another one
             raise _died() from error
         with self._lock:
             self._busy.add(process)
         return process
 
-    def _forked(self, kind: str, nice: int) -> _Process:
+    def _forked(self, kind: str, nice: int, mib: int) -> _Process:
         """Raises OSError, EOFError."""
         ours, theirs = socket.socketpair()
         with ExitStack() as failing:
@@ -198,7 +197,7 @@ class ReadProcesses:
                 server.wait()
                 raise TimeoutError
             pid = connection.recv()
-            connection.send(nice)
+            connection.send((nice, mib))
             process = _Process(connection, os.pidfd_open(pid), kind)
             failing.pop_all()
         return process
@@ -265,9 +264,10 @@ def _read(connection: Connection) -> None:
     global _console
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     connection.send(os.getpid())  # before the low priority: somebody waits for it
-    os.nice(connection.recv())
+    nice, mib = connection.recv()
+    os.nice(nice)
     Path("/proc/self/oom_score_adj").write_text("1000")  # if memory ends, the kernel ends this process
-    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MIB * 2**20, MOST_MIB * 2**20))
+    resource.setrlimit(resource.RLIMIT_DATA, (mib * 2**20, mib * 2**20))
     _console = connection
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the console has ended
         while True:
@@ -284,7 +284,7 @@ def _read(connection: Connection) -> None:
             except IdtoneError as error:
                 result = error
             except MemoryError:
-                result = ReadEndedError(Message("The work needed more than {mib} MiB of memory.", mib=MOST_MIB))
+                result = ReadEndedError(Message("The work needed more than {mib} MiB of memory.", mib=mib))
             for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
                 signal.setitimer(timer, 0)
             connection.send((result, time.process_time() - began_s, _resident_octets() < IDLE_OCTETS))

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, ParamSpec, TypeVar
 
+from idtone.core.errors import IdtoneError
 from idtone.core.in_thread import in_thread
+from idtone.core.translation import Message
 
 from .read_process import ReadProcesses, none_asks
 from .turns import Requests, Turns, UsedOfLate, VisitingParty
@@ -49,6 +51,8 @@ class Limits:
     count: int
     nice: int
     within_s: float
+    mib: int
+    """Of memory, with what all share: a page of calls takes 50, a part of an export 60, a pack of 50 MB 190."""
     processor_s: float = 0.0
     """0: no limit but that of the clock."""
 
@@ -58,16 +62,24 @@ STRANGERS_PACK_S: Final = 20.0
 record that its manifest names again and again is verified each time.
 """
 LIMITS: Final = {
-    Reads.SEARCH: Limits(2, 1, 60.0),
-    Reads.REPEATED_SEARCH: Limits(2, 10, 60.0),
-    Reads.EXPORT: Limits(1, 15, 60.0),
-    Reads.PACK: Limits(1, 10, 300.0),
-    Reads.PUBLIC_PACK: Limits(1, 15, 300.0, STRANGERS_PACK_S),
+    Reads.SEARCH: Limits(2, 1, 60.0, 96),
+    Reads.REPEATED_SEARCH: Limits(1, 5, 60.0, 96),
+    Reads.EXPORT: Limits(1, 15, 60.0, 128),
+    Reads.PACK: Limits(1, 10, 300.0, 256),
+    Reads.PUBLIC_PACK: Limits(1, 15, 300.0, 256, STRANGERS_PACK_S),
 }
-SEARCHED_MUCH_S: Final = 3.0
-"""A party whose searches have used more processor time of late searches in processes of its kind, which leave the
-processor to the event loop and to everybody else's searches.
+SEARCHED_MUCH_S: Final = 0.1
+"""A party whose searches have used more processor time of late searches in a process of its kind, which leaves the
+processor to the event loop and to everybody else's searches. Where nobody else needs it, that costs no time. It is
+little, since on a busy machine many attackers together use no more; and the priority is not so low that a busy machine
+never comes to it.
 """
+SEARCHES_OF_PARTY: Final = 8
+"""That a party may have under way, of which one runs: more than a person opens at once."""
+
+
+class TooManySearchesError(IdtoneError):
+    """A party has as many searches under way as it may have."""
 
 
 @dataclass(slots=True)
@@ -131,6 +143,8 @@ class Threads:
         self._reads = {kind: queue(limits.count, kind) for kind, limits in LIMITS.items()}
         self._searches, self._searched = OwnTurns(), UsedOfLate()
         """Of both kinds of searches: a party has one of them at a time. Its processor time."""
+        self._searching: dict[VisitingParty, list[Callable[[], bool]]] = {}
+        """The searches under way of each party: whether their visitors have left."""
         self.uploads = queue(UPLOADS, "upload")
         self.public_uploads = queue(PUBLIC_UPLOADS, "public-upload")
         self._access = ThreadPoolExecutor(ACCESS, "access")
@@ -144,10 +158,23 @@ class Threads:
     async def read(
         self, kind: Reads, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
     ) -> R:
-        """As `Queue.run`, in a process (`ReadProcesses.run`)."""
+        """As `Queue.run`, in a process (`ReadProcesses.run`). Raises TooManySearchesError too."""
         if kind is not Reads.SEARCH:
             return await self._read(kind, party, is_gone, do, *given)
+        searching = self._searching.setdefault(party, [])
+        if sum(not has_gone() for has_gone in searching) >= SEARCHES_OF_PARTY:
+            raise TooManySearchesError(Message("Too many searches at a time. Wait some seconds."))
+        searching.append(is_gone)
+        try:
+            return await self._search(party, is_gone, do, *given)
+        finally:
+            searching.remove(is_gone)
+            if not searching:
+                del self._searching[party]
+
+    async def _search(self, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any) -> R:
         async with self._searches.turn(party):  # only now is it known what the searches before it have used
+            kind = Reads.SEARCH
             if self._searched.by(party) > SEARCHED_MUCH_S:
                 kind = Reads.REPEATED_SEARCH
             used_s = list[float]()
@@ -173,6 +200,7 @@ class Threads:
                 *given,
                 kind=kind,
                 nice=limits.nice,
+                mib=limits.mib,
                 within_s=limits.within_s,
                 is_gone=is_gone,
                 is_awaited=lambda: queue.places.is_awaited,

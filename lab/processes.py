@@ -31,5 +31,11 @@ def resident_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def share_of_memory_mib(pid: int) -> float:
+    """Memory in MiB; what several processes share counts in parts."""
+    (line,) = (each for each in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if each.startswith("Pss:"))
+    return int(line.split()[1]) / 1024
+
+
 def open_files(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))

@@ -24,6 +24,10 @@ from .passwords import PasswordCheck, hashed, is_password
 from .users import NAME_LIMIT, User
 
 COMPARED_WITHIN_S: Final = 60.0
+MIB: Final = 192
+"""Of memory: argon2id takes 64, its threads 32, and the process 40."""
+NICE: Final = {"password": 0, "password-new": 3, "password-failed": 15}
+"""One process for each."""
 _WRONG: Final = Message("The name, the password or the code is wrong.")
 _BUSY: Final = Message("Many people try to sign in at the moment. Try again in a few seconds.")
 _NOT_COMPARED: Final = Message("The console could not compare the password. Try again in a few seconds.")
@@ -53,7 +57,9 @@ class _Comparing:
         """Raises LineFullError, LedgerError."""
         async with self._line.turn(rank):
             processes = visit.console.threads.processes
-            compare = partial(processes.run, act, *given, kind=self._kind, nice=self._nice, within_s=COMPARED_WITHIN_S)
+            compare = partial(
+                processes.run, act, *given, kind=self._kind, nice=self._nice, mib=MIB, within_s=COMPARED_WITHIN_S
+            )
             return await in_thread(self._thread, compare, is_gone=lambda: False, is_awaited=lambda: False)
 
 
@@ -63,10 +69,8 @@ class PasswordProof:
     def __init__(self, check: PasswordCheck | None = None, attempts: Attempts | None = None) -> None:
         self.check = check or PasswordCheck()
         self._attempts = attempts or Attempts()
-        self._known = _Comparing("password", 0)
-        self._new = _Comparing("password-new", 3)
-        """For networks without a failure: they do not wait for those who have failed."""
-        self._failed = _Comparing("password-failed", 15)
+        self._known, self._new, self._failed = (_Comparing(*each) for each in NICE.items())
+        """`_new` is for networks without a failure: they do not wait for those who have failed."""
 
     async def asked(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
         """Whether the fields `password` and `code` are this user's; None if so. A failure is recorded."""

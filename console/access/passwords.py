@@ -11,7 +11,7 @@ from functools import cache
 from typing import Final
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
@@ -37,11 +37,13 @@ def hashed(password: str) -> str:
 
 
 def is_password(entered: str, expected: str) -> bool:
-    """Whether it is the password of this hash."""
+    """Whether it is the password of this hash. Raises MemoryError if that cannot be said."""
     try:
         return _hasher.verify(expected, entered if len(entered) <= PASSWORD_LIMIT else "")
-    except (VerificationError, InvalidHashError):
+    except (VerifyMismatchError, InvalidHashError):
         return False
+    except VerificationError as error:  # no memory or no thread, which says nothing of the password
+        raise MemoryError from error
 
 
 def new_password() -> str:

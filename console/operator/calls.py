@@ -26,13 +26,12 @@ from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
 from idtone.ledger.disclosure.opened_numbers import purpose_objection, search_act
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence.record_fields import FIELDS
-from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import kept_sip_call_id
 from idtone.ledger.keys.key_ring import KeyRing
-from idtone.ledger.store.call_search import FoundCalls
 
 from ..access.rights import Right
 from ..application import protect
+from ..call_lines import COLUMNS, NO_CALLS, ShownCalls
 from ..form_errors import FormErrors
 from ..long_reads import calls_by_id, calls_by_number, csv_part, searched
 from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
@@ -41,7 +40,6 @@ from ..page import Method, Page, Visit
 from ..security import SCRIPTED
 from ..threads import Reads
 from .call_query import CSV_PATH, PATH, CallQuery, local_moment, path_of, place_text
-from .call_words import line_of
 
 PAGE_CALLS: Final = 50
 NUMBER_CALLS: Final = 50
@@ -60,7 +58,7 @@ _log = logging.getLogger(__name__)
 class _Found:
     """A page of the list. `older` is where the next page begins, `on` where the search continues, None if it ends."""
 
-    records: Sequence[Record]
+    shown: ShownCalls = NO_CALLS
     newer: str | None = None
     older: str | None = None
     on: str | None = None
@@ -68,22 +66,23 @@ class _Found:
 
 
 async def calls(visit: Visit) -> web.StreamResponse:
-    settings, opens = visit.console.settings, visit.may(Right.OPEN_NUMBERS)
+    settings, opens, language = visit.console.settings, visit.may(Right.OPEN_NUMBERS), visit.language
     try:
         query = CallQuery.of(visit.request.query)
     except UsageError as error:
         values = dict(visit.request.query)
-        return _page(visit, CallQuery(values), _Found(()), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
+        return _page(visit, CallQuery(values), _Found(), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
     try:
         if query.call:
-            by_id = await visit.read(Reads.SEARCH, calls_by_id, settings, query, PAGE_CALLS, opens)
+            by_id = await visit.read(Reads.SEARCH, calls_by_id, settings, query, PAGE_CALLS, opens, language)
             if isinstance(by_id, str):
                 return visit.redirect(path_of(by_id, node=query.node))
             found = _Found(by_id)
         else:
-            found = _answer(query, await visit.read(Reads.SEARCH, searched, settings, query, PAGE_CALLS, opens))
+            shown = await visit.read(Reads.SEARCH, searched, settings, query, PAGE_CALLS, opens, language)
+            found = _answer(query, shown)
     except UsageError as error:  # no such node
-        return _page(visit, query, _Found(()), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
+        return _page(visit, query, _Found(), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
     return _page(visit, query, found, await other_nodes(visit))
 
 
@@ -126,7 +125,8 @@ def quick_ranges(now: datetime) -> list[tuple[str, datetime]]:
 
 def _lines(found: _Found, query: CallQuery) -> dict[str, object]:
     return {
-        "lines": [line_of(record, query.node) for record in found.records],
+        "shown": found.shown,
+        "columns": COLUMNS,
         "newer": found.newer,
         "older": found.older,
         "on": found.on,
@@ -138,22 +138,21 @@ def _lines(found: _Found, query: CallQuery) -> dict[str, object]:
     }
 
 
-def _answer(query: CallQuery, found: FoundCalls) -> _Found:
-    records, places, reached = found.records, found.places, found.reached
-    is_full = len(places) >= PAGE_CALLS
+def _answer(query: CallQuery, shown: ShownCalls) -> _Found:
+    reached, is_full = shown.reached, shown.calls >= PAGE_CALLS
     if query.after is not None:
         on = None if is_full or reached is None else query.address(after=place_text(reached))
         return _Found(
-            records,
-            newer=query.address(after=place_text(places[0])) if is_full and reached else None,
-            older=query.address(before=place_text(places[-1] if places else query.after)),
+            shown,
+            newer=query.address(after=place_text(shown.newest)) if is_full and shown.newest and reached else None,
+            older=query.address(before=place_text(shown.oldest or query.after)),
             on=on,
             searched=reached.moment if on and reached else None,
         )
-    newest = places[0] if places else query.before
+    newest = shown.newest or query.before
     on = None if is_full or reached is None else query.address(before=place_text(reached))
     return _Found(
-        records,
+        shown,
         newer=query.address(after=place_text(newest)) if query.before and newest else None,
         older=query.address(before=place_text(reached)) if is_full and reached else None,
         on=on,
@@ -166,35 +165,47 @@ async def by_number(visit: Visit) -> web.StreamResponse:
     looked for meanwhile.
     """
     if not admits_number_search(visit):
-        return _by_number_page(visit, (), TOO_MANY_NUMBERS, HTTPStatus.TOO_MANY_REQUESTS)
+        return _by_number_page(visit, NO_CALLS, TOO_MANY_NUMBERS, HTTPStatus.TOO_MANY_REQUESTS)
     errors = FormErrors()
     wanted = errors.read("number", lambda: _wanted(visit.field("number"), visit.field("sip_call_id")))
     purpose = errors.read("purpose", lambda: _purpose(visit.field("purpose")))
     start, end = (errors.read(name, partial(local_moment, name, visit.field(name))) for name in ("from", "until"))
     if errors:
-        return _by_number_page(visit, (), errors, HTTPStatus.BAD_REQUEST)
+        return _by_number_page(visit, NO_CALLS, errors, HTTPStatus.BAD_REQUEST)
     assert wanted is not None
     assert purpose is not None
-    recorded, records = await asyncio.gather(
+    requests = visit.may(Right.REQUEST_EXPORTS)
+    recorded, shown = await asyncio.gather(
         visit.in_thread(_record, visit, wanted, purpose),
-        visit.read(Reads.SEARCH, calls_by_number, visit.console.settings, wanted, start, end, NUMBER_CALLS),
+        visit.read(
+            Reads.SEARCH,
+            calls_by_number,
+            visit.console.settings,
+            wanted,
+            start,
+            end,
+            NUMBER_CALLS,
+            requests,
+            visit.language,
+        ),
         return_exceptions=True,
     )
-    for each in (recorded, records):
+    for each in (recorded, shown):
         if isinstance(each, BaseException):
             raise each
-    assert not isinstance(records, BaseException)
-    return _by_number_page(visit, records)
+    assert not isinstance(shown, BaseException)
+    return _by_number_page(visit, shown)
 
 
 def _by_number_page(
-    visit: Visit, records: Sequence[Record], problem: object = None, status: HTTPStatus = HTTPStatus.OK
+    visit: Visit, shown: ShownCalls, problem: object = None, status: HTTPStatus = HTTPStatus.OK
 ) -> web.Response:
     return visit.render(
         "calls_by_number.html",
         status,
         problem=problem,
-        lines=[line_of(record) for record in records],
+        shown=shown,
+        columns=COLUMNS,
         limit=NUMBER_CALLS,
         by_number=BY_NUMBER,
         purpose_limit=TEXT_LIMIT,

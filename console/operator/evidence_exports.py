@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
-from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.errors import IdtoneError, LedgerError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import Settings
@@ -409,7 +409,7 @@ async def disclosures(visit: Visit) -> web.StreamResponse:
     year, now, trouble = _year(visit), datetime.now(UTC), None
     try:
         entries = await visit.read(Reads.SEARCH, long_reads.disclosures, visit.console.settings, year, now)
-    except IdtoneError as error:
+    except LedgerError as error:
         entries, trouble = [], error
     return visit.render(
         "evidence_disclosures.html",
@@ -432,7 +432,7 @@ async def disclosures_csv(visit: Visit) -> web.StreamResponse:
 
 async def disclosures_pdf(visit: Visit) -> web.StreamResponse:
     year = _year(visit)
-    made = await visit.read(Reads.SEARCH, long_reads.disclosures_pdf, visit.console.settings, year, datetime.now(UTC))
+    made = await visit.read(Reads.EXPORT, long_reads.disclosures_pdf, visit.console.settings, year, datetime.now(UTC))
     return download(f"disclosures-{year}.pdf", made, PDF)
 
 

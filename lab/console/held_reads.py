@@ -9,6 +9,7 @@ from pathlib import Path
 
 from idtone.console import long_reads
 from idtone.console.access.passwords import is_password
+from idtone.console.call_lines import ShownCalls
 from idtone.console.long_reads import CsvPart
 from idtone.console.operator.call_query import CallQuery
 from idtone.console.read_process import others_wait
@@ -16,7 +17,7 @@ from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message
 from idtone.ledger.store import call_search
-from idtone.ledger.store.call_search import NEWEST, FoundCalls
+from idtone.ledger.store.call_search import NEWEST
 from idtone.ledger.store.sqlite import path_of
 
 
@@ -52,9 +53,9 @@ def held(folder: Path) -> str:
     return "read"
 
 
-def held_search(settings: Settings, *_: object) -> FoundCalls:
+def held_search(settings: Settings, *_: object) -> ShownCalls:
     Held.of(settings).wait()
-    return FoundCalls()
+    return ShownCalls()
 
 
 def held_part(settings: Settings, *_: object) -> CsvPart:
@@ -69,11 +70,11 @@ def held_pack(file: Path, key: str, limit: int) -> None:
     raise UsageError(Message("late"))
 
 
-def impatient_search(settings: Settings, query: CallQuery, limit: int, opens: bool) -> FoundCalls:
+def impatient_search(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
     """Looks at a few steps."""
     call_search.FIRST_STEPS = call_search.MOST_STEPS = 4  # type: ignore[misc]
     long_reads.SEARCH_S = 0.0  # type: ignore[misc]
-    return long_reads.searched(settings, query, limit, opens)
+    return long_reads.searched(settings, query, limit, opens, language)
 
 
 def held_password(entered: str, expected: str) -> bool:

@@ -77,12 +77,14 @@ async def test_a_visitor_waits_for_the_own_requests_and_the_others_do_not(site, 
     reads = Held.of(site.console.settings)
     viewer, other = await site.visitor(Role.VIEWER), await site.visitor(Role.OFFICE)
     async with asked(viewer, *["/calls"] * 100) as mine:
-        await until(lambda: sum(task.done() for task in mine) >= 36, "those beyond the limit to be refused")
+        await until(lambda: sum(task.done() for task in mine) >= 92, "those beyond the limit to be refused")
         assert {task.result() for task in mine if task.done()} == {429}
         assert (await other.get("/account")).status == 200
         assert len(reads.begun()) <= 1
+        refused = await viewer.get("/calls")
+        assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
         reads.end()
-        assert sorted(await asyncio.gather(*mine)) == [200] * 64 + [429] * 36
+        assert sorted(await asyncio.gather(*mine)) == [200] * 8 + [429] * 92
 
 
 async def test_a_page_does_not_wait_for_all_that_another_has_sent(site, monkeypatch):

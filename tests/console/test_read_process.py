@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 
 from idtone.console import read_process
+from idtone.console.access.password_proof import MIB
+from idtone.console.access.passwords import hashed, is_password
 from idtone.console.read_process import ReadEndedError, ReadProcesses
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.translation import speak, translated
 from lab.console import held_reads
 from lab.console.held_reads import Held
-from lab.console.site import READS
+from lab.console.site import PASSWORD, READS
 from lab.lab import until
 
 
@@ -28,7 +30,9 @@ def never() -> bool:
 
 def read(do: Any, *given: Any, **more: Any) -> Any:
     return READS.run(
-        do, *given, **{"is_gone": never, "is_awaited": never, "within_s": 60.0, "nice": 3, "kind": "test", **more}
+        do,
+        *given,
+        **{"is_gone": never, "is_awaited": never, "within_s": 60.0, "nice": 3, "mib": 96, "kind": "test", **more},
     )
 
 
@@ -58,10 +62,18 @@ async def test_a_read_ends_with_its_time_and_its_memory_and_when_it_dies(tmp_pat
     assert read(held_reads.priority, processor_s=0.2, tell_used_s=used_s.append), "a read that is fast enough"
     of_clock_s, at_limit_s, fast_s = used_s
     assert (of_clock_s >= 1, at_limit_s, fast_s < 0.2) == (True, 0.2, True)
-    with pytest.raises(ReadEndedError, match="more than 700 MiB"):
+    with pytest.raises(ReadEndedError, match="more than 96 MiB"):
         read(held_reads.greedy)
     with pytest.raises(LedgerError, match="ended before it was done"):
         read(held_reads.broken)
+
+
+def test_a_password_for_which_there_is_no_memory_is_no_wrong_one():
+    """Before, it counted as a failed sign-in."""
+    expected = hashed(PASSWORD)
+    with pytest.raises(ReadEndedError, match="more than 96 MiB"):
+        read(is_password, PASSWORD, expected, mib=96, kind="little-memory")
+    assert read(is_password, PASSWORD, expected, mib=MIB, kind="password")
 
 
 async def test_a_read_is_killed_when_its_visitor_has_left(tmp_path: Path):
@@ -91,7 +103,7 @@ async def test_neither_a_stop_of_the_machine_nor_a_server_that_hangs_leaves_a_re
 ):
     """Before, systemd's SIGTERM ended the reads before the console did, and a read waited for a dead server."""
     processes, raised = ReadProcesses(), list[LedgerError]()
-    given = {"nice": 3, "within_s": 60.0, "is_gone": never, "is_awaited": never}
+    given = {"nice": 3, "mib": 96, "within_s": 60.0, "is_gone": never, "is_awaited": never}
 
     def visit() -> None:
         try:

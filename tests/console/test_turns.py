@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
 
 from idtone.console import turns
-from idtone.console.threads import LIMITS, SEARCHED_MUCH_S, Reads, Threads
+from idtone.console.threads import (
+    LIMITS,
+    SEARCHED_MUCH_S,
+    SEARCHES_OF_PARTY,
+    Reads,
+    Threads,
+    TooManySearchesError,
+)
 from idtone.console.turns import Requests, Turns, VisitingParty, party_of
 
 USER, OTHER, STRANGER = party_of("sato", "192.0.2.1"), party_of("mori", "192.0.2.1"), party_of(None, "192.0.2.2")
@@ -159,11 +167,30 @@ async def test_who_has_searched_much_of_late_searches_at_a_low_priority(clock, m
 
     first, repeated = ((kind, LIMITS[kind].nice, True) for kind in (Reads.SEARCH, Reads.REPEATED_SEARCH))
     assert first[1] < repeated[1]
-    used_much = await asyncio.gather(burst(USER, SEARCHED_MUCH_S / 2 + 0.1), burst(OTHER, SEARCHED_MUCH_S / 9))
+    used_much = await asyncio.gather(burst(USER, SEARCHED_MUCH_S * 0.75), burst(OTHER, SEARCHED_MUCH_S / 9))
     assert used_much == [[first] * 2 + [repeated] * 4, [first] * 6]
     assert (await search(USER, 1, Reads.EXPORT))[0] is Reads.EXPORT
     assert (await search(OTHER, 1, Reads.PUBLIC_PACK))[0] is Reads.PUBLIC_PACK
     assert {kind for kind, processor_s in limited.items() if processor_s} == {Reads.PUBLIC_PACK}, "of strangers"
     clock[0] += 60
     assert await search(USER, 1) == first
+    threads.close()
+
+
+async def test_a_party_has_few_searches_at_a_time_and_one_whose_visitor_has_left_counts_no_longer(monkeypatch):
+    threads, left, may_end = Threads(), list[bool](), threading.Event()
+    monkeypatch.setattr(threads.processes, "run", lambda *_, **__: may_end.wait(20))
+    waiting = [
+        asyncio.create_task(threads.read(Reads.SEARCH, USER, lambda: bool(left), print))
+        for _ in range(SEARCHES_OF_PARTY)
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(TooManySearchesError):
+        await threads.read(Reads.SEARCH, USER, lambda: False, print)
+    others = [asyncio.create_task(threads.read(Reads.SEARCH, OTHER, lambda: False, print))]
+    left.append(True)
+    others.append(asyncio.create_task(threads.read(Reads.SEARCH, USER, lambda: False, print)))
+    may_end.set()
+    assert await asyncio.gather(*others) == [True, True]
+    await asyncio.gather(*waiting, return_exceptions=True)
     threads.close()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from idtone.console.access.password_proof import MIB, NICE
+from idtone.console.threads import LIMITS, Reads
 from idtone.core.settings.console import ConsoleSettings
 from lab.repository import ROOT
 from lab.unit_files import hardening, unit
@@ -16,6 +18,8 @@ from lab.unit_files import hardening, unit
 CONSOLE, SERVICE = (
     (ROOT / "config" / name).read_text("utf-8") for name in ("idtone-console.service", "idtone.service")
 )
+CONSOLE_MIB = 160
+"""With the server of the reads: `make bench-console-attack` found 130."""
 
 
 def test_it_is_hardened_as_the_service_is():
@@ -29,6 +33,14 @@ def test_it_is_hardened_as_the_service_is():
     assert console["Service"]["ExecStart"] == "/usr/local/bin/idtone console"
     state = Path("/var/lib", console["Service"]["StateDirectory"])
     assert ConsoleSettings().users.parent == state, "where users can change their passwords"
+
+
+@pytest.mark.parametrize("name", ["idtone-console.service", "idtone-office-console.service"])
+def test_the_console_and_all_long_reads_at_their_limits_fit_into_its_memory(name):
+    """Before, ten processes had 700 MiB each, of 1 GiB. A console verifies packs of one kind only."""
+    reads = sum(limits.count * limits.mib for kind, limits in LIMITS.items() if kind is not Reads.PACK)
+    given = unit((ROOT / "config" / name).read_text("utf-8"))["Service"]["MemoryMax"]
+    assert CONSOLE_MIB + reads + len(NICE) * MIB <= int(given.removesuffix("M"))
 
 
 def test_the_package_installs_it_and_does_not_enable_it():

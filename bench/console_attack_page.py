@@ -1,0 +1,51 @@
+"""The table in docs/reference/console-security.md of what visitors wait for in an attack, made of what
+`bench.console_attack` found: the slowest pages, the sign-ins, processors and memory.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lab.repository import ROOT
+
+from .page_tables import write_texts
+from .reporting import Found
+
+PAGE: Final = ROOT / "docs" / "reference" / "console-security.md"
+BENCH: Final = "bench-console-attack"
+MOST_ROWS: Final = 8
+
+
+def write(found: Found) -> None:
+    """Put them into the page. Raises ValueError if it has no place for them."""
+    write_texts({PAGE: table_of(found)}, BENCH)
+
+
+def table_of(found: Found) -> str:
+    slowest = sorted(found["pages"], key=lambda row: row["more_p95_ms"])[-MOST_ROWS:]
+    rows = [found["all pages"] | {"page": "all pages"}, *slowest[::-1], *found["sign-ins"]]
+    shares, memory = found["processors"], found["memory"]
+    names = ("quiet_p50_ms", "attacked_p50_ms", "quiet_p95_ms", "attacked_p95_ms")
+    return "\n".join(
+        [
+            f"{found['calls']:,} calls, {found['hostile']} hostile requests in flight, turns in the attack and without "
+            f"it; the {MOST_ROWS} pages that the attack delays most. In milliseconds:",
+            "",
+            "| page | p50 | p50, attacked | p95 | p95, attacked |",
+            "|---|---|---|---|---|",
+            *(f"| {_code(row['page'])} | {' | '.join(f'{row[name]:,.0f}' for name in names)} |" for row in rows),
+            "",
+            *(
+                f"{name.capitalize()}, the console took {each['console']:.2f} of a processor, its long reads "
+                f"{each['long_reads']:.2f}."
+                for name, each in shares.items()
+            ),
+            f"In the attack the console held {memory['console_mib']:.0f} MiB, and its processes "
+            f"{min(memory['long_reads_mib']):.0f} to {max(memory['long_reads_mib']):.0f} MiB each, "
+            f"{memory['console_mib'] + sum(memory['long_reads_mib']):.0f} MiB together.",
+        ]
+    )
+
+
+def _code(page: str) -> str:
+    return f"`{page}`" if page.startswith("/") else page

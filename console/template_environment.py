@@ -1,0 +1,82 @@
+"""The filters and functions of the templates (Jinja2), which speak the visitor's language.
+
+This imports no page and no server: the processes of long reads use it too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from idtone.core.translation import Message, translated
+
+from .code_words import FILTERS, TONES
+from .japan_time import day, last_day, last_moment, shown, shown_to_minute, written
+
+
+def text_of(text: str, **fields: Any) -> str:
+    """`_("…{name}…", name=…)` in a template: the text in the visitor's language."""
+    return translated(Message(text, **fields))
+
+
+def spoken(value: object) -> str:
+    """The filter `t`: a text that the code made, in the visitor's language."""
+    return "" if value is None else translated(value if isinstance(value, str) else str(value))
+
+
+def labelled(rows: str, columns: Sequence[str]) -> Markup:
+    """The filter `labelled`: rows of a table whose cells name their columns, for a window too narrow for the table."""
+
+    def named(row: re.Match[str]) -> str:
+        names = iter(columns)
+        return _CELL.sub(lambda cell: f'{cell[0]} data-label="{escape(next(names, ""))}"', row[0])
+
+    return Markup(_ROW.sub(named, rows))  # noqa: S704 - the template has escaped them
+
+
+_ROW: Final = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
+_CELL: Final = re.compile(r"<t[dh]\b(?![^>]*colspan)[^>]*")
+
+
+class Head(str):
+    """The head of a column. `is_figures`: its figures stand to the right. `column` is its name in the list's order."""
+
+    is_figures = False
+    column = ""
+
+
+def figures(head: str) -> Head:
+    """The filter `figures`."""
+    made = Head(head)
+    made.is_figures, made.column = True, getattr(head, "column", "")
+    return made
+
+
+def sorts(head: str, column: str) -> Head:
+    """The filter `sorts`: the list sorts by this head."""
+    made = Head(head)
+    made.is_figures, made.column = getattr(head, "is_figures", False), column
+    return made
+
+
+def environment() -> Environment:
+    """For templates that show what a process has found. All values are escaped."""
+    made = Environment(
+        loader=PackageLoader("idtone.console", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.globals.update(_=text_of, tones=TONES, now_utc=lambda: datetime.now(UTC))
+    made.filters.update(t=spoken, labelled=labelled, figures=figures, sorts=sorts, **FILTERS)
+    made.filters.update(day=day, time=shown, minute=shown_to_minute, last_day=last_day, until=last_moment)
+    made.filters.update(written=written)
+    made.tests["figures"] = lambda head: getattr(head, "is_figures", False)
+    return made
