@@ -1,5 +1,5 @@
-"""The computers of the pages about the office, as folders: what a page tells people to type runs there. All holders use
-one home.
+"""The computers of the pages about the office, as folders: what a page tells people to type runs there. The holders of
+the first day use one home; a successor has another one.
 
 The commands stay those of the page. Only the folders that it names begin elsewhere, questions are answered with yes,
 `runuser` and `chown` change no user, and `systemctl` writes down what it would do.
@@ -93,9 +93,10 @@ class TwoComputers:
     def keys(self, *names: str) -> list[object]:
         return [word for name in names for word in ("--key", self.key(name))]
 
-    def type(self, page: str, *names: str, typed: str = "", **changed: str) -> str:
+    def type(self, page: str, *names: str, typed: str = "", home: Path | None = None, **changed: str) -> str:
         """Run the commands of the page's blocks in the shell, and return what they print. `typed` is what OpenSSL asks
-        for; `changed` are other words in place of the page's. Raises AssertionError if one fails.
+        for; `home` is that of a holder with another computer; `changed` are other words in place of the page's. Raises
+        AssertionError if one fails.
         """
         said = ""
         for name in names:
@@ -104,12 +105,12 @@ class TwoComputers:
                 script = script.replace(old, new)
             environment = os.environ | {
                 "PATH": f"{OFFICE.parent}{os.pathsep}{os.environ['PATH']}",
-                "HOME": str(self.holder),
+                "HOME": str(home or self.holder),
                 "IDTONE_PASSPHRASE": PHRASE,
                 "UNITS": str(self.units),
             }
             done = subprocess.run(
-                ["bash", "-c", _START + script], cwd=self.own, input=typed, env=environment, text=True,
+                ["bash", "-c", _START + script], cwd=home or self.own, input=typed, env=environment, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
                 start_new_session=True,  # OpenSSL would ask the terminal
             )  # fmt: skip

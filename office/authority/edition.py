@@ -12,24 +12,30 @@ signature covers:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
 from securesystemslib.signer import Signer
 from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
-from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import reading, replace_durably
 from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
 from .shared_folder import make_folder
 
 _BEFORE, _AFTER, _ROOTS = "before", "after", "roots"
+_KINDS: Final[dict[str, type[Root | Snapshot | Targets | Timestamp]]] = {
+    "root": Root,
+    "snapshot": Snapshot,
+    "timestamp": Timestamp,
+}
 
 
 @dataclass(frozen=True)
@@ -176,51 +182,119 @@ def _file(folder: Path, part: str, name: str) -> Path:
 
 
 def is_edition_package(folder: Path) -> bool:
-    return (folder / _AFTER / tuf_roles.METADATA).is_dir()
+    """Raises TrustError if the folder cannot be read."""
+    with reading(folder, TrustError):
+        return (folder / _AFTER / tuf_roles.METADATA).is_dir()
 
 
-def read_edition(folder: Path) -> Edition:
-    """Raises TrustError if the folder is not a package, or is damaged."""
+def read_edition(folder: Path, name: Path | None = None) -> Edition:
+    """Raises TrustError if the folder is not a package, or is damaged. `name` is what the reader calls it."""
     if not is_edition_package(folder):
         raise TrustError(
-            Message("{folder}: is not a package; `idtone-office publication prepare` writes one", folder=folder)
+            Message("{folder}: is not a package; `idtone-office publication prepare` writes one", folder=name or folder)
         )
-    drafts, targets = _read_metadata(folder, _AFTER), _read_targets(folder, _AFTER)
-    return replace(read_published(folder), metadata=drafts, targets=targets)
+    files = _PackageFiles(folder, name or folder)
+    edition = replace(_published(files), metadata=_metadata(files, _AFTER), targets=_targets(files, _AFTER))
+    files.check_whole(edition)
+    return edition
 
 
-def read_published(folder: Path) -> Edition:
-    """What a package says is published now, without a draft. Raises TrustError if it is damaged."""
-    roots = [_read(path) for path in (folder / _ROOTS).glob("*.root.json")]
-    return Edition(
-        {},
-        {},
-        _read_metadata(folder, _BEFORE),
-        _read_targets(folder, _BEFORE),
-        sorted(roots, key=lambda root: int(root.signed.version)),
-    )
+def read_published(folder: Path, name: Path) -> Edition:
+    """What a package says is published now, without a draft. Raises TrustError if it is damaged, or says nothing."""
+    files = _PackageFiles(folder, name)
+    edition = _published(files)
+    files.check_whole(edition)
+    return edition
 
 
-def _read_metadata(folder: Path, part: str) -> dict[str, Metadata[Any]]:
-    paths = {name: _file(folder, part, name) for name in tuf_roles.ROLES}
-    return {name: _read(path) for name, path in paths.items() if path.exists()}
+@dataclass(frozen=True, slots=True)
+class _PackageFiles:
+    """The files of a package in a folder; `name` is what the reader calls the folder."""
+
+    folder: Path
+    name: Path
+
+    def damaged(self, path: str) -> TrustError:
+        return TrustError(Message("{path}: is damaged; ask for the package again", path=self.name / path))
+
+    def check_whole(self, edition: Edition) -> None:
+        """Raises TrustError if a role is missing, or nobody may sign it."""
+        metadata = {**edition.before, **edition.metadata}
+        is_first = bool(edition.metadata) and not edition.before
+        for role in tuf_roles.ROLES:
+            if role not in metadata:
+                path = _file(self.name, _AFTER if is_first else _BEFORE, role)
+                raise TrustError(Message("{path}: is missing; ask for the package again", path=path))
+        delegations = metadata["targets"].signed.delegations
+        if not delegations or not delegations.roles or not tuf_roles.DELEGATED.keys() <= delegations.roles.keys():
+            part = _AFTER if "targets" in edition.metadata else _BEFORE
+            raise self.damaged(f"{part}/{tuf_roles.METADATA}/targets.json")
+
+    def below(self, part: str) -> dict[str, bytes]:
+        """All files by their paths below `part`; none if it is missing. Raises TrustError."""
+
+        def fail(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                raise error
+
+        found = {}
+        base = self.folder / part
+        try:
+            for folder, _, names in os.walk(base, onerror=fail):
+                for path in (Path(folder, name) for name in names):
+                    if path.is_file():
+                        found[path.relative_to(base).as_posix()] = path.read_bytes()
+        except OSError as error:
+            raise TrustError(
+                Message(
+                    "{path}: cannot be read ({reason}); ask for the package again",
+                    path=self.name / part,
+                    reason=error.strerror,
+                )
+            ) from error
+        return found
 
 
-def _read(path: Path) -> Metadata[Any]:
+def _published(files: _PackageFiles) -> Edition:
+    roots = [
+        _parsed(files, f"{_ROOTS}/{path}", octets, Root)
+        for path, octets in files.below(_ROOTS).items()
+        if path.endswith(".root.json")
+    ]
+    before = _metadata(files, _BEFORE)
+    return Edition({}, {}, before, _targets(files, _BEFORE), sorted(roots, key=lambda root: int(root.signed.version)))
+
+
+def _metadata(files: _PackageFiles, part: str) -> dict[str, Metadata[Any]]:
+    """By role, in the order of the roles."""
+    found = files.below(f"{part}/{tuf_roles.METADATA}")
+    names = {name: f"{name}.json" for name in tuf_roles.ROLES}
+    return {
+        name: _parsed(files, f"{part}/{tuf_roles.METADATA}/{file}", found[file], kind_of(name))
+        for name, file in names.items()
+        if file in found
+    }
+
+
+def _parsed(files: _PackageFiles, path: str, octets: bytes, kind: type[Any]) -> Metadata[Any]:
     try:
-        return Metadata[Any].from_bytes(path.read_bytes())
-    except (RepositoryError, OSError) as error:
-        raise TrustError(Message("{path}: is damaged; ask for the package again", path=path)) from error
+        read = Metadata[Any].from_bytes(octets)
+        # What has no canonical form takes no signature.
+        is_fitting = type(read.signed) is kind and bool(read.signed_bytes)
+    except RepositoryError as error:
+        raise files.damaged(path) from error
+    if not is_fitting:
+        raise files.damaged(path)
+    return read
 
 
-def _read_targets(folder: Path, part: str) -> dict[str, bytes]:
-    base = folder / part / tuf_roles.TARGETS
-    try:
-        return {path.relative_to(base).as_posix(): path.read_bytes() for path in base.rglob("*") if path.is_file()}
-    except OSError as error:
-        raise TrustError(
-            Message("{file}: cannot be read: {reason}", file=error.filename, reason=error.strerror)
-        ) from error
+def _targets(files: _PackageFiles, part: str) -> dict[str, bytes]:
+    return files.below(f"{part}/{tuf_roles.TARGETS}")
+
+
+def kind_of(role: str) -> type[Root | Snapshot | Targets | Timestamp]:
+    """What the metadata of a role are."""
+    return _KINDS.get(role, Targets)
 
 
 def assembled(editions: Mapping[Path, Edition]) -> Edition:

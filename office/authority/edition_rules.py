@@ -16,7 +16,7 @@ from typing import Any, Final
 from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import Key
 from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
-from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from idtone.core.errors import TrustError
 from idtone.core.japan import end_words
@@ -34,7 +34,6 @@ from .edition import Edition
 from .signed_numbers import area_words, whole
 from .stopped_members import not_listed
 
-_KINDS: Final = {"root": Root, "snapshot": Snapshot, "timestamp": Timestamp}
 _LONGEST: Final = timedelta(days=3653)
 _EARLY: Final = timedelta(hours=1)
 """How far the clocks of the authority and the holders may differ."""
@@ -62,8 +61,6 @@ def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
         raise _unfit(Message("the package"), Message("does not come from the association whose root you have"))
     for name in tuf_roles.ROLES:
         parent = before["targets" if name in tuf_roles.DELEGATED else "root"].signed
-        if type(before[name].signed) is not _KINDS.get(name, Targets):
-            raise _unfit(Message("the published {name}", name=name), Message("is metadata of another kind"))
         try:
             parent.verify_delegate(name, before[name].signed_bytes, before[name].signatures)
         except UnsignedMetadataError as error:
@@ -113,8 +110,6 @@ def examine(edition: Edition, now: datetime) -> None:
 
 def _examine_draft(name: str, draft: Metadata[Any], before: Metadata[Any] | None, now: datetime) -> None:
     signed = draft.signed
-    if type(signed) is not _KINDS.get(name, Targets):
-        raise _unfit(name, Message("is metadata of another kind"))
     if signed.version != (before.signed.version if before else 0) + 1:
         raise _unfit(name, Message("does not have the next version"))
     if signed.unrecognized_fields or draft.unrecognized_fields:
@@ -178,8 +173,8 @@ def _examine_targets(edition: Edition, name: str) -> None:
             raise _unfit(path, Message("is missing from the package"))
         if octets is not None:
             _fits(target, octets, path)
-        given = target.custom or {}
-        known = {"history": given.get("history"), "numbers": given.get("numbers")}
+        given = target.custom if isinstance(target.custom, dict) else {}
+        known = {"history": _anchor(given), "numbers": given.get("numbers")}
         known |= {"logs": given["logs"]} if name == tuf_roles.REGISTRY and "logs" in given else {}
         custom = {"custom": known} if path == file else {}
         if target.unrecognized_fields != custom or set(target.hashes) != {"sha256"}:
@@ -207,6 +202,14 @@ def _examine_targets(edition: Edition, name: str) -> None:
             named[path].hashes["sha256"] != masters.get(PurePosixPath(path).stem)
         ):
             raise _unfit(path, Message("is not a master that {file} names", file=file))
+
+
+def _anchor(custom: Mapping[str, Any]) -> dict[str, Any]:
+    """What an edition says of its history, without anything else; empty if it has another form."""
+    match custom.get("history"):
+        case {"entries": int() as entries, "sha256": str() as sha256}:
+            return {"entries": entries, "sha256": sha256}
+    return {}
 
 
 def _has_its_list(edition: Edition, document: RegistryDocument) -> bool:

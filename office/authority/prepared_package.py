@@ -32,6 +32,8 @@ from .workspace import Workspace
 
 FOLDER: Final = "prepared"
 DUTY_FOLDER: Final = "prepared-duty"
+_COPY: Final = Path("package.zip")
+"""What errors call a holder's copy, which reaches the office as a file with another name."""
 PREPARED: Final = "package-prepared"
 SIGNED: Final = "package-signed"
 PUBLISHED: Final = "package-published"
@@ -198,8 +200,8 @@ def take_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) 
         copy = Path(folder) / "package"
         waiting = [each for each in packages if each.folder.is_dir()]
         if waiting:
-            unpack(signed, copy)
-        holder = read_edition(top(copy)) if waiting else None
+            unpack(signed, copy, _COPY)
+        holder = read_edition(top(copy), _COPY) if waiting else None
     if holder is None:
         raise UsageError(Message("no package waits for signatures; prepare one"))
     fitting = [each for each in waiting if _is_copy(holder, each)]

@@ -259,7 +259,7 @@ def _copy(path: Path) -> SitePackage:
     if path.is_dir():
         return read_site_package(path)
     with reading(path, UsageError):
-        found = package_in(path.read_bytes())
+        found = package_in(path.read_bytes(), path)
     if not isinstance(found, SitePackage):
         raise UsageError(Message("{file}: is not a package of the public site", file=path))
     return found

@@ -73,7 +73,7 @@ class Holder:
     def open(self, name: str, octets: bytes, is_first: bool, now: datetime) -> None:
         """Verify a package and show it. Raises IdtoneError, and then no package is open."""
         self.close()
-        package = package_in(octets)
+        package = package_in(octets, Path(name))
         if is_first and (isinstance(package, SitePackage) or package.before):
             raise UsageError(Message("this is not the association's first edition; take the tick away"))
         words = self._words(package, is_first, now)
@@ -110,7 +110,8 @@ class Holder:
         if not (pem or token or self.key):
             raise UsageError(Message("choose the file of your key"))
         holder = signer_in(pem, name, passphrase) if pem else signer(token or self.key, lambda _: passphrase)
-        package = package_in(self.opened.octets)  # its own: a signature that fails half-way leaves nothing
+        # Its own: a signature that fails half-way leaves nothing.
+        package = package_in(self.opened.octets, Path(self.opened.name))
         roles = package.sign(holder)
         if not roles:
             raise TrustError(Message("nothing in {package} takes the signature of this key", package=self.opened.name))

@@ -21,13 +21,15 @@ _MOST_FILES: Final = 10_000
 _PARTS: Final = ("before", "after", "roots", FOLDER)
 
 
-def package_in(octets: bytes) -> Edition | SitePackage:
-    """Raises UsageError if it is no ZIP of a package, TrustError if the package is damaged."""
+def package_in(octets: bytes, name: Path) -> Edition | SitePackage:
+    """Raises UsageError if it is no ZIP of a package, TrustError if the package is damaged. `name` is that of the
+    ZIP.
+    """
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
         folder = Path(scratch) / "package"
-        unpack(io.BytesIO(octets), folder)
+        unpack(io.BytesIO(octets), folder, name)
         package = top(folder)
-        return read_site_package(package) if is_site_package(package) else read_edition(package)
+        return read_site_package(package, name) if is_site_package(package) else read_edition(package, name)
 
 
 def with_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
@@ -47,20 +49,22 @@ def with_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
     return made.getvalue()
 
 
-def unpack(signed: Path | BinaryIO, folder: Path) -> None:
+def unpack(signed: Path | BinaryIO, folder: Path, name: Path) -> None:
     """Raises UsageError if it is no ZIP of a package."""
-    unfit = UsageError(Message("this is not the ZIP of a package, or it is damaged"))
+    unfit = UsageError(
+        Message("{file}: is not the ZIP of a package, or is damaged; ask for the package again", file=name)
+    )
     try:
         with zipfile.ZipFile(signed) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             if len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > LIMIT:
-                raise UsageError(Message("this is larger than any package"))
+                raise UsageError(Message("{file}: is larger than any package; ask for the package again", file=name))
             for entry in entries:
-                name = PurePosixPath(entry.filename)
+                inner = PurePosixPath(entry.filename)
                 # Windows would read a colon as a drive, or as a second stream of a file.
-                if name.is_absolute() or ".." in name.parts or {"\\", ":"} & {*entry.filename} or not name.parts:
+                if inner.is_absolute() or ".." in inner.parts or {"\\", ":"} & {*entry.filename} or not inner.parts:
                     raise unfit
-                path = folder / name
+                path = folder / inner
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as packed:
                     octets = packed.read(entry.file_size + 1)

@@ -21,10 +21,9 @@ from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, Root
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import reading, replace_durably
 from idtone.core.japan import end_words
 from idtone.core.translation import Message
-from idtone.registry.trust import tuf_roles
 
 from ..authority.edition import Edition, read_published
 from ..authority.edition_rules import examine_before
@@ -80,7 +79,7 @@ class SitePackage:
             if not fits or len(files) != len(self.tables) or told["figures"] != figures:
                 raise _unfit()
             return SiteFiles(NumberTable(told["numbers"]["area_digits"], files), self.figures)
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, AttributeError, TypeError, ValueError) as error:
             raise _unfit() from error
 
     def sign(self, signer: Signer) -> list[str]:
@@ -129,30 +128,32 @@ def site_package(
 
 
 def is_site_package(folder: Path) -> bool:
-    return (folder / FOLDER / STATEMENT).is_file()
+    """Raises TrustError if the folder cannot be read."""
+    with reading(folder, TrustError):
+        return (folder / FOLDER / STATEMENT).is_file()
 
 
-def read_site_package(folder: Path) -> SitePackage:
-    """Raises TrustError if the folder is not such a package, or is damaged."""
+def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
+    """Raises TrustError if the folder is not such a package, or is damaged. `name` is what the reader calls it."""
+    name = name or folder
     if not is_site_package(folder):
         raise TrustError(
             Message(
-                "{folder}: is not a package of the public site; `idtone-office site prepare` writes one", folder=folder
+                "{folder}: is not a package of the public site; `idtone-office site prepare` writes one", folder=name
             )
         )
-    part = folder / FOLDER
-    try:
-        content = read_statement((part / STATEMENT).read_bytes())
+    part, at = folder / FOLDER, name / FOLDER
+    with reading(at / STATEMENT, TrustError):
+        octets = (part / STATEMENT).read_bytes()
+    with reading(at / _TABLES, TrustError):
         tables = {path.name: path.read_bytes() for path in sorted((part / _TABLES).glob("*"))}
+    with reading(at / _FIGURES, TrustError):
         figures = (part / _FIGURES).read_bytes() if (part / _FIGURES).exists() else None
-    except OSError as error:
-        raise TrustError(
-            Message("{file}: cannot be read: {reason}", file=error.filename, reason=error.strerror)
-        ) from error
-    published = read_published(folder)
-    if set(published.before) != set(tuf_roles.ROLES):
-        raise _unfit()
-    return SitePackage(published, content, tables, figures)
+    try:
+        content = read_statement(octets)
+    except TrustError as error:
+        raise TrustError(Message("{path}: is damaged; ask for the package again", path=at / STATEMENT)) from error
+    return SitePackage(read_published(folder, name), content, tables, figures)
 
 
 def assembled_site(packages: Mapping[Path, SitePackage]) -> SitePackage:

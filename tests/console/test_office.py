@@ -466,9 +466,9 @@ async def test_a_package_that_is_not_the_prepared_one_is_refused(at_office, offi
         archive.writestr("../evil", "x")
     for octets, told in (
         (zipped(copy), "differs from the first folder"),
-        (b"no zip", "this is not the ZIP of a package"),
-        (climbing.getvalue(), "this is not the ZIP of a package"),
-        (b"", "this is not the ZIP of a package"),
+        (b"no zip", "package.zip: is not the ZIP of a package"),
+        (climbing.getvalue(), "package.zip: is not the ZIP of a package"),
+        (b"", "package.zip: is not the ZIP of a package"),
     ):
         answer = await visitor.upload(f"{page}/signed", octets, form_token=token)
         assert (answer.status, told in answer.text) == (400, True), (told, answer.text)

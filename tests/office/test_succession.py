@@ -34,7 +34,17 @@ def refused(here: TwoComputers, *keys: str) -> bool:
 def test_a_holder_leaves_and_the_successor_signs(here, tmp_path):
     member = tmp_path / "member"
     assert here.as_member(member)[0] == 0
-    said = here.type(LEAVES, *(f"successor-{name}" for name in ("keys", "prepare", "sign", "publish", "rest")))
+    successor = tmp_path / "successor"
+    successor.mkdir()
+    here.type(LEAVES, "successor-keys", home=successor)
+    said = here.type(LEAVES, "successor-prepare")
+    here.type(LEAVES, "successor-sign")
+    read = here.type(LEAVES, "successor-sign-new", home=successor)
+    assert said.split()[-2] == read.split()[0], "the SHA-256 of the root"
+    assert len([*(successor / "idtone-keys").glob("*root.json")]) == 1
+    here.type(LEAVES, "successor-publish", "successor-rest")
+    assert [*here.stick.iterdir()] == [here.stick / "public"]
+    shutil.copy(successor / "idtone-keys/duty-5.pem", here.own)
     assert "the set root signs with 2 of 3 keys" in said
     assert "the set duty signs with 2 of 4 keys" in said
     rotations = [each for each in here.office.told("history show") if each["action"] == "rotate"]

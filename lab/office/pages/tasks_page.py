@@ -25,7 +25,8 @@ Japanese: [事務局の業務にかかるクリック数とコマンド数](../j
 `python -m lab.office.pages --page` has made this page: it does a year of the office in Chromium, and then the same by
 commands. Both leave the same registry and the same suspensions (`tests/office/test_pages_year.py`). A click is a link,
 a button, a choice, a fold or a file; a field is one into which somebody types. A command is what
-[the manual](../authority.md) asks for, and a file is one that somebody writes by hand, in YAML.
+[the manual](../authority.md) asks for, and a file is one that somebody writes by hand, in YAML. `make demo-authority`
+prints the same table with the seconds of each task, which depend on the machine.
 
 | task | clicks | fields | commands | files by hand |
 |---|---|---|---|---|
@@ -39,6 +40,7 @@ English: [The office's tasks in clicks and commands](../../explanation/office-ta
 続いて同じ業務をコマンドで行います。どちらでも、同じ登録簿と同じ番号停止ができます(`tests/office/test_pages_year.py`)。クリックには、リンク、
 ボタン、選択、折りたたみ、ファイルの選択を数えます。入力欄は、文字を入力する欄です。コマンドの数は
 [手引き](../../authority.ja.md)によるもので、ファイルは人が YAML で書くものだけを数えます。
+所要秒数はマシンによって異なるため、`make demo-authority` が同じ表に加えて表示します。
 
 | 業務 | クリック | 入力欄 | コマンド | 手書きのファイル |
 |---|---|---|---|---|

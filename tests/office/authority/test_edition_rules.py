@@ -1,5 +1,7 @@
 """A package may come from anyone: what it could contain, and that no holder signs or publishes it."""
 
+import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,12 +13,16 @@ import pytest
 from securesystemslib.signer import CryptoSigner, SSlibKey
 from tuf.api.metadata import Metadata, MetaFile, TargetFile
 
+from idtone.core.errors import TrustError
 from idtone.office.authority import repository as module
+from idtone.office.authority.edition import read_edition
+from idtone.office.site.site_package import read_site_package
 from idtone.registry.trust.client import Repository
 from lab.office.authority.office import STOP, TWICE, WHY, Office
 from lab.office.authority.signing import changed, sign
 
 STRANGER = CryptoSigner.generate_ed25519()
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -63,6 +69,14 @@ def delegates_its_file(package: Path) -> None:
     setting("suspensions", delegations=targets.delegations)(package)
 
 
+def in_custom(**fields: object) -> Callable[[Path], None]:
+    return partial(
+        changed,
+        "suspensions",
+        lambda signed: signed.targets["suspensions.yaml"].unrecognized_fields["custom"].update(fields),
+    )
+
+
 def no_published_metadata(package: Path) -> None:
     shutil.rmtree(package / "before")
     (package / "before").mkdir()
@@ -99,6 +113,13 @@ SPOILS: dict[str, Callable[[Path], object]] = {
         "suspensions",
         lambda signed: signed.targets["suspensions.yaml"].unrecognized_fields["custom"].update(more=1),
     ),
+    "a history that is no anchor": in_custom(history=None),
+    "a hidden word in the anchor of the history": in_custom(history={"entries": 1, "sha256": "0", "more": 1}),
+    "a word in place of the custom part": partial(
+        changed,
+        "suspensions",
+        lambda signed: signed.targets["suspensions.yaml"].unrecognized_fields.update(custom="x"),
+    ),
     "the suspensions delegate their file": delegates_its_file,
     "another published file": copied("after/targets/suspensions.yaml", "before/targets/suspensions.yaml"),
     "no published metadata": no_published_metadata,
@@ -120,6 +141,73 @@ def test_a_package_that_breaks_a_rule_is_not_signed(office, package, tmp_path):
         assert (code, "Traceback" in error) == (2, False), name
     assert sign(office, package, "root-1", "root-2", "duty-5", "duty-6")[0] == 0
     office.told("publication publish", "--package", package)
+
+
+def cut_off(name: str) -> Callable[[Path], None]:
+    def cut(package: Path) -> None:
+        path = package / name
+        path.write_bytes(path.read_bytes()[:-100])
+
+    return cut
+
+
+def a_number_without_canonical_form(package: Path) -> None:
+    path = package / "after/metadata/registry.json"
+    whole = json.loads(path.read_bytes())
+    whole["signed"]["x"] = 1.5
+    path.write_text(json.dumps(whole))
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut off": (cut_off("after/metadata/registry.json"), "after/metadata/registry.json: is damaged"),
+    "cut off before": (cut_off("before/metadata/root.json"), "before/metadata/root.json: is damaged"),
+    "another kind": (
+        copied("before/metadata/timestamp.json", "before/metadata/root.json"),
+        "before/metadata/root.json: is damaged",
+    ),
+    "another kind among the roots": (
+        copied("before/metadata/timestamp.json", "roots/1.root.json"),
+        "roots/1.root.json: is damaged",
+    ),
+    "nobody may sign": (
+        copied("before/metadata/registry.json", "before/metadata/targets.json"),
+        "before/metadata/targets.json: is damaged",
+    ),
+    "no canonical form": (a_number_without_canonical_form, "after/metadata/registry.json: is damaged"),
+    "a role is missing": (
+        lambda package: (package / "before/metadata/targets.json").unlink(),
+        "before/metadata/targets.json: is missing",
+    ),
+}
+
+
+def test_a_damaged_package_is_one_error_that_names_the_file_and_what_to_do(office, tmp_path):
+    package = tmp_path / "package"
+    office.told("licence revoke", "L-0001", *WHY)
+    office.told("publication prepare", "--package", package)
+    for name, (spoil, said) in DAMAGES.items():
+        copy = tmp_path / name
+        shutil.copytree(package, copy)
+        spoil(copy)
+        with pytest.raises(TrustError) as raised:
+            read_edition(copy)
+        assert str(raised.value) == f"{copy}/{said}; ask for the package again", name
+        code, error = sign(office, copy, "registry-1")
+        assert (code, f"{said}; ask for the package again" in error) == (2, True), name
+    with pytest.raises(TrustError, match="is not a package"):
+        read_edition(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize("read", [read_edition, read_site_package])
+def test_a_package_that_may_not_be_read_is_one_error(read, tmp_path):
+    tmp_path.chmod(0o700)
+    os.seteuid(NOBODY)
+    try:
+        with pytest.raises(TrustError, match="cannot be read: Permission denied"):
+            read(tmp_path / "package")
+    finally:
+        os.seteuid(0)
 
 
 def test_what_strangers_have_signed_is_not_published(office, package):

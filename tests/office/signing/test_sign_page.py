@@ -133,7 +133,7 @@ async def test_a_key_that_may_not_sign_a_damaged_package_and_a_foreign_root_are_
         assert "first edition; take the tick away" in await page.send("open", package=octets, first="yes", status=400)
         await page.send("root", root=root)
         for damaged, fault in (
-            (b"PK", "not the ZIP of a package"),
+            (b"PK", "package.file: is not the ZIP of a package"),
             (changed(octets, "after/targets/", lambda text: text.replace(b"2345", b"2346")), "not the file that was"),
             (changed(octets, "before/targets/", lambda text: text + b"#"), "not the file that was"),
         ):
