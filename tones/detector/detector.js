@@ -18,6 +18,7 @@ const STEP_S = 0.5;
 const KEPT = 1000;
 
 const isThere = ({ verdict }) => verdict === "conforms" || verdict === "present";
+const isOther = (tests) => tests.some((each) => each.outcome === "failed" && each.certain);
 const byWeight = (a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict) || b.score - a.score;
 
 /** A profile from the JSON that idtone writes (text, or parsed). Throws TypeError for anything else. */
@@ -131,6 +132,9 @@ class Verifier {
     if (!found.some(isThere)) {
       // A decoder or a buffer can have lost whole bursts.
       found = [...found, ...this.#judged(samples, within, originS, true).filter((each) => each.verdict !== "absent")];
+      if (found.every(({ verdict }) => verdict === "absent")) {
+        found.push(...this.#remains(samples, within, originS));
+      }
     }
     return this.#withoutShadows(found).sort(byWeight);
   }
@@ -152,12 +156,13 @@ class Verifier {
   }
 
   /** All places worth judging, the likeliest first. No place overlaps a likelier one by half. */
-  *#fits(samples, { from, to }, damaged) {
+  *#fits(samples, { from, to }, damaged, remains = false) {
     const { own, rateHz, overlapS, fitter, plan } = this;
     const reach = (overlapS + fitter.reachS) * rateHz;
-    const candidates = this.screen
-      .candidates(samples, { lossy: damaged, least: damaged ? own.DAMAGED_SCORE : 0 })
-      .filter(({ sample }) => sample >= from * rateHz - reach && sample < to * rateHz + reach);
+    const places = remains
+      ? this.screen.remains(samples, own.REMAINS_SCORE)
+      : this.screen.candidates(samples, { lossy: damaged, least: damaged ? own.DAMAGED_SCORE : 0 });
+    const candidates = places.filter(({ sample }) => sample >= from * rateHz - reach && sample < to * rateHz + reach);
     const needed = damaged || plan.longestRow > 2 ? own.RIVAL : 1;
     const coarse = [];
     for (const { sample, score } of candidates) {
@@ -180,15 +185,32 @@ class Verifier {
   }
 
   #judged(samples, within, originS, damaged) {
-    const { weights, grey } = this.evidence;
+    const { grey } = this.evidence;
     const found = [];
     for (const { fitted, base } of this.#fits(samples, within, damaged)) {
-      const options = { rules: this.evidenceRules, weights, tolerance: this.tolerance, judgeErrors: this.#tolerates(fitted) };
-      const score = logOdds(samples, fitted, options);
+      const score = this.#logOdds(samples, fitted);
       const least = damaged && this.#hasTruePitch(fitted) ? this.own.DAMAGED_GREY : grey;
       if (score >= least) found.push(this.#judge(samples, fitted, base, score, originS, damaged));
     }
     return found;
+  }
+
+  /** The open places of which the line left little phase. They are never more than open. */
+  #remains(samples, within, originS) {
+    const found = [];
+    for (const { fitted, base } of this.#fits(samples, within, true, true)) {
+      const score = this.#logOdds(samples, fitted);
+      if (score < this.own.REMAINS_GREY || Math.abs(fitted.tempo) > this.own.REMAINS_TEMPO) continue;
+      const finding = this.#judge(samples, fitted, base, score, originS, true, true);
+      if (finding.verdict !== "absent") found.push(finding);
+    }
+    return found;
+  }
+
+  #logOdds(samples, fitted) {
+    const { weights } = this.evidence;
+    const options = { rules: this.evidenceRules, weights, tolerance: this.tolerance, judgeErrors: this.#tolerates(fitted) };
+    return logOdds(samples, fitted, options);
   }
 
   /** No line changes a pitch. A chance pattern comes this near to the profile's seldom. */
@@ -201,7 +223,7 @@ class Verifier {
     return Math.abs(pitch) <= frequency_percent / 100 && Math.abs(tempo) <= time_percent / 100;
   }
 
-  #judge(samples, fitted, base, score, originS, damaged) {
+  #judge(samples, fitted, base, score, originS, damaged, remains = false) {
     const { own, plan, rules, tolerance, fitter } = this;
     base.partRules = this.partRules;
     const share = toneShare(samples, fitted, this.evidenceRules);
@@ -221,7 +243,8 @@ class Verifier {
     const place = { plan, rules, tolerance, fitted, base, share, originS, bursts, ...around };
     const tests = TESTS.map((test) => test(place));
     let verdict = verdictOf(tests, score, this.evidence.threshold, own);
-    if (damaged) verdict = this.#verdictOfDamaged(verdict, tests, score, place);
+    if (remains) verdict = isOther(tests) ? "absent" : "cannot-tell";
+    else if (damaged) verdict = this.#verdictOfDamaged(verdict, tests, score, place);
     return this.#told({
       verdict,
       at_s: originS + fitted.start_s - plan.components[0].ramp_s / 2,
@@ -237,7 +260,7 @@ class Verifier {
     // The stated rate of false alarms is that of the strict screen.
     if (isThere({ verdict })) return alone && score >= this.own.SURE ? "present" : "cannot-tell";
     if (alone && this.#hasTruePitch(fitted)) {
-      return tests.some((each) => each.outcome === "failed" && each.certain) ? "absent" : "cannot-tell";
+      return isOther(tests) ? "absent" : "cannot-tell";
     }
     return score >= this.evidence.grey ? verdict : "absent";
   }

@@ -29,23 +29,45 @@ export class Screen {
   /** All candidates in `samples` at 8 kHz whose score is above `least`, the best first. */
   candidates(samples, { lossy = false, least = 0 } = {}) {
     const { screen, rules } = this;
-    const values = this.#values(samples);
-    const [contrast, balance, power] = this.#compare(values);
+    const { values, contrast, balance, power } = this.#compared(samples);
     const needed = screen.contrast * (least ? rules.CONTRAST_DAMAGED : 1);
     for (let at = 0; at < contrast.length; at++) {
       const good = contrast[at] > needed && power[at] > rules.SILENCE && (lossy || balance[at] > screen.balance);
       if (!good) contrast[at] = 0;
     }
-    let found = [];
+    let found = this.#peaks(values, contrast, lossy);
+    if (least) found = this.#nearby(values, found, least);
+    return this.#ordered(found, least || screen.gate);
+  }
+
+  /** The candidates of which the line left little phase: almost all power lies where the sound has its tones. */
+  remains(samples, least) {
+    const { screen, rules } = this;
+    const { values, contrast, power } = this.#compared(samples);
+    const ownShare = this.#ownShare(values, samples);
+    for (let at = 0; at < contrast.length; at++) {
+      const good = contrast[at] > screen.remaining && power[at] > rules.SILENCE && ownShare[at] > rules.OWN_SHARE;
+      if (!good) contrast[at] = 0;
+    }
+    return this.#ordered(this.#peaks(values, contrast, true), least);
+  }
+
+  /** The places of the values above 0 that no neighbour exceeds, with their scores. */
+  #peaks(values, contrast, lossy) {
+    const found = [];
     for (let at = 0; at < contrast.length; at++) {
       const value = contrast[at];
       if (value && value >= (contrast[at - 1] ?? 0) && value > (contrast[at + 1] ?? 0)) {
         found.push({ place: at, score: this.#coherence(values, at, lossy) });
       }
     }
-    if (least) found = this.#nearby(values, found, least);
+    return found;
+  }
+
+  #ordered(found, least) {
+    const { screen } = this;
     return found
-      .filter(({ score }) => score > (least || screen.gate))
+      .filter(({ score }) => score > least)
       .sort((a, b) => b.score - a.score)
       .map(({ place, score }) => ({
         sample: place * this.HOP + this.WINDOW / 2 + (screen.guard - this.edge) * this.HOP,
@@ -70,6 +92,15 @@ export class Screen {
       best.set(found.place, found);
     }
     return [...best.values()];
+  }
+
+  /** What all searches of the same samples compare; the contrast is the caller's to change. */
+  #compared(samples) {
+    if (this.known?.samples !== samples) {
+      const values = this.#values(samples);
+      this.known = { samples, values, ...this.#compare(values) };
+    }
+    return { ...this.known, contrast: this.known.contrast.slice() };
   }
 
   /** For each channel, the real and the imaginary part of its frequency in each window. */
@@ -123,7 +154,31 @@ export class Screen {
       power[at] = matched / all;
       balance[at] = weakest / (power[at] + 1e-12);
     }
-    return [contrast, balance, power];
+    return { contrast, balance, power };
+  }
+
+  /** For each place, the share of the sound's frequencies in all power, from the sound's start to its end. */
+  #ownShare(values, samples) {
+    const { HOP, edge } = this;
+    const { span, guard } = this.screen;
+    const frames = values[0].re.length;
+    const padded = cut(samples, -edge * HOP, (frames + 2) * HOP);
+    const own = new Float64Array(frames + 1);
+    const all = new Float64Array(frames + 1);
+    for (let at = 0; at < frames; at++) {
+      let power = 0;
+      for (const { re, im } of values) power += re[at] * re[at] + im[at] * im[at];
+      let squares = 0;
+      for (let tap = 0; tap < HOP; tap++) squares += padded[(at + 1) * HOP + tap] ** 2;
+      own[at + 1] = own[at] + power / 2;
+      all[at + 1] = all[at] + squares / HOP;
+    }
+    const share = new Float64Array(Math.max(frames - span, 0));
+    for (let at = 0; at < share.length; at++) {
+      const [begin, end] = [at + guard, at + span - guard];
+      share[at] = (own[end] - own[begin]) / (all[end] - all[begin] + 1e-12);
+    }
+    return share;
   }
 
   /** −log10 of the probability of so much coherence in noise, for all pieces together. */

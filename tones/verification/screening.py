@@ -48,6 +48,10 @@ _CONTRAST_DAMAGED: Final = 0.85
 """Of the contrast of other places: a room's tail lies around the sound."""
 _NEARLY: Final = 0.5
 """Of the score that a damaged place needs: from here up, a place near the peak may have it."""
+_REMAINING: Final = 0.75
+"""Of the sound's own contrast: where so much of the power lies in the sound's places, little coherence can be left."""
+_OWN_SHARE: Final = 0.6
+"""Of all power while the sound lasts, at its frequencies: speech seldom has so much of its power there."""
 _AROUND: Final = 8
 """Frames before and after a peak, in which a damaged sound may be more coherent."""
 _SPREAD: Final = 10**-1.6
@@ -109,6 +113,7 @@ class Screen:
         self._gate = max(_GATE * float(self._coherence(values, np.array([best]), lossy=False)[0]), _LOWEST_GATE)
         # A continuous tone fills the pauses and the surroundings too.
         lasting = sum(piece.frames for piece in self._pieces) / (self._channels * self._span)
+        self._remaining = _REMAINING * float(contrast[best])
         self._contrast = float(contrast[best]) * max(_CONTRAST, min(_LASTING * lasting / float(contrast[best]), _MOST))
         self._balance *= float(balance[best])
 
@@ -120,6 +125,7 @@ class Screen:
             "frequencies_hz": self._frequencies.tolist(),
             "pieces": [asdict(piece) for piece in self._pieces],
             "contrast": self._contrast,
+            "remaining": self._remaining,
             "balance": self._balance,
             "gate": self._gate,
         }
@@ -131,17 +137,25 @@ class Screen:
         good = (contrast > self._contrast * (_CONTRAST_DAMAGED if least else 1)) & (power > _SILENCE)
         if not lossy:
             good &= balance > self._balance
-        contrast[~good] = 0
-        peaks = np.flatnonzero(contrast)
-        padded = np.pad(contrast, 1)
-        peaks = peaks[(contrast[peaks] >= padded[peaks]) & (contrast[peaks] > padded[peaks + 2])]
+        peaks = _peaks(np.where(good, contrast, 0))
         scores = self._coherence(values, peaks, lossy=lossy)
         if least:
             peaks, scores = self._nearby(values, peaks, scores, least)
-        kept = scores > (least or self._gate)
+        return self._ordered(peaks, scores, least or self._gate)
+
+    def _ordered(self, peaks: NDArray[np.intp], scores: Floats, least: float) -> Candidates:
+        kept = scores > least
         order = np.argsort(-scores[kept])
         places = peaks[kept][order] * HOP + WINDOW // 2 + (self._guard - self._edge) * HOP
         return Candidates(places, scores[kept][order])
+
+    def remains(self, samples: Reals, least: float) -> Candidates:
+        """The candidates of which the line left little phase: almost all power lies where the sound has its tones."""
+        values = self._values(samples)
+        contrast, _, power = self._compare(values)
+        good = (contrast > self._remaining) & (power > _SILENCE) & (self._own_share(values, samples) > _OWN_SHARE)
+        peaks = _peaks(np.where(good, contrast, 0))
+        return self._ordered(peaks, self._coherence(values, peaks, lossy=True), least)
 
     def _nearby(
         self, values: tuple[Reals, Reals], peaks: NDArray[np.intp], scores: Floats, least: float
@@ -200,6 +214,22 @@ class Screen:
         mean = matched / frames
         return matched / (everything + 1e-12), weakest / (mean + 1e-12), mean
 
+    def _own_share(self, values: tuple[Reals, Reals], samples: Reals) -> Floats:
+        """For each place, the share of the sound's frequencies in all power, from the sound's start to its end."""
+        cosines, sines = values
+        length = self._span - 2 * self._guard
+        hops = cut(samples, -self._edge * HOP, (len(cosines) + 2) * HOP).reshape(-1, HOP)
+        # A window is three hops long; the middle one says what its power is.
+        squares = np.asarray(np.mean(hops * hops, axis=1, dtype=np.float64))[1:-1]
+        own = np.asarray(np.sum(cosines * cosines + sines * sines, axis=1, dtype=np.float64)) / 2
+        places = max(len(cosines) - self._span, 0)
+
+        def lasting(power: Floats) -> Floats:
+            sums = np.concatenate([[0.0], np.cumsum(power)])
+            return np.asarray(sums[self._guard + length :][:places] - sums[self._guard :][:places])
+
+        return np.asarray(lasting(own) / (lasting(squares) + 1e-12))
+
     def _coherence(self, values: tuple[Reals, Reals], places: NDArray[np.intp], *, lossy: bool) -> Floats:
         """For each place: −log10 of the probability of so much coherence in noise, for all pieces together."""
         cosines, sines = values
@@ -231,6 +261,13 @@ class Screen:
             scores[faintest < loudest * _SPREAD] = 0
         scores[loudest < _FAINTEST] = 0
         return scores
+
+
+def _peaks(values: Floats) -> NDArray[np.intp]:
+    """The places of the values above 0 that no neighbour exceeds."""
+    places = np.flatnonzero(values)
+    padded = np.pad(values, 1)
+    return places[(values[places] >= padded[places]) & (values[places] > padded[places + 2])]
 
 
 def cut(samples: Reals, begin: int, count: int) -> Reals:

@@ -10,6 +10,7 @@ further burst, and the pauses are quiet.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any, Final
 
@@ -43,6 +44,12 @@ _HIDDEN: Final = 0.5
 """Where more than this share of the sound's length is lost, the sound could be there undetected."""
 _DAMAGED_SCORE: Final = 8.0
 """A place without some of its bursts needs this score of the screen; speech and music seldom reach it."""
+_REMAINS_SCORE: Final = 2.0
+"""As `_DAMAGED_SCORE`, where almost all power lies in the sound's places."""
+_REMAINS_GREY: Final = -11.0
+"""Such a place is open from these odds up: its tones are almost alone, and no line leaves speech so."""
+_REMAINS_TEMPO: Final = 0.25
+"""What fits only with a tempo further off than this is another pattern."""
 _SHADOW_S: Final = 0.3
 _EVEN_ODDS: Final = 0.0
 _SURE: Final = 12.0
@@ -104,14 +111,20 @@ class Verifier:
         )
 
     def fits(
-        self, samples: Reals, heard: Reals | None = None, *, damaged: bool = False
+        self, samples: Reals, heard: Reals | None = None, *, damaged: bool = False, remains: bool = False
     ) -> Iterator[tuple[Fitted, Baseband]]:
         """All places worth judging, at 8 kHz, the likeliest first. No place overlaps a likelier one by half.
 
-        With `damaged`, bursts may be missing that are not known to be lost.
+        With `damaged`, bursts may be missing that are not known to be lost; with `remains`, the line has left little
+        of their phase too.
         """
+        damaged |= remains
         lossy = damaged or heard is not None
-        candidates = self._screen.candidates(samples, lossy=lossy, least=_DAMAGED_SCORE if damaged else 0.0)
+        candidates = (
+            self._screen.remains(samples, _REMAINS_SCORE)
+            if remains
+            else self._screen.candidates(samples, lossy=lossy, least=_DAMAGED_SCORE if damaged else 0.0)
+        )
         needed = _RIVAL if lossy or self._plan.longest_row > 2 else 1.0
         overlap_s = self._overlap_s
         coarse: list[tuple[Fitted, Baseband]] = []
@@ -173,6 +186,8 @@ class Verifier:
             # A decoder or a buffer can have lost whole bursts.
             damaged = self._judged(samples, heard, self.fits(samples, damaged=True), damaged=True)
             found += [each for each in damaged if each.verdict is not ToneVerdict.ABSENT]
+            if all(each.verdict is ToneVerdict.ABSENT for each in found):
+                found += self._remains(samples)
         kept = without_shadows(found, 1000 * (self._plan.length_s + _SHADOW_S))
         return tuple(sorted(kept, key=lambda each: (_ORDER.index(each.verdict), -each.score)))
 
@@ -184,6 +199,15 @@ class Verifier:
             least = _DAMAGED_GREY if damaged and self.has_true_pitch(fitted) else log_odds.calibration().grey
             if score >= least:
                 yield self._judge(samples, heard, fitted, base, score, damaged=damaged)
+
+    def _remains(self, samples: Reals) -> Iterator[Match]:
+        """The open places of which the line left little phase. They are never more than open."""
+        for fitted, base in self.fits(samples, remains=True):
+            score = log_odds.log_odds(self.features(samples, fitted), log_odds.calibration().weights)
+            if score >= _REMAINS_GREY and abs(fitted.tempo) <= _REMAINS_TEMPO:
+                match = self._judge(samples, None, fitted, base, score, damaged=True)
+                if not any(test.certain for test in match.tests if test.outcome is CheckOutcome.FAILED):
+                    yield replace(match, verdict=ToneVerdict.CANNOT_TELL)
 
     def _judge(
         self, samples: Reals, heard: Reals | None, fitted: Fitted, base: Baseband, score: float, *, damaged: bool

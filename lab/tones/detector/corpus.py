@@ -24,6 +24,7 @@ from idtone.tones.verification.verify import Verifier
 from lab import g711
 
 from ..profiles import make, tone
+from ..verification.legs import without_phase
 
 RATE_HZ: Final = 8000
 
@@ -87,6 +88,7 @@ WAYS: Final[Mapping[str, Callable[[Samples, Chance], Samples]]] = {
     "3 % lost": _lossy(0.03),
     "10 % lost": _lossy(0.10),
     "room": lambda samples, chance: in_a_room(samples, chance, 30.0, 0.3),
+    "no phase": without_phase,
 }
 RATES_HZ: Final = (16_000, 44_100, 48_000)
 
@@ -115,7 +117,12 @@ def legs() -> Iterator[tuple[str, Profile, Samples, int]]:
     rows += [(pulses, name, sound, way) for name, sound in _sounds(pulses).items() for way in ("A-law", "room")]
     rows += [
         (known[name], "whole", sound_of(known[name]), way)
-        for name, way in (("notice", "10 % lost"), ("trembling", "clean"), ("sweep", "10 % lost"))
+        for name, way in (
+            ("notice", "10 % lost"),
+            ("notice", "no phase"),
+            ("trembling", "clean"),
+            ("sweep", "10 % lost"),
+        )
     ]
     for profile, name, sound, way in rows:
         full = f"{profile.id}, {name}, {way}"

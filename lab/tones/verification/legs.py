@@ -15,6 +15,7 @@ from idtone.tones.profile_library import load_library
 RATE_HZ = 8000
 NOTICE, SAMPLE = load_library()["notice"], load_library()["sample"]
 Samples = NDArray[np.float32]
+_PACKET = RATE_HZ // 50
 
 
 def leg(
@@ -51,3 +52,10 @@ def without(samples: Samples, lost: Sequence[tuple[int, int]]) -> Samples:
     for first, end in lost:
         heard[first:end] = 0
     return heard
+
+
+def without_phase(samples: Samples, chance: np.random.Generator) -> Samples:
+    """Each packet with its own spectrum but another phase: what concealment and tandem codecs leave at worst."""
+    packets = samples[: len(samples) // _PACKET * _PACKET].reshape(-1, _PACKET)
+    turns = np.exp(2j * np.pi * chance.random(len(packets)))[:, None]
+    return np.fft.irfft(np.fft.rfft(packets) * turns, _PACKET).ravel().astype(np.float32)

@@ -17,7 +17,7 @@ from lab import voices
 from lab.codecs import CODECS, G722
 from lab.g711 import PCMA, PCMU, encode
 from lab.tones.profiles import make, tone
-from lab.tones.verification.legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise
+from lab.tones.verification.legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise, without_phase
 
 START_MS = 700
 """At which `leg` has the sound."""
@@ -344,6 +344,22 @@ def test_a_further_burst_beside_a_damaged_sound_leaves_it_open():
     (first_ms, end_ms), *_ = bursts_of(SAMPLE)[1:]
     samples[at(START_MS + first_ms) : at(START_MS + end_ms)] *= 10 ** (-30 / 20)
     assert verify(SAMPLE, samples).verdict == "cannot-tell"
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_a_sound_of_which_only_the_power_is_left_leaves_it_open(seed):
+    samples = without_phase(leg(NOTICE), np.random.default_rng(seed))
+    assert not list(verifier(NOTICE).fits(samples))
+    report = verify(NOTICE, samples)
+    assert report.verdict == "cannot-tell"
+    assert report.reason.endswith("losses, echo or an adaptive buffer can cause that")
+
+
+def test_such_a_sound_among_other_sounds_is_absent():
+    """Its tones are almost alone in what a line destroys; speech and music have other power too."""
+    samples = without_phase(leg(NOTICE), np.random.default_rng(0))
+    samples += np.resize(voices.CALLER, len(samples)) / np.float32(32768)
+    assert verify(NOTICE, samples).verdict == "absent"
 
 
 def outcome(name, outcome, certain=True, explained=False):
