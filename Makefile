@@ -80,7 +80,7 @@ help:
 	@echo 'make detector  packs the browser'"'"'s detector for npm in dist/'
 	@echo 'make signer   makes idtone-sign as one file for holders in dist/; FOR=win_amd64 PYTHON_VERSION=3.12 for another system'
 	@echo 'make deb      makes the package of the running Debian in dist/, as root; RELEASES="bookworm trixie" makes these'
-	@echo 'make test-packages  installs, upgrades, removes and purges both packages while calls come, and runs the page of the first day, as root; RELEASES=… one of them'
+	@echo 'make test-packages  installs the wheel, then installs, upgrades, removes and purges both packages while calls come, and runs the page of the first day, as root; RELEASES=… one of them'
 	@echo 'make test-packages DRILLS=all  also runs the pages of the first month, and fails what they name: longer, before a release'
 	@echo 'make bench-verify  judges the verifier against its goals; HOURS=300 TRIALS=3000 for the whole of it (hours)'
 	@echo 'make bench-detector  holds the browser'"'"'s detector against the verifier, and lets it listen to speech; TRIALS=1 HOURS=50 JSON=1'
@@ -297,8 +297,9 @@ deb: $(DEV)
 	@$(VENV)/bin/python -m tools.deb $(RELEASES)
 
 test-packages: $(DEV) lab
-	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest -v tests/packages/installation.py \
-		tests/packages/office_first_day.py tests/packages/first_month.py tests/packages/second_node.py $(ARGS)
+	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest -v tests/packages/environment.py \
+		tests/packages/wheel.py tests/packages/installation.py tests/packages/office_first_day.py tests/packages/first_month.py \
+		tests/packages/second_node.py $(ARGS)
 
 bench-verify: $(DEV)
 	@mkdir -p build

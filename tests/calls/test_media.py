@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from itertools import product
+from itertools import cycle, product
 
 import pytest
 
@@ -36,6 +36,7 @@ from lab.g711 import PCMA, PCMU
 from lab.heard import hear, hear_whole
 from lab.keys import press
 from lab.lab import ANSWER, TALK_S, Lab, Placed, lab, until
+from lab.nights import rest_at_night
 from lab.phone import Phone
 from lab.recording import reassemble
 from lab.service import Service
@@ -99,11 +100,14 @@ async def speaking(phones: Lab) -> AsyncIterator[dict[str, Phone]]:
 
 
 @pytest.mark.alone
-async def test_codecs(asterisk, serving, references):
+@rest_at_night("interfaces", ["in turn", "each"])
+async def test_codecs(asterisk, serving, references, interfaces):
     """Of either leg, also different ones: both parties hear the sound as it is."""
     service = serving(policy=POLICY)
     legs = LEGS if asterisk.has_opus else [each for each in LEGS if "Opus" not in each]
-    cases = [Legs(way, *each) for way, each in product(WAYS, legs) if len(way.parties) == 2]
+    ways = [way for way in WAYS if len(way.parties) == 2]
+    pairs = product(ways, legs) if interfaces == "each" else zip(cycle(ways), legs)
+    cases = [Legs(way, *each) for way, each in pairs]
     async with lab(asterisk) as phones, speaking(phones) as members:
 
         async def one(case: Legs) -> tuple[Placed, Told]:

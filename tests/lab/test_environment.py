@@ -1,25 +1,13 @@
-"""A virtual environment with pip, with and without the machine's `ensurepip`."""
+"""A virtual environment with pip; tests/packages/environment.py makes one without the machine's `ensurepip`."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from lab import environment
-
-
-@pytest.mark.skipif(shutil.which("apt-get") is None, reason="Debian's way, and this is no Debian")
-def test_without_ensurepip_pip_comes_out_of_debians_package(tmp_path, monkeypatch):
-    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None)
-    folder = tmp_path / "venv"
-    (folder / "bin").mkdir(parents=True)
-    (folder / "bin/python").symlink_to(tmp_path / "python of before the upgrade")
-    environment.make(folder)
-    assert str(folder) in subprocess.check_output([folder / "bin/python", "-m", "pip", "--version"], text=True)
 
 
 def test_an_environment_that_works_is_left_alone(monkeypatch):

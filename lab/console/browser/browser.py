@@ -29,7 +29,6 @@ FLAGS: Final = (
 )  # fmt: skip
 HEIGHT: Final = 900
 WAIT_S: Final = 90
-TABS_AT_ONCE: Final = 25
 
 FINDINGS: Final = """
 const done = arguments[arguments.length - 1];
@@ -174,10 +173,10 @@ class Browser:
         """What is wrong if one goes through the page with the Tab key alone."""
         stops: list[str] = self.driver.execute_script(STOPS)
         reached: list[tuple[int, bool]] = []
-        for _ in range(2 + 4 * len(stops) // TABS_AT_ONCE):
-            if {*range(len(stops))} <= {stop for stop, _ in reached}:
-                break
-            ActionChains(self.driver, duration=0).send_keys(Keys.TAB * TABS_AT_ONCE).perform()
+        pressed, most = 0, 50 + 4 * len(stops)
+        while pressed < most and (left := len({*range(len(stops))} - {stop for stop, _ in reached})):
+            ActionChains(self.driver, duration=0).send_keys(Keys.TAB * (left + 1)).perform()
+            pressed += left + 1
             reached = [(stop, visible) for stop, visible in self.driver.execute_script("return reached")]
         order = [*dict.fromkeys(stop for stop, _ in reached if stop >= 0)]
         first = order.index(min(order)) if order else 0

@@ -1,0 +1,21 @@
+"""What setup.cfg says of the distribution: its libraries, and the packages behind the links of `idtone/`."""
+
+from __future__ import annotations
+
+import configparser
+
+from setuptools import find_packages
+
+from lab.repository import ROOT
+
+
+def setup_cfg() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    return parser
+
+
+def package_folders() -> dict[str, str]:
+    """Every package and its folder, behind the links."""
+    packages = find_packages(str(ROOT), include=setup_cfg()["options.packages.find"]["include"].split())
+    return {name: str((ROOT / name.replace(".", "/")).resolve().relative_to(ROOT.resolve())) for name in packages}
