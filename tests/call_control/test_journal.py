@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_IMODE
 from typing import BinaryIO, NoReturn
@@ -592,6 +592,18 @@ async def test_two_readers_at_once_lose_nothing(folder, quickly):
 # -- errors -----------------------------------------------------------------------------------------------------------
 
 
+def take_away(folder: JournalFolder, something_comes_in_the_way: bool) -> None:
+    """At one stroke: a thread of the reader may be making it anew."""
+    while True:
+        gone = folder.directory.rename(folder.directory.with_name("gone"))
+        shutil.rmtree(gone)
+        if not something_comes_in_the_way:
+            return
+        with suppress(IsADirectoryError):
+            folder.directory.write_text("in the way")
+            return
+
+
 async def test_a_folder_that_cannot_be_used_is_logged_once_and_made_again(folder, entered, quickly, caplog):
     """At the start, while the journal is read, and after it was deleted."""
     shutil.rmtree(folder.directory)
@@ -611,9 +623,7 @@ async def test_a_folder_that_cannot_be_used_is_logged_once_and_made_again(folder
             await entered.has(number)
             await asyncio.sleep(0.05)  # so that the throttle's message has come
             caplog.clear()
-            shutil.rmtree(folder.directory)
-            if number == 1:
-                folder.directory.write_text("in the way")
+            take_away(folder, number == 1)
     assert entered.lines == ["1", "2", "3"]
 
 
