@@ -252,6 +252,7 @@ async def test_a_reinvite_during_the_sound_does_not_interrupt_it(asterisk, servi
         assert_proved(case.way, placed, said, references)
 
 
+@pytest.mark.alone
 async def test_who_holds_the_call_during_the_sound_has_not_heard_it(asterisk, serving, references):
     """Asterisk sends nothing to a phone that holds. The evidence does not claim that the called party heard; of the
     caller it knows only the time (docs/explanation/evidence.md). The call goes on.

@@ -202,6 +202,7 @@ async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, bes
         assert_transferred(case, each, references["notice"])
 
 
+@pytest.mark.alone
 async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, references):
     """The call goes on as if nobody had asked. A caller can ask only where he is answered first."""
     service = serving(policy=f"{POLICY}, caller_hears: answered")
