@@ -33,7 +33,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replicator, "BACK_OFF_S", 0.05)
 
 
-until = partial(wait_until, within_s=60)
+until = partial(wait_until, within_s=180)
 
 
 @pytest.mark.nightly

@@ -20,7 +20,7 @@ from lab.ledger.sample_ledger import spoil
 from lab.postgresql import changed, database_of
 
 STATE = json.dumps({"format": 1, "name": "?%{}", "padding": "x" * 1200})
-until = partial(wait_until, within_s=60)
+until = partial(wait_until, within_s=180)
 
 
 @pytest.fixture(autouse=True)
