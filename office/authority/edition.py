@@ -183,7 +183,7 @@ def _file(folder: Path, part: str, name: str) -> Path:
 
 def is_edition_package(folder: Path) -> bool:
     """Raises TrustError if the folder cannot be read."""
-    with reading(folder, TrustError):
+    with reading(folder, TrustError, is_choice=True):
         return (folder / _AFTER / tuf_roles.METADATA).is_dir()
 
 
@@ -193,22 +193,21 @@ def read_edition(folder: Path, name: Path | None = None) -> Edition:
         raise TrustError(
             Message("{folder}: is not a package; `idtone-office publication prepare` writes one", folder=name or folder)
         )
-    files = _PackageFiles(folder, name or folder)
+    files = PackageFiles(folder, name or folder)
     edition = replace(_published(files), metadata=_metadata(files, _AFTER), targets=_targets(files, _AFTER))
     files.check_whole(edition)
     return edition
 
 
-def read_published(folder: Path, name: Path) -> Edition:
+def read_published(files: PackageFiles) -> Edition:
     """What a package says is published now, without a draft. Raises TrustError if it is damaged, or says nothing."""
-    files = _PackageFiles(folder, name)
     edition = _published(files)
     files.check_whole(edition)
     return edition
 
 
 @dataclass(frozen=True, slots=True)
-class _PackageFiles:
+class PackageFiles:
     """The files of a package in a folder; `name` is what the reader calls the folder."""
 
     folder: Path
@@ -255,7 +254,7 @@ class _PackageFiles:
         return found
 
 
-def _published(files: _PackageFiles) -> Edition:
+def _published(files: PackageFiles) -> Edition:
     roots = [
         _parsed(files, f"{_ROOTS}/{path}", octets, Root)
         for path, octets in files.below(_ROOTS).items()
@@ -265,7 +264,7 @@ def _published(files: _PackageFiles) -> Edition:
     return Edition({}, {}, before, _targets(files, _BEFORE), sorted(roots, key=lambda root: int(root.signed.version)))
 
 
-def _metadata(files: _PackageFiles, part: str) -> dict[str, Metadata[Any]]:
+def _metadata(files: PackageFiles, part: str) -> dict[str, Metadata[Any]]:
     """By role, in the order of the roles."""
     found = files.below(f"{part}/{tuf_roles.METADATA}")
     names = {name: f"{name}.json" for name in tuf_roles.ROLES}
@@ -276,7 +275,7 @@ def _metadata(files: _PackageFiles, part: str) -> dict[str, Metadata[Any]]:
     }
 
 
-def _parsed(files: _PackageFiles, path: str, octets: bytes, kind: type[Any]) -> Metadata[Any]:
+def _parsed(files: PackageFiles, path: str, octets: bytes, kind: type[Any]) -> Metadata[Any]:
     try:
         read = Metadata[Any].from_bytes(octets)
         # What has no canonical form takes no signature.
@@ -288,7 +287,7 @@ def _parsed(files: _PackageFiles, path: str, octets: bytes, kind: type[Any]) -> 
     return read
 
 
-def _targets(files: _PackageFiles, part: str) -> dict[str, bytes]:
+def _targets(files: PackageFiles, part: str) -> dict[str, bytes]:
     return files.below(f"{part}/{tuf_roles.TARGETS}")
 
 

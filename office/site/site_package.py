@@ -25,7 +25,7 @@ from idtone.core.files import reading, replace_durably
 from idtone.core.japan import end_words
 from idtone.core.translation import Message
 
-from ..authority.edition import Edition, read_published
+from ..authority.edition import Edition, PackageFiles, read_published
 from ..authority.edition_rules import examine_before
 from ..authority.repository import SignedRepository
 from ..authority.shared_folder import make_folder
@@ -129,7 +129,7 @@ def site_package(
 
 def is_site_package(folder: Path) -> bool:
     """Raises TrustError if the folder cannot be read."""
-    with reading(folder, TrustError):
+    with reading(folder, TrustError, is_choice=True):
         return (folder / FOLDER / STATEMENT).is_file()
 
 
@@ -142,18 +142,15 @@ def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
                 "{folder}: is not a package of the public site; `idtone-office site prepare` writes one", folder=name
             )
         )
-    part, at = folder / FOLDER, name / FOLDER
-    with reading(at / STATEMENT, TrustError):
-        octets = (part / STATEMENT).read_bytes()
-    with reading(at / _TABLES, TrustError):
-        tables = {path.name: path.read_bytes() for path in sorted((part / _TABLES).glob("*"))}
-    with reading(at / _FIGURES, TrustError):
-        figures = (part / _FIGURES).read_bytes() if (part / _FIGURES).exists() else None
+    files = PackageFiles(folder, name)
+    given = files.below(FOLDER)
     try:
-        content = read_statement(octets)
+        content = read_statement(given[STATEMENT])
     except TrustError as error:
-        raise TrustError(Message("{path}: is damaged; ask for the package again", path=at / STATEMENT)) from error
-    return SitePackage(read_published(folder, name), content, tables, figures)
+        raise files.damaged(f"{FOLDER}/{STATEMENT}") from error
+    head = f"{_TABLES}/"
+    tables = {path.removeprefix(head): given[path] for path in sorted(given) if path.startswith(head)}
+    return SitePackage(read_published(files), content, tables, given.get(_FIGURES))
 
 
 def assembled_site(packages: Mapping[Path, SitePackage]) -> SitePackage:
