@@ -6,7 +6,7 @@
 
 import { logOdds, toneShare } from "./evidence.js";
 import { Fitter, Plan } from "./fit.js";
-import { Surroundings, TESTS, heardBurst, seconds, verdictOf } from "./judging.js";
+import { Surroundings, TESTS, heardBurst, remnants, seconds, verdictOf } from "./judging.js";
 import { alone, blast, tails } from "./parts.js";
 import { Resampler, resampled } from "./resample.js";
 import { clamp, roundHalfEven, strict } from "./rules.js";
@@ -239,7 +239,8 @@ class Verifier {
       heardBurst(this, index, fitted, base, gain !== null && index === 0),
     );
     const beside = this.surroundings.bursts(samples, fitted);
-    const around = { beside, tails: tails(base, plan, fitted), alone: this.#isAlone(samples, fitted) };
+    const left = remnants(fitted, beside, rules, (each) => toneShare(samples, each, this.evidenceRules));
+    const around = { beside, remnants: left, tails: tails(base, plan, fitted), alone: this.#isAlone(samples, fitted) };
     const place = { plan, rules, tolerance, fitted, base, share, originS, bursts, ...around };
     const tests = TESTS.map((test) => test(place));
     let verdict = verdictOf(tests, score, this.evidence.threshold, own);

@@ -181,6 +181,16 @@ function edges(found) {
   return test("edges", covered ? UNKNOWN : PASSED, says);
 }
 
+/** What may be left of a further burst that the line destroyed: after the sound, and of its tone alone. */
+export function remnants(fitted, beside, rules, shareOf) {
+  const near = ([each, loudness]) =>
+    each.start_s > fitted.end_s + rules.REMNANT_AFTER_S &&
+    loudness > rules.REMNANT_DB &&
+    each.components[0].coherence > rules.REMNANT_COHERENCE &&
+    shareOf(each) > rules.REMNANT_SHARE;
+  return beside.filter(near).map(([each]) => each);
+}
+
 /** There is no further burst before or after the sound: none is as pure, as long and nearly as loud as its own. */
 function further(found) {
   const { SAME_PITCH, FURTHER_DB, FURTHER_COHERENCE, FURTHER_DAMAGED } = found.rules;
@@ -193,6 +203,7 @@ function further(found) {
     )
     .map(([each]) => each);
   const others = close.filter((each) => each.components[0].coherence > FURTHER_COHERENCE);
+  close.push(...found.remnants);
   if (close.length && !others.length) {
     const where = `${seconds(found.originS + close[0].start_s)} s`;
     return test("further", UNKNOWN, `something like a damaged further burst is at ${where}`);

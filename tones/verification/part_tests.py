@@ -10,10 +10,11 @@ from typing import Final
 
 from ..profile import Profile
 from .fit import Baseband, Fitted, FittedComponent
-from .log_odds import AUDIBLE
+from .log_odds import AUDIBLE, tone_share
 from .parts import between, edge_errors, weakest_slice
 from .plan import Component, Plan
 from .report import CheckOutcome, HeardBurst, Test
+from .screening import Reals
 
 CODEC_MS: Final = 4.0
 """How far codecs move the edge of a burst; this is added to the tolerance."""
@@ -47,6 +48,12 @@ _FURTHER_DB: Final = -6.0
 _FURTHER_COHERENCE: Final = 0.85
 _FURTHER_DAMAGED: Final = 0.55
 """Of a further burst, loss or a room may leave so little; a voice has it seldom at the sound's own pitch."""
+_REMNANT_DB: Final = -25.0
+_REMNANT_COHERENCE: Final = 0.3
+_REMNANT_SHARE: Final = 0.85
+"""After the sound, loss may leave so little of a further burst; a voice has not so much of its power at a tone."""
+_REMNANT_AFTER_S: Final = 0.02
+"""The filter spreads the end of the sound by less."""
 _SAME_PITCH: Final = 0.01
 _PAUSE_DB: Final = -6.0
 _EDGE_BEYOND_S: Final = 0.01
@@ -113,7 +120,7 @@ class Case:
 
     `share` is that of its tones in all the power while they sound. `beside` holds the bursts around it and their levels
     relative to its own (dB). `tails` says of bursts whether they die away, as in a room. `alone`: its tones are quiet
-    before it and after it.
+    before it and after it. `remnants` are what may be left of a further burst after it.
     """
 
     profile: Profile
@@ -125,6 +132,7 @@ class Case:
     beside: tuple[tuple[Fitted, float], ...]
     tails: Sequence[bool]
     alone: bool
+    remnants: tuple[Fitted, ...]
 
     @property
     def resounds(self) -> bool:
@@ -243,6 +251,7 @@ def _further(case: Case) -> Test:
         and each.components[0].coherence > _FURTHER_DAMAGED
     ]
     further = [each for each in near if each.components[0].coherence > _FURTHER_COHERENCE]
+    near.extend(case.remnants)
     if near and not further:
         says = f"something like a damaged further burst is at {near[0].start_s:z.2f} s"
         return Test("further", CheckOutcome.UNKNOWN, says)
@@ -257,6 +266,18 @@ def _further(case: Case) -> Test:
     whole = all(test(case).outcome is CheckOutcome.PASSED for test in (_cadence, _complete, _edges))
     # In a room, what a decoder repeats of the last burst looks like one.
     return Test("further", CheckOutcome.FAILED, says, certain=whole and not case.resounds)
+
+
+def remnants(samples: Reals, fitted: Fitted, beside: Iterable[tuple[Fitted, float]]) -> Iterator[Fitted]:
+    """What may be left of a further burst that the line destroyed: after the sound, and of its tone alone."""
+    for each, loudness in beside:
+        if (
+            each.start_s > fitted.end_s + _REMNANT_AFTER_S
+            and loudness > _REMNANT_DB
+            and each.components[0].coherence > _REMNANT_COHERENCE
+            and tone_share(samples, each) > _REMNANT_SHARE
+        ):
+            yield each
 
 
 def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool:

@@ -26,7 +26,7 @@ from ..recordings.leg import Leg
 from ..recordings.rates import at_rate
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
-from .part_tests import ALONE, CODEC_MS, TESTS, Case, heard_burst, level_dbm0
+from .part_tests import ALONE, CODEC_MS, TESTS, Case, heard_burst, level_dbm0, remnants
 from .parts import alone, blast, tails
 from .plan import plan_of
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict
@@ -224,6 +224,7 @@ class Verifier:
             for index in range(self._plan.bursts)
         )
         around = self._fitter.baseband(samples, heard, fitted.first)
+        beside = tuple(self._surroundings.bursts(samples, heard, fitted))
         case = Case(
             self.profile,
             self._plan,
@@ -231,9 +232,10 @@ class Verifier:
             base,
             share,
             bursts,
-            beside=tuple(self._surroundings.bursts(samples, heard, fitted)),
+            beside=beside,
             tails=tails(base, self._plan, fitted),
             alone=alone(around, fitted),
+            remnants=tuple(remnants(samples, fitted, beside)),
         )
         tests = tuple(test(case) for test in TESTS)
         threshold, grey = log_odds.calibration().threshold, log_odds.calibration().grey

@@ -257,6 +257,17 @@ def test_a_further_burst_that_the_line_damaged_is_not_overlooked():
     assert (report.verdict, report.reason) == ("present", "something like a damaged further burst is at 1.10 s")
 
 
+@pytest.mark.parametrize(("share", "verdict"), [(0.4, "present"), (0.0, "conforms")])
+def test_what_loss_left_of_a_further_burst_is_not_overlooked(share, verdict):
+    """A fifth as loud, and no longer than its middle packets; of what is wholly silent, nothing can be known."""
+    samples = leg(make(tone(400, on_ms=100, off_ms=100), repeat=3), noise_dbov=-90)
+    first, length = at(START_MS + 400), at(100)
+    kept = samples[first + length // 3 : first + length // 3 + round(share * length)] / 5
+    samples[first - at(10) : first + length + at(10)] = 0
+    samples[first + length // 3 :][: len(kept)] = kept
+    assert verify(PULSES, samples).verdict == verdict
+
+
 def in_a_hall(samples, seed):
     """Direct sound and reverberation of the same power, which decays by 60 dB in 0.6 s."""
     length = at(600)
