@@ -75,8 +75,9 @@ def import_linter(house: Path) -> tuple[int, str]:
     return verdict.returncode, verdict.stdout
 
 
+@pytest.mark.nightly
 def test_who_may_import_whom_is_kept_and_each_breach_is_found(house):
-    """An import against the arrows, and a module or room that has no place."""
+    """An import against the arrows, and a module or room that has no place. By day `make check` finds breaches."""
     code, told = import_linter(house)
     assert code == 0, told
     assert f"Analyzed {len(modules())} files" in told
