@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Final
 
 from idtone.core.calls import Decision, ForwardedCall, Holding, Licence, Reason
-from idtone.core.decision import Registry, judge, suspended
+from idtone.core.decision import Registry, suspended
 from idtone.core.decision_words import REASONS
+from idtone.core.licence_standing import judge
 from idtone.core.translation import Message
 
 from .japan_time import shown_to_minute

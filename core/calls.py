@@ -218,12 +218,6 @@ class Licence:
     pledged_from: datetime | None
     pledged_until: datetime | None
 
-    def has_member_pledge(self, now: datetime) -> bool:
-        """Whether the member's pledge is in force."""
-        if self.pledged_from is None or now < self.pledged_from:
-            return False
-        return self.pledged_until is None or now < self.pledged_until
-
 
 @dataclass(frozen=True, slots=True)
 class WholesaleChain:

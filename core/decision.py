@@ -20,7 +20,6 @@ from .calls import (
     ForwardedCall,
     Holding,
     Licence,
-    LicenceStatus,
     Outcome,
     Party,
     Period,
@@ -29,6 +28,7 @@ from .calls import (
     Suspension,
     Trust,
 )
+from .licence_standing import distance, nearest
 from .number_spans import NumberSpan, patterns_of
 from .numbers import Number, NumberKind, NumberPattern
 
@@ -128,17 +128,19 @@ CONGESTION: Final = 42
 """Q.850 cause 42: the network may try again later."""
 
 _CALLED: Final = frozenset({Party.CALLED})
-_IN_ORDER: Final = {
-    frozenset(some): some for count in range(len(Party) + 1) for some in itertools.combinations(Party, count)
+_SETS: Final = [frozenset(some) for count in range(len(Party) + 1) for some in itertools.combinations(Party, count)]
+_HEARING: Final = {
+    (wanted, able): tuple(party for party in Party if party in (wanted & able or _CALLED))
+    for wanted in _SETS
+    for able in _SETS
 }
-"""Parties → the same in order."""
+"""The parties that are to hear a sound, and those that can → those that do, in order."""
 
 # The members that almost every call needs. In Python 3.11 the look-up of a few enumeration members takes as long as
 # the look-up of one number among a million.
 _PLAY: Final = Outcome.PLAY
 _REFUSED: Final = Outcome.REFUSE
 _VALID: Final = Reason.LICENCE_VALID
-_NONE: Final = Reason.LICENCE_NONE
 _UNKNOWN: Final = Reason.NUMBER_UNKNOWN
 _FOREIGN: Final = Reason.NUMBER_OF_ANOTHER_MEMBER
 _LEDGER_FULL: Final = Reason.LEDGER_FULL
@@ -146,8 +148,6 @@ _MISSING: Final = Reason.REGISTRY_MISSING
 _UNCHECKED_CHAIN: Final = Reason.CHAIN_UNCHECKED
 _REFUSE: Final = Unlicensed.REFUSE
 _OUTGOING: Final = Direction.OUTGOING
-_REVOKED: Final = LicenceStatus.REVOKED
-_SUSPENDED: Final = LicenceStatus.SUSPENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class Policy:
 
     def hearing(self, call: ForwardedCall) -> Sequence[Party]:
         """Who hears a sound, in order. If none of these parties can hear one here, the called party does."""
-        return _IN_ORDER[self.notify[call.direction] & call.parties or _CALLED]
+        return _HEARING[self.notify[call.direction], call.parties]
 
     def skip(self, call: ForwardedCall) -> Skip | None:
         """Why no sound is played; None if one is."""
@@ -241,20 +241,25 @@ def decide(
     """
     if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
-    version, trust, digest = (registry.version, registry.trust, registry.sha256) if registry else _NO_REGISTRY
-    holding = registry.holding(call.forwarding_number, now) if registry is not None else None
-    if holding is None and registry is not None and call.perhaps:
-        holding = registry.holding(call.perhaps, now)
-    member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else (None, None)
+    number, direction = call.forwarding_number, call.direction
+    version = trust = digest = holding = None
+    if registry is not None:
+        version, trust, digest = registry.version, registry.trust, registry.sha256
+        holding = registry.holding(number, now)
+        if holding is None and call.perhaps:
+            holding = registry.holding(call.perhaps, now)
+    member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else _NO_MEMBER
     not_own, customer = lines.presenting(call, now) if lines else _UNCHECKED
-    unreadable = _NO_NUMBER.get(call.forwarding_number.kind)
-    not_ours = _not_ours(call, registry, holding, policy, now, remembered, unreadable)
+    unreadable = _NO_NUMBER.get(number.kind)
+    not_ours = None
+    if holding is None or holding.chain or policy.member != holding.member:  # almost every number is this member's
+        not_ours = _not_ours(call, registry, holding, policy, now, remembered, unreadable)
     refused: Reason | None = None
     if suspended(call.forwarding_numbers, registry, now, remembered, own_stops):
         refused = Reason.NUMBER_SUSPENDED
     elif never_originates(call.originating_numbers, registry, now, remembered):
         refused = Reason.NUMBER_NEVER_ORIGINATES
-    elif unreadable and (policy.unreadable is Unreadable.REFUSE or (lines and call.direction is _OUTGOING)):
+    elif unreadable and (policy.unreadable is Unreadable.REFUSE or (lines and direction is _OUTGOING)):
         refused = unreadable
     elif not_ours and _refuses(call, registry, policy, remembered, not_ours):
         refused = not_ours
@@ -264,26 +269,21 @@ def decide(
         refused = Reason.PRESENTED_NUMBER_DIFFERS
     skip: Skip | None = None
     cause: int | None = None
+    licence: Licence | None = None
     profiles: Mapping[Party, str] = {}
     if refused:
-        outcome, reason, licence, cause = _REFUSED, refused, None, policy.refuse_cause
+        outcome, reason, cause = _REFUSED, refused, policy.refuse_cause
     else:
         parties = policy.hearing(call)
-        # One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
-        standing: _Standing | None = None
-        licensed: dict[Party, str] = {}
-        for party in parties:
-            tone = policy.tones.get((call.direction, party)) if policy.tones else None
-            judged = (not_ours, None) if not_ours else _standing(call, registry, holding, policy, now, tone, unreadable)
-            if standing is None or _distance(judged) > _distance(standing):
-                standing = judged
-            if judged[1]:
-                licensed[party] = judged[1].tone
-        assert standing is not None, "`hearing` names at least one party"
-        reason, licence = standing
+        licensed: Mapping[Party, str] = {}
+        if barred := not_ours or _bar(registry, holding, policy, now, unreadable):
+            reason = barred
+        else:
+            assert holding is not None, "without one every licence is barred"
+            reason, licence, licensed = _standing(holding.licences, direction, policy, parties, now)
         if ledger_full and (reason is _VALID or not _refuses(call, registry, policy, remembered, reason)):
-            reason = Reason.LEDGER_FULL
-        if reason is _VALID and licence:
+            reason = _LEDGER_FULL
+        if reason is _VALID:
             outcome, profiles = _PLAY, licensed
         elif _refuses(call, registry, policy, remembered, reason):
             outcome, cause = _REFUSED, policy.refuse_cause
@@ -291,21 +291,11 @@ def decide(
             outcome, profiles = Outcome.NOTICE, dict.fromkeys(parties, policy.notice_profile)
         if profiles and (skip := policy.skip(call)):
             profiles = {}
+    named = licence.id if licence else None
     # By position: with names this takes a tenth of the whole decision longer.
     return Decision(
-        outcome,
-        reason,
-        licence.id if licence else None,
-        profiles,
-        version,
-        cause,
-        skip,
-        trust,
-        member,
-        chain,
-        customer,
-        digest,
-    )
+        outcome, reason, named, profiles, version, cause, skip, trust, member, chain, customer, digest
+    )  # fmt: skip
 
 
 def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Decision:
@@ -354,11 +344,13 @@ def suspended(
     if registry is None and own_stops is not None and (own := _first_in_force(numbers, own_stops.of, now)):
         return own
     if registry is not None:
-        found = _first_in_force(numbers, registry.suspensions_of, now)
-    else:
-        kept = remembered.suspended
-        found = _first_in_force(numbers, partial(_by_pattern, kept), now) if kept else None
-    return found or (_first_in_force(numbers, own_stops.of, now) if own_stops is not None else None)
+        for number in numbers:  # not `_first_in_force`: each call comes here
+            for each in registry.suspensions_of(number):
+                if each.in_force(now):
+                    return each
+    elif (kept := remembered.suspended) and (found := _first_in_force(numbers, partial(_by_pattern, kept), now)):
+        return found
+    return _first_in_force(numbers, own_stops.of, now) if own_stops is not None else None
 
 
 def never_originates(
@@ -366,7 +358,11 @@ def never_originates(
 ) -> bool:
     """Whether one of the numbers never originates now."""
     if registry is not None:
-        return _first_in_force(numbers, registry.never_originates, now) is not None
+        for number in numbers:
+            for period in registry.never_originates(number):
+                if period.in_force(now):
+                    return True
+        return False
     known = remembered.never_originating
     return bool(known) and _first_in_force(numbers, partial(_by_pattern, known), now) is not None
 
@@ -384,7 +380,7 @@ def _first_in_force(
     return None
 
 
-_NO_REGISTRY: Final = (None, None, None)
+_NO_MEMBER: Final = (None, None)
 _UNCHECKED: Final = (None, None)
 _NO_NUMBER = {
     NumberKind.WITHHELD: Reason.NUMBER_WITHHELD,
@@ -412,76 +408,36 @@ def _not_ours(
     return _FOREIGN if policy.member is not None and policy.member not in holding.members else None
 
 
-_Standing = tuple[Reason, Licence | None]
+def _bar(
+    registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime, no_number: Reason | None
+) -> Reason | None:
+    """Why no licence counts, whatever the member has; None if they count."""
+    if registry is None:
+        return _MISSING
+    if no_number:
+        return no_number
+    # Not the sum, which would overflow if it expires in 9999; the first comparison spares the difference.
+    if now >= registry.expires and now - registry.expires >= policy.registry_stale:
+        return Reason.REGISTRY_STALE
+    if holding is None:
+        return _UNKNOWN
+    if policy.member is None:
+        return Reason.MEMBER_NOT_SET
+    if holding.chain and not holding.chain.is_checked(now, policy.chain_check):
+        return _UNCHECKED_CHAIN
+    return _UNCHECKED_CHAIN if holding.has_lapsed(now) else None
 
 
 def _standing(
-    call: ForwardedCall,
-    registry: Registry | None,
-    holding: Holding | None,
-    policy: Policy,
-    now: datetime,
-    tone: str | None,
-    no_number: Reason | None,
-) -> _Standing:
-    """The reason by the member's licences (only those for `tone`, if it is named), and the licence that gave it."""
-    if registry is None:
-        return Reason.REGISTRY_MISSING, None
-    if no_number:
-        return no_number, None
-    if now - registry.expires >= policy.registry_stale:  # a sum would overflow if it expires in 9999
-        return Reason.REGISTRY_STALE, None
-    if holding is None:
-        return _UNKNOWN, None
-    if policy.member is None:
-        return Reason.MEMBER_NOT_SET, None
-    if holding.chain and not holding.chain.is_checked(now, policy.chain_check):
-        return Reason.CHAIN_UNCHECKED, None
-    if holding.has_lapsed(now):
-        return Reason.CHAIN_UNCHECKED, None
-    nearest: _Standing = _NONE, None
-    for licence in holding.licences:
-        if tone is None or licence.tone == tone:
-            judged = judge(licence, call.direction, now), licence
-            if nearest[1] is None or _distance(judged) < _distance(nearest):
-                nearest = judged
-    return nearest
+    licences: Sequence[Licence], direction: Direction, policy: Policy, parties: Sequence[Party], now: datetime
+) -> tuple[Reason, Licence | None, Mapping[Party, str]]:
+    """The reason by the member's licences, the licence that gave it, and each party's licensed sound.
 
-
-def judge(licence: Licence, direction: Direction, now: datetime) -> Reason:
-    """The standing of one licence at one moment for one direction."""
-    if licence.status is _REVOKED:
-        return Reason.LICENCE_REVOKED
-    if now < licence.valid_from:
-        return Reason.LICENCE_NOT_YET_VALID
-    if now >= licence.valid_until:
-        return Reason.LICENCE_EXPIRED
-    if licence.status is _SUSPENDED:
-        return Reason.LICENCE_SUSPENDED
-    if not licence.has_member_pledge(now):
-        return Reason.PLEDGE_MISSING
-    if direction not in licence.directions:
-        return Reason.DIRECTION_NOT_COVERED
-    return _VALID
-
-
-_CLOSENESS: Final = {
-    reason: rank
-    for rank, reason in enumerate(
-        (
-            Reason.LICENCE_VALID,
-            Reason.DIRECTION_NOT_COVERED,
-            Reason.PLEDGE_MISSING,
-            Reason.LICENCE_SUSPENDED,
-            Reason.LICENCE_EXPIRED,
-            Reason.LICENCE_NOT_YET_VALID,
-            Reason.LICENCE_REVOKED,
-        )
-    )
-}
-"""Of several licences, the one that comes closest to allowing the call gives the reason."""
-
-
-def _distance(standing: _Standing) -> int:
-    """How far a reason is from allowing the call. A reason that no licence can change is the farthest."""
-    return _CLOSENESS.get(standing[0], len(_CLOSENESS))
+    One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
+    """
+    if not policy.tones:
+        reason, licence = nearest(licences, direction, now)
+        return reason, licence, dict.fromkeys(parties, licence.tone) if licence else {}
+    judged = {party: nearest(licences, direction, now, policy.tones.get((direction, party))) for party in parties}
+    farthest = max(judged.values(), key=distance)
+    return *farthest, {party: licence.tone for party, (_, licence) in judged.items() if licence}

@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from idtone.core.calls import Direction, Holding, Licence, Period, Reason, Suspension, Trust
-from idtone.core.decision import judge
+from idtone.core.licence_standing import judge
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 
@@ -41,7 +41,7 @@ class RegistryIndex:
     """One generation of the registry; immutable. Implements `idtone.core.decision.Registry`."""
 
     __slots__ = (
-        "_compiled", "_never", "_never_blocks", "_origin", "_signed", "_suspended", "_tones",
+        "_compiled", "_holder", "_holdings", "_never", "_never_blocks", "_origin", "_signed", "_suspended", "_tones",
         "expires", "issued", "sha256", "trust", "version",
     )  # fmt: skip
 
@@ -84,6 +84,7 @@ class RegistryIndex:
         origin: str = "",
     ) -> None:
         self._compiled, self.version = ready, ready.version
+        self._holder, self._holdings = ready.spans.holder, ready.holdings
         self._tones = MappingProxyType(ready.tones)
         self.trust = Trust.SIGNED if signed else Trust.UNSIGNED
         self.issued = max(ready.issued, utc(signed.suspensions.issued)) if signed else ready.issued
@@ -135,11 +136,12 @@ class RegistryIndex:
 
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         """The suspensions of `number`, past, current and future."""
-        if not number.e164:
-            return ()
-        found = self._suspended.listed(int(number.e164))
+        suspended = self._suspended
+        found = suspended.listed(number.e164)
         # Whole stocks are rare, and to look for them takes a twentieth of the decision.
-        return found if not self._suspended.stocks else (*found, *self._suspended.of_stocks(self._tenures(number)))
+        if not suspended.stocks or not number.e164:
+            return found
+        return (*found, *suspended.of_stocks(self._tenures(number)))
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
@@ -210,8 +212,8 @@ class RegistryIndex:
         """Who is in charge of `number` then; None if no member holds it."""
         if not number.e164:
             return None
-        holder = self._compiled.spans.holder(int(number.e164))  # int() takes the '+'; emergency numbers are the lowest
+        holder = self._holder(int(number.e164))  # int() takes the '+'; emergency numbers are the lowest
         if holder is None:
             return None
-        held = self._compiled.holdings[holder]
+        held = self._holdings[holder]
         return held if isinstance(held, Holding) else held.holding(now)

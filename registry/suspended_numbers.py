@@ -16,6 +16,8 @@ from .number_notation import read_either
 
 _BLOCK: Final = 1_000
 """As in `compiled`: few spans to search, and all numbers of Japan are a million blocks."""
+_BLOCK_DIGITS: Final = -3
+"""A number without its last three digits: its block, as text."""
 
 
 def scope_of(entry: SuspensionEntry) -> NumberSpan | str | None:
@@ -57,20 +59,21 @@ class SuspendedNumbers:
         self._firsts: list[int] = []  # a bisection in a list is faster than in an array
         self._lasts: list[int] = []
         self._covering: list[tuple[Suspension, ...]] = []
-        self._blocks: dict[int, tuple[int, int]] = {}
+        self._blocks: dict[str, tuple[int, int]] = {}
         for at, (span, covering) in enumerate(disjoint(self._placed)):
             self._firsts.append(span.first)
             self._lasts.append(span.last)
             self._covering.append(covering)
             for block in range(span.first // _BLOCK, span.last // _BLOCK + 1):
-                start, _ = self._blocks.get(block, (at, at))
-                self._blocks[block] = (start, at + 1)
+                start, _ = self._blocks.get(f"+{block}", (at, at))
+                self._blocks[f"+{block}"] = (start, at + 1)
 
-    def listed(self, number: int) -> Sequence[Suspension]:
-        """The suspensions of a number, without those of whole stocks."""
-        touching = self._blocks.get(number // _BLOCK)
+    def listed(self, e164: str) -> Sequence[Suspension]:
+        """The suspensions of a number (`+81312345678`), without those of whole stocks."""
+        touching = self._blocks.get(e164[:_BLOCK_DIGITS])  # text: almost no number of a call is near a suspended one
         if touching is None:
             return ()
+        number = int(e164)
         at = bisect_right(self._firsts, number, *touching) - 1
         return self._covering[at] if at >= touching[0] and number <= self._lasts[at] else ()
 

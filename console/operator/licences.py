@@ -11,8 +11,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from idtone.core.calls import Decision, Direction, ForwardedCall, Licence, Reason
-from idtone.core.decision import decide, judge, time_by
+from idtone.core.decision import decide, time_by
 from idtone.core.decision_words import OUTCOMES, OutcomeWords
+from idtone.core.licence_standing import judge
 from idtone.core.numbers import Number, parse, parse_japanese
 from idtone.core.settings.policy import PolicySettings
 from idtone.core.settings.settings import Settings

@@ -10,8 +10,8 @@ from enum import IntEnum
 from typing import Any, Final
 
 from idtone.core.calls import Holding, Period, Reason
-from idtone.core.decision import judge
 from idtone.core.errors import TrustError
+from idtone.core.licence_standing import judge
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number, NumberKind
 from idtone.core.translation import Message

@@ -11,9 +11,9 @@ from shlex import quote
 from typing import Final
 
 from idtone.core.calls import Reason, Trust
-from idtone.core.decision import judge
 from idtone.core.errors import DocumentError, TrustError
 from idtone.core.japan import JAPAN
+from idtone.core.licence_standing import judge
 from idtone.core.translation import Message, joined
 from idtone.registry.compiled import licences
 from idtone.registry.expiries import CERTIFICATION_SOON, SIGNED_SOON, Expiry, ExpiryKind, certification_ends

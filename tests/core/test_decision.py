@@ -30,10 +30,10 @@ from idtone.core.decision import (
     Unlicensed,
     Unreadable,
     decide,
-    judge,
     refused_by_brake,
     time_by,
 )
+from idtone.core.licence_standing import judge
 from idtone.core.numbers import MALFORMED, WITHHELD, parse
 from lab.core.deciding import (
     DAY,

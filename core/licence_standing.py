@@ -1,0 +1,69 @@
+"""The standing of a member's licences at a moment: a part of the decision, and as pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from .calls import Direction, Licence, LicenceStatus, Reason
+
+# As in `decision`: in Python 3.11 the look-up of an enumeration's member takes long.
+_VALID: Final = Reason.LICENCE_VALID
+_REVOKED: Final = LicenceStatus.REVOKED
+_SUSPENDED: Final = LicenceStatus.SUSPENDED
+
+Judged = tuple[Reason, Licence | None]
+"""The reason by a member's licences, and the licence that gave it; None if there is none."""
+_NO_LICENCE: Final[Judged] = (Reason.LICENCE_NONE, None)
+
+
+def nearest(licences: Sequence[Licence], direction: Direction, now: datetime, tone: str | None = None) -> Judged:
+    """The licence that comes closest to allowing the call, of those for `tone` if it is named, and its standing."""
+    closest: Judged = _NO_LICENCE
+    for licence in licences:
+        if tone is None or licence.tone == tone:
+            judged = judge(licence, direction, now), licence
+            if closest[1] is None or distance(judged) < distance(closest):
+                closest = judged
+    return closest
+
+
+def judge(licence: Licence, direction: Direction, now: datetime) -> Reason:
+    """The standing of one licence at one moment for one direction."""
+    if licence.status is _REVOKED:
+        return Reason.LICENCE_REVOKED
+    if now < licence.valid_from:
+        return Reason.LICENCE_NOT_YET_VALID
+    if now >= licence.valid_until:
+        return Reason.LICENCE_EXPIRED
+    if licence.status is _SUSPENDED:
+        return Reason.LICENCE_SUSPENDED
+    since, until = licence.pledged_from, licence.pledged_until
+    if since is None or now < since or (until is not None and now >= until):
+        return Reason.PLEDGE_MISSING
+    if direction not in licence.directions:
+        return Reason.DIRECTION_NOT_COVERED
+    return _VALID
+
+
+_CLOSENESS: Final = {
+    reason: rank
+    for rank, reason in enumerate(
+        (
+            Reason.LICENCE_VALID,
+            Reason.DIRECTION_NOT_COVERED,
+            Reason.PLEDGE_MISSING,
+            Reason.LICENCE_SUSPENDED,
+            Reason.LICENCE_EXPIRED,
+            Reason.LICENCE_NOT_YET_VALID,
+            Reason.LICENCE_REVOKED,
+        )
+    )
+}
+"""Of several licences, the one that comes closest to allowing the call gives the reason."""
+
+
+def distance(judged: Judged) -> int:
+    """How far a reason is from allowing the call. A reason that no licence can change is the farthest."""
+    return _CLOSENESS.get(judged[0], len(_CLOSENESS))
