@@ -31,7 +31,7 @@ from idtone.ledger.evidence.steps import CallStatus, cause, kept_sip_call_id
 LONGEST_LINE: Final = 4096
 """Octets. The hook's lines are at most three quarters as long, and each is written in one write."""
 
-_FIELD: Final = re.compile(r"[!-+\--~]*")
+_LINE: Final = re.compile(r"[!-~]*")
 _CALL_ID: Final = re.compile(r"[!-+\--~]{1,450}-[0-9]{1,9}")
 _NONCE: Final = re.compile(r"[0-9]{12}")
 _FILE: Final = re.compile(r"[A-Za-z0-9_.-]*")
@@ -171,7 +171,7 @@ def read(line: str) -> Line:
     """Read one line, without its line end. Raises JournalError, which quotes nothing from the line."""
     fields = line.split(",")
     reader = _READERS.get((fields[0], len(fields)))
-    if reader is None or len(line) > LONGEST_LINE or not all(map(_FIELD.fullmatch, fields)):
+    if reader is None or len(line) > LONGEST_LINE or not _LINE.fullmatch(line):
         raise JournalError("it is not a line of the hook, or it was cut off")
     _, call_id, nonce, at, *rest = fields
     if not _CALL_ID.fullmatch(call_id) or not _NONCE.fullmatch(nonce):
