@@ -280,7 +280,11 @@ def decide(
             reason = barred
         else:
             assert holding is not None, "without one every licence is barred"
-            reason, licence, licensed = _standing(holding.licences, direction, policy, parties, now)
+            if policy.tones:
+                reason, licence, licensed = _standing(holding.licences, direction, policy, parties, now)
+            else:
+                reason, licence = nearest(holding.licences, direction, now)
+                licensed = dict.fromkeys(parties, licence.tone) if licence else {}
         if ledger_full and (reason is _VALID or not _refuses(call, registry, policy, remembered, reason)):
             reason = _LEDGER_FULL
         if reason is _VALID:
@@ -289,7 +293,7 @@ def decide(
             outcome, cause = _REFUSED, policy.refuse_cause
         else:
             outcome, profiles = Outcome.NOTICE, dict.fromkeys(parties, policy.notice_profile)
-        if profiles and (skip := policy.skip(call)):
+        if profiles and (call.announced or policy.silent) and (skip := policy.skip(call)):
             profiles = {}
     named = licence.id if licence else None
     # By position: with names this takes a tenth of the whole decision longer.
@@ -425,7 +429,8 @@ def _bar(
         return Reason.MEMBER_NOT_SET
     if holding.chain and not holding.chain.is_checked(now, policy.chain_check):
         return _UNCHECKED_CHAIN
-    return _UNCHECKED_CHAIN if holding.has_lapsed(now) else None
+    lapses = holding.certified_until
+    return _UNCHECKED_CHAIN if lapses is not None and now >= lapses else None
 
 
 def _standing(
@@ -435,9 +440,6 @@ def _standing(
 
     One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     """
-    if not policy.tones:
-        reason, licence = nearest(licences, direction, now)
-        return reason, licence, dict.fromkeys(parties, licence.tone) if licence else {}
     judged = {party: nearest(licences, direction, now, policy.tones.get((direction, party))) for party in parties}
     farthest = max(judged.values(), key=distance)
     return *farthest, {party: licence.tone for party, (_, licence) in judged.items() if licence}

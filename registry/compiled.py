@@ -28,6 +28,8 @@ from .number_notation import read_span
 
 _BLOCK: Final = 1_000
 """A tenth of the unit of allotment of Japanese numbers: few numbers to search, and few blocks to list."""
+BLOCK_DIGITS: Final = -3
+"""A number without its last three digits: its block, as text."""
 _MAGIC: Final = b"idtone registry 7\n"
 """Raise the number when the format changes, or the size of a block."""
 _Interval = tuple[int, int, int]

@@ -14,10 +14,10 @@ from idtone.core.licence_standing import judge
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 
-from .compiled import Compiled, compiled, periods, utc
+from .compiled import BLOCK_DIGITS, Compiled, compiled, periods, utc
 from .licence_lapses import LicenceLapse, lapses
 from .model import RegistryDocument, SuspensionEntry, SuspensionsDocument
-from .never_originating import BLOCK_DIGITS, NO_BLOCKS, NeverOriginating, compiled_never_originating
+from .never_originating import NO_BLOCKS, NeverOriginating, compiled_never_originating
 from .suspended_numbers import SuspendedNumbers
 
 
@@ -137,7 +137,8 @@ class RegistryIndex:
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         """The suspensions of `number`, past, current and future."""
         suspended = self._suspended
-        found = suspended.listed(number.e164)
+        # As in `never_originates`: almost no number of a call is near a suspended one.
+        found = suspended.listed(number.e164) if number.e164[:BLOCK_DIGITS] in suspended.blocks else ()
         # Whole stocks are rare, and to look for them takes a twentieth of the decision.
         if not suspended.stocks or not number.e164:
             return found

@@ -24,8 +24,6 @@ from .number_notation import read_either
 
 _MAGIC: Final = b"idtone numbers that never originate 2\n"
 """Raise the number when the format changes, or the size of a block in `compiled`."""
-BLOCK_DIGITS: Final = -3
-"""A number without its last three digits: a block of `compiled`, as text."""
 NO_BLOCKS: Final = frozenset[str]()
 
 

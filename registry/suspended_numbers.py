@@ -10,14 +10,12 @@ from typing import Final
 from idtone.core.calls import Period, Suspension
 from idtone.core.number_spans import NumberSpan, disjoint
 
-from .compiled import utc
+from .compiled import BLOCK_DIGITS, utc
 from .model import SuspensionEntry, SuspensionKind
 from .number_notation import read_either
 
 _BLOCK: Final = 1_000
 """As in `compiled`: few spans to search, and all numbers of Japan are a million blocks."""
-_BLOCK_DIGITS: Final = -3
-"""A number without its last three digits: its block, as text."""
 
 
 def scope_of(entry: SuspensionEntry) -> NumberSpan | str | None:
@@ -36,7 +34,7 @@ class SuspendedNumbers:
     and, only if a whole stock is suspended, the look-up of the number's holder.
     """
 
-    __slots__ = ("_blocks", "_covering", "_firsts", "_lasts", "_placed", "all", "stocks")
+    __slots__ = ("_covering", "_firsts", "_lasts", "_placed", "all", "blocks", "stocks")
 
     def __init__(self, entries: Iterable[SuspensionEntry]) -> None:
         """The entries must have passed `rules`; an unreadable number raises NumberError here."""
@@ -59,18 +57,19 @@ class SuspendedNumbers:
         self._firsts: list[int] = []  # a bisection in a list is faster than in an array
         self._lasts: list[int] = []
         self._covering: list[tuple[Suspension, ...]] = []
-        self._blocks: dict[str, tuple[int, int]] = {}
+        self.blocks: dict[str, tuple[int, int]] = {}
+        """Those that a suspension touches, as text (`+81312345`): where their spans begin and end."""
         for at, (span, covering) in enumerate(disjoint(self._placed)):
             self._firsts.append(span.first)
             self._lasts.append(span.last)
             self._covering.append(covering)
             for block in range(span.first // _BLOCK, span.last // _BLOCK + 1):
-                start, _ = self._blocks.get(f"+{block}", (at, at))
-                self._blocks[f"+{block}"] = (start, at + 1)
+                start, _ = self.blocks.get(f"+{block}", (at, at))
+                self.blocks[f"+{block}"] = (start, at + 1)
 
     def listed(self, e164: str) -> Sequence[Suspension]:
         """The suspensions of a number (`+81312345678`), without those of whole stocks."""
-        touching = self._blocks.get(e164[:_BLOCK_DIGITS])  # text: almost no number of a call is near a suspended one
+        touching = self.blocks.get(e164[:BLOCK_DIGITS])
         if touching is None:
             return ()
         number = int(e164)
