@@ -39,7 +39,7 @@ class AgiResponse:
 
     @property
     def hung_up(self) -> bool:
-        """Whether Asterisk did not execute the command because the channel has hung up."""
+        """True if Asterisk did not execute the command because the channel has hung up."""
         return self.code == _DEAD or self.result == "-1"
 
 
@@ -113,7 +113,7 @@ class AgiCodec:
         return AgiResponse(code, result, data)
 
     def executed(self, line: bytes, result: str) -> bool:
-        """Whether Asterisk executed a command, by its response; False if the channel hung up.
+        """True if Asterisk executed a command, by its response; False if the channel hung up.
 
         Raises AgiError for a result other than `result`.
         """

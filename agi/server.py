@@ -254,7 +254,7 @@ class _Asterisk:
         return await self._read(b"\n\n", f"the environment is longer than {LONGEST} octets")
 
     async def executes(self, command: bytes, result: str) -> bool:
-        """Whether Asterisk executed the command with this result; False if the channel hung up."""
+        """True if Asterisk executed the command with this result; False if the channel hung up."""
         self._writer.write(command)
         line = await self._read(b"\n", "Asterisk's response is too long")
         if line == HANGUP and not self._hung_up:

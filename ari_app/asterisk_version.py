@@ -56,12 +56,12 @@ class AsteriskVersion:
 
     @property
     def takes_requests_over_websocket(self) -> bool:
-        """Whether it takes REST requests over the events' WebSocket. False if the version is not known."""
+        """True if it takes REST requests over the events' WebSocket. False if the version is not known."""
         return self._is_from(REST_OVER_WEBSOCKET)
 
     @property
     def answers_promptly(self) -> bool:
-        """Whether a channel in Stasis() notices a request at once. False if the version is not known."""
+        """True if a channel in Stasis() notices a request at once. False if the version is not known."""
         return self._is_from(PROMPT_STASIS)
 
     def _is_from(self, first: Mapping[int, Numbers]) -> bool:

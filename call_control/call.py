@@ -118,7 +118,7 @@ class Call:
         )
 
     def has_written(self, step: Step) -> bool:
-        """Whether an earlier service has written this step."""
+        """True if an earlier service has written this step."""
         return _written(step) in self.written
 
 

@@ -137,7 +137,7 @@ class CallControl:
         return self._calls.get(call_id)
 
     def is_closed(self, call_id: str) -> bool:
-        """Whether this process saw the end of the call."""
+        """True if this process saw the end of the call."""
         return call_id in self._closed
 
     def recall(self, calls: Mapping[str, Call]) -> None:
@@ -252,7 +252,7 @@ class CallControl:
         return forwarded_call(request, numbers, chained_from, announced, self.emergency_trunks)
 
     def _is_announced(self, request: Request, numbers: RequestNumbers, now: datetime) -> bool:
-        """Whether another leg of this call is announced: the one from which the channel descends, or the one that came
+        """True if another leg of this call is announced: the one from which the channel descends, or the one that came
         back from the network.
         """
         parent = self.find(request.chain)
@@ -444,13 +444,13 @@ class CallControl:
 
 
 def _is_older(call_id: str, since: datetime) -> bool:
-    """Whether the channel of this call was made before `since`; True also if the id holds no time."""
+    """True if the channel of this call was made before `since`; True also if the id holds no time."""
     seconds = call_id.rpartition(".")[0].rpartition("-")[2]
     return not seconds.isdecimal() or int(seconds) <= since.timestamp()
 
 
 def _is_refused(written: Future[None]) -> bool:
-    """Whether the evidence has not even taken the step."""
+    """True if the evidence has not even taken the step."""
     error = written.exception() if written.done() else None
     return error is not None and not isinstance(error, LedgerBehindError)
 

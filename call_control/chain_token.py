@@ -90,7 +90,7 @@ def token_text(time_s: int, call: RemoteCall, mac: str) -> str:
 
 
 def judge(token: ChainToken, key: bytes, numbers: Iterable[Number], now: datetime) -> TokenResult:
-    """Whether the token counts now for a call to or of one of these numbers."""
+    """The result for a token that came with a call to or of one of these numbers."""
     made = [mac_of(key, token.time_s, token.call, number) for number in numbers if can_bind(number)]
     if not any(hmac.compare_digest(each, token.mac) for each in made):
         return TokenResult.FORGED
@@ -100,5 +100,5 @@ def judge(token: ChainToken, key: bytes, numbers: Iterable[Number], now: datetim
 
 
 def can_bind(number: Number) -> bool:
-    """Whether a token can be made for a call that dials this number."""
+    """True if a token can be made for a call that dials this number."""
     return number.known and number.kind is not NumberKind.EMERGENCY

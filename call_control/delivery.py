@@ -57,7 +57,7 @@ LEFT: Final = "left"
 
 
 class KnownBy(StrEnum):
-    """By what it is known that a sound was played to its end; the strongest comes first."""
+    """The sign that a sound was played to its end; the strongest comes first."""
 
     PACKETS = "packets"
     """Asterisk sent all packets of the sound: its delivery is `sent`."""
@@ -85,7 +85,7 @@ class PlayedSound:
 
 
 def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: float | None = None) -> PlayedSound:
-    """Whether the party's sound of `duration_ms` was played to its end, and by what that is known.
+    """The party's sound of `duration_ms`: played to its end or not, and by what that is known.
 
     `called_ms` is the length of the called party's sound, None if that party was to hear none.
     """
@@ -107,7 +107,7 @@ def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: flo
 
 
 def confirmed(line: Reported) -> bool:
-    """Whether the phone's reports confirm a sound whose packets were sent.
+    """True if the phone's reports confirm a sound whose packets were sent.
 
     The phone reported that it lost nothing of what came by the route of the sound, and Asterisk lost nothing of what
     the phone sent back. The reports are about the whole call, and say nothing about single packets; so a loss on

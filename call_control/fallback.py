@@ -139,7 +139,7 @@ class Fallback:
         return written
 
     def _add(self, stops: FallbackOwnStops) -> bool:
-        """Without a registry: add the operator's own suspensions to the file that is there."""
+        """Add the operator's own suspensions to the file that is there, when there is no registry."""
         is_same = stops.digest == self._stopped and self._left == self._identity()
         if not stops.digest or (is_same and not self._failure):
             return False
@@ -154,7 +154,7 @@ class Fallback:
         return changed
 
     def is_of(self, origin: str) -> bool:
-        """Whether the file is whole, can be read by Asterisk's group, and was made of the registry with this origin for
+        """True if the file is whole, can be read by Asterisk's group, and was made of the registry with this origin for
         these settings, with the operator's own suspensions.
         """
         end = end_of(self._read() or b"")
@@ -162,9 +162,7 @@ class Fallback:
         return end is not None and end.origin == wanted and end.usable == self._usable.digest
 
     def has(self, registry: FallbackRegistry | None) -> bool:
-        """Whether the file has all suspensions of this registry. If the registry is None, whether nothing is wrong with
-        the file.
-        """
+        """True if the file has all suspensions of this registry; with None, if nothing is wrong with the file."""
         is_latest = registry is None or (registry is self._registry and self._stops().digest == self._stopped)
         return not self.trouble and is_latest
 

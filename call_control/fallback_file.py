@@ -292,7 +292,7 @@ def never_sections(numbers: NeverOriginatingNumbers | None) -> NeverSections:
 
 
 def _few(entries: Iterator[_Entry]) -> Sequence[_Entry] | None:
-    """None if they are more than `ENTRIES_LIMIT`."""
+    """The entries, or None if they are more than `ENTRIES_LIMIT`."""
     few = list(islice(entries, ENTRIES_LIMIT + 1))
     return few if len(few) <= ENTRIES_LIMIT else None
 

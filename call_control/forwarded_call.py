@@ -92,7 +92,7 @@ def call_that_came_back(request: Request, numbers: RequestNumbers, calls: Iterab
 
 
 def _came_back(call: Call, diverting: Number, numbers: RequestNumbers, now: datetime) -> bool:
-    """Whether a leg that names `diverting` is this call on its way back: it plays a sound itself, was decided a moment
+    """True if a leg that names `diverting` is this call on its way back: it plays a sound itself, was decided a moment
     ago, has the same numbers, and no other leg has come back.
 
     A header can name any call, so more than this must fit: a stranger's call would hear no sound.
@@ -109,7 +109,7 @@ def _came_back(call: Call, diverting: Number, numbers: RequestNumbers, now: date
 
 
 def _is_other(presented: Number, numbers: Sequence[Number | None]) -> bool:
-    """Whether a presented number is none of the numbers; a withheld one is not presented."""
+    """True if a presented number is none of the numbers; a withheld one is not presented."""
     return presented.kind is not NumberKind.WITHHELD and not (presented.known and presented in numbers)
 
 

@@ -173,7 +173,7 @@ class JournalFolder:
 
 
 def _inode(path: Path) -> int | None:
-    """None if another instance has removed it."""
+    """The file's inode, or None if another instance has removed it."""
     try:
         return path.stat().st_ino
     except FileNotFoundError:
@@ -367,7 +367,7 @@ class JournalReader:
                     self._remove(file)
 
     async def _is_finished(self, file: JournalFile) -> bool:
-        """Whether all lines of this file are on the disk, and no further ones can come or count."""
+        """True if all lines of this file are on the disk, and no further ones can come or count."""
         now_s = time.monotonic()
         if file.replaced_s is None:
             file.replaced_s = now_s

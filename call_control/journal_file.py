@@ -52,7 +52,7 @@ class JournalFile:
         return os.fstat(self.descriptor).st_size
 
     def has_lines(self, until: int) -> bool:
-        """Whether there are lines to enter that begin before this position; reads them if need be."""
+        """True if there are lines to enter that begin before this position; reads them if need be."""
         while not self.lines and self.position < until and not self.given_up:
             part = os.read(self.descriptor, PART)
             if not part:
@@ -66,11 +66,11 @@ class JournalFile:
         return bool(self.lines)
 
     def settled(self) -> bool:
-        """Whether all lines read so far are entered, and their evidence is on the disk."""
+        """True if all lines read so far are entered, and their evidence is on the disk."""
         return drop_done(self.unwritten) and not self.lines
 
     def is_quiet(self) -> bool:
-        """Whether no process has it open for writing. From any thread."""
+        """True if no process has it open for writing. From any thread."""
         descriptor = self.descriptor
         try:
             fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # this signal does not end the process

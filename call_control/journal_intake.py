@@ -108,7 +108,7 @@ class JournalIntake:
         return known
 
     def _may_be_late(self, line: Line) -> bool:
-        """Whether this can be a report about a call that an earlier service has ended."""
+        """True if this can be a report about a call that an earlier service has ended."""
         calls = self._calls
         return (
             isinstance(line, Reported)
@@ -182,7 +182,7 @@ class JournalIntake:
 
 
 def _is_report_of(times: Times | None, line: Line) -> bool:
-    """Whether the line is about an ended call with these steps, was not entered before, and fits their times."""
+    """True if the line is about an ended call with these steps, was not entered before, and fits their times."""
     if times is None or StepKind.SOUND_REPORTED in times or StepKind.ANSWERED not in times:
         return False
     return any(times[StepKind.ANSWERED] <= line.at <= times[end] + LATE for end in CLOSING & times.keys())

@@ -331,7 +331,7 @@ LATEST: Final = timedelta(days=7)
 
 
 def fits_call_id(call_id: str, at: datetime) -> bool:
-    """Whether a call with this id can have been decided then. Asterisk's own id holds the second when its channel was
+    """True if a call with this id can have been decided then. Asterisk's own id holds the second when its channel was
     made; one that an ARI application chose does not.
     """
     found = _UNIQUE_ID.search(call_id)

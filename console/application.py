@@ -113,7 +113,7 @@ def _address(console: Console, request: web.Request) -> str:
 
 
 def _plain(status: HTTPStatus, text: str, **headers: str) -> web.Response:
-    """For a program, or an attacker: the texts of pages are not read."""
+    """A plain text for a program or an attacker: it shows no page."""
     answer = web.Response(text=f"{text}\n", status=status, headers=headers)
     protect(answer, PLAIN)
     return answer

@@ -114,7 +114,7 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
 
 
 def words_of(table: Mapping[Any, str], code: object) -> str:
-    """In the visitor's language; the code itself if this version does not know it."""
+    """The words for a code in the visitor's language; the code itself if this version does not know it."""
     text = "" if code is None else str(code)
     return translated(Message(table[text])).replace("`", "") if text in table else text
 

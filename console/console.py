@@ -124,7 +124,7 @@ class Console:
         return self.desk.folder if self.desk else None
 
     def statistics_of(self, node: str) -> Statistics:
-        """Of another node; empty: of this one."""
+        """The statistics of a node; this one's if the name is empty."""
         return self.statistics.setdefault(node, Statistics(self.settings, node))
 
     def reader(self) -> LedgerReader:
@@ -132,7 +132,7 @@ class Console:
         return LedgerReader.open(self.settings.ledger.own())
 
     async def user(self, name: str) -> User | None:
-        """As `Users.get`. Each request asks for it: a thread is worth it only if the file has to be read."""
+        """The user of this name. Each request asks for it: a thread is worth it only if the file has to be read."""
         return self.users.get(name) if self.users.is_read else await self.threads.admitting(self.users.get, name)
 
     def begin_session(self, visit: Visit, name: str) -> web.Response:
@@ -161,7 +161,7 @@ class Console:
         SESSION.give(answer, token)
 
     async def still_admits(self, visit: Visit) -> bool:
-        """Whether the visitor of a page that goes on may still see it: session, user and right are there."""
+        """True if the visitor of a page that goes on may still see it: session, user and right are there."""
         session, right = visit.session, visit.page.right
         if session is None or right is None or not self.sessions.is_open(session):
             return False

@@ -52,7 +52,7 @@ class Counts:
         return (min(found), max(found)) if found else None
 
     def grouped(self, part: Part, first: date, last: date) -> list[Tally]:
-        """By day, member or licence, from one day to another."""
+        """The tallies by day, member or licence, from one day to another."""
         found: dict[object, Tally] = {}
         for (day, member, licence), counted in self.tallies.items():
             if first <= day <= last:

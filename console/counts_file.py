@@ -28,7 +28,7 @@ def keep(path: Path, counts: Counts) -> None:
 
 
 def kept(path: Path) -> Counts | None:
-    """None if there are none, or they were counted by another version or in another time zone."""
+    """The counts in the file; None if it has none, or if another version or time zone counted them."""
     try:
         found = json.loads(path.read_bytes())
         return _read(found) if found["counted_by"] == _counted_by() else None

@@ -21,7 +21,7 @@ EVERY_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DecidedPlots:
-    """Without plots before the first count, and if the ledger cannot be read; `trouble` says why."""
+    """The plots of the decisions; none before the first count, or if the ledger cannot be read; `trouble` says why."""
 
     hour: StackedPlot | None = None
     """Calls a minute."""

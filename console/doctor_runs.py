@@ -77,7 +77,7 @@ class DoctorRuns:
             self._running = asyncio.create_task(self._run(by))
 
     async def follow(self) -> AsyncIterator[bool]:
-        """Whether the run is still in progress, at each change, until it has ended."""
+        """At each change until the run has ended: True while it is in progress."""
         while self.is_running:
             yield True
             async with self._changed:

@@ -21,5 +21,5 @@ def download(name: str, octets: bytes, kind: str) -> web.Response:
 
 
 def download_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> web.Response:
-    """As `--csv` prints it."""
+    """The rows as a file, as `--csv` prints them."""
     return download(name, (_BOM + csv_text(columns, rows)).encode(), f"{CSV}; charset=utf-8")

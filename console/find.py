@@ -94,7 +94,7 @@ def _page(
 
 
 def is_number(wanted: str) -> bool:
-    """Whether it is a whole telephone number, as people write it."""
+    """True if it is a whole telephone number, as people write it."""
     return not any(each.isalpha() for each in wanted) and "." not in wanted and parse(wanted).known
 
 

@@ -47,7 +47,7 @@ class FormErrors(UsageError):
         return "\n".join(map(str, self._of.values()))
 
     def __iter__(self) -> Iterator[tuple[str, IdtoneError]]:
-        """By the order in which the fields were read."""
+        """The errors with their fields, in the order in which the fields were read."""
         return iter(self._of.items())
 
     @property
@@ -114,12 +114,12 @@ def at_its_field(error: IdtoneError, fields: Fields) -> IdtoneError:
 
 
 def labels_of(fields: Fields) -> Callable[[str], Message]:
-    """For the rules that name a field in an error."""
+    """The label of each field, for the rules that name a field in an error."""
     return lambda name: fields[name].said
 
 
 def any_text(text: str, label: str) -> str:
-    """For a field that its rule checks: the text as it is."""
+    """The text as it is: the rule of its field checks it."""
     return text
 
 

@@ -35,7 +35,7 @@ _MOMENT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)
 
 
 def exact(at: datetime) -> str:
-    """To the millisecond."""
+    """The time to the millisecond."""
     local = at.astimezone(JAPAN)
     return f"{local.strftime('%Y-%m-%d %H:%M:%S')}.{local.microsecond // 1000:03}"
 

@@ -32,7 +32,7 @@ class ListRequest:
         return (self.page - 1) * self.size
 
     def within(self, total: int) -> ListRequest:
-        """With the last page of so many rows, if it asks for a later one."""
+        """The same request; if its page lies beyond `total` rows, for the last page."""
         last = max(1, -(-total // self.size))
         return self if self.page <= last else ListRequest(self.column, self.falls, last, self.size)
 
@@ -61,7 +61,7 @@ class Listing(Generic[T]):
 
     @property
     def first(self) -> int:
-        """As people count, from 1."""
+        """The number of the first row, counted from 1."""
         return self.asked.first + 1
 
     @property
@@ -69,7 +69,7 @@ class Listing(Generic[T]):
         return self.asked.first + len(self.rows)
 
     def order_of(self, column: str) -> str:
-        """In the words of `aria-sort`; empty if the list has another order."""
+        """The order of a column in the words of `aria-sort`; empty if the list has another order."""
         if column != self.asked.column:
             return ""
         return "descending" if self.asked.falls else "ascending"

@@ -46,7 +46,7 @@ class Live:
 
     @asynccontextmanager
     async def asked(self) -> AsyncIterator[None]:
-        """In this context the service is asked each second."""
+        """Context in which the console asks the service each second."""
         self.states.append(await self._look())
         asking = asyncio.create_task(self._ask_for_ever())
         try:

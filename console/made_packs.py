@@ -22,7 +22,7 @@ class KeptPack:
 
 
 class MadePacks:
-    """By the act of the disclosure. Used by the event loop alone."""
+    """The packs that were made lately, by the act of their disclosure. Used by the event loop alone."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
@@ -35,7 +35,7 @@ class MadePacks:
         self._kept[act] = KeptPack(user, octets, self._clock_s() + KEPT_S)
 
     def get(self, act: str, user: str) -> bytes | None:
-        """None if it was not made by this user, or is not kept any more."""
+        """The pack; None if another user made it, or if it is no longer kept."""
         self._forget_old()
         kept = self._kept.get(act)
         return kept.octets if kept and kept.user == user else None

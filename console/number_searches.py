@@ -13,5 +13,5 @@ TOO_MANY_NUMBERS: Final = Message("You have searched for many numbers. Wait a mi
 
 
 def admits_number_search(visit: Visit) -> bool:
-    """Whether this user may search now. It counts if so."""
+    """True if this user may search now. It counts if so."""
     return visit.console.limits.admits(f"numbers {visit.party}", NUMBER_SEARCHES)

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def is_other_node(settings: Settings, name: str) -> bool:
-    """Whether this names another node of those that share a PostgreSQL; empty names this one."""
+    """True if this names another node of those that share a PostgreSQL; empty names this one."""
     return bool(name) and name != settings.node and settings.ledger.is_shared()
 
 
 async def other_nodes(visit: Visit) -> list[str]:
-    """Those that can be chosen on a page; empty if there are none, or PostgreSQL cannot be read."""
+    """The nodes that can be chosen on a page; empty without any, or if PostgreSQL cannot be read."""
     settings = visit.console.settings
     if not settings.ledger.is_shared():
         return []

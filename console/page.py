@@ -93,7 +93,7 @@ class Visit:
 
     @property
     def has_to_choose(self) -> bool:
-        """Whether the user has to choose a password or a second factor first, where the console has passwords."""
+        """True if the user has to choose a password or a second factor first, where the console has passwords."""
         return self.console.sign_in.proof is not None and self.user is not None and self.user.is_new
 
     def part(self, name: str) -> str:
@@ -114,7 +114,7 @@ class Visit:
         return party_of(self.session.name if self.session else None, self.address)
 
     def is_gone(self) -> bool:
-        """Whether the visitor has left."""
+        """True if the visitor has left."""
         transport = self.request.transport
         return transport is None or transport.is_closing()
 
@@ -143,7 +143,9 @@ class Visit:
         return self.console.templates.fragment(name, self, context)
 
     def shared_fragment(self, name: str, shown: object, context: Callable[[], Mapping[str, Any]]) -> str:
-        """As `fragment`, of a part that all visitors see alike. The same object is rendered once in each language."""
+        """The same as `fragment`, for a part that all visitors see alike. The same object is rendered once in each
+        language.
+        """
         speak(self.language)
         return self.console.templates.shared(name, self.language, shown, context)
 

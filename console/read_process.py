@@ -227,12 +227,12 @@ def _died() -> LedgerError:
 
 
 def others_wait() -> bool:
-    """For a read: whether others wait for its end."""
+    """True if others wait for the end of this read."""
     return _console is not None and _console.poll()
 
 
 def serve() -> None:
-    """In the server: fork a process for each socket that the console sends, until the console ends."""
+    """Fork a process for each socket that the console sends, until the console ends; the server's main function."""
     for number in (signal.SIGINT, signal.SIGTERM):  # of a terminal and of systemd, which end the console: it ends this
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, _reap)
@@ -260,7 +260,7 @@ def _reap(*_: object) -> None:
 
 
 def _read(connection: Connection) -> None:
-    """In a process of reads, until the console ends it."""
+    """Answer the reads of one process, until the console ends it."""
     global _console
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     connection.send(os.getpid())  # before the low priority: somebody waits for it

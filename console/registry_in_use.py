@@ -66,7 +66,7 @@ class ReadRegistry:
 
     @cached_property
     def names(self) -> Mapping[str, Mapping[str, str]]:
-        """Of each member, by language."""
+        """The names of each member, by language."""
         return {member.id: {"ja": member.name.ja, "en": member.name.en} for member in self.document.members}
 
 

@@ -27,7 +27,7 @@ HEADERS: Final = {
 
 
 def is_from_here(headers: Mapping[str, str], origins: frozenset[str]) -> bool:
-    """Whether a browser sent this form from a page of ours. Each browser of today names its origin."""
+    """True if a browser sent this form from a page of ours. Each browser of today names its origin."""
     if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
     return headers.get("Origin", "").lower() in origins

@@ -174,7 +174,7 @@ class _Protocol(web.RequestHandler):
 
 
 def _protocol(runner: web.AppRunner) -> web.RequestHandler:
-    """Of a new connection."""
+    """The handler of a new connection."""
     assert runner.server is not None
     return _Protocol(
         runner.server,

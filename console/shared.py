@@ -24,7 +24,7 @@ class Shared(Generic[T]):
 
     @property
     def is_ready(self) -> bool:
-        """Whether it was read before."""
+        """True if it was read before."""
         return self._newest is not None
 
     async def get(self) -> T:

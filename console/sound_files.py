@@ -119,7 +119,7 @@ def file_state(directory: Path, profile: Profile, name: str) -> FileState:
 
 @lru_cache(256)
 def _digest_of(profile: Profile, name: str) -> str:
-    """Of the file as it should be. Making it takes longer than a page may."""
+    """Digest of the sound's file as it should be. Making it takes longer than a page may."""
     from idtone.tones.making.encoders import encode
     from idtone.tones.making.sounds import named_format
 

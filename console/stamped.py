@@ -21,7 +21,9 @@ def stamp(path: Path) -> Stamp | None:
 
 
 class Stamped(Generic[T]):
-    """From any thread. What `read` raises is raised, and not kept."""
+    """The result of `read`, read again when the file has changed; any thread may ask. What `read` raises is raised, and
+    not kept.
+    """
 
     def __init__(self, files: Callable[[], Iterable[Path]], read: Callable[[], T]) -> None:
         self._files = files
@@ -37,7 +39,7 @@ class Stamped(Generic[T]):
 
     @property
     def is_read(self) -> bool:
-        """Whether the files are as they were read last: then `get` only looks at them."""
+        """True if the files are as they were read last: then `get` only looks at them."""
         kept = self._kept
         return kept is not None and kept[0] == tuple(map(stamp, self._files()))
 

@@ -78,13 +78,13 @@ def _passed(progress: Progress, newest: int, steps: int) -> None:
 
 
 def _hash(reader: LedgerReader, place: int) -> str:
-    """Of the step at this place; empty if there is none."""
+    """The hash of the step at this place; empty without a step."""
     found = next(iter(reader.in_order(place - 1, place, frozenset(StepKind))), None)
     return hashlib.sha256(f"{found.call_id}\n{found.text}".encode()).hexdigest() if found else ""
 
 
 def file_of(settings: Settings) -> Path:
-    """That keeps the counts of this node's ledger. Those of other nodes are kept in memory alone."""
+    """Path of the file that keeps the counts of this node's ledger. Those of other nodes are kept in memory alone."""
     return file_beside(path_of(settings.ledger.own()))
 
 
@@ -114,7 +114,7 @@ class Statistics:
         self.counts = None if is_other_node(settings, node) else kept(file_of(settings))
 
     def is_behind(self) -> bool:
-        """Whether it is time to count anew. Raises LedgerError, UsageError if there is no such node."""
+        """True if it is time to count anew. Raises LedgerError, UsageError if there is no such node."""
         with reader_of(self._settings, self._node) as reader:
             newest = reader.newest_place()
         known = self.counts

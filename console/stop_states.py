@@ -17,7 +17,7 @@ from idtone.registry.suspensions.own_suspension import STATE_WORDS, OwnSuspensio
 
 
 class StopState(StrEnum):
-    """In the order in which a stop goes through them."""
+    """The states of a stop, in the order in which it goes through them."""
 
     ASKED = "asked"
     APPROVED = "approved"
@@ -131,7 +131,7 @@ def _stages(facts: StopFacts, now: datetime) -> Iterator[Stage]:
 
 
 def own_stages(one: OwnSuspension, now: datetime) -> tuple[Stage, ...]:
-    """Of a stop by the operator itself, on this node and the others of its fleet, as far as they have said it."""
+    """The stages of the operator's own stop, on this node and on those of its fleet that have reported."""
     acts = {
         StopState.ASKED: one.asked.at if one.persons > 1 else None,
         StopState.APPROVED: one.approved and one.approved.at,

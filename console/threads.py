@@ -97,7 +97,7 @@ class OwnTurns:
 
     @asynccontextmanager
     async def turn(self, party: VisitingParty) -> AsyncIterator[None]:
-        """In this context the party has one more."""
+        """Context in which the party has one turn more."""
         turn = self._turns.setdefault(party, _Turn(asyncio.Semaphore(self.of_party)))
         turn.users += 1
         try:
@@ -158,7 +158,7 @@ class Threads:
     async def read(
         self, kind: Reads, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
     ) -> R:
-        """As `Queue.run`, in a process (`ReadProcesses.run`). Raises TooManySearchesError too."""
+        """The same as `Queue.run`, in a process (`ReadProcesses.run`). Raises TooManySearchesError too."""
         if kind is not Reads.SEARCH:
             return await self._read(kind, party, is_gone, do, *given)
         searching = self._searching.setdefault(party, [])

@@ -40,7 +40,7 @@ class VisitingParty(NamedTuple):
 
 
 def party_of(user: str | None, address: str) -> VisitingParty:
-    """Of a request: its session's user, or the network of its address."""
+    """The party of a request: its session's user, or the network of its address."""
     return (
         VisitingParty(network_of(address), has_session=False) if user is None else VisitingParty(user, has_session=True)
     )
@@ -57,7 +57,7 @@ class Requests:
 
     @contextmanager
     def one(self, party: VisitingParty) -> Iterator[None]:
-        """In this context the party has one more."""
+        """Context in which the party has one request more."""
         self._counts[party] += 1
         try:
             yield
@@ -88,7 +88,7 @@ class UsedOfLate:
 
 @dataclass(slots=True)
 class Turns:
-    """At most `places` turns at a time."""
+    """Turns of the parties, at most `places` at a time."""
 
     requests: Requests
     places: int = 1
@@ -108,7 +108,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, party: VisitingParty) -> AsyncIterator[None]:
-        """In this context it is the party's turn."""
+        """Context in which it is the party's turn."""
         await self._take(party)
         began_s = self._spent_s()
         try:

@@ -86,7 +86,7 @@ class WhatWaits:
 
 
 def waiting_for(user: User, things: Iterable[Waiting]) -> list[Waiting]:
-    """Those that this user can do something about, the late ones first. Pure."""
+    """The things that this user can do something about, the late ones first. Pure."""
     me = visiting(user.name)
     found = [each for each in things if each.right in user.rights and (not each.by or me.is_another_than(each.by))]
     return sorted(found, key=lambda each: not each.is_late)
@@ -139,7 +139,7 @@ def _of_office(console: Console, now: datetime) -> Iterator[Waiting]:
 
 
 async def show(visit: Visit) -> web.StreamResponse:
-    """As it is now."""
+    """The page of what waits now."""
     assert visit.user is not None
     found = await visit.in_thread(look, visit.console, datetime.now(UTC))
     return visit.render("waiting.html", waiting=waiting_for(visit.user, found))

@@ -72,14 +72,14 @@ def checked_address(text: str) -> str:
 
 
 def first_mail(to: str, node: str, address: str, now: datetime) -> EmailMessage:
-    """That shows that mails arrive. Pure."""
+    """The mail that shows that mails arrive. Pure."""
     words = Message("{node}: the console sends to this address when something waits for you.", node=node)
     subject = f"[idtone] {node}: このアドレスに通知します / this address gets mails"
     return _in_both(to, subject, now, lambda: translated(words), address)
 
 
 def waiting_mail(to: str, node: str, address: str, waiting: Sequence[Waiting], now: datetime) -> EmailMessage:
-    """In both languages: the user's language is that of each browser. Pure."""
+    """The mail of what waits, in both languages: only a browser knows the user's language. Pure."""
     kinds = Counter[tuple[str, bool]]()
     for each in waiting:
         kinds[KINDS.get(each.right, str(each.what)), each.is_late] += each.count

@@ -41,7 +41,7 @@ class Task(Generic[R]):
 
     @property
     def rate(self) -> float | None:
-        """None if that is not known yet."""
+        """The rate a second; None until it is known."""
         if self.first is None or self.done <= self.first[1]:
             return None
         return (self.done - self.first[1]) / max(time.monotonic() - self.first[0], 0.001)
@@ -52,7 +52,7 @@ class Task(Generic[R]):
 
     @property
     def left_s(self) -> float | None:
-        """None if that is not known yet."""
+        """The seconds that are left; None until they are known."""
         return (self.total - self.done) / self.rate if self.rate else None
 
 
@@ -124,7 +124,7 @@ def _listen(connection: Connection, tell: Callable[[str, Any], object]) -> None:
 
 
 def _run(connection: Connection, do: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    """In the process."""
+    """Do the work and send its progress; the main function of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, whose console ends this process
     os.nice(NICE)
     told_s = 0.0

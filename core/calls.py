@@ -43,7 +43,7 @@ class Delivery(Word):
 
 
 class Trust(Word):
-    """Whether the registry is signed."""
+    """How the registry was trusted: signed or not."""
 
     SIGNED = "signed"
     """Signed by the association."""
@@ -232,7 +232,7 @@ class WholesaleChain:
     """Before when the first certification lapses that was recorded for a reseller; None: none was recorded."""
 
     def is_checked(self, now: datetime, lasts: timedelta | None) -> bool:
-        """Whether each reseller has been checked; with `lasts`, not longer ago than that."""
+        """True if each reseller has been checked; with `lasts`, not longer ago than that."""
         return all(link_is_checked(at, now, lasts) for at in self.checked)
 
     def __str__(self) -> str:
@@ -240,7 +240,7 @@ class WholesaleChain:
 
 
 def link_is_checked(at: datetime | None, now: datetime, lasts: timedelta | None) -> bool:
-    """Whether a check at `at` counts now."""
+    """True if a check at `at` counts now."""
     return at is not None and at <= now and (lasts is None or now - at < lasts)
 
 
@@ -255,7 +255,7 @@ class Holding:
     """Before when the first certification lapses that was recorded for a member or a link; None: none was recorded."""
 
     def has_lapsed(self, now: datetime) -> bool:
-        """Whether a recorded certification has lapsed, or its check is overdue."""
+        """True if a recorded certification has lapsed, or its check is overdue."""
         return self.certified_until is not None and now >= self.certified_until
 
     @property
@@ -265,7 +265,7 @@ class Holding:
 
 
 class Period(NamedTuple):
-    """From `since` up to, but not at, `until`; None: it has no such end."""
+    """The time from `since` up to, but not at, `until`; an end that is None is open."""
 
     since: datetime | None = None
     until: datetime | None = None

@@ -209,7 +209,7 @@ class Remembered:
     never_originating: Mapping[str, Sequence[Period]] = field(default_factory=dict)
 
     def may_use(self, numbers: Iterable[Number], now: datetime) -> bool:
-        """Whether one of the numbers is among those that this node may use."""
+        """True if one of the numbers is among those that this node may use."""
         own = self.own or {}
         periods = (each for number in numbers for each in _by_pattern(own, number))
         return any(period.in_force(now) for period in periods)
@@ -311,7 +311,7 @@ def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Deci
 def _refuses(
     call: ForwardedCall, registry: Registry | None, policy: Policy, remembered: Remembered, reason: Reason
 ) -> bool:
-    """Whether a call without the association's sound is refused."""
+    """True if a call without the association's sound is refused."""
     if reason is _LEDGER_FULL:
         return policy.ledger_full is LedgerFull.REFUSE
     if reason is _FOREIGN and policy.foreign_numbers is _REFUSE:
@@ -360,7 +360,7 @@ def suspended(
 def never_originates(
     numbers: Iterable[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED
 ) -> bool:
-    """Whether one of the numbers never originates now."""
+    """True if one of the numbers never originates now."""
     if registry is not None:
         for number in numbers:
             for period in registry.never_originates(number):

@@ -71,7 +71,7 @@ def load(
 def parse(
     text: str, name: str, model: type[AnyModel], rules: Callable[[AnyModel], Iterable[ValidationFault]] = lambda _: ()
 ) -> AnyModel:
-    """As `load`, from text; `name` is the file name in the faults."""
+    """The same as `load`, from text; `name` is the file's name in the faults."""
     value = read_tree(text, name)
     return validate(value, text, name, model, rules)
 
@@ -204,7 +204,7 @@ class _TreeReader:
 
     @property
     def hopeless(self) -> bool:
-        """Whether to stop: the rest of the text would give no useful faults."""
+        """True if to stop: the rest of the text would give no useful faults."""
         return self._documents > 1 or len(self.faults) >= _FAULT_LIMIT
 
     def feed(self, event: yaml.Event) -> None:

@@ -113,7 +113,7 @@ def draft(target: Path, mode: int = READABLE, group: int = -1, owner: int = -1) 
 
 
 def rewrite_durably(target: Path, octets: bytes) -> None:
-    """As `replace_durably`, for a file that exists: it keeps its mode and group."""
+    """The same as `replace_durably`, for a file that exists: it keeps its mode and group."""
     status = target.stat()
     replace_durably(target, octets, stat.S_IMODE(status.st_mode), status.st_gid)
 

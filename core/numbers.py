@@ -174,7 +174,7 @@ def _abroad(digits: str) -> Number:
 
 
 def perhaps(text: str) -> Number | None:
-    """If the text is malformed, the Japanese number that its digits make, without host and parameters; else None.
+    """The Japanese number of a malformed text's digits, without host and parameters; None if they make none.
 
     The hook reads such a number in the same way, if `policy.unreadable` is `notice`.
     """
@@ -219,7 +219,7 @@ class NumberPattern:
     prefix: bool = False
 
     def matches(self, number: Number, dialled: str = "") -> bool:
-        """Whether the pattern matches the number, or the dialled text."""
+        """True if the pattern matches the number, or the dialled text."""
         candidates = (number.e164, _SEPARATORS.sub("", dialled))
         return any(form.startswith(self.digits) if self.prefix else form == self.digits for form in candidates if form)
 
@@ -245,7 +245,7 @@ _KANJI_DIGITS = str.maketrans("〇一二三四五六七八九", "0123456789")
 
 
 def holds_number(text: str) -> bool:
-    """Whether a text holds what reads as a valid telephone number, in Japan without its country code. Digits may be
+    """True if a text holds what reads as a valid telephone number, in Japan without its country code. Digits may be
     full-width or kanji.
     """
     return phonenumbers.PhoneNumberMatcher(ascii_form(text).translate(_KANJI_DIGITS), REGION).has_next()

@@ -42,13 +42,13 @@ class Person:
         return self.known_by is AccountKnownBy.CONSOLE
 
     def is_same_as(self, other: Person) -> bool:
-        """Whether both are the same account, or the same user of the console."""
+        """True if both are the same account, or the same user of the console."""
         if self.is_by_console or other.is_by_console:
             return self.is_by_console and other.is_by_console and self.name == other.name
         return self.uid == other.uid
 
     def is_another_than(self, other: Person) -> bool:
-        """Whether they are two persons. An account and a user of the console may be one person."""
+        """True if they are two persons. An account and a user of the console may be one person."""
         return self.is_by_console == other.is_by_console and not self.is_same_as(other)
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ _SIGNED_IN: Final[ContextVar[str | None]] = ContextVar("signed in", default=None
 
 
 def act_for(user: str | None) -> None:
-    """From now on this task, and what it does in threads, acts for this user of the console; None: for no user."""
+    """Make this task, and what it does in threads, act for this user of the console from now on; None: no user."""
     _SIGNED_IN.set(user)
 
 

@@ -96,7 +96,7 @@ class VerifierKey:
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.algorithm]) + self.public).digest()[:4]
 
     def __str__(self) -> str:
-        """As one line, for settings (signed-note, verifier keys): NAME+ID+BASE64."""
+        """The key as one line for settings (signed-note, verifier keys): NAME+ID+BASE64."""
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(bytes([self.algorithm]) + self.public).decode()}"
 
     @classmethod
@@ -117,7 +117,7 @@ class VerifierKey:
         return key
 
     def verifies(self, text: str, signature: bytes) -> bool:
-        """Whether the signature of a line is this key's signature on the text."""
+        """True if the signature of a line is this key's signature on the text."""
         message = text.encode()
         if self.algorithm is Algorithm.COSIGNATURE:
             time_s = int.from_bytes(signature[:8], "big")
@@ -156,7 +156,7 @@ class Signer:
         return SignatureLine(self.key.name, self.key.key_id, self._private.sign(text.encode()))
 
     def cosign(self, text: str, time_s: int) -> SignatureLine:
-        """As a witness, at `time_s` seconds since 1970 (tlog-cosignature, Ed25519 signed message)."""
+        """The cosignature of a witness at `time_s` seconds since 1970 (tlog-cosignature, Ed25519 signed message)."""
         signature = self._private.sign(_cosigned(text, time_s))
         return SignatureLine(self.cosigner.name, self.cosigner.key_id, time_s.to_bytes(8, "big") + signature)
 

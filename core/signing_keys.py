@@ -65,7 +65,7 @@ def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoS
 
 
 def make_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
-    """As `make_key`, without the public half, and with any passphrase."""
+    """The same as `make_key`, without the public half, and with any passphrase."""
     key, pem = new_key(passphrase)
     _write_new(path, pem, _KEY_MODE)
     return key
@@ -91,8 +91,8 @@ def public_beside(path: Path) -> Path:
 
 
 def _write_new(path: Path, octets: bytes, mode: int) -> None:
-    """On the disk, and in whole. Raises TrustError if the file exists already; or if it cannot be written, and then
-    nothing is left of it.
+    """Write a new file whole and on the disk. Raises TrustError if the file exists already; or if it cannot be written,
+    and then nothing is left of it.
 
     It is no draft that is renamed, because a rename replaces a key that is there.
     """

@@ -57,8 +57,8 @@ class TokenKey:
     """An Ed25519 key in a token (PKCS#11 3.0: CKK_EC_EDWARDS, CKM_EDDSA), with an open session."""
 
     def __init__(self, library: Path, name: str, pin: str) -> None:
-        """Without a PIN, it only has its public half. Raises TokenError; `is_final` if the PIN was refused: another try
-        with it could lock the token.
+        """Open the token's key; without a PIN, its public half alone. Raises TokenError; `is_final` if the PIN was
+        refused: another try with it could lock the token.
         """
         wanted = TokenKeyName.parse(name)
         self._name = name

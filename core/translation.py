@@ -44,7 +44,7 @@ class Message(str):
         return self
 
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
-        """For `pickle`, by which a process gives an error to another one."""
+        """The message for `pickle`, by which a process gives an error to another one."""
         return (self.template,), self.fields
 
 
@@ -98,7 +98,7 @@ def speak(language: str) -> None:
 
 
 def is_japanese() -> bool:
-    """Whether the chosen language, or that of the environment, is Japanese."""
+    """True if the chosen language, or that of the environment, is Japanese."""
     return _catalogue() is not None
 
 

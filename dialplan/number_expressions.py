@@ -89,7 +89,7 @@ _DESTINATION: Final = re.compile(
 def is_emergency_call(
     dial_string: str, called: str, trunks: Sequence[str], is_emergency: Callable[[str], bool], own_dial: bool = False
 ) -> bool:
-    """Whether every destination of the dial string is on one of the trunks and dials an emergency number.
+    """True if every destination of the dial string is on one of the trunks and dials an emergency number.
 
     The called number counts if there is one destination and it is on one of the trunks. With parameters, or under the
     operator's own Dial(), it can be forged by a caller: then it does not count if a complete other number is dialled.

@@ -47,7 +47,7 @@ _ROOM: Final = 1.1
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """From the ledger `old` to the same name in `folder`."""
+    """The move of the ledger `old` into `folder`, under the same name."""
 
     settings: Settings
     config: Path

@@ -241,7 +241,7 @@ def obstacle(change: Change) -> str:
 
 
 def is_done(change: Change) -> bool:
-    """Whether a folder or file already has the rights that the change would give it; False for other changes.
+    """True if a folder or file already has the rights that the change would give it; False for other changes.
 
     Raises OSError, LookupError.
     """
@@ -287,7 +287,7 @@ def _apply(change: FileChange | FolderChange | RightsChange, before: Held) -> No
 
 
 def _set_rights(path: Path, mode: int | None, user: int, group: int) -> None:
-    """Without following a link, which someone could have put there since. Raises OSError."""
+    """Set mode, user and group without following a link, which someone could have put there since. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         if (user, group) != (-1, -1):

@@ -79,7 +79,9 @@ def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
 
 
 def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) -> _Read:
-    """As `_unsigned`. If the source cannot be used, fallback.conf gets what is in the cache. Raises TrustError too."""
+    """The same as `_unsigned`, for a signed registry. If the source cannot be used, fallback.conf gets what is in the
+    cache. Raises TrustError too.
+    """
     from idtone.registry.trust.client import Repository  # here, because TUF takes longer to import than all the rest
 
     registry: RegistrySettings = settings.registry
@@ -104,7 +106,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
 
 
 def _index(published: Published, known: Known | None, fallback: _Suspended) -> RegistryIndex | None:
-    """None if fallback.conf is of this generation already."""
+    """The index for fallback.conf; None if the file is of this generation already."""
     if known:
         return known.index()
     return None if fallback.are_of(published.origin) else index_of(published)

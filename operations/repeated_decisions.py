@@ -66,7 +66,7 @@ def _again(one: Repeated) -> dict[str, Any]:
 
 
 def _decided(made: Any) -> dict[str, Any]:
-    """Of a record or a decision."""
+    """The facts of a record or of a decision that are compared."""
     names = ("outcome", "reason", "member", "wholesale_chain", "licence")
     return {name: getattr(made, name) for name in names}
 

@@ -131,7 +131,7 @@ class SuspensionDesk:
         return self._put_to_use(one.id)
 
     def awaited_elsewhere(self, one: OwnSuspension) -> OwnSuspension:
-        """As the other nodes of the fleet have confirmed it meanwhile, or some of them."""
+        """The suspension as some or all other nodes of the fleet have confirmed it meanwhile."""
         waits = one.state is SuspensionState.ASKED or one.withdrawn or (one.lift_asked and not one.lifted)
         if waits or not shares(self.settings) or not _runs(self.settings):
             return one
@@ -144,7 +144,7 @@ class SuspensionDesk:
         return one
 
     def _put_to_use(self, suspension: str) -> OwnSuspension:
-        """In Asterisk's file alone."""
+        """Put the suspension to use in Asterisk's file alone."""
         stops = StopsInUse(self.path)
         self._write(stops)
         at = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""From when on a member's calls are without a valid licence. Pure."""
+"""The times from which a member's calls are without a valid licence. Pure."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _DIRECTIONS: Final = {Direction.INCOMING: Message("incoming"), Direction.OUTGOIN
 
 @dataclass(frozen=True, slots=True)
 class LicenceLapse:
-    """From `at` on, no licence is valid for calls of this direction. `licence` is the id of the last one, `suspended`
-    that of one that would be valid then, or now, if it were not suspended; empty without one.
+    """The time `at` from which no licence is valid for calls of this direction. `licence` is the id of the last one,
+    `suspended` that of one that would be valid then, or now, if it were not suspended; empty without one.
     """
 
     direction: Direction

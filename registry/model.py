@@ -113,7 +113,7 @@ def _matching(pattern: re.Pattern[str], problem: Message, remedy: Message) -> Af
 
 
 def _without_number(value: str) -> str:
-    """Of what the public list shows."""
+    """The value, which must hold no number: the public list shows it to everyone."""
     if holds_number(value):
         raise ValueError(
             Message("contains a telephone number"), Message("Remove it: the public list shows this to everyone")
@@ -300,7 +300,7 @@ class Member(Model):
 
 
 class Days(Model):
-    """From the day `start` (`from` in the file) up to, but not including, the day `until`."""
+    """The days from `start` (`from` in the file) up to, but not including, `until`."""
 
     start: Day = Field(alias="from")
     until: Day

@@ -1,5 +1,5 @@
-"""Whether the registry knows the member that a node names as its own (`association.member`), and licenses the sounds
-that the node chooses (`policy.tones`).
+"""Check of a node's settings: the registry must know its member (`association.member`), and license the sounds that it
+chooses (`policy.tones`).
 """
 
 from __future__ import annotations

@@ -141,8 +141,8 @@ def entries_of(
 
 
 def unsigned_entries(octets: bytes, document: RegistryDocument) -> dict[str, NumberEntries]:
-    """Those of an unsigned registry, which is one file, by the names of the files that the association would publish.
-    Nobody signs their roots.
+    """The entries of an unsigned registry, which is one file, by the names of the files that the association would
+    publish. Nobody signs their roots.
     """
     issued = document.registry.issued
     suspensions = SuspensionsDocument(issued=issued, suspensions=document.suspensions)

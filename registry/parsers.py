@@ -14,10 +14,10 @@ def parse_registry(text: str, name: str) -> RegistryDocument:
 
 
 def parse_suspensions(text: str, name: str) -> SuspensionsDocument:
-    """As `parse_registry`."""
+    """The same as `parse_registry`, for suspensions."""
     return parse(text, name, SuspensionsDocument, suspension_faults)
 
 
 def parse_never_originates(text: str, name: str) -> NeverOriginatesDocument:
-    """As `parse_registry`."""
+    """The same as `parse_registry`, for numbers that never originate."""
     return parse(text, name, NeverOriginatesDocument, never_originates_faults)

@@ -82,7 +82,7 @@ class _Held:
             self._joined.pop(member, None)
 
     def by(self, member: str, span: NumberSpan) -> bool:
-        """Whether the member holds all numbers of the span at some time."""
+        """True if the member holds all numbers of the span at some time."""
         if member not in self._joined:
             self._joined[member] = self._joined_of(member)
         firsts, lasts = self._joined[member]

@@ -119,5 +119,5 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def is_old(result: BackupResult | None, every_s: float, now: datetime) -> bool:
-    """Whether the next backup is overdue: there is none, or its time is too long ago, or still to come."""
+    """True if the next backup is overdue: there is none, or its time is too long ago, or still to come."""
     return result is None or not -60 <= result.age_s(now) <= _SLACK * every_s

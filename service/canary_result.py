@@ -142,7 +142,7 @@ _PLAIN: Final = ("detail", "expected", "call_id", "outcome", "reason", "status",
 
 
 def is_old(result: CanaryResult | None, every_s: float, now: datetime) -> bool:
-    """Whether the next call is overdue: there is none, or its time is too long ago, or still to come."""
+    """True if the next call is overdue: there is none, or its time is too long ago, or still to come."""
     return result is None or not -_SLACK * every_s <= result.age_s(now) <= _SLACK * every_s
 
 

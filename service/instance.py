@@ -121,7 +121,7 @@ class Instance:
 
     @property
     def unwritten(self) -> bool:
-        """Whether some evidence could not be written."""
+        """True if some evidence could not be written."""
         return self._evidence is not None and self._evidence.unwritten is not None
 
     async def live(self, take_over: bool) -> None:

@@ -30,7 +30,7 @@ class LoadedHook:
 
     @property
     def is_current(self) -> bool | None:
-        """None while it is not known."""
+        """True if Asterisk has loaded this version's hook; None until that is known."""
         if self.digest is None or self._expected is None:
             return None
         return self.digest == self._expected

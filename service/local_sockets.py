@@ -110,7 +110,7 @@ def _owner(folder: Path) -> int:
 
 
 def is_ours(end: socket.socket, other: int = 0) -> bool:
-    """Whether the same user, root, or the user `other` is at the other end."""
+    """True if the same user, root, or the user `other` is at the other end."""
     return _peer(end) in (0, other, os.geteuid())
 
 

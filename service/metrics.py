@@ -97,7 +97,7 @@ class Observed:
         return self._lapses[1]
 
     def licence_lapses(self, now: datetime) -> list[LicenceLapse]:
-        """Those of `association.member`."""
+        """The lapses of `association.member`."""
         registry, member = self.source.current, self.settings.association.member
         if registry is None or member is None:
             return []
@@ -155,7 +155,9 @@ def _unwritten(observed: Observed) -> float:
 
 
 def _canary(read: Callable[[CanaryResult], float | None]) -> Callable[[Observed], Values]:
-    """None if this node places no canary calls, or has no result yet."""
+    """Reader of one value of the last canary call; it reads None if this node places no such calls, or has no result
+    yet.
+    """
 
     def value(observed: Observed) -> Values:
         canary = observed.settings.canary

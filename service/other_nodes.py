@@ -65,5 +65,5 @@ class OtherNodes:
 
 
 def shares(settings: Settings) -> bool:
-    """Whether there may be other nodes to share with: a PostgreSQL, and a key that all nodes have."""
+    """True if there may be other nodes to share with: a PostgreSQL, and a key that all nodes have."""
     return settings.ledger.is_shared() and settings.fleet.key_file is not None

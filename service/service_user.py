@@ -57,7 +57,7 @@ def unit_user(config: Path | None) -> ServiceUser | None:
 def act_as_service(
     config: Path | None, folder: Path, group_of: Path, *, whole: bool = False, make: bool = True
 ) -> None:
-    """If this process is root's, it becomes the service's user, who can then write in `folder`.
+    """Become the service's user, who can then write in `folder`, if this process is root's.
 
     That is the unit's user; without a unit for these settings the owner of `folder`, or of the nearest folder above
     that exists, in the group of `group_of`. With `make` missing folders are made for this user. Raises UsageError with
@@ -87,7 +87,7 @@ def act_as_service(
 
 
 def read_as_service(config: Path | None) -> None:
-    """If this process is root's, it becomes the user of the unit, and so sees what the service can read."""
+    """Become the user of the unit, and so see what the service can read, if this process is root's."""
     if os.geteuid() == 0 and (user := unit_user(config)):
         user.become()
 

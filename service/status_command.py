@@ -92,7 +92,9 @@ def _ledger(settings: LedgerSettings) -> dict[str, Any]:
 
 
 def _registry(settings: RegistrySettings) -> dict[str, Any]:
-    """Of an unsigned registry the file; of a signed one what is kept of it, without asking its source."""
+    """The registry's facts: from the file of an unsigned one, from the cache of a signed one, without asking its
+    source.
+    """
     found: dict[str, Any] = {"path": settings.source, "version": None, "expires": None, "trouble": ""}
     try:
         root = settings.root()

@@ -488,7 +488,7 @@ def placed(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def offered(observed: Observed) -> AsyncIterator[None]:
-    """In this context the feed can be read, by one reader at a time. The caller holds the ledger's lock."""
+    """Context in which the feed can be read, by one reader at a time. The caller holds the ledger's lock."""
     with listening(socket_path(path_of(observed.settings.ledger.own())), socket.SOCK_STREAM) as listener:
         attending = asyncio.create_task(_attend(listener, observed))
         try:

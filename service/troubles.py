@@ -43,7 +43,7 @@ def troubles(found: Mapping[str, Any], restarts: int, now: datetime) -> list[Tro
 
 
 def _is_recent(found: Mapping[str, Any], now: datetime) -> bool:
-    """Whether the restart was lately; an instance that has taken over says nothing of it."""
+    """True if the restart was lately; an instance that has taken over says nothing of it."""
     if not found["running"]:
         return True
     instance = found["instance"]

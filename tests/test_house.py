@@ -167,6 +167,18 @@ def test_what_tests_share_is_in_the_lab():
     assert [each for path in beside for each in modules_of_tests(path, path.read_text("utf-8"))] == []
 
 
+def test_a_docstring_begins_with_what_the_reader_gets():
+    clause = re.compile(r"(?:None if|Whether|By|If|Of|As|That|Not|Without)\b")
+    begins = [
+        f"{path.relative_to(ROOT)}:{node.body[0].lineno}"
+        for path in modules()
+        for node in ast.walk(parsed(path.read_text("utf-8")))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and clause.match(ast.get_docstring(node) or "")
+    ]
+    assert not begins
+
+
 def test_every_module_says_what_it_is_for():
     docstring = re.compile(r'(?:#.*\n|\s)*"""\S')
     silent = [path.relative_to(ROOT) for path in modules() if not docstring.match(path.read_text())]

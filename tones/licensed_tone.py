@@ -1,4 +1,4 @@
-"""Whether a profile may be played as the sound that the registry licenses under its id."""
+"""Check that a profile may be played as the sound that the registry licenses under its id."""
 
 from __future__ import annotations
 

@@ -262,7 +262,7 @@ def _between_partials(heard: Samples) -> float:
 
 
 def _trim(heard: Samples, quiet: float, duration_s: float) -> Trim:
-    """From the first to the last sound, rounded outwards to a tenth of a millisecond.
+    """The part from the first to the last sound, rounded outwards to a tenth of a millisecond.
 
     A sound begins where 1 ms is louder than the loudest part minus 40 dB, or than the noise plus a margin if that is
     more.

@@ -188,7 +188,9 @@ class Profile(Model):
 
     @property
     def duration_ms(self) -> float:
-        """From the first burst to the end of the last pause; for a recording, the length of its trimmed part."""
+        """Milliseconds from the first burst to the end of the last pause; for a recording, the length of its trimmed
+        part.
+        """
         if self.trim:
             return self.trim.to_ms - self.trim.from_ms
         return max((start + segment.on_ms + segment.off_ms for start, segment in self._timeline()), default=0.0)
@@ -198,7 +200,7 @@ class Profile(Model):
         return tuple(self.timeline())
 
     def timeline(self) -> Iterator[Burst]:
-        """As `bursts`, one by one, so that an hour of bursts is not in memory at once."""
+        """The same as `bursts`, one by one, so that an hour of bursts is not in memory at once."""
         for start, segment in self._timeline():
             if segment.frequencies_hz:
                 yield Burst(start, start + segment.on_ms, segment)
@@ -238,7 +240,9 @@ def load_profile(path: Path) -> Profile:
 
 
 def sha256_of(path: Path) -> str:
-    """In lower case, as in profiles. Raises OSError, also for special files: reading a pipe would block."""
+    """The file's SHA-256 in lower case, as in profiles. Raises OSError, also for special files: reading a pipe would
+    block.
+    """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "it is a folder, a pipe or a device")
     with path.open("rb") as file:

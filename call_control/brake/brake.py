@@ -91,7 +91,7 @@ class _Table:
         self.young[name] = subject
 
     def __iter__(self) -> Iterator[Subject]:
-        """From any thread."""
+        """The subjects; any thread may ask."""
         yield from list(self.young.values())
         yield from list(self.old.values())
 
@@ -269,7 +269,7 @@ class Brake:
     # -- surge ----------------------------------------------------------------------------------------------------
 
     def is_surge(self, now_s: float) -> bool:
-        """Whether so many lines call more than usual that the cause lies elsewhere."""
+        """True if so many lines call more than usual that the cause lies elsewhere."""
         return now_s < self._surge_until_s
 
     def _look_for_surge(self, now_s: float) -> None:
@@ -414,7 +414,7 @@ class Brake:
         }
 
     def lines(self) -> dict[str, Any]:
-        """By token, what is usual for each line and the windows that matter, for the disk."""
+        """What is usual for each line, and the windows that matter, by token, as the disk keeps them."""
         found = dict(list(self._kept.items()))
         for table in self._tables.values():
             for subject in table:

@@ -143,7 +143,7 @@ class Subject:
 
     @property
     def counts(self) -> Counts:
-        """For each signal. Distinct numbers of the hour are those until the last turn."""
+        """The count of each signal. Distinct numbers of the hour are those until the last turn."""
         return (
             self._calls + self._calls_before,
             len(self._before) + self._fresh + self._restored_count,
@@ -227,11 +227,11 @@ class Subject:
 
     @property
     def is_marked_by_volume(self) -> bool:
-        """Whether it has a step because of how much it calls."""
+        """True if it has a step because of how much it calls."""
         return self.step is not _NOTHING and self.signal in _VOLUME_WORDS
 
     def is_large(self, now_s: float) -> bool:
-        """Whether it is known, ordinarily calls so much that its limits are above the floor, and calls in this hour."""
+        """True if it is known, ordinarily calls so much that its limits are above the floor, and calls in this hour."""
         return (
             len(self.days) >= LEARNED_AFTER
             and now_s - self._half_begin_s < 2 * HALF_HOUR_S
@@ -322,7 +322,7 @@ class Subject:
 
     @property
     def is_heavy(self) -> bool:
-        """Whether its windows matter after a restart: they have reached a part of a limit."""
+        """True if its windows matter after a restart: they have reached a part of a limit."""
         return any(count * _HEAVY >= stop for count, stop in zip(self.counts, self.stops, strict=True))
 
     def windows(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Attempts:
         self._failures: dict[str, deque[float]] = {}
 
     def begins(self, attempt: Attempt) -> bool:
-        """Whether it may be tried. It counts if so."""
+        """True if it may be tried. It counts if so."""
         if any(self._recent(key) >= most for key, most in attempt.limits):
             return False
         for key, most in attempt.limits:

@@ -62,7 +62,7 @@ class Challenges:
         return body + self._code(body)
 
     def takes(self, challenge: bytes) -> bool:
-        """Whether it is one of ours, young, and was not used before. It is used then."""
+        """True if it is one of ours, young, and was not used before. It is used then."""
         body, code = challenge[: _NONCE + _TIME], challenge[_NONCE + _TIME :]
         now_s = self._clock_s()
         made_s = int.from_bytes(body[_NONCE:], "big")

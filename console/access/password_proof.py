@@ -73,7 +73,7 @@ class PasswordProof:
         """`_new` is for networks without a failure: they do not wait for those who have failed."""
 
     async def asked(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
-        """Whether the fields `password` and `code` are this user's; None if so. A failure is recorded."""
+        """The refusal of the fields `password` and `code`; None if they are this user's. A failure is recorded."""
         failed = visit.console.sign_ins.failed
         attempt = Attempt(name[:NAME_LIMIT], visit.address, browser_of(user, KNOWN_BROWSER.of(visit.request)))
         rank = KNOWN if attempt.browser or visit.session else self._attempts.failures_of_network(attempt)
@@ -99,7 +99,7 @@ class PasswordProof:
         return None
 
     async def asked_again(self, visit: Visit) -> Refusal | None:
-        """As `asked`, of the user who is signed in; what is wrong is shown at the field of the password."""
+        """The refusal of the signed-in user's password, or None; it is shown at the field of the password."""
         assert visit.user is not None
         refusal = await self.asked(visit, visit.user.name, visit.user)
         if refusal is None or refusal.status is not HTTPStatus.FORBIDDEN:

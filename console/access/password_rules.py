@@ -24,7 +24,7 @@ COMMON: Final = Path(__file__).with_name("common_passwords.txt")
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """Those that people choose most, in lower case. Only those that the other rules allow are among them."""
+    """The passwords that people choose most, in lower case. Only those that the other rules allow are among them."""
     lines = COMMON.read_text("utf-8").splitlines()
     return frozenset(line for line in lines if not line.startswith("#"))
 

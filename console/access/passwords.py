@@ -37,7 +37,7 @@ def hashed(password: str) -> str:
 
 
 def is_password(entered: str, expected: str) -> bool:
-    """Whether it is the password of this hash. Raises MemoryError if that cannot be said."""
+    """True if it is the password of this hash. Raises MemoryError if that cannot be said."""
     try:
         return _hasher.verify(expected, entered if len(entered) <= PASSWORD_LIMIT else "")
     except (VerifyMismatchError, InvalidHashError):
@@ -90,7 +90,7 @@ class PasswordCheck:
         return user.totp is None or self.takes(user.name, user.totp, code)
 
     def takes(self, name: str, secret: str, code: str) -> bool:
-        """Whether it is a code of this user's secret that was not used before. It is used then."""
+        """True if it is a code of this user's secret that was not used before. It is used then."""
         generator, now = one_time_codes(secret), int(self._clock_s()) // STEP_S
         for step in (now - 1, now, now + 1):
             expected = generator.generate(step * STEP_S)

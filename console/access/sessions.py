@@ -46,14 +46,14 @@ class Session:
     """What each form of this session sends back, so that no other site can send it."""
 
     def belongs_to(self, password: str | None) -> bool:
-        """Whether the user's password hash is what it was when the session began."""
+        """True if the user's password hash is what it was when the session began."""
         now = _digest(password or "")
         if self.proof is None:
             self.proof = now
         return hmac.compare_digest(self.proof, now)
 
     def sent(self, token: str) -> bool:
-        """Whether a form of this session was sent."""
+        """True if a form of this session was sent."""
         return hmac.compare_digest(token.encode(), self.form_token.encode())
 
 
@@ -91,7 +91,7 @@ class Sessions:
         return session.name if session else None
 
     def is_open(self, session: Session) -> bool:
-        """Whether it may go on with what it has begun, as a stream that its user watches without a click. It is not
+        """True if it may go on with what it has begun, as a stream that its user watches without a click. It is not
         prolonged by that.
         """
         return not session.is_ended and self._clock_s() - session.began_s < LASTS_S

@@ -29,7 +29,7 @@ class Failure:
 
 
 class SignInLog:
-    """In memory: a restart of the console forgets it. Used by the event loop alone."""
+    """The latest attempts, in memory: a restart of the console forgets them. Used by the event loop alone."""
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now

@@ -87,7 +87,7 @@ class User(Model):
 
     @property
     def is_new(self) -> bool:
-        """Whether something has to be chosen first. Of a sign-in by password."""
+        """True if something has to be chosen first. Of a sign-in by password."""
         return self.given_until is not None or (self.code_due and self.totp is None)
 
     @property
@@ -165,7 +165,7 @@ class Users:
 
     @property
     def is_read(self) -> bool:
-        """Whether the file is as it was read last: then `get` only looks at it."""
+        """True if the file is as it was read last: then `get` only looks at it."""
         return self._by_name.is_read
 
     def of_passkey(self, passkey: str) -> tuple[User, Passkey] | None:

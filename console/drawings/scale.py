@@ -27,7 +27,7 @@ class TimeScale:
         return round(self.left + min(max(share, 0.0), 1.0) * (self.right - self.left), 1)
 
     def ticks(self, most: int = 7) -> list[Tick]:
-        """At round times, at most so many."""
+        """The ticks at round times, `most` of them at most."""
         span = self.last_ms - self.first_ms
         if span <= 0:
             return [Tick(self.left, time_text(self.first_ms, 1))]

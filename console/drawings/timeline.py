@@ -85,7 +85,9 @@ class Timeline:
 
 
 def timeline(record: Record) -> Timeline:
-    """At most two bands: until the parties were connected, and the whole call where it is much longer."""
+    """The timeline of a call, in at most two bands: until the parties were connected, and the whole call where it is
+    much longer.
+    """
     zero = record.steps[0].at
     at_ms = [(step.at - zero) / timedelta(milliseconds=1) for step in record.steps]
     first, last = min(at_ms), max(at_ms)

@@ -38,7 +38,7 @@ class Wave:
 
 
 def wave(samples: NDArray[np.int16], sample_rate_hz: int) -> Wave:
-    """Of samples of 16 bits."""
+    """The drawing of samples of 16 bits."""
     floats: NDArray[Any] = samples.astype(np.float64) / 32768
     low, high = envelope(floats, _COLUMNS)
     peak = max(float(-low.min()), float(high.max()))

@@ -68,8 +68,8 @@ async def acted_on_file(
     fields: Fields | None = None,
     needs: Message | None = None,
 ) -> web.StreamResponse:
-    """As `acted`, for a form with a file of at most `limit` octets: `act` returns the path. With `needs`, which says
-    what to choose, the form needs its file.
+    """The same as `acted`, for a form with a file of at most `limit` octets: `act` returns the path. With `needs`,
+    which says what to choose, the form needs its file.
     """
     try:
         async with received(visit, limit) as upload:
@@ -94,7 +94,7 @@ def japanese_moment(text: str, label: str) -> datetime:
 
 
 def member_choices(visit: Visit, members: Iterable[Member]) -> list[tuple[str, str]]:
-    """Of a field that asks for a member: the ids, and what a person reads."""
+    """The choices of a field for a member: the ids, and what a person reads."""
     return [(each.id, f"{getattr(each.name, visit.language)} {each.id}") for each in members]
 
 

@@ -74,7 +74,7 @@ async def chains(
 
 
 def is_checked(chain: ChainEntry) -> bool:
-    """Whether each reseller of the chain is."""
+    """True if each reseller of the chain is."""
     return all(link.checked for link in chain.links)
 
 

@@ -28,7 +28,9 @@ _FIELDS: Final = ("id", "finding", "leads_to", "within_days", "ja", "en")
 async def conditions(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Those of the registry. The form begins with them, or with idtone's sample if there are none."""
+    """The page of the conditions; its form begins with the registry's, or with idtone's sample if there are none. The
+    form begins with them, or with idtone's sample if there are none.
+    """
     document = (await visit.in_thread(files_of(visit).registered)).document
     given = document.stopping_conditions or sample_conditions().stopping_conditions
     rows = [
@@ -64,7 +66,7 @@ def _filled(visit: Visit) -> list[tuple[int, dict[str, str]]]:
 
 
 def _fields(visit: Visit) -> Fields:
-    """Of the form that came: an empty row needs nothing."""
+    """The fields of the sent form: an empty row needs nothing."""
     found = {"version": FormField(template("Version")), **WHY}
     for place, row in _filled(visit):
         for name, (label, read) in _IN_ROW.items():
@@ -103,7 +105,7 @@ _FORM: Final = Message("the form")
 
 
 def _row(sent: dict[str, str]) -> dict[str, Any]:
-    """As in the file."""
+    """A row as the file has it."""
     given = {"id": sent["id"], "leads_to": sent["leads_to"], "within_days": sent["within_days"]}
     finding = {"finding": sent["finding"]} if sent["finding"] else {}
     return {**given, **finding, "text": {"ja": sent["ja"], "en": sent["en"]}}

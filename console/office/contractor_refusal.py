@@ -97,7 +97,7 @@ async def add(visit: Visit) -> web.StreamResponse:
 
 
 def _identity(given: Mapping[str, str]) -> CustomerIdentity:
-    """As a file of its own would give it. Raises DocumentError."""
+    """The identity as a file of its own would give it. Raises DocumentError."""
     content = {"kind": given.get("kind", ""), **{name: given[name] for name in _IDENTITY if given.get(name)}}
     return parse_customer(yaml.safe_dump({"customer": content}, allow_unicode=True), str(Message("the form")))
 

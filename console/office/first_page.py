@@ -109,7 +109,7 @@ def _duties(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
 
 
 def _certifications(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
-    """Of members and of links: one entry of the registry counts once, by the first of its ends."""
+    """The certifications of members and of links that end: one entry of the registry counts once, by its first end."""
     document, path = files.registered().document, "/office/members?ending=1"
     links = {(link.reseller, link.certification) for chain in document.chains for link in chain.links}
     recorded = [each.certification for each in document.members] + [certification for _, certification in links]

@@ -89,7 +89,7 @@ def words_of_member(member: Member) -> str:
 
 
 def _ends(member: Member, now: datetime) -> bool:
-    """Whether a licence or the pledge has ended, or ends soon."""
+    """True if a licence or the pledge has ended, or ends soon."""
     ends = [each.valid.until for each in member.licences if each.status is not LicenceStatus.REVOKED]
     if member.pledge and member.pledge.until:
         ends.append(day_begins(member.pledge.until))
@@ -141,12 +141,12 @@ async def member(
 
 
 def _is_held(agreement: Acceptance, member: str) -> bool:
-    """Whether the member has agreed, and still does."""
+    """True if the member has agreed, and still does."""
     return agreement.member == member and not agreement.through
 
 
 def _has_paper(folder: Path, member: Member) -> bool:
-    """Whether the office keeps the PDF of the pledge."""
+    """True if the office keeps the PDF of the pledge."""
     sha256 = member.pledge and member.pledge.sha256
     return bool(sha256) and kept_pledge(folder, str(sha256)) is not None
 

@@ -95,7 +95,7 @@ def _waiting(files: OfficeFiles, now: datetime) -> _Waiting | None:
 
 
 def _is_unprepared(files: OfficeFiles) -> bool:
-    """Whether suspensions were approved that are neither published nor in the package."""
+    """True if suspensions were approved that are neither published nor in the package."""
     octets = files.workspace.octets(tuf_roles.SUSPENSIONS_FILE)
     if hashlib.sha256(octets).hexdigest() == files.workspace.repository.sha256(tuf_roles.SUSPENSIONS):
         return False
@@ -180,7 +180,7 @@ async def sign(visit: Visit) -> web.StreamResponse:
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
-    """For the police, as it stands now."""
+    """The paper for the police, as the stop is now."""
     files, now, wanted = files_of(visit), datetime.now(UTC), visit.part("stop")
     found = next((each for each in await visit.in_thread(_stops, files, now) if _id(each.entry) == wanted), None)
     if found is None:

@@ -66,7 +66,7 @@ class OfficeStops:
     def suspensions(
         self, entries: Iterable[SuspensionEntry], confirmations: Iterable[Confirmation], now: datetime
     ) -> list[OfficeStop[SuspensionEntry]]:
-        """In the order of the file; after them those whose end waits."""
+        """The suspensions in the order of the file, then those whose end waits."""
         nodes: dict[str, list[datetime | None]] = {}
         for each in confirmations:
             nodes.setdefault(each.reference, []).append(each.in_use)
@@ -80,7 +80,7 @@ class OfficeStops:
     def never_originating(
         self, entries: Iterable[NeverOriginatesEntry], limit: int, now: datetime
     ) -> list[OfficeStop[NeverOriginatesEntry]]:
-        """As `suspensions`, of the last `limit` of the file."""
+        """The last `limit` numbers of the file that never originate, each with its states."""
         published, signed = (
             each.never_originates.never_originates if each and each.never_originates else None
             for each in (self._published, self._signed)
@@ -90,8 +90,8 @@ class OfficeStops:
     def published_ends(
         self, since: datetime, confirmations: Iterable[Confirmation], now: datetime
     ) -> list[PublishedEnd]:
-        """Of the ends that were approved from `since` on, the newest first. What nodes have confirmed is about the
-        newest end of a reference.
+        """The ends that were approved from `since` on, the newest first. What nodes have confirmed is about the newest
+        end of a reference.
         """
         nodes: dict[str, list[datetime | None]] = {}
         for each in confirmations:

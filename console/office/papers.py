@@ -40,7 +40,7 @@ _YEARS: Final = 5
 async def papers(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """With the account of the period that the address names."""
+    """The page of the papers, with the account of the period in the address."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     account = None
     if visit.query("since"):

@@ -60,7 +60,7 @@ class Registered:
         return found
 
     def report(self, member: Member, now: datetime) -> MemberReport:
-        """As `member_report`, without counting the numbers again."""
+        """The same as `member_report`, without counting the numbers again."""
         told = member_report(member.model_copy(update={"numbers": ()}), now)
         return {**told, "entries": len(member.numbers), "numbers": self.numbers[member.id]}
 
@@ -124,31 +124,31 @@ class OfficeFiles:
         self._published_stops = Stamped(lambda: [timestamp], self._read_published_stops)
 
     def registered(self) -> Registered:
-        """As it is in the folder: changes may wait for their publication."""
+        """The registry in the folder: its changes may wait for their publication."""
         return self._registry.get()
 
     def suspensions(self) -> SuspensionsDocument:
         return self._suspensions.get()
 
     def never_originates(self) -> NeverOriginatesDocument | None:
-        """None if there is no list."""
+        """The list of numbers that never originate; None without one."""
         return self._never_originates.get()
 
     def applications(self) -> Sequence[tuple[MemberApplication, ApplicationStatus]]:
-        """By the day on which they were received."""
+        """The applications with their states, by the day on which they were received."""
         return self._applications.get()
 
     def history(self) -> Sequence[HistoryLine]:
-        """By time."""
+        """The history, by time."""
         return self._history.get()
 
     def acts(self) -> Sequence[OfficeAct]:
-        """In the order of writing."""
+        """The acts, in the order of writing."""
         return self._acts.get()
 
     def confirmations(self) -> Sequence[Confirmation]:
-        """Of each published stop and each node, and of the ends that nodes have still to confirm, or have confirmed
-        lately. Empty if nothing is published.
+        """The confirmation of each published stop by each node, and those of the ends that nodes have still to confirm
+        or have confirmed lately. Empty if nothing is published.
         """
         return self._confirmations.get()
 
@@ -169,11 +169,11 @@ class OfficeFiles:
         return self._published.get()
 
     def published_stops(self) -> Stops | None:
-        """None if nothing is published."""
+        """The stops as published; None before the first publication."""
         return self._published_stops.get()
 
     def signed_stops(self) -> Stops | None:
-        """Those of a package that waits with all its signatures; None if there is no such package."""
+        """The stops of a package that waits with all its signatures; None without such a package."""
         return self._signed_stops.get()
 
     def published_at(self, role: str, version: int) -> datetime | None:
@@ -205,7 +205,7 @@ class OfficeFiles:
         return self.workspace.repository.sha256(tuf_roles.REGISTRY) is not None
 
     def reports(self) -> ReportDesk | None:
-        """None before the first report."""
+        """The desk of the reports; None before the first report."""
         return ReportDesk(self.desk) if (self.folder / REPORTS).exists() else None
 
     def _read_registry(self) -> Registered:

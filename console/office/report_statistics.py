@@ -72,7 +72,7 @@ def _by(visit: Visit) -> CountedBy:
 
 
 def _counted(visit: Visit, by: CountedBy) -> Published:
-    """Of the time that the address names, else of a year. Raises UsageError."""
+    """The counts of the time in the address, or of a year. Raises UsageError."""
     now, desk = datetime.now(UTC), files_of(visit).reports()
     start, until = visit.query("since"), visit.query("until")
     begins = moment(start, Message("First day")) if start else now - COUNTED_FOR

@@ -140,7 +140,7 @@ async def report(
     problem: IdtoneError | None = None,
     matter: ReportedCall | ReportedService | None = None,
 ) -> web.StreamResponse:
-    """With a masked number; `matter` is what the report says, if the visitor asked to see it."""
+    """The page of a report with a masked number; `matter` is what the report says, if the visitor asked to see it."""
     desk = await visit.in_thread(files_of(visit).reports)
     kept = await visit.in_thread(desk.store.report, visit.part("report")) if desk else None
     if desk is None or kept is None:

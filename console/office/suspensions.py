@@ -64,7 +64,7 @@ SHOWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedBy:
-    """Of one reference: how many nodes have confirmed it, or its end, and which have not."""
+    """How many nodes have confirmed a reference or its end, and which have not."""
 
     reference: str
     confirmed: int
@@ -153,7 +153,7 @@ def span_of_entry(entry: SuspensionEntry) -> str | None:
 
 
 def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
-    """Those with missing confirmations first, without the ends that all have confirmed."""
+    """The references, those with missing confirmations first, without the ends that all nodes have confirmed."""
     of: dict[str, list[Confirmation]] = {}
     for row in rows:
         of.setdefault(row.reference, []).append(row)

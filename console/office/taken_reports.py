@@ -68,7 +68,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
 
 def _fields(visit: Visit) -> Fields:
-    """Those of a call count if no operator or service is named."""
+    """The fields of the sent form; those of a call count if no operator or service is named."""
     is_call = not visit.field("service")
     return {
         "by": FormField(template("How it came"), one_of(set(TakenBy))),

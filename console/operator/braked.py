@@ -82,7 +82,7 @@ def _holds(settings: Settings) -> tuple[Hold, ...]:
 
 
 def rows(holds: tuple[Hold, ...], node: str) -> list[BrakedRow]:
-    """Those that are stopped first, then the newest; at most `ROWS`."""
+    """The subjects with a step, the stopped ones first, then the newest; at most `ROWS`."""
     return [
         BrakedRow(
             hold.step,

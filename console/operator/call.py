@@ -170,7 +170,7 @@ def _step_line(number: int, step: Step, record: Record, language: str) -> _StepL
 
 
 def _look(visit: Visit, call_id: str) -> _Call | None:
-    """None if the ledger holds no such call. Raises LedgerError."""
+    """The call; None if the ledger does not hold it. Raises LedgerError."""
     ledger = ledger_for(visit)
     record = None if call_id.startswith(ACT_ID) else ledger.reader.record(call_id)
     if record is None:
@@ -191,12 +191,12 @@ def _proofs(ledger: ShownLedger, call_id: str) -> _Proofs:
 
 
 def _leaves(ledger: ShownLedger, call_id: str) -> Sequence[ProvenLeaf]:
-    """As `idtone ledger prove` has them. Raises LedgerError."""
+    """The call's leaves with their proofs, as in `idtone ledger prove`. Raises LedgerError."""
     return ledger.reader.proofs(call_id, ledger.cosigned())
 
 
 def _sounds_for(console: Console, record: Record, language: str, node: str = "") -> tuple[_SoundFor, ...]:
-    """Of each party that was to hear a sound, or to which one was played."""
+    """The sound of each party that was to hear one, or to which one was played."""
     started = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_STARTED}
     failed = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_FAILED}
     found = []

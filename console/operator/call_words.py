@@ -96,7 +96,7 @@ def outcome_words(code: str | None) -> OutcomeWords | None:
 
 
 def in_language(words: Words | None, language: str, code: str = "") -> str:
-    """In the visitor's language; the code if there are no words for it."""
+    """The words for a code in a language; the code itself without words for it."""
     if words is None:
         return code
     return words.japanese if language == "ja" else words.english

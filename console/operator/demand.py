@@ -75,7 +75,7 @@ def _basis_objection(basis: str) -> Message:
 
 
 def _fact(fact: BasisFact, text: str, rule: BasisRule | None, now: datetime) -> str | None:
-    """As the option of the command takes it. Raises UsageError."""
+    """The fact as the command's option takes it. Raises UsageError."""
     if not text:
         if rule and fact in rule.needs:
             raise UsageError(Message("this legal basis needs it"))

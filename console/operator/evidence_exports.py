@@ -134,7 +134,7 @@ def _entries(visit: Visit, now: datetime) -> list[IndexEntry]:
 
 
 def _in_words(problem: object) -> object:
-    """With the names of the fields instead of the options of the commands."""
+    """The problem with the names of the fields instead of the command's options."""
     if isinstance(problem, FormErrors):
         return problem.in_words(lambda field, error: f"{translated(LABELS[field])}: {in_fields(error)}")
     return problem and in_fields(problem)
@@ -158,7 +158,7 @@ def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None =
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """Of a call: what its record says is filled in."""
+    """The form that asks for a disclosure; for a call its record fills the fields."""
     call = visit.query("call")[:255]
     filled = await visit.in_thread(_of_call, visit, call) if call else {}
     return _asked(visit, {"sealed": "yes", **{name: translated(value) for name, value in filled.items()}})
@@ -218,7 +218,7 @@ def _is_user(person: Any, name: str) -> bool:
 
 
 def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
-    """By the act of the disclosure or of its request. Raises HTTPNotFound."""
+    """The entry of a disclosure, by its act or by that of its request. Raises HTTPNotFound."""
     for each in entries:
         if act in (each.act, each.request and each.request.act):
             return each
@@ -326,7 +326,7 @@ def _sheet(settings: Settings, visit: Visit, act: str, upload: Upload, kept: byt
 
 
 def _made_by(upload: Upload, known: Mapping[str, Export], key: Any) -> Export:
-    """As `made_by`, whose errors name a temporary file. Raises UsageError."""
+    """The same as `made_by`, whose errors name a temporary file. Raises UsageError."""
     try:
         return made_by(upload.file, known, key, FILE_LIMIT)
     except IdtoneError as error:
@@ -398,7 +398,7 @@ async def confirm(visit: Visit) -> web.StreamResponse:
 
 
 def _year(visit: Visit) -> int:
-    """Of the address, else this year of Japan."""
+    """The year in the address, or this year in Japan."""
     text = visit.query("year")
     if re.fullmatch("[0-9]{4}", text) and int(text) >= 2000:
         return int(text)

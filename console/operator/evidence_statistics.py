@@ -45,7 +45,7 @@ class Period:
 
     @classmethod
     def of(cls, first: str, last: str, today: date) -> Period:
-        """From days as in the address; what is no day of these centuries counts as missing."""
+        """The period between the days in an address; a day outside these centuries counts as missing."""
         end = _day(last) or today
         begin = _day(first) or end - PERIOD
         begin, end = min(begin, end), max(begin, end)
@@ -53,7 +53,7 @@ class Period:
 
     @property
     def days(self) -> dict[str, str]:
-        """As in the address."""
+        """The days as the address has them."""
         return {"from": self.first.isoformat(), "to": self.last.isoformat()}
 
     @property
@@ -118,7 +118,7 @@ def _node(visit: Visit) -> str:
 
 
 def _statistics(visit: Visit) -> Statistics:
-    """Those of the node in the address. Of one that is not known they are not kept."""
+    """The statistics of the node in the address. Of one that is not known they are not kept."""
     node, console = _node(visit), visit.console
     return console.statistics_of(node) if node in ("", *console.statistics) else Statistics(console.settings, node)
 

@@ -79,7 +79,7 @@ def entries(found: Sequence[Expiry], now: datetime) -> list[Entry]:
 
 
 def by_month(rows: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
-    """Those that are not over, by the month in Japan."""
+    """The entries that are not over, by the month in Japan."""
     coming = (row for row in rows if not row.is_over)
     return [(month, [*of_month]) for month, of_month in groupby(coming, key=lambda row: ends(row.expiry)[:7])]
 

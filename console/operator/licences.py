@@ -84,7 +84,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 def answer_for(number: Number, direction: Direction, read: ReadRegistry, settings: Settings, clock: datetime) -> Answer:
-    """By the decision's own rules."""
+    """The answer for a number by the decision's own rules."""
     policy, now = settings.policy.policy(settings.association.member), time_by(read.index, clock)
     call = ForwardedCall("question", direction, number, parse(""), parse(""))
     decision = decide(call, read.index, policy, now)

@@ -31,5 +31,5 @@ def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
 
 
 def opening_reader(settings: Settings) -> LedgerReader:
-    """With the keys of the numbers. Raises LedgerError if they cannot be read."""
+    """A reader of the ledger with the keys of the numbers. Raises LedgerError if they cannot be read."""
     return LedgerReader.open(settings.ledger.own(), days_by(settings.ledger.key_file))

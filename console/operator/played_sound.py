@@ -36,7 +36,7 @@ class PlayedSound:
         return np.frombuffer(self.content or b"", dtype="<i2").astype(np.int16)
 
     def as_wav(self) -> bytes:
-        """For the player of a browser."""
+        """The sound as a WAV file, for the player of a browser."""
         file = io.BytesIO()
         with wave_file.open(file, "wb") as written:
             written.setnchannels(1)

@@ -56,7 +56,7 @@ def _form(
     summary: StopSummary | None = None,
     digest: str = "",
 ) -> web.Response:
-    """With a summary, that is shown instead of the fields."""
+    """The form; a summary replaces its fields."""
     settings = visit.console.settings
     return visit.render(
         "stop_order.html",
@@ -115,7 +115,7 @@ async def stop(visit: Visit) -> web.StreamResponse:
 
 
 def _ordered(visit: Visit, desk: SuspensionDesk) -> OwnSuspension:
-    """By the fields of the form. Raises FormErrors with all that is wrong with them."""
+    """The suspension that the fields of the form order. Raises FormErrors with all that is wrong with them."""
     errors, customer = FormErrors(), visit.field("customer")
     is_customer = bool(customer) and not visit.field("entered") and desk.settings.lines.source is not None
     spans = errors.read(

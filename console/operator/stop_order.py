@@ -45,7 +45,7 @@ class StopSummary:
         return max(0, len(self.numbers) - SHOWN)
 
     def digest(self, key: str) -> str:
-        """Of what it shows, so that an order is about what its person has seen. `key` is a secret of the session."""
+        """Digest of the summary, so that an order is about what its person has seen; `key` is the session's secret."""
         shown = [
             *self.numbers,
             None if self.holders is None else [str(each) for each in self.holders],
@@ -108,7 +108,7 @@ def _customers(spans: Sequence[NumberSpan], lines: Iterable[Entry], now: datetim
 
 
 def _stops(entry: SuspensionEntry, spans: Sequence[NumberSpan], holders: Iterable[Holder], now: datetime) -> bool:
-    """Whether it refuses, or will refuse, calls of some of the numbers."""
+    """True if it refuses, or will refuse, calls of some of the numbers."""
     if entry.kind is not SuspensionKind.STOP or (entry.until is not None and entry.until <= now):
         return False
     scope = scope_of(entry)

@@ -11,7 +11,7 @@ import urllib3
 
 
 def https_pool(host: str, silence_s: float, left_s: Callable[[], float]) -> urllib3.PoolManager:
-    """For requests to `host`. A server may be silent for `silence_s`.
+    """Connections for requests to `host`. A server may be silent for `silence_s`.
 
     `left_s` returns the seconds that are left, and raises what the caller wants to see after the deadline. It does not
     cover the look-up of host names.

@@ -158,7 +158,7 @@ def _table(
 
 
 def _widths(table: Table) -> list[float]:
-    """In points."""
+    """The widths of the columns in points."""
     given = [None if width is None else width * mm for width in table.widths or [None] * len(table.columns)]
     share = (_WIDTH - sum(filter(None, given))) / max(1, given.count(None))
     return [share if width is None else width for width in given]

@@ -44,5 +44,5 @@ class BackupSettings(Model):
 
     @property
     def wanted(self) -> bool:
-        """Whether this node is to make backups."""
+        """True if this node is to make backups."""
         return bool(self.recipients)

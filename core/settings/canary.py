@@ -73,12 +73,12 @@ class CanarySettings(Model):
 
     @property
     def wanted(self) -> bool:
-        """Whether this node is to place canary calls."""
+        """True if this node is to place canary calls."""
         return not self.missing
 
     @property
     def exported(self) -> bool:
-        """Whether the hook has the contexts of the canary."""
+        """True if the hook has the contexts of the canary."""
         return self.wanted or self.answers
 
     @property

@@ -223,7 +223,7 @@ class LedgerSettings(Model):
     token: TokenSettings = TokenSettings()
 
     def is_shared(self) -> bool:
-        """Whether the ledgers of several nodes are replicated into PostgreSQL."""
+        """True if the ledgers of several nodes are replicated into PostgreSQL."""
         return self.url.partition(":")[0].partition("+")[0] == "postgresql"
 
     def own(self) -> str:

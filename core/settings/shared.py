@@ -234,7 +234,7 @@ def overrides(settings: Settings) -> list[str]:
 
 
 def _short(texts: list[str]) -> list[str]:
-    """Not more than other nodes read each second, although a node sets everything otherwise."""
+    """The texts, limited to what other nodes read each second, although this node sets everything otherwise."""
     more = len(texts) - _OVERRIDES_LIMIT
     return [each[:_TEXT_LIMIT] for each in texts[:_OVERRIDES_LIMIT]] + ([f"… {more} more"] if more > 0 else [])
 

@@ -181,7 +181,7 @@ def number_of(text: str) -> Number:
 
 
 def any_number_of(text: str) -> Number:
-    """As `number_of`, also for a number abroad. Raises UsageError."""
+    """The same as `number_of`, also for a number abroad. Raises UsageError."""
     number = parse(text)
     if not number.known:
         raise UsageError(Message("that is not a telephone number; write it like 0312345678 or +12025550123"))

@@ -272,7 +272,7 @@ def _wanted_number(text: str | None) -> Number:
 
 
 def _wanted_sip_call_id(text: str) -> str:
-    """As it is kept. Raises UsageError."""
+    """The SIP Call-ID as the ledger keeps it. Raises UsageError."""
     wanted = kept_sip_call_id(_asked_for("SIP Call-ID") if text == "-" else text)
     if not wanted:
         raise UsageError(Message("the SIP Call-ID is empty; copy it from the header Call-ID"))
@@ -338,7 +338,7 @@ def show(
 
 
 def _line(record: Record) -> tuple[str, ...]:
-    """For people, in the order of `_COLUMNS`."""
+    """The record as a line for people, in the order of `_COLUMNS`."""
     first = record.steps[0]
     if first.kind in ACTS:
         about = (first.details.get(name) for name in ("case", "basis", "receiver", "reference", "request", "purpose"))
@@ -359,7 +359,7 @@ def _line(record: Record) -> tuple[str, ...]:
 
 
 def _details(record: Record, step: Step) -> dict[str, object]:
-    """For people: masked numbers instead of tokens, and no nonce, which means nothing to them."""
+    """The step's details for people: masked numbers instead of tokens, and no nonce, which means nothing to them."""
     shown: dict[str, object] = {
         name: value for name, value in step.details.items() if not name.endswith(("_kind", "_token", "_last4", "nonce"))
     }

@@ -64,7 +64,7 @@ def _place(counted: Tally) -> str:
 
 
 def _lines(tallies: Sequence[Tally]) -> list[tuple[str, str, Sequence[Tally]]]:
-    """For each line of the sent ratio: its name, its colour, and the tallies that it shows."""
+    """Name, colour and tallies of each line of the sent ratio."""
     calls: Counter[str] = Counter()
     for each in tallies:
         if each.day and each.member is not None:

@@ -91,7 +91,7 @@ def requests(acts: Iterable[Step]) -> dict[str, DisclosureRequest]:
 
 @dataclass(frozen=True, slots=True)
 class DisclosureRules:
-    """By which the writer of the ledger judges acts.
+    """The rules by which the writer of the ledger judges acts.
 
     `two_persons`: an export needs the approval of another person. `term`: how long a request may wait, and an approval
     be valid. `bases`: what the legal basis of an export needs; None judges no basis, as for acts of earlier times.

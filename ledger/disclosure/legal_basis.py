@@ -1,4 +1,4 @@
-"""On which legal basis evidence is given out: what is recorded, and what each basis needs. Pure, but for loading.
+"""The legal bases of a disclosure: what is recorded, and what each basis needs. Pure, but for loading.
 
 What a basis needs is data: `config/legal_bases.yaml`, or the file that `ledger.legal_bases` names.
 """
@@ -157,7 +157,7 @@ _READ: Final = {
 
 
 def fits(text: str) -> bool:
-    """Whether a text can be recorded for ever, as far as its length and its characters go."""
+    """True if a text can be recorded for ever, as far as its length and its characters go."""
     return text.isprintable() and bool(text.strip()) and len(text) <= TEXT_LIMIT
 
 

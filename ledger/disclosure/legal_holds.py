@@ -68,7 +68,7 @@ class LegalHold:
     lifted: Step | None = None
 
     def is_due(self, now: datetime) -> bool:
-        """Whether it stands, and someone has to decide about it."""
+        """True if it stands, and someone has to decide about it."""
         return self.lifted is None and self.until is not None and now.astimezone(JAPAN).date() > self.until
 
 

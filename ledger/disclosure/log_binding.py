@@ -229,7 +229,7 @@ def _counted(note: Note, logs: SignedLogs, owner: LogOwner | None) -> set[str]:
 
 
 def _signed_logs(registry: Registry) -> SignedLogs | None:
-    """None if the registry names no logs. Raises ProofError."""
+    """The logs that the registry names; None without any. Raises ProofError."""
     try:
         signed = json.loads(registry["registry.json"])["signed"]
         said = signed["targets"][_FILE].get("custom", {}).get("logs")

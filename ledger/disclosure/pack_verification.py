@@ -94,7 +94,8 @@ def verified(
     root: Metadata[Root] | None = None,
     today: Sequence[Registry] = (),
 ) -> PackVerdict:
-    """Whether a pack is what its log has sealed, and each record is in the tree that the log has signed.
+    """The verdict on a pack: it must be what its log has sealed, and each record must be in the tree that the log has
+    signed.
 
     `log` is the log's key from another source than the pack. Without it the key in the pack is used, which anyone could
     have made. `now` is the verifier's time. With `stamp_roots`, each tree needs a timestamp that leads to one of them.

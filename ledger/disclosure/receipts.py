@@ -57,7 +57,7 @@ class Export:
     confirmation: Confirmation | None = None
 
     def overdue(self, today: date) -> bool:
-        """Whether it should have been confirmed in writing by now."""
+        """True if it should have been confirmed in writing by now."""
         by = self.basis.confirm_by if self.basis else None
         return by is not None and self.confirmation is None and today > by
 

@@ -68,7 +68,7 @@ def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Ste
 
 
 def _write(step: Step, evidence: Evidence) -> None:
-    """At once, because a person waits for it. Raises LedgerError."""
+    """Write the step at once, because a person waits for it. Raises LedgerError."""
     written = evidence.append(step)
     evidence.hurry()
     written.result()
@@ -106,7 +106,7 @@ def _end_objection(url: str, step: Step, ring: KeyRing | None) -> str | None:
 
 
 def _ending(step: Step, ring: KeyRing | None) -> AbstractContextManager[object]:
-    """From the judgement of the act to its record, no key signs what it gives up."""
+    """Context from the judgement of the act to its record, in which no key signs what the act gives up."""
     return ring.continuity.ending if ring and step.kind is StepKind.END_GIVEN_UP else nullcontext()
 
 

@@ -55,7 +55,7 @@ class CallOutline:
 
     @property
     def talk_s(self) -> float | None:
-        """From the connection to the end; None if the parties were not connected, or the call is in progress."""
+        """Seconds from the connection to the end; None if the parties were not connected, or during the call."""
         return None if self.connected_s is None or self.ended_s is None else self.ended_s - self.connected_s
 
 

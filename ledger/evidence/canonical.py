@@ -43,7 +43,7 @@ def check(members: Mapping[str, Any]) -> None:
 
 
 def is_plain(members: Mapping[str, Any]) -> bool:
-    """Whether all are scalars of which the standard library, which is six times as fast, writes the same text.
+    """True if all are scalars of which the standard library, which is six times as fast, writes the same text.
 
     It differs in the order of keys beyond ASCII, in floats, in large numbers, and in text that is not Unicode.
     """

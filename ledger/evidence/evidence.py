@@ -13,7 +13,7 @@ class Evidence(Protocol):
 
     @property
     def full(self) -> bool:
-        """Whether the ledger has no room for more steps."""
+        """True if the ledger has no room for more steps."""
         ...
 
     def append(self, step: Step) -> Future[None]:

@@ -312,7 +312,7 @@ def strict_time(text: str) -> datetime:
 
 
 class SomeStepOrder:
-    """As `StepOrder`, where leaves are missing."""
+    """The same as `StepOrder`, where leaves are missing."""
 
     awaited = 0
 
@@ -321,7 +321,7 @@ class SomeStepOrder:
         self._seen: set[int] = set()
 
     def add(self, ids: Sequence[int]) -> None:
-        """Of the next leaf. Raises RuleError if it cannot follow the ones before."""
+        """Add the ids of the next leaf. Raises RuleError if it cannot follow the ones before."""
         _check_last(ids, self._reached)
         self._reached = ids[-1]
         for before, step in zip((0, *ids), ids, strict=False):
@@ -349,7 +349,7 @@ class StepOrder:
         return sorted(self._awaited)
 
     def add(self, ids: Sequence[int]) -> None:
-        """Of the next leaf. Raises RuleError if it cannot follow the ones before."""
+        """Add the ids of the next leaf. Raises RuleError if it cannot follow the ones before."""
         _check_last(ids, self.reached)
         if ids[-1] - self.reached + len(self._awaited) > AWAITED_LIMIT:
             missing = Message("the steps before its last one, {step}, are missing", step=ids[-1])

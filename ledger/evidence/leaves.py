@@ -81,8 +81,8 @@ def leaf(call_id: str, steps: Sequence[str], after: int) -> bytes:
 
 
 def must_be_counted(kinds: Sequence[str]) -> bool:
-    """Whether the call may have earlier steps than these: the first does not begin a call, or there is only one,
-    which may have been recorded later.
+    """True if the call may have earlier steps than these: the first does not begin a call, or there is only one, which
+    may have been recorded later.
     """
     return len(kinds) == 1 or kinds[0] not in OPENING
 

@@ -31,8 +31,8 @@ _ROOT: Final = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class EndGivenUp:
-    """Of the `leaves` leaves of the log `origin`, which have this root, its key has signed the first `signed` ones, and
-    signs no more. `by` are the persons, `why` the first one's reason, `at` when the last one gave it up.
+    """The end of the log `origin`, given up: its key signed the first `signed` of `leaves` leaves, which have this
+    root, and signs no more. `by` are the persons, `why` the first one's reason, `at` when the last one gave it up.
     """
 
     act: str

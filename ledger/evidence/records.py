@@ -105,12 +105,12 @@ class Record:
 
     @property
     def sent(self) -> bool:
-        """Whether a party was to hear a sound, and each such sound was sent or is confirmed."""
+        """True if a party was to hear a sound, and each such sound was sent or is confirmed."""
         return self.least in (Delivery.SENT, Delivery.CONFIRMED)
 
     @property
     def connected(self) -> bool:
-        """Whether the parties were connected."""
+        """True if the parties were connected."""
         return StepKind.CONNECTED in self.times
 
     def to_json(self) -> dict[str, Any]:
@@ -310,14 +310,14 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
 
 
 def _played(step: Step) -> bool:
-    """Whether the sound that was decided on was played to its end."""
+    """True if the sound that was decided on was played to its end."""
     details = step.details
     played_ms = _whole(details, "played_ms") or _whole(details, _PLAYED_MS_BEFORE) or 0
     return step.kind is StepKind.SOUND_ENDED and played_ms > 0 and "instead" not in details
 
 
 def _confirms(step: Step) -> bool:
-    """Whether the phone's reports confirm the sound."""
+    """True if the phone's reports confirm the sound."""
     return step.kind is StepKind.SOUND_REPORTED and step.details.get("confirmed") is True
 
 
@@ -349,7 +349,7 @@ def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
 
 
 def _acted_alone(steps: Sequence[Step]) -> bool:
-    """Whether the hook decided the call without the service.
+    """True if the hook decided the call without the service.
 
     Its line in the journal counts only with the nonce of the request, which no one else knows.
     """

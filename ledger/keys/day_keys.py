@@ -75,7 +75,7 @@ class DayKeys:
             )
 
     def knows(self, day: str) -> bool:
-        """Whether there is a key of that day, or there was one that is destroyed."""
+        """True if there is a key of that day, or there was one that is destroyed."""
         return day in self._days()
 
     def writing(self, day: str) -> DayKey:

@@ -36,7 +36,7 @@ class _Content(NamedTuple):
 
 
 class KeyLines:
-    """From any thread; several processes may use one file, which need not exist."""
+    """The lines of a file of keys, which need not exist; any thread and several processes may use it."""
 
     def __init__(self, path: Path, name: str, name_bytes: int, unusable: Callable[[OSError], LedgerError]) -> None:
         """`name` is the pattern of a line's name, which has so many bytes. `unusable` makes the error that is raised if

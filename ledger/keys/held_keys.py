@@ -23,7 +23,7 @@ _NAME_BYTES: Final = 64
 
 
 class HeldKeys:
-    """From any thread; several processes may use one file, which need not exist."""
+    """The keys under a legal hold, in a file that need not exist; any thread and several processes may use it."""
 
     def __init__(self, path: Path, ring: LedgerKey) -> None:
         self.path = path

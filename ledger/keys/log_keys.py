@@ -52,7 +52,7 @@ class LogKeys:
         return LogKey(self._settings.token.key or FILE, VerifierKey.parse(before).public if before else None)
 
     def is_here(self, origin: str) -> bool:
-        """Whether the tree by this name can be verified with what this machine has."""
+        """True if the tree by this name can be verified with what this machine has."""
         key = self.of(origin)
         if key.public is not None:
             return True
@@ -119,7 +119,7 @@ class LogKeys:
             process.close()
 
     def _public(self, place: str) -> bytes:
-        """Of the key in the token of the settings: the token is asked once, and its answer kept."""
+        """Public half of the key in the settings' token: the token is asked once, and its answer kept."""
         path = self._settings.token_public()
         try:
             name, _, digits = path.read_text("ascii").strip().partition(" ")
@@ -150,7 +150,7 @@ class LogKeys:
 
 
 def is_in_token(place: str) -> bool:
-    """Whether the key at this place is in a token."""
+    """True if the key at this place is in a token."""
     return place.startswith(PREFIX)
 
 
@@ -174,7 +174,7 @@ def _unusable(path: Path, error: Exception) -> LedgerError:
 
 
 def same_key(text: str, key: VerifierKey) -> bool:
-    """Whether this text is the same verifier key."""
+    """True if this text is the same verifier key."""
     try:
         return VerifierKey.parse(text) == key
     except ProofError:

@@ -93,7 +93,7 @@ class _Look:
             self._alarms.append(Alarm(kind, text, self._now, proof))
 
     def _alarm_of(self, error: LedgerError) -> None:
-        """Of files that are missing or not what was signed, or that cannot be read."""
+        """Note the alarm about files that are missing, unreadable or not what was signed."""
         self._alarm(AlarmKind.TILE if isinstance(error, ProofError) else AlarmKind.UNREACHABLE, str(error))
 
     # -- the head -----------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ class _Look:
         self._is_followed = True
 
     def _check_continued(self, note: Note, place: str) -> bool:
-        """Whether the known head continues this one, which has not more leaves; if not, the alarm is raised.
+        """True if the known head continues this one, which has not more leaves; if not, the alarm is raised.
 
         Raises as `_grow`, if that cannot be seen.
         """
@@ -190,7 +190,7 @@ class _Look:
     # -- witnesses and copies -----------------------------------------------------------------------------------------
 
     def _verified(self, note: Note) -> Note:
-        """With the signatures of the log and its witnesses alone, each verified."""
+        """The note with the signatures of the log and its witnesses alone, each verified."""
         lines: list[SignatureLine] = []
         for key in (self._log.log_key, *(key for _, key in self._log.witness_keys())):
             try:
@@ -251,7 +251,7 @@ class _Look:
     # -- the leaves ---------------------------------------------------------------------------------------------------
 
     def _judge_leaves(self, cosigned: dict[str, datetime]) -> None:
-        """Those that are new. It stops at a file that is not what was signed, until that is repaired."""
+        """Judge the new leaves. It stops at a file that is not what was signed, until that is repaired."""
         known = self._known.checkpoint
         if known is None or self._known.checked >= known.size:
             return

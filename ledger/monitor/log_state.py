@@ -181,7 +181,7 @@ class LogState:
 
 
 def _name(call_id: str) -> bytes:
-    """Of a call in the file. A log that makes two calls of one name would harm its own evidence alone."""
+    """Name of a call in the file. A log that makes two calls of one name would harm its own evidence alone."""
     return sha256(call_id.encode(errors="surrogatepass")).digest()[:_NAME_BYTES]
 
 

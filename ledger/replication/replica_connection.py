@@ -78,7 +78,7 @@ class Exchange:
 
 
 class ReplicaConnection:
-    """For one thread. It compares before it writes, and waits for a limited time."""
+    """A connection to the replica for one thread. It compares before it writes, and waits for a limited time."""
 
     def __init__(self, settings: LedgerSettings, node: str) -> None:
         """Raises LedgerError if the settings cannot be used. PostgreSQL need not be there."""

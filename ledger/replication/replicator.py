@@ -93,7 +93,7 @@ class Replicator:
         self._thread.start()
 
     def report(self, state: Callable[[Exchange | None], str] | None) -> None:
-        """From now on, put the node's state beside the replica each second, also while nothing is replicated. `state`
+        """Put the node's state beside the replica each second from now on, also while nothing is replicated. `state`
         makes it, in this object's thread, of the previous exchange; None: no more. From any thread.
         """
         self._state = state

@@ -69,7 +69,8 @@ class LedgerReader:
     """Reads a ledger, also while it is being written, and holds nothing open between two reads. From any thread."""
 
     def __init__(self, database: Database, days: DayKeys | None = None, node: str | None = None) -> None:
-        """Without `days` the numbers stay sealed. `node` is the node of all records; None: each step names its node.
+        """Open the ledger; without `days` the numbers stay sealed. `node` is the node of all records; None: each step
+        names its node.
 
         Raises LedgerError if this version cannot read it.
         """
@@ -385,7 +386,7 @@ class LedgerReader:
         return step_of(StoredStep._make(rows[0]), self._key_of) if rows else None
 
     def close(self) -> None:
-        """Nothing to do: each read has closed its own connection."""
+        """Do nothing: each read has closed its own connection."""
 
     def __enter__(self) -> Self:
         return self

@@ -60,7 +60,7 @@ class PostgreSQLConnection:
                 copy.write_row(row)
 
     def is_private(self) -> bool:
-        """Whether the connection cannot be read on its way."""
+        """True if the connection cannot be read on its way."""
         pgconn, info = self.driver.pgconn, self.driver.info
         return bool(pgconn.ssl_in_use) or info.host.startswith("/") or _is_loopback(info.hostaddr)
 
@@ -202,7 +202,7 @@ def schema_of(origin: str) -> str:
 
 
 def _quoted(schema: str) -> str:
-    """As an identifier."""
+    """The schema's name as an identifier."""
     return '"' + schema.replace('"', '""') + '"'
 
 

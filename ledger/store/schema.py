@@ -78,7 +78,7 @@ def strange(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
 
 
 def _words(made: str) -> str:
-    """Without the spaces that people may write as they like."""
+    """The statement without the spaces that people may write as they like."""
     return re.sub(r" ?([(),]) ?", r"\1", " ".join(made.split()))
 
 

@@ -53,7 +53,7 @@ def path_of(url: str) -> Path:
 
 
 def wal_is_safe(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
-    """Whether this SQLite is free of the WAL-reset bug (sqlite.org/wal.html#walresetbug).
+    """True if this SQLite is free of the WAL-reset bug (sqlite.org/wal.html#walresetbug).
 
     Fixed in 3.51.3, and in 3.50.7 and 3.44.6 for those branches.
     """
@@ -94,7 +94,7 @@ def mark(lock: int, origin: str) -> None:
 
 
 def is_marked(lock: int, origins: Collection[str]) -> bool:
-    """Whether the lock file says that the database was a ledger of one of these names when it was opened last."""
+    """True if the lock file says that the database was a ledger of one of these names when it was opened last."""
     return os.pread(lock, 1024, 0).decode(errors="replace").rstrip("\n") in origins
 
 

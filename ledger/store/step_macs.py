@@ -19,7 +19,7 @@ class StepMacs:
     """Reads MACs within one transaction, and keeps those of the group that was read last."""
 
     def __init__(self, connection: Connection, key: StepKey | None) -> None:
-        """Without a key, nothing can be vouched for."""
+        """Take the key; without one, nothing can be vouched for."""
         self._connection = connection
         self._key = key
         self._first = self._last = 0
@@ -33,7 +33,7 @@ class StepMacs:
         return self._macs[begin : begin + MAC_BYTES]
 
     def vouch_for(self, step: StoredStep, leaf: int | None) -> bool:
-        """Whether the service wrote this step, with this content, at this place."""
+        """True if the service wrote this step, with this content, at this place."""
         held = self.of(step.id)
         if self._key is None or not held:
             return False

@@ -165,6 +165,6 @@ def _remedy(status: int) -> str:
 
 
 def _short(error: urllib3.exceptions.HTTPError) -> str:
-    """Without the address of the connection in memory."""
+    """The error without the address of the connection in memory."""
     cause = getattr(error, "reason", None) or error.__cause__ or error
     return str(getattr(cause, "args", ["?"])[-1] if isinstance(cause, urllib3.exceptions.HTTPError) else cause)

@@ -1,1 +1,1 @@
-"""Whether a ledger is what was signed: every step is read again and every hash is computed again."""
+"""Verification of a ledger: every step is read again and every hash is computed again."""

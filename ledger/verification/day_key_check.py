@@ -1,4 +1,6 @@
-"""Whether the keys of the days open what the ledger has sealed, and whether an act says which were destroyed."""
+"""Check of the keys of the days: they must open what the ledger has sealed, and an act must name those that were
+destroyed.
+"""
 
 from __future__ import annotations
 

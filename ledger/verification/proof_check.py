@@ -1,4 +1,4 @@
-"""Whether the proof of a leaf leads to a checkpoint that the log has signed and witnesses have cosigned. Pure."""
+"""Check of a leaf's proof: it must lead to a checkpoint that the log has signed and witnesses have cosigned. Pure."""
 
 from __future__ import annotations
 

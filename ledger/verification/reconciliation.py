@@ -152,7 +152,7 @@ class Reconciliation:
         self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", (name, *values))  # noqa: S608
 
     def _tokens(self, sip_call_id: str, start: datetime) -> list[bytes]:
-        """Of the day of the record and its neighbours, for each node."""
+        """The tokens of a Call-ID for each node, on the day of the record and the days beside it."""
         names = {day_of(start + each * _DAY) for each in (-1, 0, 1)}
         for name in names - self._keys.keys():
             self._keys[name] = [key for days in self._days if (key := days.get(name))]

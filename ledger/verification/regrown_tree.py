@@ -27,7 +27,7 @@ _DAY: Final = re.compile(r'"day":"([^"\\]*)"')
 
 
 def _holds(leaf: bytes, steps: int) -> bool:
-    """Whether the leaf has so many steps. Nearly always its brackets show it, which is faster."""
+    """True if the leaf has so many steps. Nearly always its brackets show it, which is faster."""
     return leaf.count(b"{") == 1 + 2 * steps or leaf.count(BEGINS) == steps
 
 

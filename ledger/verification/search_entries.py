@@ -1,4 +1,5 @@
-"""Whether a search finds all calls by their numbers, and no others: the table `sought` is compared with the leaves.
+"""Check of the search: it must find all calls by their numbers, and no others; the table `sought` is compared with the
+leaves.
 
 The entries that should exist come in the order of the steps; those that exist come in the order of tokens, which has
 nothing to do with time. To look up each entry would take longer than all the rest. So sums are compared: each entry

@@ -77,7 +77,7 @@ class LedgerRows:
         return rows
 
     def extent(self) -> Extent:
-        """Of one moment."""
+        """The extent of the rows at one moment."""
         found = Extent._make(self._all(_EXTENT)[0])
         return found._replace(node_steps=None) if self._indexed else found
 
@@ -103,7 +103,7 @@ class LedgerRows:
                     yield call_id, kind, at, read, leaf
 
     def first_leaf(self, call_id: str, last: int) -> int | None:
-        """Of the steps up to `last`."""
+        """The first leaf of the call's steps up to `last`."""
         query = "SELECT leaf FROM steps WHERE call_id = ? AND id <= ? AND leaf IS NOT NULL ORDER BY id LIMIT 1"
         return next((leaf for (leaf,) in self._all(query, (call_id, last))), None)
 
@@ -113,7 +113,7 @@ class LedgerRows:
         return self._all(_FIRST_LEAF, (*ends[0], last)) if ends else []
 
     def macs(self, key: StepKey) -> StepMacs:
-        """By these a step is known to be the service's."""
+        """The MACs that show which steps are the service's."""
         return StepMacs(self._connection, key)
 
     def closing(self, first: int, last: int, limit: int) -> list[tuple[int, str, int]]:
@@ -143,8 +143,8 @@ class LedgerRows:
         return self._all(self._texts, (node, *ends, after, until))
 
     def led_to(self, after: int, until: int) -> list[tuple[int]] | None:
-        """For each step with a leaf after `after` up to `until`: to how many steps of its call, up to itself, the index
-        of calls leads, `LED_TO_LIMIT` at most. None in PostgreSQL, whose indexes we trust.
+        """How many steps of its call the index leads to, for each step with a leaf after `after` up to `until`: up to
+        itself, `LED_TO_LIMIT` at most. None in PostgreSQL, whose indexes we trust.
         """
         return self._all(_LED_TO, (after, until)) if self._indexed else None
 
@@ -184,7 +184,7 @@ class LedgerRows:
         return [call_id for (call_id,) in self._all(_WRONGLY_OPEN, (limit,))]
 
     def is_known_as_open(self, call_id: str, last: int) -> bool:
-        """Whether the table `in_progress` has the call, or a step after `last` ended it."""
+        """True if the table `in_progress` has the call, or a step after `last` ended it."""
         return bool(self._all(_KNOWN_AS_OPEN, (call_id, call_id, last)))
 
     def entries(self, last: int) -> Iterator[list[tuple[int, int]]]:

@@ -90,7 +90,7 @@ def _replaced(settings: Settings, key: VerifierKey) -> Continued | None:
 def _end(
     settings: Settings, key: VerifierKey, verdict: LedgerVerdict, days: DayKeys | None
 ) -> tuple[EndGivenUp | None, list[Message]]:
-    """If the log has ended without a signature of its end: how that was given up, and what is wrong."""
+    """How the end of an ended, unsigned log was given up, and what is wrong with that."""
     trees, ledger = continuity_of(settings.ledger, settings.node), settings.ledger.own()
     following = next((each for each in trees.without_end if each.after == key.name), None)
     if following is None:

@@ -1,4 +1,5 @@
-"""Whether the ledger is what was signed: every step is read, every leaf is made again, every hash is compared.
+"""Verification of the ledger against what was signed: every step is read, every leaf is made again, every hash is
+compared.
 
 A fault is reported with the call that it concerns. The ledger may be written meanwhile: the state at the beginning is
 verified, and read in short transactions.
@@ -82,7 +83,7 @@ class StoredRow(NamedTuple):
 
     @property
     def is_one_typed_step(self) -> bool:
-        """Whether the row is one step and its values have the right types: SQLite would hold anything."""
+        """True if the row is one step and its values have the right types: SQLite would hold anything."""
         return (
             all(isinstance(value, str) for value in (self.node, self.call_id, self.kind, self.details))
             and isinstance(self.at, int)
@@ -119,7 +120,7 @@ def verify_ledger(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Without garbage collection: it would look for cycles among millions of texts, and there are none."""
+    """Context without garbage collection: it would look for cycles among millions of texts, which have none."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -285,7 +286,9 @@ class _Verification:
         return after
 
     def _apply_rules(self, content: bytes, closing: StoredRow, before: int) -> None:
-        """Those for leaves. That no step is in two of them, and that they are in order, follows from the rows."""
+        """Apply the rules for leaves. That no step is in two of them, and that they are in order, follows from the
+        rows.
+        """
         try:
             check_call(read_leaf(content), before)
         except ProofError as error:

@@ -93,7 +93,7 @@ def _signed_end(path: Path, end: Checkpoint, log: VerifierKey) -> Note | None:
 
 
 def _stamps(path: Path) -> list[tuple[int, ...] | None]:
-    """By these a change of a database, or of its journal, is seen: nobody but root can set the last one."""
+    """Stamps that show a change of a database or of its journal: only root can set the last one."""
     found: list[tuple[int, ...] | None] = []
     for suffix in ("", "-wal", "-journal"):
         try:

@@ -310,8 +310,8 @@ class GroupWriter:
             self._connection.execute(f"PRAGMA busy_timeout={round(1000 * patience_s)}")
 
     def _row(self, step: Step) -> dict[str, Any]:
-        """If the numbers cannot be sealed, the rest of the step is still written. Raises OSError if the disk has no
-        room for the key that seals them.
+        """The step as a row; if its numbers cannot be sealed, without them. Raises OSError if the disk has no room for
+        the key that seals them.
         """
         try:
             return row_of(self._node, step, self._key_ring.days.writing)
@@ -386,7 +386,7 @@ class GroupWriter:
         return key
 
     def _is_ours(self) -> bool:
-        """Whether this file was opened as our ledger before."""
+        """True if this file was opened as our ledger before."""
         return is_marked(self._lock, self._key_ring.continuity.origins)
 
     def _may_set_aside(self) -> bool:
@@ -449,7 +449,7 @@ class GroupWriter:
 
 
 def _why(error: Exception) -> str:
-    """Without the content of a database."""
+    """Reason of an error, without the content of a database."""
     if isinstance(error, LedgerError | sqlite3.Error | OSError):
         return str(error)
     return Message("its database holds what idtone does not write ({error})", error=type(error).__name__)

@@ -143,7 +143,7 @@ class LedgerWriter:
 
     @property
     def full(self) -> bool:
-        """Whether the disk has no room for evidence, and the reserve is used up. From any thread."""
+        """True if the disk has no room for evidence, and the reserve is used up. From any thread."""
         trouble = self._trouble
         return self._unwritten.owed is not None and trouble is not None and trouble.trouble is Trouble.FULL
 
@@ -173,7 +173,7 @@ class LedgerWriter:
 
     @property
     def signs(self) -> bool:
-        """Whether what is written is signed. From any thread."""
+        """True if what is written is signed. From any thread."""
         return not self._database.refusal
 
     @property

@@ -344,7 +344,7 @@ class LogStore:
             del self._open[next(iter(self._open))]
 
     def _call(self, connection: sqlite3.Connection, appended: LogAppend, step: StoredStep) -> OpenCall:
-        """As this step finds it."""
+        """The call as this step finds it."""
         known = appended.calls.get(step.call_id) or self._open.get(step.call_id)
         if known is not None:
             return known
@@ -355,7 +355,7 @@ class LogStore:
         return self._open_call(connection, StepMacs(connection, self._key), step.call_id, appended.aside)
 
     def _sign(self, frontier: Frontier) -> Note | None:
-        """None if the key is in a token that is away."""
+        """The signed head; None if the key is in a token that is away."""
         text = self._head(frontier).text
         try:
             return Note(text, (self._signer.sign(text),))

@@ -1,4 +1,4 @@
-"""Whether a form is complete and right by the rules: each fault with its field. Pure."""
+"""The faults of a form by the rules, each with its field. Pure."""
 
 from __future__ import annotations
 

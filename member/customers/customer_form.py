@@ -198,7 +198,7 @@ class Application(Model):
     verifications: tuple[Verification, ...] = ()
 
     def number_kinds(self) -> set[str]:
-        """Those that are asked for, and those of the numbers that were assigned."""
+        """The kinds of numbers that the form asks for, and of those that were assigned."""
         return {*self.numbers.kinds, *(number.kind.value for number in self.assigned())}
 
     def assigned(self) -> list[Number]:

@@ -58,7 +58,7 @@ class RecordHistory:
         return years_after(self.ends, years) if self.ends else None
 
     def is_over(self, years: int, today: date) -> bool:
-        """Whether its time is over, so that it is to be forgotten."""
+        """True if its time is over, so that it is to be forgotten."""
         until = self.kept_until(years)
         return until is not None and until < today
 
@@ -72,7 +72,7 @@ def years_after(day: date, years: int) -> date:
 
 
 def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
-    """By the ids of the forms, in the order of their recording, from all acts in the order of writing.
+    """History of each form by its id, in the order of their recording, from all acts in the order of writing.
 
     The first recording of an id counts. Of several ends the latest day counts. Whatever an act says of its time, it
     cannot be earlier than the act before it; an act of the future has no effect.

@@ -94,7 +94,7 @@ class Criterion(Model):
 
 
 class Grade(Model):
-    """From so many percent of the points on."""
+    """A grade, and from how many percent of the points it begins."""
 
     id: Id
     title: Name
@@ -122,7 +122,7 @@ class Criteria:
 
     @property
     def is_sample(self) -> bool:
-        """Whether the address of the public list is the placeholder of the sample: a name that nobody can have."""
+        """True if the address of the public list is the placeholder of the sample: a name that nobody can have."""
         host = f".{urlsplit(self.terms.list).hostname}".rstrip(".")
         return host.endswith((".example", ".example.com", ".example.net", ".example.org"))
 

@@ -65,7 +65,7 @@ class Figures(Model):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the ledger holds the period from its first day: it may be younger, but not continue another one."""
+        """True if the ledger holds the period from its first day: it may be younger, but not continue another one."""
         return self.continues is None or (self.began is not None and self.began <= self.span.begins)
 
     def content(self) -> dict[str, Any]:

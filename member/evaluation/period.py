@@ -14,7 +14,7 @@ from idtone.core.translation import Message
 
 @dataclass(frozen=True, slots=True, order=True)
 class Period:
-    """From the day `start` up to, but not including, the day `until`."""
+    """The days from `start` up to, but not including, `until`."""
 
     start: date
     until: date
@@ -53,8 +53,8 @@ class Period:
 
     @classmethod
     def given(cls, since: str, until: str, name: Callable[[str], str] = lambda field: f"--{field}") -> Self:
-        """From the first and the last day as a person has entered them; `name` names the fields `since` and `until` in
-        an error. Raises UsageError.
+        """The period from the first to the last day that a person entered; `name` names the fields `since` and `until`
+        in an error. Raises UsageError.
         """
         first, last = name("since"), name("until")
         found = cls(_day(since, first), _day(until, last) + timedelta(days=1))

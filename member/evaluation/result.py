@@ -23,7 +23,7 @@ from .scoring import Score, score
 
 @dataclass(frozen=True)
 class Result:
-    """Of one member in one period."""
+    """The result of one member in one period."""
 
     member: str
     period: Period

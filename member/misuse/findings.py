@@ -106,7 +106,9 @@ class Finding:
         return datetime.fromtimestamp(self.sign.calls[-1].at_s, UTC)
 
     def to_json(self) -> dict[str, Any]:
-        """For programs; times in UTC, the reason in English. It has the ids of the first `CALLS_SHOWN` calls."""
+        """The finding for programs; times in UTC, the reason in English. It has the ids of the first `CALLS_SHOWN`
+        calls.
+        """
         return {
             "id": self.id,
             "state": self.state,

@@ -56,7 +56,7 @@ class Window(NamedTuple):
 
 
 def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float) -> Iterator[Window]:
-    """For each call, the window that ends with it."""
+    """The window that ends with each call."""
     first = counted = 0
     for place, call in enumerate(calls):
         counted += wanted[place]

@@ -161,7 +161,7 @@ def _receipt(octets: bytes) -> str:
 
 
 def is_receipt(text: str) -> bool:
-    """Whether this is a receipt as `new_receipt` writes it."""
+    """True if this is a receipt as `new_receipt` writes it."""
     return _RECEIPT.fullmatch(text) is not None
 
 

@@ -32,7 +32,7 @@ ENDED: Final = "agreement-ended"
 
 
 class Agreement(StrEnum):
-    """To what a member agrees."""
+    """The text to which a member agrees."""
 
     APPLICATION_FORM = "application-form"
     SUSPENSION_SCHEME = "suspension-scheme"
@@ -66,7 +66,7 @@ _LIST: Final = TypeAdapter(list[Acceptance])
 
 
 def acceptances(folder: Path) -> list[Acceptance]:
-    """In the order of writing. Raises TrustError if the file is damaged."""
+    """The acceptances in the order of writing. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 

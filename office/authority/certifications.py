@@ -26,7 +26,9 @@ _READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
 
 
 def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -> Certified:
-    """Of texts, by field; `name` names a field in an error. The two of the mark go together, and may be missing."""
+    """The certification from texts by field; `name` names a field in an error. The two of the mark go together, and may
+    be missing.
+    """
     fields: dict[str, str | date] = {}
     for key in ("number", "until", "document", "next_check", "mark", "mark_until"):
         text = given.get(key) or ""

@@ -45,7 +45,7 @@ def role_of(name: str, metadata: Mapping[str, Metadata[Any]]) -> Any:
 
 
 def is_signed(name: str, metadata: Mapping[str, Metadata[Any]]) -> bool:
-    """Whether enough of a role's own keys have signed its metadata."""
+    """True if enough of a role's own keys have signed its metadata."""
     try:
         parent_of(name, metadata).verify_delegate(name, metadata[name].signed_bytes, metadata[name].signatures)
     except UnsignedMetadataError:

@@ -77,7 +77,7 @@ _LIST: Final = TypeAdapter(list[Duty])
 
 
 def duties(folder: Path) -> list[Duty]:
-    """In the order of writing. Raises TrustError if the file is damaged."""
+    """The duties in the order of writing. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 

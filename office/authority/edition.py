@@ -82,7 +82,7 @@ class Edition:
         return roles
 
     def missing(self) -> Iterator[Message]:
-        """For each role without enough signatures, how many it has and needs."""
+        """How many signatures each role lacks, and needs."""
         for name, draft in self.metadata.items():
             for parent in self.parents(name):
                 role = parent.get_delegated_role(name)
@@ -101,7 +101,7 @@ class Edition:
                     break
 
     def verifies(self, name: str, keyid: str) -> bool:
-        """Whether there is a good signature by this key."""
+        """True if there is a good signature by this key."""
         return any(
             keyid in parent.get_delegated_role(name).keyids and self._verifies(parent, name, keyid)
             for parent in self.parents(name)
@@ -265,7 +265,7 @@ def _published(files: PackageFiles) -> Edition:
 
 
 def _metadata(files: PackageFiles, part: str) -> dict[str, Metadata[Any]]:
-    """By role, in the order of the roles."""
+    """The metadata of each role, in the order of the roles."""
     found = files.below(f"{part}/{tuf_roles.METADATA}")
     names = {name: f"{name}.json" for name in tuf_roles.ROLES}
     return {

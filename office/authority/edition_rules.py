@@ -213,14 +213,14 @@ def _anchor(custom: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_its_list(edition: Edition, document: RegistryDocument) -> bool:
-    """Whether operators.json follows from the registry and the suspensions, the package's own or the published ones."""
+    """True if operators.json follows from the registry and the suspensions, the package's own or the published ones."""
     suspensions = _suspensions(edition.files, edition.targets)
     return edition.targets.get(tuf_roles.OPERATORS_FILE) == operator_list.octets(document, suspensions)
 
 
 def examine_list(edition: Edition) -> None:
-    """For an edition that kept to the rules when it was made: the suspensions that are published since may leave other
-    members in the public list. Raises TrustError.
+    """Examine the public list of an edition that kept to the rules when it was made: suspensions published since may
+    leave other members in it. Raises TrustError.
     """
     if tuf_roles.REGISTRY not in edition.metadata:
         return
@@ -232,7 +232,7 @@ def examine_list(edition: Edition) -> None:
 
 
 def _suspensions(*files: Mapping[str, bytes]) -> Any:
-    """Those of the last of the files that has them; None if none has."""
+    """The suspensions of the last file that has any; None without one."""
     file = tuf_roles.SUSPENSIONS_FILE
     octets = next((each[file] for each in reversed(files) if file in each), None)
     return None if octets is None else KINDS[tuf_roles.SUSPENSIONS].parse(octets.decode("utf-8-sig", "replace"), file)

@@ -112,7 +112,7 @@ class HistoryEntry(Model):
     after: Sha256 | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As a file keeps it; `what` can be shown in each language."""
+        """The entry as a file keeps it; `what` can be shown in each language."""
         return self.model_dump(mode="json", exclude_none=True) | {"what": [kept(each) for each in self.what]}
 
 

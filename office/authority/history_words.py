@@ -15,7 +15,7 @@ from idtone.core.translation import Message
 
 
 def kept(words: Any) -> Any:
-    """For JSON. Numbers stay numbers, as a template may write them with separators."""
+    """The words for JSON. Numbers stay numbers, as a template may write them with separators."""
     if isinstance(words, Message):
         return {"text": words.template, "fields": {name: kept(value) for name, value in words.fields.items()}}
     return words if isinstance(words, int) else str(words)

@@ -11,7 +11,7 @@ COLUMNS: Final = ("member", "name_ja", "name_en", "corporate_number", "notificat
 
 
 def contact_rows(members: Iterable[Member]) -> list[tuple[str, ...]]:
-    """In the order of `COLUMNS`; what is not recorded is empty."""
+    """The rows of the contacts in the order of `COLUMNS`; empty where nothing is recorded."""
     return [
         (
             each.id, each.name.ja, each.name.en, each.corporate_number or "", each.notification or "",

@@ -52,7 +52,7 @@ def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) 
 
 
 def has_night_key(folder: Path, user: str) -> bool:
-    """Whether a key of the user is kept here. Raises TrustError if the folder cannot be read."""
+    """True if a key of the user is kept here. Raises TrustError if the folder cannot be read."""
     with reading(folder / FOLDER, TrustError):
         return night_key_path(folder, user).is_file()
 

@@ -83,7 +83,7 @@ def _text(octets: bytes, name: str) -> str:
 
 
 def _line(row: int, cells: list[str], heading: list[str] | None, name: str) -> str:
-    """As a person would type it."""
+    """The row as a person would type it."""
     given = [cell for cell in cells[:2] if cell]
     for cell in map(ascii_form, given):
         if _AS_FLOAT.fullmatch(cell) or _LOST_ZERO.fullmatch(cell):

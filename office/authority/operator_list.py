@@ -182,7 +182,7 @@ def _row(operator: dict[str, Any], licence: dict[str, Any], first: bool) -> str:
 
 
 def _grade(operator: dict[str, Any]) -> str:
-    """With the address of the result, which has a file of its own beside the page."""
+    """The grade with the address of the result, which has a file of its own beside the page."""
     evaluation = operator.get("evaluation")
     if evaluation is None:
         file = f"evaluation/{MARKS}/{operator['member']}.svg"
@@ -199,7 +199,7 @@ def _grade(operator: dict[str, Any]) -> str:
 
 
 def _day(moment: str) -> str:
-    """In Japan Standard Time."""
+    """The day in Japan Standard Time."""
     local = datetime.fromisoformat(moment).astimezone(JAPAN)
     return f'<time datetime="{local.isoformat()}">{local:%Y-%m-%d %H:%M}</time>'
 

@@ -49,11 +49,11 @@ class PackageState:
 
 
 class PreparedPackage:
-    """At most one of each kind at a time. Each act is a leaf of the office's ledger."""
+    """The package that waits for signatures, at most one of each kind. Each act is a leaf of the office's ledger."""
 
     def __init__(self, workspace: Workspace, by_duty_keys_alone: bool = False) -> None:
-        """Of what has changed; or only of what the duty keys can publish, because a suspension must not wait for the
-        keys of the registry.
+        """Take all that has changed, or only what the duty keys can publish: a suspension must not wait for the keys of
+        the registry.
         """
         self._workspace = workspace
         self._by_duty_keys_alone = by_duty_keys_alone
@@ -79,7 +79,7 @@ class PreparedPackage:
             edition.write(self.folder)
 
     def edition(self) -> Edition | None:
-        """None if none waits. Raises TrustError if it is damaged."""
+        """The edition that waits; None without one. Raises TrustError if it is damaged."""
         return read_edition(self.folder) if self.folder.is_dir() else None
 
     def state(self) -> PackageState | None:
@@ -90,7 +90,9 @@ class PreparedPackage:
         return PackageState(list(describe(edition)), edition.holders(), list(edition.missing()))
 
     def zipped(self, now: datetime) -> bytes:
-        """For a holder: unpacked, it is the folder that `idtone-office publication sign` takes. Raises IdtoneError."""
+        """The package as a zip file for a holder: unpacked, it is the folder that `idtone-office publication sign`
+        takes. Raises IdtoneError.
+        """
         made = io.BytesIO()
         with self._workspace.locked(), zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
             self._present()

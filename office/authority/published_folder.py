@@ -56,7 +56,7 @@ def publish_to(folder: Path, repository: Path, version: int) -> None:
 
 
 def is_newest(folder: Path, repository: Path) -> bool:
-    """Whether the current copy has what is published."""
+    """True if the current copy has what is published."""
     try:
         return (folder / CURRENT / _NEWEST).read_bytes() == (repository / _NEWEST).read_bytes()
     except OSError:

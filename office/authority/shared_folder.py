@@ -32,7 +32,7 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
 
 
 def rewrite(path: Path, octets: bytes) -> None:
-    """As `write`, for a file that exists: it keeps its group, and what its group may do; others may do nothing."""
+    """The same as `write`, for a file that exists: it keeps its group and its group's rights; others get none."""
     status = path.stat()
     mode = stat.S_IMODE(status.st_mode) & 0o770 | file_mode(path.parent)
     replace_durably(path, octets, mode, status.st_gid)

@@ -23,7 +23,7 @@ from idtone.registry.suspended_numbers import scope_of
 
 
 def whole(span: NumberSpan) -> str:
-    """As people write them: `03-1234-5600 to 03-1234-5699 (100 numbers)`."""
+    """The span as people write it: `03-1234-5600 to 03-1234-5699 (100 numbers)`."""
     if len(span) == 1:
         return _national(span.first)
     return Message(

@@ -84,7 +84,7 @@ class Terms(Model):
         return self.lasts.get(role, tuf_roles.ROLES[role].lasts)
 
     def due(self, role: str, expires: datetime, now: datetime) -> bool:
-        """Whether half of its term is over."""
+        """True if half of its term is over."""
         return expires - now < self.term(role) / 2
 
 

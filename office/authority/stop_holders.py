@@ -64,12 +64,12 @@ def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: da
 
 
 def words(holders: Sequence[Holder] | None) -> Message:
-    """For the officers, in a line of their own."""
+    """The holders for the officers, in a line of their own."""
     return names(holders) if holders == [] else Message("holder: {holders}", holders=names(holders))
 
 
 def names(holders: Sequence[Holder] | None) -> Message:
-    """For the officers, beside a label."""
+    """The holders' names for the officers, beside a label."""
     if holders is None:
         return Message("not known, because no registry can be read")
     if not holders:
@@ -97,7 +97,7 @@ def _common(span: NumberSpan, scope: NumberSpan) -> int:
 
 
 def _registry(workspace: Workspace) -> RegistryDocument | None:
-    """As it is in the folder; else as it is published."""
+    """The registry in the folder; without one, the published registry."""
     try:
         return registry_of(workspace)
     except IdtoneError:

@@ -29,7 +29,7 @@ def not_listed(registry: RegistryDocument, suspensions: SuspensionsDocument | No
 
 
 def _scope(entry: SuspensionEntry) -> NumberSpan | str | None:
-    """None for a number with a fault: the rules of the file report it."""
+    """The scope of an entry; None for a number with a fault, which the rules of the file report."""
     try:
         return scope_of(entry)
     except NumberError:
@@ -37,7 +37,7 @@ def _scope(entry: SuspensionEntry) -> NumberSpan | str | None:
 
 
 def _is_covered(member: Member, stopped: Collection[NumberSpan]) -> bool:
-    """Whether the member holds numbers, and each is stopped."""
+    """True if the member holds numbers, and each is stopped."""
     for left in map(read_span, member.numbers):
         pieces = [left]
         for span in stopped:

@@ -70,7 +70,7 @@ def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: 
 
 
 def _versions_before(workspace: Workspace) -> set[str]:
-    """Those that were ever entered, and those to which a member has agreed: their text is known, and stays as it is."""
+    """The versions that were ever entered, or to which a member has agreed: their known text must not change."""
     entered = {
         each.subject
         for each in workspace.history(tuf_roles.REGISTRY).entries

@@ -82,12 +82,12 @@ class SuspensionRequest:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether another process took it, whose key is gone."""
+        """True if another process took it, whose key is gone."""
         return self.digest.partition(":")[0] != _KEY_ID
 
 
 class SuspensionRequests:
-    """Those in an authority's folder. From any thread and process."""
+    """The requests in an authority's folder; any thread and process may use them. From any thread and process."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace

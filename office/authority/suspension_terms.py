@@ -47,7 +47,7 @@ class SuspensionTerms:
         now: datetime,
         name: Callable[[str], str],
     ) -> SuspensionTerms:
-        """Of texts; `name` names a field in an error. Raises UsageError."""
+        """The terms from texts; `name` names a field in an error. Raises UsageError."""
         reference = line(reference, name("reference"))
         if authority is not None:
             authority = line(authority, name("authority"))

@@ -62,7 +62,7 @@ def turn(file: Path, within_s: float, owner: object = None) -> Iterator[None]:
 
 
 def _open(file: Path) -> int:
-    """To be locked, a file need not be written: another account may have made it."""
+    """Open the file to lock it, without the right to write: another account may have made it."""
     flags = os.O_RDONLY | os.O_CLOEXEC
     try:
         descriptor = os.open(file, flags | os.O_CREAT | os.O_EXCL, 0o600)

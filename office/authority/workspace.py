@@ -71,7 +71,7 @@ class Workspace:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """For changes, one at a time; inside, this object may take it again.
+        """Context for changes, one at a time; inside it, this object may enter it again.
 
         Raises UsageError if another command is changing something for too long.
         """
@@ -102,7 +102,7 @@ class Workspace:
         return {role: file for role, file in tuf_roles.DELEGATED.items() if not self.is_absent(role)}
 
     def is_absent(self, role: str) -> bool:
-        """Whether the role's file may be missing, and is. Once it was recorded or published, it may not."""
+        """True if the role's file may be missing, and is. Once it was recorded or published, it may not."""
         file = tuf_roles.DELEGATED[role]
         return (
             file in tuf_roles.OPTIONAL
@@ -241,7 +241,7 @@ class Workspace:
         return self._edition(self.repository.roles(), names, before, now), sorted(left)
 
     def _differs(self, role: str, must: bool) -> bool:
-        """Whether a role's file differs from the published one. If it need not be signed, it may be unreadable."""
+        """True if a role's file differs from the published one. If it need not be signed, it may be unreadable."""
         if self.is_absent(role):
             return False
         try:
@@ -320,7 +320,7 @@ class Workspace:
             publish_to(to, self.repository.folder, self.repository.current("timestamp").signed.version)
 
     def is_copied(self) -> bool:
-        """Whether the copy, if there is to be one, has what is published. Raises DocumentError."""
+        """True if the copy, if there is to be one, has what is published. Raises DocumentError."""
         to = self.terms().published
         return to is None or is_newest(to, self.repository.folder)
 
@@ -400,7 +400,7 @@ class Workspace:
         return Edition(metadata, targets, before, self.repository.files(), roots)
 
     def _suspensions(self, is_new: bool) -> SuspensionsDocument | None:
-        """Those of the next edition (`is_new`), else the published ones."""
+        """The suspensions of the next edition (`is_new`), or the published ones."""
         role = tuf_roles.SUSPENSIONS
         octets = self.octets(tuf_roles.DELEGATED[role]) if is_new else self.repository.octets(role)
         found: SuspensionsDocument | None = None if octets is None else self._check(role, octets)

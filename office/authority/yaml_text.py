@@ -333,7 +333,7 @@ def _items(items: Sequence[Tree], column: int) -> str:
 
 
 def _long(value: Tree) -> bool:
-    """Whether a list is written as a block: a list of mappings, or of more than a few texts."""
+    """True if a list is written as a block: a list of mappings, or of more than a few texts."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         return False
     return len(value) > _SHORT or any(isinstance(item, Mapping) for item in value)

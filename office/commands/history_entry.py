@@ -12,12 +12,12 @@ from .options import in_japan
 
 
 def as_plain(entry: HistoryEntry) -> dict[str, Any]:
-    """For JSON."""
+    """The entry for JSON."""
     return entry.model_dump(mode="json", exclude_none=True)
 
 
 def lines(entry: HistoryEntry) -> list[str]:
-    """For people: one line, then one for each difference."""
+    """The entry for people: one line, then one for each difference."""
     result = f": {entry.result}" if entry.result else ""
     asked = (
         Message(" (requested {requested:%Y-%m-%d %H:%M})", requested=in_japan(entry.requested))

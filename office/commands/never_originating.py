@@ -78,7 +78,7 @@ def never_originating(folder: FolderArgument, as_json: command_line.JsonOption =
 
 
 def never_originating_report(entry: NeverOriginatesEntry, now: datetime) -> dict[str, Any]:
-    """For JSON."""
+    """The entry for JSON."""
     return {
         "numbers": masked(span_of(entry)), "holder": entry.holder, "reference": entry.reference, "why": entry.why,
         "since": entry.since.isoformat(), "until": entry.until and entry.until.isoformat(),
@@ -87,7 +87,7 @@ def never_originating_report(entry: NeverOriginatesEntry, now: datetime) -> dict
 
 
 def never_originating_line(entry: NeverOriginatesEntry) -> str:
-    """For people."""
+    """The entry as a line for people."""
     until = f" until {end_words(entry.until)}" if entry.until else ""
     why = f", {entry.why}" if entry.why else ""
     since = entry.since.isoformat()

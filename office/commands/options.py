@@ -50,7 +50,7 @@ def entries_asked(file: Path | None) -> list[str]:
 
 
 def any_number_asked() -> Number:
-    """As `number_asked`, also for a number abroad. Raises UsageError."""
+    """The same as `number_asked`, also for a number abroad. Raises UsageError."""
     return any_number_of(asked("Number"))
 
 

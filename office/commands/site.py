@@ -379,6 +379,6 @@ async def _serve(served: Any, host: str, port: int) -> None:
 
 
 def _origin(address: str) -> str:
-    """Of the report desk or the number service; empty if there is none."""
+    """Origin of the report desk's or the number service's address; empty without one."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}" if address else ""

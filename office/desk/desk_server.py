@@ -87,7 +87,7 @@ def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
 
 
 def _is_any(host: str) -> bool:
-    """Whether to listen there is to listen on all addresses."""
+    """True if to listen there is to listen on all addresses."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:

@@ -112,7 +112,7 @@ class DocumentStore:
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """For one transaction. Raises TrustError."""
+        """A connection for one transaction. Raises TrustError."""
         try:
             make_private(self._path)
             with closing(sqlite3.connect(self._path, timeout=10)) as database, database:

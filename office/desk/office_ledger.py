@@ -69,7 +69,7 @@ class OfficeLedger:
 
     @property
     def settings_file(self) -> Path:
-        """For `idtone ledger … -c`; the office may name witnesses there."""
+        """Settings for `idtone ledger … -c`; the office may name witnesses there."""
         return self._folder / "idtone.yaml"
 
     def record(self, act: str, subject: str, **details: Scalar) -> str:
@@ -94,7 +94,7 @@ class OfficeLedger:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """For what is looked at, recorded and then done: one after the other, in all processes. Raises LedgerError."""
+        """Context in which one process alone looks, records and acts. Raises LedgerError."""
         with ExitStack() as stack:
             try:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -125,7 +125,7 @@ class OfficeLedger:
                 self._writer = None
 
     def knows(self, act_id: str) -> bool:
-        """Whether an act is recorded. Raises LedgerError."""
+        """True if an act is recorded. Raises LedgerError."""
         for url in self._urls():
             with LedgerReader.open(url) as reader:
                 if reader.knows(act_id):

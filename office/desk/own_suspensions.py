@@ -32,7 +32,7 @@ class MemberStop:
     report: OwnSuspensionReport
 
     def as_plain(self) -> dict[str, object]:
-        """For JSON."""
+        """The stop for JSON."""
         return {
             "by": "member",
             "member": self.member,

@@ -53,7 +53,7 @@ def published_stops(repository: SignedRepository, sha256: str) -> list[Suspensio
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """Whether a node has confirmed all stops of a reference: `in_use` is None if it has not.
+    """A node's confirmation of all stops of a reference: `in_use` is None without it.
 
     `node` is the name of its key; None for a member that has named no key. `is_lifted`: the reference is in what was
     published before, and not in what is published now; `lifted` is since when the node goes by that, if it has said so.
@@ -70,14 +70,14 @@ class Confirmation:
 
     @property
     def is_missing(self) -> bool:
-        """Whether the node has to confirm a stop; or the end of one that it has confirmed."""
+        """True if the node has to confirm a stop; or the end of one that it has confirmed."""
         return self.lifted is None and self.in_use is not None if self.is_lifted else self.in_use is None
 
 
 def confirmations(
     desk: Desk, reference: str | None = None, ended_since: datetime | None = None
 ) -> Iterator[Confirmation]:
-    """For each reference of a published stop, or for one, and for each node of each member that holds numbers. Then the
+    """The confirmations of each published stop, or of one, by each node of each member that holds numbers. Then the
     stops that were lifted: one that is asked for, and else those whose end some node has still to confirm, or has
     confirmed from `ended_since` on.
 
@@ -144,7 +144,7 @@ def _end(row: Confirmation, ends: Mapping[tuple[str, str], datetime]) -> datetim
 
 
 def is_published(desk: Desk, reference: str) -> bool:
-    """Whether a published stop has the reference, or had it before it was lifted."""
+    """True if a published stop has the reference, or had it before it was lifted."""
     return _of_earlier(desk.workspace.repository, reference) is not None
 
 
@@ -168,7 +168,7 @@ class _Documents:
 
     @classmethod
     def of(cls, documents: Iterable[_Document]) -> _Documents:
-        """In the order of receipt."""
+        """The documents in the order of receipt."""
         found = cls()
         for each in documents:
             in_edition: dict[str, list[SuspensionEntry]] = {}
@@ -222,7 +222,7 @@ def _documents(desk: Desk) -> Iterator[_Document]:
 
 
 def as_plain(each: Confirmation) -> Mapping[str, object]:
-    """For JSON."""
+    """The confirmation for JSON."""
     return {
         "reference": each.reference,
         "member": each.member,

@@ -36,7 +36,9 @@ EXCLUSION_WORDS: Final = {
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Of one member. `missing` are the nodes without figures for each day, `doubts` what to ask the member about."""
+    """The evaluation of one member. `missing` are the nodes without figures for each day, `doubts` what to ask the
+    member about.
+    """
 
     member: Member
     values: Mapping[Measure, Value]
@@ -47,7 +49,7 @@ class Evaluation:
 
     @property
     def grade(self) -> Grade | None:
-        """None also if the member is excluded."""
+        """The grade; None also if the member is excluded."""
         return None if self.excluded else self.score.grade
 
 

@@ -45,8 +45,8 @@ class EvaluatedMembers:
 
 
 def period_over(since: str, until: str, now: datetime, name: Callable[[str], str]) -> Period:
-    """From two days as a person has entered them; `name` names a field in an error. Raises UsageError if the period is
-    not over.
+    """The period between two days that a person entered; `name` names a field in an error. Raises UsageError if the
+    period is not over.
     """
     period = Period.given(since, until, name)
     if period.ends > now:

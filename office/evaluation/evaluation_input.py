@@ -50,7 +50,7 @@ class AssessorPoints(Model):
 
 
 class Assessment(Model):
-    """Of one member in the period."""
+    """The assessment of one member in the period."""
 
     member: Id
     stops: tuple[Stop, ...] = ()
@@ -60,7 +60,7 @@ class Assessment(Model):
     assessors: tuple[AssessorPoints, ...] = ()
 
     def stops_hours(self, known: Iterable[str] = ()) -> list[Fraction]:
-        """Without those whose references are known from elsewhere."""
+        """The hours of the stops whose references are not known from elsewhere."""
         others = set(known)
         return [
             Fraction((each.stopped - each.asked).total_seconds()) / 3600
@@ -69,7 +69,7 @@ class Assessment(Model):
         ]
 
     def share(self, name: str) -> Share:
-        """Of `forms`, `reports` or `reachability`."""
+        """The share of `forms`, `reports` or `reachability`."""
         found: Any = getattr(self, name)
         if found is None:
             return Share(0, 0)
@@ -89,8 +89,8 @@ class AssessmentsDocument(Model):
 
 
 def parse_assessments(text: str, name: str, members: Iterable[str], period: Period) -> Mapping[str, Assessment]:
-    """By member; `name` is the file's. Raises DocumentError with every fault; the text must be of this period, and of
-    these members.
+    """The assessments by member; `name` is the file's name. Raises DocumentError with every fault; the text must be of
+    this period, and of these members.
     """
     known = set(members)
 

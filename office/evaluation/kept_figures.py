@@ -13,7 +13,7 @@ from ..desk.document_store import KeptDocument
 
 
 def read_figures(documents: Iterable[KeptDocument], keys: Mapping[str, Sequence[VerifierKey]]) -> Iterator[NodeFigures]:
-    """In the same order; `keys` are those that the registry names for each member.
+    """The figures of each document, in the same order; `keys` are those that the registry names for each member.
 
     Figures by another key are left out: that node was replaced.
     """

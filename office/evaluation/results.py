@@ -40,7 +40,7 @@ ACT: Final = "evaluated"
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """Of one member."""
+    """The files of one member."""
 
     result: bytes
     badge: bytes | None

@@ -50,7 +50,7 @@ def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodA
 
 
 def table_csv(table: AccountTable) -> bytes:
-    """With a byte order mark, by which Excel knows UTF-8."""
+    """The table as CSV with a byte order mark, by which Excel knows UTF-8."""
     return ("\ufeff" + csv_text(table.columns, table.rows)).encode()
 
 

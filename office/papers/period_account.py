@@ -75,7 +75,7 @@ class AccountTable:
 
 @dataclass(frozen=True, slots=True)
 class PeriodAccount:
-    """From the day `since` up to and including the day `through`, in Japan."""
+    """The account from the day `since` up to and including the day `through`, in Japan."""
 
     association: str
     since: date
@@ -148,7 +148,7 @@ def period_account(
 
 
 def account_paper(account: PeriodAccount, is_annual: bool) -> Paper:
-    """On paper; `is_annual` is the annual report (年次報告)."""
+    """The account on paper; `is_annual` is the annual report (年次報告)."""
     title = f"{account.since.year} 年度 年次報告 / Annual report" if is_annual else "期間報告 / Account of a period"
     head = Section(
         title,

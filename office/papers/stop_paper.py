@@ -82,7 +82,9 @@ def stop_paper(stop: StopProgress, now: datetime) -> Paper:
 
 
 def _approval(stop: StopProgress) -> str:
-    """By what is recorded: one account may be two people who typed the number one after the other, or one."""
+    """Words for the approval as it is recorded: one account may be two people who typed the number one after the other,
+    or one.
+    """
     if len(stop.persons) > 1:
         return "承認(記録は 2 アカウント) / approved (two accounts are recorded)"
     return "承認(記録は 1 アカウント) / approved (one account is recorded)" if stop.persons else "承認 / approved"

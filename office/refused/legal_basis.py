@@ -1,4 +1,4 @@
-"""On which legal basis members learn of refused contractors: the association decides it before there is a list.
+"""The legal basis on which members learn of refused contractors: the association decides it before there is a list.
 
 refusal-basis.json    what was decided, when, by which document, and who answers for the data
 """
@@ -58,7 +58,7 @@ class LegalBasis:
 
 
 def decided_basis(folder: Path) -> LegalBasis | None:
-    """None if nothing was decided. Raises TrustError if the file is damaged."""
+    """The basis that was decided; None without a decision. Raises TrustError if the file is damaged."""
     path = folder / FILE
     try:
         found = json.loads(path.read_bytes())

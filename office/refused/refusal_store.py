@@ -75,7 +75,7 @@ class RefusalStore:
         self._path = folder / FILE
 
     def epoch(self) -> Epoch | None:
-        """None before the first key."""
+        """The epoch; None before the first key."""
         if not self._path.exists():
             return None
         with self._open() as database:
@@ -89,7 +89,7 @@ class RefusalStore:
             return list(_refusals(database))
 
     def tokens(self) -> list[RefusedToken]:
-        """For the list, in no order."""
+        """The tokens for the list, in no order."""
         query = "SELECT token, since, until, number FROM tokens JOIN refusals USING (number)"
         with self._open() as database:
             days: dict[str, date] = {}

@@ -151,7 +151,7 @@ class SigningServer:
 
 
 def language_of(accepted: str) -> str:
-    """Of the header Accept-Language; Japanese unless the browser prefers English."""
+    """The language by the header Accept-Language: Japanese unless the browser prefers English."""
     return "en" if accepted.strip().lower().startswith("en") else JAPANESE
 
 

@@ -118,5 +118,5 @@ def _masked(value: bytes, output: bytes, salt: bytes) -> bytes:
 
 
 def file_name(octets: bytes) -> str:
-    """By its content, so that browsers keep it until it changes."""
+    """A name by the file's content, so that browsers keep it until it changes."""
     return f"{hashlib.sha256(octets).hexdigest()[:16]}.bin"

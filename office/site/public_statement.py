@@ -90,7 +90,7 @@ class SignedContent:
     signatures: dict[str, Signature] = field(default_factory=dict)
 
     def sign(self, signer: Signer, root: Root) -> bool:
-        """Whether the key may sign it; then its signature is added."""
+        """True if the key may sign it; then its signature is added."""
         keyid = signer.public_key.keyid
         if keyid not in root.get_delegated_role(ROLE).keyids:
             return False

@@ -40,7 +40,9 @@ def published_registry(repository: SignedRepository) -> PublishedRegistry:
 def published_of(
     roles: Mapping[str, Metadata[Any]], files: Mapping[str, bytes], roots: Sequence[Metadata[Root]]
 ) -> PublishedRegistry:
-    """Of the published metadata and files. Raises TrustError if nothing was published, and DocumentError."""
+    """The registry from its published metadata and files. Raises TrustError if nothing was published, and
+    DocumentError.
+    """
     found: dict[str, Any] = {}
     for role, file in tuf_roles.DELEGATED.items():
         octets = files.get(file)

@@ -256,7 +256,7 @@ def check_published(package: SitePackage, published: PublishedRegistry, now: dat
 
 
 def is_void(package: SitePackage, published: PublishedRegistry, now: datetime) -> bool:
-    """Whether something was published since the package was made, or its time is over. Raises TrustError."""
+    """True if something was published since the package was made, or its time is over. Raises TrustError."""
     told = package.statement.content
     try:
         return told["editions"] != _editions(published) or _moment(told["expires"]) <= now

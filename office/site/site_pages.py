@@ -313,7 +313,7 @@ def _course(course: Course, language: str) -> dict[str, str]:
 
 
 def _step(leads_to: str, language: str) -> str:
-    """In the language of the page, whatever that of the program is."""
+    """The step in the language of the page, whatever the program's language is."""
 
     def said() -> str:
         speak(language)

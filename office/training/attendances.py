@@ -53,7 +53,7 @@ _LIST: Final = TypeAdapter(list[Attendance])
 
 
 def attendances(folder: Path) -> list[Attendance]:
-    """In the order of writing. Raises TrustError if the file is damaged."""
+    """The attendances in the order of writing. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
@@ -128,7 +128,7 @@ def forget_attendees(workspace: Workspace, before: str, now: datetime, name: Cal
 
 
 def _is_first(folder: Path, made: Attendance) -> bool:
-    """Whether the member has no agreement of this version, and none that began later."""
+    """True if the member has no agreement of this version, and none that began later."""
     held = [
         each
         for each in acceptances(folder)

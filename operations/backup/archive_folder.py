@@ -53,7 +53,7 @@ def digest_of(path: Path) -> str:
 
 
 def is_whole(folder: Path, chain: Sequence[MadeArchive]) -> bool:
-    """Whether the archives of a chain are there, as long as they were made. A drill looks into them."""
+    """True if the archives of a chain are there, as long as they were made. A drill looks into them."""
     sizes = [path.stat().st_size if (path := folder / each.name).exists() else -1 for each in chain]
     return bool(chain) and sizes == [each.size for each in chain]
 

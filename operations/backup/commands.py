@@ -170,7 +170,7 @@ def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s:
 
 
 def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult]) -> None:
-    """For the metrics and the doctor of this node, if it is the one that makes the backups."""
+    """Note the backup for the metrics and the doctor of this node, if it is the one that makes the backups."""
     path = settings.backup.result
     last = backup_result.read(path) if settings.backup.wanted else None
     if last and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):

@@ -63,7 +63,7 @@ NOTHING: Final = Reached(0, 0, Frontier().root().hex())
 
 
 def continues(ledger: Database, reached: Reached) -> bool:
-    """Whether the ledger in the archives is the beginning of this one. Raises LedgerError."""
+    """True if the ledger in the archives is the beginning of this one. Raises LedgerError."""
     with ledger.reading() as connection:
         own = position_of(connection)
         if reached.steps > own.steps or reached.leaves > own.leaves:

@@ -103,7 +103,7 @@ class _Ledger:
 
 
 def _is_continued(settings: Settings, last: BackupResult, ledgers: list[_Ledger], now: datetime) -> bool:
-    """Whether the next archive continues the last one; else it is a whole one."""
+    """True if the next archive continues the last one; else it is a whole one."""
     own = settings.backup
     if not is_whole(own.directory, last.chain) or len(last.chain) >= CHAIN_LIMIT:
         return False

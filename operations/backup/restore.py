@@ -174,7 +174,9 @@ def _turn_of(role: str) -> int | None:
 
 
 def _check_free(unpacked: Unpacked, target: Target, roles: list[str]) -> None:
-    """Nothing of another node is overwritten; what an earlier run has restored may be there. Raises BackupError."""
+    """Check that nothing of another node would be overwritten; what an earlier run has restored may be there. Raises
+    BackupError.
+    """
     for tree in unpacked.trees:
         path = target.path(f"{tree.role}/ledger.sqlite3")
         if path.exists() and path.stat().st_size:
@@ -218,7 +220,7 @@ def _put(unpacked: Unpacked, role: str, target: Path) -> None:
 
 
 def _uid(name: str) -> int | None:
-    """None if this machine has no such user."""
+    """The user's id; None if this machine does not have the user."""
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError:

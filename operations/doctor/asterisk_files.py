@@ -39,7 +39,7 @@ def lines_of(path: Path) -> tuple[list[Line] | None, str]:
 
 
 def files_like(folder: Path, pattern: str) -> tuple[list[Line] | None, str]:
-    """As `lines_of`, for all files directly in the folder whose names match the pattern."""
+    """The same as `lines_of`, for all files directly in the folder whose names match the pattern."""
     found: list[Line] = []
     try:
         paths = sorted(folder.glob(pattern))
@@ -54,7 +54,7 @@ def files_like(folder: Path, pattern: str) -> tuple[list[Line] | None, str]:
 
 
 def text(path: Path) -> tuple[str | None, str]:
-    """As `lines_of`, as one text."""
+    """The same as `lines_of`, as one text."""
     lines, trouble = lines_of(path)
     return None if lines is None else "\n".join(line.text for line in lines), trouble
 

@@ -88,7 +88,7 @@ class Exam:
         return hook_for(self.settings, self.config, self.library)
 
     def running(self) -> bool | None:
-        """Whether a service holds the ledger's lock; None if that is not known."""
+        """True if a service holds the ledger's lock; None if that is not known."""
         lock = self._lock()
         return observe_machine.held_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
 

@@ -56,7 +56,7 @@ def _own(exam: Exam, finding: Finding) -> Sequence[Change]:
 
 
 def _own_names(exam: Exam) -> Callable[[str], bool]:
-    """Whether idtone gives this name to a file or folder beside the sounds or the journal."""
+    """Test of the names that idtone gives to a file or folder beside the sounds or the journal."""
     fixed = {FALLBACK_FILE, LINES_FILE, JOURNAL_FILE, REFUSED, exam.settings.journal_directory().name}
     profiles = set(exam.library)
     return lambda name: name in fixed or name.startswith((".", TAKEN)) or Path(name).stem in profiles

@@ -1,4 +1,4 @@
-"""Whether the loaded hook is the one that this version exports with these settings. Pure."""
+"""Check that Asterisk has loaded the hook that this version exports with these settings. Pure."""
 
 from __future__ import annotations
 

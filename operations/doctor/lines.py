@@ -70,7 +70,7 @@ def readable(totals: Totals) -> Finding:
 
 
 def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, now: datetime) -> Finding:
-    """Whether this member holds the numbers, as far as a thousand of each entry show; `member` is its id."""
+    """Check that this member holds the numbers, as far as a thousand of each entry show; `member` is its id."""
     topic = "lines-members"
     if member is None:
         return warning(
@@ -93,8 +93,8 @@ def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, 
 
 
 def left(text: str | None, trouble: str, path: Path) -> Finding:
-    """Whether Asterisk has the table for the time without the service. `text` is the file's, None if there is none, or
-    if `trouble` says why it cannot be read.
+    """Check that Asterisk has the table for the time without the service. `text` is the file's, None if there is none,
+    or if `trouble` says why it cannot be read.
     """
     topic = "lines-fallback"
     if trouble:

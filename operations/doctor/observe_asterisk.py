@@ -71,8 +71,8 @@ def variable(ari: AriSettings, secret: str, name: str) -> str:
 
 
 def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
-    """Those of the hook's contexts that have the extension `s`: a Local channel to a missing extension has the state
-    INVALID. None if the module for device states is missing.
+    """The hook's contexts that have the extension `s`: a Local channel to a missing extension has the state INVALID.
+    None if the module for device states is missing.
     """
     found = set()
     for context in _CONTEXTS:
@@ -131,6 +131,6 @@ def request(ari: AriSettings, secret: str, method: str, path: str, body: object 
 
 
 def _nearby(connection: http.client.HTTPConnection) -> bool:
-    """Whether the peer is on this machine: both ends have the same address, or the peer has a loopback address."""
+    """True if the peer is on this machine: both ends have the same address, or the peer has a loopback address."""
     peer: Any = connection.sock.getpeername()[0]
     return bool(peer == connection.sock.getsockname()[0] or ip_address(peer.partition("%")[0]).is_loopback)

@@ -105,7 +105,7 @@ def room(path: Path) -> Room:
 
 
 def there(path: Path) -> bool:
-    """Whether the file or folder exists. Raises OSError if that cannot be known."""
+    """True if the file or folder exists. Raises OSError if that cannot be known."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -135,7 +135,7 @@ def size(path: Path) -> int | None:
 
 
 def is_wal(path: Path) -> bool:
-    """Whether the header of an SQLite file says that it is in WAL mode (sqlite.org/fileformat.html)."""
+    """True if the header of an SQLite file says that it is in WAL mode (sqlite.org/fileformat.html)."""
     try:
         with path.open("rb") as file:
             return file.read(20)[18:20] == b"\x02\x02"
@@ -225,7 +225,7 @@ def group_name(group: int) -> str:
 
 
 def held_open(path: Path) -> bool | None:
-    """Whether a process has this file open; None if none was found but a process of `serve` could not be read.
+    """True if a process has this file open; None if none was found but a process of `serve` could not be read.
 
     Trying the lock itself could make a service fail that starts at the same moment.
     """
@@ -294,7 +294,7 @@ def look_up(host: str, deadline_s: float) -> tuple[float, bool]:
 
 
 def clock_is_synchronised() -> bool | None:
-    """Whether the kernel's clock is synchronised; None if adjtimex(2) fails."""
+    """True if the kernel's clock is synchronised; None if adjtimex(2) fails."""
     found = kernel_status().get("synchronised")
     return None if found is None else bool(found)
 

@@ -175,7 +175,7 @@ _ANEW: Final = Message("if another user may have written there, remove the copy;
 
 
 def _can_reach(path: Path, folders: Mapping[Path, int]) -> int:
-    """Whether group and others can pass through the folders that lead to a file, as the bits for writing."""
+    """Rights of group and others to pass through the folders that lead to a file, as the bits for writing."""
     reaching = _OTHERS_WRITE
     for folder in path.parents:
         reaching &= folders.get(folder, 0o777) << 1
@@ -228,7 +228,7 @@ _CERTIFICATION_WORDS: Final = {
 
 
 def certifications(document: RegistryDocument, member: str | None, now: datetime) -> Finding:
-    """Those that the numbers of `member` depend on; None: all."""
+    """The certifications on which the numbers of `member` depend; all of them if None."""
     topic = "registry-certifications"
     ends = sorted(certification_ends(document, member), key=lambda each: each.at)
     over, soon = ([each for each in ends if each.at <= at] for at in (now, now + CERTIFICATION_SOON))
@@ -314,7 +314,7 @@ def standing(document: RegistryDocument, now: datetime, own: Sequence[LicenceLap
 
 
 def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: datetime) -> Finding:
-    """Whether each sound that a valid licence names can be played."""
+    """Check that each sound that a valid licence names can be played."""
     topic = "registry-sounds"
     named = {tone.id: tone.sha256 for tone in document.tones}
     licensed = {

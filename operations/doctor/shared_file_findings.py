@@ -224,7 +224,7 @@ class Trial:
 def puttable(
     topic: str, trial: Trial, who: Identity | None, owner: str, mode: int, group: int | None = None
 ) -> Finding:
-    """Whether the service can put files into a folder. `who` is the service, `owner` is USER:GROUP for `chown`: its
+    """Check that the service can put files into a folder. `who` is the service, `owner` is USER:GROUP for `chown`: its
     user and Asterisk's group. `mode` is the folder's mode in the remedy. For the journal, `group` is that of the
     sounds' folder: the service gives group and mode to the journal's folder.
     """

@@ -43,15 +43,15 @@ def states(output: str, group: int) -> dict[str, str]:
 
 
 def is_out(flags: str) -> bool:
-    """Whether it gets no calls, and no answer to OPTIONS changes that."""
+    """True if it gets no calls, and no answer to OPTIONS changes that."""
     return flags.startswith(_DISABLED)
 
 
 def is_in(flags: str) -> bool:
-    """Whether it gets calls."""
+    """True if it gets calls."""
     return flags.startswith((_ACTIVE, _TRYING))
 
 
 def others_in(found: Mapping[str, str], address: str) -> bool:
-    """Whether another destination gets calls while this one is out."""
+    """True if another destination gets calls while this one is out."""
     return any(is_in(flags) for other, flags in found.items() if other != address)

@@ -35,7 +35,7 @@ class NodeFinding:
 
 @dataclass(frozen=True, slots=True)
 class _Absence:
-    """Of a node that does not report now: its last state says nothing."""
+    """A node that does not report now: its last state says nothing."""
 
     rule: str
     condition: Condition
@@ -108,7 +108,7 @@ def _rivals(state: NodeState, _: _Compared) -> str:
 
 
 def clock_ahead_s(state: NodeState) -> float:
-    """By how much PostgreSQL's clock is ahead of the node's: 0 if that may be, else as little as it may be."""
+    """Seconds by which PostgreSQL's clock is ahead of the node's: 0 if that may be, else the least that it can be."""
     clock = state.clock
     if clock is None or clock.least_seconds <= 0 <= clock.most_seconds:
         return 0.0

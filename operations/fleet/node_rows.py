@@ -58,7 +58,7 @@ def row_of(node: Node) -> tuple[str, ...]:
 
 
 def total_row(total: Totals) -> tuple[str, ...]:
-    """By `COLUMNS`."""
+    """The row of the totals, by `COLUMNS`."""
     return (
         Message("{reporting} of {nodes} nodes report", reporting=total.reporting, nodes=total.nodes),
         "", f"{total.in_progress:,}", _rate(total.calls_a_second), ratio(total.sent, total.with_sound),
@@ -89,5 +89,5 @@ def _rate(a_second: float | None) -> str:
 
 
 def is_bad(node: Node) -> bool:
-    """Whether the node's condition itself stands out."""
+    """True if the node's condition itself stands out."""
     return node.condition is not Condition.SERVING

@@ -34,7 +34,7 @@ TEXT_LIMIT: Final = 500
 
 
 def _printable(text: str) -> str:
-    """Without what a terminal would obey."""
+    """The text without what a terminal would obey."""
     return "".join(each if each.isprintable() else "�" for each in text[:TEXT_LIMIT])
 
 

@@ -52,7 +52,7 @@ def spread(fleet: Fleet, wanted: Wanted, nodes: Collection[str] = ()) -> Spread:
 
 
 def _confirmation(node: Node, wanted: Wanted, newest: Edition | None) -> Confirmation | None:
-    """None if the node does not use it."""
+    """The node's confirmation; None if the node does not use the registry."""
     state = node.present
     if state is None or not state.fallback.current or not state.registry.version:
         return None

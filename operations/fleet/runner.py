@@ -30,7 +30,7 @@ class SubprocessRunner:
     """Runs them as processes of this machine. A command that takes too long is killed with all that it has started."""
 
     def run(self, command: Sequence[str], within_s: float) -> Ran:
-        """As `Runner.run`."""
+        """The same as `Runner.run`."""
         try:
             process = subprocess.Popen(  # noqa: S603  the words of the operator's inventory and of ours
                 command,

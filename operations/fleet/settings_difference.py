@@ -9,6 +9,6 @@ from idtone.core.settings.shared import value_text
 
 
 def difference_rows(differences: Mapping[str, tuple[Any, Any]]) -> Iterator[tuple[str, str, str]]:
-    """For each key its name and both values."""
+    """Name and both values of each key that differs."""
     for name, (one, other) in sorted(differences.items()):
         yield name, value_text(one), value_text(other)

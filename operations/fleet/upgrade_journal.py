@@ -38,7 +38,7 @@ class UpgradeJournal:
 
     @property
     def goes_on(self) -> bool:
-        """Whether an earlier run has stopped before its end."""
+        """True if an earlier run has stopped before its end."""
         return bool(self.entries)
 
     @property

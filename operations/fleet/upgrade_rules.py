@@ -67,7 +67,9 @@ class NodeStatus:
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """None if this is not what `idtone status --json` prints. Fields that another version lacks are not needed."""
+        """The status in a text; None if `idtone status --json` did not print it. Fields that another version lacks are
+        not needed.
+        """
         try:
             said = json.loads(text)
             if not said["running"]:
@@ -99,7 +101,7 @@ class FoundByDoctor:
 
 
 def read_findings(text: str) -> dict[str, FoundByDoctor] | None:
-    """By their topics; None if this is not what `idtone doctor --json` prints."""
+    """The findings by their topics; None if `idtone doctor --json` did not print the text."""
     try:
         return {
             str(each["id"]): FoundByDoctor(str(each["state"]), str(each["looked_at"]), str(each["found"]))
@@ -151,7 +153,7 @@ def unfit(status: NodeStatus) -> Iterator[str]:
 
 
 def handed_over(before_pid: int, status: NodeStatus, installed: str) -> bool:
-    """Whether another instance, of the installed version, serves."""
+    """True if another instance, of the installed version, serves."""
     return status.running and status.pid != before_pid and status.version == installed and status.ari
 
 

@@ -157,7 +157,7 @@ def _number() -> str:
 
 
 def _examined(settings: Settings, wishes: Wishes) -> list[Finding]:
-    """As `idtone doctor`, again and again while the service that was just started still connects to Asterisk."""
+    """The doctor's findings, asked for again while the service that was just started still connects to Asterisk."""
     end_s = time.monotonic() + _CONNECTS_WITHIN_S
     with waiting() as progress:
         while True:

@@ -223,7 +223,7 @@ _HEAD: Final = """\
 
 
 def is_new(config: Path) -> bool:
-    """Whether there are no settings yet, or only a package's that are not filled in. After a removal, files in idtone.d
+    """True if there are no settings yet, or only a package's that are not filled in. After a removal, files in idtone.d
     may be left that say other things than setup does.
     """
     filled = any(
@@ -303,7 +303,7 @@ def _hook(folder: Path, ours: bytes) -> list[Change]:
 
 
 def _is_loaded(folder: Path, ours: bytes) -> bool:
-    """Whether Asterisk has loaded this hook, by its digest. Raises ChangeError."""
+    """True if Asterisk has loaded this hook, by its digest. Raises ChangeError."""
     found = re.search(rf"^{HOOK_GLOBAL}=(\w+)$".encode(), ours, re.MULTILINE)
     assert found is not None
     loaded = AsteriskConsole(folder).run("dialplan show globals")

@@ -43,6 +43,6 @@ def diff(
 
 
 def _role(path: Path) -> str:
-    """By its name; a registry may have any."""
+    """The role by its name; a registry may have any."""
     named = (role for role, file in tuf_roles.DELEGATED.items() if path.name.endswith(file))
     return next(named, tuf_roles.REGISTRY)

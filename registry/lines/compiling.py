@@ -42,7 +42,7 @@ def compile_in_process(source: str, query: str | None, password: str | None, kno
 
 
 def compile_here(source: str, query: str | None, password: str | None, known: str) -> bytes | None:
-    """As `compile_in_process`, in this process."""
+    """The same as `compile_in_process`, in this process."""
     from .index import compiled
     from .reading import read
 

@@ -142,7 +142,7 @@ class LinesIndex:
         return self._searched(_run(line), e164, now)
 
     def _searched(self, run: int, e164: str, now: datetime) -> tuple[Reason | None, str | None]:
-        """As `presenting`, by the arrays."""
+        """The same as `presenting`, by the arrays."""
         spans, number = self._lines, int(e164 or 0)
         start, end, _ = spans.runs[3 * run : 3 * run + 3]
         at = bisect_right(spans.firsts, number, start, end) - 1

@@ -115,8 +115,8 @@ def _duties(mine: Iterable[Duty], others: Iterable[Duty]) -> tuple[Duty, ...]:
 
 
 def _confirmed(one: OwnSuspension, said: Mapping[str, Mapping[str, OwnSuspension]]) -> OwnSuspension:
-    """With what each of the other nodes has confirmed, by what it says of each id. A node from which nothing is known
-    has confirmed nothing.
+    """The suspension with what each of the other nodes has confirmed. A node from which nothing is known has confirmed
+    nothing.
     """
     known = {each.node: each for each in one.elsewhere}
     for name, by_id in said.items():

@@ -165,12 +165,12 @@ class OwnSuspension(Model):
 
     @property
     def stops(self) -> bool:
-        """Whether calls of its numbers are to be refused because of it."""
+        """True if calls of its numbers are to be refused because of it."""
         return self.state in (SuspensionState.APPROVED, SuspensionState.IN_FORCE)
 
     @property
     def is_live(self) -> bool:
-        """Whether it stops calls, here or on another node, or waits for its approval."""
+        """True if it stops calls, here or on another node, or waits for its approval."""
         return not self.withdrawn and not self.lifted
 
     def waiting_nodes(self) -> list[str]:
@@ -196,7 +196,7 @@ class OwnSuspension(Model):
 
     @property
     def is_open(self) -> bool:
-        """Whether something is to be done, or calls are refused."""
+        """True if something is to be done, or calls are refused."""
         waits = self.stops or self.state is SuspensionState.ASKED or (self.lifted is not None and self.over is None)
         return waits or bool(self.open_duties())
 

@@ -106,7 +106,7 @@ class StopsInUse:
         self.refresh()
 
     def has_changed(self) -> bool:
-        """Whether the file has changed; this costs one `stat`."""
+        """True if the file has changed; this costs one `stat`."""
         return _identity(self.path) != self._seen
 
     def refresh(self) -> None:

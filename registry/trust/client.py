@@ -267,7 +267,7 @@ class Repository:
         }
 
     def unchanged(self) -> bool:
-        """Whether the source still has exactly the timestamp that the last `update` verified. Then all else is
+        """True if the source still has exactly the timestamp that the last `update` verified. Then all else is
         unchanged too. Raises TrustError where it cannot be read.
 
         The file is read, because a mounted share may report an old modification time.

@@ -69,7 +69,7 @@ def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
 
 
 def _is_part(found: Any, signed: dict[str, Any]) -> bool:
-    """Whether a list says what the signed one says, of all its operators or of some."""
+    """True if a list says what the signed one says, of all its operators or of some."""
     operators = signed["operators"]
     return bool(found == signed | {"operators": [each for each in operators if each in found["operators"]]})
 

@@ -30,7 +30,7 @@ class Timeline:
         self.end = math.floor(at * profile.repeat + Fraction(1, 2))
 
     def bursts(self) -> Iterator[tuple[int, int, Segment]]:
-        """For each audible burst: its first sample, the sample after its last, and its segment."""
+        """First sample, the sample after the last, and segment of each audible burst."""
         # Integers are fast: a profile may have half a million bursts.
         unit = math.lcm(self.cycle.denominator, *(edge.denominator for each in self._edges for edge in each[:2]))
         scaled = [(int(start * unit), int(end * unit), segment) for start, end, segment in self._edges]

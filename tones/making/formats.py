@@ -53,7 +53,7 @@ class SoundFormat:
 
     @property
     def linear(self) -> bool:
-        """Whether it holds the samples without coding."""
+        """True if it holds the samples without coding."""
         return self.encoding in (_RAW, _WAV)
 
 

@@ -118,7 +118,7 @@ def _cut(samples: Samples, from_hz: int, trim: Trim, to_hz: int) -> Samples:
 
 
 def _abrupt(heard: Samples) -> tuple[bool, bool]:
-    """Whether the sound begins, and whether it ends, inside a wave, which clicks. `heard` is at `LEVEL_RATE_HZ`."""
+    """True for a beginning, and for an end, inside a wave, which clicks. `heard` is at `LEVEL_RATE_HZ`."""
     length = round(ABRUPT_MS * LEVEL_RATE_HZ / 1000)
     loudest = float(np.max(mean_power(heard, LEVEL_RATE_HZ, POWER_MS), initial=0.0))
     first, last = (float(np.sum(end * end)) / length for end in (heard[:length], heard[-length:]))

@@ -53,7 +53,7 @@ class Sound:
 
     @property
     def is_there(self) -> bool:
-        """Whether all files exist with their original size. A call has no time to check more."""
+        """True if all files exist with their original size. A call has no time to check more."""
         try:
             return all(os.stat(file.path).st_size == file.octets for file in self.files)
         except OSError:
@@ -102,7 +102,7 @@ def ensure_sounds(
 def put_sounds(
     directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
 ) -> dict[str, Sound]:
-    """As `ensure_sounds` in the formats of calls, with the files' content."""
+    """The same as `ensure_sounds`, in the formats of calls, with the files' content."""
     return _in_folder(
         directory,
         profiles,

@@ -51,7 +51,7 @@ def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
 
 
 def synthesised_blocks(profile: Profile, sample_rate_hz: int, dither_seed: int | None) -> Iterator[Pcm]:
-    """As `synthesise`, in 16 bits and in blocks of any length. The caller must not change them."""
+    """The same as `synthesise`, in 16 bits and in blocks of any length. The caller must not change them."""
     check_rate(sample_rate_hz)
     if dither_seed is None:
         yield from _cycles(profile, sample_rate_hz)

@@ -114,7 +114,7 @@ def boundary(samples: Floats, before: Lines, after: Lines, near: int) -> tuple[i
 
 
 def same(before: Lines, after: Lines, cut: int) -> bool:
-    """Whether the strong waves on both sides of a cut are the same."""
+    """True if the strong waves on both sides of a cut are the same."""
     rate = before.sample_rate_hz
     shortest = 2 * min(abs(cut - before.origin), abs(after.origin - cut)) / rate
     near_hz = 0.5 / max(shortest, 0.01)
@@ -215,7 +215,9 @@ def _residual_energy(samples: Floats, found: Found, low: int, high: int) -> floa
 
 
 def _measure(samples: Floats, span: Span, lines: Lines, low: int, high: int, *, search: bool = True) -> Found | None:
-    """With `search`, lines are searched again once the edges are known; otherwise `lines` are only refined."""
+    """The burst in the span; with `search`, lines are searched again once the edges are known, otherwise `lines` are
+    only refined.
+    """
     rate = lines.sample_rate_hz
     part = np.asarray(samples[low:high], np.float64)
     fading = np.arange(low, high) - span.first

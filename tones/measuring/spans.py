@@ -34,7 +34,7 @@ _GLIDE_MS: Final = 90
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From sample `first` up to `end`. `joined_…` says that no pause separates it from the neighbour on that side."""
+    """The samples from `first` up to `end`. `joined_…`: no pause separates it from the neighbour on that side."""
 
     first: int
     end: int

@@ -150,7 +150,7 @@ def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
 
 
 def _note_hz(note: str | None, place: str) -> int:
-    """As in Asterisk's table: equal temperament, truncated to whole hertz."""
+    """Pitch of a note as in Asterisk's table: equal temperament, truncated to whole hertz."""
     if note is None:
         return 0
     if int(note) > _HIGHEST_NOTE:

@@ -62,7 +62,7 @@ class _Interface(NamedTuple):
 
 
 def is_capture(beginning: bytes) -> bool:
-    """Whether a file with this beginning is a pcap or a pcapng."""
+    """True if a file with this beginning is a pcap or a pcapng."""
     return beginning[:4] in _PCAP or beginning[:4] == _PCAPNG
 
 

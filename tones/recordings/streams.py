@@ -75,7 +75,7 @@ class Packet(NamedTuple):
 
     @property
     def silent(self) -> bool:
-        """Whether it carries comfort noise, an event or nothing."""
+        """True if it carries comfort noise, an event or nothing."""
         event = self.payload_type >= _DYNAMIC and len(self.payload) == _EVENT_OCTETS
         return self.payload_type in _SILENT or event or not self.payload
 
@@ -148,7 +148,7 @@ class Stream:
 
     @property
     def plausible(self) -> bool:
-        """Whether this is RTP, not another protocol whose packets begin with the same bits."""
+        """True if this is RTP, not another protocol whose packets begin with the same bits."""
         return len(self.packets) >= FEWEST_PACKETS and 2 * self._followed >= len(self.packets)
 
     def ordered(self) -> list[tuple[int, Packet]]:

@@ -97,7 +97,7 @@ def _start_ms(burst: MeasuredBurst) -> float:
 
 
 def _alike(burst: MeasuredBurst, segment: Segment, percent: float) -> bool:
-    """Whether each frequency of the segment is in the burst."""
+    """True if each frequency of the segment is in the burst."""
     return all(
         any(abs(from_hz / frequency_hz - 1) <= percent / 100 for from_hz, _ in _lines(burst))
         for frequency_hz in segment.frequencies_hz

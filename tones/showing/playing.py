@@ -51,7 +51,7 @@ def play(samples: NDArray[Any], sample_rate_hz: int) -> str:
 
 
 def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:
-    """None after playing; otherwise the error, empty where sounddevice is not installed."""
+    """The error, empty where sounddevice is not installed; None after playing."""
     try:
         import sounddevice
     except ImportError:
@@ -69,7 +69,7 @@ def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:
 
 
 def _by_program(command: list[str], samples: NDArray[Any]) -> str | None:
-    """None after playing; otherwise the program's error."""
+    """The program's error; None after playing."""
     try:
         process = subprocess.Popen(  # noqa: S603  # found in PATH by its fixed name
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

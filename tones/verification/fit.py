@@ -276,7 +276,7 @@ class Baseband:
         return np.asarray(np.exp(-2j * np.pi * turns), np.complex64)
 
     def _glide_energies(self, index: int, each: Component, grid: Grid, spans: Spans) -> Floats:
-        """As `explained`, for a glide: its carrier fits one place and one tempo only."""
+        """The same as `explained`, for a glide: its carrier fits one place and one tempo only."""
         energies = np.zeros((*spans.shape[:2], len(grid.pitches)), np.float32)
         for column, tempo in enumerate(grid.tempi):
             for row, place in enumerate(grid.places):
@@ -292,7 +292,7 @@ class Baseband:
     def _sums(
         self, index: int, each: Component, pitches: Floats, grid: Grid | None = None, bend: Complexes | None = None
     ) -> list[Complexes]:
-        """For each line, the running sum of the demodulated band, smoothed like the edges: edges × pitches."""
+        """The running sum of the demodulated band for each line, smoothed like the edges: edges × pitches."""
         soft, band = softness(each), self.bands[self.track_of[index]]
         if bend is not None:
             band = band * bend
@@ -359,7 +359,7 @@ def phase(each: Component, times: Floats) -> Floats:
 
 
 def slope(each: Component) -> float:
-    """In Hz per second."""
+    """The slope in hertz per second."""
     start_s, end_s = each.track_s
     return (each.to_hz - each.from_hz) / (end_s - start_s)
 
@@ -390,7 +390,7 @@ def _overlap(each: Component, spans: Spans) -> Complexes:
 
 
 def _tracks(plan: Plan) -> tuple[int, ...]:
-    """For each component, the number of its carrier. Bursts of the same steady tone share one."""
+    """The number of each component's carrier. Bursts of the same steady tone share one."""
     numbers: dict[tuple[float, ...], int] = {}
     keys = [
         (each.from_hz,) if each.steady else (each.from_hz, each.to_hz, each.start_s, each.end_s)

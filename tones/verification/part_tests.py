@@ -97,7 +97,7 @@ class Burst:
         return 1000 * self.start_error_s, 1000 * self.end_error_s
 
     def ends_within(self, limit_ms: float) -> bool:
-        """Whether both its edges can be measured and are right."""
+        """True if both its edges can be measured and are right."""
         return self.edges_ms is not None and max(map(abs, self.edges_ms)) <= limit_ms
 
     def reported(self, profile: Profile) -> HeardBurst:
@@ -162,12 +162,12 @@ def _cadence(case: Case) -> Test:
 
 
 def _clean(case: Case) -> bool:
-    """Whether the line has changed little."""
+    """True if the line has changed little."""
     return not case.resounds and all(burst.coherence > _CLEAN for burst in case.bursts)
 
 
 def _precise(case: Case) -> bool:
-    """Whether times off the profile's are those of another sound; a single burst fits any length."""
+    """True if times off the profile's are those of another sound; a single burst fits any length."""
     edges = [each.edges_ms for each in case.bursts]
     return (
         len(edges) > 1
@@ -222,7 +222,7 @@ def _edges(case: Case) -> Test:
 
 
 def _lost_whole(case: Case, missing: Sequence[tuple[int, Burst]]) -> bool:
-    """Whether a few packets, not known to be lost, can have taken all that is missing: a short burst between others."""
+    """True if a few packets, not known to be lost, can have taken all that is missing: a short burst between others."""
     if case.base.mask is not None or len(missing) > 1 or missing[0][0] in (1, len(case.bursts)):
         return False
     components = [each.component for each in missing[0][1].components]
@@ -231,7 +231,7 @@ def _lost_whole(case: Case, missing: Sequence[tuple[int, Burst]]) -> bool:
 
 
 def _explained(start_ms: float, end_ms: float, limit_ms: float, case: Case) -> bool:
-    """Whether a burst only lacks a part, or only lasts longer in a room. A burst that came late does both."""
+    """True if a burst only lacks a part, or only lasts longer in a room. A burst that came late does both."""
     shorter = start_ms > limit_ms or end_ms < -limit_ms
     longer = start_ms < -limit_ms or end_ms > limit_ms
     return not longer or (case.resounds and not shorter)
@@ -281,7 +281,7 @@ def remnants(samples: Reals, fitted: Fitted, beside: Iterable[tuple[Fitted, floa
 
 
 def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool:
-    """Whether all further bursts are parts of one earlier play of the sound, and not of a longer row of bursts."""
+    """True if all further bursts are parts of one earlier play of the sound, and not of a longer row of bursts."""
     tempo = 1 + fitted.tempo
 
     def near(each: Fitted, place_s: float) -> bool:
@@ -334,8 +334,8 @@ def _pauses(case: Case) -> Test:
 
 
 def _pause_levels_db(case: Case) -> Iterator[tuple[float, float, float]]:
-    """For each pause of a tone: its end in the plan, and the tone's level relative to the next burst, and to the louder
-    one beside it.
+    """End of each pause of a tone in the plan, and the tone's level relative to the next burst, and to the louder one
+    beside it.
     """
     latest: dict[int, int] = {}
     for index, each in enumerate(case.plan.components):

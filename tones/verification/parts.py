@@ -95,7 +95,7 @@ def between(
 
 
 def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
-    """For each burst after which its tone is seen: whether it dies away, as in a room, instead of ending there."""
+    """For each burst that its tone follows: True if the tone dies away, as in a room, instead of ending there."""
     times = base.times + base.first / RATE_HZ
     found: list[bool] = []
 
@@ -119,7 +119,7 @@ def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
 
 
 def alone(base: Baseband, fitted: Fitted) -> bool:
-    """Whether the sound's tones are quiet before it, and after it once a room's tail has died away.
+    """True if the sound's tones are quiet before it, and after it once a room's tail has died away.
 
     A longer tone or a pulsating one, of the network or in music, is there before or after, too. What is lost could be
     such a tone.

@@ -75,7 +75,7 @@ class Plan:
 
     @property
     def length_s(self) -> float:
-        """From the start of the first component to the end of the last."""
+        """Seconds from the start of the first component to the end of the last."""
         return max(component.end_s for component in self.components)
 
     @property
@@ -143,7 +143,7 @@ def _alike(components: list[Component]) -> list[Component]:
 
 
 def _bursts(profile: Profile) -> Iterator[Callable[[int], Iterator[Component]]]:
-    """For each burst, a function from its number to its components."""
+    """A function for each burst, from its number to its components."""
     if profile.recording is None:
         for burst in profile.timeline():
             yield partial(_planned, burst=burst, peak=amplitude(profile.level_of(burst.segment), profile.law))

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class ToneVerdict(StrEnum):
-    """In order of precedence: of several places in a recording, the first verdict counts."""
+    """The verdicts in order of precedence: of several places in a recording, the first verdict counts."""
 
     CONFORMS = "conforms"
     """The sound is there, and every test of it passed."""

@@ -197,7 +197,7 @@ class Screen:
         return cosines, sines
 
     def _compare(self, values: tuple[Reals, Reals]) -> tuple[Floats, Floats, Floats]:
-        """For each place: contrast, ratio of the weakest piece to the mean, and mean power."""
+        """Contrast, ratio of the weakest piece to the mean, and mean power at each place."""
         cosines, sines = values
         places = max(len(cosines) - self._span, 0)
         sums = np.zeros((self._channels, len(cosines) + 1))
@@ -231,7 +231,7 @@ class Screen:
         return np.asarray(lasting(own) / (lasting(squares) + 1e-12))
 
     def _coherence(self, values: tuple[Reals, Reals], places: NDArray[np.intp], *, lossy: bool) -> Floats:
-        """For each place: −log10 of the probability of so much coherence in noise, for all pieces together."""
+        """−log10 of the probability of so much coherence in noise at each place, for all pieces together."""
         cosines, sines = values
         scores = np.zeros(len(places))
         loudest, faintest = np.zeros(len(places)), np.full(len(places), np.inf)

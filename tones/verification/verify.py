@@ -1,4 +1,4 @@
-"""Whether a recording contains the sound of a profile.
+"""Verification of a recording: does it contain the sound of a profile?
 
     screen (every place) → fit (candidates) → evidence (log-odds) → tests → verdict
 
@@ -90,7 +90,7 @@ class Verifier:
         return self.verify_leg(leg)
 
     def verify_leg(self, leg: Leg) -> Report:
-        """As `verify`, for a Leg."""
+        """The same as `verify`, for a Leg."""
         at_8k = at_rate(leg, RATE_HZ)
         heard = heard_of(len(at_8k.samples), at_8k.lost)
         findings = self._findings(at_8k.samples, heard)
@@ -161,7 +161,7 @@ class Verifier:
         )
 
     def tolerates(self, fitted: Fitted) -> bool:
-        """Whether pitch and tempo are within the profile's tolerance."""
+        """True if pitch and tempo are within the profile's tolerance."""
         tolerance = self.profile.tolerance
         return (
             abs(fitted.pitch) <= tolerance.frequency_percent / 100
@@ -169,7 +169,7 @@ class Verifier:
         )
 
     def has_true_pitch(self, fitted: Fitted) -> bool:
-        """Whether the pitch is the sound's own, as exactly as the sound shows it."""
+        """True if the pitch is the sound's own, as exactly as the sound shows it."""
         return abs(fitted.pitch) <= self._true_pitch
 
     @property
@@ -304,7 +304,7 @@ def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVer
 def verdict_of_damaged(
     tests: Sequence[Test], score: float, threshold: float, grey: float, *, alone: bool, true_pitch: bool
 ) -> ToneVerdict:
-    """As `verdict_of`, where bursts may be missing that are not known to be lost.
+    """The same as `verdict_of`, where bursts may be missing that are not known to be lost.
 
     A place between quiet ones, with the sound's own pitch, is open from lower odds up than `grey`.
     """

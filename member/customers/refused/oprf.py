@@ -158,5 +158,5 @@ def expand_message_xmd(message: bytes, tag: bytes, length: int) -> bytes:
 
 
 def _prefixed(octets: bytes) -> bytes:
-    """With its length before it."""
+    """The octets behind their length."""
     return len(octets).to_bytes(2, "big") + octets

@@ -149,7 +149,7 @@ class RefusalList(Sequence[RefusedToken]):
             at += 1
 
     def check_order(self) -> None:
-        """Whether a search finds every token; for those who sign it. Raises TrustError."""
+        """Check that a search finds every token; for those who sign the list. Raises TrustError."""
         before = b""
         for at in range(self._count):
             token = self.token(at)

@@ -271,7 +271,7 @@ def _one(finding_id: str, ledgers: Ledgers, limits_file: Path | None) -> _Found:
 
 
 def _line(finding: Finding) -> tuple[str, ...]:
-    """For people, in the order of `_COLUMNS`."""
+    """The finding as a line for people, in the order of `_COLUMNS`."""
     return (
         finding.id, finding.state.value, finding.shown_subject, local(finding.first)[:16],
         f"{len(finding.sign.calls):,}", _chance(finding), translated(finding.reason),

@@ -25,7 +25,7 @@ _INSTANT: Final = timedelta.resolution
 
 
 class Basis(StrEnum):
-    """By what the holder is known."""
+    """The source from which the holder is known."""
 
     EDITION = "edition"
     """By the edition of that time."""

@@ -19,7 +19,7 @@ _RESERVE: Final = 4
 
 
 class RateLimit:
-    """At most so many requests an hour, of everyone and of each customer's network."""
+    """A limit of requests an hour, for everyone and for each customer's network."""
 
     def __init__(self, hourly: int, hourly_each: int) -> None:
         self._hourly, self._hourly_each = hourly, hourly_each
@@ -27,7 +27,7 @@ class RateLimit:
         """At most two for each of `hourly` requests."""
 
     def admits(self, address: str, now_s: float) -> bool:
-        """Whether to serve a request of this IP address now; it counts if it is served. `now_s` never decreases."""
+        """True if to serve a request of this IP address now; it counts if it is served. `now_s` never decreases."""
         for who in [who for who, times in self._served.items() if times[-1] <= now_s - _HOUR_S]:
             del self._served[who]
         counted = [(who, self._of(who, now_s)) for who in (_EVERYONE, *_networks(address))]

@@ -107,7 +107,7 @@ class ReportDesk:
             return report_id
 
     def _is_same(self, known: KeptReport, sealed: SealedReport) -> bool:
-        """Whether the boxes hold the same report. A sender derives the receipt from the whole report: that is enough
+        """True if the boxes hold the same report. A sender derives the receipt from the whole report: that is enough
         proof for a forgotten report, and for the box of the reporter, which the desk cannot open.
         """
         if known.sealed == sealed or known.is_forgotten:
@@ -325,7 +325,7 @@ def answer_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted
 
 
 def _asked(request: KeptRequest | None, prefix: str = "") -> dict[str, Any]:
-    """For a leaf: who is asked, and until when."""
+    """Who is asked, and until when, for a leaf."""
     if request is None:
         return {}
     return {f"{prefix}request": request.id, f"{prefix}member": request.member, f"{prefix}due": request.due.isoformat()}

@@ -94,7 +94,7 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
         return web.json_response(await in_thread(threads, _keys, desk))
 
     async def shown() -> tuple[bool, str]:
-        """Whether the form asks for the reporter, and who is responsible."""
+        """The questions of the form: True if it asks for the reporter, and who is responsible."""
         officer = (await in_thread(threads, _keys, desk))["officer"]
         if not responsible:
             responsible.append(await in_thread(threads, responsible_body, desk.folder, rules))
@@ -217,7 +217,7 @@ def _report(values: Mapping[str, str], now: datetime) -> Report:
 
 
 def _service_report(values: Mapping[str, str]) -> ServiceReport:
-    """As `_report`, about an operator or a service."""
+    """The same as `_report`, about an operator or a service."""
     content = {"service": values.get("service", ""), "what": values.get("what", ""), "reporter": _reporter(values)}
     return _valid(ServiceReport, content, _wrong_texts(values))
 

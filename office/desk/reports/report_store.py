@@ -115,12 +115,12 @@ class KeptReport:
 
     @property
     def results(self) -> tuple[ReportResult, ...]:
-        """With what the office can close it."""
+        """The results with which the office can close it."""
         return CALL_RESULTS if self.names_number else SERVICE_RESULTS
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether what it says was erased."""
+        """True if what it says was erased."""
         return not self.sealed.report
 
 
@@ -199,7 +199,7 @@ class ReportStore:
         first: int = 0,
         limit: int = -1,
     ) -> list[KeptReport]:
-        """Those from the place `first` on, at most `limit`: the newest first, or in an order."""
+        """At most `limit` reports from the place `first` on: the newest first, or in an order."""
         clauses, values = _where(stage, token)
         by = f"{order.value} {'ASC' if rises else 'DESC'}, " if order else ""
         return self.reports(f"{clauses} ORDER BY {by}received DESC, id LIMIT ? OFFSET ?", *values, limit, first)
@@ -262,11 +262,11 @@ class ReportStore:
         return next(iter(self._requests("id = ?", request_id)), None)
 
     def requests_of(self, report_id: str) -> list[KeptRequest]:
-        """In the order of the hops."""
+        """The requests of a report, in the order of the hops."""
         return self._requests("report = ? ORDER BY hop", report_id)
 
     def waiting(self, member: str, request_id: str | None, limit: int) -> list[WaitingRequest]:
-        """At most `limit` requests that a member has to answer, the most urgent first; or one of them alone."""
+        """The requests that a member has to answer, at most `limit`, the most urgent first; or one of them alone."""
         one, values = ("requests.id = ? AND ", [request_id]) if request_id else ("", [])
         query = (
             "SELECT requests.*, receipt, reports.report AS box, earlier.member AS downstream FROM requests "  # noqa: S608
@@ -288,8 +288,8 @@ class ReportStore:
             return int(database.execute(query, (member,)).fetchone()[0])
 
     def in_time(self, since: datetime, until: datetime) -> dict[str, tuple[int, int]]:
-        """By member: of the requests that were due from `since` on and before `until`, how many it answered in time,
-        and how many there were. Requests that were withdrawn do not count.
+        """How many requests each member answered in time, and how many were due, from `since` on and before `until`.
+        Requests that were withdrawn do not count.
         """
         if not self.exists:
             return {}
@@ -346,7 +346,7 @@ class ReportStore:
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """For one transaction. Raises TrustError."""
+        """A connection for one transaction. Raises TrustError."""
         try:
             make_private(self._path)
             with closing(sqlite3.connect(self._path, timeout=10)) as database, database:
@@ -388,7 +388,7 @@ def _report(row: sqlite3.Row) -> KeptReport:
 
 
 def _request(row: sqlite3.Row) -> KeptRequest:
-    """Of a row that may have further columns."""
+    """The request in a row, which may have further columns."""
     times = {"asked", "due", "fetched", "answered"}
     names = [each.name for each in fields(KeptRequest)]
     values: dict[str, Any] = {name: _moment(row[name]) if name in times else row[name] for name in names}

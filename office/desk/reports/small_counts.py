@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """None stands for a count that is not shown."""
+    """Counts for publication; None stands for a count that is not shown."""
 
     counts: Mapping[str, int | None]
     total: int | None

@@ -40,7 +40,7 @@ class Stage(StrEnum):
 
 
 class ReportResult(StrEnum):
-    """With what the office closes a report."""
+    """The result with which the office closes a report."""
 
     TRACED = "traced"
     """The member whose customer made the call is known."""

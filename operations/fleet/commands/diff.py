@@ -67,7 +67,7 @@ def _diff_nodes(config: Path | None, as_json: bool) -> None:
 
 
 def _are_same(nodes: Sequence[Node]) -> bool:
-    """Whether all nodes are known to use the same edition."""
+    """True if all nodes are known to use the same edition."""
     return len(set(map(_edition_of, nodes))) <= 1 and all(node.state for node in nodes)
 
 

@@ -59,7 +59,7 @@ def look(reader: NodeReportsReader, is_patient: bool) -> Look:
 
 
 def as_object(seen: Look) -> dict[str, Any]:
-    """For programs; a node's `state` is as it has reported it."""
+    """The status for programs; a node's `state` is as it has reported it."""
     fleet = seen.fleet
     if fleet is None:
         return {"trouble": seen.trouble}

@@ -203,7 +203,7 @@ class _Shown:
         self._begun_s = 0.0
 
     def begin(self, node: str, step: Step) -> None:
-        """As `Progress.begin`."""
+        """The same as `Progress.begin`."""
         self.close()
         self._title, self._begun_s = f"{node}: {translated(MEANING[step])}", time.monotonic()
         if self._out.is_terminal:
@@ -211,12 +211,12 @@ class _Shown:
             self._status.start()
 
     def waiting(self, words: str) -> None:
-        """As `Progress.waiting`."""
+        """The same as `Progress.waiting`."""
         if self._status:
             self._status.update(Text(f"{self._title} … {translated(words)}"))
 
     def end(self, node: str, step: Step, words: str) -> None:
-        """As `Progress.end`."""
+        """The same as `Progress.end`."""
         self.close()
         took_s = time.monotonic() - self._begun_s
         result = f" — {translated(words)}" if words else ""
