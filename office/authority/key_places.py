@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from idtone.core.errors import UsageError
+from idtone.core.errors import TrustError, UsageError
 from idtone.core.tokens import PREFIX
 from idtone.core.translation import Message
 
@@ -55,7 +55,7 @@ def _is_package(folder: Path) -> bool:
     """A folder that cannot be read shows no package."""
     try:
         return is_edition_package(folder) or is_site_package(folder)
-    except OSError:
+    except TrustError:
         return False
 
 

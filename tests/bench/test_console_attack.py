@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import console_attack_page
+from bench import console_attack_page, page_tables
 from bench.console_attack_page import MOST_ROWS
 
 
@@ -19,8 +19,8 @@ def row(page: str, more_ms: float) -> dict[str, object]:
 
 def test_the_page_gets_the_pages_that_the_attack_delays_most_and_says_all_sign_ins(tmp_path, monkeypatch):
     path = tmp_path / "page.md"
-    path.write_text(f"before\n{console_attack_page.BEGIN}\nold\n{console_attack_page.END}\nafter\n")
-    assert console_attack_page.BEGIN in console_attack_page.PAGE.read_text("utf-8")
+    path.write_text(f"before\n{page_tables.begin(console_attack_page.BENCH)}\nold\n{page_tables.END}\nafter\n")
+    assert page_tables.text_in(console_attack_page.PAGE, console_attack_page.BENCH)
     monkeypatch.setattr(console_attack_page, "PAGE", path)
     found = {
         "calls": 220_000,
