@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bench import page_tables
 from bench.cost import __main__ as bench_main
 from bench.cost import before
 from bench.cost.figures import Run, Sample, added, clean, percentile, together
@@ -74,12 +75,12 @@ def test_the_pages_get_the_comparison_once(tmp_path, monkeypatch):
     }
     for name in ("ENGLISH", "JAPANESE"):
         monkeypatch.setattr(before, name, tmp_path / name)
-        (tmp_path / name).write_text("# What the hook costs\n")
+        (tmp_path / name).write_text(f"# What the hook costs\n{page_tables.begin(before.BENCH)}\n{page_tables.END}\n")
     before.write(found)
     once = [(tmp_path / name).read_text() for name in ("ENGLISH", "JAPANESE")]
     before.write(found)
     assert once == [(tmp_path / name).read_text() for name in ("ENGLISH", "JAPANESE")]
-    assert all(text.startswith("# What the hook costs\n\n<!--") and text.count("+0.00") == 12 for text in once)
+    assert all(text.startswith("# What the hook costs\n<!--") and text.count("+0.00") == 12 for text in once)
 
 
 def test_a_rate_is_clean_where_nothing_failed_and_nothing_waits():
