@@ -117,7 +117,7 @@ CALLERS ?= 4
 # In the order of tests/conftest.py.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 # Only the files that have such tests: to read all the others takes longer than some of the tests.
-ALONE = $$(grep -rl --include='test_*.py' '^@pytest.mark.alone' tests)
+ALONE = $$(grep -rl --include='test_*.py' 'pytest\.mark\.alone' tests)
 
 test: $(DEV) lab postgresql
 ifdef ARGS

@@ -343,13 +343,19 @@ async def test_many_lines_are_entered_in_parts_and_calls_have_their_turn_between
     assert all(after > before for (_, before), (_, after) in itertools.pairwise(parts[:30]))
 
 
+async def begun(entered: Entered) -> None:
+    """Each turn of the loop is seen, however fast the machine is."""
+    async with asyncio.timeout(60):
+        while not entered.lines:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
 async def test_who_asks_for_all_lines_waits_for_the_read_that_is_under_way(folder, entered):
     lines = [str(number) for number in range(1000)]
     write(folder, "".join(f"{line}\n" for line in lines[:600]))
     reader = entered.reader(folder)
     async with following(reader):
-        while not entered.lines:  # noqa: ASYNC110  each turn of the loop is seen, however fast the machine is
-            await asyncio.sleep(0)
+        await begun(entered)
         assert len(entered.lines) < 600
         write(folder, "".join(f"{line}\n" for line in lines[600:]))
         await reader.read_all()
@@ -361,8 +367,7 @@ async def test_a_reader_that_is_killed_between_two_parts_leaves_all_lines_to_the
     write(folder, "".join(f"{line}\n" for line in lines))
     first, second = Entered(), Entered()
     async with following(first.reader(folder)):
-        while not first.lines:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        await begun(first)
     assert len(first.lines) < 1000
     assert folder.read_until() == 0, "a line that was not read must not count as too old"
     async with second.following(folder):

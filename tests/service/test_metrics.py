@@ -28,7 +28,7 @@ from idtone.service.metrics import METRICS, MetricKind, Observed
 from idtone.service.metrics_listener import MetricsListener
 from lab.asterisk import free_ports
 from lab.call_control.evidence import registry
-from lab.ledger.sample_evidence import FORWARDING
+from lab.ledger.sample_evidence import FORWARDING, wait_until
 from lab.prometheus import promtool
 
 
@@ -224,8 +224,7 @@ def test_the_address_is_tried_again_until_it_is_free(observed, address, monkeypa
     with socket.create_server(address):
         listening = MetricsListener(address, observed)
         listening.begin()
-        while "metrics.listen cannot be used" not in caplog.text:
-            time.sleep(0.01)
+        wait_until(lambda: "metrics.listen cannot be used" in caplog.text)
         time.sleep(0.3)  # it is tried again meanwhile
     assert get(address)[0] == 200
     listening.close()

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -89,18 +89,21 @@ async def test_three_signs_of_life_in_the_watchdogs_time_come_from_the_event_loo
         pauses_s.append(seconds)
         await sleep(seconds)
 
+    async def until(true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not true():
+                await sleep(0.001)
+
     monkeypatch.setattr(asyncio, "sleep", pause)
     telling = asyncio.create_task(ServiceManager(address, 0.15).report(lambda: "serving"))
     try:
-        while len(pauses_s) < 3:
-            await sleep(0.001)
+        await until(lambda: len(pauses_s) >= 3)
         assert set(pauses_s) == {0.15 / 3}
         assert inbox.messages() == ["WATCHDOG=1", "STATUS=serving", *["WATCHDOG=1"] * (len(pauses_s) - 1)]
         time.sleep(0.15)  # noqa: ASYNC251 — this test needs a blocked event loop
         assert inbox.messages() == []
         before = len(pauses_s)
-        while len(pauses_s) == before:
-            await sleep(0.001)
+        await until(lambda: len(pauses_s) > before)
         assert inbox.messages() == ["WATCHDOG=1"]
     finally:
         telling.cancel()

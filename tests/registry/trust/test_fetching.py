@@ -18,6 +18,7 @@ from idtone.core.errors import TrustError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.fetching import Bounded, Deadline, FolderFetcher, base_url, fetcher
+from lab.ledger.sample_evidence import wait_until
 from lab.registry.trust.association import Association
 from lab.registry.trust.serving import over_https
 
@@ -181,8 +182,7 @@ def test_a_request_ends_at_the_deadline(machine, serving, name, monkeypatch):
     with pytest.raises(TrustError, match="cannot be read"):
         Repository(machine.trust, server.source, machine.cache).update()
     assert time.monotonic() - began_s < WITHIN_S + 8
-    while not server.asked:  # its thread may take the connection after we gave it up
-        time.sleep(0.01)
+    wait_until(lambda: server.asked)  # its thread may take the connection after we gave it up
     assert server.asked <= tries
 
 
