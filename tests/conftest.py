@@ -45,6 +45,22 @@ pytest.register_assert_rewrite("lab.calls")
 os.environ["LANGUAGE"] = "en"
 
 CALLS: Final = ROOT / "tests" / "calls"
+LONGEST: Final = {
+    ROOT / "tests" / name
+    for name in (
+        "console/browser/test_pages.py",
+        "console/test_evidence.py",
+        "console/test_office.py",
+        "core/test_translation.py",
+        "dialplan/test_hook.py",
+        "ledger/commands/test_commands.py",
+        "ledger/commands/test_log_keys.py",
+        "ledger/keys/test_token_signer.py",
+        "ledger/monitor/test_monitor.py",
+        "ledger/store/test_call_search.py",
+    )
+}
+"""The files outside `CALLS` that take most processor time, by `--durations=0` of a run."""
 
 sodium()  # the room for refused customers needs it when it is imported
 
@@ -82,13 +98,20 @@ def _tests_in(path: Path, config: pytest.Config) -> Iterator[Path]:
             yield file
 
 
+@pytest.hookimpl(trylast=True)  # only of the tests that run
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Workers begin with the files that take longest: at the end none waits for another. Calls all take their time, so
-    these are the files of many calls. Of other tests, the long ones are in files of few.
+    after the longest these are the files of many calls. Of other tests, the long ones are mostly in files of few.
     """
     if hasattr(config, "workerinput"):
+        assert not {path for path in LONGEST if not path.is_file()}
         tests = Counter(item.path for item in items)
-        items.sort(key=lambda item: tests[item.path] * (-1 if item.path.is_relative_to(CALLS) else 1))
+        items.sort(
+            key=lambda item: (
+                item.path not in LONGEST,
+                tests[item.path] * (-1 if item.path.is_relative_to(CALLS) else 1),
+            )
+        )
 
 
 def pytest_collection_finish() -> None:
