@@ -1,4 +1,4 @@
-"""When a mail about trouble is due: once when it has begun, once when all is well again. Pure."""
+"""When a mail about trouble is due: when it has begun, when it has come back, and once when all is well again. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from idtone.service.troubles import Trouble
 
 LASTS_S: Final = 20.0
 """A trouble counts when it is seen again after this time: an upgrade or a restart takes less."""
+BACK_S: Final = 120.0
+"""For how long a trouble must be gone before it counts as new: who mended it must hear when it comes back and stays."""
 OVER_S: Final = 600.0
-"""For how long a trouble must be gone before it is over: one that comes and goes is one trouble."""
+"""For how long all trouble must be gone before a mail says that all is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class ToldTroubles:
     first_s: dict[str, float] = field(default_factory=dict)
     """Since when a trouble that is there was seen in each run."""
     last_s: dict[str, float] = field(default_factory=dict)
-    """When a trouble that a mail named was seen last."""
+    """When a trouble that a mail named was seen last; one that has come back counts when it is due again."""
 
     @classmethod
     def of(cls, kept: bytes) -> ToldTroubles:
@@ -48,8 +50,13 @@ class ToldTroubles:
         first_s = {name: before.first_s.get(name, now_s) for name in here}
         due = {name for name, each in here.items() if each.at_once or now_s - first_s[name] >= LASTS_S}
         last_s = {name: at_s for name, at_s in before.last_s.items() if name in here or now_s - at_s < OVER_S}
-        begun = due - last_s.keys()
-        last_s |= {name: now_s for name in here if name in last_s or name in due}
+        known = {
+            name
+            for name, at_s in before.last_s.items()
+            if now_s - at_s < BACK_S or at_s >= before.first_s.get(name, now_s)
+        }
+        begun = due - known
+        last_s |= {name: now_s for name in here if name in known or name in due}
         soon = {each.id for each in here.values() if each.is_warning}
         is_over = bool(before.last_s.keys() - last_s.keys()) and {*last_s, *here} <= soon
         return News(ToldTroubles(first_s, last_s), bool(begun), is_over)

@@ -74,6 +74,7 @@ def test_the_units_send_it_and_the_package_has_them() -> None:
         assert f"idtone-{name}.timer idtone-{name}.service" in prerm.read_text()
 
 
+DOWN = Trouble("service", "no service runs")
 BEGUN = Trouble("asterisk", "Asterisk is not connected")
 CRASHED = Trouble("restarts", "3 times", at_once=True)
 SOON = Trouble("licence-lapses-soon-incoming", "a licence lapses soon", is_warning=True)
@@ -101,6 +102,17 @@ def test_a_look_imports_neither_calls_nor_sounds() -> None:
         pytest.param([(0, [CRASHED]), (40, [CRASHED])], [0], id="at once"),
         pytest.param([(0, [CRASHED]), (40, [BEGUN]), (80, [BEGUN])], [0, 80], id="another one begins"),
         pytest.param([(0, [CRASHED]), (40, []), (80, [CRASHED]), (120, []), (800, []), (840, [])], [0, 800], id="over"),
+        pytest.param([(0, [BEGUN]), (40, [BEGUN]), (80, []), (120, [BEGUN]), (160, [BEGUN])], [40], id="not seen once"),
+        pytest.param(
+            [(0, [DOWN]), (40, [DOWN]), (80, [BEGUN]), (120, [BEGUN]), (160, [DOWN]), (200, [DOWN]), (900, [DOWN])],
+            [40, 120, 200],
+            id="it comes back and stays, before all was well for ten minutes",
+        ),
+        pytest.param(
+            [(0, [BEGUN]), (40, [BEGUN]), (80, []), (400, [BEGUN]), (440, []), (680, [])],
+            [40, 680],
+            id="over, with a restart meanwhile",
+        ),
         pytest.param([(0, [SOON]), (40, [SOON]), (800, [SOON])], [40], id="soon"),
         pytest.param([(0, [CRASHED, SOON]), (40, [SOON]), (800, [SOON])], [0, 40, 800], id="over, but something soon"),
         pytest.param([(9000, [CRASHED]), (40, [CRASHED])], [9000, 40], id="the machine was started again"),
