@@ -17,7 +17,8 @@ def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
     """Run `work` in a thread of its own. The process does not wait for this thread when it exits.
 
     A thread whose work has ended takes the next work. Starting a thread means waiting until it runs, and on a busy
-    machine the event loop would wait like this several times a second.
+    machine the event loop would wait like this several times a second. What is called when the work has ended must not
+    wait for other work of this function: this very thread may have it.
     """
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()  # a cancelled Future would refuse its result
@@ -47,6 +48,6 @@ def _run_all(works: _Works) -> None:
     while True:
         run, threading.current_thread().name = works.get()
         tell = run()
-        _WAITING.append(works)  # whoever learns of the end finds this thread free
+        _WAITING.append(works)  # those who learn of the end find this thread free
         tell()
         del run, tell  # they may hold much

@@ -8,6 +8,7 @@ the one permitted form, and `describe` names every change.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -34,6 +35,9 @@ from .edition import Edition
 from .signed_numbers import area_words, whole
 from .stopped_members import not_listed
 
+_SHA256: Final = re.compile("[0-9a-f]{64}")
+_SPECIFICATION: Final = re.compile(r"1\.0\.\d{1,2}")
+"""Of TUF; no room for anything else that would be signed unseen."""
 _LONGEST: Final = timedelta(days=3653)
 _EARLY: Final = timedelta(hours=1)
 """How far the clocks of the authority and the holders may differ."""
@@ -112,7 +116,7 @@ def _examine_draft(name: str, draft: Metadata[Any], before: Metadata[Any] | None
     signed = draft.signed
     if signed.version != (before.signed.version if before else 0) + 1:
         raise _unfit(name, Message("does not have the next version"))
-    if signed.unrecognized_fields or draft.unrecognized_fields:
+    if signed.unrecognized_fields or draft.unrecognized_fields or not _SPECIFICATION.fullmatch(signed.spec_version):
         raise _unfit(name, Message("contains unknown fields"))
     if not now < signed.expires <= now + _LONGEST:
         raise _unfit(name, Message("expires at {at}, which is past or too far away", at=signed.expires.isoformat()))
@@ -162,10 +166,10 @@ def _examine_targets(edition: Edition, name: str) -> None:
     """A role names its own files alone, and each of them is in the package or is published already."""
     file, named = tuf_roles.DELEGATED[name], edition.metadata[name].signed.targets
     before = edition.before[name].signed.targets if name in edition.before else {}
-    if file in tuf_roles.OPTIONAL and not named and file not in before:
-        return
     if edition.metadata[name].signed.delegations is not None:
         raise _unfit(name, Message("delegates its files to other roles"))
+    if file in tuf_roles.OPTIONAL and not named and file not in before:
+        return
     for path, target in named.items():
         octets = edition.targets.get(path)
         published = before.get(path)
@@ -207,7 +211,9 @@ def _examine_targets(edition: Edition, name: str) -> None:
 def _anchor(custom: Mapping[str, Any]) -> dict[str, Any]:
     """What an edition says of its history, without anything else; empty if it has another form."""
     match custom.get("history"):
-        case {"entries": int() as entries, "sha256": str() as sha256}:
+        case {"entries": int() as entries, "sha256": str() as sha256} if (
+            type(entries) is int and entries >= 0 and _SHA256.fullmatch(sha256)
+        ):
             return {"entries": entries, "sha256": sha256}
     return {}
 

@@ -28,8 +28,10 @@ from .upgrade_rules import (
 )
 
 COMMAND_S: Final = 60.0
-"""For each command but the installation."""
+"""For each command but the installation and the reload."""
 INSTALL_S: Final = 1800.0
+RELOAD_S: Final = 160.0
+"""Longer than systemd waits for the next instance (`TimeoutStartSec` of the unit)."""
 LOOK_EVERY_S: Final = 1.0
 QUIET_S: Final = 3.0
 """A node without a new call for so long gets no more."""
@@ -273,7 +275,7 @@ class _NodeUpgrade:
     def _hand_over(self) -> str:
         status = self._status()
         if not handed_over(self._pid, status, self._installed):  # else the package has done it
-            self._must(self.node.reload)
+            self._must(self.node.reload, RELOAD_S)
         begun_s = self.upgrade.clock.monotonic_s()
         while not handed_over(self._pid, status, self._installed):
             if self.upgrade.clock.monotonic_s() - begun_s > HAND_OVER_S:

@@ -3,6 +3,8 @@
 import { clamp, cut, hann } from "./rules.js";
 
 export class Screen {
+  #known = new WeakMap();
+
   constructor(screen, rules) {
     const { RATE_HZ, HOP, WINDOW, BAND_HZ, PITCH_REACH, FRAMES_PER_S } = rules;
     Object.assign(this, { rules, screen, HOP, WINDOW, edge: screen.guard + Math.floor(WINDOW / HOP) });
@@ -96,11 +98,12 @@ export class Screen {
 
   /** What all searches of the same samples compare; the contrast is the caller's to change. */
   #compared(samples) {
-    if (this.known?.samples !== samples) {
+    if (!this.#known.has(samples)) {
       const values = this.#values(samples);
-      this.known = { samples, values, ...this.#compare(values) };
+      this.#known.set(samples, { values, ...this.#compare(values) });
     }
-    return { ...this.known, contrast: this.known.contrast.slice() };
+    const known = this.#known.get(samples);
+    return { ...known, contrast: known.contrast.slice() };
   }
 
   /** For each channel, the real and the imaginary part of its frequency in each window. */

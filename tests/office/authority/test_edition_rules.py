@@ -64,9 +64,12 @@ def another_key_of_one_role(root: Any) -> None:
     root.add_key(STRANGER.public_key, "timestamp")
 
 
-def delegates_its_file(package: Path) -> None:
-    targets = Metadata[Any].from_file(str(package / "after/metadata/targets.json")).signed
-    setting("suspensions", delegations=targets.delegations)(package)
+def delegates_its_file(role: str) -> Callable[[Path], None]:
+    def spoil(package: Path) -> None:
+        targets = Metadata[Any].from_file(str(package / "after/metadata/targets.json")).signed
+        setting(role, delegations=targets.delegations)(package)
+
+    return spoil
 
 
 def in_custom(**fields: object) -> Callable[[Path], None]:
@@ -120,7 +123,11 @@ SPOILS: dict[str, Callable[[Path], object]] = {
         "suspensions",
         lambda signed: signed.targets["suspensions.yaml"].unrecognized_fields.update(custom="x"),
     ),
-    "the suspensions delegate their file": delegates_its_file,
+    "the suspensions delegate their file": delegates_its_file("suspensions"),
+    "a role without a file delegates it": delegates_its_file("never-originates"),
+    "a number in place of the digest of a history": in_custom(history={"entries": 0, "sha256": "0312345678"}),
+    "a history of no count of entries": in_custom(history={"entries": False, "sha256": "0" * 64}),
+    "a number in the version of the specification": setting("suspensions", spec_version="1.0.0312345678"),
     "another published file": copied("after/targets/suspensions.yaml", "before/targets/suspensions.yaml"),
     "no published metadata": no_published_metadata,
     "a published root of strangers": partial(
