@@ -59,8 +59,8 @@ def assert_heard_by(
     through_local: bool = False,
 ) -> dict[str, Heard]:
     """Each party its profile, whole and once, at once after the answer; who is not named hears none; and nobody the
-    other's voice before all sounds have ended. What a Local channel held of the caller at the answer arrives within a
-    frame after it.
+    other's voice before all sounds have ended. What a Local channel held of the caller at the answer arrives before the
+    sound.
     """
     heard = {
         party: heard_by(placed, party, references[profiles.get(party, "sample")]) for party in ("called", "caller")
@@ -77,7 +77,7 @@ def assert_heard_by(
             assert SOONEST_MS <= one.onset_ms <= latest_ms, f"{placed.name}, {party}: {one}"
     last_ms = max(one.end_ms for party, one in heard.items() if party in profiles and one.end_ms is not None)
     for party, one in heard.items():
-        voice_ms = _voice_later_ms(placed, references) if through_local and party == "called" else one.voice_ms
+        voice_ms = _voice_later_ms(placed, references, one) if through_local and party == "called" else one.voice_ms
         assert voice_ms is not None
         if one.end_ms is not None:
             assert voice_ms >= one.end_ms - FRAME_MS, f"{placed.name}, {party}: heard both at once: {one}"
@@ -85,12 +85,13 @@ def assert_heard_by(
     return heard
 
 
-def _voice_later_ms(placed: Placed, references: dict[str, Any], profile: str = "sample") -> float | None:
-    """When the called party heard the caller's voice, in packets that came more than a frame after the answer."""
+def _voice_later_ms(placed: Placed, references: dict[str, Any], heard: Heard, profile: str = "sample") -> float | None:
+    """When the called party heard the caller's voice, in packets that came after the sound had begun."""
     assert placed.called
     answered_ns = placed.called.answered_ns
     assert answered_ns
-    later = [packet for packet in placed.called.packets if packet.arrival_ns > answered_ns + FRAME_NS]
+    begun_ns = answered_ns + max(FRAME_NS, int((heard.onset_ms or 0) * 1e6))
+    later = [packet for packet in placed.called.packets if packet.arrival_ns > begun_ns]
     return hear(later, answered_ns, reference=references[profile], voice=voices.CALLER).voice_ms
 
 
@@ -105,7 +106,7 @@ def assert_heard_then_connected(
     """The profile, whole and once, at once after the answer; no other; and the caller's voice only after it.
 
     With early media the two hear each other before the answer, as with any PBX, and what Asterisk passed on before it
-    knew of the answer arrives within a frame after it.
+    knew of the answer arrives before the sound.
     """
     heard = heard_by_called(placed, references[profile])
     assert placed.called
@@ -119,7 +120,7 @@ def assert_heard_then_connected(
     assert SOONEST_MS <= heard.onset_ms <= latest_ms, f"{placed.name}: {heard}"
     voice_ms = heard.voice_ms
     if early_media:
-        voice_ms = _voice_later_ms(placed, references, profile)
+        voice_ms = _voice_later_ms(placed, references, heard, profile)
     assert voice_ms is not None, f"{placed.name}: the caller was never heard"
     assert voice_ms >= heard.end_ms, f"{placed.name}: the caller was heard before the sound ended: {heard}"
     return heard

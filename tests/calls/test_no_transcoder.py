@@ -52,6 +52,7 @@ async def assert_connected(phones, called, forwardings):
     await phones.nothing_is_left()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("hears", ["called", "both"])
 async def test_the_call_is_connected_at_once_and_nothing_counts_as_sounded(asterisk, serving, hears):
     service = serving(policy=f"notify: {{incoming: {hears}, outgoing: {hears}}}")
@@ -68,6 +69,7 @@ async def test_the_call_is_connected_at_once_and_nothing_counts_as_sounded(aster
         assert record["anomalies"]
 
 
+@pytest.mark.alone
 async def test_while_the_service_is_away_too(asterisk, beside):
     beside.left()
     async with compressed(asterisk) as (phones, called):
