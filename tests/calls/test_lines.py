@@ -100,7 +100,7 @@ async def ari_is_back(asterisk: Asterisk) -> None:
     """Raises TimeoutError."""
     credentials = base64.b64encode(f"idtone:{asterisk.ari_password}".encode()).decode()
     headers = {"Authorization": f"Basic {credentials}"}
-    async with asyncio.timeout(15), ClientSession(headers=headers) as session:
+    async with asyncio.timeout(60), ClientSession(headers=headers) as session:
         while True:
             with contextlib.suppress(ClientError):
                 async with session.get(f"{asterisk.ari_url}/asterisk/info") as answer:
@@ -207,7 +207,7 @@ async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, be
         return "and keeps it now" in service.log()[already[id(service)] :]
 
     with one, other:
-        await until(lambda: any(map(waits, services)), "one of them to wait", 10)
+        await until(lambda: any(map(waits, services)), "one of them to wait")
         async with lab(asterisk) as phones:
             quarrelled = []
             for _ in range(3):

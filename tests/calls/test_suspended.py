@@ -22,6 +22,7 @@ from lab.calls.hearing import assert_heard_then_connected
 from lab.calls.proving import by_both, side_by_side
 from lab.calls.suspending import WITHIN_S, in_progress, suspend
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.nights import rest_at_night
 from lab.office.desk.desk_process import running
 from lab.phone import Answer
 from lab.publication import LAB_REGISTRY
@@ -92,7 +93,7 @@ async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_i
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("way", ["folder", "https"])
+@rest_at_night("way", ["https", "folder"])
 async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monkeypatch, way):
     """Two keys stop a number; those that grant licences sleep."""
     beside.away()
