@@ -48,6 +48,10 @@ CALLS: Final = ROOT / "tests" / "calls"
 LONGEST: Final = {
     ROOT / "tests" / name
     for name in (
+        "calls/test_all_killed.py",
+        "calls/test_sites.py",
+        "calls/test_upgrade.py",
+        "calls/test_walks.py",
         "console/browser/test_pages.py",
         "console/test_evidence.py",
         "console/test_office.py",
@@ -60,7 +64,7 @@ LONGEST: Final = {
         "ledger/store/test_call_search.py",
     )
 }
-"""The files outside `CALLS` that take most processor time, by `--durations=0` of a run."""
+"""Files that were measured as long, and have fewer calls, or more tests, than others of their kind."""
 
 sodium()  # the room for refused customers needs it when it is imported
 

@@ -25,7 +25,7 @@ ENDED_WITHIN_S = 2.0
 
 async def replaced(service: Supervisor, frozen_s: float) -> None:
     """The first life has ended by the watchdog, and the second one serves; all of it in time."""
-    await until(lambda: len(service.lives) > 1 and service.lives[1].ready_s, "the next life", 10)
+    await until(lambda: len(service.lives) > 1 and service.lives[1].ready_s, "the next life")
     first, second = service.lives
     assert first.silent_s
     assert first.ended_s
