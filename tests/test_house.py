@@ -198,6 +198,15 @@ def test_a_docstring_begins_with_what_the_reader_gets():
     assert not begins
 
 
+def test_no_test_changes_the_clock_of_all_threads():
+    """Another thread of the process may wait by it; `lab.one_module.change_library` changes it for one module."""
+    change = re.compile(r"setattr\((?:\w+\.)*(?:time|asyncio), ")
+    for line, found in (('setattr(module.time, "sleep", x)', True), ('setattr(module, "time", x)', False)):
+        assert bool(change.search(line)) is found
+    tests = [path for path in files() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in {"lab", "tests"}]
+    assert [path for path in tests if path != Path(__file__) and change.search(path.read_text("utf-8"))] == []
+
+
 def test_every_module_says_what_it_is_for():
     docstring = re.compile(r'(?:#.*\n|\s)*"""\S')
     silent = [path.relative_to(ROOT) for path in modules() if not docstring.match(path.read_text())]

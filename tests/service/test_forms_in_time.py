@@ -29,6 +29,7 @@ from idtone.member.customers.retention import forget_due, forget_in_time
 from idtone.service import instance
 from lab.asterisk import IDTONE, free_ports
 from lab.ledger.sample_evidence import ALICE
+from lab.one_module import change_library
 
 THEN = datetime(2018, 6, 30, 3, tzinfo=UTC)
 
@@ -111,7 +112,7 @@ async def test_what_cannot_be_recorded_is_not_destroyed_and_is_tried_again(membe
     async def enough(_: float) -> None:
         raise TimeoutError
 
-    monkeypatch.setattr(retention.asyncio, "sleep", enough)
+    change_library(monkeypatch, retention, "asyncio", sleep=enough)
     with suppress(TimeoutError):
         await forget_in_time(member, Closed())
     assert "cannot be forgotten: the ledger is closed" in caplog.text

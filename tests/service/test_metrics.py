@@ -29,6 +29,7 @@ from idtone.service.metrics_listener import MetricsListener
 from lab.asterisk import free_ports
 from lab.call_control.evidence import registry
 from lab.ledger.sample_evidence import FORWARDING, wait_until
+from lab.one_module import change_library
 from lab.prometheus import promtool
 
 
@@ -192,7 +193,9 @@ def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(observed, tmp_pa
 def test_the_free_space_is_that_of_now(observed, monkeypatch):
     """An alert tells a full disk within two minutes."""
     for free in (7, 0):
-        monkeypatch.setattr(ledger_room.os, "statvfs", lambda _, free=free: SimpleNamespace(f_bavail=free, f_frsize=1))
+        change_library(
+            monkeypatch, ledger_room, "os", statvfs=lambda _, free=free: SimpleNamespace(f_bavail=free, f_frsize=1)
+        )
         assert observed.room.free_space_and_days().free_bytes == free
 
 

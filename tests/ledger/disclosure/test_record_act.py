@@ -23,6 +23,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.lab import until
 from lab.ledger.sample_evidence import ALICE, BOB, NOW, heard_call, key_ring_of, put
 from lab.ledger.sample_ledger import faults, records_of, write, writer_of
+from lab.one_module import change_library
 
 ALONE = DisclosureRules()
 
@@ -162,7 +163,7 @@ def test_what_another_user_has_left_is_not_recorded(url, folder, caplog, monkeyp
         if owner == 0:
             owner = 12345
             os.chown(path, owner, owner)
-        monkeypatch.setattr(record_act_module.os, "geteuid", lambda: owner + 1)
+        change_library(monkeypatch, record_act_module, "os", geteuid=lambda: owner + 1)
         record_all(url, writer)
     assert "left by another user" in caplog.text
     assert path.with_suffix(".refused").exists()

@@ -11,6 +11,7 @@ from idtone.core.terminal import command_line
 from idtone.operations.doctor import commands
 from idtone.operations.doctor.commands import show
 from idtone.operations.doctor.findings import bad, good, unknown, warning
+from lab.one_module import change_library
 
 FINDINGS = [
     good("ari", "answers [bold]as it should[/bold]"),
@@ -71,7 +72,7 @@ def test_colours_only_on_a_terminal(monkeypatch):
 def test_progress_is_shown_only_on_a_terminal_and_only_for_slow_checks(monkeypatch, terminal, after_s, told):
     out = io.StringIO()
     clock_s = [100.0]
-    monkeypatch.setattr(commands.time, "monotonic", lambda: clock_s[0])
+    change_library(monkeypatch, commands, "time", monotonic=lambda: clock_s[0])
     waiting = commands.Waiting(Console(file=out, force_terminal=terminal, width=100))
     clock_s[0] += after_s
     waiting(["ledger", "watchdog"])
