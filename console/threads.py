@@ -70,12 +70,12 @@ LIMITS: Final = {
 }
 SEARCHED_MUCH_S: Final = 0.1
 """A party whose searches have used more processor time of late searches in a process of its kind, which leaves the
-processor to the event loop and to everybody else's searches. Where nobody else needs it, that costs no time. It is
-little, since on a busy machine many attackers together use no more; and the priority is not so low that a busy machine
+processor to the event loop and to the searches of others. On an idle machine that costs no time. The limit is
+low, since on a busy machine many attackers together use no more; and the priority is not so low that a busy machine
 never comes to it.
 """
 SEARCHES_OF_PARTY: Final = 8
-"""That a party may have under way, of which one runs: more than a person opens at once."""
+"""The most searches that a party may have under way; one of them runs. A person opens fewer at once."""
 
 
 class TooManySearchesError(IdtoneError):

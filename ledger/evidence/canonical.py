@@ -43,9 +43,9 @@ def check(members: Mapping[str, Any]) -> None:
 
 
 def is_plain(members: Mapping[str, Any]) -> bool:
-    """True if all are scalars of which the standard library, which is six times as fast, writes the same text.
+    """True if all are scalars, and the standard library writes the same text of them, six times as fast.
 
-    It differs in the order of keys beyond ASCII, in floats, in large numbers, and in text that is not Unicode.
+    Its text differs in the order of keys beyond ASCII, in floats, in large numbers, and in text that is not Unicode.
     """
     # One loop and no function of our own in it: each step of a call comes here several times.
     for key, value in members.items():
