@@ -24,7 +24,7 @@ from idtone.core.decision import Lines, Policy, decide
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse
 from idtone.registry.index import RegistryIndex
-from idtone.registry.lines.index import LinesIndex, compiled
+from idtone.registry.lines.index import LinesIndex, compile_lines
 from idtone.registry.lines.model import ALWAYS, Entry
 from idtone.registry.parsers import parse_registry
 
@@ -114,7 +114,7 @@ def measure(numbers: int, customers: int) -> dict[str, dict[str, float]]:
     made = list(entries(numbers, customers, members))
     ways = calls_of(made)
     began_s = time.process_time()
-    built = compiled(made, "0")
+    built = compile_lines(made, "0")
     compile_s = time.process_time() - began_s
     octets = built.pack()
     del built, made

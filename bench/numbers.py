@@ -32,7 +32,7 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any, Final
 
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import NumberRole
 from lab.asterisk import IDTONE, LOOPBACK, Asterisk, free_ports
 from lab.bootstrap import find_or_get

@@ -34,7 +34,7 @@ from idtone.office.refused.change_refusals import Refusals
 from idtone.office.refused.evaluation import Evaluation
 from idtone.office.refused.legal_basis import FIELDS, Basis, decide_basis
 from idtone.office.refused.refusal_key import RefusalKey
-from idtone.registry.correspondence.signed_document import signed
+from idtone.registry.correspondence.signed_document import sign_document
 from lab.registry.examples import GOOD
 
 from .identities import generated, usual
@@ -107,7 +107,7 @@ def _read(path: Path, digest: bytes) -> RefusalList:
 
 def _asked(customer: Any, refusals: RefusalList, now: datetime) -> tuple[RefusalCheck, bytes]:
     check = RefusalCheck(customer, refusals)
-    return check, signed(KIND, "m-0001", check.content(), SIGNER, now)
+    return check, sign_document(KIND, "m-0001", check.content(), SIGNER, now)
 
 
 def _timed(done: Callable[[], Any]) -> tuple[float, Any]:

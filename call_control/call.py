@@ -10,7 +10,7 @@ from typing import Final
 from idtone import dialplan
 from idtone.core.calls import Decision, Delivery, Outcome, Party, Reason, RemoteCall, Skip, Trust
 from idtone.core.numbers import Number
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import NumberRole, Step, StepKind
 
 from .brake.brake import Found

@@ -92,5 +92,7 @@ class FleetChain:
 
 
 def _sender(token: ChainToken | None) -> str:
-    """The node that a token names, for the log: a forged one may name a telephone number."""
+    """The node that a token names, as the log may show it. A forged token could name a telephone number: then the node
+    is unknown.
+    """
     return f"from node {token.node}" if token and not holds_number(token.node) else "from an unknown node"

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from idtone.registry.index import RegistryIndex
-from idtone.tones.licensed_tone import doubt
 from idtone.tones.making.sounds import Sound
+from idtone.tones.playable_profile import doubt
 from idtone.tones.profile import Profile
 
 log = logging.getLogger(__name__)

@@ -29,8 +29,8 @@ from idtone.core.translation import Message, speak, translated
 from idtone.office.desk.reports.report_routes import add_report_routes
 
 from . import static_files
-from .access.account import PATH as ACCOUNT
 from .access.cookies import LANGUAGE, SESSION, WANTED
+from .access.own_account import PATH as ACCOUNT
 from .access.rights import Right
 from .access.sign_in import PATH as SIGN_IN
 from .console import Console

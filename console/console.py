@@ -39,6 +39,8 @@ from .made_packs import MadePacks
 from .office.parsed_folder import OfficeFiles
 from .own_address import OwnAddress
 from .page import Page, Visit
+from .pending_tasks import WhatWaits
+from .pending_tasks_mail import WaitingMails
 from .registry_in_use import RegistryInUse
 from .shared import Shared
 from .statistics import Statistics
@@ -46,8 +48,6 @@ from .templates import Templates
 from .threads import Threads
 from .uploads import UploadRoom
 from .verification import Verification
-from .waiting import WhatWaits
-from .waiting_mail import WaitingMails
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Console:
     prometheus: PrometheusAlerts | None = field(init=False)
     """The operator's; None if the settings name none."""
 
-    def signatures_end(self, now: datetime) -> datetime | None:
+    def signatures_ending_soon(self, now: datetime) -> datetime | None:
         """When the first of the association's signatures ends, if that is soon; every page shows it. On an operator's
         node, when its registry does. None also if that is not known. `read_ahead` keeps it.
         """

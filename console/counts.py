@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from idtone.core.japan import JAPAN
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.leaves import ACTS
-from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.tally import Part, Tally
 
 

@@ -116,7 +116,7 @@ class RegistryInUse:
 
     def _witness(self) -> Path:
         """The file that changes with the registry."""
-        if self._settings.root() is None:
+        if self._settings.root_file() is None:
             return self._settings.file()
         return self._settings.cache / tuf_roles.KEPT
 

@@ -25,8 +25,8 @@ from idtone.office.desk.desk import Desk
 from idtone.office.desk.document_rules import RULES
 from idtone.service.local_sockets import listening
 
-from . import common_pages, find, waiting
-from .access import account
+from . import common_pages, find, pending_tasks
+from .access import own_account
 from .access.by_password import ByPassword
 from .access.by_proxy import ByProxy
 from .access.sessions import Sessions
@@ -68,7 +68,7 @@ LOOK_EVERY_S: Final = 60.0
 PAGES: Final[tuple[Page, ...]] = (
     *common_pages.PAGES,
     *find.PAGES,
-    *waiting.PAGES,
+    *pending_tasks.PAGES,
     *now.PAGES,
     *calls.PAGES,
     *saved_searches.PAGES,
@@ -107,7 +107,7 @@ def made(settings: Settings) -> Console:
         Desk(office, RULES) if office else None,
         (
             *sign_in.pages,
-            *account.pages(sign_in.proof),
+            *own_account.pages(sign_in.proof),
             *PAGES,
             *user_acts.pages(has_passwords=sign_in.proof is not None),
             *licences.PAGES,
@@ -221,7 +221,7 @@ def _group(name: str | None) -> int | None:
 
 async def _look_for_what_waits(console: Console) -> None:
     await console.waits.follow(
-        lambda: waiting.look(console, datetime.now(UTC)),
+        lambda: pending_tasks.look(console, datetime.now(UTC)),
         lambda: bool(console.sessions.all() or _mailed(console)),
         lambda: console.mails.tell(_mailed(console), console.waits.of),
     )

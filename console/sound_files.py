@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from idtone.core.errors import RecordingError, ToneError
 from idtone.core.translation import Message, template
 from idtone.registry.sources import identity
-from idtone.tones.licensed_tone import doubt
+from idtone.tones.playable_profile import doubt
 from idtone.tones.profile import Profile, sha256_of
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ def count(settings: Settings, node: str, known: Counts | None, *, progress: Prog
             if is_own:
                 _keep(file_of(settings), counts)
         for until in _ends(counts.place, newest):
-            for old, new in reader.changed(counts.place, until):
+            for old, new in reader.changed_records(counts.place, until):
                 if old:
                     counts.add(old, -1)
                 counts.add(new)

@@ -110,7 +110,7 @@ command_line.add_commands(
     tone,
     {
         "import": (
-            "idtone.operations.master_import:import_master",
+            "idtone.operations.import_sound_master:import_master",
             "Make a profile and all its sound files from a supplied recording, and check it by the registry.",
         ),
     },

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, ClassVar
 
 from idtone.call_control.journal import JournalFolder
 from idtone.core.settings.settings import load_settings
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.leaves import ACT_ID
-from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.sealing import LedgerKey

@@ -39,7 +39,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.tones.profile_library import Library, load_library
 
-from .shown_registries import shown_registries
+from .registry_excerpts import shown_registries
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from idtone.core.terminal import command_line
 from idtone.registry.commands.checking import checking
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import Known, from_published
-from idtone.registry.sources import identity, index_of, origin_of, parse_document, unsigned_text
+from idtone.registry.sources import identity, index_of, origin_of, parse_document, read_unsigned_registry
 from idtone.registry.summary import counts
 from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.service.service_user import act_as_service
@@ -40,7 +40,7 @@ def update(
     or fallback.conf cannot be written; the registry on this machine then stays unchanged.
     """
     settings = load_settings(config)
-    root = settings.registry.root()
+    root = settings.registry.root_file()
     with checking():
         if root is None:
             seen, index, fallback = _unsigned(settings, config, quiet)
@@ -68,7 +68,7 @@ def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
     act_as_service(config, settings.registry.cache, settings.sounds.directory, make=False)
     path = settings.registry.file()
     seen = identity(path)
-    text = unsigned_text(path)
+    text = read_unsigned_registry(path)
     origin = origin_of(text)
     fallback = _Suspended(settings, lambda: identity(path) == seen)
     if quiet and fallback.are_of(origin):

@@ -16,7 +16,7 @@ from idtone.ledger.disclosure.pack_verification import verified
 from idtone.registry.commands.checking import checking
 
 from .registry_decision import cell
-from .shown_registries import Repeated, repeated
+from .registry_excerpts import Repeated, repeated
 
 
 def repeat(pack: Path, root: Path | None, log_key: str | None, as_json: bool) -> None:

@@ -143,7 +143,9 @@ _Ported = tuple[int, int, datetime]
 
 
 def _spans(document: RegistryDocument) -> tuple[Spans, list[_Ported]]:
-    """Join the intervals of one holder that touch or overlap; and the portings, which are holders too."""
+    """The intervals of numbers by holder, and the portings. Intervals of one holder that touch or overlap are joined.
+    In the intervals, a wholesale chain or a porting counts as a holder.
+    """
     read = sorted(
         (span.first, span.last, holder)
         for holder, member in enumerate(document.members)

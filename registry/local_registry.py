@@ -14,7 +14,7 @@ from idtone.core.translation import Message
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument
 from .parsers import parse_never_originates, parse_registry, parse_suspensions
-from .sources import never_originating_of, origin_of, parse_document, signed_by, unsigned_text
+from .sources import never_originating_of, origin_of, parse_document, read_unsigned_registry, signed_by
 from .trust import tuf_roles
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def known(registry: RegistrySettings) -> Known:
     """The registry that the settings name. Raises DocumentError for faults, also in the settings, and TrustError if the
     cache is empty.
     """
-    root = registry.root()
+    root = registry.root_file()
     if root is None:
         return from_file(registry.file())
     from .trust.client import Repository  # here, because TUF takes longer to import than all the rest
@@ -57,7 +57,7 @@ def known(registry: RegistrySettings) -> Known:
 
 def from_file(path: Path) -> Known:
     """The registry in an unsigned file. Raises DocumentError."""
-    text = unsigned_text(path)
+    text = read_unsigned_registry(path)
     return Known(str(path), parse_document(text, str(path)), origin=origin_of(text))
 
 

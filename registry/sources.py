@@ -47,7 +47,7 @@ def parse_document(text: str, name: str) -> RegistryDocument:
 
 def load_registry(path: Path) -> RegistryIndex:
     """The registry, ready for look-ups. Raises DocumentError with every fault."""
-    return index_of_text(unsigned_text(path), path)
+    return index_of_text(read_unsigned_registry(path), path)
 
 
 def index_of_text(text: str, path: Path) -> RegistryIndex:
@@ -55,7 +55,7 @@ def index_of_text(text: str, path: Path) -> RegistryIndex:
     return RegistryIndex(parse_document(text, str(path)), origin=origin_of(text))
 
 
-def unsigned_text(path: Path) -> str:
+def read_unsigned_registry(path: Path) -> str:
     """The text of an unsigned registry. Raises DocumentError, also for a special file: reading a pipe would block."""
     if path.exists() and not path.is_file():
         remedy = "Put the registry's file there"
@@ -291,7 +291,7 @@ class FileSource:
                 return False
             self._seen = seen  # taken before reading, so that a change meanwhile is found next time
             try:
-                text = unsigned_text(self._path)
+                text = read_unsigned_registry(self._path)
                 self.current, self.taken = index_of_text(text, self._path), datetime.now(UTC)
                 self._keep(text)
             except DocumentError as error:

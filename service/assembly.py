@@ -186,7 +186,7 @@ def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> 
     """The source of the registry. `used_for`: for how long evidence may show a registry after its last use; None: for
     ever.
     """
-    root = registry.root()
+    root = registry.root_file()
     if root is None:
         log.warning("the registry is unsigned: anyone who can write %s can change it", registry.source)
         return FileSource(registry.file(), UsedRegistries(registry.cache / FOLDER, used_for))

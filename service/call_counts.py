@@ -15,8 +15,8 @@ from typing import Final
 
 from idtone.core.calls import Reason
 from idtone.core.durations import Durations
+from idtone.ledger.evidence.call_record import SENT_BY, Record
 from idtone.ledger.evidence.evidence import Evidence
-from idtone.ledger.evidence.records import SENT_BY, Record
 from idtone.ledger.evidence.steps import NUMBER_SUSPENDED, Step, StepKind
 
 CONNECT_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)

@@ -133,7 +133,7 @@ def check_settings(settings: Settings) -> None:
     settings.agi_secret()
     settings.fleet.key()
     _check_lines(settings.lines)
-    root = settings.registry.root()
+    root = settings.registry.root_file()
     if root is None:
         load_registry(settings.registry.file())
     else:

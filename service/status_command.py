@@ -97,7 +97,7 @@ def _registry(settings: RegistrySettings) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"path": settings.source, "version": None, "expires": None, "trouble": ""}
     try:
-        root = settings.root()
+        root = settings.root_file()
         if root is None:
             registry = load_registry(settings.file())
             return found | {"version": registry.version, "expires": registry.expires.isoformat()}

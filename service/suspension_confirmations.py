@@ -31,7 +31,7 @@ from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.sqlite import path_of
 from idtone.registry.correspondence import desk_client
 from idtone.registry.correspondence.own_suspension_report import KIND as OWN_KIND
-from idtone.registry.correspondence.signed_document import signed
+from idtone.registry.correspondence.signed_document import sign_document
 from idtone.registry.correspondence.suspension_confirmation import KIND, STOPS_LIMIT
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionEntry
@@ -249,7 +249,7 @@ class SuspensionConfirmations:
     def _put(self, kind: str, content: dict[str, Any]) -> None:
         """Sign a document, and keep it until the desk has it. Raises OSError."""
         signer, member = desk_client.document_signer(self._settings), desk_client.member_of(self._settings)
-        document = signed(kind, member, content, signer, datetime.now(UTC))
+        document = sign_document(kind, member, content, signer, datetime.now(UTC))
         replace_private(self._folder / f"{time.time_ns():020}{_SUFFIX}", document)
 
     def _not_written(self, error: OSError) -> LedgerError:

@@ -39,16 +39,16 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/site/site_sounds.py": (),  # a WAVE file in memory
     "service/reload_result.py": (),  # the number of a process
     "office/authority/pending_rotations.py": ("history/",),
-    "office/authority/pledge_papers.py": ("pledges/",),
+    "office/authority/pledge_store.py": ("pledges/",),
     "office/authority/tone_masters.py": ("tones/",),
     "office/authority/undo.py": ("registry.yaml", "tones/"),
     "office/authority/unpublished_copies.py": ("unpublished/",),
-    "office/authority/kept_lists.py": ("acceptances.json", "duties.json", "attendances.json"),
+    "office/authority/json_lists.py": ("acceptances.json", "duties.json", "attendances.json"),
     "office/authority/night_keys.py": ("night-keys/",),
     "office/refused/legal_basis.py": ("refusal-basis.json",),
     "office/site/site_package.py": ("public-package",),
     "office/commands/papers.py": ("idtone-office paper -o",),
-    "console/waiting_mail.py": ("console-mails.json",),
+    "console/pending_tasks_mail.py": ("console-mails.json",),
     "office/authority/prepared_package.py": ("prepared/", "prepared-duty/"),
     "office/refused/change_refusals.py": ("refusals.list",),
     "office/refused/refusal_key.py": ("refusals.key",),
@@ -111,7 +111,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/failure_mail.py": ("idtone-failed",),
     "operations/ledger_move.py": ("ledger.url",),
     "operations/make_changes.py": ("/var/backups/idtone", "idtone.yaml"),
-    "operations/master_import.py": ("idtone tone",),
+    "operations/import_sound_master.py": ("idtone tone",),
     "operations/setup/plan_setup.py": (),  # settings without secrets, while they are checked
     "operations/suspensions_commands.py": ("idtone-evidence paper -o",),
     "operations/undo_changes.py": ("/var/backups/idtone",),

@@ -15,7 +15,7 @@ from idtone.call_control.delivery import KnownBy
 from idtone.core.settings.settings import Settings, locations
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.records import fold
+from idtone.ledger.evidence.call_record import fold
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.service.node_state import STATE
 from idtone.service.status_feed import FEED

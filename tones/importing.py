@@ -23,11 +23,11 @@ from idtone.core.errors import DocumentError, RecordingError, ToneError, UsageEr
 from idtone.core.files import Draft, draft
 from idtone.core.translation import Message
 
-from .licensed_tone import doubt
 from .making.recorded import LONGEST_MASTER_S
 from .making.sounds import Sound, ensure_sounds, named_format
 from .master_measurement import Master, decibels, examine
 from .measuring.levels import SILENCE_DB
+from .playable_profile import doubt
 from .profile import FILE_SIZE_LIMIT, Law, Profile, build_profile, load_profile, parse_profile, sha256_of
 from .profile_library import namesake
 from .ready_sounds import list_of, list_path

@@ -14,7 +14,7 @@ from typing import Final
 
 from idtone.core.calls import Outcome
 from idtone.core.errors import LedgerError
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.carrier import CarriedCall

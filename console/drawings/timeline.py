@@ -10,7 +10,7 @@ from typing import Final
 
 from idtone.core.calls import Party
 from idtone.core.translation import template
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import Step, StepKind
 
 from .scale import Tick, TimeScale

@@ -15,7 +15,7 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message, template
 from idtone.office.authority import change_registry
 from idtone.office.authority.moments import day, in_japan
-from idtone.office.authority.pledge_papers import LIMIT, keeping_pledge, kept_pledge
+from idtone.office.authority.pledge_store import LIMIT, keeping_pledge, kept_pledge
 from idtone.office.authority.pledges import record_pledge
 from idtone.office.authority.typed_application import CHECKS, application_text, next_id
 from idtone.registry.member_application import parse_application

@@ -18,11 +18,11 @@ from idtone.core.persons import acting
 from idtone.core.terminal.asking import number_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.edition_rules import describe, examine
+from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
 from idtone.office.authority.moments import in_japan
 from idtone.office.authority.night_keys import WrongPassphraseError, digest, has_night_key, sign_at_night
 from idtone.office.authority.stop_holders import names as held
-from idtone.office.authority.suspension_terms import SuspensionTerms
 from idtone.office.papers.stop_paper import StopProgress, stop_paper
 from idtone.registry.model import SuspensionEntry
 from idtone.registry.trust import tuf_roles

@@ -56,7 +56,7 @@ async def report_statistics(visit: Visit) -> web.StreamResponse:
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
-    """The same counts; a hidden one is empty."""
+    """The counts of the page as CSV. A hidden count is an empty field."""
     by = _by(visit)
     try:
         counted = await visit.in_thread(_counted, visit, by)

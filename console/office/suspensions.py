@@ -14,11 +14,11 @@ from idtone.core.errors import IdtoneError, TrustError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import acting
 from idtone.core.translation import template
+from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
 from idtone.office.authority.moments import end
 from idtone.office.authority.stop_holders import names as held
 from idtone.office.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
-from idtone.office.authority.suspension_terms import SuspensionTerms
 from idtone.office.desk.suspension_confirmations import Confirmation
 from idtone.registry.model import NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of

@@ -22,8 +22,8 @@ from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
 from idtone.ledger.disclosure.opened_numbers import purpose_objection
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.disclosure.report_words import shown_details
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.leaves import ACT_ID
-from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.steps import NumberRole, Step, StepKind, numbers_opened
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.proven_leaf import ProvenLeaf

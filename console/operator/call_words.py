@@ -11,7 +11,7 @@ from idtone.core.calls import Direction, Outcome, Reason
 from idtone.core.decision_words import DIRECTIONS, OUTCOMES, REASONS, OutcomeWords
 from idtone.core.translation import Message, template
 from idtone.ledger.disclosure.report_words import KNOWN_BY, PARTIES, STEPS, Words
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import NumberRole, StepKind
 
 from .call_query import path_of

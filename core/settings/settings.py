@@ -135,7 +135,7 @@ class RegistrySettings(Model):
     cache: Path = Path("/var/lib/idtone/registry")
     poll: Annotated[timedelta, Field(ge=timedelta(milliseconds=100), le=timedelta(days=1))] = timedelta(seconds=1)
 
-    def root(self) -> Path | None:
+    def root_file(self) -> Path | None:
         """The file with the association's root; None if the registry is unsigned.
 
         Raises DocumentError if `trust` is not set: an unsigned registry needs the word `unsigned`.
@@ -253,7 +253,7 @@ class LedgerSettings(Model):
         return self.key_file.with_name(f"{self.key_file.name}.cosigned")
 
     def stamps(self) -> Path:
-        """The folder of the checkpoints that have a timestamp of others."""
+        """The folder with the checkpoints that a timestamp authority has stamped."""
         return self.key_file.with_name(f"{self.key_file.name}.stamps")
 
     def continued(self) -> Path:

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from idtone.call_control.call import Call
 from idtone.call_control.request import Request
 from idtone.core.errors import LedgerError
+from idtone.ledger.evidence.call_record import Record, fold
 from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.leaves import CLOSING
-from idtone.ledger.evidence.records import Record, fold
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document

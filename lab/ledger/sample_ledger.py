@@ -10,7 +10,7 @@ from pathlib import Path
 from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import Note, Signer
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.replication.replica_connection import ReplicaConnection

@@ -22,9 +22,9 @@ from idtone.core.translation import Message, translated
 
 from ..disclosure.report_words import delivery_in_english
 from ..evidence.call_filter import CallFilter
+from ..evidence.call_record import Record, iso_ms
 from ..evidence.leaves import ACTS, CLOSING
 from ..evidence.record_fields import FIELDS, fields_of
-from ..evidence.records import Record, iso_ms
 from ..evidence.steps import FIRST, NumberRole, Step, StepKind, kept_sip_call_id
 from ..evidence.tally import EACH, Part, columns, tally_alike
 from ..replication.node_ledgers import without_keys

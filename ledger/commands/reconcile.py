@@ -15,7 +15,7 @@ from idtone.core.errors import LedgerError, UsageError
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, template, translated
 
-from ..evidence.records import iso_ms
+from ..evidence.call_record import iso_ms
 from ..replication.node_ledgers import without_keys
 from ..verification.cdr_file import CdrFile
 from ..verification.reconciliation import Compared, MissingCall, MissingRow, Reconciliation, extent

@@ -8,7 +8,7 @@ from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
 
-from ..evidence.records import iso_ms
+from ..evidence.call_record import iso_ms
 from ..replication.node_ledgers import NodeLedger
 from .shared import LedgerOption, ledgers_of, local
 

@@ -17,7 +17,7 @@ from idtone.core.translation import Message, template, translated
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer, RequestState, requests
 from ..disclosure.legal_basis import basis_lines
 from ..disclosure.request_answers import approval, record_answer, refusal
-from ..evidence.records import Record
+from ..evidence.call_record import Record
 from ..evidence.steps import NumberRole
 from ..keys.key_ring import KeyRing, need_keys
 from ..store.ledger_reader import LedgerReader

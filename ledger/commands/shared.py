@@ -22,7 +22,7 @@ from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
 
-from ..evidence.records import iso_ms
+from ..evidence.call_record import iso_ms
 from ..keys.day_keys import DayKeys
 from ..keys.key_ring import continuity_of, own_key
 from ..keys.log_keys import LogKeys

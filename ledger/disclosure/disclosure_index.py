@@ -161,7 +161,9 @@ NO_BASIS: Final = "not recorded"
 
 
 def figures(entries: Iterable[IndexEntry]) -> list[BasisFigures]:
-    """The figures by basis, and the total if no count is suppressed, because a total would show a suppressed count."""
+    """The figures by legal basis. The total follows only if no count is suppressed: a reader could compute a suppressed
+    count from the total.
+    """
     counts: dict[str, list[int]] = {}
     for each in entries:
         row = counts.setdefault(each.basis.basis if each.basis else NO_BASIS, [0, 0, 0])

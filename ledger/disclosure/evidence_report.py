@@ -11,8 +11,8 @@ from idtone.core.japan import JAPAN
 from idtone.core.numbers import Number, NumberKind
 from idtone.core.paper.content import Paper, Section, Table, known
 
+from ..evidence.call_record import Record
 from ..evidence.masked_number import MaskedNumber
-from ..evidence.records import Record
 from ..evidence.steps import NumberRole, Step
 from .disclosure_request import DisclosureRequest
 from .legal_basis import LegalBasis

@@ -109,7 +109,9 @@ class LegalBasis:
 
     @classmethod
     def of(cls, details: Mapping[str, object]) -> LegalBasis | None:
-        """The basis that `details` wrote among others; None if there is none. Raises ValueError for another form."""
+        """The legal basis in the details of a step, as the method `details` wrote it; None if the step has none. Raises
+        ValueError if a detail has another form.
+        """
         if "basis" not in details:
             return None
         given: dict[str, object] = {}

@@ -35,7 +35,7 @@ from idtone.core.numbers import Number
 from idtone.core.signed_notes import Note, NoteSigner, VerifierKey
 from idtone.core.translation import Message
 
-from ..evidence.records import Record, fold
+from ..evidence.call_record import Record, fold
 from ..evidence.rules import Rule, RuleError
 from ..evidence.steps import FIRST, SEALED_KEY, NumberRole, Step, StepKind
 from ..keys.sealing import open_with

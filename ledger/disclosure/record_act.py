@@ -54,8 +54,8 @@ _log = logging.getLogger(__name__)
 def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Step], rules: DisclosureRules) -> str:
     """Record an act durably, and return its id. `make` makes the step from the id.
 
-    If the service runs, its own rules count, not `rules`.
-    Raises LedgerError if the act is not allowed or cannot be recorded: then it must not be done.
+    If the service runs, its own rules apply instead of `rules`. Raises LedgerError if the act is not allowed or cannot
+    be recorded. The caller must not carry out an act that is not recorded.
     """
     step = make(new_act_id())
     try:

@@ -16,7 +16,7 @@ from idtone.core.paper.content import Paper
 from idtone.core.paper.html import as_html
 from idtone.core.translation import Message
 
-from ..evidence.records import Record
+from ..evidence.call_record import Record
 from ..evidence.rules import Breach, Rule, breach
 from ..evidence.steps import StepKind
 from .evidence_report import report

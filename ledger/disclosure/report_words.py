@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from idtone.core.calls import Delivery, Party
 
-from ..evidence.records import Record
+from ..evidence.call_record import Record
 from ..evidence.steps import Scalar, Step, StepKind
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message
 
 from ..evidence import steps
-from ..evidence.records import Record
+from ..evidence.call_record import Record
 from ..evidence.steps import Step
 from ..keys.key_ring import KeyRing
 from ..store.ledger_reader import LedgerReader

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .records import Record
+from .call_record import Record
 
 _OF_THE_DECISION: Final = ("direction", "outcome", "reason", "member", "licence")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from .call_record import Record, iso_ms
 from .leaves import ACTS
-from .records import Record, iso_ms
 from .steps import NumberRole
 
 FIELDS: Final = (

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from idtone.core.calls import Delivery, Outcome
 
+from .call_record import Record
 from .leaves import ACTS
-from .records import Record
 from .steps import CANARY, FIRST, StepKind
 
 

@@ -17,7 +17,7 @@ from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.translation import Message
 
-from ..evidence.records import Record
+from ..evidence.call_record import Record
 from ..keys.day_keys import DayKeys
 from ..keys.key_file import read_key
 from ..keys.sealing import LedgerKey

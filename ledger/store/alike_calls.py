@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
 
+from ..evidence.call_record import Record, fold
 from ..evidence.leaves import ACTS
-from ..evidence.records import Record, fold
 from ..evidence.steps import Step, StepKind
 from ..evidence.tally import COUNTED_BY
 from .database import Connection, literals, scalar

@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 from idtone.core.calls import Delivery
 
 from ..evidence.call_filter import CallFilter
+from ..evidence.call_record import SENT_BY, Record
 from ..evidence.leaves import ACTS
-from ..evidence.records import SENT_BY, Record
 from ..evidence.steps import FIRST, Step, StepKind
 from .database import Connection, literals
 from .ledger_reader import LedgerReader

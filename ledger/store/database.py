@@ -75,7 +75,7 @@ class Database:
             lambda: sqlite.connect_for_reading(path),
             "BEGIN",
             sqlite.Error,
-            lambda error: sqlite.explained(error, path),
+            lambda error: sqlite.explain_error(error, path),
             is_sqlite=True,
         )
 

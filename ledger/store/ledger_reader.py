@@ -15,8 +15,8 @@ from idtone.core.numbers import Number
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.translation import Message
 
+from ..evidence.call_record import Record, fold
 from ..evidence.leaves import ACT_ID, ACTS, AFTER_ACTS, CLOSING, StoredStep, search_digits, search_key
-from ..evidence.records import Record, fold
 from ..evidence.steps import DAY, FIRST, Step, StepKind
 from ..keys.day_keys import DayKeys
 from ..keys.sealing import DayKey, day_of
@@ -47,9 +47,9 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class OpenCalls:
-    """The calls whose end is not recorded, by their ids, in the order of their beginnings.
+    """The calls whose end is not recorded, by call id, in the order in which they began.
 
-    Steps after the id `place` may be missing in their records.
+    Their records hold all steps up to the id `place`; later steps may be missing.
     """
 
     place: int
@@ -167,7 +167,7 @@ class LedgerReader:
             yield from map(StoredStep._make, rows)
             after = rows[-1][0]
 
-    def changed(self, after: int, until: int) -> Iterator[tuple[Record | None, Record]]:
+    def changed_records(self, after: int, until: int) -> Iterator[tuple[Record | None, Record]]:
         """The calls with a step after the place `after` up to `until`: as they were at `after`, None if they were not
         there yet, and as they were at `until`.
         """
@@ -237,7 +237,9 @@ class LedgerReader:
     def find_sip_call_id(
         self, sip_call_id: str, start: datetime | None = None, end: datetime | None = None
     ) -> list[Record]:
-        """The calls whose caller's channel had this SIP Call-ID, as from `find`."""
+        """The calls in which the caller's channel had this SIP Call-ID. The period and the order are those of
+        `find`.
+        """
         return self._find(
             lambda key: key.sip_call_id_token(sip_call_id),
             lambda record, tokens: record.sip_call_id_token in tokens,

@@ -113,7 +113,9 @@ def _backwards(connection: Connection) -> Iterator[_Row]:
 
 
 def _move(connection: Connection, which: str, values: Sequence[object], found: int) -> SetAside:
-    """`which` rows, by their ids."""
+    """Move the rows of `steps` that the SQL condition `which` selects to the table `quarantine`, in the order of their
+    ids.
+    """
     # With DISTINCT, SQLite would read the index of all calls that there are, at each start.
     rows = connection.execute(f"SELECT call_id FROM steps WHERE {which} ORDER BY id", values).fetchall()  # noqa: S608
     calls = dict.fromkeys(call_id for (call_id,) in rows)

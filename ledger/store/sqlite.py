@@ -239,7 +239,7 @@ _TROUBLES: Final = {
 }  # fmt: skip
 
 
-def explained(error: Exception, path: Path) -> LedgerError:
+def explain_error(error: Exception, path: Path) -> LedgerError:
     """The meaning of a database error for the operator of the PBX."""
     code = code_of(error)
     said: str = Message("a text in it is not UTF-8")

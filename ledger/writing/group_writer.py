@@ -31,7 +31,7 @@ from ..store.sqlite import (
     Trouble,
     code_of,
     connect_for_writing,
-    explained,
+    explain_error,
     is_marked,
     lock_for_writing,
     mark,
@@ -157,7 +157,7 @@ class GroupWriter:
             with writing(self._connection):
                 note = self._tree.sign_head(self._connection)
         except sqlite3.Error as error:
-            _log.error("the head is signed and cannot be written: %s", explained(error, self._path))
+            _log.error("the head is signed and cannot be written: %s", explain_error(error, self._path))
             return
         if note:
             self._tree.signed(note)
@@ -259,7 +259,7 @@ class GroupWriter:
                         continue
                 if found is Trouble.DAMAGED:
                     found = Trouble.BLOCKED
-                raise NotWrittenError(str(explained(error, self._path)), found) from error
+                raise NotWrittenError(str(explain_error(error, self._path)), found) from error
             except OSError as error:
                 if error.errno not in NO_ROOM or not self._reserve.give(self._descriptor):
                     raise
@@ -402,7 +402,7 @@ class GroupWriter:
         _log.error(
             "%s: it is set aside as %s, and a new ledger is begun, whose tree is signed as %s; "
             "docs/how-to/damaged-evidence.md says what to do with the old one",
-            explained(error, self._path),
+            explain_error(error, self._path),
             aside,
             self._key_ring.continuity.origin,
         )

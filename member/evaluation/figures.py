@@ -19,8 +19,8 @@ from idtone.core.errors import ProofError, TrustError
 from idtone.core.japan import JAPAN
 from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.leaves import CLOSING
-from idtone.ledger.evidence.records import Record
 from idtone.ledger.evidence.tally import Part, tally
 from idtone.ledger.tree.checkpoints import Checkpoint, believed
 from idtone.registry.correspondence.signed_document import SignedDocument

@@ -21,9 +21,11 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """`percent` of the weighted points of the criteria that are counted, rounded down to one decimal; None if too few
-    of them are (`counted_percent`), or if the member has not handed in its figures. `missed` are the criteria that kept
-    the member from a grade that its percentage would have given, by grade.
+    """The points and the grade of one member.
+
+    `percent`: the share of the weighted points that the member has reached in the counted criteria, rounded down to one
+    decimal. It is None if too few criteria are counted (`counted_percent`), or if the member has not handed in its
+    figures. `missed`: for each grade that the percentage would have given, the criteria that kept the member from it.
     """
 
     rows: tuple[ScoreRow, ...]

@@ -15,7 +15,7 @@ from idtone.core.errors import UsageError
 from idtone.core.misuse_limits import Limits
 from idtone.core.translation import Message
 from idtone.ledger.evidence.call_outline import CallOutline, OutlinedDay
-from idtone.ledger.evidence.records import iso_ms
+from idtone.ledger.evidence.call_record import iso_ms
 from idtone.ledger.evidence.steps import Step
 
 from .rules import RULES, Grouping, Rule, key_of, reason_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 
 from .report_documents import AnswerResult, Found
 

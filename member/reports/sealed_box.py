@@ -56,7 +56,7 @@ def seal(content: Mapping[str, Any], to: bytes, purpose: Purpose, tied: str) -> 
     return base64.b64encode(box).decode()
 
 
-def unsealed(box: str, key: X25519PrivateKey, purpose: Purpose, tied: str) -> dict[str, Any]:
+def open_box(box: str, key: X25519PrivateKey, purpose: Purpose, tied: str) -> dict[str, Any]:
     """The content of a box. Raises TrustError if it was changed, moved, or sealed for another key."""
     try:
         octets = base64.b64decode(box, validate=True)

@@ -23,7 +23,7 @@ from idtone.core.translation import Message, template
 
 from ..desk.office_ledger import OfficeLedger
 from .change_registry import registry_of
-from .kept_lists import Day, DayOrNone, read_list, write_list
+from .json_lists import Day, DayOrNone, read_list, write_list
 from .moments import day, past_day
 from .registry_edits import known_member
 from .workspace import Workspace

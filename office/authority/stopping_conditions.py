@@ -70,7 +70,9 @@ def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: 
 
 
 def _versions_before(workspace: Workspace) -> set[str]:
-    """The versions that were ever entered, or to which a member has agreed: their known text must not change."""
+    """All versions that the office has entered or a member has agreed to. The text of such a version must not
+    change.
+    """
     entered = {
         each.subject
         for each in workspace.history(tuf_roles.REGISTRY).entries

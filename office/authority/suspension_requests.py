@@ -29,12 +29,12 @@ from idtone.registry.trust import tuf_roles
 from ..desk.office_ledger import OfficeLedger
 from . import shared_folder
 from .change_registry import Attribution, change_suspensions, registry_of
+from .enter_suspensions import SuspensionTerms, enter_never_originating, remove_never_originating, suspend
 from .history import Action, HistoryEntry
 from .moments import in_japan
 from .registry_edits import known_member
 from .stop_holders import Holder, holders_of, refuse_unheld
 from .suspension_edits import lifted
-from .suspension_terms import SuspensionTerms, enter_never_originating, remove_never_originating, suspend
 from .workspace import Workspace
 from .yaml_text import YamlText
 

@@ -145,7 +145,7 @@ COMMANDS: Final = {
         "Enter stopping conditions in place of the older ones. Each finding of `misuse` has one.",
     ),
     "course show": (
-        "idtone.office.commands.courses:show",
+        "idtone.office.commands.courses:show_course",
         "Show the text of the course about the sound and the scheme. A lawyer has to check it.",
     ),
     "course print": (

@@ -41,7 +41,7 @@ def _own_course(own: Path | None) -> Course:
     return course_of(own)
 
 
-def show(own: OwnOption = None, as_json: command_line.JsonOption = False) -> None:
+def show_course(own: OwnOption = None, as_json: command_line.JsonOption = False) -> None:
     """Show the text of the course about the sound and the scheme. A lawyer has to check it."""
     course = _own_course(own)
     if as_json:

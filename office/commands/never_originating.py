@@ -20,9 +20,9 @@ from idtone.registry.never_originating import span_of
 from idtone.registry.number_notation import masked
 
 from ..authority.change_registry import never_originates_of
-from ..authority.suspension_terms import SuspensionTerms
-from ..authority.suspension_terms import enter_never_originating as enter
-from ..authority.suspension_terms import remove_never_originating as remove
+from ..authority.enter_suspensions import SuspensionTerms
+from ..authority.enter_suspensions import enter_never_originating as enter
+from ..authority.enter_suspensions import remove_never_originating as remove
 from ..authority.workspace import Workspace
 from .history_entry import print_change
 from .options import FolderArgument, WhyOption, attributed, range_asked_of_two

@@ -21,11 +21,11 @@ from idtone.registry.model import SuspensionKind
 from idtone.registry.trust import tuf_roles
 
 from ..authority.change_registry import change_suspensions, registry_of, suspensions_of
+from ..authority.enter_suspensions import SuspensionTerms, suspend
 from ..authority.history import Action
 from ..authority.registry_edits import known_member
 from ..authority.stop_holders import holders_of, refuse_unheld, words
 from ..authority.suspension_edits import lifted, still_stopped
-from ..authority.suspension_terms import SuspensionTerms, suspend
 from ..authority.workspace import Workspace
 from .history_entry import print_change
 from .options import (

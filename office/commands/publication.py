@@ -28,7 +28,7 @@ from ..authority.undo import undo
 from ..authority.workspace import Workspace
 from ..evaluation.results import published_files
 from ..refused.change_refusals import Refusals
-from ..signing.holder_words import words_for_holder
+from ..signing.signing_summary import words_for_holder
 from .history_entry import print_change
 from .options import FolderArgument, WhyOption, attributed
 from .signers import KeyOption, print_missing, print_report, sign_shown, signers, state, write_package

@@ -295,8 +295,8 @@ def detector() -> Detector | None:
     """The recogniser of the site's page; None without numpy, by which the profiles are written."""
     if find_spec("numpy") is None:
         return None
+    from idtone.tones.detector.detector_script import detector_script
     from idtone.tones.detector.profile_json import profile_json
-    from idtone.tones.detector.script import detector_script
     from idtone.tones.profile_library import load_library
 
     library = load_library()

@@ -1,4 +1,6 @@
-"""Evaluates members by what the authority's folder holds of them, and what the office hands in."""
+"""Evaluates members from their documents in the authority's folder and from the assessments that the office hands
+in.
+"""
 
 from __future__ import annotations
 

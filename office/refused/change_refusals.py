@@ -1,4 +1,6 @@
-"""Changes of the refusals. Each is a leaf of the office's ledger, and leaves a new `refusals.list` to be published."""
+"""Changes to the refusals of customers. Each change adds a leaf to the office's ledger and writes a new
+`refusals.list`, which the office then publishes.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,8 @@ class Refusals:
         return found
 
     def check_key(self, key: RefusalKey) -> Epoch:
-        """Raises TrustError unless it is the key of the current epoch, and UsageError without a decision on the legal
-        basis: what needs the key adds persons, or answers members.
+        """The current epoch, if this is its key; raises TrustError for another key. Raises UsageError if there is no
+        decision on the legal basis, because each use of the key adds persons or answers members.
         """
         check_decided(self.folder)
         epoch = self.epoch()

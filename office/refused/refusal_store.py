@@ -165,7 +165,7 @@ def _refusals(database: sqlite3.Connection) -> Iterator[Refusal]:
 
 
 def _write_sealed(database: sqlite3.Connection, number: int, sealed: Sealed) -> int:
-    """Returns the number of tokens."""
+    """Write the sealed identity and the tokens of the refusal `number`. Returns how many tokens it has."""
     octets, tokens = sealed(number)
     database.execute("UPDATE refusals SET sealed = ? WHERE number = ?", (octets, number))
     database.executemany("INSERT INTO tokens VALUES (?, ?)", ((token, number) for token in tokens))

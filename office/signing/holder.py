@@ -19,9 +19,9 @@ from idtone.core.translation import Message
 
 from ..authority.edition import Edition
 from ..site.site_package import SitePackage, site_words
-from .holder_words import words_for_holder
 from .holders_root import KeptRoot
 from .package_zip import package_in, with_signatures
+from .signing_summary import words_for_holder
 
 KEY_LIMIT: Final = 64 * 1024
 """Bytes of a key's file."""

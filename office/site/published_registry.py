@@ -33,7 +33,9 @@ class PublishedRegistry:
 
 
 def published_registry(repository: SignedRepository) -> PublishedRegistry:
-    """Raises TrustError if nothing was published, and DocumentError."""
+    """The registry that this repository has published. Raises TrustError if nothing was published, and DocumentError if
+    a file has a fault.
+    """
     return published_of(repository.roles(), repository.files(), list(repository.versions("root")))
 
 

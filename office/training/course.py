@@ -47,7 +47,7 @@ class Question(Model):
 
 
 class Course(Model):
-    """A test is passed with `pass_percent` of the questions answered right."""
+    """The course with its test. To pass, a person must answer `pass_percent` percent of the questions right."""
 
     version: Id
     pass_percent: Annotated[int, Field(ge=1, le=100)]

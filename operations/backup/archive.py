@@ -57,7 +57,7 @@ def _recipient(text: str) -> Recipient:
 
 
 def identities_of(octets: bytes) -> list[Identity]:
-    """The secret keys in a file of age, or the one in a file of SSH. Raises BackupError."""
+    """The secret keys in an age key file, or the one key in an SSH key file. Raises BackupError if there is none."""
     try:
         if b"OPENSSH PRIVATE KEY" in octets or b"RSA PRIVATE KEY" in octets:
             return [pyrage.ssh.Identity.from_buffer(octets)]

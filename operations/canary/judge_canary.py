@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from idtone.core.calls import Delivery, Outcome, Party
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.service.canary_result import CanaryFault, CanaryResult
 from idtone.tones.verification.report import Report, ToneVerdict

@@ -22,7 +22,7 @@ from idtone.core.errors import LedgerError, RecordingError, UsageError
 from idtone.core.settings.canary import Answered, CanarySettings
 from idtone.core.settings.settings import Interface, Settings
 from idtone.core.translation import Message
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import CANARY, FIRST
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.tones.profile import Profile

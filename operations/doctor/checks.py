@@ -33,7 +33,7 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.store.stored_tree import UnsignedError
 from idtone.ledger.tree.checkpoints import Checkpoint, RenamedError, check_name
 from idtone.ledger.writing import missing_steps_file, reserve
-from idtone.registry.lines.index import compiled
+from idtone.registry.lines.index import compile_lines
 from idtone.registry.lines.reading import read_as_set
 from idtone.registry.local_registry import known
 from idtone.registry.suspensions.own_stops import NO_STOPS
@@ -330,7 +330,7 @@ def _registry(exam: Exam) -> Iterator[Finding]:
 def _registry_cache(exam: Exam) -> Iterator[Finding]:
     settings = exam.settings.registry
     try:
-        root = settings.root()
+        root = settings.root_file()
     except DocumentError:
         yield registry.not_read("registry-cache", settings.source)
         return
@@ -366,7 +366,7 @@ def _lines(exam: Exam) -> Iterator[Finding]:
         for topic in LINES[1:]:
             yield unknown(topic, Message("the table of lines cannot be used"), lines.CHECK)
         return
-    index, left = compiled(entries), settings.sounds.directory / LINES_FILE
+    index, left = compile_lines(entries), settings.sounds.directory / LINES_FILE
     yield lines.readable(index.totals)
     yield lines.left(*observe_machine.read(left), left)
     try:

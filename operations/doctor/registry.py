@@ -23,7 +23,7 @@ from idtone.registry.model import RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
 from idtone.registry.node_member import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
 from idtone.registry.summary import counts
-from idtone.tones.licensed_tone import doubt
+from idtone.tones.playable_profile import doubt
 from idtone.tones.profile import Profile
 
 from .findings import Finding, bad, good, unknown, warning
@@ -162,7 +162,7 @@ def kept(
 
 
 def locked_out(folder: Path, found: str, service: int) -> Finding:
-    """The service, whose user id is `service`, cannot read the copy or not renew it."""
+    """The finding that the service (user id `service`) cannot read the copy, or cannot renew it."""
     return bad(
         "registry-cache",
         Message("{found}, so the service (user {service}) cannot use it", found=found, service=service),

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import Message, joined
 
-from . import dispatcher_states
+from . import kamailio_dispatcher
 from .inventory import DispatcherEntry, Inventory, NodeEntry, behind
 from .runner import Ran, Runner
 from .upgrade_journal import UpgradeJournal
@@ -180,7 +180,7 @@ class _NodeUpgrade:
                         others=", ".join(found) or "-",
                     )
                 )
-            if not dispatcher_states.others_in(found, address):
+            if not kamailio_dispatcher.others_in(found, address):
                 raise NodeFaultError(
                     Message("no other destination of the dispatcher {name} takes calls", name=dispatcher.name)
                 )
@@ -189,15 +189,15 @@ class _NodeUpgrade:
         if not self.upgrade.inventory.dispatchers:
             return Message("there is no dispatcher in the inventory")
         for dispatcher, address in self._destinations():
-            self._call(dispatcher, dispatcher_states.taking_out(dispatcher.group, address))
-            if not dispatcher_states.is_out(self._states(dispatcher).get(address, "")):
+            self._call(dispatcher, kamailio_dispatcher.taking_out(dispatcher.group, address))
+            if not kamailio_dispatcher.is_out(self._states(dispatcher).get(address, "")):
                 raise NodeFaultError(Message("the dispatcher {name} has not taken it out", name=dispatcher.name))
         return ""
 
     def _put_back(self) -> str:
         for dispatcher, address in self._destinations():
-            self._call(dispatcher, dispatcher_states.putting_back(dispatcher.group, address))
-            if not dispatcher_states.is_in(self._states(dispatcher).get(address, "")):
+            self._call(dispatcher, kamailio_dispatcher.putting_back(dispatcher.group, address))
+            if not kamailio_dispatcher.is_in(self._states(dispatcher).get(address, "")):
                 raise NodeFaultError(Message("the dispatcher {name} has not put it back", name=dispatcher.name))
         return ""
 
@@ -207,8 +207,8 @@ class _NodeUpgrade:
             yield dispatcher, self.node.address
 
     def _states(self, dispatcher: DispatcherEntry) -> dict[str, str]:
-        ran = self._call(dispatcher, dispatcher_states.LIST)
-        return dispatcher_states.states(ran.output, dispatcher.group)
+        ran = self._call(dispatcher, kamailio_dispatcher.LIST)
+        return kamailio_dispatcher.states(ran.output, dispatcher.group)
 
     def _call(self, dispatcher: DispatcherEntry, procedure: Sequence[str]) -> Ran:
         """Call a remote procedure. That it was refused shows in the states: kamcmd exits with 0 then too."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from . import dispatcher_states
+from . import kamailio_dispatcher
 from .inventory import Inventory, NodeEntry, behind
 from .upgrade_rules import Step
 
@@ -30,9 +30,9 @@ def planned(inventory: Inventory, node: NodeEntry) -> Iterator[PlannedStep]:
     out, back = [], []
     for dispatcher in inventory.dispatchers:
         assert node.address  # the inventory's rules
-        listing = behind(dispatcher.run, dispatcher_states.LIST)
-        out += [behind(dispatcher.run, dispatcher_states.taking_out(dispatcher.group, node.address)), listing]
-        back += [behind(dispatcher.run, dispatcher_states.putting_back(dispatcher.group, node.address)), listing]
+        listing = behind(dispatcher.run, kamailio_dispatcher.LIST)
+        out += [behind(dispatcher.run, kamailio_dispatcher.taking_out(dispatcher.group, node.address)), listing]
+        back += [behind(dispatcher.run, kamailio_dispatcher.putting_back(dispatcher.group, node.address)), listing]
     commands = {
         Step.LOOK: (status, doctor, *out[1::2]),
         Step.DRAIN: tuple(out),
@@ -54,6 +54,6 @@ def planned(inventory: Inventory, node: NodeEntry) -> Iterator[PlannedStep]:
 def putting_back(inventory: Inventory, node: NodeEntry) -> list[tuple[str, ...]]:
     """The commands that put a node back by hand."""
     return [
-        behind(dispatcher.run, dispatcher_states.putting_back(dispatcher.group, node.address or ""))
+        behind(dispatcher.run, kamailio_dispatcher.putting_back(dispatcher.group, node.address or ""))
         for dispatcher in inventory.dispatchers
     ]

@@ -9,11 +9,11 @@ command_line.add_commands(
     app,
     {
         "check": (
-            "idtone.registry.commands.consulting:check",
+            "idtone.registry.commands.registry_queries:check",
             "Find all faults of a registry, a suspensions.yaml or an application, each with its place and remedy.",
         ),
         "show": (
-            "idtone.registry.commands.consulting:show",
+            "idtone.registry.commands.registry_queries:show",
             "Show a registry: its members, the state of their licences, and the suspensions (last four digits only).",
         ),
         "diff": (

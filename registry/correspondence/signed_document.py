@@ -47,7 +47,7 @@ class SignedDocument:
     octets: bytes
 
 
-def signed(kind: str, member: str, content: Mapping[str, Any], signer: NoteSigner, at: datetime) -> bytes:
+def sign_document(kind: str, member: str, content: Mapping[str, Any], signer: NoteSigner, at: datetime) -> bytes:
     """The note of a new document. Raises TrustError if the content has no canonical JSON."""
     fields: Any = {
         "at": at.astimezone(UTC).isoformat(),

@@ -43,11 +43,11 @@ def compile_in_process(source: str, query: str | None, password: str | None, kno
 
 def compile_here(source: str, query: str | None, password: str | None, known: str) -> bytes | None:
     """The same as `compile_in_process`, in this process."""
-    from .index import compiled
+    from .index import compile_lines
     from .reading import read
 
     found = read(source, query, password)
-    return None if found.origin == known else compiled(found.entries(), found.origin).pack()
+    return None if found.origin == known else compile_lines(found.entries(), found.origin).pack()
 
 
 def _failed(reason: str) -> DocumentError:

@@ -303,7 +303,7 @@ class _Terms:
         )
 
 
-def compiled(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
+def compile_lines(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
     """`entries` must have passed `rules.entry_faults`."""
     terms = _Terms(entries)
     of_line = _entries_of_lines(entries)

@@ -54,8 +54,8 @@ class SuspensionSeal:
 
 
 def to_tell(held: OwnSuspensions, node: str) -> OwnSuspensions:
-    """The suspensions that this node tells the others, the newest last: all that stop calls, and the latest ones that
-    are over.
+    """The suspensions that this node sends to the other nodes, the newest last. They are all suspensions that stop
+    calls, and the latest of those that are over.
     """
     found, left = [], TOLD_LIMIT
     for one in sorted(held.suspensions, key=lambda each: (each.is_live, each.asked.at), reverse=True):
@@ -115,8 +115,8 @@ def _duties(mine: Iterable[Duty], others: Iterable[Duty]) -> tuple[Duty, ...]:
 
 
 def _confirmed(one: OwnSuspension, said: Mapping[str, Mapping[str, OwnSuspension]]) -> OwnSuspension:
-    """The suspension with what each of the other nodes has confirmed. A node from which nothing is known has confirmed
-    nothing.
+    """The suspension with the confirmations of the other nodes. A node that has sent nothing counts as not
+    confirmed.
     """
     known = {each.node: each for each in one.elsewhere}
     for name, by_id in said.items():

@@ -16,7 +16,7 @@ from idtone.core.calls import Direction, Party
 from idtone.core.decision import Policy
 from idtone.core.errors import AriRefused, AriUnavailable, JournalError
 from idtone.core.settings.settings import Interface
-from idtone.ledger.evidence.records import fold
+from idtone.ledger.evidence.call_record import fold
 from lab.ari_app.fake_asterisk import FakeAsterisk
 from lab.ari_app.fakes import CALL, NONCE, REQUESTED, call_control, end, no_journal
 from lab.call_control.evidence import MEMBER, MemoryEvidence, suspending

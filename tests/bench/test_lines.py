@@ -10,13 +10,13 @@ from bench.lines import calls_of, entries, measure, on_nodes
 from idtone.core.calls import Reason
 from idtone.core.decision import decide
 from idtone.registry.index import RegistryIndex
-from idtone.registry.lines.index import compiled
+from idtone.registry.lines.index import compile_lines
 from idtone.registry.parsers import parse_registry
 
 
 def test_its_calls_get_these_answers():
     made = list(entries(10_000, 100, 10))
-    index, now = compiled(made), datetime.now(UTC)
+    index, now = compile_lines(made), datetime.now(UTC)
     answers = {
         way: {
             index.presenting(call, now)[0] for call in calls if way != "another's number" or _is_anothers(index, call)
@@ -34,7 +34,7 @@ def test_its_calls_get_these_answers():
 
 def test_its_own_calls_are_licensed():
     made, now = list(entries(10_000, 100, 10)), datetime.now(UTC)
-    index = compiled(made)
+    index = compile_lines(made)
     registry = RegistryIndex(parse_registry(text(10_000, 10), "registry.yaml"))
     for way in ("own number", "incoming"):
         placed = on_nodes(registry, calls_of(made)[way], now)

@@ -23,8 +23,8 @@ from idtone.core.numbers import parse
 from idtone.core.settings.policy import CallerHears
 from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.call_record import Record, fold
 from idtone.ledger.evidence.evidence import Evidence
-from idtone.ledger.evidence.records import Record, fold
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library

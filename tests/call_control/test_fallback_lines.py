@@ -14,14 +14,14 @@ from idtone.call_control import fallback_lines
 from idtone.call_control.fallback_lines import FallbackLines, lines_text
 from idtone.core.number_spans import NumberSpan
 from idtone.dialplan import LINES_FILE
-from idtone.registry.lines.index import LinesIndex, compiled
+from idtone.registry.lines.index import LinesIndex, compile_lines
 from idtone.registry.lines.model import LineEntry, entry_of
 
 DAY_S = int(datetime(2026, 4, 1, tzinfo=UTC).timestamp()) - 9 * 3600
 
 
 def table(*entries: Mapping[str, object]) -> LinesIndex:
-    return compiled([entry_of(LineEntry.model_validate(entry)) for entry in entries])
+    return compile_lines([entry_of(LineEntry.model_validate(entry)) for entry in entries])
 
 
 def written(*entries: Mapping[str, object]) -> dict[str, dict[str, str]]:

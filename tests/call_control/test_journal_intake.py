@@ -16,7 +16,7 @@ from idtone.core.calls import Party
 from idtone.core.decision import Policy
 from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import Interface
-from idtone.ledger.evidence.records import Delivery
+from idtone.ledger.evidence.call_record import Delivery
 from idtone.tones.making.sounds import Sound
 from lab.call_control import hook
 from lab.call_control.evidence import (

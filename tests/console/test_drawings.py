@@ -10,7 +10,7 @@ from idtone.console.drawings.scale import TimeScale, time_text
 from idtone.console.drawings.timeline import BarKind, timeline
 from idtone.console.drawings.wave import wave
 from idtone.core.calls import Party
-from idtone.ledger.evidence.records import fold
+from idtone.ledger.evidence.call_record import fold
 from idtone.ledger.evidence.steps import CallStatus, Step, StepKind, ended
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.proof_check import check_proof

@@ -13,7 +13,7 @@ from idtone.console.access.users import SavedSearch, User, read_users
 from idtone.console.console import Console
 from idtone.console.find import is_number
 from idtone.console.operator.saved_searches import MOST, with_search
-from idtone.console.waiting import Waiting, waiting_for
+from idtone.console.pending_tasks import Waiting, waiting_for
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.persons import visiting
 from idtone.core.translation import Message

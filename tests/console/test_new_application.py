@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from idtone.office.authority.change_registry import applications, registry_of
-from idtone.office.authority.pledge_papers import kept_pledge
+from idtone.office.authority.pledge_store import kept_pledge
 from idtone.office.authority.workspace import Workspace
 from lab.console.office_forms import ME
 from lab.console.site import Site

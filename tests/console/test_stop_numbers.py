@@ -15,7 +15,7 @@ from idtone.console import number_searches
 from idtone.console.access.rights import Role
 from idtone.console.access.users import Administered, change_users
 from idtone.console.operator.stop_order import StopSummary, stop_summary
-from idtone.console.waiting import WhatWaits
+from idtone.console.pending_tasks import WhatWaits
 from idtone.core.http.request_limits import Rate
 from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.policy import OwnSuspensions

@@ -18,7 +18,7 @@ from idtone.office.authority.prepared_package import DUTY_FOLDER
 from idtone.office.authority.signed_history import HistorySignature
 from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.suspension_confirmations import Confirmation
-from idtone.registry.correspondence.signed_document import signed
+from idtone.registry.correspondence.signed_document import sign_document
 from idtone.registry.correspondence.suspension_confirmation import KIND
 from idtone.registry.differences import suspension_differences
 from idtone.registry.parsers import parse_suspensions
@@ -189,7 +189,7 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
             "issued": found.issued.isoformat(), "registry_version": 1, "in_use": now.isoformat(),
             "stops": [], **what,
         }  # fmt: skip
-        at_office.console.desk.accept(signed(KIND, "m-0001", content, node, now), now)
+        at_office.console.desk.accept(sign_document(KIND, "m-0001", content, node, now), now)
 
     before, walk = await state(), []
     for do in (

@@ -26,7 +26,7 @@ for name in sys.stdin.read().split():
 """
 NEED_EXTRAS = {
     "console", "core.paper.pdf", "core.paper.pdf_archive", "core.paper.pdf_structure", "operations.canary.place_call",
-    "operations.master_import",
+    "operations.import_sound_master",
     "tones.detector.profile_json",
     "tones.importing", "tones.making", "tones.master_measurement", "tones.measuring", "tones.recordings", "tones.runs",
     "tones.showing", "tones.verification",

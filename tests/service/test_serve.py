@@ -20,7 +20,7 @@ from idtone.core.errors import DocumentError, TrustError
 from idtone.core.settings.settings import AgiSettings, Interface, JournalSettings, RegistrySettings, Settings
 from idtone.dialplan import JOURNAL_FILE
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter

@@ -21,7 +21,7 @@ from idtone.core.translation import Message, translated
 
 from ..measuring.levels import SILENCE_DB
 from ..profile import Law, Profile
-from .choice import choose, complete_profile
+from .profile_argument import choose, complete_profile
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -19,7 +19,7 @@ from idtone.core.translation import Message, translated
 
 from ..notations.reading import from_notation
 from ..profile import Profile
-from .choice import choose, complete_profile
+from .profile_argument import choose, complete_profile
 
 if TYPE_CHECKING:
     from ..making.formats import SoundFormat
@@ -122,24 +122,24 @@ def formats_of(names: str) -> list[SoundFormat]:
 
 
 def _named(names: str) -> list[SoundFormat]:
-    from ..making.encoders import require
+    from ..making.encoders import require_encoder
     from ..making.sounds import named_format
 
     formats = [named_format(name) for name in dict.fromkeys(part.strip() for part in names.split(","))]
     for each in formats:
-        require(each)
+        require_encoder(each)
     return formats
 
 
 def _possible() -> list[SoundFormat]:
     """All formats that this machine can write; the others are reported on standard error."""
-    from ..making.encoders import require
+    from ..making.encoders import require_encoder
     from ..making.formats import FORMATS
 
     possible = []
     for each in FORMATS.values():
         try:
-            require(each)
+            require_encoder(each)
         except ToneError as error:
             print(translated(Message("idtone: left out {name}: {error}", name=each.name, error=error)), file=sys.stderr)
         else:

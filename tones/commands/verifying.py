@@ -20,7 +20,7 @@ from idtone.core.terminal.command_line import UNUSABLE, ConfigOption, JsonOption
 from idtone.core.translation import Message, translated
 
 from ..profile import Profile
-from .choice import choose, complete_profile
+from .profile_argument import choose, complete_profile
 
 if TYPE_CHECKING:
     from ..verification.folder import Checked

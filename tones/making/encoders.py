@@ -46,7 +46,7 @@ def write(profile: Profile, sound_format: SoundFormat, file: BinaryIO, advance: 
 
     Raises ToneError where this machine cannot write the format, and as `pcm_blocks` does.
     """
-    require(sound_format)
+    require_encoder(sound_format)
     blocks = _framed(profile, sound_format, advance)
     encoding = sound_format.encoding
     if isinstance(encoding, Ffmpeg):
@@ -58,7 +58,7 @@ def write(profile: Profile, sound_format: SoundFormat, file: BinaryIO, advance: 
         _by_libsndfile(blocks, sound_format.sample_rate_hz, encoding, file)
 
 
-def require(sound_format: SoundFormat) -> None:
+def require_encoder(sound_format: SoundFormat) -> None:
     """Raises ToneError where this machine cannot write the format; it names the missing program and its package."""
     encoding = sound_format.encoding
     if isinstance(encoding, Ffmpeg):

@@ -77,11 +77,15 @@ def ensure_sounds(
     A file is replaced in one step, and only where its content differs; other files are not touched. Raises ToneError
     where a file cannot be made or written, UsageError for an unknown format.
     """
-    from .encoders import encode, require, write  # with the libraries that make sounds, which a node need not have
+    from .encoders import (  # with the libraries that make sounds, which a node need not have
+        encode,
+        require_encoder,
+        write,
+    )
 
     wanted = [named_format(name) for name in formats]
     for sound_format in wanted:
-        require(sound_format)
+        require_encoder(sound_format)
 
     def ensure(path: Path, profile: Profile, sound_format: SoundFormat) -> SoundFile:
         if profile.duration_ms <= CALL_LIMIT_MS:

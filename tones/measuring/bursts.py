@@ -123,7 +123,7 @@ def same(before: Lines, after: Lines, cut: int) -> bool:
     return bool((apart.min(axis=0) < near_hz).all() and (apart.min(axis=1) < near_hz).all())
 
 
-def fuse(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: float) -> list[Span]:
+def join_swells(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: float) -> list[Span]:
     """Join spans that are the swells of one modulated or beating burst."""
     fused: list[Span] = []
     index = 0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..profile import Law
 from ..runs import runs
-from .bursts import Found, boundary, fuse, measure, rough, same, unite
+from .bursts import Found, boundary, join_swells, measure, rough, same, unite
 from .clicks import click_energy
 from .levels import dbm0, power_db
 from .lines import Lines
@@ -184,7 +184,7 @@ def _find(
     samples, rate = work.samples, work.sample_rate_hz
     truncated = len(spans) > _TRIES
     drafts: list[tuple[Span, Lines]] = []
-    for span in unite(samples, fuse(samples, spans[:_TRIES], rate, noise), rate, noise):
+    for span in unite(samples, join_swells(samples, spans[:_TRIES], rate, noise), rate, noise):
         lines = rough(samples, span, rate)
         if lines is None:
             continue

@@ -11,7 +11,7 @@ from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.member.evaluation.criteria import Criteria, parse_criteria
 from idtone.member.evaluation.figures import KIND, NodeFigures, figures_of
 from idtone.member.evaluation.period import Period
-from idtone.registry.correspondence.signed_document import signed, verified
+from idtone.registry.correspondence.signed_document import sign_document, verified
 from lab.repository import ROOT
 
 SEED = b"7" * 32
@@ -65,7 +65,7 @@ def content_of(period: Period, calls: int = 1000, head: str | None = None, **oth
 
 
 def document_of(content: dict[str, Any], signer: Signer = NODE, member: str = "m-0001") -> bytes:
-    return signed(KIND, member, content, signer, NOW)
+    return sign_document(KIND, member, content, signer, NOW)
 
 
 def node_figures(content: dict[str, Any], signer: Signer = NODE) -> NodeFigures:

@@ -8,7 +8,7 @@ from idtone.core.calls import Direction, ForwardedCall
 from idtone.core.documents import parse as parse_document
 from idtone.core.numbers import parse
 from idtone.registry.lines.consistency import document_faults
-from idtone.registry.lines.index import LinesIndex, compiled
+from idtone.registry.lines.index import LinesIndex, compile_lines
 from idtone.registry.lines.model import LinesDocument, entries_of
 
 NOW = datetime(2026, 11, 10, tzinfo=UTC)
@@ -43,7 +43,7 @@ lines:
 
 
 def index_of(text: str) -> LinesIndex:
-    return compiled(entries_of(parse_document(text, "numbers.yaml", LinesDocument, document_faults)))
+    return compile_lines(entries_of(parse_document(text, "numbers.yaml", LinesDocument, document_faults)))
 
 
 def call(

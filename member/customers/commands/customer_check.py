@@ -17,7 +17,7 @@ from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.registry.correspondence.desk_client import document_signer, member_of, send
-from idtone.registry.correspondence.signed_document import signed
+from idtone.registry.correspondence.signed_document import sign_document
 from idtone.registry.trust.client import Repository
 
 from ..refused.refusal_check import KIND, Match, RefusalCheck
@@ -45,7 +45,7 @@ def check(
     member, signer, now = member_of(settings), document_signer(settings), datetime.now(UTC)
     identity, refusals = identity_given(customer), _refusals(settings)
     asked = RefusalCheck(identity, refusals)
-    document = signed(KIND, member, asked.content(), signer, now)
+    document = sign_document(KIND, member, asked.content(), signer, now)
     found = asked.matches(send(settings, document), now.astimezone(JAPAN).date())
     record = _record(settings, document, refusals, found)
     if as_json:
@@ -85,7 +85,7 @@ def check(
 
 def _refusals(settings: Settings) -> RefusalList:
     """The latest list. Only a changed one is fetched."""
-    root = settings.registry.root()
+    root = settings.registry.root_file()
     if root is None:
         raise UsageError(
             Message("the registry is unsigned here (registry.trust); refusals come with the association's signed one")

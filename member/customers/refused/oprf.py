@@ -88,7 +88,7 @@ class Suite:
         """Raises TrustError unless the key of `public` has evaluated all elements (2.2.2)."""
         if len(proof) != PROOF_BYTES or len(blinded) != len(evaluated):
             raise TrustError(_NOT_PROVEN)
-        challenge, response = group.scalar(proof[: group.BYTES]), group.scalar(proof[group.BYTES :])
+        challenge, response = group.checked_scalar(proof[: group.BYTES]), group.checked_scalar(proof[group.BYTES :])
         composite, image = self._composites(public, blinded, evaluated, None)
         first = group.sum_of(group.times_base(response), group.times(challenge, public))
         second = group.sum_of(group.times(response, composite), group.times(challenge, image))
@@ -100,7 +100,7 @@ class Suite:
 
     def evaluate(self, secret: bytes, blinded: Sequence[bytes]) -> list[bytes]:
         """Raises TrustError for anything but elements of the group."""
-        return [group.times(secret, group.element(each)) for each in blinded]
+        return [group.times(secret, group.checked_element(each)) for each in blinded]
 
     def prove(
         self,

@@ -73,7 +73,7 @@ def elements_of(value: object) -> list[bytes]:
     """The elements in a document or an answer. Raises TrustError unless there are `KEYS_LIMIT`, each of the group."""
     if not isinstance(value, list) or len(value) != KEYS_LIMIT:
         raise TrustError(Message("a check has exactly {count} elements", count=KEYS_LIMIT))
-    return [group.element(octets_of(each)) for each in value]
+    return [group.checked_element(octets_of(each)) for each in value]
 
 
 def octets_of(value: object) -> bytes:

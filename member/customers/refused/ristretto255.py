@@ -67,7 +67,7 @@ def _no_element() -> TrustError:
     return TrustError(Message("this is not an element of the group ristretto255"))
 
 
-def element(octets: bytes) -> bytes:
+def checked_element(octets: bytes) -> bytes:
     """The element that these bytes encode. Raises TrustError for any other bytes, and for the identity.
 
     The group has a prime order, so no other element has a low order.
@@ -77,7 +77,7 @@ def element(octets: bytes) -> bytes:
     return octets
 
 
-def scalar(octets: bytes) -> bytes:
+def checked_scalar(octets: bytes) -> bytes:
     """The scalar that these bytes encode. Raises TrustError unless it is below the order of the group."""
     if len(octets) != BYTES or int.from_bytes(octets, "little") >= ORDER:
         raise TrustError(Message("this is not a scalar of the group ristretto255"))

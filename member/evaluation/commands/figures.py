@@ -22,14 +22,14 @@ from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.checkpoint_file import cosigned_file
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.unwritten_steps import MissingSteps
 from idtone.registry.correspondence import desk_client
-from idtone.registry.correspondence.signed_document import signed, verified
+from idtone.registry.correspondence.signed_document import sign_document, verified
 from idtone.registry.model import Days
 
 from ..figures import KIND, Figures, counted, figures_of
@@ -57,7 +57,7 @@ def figures(
     with LedgerReader.open(settings.ledger.own()) as reader:
         head = _head(settings, reader, period)
         made = _counted(reader, period, head)
-    octets = signed(KIND, desk_client.member_of(settings), made.content(), signer, now)
+    octets = sign_document(KIND, desk_client.member_of(settings), made.content(), signer, now)
     sha256 = hashlib.sha256(octets).hexdigest()
     record_act(
         settings.ledger.own(),

@@ -21,12 +21,12 @@ from idtone.ledger.disclosure.pack import digest
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.replication.node_ledgers import without_keys
 from idtone.registry.correspondence import desk_client
-from idtone.registry.correspondence.signed_document import signed
+from idtone.registry.correspondence.signed_document import sign_document
 
 from ..calls_found import found, suggested
 from ..own_acts import record, recorded
+from ..report_desk_client import open_requests, request_named
 from ..report_documents import ANSWER, Answer, AnswerResult, Found, Request, span
-from ..requests_at_desk import open_requests, request_named
 from .reporting import SENT
 
 ANSWERED: Final = "report-answer-signed"
@@ -94,7 +94,7 @@ def answer(
         print(translated(Message("nothing was sent")), file=sys.stderr)
         command_line.negative()
     member = desk_client.member_of(settings)
-    octets = signed(ANSWER, member, content.model_dump(mode="json"), desk_client.document_signer(settings), now)
+    octets = sign_document(ANSWER, member, content.model_dump(mode="json"), desk_client.document_signer(settings), now)
     record(
         settings,
         ANSWERED,

@@ -19,12 +19,12 @@ from idtone.core.translation import Message, translated
 from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.sealing import derived
 from idtone.registry.correspondence import desk_client
-from idtone.registry.correspondence.signed_document import signed
+from idtone.registry.correspondence.signed_document import sign_document
 
 from ..own_acts import record
 from ..report import SIZE_LIMIT, Report, parse_report
+from ..report_desk_client import desk_keys
 from ..report_documents import REPORT, receipt_of, report_id_of, sealed_report
-from ..requests_at_desk import desk_keys
 
 SENT: Final = "report-sent"
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The report, a YAML file.")]
@@ -76,7 +76,7 @@ def send(
     receipt = receipt_of(report, derived(read_key(settings.ledger.key_file), b"idtone report receipts"))
     sealed = sealed_report(report, receipt, *desk_keys(settings))
     member = desk_client.member_of(settings)
-    octets = signed(REPORT, member, sealed.model_dump(), desk_client.document_signer(settings), now)
+    octets = sign_document(REPORT, member, sealed.model_dump(), desk_client.document_signer(settings), now)
     record(settings, SENT, report_id_of(sealed.receipt), sha256=hashlib.sha256(octets).hexdigest())
     answer = desk_client.send(settings, octets)
     facts = {"report": answer["report"], "receipt": receipt}

@@ -28,7 +28,7 @@ from idtone.member.reports.report_documents import (
     report_id_of,
     span,
 )
-from idtone.member.reports.sealed_box import Purpose, public_key, seal, unsealed
+from idtone.member.reports.sealed_box import Purpose, open_box, public_key, seal
 from idtone.registry.correspondence.signed_document import SignedDocument
 
 from ..desk import Accepted, Desk
@@ -128,7 +128,7 @@ class ReportDesk:
         return read(ReportedCall, self._content(sealed))
 
     def _content(self, sealed: SealedReport) -> dict[str, Any]:
-        return unsealed(sealed.report, self.key.private, Purpose.REPORT, sealed.receipt)
+        return open_box(sealed.report, self.key.private, Purpose.REPORT, sealed.receipt)
 
     def named(self, report_id: str) -> KeptReport:
         """The report with this id. Raises UsageError if there is none."""
@@ -196,7 +196,7 @@ class ReportDesk:
         report = self.named(report_id)
         if report.sealed.reporter is None:
             raise UsageError(Message("report {report_id} names no reporter", report_id=report_id))
-        content = unsealed(report.sealed.reporter, key, Purpose.REPORTER, report.sealed.receipt)
+        content = open_box(report.sealed.reporter, key, Purpose.REPORTER, report.sealed.receipt)
         reporter = read(Reporter, content)
         if not reporter.disclose:
             raise UsageError(

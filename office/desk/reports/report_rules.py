@@ -63,7 +63,9 @@ class ReportRules(Model):
 
 
 def read_rules(folder: Path) -> ReportRules:
-    """Raises DocumentError with every fault."""
+    """The rules in `reports.yaml` of this folder; the defaults without the file. Raises DocumentError with every
+    fault.
+    """
     path = folder / FILE
     return load(path, ReportRules, _faults) if path.exists() else ReportRules()
 

@@ -29,7 +29,7 @@ from idtone.ledger.disclosure.evidence_report import report
 from idtone.ledger.disclosure.pack import PackRecord
 from idtone.ledger.disclosure.report_words import DELIVERY, KNOWN_BY, PARTIES
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.records import fold
+from idtone.ledger.evidence.call_record import fold
 from idtone.ledger.evidence.steps import NumberRole
 from lab.ledger.disclosure.packs import BASIS
 from lab.ledger.sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, SHA256, heard_call, played_to

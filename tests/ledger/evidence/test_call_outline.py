@@ -10,8 +10,8 @@ from idtone.core.calls import Outcome, Party, Reason
 from idtone.core.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.call_outline import LATE, CallOutline, OutlinedDay, Outlines
+from idtone.ledger.evidence.call_record import fold
 from idtone.ledger.evidence.leaves import StoredStep
-from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
 from idtone.ledger.store.rows import row_of
 from lab.ledger.sample_evidence import (

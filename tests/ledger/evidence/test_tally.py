@@ -6,7 +6,7 @@ import pytest
 
 from idtone.core.calls import Outcome, Party, Reason
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.records import Record, fold
+from idtone.ledger.evidence.call_record import Record, fold
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.evidence.tally import EACH, Part, Tally, columns, tally
 from lab.ledger.sample_evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, fallback, heard_call

@@ -72,7 +72,7 @@ def test_calls_are_counted_as_they_were_at_a_step(reader):
     everything = sorted(reader.each(), key=lambda record: record.steps[0].at)
     newest = reader.newest_place()
     for last in (*range(0, newest, 9), newest):
-        then = [now for _, now in reader.changed(0, last)]
+        then = [now for _, now in reader.changed_records(0, last)]
         assert tally_alike(alike_calls(reader, last=last), day_of) == tally(then, day_of)
     assert len(then) == len(everything)
 

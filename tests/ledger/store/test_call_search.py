@@ -9,7 +9,7 @@ import pytest
 
 from idtone.core.calls import Outcome
 from idtone.ledger.evidence.call_filter import CallFilter
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.store import call_search
 from idtone.ledger.store.call_search import search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader

@@ -12,7 +12,7 @@ from idtone.core.calls import Outcome, Party, Reason
 from idtone.core.errors import LedgerError
 from idtone.core.numbers import parse
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.core.errors import LedgerError
+from idtone.ledger.evidence.call_record import fold
 from idtone.ledger.evidence.leaves import StoredStep
-from idtone.ledger.evidence.records import fold
 from idtone.ledger.evidence.steps import CALL_ID_LIMIT, NumberRole, Step, StepKind
 from idtone.ledger.keys.sealing import DayKey
 from idtone.ledger.store.rows import microseconds, row_of, step_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from idtone.core.errors import LedgerError
-from idtone.ledger.store.sqlite import Trouble, explained, journal_mode, path_of, trouble, wal_is_safe
+from idtone.ledger.store.sqlite import Trouble, explain_error, journal_mode, path_of, trouble, wal_is_safe
 
 
 def test_which_sqlite_is_free_of_the_wal_reset_bug():
@@ -56,7 +56,7 @@ def test_database_errors_say_what_to_do():
         (sqlite3.SQLITE_READONLY_ROLLBACK, "start `idtone serve`"),
         (sqlite3.SQLITE_READONLY, "right to write"),
     ):
-        text = str(explained(failed(code), Path("/x/ledger")))
+        text = str(explain_error(failed(code), Path("/x/ledger")))
         assert text.startswith("/x/ledger: it went wrong; ")
         assert remedy in text
 

@@ -10,7 +10,7 @@ import pytest
 
 from idtone.core.settings.settings import load_settings
 from idtone.ledger.commands.shared import local
-from idtone.ledger.evidence.records import iso_ms
+from idtone.ledger.evidence.call_record import iso_ms
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.writing.ledger_writer import LedgerWriter

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from idtone.core.errors import DocumentError, TrustError
-from idtone.ledger.evidence.records import fold
+from idtone.ledger.evidence.call_record import fold
 from idtone.member.reports.calls_found import found, suggested
 from idtone.member.reports.report import parse_report
 from idtone.member.reports.report_documents import (
@@ -19,7 +19,7 @@ from idtone.member.reports.report_documents import (
     sealed_report,
     span,
 )
-from idtone.member.reports.sealed_box import Purpose, public_key, seal, unsealed
+from idtone.member.reports.sealed_box import Purpose, open_box, public_key, seal
 from lab.ledger.sample_evidence import NOW, heard_call
 from lab.repository import ROOT
 
@@ -63,16 +63,16 @@ def test_a_fault_is_named_with_its_place_and_without_the_number(old, tmp_path):
 
 def test_a_box_opens_by_its_key_for_its_purpose_and_in_its_place_alone():
     box = seal({"a": "あ"}, PUBLIC, Purpose.REPORT, "here")
-    assert unsealed(box, KEY, Purpose.REPORT, "here") == {"a": "あ"}
+    assert open_box(box, KEY, Purpose.REPORT, "here") == {"a": "あ"}
     octets = bytearray(base64.b64decode(box))
     octets[40] ^= 1
     for spoiled in (
-        lambda: unsealed(box, OTHER, Purpose.REPORT, "here"),
-        lambda: unsealed(box, KEY, Purpose.REPORTER, "here"),
-        lambda: unsealed(box, KEY, Purpose.REPORT, "there"),
-        lambda: unsealed(base64.b64encode(octets).decode(), KEY, Purpose.REPORT, "here"),
-        lambda: unsealed("no base64", KEY, Purpose.REPORT, "here"),
-        lambda: unsealed("", KEY, Purpose.REPORT, "here"),
+        lambda: open_box(box, OTHER, Purpose.REPORT, "here"),
+        lambda: open_box(box, KEY, Purpose.REPORTER, "here"),
+        lambda: open_box(box, KEY, Purpose.REPORT, "there"),
+        lambda: open_box(base64.b64encode(octets).decode(), KEY, Purpose.REPORT, "here"),
+        lambda: open_box("no base64", KEY, Purpose.REPORT, "here"),
+        lambda: open_box("", KEY, Purpose.REPORT, "here"),
         lambda: seal({}, bytes(32), Purpose.REPORT, "here"),
         lambda: public_key("AAAA"),
         lambda: public_key("%"),
@@ -91,10 +91,10 @@ def test_a_report_is_sealed_for_the_desk_and_its_reporter_for_the_officer():
     report, receipt = parse_report(named, "report.yaml", NOON), new_receipt()
     sealed = sealed_report(report, receipt, PUBLIC, OTHER.public_key().public_bytes_raw())
     assert (sealed.disclose, sealed.receipt) == (True, receipt_digest(receipt.lower()))
-    call = unsealed(sealed.report, KEY, Purpose.REPORT, sealed.receipt)
+    call = open_box(sealed.report, KEY, Purpose.REPORT, sealed.receipt)
     assert "reporter" not in call
     assert sealed.reporter
-    assert unsealed(sealed.reporter, OTHER, Purpose.REPORTER, sealed.receipt)["name"] == "申告 花子"
+    assert open_box(sealed.reporter, OTHER, Purpose.REPORTER, sealed.receipt)["name"] == "申告 花子"
     assert receipt not in sealed.model_dump_json()
     assert report_id_of(sealed.receipt) == f"R-{sealed.receipt[:16]}"
     with pytest.raises(TrustError, match="no key of a report officer"):

@@ -28,7 +28,7 @@ from idtone.office.desk.desk import Accepted, Desk
 from idtone.office.desk.desk_server import _hosts, application
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.registry.correspondence.desk_client import PATH
-from idtone.registry.correspondence.signed_document import signed
+from idtone.registry.correspondence.signed_document import sign_document
 from lab.office.desk.desk_process import attended, running
 from lab.registry.examples import GOOD, with_keys
 from lab.terminal import Terminal
@@ -58,7 +58,7 @@ def desk(folder: Path) -> Desk:
 
 
 def note(subject: str, at: datetime = NOW, **more) -> bytes:
-    return signed("note", "m-0001", {"subject": subject, **more}, SIGNER, at)
+    return sign_document("note", "m-0001", {"subject": subject, **more}, SIGNER, at)
 
 
 def test_a_document_is_kept_once_and_is_a_leaf(desk):
@@ -78,8 +78,8 @@ def test_a_document_is_kept_once_and_is_a_leaf(desk):
     [
         (note("S-1", refuse="it is late"), "it is late"),
         (note("S-1", NOW + timedelta(minutes=6)), "later time than now"),
-        (signed("other", "m-0001", {}, SIGNER, NOW), "does not know documents of the kind 'other'"),
-        (signed("note", "m-0002", {"subject": "S-1"}, SIGNER, NOW), "not signed by a key"),
+        (sign_document("other", "m-0001", {}, SIGNER, NOW), "does not know documents of the kind 'other'"),
+        (sign_document("note", "m-0002", {"subject": "S-1"}, SIGNER, NOW), "not signed by a key"),
     ],
     ids=["its rule", "its time", "its kind", "its member"],
 )
@@ -138,7 +138,7 @@ def test_a_member_sends_over_http_and_the_office_records_beside_it(folder, tmp_p
     key_file = tmp_path / "ledger.key"
     replace_private(tmp_path / "ledger.key.sign", b"1" * 32)
     document = tmp_path / "document"
-    document.write_bytes(signed("unheard-of", "m-0001", {}, SIGNER, NOW))
+    document.write_bytes(sign_document("unheard-of", "m-0001", {}, SIGNER, NOW))
     (tmp_path / "desk.yaml").write_text("log: {format: json}\n")
     with (tmp_path / "log").open("wb") as log, running(folder, "-c", tmp_path / "desk.yaml", log=log) as url:
         settings.write_text(

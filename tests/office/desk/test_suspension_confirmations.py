@@ -12,7 +12,7 @@ from idtone.core.signed_notes import Signer
 from idtone.office.desk.desk import Desk
 from idtone.office.desk.document_rules import RULES
 from idtone.registry.correspondence import own_suspension_report
-from idtone.registry.correspondence.signed_document import signed
+from idtone.registry.correspondence.signed_document import sign_document
 from idtone.registry.correspondence.suspension_confirmation import KIND
 from idtone.registry.trust.tuf_roles import Keys
 from lab.office.authority.office import Office
@@ -51,7 +51,7 @@ def content(text: str = STOPPED, ended: Mapping[str, int] = {"R-1": 2}, in_use: 
 
 
 def confirmation(signer: Signer = ONE, member: str = "", at: datetime = NOW, **more: object) -> bytes:
-    return signed(KIND, member or signer.key.name.partition("/")[0], content(**more), signer, at)
+    return sign_document(KIND, member or signer.key.name.partition("/")[0], content(**more), signer, at)
 
 
 REFUSED = {
@@ -88,8 +88,8 @@ def test_the_end_of_a_suspension_is_confirmed_and_an_old_order_can_be_reported(a
     assert told() == (1, [one, two, other]), "one node has still to confirm the end"
     lift = {**content(ended, {}), "lifts": ["R-1"]}
     with pytest.raises(TrustError, match="no published suspension had the reference 'R-9'"):
-        desk.accept(signed(KIND, "m-0001", {**lift, "lifts": ["R-9"]}, ONE, NOW), NOW)
-    desk.accept(signed(KIND, "m-0001", lift, ONE, NOW), NOW)
+        desk.accept(sign_document(KIND, "m-0001", {**lift, "lifts": ["R-9"]}, ONE, NOW), NOW)
+    desk.accept(sign_document(KIND, "m-0001", lift, ONE, NOW), NOW)
     assert told() == (0, [])
     assert told("R-1") == (0, [("m-0001/a", True, True), two, other]), "the police ask about it later"
     assert "lifted since" in office.run("suspension in-force", association.folder, "R-1")[1]
@@ -104,7 +104,7 @@ def test_the_end_of_a_suspension_is_confirmed_and_an_old_order_can_be_reported(a
     association.publish(association.signers(Keys.DUTY))
     assert told() == (1, [one, two, other]), "it was stopped again: the first end does not count for the second stop"
     lift = {**content(last, {}, third), "lifts": ["R-1"]}
-    desk.accept(signed(KIND, "m-0001", lift, ONE, third), third)
+    desk.accept(sign_document(KIND, "m-0001", lift, ONE, third), third)
     assert told() == (0, [])
 
 
@@ -113,7 +113,7 @@ def own_report(state: str = "in-force", number: int = 1, **more: object) -> byte
         "id": f"s-{number:08x}", "reference": "R-77", "numbers": 3, "in_force": NOW.isoformat(), "calls_ended": 2,
         "state": state, **more,
     }  # fmt: skip
-    return signed(own_suspension_report.KIND, "m-0001", content, ONE, NOW)
+    return sign_document(own_suspension_report.KIND, "m-0001", content, ONE, NOW)
 
 
 def test_what_members_have_stopped_themselves_is_shown_by_the_newest_report(association, desk, monkeypatch):

@@ -26,7 +26,7 @@ from idtone.office.desk.recorded_changes import RecordedChanges
 from idtone.office.desk.reports.number_holder import Basis, Holder
 from idtone.office.desk.reports.report_store import PAGE, WITHDRAWN, KeptReport, KeptRequest, ReportStore
 from idtone.office.desk.reports.traceback import Stage
-from idtone.registry.correspondence.signed_document import signed, verified
+from idtone.registry.correspondence.signed_document import sign_document, verified
 from idtone.registry.correspondence.suspension_confirmation import KIND as CONFIRMATION
 from idtone.registry.parsers import parse_suspensions
 from lab.ledger.sample_ledger import query
@@ -280,7 +280,7 @@ def test_confirmed_stops_count_before_those_handed_in(folder):
             "registry_version": 43,
             "stops": [{"reference": reference, "calls_ended": 0} for reference in (stop.reference, "R-99")],
         }
-        document = verified(signed(CONFIRMATION, "m-0001", content, signer, in_use), partial(_only, signer))
+        document = verified(sign_document(CONFIRMATION, "m-0001", content, signer, in_use), partial(_only, signer))
         documents = DocumentStore(folder.folder)
         RecordedChanges(documents.opened, OfficeLedger(folder.folder)).make(
             documents.added(document, sha256, in_use, {}), CONFIRMATION, sha256

@@ -29,7 +29,7 @@ from idtone.office.refused.change_refusals import Refusals
 from idtone.office.refused.evaluation import Evaluation
 from idtone.office.refused.legal_basis import FILE
 from idtone.office.refused.refusal_key import RefusalKey
-from idtone.registry.correspondence.signed_document import SignedDocument, signed
+from idtone.registry.correspondence.signed_document import SignedDocument, sign_document
 from idtone.registry.trust import tuf_roles
 from lab.made_once import made_once
 from lab.office.authority.office import PHRASE, WHY, Office
@@ -74,7 +74,7 @@ class Table:
     def document(self, signer: Signer = SIGNER, member: str = "m-0001", **content: Any) -> bytes:
         listed = RefusalList((self.office.folder / tuf_roles.REFUSALS_FILE).read_bytes())
         check = RefusalCheck(parse_customer(SOMEONE, "someone"), listed)
-        return signed(KIND, member, check.content() | content, signer, NOW)
+        return sign_document(KIND, member, check.content() | content, signer, NOW)
 
 
 def begin(made: Table) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from idtone.core.settings.canary import CanarySettings
-from idtone.ledger.evidence.records import Record, fold
+from idtone.ledger.evidence.call_record import Record, fold
 from idtone.ledger.evidence.tally import tally
 from idtone.operations.canary.judge_canary import Arrived, Placed, judge, without_verdict
 from idtone.operations.doctor import canary_finding

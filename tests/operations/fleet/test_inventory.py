@@ -8,8 +8,8 @@ import time
 import pytest
 
 from idtone.core.errors import DocumentError
-from idtone.operations.fleet.dispatcher_states import is_in, is_out, others_in, states
 from idtone.operations.fleet.inventory import APT, behind, read_inventory
+from idtone.operations.fleet.kamailio_dispatcher import is_in, is_out, others_in, states
 from idtone.operations.fleet.runner import Ran, SubprocessRunner
 from lab.operations.fleet.fake_fleet import INVENTORY
 

@@ -6,7 +6,7 @@ import pytest
 
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import Note, Signer
-from idtone.registry.correspondence.signed_document import HEADER, signed, verified
+from idtone.registry.correspondence.signed_document import HEADER, sign_document, verified
 
 AT = datetime(2026, 11, 27, 9, tzinfo=UTC)
 SIGNER = Signer("m-0001/pbx-1", b"1" * 32)
@@ -20,7 +20,7 @@ def keys_of(member: str):
 
 
 def made(member: str = "m-0001", signer: Signer = SIGNER) -> bytes:
-    return signed("report-answer", member, CONTENT, signer, AT)
+    return sign_document("report-answer", member, CONTENT, signer, AT)
 
 
 def test_it_is_read_as_it_was_signed():

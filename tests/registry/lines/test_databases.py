@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from idtone.core.errors import DocumentError
-from idtone.registry.lines.index import LinesIndex, compiled
+from idtone.registry.lines.index import LinesIndex, compile_lines
 from idtone.registry.lines.reading import read
 from idtone.registry.lines.rows import entries_of
 from lab.mariadb import MariaDB
@@ -35,7 +35,7 @@ def freepbx(tmp_path: Path) -> str:
 
 
 def test_the_tables_of_freepbx(freepbx):
-    assert_calls(compiled(read(freepbx, "freepbx", None).entries()), FREEPBX_CALLS)
+    assert_calls(compile_lines(read(freepbx, "freepbx", None).entries()), FREEPBX_CALLS)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def mariadb() -> Iterator[MariaDB]:
 
 
 def test_the_tables_of_freepbx_in_mariadb(mariadb):
-    assert_calls(compiled(read(mariadb.url, "freepbx", mariadb.password).entries()), FREEPBX_CALLS)
+    assert_calls(compile_lines(read(mariadb.url, "freepbx", mariadb.password).entries()), FREEPBX_CALLS)
 
 
 def test_a_mariadb_that_cannot_be_read_says_why(mariadb):
@@ -72,7 +72,7 @@ def test_a_database_is_never_written(freepbx):
 def test_the_tables_of_wazo(postgresql: PostgreSQL):
     with postgresql.database() as url:
         postgresql.execute(WAZO, url.rpartition("/")[2])
-        index = compiled(read(url, "wazo", postgresql.password).entries())
+        index = compile_lines(read(url, "wazo", postgresql.password).entries())
         assert_calls(index, WAZO_CALLS)
         _, customer = index.presenting(call("0312345678", "ab12cd34"), NOW)
         assert customer == "f0000000-0000-4000-8000-000000000001"

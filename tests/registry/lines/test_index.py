@@ -12,7 +12,7 @@ from idtone.core.calls import Direction, Reason
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number, NumberKind, parse
 from idtone.registry.lines.consistency import entry_faults
-from idtone.registry.lines.index import LinesIndex, NoLines, compiled
+from idtone.registry.lines.index import LinesIndex, NoLines, compile_lines
 from idtone.registry.lines.model import ALWAYS, Entry
 from lab.registry.lines.tables import DAY, GOOD, NOW, call, index_of
 
@@ -125,7 +125,7 @@ def naive(entries: list[Entry], number: int, endpoint: str, account: str, at: in
 )  # fmt: skip
 def test_the_index_answers_like_one_who_reads_every_entry(entries, number, endpoint, account, at):
     assume(not list(entry_faults(entries)))
-    index = compiled(entries)
+    index = compile_lines(entries)
     asked = call(f"+{number}", endpoint, account)
     moment = datetime.fromtimestamp(at, UTC)
     reason, customer = index.presenting(asked, moment)

@@ -20,12 +20,12 @@ from idtone.member.reports.report_documents import (
     read,
     sealed_report,
 )
-from idtone.member.reports.sealed_box import Purpose, unsealed
+from idtone.member.reports.sealed_box import Purpose, open_box
 from idtone.office.desk.desk import Desk
 from idtone.office.desk.document_rules import RULES
 from idtone.office.desk.reports.desk_key import OFFICER_FILE, make_officer_key, officer_public
 from idtone.office.desk.reports.report_desk import ReportDesk
-from idtone.registry.correspondence.signed_document import signed
+from idtone.registry.correspondence.signed_document import sign_document
 from lab.registry.examples import GOOD, with_keys
 
 NOW = datetime.now(UTC)
@@ -72,7 +72,7 @@ class Members:
         return sealed_report(one, receipt, self.reports.key.public, officer_public(self.desk.folder))
 
     def document(self, kind: str, content: Mapping[str, Any], member: str, signer: str | None = None) -> bytes:
-        return signed(kind, member, content, SIGNERS[signer or member], NOW)
+        return sign_document(kind, member, content, SIGNERS[signer or member], NOW)
 
     def report(self, one: Report | ServiceReport | None = None, receipt: str = RECEIPT, member: str = "m-0002") -> str:
         """Send a report; returns its id."""
@@ -84,7 +84,7 @@ class Members:
         key = X25519PrivateKey.generate()
         to = base64.b64encode(key.public_key().public_bytes_raw()).decode()
         answer = self.desk.accept(self.document(FETCH, {"to": to, "request": request}, member), NOW)
-        return list(read(Requests, unsealed(answer["requests"], key, Purpose.REQUESTS, to)).requests)
+        return list(read(Requests, open_box(answer["requests"], key, Purpose.REQUESTS, to)).requests)
 
     def answer(self, member: str, request: str, result: str = "not-ours", **more: Any) -> bytes:
         """A document that answers a request."""

@@ -9,8 +9,8 @@ import pytest
 from idtone.core.calls import Outcome, Party, Reason
 from idtone.core.numbers import NumberKind
 from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.call_record import fold, iso_ms
 from idtone.ledger.evidence.masked_number import MaskedNumber
-from idtone.ledger.evidence.records import fold, iso_ms
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Scalar, Step, StepKind
 from lab.ledger.sample_evidence import (
     BYPASS,

@@ -43,7 +43,7 @@ class Entry:
         return entry
 
 
-class ShownRegistry:
+class RegistryExcerpt:
     """Implements `idtone.core.decision.Registry` for numbers that the entries cover."""
 
     def __init__(self, entries: Mapping[str, Sequence[Entry]], expires: datetime | None, sha256: str) -> None:

@@ -17,11 +17,11 @@ from idtone.core.errors import DocumentError, TrustError
 from idtone.core.numbers import WITHHELD, Number, NumberKind
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.pack import PackRecord
-from idtone.ledger.evidence.records import Record
+from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import NumberRole
 from idtone.registry.number_entries import NumberEntries, ProvenEntry, entries_of, unsigned_entries
 from idtone.registry.parsers import parse_never_originates, parse_registry, parse_suspensions
-from idtone.registry.shown_registry import Entry, ShownRegistry
+from idtone.registry.registry_excerpt import Entry, RegistryExcerpt
 from idtone.registry.sources import parse_document
 from idtone.registry.trust import tuf_roles
 from idtone.registry.used_registries import UNSIGNED, UsedRegistries, UsedRegistry
@@ -231,14 +231,14 @@ def repeated(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] 
 
 def _registry(
     shown: Mapping[str, Any], record: Record, root: Metadata[Root] | None
-) -> tuple[ShownRegistry, bool, bool]:
+) -> tuple[RegistryExcerpt, bool, bool]:
     """The registry, and whether it is signed, and by the known root. Raises TrustError, and errors of reading."""
     metadata = {str(name): base64.b64decode(text, validate=True) for name, text in shown["metadata"].items()}
     given: Mapping[str, Sequence[Mapping[str, Any]]] = shown["numbers"][record.call_id]
     entries = {file: [Entry.parse(each["content"]) for each in some] for file, some in given.items()}
     digest = str(record.registry_sha256)
     if not metadata:
-        return ShownRegistry(entries, None, digest), False, False
+        return RegistryExcerpt(entries, None, digest), False, False
     from idtone.registry.trust.shown_metadata import verified  # imports TUF, which takes time
 
     signed = verified(metadata, root)
@@ -250,4 +250,4 @@ def _registry(
             found = ProvenEntry(each["content"], each["index"], each["size"], path).root()
             if found is None or found.hex() != signed.numbers[file]:
                 raise TrustError(Message("the association has not signed what the pack shows of {file}", file=file))
-    return ShownRegistry(entries, signed.expires, digest), True, signed.root_is_known
+    return RegistryExcerpt(entries, signed.expires, digest), True, signed.root_is_known

@@ -18,7 +18,7 @@ from idtone.core.terminal.asking import number_asked
 from idtone.core.translation import Message, translated
 
 from ...number_notation import masked
-from ..index import compiled
+from ..index import compile_lines
 from ..model import ALWAYS, Entry, shown_name
 from ..reading import Unread, read, read_as_set
 
@@ -36,13 +36,13 @@ def check(
 ) -> None:
     """Find all faults of the table of lines, each with its place and remedy.
 
-    Of a database, the place is the row of the query and its column. Exit 0: good. 1: there are faults. 2: the table
-    cannot be read.
+    For a database, the place is the row and the column of the query's result. Exit 0: good. 1: there are faults. 2: the
+    table cannot be read.
     """
     unread = _unread(file, config)
     try:
         with _reading():
-            totals = compiled(unread.entries()).totals._asdict()
+            totals = compile_lines(unread.entries()).totals._asdict()
     except DocumentError as error:
         if as_json:
             faults = [asdict(fault) for fault in error.faults]
@@ -124,7 +124,7 @@ def decide(
     number = number_asked()
     call = ForwardedCall("question", Direction.OUTGOING, number, WITHHELD, WITHHELD, endpoint=endpoint, account=account)
     with _reading():
-        index = compiled(unread.entries())
+        index = compile_lines(unread.entries())
     now = datetime.now(UTC)
     reason, customer = index.presenting(call, now)
     answer = {"allowed": reason is None, "reason": reason, "customer": customer, "number": str(number)}

@@ -139,7 +139,7 @@ def _of_office(console: Console, now: datetime) -> Iterator[Waiting]:
 
 
 async def show(visit: Visit) -> web.StreamResponse:
-    """The page of what waits now."""
+    """The page that lists what waits for the visitor now."""
     assert visit.user is not None
     found = await visit.in_thread(look, visit.console, datetime.now(UTC))
     return visit.render("waiting.html", waiting=waiting_for(visit.user, found))

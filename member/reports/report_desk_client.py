@@ -11,10 +11,10 @@ from idtone.core.errors import TrustError
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message
 from idtone.registry.correspondence import desk_client
-from idtone.registry.correspondence.signed_document import signed
+from idtone.registry.correspondence.signed_document import sign_document
 
 from .report_documents import FETCH, KEYS_PATH, Request, Requests, read
-from .sealed_box import Purpose, public_key, unsealed
+from .sealed_box import Purpose, open_box, public_key
 
 
 def desk_keys(settings: Settings) -> tuple[bytes, bytes | None]:
@@ -30,9 +30,10 @@ def open_requests(settings: Settings, now: datetime, request_id: str | None = No
     to = base64.b64encode(key.public_key().public_bytes_raw()).decode()
     member = desk_client.member_of(settings)
     answer = desk_client.send(
-        settings, signed(FETCH, member, {"to": to, "request": request_id}, desk_client.document_signer(settings), now)
+        settings,
+        sign_document(FETCH, member, {"to": to, "request": request_id}, desk_client.document_signer(settings), now),
     )
-    return read(Requests, unsealed(str(answer.get("requests")), key, Purpose.REQUESTS, to))
+    return read(Requests, open_box(str(answer.get("requests")), key, Purpose.REQUESTS, to))
 
 
 def request_named(settings: Settings, request_id: str, now: datetime) -> Request:

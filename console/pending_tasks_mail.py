@@ -31,7 +31,7 @@ from .access.rights import Right
 
 if TYPE_CHECKING:
     from .access.users import User
-    from .waiting import Waiting
+    from .pending_tasks import Waiting
 
 EVERY_S: Final = 1800.0
 ADDRESS: Final = re.compile(r"[^\s@<>(),;:\"\\]{1,64}@[A-Za-z0-9.-]{1,190}")

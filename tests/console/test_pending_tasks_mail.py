@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from idtone.console import waiting
+from idtone.console import pending_tasks
 from idtone.console.access.rights import Right, Role
 from idtone.console.access.users import User, change_users, read_users
-from idtone.console.waiting import Waiting
-from idtone.console.waiting_mail import EVERY_S, Told, WaitingMails, checked_address, news, waiting_mail
+from idtone.console.pending_tasks import Waiting
+from idtone.console.pending_tasks_mail import EVERY_S, Told, WaitingMails, checked_address, news, waiting_mail
 from idtone.core.errors import UsageError
 from idtone.core.persons import visiting
 from idtone.core.settings.policy import OwnSuspensions
@@ -133,8 +133,8 @@ def test_a_damaged_file_tells_again_and_says_so(tmp_path, sent, caplog):
 
 @pytest.fixture
 async def site(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(waiting, "AT_MOST_EVERY_S", 0.05)
-    monkeypatch.setattr(waiting, "EVERY_S", 0.2)
+    monkeypatch.setattr(pending_tasks, "AT_MOST_EVERY_S", 0.05)
+    monkeypatch.setattr(pending_tasks, "EVERY_S", 0.2)
     (tmp_path / "registry.yaml").write_text(GOOD)
     policy = settings.policy.model_copy(update={"own_suspensions": OwnSuspensions.TWO_PERSONS})
     async with running(settings.model_copy(update={"policy": policy}), (Role.DUTY, Role.VIEWER)) as one:
@@ -154,7 +154,7 @@ async def test_a_user_opts_in_and_is_told_of_what_another_has_asked_for(site, se
     assert 'value="sato@example.jp"' in (await duty.get("/account")).text
     asked = Waiting(1, STOP.what, STOP.path, Right.STOP_NUMBERS, by=visiting("duty-viewer"))
     own = Waiting(1, OTHER.what, OTHER.path, Right.STOP_NUMBERS, by=visiting("duty"))
-    monkeypatch.setattr(waiting, "_stops", lambda console, now: [asked, own])
+    monkeypatch.setattr(pending_tasks, "_stops", lambda console, now: [asked, own])
     for _ in range(1200):
         if len(sent()) > 1:
             break

@@ -78,7 +78,7 @@ def import_master(
     tones = None
     if registry:
         tones = read_document(registry).tones
-    elif settings.registry.trust and (settings.registry.root() or settings.registry.file().exists()):
+    elif settings.registry.trust and (settings.registry.root_file() or settings.registry.file().exists()):
         tones = known(settings.registry).document.tones
     request = importing.ImportRequest(
         profile_id,
@@ -111,7 +111,7 @@ def import_master(
 
 
 def _published_master(tone: str, settings: Settings, scratch: Path) -> Path:
-    root = settings.registry.root()
+    root = settings.registry.root_file()
     if root is None:
         raise UsageError(Message("an unsigned registry has no published masters; name the MASTER"))
     from idtone.registry.trust.client import Repository  # imports TUF, which takes long

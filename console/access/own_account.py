@@ -18,7 +18,7 @@ from idtone.core.translation import Message, template
 
 from ..form_errors import FormErrors
 from ..page import Method, Page, Visit
-from ..waiting_mail import checked_address
+from ..pending_tasks_mail import checked_address
 from .cookies import KNOWN_BROWSER
 from .known_browser import mark_for
 from .passkeys import CHALLENGE_S, MOST, created, creation_options, relying_party

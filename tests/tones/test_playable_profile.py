@@ -1,6 +1,6 @@
 import pytest
 
-from idtone.tones.licensed_tone import doubt
+from idtone.tones.playable_profile import doubt
 from lab.tones.profiles import make, recording, tone
 
 RIGHT, WRONG = "a" * 64, "b" * 64
