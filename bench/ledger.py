@@ -33,12 +33,12 @@ from idtone.ledger.keys.continuity import Continuity
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import LedgerKey
-from idtone.ledger.store.alike_calls import alike_calls
+from idtone.ledger.store.call_groups import alike_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.rows import microseconds
 from idtone.ledger.store.sqlite import journal_mode
-from idtone.ledger.tiles.tile_folder import write_tiles
 from idtone.ledger.tiles.tile_source import TileFolder
+from idtone.ledger.tiles.tile_writer import write_tiles
 from idtone.ledger.tiles.tiles_verification import verify_tiles
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter

@@ -17,8 +17,8 @@ from idtone.core.errors import IdtoneError, ProofError
 from idtone.ledger.disclosure.pack_file import read_zip, zipped
 from idtone.ledger.store.database import Database
 from idtone.ledger.store.meta import CHECKPOINT, SCHEMA
-from idtone.ledger.tiles.tile_folder import write_tiles
 from idtone.ledger.tiles.tile_source import TileFolder
+from idtone.ledger.tiles.tile_writer import write_tiles
 from idtone.ledger.tiles.tiles_verification import verify_tiles
 from idtone.ledger.tree.tiles import BUNDLE_LIMIT, BUNDLES, expanded
 from lab.ledger.example_pack import PACK

@@ -31,10 +31,10 @@ from idtone.core.numbers import Number, parse
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import ChainEntry
 from idtone.registry.parsers import parse_registry
-from idtone.registry.rules import registry_faults
 from idtone.registry.sources import SignedSource
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.tuf_roles import Keys
+from idtone.registry.validation_rules import registry_faults
 from lab.registry.trust.association import Association, Machine
 
 from . import office

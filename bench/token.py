@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.settings.settings import LedgerSettings, TokenSettings
-from idtone.ledger.keys import token_signer
+from idtone.ledger.keys import hardware_token_signer
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing import ledger_writer
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -89,7 +89,7 @@ def main() -> None:
         for _ in range(TURNS):
             for name, writer in writers.items():
                 taken[name] += commits(writer, asked.commits // TURNS, numbers)
-        token_signer.PROGRAM[:] = ["/bin/false"]
+        hardware_token_signer.PROGRAM[:] = ["/bin/false"]
         rings["token"].close()
         first = commits(writers["token"], 1, numbers)
         taken["away"] = commits(writers["token"], asked.commits // 3, numbers)

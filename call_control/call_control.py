@@ -30,7 +30,7 @@ from idtone.core.decision import (
     suspended,
     time_by,
 )
-from idtone.core.durations import Durations
+from idtone.core.duration_histogram import Durations
 from idtone.core.errors import JournalError, LedgerBehindError
 from idtone.core.logs import about
 from idtone.core.numbers import Number

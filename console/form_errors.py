@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message
 
 R = TypeVar("R")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.core.errors import IdtoneError
-from idtone.service import status_answer
+from idtone.service import status_client
 
 EVERY_S: Final = 1.0
 KEPT: Final = 10
@@ -36,7 +36,7 @@ class State:
 class Live:
     """The newest state, and those of the last seconds. Used by the event loop alone."""
 
-    def __init__(self, ledger: Path, ask: Callable[[Path], Mapping[str, Any] | None] = status_answer.ask) -> None:
+    def __init__(self, ledger: Path, ask: Callable[[Path], Mapping[str, Any] | None] = status_client.ask) -> None:
         self._ledger = ledger
         self._ask = ask
         self._changed = asyncio.Condition()

@@ -13,7 +13,7 @@ from typing import Final
 from idtone.core.settings.settings import Settings
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.replication.node_ledgers import replica_of
-from idtone.ledger.store.alike_calls import alike_calls
+from idtone.ledger.store.call_groups import alike_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of

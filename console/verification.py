@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message
-from idtone.ledger.commands.shared import days_of
+from idtone.ledger.commands.options import days_of
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.ledger_reader import LedgerReader

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
+from .fast_enum import Word
 from .numbers import Number
-from .word import Word
 
 
 class Direction(Word):

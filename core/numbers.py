@@ -15,8 +15,8 @@ import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 from .errors import NumberError
+from .fast_enum import Word
 from .translation import Message
-from .word import Word
 
 REGION = "JP"
 COUNTRY_CODE = 81

@@ -31,8 +31,8 @@ from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibK
 
 from .errors import TokenError, TrustError
 from .files import READABLE, reading, sync_folder
+from .hardware_tokens import PREFIX, TokenKeyName, fault_of, no_library
 from .new_passphrases import check_passphrase
-from .tokens import PREFIX, TokenKeyName, fault_of, no_library
 from .translation import Message
 
 _KEY_MODE: Final = 0o600

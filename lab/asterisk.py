@@ -26,7 +26,7 @@ from idtone import dialplan
 from idtone.core.settings.policy import PolicySettings
 from idtone.core.settings.settings import load_settings
 from idtone.dialplan import Alone
-from idtone.service.own_hook import hook_for, hook_policy
+from idtone.service.hook_from_settings import hook_for, hook_policy
 from idtone.tones.profile_library import load_library
 
 from .bootstrap import AsteriskInstallation

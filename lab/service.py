@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-from idtone.call_control.journal import JournalFolder
+from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.settings.settings import load_settings
 from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.leaves import ACT_ID
@@ -23,7 +23,7 @@ from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.writing.ledger_writer import LINGER_S
-from idtone.service.own_hook import hook_policy
+from idtone.service.hook_from_settings import hook_policy
 
 from .asterisk import IDTONE, Asterisk
 from .becoming import Identity

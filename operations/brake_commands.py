@@ -15,15 +15,15 @@ from idtone.core.errors import UsageError
 from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.shared import local
+from idtone.ledger.commands.options import local
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing, need_keys
 from idtone.ledger.store.sqlite import path_of
-from idtone.service import status_answer
+from idtone.service import status_client
 from idtone.service.brake_keeper import release_in_file
 
 _COLUMNS: Final = ("token", "step", "kind", "line", "name", "signal", "since", "node", "call")
@@ -77,7 +77,7 @@ def release(
         command_line.negative()
         return
     hold = found[0]
-    is_running = status_answer.ask(path_of(settings.ledger.own())) is not None
+    is_running = status_client.ask(path_of(settings.ledger.own())) is not None
     if not is_running:
         release_in_file(settings, hold.token)
     act = record_act(

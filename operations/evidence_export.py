@@ -14,7 +14,7 @@ from idtone.core.persons import acting
 from idtone.core.settings.settings import Exports, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
-from idtone.ledger.commands.shared import LedgerOption, answerable, complete_call
+from idtone.ledger.commands.options import LedgerOption, answerable, complete_call
 from idtone.ledger.disclosure.pack_file import write_zip, zipped
 
 from .pack_making import MadePack, approved_pack, basis_of, checked_case, make_pack, need_keys, request_pack

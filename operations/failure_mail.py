@@ -25,10 +25,10 @@ from idtone.core.settings.settings import MAIL_TO, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.command_line import ConfigOption
 from idtone.core.translation import JAPANESE, Message, speak, translated
-from idtone.service.status_answer import answer, restarts
+from idtone.service.status_client import answer, restarts
 from idtone.service.troubles import Trouble, troubles
 
-from .told_troubles import ToldTroubles
+from .trouble_mail_timing import ToldTroubles
 
 LINES: Final = 60
 _WITHIN_S: Final = 60.0

@@ -12,7 +12,7 @@ from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
-from idtone.service.own_hook import hook_for
+from idtone.service.hook_from_settings import hook_for
 from idtone.tones.profile_library import load_library
 
 

@@ -15,8 +15,8 @@ from idtone.core.terminal import command_line
 from idtone.core.translation import Message
 from idtone.registry.local_registry import known
 from idtone.registry.sources import read_document
-from idtone.tones import importing
-from idtone.tones.commands.making import complete_formats, formats_of
+from idtone.tones import master_import
+from idtone.tones.commands.generate_sounds import complete_formats, formats_of
 from idtone.tones.profile import Law
 
 
@@ -80,7 +80,7 @@ def import_master(
         tones = read_document(registry).tones
     elif settings.registry.trust and (settings.registry.root_file() or settings.registry.file().exists()):
         tones = known(settings.registry).document.tones
-    request = importing.ImportRequest(
+    request = master_import.ImportRequest(
         profile_id,
         title
         or next((entry.title for entry in tones or () if entry.id == profile_id), f"{profile_id} (録音 / recording)"),
@@ -98,8 +98,10 @@ def import_master(
     names = [each.name for each in formats_of(formats or needed)]
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
         supplied = master or _published_master(profile_id, settings, Path(scratch))
-        made = importing.import_master(supplied, request, folder, sounds or output or settings.sounds.directory, names)
-    facts = importing.report(made, request)
+        made = master_import.import_master(
+            supplied, request, folder, sounds or output or settings.sounds.directory, names
+        )
+    facts = master_import.report(made, request)
     if json:
         command_line.print_json(facts)
         return

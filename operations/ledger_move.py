@@ -23,9 +23,9 @@ from idtone.core.errors import ChangeError, UsageError
 from idtone.core.files import replace_durably
 from idtone.core.settings.settings import DEFAULT_FILE, Settings, load_settings, settings_folder
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import confirmed
+from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message, translated
-from idtone.ledger.store.home import settle
+from idtone.ledger.store.file_identity import settle
 from idtone.ledger.store.sqlite import path_of
 from idtone.service.service_user import UNIT
 

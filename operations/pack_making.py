@@ -13,7 +13,7 @@ from idtone.core.persons import Person
 from idtone.core.readable_text import unreadable
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.shared import parse_since, whole_id
+from idtone.ledger.commands.options import parse_since, whole_id
 from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, DisclosureRules, RequestState, requests
 from idtone.ledger.disclosure.evidence_report import report
 from idtone.ledger.disclosure.legal_basis import (
@@ -32,7 +32,7 @@ from idtone.ledger.disclosure.report_files import played_files, report_files
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.key_ring import need_keys as need_log_keys
-from idtone.ledger.keys.stamps import Stamp, Stamps
+from idtone.ledger.keys.timestamp_store import Stamp, Stamps
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server

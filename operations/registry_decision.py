@@ -15,7 +15,7 @@ from idtone.core.numbers import NumberKind, parse, perhaps
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.local_registry import from_file, known
 
 

@@ -13,7 +13,7 @@ from idtone.call_control.fallback_file import Usable
 from idtone.core.errors import DocumentError, TrustError
 from idtone.core.settings.settings import RegistrySettings, Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import Known, from_published
 from idtone.registry.sources import identity, index_of, origin_of, parse_document, read_unsigned_registry

@@ -10,10 +10,10 @@ from idtone.core.errors import TrustError
 from idtone.core.signed_notes import Algorithm
 from idtone.core.terminal import command_line
 from idtone.core.translation import translated
-from idtone.ledger.commands.shared import parse_key
+from idtone.ledger.commands.options import parse_key
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import verified
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 
 from .registry_decision import cell
 from .registry_excerpts import Repeated, repeated

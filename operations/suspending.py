@@ -33,7 +33,7 @@ from idtone.registry.suspensions.suspension_acts import (
     ordered_step,
 )
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions, suspensions_path
-from idtone.service import status_answer
+from idtone.service import status_client
 from idtone.service.other_nodes import shares
 from idtone.service.suspension_keeper import terms
 
@@ -204,7 +204,7 @@ class SuspensionDesk:
 
 def _runs(settings: Settings) -> bool:
     try:
-        return status_answer.ask(path_of(settings.ledger.own())) is not None
+        return status_client.ask(path_of(settings.ledger.own())) is not None
     except IdtoneError:
         return False  # it does not answer, or it is another one's
 

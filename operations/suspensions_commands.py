@@ -15,9 +15,9 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import load_settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.shared import local
+from idtone.ledger.commands.options import local
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.private_files import PRIVATE_FILE
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -35,7 +35,7 @@ from idtone.registry.suspensions.own_suspension import (
 from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
-from .signed_paper import signed_paper
+from .signed_suspension_paper import signed_paper
 from .suspend_command import as_plain, show_nodes, told
 from .suspending import SuspensionDesk
 

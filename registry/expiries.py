@@ -10,7 +10,7 @@ from typing import Final
 
 from idtone.core.calls import Licence, LicenceStatus
 
-from .compiled import licences, wholesale_chain
+from .compiled_registry import licences, wholesale_chain
 from .index import RegistryIndex
 from .model import Certification, Member, RegistryDocument, day_begins
 

@@ -12,8 +12,8 @@ from idtone.core.errors import DocumentError
 
 from .differences import never_originates_differences, registry_differences, suspension_differences
 from .model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
-from .rules import never_originates_faults, signed_faults, suspension_faults
 from .trust import tuf_roles
+from .validation_rules import never_originates_faults, signed_faults, suspension_faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from idtone.core.licence_standing import judge
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 
-from .compiled import BLOCK_DIGITS, Compiled, compiled, periods, utc
+from .compiled_registry import BLOCK_DIGITS, Compiled, compiled, periods, utc
 from .licence_lapses import LicenceLapse, lapses
 from .model import RegistryDocument, SuspensionEntry, SuspensionsDocument
 from .never_originating import NO_BLOCKS, NeverOriginating, compiled_never_originating

@@ -14,7 +14,7 @@ from idtone.core.translation import Message, capitalised
 
 from .model import Day, Id, Name, Pledge, Text
 from .number_notation import read_span
-from .rules import pledge_faults
+from .validation_rules import pledge_faults
 
 
 class IdentityCheck(Model):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from idtone.core.documents import Location, ValidationFault
 from idtone.core.translation import Message
 
-from .compiled import text_of, utc
+from .compiled_registry import text_of, utc
 from .model import LogEntry, RegistryDocument, WitnessEntry
 
 if TYPE_CHECKING:

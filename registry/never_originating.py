@@ -18,7 +18,7 @@ from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan, disjoint
 from idtone.core.translation import Message
 
-from .compiled import Spans, moment_of, opened_spans, sealed_spans, spans_of, text_of, utc
+from .compiled_registry import Spans, moment_of, opened_spans, sealed_spans, spans_of, text_of, utc
 from .model import NeverOriginatesEntry
 from .number_notation import read_either
 

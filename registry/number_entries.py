@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from idtone.core.calls import Holding, Licence, Period, Suspension
 
-from .compiled import Porting, compiled, text_of, utc
+from .compiled_registry import Porting, compiled, text_of, utc
 from .model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 from .never_originating import compiled_never_originating
 from .suspended_numbers import SuspendedNumbers

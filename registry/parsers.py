@@ -5,7 +5,7 @@ from __future__ import annotations
 from idtone.core.documents import parse
 
 from .model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
-from .rules import never_originates_faults, signed_faults, suspension_faults
+from .validation_rules import never_originates_faults, signed_faults, suspension_faults
 
 
 def parse_registry(text: str, name: str) -> RegistryDocument:

@@ -14,7 +14,7 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 from idtone.core.translation import Message
 
-from .compiled import Porting, moment_of, periods
+from .compiled_registry import Porting, moment_of, periods
 from .suspended_numbers import in_period
 from .trust import tuf_roles
 

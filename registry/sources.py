@@ -15,14 +15,14 @@ from idtone.core.documents import parse, read_text
 from idtone.core.errors import DocumentError, Fault, TrustError
 from idtone.core.translation import Message
 
-from .compiling import LARGE, compile_in_process, never_originating_in_process
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument
 from .never_originating import NeverOriginating, compiled_never_originating
 from .parsers import parse_never_originates, parse_registry, parse_suspensions
-from .rules import registry_faults
+from .registry_compiler import LARGE, compile_in_process, never_originating_in_process
 from .trust import tuf_roles
 from .used_registries import UNSIGNED, UsedRegistries, UsedRegistry
+from .validation_rules import registry_faults
 
 if TYPE_CHECKING:  # imports TUF, which an unsigned registry does not need
     from .trust.client import Published, Repository

@@ -15,7 +15,7 @@ from idtone.core.licence_standing import judge
 from idtone.core.numbers import Number, parse_japanese
 from idtone.core.translation import Message, joined, template
 
-from .compiled import licences, wholesale_chain
+from .compiled_registry import licences, wholesale_chain
 from .index import RegistryIndex
 from .model import Certification, ChainEntry, Member, PortingEntry, RegistryDocument, SuspensionEntry, SuspensionKind
 from .number_notation import masked, read_span

@@ -10,7 +10,7 @@ from typing import Final
 from idtone.core.calls import Period, Suspension
 from idtone.core.number_spans import NumberSpan, disjoint
 
-from .compiled import BLOCK_DIGITS, utc
+from .compiled_registry import BLOCK_DIGITS, utc
 from .model import SuspensionEntry, SuspensionKind
 from .number_notation import read_either
 

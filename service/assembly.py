@@ -16,7 +16,7 @@ from idtone.call_control.fallback import Fallback
 from idtone.call_control.fallback_file import Usable, remembered
 from idtone.call_control.fallback_lines import FallbackLines
 from idtone.call_control.fleet_chain import FleetChain
-from idtone.call_control.journal import JournalFolder
+from idtone.call_control.journal_reader import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.call_control.restored_calls import RestoredCalls
 from idtone.call_control.sound_files import SoundFiles
@@ -47,7 +47,7 @@ from idtone.tones.ready_sounds import ReadySounds
 
 from . import canary_result
 from .brake_keeper import brake_of
-from .own_hook import hook_for
+from .hook_from_settings import hook_for
 
 log = logging.getLogger(__name__)
 

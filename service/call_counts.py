@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from idtone.core.calls import Reason
-from idtone.core.durations import Durations
+from idtone.core.duration_histogram import Durations
 from idtone.ledger.evidence.call_record import SENT_BY, Record
 from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import NUMBER_SUSPENDED, Step, StepKind

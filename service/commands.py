@@ -28,7 +28,7 @@ from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.key_ring import continuity_of
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.registry.index import RegistryIndex
-from idtone.registry.lines.reading import read_as_set
+from idtone.registry.lines.read_line_table import read_as_set
 from idtone.registry.local_registry import known
 from idtone.registry.node_member import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry

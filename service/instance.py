@@ -31,8 +31,8 @@ from idtone.ari_app.connection import AriConnection, connect
 from idtone.ari_app.runner import ApplicationRunner, remedy
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.fallback import Fallback
-from idtone.call_control.journal import JournalReader
 from idtone.call_control.journal_intake import JournalIntake
+from idtone.call_control.journal_reader import JournalReader
 from idtone.call_control.restored_calls import RestoredCalls, restored_calls
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.decision import time_by
@@ -41,7 +41,7 @@ from idtone.core.logs import in_words, unexpected
 from idtone.core.settings.settings import Interface, Settings
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.record_act import record_acts
-from idtone.ledger.keys.stamps import Stamps
+from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of

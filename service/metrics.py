@@ -22,9 +22,9 @@ from idtone.call_control.brake.brake import Brake
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.chain_token import TokenResult
 from idtone.call_control.fallback import Fallback
-from idtone.call_control.journal import JournalReader
+from idtone.call_control.journal_reader import JournalReader
 from idtone.core.calls import Direction, Licence, Outcome, Reason
-from idtone.core.durations import Durations
+from idtone.core.duration_histogram import Durations
 from idtone.core.settings.settings import Interface, Settings
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.replication.replicator import Replicator

@@ -21,7 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from idtone.core.durations import Durations
+from idtone.core.duration_histogram import Durations
 
 from .metrics import METRICS, Metric, MetricKind, Observed
 

@@ -19,10 +19,10 @@ from idtone.registry.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, 
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
 from .ledger_room import LedgerRoom
-from .status_answer import answer, restarts
+from .live_display import WatchOption, show
+from .status_client import answer, restarts
 from .suspension_keeper import summary
 from .troubles import troubles
-from .watching import WatchOption, show
 
 if TYPE_CHECKING:
     from rich.table import Table

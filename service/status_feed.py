@@ -24,8 +24,8 @@ from idtone.call_control.call import Call
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.logs import in_words, unexpected
 from idtone.core.settings.settings import Interface
-from idtone.core.settings.shared import fleet_settings_report
-from idtone.ledger.keys.stamps import is_overdue
+from idtone.core.settings.shared_settings import fleet_settings_report
+from idtone.ledger.keys.timestamp_store import is_overdue
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.registry.node_member import member_trouble, tones_trouble
@@ -36,7 +36,7 @@ from .feed_messages import with_messages
 from .ledger_room import set_aside
 from .local_sockets import is_ours, listening
 from .metrics import METRICS, Observed
-from .status_answer import FORMAT, socket_path
+from .status_client import FORMAT, socket_path
 from .suspension_keeper import summary
 
 log = logging.getLogger(__name__)

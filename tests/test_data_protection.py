@@ -63,7 +63,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
     "call_control/brake/state_files.py": ("….brake", "….brake-lines"),
     "call_control/fallback.py": ("fallback.conf", "fallback-lines.conf"),
-    "call_control/journal.py": ("journal.directory",),
+    "call_control/journal_reader.py": ("journal.directory",),
     "console/access/users.py": ("console.users",),
     "console/counts_file.py": ("….counted",),
     "console/read_process.py": (),  # what the kernel keeps of a process
@@ -75,7 +75,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "dialplan/__init__.py": ("idtone.conf",),
     "member/evaluation/commands/figures.py": ("idtone-office evaluation figures -o",),
     "operations/fleet/commands/key.py": ("fleet.key_file",),
-    "operations/fleet/commands/signing.py": ("idtone-fleet sign -o",),
+    "operations/fleet/commands/sign_settings.py": ("idtone-fleet sign -o",),
     "operations/fleet/upgrade_journal.py": ("idtone-fleet upgrade --journal",),
     "ledger/commands/disclosures.py": ("idtone-evidence disclosure deliver -o", "disclosure list --pdf"),
     "ledger/commands/plot.py": ("idtone ledger stats --plot",),
@@ -85,13 +85,13 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/keys/continuity.py": ("….continued", "….damaged-…"),
     "ledger/keys/erasable_keys.py": ("….days", "….days-held"),
     "ledger/keys/key_file.py": ("ledger.key_file", "….sign"),
-    "ledger/keys/stamps.py": ("….stamps",),
+    "ledger/keys/timestamp_store.py": ("….stamps",),
     "ledger/store/sqlite.py": ("ledger.url", "….lock"),
     "ledger/keys/log_keys.py": ("….sign", "….sign-2", "….token"),
     "ledger/monitor/follow_log.py": ("idtone-evidence monitor",),
     "ledger/monitor/log_state.py": ("idtone-evidence monitor",),
     "ledger/monitor/monitor.py": ("idtone-evidence monitor",),
-    "ledger/tiles/tile_folder.py": ("idtone-evidence log tiles",),
+    "ledger/tiles/tile_writer.py": ("idtone-evidence log tiles",),
     "ledger/tiles/tiles_verification.py": (),  # call ids in a file without a name, while they are compared
     "ledger/verification/reconciliation.py": ("idtone-evidence reconcile",),
     "ledger/witness/witness.py": ("idtone-evidence witness --state",),
@@ -115,7 +115,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/setup/plan_setup.py": (),  # settings without secrets, while they are checked
     "operations/suspensions_commands.py": ("idtone-evidence paper -o",),
     "operations/undo_changes.py": ("/var/backups/idtone",),
-    "registry/compiling.py": ("registry.cache",),
+    "registry/registry_compiler.py": ("registry.cache",),
     "registry/trust/client.py": ("registry.cache",),
     "registry/used_registries.py": ("registry.cache/used",),
     "service/backup_result.py": ("backup.result",),
@@ -129,7 +129,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "core/settings/settings.py": (),  # a folder of settings, which it only reads
     "core/pictures.py": (),  # what the modules that draw ask for
     "registry/suspensions/suspension_file.py": ("….suspensions", "….suspensions-lock"),
-    "tones/importing.py": ("sounds.profiles", "idtone tone"),
+    "tones/master_import.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),
     "tones/showing/plotting.py": ("idtone tone plot",),
     "tones/verification/folder.py": ("idtone tone verify --csv",),

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from idtone.ledger.disclosure.office_signature import signing_office
+from idtone.ledger.disclosure.recipient_signature import signing_office
 from lab.ledger.witness.authority import Authority
 from lab.repository import ROOT
 

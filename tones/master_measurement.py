@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from idtone.core.errors import ToneError
 from idtone.core.translation import Message, joined
 
+from .making.master_recording import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding, sounding_rms
 from .making.oscillation import Samples
-from .making.recorded import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding, sounding_rms
 from .making.scale import LOWEST_RATE_HZ
 from .measuring.levels import SILENCE_DB, dbm0, power_db
 from .profile import CALL_LIMIT_MS, Law, Trim

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from idtone.core.calls import Direction, ForwardedCall, Reason
 
+from .call_subjects import UNNAMED, names_of
 from .limits import (
     NO_COUNTS,
     SURGE_LINES,
@@ -33,7 +34,6 @@ from .limits import (
 )
 from .shared_stops import MOST_STOPS, MOST_TOLD, Hold, is_released, label_of, token_of
 from .subject import CALM_S, Shares, Subject
-from .subjects import UNNAMED, names_of
 from .windows import Positions
 
 MOST_LINES: Final = 131_072

@@ -13,7 +13,7 @@ from enum import IntEnum, StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from idtone.core.tails import usual
+from idtone.core.tail_probabilities import usual
 
 
 class BrakeStep(IntEnum):

@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
-from idtone.core.tails import binomial_tail, per_window
+from idtone.core.tail_probabilities import binomial_tail, per_window
 
 from .limits import (
     LEARNED_AFTER,

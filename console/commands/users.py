@@ -12,8 +12,8 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import asked
 from idtone.core.terminal.command_line import ConfigOption, JsonOption
+from idtone.core.terminal.prompts import asked
 from idtone.core.translation import Message
 
 from ..access.password_rules import common_passwords, objection

@@ -12,7 +12,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import acting
-from idtone.core.terminal.asking import entries_of, line
+from idtone.core.terminal.prompts import entries_of, line
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.moments import moment

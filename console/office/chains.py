@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.terminal.asking import entries_of
+from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import template
 from idtone.office.authority.certifications import certification, certify_link
 from idtone.office.authority.change_registry import Attribution

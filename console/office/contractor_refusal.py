@@ -11,7 +11,7 @@ import yaml
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message, template
 from idtone.member.customers.refused.customer_identity import CustomerIdentity, parse_customer
 from idtone.office.authority.moments import day, day_after, in_japan

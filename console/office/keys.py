@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message, template
 from idtone.office.authority.key_holders import NAMED, KeySetState, key_holders, key_states, name_holder
 from idtone.office.desk.office_ledger import OfficeLedger

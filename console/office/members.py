@@ -13,7 +13,7 @@ from aiohttp import web
 from idtone.core.calls import LicenceStatus
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.signed_notes import VerifierKey
-from idtone.core.terminal.asking import entries_of, number_of
+from idtone.core.terminal.prompts import entries_of, number_of
 from idtone.core.translation import Message, template
 from idtone.office.authority import registry_edits
 from idtone.office.authority.acceptances import AGREEMENT_WORDS, Acceptance, acceptances

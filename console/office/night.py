@@ -15,7 +15,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.persons import acting
-from idtone.core.terminal.asking import number_of
+from idtone.core.terminal.prompts import number_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.edition_rules import describe, examine
 from idtone.office.authority.enter_suspensions import SuspensionTerms

@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.terminal.asking import entries_of
+from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution, registry_of
 from idtone.office.authority.moments import moment

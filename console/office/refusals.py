@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message, template
 from idtone.office.refused.change_refusals import Refusals
 from idtone.office.refused.legal_basis import BASIS_WORDS, decided_basis

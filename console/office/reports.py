@@ -11,7 +11,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.numbers import parse
-from idtone.core.terminal.asking import any_number_of, line
+from idtone.core.terminal.prompts import any_number_of, line
 from idtone.core.translation import Message, template
 from idtone.member.reports.report import ReportedCall, ReportedService
 from idtone.office.authority.moments import moment

@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.terminal.asking import any_number_of
+from idtone.core.terminal.prompts import any_number_of
 from idtone.core.translation import template
 from idtone.member.reports.report_documents import new_receipt
 from idtone.office.authority.moments import day, in_japan

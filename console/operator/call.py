@@ -19,7 +19,7 @@ from idtone.core.signed_notes import VerifierKey
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
-from idtone.ledger.disclosure.opened_numbers import purpose_objection
+from idtone.ledger.disclosure.number_openings import purpose_objection
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.disclosure.report_words import shown_details
 from idtone.ledger.evidence.call_record import Record

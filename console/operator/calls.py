@@ -23,7 +23,7 @@ from idtone.core.terminal.command_line import csv_lines
 from idtone.core.translation import Message, template, translated
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
-from idtone.ledger.disclosure.opened_numbers import purpose_objection, search_act
+from idtone.ledger.disclosure.number_openings import purpose_objection, search_act
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence.record_fields import FIELDS
 from idtone.ledger.evidence.steps import kept_sip_call_id

@@ -12,7 +12,7 @@ from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message
-from idtone.ledger.commands.shared import whole_id
+from idtone.ledger.commands.options import whole_id
 from idtone.ledger.disclosure.legal_basis import BasisFact, BasisRule, LegalBasis, load_legal_bases, text_objection
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.operations.pack_making import basis_of, checked_case

@@ -17,7 +17,7 @@ from idtone.core.translation import Message, template
 from idtone.ledger.evidence.log_ends_given_up import KINDS, EndsGivenUp
 from idtone.ledger.keys.checkpoint_file import cosigned_file
 from idtone.ledger.keys.key_ring import continuity_of, own_key
-from idtone.ledger.keys.stamps import Stamps
+from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.witness.cosigning import witness_of

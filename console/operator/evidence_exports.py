@@ -19,7 +19,7 @@ from idtone.core.japan import JAPAN
 from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message, template, translated
-from idtone.ledger.commands.shared import answerable, discloser
+from idtone.ledger.commands.options import answerable, discloser
 from idtone.ledger.disclosure.deliveries import made_by, record_delivery
 from idtone.ledger.disclosure.disclosure_index import COLUMNS, IndexEntry, all_entries, figures
 from idtone.ledger.disclosure.disclosure_papers import receipt_sheet

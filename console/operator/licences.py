@@ -18,7 +18,7 @@ from idtone.core.numbers import Number, parse, parse_japanese
 from idtone.core.settings.policy import PolicySettings
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import template
-from idtone.registry.compiled import licences
+from idtone.registry.compiled_registry import licences
 from idtone.registry.model import Member, day_begins
 from idtone.registry.summary import NumberReport, chain_report, number_report
 

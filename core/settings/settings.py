@@ -49,7 +49,7 @@ from .values import (
 )
 
 if TYPE_CHECKING:  # imports cryptography, which a node with only settings of its own does not need
-    from .shared import SharedSettings
+    from .shared_settings import SharedSettings
 
 DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
 PREFIX = "IDTONE_"
@@ -366,7 +366,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
     """
     settings, tree = _own_settings(path, environment)
     if settings.fleet.settings is not None:
-        from .shared import laid_on_shared
+        from .shared_settings import laid_on_shared
 
         settings = laid_on_shared(settings, tree)
     if "node" not in settings.model_fields_set and (node := node_of_ledger(settings.ledger)):

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ..errors import NumberError, TokenError
+from ..hardware_tokens import TokenKeyName
 from ..numbers import parse_pattern
-from ..tokens import TokenKeyName
 from ..translation import Message
 
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from idtone.call_control.journal import TAKEN, JournalFolder, JournalReader
+from idtone.call_control.journal_reader import TAKEN, JournalFolder, JournalReader
 
 
 def write(folder: JournalFolder, text: str) -> None:

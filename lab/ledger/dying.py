@@ -13,7 +13,7 @@ from typing import Any
 
 from idtone.core.settings.settings import LedgerSettings
 from idtone.evidence_cli import app
-from idtone.ledger.commands import shared
+from idtone.ledger.commands import options
 from idtone.ledger.disclosure import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys import continuity
@@ -107,7 +107,7 @@ GIVING_UP = {
 def give_up(telling: Connection, config: str, moment: str) -> None:
     """Give up the end of a log, and die at a moment of it."""
     _die_after(record_act, "_admit", GIVING_UP[moment])
-    shared.acting = lambda: ALICE
+    options.acting = lambda: ALICE
     telling.send("giving up")
     app(["log", "give-up", "--why", "burnt", "--yes", "-c", config])
 

@@ -28,9 +28,8 @@ from ..evidence.record_fields import FIELDS, fields_of
 from ..evidence.steps import FIRST, NumberRole, Step, StepKind, kept_sip_call_id
 from ..evidence.tally import EACH, Part, columns, tally_alike
 from ..replication.node_ledgers import without_keys
-from ..store.alike_calls import alike_calls
-from .plot import plot
-from .shared import (
+from ..store.call_groups import alike_calls
+from .options import (
     CallArgument,
     KeysOption,
     LedgerOption,
@@ -42,6 +41,7 @@ from .shared import (
     parse_until,
     whole_id,
 )
+from .plot import plot
 
 _COLUMNS: Final = ("time", "call", "direction", "number", "outcome", "reason", "sound", "status")
 _FOLLOW_S: Final = 0.5

@@ -21,14 +21,14 @@ from idtone.core.translation import Message, translated
 from ..disclosure.deliveries import made_by, record_delivery
 from ..disclosure.disclosure_index import COLUMNS, BasisFigures, disclosure_index, figures
 from ..disclosure.disclosure_papers import index_paper, receipt_sheet
-from ..disclosure.office_signature import signing_office
 from ..disclosure.receipts import exports
+from ..disclosure.recipient_signature import signing_office
 from ..evidence import steps
 from ..evidence.steps import Scalar
 from ..keys.key_ring import own_key
 from ..keys.private_files import PRIVATE_FILE
 from ..store.ledger_reader import LedgerReader
-from .shared import LedgerOption, discloser, listed
+from .options import LedgerOption, discloser, listed
 
 PackArgument = Annotated[
     Path, typer.Argument(metavar="PACK", help="The pack that was made here, a ZIP file; - reads standard input.")

@@ -9,7 +9,7 @@ import typer
 
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import confirmed
+from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message, translated
 
 from ..disclosure.disclosure_request import DisclosureRules
@@ -17,7 +17,7 @@ from ..disclosure.record_act import record_act
 from ..evidence import steps
 from ..keys.key_file import read_key
 from ..keys.key_ring import KeyRing
-from .shared import parse_day
+from .options import parse_day
 
 
 def forget(

@@ -11,7 +11,7 @@ from idtone.core.errors import LedgerError, UsageError
 from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import number_asked
+from idtone.core.terminal.prompts import number_asked
 from idtone.core.translation import Message, translated
 
 from ..disclosure.disclosure_request import DisclosureRules
@@ -31,7 +31,7 @@ from ..keys.key_ring import KeyRing, need_keys
 from ..store.database import Database
 from ..store.given_up_acts import first_foreign
 from ..store.ledger_reader import LedgerReader
-from .shared import complete_call, local, parse_since, whole_id
+from .options import complete_call, local, parse_since, whole_id
 
 _COLUMNS = ("hold", "basis", "reference", "calls", "by", "placed", "until", "lifted")
 

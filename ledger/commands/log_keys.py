@@ -11,12 +11,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from idtone.core.errors import LedgerError, LedgerInUseError, TokenError, UsageError
+from idtone.core.hardware_tokens import TokenKeyName
 from idtone.core.persons import acting
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import confirmed, line
-from idtone.core.tokens import TokenKeyName
+from idtone.core.terminal.prompts import confirmed, line
 from idtone.core.translation import Message, translated
 
 from ..disclosure.disclosure_request import DisclosureRules
@@ -31,10 +31,10 @@ from ..store.given_up_acts import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
 from ..tree.checkpoints import Checkpoint, believed
-from ..writing.given_up import lost_end
 from ..writing.group_writer import GroupWriter
 from ..writing.ledger_writer import LedgerWriter
-from .shared import discloser, local, read_checkpoints
+from ..writing.unsigned_log_ends import lost_end
+from .options import discloser, local, read_checkpoints
 
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

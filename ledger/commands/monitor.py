@@ -26,7 +26,7 @@ from ..monitor.monitor import Monitor
 from ..monitor.monitored_logs import read_monitored
 from ..monitor.split_view import LIMIT, SplitView
 from ..tree.checkpoints import Checkpoint
-from .shared import parse_key, tell_given_up
+from .options import parse_key, tell_given_up
 
 
 def monitor(

@@ -19,7 +19,7 @@ from idtone.core.translation import Message, translated
 from ..keys.key_ring import cosigned_note, own_key
 from ..replication.node_ledgers import NodeLedger
 from ..verification.verification_report import verification_report
-from .shared import (
+from .options import (
     CallArgument,
     CheckpointsOption,
     LedgerOption,

@@ -19,7 +19,7 @@ from ..evidence.call_record import iso_ms
 from ..replication.node_ledgers import without_keys
 from ..verification.cdr_file import CdrFile
 from ..verification.reconciliation import Compared, MissingCall, MissingRow, Reconciliation, extent
-from .shared import KeysOption, LedgerOption, NodeOption, ledgers_of, local, parse_since
+from .options import KeysOption, LedgerOption, NodeOption, ledgers_of, local, parse_since
 
 
 def reconcile(

@@ -10,7 +10,7 @@ from idtone.core.translation import Message
 
 from ..evidence.call_record import iso_ms
 from ..replication.node_ledgers import NodeLedger
-from .shared import LedgerOption, ledgers_of, local
+from .options import LedgerOption, ledgers_of, local
 
 _FACTS: Final = ("node", "log", "key", "steps", "leaves", "signed", "lag", "heard")
 

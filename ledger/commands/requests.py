@@ -11,7 +11,7 @@ from idtone.core.errors import UsageError
 from idtone.core.persons import Person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import confirmed
+from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message, template, translated
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer, RequestState, requests
@@ -21,7 +21,7 @@ from ..evidence.call_record import Record
 from ..evidence.steps import NumberRole
 from ..keys.key_ring import KeyRing, need_keys
 from ..store.ledger_reader import LedgerReader
-from .shared import LedgerOption, answerable, local
+from .options import LedgerOption, answerable, local
 
 RequestArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The request's id, as `export` and `disclosure requests` print it.")

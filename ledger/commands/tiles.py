@@ -18,12 +18,12 @@ from idtone.core.translation import Message, translated
 
 from ..keys.key_ring import cosigned_note, own_key
 from ..replication.node_ledgers import NodeLedger
-from ..tiles.tile_folder import TilesWritten, write_tiles
 from ..tiles.tile_source import tile_source
+from ..tiles.tile_writer import TilesWritten, write_tiles
 from ..tiles.tiles_verification import TilesVerdict
 from ..tiles.tiles_verification import verify_tiles as verified
 from ..tree.checkpoints import Checkpoint
-from .shared import (
+from .options import (
     CheckpointsOption,
     LedgerOption,
     NodeOption,

@@ -22,12 +22,12 @@ from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verified
 from ..disclosure.report_files import report_faults
 from ..disclosure.report_words import delivery_in_english
+from ..evidence.format_rules import Breach, Rule, breach
 from ..evidence.log_ends_given_up import act_words
-from ..evidence.rules import Breach, Rule, breach
 from ..tiles.tile_source import TileSource, tile_source
 from ..tiles.tiles_verification import verify_tiles
-from .association_files import read_metadata, read_root
-from .shared import WitnessKeysOption, parse_key, read_roots
+from .association_metadata import read_metadata, read_root
+from .options import WitnessKeysOption, parse_key, read_roots
 
 
 def verify_pack(

@@ -18,7 +18,7 @@ from idtone.core.signed_notes import Algorithm, Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message
 
 from ..evidence.call_record import Record
-from ..evidence.rules import Breach, Rule, RuleError, breach
+from ..evidence.format_rules import Breach, Rule, RuleError, breach
 from ..tree.checkpoints import Checkpoint
 from .pack import REGISTRY
 

@@ -36,7 +36,7 @@ from idtone.core.signed_notes import Note, NoteSigner, VerifierKey
 from idtone.core.translation import Message
 
 from ..evidence.call_record import Record, fold
-from ..evidence.rules import Rule, RuleError
+from ..evidence.format_rules import Rule, RuleError
 from ..evidence.steps import FIRST, SEALED_KEY, NumberRole, Step, StepKind
 from ..keys.sealing import open_with
 from ..store.proven_leaf import ProvenLeaf

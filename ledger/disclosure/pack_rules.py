@@ -20,8 +20,8 @@ from idtone.core.japan import JAPAN
 from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message
 
+from ..evidence.format_rules import SKEW, Breach, Rule, RuleError, breach
 from ..evidence.leaf_rules import LeafRules, read_leaf
-from ..evidence.rules import SKEW, Breach, Rule, RuleError, breach
 from ..evidence.steps import Scalar
 from ..store.rows import moment
 from ..tree.checkpoints import Checkpoint

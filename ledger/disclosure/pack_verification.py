@@ -17,8 +17,8 @@ from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey, decoded
 from idtone.core.translation import Message
 
+from ..evidence.format_rules import Breach, Rule, RuleError, breach
 from ..evidence.leaf_rules import strict_time
-from ..evidence.rules import Breach, Rule, RuleError, breach
 from ..evidence.steps import Scalar, Step
 from ..keys.key_file import KEY_BYTES
 from ..tree.checkpoints import believed

@@ -8,7 +8,7 @@ from idtone.core.errors import UsageError
 from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
-from ..keys.stamps import Stamp
+from ..keys.timestamp_store import Stamp
 from ..store.ledger_reader import LedgerReader
 from .legal_basis import LegalBasis
 from .pack import PackedCall, selection

@@ -17,7 +17,7 @@ from idtone.core.paper.html import as_html
 from idtone.core.translation import Message
 
 from ..evidence.call_record import Record
-from ..evidence.rules import Breach, Rule, breach
+from ..evidence.format_rules import Breach, Rule, breach
 from ..evidence.steps import StepKind
 from .evidence_report import report
 from .log_binding import log_binding, registries_of

@@ -17,8 +17,8 @@ from idtone.core.japan import JAPAN
 from idtone.core.translation import Message
 
 from .canonical import WHOLE_LIMIT, canonical
+from .format_rules import SKEW, Rule, RuleError
 from .leaves import ACT_ID, ACTS, CLOSING, leaf, step_text
-from .rules import SKEW, Rule, RuleError
 from .steps import CALL_ID_LIMIT, StepKind
 
 AWAITED_LIMIT: Final = 1_000_000

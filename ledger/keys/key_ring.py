@@ -12,11 +12,11 @@ from idtone.core.signed_notes import Note, NoteSigner, VerifierKey
 from .checkpoint_file import CheckpointFile, cosigned_file
 from .continuity import Continuity, NextKey
 from .day_keys import DayKeys
+from .hardware_token_signer import TokenSigner
 from .key_file import load_key, read_key
 from .log_keys import LogKeys
 from .sealing import LedgerKey
 from .step_key import StepKey
-from .token_signer import TokenSigner
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from idtone.core.errors import LedgerError, ProofError, TokenAwayError
+from idtone.core.hardware_tokens import PREFIX
 from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import KEY_BYTES, Algorithm, NoteSigner, Signer, VerifierKey
-from idtone.core.tokens import PREFIX
 from idtone.core.translation import Message
 
 from .continuity import Continuity
+from .hardware_token_signer import TokenProcess, TokenSigner
 from .key_file import load_key, read_key
 from .private_files import replace_private
-from .token_signer import TokenProcess, TokenSigner
 
 FILE: Final = "sign"
 

@@ -14,8 +14,8 @@ from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import NOTE_LIMIT, Note, SignatureLine
 from idtone.core.translation import Message
 
+from ..evidence.format_rules import SKEW, RuleError
 from ..evidence.leaf_rules import LeafRules
-from ..evidence.rules import SKEW, RuleError
 from ..keys.private_files import replace_private
 from ..store.rows import moment
 from ..tiles.tile_source import TileSource, tile_source

@@ -16,9 +16,9 @@ from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
 from idtone.core.translation import Message
 
+from ..evidence.format_rules import RuleError
 from ..evidence.leaf_rules import LeafRules, ReadLeaf
 from ..evidence.log_ends_given_up import EndsGivenUp
-from ..evidence.rules import RuleError
 from ..tree.checkpoints import Checkpoint, believed
 from ..tree.merkle import HASH_BYTES, leaf_hash
 from ..tree.tiles import BUNDLE_LIMIT, CHECKPOINT, WIDTH, Tile, TiledTree, entries_of, tiles

@@ -18,7 +18,7 @@ from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
 from ..keys.key_ring import KeyRing
-from ..keys.stamps import Stamps
+from ..keys.timestamp_store import Stamps
 from ..tree.checkpoints import Checkpoint
 from ..tree.timestamps import QUERY_TYPE, REPLY_LIMIT, query, roots_of, stamped_at
 from .cosigning import Tree

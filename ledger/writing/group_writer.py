@@ -24,7 +24,7 @@ from ..keys.continuity import DAMAGED, ENDED, NextKey, move_aside, name_aside
 from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
 from ..store import sqlite
-from ..store.home import home_of
+from ..store.file_identity import home_of
 from ..store.rows import row_of
 from ..store.schema import make_or_upgrade, tell_strange
 from ..store.sqlite import (
@@ -39,10 +39,10 @@ from ..store.sqlite import (
     writing,
 )
 from .damaged_database import continued, emptied, latest, unclosed_in
-from .ended_log import EndCheck, sign_end
-from .given_up import find_unsigned_ends, settle_ends
 from .log_store import LogAppend, LogStore
 from .reserve import Reserve
+from .sign_log_end import EndCheck, sign_end
+from .unsigned_log_ends import find_unsigned_ends, settle_ends
 
 NEXT_AFTER_S: Final = 60.0
 """The shortest time between setting aside two databases: otherwise a failing disk would fill up with damaged files.

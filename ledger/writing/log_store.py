@@ -21,9 +21,9 @@ from ..evidence.act_ids import new_act_id
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, search_keys
 from ..evidence.steps import StepKind, quarantined
 from ..keys.checkpoint_file import CheckpointFile
+from ..keys.hardware_token_signer import TokenSigner
 from ..keys.key_ring import KeyRing
 from ..keys.sealing import DayKey
-from ..keys.token_signer import TokenSigner
 from ..store.calls_in_progress import update_calls_in_progress
 from ..store.database import scalar
 from ..store.meta import CHECKPOINT, HOME, SET_META, facts

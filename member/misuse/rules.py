@@ -17,7 +17,7 @@ from idtone.core.calls import Direction, Outcome, Reason
 from idtone.core.japan import JAPAN
 from idtone.core.misuse_limits import Limits, RuleLimits
 from idtone.core.numbers import NumberKind
-from idtone.core.tails import (
+from idtone.core.tail_probabilities import (
     binomial_tail,
     few_runs,
     full_turns,

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Final
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message
 
 from .change_registry import Attribution, change_registry

@@ -13,7 +13,7 @@ from idtone.core.documents import read_text
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
 from idtone.core.translation import Message
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.member_application import MemberApplication, parse_application
 from idtone.registry.model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument

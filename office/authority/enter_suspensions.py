@@ -10,7 +10,7 @@ from datetime import datetime
 
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message
 from idtone.registry.model import NeverOriginatesDocument, SuspensionKind, SuspensionsDocument
 from idtone.registry.trust import tuf_roles

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.tokens import PREFIX
+from idtone.core.hardware_tokens import PREFIX
 from idtone.core.translation import Message
 
 from ..site.site_package import is_site_package

@@ -18,7 +18,7 @@ from typing import Final
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
 from idtone.core.signing_keys import load_key, signer_in
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 

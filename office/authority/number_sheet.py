@@ -10,7 +10,7 @@ from typing import Final
 
 from idtone.core.errors import NumberError, UsageError
 from idtone.core.numbers import ascii_form, holds_number
-from idtone.core.terminal.asking import entries_of
+from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import Message
 from idtone.registry.number_notation import counted, read_single, read_span
 

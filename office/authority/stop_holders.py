@@ -13,7 +13,7 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
 from idtone.core.translation import Message, joined
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import RegistryDocument
 from idtone.registry.number_notation import counted, read_span

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from idtone.core.documents import Model, ValidationFault, parse, validate
 from idtone.core.errors import UsageError
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message
 from idtone.member.misuse.rules import RULES
 from idtone.registry.model import RegistryDocument, StoppingCondition, Text

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from idtone.core.calls import Direction
 from idtone.core.errors import UsageError
-from idtone.core.terminal.asking import entries_of
+from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import Message
 
 from .moments import day, day_after

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
 from idtone.core.translation import Message
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles
 

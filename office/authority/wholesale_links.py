@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message
 from idtone.registry.model import RegistryDocument
 

@@ -10,7 +10,7 @@ import typer
 
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 
 from ..authority.acceptances import Agreement, accept, acceptances, end_acceptance
 from ..authority.workspace import Workspace

@@ -10,7 +10,7 @@ import typer
 from idtone.core.documents import read_text
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.stopping_conditions import STEPS
 
 from ..authority.change_registry import registry_of

@@ -9,7 +9,7 @@ import typer
 from idtone.core.japan import JAPAN
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 
 from ..desk.desk import Desk
 from ..desk.document_rules import RULES

@@ -12,9 +12,9 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import asked
+from idtone.core.terminal.prompts import asked
 from idtone.core.translation import Message, is_japanese, translated
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.model import Name
 
 from ..authority.change_registry import registry_of

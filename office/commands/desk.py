@@ -14,7 +14,7 @@ from idtone.core import logs
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import passphrase
+from idtone.core.terminal.prompts import passphrase
 from idtone.core.translation import Message
 from idtone.member.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 

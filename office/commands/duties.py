@@ -10,7 +10,7 @@ import typer
 
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 
 from ..authority.duties import DutyKind, duties, enter_duty, finish_duty, is_overdue, open_first, withdraw_duty
 from ..authority.moments import in_japan

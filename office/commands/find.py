@@ -11,7 +11,7 @@ import typer
 from idtone.core.number_spans import NumberSpan
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.local_registry import from_folder
 from idtone.registry.model import Member, NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of

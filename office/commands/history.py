@@ -10,7 +10,7 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
 
 from ..authority.change_registry import record_edits

@@ -18,9 +18,9 @@ from securesystemslib.signer import Key, Signer
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.signing_keys import load_public, make_key, public_beside, token_key, write_public
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import passphrase
+from idtone.core.terminal.prompts import passphrase
 from idtone.core.translation import Message, translated
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 

@@ -14,7 +14,7 @@ import typer
 from idtone.core.japan import end_words
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.model import NeverOriginatesEntry
 from idtone.registry.never_originating import span_of
 from idtone.registry.number_notation import masked

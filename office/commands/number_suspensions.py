@@ -16,7 +16,7 @@ import typer
 from idtone.core.number_spans import NumberSpan
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.model import SuspensionKind
 from idtone.registry.trust import tuf_roles
 

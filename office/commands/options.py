@@ -13,10 +13,10 @@ from idtone.core.files import reading
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 from idtone.core.persons import acting
-from idtone.core.terminal.asking import any_number_of, asked, number_of
-from idtone.core.terminal.asking import entries_asked as typed_entries
-from idtone.core.terminal.asking import line as line
-from idtone.core.terminal.asking import number_asked as number_asked
+from idtone.core.terminal.prompts import any_number_of, asked, number_of
+from idtone.core.terminal.prompts import entries_asked as typed_entries
+from idtone.core.terminal.prompts import line as line
+from idtone.core.terminal.prompts import number_asked as number_asked
 from idtone.core.translation import Message
 from idtone.registry.number_notation import read_span
 

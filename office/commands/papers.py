@@ -13,7 +13,7 @@ from idtone.core.files import replace_durably, writing
 from idtone.core.paper.content import Paper
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk

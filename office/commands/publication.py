@@ -15,7 +15,7 @@ from idtone.core.errors import TrustError, UsageError
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress
 from idtone.core.translation import Message, translated
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import read_root
 

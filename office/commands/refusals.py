@@ -12,8 +12,8 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN, last_day
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import passphrase
 from idtone.core.terminal.progress import progress_bar
+from idtone.core.terminal.prompts import passphrase
 from idtone.core.translation import Message, translated
 from idtone.member.customers.commands.identity_input import IdentityArgument, identity_given
 

@@ -12,8 +12,8 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.numbers import parse
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import asked, passphrase
 from idtone.core.terminal.progress import progress
+from idtone.core.terminal.prompts import asked, passphrase
 from idtone.core.translation import Message, translated
 from idtone.member.reports.report import ReportedCall, ReportedService
 

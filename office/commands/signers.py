@@ -15,9 +15,9 @@ from idtone.core.errors import TrustError, UsageError
 from idtone.core.japan import end_words
 from idtone.core.signing_keys import signer
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import confirmed, passphrase
+from idtone.core.terminal.prompts import confirmed, passphrase
 from idtone.core.translation import Message, translated
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
 
 from ..authority import key_places

@@ -22,7 +22,7 @@ from idtone.core.terminal import command_line
 from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message, translated
 from idtone.ledger.keys.key_file import load_key, read_key
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust.roots import read_root
 
 from ..authority.shared_folder import file_mode

@@ -16,7 +16,7 @@ from idtone.member.evaluation.criteria import Criteria, read_criteria
 from idtone.member.evaluation.figures import KIND
 from idtone.member.evaluation.measures import Share
 from idtone.member.evaluation.period import Period
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.correspondence.suspension_confirmation import KIND as CONFIRMATION
 from idtone.registry.model import Member, RegistryDocument
 from idtone.registry.summary import member_report

@@ -15,7 +15,7 @@ from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message, template
 
 from ..authority import shared_folder

@@ -12,9 +12,9 @@ from typing import Final
 from securesystemslib.signer import SSlibKey
 
 from idtone.core.errors import TrustError, UsageError
+from idtone.core.hardware_tokens import PREFIX
 from idtone.core.new_passphrases import check_passphrase
 from idtone.core.signing_keys import new_key, public_pem, signer, signer_in
-from idtone.core.tokens import PREFIX
 from idtone.core.translation import Message
 
 from ..authority.edition import Edition

@@ -15,7 +15,7 @@ from idtone.core.licence_standing import judge
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number, NumberKind
 from idtone.core.translation import Message
-from idtone.registry.compiled import utc
+from idtone.registry.compiled_registry import utc
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import RegistryDocument, SuspensionsDocument
 

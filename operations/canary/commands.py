@@ -17,7 +17,7 @@ from idtone.core.translation import Message, translated
 from idtone.registry.local_registry import known
 from idtone.service import canary_result
 from idtone.service.canary_result import CanaryFault, CanaryResult
-from idtone.service.own_hook import canary_listens_s
+from idtone.service.hook_from_settings import canary_listens_s
 from idtone.service.service_user import act_as_service
 from idtone.tones.profile_library import load_library
 
@@ -78,7 +78,7 @@ def _called(settings: Settings, quiet: bool) -> CanaryResult:
         return without_verdict(at, CanaryFault.REGISTRY, str(error))
     if suspended(settings.canary.numbers() or (), registry, time_by(registry, at)):
         return without_verdict(at, CanaryFault.SUSPENDED)
-    from ..own_calls import shown_progress  # imports Rich; `--due` mostly needs neither
+    from ..originate_call import shown_progress  # imports Rich; `--due` mostly needs neither
     from .place_call import arrived, place  # imports NumPy
 
     try:

@@ -27,10 +27,10 @@ from idtone.ledger.evidence.steps import CANARY, FIRST
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.tones.profile import Profile
 from idtone.tones.recordings.leg import Leg
-from idtone.tones.recordings.reading import read
+from idtone.tones.recordings.read_recording import read
 from idtone.tones.verification.verify import Verifier
 
-from ..own_calls import place_channel
+from ..originate_call import place_channel
 from .judge_canary import Arrived, Placed
 
 POLL_S: Final = 0.2

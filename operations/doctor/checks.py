@@ -24,7 +24,7 @@ from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys import key_ring
 from idtone.ledger.keys.checkpoint_file import CheckpointFile, cosigned_file
 from idtone.ledger.keys.log_keys import LogKeys, is_in_token
-from idtone.ledger.keys.stamps import Stamps
+from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.replication.own_replica import own_replica
 from idtone.ledger.store.growth import growth
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -34,7 +34,7 @@ from idtone.ledger.store.stored_tree import UnsignedError
 from idtone.ledger.tree.checkpoints import Checkpoint, RenamedError, check_name
 from idtone.ledger.writing import missing_steps_file, reserve
 from idtone.registry.lines.index import compile_lines
-from idtone.registry.lines.reading import read_as_set
+from idtone.registry.lines.read_line_table import read_as_set
 from idtone.registry.local_registry import known
 from idtone.registry.suspensions.own_stops import NO_STOPS
 from idtone.registry.suspensions.suspension_file import StopsInUse, read_suspensions, suspensions_path
@@ -49,7 +49,7 @@ from . import (
     brake_finding,
     canary_finding,
     hook,
-    ignored_results,
+    ignored_gosub_results,
     ledger,
     lines,
     machine_findings,
@@ -258,15 +258,15 @@ def _hook_use(exam: Exam) -> Iterator[Finding]:
         return
     first, trouble = asterisk_files.lines_of(folder / "extensions.conf")
     if first is None:
-        yield ignored_results.judge(None, (), trouble or Message("there is no extensions.conf"), folder)
+        yield ignored_gosub_results.judge(None, (), trouble or Message("there is no extensions.conf"), folder)
         return
     files = [asterisk_files.files_like(folder, f"{name}*.conf") for name in ("extensions", "queues", "followme")]
     trouble = "; ".join(why for _, why in files if why)
     dialplan, queues, followme = (lines or [] for lines, _ in files)
-    found = None if trouble else ignored_results.uses(dialplan, queues, followme)
+    found = None if trouble else ignored_gosub_results.uses(dialplan, queues, followme)
     callers_hear = any(Party.CALLER in parties for parties in exam.settings.policy.policy(None).notify.values())
-    callers = ignored_results.behind_local(dialplan, queues, followme) if callers_hear else []
-    yield ignored_results.judge(found, callers, trouble, folder)
+    callers = ignored_gosub_results.behind_local(dialplan, queues, followme) if callers_hear else []
+    yield ignored_gosub_results.judge(found, callers, trouble, folder)
 
 
 def _trunks(exam: Exam) -> Iterator[Finding]:

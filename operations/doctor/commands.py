@@ -19,7 +19,7 @@ from rich.text import Text
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import confirmed
+from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message, joined, translated
 
 from ..asterisk_console import AsteriskConsole

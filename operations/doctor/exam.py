@@ -17,7 +17,7 @@ from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message
 from idtone.dialplan import Hook
 from idtone.ledger.store.sqlite import path_of
-from idtone.service.own_hook import hook_for
+from idtone.service.hook_from_settings import hook_for
 from idtone.tones.profile_library import Library, load_library
 
 from ..asterisk_console import AsteriskConsole

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from idtone.call_control.journal import REFUSED, TAKEN
+from idtone.call_control.journal_reader import REFUSED, TAKEN
 from idtone.core.errors import ChangeError, DocumentError, UsageError
 from idtone.core.translation import Message, joined
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE, LINES_FILE

@@ -12,7 +12,7 @@ from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
 from idtone.ledger.keys.continuity import DAMAGED
 from idtone.ledger.keys.key_file import KEY_BYTES
-from idtone.ledger.keys.stamps import is_overdue
+from idtone.ledger.keys.timestamp_store import is_overdue
 from idtone.ledger.replication.own_replica import OwnReplica
 from idtone.ledger.store.growth import Growth
 from idtone.ledger.store.sqlite import wal_is_safe

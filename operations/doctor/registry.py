@@ -15,7 +15,7 @@ from idtone.core.errors import DocumentError, TrustError
 from idtone.core.japan import JAPAN
 from idtone.core.licence_standing import judge
 from idtone.core.translation import Message, joined
-from idtone.registry.compiled import licences
+from idtone.registry.compiled_registry import licences
 from idtone.registry.expiries import CERTIFICATION_SOON, SIGNED_SOON, Expiry, ExpiryKind, certification_ends
 from idtone.registry.index import RegistryIndex
 from idtone.registry.licence_lapses import LICENCE_SOON, LicenceLapse, named, over_and_soon

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idtone.core.settings.settings import Settings
-from idtone.core.settings.shared import differing
+from idtone.core.settings.shared_settings import differing
 from idtone.core.translation import Message
 from idtone.service.used_settings import UsedSettings, why_not
 

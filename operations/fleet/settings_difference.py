@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from idtone.core.settings.shared import value_text
+from idtone.core.settings.shared_settings import value_text
 
 
 def difference_rows(differences: Mapping[str, tuple[Any, Any]]) -> Iterator[tuple[str, str, str]]:

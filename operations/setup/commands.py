@@ -18,8 +18,8 @@ from idtone.core.errors import UsageError
 from idtone.core.numbers import NumberKind, parse
 from idtone.core.settings.settings import DEFAULT_FILE, Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import confirmed
 from idtone.core.terminal.extras import require
+from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message, joined, translated
 from idtone.tones.profile_library import load_library
 
@@ -30,9 +30,9 @@ from ..doctor.commands import show, waiting
 from ..doctor.exam import USUAL_FOLDER, Exam
 from ..doctor.findings import Finding, State
 from ..doctor.run_checks import run
-from ..hook_calls import hook_calls
+from ..hook_call_sites import hook_calls
 from ..make_changes import USUAL_COPIES, Changer
-from ..own_calls import shown_progress
+from ..originate_call import shown_progress
 from ..undo_changes import Undone, removed_hook, runs, undo
 from .plan_setup import Plan, Wishes, is_new, plan
 from .trial_call import TrialCall, place

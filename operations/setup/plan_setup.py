@@ -22,7 +22,7 @@ from idtone.core.translation import Message, joined
 from idtone.dialplan import HOOK_GLOBAL
 from idtone.registry.node_member import REMEDY, member_trouble
 from idtone.service.commands import check_settings
-from idtone.service.own_hook import hook_for
+from idtone.service.hook_from_settings import hook_for
 from idtone.tones.profile_library import load_library
 
 from ..asterisk_console import AsteriskConsole

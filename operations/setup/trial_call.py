@@ -23,7 +23,7 @@ from idtone.tones.verification.report import ToneVerdict
 
 from ..asterisk_console import AsteriskConsole
 from ..doctor import observe_asterisk
-from ..own_calls import place_channel
+from ..originate_call import place_channel
 
 NUMBER: Final = "IDTONE_TRIAL_NUMBER"
 ENDING: Final = "IDTONE_TRIAL_ENDING"

@@ -14,7 +14,7 @@ from idtone.core.translation import Message, translated
 
 from ..file_kinds import KINDS
 from ..trust import tuf_roles
-from .checking import checking
+from .check_progress import checking
 
 
 def diff(

@@ -16,7 +16,7 @@ from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import number_asked
+from idtone.core.terminal.prompts import number_asked
 from idtone.core.translation import Message, joined, translated
 
 from ..local_registry import Known, from_folder, known
@@ -39,7 +39,7 @@ from ..summary import (
     suspension_reports,
 )
 from ..trust import tuf_roles
-from .checking import checking
+from .check_progress import checking
 
 if TYPE_CHECKING:
     from rich.tree import Tree

@@ -16,9 +16,9 @@ from idtone.core.files import replace_durably
 from idtone.core.settings.lines import LinesSettings
 
 from ..sources import identity
-from .compiling import compile_in_process
 from .index import LinesIndex, NoLines
-from .reading import digest_of_text, file_text
+from .line_compiler import compile_in_process
+from .read_line_table import digest_of_text, file_text
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from bench.large_registry import FIRST_ISSUED, some_number, stopping, text
 from bench.registry import ASKED, MEMBERS, NUMBERS, chain_cost, suspending
 from idtone.core.number_spans import disjoint
 from idtone.core.numbers import parse
-from idtone.registry.compiled import compiled
+from idtone.registry.compiled_registry import compiled
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_registry, parse_suspensions
-from idtone.registry.rules import suspension_faults
+from idtone.registry.validation_rules import suspension_faults
 
 EACH = NUMBERS // MEMBERS
 HELD = parse_registry(text(4 * EACH, 4), "registry.yaml")

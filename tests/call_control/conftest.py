@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.call_control import journal
-from idtone.call_control.journal import JournalFolder
+from idtone.call_control import journal_reader
+from idtone.call_control.journal_reader import JournalFolder
 from lab.call_control.reading import journal_in
 
 
@@ -18,4 +18,4 @@ def folder(tmp_path: Path) -> JournalFolder:
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader replaces and checks files all the time."""
     for name, seconds in {"POLL_S": 0.01, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.01, "SAVE_EVERY_S": 0.0}.items():
-        monkeypatch.setattr(journal, name, seconds)
+        monkeypatch.setattr(journal_reader, name, seconds)

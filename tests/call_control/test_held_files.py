@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.call_control import journal as module
-from idtone.call_control.journal import JournalFolder
+from idtone.call_control import journal_reader as module
+from idtone.call_control.journal_reader import JournalFolder
 from lab.call_control.reading import Entered, is_cleared, journal_in, taken, until, write
 from lab.call_control.unix_users import (
     ASTERISK_GROUP,

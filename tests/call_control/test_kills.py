@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from idtone.call_control import call, call_control, journal, journal_intake
+from idtone.call_control import call, call_control, journal_intake, journal_reader
 from idtone.call_control.call_control import CallControl
-from idtone.call_control.journal import READ, JournalFolder, JournalReader
 from idtone.call_control.journal_intake import JournalIntake
+from idtone.call_control.journal_reader import READ, JournalFolder, JournalReader
 from idtone.core.decision import Policy
 from idtone.core.settings.settings import Interface
 from idtone.tones.making.sounds import Sound
@@ -53,7 +53,7 @@ class Kill:
     seen: dict[tuple[str, int], int] = field(default_factory=dict)
     done: bool = False
 
-    FILES = frozenset(str(module.__file__) for module in (journal, journal_intake, call_control, call))
+    FILES = frozenset(str(module.__file__) for module in (journal_reader, journal_intake, call_control, call))
     CALLBACKS = frozenset({"<lambda>", "_log_failure", "notify"})
     """The event loop or a future calls these, and would catch the exception."""
 
@@ -169,11 +169,11 @@ def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, quickly, monkeypatch):
     """At every third line that uses files, and at every tenth other line; `make bench-kills` kills more often."""
-    monkeypatch.setattr(journal, "POLL_S", 0.004)
-    monkeypatch.setattr(journal, "REPLACE_EVERY_S", 0.0)
+    monkeypatch.setattr(journal_reader, "POLL_S", 0.004)
+    monkeypatch.setattr(journal_reader, "REPLACE_EVERY_S", 0.0)
     whole = Kill()
     run(tmp_path / "whole", sounds, whole)
-    in_files = sorted(place for place in whole.seen if place[0] == journal.__file__)
+    in_files = sorted(place for place in whole.seen if place[0] == journal_reader.__file__)
     places = in_files[::3] + sorted(whole.seen.keys() - in_files)[::10]
     assert len(in_files) > 100
     dice = random.Random(12)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from idtone.call_control.journal import FOLDER_MODE, READ, JournalFolder
+from idtone.call_control.journal_reader import FOLDER_MODE, READ, JournalFolder
 from lab.calls.hearing import assert_heard_then_connected
 from lab.calls.proving import by_both
 from lab.lab import LICENSED, Forwarding, lab, until

@@ -32,7 +32,7 @@ from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.tally import Part, tally
 from idtone.ledger.keys.key_ring import KeyRing
-from idtone.ledger.keys.stamps import Stamps
+from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.console.site import Site, Visitor, events, name_of, running

@@ -13,7 +13,7 @@ import pytest
 import idtone
 from idtone.core.errors import AriRefused, DocumentError, Fault, IdtoneError, NumberError, TokenError
 from idtone.core.translation import Message
-from idtone.ledger.evidence.rules import Rule, RuleError
+from idtone.ledger.evidence.format_rules import Rule, RuleError
 
 ROOMS = Path(idtone.__file__).parent
 TEXT = Message("{path} is missing", path="x")

@@ -28,8 +28,8 @@ NEED_EXTRAS = {
     "console", "core.paper.pdf", "core.paper.pdf_archive", "core.paper.pdf_structure", "operations.canary.place_call",
     "operations.import_sound_master",
     "tones.detector.profile_json",
-    "tones.importing", "tones.making", "tones.master_measurement", "tones.measuring", "tones.recordings", "tones.runs",
-    "tones.showing", "tones.verification",
+    "tones.master_import", "tones.making", "tones.master_measurement", "tones.measuring", "tones.recordings",
+    "tones.runs", "tones.showing", "tones.verification",
 }  # fmt: skip
 """What cannot be imported without an extra: modules, and rooms of which some modules cannot."""
 

@@ -11,7 +11,7 @@ import idtone.core.settings.settings
 from idtone.core.decision import Unlicensed
 from idtone.core.errors import DocumentError
 from idtone.core.settings.settings import Settings, load_settings, locations, variable_name
-from idtone.core.settings.shared import (
+from idtone.core.settings.shared_settings import (
     NODE_ALONE,
     NOT_SHOWN,
     SECRET,

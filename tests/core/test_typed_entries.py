@@ -3,7 +3,7 @@
 import pytest
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.asking import entries_of
+from idtone.core.terminal.prompts import entries_of
 from idtone.registry.number_notation import read_span, written
 
 WHOLE = "0312340100-0312340199"

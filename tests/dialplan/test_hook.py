@@ -14,8 +14,8 @@ import pytest
 
 from idtone.call_control.fallback import leave
 from idtone.call_control.fallback_file import render
-from idtone.call_control.journal import JournalFolder
 from idtone.call_control.journal_lines import Decided, Ended, read
+from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.calls import Outcome, Period, Reason, Suspension
 from idtone.core.numbers import NumberKind, ascii_form, parse, perhaps
 from idtone.dialplan import (

@@ -12,7 +12,7 @@ import pytest
 
 from idtone.call_control.fallback import leave
 from idtone.call_control.fallback_file import render
-from idtone.call_control.journal import JournalFolder
+from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.calls import Period, Suspension
 from idtone.core.numbers import parse, perhaps
 from idtone.registry.number_notation import read_span

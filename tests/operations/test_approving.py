@@ -22,7 +22,7 @@ from idtone.core.persons import AccountKnownBy, Person
 from idtone.core.settings.settings import LedgerSettings, load_settings
 from idtone.core.signed_notes import Signer, VerifierKey
 from idtone.evidence_cli import app
-from idtone.ledger.commands import shared
+from idtone.ledger.commands import options
 from idtone.ledger.disclosure import record_act as record_act_module
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.legal_basis import BASIS_DETAILS
@@ -55,7 +55,7 @@ class Office:
         self._monkeypatch = monkeypatch
 
     def be(self, person: Person) -> None:
-        self._monkeypatch.setattr(shared, "acting", lambda: person)
+        self._monkeypatch.setattr(options, "acting", lambda: person)
 
     def run(self, person: Person, *arguments: object) -> dict[str, Any]:
         self.be(person)

@@ -14,7 +14,7 @@ import pytest
 
 from idtone.core.settings.settings import MAIL_TO
 from idtone.operations import failure_mail
-from idtone.operations.told_troubles import ToldTroubles
+from idtone.operations.trouble_mail_timing import ToldTroubles
 from idtone.service.troubles import NO_REGISTRY, Trouble
 from lab.repository import ROOT
 from lab.terminal import Terminal

@@ -23,7 +23,7 @@ from idtone.core.signed_notes import Note
 from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.keys.key_ring import KeyRing
-from idtone.ledger.keys.stamps import Stamps
+from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.witness.timestamping import Timestamping
 from idtone.ledger.writing.ledger_writer import LedgerWriter

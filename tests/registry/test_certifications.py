@@ -10,7 +10,7 @@ from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import Policy, decide
 from idtone.core.numbers import WITHHELD, parse
 from idtone.operations.doctor.registry import certifications
-from idtone.registry.compiled import compiled, pack, unpack
+from idtone.registry.compiled_registry import compiled, pack, unpack
 from idtone.registry.expiries import ExpiryKind, certification_ends, expiries
 from idtone.registry.expiry_warning import Expiry
 from idtone.registry.index import RegistryIndex

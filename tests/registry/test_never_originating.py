@@ -14,7 +14,7 @@ from idtone.core.calls import Period
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse
-from idtone.registry import compiling, sources
+from idtone.registry import registry_compiler, sources
 from idtone.registry.local_registry import from_folder, from_published
 from idtone.registry.model import NeverOriginatesEntry
 from idtone.registry.never_originating import compiled_never_originating, pack, span_of, unpack
@@ -79,7 +79,7 @@ def test_a_fault_names_line_and_field(old, new, field, problem):
 
 
 def test_a_signed_registry_has_them_in_a_file_of_their_own():
-    with pytest.raises(compiling.DocumentError, match=r"belong in never-originates.yaml.*Move them there"):
+    with pytest.raises(registry_compiler.DocumentError, match=r"belong in never-originates.yaml.*Move them there"):
         sources.parse_registry(LISTED.partition("suspensions:")[0] + "never_originates: []\n", "registry.yaml")
 
 
@@ -166,7 +166,7 @@ def test_a_large_list_is_compiled_once_in_another_process(association, machine, 
     source = SignedSource(machine.repository(), 0.0)
     assert source.refresh()
     assert source.current.never_originates(BANK)
-    monkeypatch.setattr(compiling.sys, "executable", "/nowhere")
+    monkeypatch.setattr(registry_compiler.sys, "executable", "/nowhere")
     after_a_restart = SignedSource(Repository(machine.trust, machine.source, machine.cache), 0.0)
     assert after_a_restart.refresh()
     assert after_a_restart.current.never_originates(BANK)

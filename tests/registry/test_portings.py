@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from idtone.core.calls import Direction, Outcome, Reason
 from idtone.core.decision import Policy, decide
 from idtone.core.numbers import parse
-from idtone.registry.compiled import compiled, pack, unpack
+from idtone.registry.compiled_registry import compiled, pack, unpack
 from idtone.registry.differences import registry_differences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span

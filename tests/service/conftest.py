@@ -10,7 +10,7 @@ import pytest
 
 from idtone.ari_app.application import AriApplication
 from idtone.ari_app.runner import ApplicationRunner
-from idtone.call_control.journal import JournalReader
+from idtone.call_control.journal_reader import JournalReader
 from idtone.core.settings.settings import Interface, Settings, load_settings
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.witness.cosigning import Cosigning

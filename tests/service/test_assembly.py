@@ -17,8 +17,8 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.service.assembly import assemble, load
 from idtone.service.commands import check_settings
-from idtone.tones.importing import ImportRequest, import_master
 from idtone.tones.making.sounds import PBX_FORMATS
+from idtone.tones.master_import import ImportRequest, import_master
 from lab.ledger.sample_evidence import FORWARDING, NONCE, NOW, PLAY, decided, put
 from lab.registry.examples import valid_until_2096
 from lab.tones.recorded import recorded, write

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from idtone.core.calls import Decision, Direction, ForwardedCall, Outcome, Party, Reason
-from idtone.core.durations import Durations
+from idtone.core.duration_histogram import Durations
 from idtone.core.numbers import parse
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step

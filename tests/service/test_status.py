@@ -20,15 +20,15 @@ from typing import Any
 
 import pytest
 
-from idtone.core.durations import Durations
+from idtone.core.duration_histogram import Durations
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings, TimestampSettings
 from idtone.core.translation import Message, joined, speak, translated
 from idtone.ledger.store.sqlite import path_of
-from idtone.service import status_answer, status_feed
+from idtone.service import status_client, status_feed
 from idtone.service.local_sockets import listening
 from idtone.service.metrics import METRICS, Observed
-from idtone.service.status_answer import ask, socket_path
+from idtone.service.status_client import ask, socket_path
 from idtone.service.status_command import look, rows, rows_without_service
 from idtone.service.status_feed import FEED, snapshot
 from lab.call_control.unix_users import SERVICE_GROUP, SERVICE_USER, acting_as, needs_root
@@ -195,7 +195,7 @@ def test_the_feed_carries_messages_so_that_a_reader_shows_them_in_japanese(obser
 
 
 def test_a_service_that_hangs_or_is_of_another_version_is_named(settings, monkeypatch):
-    monkeypatch.setattr(status_answer, "ANSWER_WITHIN_S", 0.2)
+    monkeypatch.setattr(status_client, "ANSWER_WITHIN_S", 0.2)
     ledger = path_of(settings.ledger.own())
     assert ask(ledger) is None
     with listening(socket_path(ledger), socket.SOCK_STREAM) as listener:
@@ -216,7 +216,7 @@ def test_a_service_that_hangs_or_is_of_another_version_is_named(settings, monkey
 
         thread = threading.Thread(target=answer)
         thread.start()
-        monkeypatch.setattr(status_answer, "ANSWER_WITHIN_S", 5)
+        monkeypatch.setattr(status_client, "ANSWER_WITHIN_S", 5)
         with pytest.raises(UsageError, match="of another version"):
             ask(ledger)
         thread.join()

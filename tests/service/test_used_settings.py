@@ -12,12 +12,12 @@ import pytest
 
 from idtone.core.errors import DocumentError, LedgerError
 from idtone.core.settings.settings import Settings, load_settings
-from idtone.core.settings.shared import SIGNED_BY, fleet_settings_report, signed_settings
+from idtone.core.settings.shared_settings import SIGNED_BY, fleet_settings_report, signed_settings
 from idtone.core.signed_notes import Signer
 from idtone.ledger.store.sqlite import path_of
 from idtone.operations.doctor import settings_findings
 from idtone.operations.doctor.findings import State
-from idtone.service.status_answer import ask
+from idtone.service.status_client import ask
 from idtone.service.used_settings import UsedSettings, last_used, record, record_of, refuse_older
 from lab.asterisk import IDTONE
 

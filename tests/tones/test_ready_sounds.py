@@ -9,10 +9,10 @@ import pytest
 
 from idtone.config import __file__ as config
 from idtone.core.errors import ToneError
-from idtone.tones.importing import ImportRequest, import_master
 from idtone.tones.making.encoders import encode
 from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.sounds import PBX_FORMATS, put_sounds
+from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
 from idtone.tones.ready_sounds import ReadySounds
 from lab.tones.recorded import recorded, write

@@ -21,23 +21,23 @@ command_line.add_commands(
             "Warn of unwise properties of a sound; exit 1 if there is a warning.",
         ),
         "generate": (
-            "idtone.tones.commands.making:generate",
+            "idtone.tones.commands.generate_sounds:generate",
             "Write the sound files of a profile. Its output is input for sha256sum -c.",
         ),
         "verify": (
-            "idtone.tones.commands.verifying:verify",
+            "idtone.tones.commands.verify_recordings:verify",
             "Check whether a recording contains a profile's sound: conforms, present, absent or cannot-tell.",
         ),
         "inspect": (
-            "idtone.tones.commands.looking:inspect_recording",
+            "idtone.tones.commands.inspect_sounds:inspect_recording",
             "Measure a recording: its levels, its faults and every burst of tone.",
         ),
         "plot": (
-            "idtone.tones.commands.looking:plot_target",
+            "idtone.tones.commands.inspect_sounds:plot_target",
             "Draw waveform and spectrogram with a plan over them: the profile's plan, or the measured bursts.",
         ),
         "play": (
-            "idtone.tones.commands.looking:play_target",
+            "idtone.tones.commands.inspect_sounds:play_target",
             "Play a recording (one leg after the other) or a profile on this machine's sound device.",
         ),
     },

@@ -17,7 +17,7 @@ from ..network_tones import resembled
 from ..notations import indications, tgml
 from ..profile import CALL_LIMIT_MS, Profile, Segment
 from ..showing.profile_drawing import draw
-from .looking import picture_of
+from .inspect_sounds import picture_of
 from .profile_argument import ProfileArgument, choose, library
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ import numpy as np
 from ..making.waveform import waveform
 from ..profile import Profile
 from ..verification import fit, log_odds, part_tests, parts, screening, surroundings, verify
-from ..verification.plan import plan_of
 from ..verification.screening import RATE_HZ, Screen
+from ..verification.sound_plan import plan_of
 
 FORMAT: Final = 1
 """The number of the format, which rises when an older detector would misread the file."""

@@ -19,7 +19,7 @@ def waveform(profile: Profile, sample_rate_hz: int) -> Samples:
     if not profile.recording:
         return synthesise(profile, sample_rate_hz)
     # The resampler and the readers take long to load, and most profiles need neither.
-    from .recorded import recorded
+    from .master_recording import recorded
 
     return recorded(profile, sample_rate_hz)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..making.oscillation import raised_cosine
 from .bursts import Found
-from .lines import Lines
+from .spectral_lines import Lines
 
 BAND_HZ: Final = 200.0
 _CORE_S: Final = 0.015

@@ -15,8 +15,8 @@ from ..runs import runs
 from .bursts import Found, boundary, join_swells, measure, rough, same, unite
 from .clicks import click_energy
 from .levels import dbm0, power_db
-from .lines import Lines
 from .spans import Span, find_spans, frame_powers, noise_power
+from .spectral_lines import Lines
 from .working_rate import Working, working
 
 BURSTS: Final = 200

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runs import runs
-from .lines import LOWEST_HZ
+from .spectral_lines import LOWEST_HZ
 
 Floats = NDArray[Any]
 """Single or double precision."""

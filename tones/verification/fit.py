@@ -17,10 +17,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .plan import Component, Plan
 from .running_sums import FRAMES_PER_S, HOP, Floats, Position, Spans, soft_sums
 from .screening import HOP as SCREEN_HOP
 from .screening import RATE_HZ, Reals, cut
+from .sound_plan import Component, Plan
 
 FILTER: Final = 128
 """Samples of the baseband filter, a Hann window of 16 ms."""

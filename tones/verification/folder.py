@@ -18,7 +18,7 @@ from idtone.core.files import draft, writing
 from idtone.core.translation import Message
 
 from ..profile import Profile
-from ..recordings.reading import read
+from ..recordings.read_recording import read
 from .report import Report
 from .verify import Verifier
 

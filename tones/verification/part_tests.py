@@ -12,9 +12,9 @@ from ..profile import Profile
 from .fit import Baseband, Fitted, FittedComponent
 from .log_odds import AUDIBLE, tone_share
 from .parts import between, edge_errors, weakest_slice
-from .plan import Component, Plan
 from .report import CheckOutcome, HeardBurst, Test
 from .screening import Reals
+from .sound_plan import Component, Plan
 
 CODEC_MS: Final = 4.0
 """How far codecs move the edge of a burst; this is added to the tolerance."""

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fit import Baseband, Fitted, softness
-from .plan import Component, Plan
 from .running_sums import FRAMES_PER_S
 from .screening import RATE_HZ
+from .sound_plan import Component, Plan
 
 _SHORTEST_PAUSE_S: Final = 0.02
 _EDGE_REACH: Final = 0.7

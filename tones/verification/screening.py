@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .plan import Component, Plan
+from .sound_plan import Component, Plan
 
 RATE_HZ: Final = 8000
 HOP: Final = 64

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from .fit import Fitted, FittedComponent, Fitter
-from .plan import Plan
 from .screening import RATE_HZ, Reals
+from .sound_plan import Plan
 
 _GLIDE_COHERENCE: Final = 0.4
 _TEMPI: Final = np.array([0.9, 1.0, 1.1])

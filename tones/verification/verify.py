@@ -23,14 +23,14 @@ from idtone.core.translation import Message
 from ..making.waveform import waveform
 from ..profile import Profile
 from ..recordings.leg import Leg
-from ..recordings.rates import at_rate
+from ..recordings.resampling import at_rate
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
 from .part_tests import ALONE, CODEC_MS, TESTS, Case, heard_burst, level_dbm0, remnants
 from .parts import alone, blast, tails
-from .plan import plan_of
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict
 from .screening import HOP, RATE_HZ, Reals, Screen
+from .sound_plan import plan_of
 from .surroundings import Surroundings
 
 _COARSE_SCORE: Final = 8.0

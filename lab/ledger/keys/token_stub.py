@@ -1,6 +1,6 @@
-"""In place of `python -m idtone.core.tokens`: a key that does what the file says that is named on its command line.
+"""In place of `python -m idtone.core.hardware_tokens`: a key that acts as the file says.
 
-It leaves a line in the file beside it for each start.
+Its command line names the file. It leaves a line in the file beside it for each start.
 """
 
 from __future__ import annotations

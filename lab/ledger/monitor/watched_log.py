@@ -20,7 +20,7 @@ from idtone.ledger.monitor.findings_page import LogReport
 from idtone.ledger.monitor.monitor import Monitor
 from idtone.ledger.monitor.monitored_logs import MonitoredLogs
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.tiles.tile_folder import write_tiles
+from idtone.ledger.tiles.tile_writer import write_tiles
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.witness import Witness, WitnessState, attend
 from lab.ledger.sample_evidence import LOG, at, key_ring_of, url_of

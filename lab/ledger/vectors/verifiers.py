@@ -20,8 +20,8 @@ from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import VerifierKey
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import verified
+from idtone.ledger.evidence.format_rules import Rule, RuleError
 from idtone.ledger.evidence.leaf_rules import LeafRules
-from idtone.ledger.evidence.rules import Rule, RuleError
 from lab.node import find_or_get_node
 
 from . import association_of, files_of, octets_of

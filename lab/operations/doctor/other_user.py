@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 
 from idtone.call_control import fallback
-from idtone.call_control.journal import JournalFolder
+from idtone.call_control.journal_reader import JournalFolder
 from idtone.operations.doctor.shared_file_findings import Identity
 from idtone.operations.doctor.write_trial import Place, trial
 

@@ -19,7 +19,7 @@ from bench.verify.rooms_and_phones import in_a_room
 from idtone.tones.detector.profile_json import profile_json
 from idtone.tones.profile import Profile
 from idtone.tones.verification.fit import Fitter
-from idtone.tones.verification.plan import plan_of
+from idtone.tones.verification.sound_plan import plan_of
 from idtone.tones.verification.verify import Verifier
 from lab import g711
 

@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["idtone"]):
     from idtone.tones.profile import parse_profile
     from idtone.tones.recordings import ffmpeg_decoding
     from idtone.tones.recordings.captures import read_capture
-    from idtone.tones.recordings.reading import read
+    from idtone.tones.recordings.read_recording import read
 
 from lab.fuzzing import fuzz
 

@@ -10,7 +10,7 @@ import typer
 import yaml
 
 from idtone.core.documents import read_text
-from idtone.core.terminal.asking import confirmed
+from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message, translated
 
 from ..refused.customer_identity import CustomerIdentity, IdentityKind, parse_customer

@@ -18,10 +18,10 @@ from idtone.core.numbers import parse_japanese
 from idtone.core.persons import Person, acting
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import confirmed, entries_asked, line, number_asked, number_of
 from idtone.core.terminal.progress import progress
+from idtone.core.terminal.prompts import confirmed, entries_asked, line, number_asked, number_of
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.shared import answerable, listed, local
+from idtone.ledger.commands.options import answerable, listed, local
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps

@@ -15,10 +15,10 @@ from idtone.core.misuse_limits import load_limits
 from idtone.core.persons import acting
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import line
 from idtone.core.terminal.progress import progress_bar
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.shared import LedgerOption, NodeOption, ledgers_of, local, parse_since
+from idtone.ledger.commands.options import LedgerOption, NodeOption, ledgers_of, local, parse_since
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps

@@ -14,9 +14,9 @@ from idtone.core.errors import UsageError
 from idtone.core.numbers import parse
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import confirmed
+from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.shared import KeysOption, ledgers_of, listed, local
+from idtone.ledger.commands.options import KeysOption, ledgers_of, listed, local
 from idtone.ledger.disclosure.pack import digest
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.replication.node_ledgers import without_keys

@@ -23,11 +23,11 @@ COMMANDS: Final = {
         "Make the key by which the nodes of a fleet know each other's calls; all nodes have the same.",
     ),
     "new-signing-key": (
-        "idtone.operations.fleet.commands.signing:signing_key",
+        "idtone.operations.fleet.commands.sign_settings:signing_key",
         "Make the key that signs the settings of all nodes, and print the line for fleet.trust.",
     ),
     "sign": (
-        "idtone.operations.fleet.commands.signing:sign",
+        "idtone.operations.fleet.commands.sign_settings:sign",
         "Sign the settings that all nodes share. Each edition gets a new version.",
     ),
     "diff": (

@@ -9,7 +9,7 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
-from idtone.ledger.commands.shared import NodeOption, ledgers_of, listed
+from idtone.ledger.commands.options import NodeOption, ledgers_of, listed
 from idtone.ledger.evidence.call_record import Record, iso_ms
 from idtone.ledger.evidence.steps import StepKind
 

@@ -10,7 +10,7 @@ from idtone.core.errors import LedgerError, UsageError
 from idtone.core.terminal.command_line import ConfigOption, JsonOption, negative
 from idtone.core.translation import Message, translated
 from idtone.ledger.replication.node_reports import NodeReportsReader
-from idtone.service.watching import WatchOption, show
+from idtone.service.live_display import WatchOption, show
 
 from ..findings import NodeFinding, findings
 from ..node_rows import COLUMNS, row_of, total_row

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import confirmed
+from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message, translated
 
 from ..inventory import Inventory, NodeEntry, read_inventory

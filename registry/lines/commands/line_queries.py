@@ -14,13 +14,13 @@ from idtone.core.errors import DocumentError, UsageError
 from idtone.core.numbers import WITHHELD
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import number_asked
+from idtone.core.terminal.prompts import number_asked
 from idtone.core.translation import Message, translated
 
 from ...number_notation import masked
 from ..index import compile_lines
 from ..model import ALWAYS, Entry, shown_name
-from ..reading import Unread, read, read_as_set
+from ..read_line_table import Unread, read, read_as_set
 
 FileArgument = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="A table of lines (default: lines.source of the settings).")

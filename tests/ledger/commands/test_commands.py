@@ -17,7 +17,7 @@ from idtone.core.calls import Party
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.commands import app
-from idtone.ledger.commands.shared import parse_since
+from idtone.ledger.commands.options import parse_since
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys.held_keys import HeldKeys

@@ -20,16 +20,16 @@ from idtone.core.errors import LedgerError, TokenAwayError, UsageError
 from idtone.core.persons import Person
 from idtone.core.settings.settings import LedgerSettings, load_settings
 from idtone.core.signed_notes import Note, VerifierKey
-from idtone.ledger.commands import shared
+from idtone.ledger.commands import options
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act, record_acts
 from idtone.ledger.evidence import steps
-from idtone.ledger.keys import token_signer
+from idtone.ledger.keys import hardware_token_signer
 from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.ledger.writing import given_up, housekeeping
+from idtone.ledger.writing import housekeeping, unsigned_log_ends
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations.backup.known_heads import KnownHead, known_heads
 from idtone.operations.doctor.checks import CHECKS, LEDGER
@@ -269,7 +269,7 @@ def test_the_end_of_a_log_is_signed_when_its_token_is_back(with_token):
 
 def test_the_next_log_begins_although_the_old_token_is_away(with_token, monkeypatch):
     monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.1)
-    monkeypatch.setattr(token_signer, "AGAIN_AFTER_S", 0.1)
+    monkeypatch.setattr(hardware_token_signer, "AGAIN_AFTER_S", 0.1)
     node, old = with_token, with_token.key
     _goes_away(node, "log replace-key")
     node.write(*heard_call("c-3", 20_000))
@@ -320,7 +320,7 @@ def before_of(node: Node) -> dict[str, Any]:
 
 
 def as_person(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
-    monkeypatch.setattr(shared, "acting", lambda: person)
+    monkeypatch.setattr(options, "acting", lambda: person)
 
 
 def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, monkeypatch, tmp_path):
@@ -452,13 +452,13 @@ def test_a_key_is_lost_only_if_its_token_was_asked_just_now(lost, monkeypatch):
             lost.run(*give_up)
     pin.write_text(token.PIN)
     with monkeypatch.context() as patch:
-        patch.setattr(token_signer, "START_WITHIN_S", 0.0)
+        patch.setattr(hardware_token_signer, "START_WITHIN_S", 0.0)
         with pytest.raises(LedgerError, match=r"not known: .* has not answered"):
             lost.run(*give_up)
     [following] = ring.continuity.unsigned
     with pytest.raises(TokenAwayError, match="no such token"):  # the service remembers it for a while
         ring.signer_of(LOG).sign("x\n")
-    said = given_up.signing_objection(following, ring, path_of(lost.settings.own()))
+    said = unsigned_log_ends.signing_objection(following, ring, path_of(lost.settings.own()))
     ring.close()
     assert said == "its key is here, and has signed it now"
 

@@ -4,9 +4,9 @@ import pytest
 
 from idtone.core.errors import ProofError
 from idtone.ledger.evidence import leaf_rules
+from idtone.ledger.evidence.format_rules import RuleError
 from idtone.ledger.evidence.leaf_rules import AWAITED_LIMIT, LeafRules, LeafShapes, StepOrder, check_call, read_leaf
 from idtone.ledger.evidence.leaves import leaf, step_text
-from idtone.ledger.evidence.rules import RuleError
 
 STEP = step_text(7, "pbx-1", "ended", 1, '{"status":"BUSY"}')
 

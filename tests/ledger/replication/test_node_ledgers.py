@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from idtone.core.errors import LedgerError, UsageError
-from idtone.ledger.commands.shared import days_of
+from idtone.ledger.commands.options import days_of
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.meta import CHECKPOINT, facts

@@ -13,7 +13,7 @@ import pytest
 from idtone.core.numbers import parse
 from idtone.ledger.evidence.call_filter import CallFilter
 from idtone.ledger.store import sqlite
-from idtone.ledger.store.alike_calls import _EDGE, alike_calls
+from idtone.ledger.store.call_groups import _EDGE, alike_calls
 from idtone.ledger.store.call_search import search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of

@@ -21,7 +21,7 @@ from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.tiles import tile_folder
+from idtone.ledger.tiles import tile_writer
 from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.tree.merkle import leaf_hash
@@ -129,7 +129,7 @@ def test_later_only_what_is_new_is_written(ledger, out, monkeypatch):
 
     # A reader sees the whole tree of the checkpoint that is there, whenever it looks.
     seen = []
-    put = tile_folder.replace_durably
+    put = tile_writer.replace_durably
 
     def putting(target: Path, *rest: object) -> None:
         seen.append(verdict(folder)["leaves"])
@@ -137,7 +137,7 @@ def test_later_only_what_is_new_is_written(ledger, out, monkeypatch):
         assert verdict(folder)["good"]
 
     with monkeypatch.context() as patched:
-        patched.setattr(tile_folder, "replace_durably", putting)
+        patched.setattr(tile_writer, "replace_durably", putting)
         report = published(out)
     assert (report["leaves"], report["new_leaves"], set(seen)) == (LEAVES + 243, 243, {LEAVES})
     after = contents(folder)
@@ -171,7 +171,7 @@ def test_a_reader_of_the_old_checkpoint_takes_the_full_tile(ledger, out):
 
 
 def test_an_interrupted_run_is_completed_by_the_next(ledger, out, monkeypatch):
-    put, count = tile_folder.replace_durably, 0
+    put, count = tile_writer.replace_durably, 0
 
     def failing(*arguments: object) -> None:
         nonlocal count
@@ -181,7 +181,7 @@ def test_an_interrupted_run_is_completed_by_the_next(ledger, out, monkeypatch):
         put(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(tile_folder, "replace_durably", failing)
+        patched.setattr(tile_writer, "replace_durably", failing)
         failed = run("log tiles", out)
     assert failed.exit_code == 1
     assert "the tiles cannot be written: No space left on device" in failed.stderr

@@ -13,7 +13,7 @@ import pytest
 from idtone.core.persons import AccountKnownBy, Person, visiting
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.ledger.commands import shared
+from idtone.ledger.commands import options
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -69,7 +69,7 @@ class Operator(Terminal):
         self.monkeypatch.setattr(clock, "now", lambda: moment)
 
     def be(self, person: Person) -> None:
-        for module in (records, shared):
+        for module in (records, options):
             self.monkeypatch.setattr(module, "acting", lambda: person)
 
     def form(self, id_: str = "C-1", **changes: Any) -> Path:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from idtone.core.tails import binomial_tail
+from idtone.core.tail_probabilities import binomial_tail
 from lab.member.misuse.rates import DAYS, NAMES, SCENES, found, in_page, interval
 from lab.member.misuse.traffic import FRAUDS, MEASURED_FROM, OFFICES
 

@@ -6,7 +6,15 @@ from math import comb, exp, factorial
 
 import pytest
 
-from idtone.core.tails import binomial_tail, few_runs, full_turns, least_binomial, least_poisson, poisson_tail, usual
+from idtone.core.tail_probabilities import (
+    binomial_tail,
+    few_runs,
+    full_turns,
+    least_binomial,
+    least_poisson,
+    poisson_tail,
+    usual,
+)
 
 
 @pytest.mark.parametrize("mean", [0.5, 3, 40])

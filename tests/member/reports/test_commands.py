@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from idtone.core.settings.settings import load_settings
-from idtone.ledger.commands.shared import local
+from idtone.ledger.commands.options import local
 from idtone.ledger.evidence.call_record import iso_ms
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.private_files import replace_private

@@ -10,7 +10,7 @@ import typer
 
 from idtone.core.errors import TrustError
 from idtone.core.signing_keys import load_key, make_key, signer
-from idtone.core.terminal.asking import passphrase
+from idtone.core.terminal.prompts import passphrase
 from lab.office.authority.office import PHRASE, STOP, TWICE, WHY
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import STOPPED

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.call_control.journal import READ
+from idtone.call_control.journal_reader import READ
 from idtone.cli import app
 from idtone.core.signed_notes import Note, Signer
 from idtone.core.terminal import command_line

@@ -10,8 +10,8 @@ from idtone.core.settings.settings import Settings
 from idtone.operations.doctor.exam import Exam
 from idtone.operations.doctor.findings import Finding, State
 from idtone.operations.doctor.shared_files import sounds_check
-from idtone.tones.importing import ImportRequest, import_master
 from idtone.tones.making.sounds import PBX_FORMATS, put_sounds
+from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
 from idtone.tones.ready_sounds import ReadySounds
 from lab.tones.recorded import recorded, write

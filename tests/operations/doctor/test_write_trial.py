@@ -13,7 +13,7 @@ from textwrap import dedent
 
 import pytest
 
-from idtone.call_control.journal import FILE_MODE, FOLDER_MODE
+from idtone.call_control.journal_reader import FILE_MODE, FOLDER_MODE
 from idtone.dialplan import JOURNAL_FILE
 from idtone.operations.doctor import observe_machine, shared_file_findings
 from idtone.operations.doctor.findings import Finding, State

@@ -17,7 +17,7 @@ from idtone.call_control import journal_lines
 from idtone.call_control.request import Request
 from idtone.core.numbers import parse
 from idtone.core.settings.settings import Settings
-from idtone.core.settings.shared import SIGNED_BY, read_shared
+from idtone.core.settings.shared_settings import SIGNED_BY, read_shared
 from idtone.core.signed_notes import Signer
 from idtone.ledger.replication.node_reports import NodeReport
 from idtone.ledger.store.ledger_reader import LedgerReader

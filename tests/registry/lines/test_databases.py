@@ -11,7 +11,7 @@ import pytest
 
 from idtone.core.errors import DocumentError
 from idtone.registry.lines.index import LinesIndex, compile_lines
-from idtone.registry.lines.reading import read
+from idtone.registry.lines.read_line_table import read
 from idtone.registry.lines.rows import entries_of
 from lab.mariadb import MariaDB
 from lab.postgresql import PostgreSQL

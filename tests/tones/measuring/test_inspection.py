@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.tones.making.synthesis import synthesise, to_pcm16
-from idtone.tones.measuring import bursts, lines
+from idtone.tones.measuring import bursts, spectral_lines
 from idtone.tones.measuring import inspection as inspection_module
 from idtone.tones.measuring.inspection import inspect
 from idtone.tones.profile import Law
@@ -203,14 +203,14 @@ def voice(seconds, sample_rate_hz):
 
 def test_a_voice_takes_no_more_work_than_a_processor_does_in_its_time(monkeypatch):
     """At most twice the length of the voice. The unknowns × samples of all fits show sooner what has become slower."""
-    work, shares, solve = 0, [], lines._solve
+    work, shares, solve = 0, [], spectral_lines._solve
 
     def counted(columns, samples):
         nonlocal work
         work += columns.size
         return solve(columns, samples)
 
-    monkeypatch.setattr(lines, "_solve", counted)
+    monkeypatch.setattr(spectral_lines, "_solve", counted)
     samples = voice(5.8, 8000)
     began_s = time.process_time()
     assert inspect(samples, 8000, progress=shares.append).bursts

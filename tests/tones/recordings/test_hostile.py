@@ -9,7 +9,7 @@ from idtone.core.errors import RecordingError, ToneError
 from idtone.tones.recordings import ffmpeg_decoding
 from idtone.tones.recordings.captures import read_capture
 from idtone.tones.recordings.files import read_file
-from idtone.tones.recordings.reading import read
+from idtone.tones.recordings.read_recording import read
 from lab.tones.recordings import wire
 
 LONGEST_S = 30.0

@@ -10,8 +10,8 @@ import soxr
 from idtone.tones.verification import report as reports
 from idtone.tones.verification.fit import Fitted, Fitter
 from idtone.tones.verification.parts import alone
-from idtone.tones.verification.plan import plan_of
 from idtone.tones.verification.report import CheckOutcome
+from idtone.tones.verification.sound_plan import plan_of
 from idtone.tones.verification.verify import Verifier, heard_of, verdict_of, verdict_of_damaged
 from lab import voices
 from lab.codecs import CODECS, G722

@@ -1,7 +1,7 @@
 """Reads and compiles the table of lines in a process of its own: neither a million rows nor a database that hangs holds
 up a call.
 
-    python -m idtone.registry.lines.compiling       the source as JSON on standard input
+    python -m idtone.registry.lines.line_compiler       the source as JSON on standard input
 
 Standard output has the compiled table (exit 0), or the faults as JSON (exit 1), or nothing: unchanged (exit 3).
 """
@@ -44,7 +44,7 @@ def compile_in_process(source: str, query: str | None, password: str | None, kno
 def compile_here(source: str, query: str | None, password: str | None, known: str) -> bytes | None:
     """The same as `compile_in_process`, in this process."""
     from .index import compile_lines
-    from .reading import read
+    from .read_line_table import read
 
     found = read(source, query, password)
     return None if found.origin == known else compile_lines(found.entries(), found.origin).pack()

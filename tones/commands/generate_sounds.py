@@ -17,7 +17,7 @@ from idtone.core.terminal import command_line
 from idtone.core.terminal.command_line import ConfigOption, JsonOption
 from idtone.core.translation import Message, translated
 
-from ..notations.reading import from_notation
+from ..notations.read_notation import from_notation
 from ..profile import Profile
 from .profile_argument import choose, complete_profile
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from idtone.core.errors import DocumentError, TrustError
 from idtone.core.numbers import parse
-from idtone.registry import compiling
-from idtone.registry.compiled import compiled, pack, unpack
-from idtone.registry.compiling import compile_in_process
+from idtone.registry import registry_compiler
+from idtone.registry.compiled_registry import compiled, pack, unpack
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
+from idtone.registry.registry_compiler import compile_in_process
 from idtone.registry.sources import SignedSource, parse_document
 from lab.core.deciding import NOW
 from lab.registry.examples import GOOD
@@ -47,7 +47,7 @@ def test_it_is_compiled_once(tmp_path, monkeypatch):
     path.write_text(SIGNED_GOOD)
     made = compile_in_process(path, "registry.yaml")
     assert made == compiled(DOCUMENT)
-    monkeypatch.setattr(compiling.sys, "executable", "/nowhere")
+    monkeypatch.setattr(registry_compiler.sys, "executable", "/nowhere")
     assert compile_in_process(path, "registry.yaml") == made
     path.with_suffix(".compiled").write_bytes(b"of another version")
     with pytest.raises(TrustError, match="cannot be compiled"):

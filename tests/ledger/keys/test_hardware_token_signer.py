@@ -15,15 +15,15 @@ from idtone.core.errors import LedgerError, TokenAwayError
 from idtone.core.settings.settings import LedgerSettings, TokenSettings
 from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.evidence.steps import log_ended
-from idtone.ledger.keys import token_signer
+from idtone.ledger.keys import hardware_token_signer
+from idtone.ledger.keys.hardware_token_signer import TokenProcess, TokenSigner
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.keys.log_keys import LogKeys
-from idtone.ledger.keys.token_signer import TokenProcess, TokenSigner
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from idtone.ledger.writing import ended_log, housekeeping
+from idtone.ledger.writing import housekeeping, sign_log_end
 from idtone.ledger.writing.group_writer import GroupWriter
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab import token
@@ -77,9 +77,9 @@ class Stub:
 def stub(file: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Stub:
     mode = file.parent.parent / "mode"
     program = [sys.executable, str(ROOT / "lab" / "ledger" / "keys" / "token_stub.py"), str(mode), SEED.hex()]
-    monkeypatch.setattr(token_signer, "PROGRAM", program)
-    monkeypatch.setattr(token_signer, "WITHIN_S", 20.0)  # however slow the machine is
-    monkeypatch.setattr(token_signer, "AGAIN_AFTER_S", 0.05)
+    monkeypatch.setattr(hardware_token_signer, "PROGRAM", program)
+    monkeypatch.setattr(hardware_token_signer, "WITHIN_S", 20.0)  # however slow the machine is
+    monkeypatch.setattr(hardware_token_signer, "AGAIN_AFTER_S", 0.05)
     made = Stub(mode, url)
     made.does("good")
     return made
@@ -137,7 +137,7 @@ def test_evidence_is_written_while_the_token_is_away_and_signed_when_it_is_back(
     with stub.writer() as writer:
         put(writer, *heard_call("c-1"))
         assert writer.signs
-        monkeypatch.setattr(token_signer, "WITHIN_S", 1.0)
+        monkeypatch.setattr(hardware_token_signer, "WITHIN_S", 1.0)
         stub.does(word)
         put(writer, *heard_call("c-2", 1000))
         assert not writer.signs
@@ -145,7 +145,7 @@ def test_evidence_is_written_while_the_token_is_away_and_signed_when_it_is_back(
         begin_s = time.monotonic()
         put(writer, *(step for call in range(4) for step in heard_call(f"late-{call}", 5000)))
         # Each of 24 commits would have waited for the token.
-        assert time.monotonic() - begin_s < 24 * token_signer.WITHIN_S
+        assert time.monotonic() - begin_s < 24 * hardware_token_signer.WITHIN_S
         assert caplog.text.count("evidence is written and not signed") == 1
         assert any("is not signed" in fault for fault in faults(stub.url))
         stub.does("good")
@@ -321,11 +321,13 @@ def test_what_fails_unforeseen_beside_the_ledger_does_not_end_the_rest(url, file
 
 def test_the_leaves_of_an_ended_log_are_read_when_the_token_is_back(stub, ended, monkeypatch):
     read: list[object] = []
-    check = ended_log.check_unsigned
-    monkeypatch.setattr(ended_log, "check_unsigned", lambda *of: read.append(of) or check(*of))
+    check = sign_log_end.check_unsigned
+    monkeypatch.setattr(sign_log_end, "check_unsigned", lambda *of: read.append(of) or check(*of))
     with stub.writer() as writer:
         tries: list[object] = []
-        monkeypatch.setattr(ended_log, "end_named", lambda *of, real=ended_log.end_named: tries.append(of) or real(*of))
+        monkeypatch.setattr(
+            sign_log_end, "end_named", lambda *of, real=sign_log_end.end_named: tries.append(of) or real(*of)
+        )
         wait_until(lambda: len(tries) > 2)
         assert read == []
         stub.does("good")
@@ -337,20 +339,20 @@ def test_a_database_that_is_not_what_was_written_is_read_again_when_it_changes(s
     """And no token signs what is thrown away each time."""
     looked: list[object] = []
     asked: list[object] = []
-    check = ended_log._check
+    check = sign_log_end._check
     sign = TokenSigner.sign
-    monkeypatch.setattr(ended_log, "_check", lambda *of: looked.append(of) or check(*of))
+    monkeypatch.setattr(sign_log_end, "_check", lambda *of: looked.append(of) or check(*of))
     monkeypatch.setattr(
         TokenSigner, "sign", lambda self, text: asked.append(text.partition("\n")[0]) or sign(self, text)
     )
-    monkeypatch.setattr(ended_log, "SETTLED_NS", 0)
+    monkeypatch.setattr(sign_log_end, "SETTLED_NS", 0)
     whole = ended.read_bytes()
     query(ended, "UPDATE hashes SET hash = zeroblob(32) WHERE place = 2")
     stub.does("good")
     with stub.writer() as writer:
         tries: list[object] = []
-        end_named = ended_log.end_named
-        monkeypatch.setattr(ended_log, "end_named", lambda *of: tries.append(of) or end_named(*of))
+        end_named = sign_log_end.end_named
+        monkeypatch.setattr(sign_log_end, "end_named", lambda *of: tries.append(of) or end_named(*of))
         wait_until(lambda: "not those with which it ended" in writer.words)
         wait_until(lambda: len(tries) > 3)  # the first look may change SQLite's journal
         before = len(looked), asked.count(LOG.name), len(tries)
@@ -365,9 +367,9 @@ def test_a_database_that_is_not_what_was_written_is_read_again_when_it_changes(s
 def test_a_file_that_has_just_changed_is_read_again_all_the_same(stub, ended, monkeypatch):
     """It may change once more within what the stamps of a file can tell apart."""
     looked: list[object] = []
-    check = ended_log._check
-    monkeypatch.setattr(ended_log, "_check", lambda *of: looked.append(of) or check(*of))
-    monkeypatch.setattr(ended_log, "SETTLED_NS", 600 * 10**9)  # all three looks are within it
+    check = sign_log_end._check
+    monkeypatch.setattr(sign_log_end, "_check", lambda *of: looked.append(of) or check(*of))
+    monkeypatch.setattr(sign_log_end, "SETTLED_NS", 600 * 10**9)  # all three looks are within it
     query(ended, "UPDATE hashes SET hash = zeroblob(32) WHERE place = 2")
     stub.does("good")
     with stub.writer():
@@ -410,7 +412,7 @@ def test_a_signature_waits_once(stub, monkeypatch):
     ring = stub.ring()
     waited: list[float] = []
     sign: Callable[[], object] = lambda: ring.signer.sign("text\n")  # noqa: E731
-    monkeypatch.setattr(token_signer, "START_WITHIN_S", 0.3)
+    monkeypatch.setattr(hardware_token_signer, "START_WITHIN_S", 0.3)
     for _ in range(20):
         begin_s = time.monotonic()
         with pytest.raises(TokenAwayError):

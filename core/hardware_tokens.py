@@ -2,9 +2,9 @@
 
     hsm:1?label=ledger     the key with the id 1, in the token with this label
 
-`python -m idtone.core.tokens` signs in a process of its own: the library of a token's maker may hang or crash, and
-takes nothing with it. It reads a line of JSON (`library`, `key`, `pin`) and then lines of hexadecimal digits to sign.
-It writes `key HEX`, then `signed HEX` for each, or `error JSON` and ends.
+`python -m idtone.core.hardware_tokens` signs in a process of its own: the library of a token's maker may hang or
+crash, and takes nothing with it. It reads a line of JSON (`library`, `key`, `pin`) and then lines of hexadecimal
+digits to sign. It writes `key HEX`, then `signed HEX` for each, or `error JSON` and ends.
 """
 
 from __future__ import annotations

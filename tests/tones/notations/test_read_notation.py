@@ -1,4 +1,4 @@
-from idtone.tones.notations.reading import ASTERISK_LEVEL_DBM0, from_notation
+from idtone.tones.notations.read_notation import ASTERISK_LEVEL_DBM0, from_notation
 
 BRACKETS = "%(100,50,600)"
 TGML = (BRACKETS, f"tone_stream://{BRACKETS}", f"d=100;w=50;{BRACKETS}", f" v=-7;{BRACKETS}", f"L=1;{BRACKETS}")

@@ -13,7 +13,7 @@ from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE
 
 from .asterisk_console import AsteriskConsole
 from .doctor.asterisk_files import Line
-from .doctor.ignored_results import without_comments
+from .doctor.ignored_gosub_results import without_comments
 
 _CALL: Final = re.compile(rf"(?<![\w-])(?:{FORWARD_CONTEXT}|{CALLED_CONTEXT})(?![\w-])")
 _PATTERNS: Final = ("*.conf", "*.ael", "*.lua")

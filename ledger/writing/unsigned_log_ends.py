@@ -21,7 +21,7 @@ from ..store.given_up_acts import end_given_up
 from ..store.meta import CHECKPOINT, facts
 from ..store.sqlite import connect_for_reading
 from ..tree.checkpoints import Checkpoint
-from .ended_log import EndCheck, end_named, heads_beside_key, heads_noted, sign_end
+from .sign_log_end import EndCheck, end_named, heads_beside_key, heads_noted, sign_end
 
 _DAMAGED: Final = (sqlite3.Error, OSError, ValueError, LookupError, TypeError)
 """What reading a database raises that does not hold what was written."""

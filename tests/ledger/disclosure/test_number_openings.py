@@ -10,7 +10,7 @@ from idtone.core.errors import LedgerError
 from idtone.core.numbers import parse
 from idtone.core.persons import AccountKnownBy, Person
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
-from idtone.ledger.disclosure.opened_numbers import opening_objection, purpose_objection, search_act
+from idtone.ledger.disclosure.number_openings import opening_objection, purpose_objection, search_act
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence.steps import Step, StepKind, numbers_opened
 from idtone.ledger.store.ledger_reader import LedgerReader

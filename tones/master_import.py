@@ -23,7 +23,7 @@ from idtone.core.errors import DocumentError, RecordingError, ToneError, UsageEr
 from idtone.core.files import Draft, draft
 from idtone.core.translation import Message
 
-from .making.recorded import LONGEST_MASTER_S
+from .making.master_recording import LONGEST_MASTER_S
 from .making.sounds import Sound, ensure_sounds, named_format
 from .master_measurement import Master, decibels, examine
 from .measuring.levels import SILENCE_DB

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idtone.core.errors import ToneError
-from idtone.tones.verification.plan import CLOSE_HZ, plan_of
+from idtone.tones.verification.sound_plan import CLOSE_HZ, plan_of
 from lab.tones.profiles import make, tone
 from lab.tones.recorded import noise, recorded, recording_of, write
 from lab.tones.refusing import refusal

@@ -8,7 +8,7 @@ import soundfile
 from idtone.core.errors import RecordingError, ToneError, UsageError
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
-from idtone.tones.recordings import reading
+from idtone.tones.recordings import read_recording
 from idtone.tones.recordings.leg import Leg
 from lab.tones.commands.running import run
 from lab.tones.refusing import refusal
@@ -59,7 +59,7 @@ def test_the_json_of_inspect_keeps_its_shape_and_the_law_changes_levels(recordin
 
 def test_lost_packets_are_shown_as_lost(monkeypatch, recording):
     leg = Leg("10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)", np.zeros(8000, np.float32), 8000, ((800, 960), (1600, 1760)))
-    monkeypatch.setattr(reading, "read", lambda _: (leg,))
+    monkeypatch.setattr(read_recording, "read", lambda _: (leg,))
     assert "lost      40 ms" in run("inspect", recording).output
     assert json.loads(run("inspect", recording, "--json").output)[0]["lost_ms"] == 40
 

@@ -11,11 +11,18 @@ import typer
 from idtone.core.documents import read_text
 from idtone.core.errors import UsageError
 from idtone.core.files import replace_durably, writing
-from idtone.core.settings.shared import SIGNED_BY, SharedSettings, check_shared, differing, read_shared, signed_settings
+from idtone.core.settings.shared_settings import (
+    SIGNED_BY,
+    SharedSettings,
+    check_shared,
+    differing,
+    read_shared,
+    signed_settings,
+)
 from idtone.core.signed_notes import NOTE_LIMIT, Note, Signer
 from idtone.core.signing_keys import make_private, private
 from idtone.core.terminal import command_line
-from idtone.core.terminal.asking import passphrase
+from idtone.core.terminal.prompts import passphrase
 from idtone.core.translation import Message, translated
 from idtone.ledger.store.postgresql import Server
 

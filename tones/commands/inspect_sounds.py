@@ -57,7 +57,7 @@ def inspect_recording(
 ) -> None:
     """Measure a recording: its levels, its faults and every burst of tone."""
     from ..measuring.inspection import inspect
-    from ..recordings.reading import read
+    from ..recordings.read_recording import read
 
     read_legs = read(file)
     with _progress(len(read_legs)) as measured:
@@ -116,7 +116,7 @@ def plot_target(
         chosen = choose(target, config)
         title, plain, panels = chosen.title, chosen.id, [_panel_of_profile(chosen)]
     else:
-        from ..recordings.reading import read
+        from ..recordings.read_recording import read
 
         plan = choose(profile, config) if profile is not None else None
         title, plain, panels = file.name, "recording", [_panel_of_leg(leg, plan, file) for leg in read(file)]
@@ -145,7 +145,7 @@ def play_target(target: TargetArgument, config: ConfigOption = None) -> None:
 
         play(waveform(_short(chosen, target), _PLAYED_RATE_HZ), _PLAYED_RATE_HZ)
         return
-    from ..recordings.reading import read
+    from ..recordings.read_recording import read
 
     for leg in read(file):
         play(leg.samples, leg.sample_rate_hz)

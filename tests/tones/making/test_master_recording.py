@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from idtone.core.errors import RecordingError, ToneError
-from idtone.tones.making.recorded import sounding_rms
+from idtone.tones.making.master_recording import sounding_rms
 from idtone.tones.making.scale import amplitude
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.making.waveform import waveform

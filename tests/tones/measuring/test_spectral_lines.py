@@ -3,7 +3,7 @@ import math
 import numpy as np
 
 from idtone.tones.measuring.edges import gain
-from idtone.tones.measuring.lines import find_glides, find_lines
+from idtone.tones.measuring.spectral_lines import find_glides, find_lines
 
 
 def waves(*frequencies_hz, length=800):

@@ -14,8 +14,8 @@ from idtone.core.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CANARY, Step
 from idtone.ledger.evidence.tally import tally, tally_alike
-from idtone.ledger.store import alike_calls as module
-from idtone.ledger.store.alike_calls import alike_calls
+from idtone.ledger.store import call_groups as module
+from idtone.ledger.store.call_groups import alike_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.ledger.sample_calls import BOTH, of_all_kinds, sounded
 from lab.ledger.sample_evidence import PLAY, at, decided, heard_call

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from idtone.core.errors import DocumentError, IdtoneError, RecordingError, ToneError, UsageError
-from idtone.tones import importing
-from idtone.tones.importing import ImportRequest, import_master, report
+from idtone.tones import master_import
 from idtone.tones.making.scale import amplitude
 from idtone.tones.making.waveform import waveform
+from idtone.tones.master_import import ImportRequest, import_master, report
 from idtone.tones.profile import Law, load_profile
 from idtone.tones.profile_library import load_library
 from lab.tones.profiles import make, tone
@@ -200,7 +200,7 @@ def test_an_unusable_master_is_refused_by_its_own_name_and_leaves_nothing(tmp_pa
 def test_limits_and_obstacles(master, do, made_files, tmp_path, monkeypatch):
     assert "unknown format 'mp5'" in refusal(UsageError, do, tmp_path / "absent.wav", REQUEST, ("mp5",))
     with monkeypatch.context() as patched:
-        patched.setattr(importing, "MASTER_SIZE_LIMIT", 1000)
+        patched.setattr(master_import, "MASTER_SIZE_LIMIT", 1000)
         assert "is larger than" in refusal(RecordingError, do, master)
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "tempdir", str(tmp_path / "absent"))

@@ -22,11 +22,11 @@ from typing import IO, Final
 
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import DocumentError, TokenAwayError, TokenError
+from idtone.core.hardware_tokens import fault_of
 from idtone.core.signed_notes import Algorithm, SignatureLine, VerifierKey
-from idtone.core.tokens import fault_of
 from idtone.core.translation import Message
 
-PROGRAM: Final = [sys.executable, "-m", "idtone.core.tokens"]
+PROGRAM: Final = [sys.executable, "-m", "idtone.core.hardware_tokens"]
 WITHIN_S: Final = 1.0
 """How long a signature is waited for, once; a slow token takes some 0.1 s."""
 START_WITHIN_S: Final = 10.0

@@ -34,7 +34,7 @@ _ANY: Final = "any"
 """In the place of a name on which nothing depends."""
 
 
-class AlikeCalls(NamedTuple):
+class CallGroup(NamedTuple):
     """`times` calls that began within a quarter of an hour from `begun` on. `record` has what counts of each."""
 
     begun: datetime
@@ -48,7 +48,7 @@ def alike_calls(
     end: datetime | None = None,
     last: int = _LAST_STEP,
     progress: Callable[[int], None] = lambda steps: None,
-) -> Iterator[AlikeCalls]:
+) -> Iterator[CallGroup]:
     """The calls that began from `start` on and before `end`, as they were at the step `last`.
 
     `progress` gets how many steps were passed. Raises LedgerError.
@@ -67,7 +67,7 @@ def alike_calls(
     for (quarter, text), times in counted.items():
         if text not in records:
             records[text] = _record(reader, text, first[text])
-        yield AlikeCalls(moment(quarter * QUARTER_US), records[text], times)
+        yield CallGroup(moment(quarter * QUARTER_US), records[text], times)
 
 
 def _pages(

@@ -1,6 +1,6 @@
 """Compiles a registry, or a list of numbers that never originate, in a separate process:
 
-    python -m idtone.registry.compiling ROLE FILE COMPILED
+    python -m idtone.registry.registry_compiler ROLE FILE COMPILED
 
 Exit 0: COMPILED was written. 1: the file has faults; they are on standard output as JSON.
 """
@@ -21,9 +21,9 @@ from idtone.core.errors import DocumentError, Fault, TrustError
 from idtone.core.files import replace_durably
 from idtone.core.translation import Message
 
-from . import compiled as registry_form
+from . import compiled_registry as registry_form
 from . import never_originating as never_originating_form
-from .compiled import Compiled, compiled
+from .compiled_registry import Compiled, compiled
 from .never_originating import NeverOriginating, compiled_never_originating
 from .parsers import parse_never_originates, parse_registry
 from .trust import tuf_roles

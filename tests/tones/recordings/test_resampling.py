@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from idtone.tones.recordings.leg import Leg
-from idtone.tones.recordings.rates import at_rate
+from idtone.tones.recordings.resampling import at_rate
 
 
 def sine(sample_rate_hz):
