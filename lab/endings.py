@@ -328,7 +328,7 @@ TABLE: Final = (
 
 
 _NOBODY: Final = "nobody is called yet"
-_ANSWERED: Final = "it was answered"
+_ANSWERED: Final = "the call was answered"
 _ONWARDS: Final = (*_SOUND, Step.CONNECTING, Step.CONNECTED)
 
 IMPOSSIBLE: Final = (
@@ -340,7 +340,7 @@ IMPOSSIBLE: Final = (
         for place in ((event, (Step.DECIDING,), _NOBODY), (event, _ONWARDS, _ANSWERED))
     ),
     (Event.UNREACHABLE, (Step.DECIDING,), _NOBODY),
-    (Event.UNREACHABLE, (Step.RINGING, Step.EARLY_MEDIA, *_ONWARDS), "it was reached"),
+    (Event.UNREACHABLE, (Step.RINGING, Step.EARLY_MEDIA, *_ONWARDS), "the phone was reached"),
     (Event.REFER, _BEFORE, "a phone transfers what it has answered"),
     (Event.REINVITE, _BEFORE, "there is no media session to change"),
 )

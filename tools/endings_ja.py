@@ -106,8 +106,8 @@ WORDS: Final = {
         "音が聞こえます。保留中は再開まで無音です"
     ),
     "interrupted, as far as it was written": "interrupted(書かれた範囲まで)",
-    "it was answered": "応答済みです",
-    "it was reached": "接続済みです",
+    "the call was answered": "応答済みです",
+    "the phone was reached": "接続済みです",
     "its call ends": "通話が終了します",
     "kept in memory, and written when there is room again": "メモリーに保持し、空きができてから書き込み",
     "no such destination, or out of order": "宛先なし、または故障",

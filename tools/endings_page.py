@@ -49,11 +49,12 @@ def section(event: Event, japanese: bool) -> Iterator[str]:
                 *(either(each, japanese) for each in (row.status, row.cause, row.sip)),
             )
             yield f"| {' | '.join(cells)} |"
-    never = [f"{steps_of(steps, japanese)}: {said(why)}" for of, steps, why in IMPOSSIBLE if of is event]
+    never = [(steps_of(steps, japanese), said(why)) for of, steps, why in IMPOSSIBLE if of is event]
     if japanese:
-        yield f"\n起こり得ない段階と理由 — {'。'.join(never)}。\n" if never else ""
+        yield f"\n起こり得ない段階と理由 — {'。'.join(map(': '.join, never))}。\n" if never else ""
     else:
-        yield f"\nImpossible while {'; while '.join(never)}.\n" if never else ""
+        reasons = "; ".join(f"{' and '.join(steps.rsplit(', ', 1))}, because {why}" for steps, why in never)
+        yield f"\nThis ending is impossible in these states: {reasons}.\n" if never else ""
 
 
 def where(row: Ending, japanese: bool) -> str:

@@ -51,10 +51,11 @@ def tiles(
 ) -> None:
     """Write the ledger as static files (C2SP tlog-tiles), or add what is new, so that others can read and verify it.
 
-    Each ledger gets the folder of its name, such as DIR/pbx-1/idtone. It is published as witnesses have cosigned it
-    last; without witnesses, as it was signed last. All is verified first, and what is there never changes: run it as
-    often as you like, and upload the files `checkpoint` last. Everyone who reads the files sees every record except the
-    numbers. The files are readable for the owner and the group of DIR alone. Exit 1: a ledger could not be published.
+    Each ledger gets its own folder, named after the ledger, such as DIR/pbx-1/idtone. The command publishes the ledger
+    up to the last checkpoint that witnesses have cosigned; without witnesses, up to the last signed checkpoint. It
+    verifies everything first, and never changes existing files. Run it as often as you like, and upload the files
+    `checkpoint` last. Everyone who reads the files sees every record except the numbers. Only the owner and the group
+    of DIR can read the files. Exit 1: a ledger could not be published.
     """
     settings = load_settings(config)
     ledgers = ledgers_of(config, ledger, node)
