@@ -304,7 +304,7 @@ def _row(name: str, quiet: Sequence[float], in_attack: Sequence[float]) -> dict[
 
 
 def main() -> None:
-    parser = options(__doc__, calls=CALLS, hostile=HOSTILE, turns=4, rounds=5)
+    parser = options(__doc__, calls=CALLS, hostile=HOSTILE, turns=4, rounds=25)
     parser.add_argument("--folder", type=Path, help="where the node is, or is made and stays")
     parser.add_argument("--page", action="store_true", help="write the table of docs/reference/console-security.md")
     chosen = parser.parse_args()

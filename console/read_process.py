@@ -38,8 +38,8 @@ END_WITHIN_S: Final = 2.0
 """The server ends by itself so long after the console has asked it to."""
 LINGERS_S: Final = 5.0
 """A read whose console has died ends so long after its time."""
-IDLE: Final = 8
-"""Processes that wait for the next read, at most: a new one takes some ten milliseconds more."""
+IDLE: Final = 10
+"""Processes that wait for the next read, at most: as many as can be busy. A new one takes some ten milliseconds more."""
 IDLE_OCTETS: Final = 100_000_000
 """One that holds more memory than that ends after its read."""
 READS: Final = ("idtone.console.long_reads", "idtone.console.access.passwords")

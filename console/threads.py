@@ -32,6 +32,8 @@ ACCESS: Final = 2
 class Reads(StrEnum):
     """The kinds of long reads."""
 
+    LIST = "list"
+    """A page of this node's calls of any time: the index finds them, so that it is short, and no search delays it."""
     SEARCH = "search"
     """What a page shows."""
     REPEATED_SEARCH = "repeated-search"
@@ -62,6 +64,7 @@ STRANGERS_PACK_S: Final = 20.0
 record that its manifest names again and again is verified each time.
 """
 LIMITS: Final = {
+    Reads.LIST: Limits(1, 1, 60.0, 96),
     Reads.SEARCH: Limits(2, 1, 60.0, 96),
     Reads.REPEATED_SEARCH: Limits(1, 5, 60.0, 96),
     Reads.EXPORT: Limits(1, 15, 60.0, 128),
@@ -75,7 +78,7 @@ low, since on a busy machine many attackers together use no more; and the priori
 never comes to it.
 """
 SEARCHES_OF_PARTY: Final = 8
-"""The most searches that a party may have under way; one of them runs. A person opens fewer at once."""
+"""The most searches and lists that a party may have under way; one of each runs. A person opens fewer at once."""
 
 
 class TooManySearchesError(IdtoneError):
@@ -144,7 +147,7 @@ class Threads:
         self._searches, self._searched = OwnTurns(), UsedOfLate()
         """Of both kinds of searches: a party has one of them at a time. Its processor time."""
         self._searching: dict[VisitingParty, list[Callable[[], bool]]] = {}
-        """The searches under way of each party: whether their visitors have left."""
+        """The searches and lists under way of each party: whether their visitors have left."""
         self.uploads = queue(UPLOADS, "upload")
         self.public_uploads = queue(PUBLIC_UPLOADS, "public-upload")
         self._access = ThreadPoolExecutor(ACCESS, "access")
@@ -159,13 +162,15 @@ class Threads:
         self, kind: Reads, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
     ) -> R:
         """The same as `Queue.run`, in a process (`ReadProcesses.run`). Raises TooManySearchesError too."""
-        if kind is not Reads.SEARCH:
+        if kind not in (Reads.LIST, Reads.SEARCH):
             return await self._read(kind, party, is_gone, do, *given)
         searching = self._searching.setdefault(party, [])
         if sum(not has_gone() for has_gone in searching) >= SEARCHES_OF_PARTY:
             raise TooManySearchesError(Message("Too many searches at a time. Wait some seconds."))
         searching.append(is_gone)
         try:
+            if kind is Reads.LIST:
+                return await self._read(kind, party, is_gone, do, *given)
             return await self._search(party, is_gone, do, *given)
         finally:
             searching.remove(is_gone)

@@ -25,6 +25,7 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT
 from idtone.ledger.disclosure.number_openings import purpose_objection, search_act
 from idtone.ledger.disclosure.record_act import record_act
+from idtone.ledger.evidence.call_filter import CallFilter
 from idtone.ledger.evidence.record_fields import FIELDS
 from idtone.ledger.evidence.steps import kept_sip_call_id
 from idtone.ledger.keys.key_ring import KeyRing
@@ -35,7 +36,7 @@ from ..call_lines import COLUMNS, NO_CALLS, ShownCalls
 from ..form_errors import FormErrors
 from ..long_reads import calls_by_id, calls_by_number, csv_part, searched
 from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
-from ..other_nodes import other_nodes
+from ..other_nodes import is_other_node, other_nodes
 from ..page import Method, Page, Visit
 from ..security import SCRIPTED
 from ..threads import Reads
@@ -79,7 +80,9 @@ async def calls(visit: Visit) -> web.StreamResponse:
                 return visit.redirect(path_of(by_id, node=query.node))
             found = _Found(by_id)
         else:
-            shown = await visit.read(Reads.SEARCH, searched, settings, query, PAGE_CALLS, opens, language)
+            is_list = query.wanted == CallFilter() and not is_other_node(settings, query.node)
+            kind = Reads.LIST if is_list else Reads.SEARCH
+            shown = await visit.read(kind, searched, settings, query, PAGE_CALLS, opens, language)
             found = _answer(query, shown)
     except UsageError as error:  # no such node
         return _page(visit, query, _Found(), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)

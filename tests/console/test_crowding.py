@@ -17,9 +17,11 @@ from idtone.console.access.attempts import MOST_OF_ADDRESS, MOST_OF_NAME, Attemp
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.password_line import KNOWN, LONGEST, LineFullError, PasswordLine
 from idtone.console.access.rights import Role
+from idtone.console.call_lines import NO_CALLS, ShownCalls
 from idtone.console.operator import calls
 from idtone.console.page import Visit
 from idtone.console.public import packs
+from idtone.console.threads import Reads, Threads
 from idtone.console.turns import VisitingParty, party_of
 from idtone.core.errors import LedgerError
 from idtone.core.http import connections as http_connections
@@ -85,6 +87,21 @@ async def test_a_visitor_waits_for_the_own_requests_and_the_others_do_not(site, 
         assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
         reads.end()
         assert sorted(await asyncio.gather(*mine)) == [200] * 8 + [429] * 92
+
+
+async def test_calls_that_the_index_finds_wait_for_no_search(site, monkeypatch):
+    """Before, a user who had looked at a few pages of calls waited with those who search the whole ledger."""
+    kinds = list[Reads]()
+
+    async def noted(_, kind: Reads, *given) -> ShownCalls:
+        kinds.append(kind)
+        return NO_CALLS
+
+    monkeypatch.setattr(Threads, "read", noted)
+    viewer = await site.visitor(Role.VIEWER)
+    for query in ("", "?from=2026-11-01", "?member=zzz"):
+        assert (await viewer.get(f"/calls{query}")).status == 200
+    assert kinds == [Reads.LIST, Reads.LIST, Reads.SEARCH]
 
 
 async def test_a_page_does_not_wait_for_all_that_another_has_sent(site, monkeypatch):

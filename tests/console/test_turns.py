@@ -169,6 +169,7 @@ async def test_who_has_searched_much_of_late_searches_at_a_low_priority(clock, m
     assert first[1] < repeated[1]
     used_much = await asyncio.gather(burst(USER, SEARCHED_MUCH_S * 0.75), burst(OTHER, SEARCHED_MUCH_S / 9))
     assert used_much == [[first] * 2 + [repeated] * 4, [first] * 6]
+    assert (await search(USER, 1, Reads.LIST))[0] is Reads.LIST
     assert (await search(USER, 1, Reads.EXPORT))[0] is Reads.EXPORT
     assert (await search(OTHER, 1, Reads.PUBLIC_PACK))[0] is Reads.PUBLIC_PACK
     assert {kind for kind, processor_s in limited.items() if processor_s} == {Reads.PUBLIC_PACK}, "of strangers"

@@ -16,6 +16,8 @@ LOOKS = {
 """Each language in both schemes and both widths, with two loads of a page. axe looks at the first of each language: at
 each width, in each scheme; with PICTURES at all of them.
 """
+PICTURED = ((390, "light"), (1440, "light"))
+"""Of which there are pictures too: a telephone and a laptop, as most people see the page."""
 
 
 def faults_here(browser: Browser, name: str, looks: Iterable[tuple[int, str]]) -> list[str]:
@@ -28,6 +30,10 @@ def faults_here(browser: Browser, name: str, looks: Iterable[tuple[int, str]]) -
             wrong += [f"{look}: {finding}" for finding in browser.axe()]
         if wide := browser.overflow():
             wrong.append(f"{look}: wider than the window: {wide}")
-        if "PICTURES" in os.environ:
-            browser.picture(Path(os.environ["PICTURES"]) / f"{look}.png")
+        if folder := os.environ.get("PICTURES"):
+            browser.picture(Path(folder) / f"{look}.png")
+    if folder := os.environ.get("PICTURES"):
+        for width, scheme in PICTURED:
+            browser.look(width, scheme)
+            browser.picture(Path(folder) / f"{name}-{width}-{scheme}.png")
     return wrong
