@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -11,7 +12,7 @@ from markupsafe import Markup
 from idtone.core.calls import Outcome, Party, Skip, Trust
 from idtone.core.decision_words import DIRECTIONS, REASONS
 from idtone.core.numbers import NumberKind
-from idtone.core.translation import Message, template, translated
+from idtone.core.translation import Message, is_japanese, template, translated
 from idtone.ledger.evidence.steps import CallStatus
 
 from .access.rights import Role
@@ -101,7 +102,7 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "format": (template("Format"), {}),
     "sha256": ("SHA-256", {}),
     "played_ms": (template("Played, in ms"), {}),
-    "known_by": (template("Known by"), {}),
+    "known_by": (template("How it is known"), {}),
     "packets": (template("RTP packets sent"), {}),
     "instead": (template("Played instead"), {}),
     "why": (template("Why"), {}),
@@ -131,13 +132,12 @@ def detail_words(name: str, value: object) -> str:
 def coded(table: Mapping[Any, str]) -> object:
     """A filter: the words for a code, with the code as a tooltip."""
 
-    def words(code: object) -> Markup:
+    @lru_cache(100)  # a page of calls has 200
+    def words_in(code: object, _: bool) -> Markup:
         shown = words_of(table, code)
-        if code is None:
-            return Markup()
         return Markup('<span title="{}">{}</span>').format(code, shown) if shown != code else Markup.escape(shown)
 
-    return words
+    return lambda code: Markup() if code is None else words_in(code, is_japanese())
 
 
 _PERSON: Final = re.compile(r"([^;()]+?) \(uid \d+, by (login|sudo|account|console)\)")

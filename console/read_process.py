@@ -39,7 +39,7 @@ END_WITHIN_S: Final = 2.0
 LINGERS_S: Final = 5.0
 """A read whose console has died ends so long after its time."""
 IDLE: Final = 10
-"""Processes that wait for the next read, at most: as many as can be busy. A new one takes some ten milliseconds more."""
+"""Processes that wait for the next read, at most: as many as can be busy. A new one takes some 10 ms more."""
 IDLE_OCTETS: Final = 100_000_000
 """One that holds more memory than that ends after its read."""
 READS: Final = ("idtone.console.long_reads", "idtone.console.access.passwords")

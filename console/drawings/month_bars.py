@@ -44,7 +44,7 @@ class MonthBars:
     series: tuple[BarSeries, ...]
     months: tuple[Tick, ...]
     years: tuple[Tick, ...]
-    """Under the first month and each January."""
+    """Under each January, and under the first month if its year does not reach that of the next."""
     counts: tuple[Tick, ...]
 
 
@@ -74,6 +74,10 @@ def month_bars(months: Sequence[str], series: Mapping[str, Sequence[int]]) -> Mo
         tuple(bars),
         tuple(BarSeries(number, name, sum(counts)) for number, (name, counts) in enumerate(series.items(), 1)),
         tuple(Tick(at, month[-2:]) for at, month in middles),
-        tuple(Tick(at, month[:4]) for at, month in middles if month == months[0] or month.endswith("-01")),
+        tuple(
+            Tick(at, month[:4])
+            for at, month in middles
+            if month.endswith("-01") or (month == months[0] and not month.endswith("-12"))
+        ),
         (Tick(bottom, "0"), Tick(TOP, f"{top_count:,}")),
     )

@@ -19,12 +19,12 @@ WIDTH: Final = 760
 _LEFT: Final = 110
 _RIGHT: Final = WIDTH - 20
 _LANE: Final = 30
-_ABOVE: Final = 86
+_ABOVE: Final = 40
 """Room for a band's title and for the numbers of the steps."""
 _BELOW: Final = 34
-_ROWS: Final = (8.0, 21.0, 34.0, 47.0, 60.0)
-"""How far above the lanes the number of a step may stand, so that near ones do not cover each other."""
-_NUMBER: Final = 18.0
+_NUMBERS: Final = 8.0
+"""How far above the lanes the numbers of the steps stand."""
+_DIGIT: Final = 8.0
 _MUCH: Final = 4.0
 """A call that lasted this much longer than its set-up has a band of its own for that."""
 
@@ -48,11 +48,12 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class StepMark:
-    """`number` counts the steps from 1."""
+    """Steps whose numbers would cover each other: `xs` of each, and their numbers from 1, as `2` or `2–5`, at `x`."""
 
+    xs: tuple[float, ...]
     x: float
     label_y: float
-    number: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +174,32 @@ def _bar(start_ms: float, end_ms: float, lane: Lane, kind: BarKind, scale: TimeS
     return Bar(x, max(round(scale.x(end_ms) - x, 1), 1.5), lane.y + 5, kind)
 
 
-def _marks(shown: Iterable[tuple[int, float]], lanes_top: float, scale: TimeScale) -> Iterable[StepMark]:
-    """Numbers from left to right; one that would cover another stands higher, if there is room."""
-    ends = [float("-inf")] * len(_ROWS)
+def _marks(shown: Iterable[tuple[int, float]], lanes_top: float, scale: TimeScale) -> list[StepMark]:
+    """From left to right; steps whose numbers would cover each other share one mark."""
+    marks: list[StepMark] = []
+    numbers: list[list[int]] = []
     for number, ms in sorted(shown, key=lambda each: each[1]):
-        x = scale.x(ms)
-        row = next((row for row, end in enumerate(ends) if x - _NUMBER / 2 >= end), len(_ROWS) - 1)
-        ends[row] = x + _NUMBER / 2
-        yield StepMark(x, lanes_top - _ROWS[row], number)
+        mark, together = _mark([scale.x(ms)], [number], lanes_top), [number]
+        while marks and _end(marks[-1]) > mark.x - _width(mark.text) / 2:
+            together = numbers.pop() + together
+            mark = _mark([*marks.pop().xs, *mark.xs], together, lanes_top)
+        marks.append(mark)
+        numbers.append(together)
+    return marks
+
+
+def _mark(xs: Sequence[float], numbers: Sequence[int], lanes_top: float) -> StepMark:
+    first, last = min(numbers), max(numbers)
+    text = f"{first}–{last}" if 0 < last - first < len(numbers) else ", ".join(map(str, numbers))
+    return StepMark(tuple(xs), round((xs[0] + xs[-1]) / 2, 1), lanes_top - _NUMBERS, text)
+
+
+def _width(text: str) -> float:
+    return _DIGIT * (len(text) + 1)
+
+
+def _end(mark: StepMark) -> float:
+    return mark.x + _width(mark.text) / 2
 
 
 def _sounds(steps: Sequence[Step], party: Party) -> bool:

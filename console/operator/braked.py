@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.call_control.brake.limits import BrakeStep, LineKind, SubjectKind
+from idtone.call_control.brake.limits import BrakeStep, LineKind, Signal, SubjectKind
 from idtone.call_control.brake.shared_stops import Hold
 from idtone.call_control.brake.state_files import read_state, state_path
 from idtone.core.settings.brake import HighestStep
@@ -38,6 +38,13 @@ LINES: Final = {
     LineKind.RESELLER: template("reseller"),
     LineKind.TRUNK: template("trunk"),
     LineKind.NUMBER: template("number"),
+}
+SIGNALS: Final = {
+    Signal.CALLS.word: template("calls in a minute"),
+    Signal.PRESENTED.word: template("presented numbers in a minute"),
+    Signal.HOUR_CALLS.word: template("calls in an hour"),
+    Signal.HOUR_PRESENTED.word: template("presented numbers in an hour"),
+    Signal.HOUR_CALLED.word: template("called numbers in an hour"),
 }
 _SHOWN: Final = 8
 """Characters of a token, as `idtone brake list` shows it."""
@@ -90,7 +97,7 @@ def rows(holds: tuple[Hold, ...], node: str) -> list[BrakedRow]:
             KINDS[hold.kind],
             LINES[hold.line],
             hold.label,
-            hold.signal,
+            SIGNALS.get(hold.signal, hold.signal),
             datetime.fromtimestamp(hold.since_s, UTC),
             hold.node,
             hold.call_id,

@@ -36,6 +36,7 @@ _PLAYED_MS_BEFORE: Final = "heard_ms"
 """The name of `played_ms` in steps that nodes wrote before."""
 _DELIVERIES: Final = tuple(Delivery)
 _PARTIES: Final[Sequence[str]] = tuple(Party)
+_NUMBER_KINDS: Final = frozenset(NumberKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +382,6 @@ def _number(
     if role in opened:
         return masked(opened[role], _text(details, f"{role}_token"))
     kind = _text(details, f"{role}_kind")
-    if kind is None or kind not in set(NumberKind):
+    if kind is None or kind not in _NUMBER_KINDS:
         return None
     return MaskedNumber(NumberKind(kind), _text(details, f"{role}_token"), _text(details, f"{role}_last4") or "")

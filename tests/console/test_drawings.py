@@ -40,11 +40,12 @@ def test_times_are_written_as_exactly_as_the_scale_needs(ms, step_ms, text):
 
 def test_the_timeline_is_to_scale():
     setup, whole = timeline(fold("pbx-1", heard_call())).bands
-    steps = {mark.number: mark.x for mark in whole.marks}
-    assert [*steps] == [1, 2, 3, 4, 5, 6]
+    assert [mark.text for mark in setup.marks] == ["1", "2–3", "4–5"]
+    assert [mark.text for mark in whole.marks] == ["1", "2–5", "6"], "no number covers another"
+    steps = dict(enumerate((x for mark in whole.marks for x in mark.xs), 1))
     assert (steps[4] - steps[1]) / (steps[6] - steps[1]) == pytest.approx(3404 / 60_000, abs=0.001)
-    near = {mark.number: mark.x for mark in setup.marks}
-    assert 6 not in near
+    near = dict(enumerate((x for mark in setup.marks for x in mark.xs), 1))
+    assert [*near] == [1, 2, 3, 4, 5]
     assert (near[4] - near[3]) / (near[3] - near[1]) == pytest.approx(402 / 3002, abs=0.001)
     assert [lane.party for lane in setup.lanes] == [None, Party.CALLED]
     assert [bar.kind for bar in whole.bars] == [BarKind.RINGING, BarKind.TALK, BarKind.SOUND]

@@ -52,7 +52,7 @@ TASKS: Final[dict[str, tuple[Role | None, list[Step], str]]] = {
     "what would a call of this number get": (
         Role.VIEWER, [(FIND, "0312345678"), SEARCH, sends("/licences")], "identification tone",
     ),
-    "which licence ends next": (Role.VIEWER, [menu("/expiries")], "Ends of the next 12 months"),
+    "which licence ends next": (Role.VIEWER, [menu("/expiries")], "licence L-0001"),
     "stop this number": (
         Role.DUTY,
         [menu("/suspensions/stop"), ("[name=entered]", "0312345699"), ("main [name=reference]", "R-99"),
