@@ -407,4 +407,4 @@ async def test_agreements_of_members_are_recorded_by_page_and_command(at_office,
     assert "承諾書 2" in (await visitor.get(f"{page}/list.csv")).text
     assert (await visitor.send(page, f"{page}/end", end)).status == 400
     monkeypatch.setattr(agreements, "SHOWN", 1)
-    assert "2: m-0001 and 1 more" in (await visitor.get(page)).text
+    assert "2 (m-0001 and 1 more)" in (await visitor.get(page)).text
