@@ -128,6 +128,16 @@ SOME = tuple(number for kind in (OF_SUSPENDED, UNREADABLE, OF_OTHERS, NO_NUMBERS
 FORMS = {"numbers": NUMBERS, "some": SOME}
 BY_NIGHT = pytest.mark.nightly
 CALLED_NUMBERS = (*EMERGENCIES, *LOOKING_ALIKE)
+RTP_CONF = {
+    "[general]\nrtpstart=10000\n; strictrtp=no\n;strictrtp=no\n": "yes",
+    "[general]\n  strictrtp = yes\n": "yes",
+    "[general]\nstrictrtp=no\n": "",
+    '[general]\r\n\tstrictrtp => no ; "because"\r\n': "",
+    "[general]\nstrictrtp = seqno\n": "",
+    "[general]\nprobation = 1\n": "",
+    "#include other.conf\n[general]\n": "",
+}
+"""Whether Asterisk accepts the fifth packet from an unannounced address, and none before."""
 FIFO = "blocked"
 EXTENSIONS = "\n".join(
     [
@@ -159,6 +169,21 @@ EXTENSIONS = "\n".join(
                     "Gosub(idtone-clean,s,1)",
                     f"Set(DB(texts/{index})={len(text)}:${{URIENCODE(${{{read}}})}})",
                 )
+            ],
+        ),
+        steps(
+            "strict",
+            [
+                "Gosub(idtone-strict,s,1(${ASTETCDIR}/rtp.conf))",
+                "Set(DB(strict/0)=${ASTETCDIR} ${GOSUB_RETVAL})",
+                *(
+                    action
+                    for index in range(1, len(RTP_CONF) + 2)
+                    for action in (
+                        f"Gosub(idtone-strict,s,1(${{IDTONE_SOUNDS}}/rtp-{index}.conf))",
+                        f"Set(DB(strict/{index})=-${{GOSUB_RETVAL}})",
+                    )
+                ),
             ],
         ),
         steps(
@@ -230,6 +255,15 @@ def test_the_hook_loads_without_warnings(hooked):
     for extension in ("s", "_v:.", "verdict", "overload", "DIAL-ANSWER", "DIAL-BUSY", "DIAL-NOANSWER", "h", "i", "T"):
         assert f"'{extension}' =>" in shown
     assert f"Context '{CALLED_CONTEXT}'" in hooked.asterisk.command(f"dialplan show {CALLED_CONTEXT}")
+
+
+def test_it_knows_whether_asterisk_is_strict_about_rtp(hooked):
+    """Without rtp.conf Asterisk is; the lab's own Asterisk is not."""
+    for index, text in enumerate(RTP_CONF, start=1):
+        (hooked.asterisk.sounds / f"rtp-{index}.conf").write_text(text)
+    here, *found = hooked.results("strict")
+    assert here.split() == [str(hooked.asterisk.etc)]
+    assert found == [f"-{strict}" for strict in (*RTP_CONF.values(), "yes")]
 
 
 REFUSED = "REFUSED number-suspended fallback"
