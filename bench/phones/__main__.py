@@ -3,14 +3,15 @@
     python -m bench.phones [--count 20] [--only TEXT] [--at_once 2] [--json]
 
 The phones are pjsua2, baresip, linphone, aiortc, JsSIP in Chromium, SIPp and the lab's own; rtpengine, a lossy network
-or a NAT may lie in between. Truth is what the phone received or recorded. `--only` takes the situations whose phone or
-words have that text. All situations together also write the table of docs/explanation/phones.md. Exits with 1 if a
-record claims more than the phone received.
+or a NAT may lie in between. Truth is what came to the phone's port, or else its recording. `--only` takes the
+situations whose phone or words have that text. All situations together also write the table of
+docs/explanation/phones.md. Exits with 1 if a record claims more than the phone received.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from typing import Final
 
 from lab.bootstrap import find_or_get
 from lab.debian import PackagesUnavailable
+from lab.phones.capture import Capture
 from lab.phones.kinds import KINDS
 from lab.phones.pbx import MEDIA, PhonesPbx
 from lab.phones.recorded import Judge
@@ -93,14 +95,16 @@ def run(scratch: Path, situations: Sequence[Situation], count: int, at_once: int
     """The rows as JSON, in the order of the situations."""
     rows: dict[Situation, Row] = {}
     judge = Judge()
-    with PhonesPbx(find_or_get(), scratch / "pbx", site=BARE) as pbx:
+    with contextlib.ExitStack() as life:
+        pbx = life.enter_context(PhonesPbx(find_or_get(), scratch / "pbx", site=BARE))
+        capture = life.enter_context(Capture()) if Capture.possible() else None
         for policy in dict.fromkeys(POLICIES.values()):
             mine = [each for each in situations if POLICIES[each.hears] == policy]
             if mine:
                 service = Service(pbx, LAB_REGISTRY, policy)
                 service.start(timeout_s=STARTS_WITHIN_S)
                 try:
-                    trial = Trial(pbx, service, judge, scratch / f"calls-{len(rows)}")
+                    trial = Trial(pbx, service, judge, scratch / f"calls-{len(rows)}", capture)
                     rows |= asyncio.run(tried(trial, mine, count, at_once))
                 finally:
                     service.stop()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import signal
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -21,8 +22,9 @@ from lab.debian import PackagesUnavailable
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, lab, until
 from lab.phone import Phone, ring
 from lab.phones.between import Lossy, Media, between
+from lab.phones.capture import Address, Capture, sockets
 from lab.phones.kinds import KINDS
-from lab.phones.pbx import PhonesPbx
+from lab.phones.pbx import REGISTERED, PhonesPbx
 from lab.phones.program import Program
 from lab.phones.recorded import Judge, Received
 from lab.phones.rtpengine import Rtpengine
@@ -55,6 +57,8 @@ class Trial:
     service: Service
     judge: Judge
     folder: Path
+    capture: Capture | None = None
+    """None if the machine allows none: then what the proxy passed on counts, or the phone's own recording."""
     tell: Callable[[str], None] = lambda _: None
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
@@ -139,6 +143,10 @@ class _Desk:
     media: Media | None
     third: Phone | None
     """To which an attended transfer goes."""
+    sockets: dict[Party, set[Address]] = field(default_factory=dict)
+    """Those of the phones of others, in the latest call."""
+    ended_ns: int = 0
+    """When the latest call ended: what a frozen relay still has comes later."""
 
     @classmethod
     async def open(cls, life: AsyncExitStack, trial: Trial, situation: Situation, number: int) -> _Desk:
@@ -180,6 +188,7 @@ class _Desk:
         """One call; its name, and what each party received of its sound."""
         name = f"{self.number:03}{turn:05}"
         mark = f";lab={name}"
+        since_ns = time.time_ns()
         placed = None if self.caller else await self._placed(name, mark, turn)
         if self.caller:
             await self._dialled(name, mark, turn)
@@ -189,16 +198,38 @@ class _Desk:
             if program:
                 await program.over(turn)
                 recorded = await asyncio.to_thread(self.trial.judge.recording, program.recording(turn))
-                received[party] = recorded, None
-                if party is Party.CALLED and isinstance(self.media, Lossy) and self.situation.wanted.codec != "GSM":
-                    octets = await asyncio.to_thread(self.trial.judge.packets, list(self.media.received))
-                    received[party] = octets, recorded
+                octets = await asyncio.to_thread(self._came, party, since_ns)
+                received[party] = (octets, recorded) if octets else (recorded, None)
             else:
                 call = placed if party is Party.CALLER else self._reached(mark)
                 assert call, f"{name} did not reach the called phone"
                 octets = await asyncio.to_thread(self.trial.judge.packets, call.packets)
                 received[party] = octets, octets
         return name, received
+
+    def _came(self, party: Party, since_ns: int) -> Received | None:
+        """What came to the port of a phone of others; None if only the phone knows."""
+        situation = self.situation
+        wanted = situation.wanted if party is Party.CALLED else situation.caller_wanted
+        endpoint = situation.endpoint if party is Party.CALLED else situation.caller_endpoint
+        if endpoint in REGISTERED:  # WebRTC encrypts, and the SSRC never changes
+            return None
+        plain = not wanted.srtp and wanted.codec != "GSM"
+        if self.trial.capture and self.sockets.get(party):
+            packets = self.trial.capture.take(self.sockets[party], since_ns, self.ended_ns)
+            return self.trial.judge.packets(packets) if plain else self.trial.judge.counted(packets)
+        if party is Party.CALLED and isinstance(self.media, Lossy) and plain:
+            return self.trial.judge.packets(list(self.media.received))
+        return None
+
+    async def _look(self) -> None:
+        """Where the phones of others listen in this call."""
+        programs = {Party.CALLED: self.called, Party.CALLER: self.caller}
+        self.sockets = {
+            party: await asyncio.to_thread(sockets, program.process.pid)
+            for party, program in programs.items()
+            if program and program.process
+        }
 
     def _reached(self, mark: str) -> IncomingCall | None:
         """The call at our own phone, the third one after a transfer."""
@@ -231,11 +262,13 @@ class _Desk:
             await asyncio.sleep(DURING_S)
             await self._disturb()
         await outgoing.final()
+        await self._look()
         if outgoing.final_status != 200 and not situation.hangs_up:
             raise RuntimeError(f"the call got {outgoing.final_status}")
         with contextlib.suppress(TimeoutError):
             await outgoing.ended(situation.talk_s)
         await outgoing.hangup()
+        self.ended_ns = time.time_ns()
         if self.engine and situation.during == "freeze":
             self.engine.signal(signal.SIGCONT)
         if self.engine and situation.during == "kill":
@@ -276,8 +309,10 @@ class _Desk:
         await asyncio.to_thread(pbx.command, f"dialplan set global PHONES_DIRECTION_{self.number:03} {direction}")
         await self.caller.dial(name)
         await self.caller.connected(turn)
+        await self._look()
         await asyncio.sleep(situation.talk_s)
         await self.caller.hang_up()
         await self.caller.over(turn)
+        self.ended_ns = time.time_ns()
         if not self.called and (reached := self._reached(mark)):
             await reached.ended()

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from idtone.dialplan import packets as packets_in
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from idtone.tones.verification.report import ToneVerdict
@@ -78,11 +79,16 @@ class Judge:
     def packets(self, packets: Sequence[Packet]) -> Received:
         """What came to a phone's port: by the packets' own times, or one after the other where Asterisk was late."""
         edge_s = EXACT_S if {packet.payload_type for packet in packets} <= {PCMU, PCMA} else EDGE_S
-        found = [
-            self.samples(reassemble(each).samples / 32768, SAMPLE_RATE_HZ, edge_s)
-            for each in (packets, in_order(packets))
-        ]
+        found = []
+        for each in (packets, in_order(packets)):
+            found.append(self.samples(reassemble(each).samples / 32768, SAMPLE_RATE_HZ, edge_s))
+            if found[-1].whole:
+                break
         return max(found, key=lambda each: (each.loud, -list(ToneVerdict).index(each.verdict)))
+
+    def counted(self, packets: Sequence[Packet]) -> Received:
+        """What came to a phone's port encrypted, or in a codec that the lab does not decode."""
+        return by_numbers(packets, packets_in(self._length_s * 1000), self.of)
 
     def recording(self, path: Path) -> Received:
         """A phone's own recording, of one channel; nothing if there is none."""
@@ -90,6 +96,20 @@ class Judge:
             return Received(0, self.of, ToneVerdict.ABSENT)
         samples, rate_hz = soundfile.read(path, always_2d=True)
         return self.samples(samples[:, 0], rate_hz)
+
+
+def by_numbers(packets: Sequence[Packet], wanted: int, of: int) -> Received:
+    """How much of a sound of `wanted` packets came, by their sequence numbers alone.
+
+    Asterisk sends the sound first, again from the beginning if a part of it was not sent, and then the other party's
+    voice with another SSRC. So the sound is the last packets of the first SSRC.
+    """
+    came = {packet.sequence for packet in packets if packet.ssrc == packets[0].ssrc}
+    if not came:
+        return Received(0, of, ToneVerdict.ABSENT)
+    last = packets[0].sequence + max((number - packets[0].sequence + 0x8000) % 0x10000 - 0x8000 for number in came)
+    missing = sum((last - back) % 0x10000 not in came for back in range(wanted))
+    return Received(max(0, of - missing), of, ToneVerdict.CANNOT_TELL)
 
 
 def _loud(samples: Wave, rate_hz: int) -> npt.NDArray[np.float64]:

@@ -14,8 +14,10 @@ from bench.phones.situations import SITUATIONS
 from idtone.core.calls import Party
 from idtone.tones.verification.report import ToneVerdict
 from lab.phones.between import moved
-from lab.phones.recorded import Received
+from lab.phones.capture import media
+from lab.phones.recorded import Received, by_numbers
 from lab.phones.rtpengine import decoded, encoded
+from lab.rtp import Packet
 
 WHOLE = Received(20, 20, ToneVerdict.CONFORMS)
 PART = Received(13, 20, ToneVerdict.PRESENT)
@@ -61,6 +63,40 @@ def test_the_pages_have_all_situations(path, column):
     made = text_in(path, page.BENCH)
     for situation in SITUATIONS:
         assert f"| {getattr(situation, column)} |" in made, f"{situation.what}: run make bench-phones"
+
+
+CAME = {
+    "none": ((), 0),
+    "all": (range(22), 20),
+    "over the end of the numbers": (range(65530, 65552), 20),
+    "the first five went astray": (range(5, 22), 15),
+    "a part, and then all of it": (range(4, 44), 20),
+    "one is missing": ([*range(10), *range(11, 22)], 19),
+}
+
+
+@pytest.mark.parametrize(("numbers", "loud"), CAME.values(), ids=CAME)
+def test_packets_that_nobody_decodes_are_counted_by_their_numbers(numbers, loud):
+    def packet(number: int, ssrc: int = 1) -> Packet:
+        return Packet(0, number % 65536, 0, ssrc, 0, b"")
+
+    # What comes with another SSRC is the other party.
+    others = [packet(number, 2) for number in range(25)] if numbers else []
+    received = by_numbers([*map(packet, numbers), *others], 22, 20)
+    assert (received.loud, received.whole) == (loud, loud == 20)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "rtp", "there"),
+    [(17, "80008000", True), (17, "80c88000", False), (17, "40008000", False), (6, "80008000", False)],
+    ids=["RTP", "RTCP", "DTLS or SIP", "TCP"],
+)
+def test_which_datagrams_are_media(protocol, rtp, there):
+    ip = bytes([0x45, *bytes(8), protocol, *bytes(6), 127, 0, 0, 9])
+    found = media(ip + bytes.fromhex("2710 80f0 0000 0000") + bytes.fromhex(rtp) + bytes(8 + 160))
+    assert (found is not None) is there
+    if found:
+        assert (found[0], found[1].payload_type, len(found[1].payload)) == (("127.0.0.9", 0x80F0), 0, 160)
 
 
 def test_a_session_description_is_moved():

@@ -1,0 +1,111 @@
+"""What came to the ports of a phone, whatever the phone makes of it: the loopback interface, as root on Linux."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final, Self
+
+from lab.rtp import Packet, parse_packet
+
+Address = tuple[str, int]
+
+KEPT_NS: Final = 120_000_000_000
+ANY: Final = "0.0.0.0"
+
+_IPV4: Final = 0x0800
+_UDP: Final = 17
+_RTCP: Final = range(64, 96)
+"""Payload types that RTP leaves free, because RTCP at the same port looks so (RFC 5761, 4)."""
+_OCTETS: Final = 1 << 24
+"""Of the socket's buffer: some ten seconds of many calls."""
+_SO_RCVBUFFORCE: Final = 33
+"""Above the system's limit; asm-generic/socket.h, and Python has no name for it."""
+
+
+class Capture:
+    """The RTP packets on the loopback interface, by the port that they came to. Use it as a context manager."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._packets: list[tuple[Address, Packet]] = []
+        self._closing = False
+        self._thread = threading.Thread(target=self._listen, name="phones-capture")
+
+    @staticmethod
+    def possible() -> bool:
+        return hasattr(socket, "AF_PACKET") and os.geteuid() == 0
+
+    def __enter__(self) -> Self:
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_IPV4))
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _OCTETS)
+        self._socket.bind(("lo", _IPV4))
+        self._socket.settimeout(0.5)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing = True
+        self._thread.join()
+        self._socket.close()
+
+    def take(self, sockets: Collection[Address], since_ns: int, until_ns: int) -> list[Packet]:
+        """The packets that came to these sockets between these times. It forgets what is older than two minutes."""
+        oldest_ns = time.time_ns() - KEPT_NS
+        with self._lock:
+            self._packets = [each for each in self._packets if each[1].arrival_ns >= oldest_ns]
+            return [
+                packet
+                for (host, port), packet in self._packets
+                if since_ns <= packet.arrival_ns <= until_ns and ((host, port) in sockets or (ANY, port) in sockets)
+            ]
+
+    def _listen(self) -> None:
+        while not self._closing:
+            with contextlib.suppress(TimeoutError):
+                data, address = self._socket.recvfrom(65535)
+                if address[2] != socket.PACKET_OUTGOING and (found := media(data)):  # each is seen twice
+                    with self._lock:
+                        self._packets.append(found)
+
+
+def media(data: bytes) -> tuple[Address, Packet] | None:
+    """Where an RTP packet goes to, and the packet; None if the datagram is something else."""
+    start = (data[0] & 0x0F) * 4
+    if data[9] != _UDP or len(data) < start + 8:
+        return None
+    packet = parse_packet(data[start + 8 :], time.time_ns())
+    if packet is None or packet.payload_type in _RTCP:
+        return None
+    return (socket.inet_ntoa(data[16:20]), int.from_bytes(data[start + 2 : start + 4], "big")), packet
+
+
+def sockets(process: int) -> set[Address]:
+    """Where a process and its children listen on UDP."""
+    inodes = set()
+    for each in _family(process):
+        with contextlib.suppress(OSError):
+            for opened in Path(f"/proc/{each}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    inodes.add(opened.readlink().name)
+    found = set()
+    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
+        local, inode = line.split()[1], line.split()[9]
+        if f"socket:[{inode}]" in inodes:
+            host, _, port = local.partition(":")
+            found.add((socket.inet_ntoa(bytes.fromhex(host)[::-1]), int(port, 16)))
+    return found
+
+
+def _family(process: int) -> list[int]:
+    found = [process]
+    for each in found:
+        for tasks in Path(f"/proc/{each}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += [int(child) for child in tasks.read_text().split()]
+    return found
