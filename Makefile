@@ -49,7 +49,7 @@ help:
 	@echo 'make bench-overload  finds how many calls a second are served, and offers three times as many; JSON=1 as above'
 	@echo 'make bench-registry  verifies, reads and asks a registry of a million numbers, and runs each command of the office on it; JSON=1 as above'
 	@echo "make bench-service-code  the processor time of the service's own code for a call, without Asterisk; CALLS=4000 JSON=1"
-	@echo 'make bench-lines  decides by a table of a million numbers of customers, and reads it; NUMBERS=10000 CUSTOMERS=1000 JSON=1'
+	@echo 'make bench-lines  decides by a table of a million numbers of customers, and reads it; NUMBERS=10000 CUSTOMERS=1000 MEMBERS=10 JSON=1'
 	@echo 'make bench-numbers  presents own, foreign and forbidden numbers in all spellings, with the service up, away and restarting; CALLS=10000 RATE=20 SEED=… JSON=1'
 	@echo 'make bench-reports  lists, finds and counts the reports of a year, beside the bare query; REPORTS=50000 JSON=1'
 	@echo 'make bench-ledger  writes, proves, verifies, searches and publishes evidence, beside a bare INSERT loop; RECORDS=300000 LARGE=FOLDER JSON=1'
@@ -186,7 +186,7 @@ bench-service-code: $(DEV)
 
 bench-lines: $(DEV)
 	@$(VENV)/bin/python -m bench.lines $(if $(NUMBERS),--numbers $(NUMBERS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) \
-		$(if $(JSON),--json)
+		$(if $(MEMBERS),--members $(MEMBERS)) $(if $(JSON),--json)
 
 bench-numbers: $(DEV) lab
 	@$(VENV)/bin/python -m bench.numbers $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(BENCH)

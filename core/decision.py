@@ -64,6 +64,10 @@ class Registry(Protocol):
         """When the number never originates, past, current and future."""
         ...
 
+    def watches(self, call: ForwardedCall) -> bool:
+        """False if neither a suspension nor a number that never originates can concern the call."""
+        ...
+
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
         """The numbers that the member may use, and when, ascending by first number; of None, those of all members."""
         ...
@@ -255,9 +259,10 @@ def decide(
     if holding is None or holding.chain or policy.member != holding.member:  # almost every number is this member's
         not_ours = _not_ours(call, registry, holding, policy, now, remembered, unreadable)
     refused: Reason | None = None
-    if suspended(call.forwarding_numbers, registry, now, remembered, own_stops):
+    watched = registry is None or own_stops is not None or registry.watches(call)  # almost no call is
+    if watched and suspended(call.forwarding_numbers, registry, now, remembered, own_stops):
         refused = Reason.NUMBER_SUSPENDED
-    elif never_originates(call.originating_numbers, registry, now, remembered):
+    elif watched and never_originates(call.originating_numbers, registry, now, remembered):
         refused = Reason.NUMBER_NEVER_ORIGINATES
     elif unreadable and (policy.unreadable is Unreadable.REFUSE or (lines and direction is _OUTGOING)):
         refused = unreadable
@@ -348,10 +353,8 @@ def suspended(
     if registry is None and own_stops is not None and (own := _first_in_force(numbers, own_stops.of, now)):
         return own
     if registry is not None:
-        for number in numbers:  # not `_first_in_force`: each call comes here
-            for each in registry.suspensions_of(number):
-                if each.in_force(now):
-                    return each
+        if found := _first_in_force(numbers, registry.suspensions_of, now):
+            return found
     elif (kept := remembered.suspended) and (found := _first_in_force(numbers, partial(_by_pattern, kept), now)):
         return found
     return _first_in_force(numbers, own_stops.of, now) if own_stops is not None else None
@@ -362,11 +365,7 @@ def never_originates(
 ) -> bool:
     """True if one of the numbers never originates now."""
     if registry is not None:
-        for number in numbers:
-            for period in registry.never_originates(number):
-                if period.in_force(now):
-                    return True
-        return False
+        return _first_in_force(numbers, registry.never_originates, now) is not None
     known = remembered.never_originating
     return bool(known) and _first_in_force(numbers, partial(_by_pattern, known), now) is not None
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from array import array
-from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -25,40 +24,14 @@ from idtone.core.translation import Message
 
 from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument, day_begins
 from .number_notation import read_span
+from .spans import Spans, read_arrays, spans_of
 
-_BLOCK: Final = 1_000
-"""A tenth of the unit of allotment of Japanese numbers: few numbers to search, and few blocks to list."""
 BLOCK_DIGITS: Final = -3
 """A number without its last three digits: its block, as text."""
-_MAGIC: Final = b"idtone registry 7\n"
-"""Raise the number when the format changes, or the size of a block."""
+_MAGIC: Final = b"idtone registry 8\n"
+"""Raise the number when the format changes, or the size of a block in `spans`."""
 _Interval = tuple[int, int, int]
 """First number, last number, holder."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spans:
-    """Disjoint intervals of numbers, ascending, with the holder of each. `blocks` gives, for each block of a thousand
-    numbers, the positions of the intervals that touch it. So a look-up is one access and a bisection inside a block.
-    """
-
-    firsts: array[int]
-    lasts: array[int]
-    holders: array[int]
-    blocks: Mapping[int, tuple[int, int]]
-
-    def holder(self, number: int) -> int | None:
-        touching = self.blocks.get(number // _BLOCK)
-        if touching is None:
-            return None
-        at = bisect_right(self.firsts, number, *touching) - 1
-        return self.holders[at] if at >= touching[0] and number <= self.lasts[at] else None
-
-    def held(self, periods: Mapping[int, Collection[Period]]) -> Iterator[tuple[NumberSpan, Period]]:
-        """The intervals of these holders, with each of the holder's periods; ascending."""
-        for first, last, each in zip(self.firsts, self.lasts, self.holders, strict=True):
-            for period in periods.get(each, ()):
-                yield NumberSpan(first, last), period
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +141,6 @@ def _spans(document: RegistryDocument) -> tuple[Spans, list[_Ported]]:
         intervals = list(_with_portings(zip(firsts, lasts, holders, strict=True), document, ported))
         firsts, lasts, holders = (array("q", numbers) for numbers in zip(*intervals, strict=True))
     return spans_of(firsts, lasts, holders), ported
-
-
-def spans_of(firsts: array[int], lasts: array[int], holders: array[int]) -> Spans:
-    """The look-up of disjoint intervals, ascending, with the holder of each."""
-    blocks: dict[int, tuple[int, int]] = {}
-    for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
-        for block in range(first // _BLOCK, last // _BLOCK + 1):
-            start, _ = blocks.get(block, (at, at))
-            blocks[block] = (start, at + 1)
-    return Spans(firsts, lasts, holders, blocks)
 
 
 def _chain_spans(document: RegistryDocument) -> Iterator[tuple[int, NumberSpan]]:
@@ -299,17 +262,13 @@ def pack(index: Compiled) -> bytes:
 
 def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
     """The octets that `opened_spans` reads."""
-    blocks = array("q", (number for block, (start, end) in spans.blocks.items() for number in (block, start, end)))
-    return sealed(magic, head, lines, [spans.firsts, spans.lasts, spans.holders, blocks])
+    return sealed(magic, head, lines, spans.arrays())
 
 
 def opened_spans(magic: bytes, octets: bytes) -> tuple[dict[str, Any], Iterator[bytes], Spans]:
     """The look-up that `sealed_spans` has packed. Raises ValueError if `octets` are not from it."""
     head, lines, arrays = opened(magic, octets, "registry")
-    firsts, lasts, holders, blocks = arrays
-    places = iter(blocks)
-    triples = zip(places, places, places, strict=True)
-    return head, lines, Spans(firsts, lasts, holders, {block: (start, after) for block, start, after in triples})
+    return head, lines, read_arrays(arrays)
 
 
 def unpack(octets: bytes) -> Compiled:
@@ -352,8 +311,8 @@ def _unpacked(member: str, fields: list[Any]) -> Licence:
         member,
         tone,
         LicenceStatus(status),
-        utc(datetime.fromisoformat(start)),
-        utc(datetime.fromisoformat(until)),
+        _moment(start),
+        _moment(until),
         _directions(tuple(directions)),
         moment_of(pledged_from),
         moment_of(pledged_until),
@@ -366,7 +325,13 @@ def text_of(moment: datetime | None) -> str | None:
 
 @functools.cache
 def moment_of(text: str | None) -> datetime | None:
-    return utc(datetime.fromisoformat(text)) if text else None
+    return _moment(text) if text else None
+
+
+@functools.cache
+def _moment(text: str) -> datetime:
+    """Licences share these objects, too."""
+    return utc(datetime.fromisoformat(text))
 
 
 @functools.cache

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from idtone.core.calls import Direction, Holding, Licence, Period, Reason, Suspension, Trust
+from idtone.core.calls import Direction, ForwardedCall, Holding, Licence, Period, Reason, Suspension, Trust
 from idtone.core.licence_standing import judge
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 
-from .compiled_registry import BLOCK_DIGITS, Compiled, compiled, periods, utc
+from .compiled_registry import BLOCK_DIGITS, Compiled, Porting, compiled, periods, utc
 from .licence_lapses import LicenceLapse, lapses
 from .model import RegistryDocument, SuspensionEntry, SuspensionsDocument
 from .never_originating import NO_BLOCKS, NeverOriginating, compiled_never_originating
@@ -41,7 +41,7 @@ class RegistryIndex:
     """One generation of the registry; immutable. Implements `idtone.core.decision.Registry`."""
 
     __slots__ = (
-        "_compiled", "_holder", "_holdings", "_never", "_never_blocks", "_origin", "_signed", "_suspended", "_tones",
+        "_compiled", "_find", "_holdings", "_never", "_never_blocks", "_origin", "_signed", "_suspended", "_tones",
         "expires", "issued", "sha256", "trust", "version",
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ class RegistryIndex:
         origin: str = "",
     ) -> None:
         self._compiled, self.version = ready, ready.version
-        self._holder, self._holdings = ready.spans.holder, ready.holdings
+        self._find, self._holdings = ready.spans.find, (None, *ready.holdings)
         self._tones = MappingProxyType(ready.tones)
         self.trust = Trust.SIGNED if signed else Trust.UNSIGNED
         self.issued = max(ready.issued, utc(signed.suspensions.issued)) if signed else ready.issued
@@ -128,7 +128,6 @@ class RegistryIndex:
 
     def never_originates(self, number: Number) -> Sequence[Period]:
         """When the number never originates, past, current and future."""
-        # Two numbers of each call come here: a number whose thousand has no entry must cost next to nothing.
         if number.e164[:BLOCK_DIGITS] not in self._never_blocks:
             return ()
         assert self._never is not None, "it has blocks"
@@ -137,12 +136,20 @@ class RegistryIndex:
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         """The suspensions of `number`, past, current and future."""
         suspended = self._suspended
-        # As in `never_originates`: almost no number of a call is near a suspended one.
-        found = suspended.listed(number.e164) if number.e164[:BLOCK_DIGITS] in suspended.blocks else ()
+        found = suspended.listed(number.e164)
         # Whole stocks are rare, and to look for them takes a twentieth of the decision.
         if not suspended.stocks or not number.e164:
             return found
         return (*found, *suspended.of_stocks(self._tenures(number)))
+
+    def watches(self, call: ForwardedCall) -> bool:
+        """False if neither a suspension nor a number that never originates can concern the call."""
+        # Each call comes here: a number whose thousand numbers have no entry must cost next to nothing.
+        suspended, never = self._suspended, self._never_blocks
+        block = call.forwarding_number.e164[:BLOCK_DIGITS]
+        if block in suspended.blocks or suspended.stocks or call.perhaps is not None or call.caller_perhaps is not None:
+            return True
+        return bool(never) and (block in never or call.caller.e164[:BLOCK_DIGITS] in never)
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
         """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
@@ -213,8 +220,7 @@ class RegistryIndex:
         """Who is in charge of `number` then; None if no member holds it."""
         if not number.e164:
             return None
-        holder = self._holder(int(number.e164))  # int() takes the '+'; emergency numbers are the lowest
-        if holder is None:
-            return None
-        held = self._holdings[holder]
-        return held if isinstance(held, Holding) else held.holding(now)
+        held = self._holdings[self._find(int(number.e164))]  # int() takes the '+'; emergency numbers are the lowest
+        if isinstance(held, Porting):
+            return held.holding(now)
+        return held

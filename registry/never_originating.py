@@ -18,12 +18,13 @@ from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan, disjoint
 from idtone.core.translation import Message
 
-from .compiled_registry import Spans, moment_of, opened_spans, sealed_spans, spans_of, text_of, utc
+from .compiled_registry import moment_of, opened_spans, sealed_spans, text_of, utc
 from .model import NeverOriginatesEntry
 from .number_notation import read_either
+from .spans import Spans, spans_of
 
-_MAGIC: Final = b"idtone numbers that never originate 2\n"
-"""Raise the number when the format changes, or the size of a block in `compiled`."""
+_MAGIC: Final = b"idtone numbers that never originate 3\n"
+"""Raise the number when the format changes, or the size of a block in `spans`."""
 NO_BLOCKS: Final = frozenset[str]()
 
 
@@ -36,7 +37,7 @@ def span_of(entry: NeverOriginatesEntry) -> NumberSpan:
 
 @dataclass(frozen=True, slots=True)
 class NeverOriginating:
-    """The numbers of one edition. A look-up takes one access, and a bisection inside a block."""
+    """The numbers of one edition."""
 
     spans: Spans
     periods: tuple[tuple[Period, ...], ...]
@@ -49,7 +50,7 @@ class NeverOriginating:
     """Those that have an entry: E.164 numbers without their last three digits."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "blocks", frozenset(f"+{block}" for block in self.spans.blocks))
+        object.__setattr__(self, "blocks", frozenset(f"+{block}" for block in self.spans.touched_blocks()))
 
     def of(self, number: int) -> Sequence[Period]:
         """When the number never originates, past, current and future."""

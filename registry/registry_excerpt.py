@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from idtone.core.calls import Direction, Holding, Licence, LicenceStatus, Period, Suspension, Trust, WholesaleChain
+from idtone.core.calls import (
+    Direction,
+    ForwardedCall,
+    Holding,
+    Licence,
+    LicenceStatus,
+    Period,
+    Suspension,
+    Trust,
+    WholesaleChain,
+)
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
@@ -100,6 +110,9 @@ class RegistryExcerpt:
             return [Period(*map(moment_of, each)) for each in self._says(tuf_roles.NEVER_ORIGINATES_FILE, number) or ()]
         except (LookupError, ValueError, TypeError) as error:
             raise _unreadable() from error
+
+    def watches(self, call: ForwardedCall) -> bool:
+        return True
 
     def holding(self, number: Number, now: datetime) -> Holding | None:
         holder = self._holder(number)

@@ -13,9 +13,7 @@ from idtone.core.number_spans import NumberSpan, disjoint
 from .compiled_registry import BLOCK_DIGITS, utc
 from .model import SuspensionEntry, SuspensionKind
 from .number_notation import read_either
-
-_BLOCK: Final = 1_000
-"""As in `compiled`: few spans to search, and all numbers of Japan are a million blocks."""
+from .spans import BLOCK
 
 
 def scope_of(entry: SuspensionEntry) -> NumberSpan | str | None:
@@ -63,7 +61,7 @@ class SuspendedNumbers:
             self._firsts.append(span.first)
             self._lasts.append(span.last)
             self._covering.append(covering)
-            for block in range(span.first // _BLOCK, span.last // _BLOCK + 1):
+            for block in range(span.first // BLOCK, span.last // BLOCK + 1):
                 start, _ = self.blocks.get(f"+{block}", (at, at))
                 self.blocks[f"+{block}"] = (start, at + 1)
 

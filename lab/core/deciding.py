@@ -71,6 +71,10 @@ class FakeRegistry:
     def never_originates(self, number: Number) -> Sequence[Period]:
         return [self.unoriginated[number]] if number in self.unoriginated else []
 
+    def watches(self, call: ForwardedCall) -> bool:
+        concerned = {*call.forwarding_numbers, *call.originating_numbers}
+        return not concerned.isdisjoint([*self.stopped, *self.unoriginated])
+
     def own_spans(self, member: str | None) -> list[tuple[NumberSpan, Period]]:
         held = {MEMBER: [HELD], None: [FOREIGN, HELD]}.get(member, [])
         return [(NumberSpan(int(number.e164), int(number.e164)), Period()) for number in held]

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from idtone.core import calls
@@ -20,18 +21,15 @@ from idtone.core.calls import Direction, ForwardedCall, Reason
 from idtone.core.compiled_form import opened, sealed
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
+from idtone.registry.spans import Spans, read_arrays, spans_of
 
 from .consistency import pieces
 from .model import ALWAYS, Entry, Period
 
-_MAGIC: Final = b"idtone lines 3\n"
+_MAGIC: Final = b"idtone lines 4\n"
 """Raise the number when the format changes."""
 _NAMES_AT_ONCE: Final = 1000
 """Names in one line of JSON: no single step of reading holds up the event loop."""
-
-_BLOCKS: Final = (100, 1_000, 10_000, 100_000, 1_000_000)
-"""Sizes of blocks of numbers: few numbers to search in each, and few blocks."""
-_MOST_BLOCKS: Final = 50_000
 
 _WHOLE: Final = "."
 """The end of a text that has all numbers of its run."""
@@ -55,12 +53,11 @@ class Totals(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Spans:
+class Runs:
     """Intervals of numbers, with the term of each. Inside a run they are ascending, and disjoint or equal.
 
-    `runs` has three values for each run. For the lines: where it begins, where it ends, and the term of all its
-    intervals, or -1 if they differ. For the numbers: a block (the first digits of numbers), where its intervals begin,
-    and where they end.
+    `runs` has three values for each run: where it begins, where it ends, and the term of all its intervals, or -1 if
+    they differ.
     """
 
     runs: array[int]
@@ -82,8 +79,8 @@ class LinesIndex:
     """
 
     __slots__ = (
-        "_accounts", "_block", "_blocks", "_customers", "_endpoints", "_fixed", "_lines", "_numbers",
-        "_periods", "origin", "totals",
+        "_accounts", "_customers", "_endpoints", "_fixed", "_lines", "_numbers", "_owners", "_periods", "origin",
+        "totals",
     )  # fmt: skip
 
     def __init__(
@@ -93,18 +90,19 @@ class LinesIndex:
         customers: Sequence[str],
         term_customers: array[int],
         periods: array[int],
-        lines: Spans,
+        lines: Runs,
         numbers: Spans,
-        block: int,
+        tenures: Sequence[tuple[int, ...]],
         texts: Sequence[str],
         endpoints: Iterable[tuple[str, int]],
         accounts: Iterable[tuple[str, int]],
     ) -> None:
-        """`origin` is the digest of what was read. `periods` has two values for each term. `block` is the size of the
-        blocks of numbers. `endpoints` and `accounts` give the run of each line.
+        """`origin` is the digest of what was read. `periods` has two values for each term. The holder of one of
+        `numbers` is one of the `tenures`: the terms in which customers have it. `endpoints` and `accounts` give the run
+        of each line.
         """
         self.origin, self.totals = origin, totals
-        self._fixed = customers, term_customers, periods, texts
+        self._fixed = customers, term_customers, periods, tenures, texts
         named: list[str | None] = [*customers, None]  # -1: none is named
         self._customers = [named[customer] for customer in term_customers]
         """Of each term."""
@@ -115,9 +113,12 @@ class LinesIndex:
         """Of each term that is not for always."""
         self._lines, self._numbers = lines, numbers
         self._endpoints, self._accounts = _lines_of(endpoints, texts), _lines_of(accounts, texts)
-        self._block = block
-        places = iter(numbers.runs)
-        self._blocks = {name: (start, end) for name, start, end in zip(places, places, places, strict=True)}
+        self._owners: list[str | tuple[int, ...] | None] = [None, *map(self._owner, tenures)]
+        """Of each tenure + 1."""
+
+    def _owner(self, tenure: tuple[int, ...]) -> str | tuple[int, ...] | None:
+        """The customer who has the numbers for always; else the terms."""
+        return tenure if len(tenure) > 1 or tenure[0] in self._periods else self._customers[tenure[0]]
 
     def __repr__(self) -> str:
         return f"<LinesIndex of {self.totals.numbers} numbers>"
@@ -157,18 +158,10 @@ class LinesIndex:
         e164 = number.e164
         if not e164:
             return None
-        wanted = int(e164)
-        touching = self._blocks.get(wanted // self._block)
-        if touching is None:
-            return None
-        spans, (start, end) = self._numbers, touching
-        at = bisect_right(spans.firsts, wanted, start, end) - 1
-        while at >= start and wanted <= spans.lasts[at]:
-            term = spans.terms[at]
-            if term not in self._periods or self._in_force(term, now):
-                return self._customers[term]
-            at -= 1
-        return None
+        owner = self._owners[self._numbers.find(int(e164))]
+        if isinstance(owner, tuple):
+            return next((self._customers[term] for term in owner if self._in_force(term, now)), None)
+        return owner
 
     def customer_of_line(self, endpoint: str, account: str, now: datetime) -> str | None:
         """The customer whose line it is now."""
@@ -220,18 +213,18 @@ class LinesIndex:
 
     def pack(self) -> bytes:
         """The octets that `unpack` reads on a machine with the same byte order."""
-        customers, term_customers, periods, texts = self._fixed
+        customers, term_customers, periods, tenures, texts = self._fixed
+        lines = self._lines
         arrays = [
             term_customers,
             periods,
-            *(
-                each
-                for spans in (self._lines, self._numbers)
-                for each in (spans.runs, spans.firsts, spans.lasts, spans.terms)
-            ),
+            *(lines.runs, lines.firsts, lines.lasts, lines.terms),
+            *self._numbers.arrays(),
+            array("i", map(len, tenures)),
+            array("i", (term for tenure in tenures for term in tenure)),
             *(array("i", map(_run, lines.values())) for lines in (self._endpoints, self._accounts)),
         ]
-        head = {"origin": self.origin, "totals": self.totals, "block": self._block}
+        head = {"origin": self.origin, "totals": self.totals}
         names: list[list[Any]] = [list(customers), list(texts), list(self._endpoints), list(self._accounts)]
         chunks = [
             [kind, some[at : at + _NAMES_AT_ONCE]]
@@ -250,17 +243,20 @@ class LinesIndex:
         for line in lines:
             kind, some = json.loads(line)
             names[kind].extend(some)
-        term_customers, periods, *spans, of_endpoints, of_accounts = arrays
+        term_customers, periods, runs, firsts, lasts, terms = islice(arrays, 6)
+        numbers = read_arrays(arrays)
+        counts, of_tenures, of_endpoints, of_accounts = arrays
         customers, texts, endpoints, accounts = names
+        left = iter(of_tenures)
         return cls(
             head["origin"],
             Totals(*head["totals"]),
             customers,
             term_customers,
             periods,
-            Spans(*spans[:4]),
-            Spans(*spans[4:]),
-            head["block"],
+            Runs(runs, firsts, lasts, terms),
+            numbers,
+            [tuple(islice(left, count)) for count in counts],
             texts,
             zip(endpoints, of_endpoints, strict=True),
             zip(accounts, of_accounts, strict=True),
@@ -309,21 +305,10 @@ def compile_lines(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
     of_line = _entries_of_lines(entries)
     runs: dict[tuple[int, ...], int] = {}
     names = [{name: runs.setdefault(tuple(found), len(runs)) for name, found in each.items()} for each in of_line]
-    lines = _spans(
+    lines = _runs(
         [[(span.first, span.last, terms.of_entry[at]) for at in run for span in entries[at].spans] for run in runs]
     )
-    whole = _spans(
-        [
-            [
-                (span.first, span.last, term)
-                for entry, term in zip(entries, terms.of_entry, strict=True)
-                if entry.customer is not None
-                for span in entry.spans
-            ]
-        ]
-    )
-    block, blocks = _blocks(whole)
-    numbers = Spans(blocks, whole.firsts, whole.lasts, whole.terms)
+    numbers, tenures = _numbers(entries, terms)
     covered = sum(last - first + 1 for first, last in _union(entries))
     totals = Totals(
         len(terms.customers),
@@ -339,7 +324,7 @@ def compile_lines(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
         *terms.arrays(),
         lines,
         numbers,
-        block,
+        tenures,
         _texts(lines, terms),
         *(each.items() for each in names),
     )
@@ -366,7 +351,7 @@ def _entries_of_lines(entries: Sequence[Entry]) -> tuple[Mapping[str, list[int]]
     return endpoints, accounts
 
 
-def _spans(runs: Iterable[Iterable[tuple[int, int, int]]]) -> Spans:
+def _runs(runs: Iterable[Iterable[tuple[int, int, int]]]) -> Runs:
     made, firsts, lasts, terms = array("q"), array("q"), array("q"), array("i")
     for run in runs:
         start, of_run = len(firsts), set()
@@ -377,10 +362,10 @@ def _spans(runs: Iterable[Iterable[tuple[int, int, int]]]) -> Spans:
                 terms.append(term)
                 of_run.add(term)
         made.extend((start, len(firsts), of_run.pop() if len(of_run) == 1 else -1))
-    return Spans(made, firsts, lasts, terms)
+    return Runs(made, firsts, lasts, terms)
 
 
-def _texts(lines: Spans, terms: _Terms) -> list[str]:
+def _texts(lines: Runs, terms: _Terms) -> list[str]:
     """The text of each run (`LinesIndex`)."""
     texts = []
     customers, (of_term, periods) = [*terms.customers, ""], terms.arrays()
@@ -396,17 +381,21 @@ def _texts(lines: Spans, terms: _Terms) -> list[str]:
     return texts
 
 
-def _blocks(spans: Spans) -> tuple[int, array[int]]:
-    """The size of the blocks, and block, start and end of each: the smallest size that does not take much memory."""
-    size, found = 0, dict[int, tuple[int, int]]()
-    for size in _BLOCKS:
-        found = {}
-        for at, (first, last) in enumerate(zip(spans.firsts, spans.lasts, strict=True)):
-            for block in range(first // size, last // size + 1):
-                found[block] = (found.get(block, (at, at))[0], at + 1)
-        if len(found) <= _MOST_BLOCKS or size == _BLOCKS[-1]:
-            break
-    return size, array("q", (value for block, (start, end) in found.items() for value in (block, start, end)))
+def _numbers(entries: Sequence[Entry], terms: _Terms) -> tuple[Spans, list[tuple[int, ...]]]:
+    """The numbers of all customers, and their tenures."""
+    placed = {
+        (span.first, span.last, term)
+        for entry, term in zip(entries, terms.of_entry, strict=True)
+        if entry.customer is not None
+        for span in entry.spans
+    }
+    firsts, lasts, holders = array("q"), array("q"), array("i")
+    tenures: dict[tuple[int, ...], int] = {}
+    for first, last, items in pieces(sorted(placed)):
+        firsts.append(first)
+        lasts.append(last)
+        holders.append(tenures.setdefault(tuple(sorted(set(items), reverse=True)), len(tenures)))
+    return spans_of(firsts, lasts, holders), list(tenures)
 
 
 def _union(entries: Iterable[Entry]) -> Iterator[tuple[int, int]]:
