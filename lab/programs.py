@@ -7,10 +7,12 @@ from functools import cache
 from typing import Any, Final
 
 import typer.main
+import typer.testing
 
 from idtone.agi.plain_agi_command import agi
 from idtone.cli import app as node
 from idtone.core.terminal import command_line
+from idtone.core.translation import is_japanese
 from idtone.evidence_cli import app as evidence
 from idtone.fleet_cli import app as fleet
 from idtone.office_cli import app as office
@@ -24,6 +26,20 @@ PROGRAMS: Final[dict[str, typer.Typer]] = {
     "idtone-agi": command_line.lone_command(agi),
     "idtone-failed": command_line.lone_command(failed),
 }
+
+
+_make: Final = typer.main.get_command
+_made: Final = cache(_make)
+
+
+def keep_commands() -> None:
+    """Let this process make the commands of a program once, and not for each command that a test runs."""
+    typer.main.get_command = typer.testing._get_command = _kept
+
+
+def _kept(program: typer.Typer) -> Any:
+    """The command of a program. A Japanese one has its help translated when it is used, so it serves once."""
+    return _make(program) if is_japanese() else _made(program)
 
 
 @cache

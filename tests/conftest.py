@@ -29,6 +29,7 @@ from lab.call_control.evidence import MemoryEvidence
 from lab.made_once import shared
 from lab.packages import find_or_get_ffmpeg, sodium
 from lab.postgresql import PostgreSQL, programs
+from lab.programs import keep_commands
 from lab.repository import ROOT
 from lab.service import Service
 from lab.site import chosen, reach
@@ -71,6 +72,7 @@ sodium()  # the room for refused customers needs it when it is imported
 
 def pytest_configure() -> None:
     Service.forks = True
+    keep_commands()
 
 
 def pytest_report_header() -> list[str]:

@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO, cast
@@ -174,6 +175,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+@cache
 def lone_command(function: Callable[..., None], name: str | None = None) -> typer.Typer:
     """A program that is one command."""
     app = typer.Typer(add_completion=False, **_PLAIN)
