@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ P256: Final = "secp256r1"
 @contextmanager
 def softhsm(folder: Path, label: str) -> Iterator[Path]:
     """The library; its only token is in `folder`. A process that loads it later finds the token by the environment."""
-    root = packages.tree("softhsm2")
+    root = _unpacked()
     library = root / "usr/lib/softhsm/libsofthsm2.so"
     (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}\nlog.level = ERROR\n")
     make = [*packages.command(root, "usr/bin/softhsm2-util"), "--module", str(library), "--init-token", "--free"]
@@ -32,6 +33,11 @@ def softhsm(folder: Path, label: str) -> Iterator[Path]:
         subprocess.run([*make, "--label", label, "--so-pin", PIN, "--pin", PIN], check=True, stdout=subprocess.DEVNULL)
         yield library
         pkcs11.unload(str(library))
+
+
+@cache  # to see that it is whole takes as long as all else here
+def _unpacked() -> Path:
+    return packages.tree("softhsm2")
 
 
 def new_key(library: Path, label: str, number: int, curve: str) -> None:

@@ -79,9 +79,10 @@ def test_it_finds_what_a_look_at_each_record_finds(reader, wanted, first, limit,
 
 
 def test_it_keeps_to_the_range(reader):
-    moments = [record.steps[0].at for record in every(reader)]
+    records = every(reader)
+    moments = [record.steps[0].at for record in records]
     for start, end in itertools.combinations(sorted({*moments, max(moments) + timedelta(microseconds=1)}), 2):
-        expected = [record.call_id for record in every(reader) if start <= record.steps[0].at < end]
+        expected = [record.call_id for record in records if start <= record.steps[0].at < end]
         for newer in (False, True):
             part = search_calls(reader, CallFilter(), start, end, newer=newer, limit=1000)
             assert [record.call_id for record in part.records] == expected
