@@ -15,22 +15,30 @@ from lab.lab import Forwarding, Placed, lab
 CALLS, AT_ONCE = 60, 20
 ADDED_LIMIT_MS = 5.0
 TURNS = 9
+APART_S = 0.4
+"""From the beginning of one call to that of the next; a sound begins well before."""
 ONE_LATEST_MS, LATEST_MS = 80, 150
 """When the sound may begin after the answer of one call, and where twenty calls are answered together."""
 
 
 @pytest.mark.alone
 async def test_the_sound_begins_at_once(asterisk, serving, beside, references):
-    """By each way into the hook, with the service up and away: one call after the other."""
+    """By each way into the hook, with the service up and away: no call begins while the sound of another one does."""
     serving(policy=POLICY)
+    forwardings = [*(way.forwarding() for way in WAYS), *by_both(Forwarding(way="own-dial"))]
     async with lab(asterisk) as phones:
+
+        async def call(turn: int) -> Placed:
+            await asyncio.sleep(turn * APART_S)
+            placed, _ = await phones.call(forwardings[turn], RECOGNISED_S)
+            return placed
+
         for profile in ("sample", "notice"):
-            for way in WAYS:
-                placed, _ = await phones.call(way.forwarding(), RECOGNISED_S)
+            calls = await asyncio.gather(*map(call, range(len(forwardings))))
+            for way, placed in zip(WAYS, calls, strict=False):
                 heard = dict.fromkeys(way.parties, profile)
                 assert_heard_by(placed, heard, references, latest_ms=ONE_LATEST_MS)
-            for forwarding in by_both(Forwarding(way="own-dial")):
-                placed, _ = await phones.call(forwarding, RECOGNISED_S)
+            for placed in calls[len(WAYS) :]:
                 assert_heard_then_connected(placed, profile, references, latest_ms=ONE_LATEST_MS)
             beside.away()
 
