@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,20 +16,23 @@ from idtone.core.numbers import parse
 from idtone.registry.sources import parse_document
 from lab.spellings import OUT_OF_ORDER, READABLE
 
-CALLS = offered(1, 600)
+
+@cache  # not when the file is read, which each worker does
+def calls() -> list[Offered]:
+    return offered(1, 600)
 
 
 def test_each_kind_and_each_group_of_spellings_comes_and_each_call_is_what_it_says():
-    assert {call.kind for call in CALLS} == set(KINDS)
-    assert {call.group for call in CALLS} == set(GROUPS)
-    assert len({call.dialled for call in CALLS}) == len(CALLS)
-    assert {(call.way, call.direction, call.interface) for call in CALLS if call.kind == "own"} == {
+    assert {call.kind for call in calls()} == set(KINDS)
+    assert {call.group for call in calls()} == set(GROUPS)
+    assert len({call.dialled for call in calls()}) == len(calls())
+    assert {(call.way, call.direction, call.interface) for call in calls() if call.kind == "own"} == {
         (way, direction, interface)
         for way in ("hook", "own-dial")
         for direction in ("incoming", "outgoing")
         for interface in ("ari", "agi")
     }
-    for call in CALLS:
+    for call in calls():
         if call.group in READABLE:
             assert parse(call.written).e164 == f"+81{call.number[1:]}", call
     assert sum(len(set(spell("05012345678"))) for spell in READABLE.values()) > 900
@@ -41,7 +45,7 @@ def test_no_number_is_read_from_a_form_that_is_out_of_order(number):
 
 
 def test_what_must_become_of_a_call():
-    for call in CALLS:
+    for call in calls():
         for is_away in (False, True):
             must = call.must(is_away)
             if call.group in OUT_OF_ORDER or call.kind in ("suspended", "never originates", CALLER, "ported away"):
@@ -50,14 +54,14 @@ def test_what_must_become_of_a_call():
                 assert (must == REFUSED) >= (call.direction == "outgoing")
             if call.kind == "own":
                 assert must == CONNECTED
-    assert {call.must(False) for call in CALLS if call.kind == "random" and call.direction == "incoming"} == {
+    assert {call.must(False) for call in calls() if call.kind == "random" and call.direction == "incoming"} == {
         CONNECTED,
         REFUSED,
     }
 
 
 def one(**wanted: str) -> Offered:
-    return next(call for call in CALLS if all(getattr(call, name) == value for name, value in wanted.items()))
+    return next(call for call in calls() if all(getattr(call, name) == value for name, value in wanted.items()))
 
 
 def record(**changes: Any) -> Any:
@@ -107,8 +111,10 @@ def test_what_is_wrong(call, status, shown, records, problem):
 
 
 def test_a_call_that_came_in_for_a_number_of_no_member_is_refused_without_the_service_alone():
-    call = next(each for each in CALLS if each.kind == "random" and each.must(False) != each.must(True))
+    call = next(each for each in calls() if each.kind == "random" and each.must(False) != each.must(True))
     refused, alone = Seen({call.name: "403"}), record(outcome="REFUSE", status="REFUSED", fallback=True)
     assert not wrong(call, AWAY, refused, [alone])
     assert "must be connected" in wrong(call, AWAY, refused, [REJECTED])
-    assert Counter(each.must(True) for each in CALLS)[REFUSED] > Counter(each.must(False) for each in CALLS)[REFUSED]
+    assert (
+        Counter(each.must(True) for each in calls())[REFUSED] > Counter(each.must(False) for each in calls())[REFUSED]
+    )

@@ -25,7 +25,7 @@ def published_site(
     """Publish the lab's registry, and write its site into `site` beside the folder; returns what the command says."""
     office.folder.mkdir(parents=True, exist_ok=True)
     issued = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")
-    office.registry.write_text(GOOD.partition("suspensions:")[0].replace("0612345*", "061234590*"))
+    office.registry.write_text(GOOD.partition("suspensions:")[0].replace("0612345*", "061234500*"))
     office.suspensions.write_text(
         f'issued: {issued}\nsuspensions:\n  - {{number: "{STOPPED}", since: {issued}, reference: R-1}}\n'
     )

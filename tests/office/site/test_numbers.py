@@ -118,6 +118,7 @@ def spoiled(site: Path, name: str, old: str, new: str) -> dict[str, bytes]:
 async def test_a_host_that_lies_is_found(visitor, seed):
     site = visitor.site
     table = statement_of(site)["numbers"]["tables"][""]["file"]
+    size = (site / "numbers" / table).stat().st_size
     statement = json.loads((site / "statement" / "statement.json").read_text())
     one_key = {**statement, "signatures": statement["signatures"][:1]}
     twice = {**statement, "signatures": statement["signatures"][:1] * 2}
@@ -129,7 +130,7 @@ async def test_a_host_that_lies_is_found(visitor, seed):
         "roots": spoiled(site, "metadata/1.root.json", '"threshold":2', '"threshold":1'),
     }
     others = {
-        "another table": question(STOPPED, altered={f"numbers/{table}": bytes(12800)}),
+        "another table": question(STOPPED, altered={f"numbers/{table}": bytes(size)}),
         "another association": question(STOPPED, root="0" * 64),
         "expired": question(STOPPED, now=datetime.now(UTC) + timedelta(days=8)),
         "between two editions": question(STOPPED, altered=lies["edition"], once=True),
