@@ -157,7 +157,7 @@ def commands(office: Office) -> Iterator[Command]:
     settings = ("-c", office.beside("idtone.yaml"))
 
     def of_office(name: str, *words: object, typed: str = "") -> Command:
-        return name, (*name.split(), folder, *words), typed
+        return name, (*name.split(), "--folder", folder, *words), typed
 
     yield of_office("publication begin", "--keys", office.beside("keys"))
     yield "registry check", ("registry", "check", folder), ""

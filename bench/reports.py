@@ -110,20 +110,20 @@ def commands(folder: Path, one: str) -> dict[str, tuple[list[str], str]]:
     recent = "SELECT * FROM reports ORDER BY received DESC LIMIT 50"
     since = _micros(datetime.now(UTC) - timedelta(days=365))
     return {
-        "list the newest 50": (["report list", str(folder)], recent),
+        "list the newest 50": (["report list", "--folder", str(folder)], recent),
         "list the reports about a number": (
-            ["report list", str(folder), "--number"],
+            ["report list", "--folder", str(folder), "--number"],
             "SELECT * FROM reports WHERE token = (SELECT token FROM reports ORDER BY received LIMIT 1)",
         ),
         "list who is late": (
-            ["report overdue", str(folder)],
+            ["report overdue", "--folder", str(folder)],
             f"SELECT * FROM requests WHERE answered IS NULL AND due < {since + 365 * 86_400_000_000} ORDER BY due",  # noqa: S608  number of ours
         ),
         "count": (
-            ["report stats", str(folder), "--by", "result"],
+            ["report stats", "--folder", str(folder), "--by", "result"],
             f"SELECT coalesce(result, stage), count(*) FROM reports WHERE received >= {since} GROUP BY 1",  # noqa: S608  number of ours
         ),
-        "show one": (["report show", str(folder), one], f"SELECT * FROM reports WHERE id = '{one}'"),  # noqa: S608  id of ours
+        "show one": (["report show", "--folder", str(folder), one], f"SELECT * FROM reports WHERE id = '{one}'"),  # noqa: S608  id of ours
     }
 
 

@@ -15,6 +15,7 @@ import yaml
 
 from idtone.core.settings.settings import LedgerSettings, Settings
 from idtone.ledger.store.postgresql import Server
+from idtone.office.commands import COMMANDS as OFFICE_COMMANDS
 from lab.programs import PROGRAMS, tree
 from lab.repository import ROOT
 
@@ -22,6 +23,7 @@ DOCS = ROOT / "docs"
 PAGES = [*ROOT.glob("*.md"), *sorted(page for page in DOCS.rglob("*.md") if page.name != "evidence-format.md")]
 """The blocks of the format are its bytes, which have tests of their own."""
 PLACEHOLDERS = ("…",)
+AS_USER = re.compile(r"^(?:sudo(?: -u \S+)?|runuser -u \S+ --) ")
 
 
 def blocks(page: Path) -> list[str]:
@@ -35,7 +37,8 @@ def joined(block: str) -> list[str]:
 
 def commands(block: str) -> list[list[str]]:
     """The words of each line that calls a program of ours. What stands behind three spaces explains the line."""
-    lines = [re.split(r" {3,}| *[#<>|&]+(?= |$)", line.strip())[0] for line in joined(block)]
+    lines = [re.split(r" {3,}| *[#<>|&]+(?= |$)", AS_USER.sub("", line.strip()))[0] for line in joined(block)]
+    lines = [line for line in lines if "$(" not in line]  # a shell writes the rest of it
     return [shlex.split(line) for line in lines if line.startswith(tuple(f"{program} " for program in PROGRAMS))]
 
 
@@ -65,10 +68,49 @@ def test_a_command_has_the_options_and_arguments_that_a_page_gives_it(words):
         name, *rest = rest
         command = command.commands[name]
     command = loaded(command) if hasattr(command, "loaded") else command  # a group may be a command by itself
-    context = command.context_class(command)
-    given, left, _ = command.make_parser(context).parse_args(rest)
+    given, left = parsed(command, rest)
     assert not left
     assert not [each.name for each in command.params if each.required and not given.get(each.name)]
+
+
+def parsed(command: Any, rest: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The options and arguments of a command, and what it does not take."""
+    given, left, _ = command.make_parser(command.context_class(command)).parse_args(rest)
+    return given, left
+
+
+SPANS = [
+    (f"{page.relative_to(ROOT)}: {span}", f"{noun} {verb}", shlex.split(rest))
+    for page in PAGES
+    for span in re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```$", "", page.read_text("utf-8"), flags=re.M | re.S))
+    for noun, _, words in [span.removeprefix("idtone-office ").partition(" | ")[0].partition(" ")]
+    for verb, _, rest in [words.partition(" ")]
+    if f"{noun} {verb}" in OFFICE_COMMANDS
+]
+"""What sentences and tables say of the association's commands: where, noun and verb, the rest."""
+
+
+def unusable(name: str, rest: list[str]) -> bool:
+    """True if a command does not take these words, of which a sentence may leave some out, or names the folder `.`."""
+    noun, verb = name.split()
+    command = loaded(tree("idtone-office").commands[noun].commands[verb])
+    words = [word.strip("[]") for word in rest]
+    plain = [word for before, word in zip(["", *words], words, strict=False) if word != "…" or before.startswith("-")]
+    return "." in plain or bool(parsed(command, [*plain, *values(command, plain)])[1])
+
+
+def values(command: Any, words: list[str]) -> list[str]:
+    """What a sentence leaves out that ends with an option: its value."""
+    last = words[-1] if words else ""
+    return ["x" for each in command.params if last in each.opts and not getattr(each, "is_flag", True)]
+
+
+def test_sentences_and_tables_name_the_associations_commands_as_they_are():
+    assert len(SPANS) > 100
+    assert [where for where, name, rest in SPANS if unusable(name, rest)] == []
+    for old in ("history show .", "member find . 第一", "licence renew office L-0001 --until 2027-01-01"):
+        noun, verb, *rest = old.split()
+        assert unusable(f"{noun} {verb}", rest), old
 
 
 @pytest.mark.parametrize("settings", SETTINGS)

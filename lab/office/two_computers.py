@@ -47,12 +47,12 @@ class TwoComputers:
         for folder in (here.home, here.stick, here.officer, root / "etc/idtone-office", root / "etc/nginx/conf.d"):
             folder.mkdir(parents=True)
         office.folder = here.home / "office"
-        office.shown("publication new-registry", office.folder)
+        office.shown("publication new-registry")
         (office.folder / "authority.yaml").write_text(f"published: {here.home}/published\n")
-        office.shown("publication begin", office.folder, "--keys", here.own)
+        office.shown("publication begin", "--keys", here.own)
         for public in here.own.glob("*.pub"):
             shutil.copy(public, here.home)
-        office.shown("key keep-for-night", office.folder, "sato", here.key("duty-2"))
+        office.shown("key keep-for-night", "sato", here.key("duty-2"))
         shutil.copy(office.root, here.own)
         settings = (ROOT / "config/office.yaml").read_text("utf-8").replace("/var/lib", f"{root}/var/lib")
         (root / "etc/idtone-office/idtone.yaml").write_text(settings, "utf-8")
@@ -106,6 +106,7 @@ class TwoComputers:
             environment = os.environ | {
                 "PATH": f"{OFFICE.parent}{os.pathsep}{os.environ['PATH']}",
                 "HOME": str(home or self.holder),
+                "IDTONE_CONFIG": str(self.root / "etc/idtone-office/idtone.yaml"),
                 "IDTONE_PASSPHRASE": PHRASE,
                 "UNITS": str(self.units),
             }

@@ -14,14 +14,14 @@ from idtone.registry.commands.check_progress import checking
 
 from ..authority.acceptances import Agreement, accept, acceptances, end_acceptance
 from ..authority.workspace import Workspace
-from .options import FolderArgument, WhyOption, line
+from .options import FolderOption, WhyOption, line
 
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
 AgreementArgument = Annotated[Agreement, typer.Argument(help="To what it agrees.")]
 
 
 def agree(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: MemberArgument,
     agreement: AgreementArgument,
     version: Annotated[str, typer.Option(metavar="TEXT", help="The version of the text.")],
@@ -45,7 +45,7 @@ def agree(
 
 
 def end_agreement(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: MemberArgument,
     agreement: AgreementArgument,
     through: Annotated[str, typer.Option(metavar="DAY", help="Its last day.")],
@@ -68,7 +68,7 @@ def end_agreement(
 
 
 def list_agreements(
-    folder: FolderArgument,
+    folder: FolderOption,
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,

@@ -16,13 +16,13 @@ from ..authority import change_registry
 from ..authority.history import ApplicationStatus, ReviewResult
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, end, in_japan, moment
+from .options import FolderOption, WhyOption, attributed, end, in_japan, moment
 
 ApplicationArgument = Annotated[str, typer.Argument(metavar="APPLICATION", help="The application's id.")]
 
 
 def apply(
-    folder: FolderArgument,
+    folder: FolderOption,
     application: Annotated[Path, typer.Argument(metavar="FILE", help="The application (YAML).")],
     why: WhyOption = "application received",
     as_json: command_line.JsonOption = False,
@@ -35,7 +35,7 @@ def apply(
 
 
 def review(
-    folder: FolderArgument,
+    folder: FolderOption,
     application: ApplicationArgument,
     result: Annotated[ReviewResult, typer.Option(help="The result of the examination.")],
     why: WhyOption,
@@ -52,7 +52,7 @@ def review(
 
 
 def applications(
-    folder: FolderArgument,
+    folder: FolderOption,
     everything: Annotated[bool, typer.Option("--all", help="Also granted and refused applications.")] = False,
     as_json: command_line.JsonOption = False,
 ) -> None:
@@ -90,7 +90,7 @@ def applications(
 
 
 def grant(
-    folder: FolderArgument,
+    folder: FolderOption,
     application: ApplicationArgument,
     until: Annotated[
         str,

@@ -13,7 +13,7 @@ from ..authority.certifications import Certified, certification, certify_member
 from ..authority.certifications import certify_link as certify_reseller
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, entries_asked
+from .options import FolderOption, WhyOption, attributed, entries_asked
 
 _Number = Annotated[str, typer.Option("--number", metavar="TEXT", help="The number of the certification (認定番号).")]
 _Until = Annotated[str, typer.Option(metavar="DAY", help="The last day on which it is in force.")]
@@ -24,7 +24,7 @@ _MarkUntil = Annotated[str | None, typer.Option(metavar="DAY", help="The last da
 
 
 def certify(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
     number: _Number,
     until: _Until,
@@ -45,7 +45,7 @@ def certify(
 
 
 def certify_link(
-    folder: FolderArgument,
+    folder: FolderOption,
     reseller: Annotated[str, typer.Argument(metavar="TO", help="The id of the reseller, a member.")],
     number: _Number,
     until: _Until,

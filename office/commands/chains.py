@@ -16,7 +16,7 @@ from ..authority.change_registry import Attribution
 from ..authority.wholesale_links import LinkCheck, link_check
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, entries_asked
+from .options import FolderOption, WhyOption, attributed, entries_asked
 
 FromArgument = Annotated[str, typer.Argument(metavar="FROM", help="The id of the wholesaler, a member.")]
 ToArgument = Annotated[str, typer.Argument(metavar="TO", help="The id of the reseller, a member.")]
@@ -28,7 +28,7 @@ ByOption = Annotated[str | None, typer.Option("--by", metavar="MEMBER", help="Wh
 
 
 def add_link(
-    folder: FolderArgument,
+    folder: FolderOption,
     wholesaler: FromArgument,
     reseller: ToArgument,
     why: WhyOption,
@@ -52,7 +52,7 @@ def add_link(
 
 
 def check_link(
-    folder: FolderArgument,
+    folder: FolderOption,
     reseller: ToArgument,
     checked: Annotated[str, typer.Option(metavar="DAY", help="When the reseller was checked.")],
     document: Annotated[str, typer.Option(metavar="TEXT", help="By which document it was checked.")],
@@ -68,7 +68,7 @@ def check_link(
 
 
 def remove_link(
-    folder: FolderArgument,
+    folder: FolderOption,
     reseller: ToArgument,
     why: WhyOption,
     numbers: NumbersOption = None,

@@ -17,13 +17,13 @@ from ..authority.change_registry import registry_of
 from ..authority.stopping_conditions import enter_conditions, read_conditions, sample_conditions
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed
+from .options import FolderOption, WhyOption, attributed
 
 _COLUMNS: Final = ("id", "finding", "leads_to", "within_days", "ja", "en")
 
 
 def list_conditions(
-    folder: FolderArgument,
+    folder: FolderOption,
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,
@@ -51,7 +51,7 @@ def list_conditions(
 
 
 def enter(
-    folder: FolderArgument,
+    folder: FolderOption,
     why: WhyOption,
     file: Annotated[
         Path | None,

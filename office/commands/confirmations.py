@@ -16,14 +16,14 @@ from ..desk.document_rules import RULES
 from ..desk.own_suspensions import member_stops
 from ..desk.suspension_confirmations import Confirmation, as_plain, is_published
 from ..desk.suspension_confirmations import confirmations as found
-from .options import FolderArgument
+from .options import FolderOption
 
 _OWN_COLUMNS = ("id", "reference", "member", "node", "numbers", "state", "in use since", "calls ended")
 _COLUMNS = ("reference", "member", "node", "in use since", "received", "calls ended", "lifted since")
 
 
 def confirmations(
-    folder: FolderArgument,
+    folder: FolderOption,
     reference: Annotated[
         str | None, typer.Argument(metavar="REFERENCE", help="Only this one (default: all that are published).")
     ] = None,

@@ -23,7 +23,7 @@ from ..papers.office_papers import sender
 from ..training.attendances import attendance_of, attendances, forget_attendees, record_attendance
 from ..training.course import Course, Words, answers_of, course_of, marked, sheet_of
 from ..training.course_papers import attendance_paper, course_paper
-from .options import FolderArgument
+from .options import FolderOption
 from .papers import NumberOption, OutputOption, PersonOption, pdf_of, write
 
 OwnOption = Annotated[
@@ -75,7 +75,7 @@ def take(own: OwnOption = None) -> None:
 
 
 def record(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
     answers: Annotated[
         str,
@@ -109,7 +109,7 @@ def record(
 
 
 def list_attendances(
-    folder: FolderArgument,
+    folder: FolderOption,
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,
@@ -124,7 +124,7 @@ def list_attendances(
 
 
 def certificate(
-    folder: FolderArgument, test: TestArgument, person: PersonOption, output: OutputOption, number: NumberOption = ""
+    folder: FolderOption, test: TestArgument, person: PersonOption, output: OutputOption, number: NumberOption = ""
 ) -> None:
     """Print the certificate of attendance (受講証明書) of a test that was passed."""
     with checking():
@@ -136,7 +136,7 @@ def certificate(
 
 
 def forget(
-    folder: FolderArgument,
+    folder: FolderOption,
     before: Annotated[str, typer.Option(metavar="DAY", help="Tests before this day, which has come.")],
 ) -> None:
     """Erase the names of persons whose test was before a day; results stay."""

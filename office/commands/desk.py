@@ -24,11 +24,11 @@ from ..desk.document_rules import RULES
 from ..refused.change_refusals import Refusals
 from ..refused.evaluation import Evaluation
 from ..refused.refusal_key import RefusalKey
-from .options import FolderArgument
+from .options import FolderOption
 
 
 def desk(
-    folder: FolderArgument,
+    folder: FolderOption,
     listen: command_line.ListenOption = "127.0.0.1:8710",
     refusal_key: Annotated[
         Path | None,

@@ -15,13 +15,13 @@ from idtone.registry.commands.check_progress import checking
 from ..authority.duties import DutyKind, duties, enter_duty, finish_duty, is_overdue, open_first, withdraw_duty
 from ..authority.moments import in_japan
 from ..authority.workspace import Workspace
-from .options import FolderArgument
+from .options import FolderOption
 
 _COLUMNS: Final = ("id", "kind", "member", "what", "due", "done", "done_by", "document")
 
 
 def enter(
-    folder: FolderArgument,
+    folder: FolderOption,
     kind: Annotated[DutyKind, typer.Argument(help="What is due.")],
     due: Annotated[str, typer.Option(metavar="DAY", help="The last day, in Japan.")],
     what: Annotated[str, typer.Option(metavar="TEXT", help="What is to be done, in one line.")],
@@ -41,7 +41,7 @@ def enter(
 
 
 def list_duties(
-    folder: FolderArgument,
+    folder: FolderOption,
     all_: Annotated[bool, typer.Option("--all", help="Also show those that are done.")] = False,
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,
@@ -63,7 +63,7 @@ def list_duties(
 
 
 def finish(
-    folder: FolderArgument,
+    folder: FolderOption,
     duty: Annotated[str, typer.Argument(metavar="DUTY", help="The id of the duty, as `duty list` prints it.")],
     done: Annotated[str, typer.Option(metavar="DAY", help="When it was done.")],
     by: Annotated[str, typer.Option(metavar="TEXT", help="Who has done it.")],
@@ -75,7 +75,7 @@ def finish(
 
 
 def withdraw(
-    folder: FolderArgument,
+    folder: FolderOption,
     duty: Annotated[str, typer.Argument(metavar="DUTY", help="The id of the duty, as `duty list` prints it.")],
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line.")],
 ) -> None:

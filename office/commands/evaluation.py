@@ -24,11 +24,11 @@ from ..evaluation.plot import plot
 from ..evaluation.results import enter, kept_results
 from .history_entry import as_plain
 from .history_entry import lines as history_lines
-from .options import FolderArgument, attributed
+from .options import FolderOption, attributed
 
 
 def evaluate(
-    folder: FolderArgument,
+    folder: FolderOption,
     since: Annotated[str, typer.Option("--since", metavar="DAY", help="The first day of the period, in Japan.")],
     until: Annotated[str, typer.Option("--until", metavar="DAY", help="The last day of the period, in Japan.")],
     assessments: Annotated[
@@ -117,7 +117,7 @@ def _plain(each: Evaluation) -> dict[str, Any]:
 
 
 def evaluations(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: Annotated[list[str] | None, typer.Option("--member", metavar="ID", help="Only this one.")] = None,
     picture: Annotated[
         Path | None,

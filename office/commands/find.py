@@ -25,11 +25,11 @@ from ..authority.registry_edits import known_member
 from ..authority.signed_numbers import area_of, by_area, whole
 from ..authority.workspace import Workspace
 from .never_originating import never_originating_line, never_originating_report
-from .options import FolderArgument, number_asked
+from .options import FolderOption, number_asked
 
 
 def find(
-    folder: FolderArgument,
+    folder: FolderOption,
     text: Annotated[
         str | None, typer.Argument(metavar="TEXT", help="Part of a name or id. Without it, a number is asked for.")
     ] = None,
@@ -76,7 +76,7 @@ def find(
 
 
 def numbers(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id in the registry.")],
     as_json: command_line.JsonOption = False,
 ) -> None:
@@ -102,7 +102,7 @@ def numbers(
 
 
 def contacts(
-    folder: FolderArgument,
+    folder: FolderOption,
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,

@@ -17,11 +17,11 @@ from ..authority.change_registry import record_edits
 from ..authority.signed_history import HistorySignature, signed_history
 from ..authority.workspace import Workspace
 from .history_entry import as_plain, lines
-from .options import FolderArgument, WhyOption, attributed
+from .options import FolderOption, WhyOption, attributed
 
 
 def history(
-    folder: FolderArgument,
+    folder: FolderOption,
     trust: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The association's root that you keep (default: its first one).")
     ] = None,
@@ -59,7 +59,7 @@ def _words(signed: HistorySignature | None) -> str:
     )
 
 
-def note(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+def note(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Record in the history what was edited by hand in the two files."""
     workspace = Workspace(folder)
     entries = record_edits(workspace, attributed(why), workspace.unrecorded())

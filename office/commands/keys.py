@@ -33,7 +33,7 @@ from ..authority.history import Action, HistoryEntry
 from ..authority.key_places import check_place
 from ..authority.night_keys import keep_night_key, night_key_path
 from ..authority.workspace import Workspace
-from .options import FolderArgument, WhyOption, attributed
+from .options import FolderOption, WhyOption, attributed
 from .signers import KeyOption, print_report, signers, state, warn_of_places, write_package
 
 KeysOption = Annotated[
@@ -91,7 +91,7 @@ def key(
 
 
 def init(
-    folder: FolderArgument,
+    folder: FolderOption,
     keys: KeysOption = None,
     public: PublicOption = None,
     key: KeyOption = [],  # noqa: B006  Typer wants a list
@@ -132,7 +132,7 @@ def init(
 
 
 def rotate(
-    folder: FolderArgument,
+    folder: FolderOption,
     why: WhyOption,
     sets: Annotated[
         list[Keys], typer.Argument(metavar="SET", help="With --keys, the sets to replace: root, registry, duty.")
@@ -281,7 +281,7 @@ def _print_root(workspace: Workspace, as_json: bool) -> None:
 
 
 def keep_for_night(
-    folder: FolderArgument,
+    folder: FolderOption,
     user: Annotated[str, typer.Argument(metavar="USER", help="The user of the console who has the key.")],
     key: Annotated[Path, typer.Argument(metavar="KEY", help="The officer's duty key, encrypted.")],
 ) -> None:

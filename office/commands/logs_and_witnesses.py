@@ -15,7 +15,7 @@ from idtone.core.terminal import command_line
 from ..authority import logs_and_witnesses
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed
+from .options import FolderOption, WhyOption, attributed
 from .registry import MemberArgument
 
 LogKeyArgument = Annotated[
@@ -31,7 +31,7 @@ EndOption = Annotated[
 
 
 def add_log_key(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: MemberArgument,
     key: LogKeyArgument,
     since: SinceOption = None,
@@ -49,7 +49,7 @@ def add_log_key(
 
 
 def end_log_key(
-    folder: FolderArgument,
+    folder: FolderOption,
     key: LogKeyArgument,
     until: EndOption,
     why: WhyOption,
@@ -60,7 +60,7 @@ def end_log_key(
 
 
 def add_witness(
-    folder: FolderArgument,
+    folder: FolderOption,
     key: WitnessKeyArgument,
     since: SinceOption = None,
     why: WhyOption = "a witness",
@@ -72,7 +72,7 @@ def add_witness(
 
 
 def end_witness(
-    folder: FolderArgument,
+    folder: FolderOption,
     key: WitnessKeyArgument,
     until: EndOption,
     why: WhyOption,
@@ -83,7 +83,7 @@ def end_witness(
 
 
 def demand_cosignatures(
-    folder: FolderArgument,
+    folder: FolderOption,
     number: Annotated[int, typer.Argument(metavar="NUMBER", help="How many witnesses, by name, must cosign.")],
     why: WhyOption,
     as_json: command_line.JsonOption = False,

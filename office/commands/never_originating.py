@@ -25,11 +25,11 @@ from ..authority.enter_suspensions import enter_never_originating as enter
 from ..authority.enter_suspensions import remove_never_originating as remove
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, range_asked_of_two
+from .options import FolderOption, WhyOption, attributed, range_asked_of_two
 
 
 def add_never_originating(
-    folder: FolderArgument,
+    folder: FolderOption,
     holder: Annotated[str, typer.Option(metavar="NAME", help="Who holds the numbers.")],
     reference: Annotated[str, typer.Option(metavar="TEXT", help="The document by which the holder asked.")],
     requested: Annotated[str, typer.Option(metavar="MOMENT", help="When the holder asked.")],
@@ -54,13 +54,13 @@ def add_never_originating(
     print_change(enter(Workspace(folder), range_asked_of_two(), terms, attribution), as_json)
 
 
-def remove_never_originating(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+def remove_never_originating(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Remove an entry of numbers that never originate. Two people enter which, and both sign it."""
     attribution = attributed(why)
     print_change(remove(Workspace(folder), range_asked_of_two(), attribution), as_json)
 
 
-def never_originating(folder: FolderArgument, as_json: command_line.JsonOption = False) -> None:
+def never_originating(folder: FolderOption, as_json: command_line.JsonOption = False) -> None:
     """List the numbers that never originate, with their holders (last four digits only)."""
     now = datetime.now(UTC)
     with checking():

@@ -15,7 +15,7 @@ from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles
 
 from ..authority import shared_folder
-from .options import FolderArgument
+from .options import AnyFolderOption
 
 VALID_FOR: Final = timedelta(days=365)
 _TEXTS: Final = {
@@ -49,7 +49,7 @@ suspensions: []
 
 
 def new(
-    folder: FolderArgument,
+    folder: AnyFolderOption,
     association: Annotated[str, typer.Option(metavar="NAME", help="The association's name in the registry.")] = "JUSA",
 ) -> None:
     """Write a registry.yaml and a suspensions.yaml to start with: no members, and no suspensions."""

@@ -29,7 +29,7 @@ from ..authority.suspension_edits import lifted, still_stopped
 from ..authority.workspace import Workspace
 from .history_entry import print_change
 from .options import (
-    FolderArgument,
+    FolderOption,
     WhyOption,
     attributed,
     in_japan,
@@ -54,7 +54,7 @@ _MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The memb
 
 
 def suspend_number(
-    folder: FolderArgument,
+    folder: FolderOption,
     reference: _ReferenceOption,
     requested: _RequestedOption,
     since: _SinceOption = None,
@@ -89,7 +89,7 @@ def suspend_number(
 
 
 def suspend_range(
-    folder: FolderArgument,
+    folder: FolderOption,
     reference: _ReferenceOption,
     requested: _RequestedOption,
     since: _SinceOption = None,
@@ -105,7 +105,7 @@ def suspend_range(
 
 
 def suspend_member(
-    folder: FolderArgument,
+    folder: FolderOption,
     reference: _ReferenceOption,
     requested: _RequestedOption,
     since: _SinceOption = None,
@@ -123,7 +123,7 @@ def suspend_member(
 
 
 def no_new_numbers(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: _MemberArgument,
     reference: _ReferenceOption,
     requested: _RequestedOption,
@@ -141,7 +141,7 @@ def no_new_numbers(
     _suspend(folder, Action.NO_NEW_NUMBERS, asked, reference, requested, since, until, authority, why, as_json)
 
 
-def lift(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+def lift(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """End the suspension of a number, a range or a member. Two people enter which, and both sign it.
 
     A number, or a part of a suspended range, is cut out of the range. The command names what still stops it.
@@ -163,7 +163,7 @@ def lift(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOptio
 
 
 def allow_new_numbers(
-    folder: FolderArgument, member: _MemberArgument, why: WhyOption, as_json: command_line.JsonOption = False
+    folder: FolderOption, member: _MemberArgument, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Let a member get numbers again. Two people sign it."""
     attribution = attributed(why)
@@ -183,7 +183,7 @@ def _known(folder: Path, member: str) -> str:
 
 
 def _suspend(
-    folder: FolderArgument,
+    folder: FolderOption,
     action: Action,
     asked: Callable[[], NumberSpan | str],
     reference: str,

@@ -26,10 +26,9 @@ from ..authority.moments import end as end
 from ..authority.moments import in_japan as in_japan
 from ..authority.moments import moment as moment
 from ..authority.number_sheet import sheet_entries
+from .office_folder import AnyFolderOption as AnyFolderOption
+from .office_folder import FolderOption as FolderOption
 
-FolderArgument = Annotated[
-    Path, typer.Argument(metavar="FOLDER", help="The authority's folder: registry.yaml, suspensions.yaml, repository.")
-]
 WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line, for the history.")]
 
 

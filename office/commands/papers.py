@@ -20,7 +20,7 @@ from ..desk.desk import Desk
 from ..papers.letters import Letter
 from ..papers.office_papers import account_of, letter_paper, licence_paper, sender, table_csv
 from ..papers.period_account import account_paper, fiscal_year
-from .options import FolderArgument, day
+from .options import FolderOption, day
 
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
 PersonOption = Annotated[str, typer.Option("--person", metavar="TEXT", help="Who signs it for the association.")]
@@ -29,7 +29,7 @@ OutputOption = Annotated[Path, typer.Option("-o", "--output", metavar="PDF", hel
 
 
 def print_account(
-    folder: FolderArgument,
+    folder: FolderOption,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="A new folder for the PDF and CSVs.")],
     since: Annotated[str | None, typer.Option(metavar="DAY", help="The first day, in Japan.")] = None,
     until: Annotated[str | None, typer.Option(metavar="DAY", help="The last day, in Japan.")] = None,
@@ -63,7 +63,7 @@ def print_account(
 
 
 def print_certificate(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: MemberArgument,
     licence: Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")],
     person: PersonOption,
@@ -78,7 +78,7 @@ def print_certificate(
 
 
 def print_letter(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: MemberArgument,
     which: Annotated[Letter, typer.Option("--about", help="Why the association writes.")],
     person: PersonOption,

@@ -12,7 +12,7 @@ from idtone.core.terminal import command_line
 from ..authority import number_portings
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, entries_asked, moment
+from .options import FolderOption, WhyOption, attributed, entries_asked, moment
 
 NumbersOption = Annotated[
     Path | None,
@@ -21,7 +21,7 @@ NumbersOption = Annotated[
 
 
 def port_number(
-    folder: FolderArgument,
+    folder: FolderOption,
     giver: Annotated[str, typer.Argument(metavar="FROM", help="The id of the member that holds the numbers.")],
     taker: Annotated[str, typer.Argument(metavar="TO", help="The id of the member that gets them.")],
     at: Annotated[
@@ -41,7 +41,7 @@ def port_number(
 
 
 def remove_porting(
-    folder: FolderArgument, why: WhyOption, numbers: NumbersOption = None, as_json: command_line.JsonOption = False
+    folder: FolderOption, why: WhyOption, numbers: NumbersOption = None, as_json: command_line.JsonOption = False
 ) -> None:
     """Remove a porting: the numbers stay with the member that holds them now, and are entered in its ranges.
 

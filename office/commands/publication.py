@@ -30,7 +30,7 @@ from ..evaluation.results import published_files
 from ..refused.change_refusals import Refusals
 from ..signing.signing_summary import words_for_holder
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed
+from .options import FolderOption, WhyOption, attributed
 from .signers import KeyOption, print_missing, print_report, sign_shown, signers, state, write_package
 
 PackageArgument = Annotated[
@@ -42,7 +42,7 @@ WhyEditedOption = Annotated[
 
 
 def publish(
-    folder: FolderArgument,
+    folder: FolderOption,
     key: KeyOption = [],  # noqa: B006  Typer wants a list
     package: Annotated[
         Path | None, typer.Option("--package", metavar="FOLDER", help="Publish this package, which its holders signed.")
@@ -100,7 +100,7 @@ def publish(
             ) from error
 
 
-def copy(folder: FolderArgument) -> None:
+def copy(folder: FolderOption) -> None:
     """Copy what is published to the folder that `published` of authority.yaml names.
 
     Each publication does so. Call it after one that could not write the folder.
@@ -128,7 +128,7 @@ def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> 
 
 
 def prepare(
-    folder: FolderArgument,
+    folder: FolderOption,
     package: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write what is to be signed.")],
     why: WhyEditedOption = None,
     as_json: command_line.JsonOption = False,
@@ -198,7 +198,7 @@ def assemble(
         command_line.negative()
 
 
-def undo_last(folder: FolderArgument, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+def undo_last(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Take back the last change of the registry that is not published.
 
     The history keeps the change, and that it was taken back. Call it again for the change before. Suspensions are ended

@@ -20,14 +20,14 @@ from idtone.member.customers.commands.identity_input import IdentityArgument, id
 from ..refused.change_refusals import Refusals
 from ..refused.legal_basis import Basis, check_decided, decide_basis
 from ..refused.refusal_key import RefusalKey
-from .options import FolderArgument, WhyOption, end, line, moment
+from .options import FolderOption, WhyOption, end, line, moment
 
 KeyOption = Annotated[Path, typer.Option("--key", metavar="KEY", help="The key of the refusals.")]
 _REFERENCE: Final = re.compile(r"(?:X-)?([0-9]{1,9})", re.ASCII)
 
 
 def refuse_customer(
-    folder: FolderArgument,
+    folder: FolderOption,
     key: KeyOption,
     reference: Annotated[str, typer.Option(metavar="TEXT", help="The reference of the request or of the case.")],
     until: Annotated[str, typer.Option(metavar="DAY", help="The last day of the refusal, in Japan.")],
@@ -64,7 +64,7 @@ def refuse_customer(
 
 
 def lift_refusal(
-    folder: FolderArgument,
+    folder: FolderOption,
     refusal: Annotated[str, typer.Argument(metavar="X-NUMBER", help="The refusal, as `refusal list` shows it.")],
     why: WhyOption,
     as_json: command_line.JsonOption = False,
@@ -86,7 +86,7 @@ def lift_refusal(
 
 
 def refusals(
-    folder: FolderArgument,
+    folder: FolderOption,
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,
@@ -105,7 +105,7 @@ def refusals(
 
 
 def decide(
-    folder: FolderArgument,
+    folder: FolderOption,
     basis: Annotated[Basis, typer.Option("--basis", help="Article 27 (5) no. 3 (joint use), or (1) (consent).")],
     decided: Annotated[str, typer.Option(metavar="DAY", help="The day of the decision.")],
     purpose: Annotated[str, typer.Option(metavar="TEXT", help="The purpose of the list.")],
@@ -127,7 +127,7 @@ def decide(
 
 
 def refusal_key(
-    folder: FolderArgument,
+    folder: FolderOption,
     why: WhyOption,
     key: Annotated[Path | None, typer.Option("--key", metavar="KEY", help="The present key of the refusals.")] = None,
     new: Annotated[

@@ -19,7 +19,7 @@ from ..authority.history import Action
 from ..authority.pledges import record_pledge
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed, end, entries_asked
+from .options import FolderOption, WhyOption, attributed, end, entries_asked
 
 LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
@@ -43,7 +43,7 @@ NumbersOption = Annotated[
 
 
 def renew(
-    folder: FolderArgument,
+    folder: FolderOption,
     licence: LicenceArgument,
     until: UntilOption,
     why: WhyOption,
@@ -62,21 +62,21 @@ def renew(
 
 
 def suspend_licence(
-    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
+    folder: FolderOption, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Suspend a licence for a time: its member's calls no longer get the association's sound."""
     _set_status(folder, licence, Action.SUSPEND_LICENCE, LicenceStatus.SUSPENDED, why, as_json)
 
 
 def resume_licence(
-    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
+    folder: FolderOption, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Make a suspended licence valid again."""
     _set_status(folder, licence, Action.RESUME_LICENCE, LicenceStatus.ACTIVE, why, as_json)
 
 
 def revoke(
-    folder: FolderArgument, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
+    folder: FolderOption, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Revoke a licence for good. The member has to apply for another one."""
     _set_status(folder, licence, Action.REVOKE, LicenceStatus.REVOKED, why, as_json)
@@ -94,7 +94,7 @@ def _set_status(folder: Path, licence: str, action: Action, status: LicenceStatu
 
 
 def pledge(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: MemberArgument,
     document: Annotated[str, typer.Option(metavar="VERSION", help="The version of the pledge's text.")],
     sha256: Annotated[str, typer.Option(metavar="SHA-256", help="The SHA-256 of the file with the pledge's text.")],
@@ -120,7 +120,7 @@ def pledge(
 
 
 def describe_member(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: MemberArgument,
     why: WhyOption,
     corporate_number: Annotated[str, typer.Option(metavar="NUMBER", help="法人番号, 13 digits.")] = "",
@@ -138,7 +138,7 @@ def describe_member(
 
 
 def assign_number(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: MemberArgument,
     why: WhyOption,
     numbers: NumbersOption = None,
@@ -150,7 +150,7 @@ def assign_number(
 
 
 def release_number(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: MemberArgument,
     why: WhyOption,
     numbers: NumbersOption = None,
@@ -161,7 +161,7 @@ def release_number(
 
 
 def add_node_key(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: MemberArgument,
     key: NodeKeyArgument,
     why: WhyOption = "key of a node",
@@ -179,7 +179,7 @@ def add_node_key(
 
 
 def remove_node_key(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: MemberArgument,
     key: NodeKeyArgument,
     why: WhyOption,
@@ -196,9 +196,7 @@ def remove_node_key(
     print_change(entry, as_json)
 
 
-def prolong(
-    folder: FolderArgument, until: UntilOption, why: WhyOption, as_json: command_line.JsonOption = False
-) -> None:
+def prolong(folder: FolderOption, until: UntilOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Extend the registry itself (`expires`); licences keep their own terms."""
     ends = end(until, "--until")
     entry = change_registry(

@@ -23,7 +23,7 @@ from ..desk.reports.report_desk import COUNTED_FOR, ReportDesk
 from ..desk.reports.report_store import CountedBy, KeptReport, KeptRequest
 from ..desk.reports.taken_report import TakenBy, take_report
 from ..desk.reports.traceback import ReportResult, Stage
-from .options import FolderArgument, WhyOption, any_number_asked, end, in_japan, line, moment
+from .options import FolderOption, WhyOption, any_number_asked, end, in_japan, line, moment
 
 ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `report list` shows it.")]
 
@@ -33,7 +33,7 @@ def _reports(folder: Path) -> ReportDesk:
 
 
 def reports(
-    folder: FolderArgument,
+    folder: FolderOption,
     stage: Annotated[
         Stage | None, typer.Option("--stage", help="Only reports on which this party has to act, or only closed ones.")
     ] = None,
@@ -56,7 +56,7 @@ def reports(
     command_line.Rows(columns, whole=("id",)).print([[each[name] for name in columns] for each in found])
 
 
-def report(folder: FolderArgument, report_id: ReportArgument, as_json: command_line.JsonOption = False) -> None:
+def report(folder: FolderOption, report_id: ReportArgument, as_json: command_line.JsonOption = False) -> None:
     """Show one report: the number or the service, what happened, and what each member has answered. The reporter stays
     sealed.
 
@@ -105,7 +105,7 @@ def report(folder: FolderArgument, report_id: ReportArgument, as_json: command_l
 
 
 def close_report(
-    folder: FolderArgument,
+    folder: FolderOption,
     report_id: ReportArgument,
     result: Annotated[ReportResult, typer.Option("--result", help="How the search has ended.")],
     why: WhyOption,
@@ -116,7 +116,7 @@ def close_report(
 
 
 def overdue_reports(
-    folder: FolderArgument,
+    folder: FolderOption,
     remind: Annotated[
         bool, typer.Option("--remind", help="Remind these members: they see it when they fetch their requests.")
     ] = False,
@@ -142,7 +142,7 @@ def overdue_reports(
 
 
 def report_stats(
-    folder: FolderArgument,
+    folder: FolderOption,
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="Only reports since then (default: a year ago).")
     ] = None,
@@ -170,7 +170,7 @@ def report_stats(
 
 
 def forget_reports(
-    folder: FolderArgument,
+    folder: FolderOption,
     before: Annotated[str, typer.Option("--before", metavar="DAY", help="Reports that were closed before this day.")],
 ) -> None:
     """Erase what old reports say and who reported: number, words, hashes of files, name.
@@ -185,7 +185,7 @@ def forget_reports(
 
 
 def reveal_reporter(
-    folder: FolderArgument,
+    folder: FolderOption,
     report_id: ReportArgument,
     key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The report officer's private key.")],
     why: WhyOption,
@@ -206,7 +206,7 @@ def reveal_reporter(
 
 
 def report_key(
-    folder: FolderArgument,
+    folder: FolderOption,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The private key to write; keep it offline.")],
 ) -> None:
     """Make the report officer's key pair. The desk gets its public half, and can then take the names of reporters.
@@ -262,7 +262,7 @@ def _time(at: datetime | None) -> str | None:
 
 
 def take(
-    folder: FolderArgument,
+    folder: FolderOption,
     by: Annotated[TakenBy, typer.Option("--by", help="How the report came.")],
     day: Annotated[str, typer.Option("--date", metavar="DAY", help="The day of the call, in Japan.")] = "",
     time: Annotated[str, typer.Option("--time", metavar="HH:MM", help="The time of the call, in Japan.")] = "",

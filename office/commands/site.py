@@ -53,7 +53,7 @@ from ..site.site_package import (
 from ..site.site_pages import SiteFacts
 from ..site.site_sounds import given_sound, shipped_sounds
 from ..training.course import course_of
-from .options import FolderArgument
+from .options import AnyFolderOption, FolderOption
 from .signers import KeyOption, print_missing, sign_shown, signers
 
 MonthOption = Annotated[
@@ -72,7 +72,7 @@ FIGURES_KEY_FILE: Final = "public-figures.key"
 
 
 def site(
-    folder: FolderArgument,
+    folder: FolderOption,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder of the site.")],
     key: KeyOption = [],  # noqa: B006  Typer wants a list
     package: Annotated[
@@ -169,7 +169,7 @@ def _stated(
 
 
 def prepare_site(
-    folder: FolderArgument,
+    folder: FolderOption,
     package: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write what is to be signed.")],
     month: MonthOption = None,
     as_json: command_line.JsonOption = False,
@@ -340,7 +340,7 @@ def _report(output: Path, content: dict[str, Any], made: dict[str, bytes], has_d
 
 
 def serve_site(
-    folder: FolderArgument,
+    folder: AnyFolderOption,
     site: Annotated[
         Path | None, typer.Option("--site", metavar="DIR", help="Also serve this site; otherwise another server does.")
     ] = None,

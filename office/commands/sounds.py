@@ -15,11 +15,11 @@ from idtone.core.translation import Message
 from ..authority.tone_masters import LIMIT, enter_tone
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderArgument, WhyOption, attributed
+from .options import FolderOption, WhyOption, attributed
 
 
 def add_sound(
-    folder: FolderArgument,
+    folder: FolderOption,
     sound: Annotated[str, typer.Argument(metavar="ID", help="The sound's id, as licences name it.")],
     master: Annotated[Path, typer.Argument(metavar="WAV", help="The master: a WAV file with one channel.")],
     title: Annotated[str, typer.Option(metavar="TEXT", help="What people call it.")],

@@ -101,13 +101,13 @@ def test_a_test_is_entered_by_command_and_the_name_erased(office, tmp_path):
     assert (made["id"], made["passed"], made["version"]) == ("T-0001", True, COURSE.version)
     wrong = f"{COURSE.version}:{'c' * 10}"
     assert office.told(*words[:3], wrong, typed=NAME, code=1)["passed"] is False
-    office.shown("course certificate", office.folder, "T-0001", "--person", "事務局長", "-o", tmp_path / "c.pdf")
+    office.shown("course certificate", "T-0001", "--person", "事務局長", "-o", tmp_path / "c.pdf")
     assert (tmp_path / "c.pdf").read_bytes()[:5] == b"%PDF-"
-    assert "in the future" in office.error("course forget", office.folder, "--before", "2099-01-01")
+    assert "in the future" in office.error("course forget", "--before", "2099-01-01")
     assert "is no folder" in office.error("course show", "--of", tmp_path / "none")
-    office.shown("course forget", office.folder, "--before", "2026-11-21")
+    office.shown("course forget", "--before", "2026-11-21")
     assert office.told("course list")[0]["person"] == ""
-    error = office.error("course certificate", office.folder, "T-0001", "--person", "x", "-o", tmp_path / "d.pdf")
+    error = office.error("course certificate", "T-0001", "--person", "x", "-o", tmp_path / "d.pdf")
     assert "the name of T-0001 is erased" in error
     assert "one letter for each" in office.refused(*words[:3], f"{COURSE.version}:ab", typed=NAME)
 
@@ -161,13 +161,13 @@ def test_a_damaged_list_is_one_clear_error(tmp_path, spoilt):
 def test_a_duty_that_was_withdrawn_is_erased_and_its_number_stays_used(office):
     enter = ("duty enter", "other", "--due", "2030-01-01", "--what")
     assert office.told(*enter, "wrong")["id"] == "D-0001"
-    office.shown("duty withdraw", office.folder, "D-0001", "--why", "entered twice")
+    office.shown("duty withdraw", "D-0001", "--why", "entered twice")
     assert office.told("duty list", "--all") == []
     assert "wrong" not in (office.folder / "duties.json").read_text()
     assert office.told(*enter, "right")["id"] == "D-0002"
     act = next(each for each in OfficeLedger(office.folder).acts() if each.act == "duty-withdrawn")
     assert (act.subject, act.details) == ("D-0001", {"why": "entered twice"})
-    assert "there is no duty" in office.error("duty withdraw", office.folder, "D-0001", "--why", "again")
+    assert "there is no duty" in office.error("duty withdraw", "D-0001", "--why", "again")
 
 
 async def test_duties_wait_with_their_days_until_somebody_has_done_them(at_office, office):
@@ -197,16 +197,16 @@ async def test_duties_wait_with_their_days_until_somebody_has_done_them(at_offic
         answer = await visitor.send(page, f"{page}/finish", done | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text
     assert (await visitor.send(page, f"{page}/finish", done)).status == 303
-    office.shown("duty finish", office.folder, "D-0002", "--done", TODAY, "--by", "Sato", "--document", "点検表")
+    office.shown("duty finish", "D-0002", "--done", TODAY, "--by", "Sato", "--document", "点検表")
     assert office.told("duty list") == []
     office.told("duty enter", "other", "--due", "2199-01-01", "--what", "誤記")
     gone = {"duty": "D-0003", "why": "entered twice"}
     refused = await visitor.send(page, f"{page}/withdraw", gone | {"why": ""})
     assert (refused.status, 'id="error-why"' in refused.text) == (400, True)
     assert (await visitor.send(page, f"{page}/withdraw", gone)).status == 303
-    assert "there is no duty" in office.error("duty withdraw", office.folder, "D-0003", "--why", "again")
+    assert "there is no duty" in office.error("duty withdraw", "D-0003", "--why", "again")
     assert office.told("duty enter", "other", "--due", "2026-12-20", "--what", "点検")["id"] == "D-0004", "no id twice"
-    office.shown("duty withdraw", office.folder, "D-0004", "--why", "no longer needed")
+    office.shown("duty withdraw", "D-0004", "--why", "no longer needed")
     assert office.told("duty list") == []
     assert [each["done_by"] for each in office.told("duty list", "--all")] == ["Sato", "Sato"]
     assert "Duties" not in (await visitor.get("/office/today")).text.partition("<main")[2]

@@ -391,7 +391,7 @@ async def test_agreements_of_members_are_recorded_by_page_and_command(at_office,
         assert (answer.status, told in answer.text) == (400, True), answer.text
     assert (await visitor.send(page, f"{page}/record", fields)).status == 303
     words = ("m-0001", "application-form", "--since", "2026-10-01", "--document", "承諾書 2")
-    office.shown("member agree", office.folder, *words, "--version", "4")
+    office.shown("member agree", *words, "--version", "4")
     assert "has agreed to version 4" in office.refused("member agree", *words, "--version", "4")
     earlier = ("m-0001", "application-form", "--since", "2026-09-30", "--document", "承諾書 2")
     assert "since a later day" in office.refused("member agree", *earlier, "--version", "5")

@@ -27,7 +27,7 @@ ORDER = {"entered": STOPPED, "reference": "R-7", "requested": "2026-11-02T01:10"
 @pytest.fixture
 async def at_office(site_of, office: Office) -> Site:
     for user, key in ((name_of(*ME), "duty-1"), (name_of(*SECOND), "duty-2")):
-        office.shown("key keep-for-night", office.folder, user, office.key(key))
+        office.shown("key keep-for-night", user, office.key(key))
     return await site_of(office.folder)
 
 
@@ -179,7 +179,7 @@ async def test_an_officer_without_a_key_here_signs_elsewhere(site_of, office):
 
 def test_only_an_encrypted_duty_key_is_kept(office):
     assert "not a duty key" in office.refused("key keep-for-night", "sato", office.key("registry-1"))
-    office.shown("key keep-for-night", office.folder, "sato", office.key("duty-1"))
+    office.shown("key keep-for-night", "sato", office.key("duty-1"))
     (kept,) = (office.folder / "night-keys").iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
     assert b"ENCRYPTED" in kept.read_bytes()
@@ -188,7 +188,7 @@ def test_only_an_encrypted_duty_key_is_kept(office):
 def test_a_key_is_the_groups_and_any_user_can_have_one(office):
     office.folder.chmod(0o2770)
     for user in ("sato@example.jp", "佐藤", "../sato"):
-        office.shown("key keep-for-night", office.folder, user, office.key("duty-1"))
+        office.shown("key keep-for-night", user, office.key("duty-1"))
         assert has_night_key(office.folder, user)
     kept = office.folder / "night-keys"
     assert kept.stat().st_mode & 0o7777 == 0o2770

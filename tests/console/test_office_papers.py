@@ -120,7 +120,7 @@ async def test_a_certificate_says_only_what_is_published_and_valid(at_office, of
     made = await visitor.send(PAGE, f"{PAGE}/certificate", fields)
     assert (made.status, made.text[:5]) == (200, "%PDF-")
     pdf = tmp_path / "c.pdf"
-    office.shown("paper certificate", office.folder, "m-0001", "L-0001", "--person", SIGNED["person"], "-o", pdf)
+    office.shown("paper certificate", "m-0001", "L-0001", "--person", SIGNED["person"], "-o", pdf)
     assert pdf.read_bytes()[:5] == b"%PDF-"
     office.told("licence suspend", "L-0001", *WHY)
     refused = await visitor.send(PAGE, f"{PAGE}/certificate", fields)

@@ -28,7 +28,7 @@ def published(here: TwoComputers, *keys: str) -> list[str]:
 
 
 def refused(here: TwoComputers, *keys: str) -> bool:
-    return "needs the signatures" in here.office.error("publication publish", here.office.folder, *here.keys(*keys))
+    return "needs the signatures" in here.office.error("publication publish", *here.keys(*keys))
 
 
 def test_a_holder_leaves_and_the_successor_signs(here, tmp_path):

@@ -25,7 +25,7 @@ SECRETS: Final = {"IDTONE_PASSPHRASE": "seven quiet herons under a green bridge"
 ANSWERS: Final = {"idtone console user sato": "a long pass phrase of mine"}
 """What is typed; to all other questions, yes."""
 PUBLISHED: Final = "/var/lib/idtone-office/published/current"
-FIGURES: Final = r"idtone-public-figures@var-lib-idtone\x2doffice-office"
+FIGURES: Final = "idtone-public-figures"
 CERTIFICATE: Final = """set -e
 openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=office.example.jp -days 30 \
     -addext subjectAltName=DNS:licences.example.jp,DNS:sound.example.jp,DNS:desk.example.jp,DNS:office.example.jp \

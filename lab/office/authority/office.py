@@ -8,6 +8,7 @@ import pytest
 
 from idtone.core.persons import AccountKnownBy, Person
 from idtone.core.signing_keys import load_public
+from idtone.office.commands.office_folder import VARIABLE
 from lab.made_once import made_once
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import SUSPENSIONS
@@ -54,16 +55,15 @@ class Office(Terminal):
         return str(person)
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
-        return super().run(*("registry" for _ in words[:1] if words[0] in READING), *words, typed=typed)
-
-    def told(self, command: object, *arguments: object, typed: str = "", code: int = 0) -> Any:
-        """The JSON of a command on the folder."""
-        return super().told(command, self.folder, *arguments, typed=typed, code=code)
+        """A command on the folder, which it need not name."""
+        with self.monkeypatch.context() as here:
+            here.setenv(VARIABLE, str(self.folder))
+            return super().run(*("registry" for _ in words[:1] if words[0] in READING), *words, typed=typed)
 
     def refused(self, command: str, *arguments: object, typed: str = "") -> str:
         """The error of a command on the folder; it changes nothing."""
         before = self.state()
-        error = self.error(command, self.folder, *arguments, typed=typed)
+        error = self.error(command, *arguments, typed=typed)
         assert self.state() == before
         return error
 

@@ -17,7 +17,7 @@ from lab.asterisk import OFFICE
 @contextmanager
 def running(folder: Path, *options: object, log: IO[bytes] | None = None) -> Iterator[str]:
     """Its address. It logs into `log`, or where this process does."""
-    command = [OFFICE, "desk", folder, "--listen", "127.0.0.1:0", *map(str, options)]
+    command = [OFFICE, "desk", "--folder", folder, "--listen", "127.0.0.1:0", *map(str, options)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
             assert process.stdout

@@ -55,12 +55,12 @@ class CommandOffice(Terminal):
     def does(self, command: str, *words: object, typed: str = "") -> Any:
         """A command on the office's folder."""
         self.commands += 1
-        return self.told(command, self.office, *words, typed=typed)
+        return self.told(command, "--folder", self.office, *words, typed=typed)
 
     def prints(self, command: str, *words: object) -> None:
         """A command on the office's folder that has no JSON."""
         self.commands += 1
-        self.shown(command, self.office, *words)
+        self.shown(command, "--folder", self.office, *words)
 
     def writes(self, name: str, text: str) -> Path:
         """A file that a person writes."""

@@ -11,10 +11,10 @@ from ..refused.samples import DECISION
 
 def found(people: Terminal, office: Path, keys: Path) -> None:
     for words in (
-        ("publication new-registry", office),
-        ("publication begin", office, "--keys", keys),
-        ("report new-key", office, keys / "officer.pem"),
-        (DECISION[0], office, *DECISION[1:]),
-        ("refusal new-key", office, "--new", keys / "refusals.pem", "--why", "first key"),
+        ("publication new-registry", "--folder", office),
+        ("publication begin", "--folder", office, "--keys", keys),
+        ("report new-key", "--folder", office, keys / "officer.pem"),
+        (*DECISION, "--folder", office),
+        ("refusal new-key", "--folder", office, "--new", keys / "refusals.pem", "--why", "first key"),
     ):
         people.shown(*words)

@@ -50,8 +50,8 @@ def demo(folder: Path) -> Iterator[PublicDemo]:
         published_site(office, "names_holders: true, course: true, hourly_each: 1000", address, desk)
     site = site_of(office)
     commands = (
-        ["site", "serve", office.folder, "--site", site, "--listen", f"{LOOPBACK}:{ports[0]}"],
-        ["desk", office.folder, "--listen", f"{LOOPBACK}:{ports[1]}"],
+        ["site", "serve", "--folder", office.folder, "--site", site, "--listen", f"{LOOPBACK}:{ports[0]}"],
+        ["desk", "--folder", office.folder, "--listen", f"{LOOPBACK}:{ports[1]}"],
     )
     with ExitStack() as life:
         for command in commands:

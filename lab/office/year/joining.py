@@ -28,7 +28,7 @@ CALLS: Final = {WHOLESALER: 150, RESELLER: 20}
 def begin(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """Two files, eight keys, the first edition; and the report officer's key, which the desk needs."""
     year.authority("publication new-registry")
-    made = year.told("publication", "begin", year.office, "--keys", year.keys)
+    made = year.told("publication", "begin", "--folder", year.office, "--keys", year.keys)
     shutil.copy(made["root"], year.root)
     year.authority("report new-key", year.keys / "officer.pem")
     year.authority(*DECISION)
@@ -66,7 +66,7 @@ def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     year.publish("registry", "duty")
     for member in (WHOLESALER, RESELLER):
         make_node(year, member)
-    states = {each["id"]: each["status"] for each in year.told("application", "list", year.office, "--all")}
+    states = {each["id"]: each["status"] for each in year.told("application", "list", "--folder", year.office, "--all")}
     tones = {"granted": Tone.GOOD, "refused": Tone.BAD}
     again = spoken("again", "再申請")
     rows = [

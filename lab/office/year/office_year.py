@@ -106,14 +106,14 @@ class OfficeYear(Terminal):
 
     def authority(self, command: str, *arguments: object, typed: str = "", code: int = 0) -> str:
         """A command of the office on its folder."""
-        return self.shown(command, self.office, *arguments, typed=typed, code=code)
+        return self.shown(command, "--folder", self.office, *arguments, typed=typed, code=code)
 
     def publish(self, *sets: str, why: str | None = None) -> Any:
         """Sign with two keys of each set, and write the public list."""
         numbers = {"registry": (1, 3), "duty": (1, 2)}
         given = [word for name in sets for number in numbers[name] for word in ("--key", self.key(name, number))]
         reason = ("--why", why) if why else ()
-        return self.told("publication", "publish", self.office, *given, "--site", self.site, *reason)
+        return self.told("publication", "publish", "--folder", self.office, *given, "--site", self.site, *reason)
 
     def key(self, of_set: str, number: int) -> Path:
         return self.keys / f"{of_set}-{number}.pem"

@@ -88,7 +88,7 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     }  # fmt: skip
     page = urllib3.request("POST", f"{year.desk}/report", fields=fields, timeout=60).data.decode()
     receipt = RECEIPT.search(page)
-    reported = only(year.told("report", "list", year.office))
+    reported = only(year.told("report", "list", "--folder", year.office))
     asked = only(year.member_told(RESELLER, "request", "fetch"))
     upstream = ("--result", "upstream", "--upstream", WHOLESALER)
     year.member(RESELLER, "request", "answer", asked["id"], *upstream, "--yes")
@@ -97,7 +97,7 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     basis = ("--basis", "association", "--reference", asked["id"], "--sealed")
     year.member(WHOLESALER, "ledger", "export", "c-1", "--case", asked["id"], *basis, "-o", pack)
     year.member(WHOLESALER, "request", "answer", asked["id"], "--pack", pack, "--yes")
-    shown = year.told("report", "show", year.office, reported["id"])
+    shown = year.told("report", "show", "--folder", year.office, reported["id"])
     year.authority("report close", reported["id"], "--result", "traced", "--why", "as the pack shows")
     hops = shown["requests"]
     status = urllib3.request(
@@ -132,7 +132,7 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     numbers = {"stopped": STOPPED, "in_range": STOPPED_RANGE[:10], "other": OTHER}
     outcomes = {name: call(year, WHOLESALER, f"c-{name}", now(), each) for name, each in numbers.items()}
     confirm(year, WHOLESALER)
-    shown = year.told("suspension", "in-force", year.office, code=1)
+    shown = year.told("suspension", "in-force", "--folder", year.office, code=1)
     states = {each["member"]: bool(each["in_use"]) for each in shown}
     said = {
         True: (spoken("confirmed", "確認済み"), Tone.GOOD),

@@ -46,7 +46,7 @@ def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
         "utf-8",
     )
     evaluation = ("--assessments", handed_in, "--enter", "--why", "evaluation of the year")
-    found = year.told("evaluation", "run", year.office, *period, *evaluation)
+    found = year.told("evaluation", "run", "--folder", year.office, *period, *evaluation)
     year.publish("registry", "duty")
     year.authority("evaluation list", "--plot", picture, "--member", WHOLESALER, "--member", RESELLER)
     badge = only(year.site.glob("evaluation/*.svg"))
@@ -75,7 +75,7 @@ def verify(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """The office's ledger and the members' are verified, and a stranger verifies the public list without a network."""
     ledger = year.told("ledger", "verify", "-c", year.office / "ledger" / "idtone.yaml")
     members = [year.member_told(member, "ledger", "verify")["faults"] for member in (WHOLESALER, RESELLER)]
-    history = year.told("history", "show", year.office)
+    history = year.told("history", "show", "--folder", year.office)
     copy = year.folder / "stranger"
     shutil.copytree(year.site, copy)
     listed = year.told("verify", "operators", copy, "--trust", year.root)

@@ -48,7 +48,7 @@ def node(office: Office, asterisk: Asterisk) -> Iterator[Service]:
 @pytest.fixture
 def at_night(office: Office, node: Service, tmp_path: Path) -> Iterator[Site]:
     for user, key in ((FIRST, "duty-1"), (SECOND, "duty-2")):
-        office.shown("key keep-for-night", office.folder, user, office.key(key))
+        office.shown("key keep-for-night", user, office.key(key))
     settings = Settings.model_validate(
         {
             "node": "office",
@@ -78,7 +78,7 @@ def test_two_officers_at_home_stop_a_number_on_their_telephones(
 
     def confirmed() -> int:
         """How many nodes have confirmed the stop, by what the desk has."""
-        code, rows, _ = office.run("suspension in-force", office.folder, "R-7", "--json")
+        code, rows, _ = office.run("suspension in-force", "R-7", "--json")
         return sum(bool(each["in_use"]) for each in rows) if code != 2 else 0
 
     def says(state: str) -> None:

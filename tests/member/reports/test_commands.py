@@ -14,6 +14,7 @@ from idtone.ledger.evidence.call_record import iso_ms
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.office.desk.reports.desk_key import OFFICER_FILE
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_store import PAGE
 from lab.ledger.sample_evidence import NOW as CALLED_AT
@@ -88,15 +89,15 @@ def nodes(tmp_path: Path, office: Path) -> Iterator[list[Path]]:
 
 def test_the_office_reads_and_closes_a_report_about_a_service(terminal, office):
     report_id = Members(office).report(service_report())
-    [listed] = terminal.told("report", "list", office, "--stage", "office")
+    [listed] = terminal.told("report", "list", "--folder", office, "--stage", "office")
     assert (listed["service"], listed["number"], listed["finding"]) == (SERVICE, None, "no-number")
-    shown = terminal.told("report", "show", office, report_id)
+    shown = terminal.told("report", "show", "--folder", office, report_id)
     assert (shown["service"], shown["what"], shown["basis"]) == (SERVICE, WORDS, "no-number")
     assert "at" not in shown
-    close = ("report", "close", office, report_id, "--why", "asked the operator", "--result")
+    close = ("report", "close", "--folder", office, report_id, "--why", "asked the operator", "--result")
     assert "the possible results are examined, unfounded" in terminal.error(*close, "traced")
     terminal.shown(*close, "examined")
-    assert terminal.told("report", "list", office, "--stage", "office") == []
+    assert terminal.told("report", "list", "--folder", office, "--stage", "office") == []
 
 
 def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp_path, in_japan):
@@ -129,23 +130,33 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     assert (kept["act"], kept["subject"]) == ("report-sent", report_id)
     assert "no request waits" in terminal.run("request", "fetch", "-c", first)[2]
 
-    shown = terminal.told("report", "show", office, report_id)
+    shown = terminal.told("report", "show", "--folder", office, report_id)
     assert (shown["number"], shown["stage"], shown["finding"]) == ("+81312345678", "office", "customer-held")
     [hop] = shown["requests"]
     assert (hop["pack"], hop["calls"], hop["call"], hop["delivery"]) == (made["sha256"], 1, "c-1", "sent")
     assert NAME not in json.dumps(shown, ensure_ascii=False)
-    revealed = ("report", "reveal-reporter", office, report_id, "--key", tmp_path / OFFICERS, "--why", "police 7")
+    revealed = (
+        "report",
+        "reveal-reporter",
+        "--folder",
+        office,
+        report_id,
+        "--key",
+        tmp_path / OFFICERS,
+        "--why",
+        "police 7",
+    )
     assert terminal.told(*revealed)["contact"] == CONTACT
-    terminal.shown("report", "close", office, report_id, "--result", "traced", "--why", "as the pack shows")
-    [listed] = terminal.told("report", "list", office, "--number", typed="0312345678\n")
+    terminal.shown("report", "close", "--folder", office, report_id, "--result", "traced", "--why", "as the pack shows")
+    [listed] = terminal.told("report", "list", "--folder", office, "--number", typed="0312345678\n")
     assert (listed["result"], listed["number"], listed["reporter"]) == ("traced", "…5678", "consents")
-    assert terminal.told("report", "list", office, "--number", typed="0399999999\n") == []
-    assert terminal.told("report", "stats", office, "--by", "result")["total"] is None
-    forgotten = ("report", "forget", office, "--before", "2100-01-01")
+    assert terminal.told("report", "list", "--folder", office, "--number", typed="0399999999\n") == []
+    assert terminal.told("report", "stats", "--folder", office, "--by", "result")["total"] is None
+    forgotten = ("report", "forget", "--folder", office, "--before", "2100-01-01")
     assert terminal.shown(*forgotten) == "1 reports are forgotten\n"
-    [listed] = terminal.told("report", "list", office)
+    [listed] = terminal.told("report", "list", "--folder", office)
     assert (listed["number"], listed["reporter"], listed["result"]) == (None, None, "traced")
-    assert "was erased" in terminal.error("report", "show", office, report_id)
+    assert "was erased" in terminal.error("report", "show", "--folder", office, report_id)
     acts = [act.act for act in ReportDesk(Members(office).desk)._desk.ledger.acts()]
     assert acts[-4:] == ["report-shown", "reporter-revealed", "report-closed", "reports-forgotten"]
 
@@ -161,7 +172,7 @@ def test_a_report_that_is_sent_again_stays_one_report(terminal, office, nodes, t
     file.write_text(TEXT)
     elsewhere = terminal.told("report", "send", file, "-c", nodes[0])
     assert len({each["receipt"] for each in (first, other, elsewhere)}) == 3
-    assert {each["id"] for each in terminal.told("report", "list", office)} == {
+    assert {each["id"] for each in terminal.told("report", "list", "--folder", office)} == {
         each["report"] for each in (first, other, elsewhere)
     }
     assert len(terminal.told("request", "fetch", "-c", nodes[0])) == 3
@@ -197,17 +208,18 @@ def test_the_office_lists_what_is_overdue_and_reminds(terminal, office):
     members = Members(office)
     with members.desk.ledger.open():
         members.report(a_report())
-        assert terminal.told("report", "overdue", office) == []
+        assert terminal.told("report", "overdue", "--folder", office) == []
         members.reports.enter(members.sealed(a_report(), "OTHER"), PAGE, NOW - timedelta(days=6))
-    [late] = terminal.told("report", "overdue", office, "--remind", code=1)
+    [late] = terminal.told("report", "overdue", "--folder", office, "--remind", code=1)
     assert (late["member"], late["reminders"]) == ("m-0001", 0)
-    [late] = terminal.told("report", "overdue", office, code=1)
+    [late] = terminal.told("report", "overdue", "--folder", office, code=1)
     assert late["reminders"] == 1
-    assert len(terminal.told("report", "list", office, "--stage", "member")) == 2
-    assert terminal.told("report", "list", office, "--stage", "closed") == []
+    assert len(terminal.told("report", "list", "--folder", office, "--stage", "member")) == 2
+    assert terminal.told("report", "list", "--folder", office, "--stage", "closed") == []
 
 
-def test_the_officers_key_is_made_once(terminal, tmp_path):
-    assert "mine.pem is written" in terminal.shown("report", "new-key", tmp_path, tmp_path / "mine.pem")
+def test_the_officers_key_is_made_once(terminal, office, tmp_path):
+    (office / OFFICER_FILE).unlink()
+    assert "mine.pem is written" in terminal.shown("report", "new-key", "--folder", office, tmp_path / "mine.pem")
     assert b"ENCRYPTED" in (tmp_path / "mine.pem").read_bytes()
-    assert "never overwritten" in terminal.error("report", "new-key", tmp_path, tmp_path / "other.pem")
+    assert "never overwritten" in terminal.error("report", "new-key", "--folder", office, tmp_path / "other.pem")

@@ -74,7 +74,7 @@ def test_from_the_application_to_the_member(office):
     assert {entry["by"] for entry in told} == {str(acting())}
     assert told[-1]["signed"]["version"] == 3
     assert len(told[-1]["signed"]["keys"]) == 2
-    text = office.shown("history show", office.folder)
+    text = office.shown("history show")
     assert ("0362345678" in text, " in version 3 of registry\n" in text) == (False, True)
 
 
@@ -125,7 +125,7 @@ def test_only_an_application_that_passed_its_review_unchanged_is_granted(office)
     reviewed(office)
     office.told("application grant", *grant)
     assert (stands(), stands("--all")) == ([], ["granted"])
-    assert office.run("application list", office.folder)[:2] == (0, "no application waits\n")
+    assert office.run("application list")[:2] == (0, "no application waits\n")
     for command in (("application grant", *grant), ("application accept", path)):
         assert "was granted already" in office.refused(*command)
 
@@ -191,12 +191,12 @@ def test_the_history_says_who_asked_and_which_keys_have_signed(office):
     told = office.told("suspension number", *STOP, typed=TWICE)
     assert (told["by"], told["requested"]) == (tanaka, "2026-11-02T01:10:00+09:00")
     assert "0312345677" not in (office.folder / "history" / "suspensions.jsonl").read_text()
-    assert "not yet signed" in office.run("history show", office.folder)[1].splitlines()[-1]
+    assert "not yet signed" in office.run("history show")[1].splitlines()[-1]
     assert office.told("publication publish", *office.duty())["signed"] == ["suspensions", "snapshot", "timestamp"]
     signed = office.told("history show")[-1]["signed"]
     assert (signed["version"], sorted(signed["keys"])) == (2, sorted(map(office.key_id, ("duty-1", "duty-2"))))
     keys = ", ".join(key[:8] for key in signed["keys"])
-    shown = office.run("history show", office.folder)[1].splitlines()[-1]
+    shown = office.run("history show")[1].splitlines()[-1]
     assert shown == f"  signed with the duty keys {keys} in version 2 of suspensions"
 
 
@@ -265,12 +265,12 @@ def test_a_part_of_a_suspended_range_is_lifted(office):
 def test_a_stop_of_a_number_names_its_holder_and_needs_one(office):
     held = office.told("suspension number", *STOP, typed=TWICE)["holders"]
     assert held == [{"member": "m-0001", "name": "良い電話株式会社", "numbers": 1}]
-    code, shown, _ = office.run("suspension range", office.folder, *STOP, typed="0312345690-0312345709\n" * 2)
+    code, shown, _ = office.run("suspension range", *STOP, typed="0312345690-0312345709\n" * 2)
     assert (code, "holder: m-0001 良い電話株式会社 (10 numbers)" in shown) == (0, True)
     free = "0399999999\n" * 2
     assert "no member holds this number" in office.refused("suspension number", *STOP, typed=free)
     assert office.told("suspension number", *STOP, "--no-holder", typed=free)["holders"] == []
-    code, shown, _ = office.run("suspension range", office.folder, *STOP, typed="0388880000-0388880009\n" * 2)
+    code, shown, _ = office.run("suspension range", *STOP, typed="0388880000-0388880009\n" * 2)
     assert (code, "NO MEMBER HOLDS THIS" in shown) == (0, True)
     office.registry.write_text("registry: {")
     assert office.told("suspension number", *STOP, typed="0312345678\n" * 2)["holders"], "by the published registry"
@@ -473,16 +473,16 @@ def test_two_keys_sign_what_was_lifted_by_hand(office):
 
     before = published()
     assert "needs the signatures of 2 of its 4 duty keys" in office.error(
-        "publication publish", office.folder, *WHY, *office.keys("duty-2")
+        "publication publish", *WHY, *office.keys("duty-2")
     )
     assert published() == before
     lifted = "…5677: its suspension is lifted (reference R-7)"
     seen = "03-1234-5677: its suspension is lifted (reference R-7)"
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("IDTONE_PASSPHRASE", "another")
-        _, _, error = office.run("publication publish", office.folder, *office.duty())
+        _, _, error = office.run("publication publish", *office.duty())
     assert f"suspensions.yaml: {seen}\nidtone: " in error, "each holder sees it before the passphrase"
-    code, out, _ = office.run("publication publish", office.folder, *office.duty())
+    code, out, _ = office.run("publication publish", *office.duty())
     assert (code, lifted in out.splitlines()) == (0, True)
     (edit,) = [entry for entry in office.told("history show") if entry["action"] == "edit" and lifted in entry["what"]]
     assert sorted(edit["signed"]["keys"]) == sorted(map(office.key_id, ("duty-1", "duty-2")))
@@ -493,7 +493,7 @@ def test_nothing_is_issued_in_the_future(office, file):
     path = office.folder / file
     text = path.read_text().replace("version: 42", "version: 43").replace("issued: 2026", "issued: 2036")
     path.write_text(text.replace("expires: 2026", "expires: 2040"))
-    code, _, error = office.run("publication publish", office.folder, *WHY, *office.all_keys())
+    code, _, error = office.run("publication publish", *WHY, *office.all_keys())
     assert (code, f"{file}: is issued in the future" in error) == (2, True)
 
 
@@ -518,11 +518,11 @@ def test_text_that_cannot_be_edited_safely_is_left_to_people(office, written):
     old = text[text.index('numbers:\n      - "0312340001"') :]
     new = text.replace(old, written + "\n")
     office.registry.write_bytes(new.replace("version: 42", "version: 43").encode())
-    code, _, error = office.run("history note", office.folder, *WHY)
+    code, _, error = office.run("history note", *WHY)
     if code:  # our reader refuses it as well
         return
     for command, number in (("number assign", "0362345678"), ("number release", "0312340001")):
-        code, _, error = office.run(command, office.folder, "m-0002", *WHY, typed=f"{number}\n")
+        code, _, error = office.run(command, "m-0002", *WHY, typed=f"{number}\n")
         members = parse_registry(office.registry.read_text(), "").members
         held = set(members[1].numbers)
         assert members[0].numbers == ("0312345678", "+81312345600-+81312345699", "0612345*")
@@ -537,4 +537,4 @@ def test_a_missing_folder_is_one_clear_error(office, tmp_path):
         ("publication publish",),
         ("publication prepare", "--package", "x"),
     ):
-        assert str(nowhere) in office.error(command, nowhere, *more)
+        assert str(nowhere) in office.error(command, "--folder", nowhere, *more)

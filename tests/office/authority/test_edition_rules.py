@@ -261,7 +261,7 @@ def test_an_interrupted_rotation_is_completed(office, tmp_path, written):
     new = office.new_keys("root-4", "root-5", "root-6")
     given = office.keys("root-1", "root-2", "root-4", "root-5", "duty-1", "duty-2")
     with interrupted(office, written, OSError(5, "Input/output error")):
-        code, _, error = office.run("key rotate", office.folder, *new, *WHY, *given)
+        code, _, error = office.run("key rotate", *new, *WHY, *given)
     if code:
         assert "Input/output error" in error
         keys = office.keys("root-4", "root-5", "root-1", "root-2", "duty-1", "duty-2")
@@ -275,7 +275,7 @@ def test_an_interrupted_rotation_is_completed(office, tmp_path, written):
 def test_an_interrupted_first_publication_is_repeated(new_office, written):
     keys = new_office.key("any").parent
     with interrupted(new_office, written, OSError(28, "No space left on device")):
-        assert "No space left" in new_office.error("publication begin", new_office.folder, "--keys", keys)
+        assert "No space left" in new_office.error("publication begin", "--keys", keys)
     new_office.told("publication begin", "--keys", keys.with_name("again"))
 
 
@@ -305,6 +305,6 @@ def test_the_list_of_an_expired_registry_is_refused(office, tmp_path):
 
 def test_a_site_that_cannot_be_written_is_reported_after_the_publication(office, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    code, out, error = office.run("publication publish", office.folder, *office.duty(), "--site", tmp_path / "file")
+    code, out, error = office.run("publication publish", *office.duty(), "--site", tmp_path / "file")
     assert (code, "signed: snapshot, timestamp" in out) == (2, True)
     assert "the registry was published, but not the public list" in " ".join(error.split())

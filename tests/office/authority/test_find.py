@@ -11,9 +11,9 @@ def test_members_are_found_by_a_part_of_their_names_or_ids(new_office):
         ("m-000", ["m-0001", "m-0002"]),
         ("x!", []),
     ):
-        code, report, _ = new_office.run("member find", new_office.folder, text, "--json")
+        code, report, _ = new_office.run("member find", text, "--json")
         assert ([member["id"] for member in report["members"]], code) == (found, not found), text
-    assert new_office.run("member find", new_office.folder, "x!") == (1, "nothing was found\n", "")
+    assert new_office.run("member find", "x!") == (1, "nothing was found\n", "")
 
 
 def test_the_holder_of_a_number_is_found_without_the_command_line(new_office):
@@ -27,7 +27,7 @@ def test_the_holder_of_a_number_is_found_without_the_command_line(new_office):
         ("0399999999", [], 1),
         ("0399999989", [], 0),
     ):
-        code, report, error = new_office.run("member find", new_office.folder, "--json", typed=f"{typed}\n")
+        code, report, error = new_office.run("member find", "--json", typed=f"{typed}\n")
         assert ([member["id"] for member in report["members"]], len(report["suspensions"])) == (held, stopped)
         assert (code, typed in f"{report}{error}") == (not held and not stopped, False)
-    assert len(new_office.run("member find", new_office.folder, "m-0002", "--json")[1]["suspensions"]) == 1
+    assert len(new_office.run("member find", "m-0002", "--json")[1]["suspensions"]) == 1

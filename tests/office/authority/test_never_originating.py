@@ -37,7 +37,7 @@ def test_two_people_enter_and_remove_numbers(office):
         ("…0110", "見本警察署", True),
         ("…0000 to …0999 (1,000 numbers)", "見本警察署", True),
     ]
-    shown = office.shown("never-originating list", office.folder)
+    shown = office.shown("never-originating list")
     assert shown.splitlines()[-1] == "2 entries"
     assert NUMBER not in shown
     for again in (("never-originating add", *OF_HOLDER), ("never-originating remove", *WHY)):
@@ -70,7 +70,7 @@ def test_a_fault_changes_nothing(office, changes, typed, told):
 
 def test_the_duty_officers_sign_it_and_members_get_it(office):
     office.told("never-originating add", *OF_HOLDER, typed=TWICE)
-    code, told, shown = office.run("publication publish", office.folder, *office.duty(), "--json")
+    code, told, shown = office.run("publication publish", *office.duty(), "--json")
     assert (code, told["signed"]) == (0, ["never-originates", "snapshot", "timestamp"])
     whole = SAID.replace("…0110", "03-3581-0110")
     assert f"never-originates.yaml: {whole} (reference N-7)" in shown.splitlines()

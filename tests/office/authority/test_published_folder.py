@@ -47,14 +47,14 @@ def test_a_copy_that_cannot_be_made_leaves_the_one_before(office, published):
     (published / "current").unlink()
     (published / "current").symlink_to(next((published / "elsewhere").iterdir()))
     (published / "editions").write_text("in the way")
-    code, _, error = office.run("publication publish", office.folder, *office.duty())
+    code, _, error = office.run("publication publish", *office.duty())
     assert code == 2
     assert f"but not in {published}" in " ".join(error.split())
     assert contents(published / "current") == before
-    assert "but not in" in office.error("publication copy", office.folder)
+    assert "but not in" in office.error("publication copy")
     (published / "editions").unlink()
     (published / "elsewhere").rename(published / "editions")
-    office.shown("publication copy", office.folder)
+    office.shown("publication copy")
     assert contents(published / "current") == contents(office.folder / "repository")
 
 
@@ -72,7 +72,7 @@ def test_a_stop_is_published_and_its_package_is_over_although_the_copy_fails(off
     assert package.edition() is None
     assert not workspace.is_copied()
     published.unlink()
-    office.shown("publication copy", office.folder)
+    office.shown("publication copy")
     assert workspace.is_copied()
 
 
@@ -98,7 +98,7 @@ def test_the_folders_group_reads_the_copy_and_nobody_else_writes_it(office, publ
 
 def test_the_path_must_be_whole(office):
     (office.folder / "authority.yaml").write_text("published: here\n")
-    assert "authority.yaml:1:" in office.error("publication publish", office.folder, *office.duty())
+    assert "authority.yaml:1:" in office.error("publication publish", *office.duty())
 
 
 def test_the_public_list_is_readable_whatever_the_umask_is_and_has_only_the_marks_that_it_names(tmp_path):

@@ -104,14 +104,14 @@ def test_a_holder_sees_whole_numbers_and_their_area_at_the_moment_of_signing(off
         assert code == 0
         assert f"member m-0002: assigned: {national}-0000 to {national}-9999 (10,000 numbers)" in out
         assert f"numbers assigned, by area code: {area} 10,000\n" in out
-        _, _, shown = office.run("publication publish", office.folder, *office.all_keys())
+        _, _, shown = office.run("publication publish", *office.all_keys())
         assert f"{national}-0000 to {national}-9999" in shown, "who publishes signs, too"
         listed = office.told("member numbers", "m-0002")
         assert {"entry": block, "area": area, "count": 10_000} in listed["numbers"]
         office.told("number release", "m-0002", *WHY, typed=f"{block}\n")
         office.told("publication publish", *office.all_keys())
     office.told("suspension range", *STOP, typed="0312345000-0312345999\n" * 2)
-    code, _, shown = office.run("publication publish", office.folder, *office.duty())
+    code, _, shown = office.run("publication publish", *office.duty())
     assert (code, "03-1234-5000 to 03-1234-5999 (1,000 numbers): is suspended" in shown) == (0, True)
     assert "numbers suspended, by area code: 03 1,000" in shown
     for history in (office.folder / "history").glob("*.jsonl"):
@@ -124,7 +124,7 @@ def test_the_duty_officers_publish_while_a_package_waits(office, package):
     office.told("suspension number", *STOP, typed=TWICE)
     assert office.told("publication publish", *office.duty())["signed"] == ["suspensions", "snapshot", "timestamp"]
     assert "snapshot needs the signatures" in office.refused("publication publish", "--package", package)
-    code, told, shown = office.run("publication publish", office.folder, "--package", package, *office.duty(), "--json")
+    code, told, shown = office.run("publication publish", "--package", package, *office.duty(), "--json")
     assert (code, told["signed"]) == (0, ["registry", "snapshot", "timestamp"])
     revoked = "member m-0001: licence L-0001: the status is revoked, was active"
     assert revoked in shown.splitlines(), "the duty officers see it before their passphrases"

@@ -42,7 +42,7 @@ def test_conditions_are_entered_signed_and_published(office, tmp_path):
     assert registry_of(Workspace(office.folder)).stopping_version == "2027-1"
     assert "sample-1 was entered before" in office.refused("condition enter", *WHY), "its text is published already"
     agreed = ("stopping-conditions", "--version", "2026-9", "--since", "2026-11-01", "--document", "契約書 3")
-    office.shown("member agree", office.folder, "m-0001", *agreed)
+    office.shown("member agree", "m-0001", *agreed)
     file.write_text(SAMPLE.replace("sample-1", "2026-9"), "utf-8")
     assert "2026-9 was entered before, or members have agreed" in office.refused("condition enter", file, *WHY)
 

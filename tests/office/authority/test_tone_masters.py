@@ -46,7 +46,7 @@ def test_a_sound_keeps_its_master_if_the_person_interrupts_the_command(office: O
 def test_a_sound_has_its_master_whenever_the_process_is_killed(office: Office, tmp_path: Path, moment: str) -> None:
     wav = tmp_path / "new.wav"
     wav.write_bytes(master())
-    words = ("sound add", office.folder, "new-2027", wav, "--title", "New", *WHY)
+    words = ("sound add", "new-2027", wav, "--title", "New", *WHY)
     child = os.fork()
     if not child:
         if moment == "master":

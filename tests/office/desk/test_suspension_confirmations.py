@@ -76,7 +76,7 @@ def test_the_end_of_a_suspension_is_confirmed_and_an_old_order_can_be_reported(a
     office = Office(association.folder, monkeypatch)
 
     def told(*reference: str) -> tuple[int, list[tuple[object, ...]]]:
-        code, rows, error = office.run("suspension in-force", association.folder, *reference, "--json")
+        code, rows, error = office.run("suspension in-force", *reference, "--json")
         assert not error
         return code, [(row["node"], row["in_use"] is not None, row["lifted"] is not None) for row in rows]
 
@@ -92,7 +92,7 @@ def test_the_end_of_a_suspension_is_confirmed_and_an_old_order_can_be_reported(a
     desk.accept(sign_document(KIND, "m-0001", lift, ONE, NOW), NOW)
     assert told() == (0, [])
     assert told("R-1") == (0, [("m-0001/a", True, True), two, other]), "the police ask about it later"
-    assert "lifted since" in office.run("suspension in-force", association.folder, "R-1")[1]
+    assert "lifted since" in office.run("suspension in-force", "R-1")[1]
 
     again = STOPPED.replace("issued: 2026-11-02", "issued: 2026-11-05").replace("since: 2026-", "since: 2025-")
     last = ended.replace("2026-11-04", "2026-11-06")
@@ -127,11 +127,11 @@ def test_what_members_have_stopped_themselves_is_shown_by_the_newest_report(asso
     reports = own_report(), own_report(number=2), own_report("lifted", over=NOW.isoformat())
     for seconds, octets in enumerate(reports):
         desk.accept(octets, NOW + timedelta(seconds=seconds))
-    code, rows, _ = office.run("suspension in-force", association.folder, "R-77", "--json")
+    code, rows, _ = office.run("suspension in-force", "R-77", "--json")
     told = [(row["by"], row["node"], row["id"], row["state"], row["calls_ended"]) for row in rows]
     one, two = (("member", "m-0001/a", f"s-{number:08x}") for number in (1, 2))
     assert (code, told) == (0, [(*one, "lifted", 2), (*two, "in-force", 2)])
-    shown = office.run("suspension in-force", association.folder)[1]
+    shown = office.run("suspension in-force")[1]
     assert shown.index("not confirmed") < shown.index("by members themselves:") < shown.index("s-00000002")
 
 
@@ -139,7 +139,7 @@ def test_who_has_confirmed_and_who_has_not(association, desk, monkeypatch):
     office = Office(association.folder, monkeypatch)
 
     def told(*reference: str) -> tuple[int, list[tuple[object, ...]]]:
-        code, rows, error = office.run("suspension in-force", association.folder, *reference, "--json")
+        code, rows, error = office.run("suspension in-force", *reference, "--json")
         assert not error
         names = ("reference", "node", "calls_ended")
         return code, [(*(row[name] for name in names), row["in_use"] is not None) for row in rows]
@@ -148,7 +148,7 @@ def test_who_has_confirmed_and_who_has_not(association, desk, monkeypatch):
         desk.accept(confirmation(signer), NOW)
     one, two, other = ("R-1", "m-0001/a", 2, True), ("R-1", "m-0001/b", 0, False), ("R-1", "m-0002/c", 2, True)
     assert told() == (1, [one, two, other])
-    shown = office.run("suspension in-force", association.folder)[1]
+    shown = office.run("suspension in-force")[1]
     assert "not confirmed" in shown
     desk.accept(confirmation(TWO), NOW)
     assert told("R-1") == (0, [one, ("R-1", "m-0001/b", 2, True), other])

@@ -138,7 +138,7 @@ def test_a_stopped_member_leaves_the_public_list(folder, site):
     told = folder.told("publication publish", *folder.duty(), "--site", site)
     assert (told["left"], listed()) == (["registry"], (False, False, True)), "it waits for the keys of the registry"
     assert folder.run("verify", "operators", site, "--trust", folder.root, "--json")[1]["operators"] == []
-    code, _, shown = folder.run("publication publish", folder.folder, *folder.all_keys(), "--site", site)
+    code, _, shown = folder.run("publication publish", *folder.all_keys(), "--site", site)
     assert (code, "m-0001 leaves the public list: all its numbers are suspended" in shown) == (0, True)
     assert listed() == (False, False, False)
     assert verified_by(folder, site, site / "evaluation" / "m-0001.svg")[0] == 1
@@ -203,10 +203,10 @@ def test_a_result_that_does_not_follow_is_not_published(folder, site):
     text = result.read_text("utf-8")
     assert r"\"points\": 7," in text
     result.write_text(text.replace(r"\"points\": 7,", r"\"points\": 10,"), "utf-8")
-    code, _, error = folder.run("publication publish", folder.folder, *folder.all_keys(), "--site", site)
+    code, _, error = folder.run("publication publish", *folder.all_keys(), "--site", site)
     assert code == 2
     assert "is not what was published" in " ".join(error.split())
-    assert folder.run("evaluation list", folder.folder)[0] == 2
+    assert folder.run("evaluation list")[0] == 2
 
 
 def test_what_the_desk_refuses_leaves_nothing(folder):

@@ -130,7 +130,7 @@ def test_a_refused_customer_is_recognised_until_the_refusal_is_lifted(table):
         ]
         code, none, _ = table.check(SOMEONE)
         assert (code, none["refused"], none["refusals"]) == (0, False, [])
-        assert table.office.run("refusal list", table.office.folder, "--csv")[1].splitlines()[1].startswith("X-1,")
+        assert table.office.run("refusal list", "--csv")[1].splitlines()[1].startswith("X-1,")
         table.office.told("refusal lift", "X-1", *WHY)
         assert table.check(REFUSED)[0] == 1
         assert "refusals.list: 0 tokens more, 3 fewer; 0 in all" in table.publish()["words"]

@@ -13,27 +13,29 @@ from lab.unit_files import hardening, unit
 
 FIGURES, TIMER, SERVICE = (
     (ROOT / "config" / name).read_text("utf-8")
-    for name in ("idtone-public-figures@.service", "idtone-public-figures@.timer", "idtone.service")
+    for name in ("idtone-public-figures.service", "idtone-public-figures.timer", "idtone.service")
 )
 
 
 def test_it_is_hardened_as_the_service_is_and_writes_the_associations_folder_alone():
     assert hardening(FIGURES) == hardening(SERVICE)
     made = unit(FIGURES)
-    assert made["Service"]["ReadWritePaths"] == "%f"
+    assert made["Service"]["StateDirectory"] == "idtone-office"
     sysusers = (ROOT / "debian" / "idtone-office.sysusers").read_text("utf-8")
     assert f"u {made['Service']['User']} " in sysusers
     assert made["Unit"]["OnFailure"] == "idtone-failed@%n.service"
     assert unit(TIMER)["Timer"]["OnCalendar"] == "*-*-02 06:00 Asia/Tokyo"
     assert "public-figures" not in SERVICE, "nothing starts the timer but the office"
     installed = (ROOT / "debian" / "idtone-office.install").read_text("utf-8")
-    assert "config/idtone-public-figures@.* usr/lib/systemd/system" in installed
+    assert "config/idtone-public-figures.* usr/lib/systemd/system" in installed
 
 
 def test_what_it_starts_makes_the_last_months_figures_and_replaces_only_what_nobody_signed(office):
     (office.folder / "authority.yaml").write_text("public: {address: http://127.0.0.1:8711}\n")
     month = today().replace(day=1) - timedelta(days=1)
-    command = shlex.split(unit(FIGURES)["Service"]["ExecStart"].replace("%f", str(office.folder)))
+    command = shlex.split(
+        unit(FIGURES)["Service"]["ExecStart"].replace("/var/lib/idtone-office/office", str(office.folder))
+    )
     assert command[0] == "idtone-office"
     for _ in range(2):
         office.shown(*command[1:])

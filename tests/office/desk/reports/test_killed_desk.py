@@ -39,7 +39,7 @@ def send(url: str, octets: bytes) -> dict[str, str]:
 def send_to_a_desk_that_dies(folder: Path, octets: bytes, moment: str, call: int) -> None:
     log = folder.with_name("log")
     log.write_bytes(b"")
-    words = ["desk", str(folder), "--listen", "127.0.0.1:0"]
+    words = ["desk", "--folder", str(folder), "--listen", "127.0.0.1:0"]
     desk = Forked(words, str(log), os.environ, partial(killed_at, moment, call))
     try:
         while "\n" not in log.read_text():

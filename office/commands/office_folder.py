@@ -1,0 +1,111 @@
+"""The association's folder in a command: `--folder`, else IDTONE_CONSOLE_OFFICE, else `console.office` of the settings.
+
+The console reads the same setting and the same variable, so that pages and commands work on one folder. The current
+directory does not count: a copy or a backup that someone stands in would be changed, and the registry would not.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from idtone.core.errors import UsageError
+from idtone.core.translation import Message
+from idtone.registry.trust import tuf_roles
+
+from ..authority.workspace import REPOSITORY
+
+SETTINGS: Final = Path("/etc/idtone-office/idtone.yaml")
+"""The office's settings, which the package `idtone-office` installs."""
+VARIABLE: Final = "IDTONE_CONSOLE_OFFICE"
+"""What overrides `console.office`, here and in the console."""
+
+
+def folder_of_settings() -> Path:
+    """The folder that the office's settings name: those of IDTONE_CONFIG, else those of the package.
+
+    Raises UsageError if they name none, DocumentError if they have faults.
+    """
+    from idtone.core.settings.settings import CONFIG, load_settings  # not where the folder is named
+
+    settings = Path(os.environ.get(CONFIG) or SETTINGS)
+    if (CONFIG in os.environ or settings.exists()) and (folder := load_settings(settings).console.office):
+        return folder
+    raise UsageError(
+        Message(
+            "which folder is the association's? Type --folder FOLDER, or name it as console.office in {settings}",
+            settings=settings,
+        )
+    )
+
+
+def _usable(folder: Path) -> Path:
+    """The folder, if it is still to be made, or if this account may work in it. Raises UsageError.
+
+    Root may not work in the folder of another user, who could not change the files that root writes.
+    """
+    try:
+        owner, here = folder.stat().st_uid, os.geteuid()
+    except FileNotFoundError:
+        return folder
+    except OSError as error:
+        raise UsageError(Message("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror)) from error
+    if owner == here or (here != 0 and os.access(folder, os.R_OK | os.X_OK)):
+        return folder
+    raise UsageError(
+        Message(
+            "{folder}: belongs to the user {user}; begin the line with: {words}",
+            folder=folder,
+            user=_name_of(owner),
+            words=f"sudo -u {_name_of(owner)}" if here else f"runuser -u {_name_of(owner)} --",
+        )
+    )
+
+
+def _with_registry(folder: Path) -> Path:
+    """The folder, if it has a registry: the file, or what was published of it. Raises UsageError.
+
+    Numbers can be stopped even if the file is missing.
+    """
+    usable = _usable(folder)
+    if any((usable / name).exists() for name in (tuf_roles.REGISTRY_FILE, REPOSITORY)):
+        return folder
+    raise UsageError(
+        Message(
+            "{folder}: has no registry.yaml; name the association's folder with --folder, or begin a registry there: "
+            "idtone-office publication new-registry --folder {folder}",
+            folder=folder,
+        )
+    )
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
+
+
+def _option(checked: Callable[[Path], Path]) -> Any:
+    return typer.Option(
+        "-f",
+        "--folder",
+        metavar="FOLDER",
+        envvar=VARIABLE,
+        default_factory=folder_of_settings,
+        callback=checked,
+        readable=False,  # Typer would refuse it first, without the line that works
+        show_default=False,
+        help="The association's folder (default: console.office of /etc/idtone-office/idtone.yaml).",
+    )
+
+
+FolderOption = Annotated[Path, _option(_with_registry)]
+"""The association's folder. It has a registry."""
+AnyFolderOption = Annotated[Path, _option(_usable)]
+"""The same, for the command that makes its registry, and for what runs on a copy of a few of its files."""
