@@ -81,7 +81,7 @@ def test_the_help_of_each_command_is_japanese(run: Callable[..., tuple[int, str,
     ("words", "said"),
     [
         ("ledger show", "引数 'CALL_ID' を指定してください"),
-        ("licence renew folder L-1", "オプション '--until' を指定してください"),
+        ("site sign package --key k.pem", "オプション '--trust' を指定してください"),
         ("bogus", "コマンド 'bogus' はありません"),
         ("ledger list --bogus", "--bogus"),
         ("ledger list --limit x", "整数で指定してください"),
@@ -98,7 +98,7 @@ def test_wrong_use_is_explained_in_japanese(run: Callable[..., tuple[int, str, s
     assert (code, said in error, english(error)) == (2, True, []), error
 
 
-TWO = "suspension {} nowhere --reference R-1 --requested 2026-11-01"
+TWO = "suspension {} --reference R-1 --requested 2026-11-01"
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,19 @@ TWO = "suspension {} nowhere --reference R-1 --requested 2026-11-01"
         (TWO.format("number"), "0312345678\n", "番号(2 人目がもう一度入力)"),
         (TWO.format("range"), "0312*\n", "範囲または前方一致"),
         (TWO.format("member"), "m-0001\n", "会員(2 人目がもう一度入力)"),
-        ("suspension lift nowhere --why x", "0312345678\n", "同じもの(2 人目がもう一度入力)"),
+        ("suspension lift --why x", "0312345678\n", "同じもの(2 人目がもう一度入力)"),
     ],
 )
 def test_what_a_person_is_asked_and_confirms_is_japanese(
-    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, words: str, typed: str, asked: str
+    run: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    words: str,
+    typed: str,
+    asked: str,
 ):
+    (tmp_path / "registry.yaml").touch()
+    monkeypatch.setenv("IDTONE_CONSOLE_OFFICE", str(tmp_path))
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     code, out, error = run(*words.split(), **JAPANESE)
     assert (code, asked in error, english(out + error)) == (2, True, []), error
