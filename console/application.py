@@ -26,6 +26,7 @@ from idtone.core.logs import in_words, unexpected
 from idtone.core.persons import act_for
 from idtone.core.readable_text import readable
 from idtone.core.translation import Message, speak, translated
+from idtone.office.desk.applicants.application_routes import add_application_routes
 from idtone.office.desk.reports.report_routes import add_report_routes
 
 from . import static_files
@@ -66,6 +67,7 @@ def application(console: Console) -> web.Application:
         made.router.add_route(page.method, page.path, _served(console, page))
     if console.desk is not None:
         add_report_routes(made, console.desk)
+        add_application_routes(made, console.desk)
     made.router.add_route("*", "/{path:.*}", _served(console, Page("", _not_found, None)))
     return made
 

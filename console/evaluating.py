@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from idtone.core.errors import UsageError
@@ -12,7 +11,6 @@ from idtone.member.evaluation.period import Period
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.workspace import Workspace
 from idtone.office.evaluation.evaluate_members import EvaluatedMembers, evaluate_members, read_folder
-from idtone.office.evaluation.evaluation_input import Assessment
 from idtone.office.evaluation.results import enter
 
 from .work import Progress, Work
@@ -27,12 +25,12 @@ class Evaluating:
         self.id = ""
         """Of what was found: only what a person has seen is entered."""
 
-    def start(self, workspace: Workspace, period: Period, assessments: Mapping[str, Assessment]) -> None:
+    def start(self, workspace: Workspace, period: Period) -> None:
         """Raises UsageError if one is running."""
         if self.work.is_running:
             raise UsageError(Message("another evaluation is running; wait for its end, or cancel it"))
         self.found = None
-        self.work.start(workspace, period, assessments)
+        self.work.start(workspace, period)
 
     def enter(self, workspace: Workspace, seen: str, attribution: Attribution) -> None:
         """Enter the evaluation that a person has seen. Raises IdtoneError."""
@@ -46,9 +44,7 @@ class Evaluating:
         self.found, self.id = found, secrets.token_hex(8)
 
 
-def evaluate(
-    workspace: Workspace, period: Period, assessments: Mapping[str, Assessment], *, progress: Progress
-) -> EvaluatedMembers:
+def evaluate(workspace: Workspace, period: Period, *, progress: Progress) -> EvaluatedMembers:
     """All members, by the folder as it is now. Raises IdtoneError."""
     registry, criteria = read_folder(workspace)
-    return evaluate_members(workspace, registry, criteria, period, assessments, datetime.now(UTC), progress=progress)
+    return evaluate_members(workspace, registry, criteria, period, datetime.now(UTC), progress=progress)

@@ -12,6 +12,7 @@ from idtone.office.authority.acceptances import AGREEMENT_WORDS
 from idtone.office.authority.duties import DUTY_WORDS
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS
 from idtone.office.desk.reports.traceback import Stage
+from idtone.office.evaluation.observations import OBSERVATION_WORDS
 from idtone.office.refused.legal_basis import FIELDS
 
 from ..drawings.trace import ANSWERS, FINDINGS
@@ -30,9 +31,11 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "action": (template("What is to be done"), {}),
     "agreement": (template("Agreement"), AGREEMENT_WORDS),
     "before": (template("Tests before"), {}),
+    "application": (template("Application"), {}),
     "basis": (template("Holder known"), BASIS_WORDS),
     "count": (template("Count"), {}),
     "criteria": (template("SHA-256 of the criteria"), {}),
+    "on": (template("Day"), {}),
     "decided": (template("Decided on"), {}),
     "document": (template("Document"), {}),
     "done": (template("Done on"), {}),
@@ -49,6 +52,8 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "next_due": (template("Due next"), {}),
     "next_member": (template("Member asked next"), {}),
     "next_request": (template("Next request"), {}),
+    "note": (template("What the applicant reads"), {}),
+    "observed": (template("Observation"), OBSERVATION_WORDS),
     "of": (template("Questions"), {}),
     "others": (template("Other members"), {}),
     "passed": (template("Passed"), _YES_NO),

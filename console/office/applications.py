@@ -14,6 +14,7 @@ from idtone.core.translation import Message, template
 from idtone.office.authority import change_registry
 from idtone.office.authority.history import ReviewResult
 from idtone.office.authority.moments import end, in_japan, moment
+from idtone.office.desk.applicants.submission import STATE_WORDS
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, one_of
@@ -37,8 +38,16 @@ _GRANT: Final[Fields] = {
 async def applications(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    found = await visit.in_thread(files_of(visit).applications)
-    return visit.render("office_applications.html", status, found=found[::-1], problem=problem)
+    files = files_of(visit)
+    found, handed = await visit.in_thread(files.applications), await visit.in_thread(files.submissions)
+    return visit.render(
+        "office_applications.html",
+        status,
+        found=found[::-1],
+        submissions=[each for each in handed if each.is_open],
+        submission_words=STATE_WORDS,
+        problem=problem,
+    )
 
 
 async def application(
@@ -49,7 +58,7 @@ async def application(
     if found is None:
         return absent(visit, Message("There is no such application."))
     history = await visit.in_thread(files.history)
-    asked = found[0]
+    asked, handed = found[0], await visit.in_thread(files.submissions)
     return visit.render(
         "office_application.html",
         status,
@@ -57,6 +66,7 @@ async def application(
         state=found[1],
         words=words_of,
         problem=problem,
+        submission=next((each for each in handed if each.application == asked.id), None),
         numbers=spans_of(asked.numbers[:NUMBERS_SHOWN]),
         lines=[each for each in history if each[0].subject == asked.id],
         is_known=asked.member.id in (await visit.in_thread(files.registered)).members,

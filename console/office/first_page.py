@@ -15,6 +15,7 @@ from idtone.core.translation import Message, template
 from idtone.office.authority.duties import duties, is_overdue, is_soon
 from idtone.office.authority.history import ApplicationStatus
 from idtone.office.authority.moments import in_japan
+from idtone.office.desk.applicants.submission import SubmissionState
 from idtone.office.desk.reports.traceback import Stage
 from idtone.office.papers.letters import SOON
 from idtone.registry.expiries import CERTIFICATION_SOON
@@ -52,6 +53,8 @@ def waiting_in(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
 
 
 def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+    handed = sum(each.state is SubmissionState.WAITING for each in files.submissions())
+    yield from _some(handed, Message("Applications handed in by applicants"), "/office/applications")
     status = Counter(status for _, status in files.applications())
     for count, what in (
         (

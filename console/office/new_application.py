@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message, template
-from idtone.office.authority import change_registry
 from idtone.office.authority.moments import day, in_japan
 from idtone.office.authority.pledge_store import LIMIT, keeping_pledge, kept_pledge
 from idtone.office.authority.pledges import record_pledge
-from idtone.office.authority.typed_application import CHECKS, application_text, next_id
-from idtone.registry.member_application import parse_application
+from idtone.office.authority.typed_application import CHECKS, next_id, receive_typed
+from idtone.office.desk.applicants.submission import values_of
+from idtone.office.desk.applicants.submissions import Submissions
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of
@@ -26,6 +23,7 @@ from ..page import Method, Page, Visit
 from ..uploads import Upload
 from . import applications, members
 from .acts import WHY, absent, acted_on_file, attributed, entries, files_of
+from .submissions import seen_submission, stamp_of
 
 PATH: Final = "/office/new-application"
 _FIRST: Final = CHECKS[0]
@@ -54,9 +52,15 @@ _LABELS: Final = labels_of({**members.PLEDGE, **_FIELDS})
 async def new_application(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
+    """The form is empty, or begins with what an applicant has handed in, which is in the address."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     registered = await visit.in_thread(files.registered)
     given = [asked.id for asked, _ in await visit.in_thread(files.applications)]
+    wanted = visit.query("submission") or visit.field("submission")
+    try:
+        submission = await visit.in_thread(Submissions(files.folder).named, wanted) if wanted else None
+    except UsageError as error:
+        return absent(visit, error)
     return visit.render(
         "office_new_application.html",
         status,
@@ -66,6 +70,9 @@ async def new_application(
         today=today.isoformat(),
         tones=[(tone.id, tone.id) for tone in registered.document.tones],
         members=list(registered.members.values()),
+        submission=submission,
+        seen=stamp_of(submission),
+        begun=values_of(submission.handed) if submission else {},
     )
 
 
@@ -74,34 +81,14 @@ async def receive(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
-        fields: dict[str, Any] = {**upload.fields}
-        known, attribution = files.registered().members.get(fields["member"]), attributed(visit)
-        if known is not None:  # a member that asks for more keeps its name
-            fields |= {"name_ja": known.name.ja, "name_en": known.name.en}
-        asked = parse_application(application_text(fields, None, _LABELS), _name(fields))
-        with files.workspace.locked():
-            given = {each.id for each, _ in change_registry.applications(files.workspace)}
-            if asked.id in given:  # another form was open with the same proposal
-                free = next_id(given, in_japan(attribution.at).date())
-                raise UsageError(
-                    Message("there is an application {id} already; {free} is free", id=asked.id, free=free)
-                )
-            with _keeping(files.folder, upload) as sha256:
-                text = application_text(fields, sha256, _LABELS)
-                made, _ = change_registry.apply(files.workspace, text, _name(fields), attribution)
+        fields, submission = upload.fields, None
+        if fields.get("submission"):
+            submission = seen_submission(files.folder, fields["submission"], fields.get("seen", ""))
+        octets = upload.file.read_bytes()
+        made = receive_typed(files.workspace, fields, octets, attributed(visit), _LABELS, submission)
         return f"{applications.PATH}/{made.id}"
 
     return await acted_on_file(visit, LIMIT, act, new_application, _FIELDS)
-
-
-def _name(fields: Mapping[str, str]) -> str:
-    return f"{fields.get('id', '')}.yaml"
-
-
-def _keeping(folder: Path, upload: Upload) -> AbstractContextManager[str | None]:
-    """Keep the PDF, unless what is done with it fails. None if there is none."""
-    octets = upload.file.read_bytes()
-    return keeping_pledge(folder, octets) if octets else nullcontext()
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.core.documents import read_text
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import template
 from idtone.office.authority.moments import day
 from idtone.office.evaluation.evaluate import EXCLUSION_WORDS
 from idtone.office.evaluation.evaluate_members import period_over, read_folder
-from idtone.office.evaluation.evaluation_input import Assessment, parse_assessments
 
 from ..access.rights import Right
 from ..event_stream import stream_work
 from ..form_errors import Fields, FormField, errors_of, labels_of
 from ..page import Method, Page, Visit
-from ..uploads import Upload, received
 from .act_words import NO_VALUE_WORDS
 from .acts import WHY, acted, attributed, files_of
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/new"
-LIMIT: Final = 2_000_000
-"""Bytes of the assessments."""
 LOOK_EVERY_S: Final = 0.5
 _PERIOD: Final[Fields] = {
     "since": FormField(template("First day"), day),
@@ -55,26 +49,16 @@ def _shown(visit: Visit) -> dict[str, Any]:
 
 
 async def evaluate(visit: Visit) -> web.StreamResponse:
-    """Begin to evaluate all members in a period that is over."""
+    """Begin to evaluate all members in a period that is over. Faults are told at once."""
+    workspace, evaluating = files_of(visit).workspace, visit.console.evaluating
     try:
-        async with received(visit, LIMIT) as upload:
-            await _start(visit, upload)
+        errors_of(_PERIOD, visit.fields or {}).check()
+        period = period_over(visit.field("since"), visit.field("until"), datetime.now(UTC), labels_of(_PERIOD))
+        await visit.in_thread(read_folder, workspace)
+        evaluating.start(workspace, period)
     except IdtoneError as error:
         return await new_evaluation(visit, HTTPStatus.BAD_REQUEST, error)
     return visit.redirect(PATH)
-
-
-async def _start(visit: Visit, upload: Upload) -> None:
-    """Faults in what was handed in are told at once. Raises IdtoneError."""
-    workspace = files_of(visit).workspace
-    errors_of(_PERIOD, upload.fields).check()
-    period = period_over(visit.field("since"), visit.field("until"), datetime.now(UTC), labels_of(_PERIOD))
-    registry, _ = await visit.in_thread(read_folder, workspace)
-    assessments: Mapping[str, Assessment] = {}
-    if upload.name:
-        text = await visit.in_thread(read_text, upload.file, size_limit=LIMIT)
-        assessments = parse_assessments(text, upload.name, [each.id for each in registry.members], period)
-    visit.console.evaluating.start(workspace, period, assessments)
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
@@ -105,7 +89,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
 PAGES = (
     Page(PATH, new_evaluation, Right.OFFICE),
-    Page(PATH, evaluate, Right.OFFICE, Method.POST, uploads=True),
+    Page(PATH, evaluate, Right.OFFICE, Method.POST),
     Page(PATH + "/changes", changes, Right.OFFICE),
     Page(PATH + "/cancel", cancel, Right.OFFICE, Method.POST),
     Page(PATH + "/enter", enter, Right.OFFICE, Method.POST),

@@ -22,6 +22,9 @@ from idtone.office.authority.prepared_package import PackageState, PreparedPacka
 from idtone.office.authority.signed_history import HistorySignature, signed_history
 from idtone.office.authority.suspension_requests import SuspensionRequests
 from idtone.office.authority.workspace import APPLICATIONS, HISTORY
+from idtone.office.desk.applicants.submission import Submission
+from idtone.office.desk.applicants.submissions import FOLDER as SUBMISSIONS
+from idtone.office.desk.applicants.submissions import Submissions
 from idtone.office.desk.desk import Desk
 from idtone.office.desk.document_store import FILE as DOCUMENTS
 from idtone.office.desk.office_ledger import FOLDER as LEDGER
@@ -105,6 +108,9 @@ class OfficeFiles:
         self._applications = Stamped(
             lambda: [self.folder / APPLICATIONS, history], lambda: applications(self.workspace)
         )
+        self._submissions = Stamped(
+            lambda: sorted((self.folder / SUBMISSIONS).glob("W-*.json")), lambda: Submissions(self.folder).all()
+        )
         self._history = Stamped(lambda: [history, timestamp], lambda: signed_history(self.workspace, None))
         self._acts = Stamped(self._ledger_files, lambda: OfficeLedger(self.folder).acts())
         self._confirmations = Stamped(lambda: [self.folder / DOCUMENTS, timestamp, registry], self._read_confirmations)
@@ -137,6 +143,10 @@ class OfficeFiles:
     def applications(self) -> Sequence[tuple[MemberApplication, ApplicationStatus]]:
         """The applications with their states, by the day on which they were received."""
         return self._applications.get()
+
+    def submissions(self) -> Sequence[Submission]:
+        """What applicants have handed in, the earliest first."""
+        return self._submissions.get()
 
     def history(self) -> Sequence[HistoryLine]:
         """The history, by time."""

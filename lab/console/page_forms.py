@@ -25,6 +25,7 @@ class _Forms(HTMLParser):
         super().__init__()
         self.found: list[PageForm] = []
         self._is_content = self._is_in_form = False
+        self._select = self._textarea = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
@@ -40,9 +41,17 @@ class _Forms(HTMLParser):
                 form.values[name] = given.get("value") or ""
             if "required" in given:
                 form.required.append(name)
+            self._select, self._textarea = name if tag == "select" else "", name if tag == "textarea" else ""
+        elif self._is_in_form and tag == "option" and self._select and "selected" in given:
+            self.found[-1].values[self._select] = given.get("value") or ""
+
+    def handle_data(self, data: str) -> None:
+        if self._textarea:
+            self.found[-1].values[self._textarea] += data
 
     def handle_endtag(self, tag: str) -> None:
         self._is_in_form &= tag != "form"
+        self._textarea = "" if tag == "textarea" else self._textarea
 
 
 def forms_of(page: str) -> list[PageForm]:

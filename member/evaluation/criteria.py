@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from idtone.core.documents import Location, Model, ValidationFault, parse, read_text
+from idtone.core.documents import Location, Model, ValidationFault, parse, read_text, validate
 from idtone.core.errors import ProofError
 from idtone.core.signed_notes import Algorithm, VerifierKey
 from idtone.core.translation import Message
@@ -141,6 +141,11 @@ class Criteria:
 def read_criteria(path: Path) -> Criteria:
     """The criteria in a file. Raises DocumentError with every fault."""
     return parse_criteria(read_text(path, size_limit=1024 * 1024), str(path))
+
+
+def criteria_document(tree: Mapping[str, object], name: str) -> CriteriaDocument:
+    """The criteria of a form, in the tree of the file. Raises DocumentError with every fault."""
+    return validate(tree, "", name, CriteriaDocument, _faults)
 
 
 def parse_criteria(text: str, name: str) -> Criteria:

@@ -22,10 +22,15 @@ _BEGINNING: Final = b"%PDF-"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
-def keep_pledge(folder: Path, octets: bytes) -> str:
-    """Keep a file; returns its SHA-256. Raises UsageError if it is no PDF, TrustError if it cannot be written."""
+def check_pdf(octets: bytes) -> None:
+    """Raises UsageError if it is no PDF file."""
     if not octets.startswith(_BEGINNING):
         raise UsageError(Message("the pledge is not a PDF file; scan it as PDF"))
+
+
+def keep_pledge(folder: Path, octets: bytes) -> str:
+    """Keep a file; returns its SHA-256. Raises UsageError if it is no PDF, TrustError if it cannot be written."""
+    check_pdf(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
     path = folder / FOLDER / f"{sha256}.pdf"
     with writing(path, TrustError):

@@ -1,5 +1,5 @@
 """`authority.yaml`: how many keys a set has, how many of them sign, how long a role's signatures are valid, how often
-members may ask for refused contractors, and what the public site says.
+members may ask for refused contractors, what the public site says, and whether applicants hand in applications there.
 
 Everything has a default (`registry.trust.tuf_roles`), and the file is optional.
 """
@@ -65,6 +65,23 @@ class PublicTerms(Model):
     """Whether everyone may read the members' course, with the right answers of its test."""
 
 
+class OnlineTerms(Model):
+    """Applications that applicants hand in themselves, at the desk's public page. Off until the association decides it.
+
+    `responsible` is the body that answers for the data, with how to reach it; None: the association, by its name in
+    the registry. `keep` is how long an application is kept there after the office has received it into its own, sent
+    it back or declined it. `waiting`: how many wait at most.
+    """
+
+    online: bool = False
+    responsible: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    keep: timedelta = timedelta(days=90)
+    hourly: Annotated[int, Field(ge=1, le=10_000)] = 60
+    """How many forms all visitors together may send in an hour, and `hourly_each` one network."""
+    hourly_each: Annotated[int, Field(ge=1, le=1_000)] = 6
+    waiting: Annotated[int, Field(ge=1, le=10_000)] = 200
+
+
 class Terms(Model):
     """The whole file."""
 
@@ -72,6 +89,7 @@ class Terms(Model):
     lasts: dict[str, timedelta] = Field(default_factory=dict)
     refusals: RefusalTerms = RefusalTerms()
     public: PublicTerms = PublicTerms()
+    applications: OnlineTerms = OnlineTerms()
     published: Path | None = None
     """Where each publication also puts a copy of the repository, for a web server or another computer; its `current`
     changes in one step. None: the repository itself is served.
@@ -99,6 +117,12 @@ def _faults(terms: Terms) -> Iterator[ValidationFault]:
     if not timedelta(days=1) <= terms.refusals.longest <= _LONGEST:
         yield ValidationFault(
             ("refusals", "longest"),
+            Message("is not a plausible time"),
+            Message("Write between P1D (a day) and P3653D (ten years)"),
+        )
+    if not timedelta(days=1) <= terms.applications.keep <= _LONGEST:
+        yield ValidationFault(
+            ("applications", "keep"),
             Message("is not a plausible time"),
             Message("Write between P1D (a day) and P3653D (ten years)"),
         )

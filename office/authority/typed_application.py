@@ -1,9 +1,12 @@
-"""A member's application as the office types it from paper: the same document that a member would write. Pure."""
+"""A member's application as the office types it from paper, or takes it from what an applicant has handed in: the same
+document that a member would write.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from datetime import date
 from typing import Any, Final
 
@@ -11,8 +14,15 @@ from idtone.core.calls import Direction
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import Message
+from idtone.registry.member_application import MemberApplication, parse_application
 
-from .moments import day, day_after
+from ..desk.applicants.submission import Submission
+from ..desk.applicants.submissions import Submissions
+from . import change_registry
+from .change_registry import Attribution, registry_of
+from .moments import day, day_after, in_japan
+from .pledge_papers import keeping_pledge
+from .workspace import Workspace
 
 CHECKS: Final = ("1", "2", "3")
 """The documents by which the applicant was identified, as the form numbers them."""
@@ -54,6 +64,41 @@ def application_text(fields: Mapping[str, str], sha256: str | None, name: Callab
 def _check(number: str, said: Callable[[str], str], name: Callable[[str], str]) -> dict[str, str]:
     checked = day(said(f"checked_{number}"), name(f"checked_{number}"))
     return {"document": said(f"identity_{number}"), "checked": checked.isoformat(), "by": said(f"by_{number}")}
+
+
+def receive_typed(
+    workspace: Workspace,
+    fields: Mapping[str, str],
+    pledge: bytes,
+    attribution: Attribution,
+    name: Callable[[str], str],
+    submission: Submission | None = None,
+) -> MemberApplication:
+    """Receive it, with the PDF of its pledge if there is one. `name` names a field in an error. Raises IdtoneError.
+
+    `submission` is what the applicant has handed in, as the person has read it: it gives the pledge if there is no
+    other one, and its state says that it was received.
+    """
+    handed = Submissions(workspace.folder)
+    if submission is not None:
+        handed.refuse_changed(submission)
+        pledge = pledge or handed.pdf(submission)
+    known = next((each for each in registry_of(workspace).members if each.id == fields.get("member")), None)
+    if known is not None:  # a member that asks for more keeps its name
+        fields = {**fields, "name_ja": known.name.ja, "name_en": known.name.en}
+    file = f"{fields.get('id', '')}.yaml"
+    asked = parse_application(application_text(fields, None, name), file)
+    with workspace.locked():
+        given = {each.id for each, _ in change_registry.applications(workspace)}
+        if asked.id in given:  # another form was open with the same proposal
+            free = next_id(given, in_japan(attribution.at).date())
+            raise UsageError(Message("there is an application {id} already; {free} is free", id=asked.id, free=free))
+        with keeping_pledge(workspace.folder, pledge) if pledge else nullcontext() as sha256:
+            text = application_text(fields, sha256, name)
+            made, _ = change_registry.apply(workspace, text, file, attribution)
+    if submission is not None:
+        handed.receive(submission, made.id)
+    return made
 
 
 def next_id(given: Iterable[str], today: date) -> str:

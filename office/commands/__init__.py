@@ -44,6 +44,22 @@ COMMANDS: Final = {
         "idtone.office.commands.applications:grant",
         "Grant what an application asks for: enter the member, the licences and the numbers.",
     ),
+    "application handed-in": (
+        "idtone.office.commands.handed_in:handed_in",
+        "List the applications that applicants have handed in themselves. Nothing in them is verified.",
+    ),
+    "application take": (
+        "idtone.office.commands.handed_in:take",
+        "Receive what an applicant has handed in as an application, which is then to be examined.",
+    ),
+    "application send-back": (
+        "idtone.office.commands.handed_in:send_back",
+        "Send an application back to the applicant, who can correct it with the receipt number and the secret.",
+    ),
+    "application decline": (
+        "idtone.office.commands.handed_in:decline",
+        "Decline what an applicant has handed in. The desk erases it when its time is over.",
+    ),
     "member pledge": (
         "idtone.office.commands.registry:pledge",
         "Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid.",
@@ -375,6 +391,26 @@ COMMANDS: Final = {
     "evaluation list": (
         "idtone.office.commands.evaluation:evaluations",
         "Show the evaluations of all periods, and draw them. Each result is computed again from its values.",
+    ),
+    "evaluation enter-criteria": (
+        "idtone.office.commands.evaluation:enter",
+        "Enter the criteria of the evaluation in place of the older ones. The command raises their version itself.",
+    ),
+    "evaluation observe": (
+        "idtone.office.commands.observations:enter",
+        "Enter what the office has seen of a member: a contact attempt, a form, a stop, an assessor's points.",
+    ),
+    "evaluation observations": (
+        "idtone.office.commands.observations:list_observations",
+        "List what the office has observed of members, the newest last.",
+    ),
+    "evaluation withdraw": (
+        "idtone.office.commands.observations:withdraw",
+        "Erase an observation that was entered by mistake. What an entered evaluation has counted stays.",
+    ),
+    "evaluation forget": (
+        "idtone.office.commands.observations:forget",
+        "Erase the observations from before a day, with the assessors' names. Evaluations keep their values.",
     ),
     "paper account": (
         "idtone.office.commands.papers:print_account",

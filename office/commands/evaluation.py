@@ -1,4 +1,4 @@
-"""`idtone-office evaluation run | evaluations`: the evaluation of good operators."""
+"""`idtone-office evaluation run | list | enter-criteria`: the evaluation of good operators."""
 
 from __future__ import annotations
 
@@ -14,29 +14,25 @@ from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress, progress_bar
 from idtone.core.translation import Message, translated
+from idtone.member.evaluation.criteria import parse_criteria
 from idtone.member.evaluation.measures import NoValue
 
 from ..authority.workspace import Workspace
+from ..evaluation.enter_criteria import enter_criteria, present_criteria, sample_criteria, tree_of
 from ..evaluation.evaluate import Evaluation, lines
 from ..evaluation.evaluate_members import evaluate_members, period_over, read_folder
-from ..evaluation.evaluation_input import parse_assessments
 from ..evaluation.plot import plot
-from ..evaluation.results import enter, kept_results
+from ..evaluation.results import enter as enter_results
+from ..evaluation.results import kept_results
 from .history_entry import as_plain
 from .history_entry import lines as history_lines
-from .options import FolderOption, attributed
+from .options import FolderOption, WhyOption, attributed
 
 
 def evaluate(
     folder: FolderOption,
     since: Annotated[str, typer.Option("--since", metavar="DAY", help="The first day of the period, in Japan.")],
     until: Annotated[str, typer.Option("--until", metavar="DAY", help="The last day of the period, in Japan.")],
-    assessments: Annotated[
-        Path | None,
-        typer.Option(
-            "--assessments", metavar="FILE", help="What the office hands in: stops, forms, assessors' points."
-        ),
-    ] = None,
     member: Annotated[list[str] | None, typer.Option("--member", metavar="ID", help="Show only this one.")] = None,
     is_entered: Annotated[
         bool, typer.Option("--enter", help="Enter the results into registry.yaml, to be published.")
@@ -48,7 +44,8 @@ def evaluate(
 
     A member without figures gets no grade, nor does one without a valid licence, or whose numbers are all suspended.
     A member's figures count if its nodes have handed in figures for each day of the period without a gap, each with a
-    head that a named witness has cosigned since. With --enter, the command enters the members that reach a grade in
+    head that a named witness has cosigned since. What the office has observed counts too (`evaluation observe`). With
+    --enter, the command enters the members that reach a grade in
     registry.yaml, in place of the earlier ones; `publication publish --site` then publishes criteria, results and
     badges beside the public list.
     """
@@ -58,20 +55,17 @@ def evaluate(
     period = period_over(since, until, now, lambda field: f"--{field}")
     attribution = attributed(why) if why is not None else None
     registry, criteria = read_folder(workspace)
-    ids = [each.id for each in registry.members]
-    given = parse_assessments(read_text(assessments), str(assessments), ids, period) if assessments else {}
     with progress_bar(translated(Message("evaluating"))) as evaluated:
         found = evaluate_members(
             workspace,
             registry,
             criteria,
             period,
-            given,
             now,
             member or (),
             evaluated,
         )
-    entry = enter(workspace, found, attribution) if attribution else None
+    entry = enter_results(workspace, found, attribution) if attribution else None
     if as_json:
         command_line.print_json(
             {
@@ -155,3 +149,38 @@ def evaluations(
         command_line.print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
     command_line.Rows(columns, form).print(rows)
+
+
+def enter(
+    folder: FolderArgument,
+    why: WhyOption,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The criteria, a changed copy of evaluation.yaml.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--list", metavar="ADDRESS", help="The address of the public list; badges show it.")
+    ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="The key of a witness whose cosignature counts, in place of those before."),
+    ] = None,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Enter the criteria of the evaluation in place of the older ones. The command raises their version itself.
+
+    Without FILE it begins with the criteria in the folder, or with idtone's sample if there are none. Until a witness
+    is named, the desk accepts no figures.
+    """
+    workspace, attribution = Workspace(folder), attributed(why)
+    if file is not None:
+        begun = parse_criteria(read_text(file), str(file))
+    else:
+        begun = present_criteria(workspace) or sample_criteria()
+    tree = tree_of(begun.document)
+    tree["evaluation"] |= {"list": address} if address else {}
+    tree["evaluation"] |= {"witnesses": witness} if witness else {}
+    made = enter_criteria(workspace, tree, attribution)
+    if as_json:
+        command_line.print_json({"version": made.terms.version, "sha256": made.sha256})
+    else:
+        print(translated(Message("criteria of version {version} are entered", version=made.terms.version)))

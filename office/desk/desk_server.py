@@ -24,6 +24,8 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_acts
 from idtone.registry.correspondence.desk_client import PATH
 
+from .applicants.application_routes import add_application_routes
+from .applicants.expiry import erase_in_time
 from .desk import Desk
 from .desk_guard import guarding
 from .reports.report_routes import add_report_routes
@@ -56,6 +58,7 @@ async def attend(
         background = [
             asyncio.create_task(record_acts(url, writer, DisclosureRules())),
             asyncio.create_task(forget_in_time(desk)),
+            asyncio.create_task(erase_in_time(desk)),
         ]
         try:
             made = connections.guarded(partial(_protocol, runner))
@@ -127,6 +130,7 @@ def application(desk: Desk, *guards: Middleware) -> web.Application:
     made = web.Application(client_max_size=DOCUMENT_LIMIT, middlewares=guards)
     made.router.add_post(PATH, documents)
     add_report_routes(made, desk)
+    add_application_routes(made, desk)
     made.on_cleanup.append(end)
     return made
 

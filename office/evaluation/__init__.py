@@ -1,1 +1,1 @@
-"""The association's side of the evaluation of good operators: figures at the desk, assessments, results, badges."""
+"""The association's side of the evaluation of good operators: figures at the desk, observations, results, badges."""

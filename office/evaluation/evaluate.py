@@ -17,7 +17,7 @@ from idtone.member.evaluation.period import Period
 from idtone.member.evaluation.scoring import Score, score
 from idtone.registry.model import Member
 
-from .evaluation_input import Assessment
+from .observations import Observed
 
 
 class Exclusion(StrEnum):
@@ -56,21 +56,20 @@ class Evaluation:
 def evaluate(
     member: Member,
     figures: Sequence[NodeFigures],
-    assessment: Assessment | None,
-    confirmed_stops: Mapping[str, Fraction],
-    reports: Share | None,
+    observed: Observed,
+    confirmed_stops: dict[str, Fraction],
+    reports: Share,
     criteria: Criteria,
     period: Period,
     excluded: Exclusion | None = None,
 ) -> Evaluation:
     """`figures` are all that the desk has of the member, in the order in which they came.
 
-    `confirmed_stops` are the hours until its nodes confirmed each stop, by reference, and `reports` what the desk has
-    counted of its answers (None: it has asked nothing). Both count before what the office has handed in.
+    `confirmed_stops` are the hours until its nodes confirmed each stop, by reference; they count before those that the
+    office has observed. `reports` is what the desk has counted of its answers.
 
     Raises TrustError if a document that the desk has kept was changed.
     """
-    known = assessment or Assessment(member=member.id)
     keys = [VerifierKey.parse(text) for text in member.keys]
     counted: list[NodeFigures] = []
     missing: list[str] = []
@@ -90,11 +89,11 @@ def evaluate(
         fallback,
         sent,
         no_calls=NoValue.NO_FIGURES if missing or not keys else NoValue.NOT_WHOLE,
-        stops_hours=[*confirmed_stops.values(), *known.stops_hours(confirmed_stops)],
-        forms=known.share("forms"),
-        reports=reports or known.share("reports"),
-        reachability=known.share("reachability"),
-        assessors_points=[Fraction(each.points) for each in known.assessors],
+        stops_hours=[*(observed.stops_hours | confirmed_stops).values()],
+        forms=observed.forms,
+        reports=reports,
+        reachability=observed.reachability,
+        assessors_points=observed.assessors_points,
     )
     values = measured(facts, criteria.terms.enough_calls)
     return Evaluation(member, values, score(criteria.document, values), tuple(missing), tuple(asked), excluded)

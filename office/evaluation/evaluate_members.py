@@ -1,12 +1,11 @@
-"""Evaluates members from their documents in the authority's folder and from the assessments that the office hands
-in.
-"""
+"""Evaluates members from what the authority's folder holds of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 
 from idtone.core.calls import Reason
 from idtone.core.errors import UsageError
@@ -28,9 +27,9 @@ from ..desk.desk import Desk
 from ..desk.reports.report_store import ReportStore
 from .confirmed_stops import confirmed_stops, published_editions
 from .evaluate import Evaluation, Exclusion, evaluate
-from .evaluation_input import Assessment
 from .figures_rule import CRITERIA_FILE
 from .kept_figures import read_figures
+from .observations import observations, observed
 
 Progress = Callable[[int, int], object]
 """Takes how many members are evaluated, and of how many."""
@@ -61,7 +60,6 @@ def evaluate_members(
     registry: RegistryDocument,
     criteria: Criteria,
     period: Period,
-    assessments: Mapping[str, Assessment],
     now: datetime,
     chosen: Sequence[str] = (),
     progress: Progress = lambda done, of: None,
@@ -73,23 +71,36 @@ def evaluate_members(
             Message("the registry has no member {member!r}; `idtone registry show` lists them", member=unknown[0])
         )
     documents = Desk(workspace.folder, {}).documents
-    answered = ReportStore(workspace.folder).in_time(period.begins, period.ends)
-    editions = published_editions(workspace.repository)
-    keys = {each.id: [VerifierKey.parse(key) for key in each.keys] for each in registry.members}
     members = [each for each in registry.members if not chosen or each.id in chosen]
+    keys = {each.id: [VerifierKey.parse(key) for key in each.keys] for each in registry.members}
+    counted = counted_by_desk(workspace, registry.members, period)
+    noted = observations(workspace.folder)
     stopped = stopped_members(registry.members, suspensions_of(workspace), now)
     found = []
     for number, each in enumerate(members):
         progress(number, len(members))
-        figures = list(read_figures(documents.of(KIND, member=each.id), keys))
-        stops = confirmed_stops(documents.of(CONFIRMATION, member=each.id), keys, editions, period)
-        reports = Share(*answered[each.id]) if each.id in answered else None
-        found.append(
-            evaluate(
-                each, figures, assessments.get(each.id), stops, reports, criteria, period, _excluded(each, stopped, now)
-            )
-        )
+        figures, own = list(read_figures(documents.of(KIND, member=each.id), keys)), observed(noted, each.id, period)
+        excluded, (stops, reports) = _excluded(each, stopped, now), counted(each.id)
+        found.append(evaluate(each, figures, own, stops, reports, criteria, period, excluded))
     return EvaluatedMembers(registry, criteria, period, found)
+
+
+def counted_by_desk(
+    workspace: Workspace, members: Iterable[Member], period: Period
+) -> Callable[[str], tuple[dict[str, Fraction], Share]]:
+    """Counts by a member's id, what the desk knows by itself of the period: the hours of the stops that its nodes have
+    confirmed, by reference, and its answers to reports. Raises IdtoneError.
+    """
+    documents = Desk(workspace.folder, {}).documents
+    answered = ReportStore(workspace.folder).in_time(period.begins, period.ends)
+    editions = published_editions(workspace.repository)
+    keys = {each.id: [VerifierKey.parse(key) for key in each.keys] for each in members}
+
+    def counted(member: str) -> tuple[dict[str, Fraction], Share]:
+        confirmed = documents.of(CONFIRMATION, member=member)
+        return confirmed_stops(confirmed, keys, editions, period), Share(*answered.get(member, (0, 0)))
+
+    return counted
 
 
 def _excluded(member: Member, stopped: Collection[str], now: datetime) -> Exclusion | None:

@@ -6,9 +6,11 @@ import asyncio
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
+from idtone.member.evaluation.criteria import read_criteria
 from idtone.office.authority.change_registry import registry_of
 from idtone.office.authority.workspace import Workspace
 from idtone.office.commands import COMMANDS
@@ -17,11 +19,12 @@ from idtone.office.desk.reports.report_store import ReportStore
 from idtone.office.desk.reports.traceback import ReportResult
 from idtone.office.refused.change_refusals import Refusals
 from lab.console.office_forms import HOSTILE, ME, entry
+from lab.console.page_forms import forms_of
 from lab.console.site import Site, Visitor
 from lab.member.evaluation.sample_figures import LAST_DAY, YEAR, content_of
 from lab.office.authority.office import STOP, WHY, Office
 from lab.office.desk.reports.members import ELSEWHERE, NUMBER, WORDS, Members, authority, report
-from lab.office.evaluation.evaluating import ASSESSMENTS, folder, hand_in
+from lab.office.evaluation.evaluating import folder, hand_in
 from lab.office.refused.samples import DECISION, REFUSED, SOON
 from lab.repository import ROOT
 from tools.messages import catalogue_text
@@ -195,10 +198,9 @@ async def test_reports_are_found_by_number_counted_for_publication_and_erased(si
 NEW = "/office/evaluations/new"
 
 
-async def upload(visitor: Visitor, text: str, **fields: str) -> str:
+async def evaluated(visitor: Visitor, **fields: str) -> str:
     """Send the form of a new evaluation; what the page says in the end."""
-    token = (await visitor.get(NEW)).form_token
-    answer = await visitor.upload(NEW, text.encode(), "assessments.yaml", form_token=token, **fields)
+    answer = await visitor.send(NEW, NEW, fields)
     if answer.status != 303:
         return answer.text
     async with asyncio.timeout(60):
@@ -210,27 +212,84 @@ async def upload(visitor: Visitor, text: str, **fields: str) -> str:
 async def test_what_cannot_be_evaluated_is_told_at_once(site_of, folder):
     visitor = await (await site_of(folder.folder)).visitor(*ME)
     days, before = {"since": str(YEAR.start), "until": str(LAST_DAY)}, folder.state()
-    for fields, text, told in (
-        ({**days, "until": "2199-01-01"}, ASSESSMENTS, "is not over yet"),
-        ({**days, "since": "soon"}, ASSESSMENTS, "First day is not a day"),
-        ({**days, "until": "2024-12-31"}, ASSESSMENTS, "Last day is before First day"),
-        (days, ASSESSMENTS.replace("m-0001", HOSTILE), "assessments.yaml"),
-        (days, ASSESSMENTS.replace(f"until: {YEAR.until}", "until: 2025-07-01"), "Name the file of the period"),
+    for fields, told in (
+        ({**days, "until": "2199-01-01"}, "is not over yet"),
+        ({**days, "since": "soon"}, "First day is not a day"),
+        ({**days, "until": "2024-12-31"}, "Last day is before First day"),
     ):
-        answer = await upload(visitor, text, **fields)
+        answer = await evaluated(visitor, **fields)
         assert told in answer, (told, answer)
-        assert HOSTILE not in answer
     early = await visitor.send(NEW, f"{NEW}/enter", {"evaluation": "", "why": "early"})
     assert (early.status, "evaluate again" in early.text) == (400, True)
     assert folder.state() == before
+
+
+OBSERVATIONS, CRITERIA_PAGE = "/office/evaluations/observations", "/office/evaluations/criteria"
+
+
+async def test_observations_and_criteria_are_entered_on_pages(site_of, folder):
+    """As the commands do it; all that is wrong is told at once, each at its field, and nothing is changed then."""
+    visitor = await (await site_of(folder.folder)).visitor(*ME)
+    page = f"{OBSERVATIONS}?year=2025"
+    shown = (await visitor.get(page)).text
+    for text in ("A. Assessor", "7.5 of 10 points", "0.7 hours", "0 / 1", "2 / 2"):
+        assert text in shown, (text, shown)
+    enter = f"{OBSERVATIONS}/enter"
+    wrong = await visitor.send(page, f"{enter}/assessor", {"member": "m-0001", "what": HOSTILE, "points": "12"})
+    assert (wrong.status, wrong.text.count("error-")) == (400, 4), "day and points, each in the list and at its field"
+    assert HOSTILE not in wrong.text
+    at = {"asked": "2025-04-01T10:00", "stopped": "2025-04-01T10:30"}
+    for kind, fields in (
+        ("contact", {"day": "2025-09-01", "result": "bad", "what": HOSTILE}),
+        ("stop", {"what": "R-2", **at}),
+    ):
+        sent = await visitor.send(page, f"{enter}/{kind}", {"member": "m-0001", **fields})
+        assert sent.status == 303, sent.text
+    assert (await visitor.send(page, f"{enter}/other", {"member": "m-0001"})).status == 404
+    shown = (await visitor.get(page)).text
+    assert ("2 / 3" in shown, HOSTILE in shown, "not reached" in shown) == (True, False, True)
+    withdrawn = {"observation": "O-0008", "why": "the wrong member"}
+    assert (await visitor.send(page, f"{OBSERVATIONS}/withdraw", withdrawn)).status == 303
+    acts = [(each.act, each.by) for each in OfficeLedger(folder.folder).acts()[-3:]]
+    assert acts == [*[("observation-entered", "office")] * 2, ("observation-withdrawn", "office")]
+
+    begun = await visitor.get(CRITERIA_PAGE)
+    [form] = [each.values for each in forms_of(begun.text) if each.action == CRITERIA_PAGE]
+    assert (form["points_0"], form["minimum_0"], form["measure_2"]) == (
+        "0.995 10\n0.98 7\n0.95 4", "excellent 7\ngood 4", "stop-hours"
+    )  # fmt: skip
+    path = folder.folder / "evaluation.yaml"
+    before = path.read_bytes()
+    wrongs = {
+        "list": "http://x", "points_0": "0.5 1\n0.9 2", "weight_1": "0", "percent_1": "95", "minimum_2": "best 3",
+        "ja_3": "", "why": "",
+    }  # fmt: skip
+    first = await visitor.send(CRITERIA_PAGE, CRITERIA_PAGE, {**form, **wrongs})
+    assert {each for each in ("ja_3", "why") if f'id="error-{each}"' in first.text} == {"ja_3", "why"}
+    wrongs |= {"ja_3": "申込書", "why": "new"}
+    second = await visitor.send(CRITERIA_PAGE, CRITERIA_PAGE, {**form, **wrongs})
+    expected = {"list", "weight_1"}
+    assert {each for each in wrongs if f'id="error-{each}"' in second.text} == expected, second.text
+    wrongs |= {"list": form["list"], "weight_1": "2"}
+    third = await visitor.send(CRITERIA_PAGE, CRITERIA_PAGE, {**form, **wrongs})
+    assert {each for each in wrongs if f'id="error-{each}"' in third.text} == {"points_0", "percent_1", "minimum_2"}
+    assert path.read_bytes() == before
+    changed = {**form, "why": "stricter", "points_0": "0.999:10\n0.98、7".replace("、", "\u3000"), "id_7": "more",
+               "ja_7": "申告 二", "en_7": "Reports again", "measure_7": "reports-in-time", "points_7": "1 5",
+               "weight_7": "1", "without_7": "skip"}  # fmt: skip
+    assert (await visitor.send(CRITERIA_PAGE, CRITERIA_PAGE, changed)).status == 303
+    kept = read_criteria(path)
+    assert (kept.terms.version, kept.document.criteria[0].points[0].bound) == (2, Decimal("0.999"))
+    assert [each.id for each in kept.document.criteria][-1] == "more"
+    assert "Version 2" in (await visitor.get(CRITERIA_PAGE)).text
 
 
 async def test_an_evaluation_is_seen_entered_published_and_its_badge_verified(site_of, folder, tmp_path):
     hand_in(folder, content_of(YEAR))
     site = await site_of(folder.folder)
     visitor, japanese, public = await site.visitor(*ME), await site.visitor(*ME, language="ja"), await site.visitor()
-    shown = await upload(visitor, ASSESSMENTS, **{"since": str(YEAR.start), "until": str(LAST_DAY)})
-    for text in ("1 of 2 members reach a grade", "Good Telecom", "Excellent", "96.0", "figures are missing"):
+    shown = await evaluated(visitor, since=str(YEAR.start), until=str(LAST_DAY))
+    for text in ("1 of 2 members reach a grade", "Good Telecom", "Excellent", "95.3", "figures are missing"):
         assert text in shown, (text, shown)
     assert "最優良" in (await japanese.get(NEW)).text
     assert not (folder.folder / "evaluation").exists(), "nothing is entered before a person has seen it"
@@ -270,14 +329,14 @@ async def test_an_evaluation_is_seen_entered_published_and_its_badge_verified(si
         rows = re.findall(r'<td class="number"[^>]*>(\d+|–) / \d+</td>', member.text)
         assert (len(bars), len(bars)) == (member.text.count('class="frame"'), len(rows))
         assert any(float(width) > 0 for width in bars), "the drawing has the points"
-        for text in ("96.0", {"en": "Good Telecom", "ja": "良い電話株式会社"}[language], f"{page}/badge.svg"):
+        for text in ("95.3", {"en": "Good Telecom", "ja": "良い電話株式会社"}[language], f"{page}/badge.svg"):
             assert text in member.text, text
     badge = (await visitor.get(f"{page}/badge.svg")).text.encode()
     verify = "/public/operators/badge?lang={}"
     assert "NOT genuine" in (await public.upload(verify.format("en"), badge, "badge.svg")).text, "not published yet"
     folder.told("publication publish", *folder.all_keys())
     genuine = await public.upload(verify.format("en"), badge, "badge.svg")
-    for text in ("Genuine. The list in force names this badge.", "Good Telecom (m-0001)", "96.0 %"):
+    for text in ("Genuine. The list in force names this badge.", "Good Telecom (m-0001)", "95.3 %"):
         assert text in genuine.text
     assert (
         catalogue_text("Genuine. The list in force names this badge.")

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from idtone.core.signed_notes import Signer
+from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.desk import Desk
 from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.office_ledger import OfficeLedger
+from idtone.office.evaluation.observations import Observation, ObservationKind, observe
 from lab.made_once import made_once
 from lab.member.evaluation.sample_figures import LAST_DAY, NODE, YEAR, document_of, write_criteria
 from lab.office.authority.office import WHY, Office
 from lab.registry.examples import with_keys
 
 DAYS = ("--since", YEAR.start, "--until", LAST_DAY)
-ASSESSMENTS = f"""\
-period: {{from: {YEAR.start}, until: {YEAR.until}}}
-members:
-  - member: m-0001
-    stops: [{{reference: R-1, asked: 2025-03-01T10:00:00+09:00, stopped: 2025-03-01T10:40:00+09:00}}]
-    forms: {{asked: 20, complete: 20}}
-    reports: {{asked: 4, in_time: 4}}
-    reachability: {{tried: 12, reached: 12}}
-    assessors:
-      - {{assessor: A. Assessor, day: 2026-01-15, points: 9}}
-      - {{assessor: B. Assessor, day: 2026-01-18, points: 7.5}}
-"""
+OBSERVED: Final = (
+    *[(ObservationKind.FORM, {"day": "2025-05-07", "result": "good"})] * 2,
+    *[(ObservationKind.CONTACT, {"day": "2025-06-01", "result": "good", "what": "by telephone"})] * 2,
+    (
+        ObservationKind.STOP,
+        {"what": "R-1", "asked": "2025-03-01T10:00:00+09:00", "stopped": "2025-03-01T10:40:00+09:00"},
+    ),
+    (ObservationKind.ASSESSOR, {"day": LAST_DAY, "what": "A. Assessor", "points": "9"}),
+    (ObservationKind.ASSESSOR, {"day": LAST_DAY, "what": "B. Assessor", "points": "7.5"}),
+)
+"""Of the first member, in the year."""
+
+
+def observed(office: Office, kind: ObservationKind, fields: Mapping[str, str], member: str = "m-0001") -> Observation:
+    return observe(Workspace(office.folder), kind, member, fields, "office", datetime.now(UTC), str)
 
 
 @pytest.fixture
 def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
-    """The association has criteria and assessments, and the first member's node has a key."""
+    """The association has criteria and observations, and the first member's node has a key."""
 
     def make() -> None:
         text = office.registry.read_text().replace("version: 42", "version: 43")
@@ -40,10 +47,19 @@ def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
         office.told("history note", *WHY)
         office.told("publication publish", *office.all_keys())
         write_criteria(office.folder)
-        (office.folder / "assessments.yaml").write_text(ASSESSMENTS)
+        for each in OBSERVED:
+            observed(office, *each)
 
     made_once(tmp_path_factory, "to-evaluate", office.folder, make)
+    settle_ledger(office)
     return office
+
+
+def settle_ledger(office: Office) -> None:
+    """Give a copy of an office its own ledger: the settings of the copied one have its whole path."""
+    OfficeLedger(office.folder).settings_file.unlink()
+    with OfficeLedger(office.folder).open():
+        pass
 
 
 def hand_in(office: Office, *contents: dict[str, Any], signer: Signer = NODE) -> None:

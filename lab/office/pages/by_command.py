@@ -7,15 +7,30 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from idtone.office.desk.applicants.submission import handed_in
+from idtone.office.desk.applicants.submissions import Submissions
 from idtone.office.papers.period_account import fiscal_year
 from lab.terminal import Terminal
 
 from ..year.office_year import passphrase
 from .founding import found
-from .year_facts import RESELLER, SCAN, SHEET, STOPPED, WHOLESALER, day, master, minute
+from .year_facts import (
+    APPLICANT,
+    APPLICANT_ID,
+    RESELLER,
+    SCAN,
+    SHEET,
+    STOPPED,
+    WHOLESALER,
+    day,
+    master,
+    minute,
+    witness,
+)
 
 _CHAIN: Final = "0362345600-0362345609\n"
 _REFUSED: Final = """\
@@ -133,6 +148,39 @@ def _again(office: CommandOffice) -> None:
     _grant(office, 2)
 
 
+def _hand_in(office: CommandOffice) -> None:
+    """What the public form keeps: an applicant has a browser, and no command."""
+    fields = {
+        "name_ja": APPLICANT[0], "name_en": APPLICANT[1], "person": "総務部 見本", "contact": "info@example.jp",
+        "signed": day(-2), "signatory": "代表取締役", "document": "2", "tone": "standard-2026", "incoming": "yes",
+        "numbers": "0332345600〜0332345609",
+    }  # fmt: skip
+    handed, wrong = handed_in(fields, [], ["standard-2026"], date.fromisoformat(day()))
+    assert handed, wrong
+    pdf = SCAN + b"applicant"
+    Submissions(office.office).enter(handed, pdf, hashlib.sha256(pdf).hexdigest(), 1, datetime.now(UTC))
+
+
+def _take(office: CommandOffice) -> None:
+    (submission,) = office.does("application handed-in")
+    office.does(
+        "application take", submission["id"], "--member", APPLICANT_ID, "--document", "登記事項証明書",
+        "--checked", day(-1), "--by", "Suzuki", "--pledge-until", day(364),
+    )  # fmt: skip
+
+
+def _criteria(office: CommandOffice) -> None:
+    address = ("--list", "https://association.test/operators/")
+    office.does("evaluation enter-criteria", *address, "--witness", witness(), "--why", "decided")
+
+
+def _observe(office: CommandOffice) -> None:
+    for kind in ("contact", "form"):
+        office.does("evaluation observe", kind, WHOLESALER, "--day", day(-1), "--result", "good")
+    points = ("--day", day(-1), "--what", "外部評価者 甲", "--points", "9")
+    office.does("evaluation observe", "assessor", WHOLESALER, *points)
+
+
 def _numbers(office: CommandOffice) -> None:
     table = office.has("numbers.csv", SHEET.encode("cp932"))
     office.does("number assign", WHOLESALER, "--numbers", table, "--why", "as ordered")
@@ -238,6 +286,8 @@ BY_COMMAND: Final[Mapping[str, Callable[[CommandOffice], None]]] = {
     ),
     "refused": lambda office: _review(office, 2, "refused", "a certificate is missing"),
     "again": _again,
+    "hand-in": _hand_in,
+    "take": _take,
     "numbers": _numbers,
     "certify": lambda office: office.does("member certify", WHOLESALER, *_certified(7)),
     "describe": _describe,
@@ -257,6 +307,9 @@ BY_COMMAND: Final[Mapping[str, Callable[[CommandOffice], None]]] = {
     "renew": lambda office: office.does("licence renew", "L-0001", "--until", day(730), "--why", "as applied for"),
     "prolong": lambda office: office.does("publication prolong", "--until", day(720), "--why", "a year more"),
     "publish-again": lambda office: _publish(office, "registry-2", "registry-3", "duty-3", "duty-4"),
+    "criteria": _criteria,
+    "observe": _observe,
+    "evaluate": lambda office: office.does("evaluation run", "--since", day(-31), "--until", day(-1)),
     "account": _account,
     "list": _list,
 }

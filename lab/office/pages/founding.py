@@ -1,4 +1,4 @@
-"""How the office of both years begins: keys and the very first edition, by command."""
+"""How the office of both years begins: keys and the very first edition, by command; applicants apply online."""
 
 from __future__ import annotations
 
@@ -18,3 +18,4 @@ def found(people: Terminal, office: Path, keys: Path) -> None:
         ("refusal new-key", "--folder", office, "--new", keys / "refusals.pem", "--why", "first key"),
     ):
         people.shown(*words)
+    (office / "authority.yaml").write_text("applications: {online: true}\n")

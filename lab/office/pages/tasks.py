@@ -12,7 +12,20 @@ from idtone.office.papers.period_account import fiscal_year
 
 from .hands import PageFault
 from .page_office import CLERK, OFFICER, SECOND, PageOffice
-from .year_facts import RESELLER, SCAN, SHEET, SHEET_NUMBERS, STOPPED, WHOLESALER, day, master, minute
+from .year_facts import (
+    APPLICANT,
+    APPLICANT_ID,
+    RESELLER,
+    SCAN,
+    SHEET,
+    SHEET_NUMBERS,
+    STOPPED,
+    WHOLESALER,
+    day,
+    master,
+    minute,
+    witness,
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,71 @@ def _application(office: PageOffice, member: str, names: tuple[str, str], number
         },
     )  # fmt: skip
     hands.expect("Done.", "to be reviewed")
+
+
+def hand_in(office: PageOffice) -> None:
+    """The applicant, who has no account, fills in the public form of the desk."""
+    hands = office.hands
+    hands.open(f"{office.site.address}/application")
+    hands.send(
+        "form[action='/application']",
+        {
+            "name_ja": APPLICANT[0], "name_en": APPLICANT[1], "person": "総務部 見本", "contact": "info@example.jp",
+            "signed": day(-2), "signatory": "代表取締役", "document": "2",
+            "pledge": office.file("pledge.pdf", SCAN + b"applicant"), "tone": "standard-2026", "incoming": "yes",
+            "numbers": "0332345600〜0332345609",
+        },
+    )  # fmt: skip
+    hands.expect("Your application was accepted")
+
+
+def take(office: PageOffice) -> None:
+    hands = office.at(CLERK)
+    hands.menu("/office/applications")
+    hands.click("main td a[href^='/office/submissions/W-']")
+    hands.expect("Nothing in it is verified")
+    hands.click("main a[href^='/office/new-application?submission=W-']")
+    hands.act(
+        "/office/new-application",
+        {
+            "member": APPLICANT_ID,
+            "identity_1": "登記事項証明書",
+            "checked_1": day(-1),
+            "by_1": "Suzuki",
+            "until": day(364),
+        },
+    )
+    hands.expect("Done.", "typed by the applicant", "to be reviewed")
+
+
+def criteria(office: PageOffice) -> None:
+    hands = office.at(CLERK)
+    hands.menu("/office/evaluations/criteria")
+    hands.act(
+        "/office/evaluations/criteria",
+        {"list": "https://association.test/operators/", "witnesses": witness(), "why": "decided"},
+    )
+    hands.expect("Done.", "Version 1")
+
+
+def observe(office: PageOffice) -> None:
+    hands = office.at(CLERK)
+    hands.menu("/office/evaluations/observations")
+    enter = "/office/evaluations/observations/enter"
+    hands.act(f"{enter}/contact", {"member": WHOLESALER, "day": day(-1), "result": "good"})
+    hands.act(f"{enter}/form", {"member": WHOLESALER, "day": day(-1), "result": "good"})
+    points = {"member": WHOLESALER, "what": "外部評価者 甲", "day": day(-1), "points": "9"}
+    hands.act(f"{enter}/assessor", points)
+    hands.expect("Done.", "9 of 10 points")
+
+
+def evaluate(office: PageOffice) -> None:
+    hands = office.at(CLERK)
+    hands.menu("/office/evaluations")
+    hands.click("main a[href='/office/evaluations/new']")
+    hands.act("/office/evaluations/new", {"since": day(-31), "until": day(-1)})
+    hands.element("form[action='/office/evaluations/new/enter']", is_shown=False)
+    hands.expect("members reach a grade")
 
 
 def _review(office: PageOffice, number: int, result: str, why: str) -> None:
@@ -325,6 +403,8 @@ TASKS: Final = (
         lambda office: _review(office, 2, "refused", "a certificate is missing"),
     ),
     Task("again", ("Examine it again, and grant it", "再審査して許諾する"), again),
+    Task("hand-in", ("An applicant hands in an application itself", "申込者が自分で申し込む"), hand_in),
+    Task("take", ("Receive it with the identity check", "本人確認をして受け付ける"), take),
     Task("numbers", ("Assign numbers from a table of Excel", "Excel の一覧から番号を割り当てる"), numbers),
     Task("certify", ("Record a certification with its next check", "認定と次回確認を記録"), certify),
     Task("describe", ("Record what the public list says", "公開リストの記載を記録"), describe),
@@ -344,6 +424,9 @@ TASKS: Final = (
     Task("renew", ("Renew a licence", "許諾を更新する"), renew),
     Task("prolong", ("Extend the registry", "登録簿の期限を延ばす"), prolong),
     Task("publish-again", ("Publish, signed by four holders", "4 人の署名で公開"), publish_again),
+    Task("criteria", ("Enter the criteria of the evaluation", "評価基準を登録する"), criteria),
+    Task("observe", ("Enter what the office has seen of a member", "会員の観察記録を登録する"), observe),
+    Task("evaluate", ("Evaluate a period", "期間の評価を行う"), evaluate),
     Task("account", ("Annual report: CSV and PDF", "年次報告(CSV と PDF)"), account),
     Task("list", ("The list as a table for companies", "公開リストを表で得る"), list_for_companies),
 )  # fmt: skip

@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from idtone.core.japan import JAPAN
+from idtone.core.signed_notes import Signer
 
 SCAN: Final = b"%PDF-1.7 a signed pledge, scanned"
 WHOLESALER, RESELLER = "m-0101", "m-0102"
+APPLICANT, APPLICANT_ID = ("新規見本電話株式会社", "New Sample Telecom"), "m-0103"
+"""Hands in its application itself."""
 STOPPED: Final = "0362345701"
 SHEET: Final = "先頭番号,末尾番号,備考\r\n0362345700,0362345799,本社\r\n03-6234-5800,5809,支店\r\n"
 SHEET_NUMBERS: Final = 110
@@ -25,6 +28,11 @@ def master() -> bytes:
         file.setframerate(8000)
         file.writeframes(b"\x17" * 8000)
     return made.getvalue()
+
+
+def witness() -> str:
+    """The key of a witness, the same each time."""
+    return str(Signer("witness.example/1", b"w" * 32).cosigner)
 
 
 def day(number: int = 0) -> str:

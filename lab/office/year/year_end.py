@@ -11,7 +11,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 
 from .flow_picture import Box, Rows, Tone
 from .joining import CALLS
-from .office_year import CONFIG, RESELLER, WHOLESALER, OfficeYear, days, now, only, spoken
+from .office_year import RESELLER, WHOLESALER, OfficeYear, days, now, only, spoken
 
 WITNESS: Final = Signer("witness.example/1", secrets.token_bytes(32))
 """Cosigns the heads of the members' ledgers, as a witness elsewhere does."""
@@ -21,13 +21,8 @@ def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
     """The members hand in the year's figures, which a witness has seen. The office evaluates and publishes; anyone
     verifies the badge.
     """
-    criteria = (CONFIG / "evaluation.yaml").read_text("utf-8")
-    (year.office / "evaluation.yaml").write_text(
-        criteria.replace("witnesses: []", f"witnesses: ['{WITNESS.cosigner}']").replace(
-            "https://association.example/", "https://association.test/"
-        ),
-        "utf-8",
-    )
+    entered = ("--list", "https://association.test/operators/", "--witness", WITNESS.cosigner, "--why", "decided")
+    year.told("evaluation", "enter-criteria", year.office, *entered)
     period = ("--since", days(-365), "--until", days(-1))
     figures = year.folder / "figures"
     for member in CALLS:
@@ -35,18 +30,14 @@ def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
         year.member(member, "evaluation", "figures", *period, "-o", figures)
         year.member(member, "evaluation", "send", figures)
         figures.unlink()
-    handed_in = year.folder / "assessments.yaml"
-    handed_in.write_text(
-        (CONFIG / "evaluation_assessments.yaml")
-        .read_text("utf-8")
-        .replace("2026-01-01", days(-365))
-        .replace("2027-01-01", days())
-        .replace("2026-03-01", days(-100))
-        .replace("m-0001", WHOLESALER),
-        "utf-8",
-    )
-    evaluation = ("--assessments", handed_in, "--enter", "--why", "evaluation of the year")
-    found = year.told("evaluation", "run", "--folder", year.office, *period, *evaluation)
+    for kind, words in (
+        ("contact", ("--day", days(-200), "--result", "good")),
+        ("form", ("--day", days(-150), "--result", "good")),
+        ("assessor", ("--day", days(-1), "--what", "外部評価者 甲", "--points", "9")),
+        ("assessor", ("--day", days(-1), "--what", "外部評価者 乙", "--points", "9.5")),
+    ):
+        year.told("evaluation", "observe", "--folder", year.office, kind, WHOLESALER, *words)
+    found = year.told("evaluation", "run", "--folder", year.office, *period, "--enter", "--why", "evaluation of the year")
     year.publish("registry", "duty")
     year.authority("evaluation list", "--plot", picture, "--member", WHOLESALER, "--member", RESELLER)
     badge = only(year.site.glob("evaluation/*.svg"))

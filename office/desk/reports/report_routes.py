@@ -11,29 +11,28 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 from pydantic import ValidationError
 
 from idtone.core.errors import IdtoneError
 from idtone.core.in_thread import in_thread
 from idtone.core.japan import JAPAN
-from idtone.core.readable_text import readable, unreadable
+from idtone.core.readable_text import unreadable
 from idtone.member.reports.report import Report, ServiceReport
 from idtone.member.reports.report_documents import KEYS_PATH, new_receipt, receipt_digest, sealed_report
 from idtone.member.reports.sealed_box import public_key
 
 from ..desk import Desk
 from ..desk_guard import visitor_of
+from ..field_problem import FieldProblem
+from ..public_form import TRAP, FormError, html, read_form
 from .rate_limit import RateLimit
 from .report_desk import ReportDesk
 from .report_page import (
     FIELDS,
     FORM_PATH,
-    POLICY,
     SERVICE_PATH,
     STATUS_PATH,
-    TRAP,
-    FieldProblem,
     form_page,
     problem_page,
     receipt_page,
@@ -42,40 +41,14 @@ from .report_page import (
 from .report_rules import read_rules, responsible_body
 from .report_store import PAGE
 
-_FIELD_LIMIT: Final = 16 * 1024
-"""Bytes."""
-_PARTS_LIMIT: Final = 30
-_CHUNK: Final = 64 * 1024
 _THREADS: Final = 4
 _REFUSED: Final = 10
 """Forms that are refused have a budget of their own, so many times larger for all visitors together: correcting a field
 costs nothing, and many wrong forms keep no right one out.
 """
-_FORM_LIMIT: Final = 1024 * 1024
-"""Bytes. The fields are smaller; a file is answered with what is wrong."""
-_HEADERS: Final = {
-    "Content-Security-Policy": POLICY,
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
 _log = logging.getLogger(__name__)
 AnyReport = TypeVar("AnyReport", Report, ServiceReport)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class _FormError(Exception):
-    """`problem`, of the whole form, is one of `PROBLEMS`; `wrong` is what is wrong with its fields."""
-
-    def __init__(
-        self,
-        problem: str | None,
-        status: HTTPStatus = HTTPStatus.BAD_REQUEST,
-        wrong: Mapping[str, FieldProblem] = MappingProxyType({}),
-    ) -> None:
-        super().__init__(problem)
-        self.problem, self.status, self.wrong = problem, status, wrong
 
 
 def add_report_routes(application: web.Application, desk: Desk) -> None:
@@ -101,7 +74,7 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
         return officer is not None, responsible[0]
 
     async def form(request: web.Request) -> web.StreamResponse:
-        return _html(form_page({}, *await shown(), about_service=request.path == SERVICE_PATH))
+        return html(form_page({}, *await shown(), about_service=request.path == SERVICE_PATH))
 
     async def report(request: web.Request) -> web.StreamResponse:
         form_of = await shown()
@@ -112,41 +85,41 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
             return form_page(values, *form_of, problem, wrong, about_service=about_service)
 
         try:
-            await _read_form(request, values)
+            await read_form(request, values)
             receipt = new_receipt()
             if not values.get(TRAP):
                 made = _service_report(values) if about_service else _report(values, datetime.now(UTC))
                 await in_thread(threads, _enter, desk, made, receipt)
-        except _FormError as error:
+        except FormError as error:
             reports.give_back(visitor_of(request))
             if not refused.admits(visitor_of(request), time.monotonic()):
-                return _html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
-            return _html(again(error.problem, error.wrong), error.status)
+                return html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
+            return html(again(error.problem, error.wrong), error.status)
         except IdtoneError as error:
             reports.give_back(visitor_of(request))
             _log.error("a report was not accepted: %s", error)
-            return _html(again("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
-        return _html(receipt_page(receipt))
+            return html(again("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
+        return html(receipt_page(receipt))
 
     async def status_form(request: web.Request) -> web.StreamResponse:
-        return _html(status_page())
+        return html(status_page())
 
     async def status(request: web.Request) -> web.StreamResponse:
         digest = receipt_digest(str((await request.post()).get("receipt", ""))[:200])
         found = await in_thread(threads, lambda: ReportDesk(desk).store.by_receipt(digest))
-        return _html(status_page(found, unknown=found is None))
+        return html(status_page(found, unknown=found is None))
 
     def limited(handler: Handler, rate: RateLimit | None = None) -> Handler:
         """Serves no visitor too often, and tells one what has failed here."""
 
         async def served(request: web.Request) -> web.StreamResponse:
             if rate and not rate.admits(visitor_of(request), time.monotonic()):
-                return _html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
+                return html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
             try:
                 return await handler(request)
             except IdtoneError as error:
                 _log.error("the report desk cannot answer: %s", error)
-                return _html(problem_page("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
+                return html(problem_page("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
 
         return served
 
@@ -170,35 +143,8 @@ def _enter(desk: Desk, report: Report | ServiceReport, receipt: str) -> None:
     reports.enter(sealed, PAGE, datetime.now(UTC))
 
 
-async def _read_form(request: web.Request, values: dict[str, str]) -> None:
-    """Read the fields into `values`. Raises _FormError, also for a file: the page takes none."""
-    if (request.content_length or 0) > _FORM_LIMIT:
-        raise _FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    if request.content_type != "multipart/form-data":
-        raise _FormError("form", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    try:
-        parts = await request.multipart()
-        for _ in range(_PARTS_LIMIT):
-            part: Any = await parts.next()
-            if part is None:
-                return
-            if not isinstance(part, BodyPartReader) or not part.name:
-                raise _FormError("form")
-            if part.filename:
-                raise _FormError("attachments")
-            held = bytearray()
-            while chunk := await part.read_chunk(_CHUNK):
-                held += chunk
-                if len(held) > _FIELD_LIMIT:
-                    raise _FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            values[part.name] = readable(held.decode("utf-8", "replace")).strip()
-    except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's words for a body that is not what it says
-        raise _FormError("form") from error
-    raise _FormError("form")
-
-
 def _report(values: Mapping[str, str], now: datetime) -> Report:
-    """Raises _FormError, which names all fields that are wrong."""
+    """Raises FormError, which names all fields that are wrong."""
     wrong = _wrong_texts(values)
     try:
         at = datetime.fromisoformat(f"{values.get('date', '')}T{values.get('time', '')}").replace(tzinfo=JAPAN)
@@ -250,9 +196,5 @@ def _valid(model: type[AnyReport], content: Mapping[str, Any], wrong: dict[str, 
             wrong.setdefault(str(name), FieldProblem(str(field)))
         made = None
     if made is None or wrong:
-        raise _FormError(None, wrong=wrong)  # without the model's error, which would show what was written
+        raise FormError(None, wrong=wrong)  # without the model's error, which would show what was written
     return made
-
-
-def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)

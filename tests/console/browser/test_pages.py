@@ -86,7 +86,6 @@ def test_a_badge_is_verified_and_a_period_evaluated_with_results(browser, demo, 
             {
                 "since": start,
                 "until": str(date.fromisoformat(until) - timedelta(days=1)),
-                "file": str(demo.console.office.parent / "assessments.yaml"),
             }
         )
         browser.wait_for(rf"{member}[^%]+\d\.\d", WAIT_S)

@@ -15,15 +15,15 @@ from aiohttp.test_utils import TestClient, TestServer
 from idtone.member.reports.report_documents import KEYS_PATH
 from idtone.office.desk import office_ledger
 from idtone.office.desk.desk_server import application
+from idtone.office.desk.field_problem import FieldProblem
+from idtone.office.desk.public_form import TRAP
 from idtone.office.desk.reports.desk_key import OFFICER_FILE
 from idtone.office.desk.reports.report_page import (
     FORM_PATH,
     PROBLEMS,
     SERVICE_PATH,
     STATUS_PATH,
-    TRAP,
     WITHIN,
-    FieldProblem,
     form_page,
 )
 from idtone.office.desk.reports.report_store import PAGE

@@ -1,0 +1,93 @@
+"""`idtone-office application handed-in | take | send-back | decline`: what applicants have handed in themselves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+
+from ..authority.change_registry import applications
+from ..authority.moments import in_japan
+from ..authority.typed_application import next_id, receive_typed
+from ..authority.workspace import Workspace
+from ..desk.applicants.submission import SubmissionState, values_of
+from ..desk.applicants.submissions import Submissions
+from .options import FolderArgument, WhyOption, attributed
+
+SubmissionArgument = Annotated[
+    str, typer.Argument(metavar="RECEIPT", help="The receipt number, as `application handed-in` shows it.")
+]
+NoteOption = Annotated[str, typer.Option(metavar="TEXT", help="What the applicant reads, in one line.")]
+_COLUMNS: Final = ("id", "state", "received", "changed", "name_ja", "person", "contact", "tone", "application")
+_OPTIONS: Final = {"identity_1": "--document", "checked_1": "--checked", "by_1": "--by", "until": "--pledge-until"}
+
+
+def handed_in(
+    folder: FolderArgument,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were received or declined.")] = False,
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """List the applications that applicants have handed in themselves. Nothing in them is verified."""
+    found = [each for each in Submissions(folder).all() if everything or each.is_open]
+    rows = [
+        {
+            **values_of(each.handed), "id": each.id, "state": each.state.value, "pledge": each.pledge,
+            "received": each.received.isoformat(), "changed": each.changed.isoformat(),
+            "application": each.application, "note": each.note,
+        }
+        for each in found
+    ]  # fmt: skip
+    if as_json:
+        command_line.print_json(rows)
+    else:
+        command_line.Rows(_COLUMNS, whole=("id",)).print([[row.get(name) or "" for name in _COLUMNS] for row in rows])
+
+
+def take(
+    folder: FolderArgument,
+    receipt: SubmissionArgument,
+    member: Annotated[str, typer.Option(metavar="ID", help="The id that the member has, or is to get.")],
+    document: Annotated[str, typer.Option(metavar="TEXT", help="By which document the applicant was identified.")],
+    checked: Annotated[str, typer.Option(metavar="DAY", help="When that was, in Japan.")],
+    by: Annotated[str, typer.Option(metavar="TEXT", help="Who has examined the document.")],
+    pledge_until: Annotated[str, typer.Option(metavar="DAY", help="The last day of the pledge.")] = "",
+    why: WhyOption = "application received, typed by the applicant",
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Receive what an applicant has handed in as an application, which is then to be examined.
+
+    The rest is as the applicant has typed it, with the PDF of the pledge. Compare it with the documents first.
+    """
+    workspace, attribution = Workspace(folder), attributed(why)
+    found, today = Submissions(folder).named(receipt), in_japan(attribution.at).date()
+    fields = {
+        **values_of(found.handed), "id": next_id([each.id for each, _ in applications(workspace)], today),
+        "received": in_japan(found.received).date().isoformat(), "member": member, "identity_1": document,
+        "checked_1": checked, "by_1": by, "until": pledge_until,
+    }  # fmt: skip
+    made = receive_typed(workspace, fields, b"", attribution, lambda name: _OPTIONS.get(name, f"--{name}"), found)
+    if as_json:
+        command_line.print_json({"application": made.id, "member": made.member.id})
+    else:
+        name = made.member.name
+        told = Message("application {id} of {ja} / {en} is accepted", id=made.id, ja=name.ja, en=name.en)
+        print(translated(told))
+
+
+def send_back(folder: FolderArgument, receipt: SubmissionArgument, note: NoteOption) -> None:
+    """Send an application back to the applicant, who can correct it with the receipt number and the secret."""
+    _answer(folder, receipt, SubmissionState.RETURNED, note)
+
+
+def decline(folder: FolderArgument, receipt: SubmissionArgument, note: NoteOption) -> None:
+    """Decline what an applicant has handed in. The desk erases it when its time is over."""
+    _answer(folder, receipt, SubmissionState.DECLINED, note)
+
+
+def _answer(folder: FolderArgument, receipt: str, state: SubmissionState, note: str) -> None:
+    handed = Submissions(folder)
+    handed.answer(handed.named(receipt), state, note, "--note")
+    print(translated(Message("the applicant of {id} reads this now", id=receipt)))

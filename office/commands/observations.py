@@ -1,0 +1,103 @@
+"""`idtone-office evaluation observe | observations | withdraw | forget`: what the office sees of members."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
+
+import typer
+
+from idtone.core.persons import acting
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, translated
+from idtone.registry.commands.checking import checking
+
+from ..authority.workspace import Workspace
+from ..evaluation.observations import (
+    ObservationKind,
+    forget_observations,
+    observations,
+    observe,
+    withdraw_observation,
+)
+from .options import FolderArgument
+
+_COLUMNS: Final = (
+    "id", "member", "kind", "day", "is_good", "what", "points", "asked", "stopped", "by", "entered",
+)  # fmt: skip
+
+
+def enter(
+    folder: FolderArgument,
+    kind: Annotated[ObservationKind, typer.Argument(help="What was observed.")],
+    member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
+    day: Annotated[
+        str, typer.Option(metavar="DAY", help="When, in Japan; of an assessor: a day of the period that was assessed.")
+    ] = "",
+    result: Annotated[
+        Literal["good", "bad", ""],
+        typer.Option(metavar="RESULT", help="`good`: the contact was reached, the form has no gap. `bad`: not so."),
+    ] = "",
+    what: Annotated[
+        str, typer.Option(metavar="TEXT", help="The reference of a stop, the name of an assessor, or a remark.")
+    ] = "",
+    points: Annotated[str, typer.Option(metavar="POINTS", help="Of an assessor: 0 to 10.")] = "",
+    asked: Annotated[
+        str,
+        typer.Option(metavar="MOMENT", help="Of a stop: when the member was asked, in ISO 8601 with its time zone."),
+    ] = "",
+    stopped: Annotated[str, typer.Option(metavar="MOMENT", help="Of a stop: when the number was stopped.")] = "",
+    as_json: command_line.JsonOption = False,
+) -> None:
+    """Enter what the office has seen of a member: a contact attempt, a form, a stop, an assessor's points.
+
+    Answers to reports, and stops that the nodes have confirmed, are counted by the desk, and are not entered.
+    """
+    fields = {"day": day, "result": result, "what": what, "points": points, "asked": asked, "stopped": stopped}
+    with checking():
+        made = observe(
+            Workspace(folder), kind, member, fields, str(acting()), datetime.now(UTC), lambda name: f"--{name}"
+        )
+    if as_json:
+        command_line.print_json(asdict(made))
+    else:
+        print(translated(Message("{id}: {member}, {result}", id=made.id, member=made.member, result=made.result)))
+
+
+def list_observations(
+    folder: FolderArgument,
+    member: Annotated[list[str] | None, typer.Option("--member", metavar="ID", help="Only this one.")] = None,
+    as_json: command_line.JsonOption = False,
+    as_csv: command_line.CsvOption = False,
+    as_tsv: command_line.TsvOption = False,
+) -> None:
+    """List what the office has observed of members, the newest last."""
+    form = command_line.form(as_json, as_csv, as_tsv)
+    rows = [asdict(each) for each in observations(folder) if not member or each.member in member]
+    if form is command_line.Form.JSON:
+        command_line.print_json(rows)
+    else:
+        command_line.Rows(_COLUMNS, form).print([[str(each[name]) for name in _COLUMNS] for each in rows])
+
+
+def withdraw(
+    folder: FolderArgument,
+    observation: Annotated[
+        str, typer.Argument(metavar="OBSERVATION", help="Its id, as `evaluation observations` prints it.")
+    ],
+    why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line.")],
+) -> None:
+    """Erase an observation that was entered by mistake. What an entered evaluation has counted stays."""
+    with checking():
+        withdraw_observation(Workspace(folder), observation, why, lambda name: f"--{name}")
+    print(translated(Message("{id}: withdrawn", id=observation)))
+
+
+def forget(
+    folder: FolderArgument,
+    before: Annotated[str, typer.Option(metavar="DAY", help="Those of this day, and later ones, stay.")],
+) -> None:
+    """Erase the observations from before a day, with the assessors' names. Evaluations keep their values."""
+    count = forget_observations(Workspace(folder), before, "--before")
+    print(translated(Message("observations erased: {count}", count=count)))

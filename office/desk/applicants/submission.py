@@ -1,0 +1,161 @@
+"""What an applicant hands in by the public form, and what becomes of it. Pure.
+
+Nothing in it is verified: the office examines it, and receives it as an application of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import Field, ValidationError
+
+from idtone.core.calls import Direction
+from idtone.core.documents import Model
+from idtone.core.errors import NumberError, UsageError
+from idtone.core.readable_text import unreadable
+from idtone.core.terminal.asking import entries_of
+from idtone.core.translation import template
+from idtone.registry.model import Day, Id, Moment, Name, Sha256, Text
+from idtone.registry.number_notation import read_span
+
+from ..field_problem import FieldProblem
+
+FIELDS: Final = (
+    "member", "name_ja", "name_en", "person", "contact", "signed", "signatory", "document", "pledge", "tone",
+    "incoming", "outgoing", "numbers", "sheet", "remark",
+)  # fmt: skip
+"""In the order of the form."""
+
+
+class SubmissionState(StrEnum):
+    """What becomes of it."""
+
+    WAITING = "waiting"
+    RETURNED = "returned"
+    """The office has asked the applicant to correct it."""
+    RECEIVED = "received"
+    """The office has made an application of it, which it examines."""
+    DECLINED = "declined"
+
+
+STATE_WORDS: Final = {
+    SubmissionState.WAITING: template("waits for the office"),
+    SubmissionState.RETURNED: template("sent back to the applicant"),
+    SubmissionState.RECEIVED: template("received as an application"),
+    SubmissionState.DECLINED: template("declined"),
+}
+OPEN: Final = (SubmissionState.WAITING, SubmissionState.RETURNED)
+"""The applicant can correct it."""
+
+
+class Handed(Model):
+    """What the applicant says. `member` is its id if it is a member already; `numbers` are entries of numbers."""
+
+    member: Id | None = None
+    name: Name
+    person: Text
+    contact: Text
+    signed: Day
+    signatory: Text
+    document: Text | None = None
+    tone: Id | None = None
+    directions: tuple[Direction, ...] = ()
+    numbers: Annotated[tuple[str, ...], Field(repr=False)] = ()
+    remark: Text | None = None
+
+
+class Submission(Model):
+    """One that is kept. `secret` is the SHA-256 of what the applicant was shown once; `pledge` that of the PDF.
+
+    `note` is what the office writes to the applicant, and `application` the id that it has at the office.
+    """
+
+    id: Annotated[str, Field(pattern=r"^W-[0-9a-f]{8}$")]
+    secret: Sha256
+    received: Moment
+    changed: Moment
+    state: SubmissionState = SubmissionState.WAITING
+    handed: Handed
+    pledge: Sha256
+    note: Text | None = None
+    application: Id | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN
+
+    def is_over(self, before: datetime) -> bool:
+        """True if nothing has happened since this moment, and the office is not to act."""
+        return self.state is not SubmissionState.WAITING and self.changed < before
+
+
+def handed_in(
+    values: Mapping[str, str], sheet: Iterable[str], tones: Iterable[str], today: date
+) -> tuple[Handed | None, dict[str, FieldProblem]]:
+    """What the fields say, and what is wrong with them, by their names. `sheet` are the entries of a table."""
+    wrong = {
+        name: FieldProblem("character", character)
+        for name in FIELDS
+        if (character := unreadable(values.get(name, "").replace("\n", "")))
+    }
+    entries = [*_entries(values.get("numbers", ""), wrong), *sheet]
+    directions = [each.value for each in Direction if values.get(each.value)]
+    given: dict[str, Any] = {
+        name: values[name] for name in ("member", "document", "tone", "remark") if values.get(name)
+    }
+    given |= {name: values.get(name, "") for name in ("person", "contact", "signed", "signatory")}
+    given |= {"name": {"ja": values.get("name_ja", ""), "en": values.get("name_en", "")}}
+    given |= {"directions": directions, "numbers": entries}
+    try:
+        made = Handed.model_validate(given)
+    except ValidationError as error:
+        made = None
+        for each in error.errors(include_input=False, include_context=False, include_url=False):
+            field, *inner = map(str, each["loc"])
+            name = f"name_{inner[0]}" if field == "name" and inner else field
+            wrong.setdefault(name, FieldProblem("day" if name == "signed" else "id" if name == "member" else "line"))
+    if _is_after(given["signed"], today):
+        wrong.setdefault("signed", FieldProblem("future"))
+    if given.get("tone") and given["tone"] not in set(tones):
+        wrong.setdefault("tone", FieldProblem("tone"))
+    if given.get("tone") and not directions:
+        wrong.setdefault("incoming", FieldProblem("directions"))
+    if not given.get("tone") and not entries:
+        wrong.setdefault("tone", FieldProblem("nothing"))
+    return (None if wrong else made), wrong
+
+
+def _is_after(text: str, today: date) -> bool:
+    """True if the text is a day after today."""
+    try:
+        return date.fromisoformat(text) > today
+    except ValueError:
+        return False
+
+
+def _entries(text: str, wrong: dict[str, FieldProblem]) -> list[str]:
+    """The entries of numbers that were typed, a line each."""
+    if not text.strip():
+        return []
+    try:
+        entries = entries_of(text.splitlines())
+        for each in entries:
+            read_span(each)
+    except (UsageError, NumberError):
+        wrong.setdefault("numbers", FieldProblem("numbers"))
+        return [text]
+    return entries
+
+
+def values_of(handed: Handed) -> dict[str, str]:
+    """The fields of the form that say this; those of the office's form have the same names."""
+    found = {
+        "member": handed.member, "name_ja": handed.name.ja, "name_en": handed.name.en, "person": handed.person,
+        "contact": handed.contact, "signed": handed.signed.isoformat(), "signatory": handed.signatory,
+        "document": handed.document, "tone": handed.tone, "numbers": "\n".join(handed.numbers), "remark": handed.remark,
+        **{each.value: "yes" for each in handed.directions},
+    }  # fmt: skip
+    return {name: value for name, value in found.items() if value}

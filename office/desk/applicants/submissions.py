@@ -1,0 +1,161 @@
+"""The applications that applicants have handed in, in the office's folder, and each act on them, which is a leaf.
+
+submissions/W-….json    what the applicant has written, its state, and the digest of its secret
+submissions/W-….pdf     the signed pledge
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import reading, writing
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message
+from idtone.member.reports.report_documents import new_receipt, receipt_digest
+
+from ...authority import shared_folder
+from ...authority.moments import in_japan
+from ..office_ledger import OfficeLedger
+from .submission import Handed, Submission, SubmissionState
+
+FOLDER: Final = "submissions"
+_ID: Final = re.compile(r"W-[0-9a-f]{8}")
+
+
+class TooManyWaitError(UsageError):
+    """As many wait as the association allows."""
+
+
+class Submissions:
+    """From any thread. Each method that changes something raises IdtoneError, and then nothing has changed."""
+
+    def __init__(self, folder: Path, ledger: OfficeLedger | None = None) -> None:
+        self._office, self._folder = folder, folder / FOLDER
+        self._ledger = ledger or OfficeLedger(folder)
+
+    def all(self) -> list[Submission]:
+        """The earliest first. Raises TrustError if a file is damaged."""
+        found = [self._read(path) for path in sorted(self._folder.glob("W-*.json"))]
+        return sorted(found, key=lambda each: (each.received, each.id))
+
+    def named(self, id_: str) -> Submission:
+        """Raises UsageError if there is none."""
+        path = self._path(id_)
+        if not path.exists():
+            raise UsageError(Message("there is no application {id!r} of an applicant", id=id_))
+        return self._read(path)
+
+    def by_secret(self, id_: str, secret: str) -> Submission | None:
+        """The one with this receipt number and this secret."""
+        id_ = id_.strip()
+        if not _ID.fullmatch(id_) or not (self._folder / f"{id_}.json").exists():
+            return None
+        found = self._read(self._folder / f"{id_}.json")
+        return found if hmac.compare_digest(found.secret, receipt_digest(secret)) else None
+
+    def pdf(self, submission: Submission) -> bytes:
+        with reading(self._path(submission.id), TrustError):
+            return self._path(submission.id).with_suffix(".pdf").read_bytes()
+
+    def enter(self, handed: Handed, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
+        """Keep a new one; returns it with its secret, which is kept nowhere. Raises TooManyWaitError if `most` wait."""
+        secret = new_receipt()
+        with self._ledger.turn():
+            if sum(each.is_open for each in self.all()) >= most:
+                raise TooManyWaitError(Message("too many applications wait"))
+            id_ = next(name for name in iter(_new_id, "") if not (self._folder / f"{name}.json").exists())
+            at = in_japan(now)
+            made = Submission(
+                id=id_, secret=receipt_digest(secret), received=at, changed=at, handed=handed, pledge=sha256
+            )
+            self._change(made, "application-handed-in", pdf, sha256=sha256)
+        return made, secret
+
+    def correct(self, before: Submission, handed: Handed, pdf: bytes | None, sha256: str, now: datetime) -> Submission:
+        """What the applicant writes in place of it; the office sees it as a new one."""
+        with self._ledger.turn():
+            held = self._open(before)
+            made = held.model_copy(
+                update={"handed": handed, "pledge": sha256, "changed": in_japan(now), "state": SubmissionState.WAITING}
+            )
+            self._change(made, "application-corrected", pdf, sha256=sha256)
+        return made
+
+    def answer(self, before: Submission, state: SubmissionState, note: str, label: str) -> Submission:
+        """Send it back to be corrected, or decline it, with what the applicant reads. `before` is as it was shown."""
+        words = line(note, label)
+        with self._ledger.turn():
+            update = {"state": state, "note": words, "changed": in_japan(datetime.now(UTC))}
+            made = self._open(before).model_copy(update=update)
+            self._change(made, f"application-{state.value}", None, note=words)
+        return made
+
+    def receive(self, before: Submission, application: str) -> Submission:
+        """Record the application that the office has made of it."""
+        with self._ledger.turn():
+            update = {
+                "state": SubmissionState.RECEIVED, "application": application, "note": None,
+                "changed": in_japan(datetime.now(UTC)),
+            }  # fmt: skip
+            made = self._open(before).model_copy(update=update)
+            self._change(made, "application-taken", None, application=application)
+        return made
+
+    def forget(self, before: datetime) -> int:
+        """Erase those that are over since this moment; returns how many."""
+        over = [each for each in self.all() if each.is_over(before)]
+        for each in over:
+            with self._ledger.turn(), writing(self._path(each.id), TrustError):
+                self._ledger.record("application-forgotten", each.id)
+                self._path(each.id).with_suffix(".pdf").unlink(missing_ok=True)
+                self._path(each.id).unlink(missing_ok=True)
+        return len(over)
+
+    def refuse_changed(self, before: Submission) -> None:
+        """Raises UsageError if it is not open any more, or was changed since it was shown."""
+        with self._ledger.turn():
+            self._open(before)
+
+    def _open(self, before: Submission) -> Submission:
+        held = self.named(before.id)
+        if not held.is_open:
+            raise UsageError(Message("this application was received or declined already"))
+        if held != before:
+            raise UsageError(Message("the applicant has changed this application since you read it; read it again"))
+        return held
+
+    def _change(self, made: Submission, act: str, pdf: bytes | None, **details: Any) -> None:
+        path = self._path(made.id)
+        new = path.with_suffix(".new")
+        with writing(path, TrustError):
+            if pdf is not None:
+                shared_folder.write(new, pdf)
+            self._ledger.record(act, made.id, **details)
+            if pdf is not None:
+                new.replace(path.with_suffix(".pdf"))
+            shared_folder.write(path, made.model_dump_json(indent=1).encode() + b"\n")
+
+    def _path(self, id_: str) -> Path:
+        if not _ID.fullmatch(id_):
+            raise UsageError(Message("there is no application {id!r} of an applicant", id=id_))
+        return self._folder / f"{id_}.json"
+
+    def _read(self, path: Path) -> Submission:
+        with reading(path, TrustError):
+            octets = path.read_bytes()
+        try:
+            return Submission.model_validate_json(octets)
+        except ValidationError as error:
+            raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+
+
+def _new_id() -> str:
+    return f"W-{secrets.token_hex(4)}"

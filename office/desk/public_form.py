@@ -1,0 +1,214 @@
+"""Public forms of the desk in Japanese and English: plain HTML without scripts, and what visitors send by them.
+
+Every value of a visitor is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from html import escape
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final
+
+from aiohttp import BodyPartReader, web
+
+from idtone.core.readable_text import readable
+
+from .field_problem import FieldProblem
+
+TRAP: Final = "website"
+"""A field that people do not see. A program that fills in every field fills it in too."""
+_STYLE: Final = (
+    ":root{color-scheme:light dark;--paper:#fff;--raised:#f3f5f8;--ink:#16202b;--quiet:#4f5b68;--line:#4f5b68;"
+    "--accent:#0b5fa5;--on:#fff;--bad:#b3261e}"
+    "@media(prefers-color-scheme:dark){:root{--paper:#11161c;--raised:#1c242d;--ink:#e8edf2;--quiet:#a9b5c1;"
+    "--line:#a9b5c1;--accent:#7ab8f5;--on:#0b1a29;--bad:#ff9c94}}"
+    "*{box-sizing:border-box}body{font-family:system-ui,'Noto Sans JP','Hiragino Sans','Yu Gothic UI',sans-serif;"
+    "max-width:42em;margin:0 auto;padding:1.5em 1em 3em;line-height:1.6;background:var(--paper);color:var(--ink)}"
+    "h1{font-size:1.5em;line-height:1.3;border-bottom:1px solid var(--line);padding-bottom:.6em}"
+    "label,fieldset{display:block;margin:1em 0;font-weight:600}"
+    "fieldset{border:1px solid var(--line);border-radius:.3em}"
+    "legend{float:left;width:100%;padding-bottom:1em}legend+*{clear:both}"
+    ".must{float:right;font-size:.8em;font-weight:400;border:1px solid currentcolor;border-radius:.2em;padding:0 .3em}"
+    "input,textarea,select,button{font:inherit;border:1px solid var(--line);border-radius:.3em;padding:.4em .5em;"
+    "max-width:100%;background:var(--paper);color:var(--ink)}"
+    "input[type=text],input[type=tel],textarea,select{width:100%}input[type=checkbox]{width:1.2em;height:1.2em}"
+    "button{background:var(--accent);border-color:var(--accent);color:var(--on);padding:.5em 1.5em;cursor:pointer}"
+    "button [lang=en]{color:var(--on)}a{color:var(--accent)}"
+    ":focus-visible{outline:3px solid var(--accent);outline-offset:2px}"
+    "[lang=en]{color:var(--quiet);display:block;font-weight:400}a [lang=en]{color:inherit}"
+    ".bad{display:block;font-weight:400;color:var(--bad)}.bad [lang=en],.problem a [lang=en]{color:inherit}"
+    "[aria-invalid]{border:2px solid var(--bad)}"
+    ".problem{border-left:.3em solid var(--bad);background:var(--raised);padding:1em}.receipt{font-size:1.5em}"
+    ".trap{position:absolute;left:-9999px}"
+)
+"""As the console's style sheet, which the desk alone does not have."""
+POLICY: Final = (
+    "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; style-src 'sha256-"
+    + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    + "'"
+)
+"""The content security policy: no script, no frame, no other origin."""
+COMMON_PROBLEMS: Final = {
+    "character": ("使えない文字 {character} があります。取り除いてください。",
+                  "There is the character {character}, which cannot be used. Leave it out."),
+    "size": ("送られた内容が大きすぎます。短くしてください。", "This is too large. Shorten it, and send it again."),
+    "busy": ("ただいま混み合っています。前の画面に戻り、1 時間ほど後にもう一度送ってください。",
+             "There are too many requests. Go back, and send it again in an hour."),
+    "failed": ("ただいま受け付けられません。しばらくしてから送ってください。",
+               "The desk cannot accept it now. Send it again later."),
+    "form": ("このページの様式から送ってください。", "Send it by the form on this page."),
+}  # fmt: skip
+"""What can go wrong with each form, in words."""
+MUST: Final = '<span class="must">必須 / required</span>'
+_CORRECT: Final = ("次の点を直してください。", "Please correct the following:")
+_FIELD_LIMIT: Final = 16 * 1024
+"""Bytes."""
+_FORM_LIMIT: Final = 1024 * 1024
+"""Bytes of all fields."""
+_PARTS_LIMIT: Final = 30
+_CHUNK: Final = 64 * 1024
+_HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+Problems = Mapping[str, tuple[str, str]]
+"""What is wrong → the words in Japanese and English."""
+
+
+class FormError(Exception):
+    """`problem`, of the whole form, is one of its problems; `wrong` is what is wrong with its fields."""
+
+    def __init__(
+        self,
+        problem: str | None,
+        status: HTTPStatus = HTTPStatus.BAD_REQUEST,
+        wrong: Mapping[str, FieldProblem] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(problem)
+        self.problem, self.status, self.wrong = problem, status, wrong
+
+
+async def read_form(
+    request: web.Request, values: dict[str, str], files: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, bytes]:
+    """Read the fields into `values`; returns the files that are not empty. `files` are the fields that take a file,
+    with the most bytes of each. Raises FormError, also for a file in another field.
+    """
+    if (request.content_length or 0) > _FORM_LIMIT + sum(files.values()):
+        raise FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    if request.content_type != "multipart/form-data":
+        raise FormError("form", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    taken: dict[str, bytes] = {}
+    try:
+        parts = await request.multipart()
+        for _ in range(_PARTS_LIMIT):
+            part: Any = await parts.next()
+            if part is None:
+                return taken
+            if not isinstance(part, BodyPartReader) or not part.name:
+                raise FormError("form")
+            if part.filename and part.name not in files:
+                raise FormError("attachments" if not files else "form")
+            octets = await _held(part, files.get(part.name, _FIELD_LIMIT))
+            if part.name not in files:
+                values[part.name] = readable(octets.decode("utf-8", "replace")).strip()
+            elif octets:
+                taken[part.name] = octets
+    except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's words for a body that is not what it says
+        raise FormError("form") from error
+    raise FormError("form")
+
+
+async def _held(part: BodyPartReader, limit: int) -> bytes:
+    """Raises FormError."""
+    held = bytearray()
+    while chunk := await part.read_chunk(_CHUNK):
+        held += chunk
+        if len(held) > limit:
+            raise FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return bytes(held)
+
+
+def html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    """The answer with a page that nothing can be put into."""
+    return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)
+
+
+def text_field(
+    problems: Problems,
+    name: str,
+    title: tuple[str, str],
+    value: str,
+    kind: str = "text",
+    wrong: Mapping[str, FieldProblem] = MappingProxyType({}),
+    *,
+    required: bool = False,
+    more: str = "",
+) -> str:
+    """A field in one line. `value` and `more`, which is HTML for its attributes, are escaped already."""
+    return (
+        f"<label>{MUST * required}{both(*title)}"
+        f'<input type="{kind}" name="{name}" value="{value}" maxlength="200"{more}'
+        f"{' required' * required}{state(name, wrong)}>{error_at(problems, name, wrong)}</label>"
+    )
+
+
+def trap() -> str:
+    """The field that people do not see."""
+    return (
+        f'<div class="trap" aria-hidden="true"><label>Website<input type="text" name="{TRAP}" tabindex="-1" '
+        'autocomplete="off"></label></div>'
+    )
+
+
+def state(name: str, wrong: Mapping[str, FieldProblem]) -> str:
+    """Attributes of a field that is wrong; the first one gets the focus."""
+    if name not in wrong:
+        return ""
+    focus = " autofocus" * (name == next(iter(wrong)))
+    return f' id="field-{name}" aria-invalid="true" aria-describedby="error-{name}"{focus}'
+
+
+def error_at(problems: Problems, name: str, wrong: Mapping[str, FieldProblem]) -> str:
+    """What is wrong with a field, beside it."""
+    if name not in wrong:
+        return ""
+    return f'<span class="bad" id="error-{name}">{_words(problems, *wrong[name])}</span>'
+
+
+def all_wrong(problems: Problems, wrong: Mapping[str, FieldProblem]) -> str:
+    """All that is wrong with the fields, each with the way to it."""
+    if not wrong:
+        return ""
+    each = "".join(
+        f'<li><a href="#field-{name}">{_words(problems, *problem)}</a></li>' for name, problem in wrong.items()
+    )
+    return f'<div class="problem" role="alert"><p>{both(*_CORRECT)}</p><ul>{each}</ul></div>'
+
+
+def problem_box(problems: Problems, problem: str) -> str:
+    return f'<div class="problem" role="alert">{_words(problems, problem)}</div>'
+
+
+def _words(problems: Problems, problem: str, character: str = "") -> str:
+    return both(*(words.replace("{character}", escape(character)) for words in problems[problem]))
+
+
+def both(japanese: str, english: str) -> str:
+    """The same in both languages. They are HTML already."""
+    return f'<span lang="ja">{japanese}</span> <span lang="en">{english}</span>'
+
+
+def page(title: tuple[str, str], body: str) -> str:
+    """The whole page. `body` is HTML already."""
+    return (
+        f'<!doctype html><html lang="ja"><head><meta charset="utf-8"><title>{title[0]} / {title[1]}</title>'
+        '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
+        f"<style>{_STYLE}</style></head><body><h1>{both(*title)}</h1>{body}</body></html>\n"
+    )

@@ -1,0 +1,120 @@
+"""The criteria as the office enters them: `evaluation.yaml`, whose version each change raises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from importlib import resources
+from typing import Any, Final
+
+import yaml
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import writing
+from idtone.core.translation import Message
+from idtone.member.evaluation.criteria import (
+    Criteria,
+    CriteriaDocument,
+    Step,
+    criteria_document,
+    parse_criteria,
+    read_criteria,
+)
+
+from ..authority import shared_folder
+from ..authority.change_registry import Attribution
+from ..authority.workspace import Workspace
+from ..desk.office_ledger import OfficeLedger
+from .figures_rule import CRITERIA_FILE
+from .results import kept_results
+
+ENTERED: Final = "criteria-entered"
+_HEAD: Final = """\
+# Criteria of the evaluation (評価基準). They are published with the results.
+# 評価結果とともに公開されます。変更は管理画面、または `idtone-office evaluation enter-criteria` で行ってください。
+"""
+
+
+def sample_criteria() -> Criteria:
+    """The criteria that idtone ships: an example, for the association to change."""
+    return parse_criteria((resources.files("idtone.config") / CRITERIA_FILE).read_text("utf-8"), CRITERIA_FILE)
+
+
+def present_criteria(workspace: Workspace) -> Criteria | None:
+    """The criteria in the folder; None if there are none. Raises DocumentError."""
+    path = workspace.folder / CRITERIA_FILE
+    return read_criteria(path) if path.exists() else None
+
+
+def enter_criteria(
+    workspace: Workspace, given: Mapping[str, Any], attribution: Attribution, name: str = CRITERIA_FILE
+) -> Criteria:
+    """Enter these criteria in place of the older ones, under the next version: `given` is the tree of the file, whose
+    own version does not count. `name` is the file's name in an error.
+
+    The act is in the office's ledger first. Raises IdtoneError, and changes nothing then.
+    """
+    with workspace.locked():
+        present = present_criteria(workspace)
+        used = [criteria.terms.version for criteria, _ in kept_results(workspace)]
+        used += [present.terms.version] if present else []
+        version = max(used, default=0) + 1
+        tree = {**given, "evaluation": {**given.get("evaluation", {}), "version": version}}
+        document = criteria_document(tree, name)
+        if present and _content(present.document) == _content(document):
+            raise UsageError(Message("that would change nothing"))
+        made = parse_criteria(_HEAD + _text(document), CRITERIA_FILE)
+        OfficeLedger(workspace.folder).record(
+            ENTERED, CRITERIA_FILE, version=version, criteria=made.sha256, why=attribution.why
+        )
+        path = workspace.folder / CRITERIA_FILE
+        with writing(path, TrustError):
+            shared_folder.write(path, made.octets)
+    return made
+
+
+def tree_of(document: CriteriaDocument) -> dict[str, Any]:
+    """The criteria as the file has them, without what is empty."""
+    terms = document.evaluation
+    return {
+        "evaluation": {
+            **terms.model_dump(exclude={"witnesses", "title"}),
+            "title": terms.title.model_dump(),
+            "witnesses": list(terms.witnesses),
+        },
+        "criteria": [
+            {
+                "id": each.id,
+                "title": each.title.model_dump(),
+                "measure": each.measure.value,
+                "points": [_step(step) for step in each.points],
+                "weight": each.weight,
+                **({"minimum": dict(each.minimum)} if each.minimum else {}),
+                "without": each.without,
+            }
+            for each in document.criteria
+        ],
+        "grades": [each.model_dump() for each in document.grades],
+    }
+
+
+def number_text(value: Decimal) -> str:
+    """The number without zeros at its end, and without an exponent."""
+    return f"{value:f}".rstrip("0").rstrip(".") if "." in f"{value:f}" else f"{value:f}"
+
+
+def _step(step: Step) -> dict[str, Any]:
+    side = "at_least" if step.at_most is None else "at_most"
+    bound = step.bound
+    return {side: int(bound) if bound == bound.to_integral_value() else float(bound), "points": step.points}
+
+
+def _content(document: CriteriaDocument) -> dict[str, Any]:
+    """All but the version."""
+    tree = tree_of(document)
+    del tree["evaluation"]["version"]
+    return tree
+
+
+def _text(document: CriteriaDocument) -> str:
+    return yaml.safe_dump(tree_of(document), allow_unicode=True, sort_keys=False, default_flow_style=None, width=120)

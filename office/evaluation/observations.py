@@ -1,0 +1,276 @@
+"""What the office observes of members for their evaluation, entered as it happens: contacts, forms, stops, points.
+
+observations.json    one entry for each: member, kind, day, result, who entered it and when
+
+It is the office's own list. Each change is an act in the office's ledger. What the desk counts itself is not in it:
+answers to reports, and stops that the nodes have confirmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, ClassVar, Final
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+
+from idtone.core.errors import UsageError
+from idtone.core.terminal.asking import line
+from idtone.core.translation import Message, template
+from idtone.member.evaluation.measures import Share
+from idtone.member.evaluation.period import Period
+from idtone.registry.model import RegistryDocument
+
+from ..authority.change_registry import registry_of
+from ..authority.kept_lists import Day, read_list, write_list
+from ..authority.moments import day, in_japan, moment, past_day
+from ..authority.registry_edits import known_member
+from ..authority.workspace import Workspace
+from ..desk.office_ledger import OfficeLedger
+
+FILE: Final = "observations.json"
+ENTERED: Final = "observation-entered"
+WITHDRAWN: Final = "observation-withdrawn"
+FORGOTTEN: Final = "observations-forgotten"
+_MOST_POINTS: Final = 10
+
+
+class ObservationKind(StrEnum):
+    """What the office observes."""
+
+    CONTACT = "contact"
+    """An attempt to reach the member's contact."""
+    FORM = "form"
+    """An application form (標準申込書) of a customer of the member."""
+    STOP = "stop"
+    """A number that the member was asked to stop, if its nodes have not confirmed the stop to the desk."""
+    ASSESSOR = "assessor"
+    """The points of an external assessor (外部評価者)."""
+
+
+OBSERVATION_WORDS: Final = {
+    ObservationKind.CONTACT: template("attempt to reach the contact"),
+    ObservationKind.FORM: template("application form looked at"),
+    ObservationKind.STOP: template("number stopped, which the nodes have not confirmed"),
+    ObservationKind.ASSESSOR: template("points of an external assessor"),
+}
+GOOD_WORDS: Final = {
+    ObservationKind.CONTACT: (template("reached"), template("not reached")),
+    ObservationKind.FORM: (template("without a gap"), template("has gaps")),
+}
+"""Of the kinds that are good or not: both in words."""
+
+
+def _moment(text: str) -> str:
+    if text:
+        moment(text, "")
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_moment)]
+"""With its time zone, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """`day` is the day in Japan on which it happened; of an assessor's points, a day of the period that was assessed.
+
+    `is_good` says whether the contact was reached, or the form had no gap. `what` is the reference of a stop, the name
+    of an assessor, which stays with the office, or a remark. `points` are an assessor's, 0 to 10. `asked` and
+    `stopped` are the times of a stop. `by` is who entered it, at `entered`.
+    """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    id: Annotated[str, Field(pattern=r"^O-[0-9]{4,}$")]
+    member: str
+    kind: ObservationKind
+    day: Day
+    by: str
+    entered: Moment
+    is_good: bool = True
+    what: str = ""
+    points: Annotated[str, Field(pattern=r"^$|^10$|^[0-9](\.[0-9])?$")] = ""
+    asked: Moment = ""
+    stopped: Moment = ""
+
+    @property
+    def on(self) -> date:
+        return date.fromisoformat(self.day)
+
+    @property
+    def hours(self) -> Fraction:
+        """From the request of a stop until it was done."""
+        took = moment(self.stopped, "stopped") - moment(self.asked, "asked")
+        return Fraction(took.total_seconds()) / 3600
+
+    @property
+    def result(self) -> Message:
+        """The result in words."""
+        if self.kind is ObservationKind.ASSESSOR:
+            return Message("{points} of 10 points", points=self.points)
+        if self.kind is ObservationKind.STOP:
+            return Message("{hours:.1f} hours", hours=float(self.hours))
+        return Message(GOOD_WORDS[self.kind][0 if self.is_good else 1])
+
+
+_LIST: Final = TypeAdapter(list[Observation])
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was observed of one member in one period."""
+
+    stops_hours: dict[str, Fraction]
+    """By the references."""
+    forms: Share
+    reachability: Share
+    assessors_points: Sequence[Fraction]
+
+
+def observed(found: Iterable[Observation], member: str, period: Period) -> Observed:
+    """Of a stop with several entries, the longest time counts."""
+    own = [each for each in found if each.member == member and period.start <= each.on < period.until]
+
+    def share(kind: ObservationKind) -> Share:
+        those = [each.is_good for each in own if each.kind is kind]
+        return Share(sum(those), len(those))
+
+    hours: dict[str, Fraction] = {}
+    for each in own:
+        if each.kind is ObservationKind.STOP:
+            hours[each.what] = max(each.hours, hours.get(each.what, Fraction(0)))
+    points = [Fraction(each.points) for each in own if each.kind is ObservationKind.ASSESSOR]
+    return Observed(hours, share(ObservationKind.FORM), share(ObservationKind.CONTACT), points)
+
+
+def observations(folder: Path) -> list[Observation]:
+    """The observations in the order of writing. Raises TrustError if the file is damaged."""
+    return read_list(folder / FILE, _LIST)
+
+
+def observe(
+    workspace: Workspace,
+    kind: str,
+    member: str,
+    fields: Mapping[str, str],
+    by: str,
+    now: datetime,
+    name: Callable[[str], str],
+) -> Observation:
+    """Enter what was observed; `name` names a field in an error. Raises IdtoneError.
+
+    `fields` has `day`, `result` (good or bad) and perhaps `what` of a contact or a form; `day`, `what` and `points` of
+    an assessor; `what`, `asked` and `stopped` of a stop.
+    """
+    chosen = next((each for each in ObservationKind if each == kind), None)
+    if chosen is None:
+        raise UsageError(Message("choose what was observed"))
+    document = registry_of(workspace)
+    known_member(document, member)
+    given = {field: value.strip() for field, value in fields.items()}
+    read = {ObservationKind.ASSESSOR: _assessor, ObservationKind.STOP: _stop}.get(chosen, _contact_or_form)
+    content = read(given, now, name)
+    _refuse_evaluated(document, str(content["day"]))
+    with workspace.locked():
+        before, ledger = observations(workspace.folder), OfficeLedger(workspace.folder)
+        used = {each.id for each in before} | {each.subject for each in ledger.acts() if each.act == WITHDRAWN}
+        id_ = f"O-{max((int(each[2:]) for each in used), default=0) + 1:04}"
+        made = _LIST.validate_python(
+            [{"id": id_, "member": member, "kind": chosen, "by": by, "entered": in_japan(now).isoformat(), **content}]
+        )[0]
+        ledger.record(ENTERED, id_, member=member, observed=chosen, on=made.day)
+        write_list(workspace.folder / FILE, [*before, made])
+    return made
+
+
+def _contact_or_form(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -> dict[str, object]:
+    if given.get("result") not in ("good", "bad"):
+        raise UsageError(Message("{name}: choose one", name=name("result")))
+    what = given.get("what", "")
+    return {
+        "day": past_day(given.get("day", ""), name("day"), now).isoformat(),
+        "is_good": given["result"] == "good",
+        "what": line(what, name("what")) if what else "",
+    }
+
+
+def _assessor(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -> dict[str, object]:
+    return {
+        "day": past_day(given.get("day", ""), name("day"), now).isoformat(),
+        "what": line(given.get("what", ""), name("what")),
+        "points": points(given.get("points", ""), name("points")),
+    }
+
+
+def _stop(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -> dict[str, object]:
+    asked, stopped = (moment(given.get(each, ""), name(each)) for each in ("asked", "stopped"))
+    if stopped < asked:
+        raise UsageError(Message("{last} is before {first}", last=name("stopped"), first=name("asked")))
+    if stopped > now:
+        raise UsageError(Message("{option} is in the future; write it when it has come", option=name("stopped")))
+    return {
+        "day": in_japan(asked).date().isoformat(),
+        "what": line(given.get("what", ""), name("what")),
+        "asked": asked.isoformat(),
+        "stopped": stopped.isoformat(),
+    }
+
+
+def points(text: str, label: str) -> str:
+    """An assessor's points. Raises UsageError."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal(-1)
+    if not value.is_finite() or not 0 <= value <= _MOST_POINTS or value != round(value, 1):
+        raise UsageError(Message("{name}: write 0 to 10, with one decimal place at most", name=label))
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callable[[str], str]) -> None:
+    """Erase an observation that was entered by mistake. The ledger keeps its number and the reason. Raises IdtoneError,
+    also if an evaluation that is entered has counted it.
+    """
+    reason = line(why, name("why"))
+    document = registry_of(workspace)
+    with workspace.locked():
+        before = observations(workspace.folder)
+        held = next((each for each in before if each.id == id_), None)
+        if held is None:
+            raise UsageError(Message("there is no observation {id!r}", id=id_))
+        _refuse_evaluated(document, held.day)
+        OfficeLedger(workspace.folder).record(WITHDRAWN, id_, member=held.member, why=reason)
+        write_list(workspace.folder / FILE, [each for each in before if each is not held])
+
+
+def forget_observations(workspace: Workspace, before: str, label: str) -> int:
+    """Erase the observations from before a day; returns how many. Evaluations keep their values. Raises IdtoneError."""
+    until = day(before, label)
+    with workspace.locked():
+        kept = observations(workspace.folder)
+        rest = [each for each in kept if each.on >= until]
+        if len(rest) < len(kept):
+            OfficeLedger(workspace.folder).record(FORGOTTEN, until.isoformat(), count=len(kept) - len(rest))
+            write_list(workspace.folder / FILE, rest)
+    return len(kept) - len(rest)
+
+
+def _refuse_evaluated(document: RegistryDocument, day_: str) -> None:
+    """What the evaluations in the registry have counted stays as it was then."""
+    on = date.fromisoformat(day_)
+    for each in document.evaluations:
+        if each.period.start <= on < each.period.until:
+            raise UsageError(
+                Message(
+                    "the evaluation from {first} to {last} is entered, and has counted what was observed then; take it "
+                    "back first",
+                    first=each.period.start.isoformat(),
+                    last=(each.period.until - timedelta(days=1)).isoformat(),
+                )
+            )

@@ -1,0 +1,1 @@
+"""Applications that applicants hand in themselves."""
