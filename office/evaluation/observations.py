@@ -134,7 +134,7 @@ class Observed:
 
 
 def observed(found: Iterable[Observation], member: str, period: Period) -> Observed:
-    """Of a stop with several entries, the longest time counts."""
+    """What was observed of a member in a period. Of a stop with several entries, the longest time counts."""
     own = [each for each in found if each.member == member and period.start <= each.on < period.until]
 
     def share(kind: ObservationKind) -> Share:

@@ -7,15 +7,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.office.desk.applicants.submission import handed_in
-from idtone.office.desk.applicants.submissions import Submissions
 from idtone.office.papers.period_account import fiscal_year
 from lab.terminal import Terminal
 
+from ..applicant import hand_in
 from ..year.office_year import passphrase
 from .founding import found
 from .year_facts import (
@@ -155,10 +153,7 @@ def _hand_in(office: CommandOffice) -> None:
         "signed": day(-2), "signatory": "代表取締役", "document": "2", "tone": "standard-2026", "incoming": "yes",
         "numbers": "0332345600〜0332345609",
     }  # fmt: skip
-    handed, wrong = handed_in(fields, [], ["standard-2026"], date.fromisoformat(day()))
-    assert handed, wrong
-    pdf = SCAN + b"applicant"
-    Submissions(office.office).enter(handed, pdf, hashlib.sha256(pdf).hexdigest(), 1, datetime.now(UTC))
+    hand_in(office.office, fields, SCAN + b"applicant")
 
 
 def _take(office: CommandOffice) -> None:

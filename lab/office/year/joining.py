@@ -14,6 +14,7 @@ from idtone.registry.local_registry import from_folder
 from lab.ledger.sample_evidence import NOW as CALLED_AT
 from lab.ledger.sample_evidence import heard_call
 
+from ..applicant import hand_in
 from ..refused.samples import DECISION
 from .flow_picture import Box, Rows, Tone
 from .office_year import CONFIG, NAMES, REPORTED, RESELLER, WHOLESALER, OfficeYear, days, now, spoken
@@ -21,6 +22,11 @@ from .serving import forwarded_call
 
 APPLIED: Final = {WHOLESALER: ['"0362345678"', '"0362345700-0362345799"'], RESELLER: ['"0462345600-0462345699"']}
 """The numbers for which each member applies."""
+ONLINE: Final = {
+    "name_ja": "新規見本電話株式会社", "name_en": "New Sample Telecom", "person": "総務部 見本",
+    "contact": "info@example.jp", "signed": "2026-01-04", "signatory": "代表取締役", "tone": "sample", "incoming": "yes",
+}  # fmt: skip
+"""What an applicant types into the public form."""
 CALLS: Final = {WHOLESALER: 150, RESELLER: 20}
 """In the year before; the criteria demand 100 for a ratio."""
 
@@ -49,7 +55,9 @@ def _count(year: OfficeYear, of_set: str) -> int:
 
 
 def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """Two members apply and are examined. The second is refused, applies again, and is granted."""
+    """Two members apply and are examined. The second is refused, applies again, and is granted. A third one hands in
+    its application by the public form, and waits.
+    """
     first, second, again = (
         _application(year, *each) for each in ((WHOLESALER, "A-1"), (RESELLER, "A-2"), (RESELLER, "A-3"))
     )
@@ -66,6 +74,7 @@ def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     year.publish("registry", "duty")
     for member in (WHOLESALER, RESELLER):
         make_node(year, member)
+    hand_in(year.office, ONLINE, b"%PDF-1.7 a signed pledge")
     states = {each["id"]: each["status"] for each in year.told("application", "list", "--folder", year.office, "--all")}
     tones = {"granted": Tone.GOOD, "refused": Tone.BAD}
     again = spoken("again", "再申請")

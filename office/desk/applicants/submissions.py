@@ -31,7 +31,7 @@ _ID: Final = re.compile(r"W-[0-9a-f]{8}")
 
 
 class TooManyWaitError(UsageError):
-    """As many wait as the association allows."""
+    """Raised if as many applications wait as the association allows."""
 
 
 class Submissions:
