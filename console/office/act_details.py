@@ -52,7 +52,6 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "next_due": (template("Due next"), {}),
     "next_member": (template("Member asked next"), {}),
     "next_request": (template("Next request"), {}),
-    "note": (template("What the applicant reads"), {}),
     "observed": (template("Observation"), OBSERVATION_WORDS),
     "of": (template("Questions"), {}),
     "others": (template("Other members"), {}),

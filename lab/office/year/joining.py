@@ -24,7 +24,8 @@ APPLIED: Final = {WHOLESALER: ['"0362345678"', '"0362345700-0362345799"'], RESEL
 """The numbers for which each member applies."""
 ONLINE: Final = {
     "name_ja": "新規見本電話株式会社", "name_en": "New Sample Telecom", "person": "総務部 見本",
-    "contact": "info@example.jp", "signed": "2026-01-04", "signatory": "代表取締役", "tone": "sample", "incoming": "yes",
+    "contact": "info@example.jp", "signed": "2026-01-04", "signatory": "代表取締役", "tone": "sample",
+    "incoming": "yes",
 }  # fmt: skip
 """What an applicant types into the public form."""
 CALLS: Final = {WHOLESALER: 150, RESELLER: 20}

@@ -95,7 +95,7 @@ class Submissions:
         with self._ledger.turn():
             update = {"state": state, "note": words, "changed": in_japan(datetime.now(UTC))}
             made = self._open(before).model_copy(update=update)
-            self._change(made, f"application-{state.value}", None, note=words)
+            self._change(made, f"application-{state.value}", None)  # the ledger cannot forget what the note may name
         return made
 
     def receive(self, before: Submission, application: str) -> Submission:
@@ -138,7 +138,11 @@ class Submissions:
         with writing(path, TrustError):
             if pdf is not None:
                 shared_folder.write(new, pdf)
-            self._ledger.record(act, made.id, **details)
+            try:
+                self._ledger.record(act, made.id, **details)
+            except BaseException:
+                new.unlink(missing_ok=True)
+                raise
             if pdf is not None:
                 new.replace(path.with_suffix(".pdf"))
             shared_folder.write(path, made.model_dump_json(indent=1).encode() + b"\n")
