@@ -304,7 +304,6 @@ BY_COMMAND: Final[Mapping[str, Callable[[CommandOffice], None]]] = {
     "publish-again": lambda office: _publish(office, "registry-2", "registry-3", "duty-3", "duty-4"),
     "criteria": _criteria,
     "observe": _observe,
-    "evaluate": lambda office: office.does("evaluation run", "--since", day(-31), "--until", day(-1)),
     "account": _account,
     "list": _list,
 }

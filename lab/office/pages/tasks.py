@@ -109,15 +109,6 @@ def observe(office: PageOffice) -> None:
     hands.expect("Done.", "9 of 10 points")
 
 
-def evaluate(office: PageOffice) -> None:
-    hands = office.at(CLERK)
-    hands.menu("/office/evaluations")
-    hands.click("main a[href='/office/evaluations/new']")
-    hands.act("/office/evaluations/new", {"since": day(-31), "until": day(-1)})
-    hands.element("form[action='/office/evaluations/new/enter']", is_shown=False)
-    hands.expect("members reach a grade")
-
-
 def _review(office: PageOffice, number: int, result: str, why: str) -> None:
     hands, path = office.at(CLERK), f"/office/applications/{_id(number)}"
     hands.menu("/office/applications")
@@ -426,7 +417,6 @@ TASKS: Final = (
     Task("publish-again", ("Publish, signed by four holders", "4 人の署名で公開"), publish_again),
     Task("criteria", ("Enter the criteria of the evaluation", "評価基準を登録する"), criteria),
     Task("observe", ("Enter what the office has seen of a member", "会員の観察記録を登録する"), observe),
-    Task("evaluate", ("Evaluate a period", "期間の評価を行う"), evaluate),
     Task("account", ("Annual report: CSV and PDF", "年次報告(CSV と PDF)"), account),
     Task("list", ("The list as a table for companies", "公開リストを表で得る"), list_for_companies),
 )  # fmt: skip
