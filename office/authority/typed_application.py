@@ -21,7 +21,7 @@ from ..desk.applicants.submissions import Submissions
 from . import change_registry
 from .change_registry import Attribution, registry_of
 from .moments import day, day_after, in_japan
-from .pledge_papers import keeping_pledge
+from .pledge_store import keeping_pledge
 from .workspace import Workspace
 
 CHECKS: Final = ("1", "2", "3")

@@ -152,7 +152,7 @@ def evaluations(
 
 
 def enter(
-    folder: FolderArgument,
+    folder: FolderOption,
     why: WhyOption,
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="The criteria, a changed copy of evaluation.yaml.")

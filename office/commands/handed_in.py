@@ -15,7 +15,7 @@ from ..authority.typed_application import next_id, receive_typed
 from ..authority.workspace import Workspace
 from ..desk.applicants.submission import SubmissionState, values_of
 from ..desk.applicants.submissions import Submissions
-from .options import FolderArgument, WhyOption, attributed
+from .options import FolderOption, WhyOption, attributed
 
 SubmissionArgument = Annotated[
     str, typer.Argument(metavar="RECEIPT", help="The receipt number, as `application handed-in` shows it.")
@@ -26,7 +26,7 @@ _OPTIONS: Final = {"identity_1": "--document", "checked_1": "--checked", "by_1":
 
 
 def handed_in(
-    folder: FolderArgument,
+    folder: FolderOption,
     everything: Annotated[bool, typer.Option("--all", help="Also those that were received or declined.")] = False,
     as_json: command_line.JsonOption = False,
 ) -> None:
@@ -47,7 +47,7 @@ def handed_in(
 
 
 def take(
-    folder: FolderArgument,
+    folder: FolderOption,
     receipt: SubmissionArgument,
     member: Annotated[str, typer.Option(metavar="ID", help="The id that the member has, or is to get.")],
     document: Annotated[str, typer.Option(metavar="TEXT", help="By which document the applicant was identified.")],
@@ -77,17 +77,17 @@ def take(
         print(translated(told))
 
 
-def send_back(folder: FolderArgument, receipt: SubmissionArgument, note: NoteOption) -> None:
+def send_back(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption) -> None:
     """Send an application back to the applicant, who can correct it with the receipt number and the secret."""
     _answer(folder, receipt, SubmissionState.RETURNED, note)
 
 
-def decline(folder: FolderArgument, receipt: SubmissionArgument, note: NoteOption) -> None:
+def decline(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption) -> None:
     """Decline what an applicant has handed in. The desk erases it when its time is over."""
     _answer(folder, receipt, SubmissionState.DECLINED, note)
 
 
-def _answer(folder: FolderArgument, receipt: str, state: SubmissionState, note: str) -> None:
+def _answer(folder: FolderOption, receipt: str, state: SubmissionState, note: str) -> None:
     handed = Submissions(folder)
     handed.answer(handed.named(receipt), state, note, "--note")
     print(translated(Message("the applicant of {id} reads this now", id=receipt)))

@@ -11,7 +11,7 @@ import typer
 from idtone.core.persons import acting
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
-from idtone.registry.commands.checking import checking
+from idtone.registry.commands.check_progress import checking
 
 from ..authority.workspace import Workspace
 from ..evaluation.observations import (
@@ -21,7 +21,7 @@ from ..evaluation.observations import (
     observe,
     withdraw_observation,
 )
-from .options import FolderArgument
+from .options import FolderOption
 
 _COLUMNS: Final = (
     "id", "member", "kind", "day", "is_good", "what", "points", "asked", "stopped", "by", "entered",
@@ -29,7 +29,7 @@ _COLUMNS: Final = (
 
 
 def enter(
-    folder: FolderArgument,
+    folder: FolderOption,
     kind: Annotated[ObservationKind, typer.Argument(help="What was observed.")],
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
     day: Annotated[
@@ -66,7 +66,7 @@ def enter(
 
 
 def list_observations(
-    folder: FolderArgument,
+    folder: FolderOption,
     member: Annotated[list[str] | None, typer.Option("--member", metavar="ID", help="Only this one.")] = None,
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,
@@ -82,7 +82,7 @@ def list_observations(
 
 
 def withdraw(
-    folder: FolderArgument,
+    folder: FolderOption,
     observation: Annotated[
         str, typer.Argument(metavar="OBSERVATION", help="Its id, as `evaluation observations` prints it.")
     ],
@@ -95,7 +95,7 @@ def withdraw(
 
 
 def forget(
-    folder: FolderArgument,
+    folder: FolderOption,
     before: Annotated[str, typer.Option(metavar="DAY", help="Those of this day, and later ones, stay.")],
 ) -> None:
     """Erase the observations from before a day, with the assessors' names. Evaluations keep their values."""

@@ -20,14 +20,14 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message, template
 from idtone.member.evaluation.measures import Share
 from idtone.member.evaluation.period import Period
 from idtone.registry.model import RegistryDocument
 
 from ..authority.change_registry import registry_of
-from ..authority.kept_lists import Day, read_list, write_list
+from ..authority.json_lists import Day, read_list, write_list
 from ..authority.moments import day, in_japan, moment, past_day
 from ..authority.registry_edits import known_member
 from ..authority.workspace import Workspace

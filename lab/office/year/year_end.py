@@ -22,7 +22,7 @@ def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
     verifies the badge.
     """
     entered = ("--list", "https://association.test/operators/", "--witness", WITNESS.cosigner, "--why", "decided")
-    year.told("evaluation", "enter-criteria", year.office, *entered)
+    year.told("evaluation", "enter-criteria", "--folder", year.office, *entered)
     period = ("--since", days(-365), "--until", days(-1))
     figures = year.folder / "figures"
     for member in CALLS:
@@ -37,7 +37,9 @@ def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
         ("assessor", ("--day", days(-1), "--what", "外部評価者 乙", "--points", "9.5")),
     ):
         year.told("evaluation", "observe", "--folder", year.office, kind, WHOLESALER, *words)
-    found = year.told("evaluation", "run", "--folder", year.office, *period, "--enter", "--why", "evaluation of the year")
+    found = year.told(
+        "evaluation", "run", "--folder", year.office, *period, "--enter", "--why", "evaluation of the year"
+    )
     year.publish("registry", "duty")
     year.authority("evaluation list", "--plot", picture, "--member", WHOLESALER, "--member", RESELLER)
     badge = only(year.site.glob("evaluation/*.svg"))

@@ -28,7 +28,7 @@ from idtone.registry.trust import tuf_roles
 
 from ...authority.moments import in_japan
 from ...authority.number_sheet import sheet_entries
-from ...authority.pledge_papers import check_pdf
+from ...authority.pledge_store import check_pdf
 from ...authority.yaml_text import value_at
 from ..desk import Desk
 from ..desk_guard import visitor_of

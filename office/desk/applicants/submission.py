@@ -16,7 +16,7 @@ from idtone.core.calls import Direction
 from idtone.core.documents import Model
 from idtone.core.errors import NumberError, UsageError
 from idtone.core.readable_text import unreadable
-from idtone.core.terminal.asking import entries_of
+from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import template
 from idtone.registry.model import Day, Id, Moment, Name, Sha256, Text
 from idtone.registry.number_notation import read_span

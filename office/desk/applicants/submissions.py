@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
-from idtone.core.terminal.asking import line
+from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message
 from idtone.member.reports.report_documents import new_receipt, receipt_digest
 
