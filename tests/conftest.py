@@ -60,7 +60,7 @@ LONGEST: Final = {
         "dialplan/test_hook.py",
         "ledger/commands/test_commands.py",
         "ledger/commands/test_log_keys.py",
-        "ledger/keys/test_token_signer.py",
+        "ledger/keys/test_hardware_token_signer.py",
         "ledger/monitor/test_monitor.py",
         "ledger/store/test_call_search.py",
     )
