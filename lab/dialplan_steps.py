@@ -101,10 +101,21 @@ def written(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]
     while "yes" not in asterisk.command(f"database get {context} through"):
         assert time.monotonic() < deadline_s, f"{context} is not through"
         time.sleep(0.05)
-    found = {}
-    for line in asterisk.command(f"database show {context}").splitlines():
-        key, separator, value = line.partition(":")
-        if separator:
-            found[key.strip().rpartition("/")[2]] = value.strip()
+    total, found = _shown(asterisk, context)
+    while len(found) < total:  # a busy console may leave out a line
+        assert time.monotonic() < deadline_s, f"{context}: the console shows {len(found)} results of {total}"
+        total, found = _shown(asterisk, context)
     del found["through"]
     return [found[str(index)] for index in range(len(found))]
+
+
+def _shown(asterisk: Asterisk, context: str) -> tuple[int, dict[str, str]]:
+    """How many results the context has, and those that the console shows of them."""
+    found, total = {}, 0
+    for line in asterisk.command(f"database show {context}").splitlines():
+        key, separator, value = line.partition(":")
+        if separator and key.startswith(f"/{context}/"):
+            found[key.strip().rpartition("/")[2]] = value.strip()
+        elif line.endswith(" results found."):
+            total = int(line.partition(" ")[0])
+    return total, found

@@ -133,6 +133,12 @@ TASKS: Final[dict[str, tuple[Role | None, list[Step], str]]] = {
     "evaluate a period": (
         Role.OFFICE, [menu("/office/evaluations"), "main a[href='/office/evaluations/new']"], "Evaluate",
     ),
+    "by what members are evaluated": (
+        Role.OFFICE, [menu("/office/evaluations/criteria")], "Criteria of the evaluation",
+    ),
+    "what the office has seen of a member": (
+        Role.OFFICE, [menu("/office/evaluations/observations")], "Observations of members",
+    ),
     "which application waits": (
         Role.OFFICE, [menu("/office/applications"), "main td a[href^='/office/applications/']"], "Application",
     ),
