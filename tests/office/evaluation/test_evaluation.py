@@ -341,7 +341,7 @@ def test_what_the_office_observes(folder):
     assert (act.act, act.subject, act.details["observed"]) == ("observation-entered", "O-0008", "contact")
     rows = {row["criterion"]: row["value"] for row in evaluated(folder)["members"][0]["rows"]}
     assert rows["contact"] == "0.6666", "two of three"
-    folder.shown("evaluation withdraw", folder.folder, "O-0008", *WHY)
+    folder.shown("evaluation withdraw", "O-0008", *WHY)
     for words, said in (
         (("contact", "m-0001", "--day", "2025-07-01"), "--result: choose one"),
         (("form", "m-0001", "--day", "2096-07-01", "--result", "good"), "--day is in the future"),
@@ -362,8 +362,8 @@ def test_what_the_office_observes(folder):
         )
     typed("contact", "--day", "2026-01-02", "--result", "good")
     folder.told("publication undo", *WHY)
-    folder.shown("evaluation withdraw", folder.folder, "O-0001", *WHY)
-    assert "observations erased: 7" in folder.shown("evaluation forget", folder.folder, "--before", "2026-01-01")
+    folder.shown("evaluation withdraw", "O-0001", *WHY)
+    assert "observations erased: 7" in folder.shown("evaluation forget", "--before", "2026-01-01")
     assert [each["id"] for each in folder.told("evaluation observations")] == ["O-0010"]
 
 

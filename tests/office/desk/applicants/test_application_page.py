@@ -89,7 +89,7 @@ async def test_an_applicant_applies_corrects_and_is_received(applicant, office):
     for wrong in ((number, secret[:-1] + "0"), ("W-00000000", secret), ("../registry", secret), ("", "")):
         assert "There is no application" in await asked(applicant, *wrong)
 
-    office.shown("application send-back", office.folder, number, "--note", f"番号を確認してください {SCRIPT}")
+    office.shown("application send-back", number, "--note", f"番号を確認してください {SCRIPT}")
     page = await asked(applicant, number, secret)
     assert ("Please correct it." in page, SCRIPT in page, escape(SCRIPT) in page) == (True, False, True)
     again = {**FIELDS, "receipt": number, "secret": secret, "numbers": "03-6234-5600〜5609", "remark": "直しました"}
@@ -151,5 +151,5 @@ async def test_few_are_taken_of_one_network_and_few_wait(applicant, office):
     assert answers == [200, 200, *[503] * 10, 429], "two wait; then the network has no more"
     first, _ = Submissions(office.folder).all()
     assert first.handed.numbers == ("0362345700-0362345799",)
-    office.shown("application decline", office.folder, first.id, "--note", "二重の申込みです")
+    office.shown("application decline", first.id, "--note", "二重の申込みです")
     assert len(office.told("application handed-in")) == 1
