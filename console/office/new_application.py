@@ -14,7 +14,7 @@ from idtone.office.authority.moments import day, in_japan
 from idtone.office.authority.pledge_store import LIMIT, keeping_pledge, kept_pledge
 from idtone.office.authority.pledges import record_pledge
 from idtone.office.authority.typed_application import CHECKS, next_id, receive_typed
-from idtone.office.desk.applicants.submission import values_of
+from idtone.office.desk.applicants.submission import Submission, values_of
 from idtone.office.desk.applicants.submissions import Submissions
 
 from ..access.rights import Right
@@ -26,6 +26,8 @@ from .acts import WHY, absent, acted_on_file, attributed, entries, files_of
 from .submissions import seen_submission, stamp_of
 
 PATH: Final = "/office/new-application"
+_SHOWN: Final = 16_000
+"""Bytes that the field of numbers sends, with two for each end of a line. More of an applicant are not shown."""
 _FIRST: Final = CHECKS[0]
 """The check of the identity that an application needs; the others may be missing."""
 _FIELDS: Final[Fields] = {
@@ -61,6 +63,9 @@ async def new_application(
         submission = await visit.in_thread(Submissions(files.folder).named, wanted) if wanted else None
     except UsageError as error:
         return absent(visit, error)
+    begun = values_of(submission.handed) if submission else {}
+    if submission and _is_long(submission):
+        del begun["numbers"]
     return visit.render(
         "office_new_application.html",
         status,
@@ -71,9 +76,15 @@ async def new_application(
         tones=[(tone.id, tone.id) for tone in registered.document.tones],
         members=list(registered.members.values()),
         submission=submission,
-        seen=stamp_of(submission),
-        begun=values_of(submission.handed) if submission else {},
+        seen=visit.field("seen") or stamp_of(submission),  # a refused form is still what was read then
+        begun=begun,
+        hidden_entries=len(submission.handed.numbers) if submission and "numbers" not in begun else 0,
     )
+
+
+def _is_long(submission: Submission) -> bool:
+    """True if the form does not show the numbers. They count then, unless the person writes others."""
+    return sum(len(entry) + 2 for entry in submission.handed.numbers) > _SHOWN
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
@@ -81,9 +92,11 @@ async def receive(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
-        fields, submission = upload.fields, None
+        fields, submission = dict(upload.fields), None
         if fields.get("submission"):
             submission = seen_submission(files.folder, fields["submission"], fields.get("seen", ""))
+            if _is_long(submission) and not fields.get("numbers", "").strip():
+                fields["numbers"] = values_of(submission.handed)["numbers"]
         octets = upload.file.read_bytes()
         made = receive_typed(files.workspace, fields, octets, attributed(visit), _LABELS, submission)
         return f"{applications.PATH}/{made.id}"

@@ -79,16 +79,16 @@ def receive_typed(
     `submission` is what the applicant has handed in, as the person has read it: it gives the pledge if there is no
     other one, and its state says that it was received.
     """
-    handed = Submissions(workspace.folder)
-    if submission is not None:
-        handed.refuse_changed(submission)
-        pledge = pledge or handed.pdf(submission)
     known = next((each for each in registry_of(workspace).members if each.id == fields.get("member")), None)
     if known is not None:  # a member that asks for more keeps its name
         fields = {**fields, "name_ja": known.name.ja, "name_en": known.name.en}
     file = f"{fields.get('id', '')}.yaml"
     asked = parse_application(application_text(fields, None, name), file)
-    with workspace.locked():
+    handed = Submissions(workspace.folder)
+    with workspace.locked(), handed.turn() if submission else nullcontext():  # the applicant cannot change it meanwhile
+        if submission is not None:
+            handed.refuse_changed(submission)
+            pledge = pledge or handed.pdf(submission)
         given = {each.id for each, _ in change_registry.applications(workspace)}
         if asked.id in given:  # another form was open with the same proposal
             free = next_id(given, in_japan(attribution.at).date())
@@ -96,8 +96,8 @@ def receive_typed(
         with keeping_pledge(workspace.folder, pledge) if pledge else nullcontext() as sha256:
             text = application_text(fields, sha256, name)
             made, _ = change_registry.apply(workspace, text, file, attribution)
-    if submission is not None:
-        handed.receive(submission, made.id)
+        if submission is not None:
+            handed.receive(submission, made.id)
     return made
 
 

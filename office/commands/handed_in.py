@@ -65,7 +65,7 @@ def take(
     found, today = Submissions(folder).named(receipt), in_japan(attribution.at).date()
     fields = {
         **values_of(found.handed), "id": next_id([each.id for each, _ in applications(workspace)], today),
-        "received": in_japan(found.received).date().isoformat(), "member": member, "identity_1": document,
+        "received": in_japan(found.changed).date().isoformat(), "member": member, "identity_1": document,
         "checked_1": checked, "by_1": by, "until": pledge_until,
     }  # fmt: skip
     made = receive_typed(workspace, fields, b"", attribution, lambda name: _OPTIONS.get(name, f"--{name}"), found)

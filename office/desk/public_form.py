@@ -95,12 +95,16 @@ class FormError(Exception):
 
 
 async def read_form(
-    request: web.Request, values: dict[str, str], files: Mapping[str, int] = MappingProxyType({})
+    request: web.Request,
+    values: dict[str, str],
+    files: Mapping[str, int] = MappingProxyType({}),
+    long: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, bytes]:
     """Read the fields into `values`; returns the files that are not empty. `files` are the fields that take a file,
-    with the most bytes of each. Raises FormError, also for a file in another field.
+    and `long` those that take a long text, with the most bytes of each. Raises FormError, also for a file in another
+    field.
     """
-    if (request.content_length or 0) > _FORM_LIMIT + sum(files.values()):
+    if (request.content_length or 0) > _FORM_LIMIT + sum(files.values()) + sum(long.values()):
         raise FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     if request.content_type != "multipart/form-data":
         raise FormError("form", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
@@ -115,7 +119,7 @@ async def read_form(
                 raise FormError("form")
             if part.filename and part.name not in files:
                 raise FormError("attachments" if not files else "form")
-            octets = await _held(part, files.get(part.name, _FIELD_LIMIT))
+            octets = await _held(part, {**long, **files}.get(part.name, _FIELD_LIMIT))
             if part.name not in files:
                 values[part.name] = readable(octets.decode("utf-8", "replace")).strip()
             elif octets:

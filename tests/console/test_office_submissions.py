@@ -50,8 +50,18 @@ async def test_what_an_applicant_has_typed_is_examined(site_of, office: Office):
     assert (form["name_en"], form["numbers"], form["tone"]) == ("New Telecom", "0362345600-0362345699", "sample")
     checked = {"member": "m-0103", "identity_1": "登記", "checked_1": "2026-01-05", "by_1": "Suzuki", "incoming": "yes"}
     wrong_form = {**form, **checked, "checked_1": "soon", "form_token": begun.form_token}
+    table = [f"03623{n:05d}" for n in range(0, 4000, 2)]
+    corrected, _ = handed_in({**FIELDS, "name_en": "New Telecom"}, table, ["sample"], today.date())
+    assert corrected
+    kept.correct(kept.named(made.id), corrected, None, made.pledge, today)
     refused = await visitor.upload(f"{NEW}", b"", "", **wrong_form)
     assert (refused.status, made.id in refused.text) == (400, True), "the form keeps what it began with"
+    [again] = [each.values for each in forms_of(refused.text) if each.action == NEW]
+    late = await visitor.upload(NEW, b"", "", **{**again, **checked, "form_token": begun.form_token})
+    assert (late.status, "has changed this application" in late.text) == (400, True), "the fields are the older ones"
+    begun = await visitor.get(f"{NEW}?submission={made.id}")
+    [form] = [each.values for each in forms_of(begun.text) if each.action == NEW]
+    assert (form["numbers"], "the 2001 entries of the applicant" in begun.text) == ("", True)
     sent = await visitor.upload(NEW, b"", "", **{**form, **checked, "form_token": begun.form_token})
     assert sent.status == 303, sent.text
     assert (office.folder / "pledges" / f"{made.pledge}.pdf").read_bytes() == PDF

@@ -69,7 +69,7 @@ class Office(Terminal):
 
     def state(self) -> dict[str, bytes]:
         """All files in the folder."""
-        found = (path for path in self.folder.rglob("*") if path.is_file() and path.name != ".lock")
+        found = (path for path in self.folder.rglob("*") if path.is_file() and not path.name.endswith(".lock"))
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
 
     @property

@@ -154,7 +154,7 @@ def _form(
         + f"{error_at(PROBLEMS, 'tone', wrong)}</label>"
         + directions
         + f"<label>{both('電話番号(1 行に一つの番号か範囲)', 'Numbers (one number or range a line)')}"
-        + f'<textarea name="numbers" rows="6" maxlength="16000"{state("numbers", wrong)}>'
+        + f'<textarea name="numbers" rows="6"{state("numbers", wrong)}>'
         + f"{escape(values.get('numbers', ''))}</textarea>{error_at(PROBLEMS, 'numbers', wrong)}</label>"
         + file("sheet", "または番号の一覧(Excel で保存した CSV)", "Or a table of numbers (CSV, as Excel saves it)",
                ".csv,text/csv", required=False)

@@ -51,6 +51,8 @@ from .submissions import Submissions, TooManyWaitError
 
 FILES: Final = {"pledge": 10_000_000, "sheet": 1_000_000}
 """Bytes of each file, at most."""
+LONG: Final = {"numbers": 2 * FILES["sheet"]}
+"""Bytes: a correction begins with the numbers of the table that was sent, a line each."""
 _THREADS: Final = 2
 _AT_A_TIME, _AT_A_TIME_OF_NETWORK = 8, 2
 """Forms that are being read: each may hold its files in memory."""
@@ -98,7 +100,7 @@ def add_application_routes(application: web.Application, desk: Desk) -> None:
             return html(form_page(values, tones, responsible, terms.keep, problem, wrong, receipt), status)
 
         try:
-            files = await read_form(request, values, FILES)
+            files = await read_form(request, values, FILES, LONG)
             if values.get(TRAP):
                 return html(problem_page("failed"))
             enter = partial(_enter, kept, values, files, tones, terms.waiting, is_correction)

@@ -101,7 +101,10 @@ def handed_in(
         for name in FIELDS
         if (character := unreadable(values.get(name, "").replace("\n", "")))
     }
-    entries = [*_entries(values.get("numbers", ""), wrong), *sheet]
+    of_sheet = list(sheet)
+    if not all(map(_is_span, filter(None, of_sheet))):
+        wrong.setdefault("sheet", FieldProblem("sheet"))
+    entries = [*_entries(values.get("numbers", ""), wrong), *of_sheet]
     directions = [each.value for each in Direction if values.get(each.value)]
     given: dict[str, Any] = {
         name: values[name] for name in ("member", "document", "tone", "remark") if values.get(name)
@@ -142,12 +145,19 @@ def _entries(text: str, wrong: dict[str, FieldProblem]) -> list[str]:
         return []
     try:
         entries = entries_of(text.splitlines())
-        for each in entries:
-            read_span(each)
-    except (UsageError, NumberError):
+    except UsageError:
+        entries = [text]
+    if not all(map(_is_span, entries)):
         wrong.setdefault("numbers", FieldProblem("numbers"))
-        return [text]
     return entries
+
+
+def _is_span(entry: str) -> bool:
+    try:
+        read_span(entry)
+    except NumberError:
+        return False
+    return True
 
 
 def values_of(handed: Handed) -> dict[str, str]:

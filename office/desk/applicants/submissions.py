@@ -6,9 +6,12 @@ submissions/W-….pdf     the signed pledge
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +26,12 @@ from idtone.member.reports.report_documents import new_receipt, receipt_digest
 
 from ...authority import shared_folder
 from ...authority.moments import in_japan
-from ..office_ledger import OfficeLedger
+from ...authority.turns import turn
+from ..office_ledger import TURN_WITHIN_S, OfficeLedger
 from .submission import Handed, Submission, SubmissionState
 
 FOLDER: Final = "submissions"
+LOCK: Final = ".submissions.lock"
 _ID: Final = re.compile(r"W-[0-9a-f]{8}")
 
 
@@ -40,6 +45,24 @@ class Submissions:
     def __init__(self, folder: Path, ledger: OfficeLedger | None = None) -> None:
         self._office, self._folder = folder, folder / FOLDER
         self._ledger = ledger or OfficeLedger(folder)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Context in which no one else changes an application. Inside the office's lock, if that is taken too.
+
+        It is not the ledger's turn, which the desk needs for everything else while the office receives an application.
+        Raises TrustError.
+        """
+        lock = self._office / LOCK
+        with ExitStack() as stack:
+            with writing(lock, TrustError):
+                try:
+                    stack.enter_context(turn(lock, TURN_WITHIN_S))
+                except TimeoutError as error:
+                    raise TrustError(
+                        Message("{folder}: the acts before this one take too long; try again", folder=self._folder)
+                    ) from error
+            yield
 
     def all(self) -> list[Submission]:
         """The earliest first. Raises TrustError if a file is damaged."""
@@ -62,13 +85,18 @@ class Submissions:
         return found if hmac.compare_digest(found.secret, receipt_digest(secret)) else None
 
     def pdf(self, submission: Submission) -> bytes:
-        with reading(self._path(submission.id), TrustError):
-            return self._path(submission.id).with_suffix(".pdf").read_bytes()
+        """The pledge that belongs to this state of it. Raises TrustError if it is damaged, or was replaced since."""
+        path = self._path(submission.id).with_suffix(".pdf")
+        with reading(path, TrustError):
+            octets = path.read_bytes()
+        if hashlib.sha256(octets).hexdigest() != submission.pledge:
+            raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path))
+        return octets
 
     def enter(self, handed: Handed, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
         """Keep a new one; returns it with its secret, which is kept nowhere. Raises TooManyWaitError if `most` wait."""
         secret = new_receipt()
-        with self._ledger.turn():
+        with self.turn():
             if sum(each.is_open for each in self.all()) >= most:
                 raise TooManyWaitError(Message("too many applications wait"))
             id_ = next(name for name in iter(_new_id, "") if not (self._folder / f"{name}.json").exists())
@@ -81,7 +109,7 @@ class Submissions:
 
     def correct(self, before: Submission, handed: Handed, pdf: bytes | None, sha256: str, now: datetime) -> Submission:
         """What the applicant writes in place of it; the office sees it as a new one."""
-        with self._ledger.turn():
+        with self.turn():
             held = self._open(before)
             made = held.model_copy(
                 update={"handed": handed, "pledge": sha256, "changed": in_japan(now), "state": SubmissionState.WAITING}
@@ -92,7 +120,7 @@ class Submissions:
     def answer(self, before: Submission, state: SubmissionState, note: str, label: str) -> Submission:
         """Send it back to be corrected, or decline it, with what the applicant reads. `before` is as it was shown."""
         words = line(note, label)
-        with self._ledger.turn():
+        with self.turn():
             update = {"state": state, "note": words, "changed": in_japan(datetime.now(UTC))}
             made = self._open(before).model_copy(update=update)
             self._change(made, f"application-{state.value}", None)  # the ledger cannot forget what the note may name
@@ -100,7 +128,7 @@ class Submissions:
 
     def receive(self, before: Submission, application: str) -> Submission:
         """Record the application that the office has made of it."""
-        with self._ledger.turn():
+        with self.turn():
             update = {
                 "state": SubmissionState.RECEIVED, "application": application, "note": None,
                 "changed": in_japan(datetime.now(UTC)),
@@ -110,18 +138,21 @@ class Submissions:
         return made
 
     def forget(self, before: datetime) -> int:
-        """Erase those that are over since this moment; returns how many."""
-        over = [each for each in self.all() if each.is_over(before)]
-        for each in over:
-            with self._ledger.turn(), writing(self._path(each.id), TrustError):
+        """Erase those that are over since this moment, and what a crash has left of one; returns how many."""
+        with self.turn(), writing(self._folder, TrustError):
+            over = [each for each in self.all() if each.is_over(before)]
+            for each in over:
                 self._ledger.record("application-forgotten", each.id)
                 self._path(each.id).with_suffix(".pdf").unlink(missing_ok=True)
                 self._path(each.id).unlink(missing_ok=True)
+            for path in (*self._folder.glob("W-*.new"), *self._folder.glob("W-*.pdf")):
+                if path.suffix == ".new" or not path.with_suffix(".json").exists():
+                    path.unlink(missing_ok=True)
         return len(over)
 
     def refuse_changed(self, before: Submission) -> None:
         """Raises UsageError if it is not open any more, or was changed since it was shown."""
-        with self._ledger.turn():
+        with self.turn():
             self._open(before)
 
     def _open(self, before: Submission) -> Submission:

@@ -86,7 +86,8 @@ async def test_an_applicant_applies_corrects_and_is_received(applicant, office):
     assert secret not in "".join(path.read_text() for path in (office.folder / "submissions").glob("*.json"))
     assert all(path.stat().st_mode & 0o077 == 0 for path in (office.folder / "submissions").iterdir())
     assert "It waits for the association." in await asked(applicant, number, secret.lower())
-    for wrong in ((number, secret[:-1] + "0"), ("W-00000000", secret), ("../registry", secret), ("", "")):
+    other = secret[:-1] + ("1" if secret.endswith("0") else "0")
+    for wrong in ((number, other), ("W-00000000", secret), ("../registry", secret), ("", "")):
         assert "There is no application" in await asked(applicant, *wrong)
 
     office.shown("application send-back", number, "--note", f"番号を確認してください {SCRIPT}")
@@ -153,3 +154,18 @@ async def test_few_are_taken_of_one_network_and_few_wait(applicant, office):
     assert first.handed.numbers == ("0362345700-0362345799",)
     office.shown("application decline", first.id, "--note", "二重の申込みです")
     assert len(office.told("application handed-in")) == 1
+
+
+async def test_a_long_table_can_be_corrected(applicant, office):
+    table = "".join(f"03623{n:05d}\r\n" for n in range(0, 8000, 2)).encode()
+    _, page = await sent(applicant, form({**FIELDS, "numbers": ""}, pledge=PDF, sheet=table))
+    shown = SHOWN.search(page)
+    assert shown, page
+    number, secret = shown.groups()
+    page = await asked(applicant, number, secret)
+    begun = re.search(r'<textarea name="numbers"[^>]*>([^<]*)<', page)
+    assert begun, page
+    assert begun[1].count("\n") == 3999
+    again = {**FIELDS, "receipt": number, "secret": secret, "numbers": begun[1].replace("\n", "\r\n")}
+    assert (await sent(applicant, form(again), CORRECT_PATH))[0] == 200
+    assert len(Submissions(office.folder).all()[0].handed.numbers) == 4000
