@@ -8,6 +8,7 @@ answers to reports, and stops that the nodes have confirmed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -24,9 +25,10 @@ from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message, template
 from idtone.member.evaluation.measures import Share
 from idtone.member.evaluation.period import Period
-from idtone.registry.model import RegistryDocument
+from idtone.registry.trust import tuf_roles
 
 from ..authority.change_registry import registry_of
+from ..authority.history import Action
 from ..authority.json_lists import Day, read_list, write_list
 from ..authority.moments import day, in_japan, moment, past_day
 from ..authority.registry_edits import known_member
@@ -171,15 +173,14 @@ def observe(
     chosen = next((each for each in ObservationKind if each == kind), None)
     if chosen is None:
         raise UsageError(Message("choose what was observed"))
-    document = registry_of(workspace)
-    known_member(document, member)
+    known_member(registry_of(workspace), member)
     given = {field: value.strip() for field, value in fields.items()}
     read = {ObservationKind.ASSESSOR: _assessor, ObservationKind.STOP: _stop}.get(chosen, _contact_or_form)
     content = read(given, now, name)
-    _refuse_evaluated(document, str(content["day"]))
     with workspace.locked():
+        _refuse_evaluated(workspace, str(content["day"]))
         before, ledger = observations(workspace.folder), OfficeLedger(workspace.folder)
-        used = {each.id for each in before} | {each.subject for each in ledger.acts() if each.act == WITHDRAWN}
+        used = {each.id for each in before} | {each.subject for each in ledger.acts() if each.act == ENTERED}
         id_ = f"O-{max((int(each[2:]) for each in used), default=0) + 1:04}"
         made = _LIST.validate_python(
             [{"id": id_, "member": member, "kind": chosen, "by": by, "entered": in_japan(now).isoformat(), **content}]
@@ -230,7 +231,7 @@ def points(text: str, label: str) -> str:
         value = Decimal(-1)
     if not value.is_finite() or not 0 <= value <= _MOST_POINTS or value != round(value, 1):
         raise UsageError(Message("{name}: write 0 to 10, with one decimal place at most", name=label))
-    return f"{value:.1f}".removesuffix(".0")
+    return f"{abs(value):.1f}".removesuffix(".0")  # -0 is 0
 
 
 def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callable[[str], str]) -> None:
@@ -238,13 +239,12 @@ def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callabl
     also if an evaluation that is entered has counted it.
     """
     reason = line(why, name("why"))
-    document = registry_of(workspace)
     with workspace.locked():
         before = observations(workspace.folder)
         held = next((each for each in before if each.id == id_), None)
         if held is None:
             raise UsageError(Message("there is no observation {id!r}", id=id_))
-        _refuse_evaluated(document, held.day)
+        _refuse_evaluated(workspace, held.day)
         OfficeLedger(workspace.folder).record(WITHDRAWN, id_, member=held.member, why=reason)
         write_list(workspace.folder / FILE, [each for each in before if each is not held])
 
@@ -261,16 +261,23 @@ def forget_observations(workspace: Workspace, before: str, label: str) -> int:
     return len(kept) - len(rest)
 
 
-def _refuse_evaluated(document: RegistryDocument, day_: str) -> None:
-    """What the evaluations in the registry have counted stays as it was then."""
-    on = date.fromisoformat(day_)
-    for each in document.evaluations:
-        if each.period.start <= on < each.period.until:
+def _refuse_evaluated(workspace: Workspace, day_: str) -> None:
+    """What an entered evaluation has counted stays as it was then, also if nobody has a grade, or if the registry has a
+    later evaluation by now: so the history counts, less what was taken back.
+    """
+    entered = Counter[str]()
+    for each in workspace.history(tuf_roles.REGISTRY).entries:
+        if Action.EVALUATE in (each.action, each.undone):
+            entered[each.subject] += 1 if each.action is Action.EVALUATE else -1
+    for period in +entered:
+        first, until = period.split("/")
+        if first <= day_ < until:
+            last = date.fromisoformat(until) - timedelta(days=1)
             raise UsageError(
                 Message(
                     "the evaluation from {first} to {last} is entered, and has counted what was observed then; take it "
                     "back first",
-                    first=each.period.start.isoformat(),
-                    last=(each.period.until - timedelta(days=1)).isoformat(),
+                    first=first,
+                    last=last.isoformat(),
                 )
             )

@@ -355,16 +355,23 @@ def test_what_the_office_observes(folder):
     assert typed("form", "--day", "2025-07-01", "--result", "good")["id"] == "O-0009"
     hand_in(folder, content_of(YEAR))
     evaluated(folder, "--enter", *WHY)
+    other = ("--since", "2024-01-01", "--until", "2024-12-31")  # in which nobody has a grade
+    folder.told("evaluation run", *other, "--enter", *WHY)
+    assert "grade" not in folder.registry.read_text()
     late = ("observe", "contact", "m-0001", "--day", LAST_DAY, "--result", "good")
     for words in (("withdraw", "O-0001", *WHY), late):
         assert "the evaluation from 2025-01-01 to 2025-12-31 is entered" in folder.refused(
             f"evaluation {words[0]}", *words[1:]
         )
     typed("contact", "--day", "2026-01-02", "--result", "good")
-    folder.told("publication undo", *WHY)
+    for _ in range(2):
+        folder.told("publication undo", *WHY)
     folder.shown("evaluation withdraw", "O-0001", *WHY)
     assert "observations erased: 7" in folder.shown("evaluation forget", "--before", "2026-01-01")
     assert [each["id"] for each in folder.told("evaluation observations")] == ["O-0010"]
+    folder.shown("evaluation forget", "--before", "2027-01-01")
+    nothing = typed("assessor", "--day", "2026-01-02", "--what", "C.", "--points", "-0")
+    assert (nothing["id"], nothing["points"]) == ("O-0011", "0"), "nor is a number used again that was erased"
 
 
 def test_criteria_are_entered_and_raise_their_version(office):
