@@ -106,6 +106,7 @@ async def criteria(
         status,
         problem=problem,
         present=present,
+        read_version=visit.field("read_version") or (present.terms.version if present else 0),
         terms=terms,
         rows=rows,
         grades=grades,
@@ -163,7 +164,8 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         try:
-            enter_criteria(workspace, _tree(visit), attributed(visit), _FORM)
+            read_version = _whole(visit.field("read_version"), _FORM)
+            enter_criteria(workspace, _tree(visit), attributed(visit), _FORM, read_version)
         except DocumentError as error:
             raise _at_fields(visit, error) from error
 

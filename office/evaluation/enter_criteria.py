@@ -47,15 +47,22 @@ def present_criteria(workspace: Workspace) -> Criteria | None:
 
 
 def enter_criteria(
-    workspace: Workspace, given: Mapping[str, Any], attribution: Attribution, name: str = CRITERIA_FILE
+    workspace: Workspace,
+    given: Mapping[str, Any],
+    attribution: Attribution,
+    name: str = CRITERIA_FILE,
+    read_version: int | None = None,
 ) -> Criteria:
     """Enter these criteria in place of the older ones, under the next version: `given` is the tree of the file, whose
-    own version does not count. `name` is the file's name in an error.
+    own version does not count. `name` is the file's name in an error. `read_version` is that of the criteria that the
+    person has changed, 0 if there were none: nobody else may have changed them since.
 
     The act is in the office's ledger first. Raises IdtoneError, and changes nothing then.
     """
     with workspace.locked():
         present = present_criteria(workspace)
+        if read_version is not None and read_version != (present.terms.version if present else 0):
+            raise UsageError(Message("the criteria were changed since you read them; read the page again"))
         used = [criteria.terms.version for criteria, _ in kept_results(workspace)]
         used += [present.terms.version] if present else []
         version = max(used, default=0) + 1

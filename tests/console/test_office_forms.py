@@ -282,6 +282,9 @@ async def test_observations_and_criteria_are_entered_on_pages(site_of, folder):
     assert (kept.terms.version, kept.document.criteria[0].points[0].bound) == (2, Decimal("0.999"))
     assert [each.id for each in kept.document.criteria][-1] == "more"
     assert "Version 2" in (await visitor.get(CRITERIA_PAGE)).text
+    late = await visitor.send(CRITERIA_PAGE, CRITERIA_PAGE, {**form, "why": "another person's", "weight_1": "2"})
+    assert (late.status, "changed since you read them" in late.text) == (400, True)
+    assert read_criteria(path).terms.version == 2
 
 
 async def test_an_evaluation_is_seen_entered_published_and_its_badge_verified(site_of, folder, tmp_path):
