@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from idtone.core.errors import UsageError
 from idtone.core.readable_text import readable
@@ -137,6 +138,7 @@ async def _read(request: web.Request, limit: int, room: UploadRoom) -> AsyncIter
             ValueError,
             AssertionError,
             RuntimeError,
+            HttpProcessingError,
         ) as error:  # aiohttp's words for a body that is not what it says
             raise UsageError(Message("this is not the form of this page")) from error
         kept.flush()

@@ -65,9 +65,14 @@ async def answer(visit: Visit) -> web.StreamResponse:
 
 async def pledge(visit: Visit) -> web.StreamResponse:
     """The PDF that the applicant has sent: it is saved, and not shown."""
-    kept = Submissions(files_of(visit).folder)
+    kept, id_ = Submissions(files_of(visit).folder), visit.part("submission")
+
+    def read() -> bytes:
+        with kept.turn():  # the applicant may be replacing it
+            return kept.pdf(kept.named(id_))
+
     try:
-        octets = await visit.in_thread(lambda: kept.pdf(kept.named(visit.part("submission"))))
+        octets = await visit.in_thread(read)
     except IdtoneError as error:
         return absent(visit, error)
     headers = {"Content-Disposition": 'attachment; filename="pledge.pdf"'}

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from idtone.core.readable_text import readable
 
@@ -71,6 +72,8 @@ _FORM_LIMIT: Final = 1024 * 1024
 """Bytes of all fields."""
 _PARTS_LIMIT: Final = 30
 _CHUNK: Final = 64 * 1024
+_MALFORMED: Final = (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError)
+"""aiohttp's words for a body that is not what it says, or of an encoding that does not exist."""
 _HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "Cache-Control": "no-store",
@@ -124,9 +127,18 @@ async def read_form(
                 values[part.name] = readable(octets.decode("utf-8", "replace")).strip()
             elif octets:
                 taken[part.name] = octets
-    except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's words for a body that is not what it says
+    except _MALFORMED as error:
         raise FormError("form") from error
     raise FormError("form")
+
+
+async def read_texts(request: web.Request, *names: str) -> tuple[str, ...]:
+    """These fields of a form without files, which are short; empty ones if the body is not what it says."""
+    try:
+        sent = await request.post()
+    except _MALFORMED:
+        return ("",) * len(names)
+    return tuple(str(sent.get(name, ""))[:200] for name in names)
 
 
 async def _held(part: BodyPartReader, limit: int) -> bytes:

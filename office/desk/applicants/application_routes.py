@@ -33,7 +33,7 @@ from ...authority.yaml_text import value_at
 from ..desk import Desk
 from ..desk_guard import visitor_of
 from ..field_problem import FieldProblem
-from ..public_form import TRAP, FormError, html, read_form
+from ..public_form import TRAP, FormError, html, read_form, read_texts
 from ..reports.rate_limit import RateLimit
 from .application_page import (
     CORRECT_PATH,
@@ -120,8 +120,7 @@ def add_application_routes(application: web.Application, desk: Desk) -> None:
         return html(status_page())
 
     async def status(request: web.Request) -> web.StreamResponse:
-        asked = await request.post()
-        number, secret = (str(asked.get(name, ""))[:200] for name in ("receipt", "secret"))
+        number, secret = await read_texts(request, "receipt", "secret")
         found = await in_thread(threads, kept.by_secret, number, secret)
         if found is None:
             return html(status_page("receipt"))

@@ -25,7 +25,7 @@ from idtone.member.reports.sealed_box import public_key
 from ..desk import Desk
 from ..desk_guard import visitor_of
 from ..field_problem import FieldProblem
-from ..public_form import TRAP, FormError, html, read_form
+from ..public_form import TRAP, FormError, html, read_form, read_texts
 from .rate_limit import RateLimit
 from .report_desk import ReportDesk
 from .report_page import (
@@ -105,7 +105,8 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
         return html(status_page())
 
     async def status(request: web.Request) -> web.StreamResponse:
-        digest = receipt_digest(str((await request.post()).get("receipt", ""))[:200])
+        [receipt] = await read_texts(request, "receipt")
+        digest = receipt_digest(receipt)
         found = await in_thread(threads, lambda: ReportDesk(desk).store.by_receipt(digest))
         return html(status_page(found, unknown=found is None))
 

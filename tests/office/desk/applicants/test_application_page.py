@@ -19,6 +19,7 @@ from idtone.office.desk.applicants.submissions import Submissions
 from idtone.office.desk.desk import Desk
 from idtone.office.desk.desk_server import application
 from idtone.office.desk.public_form import TRAP
+from idtone.office.desk.reports.report_page import STATUS_PATH as REPORTS
 from lab.office.authority.office import WHY, Office
 
 PDF = b"%PDF-1.7 a signed pledge"
@@ -169,3 +170,26 @@ async def test_a_long_table_can_be_corrected(applicant, office):
     again = {**FIELDS, "receipt": number, "secret": secret, "numbers": begun[1].replace("\n", "\r\n")}
     assert (await sent(applicant, form(again), CORRECT_PATH))[0] == 200
     assert len(Submissions(office.folder).all()[0].handed.numbers) == 4000
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=x", b"--x\r\nno header"),
+        (
+            "multipart/form-data; boundary=x",
+            b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n--x--\r\n",
+        ),
+        ("application/x-www-form-urlencoded; charset=nonsense", b"receipt=%ff"),
+    ],
+)
+async def test_a_body_that_is_not_what_it_says_is_refused_without_a_traceback(applicant, kind, body):
+    for path, statuses in (
+        (FORM_PATH, (400, 415)),
+        (CORRECT_PATH, (400, 415)),
+        (STATUS_PATH, (200,)),
+        (REPORTS, (200,)),
+    ):
+        async with applicant.post(path, data=body, headers={"Content-Type": kind}) as answer:
+            assert answer.status in statuses, (path, await answer.text())
