@@ -22,6 +22,7 @@ from idtone.office.evaluation.observations import (
     ObservationKind,
     forget_observations,
     observations,
+    observations_in,
     observe,
     observed,
     points,
@@ -79,7 +80,7 @@ async def show(
     wanted, year = visit.query("member"), _year(visit.query("year"), today.year)
     found = await visit.in_thread(observations, files.folder)
     period = Period(today.replace(year=year, month=1, day=1), today.replace(year=year + 1, month=1, day=1))
-    own = [each for each in found if period.start <= each.on < period.until and wanted in ("", each.member)]
+    own = [each for each in observations_in(period, found) if wanted in ("", each.member)]
     listed = listing(visit, [each for each in members.values() if wanted in ("", each.id)], {}, name="counts")
 
     def counts() -> list[tuple[Member, list[str]]]:

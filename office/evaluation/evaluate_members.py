@@ -29,7 +29,7 @@ from .confirmed_stops import confirmed_stops, published_editions
 from .evaluate import Evaluation, Exclusion, evaluate
 from .figures_rule import CRITERIA_FILE
 from .kept_figures import read_figures
-from .observations import observations, observed
+from .observations import Observation, observations, observations_in, observed
 
 Progress = Callable[[int, int], object]
 """Takes how many members are evaluated, and of how many."""
@@ -43,6 +43,8 @@ class EvaluatedMembers:
     criteria: Criteria
     period: Period
     evaluations: Sequence[Evaluation]
+    observations: Sequence[Observation]
+    """Those of the period, which the evaluations have counted."""
 
 
 def period_over(since: str, until: str, now: datetime, name: Callable[[str], str]) -> Period:
@@ -82,7 +84,7 @@ def evaluate_members(
         figures, own = list(read_figures(documents.of(KIND, member=each.id), keys)), observed(noted, each.id, period)
         excluded, (stops, reports) = _excluded(each, stopped, now), counted(each.id)
         found.append(evaluate(each, figures, own, stops, reports, criteria, period, excluded))
-    return EvaluatedMembers(registry, criteria, period, found)
+    return EvaluatedMembers(registry, criteria, period, found, observations_in(period, noted))
 
 
 def counted_by_desk(

@@ -137,7 +137,7 @@ class Observed:
 
 def observed(found: Iterable[Observation], member: str, period: Period) -> Observed:
     """What was observed of a member in a period. Of a stop with several entries, the longest time counts."""
-    own = [each for each in found if each.member == member and period.start <= each.on < period.until]
+    own = [each for each in observations_in(period, found) if each.member == member]
 
     def share(kind: ObservationKind) -> Share:
         those = [each.is_good for each in own if each.kind is kind]
@@ -149,6 +149,10 @@ def observed(found: Iterable[Observation], member: str, period: Period) -> Obser
             hours[each.what] = max(each.hours, hours.get(each.what, Fraction(0)))
     points = [Fraction(each.points) for each in own if each.kind is ObservationKind.ASSESSOR]
     return Observed(hours, share(ObservationKind.FORM), share(ObservationKind.CONTACT), points)
+
+
+def observations_in(period: Period, found: Iterable[Observation]) -> list[Observation]:
+    return [each for each in found if period.start <= each.on < period.until]
 
 
 def observations(folder: Path) -> list[Observation]:

@@ -34,6 +34,7 @@ from ..desk.office_ledger import OfficeLedger
 from .badge import badge
 from .evaluate import Evaluation
 from .evaluate_members import EvaluatedMembers
+from .observations import observations, observations_in
 
 ACT: Final = "evaluated"
 
@@ -50,9 +51,9 @@ class _Files:
 def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attribution) -> HistoryEntry:
     """Keep the results, and enter those with a grade into registry.yaml instead of the ones before.
 
-    The act is in the office's ledger first. Raises IdtoneError: also if the registry has changed since the evaluation,
-    a member with a grade was stopped since, other criteria were used under the same version, or the criteria name no
-    address of the public list yet.
+    The act is in the office's ledger first. Raises IdtoneError: also if the registry or an observation has changed
+    since the evaluation, a member with a grade was stopped since, other criteria were used under the same version, or
+    the criteria name no address of the public list yet.
     """
     registry, criteria, period = evaluated.registry, evaluated.criteria, evaluated.period
     if criteria.is_sample:
@@ -80,6 +81,8 @@ def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attrib
     def edit(text: YamlText, now: RegistryDocument) -> None:
         if _judged_by(now) != _judged_by(registry):
             raise UsageError(Message("registry.yaml has changed since this evaluation; evaluate again"))
+        if observations_in(period, observations(workspace.folder)) != evaluated.observations:
+            raise UsageError(Message("observations were entered or withdrawn since this evaluation; evaluate again"))
         graded = {each.member.id for each in evaluated.evaluations if each.grade}
         judged = (each for each in now.members if each.id in graded)
         if stopped := stopped_members(judged, suspensions_of(workspace), attribution.at):

@@ -300,6 +300,10 @@ async def test_an_evaluation_is_seen_entered_published_and_its_badge_verified(si
     assert found
     fields = {"evaluation": found[1], "why": "evaluation of 2025"}
     assert (await visitor.send(NEW, f"{NEW}/enter", {**fields, "evaluation": "other"})).status == 400
+    folder.told("evaluation observe", "contact", "m-0001", "--day", str(LAST_DAY), "--result", "bad")
+    late = await visitor.send(NEW, f"{NEW}/enter", fields)
+    assert (late.status, "observations were entered or withdrawn" in late.text) == (400, True)
+    folder.shown("evaluation withdraw", "O-0008", *WHY)
     before = folder.registry.read_text()
     folder.registry.write_text(before.replace("Good Telecom", "Better Telecom").replace("version: 43", "version: 44"))
     folder.told("history note", *WHY)
