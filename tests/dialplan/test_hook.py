@@ -135,7 +135,12 @@ RTP_CONF = {
     '[general]\r\n\tstrictrtp => no ; "because"\r\n': "",
     "[general]\nstrictrtp = seqno\n": "",
     "[general]\nprobation = 1\n": "",
-    "#include other.conf\n[general]\n": "",
+    "[General]\nProbation = 1\n": "",
+    "[GENERAL]\nStrictRTP=No\n": "",
+    "[general]\nstrictrtp = yesterday\n": "",
+    "[general]\n" + "; what an example file says\n" * 300 + "strictrtp = no\n": "",
+    "[general]\n#include rtp-of-others.conf\n": "",
+    "[general]\nstrictrtp = On\n#include rtp-of-others.conf\n": "yes",
 }
 """Whether Asterisk accepts the fifth packet from an unannounced address, and none before."""
 FIFO = "blocked"
@@ -261,6 +266,7 @@ def test_it_knows_whether_asterisk_is_strict_about_rtp(hooked):
     """Without rtp.conf Asterisk is; the lab's own Asterisk is not."""
     for index, text in enumerate(RTP_CONF, start=1):
         (hooked.asterisk.sounds / f"rtp-{index}.conf").write_text(text)
+    (hooked.asterisk.etc / "rtp-of-others.conf").write_text("strictrtp = no\n")
     here, *found = hooked.results("strict")
     assert here.split() == [str(hooked.asterisk.etc)]
     assert found == [f"-{strict}" for strict in (*RTP_CONF.values(), "yes")]
