@@ -1,8 +1,8 @@
 """A registry as sorted arrays for look-ups, and the binary form in which a large one is kept beside its text.
 
 Reading a million numbers takes seconds, and blocks all other threads for tenths of a second. So a large registry is
-compiled in another process (`compiling`), and the service reads the result at once. The result is protected only by
-its checksum: it is in the service's own folder, beside the verified text.
+compiled in another process (`registry_compiler`), and the service reads the result at once. The result is protected
+only by its checksum: it is in the service's own folder, beside the verified text.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Compiled:
 
 
 def compiled(document: RegistryDocument) -> Compiled:
-    """The compiled registry. `document` must have passed `rules.registry_faults`; an unreadable number raises
-    NumberError.
+    """The compiled registry. `document` must have passed `validation_rules.registry_faults`; an unreadable number
+    raises NumberError.
     """
     header = document.registry
     holdings = _holdings(

@@ -54,7 +54,7 @@ class RegistryIndex:
     """The digest of the signed metadata, or of an unsigned file; None if it was not read from files."""
 
     def __init__(self, document: RegistryDocument, signed: Signed | None = None, origin: str = "") -> None:
-        """`document` must have passed `rules.registry_faults`; an unreadable number raises NumberError here.
+        """`document` must have passed `validation_rules.registry_faults`; an unreadable number raises NumberError here.
 
         With `signed`, the suspensions come from it, not from the document. `origin` is the digest of an unsigned file.
         """

@@ -1,4 +1,4 @@
-"""The registry file as types. Rules for single values are checked here; `rules` checks the others."""
+"""The registry file as types. Rules for single values are checked here; `validation_rules` checks the others."""
 
 from __future__ import annotations
 

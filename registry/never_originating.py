@@ -1,4 +1,4 @@
-"""Numbers that never originate as look-ups, and their binary form, as `compiled` has the registry. Pure.
+"""Numbers that never originate as look-ups, and their binary form, as `compiled_registry` has the registry. Pure.
 
 Only the numbers and their times are kept: a hundred thousand entries take a few megabytes. Holders and references stay
 in the file.
@@ -29,7 +29,7 @@ NO_BLOCKS: Final = frozenset[str]()
 
 
 def span_of(entry: NeverOriginatesEntry) -> NumberSpan:
-    """The numbers of an entry that has passed `rules`. Raises NumberError."""
+    """The numbers of an entry that has passed `validation_rules`. Raises NumberError."""
     span = read_either(entry.number, entry.numbers)
     assert span is not None, "the rules say so"
     return span
@@ -68,7 +68,7 @@ class NeverOriginating:
 def compiled_never_originating(
     entries: Sequence[NeverOriginatesEntry], issued: datetime | None = None
 ) -> NeverOriginating:
-    """The compiled list. The entries must have passed `rules`; an unreadable number raises NumberError."""
+    """The compiled list. The entries must have passed `validation_rules`; an unreadable number raises NumberError."""
     read = ((span_of(entry), Period(utc(entry.since), entry.until and utc(entry.until))) for entry in entries)
     firsts, lasts, holders = array("q"), array("q"), array("q")
     known: dict[tuple[Period, ...], int] = {}

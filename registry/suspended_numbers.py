@@ -35,7 +35,7 @@ class SuspendedNumbers:
     __slots__ = ("_covering", "_firsts", "_lasts", "_placed", "all", "blocks", "stocks")
 
     def __init__(self, entries: Iterable[SuspensionEntry]) -> None:
-        """The entries must have passed `rules`; an unreadable number raises NumberError here."""
+        """The entries must have passed `validation_rules`; an unreadable number raises NumberError here."""
         placed: list[tuple[NumberSpan, Suspension]] = []
         stocks: dict[str, list[Suspension]] = {}
         found = []

@@ -1,10 +1,10 @@
 """The brake: which calls it refuses, and what it learns from each call. Pure: `now_s` is an argument.
 
-Each call is counted for its number, endpoint, customer and trunks (`subjects`), in the order from the narrowest to the
-widest. If one of them is stopped by a call, the wider ones begin their minute anew: one line that was broken into must
-not stop its customer. A refused call never reached the trunk and presented no number, so it counts only for the
-endpoint and the customer, which have tried; a call of a stopped subject counts for none. Emergency calls are not
-looked at.
+Each call is counted for its number, endpoint, customer and trunks (`call_subjects`), in the order from the narrowest to
+the widest. If one of them is stopped by a call, the wider ones begin their minute anew: one line that was broken into
+must not stop its customer. A refused call never reached the trunk and presented no number, so it counts only for the
+endpoint and the customer, which have tried; a call of a stopped subject counts for none. Emergency calls are not looked
+at.
 
 Memory is bounded whatever callers invent: each table has two generations of at most so many subjects, and forgets those
 that did not call since the generation before (as in the clock algorithm). A stop is kept by its token when its subject

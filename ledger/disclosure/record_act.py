@@ -3,7 +3,7 @@
 While the service runs, it is the writer: a command leaves the act as a file in a folder beside the ledger, and the
 service records it and removes the file. Only the service's own user may use the folder, and a file that another user
 has left is not recorded. The writer judges the act by its own settings (`disclosure_request.objection`,
-`receipts.receipt_objection`, `opened_numbers.opening_objection`, `EndsGivenUp.objection`), and an act that gives up
+`receipts.receipt_objection`, `number_openings.opening_objection`, `EndsGivenUp.objection`), and an act that gives up
 the end of a log also by what the logs themselves say.
 """
 

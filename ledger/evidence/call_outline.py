@@ -1,6 +1,6 @@
 """What the search for misuse needs of a call, from its steps in the order of writing. Pure. Canary calls are left out.
 
-It costs a tenth of a record (`records.fold`), and its fields say the same as those of the record.
+It costs a tenth of a record (`call_record.fold`), and its fields say the same as those of the record.
 """
 
 from __future__ import annotations

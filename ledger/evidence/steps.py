@@ -1,7 +1,7 @@
 """Evidence is an append-only list of steps. Pure.
 
-An interface records what it has just seen as a step, by the constructor of that name, and nothing more; `records.fold`
-interprets the steps of a call.
+An interface records what it has just seen as a step, by the constructor of that name, and nothing more;
+`call_record.fold` interprets the steps of a call.
 """
 
 from __future__ import annotations

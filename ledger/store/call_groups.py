@@ -1,7 +1,7 @@
 """Calls for counting: those that began in one quarter of an hour and count alike come as one record, and how many.
 
 The database reads of each step only what counting depends on (`evidence.tally.COUNTED_BY`), so a call takes some eight
-microseconds, and no number is opened. What a call is follows from the same rules as everywhere (`records.fold`).
+microseconds, and no number is opened. What a call is follows from the same rules as everywhere (`call_record.fold`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The table of lines for decisions: sorted arrays, and the binary form in which the service keeps them.
 
-Reading a million numbers takes seconds, so another process compiles them (`compiling`), and the service reads the
+Reading a million numbers takes seconds, so another process compiles them (`line_compiler`), and the service reads the
 result. The result is protected only by its checksum: it is in the service's own folder.
 """
 
