@@ -333,7 +333,7 @@ _ONWARDS: Final = (*_SOUND, Step.CONNECTING, Step.CONNECTED)
 
 IMPOSSIBLE: Final = (
     (Event.CALLED_HANGS_UP, (Step.DECIDING,), _NOBODY),
-    (Event.CALLED_HANGS_UP, _UNANSWERED, "that is busy, declined or congestion"),
+    (Event.CALLED_HANGS_UP, _UNANSWERED, "the called party then declines: see busy, declined and congestion"),
     *(
         place
         for event in (Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION)

@@ -124,7 +124,7 @@ WORDS: Final = {
     "rejected": "着信拒否",
     "sent, or not and why": "送信済み、または送信なしとその理由",
     "talks to the party that the transfer leads to": "転送先と通話します",
-    "that is busy, declined or congestion": "話中、着信拒否、または輻輳です",
+    "the called party then declines: see busy, declined and congestion": "話中、着信拒否、または輻輳です",
     "the call ends": "通話が終了します",
     "the called party did not hear it; ended as FAILED, not connected": (
         "着信側への送信は未完。FAILED で終了、接続なし"

@@ -79,9 +79,9 @@ class Submissions:
     def by_secret(self, id_: str, secret: str) -> Submission | None:
         """The one with this receipt number and this secret."""
         id_ = id_.strip()
-        if not _ID.fullmatch(id_) or not (self._folder / f"{id_}.json").exists():
+        if not _ID.fullmatch(id_) or not self._path(id_).exists():
             return None
-        found = self._read(self._folder / f"{id_}.json")
+        found = self._read(self._path(id_))
         return found if hmac.compare_digest(found.secret, receipt_digest(secret)) else None
 
     def pdf(self, submission: Submission) -> bytes:
@@ -99,7 +99,7 @@ class Submissions:
         with self.turn():
             if sum(each.is_open for each in self.all()) >= most:
                 raise TooManyWaitError(Message("too many applications wait"))
-            id_ = next(name for name in iter(_new_id, "") if not (self._folder / f"{name}.json").exists())
+            id_ = next(name for name in iter(_new_id, "") if not self._path(name).exists())
             at = in_japan(now)
             made = Submission(
                 id=id_, secret=receipt_digest(secret), received=at, changed=at, handed=handed, pledge=sha256
