@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-before bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-service-code bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-console-attack bench-replication bench-fleet bench-fleet-scale bench-talking bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-before bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-service-code bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-console-attack bench-replication bench-fleet bench-fleet-scale bench-talking bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-breadth test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -35,6 +35,7 @@ help:
 	@echo 'make fleet    runs two Kamailio, three PBXs, PostgreSQL with its standby, and 30 calls a second; SECONDS=60 RATE= NODES= JSON=1'
 	@echo 'make public   opens the public site with the lab'"'"'s data, its number service and the report desk; SECONDS=60'
 	@echo 'make test     runs the tests, those on a real Asterisk and PostgreSQL too; ARGS=… goes to pytest, SITE=… chooses a site'
+	@echo 'make test-breadth  runs the tests that hold a promise of make test once more, by a further value of the same kind'
 	@echo 'make test-nightly  runs all tests, also those that hold a promise once more and take long, then test-sites and fuzz'
 	@echo 'make test-sites  holds the promises of a call on all sites: time zones, users, transports, idle channels, …'
 	@echo 'make test-asterisk  runs the tests of calls on another Asterisk; SUITE=experimental|bullseye|forky, or ASTERISK=/prefix/sbin/asterisk'
@@ -111,7 +112,7 @@ console-pictures: $(DEV) lab
 # What computes goes apart from the calls, whose phones would be late beside it; what measures times has the machine for
 # itself.
 BESIDE := tests/hostile tests/agi/test_plain_agi_on_asterisk.py tests/lab/test_sipp.py
-BY_DAY := and not nightly
+BY_DAY := and not breadth and not nightly
 WORKERS ?= 3
 CALLERS ?= 4
 # In the order of tests/conftest.py.
@@ -128,6 +129,9 @@ else
 	@$(VENV)/bin/python -m pytest -n 2 $(BY_FILE) -m 'not alone $(BY_DAY)' $(BESIDE)
 	@$(VENV)/bin/python -m pytest -m 'alone $(BY_DAY)' $(ALONE)
 endif
+
+test-breadth: BY_DAY := and breadth and not nightly
+test-breadth: test
 
 test-nightly: BY_DAY :=
 test-nightly: test test-sites fuzz

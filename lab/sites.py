@@ -1,8 +1,8 @@
 """The sites by name, and which tests run on which. `tests/lab/test_site.py` checks the table of CONTRIBUTING.md.
 
-`tests/calls/test_sites.py` holds all promises on each site: on the default and those of `OFTEN` in `make test`, on all
-of `SITES` and `multiplied()` in `make test-sites`. All other tests of calls run on the default, `japan`, or on the one
-that `SITE=` names.
+`tests/calls/test_sites.py` holds all promises on each site: on the default in `make test`, on those of `OFTEN` in
+`make test-breadth`, on all of `SITES` and `multiplied()` in `make test-sites`. All other tests of calls run on the
+default, `japan`, or on the one that `SITE=` names.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SITES: Final[Mapping[str, Site]] = {
     "slow-disk": replace(JAPAN, disk_ms=300),
 }
 OFTEN: Final = ("bare", "newfoundland", "back", "crowded", "tls")
-"""What `make test` takes beside the default: each of them differs from it in more than one way."""
+"""What `make test-breadth` takes beside the default: each of them differs from it in more than one way."""
 
 _MULTIPLIED: Final[Mapping[str, tuple[Any, ...]]] = {
     "time_zone": ("Asia/Tokyo", "UTC", "America/St_Johns", "Australia/Lord_Howe", FORWARD, BACK),

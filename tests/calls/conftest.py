@@ -8,14 +8,15 @@ import pytest
 
 from lab.asterisk import Asterisk
 from lab.beside import Beside
+from lab.nights import breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.supervisor import Supervisor
 
 
-@pytest.fixture(params=["ari", "agi"])
+@pytest.fixture(params=["ari", breadth("agi")])
 def interface(request: pytest.FixtureRequest, asterisk: Asterisk) -> Iterator[str]:
-    """Each interface in turn, as the PBX's setting."""
+    """Each interface in turn, as the PBX's setting. `by_both` places calls by both in one test."""
     asterisk.command(f"dialplan set global IDTONE_INTERFACE {request.param}")
     yield request.param
     asterisk.command("dialplan set global IDTONE_INTERFACE ari")

@@ -20,6 +20,7 @@ from lab.asterisk import IDTONE
 from lab.calls.hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 from lab.calls.proving import by_both, side_by_side
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.nights import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import Association, Machine
 from lab.service import Service
@@ -108,13 +109,11 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "emptied": lambda path: os.truncate(path, 0),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
-BY_NIGHT = dict.fromkeys(("cut", "emptied"), pytest.mark.nightly)
+MARKS = dict.fromkeys(("cut", "emptied"), pytest.mark.nightly) | {"a folder": pytest.mark.breadth}
 """A file that is cut by one octet is the hardest of the three to notice."""
 
 
-@pytest.mark.parametrize(
-    "damage", [pytest.param(each, marks=BY_NIGHT.get(each, ())) for each in (*DAMAGES, "unreadable")]
-)
+@pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in (*DAMAGES, "unreadable")])
 async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk, service, beside, damage):
     path = asterisk.sounds / FALLBACK_FILE
     whole, already = path.read_bytes(), len(service.log())
@@ -133,7 +132,7 @@ async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk,
             assert (ending.status, ending.reason) == expected, forwarding
 
 
-@pytest.mark.parametrize("damage", [pytest.param(each, marks=BY_NIGHT.get(each, ())) for each in DAMAGES])
+@pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in DAMAGES])
 async def test_without_the_file_every_call_but_an_emergency_is_refused(away, beside, damage):
     """Any number may be suspended. Asterisk had read the whole file before."""
     unknown = ("REFUSED", "suspensions-unknown", "21")
@@ -156,7 +155,7 @@ async def test_without_the_file_every_call_but_an_emergency_is_refused(away, bes
     assert (record["fallback"], record["complete"], record["anomalies"]) == (True, True, [])
 
 
-@pytest.mark.parametrize("trust", ["unsigned", "signed"])
+@rest_in_breadth("trust", ["signed", "unsigned"])
 async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(away, beside, tmp_path, trust):
     """`idtone registry update` tells Asterisk, as the package's timer runs it."""
     members = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0]

@@ -237,6 +237,7 @@ def test_the_timer_calls_only_when_a_call_is_due(looped: Loop) -> None:
     assert report["call_id"] != before["call_id"]
 
 
+@pytest.mark.breadth
 def test_without_a_ledger_no_earlier_call_counts(looped: Loop) -> None:
     code, report = looped.node.canary(IDTONE_LEDGER_URL="sqlite:////nonexistent/ledger.sqlite3")
     assert (code, report["verdict"], report["fault"]) == (1, "cannot-tell", "not-placed"), report

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import pytest
-
 from lab import voices
 from lab.calls.hearing import APART_MS
 from lab.calls.proving import (
@@ -25,6 +23,7 @@ from lab.calls.proving import (
 )
 from lab.heard import hear, hear_whole
 from lab.lab import Placed, lab
+from lab.nights import rest_in_breadth
 from lab.phone import Answer, Phone
 
 EXTENSIONS = {"direct": "PJSIP/lab/sip:{port}@127.0.0.1:{port};lab={name}", "local": "Local/{port}@lab-extensions"}
@@ -32,7 +31,7 @@ MACHINES = {"0312340001": voices.MACHINE, "0312340002": voices.FAX}
 """What answers at a number."""
 
 
-@pytest.mark.parametrize("destination", EXTENSIONS)
+@rest_in_breadth("destination", EXTENSIONS)
 async def test_an_extension_of_the_same_pbx(asterisk, serving, references, destination):
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:

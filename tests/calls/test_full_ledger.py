@@ -21,6 +21,7 @@ from lab.calls.proving import by_both, side_by_side
 from lab.calls.restarting import DEADLINE_S
 from lab.heard import identify
 from lab.lab import SUSPENDED, Forwarding, lab, until
+from lab.nights import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service, reader_of
 
@@ -85,7 +86,7 @@ def cramped(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Cramped]:
         yield service
 
 
-@pytest.mark.parametrize(
+@rest_in_breadth(
     ("cramped", "outcome"),
     [("ledger_full: notice-and-connect", Outcome.NOTICE), ("ledger_full: refuse, refuse_cause: 34", Outcome.REFUSE)],
     ids=["notice-and-connect", "refuse"],

@@ -1,6 +1,10 @@
-"""Hostile INVITEs beside honest calls; `make bench-hostile` sends a hundred thousand."""
+"""Hostile INVITEs beside honest calls. test_caller_texts has what a caller writes one by one, `make bench-hostile` a
+hundred thousand. Alone, because a slow Asterisk turns honest calls away, as it should.
+"""
 
 from __future__ import annotations
+
+import pytest
 
 from bench.hostile import Plan, run
 from lab.nights import rest_at_night
@@ -10,6 +14,8 @@ PLANS = {
     "Call-IDs that are not UTF-8": Plan(70, seed=24, rate=14, round=70, weapon="call-id"),
     "Diversions of 60,000 octets": Plan(30, seed=24, rate=10, round=30, weapon="diversion"),
 }
+
+pytestmark = [pytest.mark.alone, pytest.mark.breadth]
 
 
 @rest_at_night("plan", PLANS.values())

@@ -8,6 +8,7 @@ from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before
 from lab.calls.proving import by_both, side_by_side
 from lab.chosen_asterisk import transports
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.nights import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 
 TIMES = ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
@@ -23,6 +24,7 @@ NOTICED = {
 """Number and direction of a call → why it gets the notice."""
 
 
+@pytest.mark.parametrize("interface", ["ari", "agi"], indirect=True)
 @pytest.mark.parametrize("way", ["hook", "own-dial"])
 async def test_a_licensed_number_is_announced_with_the_licensed_sound(asterisk, service, references, way, interface):
     before = service.records()
@@ -41,7 +43,7 @@ async def test_a_licensed_number_is_announced_with_the_licensed_sound(asterisk, 
     assert list(record["times"]) == TIMES
 
 
-@pytest.mark.parametrize("transport", transports())
+@rest_in_breadth("transport", transports())
 async def test_a_licensed_call_is_recorded_whichever_way_the_requests_go(asterisk, serving, references, transport):
     service = serving(transport=transport)
     words = {"websocket": "requests over the WebSocket", "http": "requests over HTTP"}[transport]

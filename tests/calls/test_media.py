@@ -36,7 +36,7 @@ from lab.g711 import PCMA, PCMU
 from lab.heard import hear, hear_whole
 from lab.keys import press
 from lab.lab import ANSWER, TALK_S, Lab, Placed, lab, until
-from lab.nights import rest_at_night
+from lab.nights import rest_at_night, rest_in_breadth
 from lab.phone import Phone
 from lab.recording import reassemble
 from lab.service import Service
@@ -138,7 +138,7 @@ async def test_codecs(asterisk, serving, references, interfaces):
         assert_connected(case.way, said)
 
 
-@pytest.mark.parametrize("sighted", ["both", "caller"])
+@rest_in_breadth("sighted", ["both", "caller"])
 async def test_a_video_is_offered(asterisk, serving, references, sighted):
     """The sound is heard; where both have eyes they see each other after it, and not before."""
     service = serving(policy=POLICY)

@@ -14,7 +14,7 @@ from lab.calls.hearing import assert_heard_then_connected
 from lab.calls.proving import by_both, side_by_side
 from lab.dialplan_steps import HookCall, results, steps
 from lab.lab import LICENSED, Forwarding, lab, until
-from lab.nights import rest_at_night
+from lab.nights import breadth, nightly
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import Association, Machine
 from lab.service import Service
@@ -144,7 +144,10 @@ def up(installation, tmp_path_factory) -> Iterator[Service]:
         yield service
 
 
-@rest_at_night(("context", "interface"), [("some", "agi"), *product(("callers", "numbers"), ("ari", "agi"))])
+@pytest.mark.parametrize(
+    ("context", "interface"),
+    [breadth("some", "agi"), *(nightly(*each) for each in product(("callers", "numbers"), ("ari", "agi")))],
+)
 def test_every_spelling_is_refused_by_the_service(up, interface, context):
     up.asterisk.command(f"dialplan set global IDTONE_INTERFACE {interface}")
     found = dict(zip(FORMS[context], results(up.asterisk, context, 120), strict=True))

@@ -12,6 +12,7 @@ from lab import voices
 from lab.calls.proving import by_both, side_by_side
 from lab.codecs import G729
 from lab.lab import ANSWER, LICENSED, Forwarding, lab
+from lab.nights import rest_in_breadth
 from lab.phone import Phone
 
 PROMPTLY_MS = 400
@@ -53,7 +54,7 @@ async def assert_connected(phones, called, forwardings):
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("hears", ["called", "both"])
+@rest_in_breadth("hears", ["called", "both"])
 async def test_the_call_is_connected_at_once_and_nothing_counts_as_sounded(asterisk, serving, hears):
     service = serving(policy=f"notify: {{incoming: {hears}, outgoing: {hears}}}")
     since = datetime.now(UTC)

@@ -28,6 +28,7 @@ from lab.calls.own_suspensions import acts, command, states
 from lab.calls.proving import RECOGNISED_S
 from lab.heard import hear
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab, until
+from lab.nights import rest_in_breadth
 from lab.pjsip_conf import pjsip, trunk
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -214,7 +215,7 @@ async def test_only_a_token_of_the_fleet_that_comes_by_a_trunk_counts(nodes, ref
     assert CALLED_NUMBER[1:] not in log
 
 
-@pytest.mark.parametrize("down", [0, 1], ids=["a", "b"])
+@rest_in_breadth("down", [0, 1], ids=["a", "b"])
 async def test_a_node_whose_service_is_down_announces_too(nodes, references, down):
     """Twice is safe: the hook can neither make nor check a token."""
     nodes[down].service.stop()

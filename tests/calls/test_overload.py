@@ -17,6 +17,7 @@ from idtone.core.settings.policy import PolicySettings
 from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 from lab.heard import identify
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Placed, lab, until
+from lab.nights import rest_in_breadth
 from lab.sipp import Load, called
 
 WAITING = 4
@@ -174,7 +175,7 @@ async def test_where_asterisk_acts_alone(asterisk, service, references, hook, ov
     assert suspended.called is None
 
 
-@pytest.mark.parametrize(("full", "taken"), [("0", 3), (ALWAYS_MOVING, 2)])
+@rest_in_breadth(("full", "taken"), [("0", 3), (ALWAYS_MOVING, 2)])
 async def test_after_one_was_turned_away_a_tenth_of_those_may_wait(asterisk, service, hook, full, taken):
     """A burst is let in, and in an overload few compete with those who have yet to be turned away."""
     hook("IDTONE_FULL", full)

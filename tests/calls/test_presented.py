@@ -15,6 +15,7 @@ from idtone.dialplan import NO_TRUNKS
 from lab.calls.hearing import assert_heard_then_connected
 from lab.calls.proving import RECOGNISED_S, by_both, side_by_side
 from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Placed, lab
+from lab.nights import rest_in_breadth
 from lab.sip import Header, Party
 
 POLICE = "0335810110"
@@ -147,7 +148,7 @@ async def test_only_the_checked_number_leaves(asterisk, service, references, tab
             assert (recorded["kind"], recorded["last4"]) == (number.kind, number.last4), (name, role)
 
 
-@pytest.mark.parametrize("table", [OUTGOING, INCOMING], ids=["outgoing", "incoming"])
+@rest_in_breadth("table", [OUTGOING, INCOMING], ids=["outgoing", "incoming"])
 async def test_while_the_service_is_away_too(away, table):
     for (name, leaving, _), (placed, ending) in await place_all(away, table, 0.1):
         assert ending.reason == "service-unavailable"

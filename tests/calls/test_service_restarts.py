@@ -7,14 +7,13 @@ import signal
 import subprocess
 import time
 
-import pytest
-
 from lab.asterisk import IDTONE, Asterisk
 from lab.calls.hearing import assert_heard_then_connected
 from lab.calls.proving import answered
 from lab.calls.restarting import DEADLINE_S, connected
 from lab.chosen_asterisk import transports
 from lab.lab import CALLER_NUMBER, Lab, lab, until
+from lab.nights import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
@@ -57,7 +56,7 @@ async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references)
     assert (alone["fallback"], alone["sent"], alone["status"], alone["complete"]) == (True, True, "CONNECTED", True)
 
 
-@pytest.mark.parametrize("transport", transports())
+@rest_in_breadth("transport", transports())
 async def test_a_service_that_is_told_to_stop_has_no_part_in_the_sound(asterisk, beside, references, transport):
     beside.away()
     own = Service(asterisk, LAB_REGISTRY, transport=transport)

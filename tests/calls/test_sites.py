@@ -1,7 +1,8 @@
 """What is promised of every call, on every site: each outcome, with the service up and away.
 
-`make test-sites` takes all sites, `make test` a few. On each, calls of all outcomes are in progress at once, by either
-interface. Each has one record that is complete and without anomaly, and whose times are those of the phones' clock.
+`make test` takes the default site, `make test-breadth` a few others, `make test-sites` all. On each, calls of all
+outcomes are in progress at once, by either interface. Each has one record that is complete and without anomaly, and
+whose times are those of the phones' clock.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lab.calls.hearing import FRAME_MS, assert_nothing_before_voice, heard_by_ca
 from lab.calls.proving import RECOGNISED_S, side_by_side
 from lab.heard import identify
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab
+from lab.nights import breadth
 from lab.phone import BUSY, Behaviour, ring
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -97,7 +99,7 @@ def found() -> Iterator[dict[str, float]]:
         print(f"{name:45} every record complete, no anomaly, times within {1000 * furthest_s:3.0f} ms")
 
 
-@pytest.mark.parametrize("name", [*ALL] if os.environ.get("SITES") == "all" else ["japan", *OFTEN])
+@pytest.mark.parametrize("name", [*ALL] if os.environ.get("SITES") == "all" else ["japan", *map(breadth, OFTEN)])
 async def test_every_call_is_decided_heard_and_recorded_in_time(name, tmp_path, references, found):
     site = ALL[name].begun(CHANGES_S)
     changes_s = time.time() + CHANGES_S

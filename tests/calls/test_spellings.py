@@ -11,7 +11,7 @@ import pytest
 from lab.asterisk import Asterisk
 from lab.dialplan_steps import ANSWERING, HookCall, OwnDial, begin, hook_calls, own_dials, results, written
 from lab.lab import LICENSED
-from lab.nights import rest_at_night
+from lab.nights import breadth, nightly, rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE
@@ -91,7 +91,7 @@ def test_every_spelling_means_the_same_to_hook_and_service(up, interface):
     assert decided["BYPASS", "emergency"] == len(EMERGENCIES) + sum(called in EMERGENCIES for called in of_licensed)
 
 
-@rest_at_night("interface", ["away", "ari", "agi"])
+@pytest.mark.parametrize("interface", [breadth("away"), nightly("ari"), nightly("agi")])
 def test_every_spelling_under_an_own_dial(up, interface):
     """The hook gets the numbers as arguments of U()."""
     asterisk = up.asterisk

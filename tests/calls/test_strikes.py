@@ -69,6 +69,7 @@ FILES = {
 
 
 @pytest.mark.alone
+@pytest.mark.breadth
 @rest_at_night("what", FILES)
 async def test_a_sound_that_cannot_be_played(serving, references, what):
     event, make = FILES[what]
@@ -142,6 +143,7 @@ GROUND: dict[str, tuple[Event, Blow]] = {
 
 
 @pytest.mark.alone
+@pytest.mark.breadth
 @rest_at_night("what", GROUND)
 async def test_what_the_service_stands_on(own, references, what):
     event, blow = GROUND[what]

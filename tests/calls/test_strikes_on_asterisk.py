@@ -20,7 +20,7 @@ from lab.calls.striking import EVERYWHERE, caught, dial, kept, struck
 from lab.endings import Event, Evidence, Step
 from lab.heard import identify
 from lab.lab import lab, until
-from lab.nights import rest_at_night
+from lab.nights import rest_at_night, rest_in_breadth
 from lab.packages import faketime
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -90,7 +90,7 @@ async def broken(detour: Detour, how: str) -> AsyncIterator[None]:
     yield
 
 
-@pytest.mark.parametrize(("event", "how"), [(Event.LINE_CUT, "cut"), (Event.LINE_DEAD, "swallow")])
+@rest_in_breadth(("event", "how"), [(Event.LINE_CUT, "cut"), (Event.LINE_DEAD, "swallow")])
 async def test_the_line(asterisk, beside, references, event, how):
     beside.away()
     async with far(asterisk, policy=POLICY) as (service, detour):

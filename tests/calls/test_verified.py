@@ -8,13 +8,12 @@ import pytest
 
 from lab.heard import in_order
 from lab.lab import Forwarding, lab
+from lab.nights import rest_in_breadth
 from lab.tones.commands.running import run
 from lab.tones.recordings import wire
 
 
-@pytest.mark.parametrize(
-    ("number", "heard", "other"), [("0312345678", "sample", "notice"), ("0399999999", "notice", "sample")]
-)
+@rest_in_breadth(("number", "heard", "other"), [("0312345678", "sample", "notice"), ("0399999999", "notice", "sample")])
 async def test_a_call_is_proved_by_its_capture(asterisk, service, tmp_path, number, heard, other):
     async with lab(asterisk) as phones:
         placed, _ = await phones.call(Forwarding(number))

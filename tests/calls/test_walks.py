@@ -48,6 +48,7 @@ def test_what_is_drawn_is_drawn_again_and_has_everything_in_it():
 
 
 @pytest.mark.alone
+@pytest.mark.breadth
 async def test_random_paths(installation, tmp_path, references):
     with Asterisk(installation, tmp_path / "pbx") as asterisk:
         drawn = draw_round(SEED, 0, PATHS, WITHIN_S, MISHAPS)

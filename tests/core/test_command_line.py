@@ -21,6 +21,7 @@ import typer
 from idtone.core.errors import DocumentError, Fault, UsageError
 from idtone.core.terminal import command_line
 from idtone.core.translation import speak
+from lab.nights import rest_in_breadth
 
 
 def ending(app: typer.Typer, *arguments: str) -> int:
@@ -148,7 +149,7 @@ def unread() -> Iterator[int]:
     os.close(writing)
 
 
-@pytest.mark.parametrize(
+@rest_in_breadth(
     ("ending", "code", "count", "unbuffered"),
     [("", 0, 1, ""), ("", 0, 100_000, "1"), ("command_line.sys.exit(1)", 1, 100_000, ""),
      ("raise command_line.UsageError('no')", 2, 1, "1"), ("raise command_line.UsageError('no')", 2, 100_000, "")],
@@ -166,9 +167,7 @@ def test_a_table_and_standard_error_without_a_reader_change_nothing(unread):
     assert program(body, stdout=unread, stderr=unread).returncode == 1
 
 
-@pytest.mark.parametrize(
-    ("before", "read", "code"), [("", False, 0), ("", True, 1), ("print('x', flush=True)", False, 0)]
-)
+@rest_in_breadth(("before", "read", "code"), [("", False, 0), ("", True, 1), ("print('x', flush=True)", False, 0)])
 def test_a_closed_pipe_is_noticed_without_writing(unread, before, read, code):
     body = f"{before}\n    command_line.sys.exit(standard_streams.is_read(0))"
     assert program(body, **({} if read else {"stdout": unread})).returncode == code

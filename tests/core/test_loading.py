@@ -18,6 +18,7 @@ from idtone.core.settings.settings import load_settings
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.agi.fake_asterisk import calling, presented
+from lab.nights import rest_in_breadth
 from lab.registry.examples import valid_until_2096
 
 OTHERS = {
@@ -155,7 +156,7 @@ async def test_help_and_completion_import_no_command(start, inbox, command, envi
     assert len(foreign(modules)) <= most
 
 
-@pytest.mark.parametrize(
+@rest_in_breadth(
     ("command", "needed_rooms", "needed", "most"),
     [
         ("tone list", {"config", "tones"}, DOCUMENTS | {"rich"}, 290),

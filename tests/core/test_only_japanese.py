@@ -68,6 +68,7 @@ def leaves(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
         yield from leaves(inner, *words, name)
 
 
+@pytest.mark.breadth
 def test_the_help_of_each_command_is_japanese(run: Callable[..., tuple[int, str, str]]):
     found = []
     for words in (words for program in PROGRAMS for words in leaves(tree(program), program)):

@@ -18,13 +18,14 @@ from idtone.core.numbers import parse, perhaps
 from idtone.registry.number_notation import read_span
 from lab.asterisk import Asterisk
 from lab.dialplan_steps import HookCall, results, steps
+from lab.nights import rest_in_breadth
 from lab.spellings import NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, UNREADABLE
 from lab.spellings import SUSPENDED as BANK
 
 LICENSED, STOPPED = "0312345678", "0312345600"
 FORMS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 SOME = tuple(form for kind in (OF_SUSPENDED, UNREADABLE, OF_OTHERS, NO_NUMBERS) for form in tuple(kind)[::11])
-"""Of each kind: test_hook has all of them as the forwarding number, which the hook reads in one place."""
+"""Of each kind: test_hook has all of them as the forwarding number; the hook reads a number in one place."""
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 REFUSED = "REFUSED number-never-originates"
 PERIODS = {
@@ -69,6 +70,7 @@ EXTENSIONS = "\n".join(
         "#include idtone.conf",
         forwarding("numbers", SOME),
         presenting("callers", FORMS),
+        presenting("some-callers", SOME),
         forwarding("periods", tuple(PERIODS)),
         presenting("presented", tuple(PERIODS)),
     ]
@@ -111,10 +113,11 @@ def test_with_unreadable_notice_the_digits_alone_are_refused(hooked):
     assert {form for form, result in found.items() if result == REFUSED} == set(filter(is_bank, SOME))
 
 
-def test_every_spelling_of_the_number_that_the_caller_presents(hooked):
+@rest_in_breadth(("context", "forms"), [("some-callers", SOME), ("callers", FORMS)])
+def test_every_spelling_of_the_number_that_the_caller_presents(hooked, context, forms):
     """Also where the digits alone make the number; a caller who withholds it, or shows another one, is connected."""
-    found = dict(zip(FORMS, results(hooked, "callers"), strict=True))
-    assert {form for form, result in found.items() if result == REFUSED} == set(filter(is_bank, FORMS))
+    found = dict(zip(forms, results(hooked, context), strict=True))
+    assert {form for form, result in found.items() if result == REFUSED} == set(filter(is_bank, forms))
     assert set(found.values()) == {REFUSED, "UNAVAILABLE service-unavailable"}
 
 

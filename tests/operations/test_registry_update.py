@@ -19,6 +19,7 @@ from idtone.registry.sources import SignedSource
 from idtone.registry.trust.client import Repository
 from lab.asterisk import IDTONE
 from lab.call_control.unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, needs_root, shared_folder
+from lab.nights import rest_in_breadth
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import STOPPED, Association, Machine
 from lab.terminal import Terminal
@@ -179,7 +180,8 @@ def test_root_does_not_write_where_its_files_lock_the_service_out(config, associ
     assert {path.name for path in cache.rglob("*")} == {".lock"}
 
 
-def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config, sounds, association, tmp_path):
+@rest_in_breadth("stops", [4, 12])
+def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config, sounds, association, tmp_path, stops):
     """The association stops one number after the other. Whoever writes, none of them disappears from the file."""
     machine = Machine(association, tmp_path)
     over = threading.Event()
@@ -212,7 +214,7 @@ def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config,
     threads = [watched(work) for work in (serve, serve, command, command)]
     known = 0
     try:
-        for count in range(1, 13):
+        for count in range(1, stops + 1):
             entries = "".join(
                 f"  - {{number: 03123456{2 * each:02}, since: 2026-11-02T00:00:00+09:00, reference: R}}\n"
                 for each in range(count)
@@ -228,7 +230,7 @@ def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config,
         for thread in threads:
             thread.join()
     assert not failed
-    assert known == 12
+    assert known == stops
 
 
 def test_a_service_that_starts_finds_the_generation_that_another_program_has_just_kept(tmp_path, association):

@@ -30,6 +30,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import heard_call, put
 from lab.ledger.vectors.logs_table import logs, member, metadata
 from lab.ledger.witness.authority import Authority
+from lab.nights import rest_in_breadth
 from lab.node import find_or_get_node
 from lab.operations.exporting import WARRANT, run, write_settings
 
@@ -184,7 +185,7 @@ def test_a_call_after_the_last_timestamp_has_none(stamped, capsys):
     assert (code, "leaves has no timestamp" in text) == (1, True)
 
 
-@pytest.mark.parametrize("lie", ["other data", "damaged", "another tree", "another authority", "none"])
+@rest_in_breadth("lie", ["other data", "damaged", "another tree", "another authority", "none"])
 def test_what_no_authority_has_stamped_is_noticed(stamped, capsys, tmp_path, lie):
     log_key = stamped.export("c-1")
     files, name = read_zip(stamped.pack), "timestamps/2.tsr"

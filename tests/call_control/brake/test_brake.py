@@ -43,6 +43,7 @@ from lab.call_control.brake.calling import (
     passed,
     steps,
 )
+from lab.nights import rest_in_breadth
 
 STOP_S = NOON_S + 60
 
@@ -97,7 +98,7 @@ def test_steps_come_in_their_order():
 
 
 @pytest.mark.parametrize(("count", "error"), [(50, 0.03), (200, 0.02), (3000, 0.03), (10_000, 0.08)])
-@pytest.mark.parametrize("step", [1, 7, 100])
+@rest_in_breadth("step", [1, 7, 100])
 def test_the_bitmap_counts_distinct_numbers_within_its_stated_error(count, error, step):
     """Also numbers in a row, as a PBX has them; over some keys, each drawn from a seed."""
     dice = random.Random(count * step)
@@ -514,7 +515,7 @@ def test_lines_that_all_call_six_times_as_much_are_marked_and_not_slowed_or_stop
         assert {hold.step for hold in brake.holds() if hold.kind is SubjectKind.ENDPOINT} == {BrakeStep.MARK}
 
 
-@pytest.mark.parametrize(("lines", "of"), [(1, 3), (2, 3), (3, 13)])
+@rest_in_breadth(("lines", "of"), [(1, 3), (2, 3), (3, 13)])
 def test_few_lines_that_call_six_times_as_much_are_stopped(lines, of):
     """Two make no surge, and three none among thirteen that call as they ordinarily do."""
     brake = new_brake()

@@ -18,7 +18,7 @@ from lab.console.browser.browser import AXE, AXE_SHA256, WAIT_S, Browser
 from lab.console.browser.looks import LOOKS, WIDE, faults_here
 from lab.console.browser.visits import Shown, Visitor, visits
 from lab.console.site import Site, name_of
-from lab.nights import rest_at_night
+from lab.nights import breadth, nightly
 from tools.messages import catalogue_text
 
 GENUINE = "Genuine. The list in force names this badge."
@@ -32,8 +32,11 @@ def test_axe_is_the_one_that_was_published():
     assert hashlib.sha256(AXE.read_bytes()).hexdigest() == AXE_SHA256
 
 
-@rest_at_night(("language", "each"), [("ja", "page"), ("ja", "appearance"), ("en", "appearance")])
-def test_every_page_can_be_seen_read_and_reached_by_everyone(browser, demo, language, each):
+@pytest.mark.parametrize(
+    ("language", "each", "looks"),
+    [("ja", "page", 1), breadth("ja", "page", 2), nightly("ja", "appearance", 2), nightly("en", "appearance", 2)],
+)
+def test_every_page_can_be_seen_read_and_reached_by_everyone(browser, demo, language, each, looks):
     """Each page as the last of its visitors sees it, who can do more on it; at night as all of them see it."""
     found = [*visits(demo.console.pages, demo.address, visitors(demo))]
     looked_at = [shown for shown in found if shown.is_html]
@@ -42,7 +45,7 @@ def test_every_page_can_be_seen_read_and_reached_by_everyone(browser, demo, lang
     wrong = {
         f"{shown.path} ({shown.visitor.name})": faults
         for shown in looked_at
-        if (faults := faults_of(browser, demo.address, shown, language))
+        if (faults := faults_of(browser, demo.address, shown, language, looks))
     }
     assert not wrong, "\n".join(f"{page}:\n  " + "\n  ".join(faults) for page, faults in wrong.items())
     with_parts = {page.path for page in demo.console.pages if page.method is Method.GET and "{" in page.path}
@@ -94,9 +97,9 @@ def test_a_badge_is_verified_and_a_period_evaluated_with_results(browser, demo, 
     assert not wrong, "\n".join(wrong)
 
 
-def faults_of(browser: Browser, address: str, shown: Shown, language: str) -> list[str]:
-    """What is wrong with a page."""
-    looks = LOOKS[language]
+def faults_of(browser: Browser, address: str, shown: Shown, language: str, count: int) -> list[str]:
+    """What is wrong with a page, in so many looks."""
+    looks = LOOKS[language][:count]
     browser.keep(address, {**shown.visitor.cookies, LANGUAGE.name: language})
     browser.look(*looks[0])
     browser.open(f"{address}{shown.path}")

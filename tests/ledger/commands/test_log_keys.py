@@ -40,6 +40,7 @@ from lab.ledger.dying import GIVING_UP, MOMENTS, give_up, killed, replace_key
 from lab.ledger.example_pack import WITNESS
 from lab.ledger.sample_evidence import ALICE, BOB, NOW, decided, heard_call, put, wait_until
 from lab.ledger.sample_ledger import opened
+from lab.nights import rest_in_breadth
 from lab.node import find_or_get_node
 from lab.operations import exporting
 from lab.operations.exporting import WARRANT
@@ -346,7 +347,7 @@ def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, mon
     assert (tiles["good"], tiles["gives_up"]) == (True, now["gives_up"])
 
 
-@pytest.mark.parametrize("moment", GIVING_UP)
+@rest_in_breadth("moment", GIVING_UP)
 def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(lost, monkeypatch, moment):
     as_person(monkeypatch, ALICE)
     assert killed(None, give_up, str(lost.config), moment) == ["giving up"]
@@ -472,7 +473,7 @@ def test_what_one_person_gives_up_is_not_recorded_by_a_service_that_takes_two(lo
     assert lost.ring().continuity.unsigned
 
 
-@pytest.mark.parametrize("given_up", ["act-1", ""])
+@rest_in_breadth("given_up", ["act-1", ""])
 def test_what_the_file_beside_the_key_says_of_an_end_is_no_evidence(lost, monkeypatch, given_up):
     """A file that says it without an act, or hides the act."""
     as_person(monkeypatch, ALICE)
@@ -503,7 +504,7 @@ def test_what_is_given_up_is_what_the_logs_say_and_not_the_file_beside_the_key(l
     assert (before["given_up"]["act"], before["leaves"], len(before["faults"])) == (made["act"], 3, 2)
 
 
-@pytest.mark.parametrize(
+@rest_in_breadth(
     ("origin", "leaves", "signed", "said"),
     [("someone-else/idtone", 3, 2, "does not wait"), (LOG, 3, 1, "others signed"), (LOG, 9, 2, "another end")],
 )
@@ -520,7 +521,7 @@ def test_an_end_that_this_node_does_not_have_is_not_given_up(lost, origin, leave
     assert lost.verify()["gives_up"] == []
 
 
-@pytest.mark.parametrize("has_logs", [True, False])
+@rest_in_breadth("has_logs", [True, False])
 async def test_a_running_service_holds_the_act_against_its_own_logs(lost, monkeypatch, has_logs):
     as_person(monkeypatch, ALICE)
     url, ring = lost.settings.own(), lost.ring()

@@ -15,6 +15,7 @@ from idtone.ledger.store.call_search import search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.ledger.sample_calls import of_all_kinds
 from lab.ledger.sample_ledger import write
+from lab.nights import one_of_each
 
 FILTERS = [
     CallFilter(),
@@ -49,9 +50,13 @@ def every(reader: LedgerReader) -> list[Record]:
     return sorted(calls, key=lambda record: (record.steps[0].at, ids[record.call_id]), reverse=True)
 
 
-@pytest.mark.parametrize("wanted", FILTERS, ids=str)
-@pytest.mark.parametrize(("first", "limit", "stops"), [(1, 3, False), (4, 2, True), (7, 100, True), (320, 1, False)])
-def test_it_finds_what_a_look_at_each_record_finds(reader, wanted, first, limit, stops, monkeypatch):
+PARTS = [(1, 3, False), (4, 2, True), (7, 100, True), (320, 1, False)]
+"""The first steps, the limit, and whether a search stops at once: parts of many sizes."""
+
+
+@pytest.mark.parametrize(("wanted", "parts"), one_of_each(FILTERS, PARTS, rest=pytest.mark.breadth), ids=str)
+def test_it_finds_what_a_look_at_each_record_finds(reader, wanted, parts, monkeypatch):
+    first, limit, stops = parts
     monkeypatch.setattr(call_search, "FIRST_STEPS", first)
     monkeypatch.setattr(call_search, "MOST_STEPS", 9)
     monkeypatch.setattr(call_search, "AT_ONCE", 2)
@@ -81,7 +86,9 @@ def test_it_finds_what_a_look_at_each_record_finds(reader, wanted, first, limit,
 def test_it_keeps_to_the_range(reader):
     records = every(reader)
     moments = [record.steps[0].at for record in records]
-    for start, end in itertools.combinations(sorted({*moments, max(moments) + timedelta(microseconds=1)}), 2):
+    edges = sorted({*moments, max(moments) + timedelta(microseconds=1)})
+    since, until = ((edges[0], edge) for edge in edges[1:]), ((edge, edges[-1]) for edge in edges[:-1])
+    for start, end in (*itertools.pairwise(edges), *since, *until):
         expected = [record.call_id for record in records if start <= record.steps[0].at < end]
         for newer in (False, True):
             part = search_calls(reader, CallFilter(), start, end, newer=newer, limit=1000)

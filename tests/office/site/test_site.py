@@ -81,6 +81,7 @@ def test_the_site_is_small_whole_and_loads_nothing_from_elsewhere(built):
     assert {f"en/{name}" for name in names if "/" not in name} == {name for name in names if "/" in name}
 
 
+@pytest.mark.breadth
 def test_it_stays_small_with_three_hundred_members():
     until = datetime(2037, 1, 10, tzinfo=UTC)
     holders = [

@@ -26,6 +26,7 @@ from idtone.operations.setup.plan_setup import Wishes, _settings, is_new, own_fi
 from lab.asterisk import MODULES
 from lab.bootstrap import AsteriskInstallation
 from lab.lab import LICENSED
+from lab.nights import rest_in_breadth
 from lab.operations.bare_asterisk import ALL_MODULES, EXTENSIONS, NEW, USER, Pbx, bare
 from lab.operations.doctor.examining import modules_conf
 from lab.publication import LAB_REGISTRY, MEMBER
@@ -53,6 +54,7 @@ def pbx(shared: Pbx) -> Iterator[Pbx]:
     shared.asterisk.command("core reload")
 
 
+@pytest.mark.breadth
 def test_from_a_bare_asterisk_to_a_call_that_is_heard_and_back(installation, tmp_path):
     with bare(installation, tmp_path) as pbx:
         before = pbx.files()
@@ -208,7 +210,7 @@ def test_what_the_operator_has_written_since_is_not_undone(pbx):
     assert kept.read_text().endswith("# mine\n")
 
 
-@pytest.mark.parametrize(
+@rest_in_breadth(
     ("file", "line"),
     [
         ("extensions.conf", "exten = 1,1,Gosub(idtone-forward,s,1(PJSIP/a,0312345678))"),
