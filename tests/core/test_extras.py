@@ -9,6 +9,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 import idtone
 from idtone.core.terminal import extras
 from idtone.core.terminal.extras import EXTRAS, PACKAGES, install_command
@@ -59,6 +61,7 @@ def test_each_extra_of_the_table_and_no_other_is_in_the_lock():
     assert set(re.findall(r"^Package: (\S+)$", control, re.MULTILINE)) == set(PACKAGES.values())
 
 
+@pytest.mark.breadth
 def test_a_node_imports_nothing_of_an_extra(tmp_path: Path):
     paths = [path.relative_to(ROOT).with_suffix("").parts for path in modules()]
     names = {".".join(["idtone", *(part for part in parts if part not in ("idtone", "__init__"))]) for parts in paths}

@@ -35,6 +35,7 @@ from idtone.registry.trust.tuf_roles import Keys
 from idtone.registry.used_registries import FOLDER, UsedRegistries, UsedRegistry, metadata_digest
 from lab.ledger.sample_evidence import put
 from lab.ledger.vectors.logs_table import ROOT as ROOT_OF_ANOTHER
+from lab.nights import rest_in_breadth
 from lab.node import find_or_get_node
 from lab.operations.exporting import WARRANT
 from lab.programs import located
@@ -274,7 +275,7 @@ LIES: dict[str, Callable[[Shown], object]] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
+@rest_in_breadth("lie", LIES)
 def test_what_the_association_has_not_signed_is_noticed(node, lie):
     files = node.export("licensed", "suspended")
     [name] = [name for name in files if name.startswith("registry/")]

@@ -156,7 +156,7 @@ def test_the_pack_has_the_earliest_timestamp_and_all_programs_verify_it(stamped,
     assert "its signature was not verified" in shown
 
 
-@pytest.mark.parametrize(("after", "code"), [(timedelta(microseconds=1), 0), (timedelta(0), 1)])
+@rest_in_breadth(("after", "code"), [(timedelta(microseconds=1), 0), (timedelta(0), 1)])
 def test_a_timestamp_shows_that_a_tree_is_older_than_the_end_of_its_key(stamped, capsys, tmp_path, after, code):
     log_key = stamped.export("c-1", "c-2")
     root = stamped.authority.root

@@ -159,6 +159,7 @@ def test_a_repository_that_has_not_the_role_is_usable(association, machine):
     assert tuf_roles.NEVER_ORIGINATES_FILE not in machine.take().sha256
 
 
+@pytest.mark.breadth
 def test_a_large_list_is_compiled_once_in_another_process(association, machine, monkeypatch):
     monkeypatch.setattr(sources, "LARGE", 10)
     association.write(never=NEVER)

@@ -40,7 +40,7 @@ from lab.ledger.sample_evidence import (
     wait_until,
 )
 from lab.ledger.sample_ledger import faults, query
-from lab.nights import rest_at_night
+from lab.nights import rest_at_night, rest_in_breadth
 from lab.repository import ROOT
 
 PLACE = "hsm:1?label=log"
@@ -111,7 +111,7 @@ def test_a_token_signs_the_tree(softhsm, tmp_path):
     assert (verdict.faults, [each.checkpoint.size for each in verdict.signed]) == ([], [1])
 
 
-@pytest.mark.parametrize(
+@rest_in_breadth(
     ("key", "pin", "fault"),
     [
         ("hsm:1?label=other", token.PIN, "there is no such token"),
@@ -214,7 +214,7 @@ def test_the_next_log_names_the_end_that_is_signed_when_the_token_is_back(stub, 
     assert f"the end of the log {LOG.name} is signed now" in caplog.text
 
 
-@pytest.mark.parametrize(
+@rest_in_breadth(
     ("change", "why"),
     [
         ("UPDATE steps SET details = replace(details, 'PLAY', 'NOTICE') WHERE kind = 'decided'", ""),
@@ -290,7 +290,7 @@ def test_an_end_is_held_against_what_was_signed_before_it(stub, ended, signed):
         wait_until(lambda: "not those that were signed" in writer.words)
 
 
-@pytest.mark.parametrize(
+@rest_in_breadth(
     "change",
     [
         "UPDATE hashes SET hash = 'abc'",

@@ -32,7 +32,7 @@ from idtone.operations.doctor.modules import CDR, DIALPLAN_VIEW, in_order, neede
 from idtone.operations.doctor.shared_files import WRITABLE
 from lab.asterisk import IDTONE, MODULES, Asterisk
 from lab.lab import SUSPENDED
-from lab.nights import rest_at_night
+from lab.nights import rest_at_night, rest_in_breadth
 from lab.operations.doctor.examining import OF_THE_MACHINE, Findings, edited, examine, modules_conf, run
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -233,7 +233,7 @@ def test_settings_that_do_not_fit_asterisk(pbx, intact, tmp_path):
     assert changed(intact, findings) == NO_ARI | dict.fromkeys(IN_ITS_FOLDER, "unknown"), "its folder is not known"
 
 
-@pytest.mark.parametrize(
+@rest_in_breadth(
     ("changes", "expected"),
     [
         (
@@ -300,6 +300,7 @@ def test_remedies_load_the_missing_modules(pbx, intact):
     assert changed(intact, examine(pbx)) == {}
 
 
+@pytest.mark.breadth
 def test_ari_without_the_module_that_answers_and_the_remedy_loads_it(pbx, intact):
     assert "Unloaded" in pbx.asterisk.command("module unload res_ari_asterisk.so")
     findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc))
@@ -311,6 +312,7 @@ def test_ari_without_the_module_that_answers_and_the_remedy_loads_it(pbx, intact
     recovered(pbx, intact)
 
 
+@pytest.mark.breadth
 def test_the_cdr_engine_is_disabled_and_the_remedy_enables_it(pbx, intact):
     path, reload = pbx.asterisk.etc / "cdr.conf", "module reload cdr"
     with reloaded(pbx, reload), edited(path, lambda text: "[general]\nenable = no\n"):
@@ -422,6 +424,7 @@ def test_a_hook_that_a_reload_removed(pbx, intact):
     assert "`#include idtone.conf`" in findings["hook-loaded"]["remedy"]
 
 
+@pytest.mark.breadth
 def test_places_where_asterisk_ignores_the_hooks_result(pbx, intact):
     etc = pbx.asterisk.etc
     (etc / "mine").mkdir()
@@ -443,6 +446,7 @@ def test_places_where_asterisk_ignores_the_hooks_result(pbx, intact):
 # -- the ledger -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.breadth
 def test_a_file_that_is_not_a_ledger(pbx, intact, tmp_path):
     (tmp_path / "notes").write_text("no database\n" * 100)
     findings = examine(pbx, LEDGER_URL=f"sqlite:///{tmp_path}/notes")
@@ -474,6 +478,7 @@ def test_a_ledger_that_was_restored_from_an_older_copy(pbx, intact):
     assert "1000000 were signed" in findings["ledger-signed"]["found"]
 
 
+@pytest.mark.breadth
 def test_a_full_disk(pbx, intact, tmp_path):
     """A small file system that other processes do not see."""
     private = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-rm")
@@ -515,6 +520,7 @@ def test_the_settings_cannot_be_used(tmp_path, capsys):
     assert (ended.value.code, out, "ari.user" in err) == (2, "", True)
 
 
+@pytest.mark.breadth
 def test_another_program_has_the_address_of_agi(pbx, intact):
     with socket.create_server(("127.0.0.1", 0)) as other:
         host, port = other.getsockname()
@@ -550,6 +556,7 @@ def test_the_service_is_stopped(pbx, intact):
     assert re.search(r"^\d+ good", output.splitlines()[-1])
 
 
+@pytest.mark.breadth
 def test_endpoints_of_the_pbx_that_the_table_of_lines_does_not_have(pbx, tmp_path):
     table = tmp_path / "numbers.yaml"
     table.write_text(

@@ -192,6 +192,7 @@ def test_a_database_is_read_each_poll_and_survives_its_absence(tmp_path):
     assert not again.trouble
 
 
+@pytest.mark.breadth
 def test_another_process_compiles_the_same_and_names_the_same_faults(table):
     octets = compile_in_process(str(table), None, None, "")
     assert octets == compile_here(str(table), None, None, "")

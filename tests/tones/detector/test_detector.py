@@ -19,6 +19,7 @@ FOLDER = ROOT / "tones" / "detector"
 SIZE_LIMIT = 60_000
 
 
+@pytest.mark.breadth
 def test_its_own_tests_in_node_pass_with_the_verdicts_of_python(tmp_path):
     corpus.write(tmp_path)
     assert _failed(FOLDER, tmp_path) == []
