@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import pytest
+
 from lab import voices
 from lab.calls.hearing import APART_MS
 from lab.calls.proving import (
@@ -42,11 +44,13 @@ async def test_an_extension_of_the_same_pbx(asterisk, serving, references, desti
         assert_proved(way, placed, said, references, through_local=destination == "local")
 
 
+@pytest.mark.alone
 async def test_a_conference(asterisk, serving, references):
     """Who is in the room hears the sound, and the caller hears the room when it is over.
 
-    Asterisk's mixer sometimes takes nothing of who has just come for half a second (2 of 192 calls by Dial() alone). It
-    may also miss a moment or slip.
+    The room's stream is held against the moment of the caller's answer: a busy machine mixes it later. Asterisk's mixer
+    sometimes takes nothing of who has just come for half a second (2 of 192 calls by Dial() alone). It may also miss a
+    moment or slip.
     """
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones, Phone(phones.caller.media, voices.CALLED) as sitting:
