@@ -62,7 +62,6 @@ LONGEST: Final = {
         "ledger/commands/test_log_keys.py",
         "ledger/keys/test_hardware_token_signer.py",
         "ledger/monitor/test_monitor.py",
-        "ledger/store/test_call_search.py",
     )
 }
 """Files that were measured as long, and have fewer calls, or more tests, than others of their kind."""
