@@ -6,16 +6,12 @@ Exit codes: 0 good, 1 a negative verdict, 2 wrong use or unusable input. If the 
 
 from __future__ import annotations
 
-import csv
 import gc
+import inspect
 import io
-import ipaddress
-import json
 import re
 import shutil
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -97,6 +93,8 @@ def given_file(path: Path) -> Iterator[Path]:
     if path != STREAM:
         yield path
         return
+    import tempfile  # this and other imports in functions: not every command needs them, and a help needs none
+
     with tempfile.NamedTemporaryFile() as copy:
         shutil.copyfileobj(sys.stdin.buffer, copy)
         copy.flush()
@@ -105,6 +103,8 @@ def given_file(path: Path) -> Iterator[Path]:
 
 def listen_address(text: str) -> tuple[str, int]:
     """The IP address and the port of an option --listen. Raises UsageError."""
+    import ipaddress
+
     host, _, port = text.rpartition(":")
     try:
         ipaddress.ip_address(host.strip("[]"))
@@ -190,8 +190,16 @@ def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], pa
     is the first paragraph of the function's docstring.
     """
     for name, (target, summary) in commands.items():
-        # Typer needs a function; one without annotations, which it would evaluate for each command at each start.
-        group.command(name, cls=_lazy_command(target), help=summary, rich_help_panel=panel)(lambda: None)
+        group.command(name, cls=_lazy_command(target), help=summary, rich_help_panel=panel)(_no_function)
+
+
+def _no_function() -> None:
+    """Typer needs a function for each command of a group."""
+
+
+# Typer works out the parameters for each command at each start.
+_no_function.__signature__ = inspect.Signature()  # type: ignore[attr-defined]
+_no_function.__annotations__ = {}
 
 
 def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
@@ -232,6 +240,8 @@ def print_json(value: Any, indent: int | None = 2) -> None:
 
     `indent` None prints it on one line.
     """
+    import json
+
     text = json.dumps(value, ensure_ascii=not is_utf8(sys.stdout), indent=indent, default=str)
     print(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
@@ -320,6 +330,8 @@ class Rows:
             if self._form is Form.CSV:
                 sys.stdout.write(csv_lines(lines))
             else:
+                import csv
+
                 csv.writer(sys.stdout, delimiter="\t", lineterminator="\n").writerows(lines)
         self._is_first = False
 
@@ -362,6 +374,8 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> str:
     """Rows of CSV. A text that a spreadsheet would calculate begins with an apostrophe."""
+    import csv
+
     made = io.StringIO()
     csv.writer(made).writerows(map(_no_formulas, rows))
     return made.getvalue()
@@ -444,6 +458,8 @@ def run(app: Callable[[], Any]) -> None:
         if isinstance(error, ModuleNotFoundError) and (missing := not_installed(error)):
             print(f"idtone: {translated(str(missing))}", file=sys.stderr)
         else:
+            import traceback
+
             # A bug. Python would exit with 1 here too.
             traceback.print_exc()
         sys.exit(UNUSABLE)

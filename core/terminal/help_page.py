@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from unicodedata import east_asian_width
@@ -15,9 +14,8 @@ _INDENT: Final = "  "
 _COMMANDS: Final = template("Commands")
 _ARGUMENTS: Final = template("Arguments")
 _OPTIONS: Final = template("Options")
-_JAPANESE: Final = r"\u3000-\u30ff\u3400-\u9fff\uff01-\uff60"
-_PIECE: Final = re.compile(rf"(\s*)([「『(【]*(?:[^\s{_JAPANESE}]+|[{_JAPANESE}])[、。，．・ー」』)】！？]*)")
-"""What stays on one line: a word, or a Japanese character, with the brackets and stops that belong to it."""
+_OPENING: Final = frozenset("「『(【")
+_STOPS: Final = frozenset("、。，．・ー」』)】！？")
 Row = tuple[str, str]
 
 
@@ -29,12 +27,36 @@ def cells(text: str) -> int:
 def wrapped(text: str, width: int) -> list[str]:
     """Lines of at most `width` cells; a longer word has a line of its own."""
     lines = [""]
-    for space, piece in _PIECE.findall(text):
-        if lines[-1] and cells(lines[-1]) + cells(space) + cells(piece) > width:
-            lines.append(piece)
-        else:
-            lines[-1] += (space if lines[-1] else "") + piece
+    for word in text.split():
+        for number, piece in enumerate(_pieces(word)):
+            space = " " if lines[-1] and not number else ""
+            if lines[-1] and cells(lines[-1]) + len(space) + cells(piece) > width:
+                lines.append(piece)
+            else:
+                lines[-1] += space + piece
     return lines
+
+
+def _pieces(word: str) -> Iterator[str]:
+    """What stays on one line: other writing, or a Japanese character, with the brackets and stops that belong to it.
+
+    It is no regular expression, because one with so many characters takes as long to compile as all else of a help.
+    """
+    if word.isascii():
+        yield word
+        return
+    begin = 0
+    for end in range(1, len(word)):
+        before, after = word[end - 1], word[end]
+        belongs = before in _OPENING or after in _STOPS
+        if not belongs and (_is_japanese(before) or _is_japanese(after)):
+            yield word[begin:end]
+            begin = end
+    yield word[begin:]
+
+
+def _is_japanese(character: str) -> bool:
+    return "\u3000" <= character <= "\u30ff" or "\u3400" <= character <= "\u9fff" or "！" <= character <= "～"
 
 
 def help_page(command: Any, context: Any, usage: str, width: int) -> str:
