@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Final
 
+from .macros import TEXTS
+
 # -- the time ---------------------------------------------------------------------------------------------------------
 
 _ZONE: Final = '"${ENV(TZ)}"'
@@ -36,8 +38,8 @@ CALLER_TEXTS: Final = "".join(
 )
 """All texts of a caller in Asterisk's description of a channel, except the Call-ID; the last one, which is the dialled
 user, only in that for AGI. They are cut: Asterisk loses the bracket behind an argument of more than 4,095 octets."""
-NOT_PRINTABLE: Final = "%([01]|7F|[89A-F])"
-"""A pattern for what is not printable ASCII, in URI encoding: in the encoded text it means the same in every locale."""
+NOT_PRINTABLE: Final = r"\x01-\x1f\x7f-\xff"
+"""What is not printable ASCII, for FILTER()."""
 
 
 def utf_8() -> str:
@@ -111,18 +113,27 @@ IDENTITY: Final = ",__IDTONE_IDENTITY=" + ":".join(
 those of two diversions before (RFC 8946)."""
 LEG: Final = "b(idtone-leg^s^1())"
 """The option of Dial() that lets a leg get them."""
+_CHAIN: Final = TEXTS["@VERDICT_CHAIN@"]
+TOKEN_LEG: Final = (
+    f"${{IF($[${{LEN({_CHAIN})}} = 12]?"
+    f"b(idtone-leg^s^1(v1.${{CUT(IDTONE_REQUEST,.,1)}}.${{IDTONE_NODE}}.${{IDTONE_CALL_ID}}.{_CHAIN})):%s)}}"
+)
+"""The same with the chain token, if the verdict has one; else what is put in."""
 
 _FROM: Final = "${FILTER(0-9+,${REDIRECTING(from-num):0:40})}"
-DIVERSION: Final = (
-    '${IF($["${ARG3}" = "outgoing"]?'
-    '${IF($["${LEN(${REDIRECTING(from-num):0:9})}${LEN(${REDIRECTING(to-num):0:9})}${REDIRECTING(count)}" = "000"]?:'
-    ",REDIRECTING(from-all,i)=,REDIRECTING(to-all,i)=,REDIRECTING(count,i)=0)}:"
-    ",REDIRECTING(from-all,i)=${ARG2},REDIRECTING(to-all,i)=${FILTER(0-9+*#,${ARG5:0:40})}"
-    f',REDIRECTING(reason,i)=${{IF($["{_FROM}" = "${{ARG2}}"]?${{FILTER(a-z_,${{REDIRECTING(reason)}})}}:cfu)}}'
+DIVERTED: Final = "REDIRECTING(from-all,i)=${ARG2},REDIRECTING(to-all,i)=${FILTER(0-9+*#,${ARG5:0:40})}"
+"""The pairs of MSet() for a diversion by the forwarding number. `from-all` replaces the name too, which can show a number."""
+DIVERTED_AGAIN: Final = (
+    f'REDIRECTING(reason,i)=${{IF($["{_FROM}" = "${{ARG2}}"]?${{FILTER(a-z_,${{REDIRECTING(reason)}})}}:cfu)}}'
     f'${{IF($["${{IDTONE_DIVERTING}}" != "" & "{_FROM}" != "${{ARG2}}" & ${{LEN(${{REDIRECTING(orig-num):0:9}})}} = 0]'
     f"?,REDIRECTING(orig-all,i)={_FROM}:)}}"
     f',REDIRECTING(count,i)=${{IF($["{_FROM}" != "${{ARG2}}" & "${{IDTONE_DIVERTING}}" != ""]?'
-    "$[0${REDIRECTING(count)} + 1]:1)})}"
+    "$[0${REDIRECTING(count)} + 1]:1)}"
 )
-"""The pairs of MSet() for the diversion, after a comma; nothing if there is nothing to change. `from-all` replaces the
-name too, which can show a number. The first diverting number stays where a believed trunk named it."""
+"""Their reason and count if another diversion is named already. The first diverting number stays where a believed trunk
+named it."""
+NO_DIVERSION: Final = (
+    '${IF($["${LEN(${REDIRECTING(from-num):0:9})}${LEN(${REDIRECTING(to-num):0:9})}${REDIRECTING(count)}" = "000"]?:'
+    ",REDIRECTING(from-all,i)=,REDIRECTING(to-all,i)=,REDIRECTING(count,i)=0)}"
+)
+"""The pairs that remove a diversion, after a comma; nothing if there is none."""

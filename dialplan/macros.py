@@ -30,6 +30,10 @@ TEXTS: Final[Mapping[str, str]] = {
         "${IDTONE_CALL_ID},${IDTONE_NONCE},${IDTONE_REQUEST},${IDTONE_CHAIN},${IDTONE_DIVERTING},${IDTONE_SIP_CALL_ID},"
         "${IDTONE_TOKEN}"
     ),
+    "@REPORTED@": (
+        r"reported,${ARG1},${ARG2},@NOW@,${FILTER(a-z0-9=\;.\x2d,${CHANNEL(rtcp,all)})},"
+        '${IF($["${CHANNEL(rtp,dest)}" = "${IDTONE_TARGET}"]?same:moved)}'
+    ),
     "@JOURNAL_LINE@": "FILE(${IDTONE_JOURNAL},,,al,u)",
     # No verdict has come, and the fallback has not decided.
     "@UNDECIDED@": '"${IDTONE_VIA}" = "" | "${IDTONE_VIA}" = "again"',
@@ -38,8 +42,14 @@ TEXTS: Final[Mapping[str, str]] = {
         '${IF($["${DIALSTATUS}" != "ANSWER"]?CANCEL:${IF($["${ANSWEREDTIME_MS}" != ""]?CONNECTED:'
         '${IF($["${CHANNEL(hangupsource)}" = "${CHANNEL}"]?CANCEL:FAILED)})})}'
     ),
-    # Dial() connects if GOSUB_RESULT is empty, and the caller's channel must not keep it.
-    "@CONNECT@": "GOSUB_RESULT=,IDTONE_CLEARED=${IMPORT(${ARG6},SHIFT(GOSUB_RESULT))}",
+    # The hook has a call on this channel, and reports its end also if a transfer takes the channel out of the hook.
+    "@HERE@": 'SHARED(IDTONE_HERE)=yes,"CHANNEL(hangup_handler_push)=idtone-hangup,s,1"',
+    # Whether it is known that this channel's endpoint can receive at once: its place in the list, or nothing.
+    "@AT_ONCE@": "${FIELDNUM(IDTONE_AT_ONCE,&,@ENDPOINT@)}",
+    "@ENDPOINT@": "${EPOCH:0:-2}-${URIENCODE(${CHANNEL:0:-9})}",
+    # Options of Dial() before those of the sound: what leaves on the trunk, and what each leg gets.
+    "@PREDIAL@": "${IDTONE_SHOWN}@LEG@",
+    "@IS_PLAIN@": '${REGEX("@PLAIN@" ${LEN(${ARG2})} ${ARG2:0:20})}',
     "@NEW_NONCE@": "${RAND(100000,999999)}${RAND(100000,999999)}",
 }
 AROUND: Final[Mapping[str, tuple[str, str]]] = {
@@ -47,6 +57,8 @@ AROUND: Final[Mapping[str, tuple[str, str]]] = {
     "encoded": (r"${FILTER(A-Za-z0-9%._~!*\x2d,${URIENCODE(", ")})}"),
     # Fields of a request, each URI-encoded.
     "fields": (r"${FILTER(A-Za-z0-9%._~!*\x2c\x2d,", ")}"),
+    # Dial() connects if GOSUB_RESULT is empty, and the caller's channel must not keep it: what it held is cut off.
+    "connect": ("GOSUB_RESULT=${IMPORT(", ",SHIFT(GOSUB_RESULT)):99}"),
     "dial": ("Dial(${ARG1},${FILTER(0-9.,${ARG4})},g", ")"),
     # Of the service's file: section, entry.
     "entry": ("${AST_CONFIG(${IDTONE_SOUNDS}/@FALLBACK_FILE@,", ")}"),

@@ -21,9 +21,10 @@ _REST: Final = rf"(;([^-+().[:space:]0-9&/<,][^&/<,]*)?|@[^&/<,]*|>{_S}(;[^&/<,]
 _PARAMETERS: Final = "(;([^-+().[:space:]0-9&/<,@][^&/<,@]*)?)?"
 SUBSCRIBER: Final = "([25-9]0[0-9]{8}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{7})"
 JAPANESE: Final = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"
-PLAIN: Final = f"^([+]?81|0){SUBSCRIBER}$"
+PLAIN: Final = "^((10 0|11 81|12 [+]81)(1[1-9]|[34][0-9]|[25-9][1-9])|(11 0|12 81|13 [+]81)[25-9]0)[0-9]*$"
 ABROAD: Final = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
-"""All as in `idtone.core.numbers`, on digits and +; PLAIN is a Japanese number in a form that a trunk takes."""
+"""All as in `idtone.core.numbers`, on digits and +; PLAIN is a Japanese number in a form that a trunk takes, after
+its length and a blank: a pattern that counts the digits takes twice as long."""
 
 
 _OTHER: Final = "([A-KM-Za-km-z0-9][A-Za-z0-9]*/|[Ii][Aa][Xx]2/[^&/@,]*@)"

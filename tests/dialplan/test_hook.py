@@ -14,7 +14,7 @@ import pytest
 
 from idtone.call_control.fallback import leave
 from idtone.call_control.fallback_file import render
-from idtone.call_control.journal_lines import Decided, Ended, read
+from idtone.call_control.journal_lines import Decided, Ended, Line, Sounded, read
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.calls import Outcome, Period, Reason, Suspension
 from idtone.core.numbers import NumberKind, ascii_form, parse, perhaps
@@ -144,6 +144,26 @@ RTP_CONF = {
 }
 """Whether Asterisk accepts the fifth packet from an unannounced address, and none before."""
 FIFO = "blocked"
+RENAMED = {
+    "renamed-own": ("idtone-hangup-called,s,1", ["sounded", "ended"]),
+    "renamed-first": (f"idtone-reported,s,1(1.2-1,{NONCE},PJSIP/lab-00000001)", ["sounded"]),
+}
+"""Hangup handlers of a called party's channel, whose name a transfer has changed; what they write."""
+
+
+def renamed(context: str) -> str:
+    """A channel that hangs up before the hook has written a line, and no longer has the name that it had then."""
+    call_id = f"1.{list(RENAMED).index(context) + 1}-1"
+    return steps(
+        context,
+        [
+            f"MSet(IDTONE_CALL_ID={call_id},IDTONE_NONCE={NONCE},IDTONE_STATUS=CONNECTED,IDTONE_SELF=PJSIP/lab-00000001)",
+            f"Set(IDTONE_LINE=sounded,{call_id},{NONCE},1795564585.100000,own,sample,,22,1795564584.600000,SUCCESS,020,(ulaw))",
+            f"MSet(IDTONE_TARGET=192.0.2.1:4000,\"CHANNEL(hangup_handler_push)={RENAMED[context][0]}\")",
+        ],
+    )
+
+
 EXTENSIONS = "\n".join(
     [
         "#include idtone.conf",
@@ -218,6 +238,7 @@ EXTENSIONS = "\n".join(
                 )
             ],
         ),
+        *map(renamed, RENAMED),
         steps("longest", [f"Gosub(arrived,{as_long_as(EXTENSION_LIMIT + more)},1({more}))" for more in (0, 1)]),
         "[arrived]\nexten = _v:.,1,Set(DB(longest/${ARG1})=${EXTEN})\n same = n,Return()\n",
     ]
@@ -397,7 +418,7 @@ def test_no_spelling_is_an_error_to_asterisk(hooked):
     assert not [line for line in hooked.asterisk.complaints() if any(word in line for word in ours)]
 
 
-def lines_of(hooked: Hooked, channel: str, count: int) -> list[Decided | Ended]:
+def lines_of(hooked: Hooked, channel: str, count: int) -> list[Line]:
     """The journal's lines of a channel, when so many have come."""
     deadline_s = time.monotonic() + 60
     while len(found := [line for line in hooked.journal if channel_of(line.split(",")[1]) == channel]) < count:
@@ -446,6 +467,16 @@ def test_a_rejected_call_first_reports_the_end_of_the_call_that_its_channel_left
     ]
     decisions = [(line.call_id[-1], line.outcome) for line in lines if isinstance(line, Decided)]
     assert sorted(decisions) == [("1", Outcome.SHED), ("2", Outcome.SHED)]
+
+
+@pytest.mark.parametrize("context", RENAMED)
+def test_a_line_that_a_hangup_left_is_written_whatever_the_channel_is_called(hooked, context):
+    hooked.results(context)
+    channel, words = f"1.{list(RENAMED).index(context) + 1}", RENAMED[context][1]
+    lines = lines_of(hooked, channel, len(words))
+    assert [type(line).__name__.lower() for line in lines] == words
+    assert isinstance(lines[0], Sounded)
+    assert lines[0].sent == 22
 
 
 def test_every_verdict_is_an_extension_of_the_hook(hooked):
