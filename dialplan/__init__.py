@@ -363,7 +363,7 @@ def hook(
         "@DIVERSION_TRUNKS@": _trunks(asking.diversion_trunks),
         "@IDENTITY_TRUNKS@": _trunks(asking.identity_trunks),
         "@IDENTITY@": expressions.IDENTITY if asking.identity_trunks else "",
-        "@LEG@": (expressions.TOKEN_LEG if asking.trunks else "%s") % (expressions.LEG if asking.identity_trunks else ""),
+        "@LEG@": expressions.leg(with_token=bool(asking.trunks), with_identity=bool(asking.identity_trunks)),
         "@CALLER_TEXTS@": expressions.CALLER_TEXTS,
         "@CALLER_TEXTS_LIMIT@": str(expressions.CALLER_TEXTS_LIMIT),
         "@CALLER_TEXT_LIMIT@": str(expressions.CALLER_TEXT_LIMIT),

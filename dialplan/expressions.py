@@ -111,18 +111,22 @@ IDENTITY: Final = ",__IDTONE_IDENTITY=" + ":".join(
 )
 """The pair of MSet() with the signed identities (RFC 8224) of the incoming call, after a comma: the network's own, and
 those of two diversions before (RFC 8946)."""
-LEG: Final = "b(idtone-leg^s^1())"
-"""The option of Dial() that lets a leg get them."""
 _CHAIN: Final = TEXTS["@VERDICT_CHAIN@"]
-TOKEN_LEG: Final = (
-    f"${{IF($[${{LEN({_CHAIN})}} = 12]?"
-    f"b(idtone-leg^s^1(v1.${{CUT(IDTONE_REQUEST,.,1)}}.${{IDTONE_NODE}}.${{IDTONE_CALL_ID}}.{_CHAIN})):%s)}}"
-)
-"""The same with the chain token, if the verdict has one; else what is put in."""
+
+
+def leg(with_token: bool, with_identity: bool) -> str:
+    """The option of Dial() by which a leg gets the chain token, if the verdict has one, and the identities."""
+    identity = "b(idtone-leg^s^1())" if with_identity else ""
+    if not with_token:
+        return identity
+    token = f"v1.${{CUT(IDTONE_REQUEST,.,1)}}.${{IDTONE_NODE}}.${{IDTONE_CALL_ID}}.{_CHAIN}"
+    return f"${{IF($[${{LEN({_CHAIN})}} = 12]?b(idtone-leg^s^1({token})):{identity})}}"
+
 
 _FROM: Final = "${FILTER(0-9+,${REDIRECTING(from-num):0:40})}"
 DIVERTED: Final = "REDIRECTING(from-all,i)=${ARG2},REDIRECTING(to-all,i)=${FILTER(0-9+*#,${ARG5:0:40})}"
-"""The pairs of MSet() for a diversion by the forwarding number. `from-all` replaces the name too, which can show a number."""
+"""The pairs of MSet() for a diversion by the forwarding number. `from-all` replaces the name too, which can show a
+number."""
 DIVERTED_AGAIN: Final = (
     f'REDIRECTING(reason,i)=${{IF($["{_FROM}" = "${{ARG2}}"]?${{FILTER(a-z_,${{REDIRECTING(reason)}})}}:cfu)}}'
     f'${{IF($["${{IDTONE_DIVERTING}}" != "" & "{_FROM}" != "${{ARG2}}" & ${{LEN(${{REDIRECTING(orig-num):0:9}})}} = 0]'

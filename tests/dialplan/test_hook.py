@@ -159,7 +159,7 @@ def renamed(context: str) -> str:
         [
             f"MSet(IDTONE_CALL_ID={call_id},IDTONE_NONCE={NONCE},IDTONE_STATUS=CONNECTED,IDTONE_SELF=PJSIP/lab-00000001)",
             f"Set(IDTONE_LINE=sounded,{call_id},{NONCE},1795564585.100000,own,sample,,22,1795564584.600000,SUCCESS,020,(ulaw))",
-            f"MSet(IDTONE_TARGET=192.0.2.1:4000,\"CHANNEL(hangup_handler_push)={RENAMED[context][0]}\")",
+            f'MSet(IDTONE_TARGET=192.0.2.1:4000,"CHANNEL(hangup_handler_push)={RENAMED[context][0]}")',
         ],
     )
 
