@@ -44,9 +44,9 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
     # The hook has a call on this channel, and reports its end also if a transfer takes the channel out of the hook.
     "@HERE@": 'SHARED(IDTONE_HERE)=yes,"CHANNEL(hangup_handler_push)=idtone-hangup,s,1"',
-    # Whether it is known that this channel's endpoint can receive at once: its place in the list, or nothing.
+    # Whether it is known that this PJSIP channel's endpoint can receive at once: its place in the list, or nothing.
     "@AT_ONCE@": "${FIELDNUM(IDTONE_AT_ONCE,&,@ENDPOINT@)}",
-    "@ENDPOINT@": "${EPOCH:0:-2}-${URIENCODE(${CHANNEL:0:-9})}",
+    "@ENDPOINT@": "${EPOCH:0:-2}-${URIENCODE(${CHANNEL:6:-9})}",
     # Options of Dial() before those of the sound: what leaves on the trunk, and what each leg gets.
     "@PREDIAL@": "${IDTONE_SHOWN}@LEG@",
     "@IS_PLAIN@": '${REGEX("@PLAIN@" ${LEN(${ARG2})} ${ARG2:0:20})}',

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +28,11 @@ LIMITS = {"ari": {"asked": 1, "told": 2}, "agi": {"asked": 0, "told": 0}}
 """By interface: what the service asks of Asterisk's REST interface for each call, and what it gets
 back and is sent besides. It makes no difference who hears the sound.
 """
+VARIABLES = 85
+"""Asterisk's messages about variables of the hook and of its subroutines, for a call of all ways on average: the last
+ones of a way come when the next one has begun.
+"""
+OF_THE_HOOK = re.compile(r"^_*IDTONE|IDTONE_|ARGC?[0-9]?\)?$|^_*GOSUB_")
 
 
 @dataclass
@@ -82,6 +89,18 @@ class Between:
         await target.close()
 
 
+async def count_variables(asterisk: Asterisk, count: Counter[str]) -> None:
+    """Count those of the hook that channels get, until this is cancelled."""
+    url = f"{asterisk.ari_url}/events?app=counting&subscribeAll=true"
+    credentials = base64.b64encode(f"idtone:{asterisk.ari_password}".encode()).decode()
+    login = {"Authorization": f"Basic {credentials}"}
+    async with aiohttp.ClientSession(headers=login) as session, session.ws_connect(url) as events:
+        async for message in events:
+            event = message.json()
+            if event["type"] == "ChannelVarset" and OF_THE_HOOK.search(event["variable"]):
+                count["variables"] += 1
+
+
 class Counted(Service):
     """One that is asked and told through the middle."""
 
@@ -100,12 +119,14 @@ async def test_no_more_is_said_of_a_call_than_before(asterisk, beside):
         await asyncio.to_thread(service.start)
         before = set(await asyncio.to_thread(service.records))  # of the tests before
         try:
-            async with lab(asterisk) as phones:
+            async with lab(asterisk) as phones, asyncio.TaskGroup() as tasks:
+                counting = tasks.create_task(count_variables(asterisk, between.count))
                 for way in (WAYS[0], *WAYS):  # the first finds everything cold
                     between.count.clear()
                     await asyncio.gather(*(phones.call(way.forwarding(), 0.05) for _ in range(CALLS)))
                     await phones.nothing_is_left()
                     counts[way] = between.count.copy()
+                counting.cancel()
         finally:
             await asyncio.to_thread(service.stop)
     records = service.records()
@@ -115,3 +136,4 @@ async def test_no_more_is_said_of_a_call_than_before(asterisk, beside):
     for way, count in counts.items():
         for name, limit in LIMITS[way.interface].items():
             assert CALLS * limit <= count[name] <= CALLS * limit + BESIDE, way
+    assert 0 < sum(count["variables"] for count in counts.values()) <= CALLS * len(WAYS) * VARIABLES
