@@ -19,7 +19,7 @@ A sound was played, or not; and its delivery is on one scale:
 |  | otherwise | no | – |
 | by Dial(), called party | packets are missing; the phone held the call, came late, or another took it | no | – |
 |  | exactly the packets of the sound were sent | yes | packets |
-|  | more packets (the caller's voice before the answer), or uncounted; Dial() played long enough | yes | time |
+|  | more packets, early media (the caller's voice counts too), or uncounted; Dial() played long enough | yes | time |
 |  | the same, and the time of the answer is unknown | yes | dial |
 |  | the same, and Dial() did not play long enough | no | – |
 | by Dial(), caller | it hung up, or another phone took its place; or it is behind a Local channel | no | – |
@@ -54,6 +54,10 @@ _NOT_PLAYED: Final[Mapping[str, str]] = {
 """Status of a line of Dial() → why the called party was not sent the sound, regardless of packets and time."""
 LEFT: Final = "left"
 """Status of a line: the caller hung up, or another phone took the caller's place."""
+EARLY: Final = "early"
+"""Status of a line of Dial(): media could flow before the answer. So many packets may be those of the sound, or fewer
+of them and the caller's voice.
+"""
 
 
 class KnownBy(StrEnum):
@@ -126,7 +130,8 @@ def _called_by_dial(line: Sounded, duration_ms: float) -> KnownBy | str:
     if line.status in _NOT_PLAYED:
         return _NOT_PLAYED[line.status]
     # A wide-band codec plays the file of 16 kHz, which has a packet of silence more.
-    return KnownBy.PACKETS if line.sent in (wanted, wanted + 1) else _by_time(line, duration_ms)
+    exactly = line.status != EARLY and line.sent in (wanted, wanted + 1)
+    return KnownBy.PACKETS if exactly else _by_time(line, duration_ms)
 
 
 def _caller_by_dial(line: Sounded, duration_ms: float, called_ms: float | None) -> KnownBy | str:
@@ -134,7 +139,8 @@ def _caller_by_dial(line: Sounded, duration_ms: float, called_ms: float | None) 
         return "the caller hung up, or another phone took the caller's place"
     if line.through_local:
         return "the caller is behind a Local channel, which may not have passed the sound on"
-    if called_ms is not None and line.sent == packets(called_ms) and duration_ms <= called_ms + TOLERANCE_MS:
+    not_shorter = called_ms is not None and duration_ms <= called_ms + TOLERANCE_MS
+    if called_ms is not None and not_shorter and line.sent == packets(called_ms) and line.status != EARLY:
         return KnownBy.TIME
     return _by_time(line, duration_ms)
 

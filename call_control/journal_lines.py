@@ -110,7 +110,8 @@ class Sounded:
     Dial() if the phone's packets do not show that the first ones could reach it. `since` is the start of the playback,
     or for Dial() the time of the answer; None if unknown. `status` is PLAYBACKSTATUS, or for Dial() `1` if the called
     party held the call, `moved` if another phone took the call, `left` if the caller left it, `late` if a phone that
-    may be behind NAT began to send late. `through_local`: the caller was to hear a sound through a Local channel.
+    may be behind NAT began to send late, `early` if media could flow before the answer. `through_local`: the caller was
+    to hear a sound through a Local channel.
     `packet_ms` is how long a packet of the called party is. `codecs` has the codec of a party's channel, if it is one.
     """
 

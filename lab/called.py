@@ -52,6 +52,11 @@ class IncomingCall(Call):
             self._provide(183, [SDP], self._answer())
             self._speak(announcement)
 
+    def speak_first(self) -> None:
+        """The phone's voice, before any response says where it comes from."""
+        self._answer()
+        self._speak(self._phone.voice)
+
     def answer(self, voice: Samples | None = None, headers: Iterable[Header] = ()) -> None:
         """200, and from now on our voice: the phone's, or another."""
         if self.final_status is None:

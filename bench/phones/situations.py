@@ -62,6 +62,8 @@ class Situation:
     """Why it cannot be tried, if it cannot."""
     caller_offers: str = "sendrecv"
     """The direction in the caller's offer; empty for a late offer."""
+    caller_silent: bool = False
+    """The caller sends nothing."""
 
     @property
     def alone(self) -> bool:
@@ -72,18 +74,31 @@ class Situation:
 # -- what the lab's own phones do -----------------------------------------------------------------------------------
 
 
-def holding(after_ms: int, for_ms: int, early: bool = False) -> Callable[[IncomingCall], Awaitable[None]]:
-    """Hold in the middle of the sound, after early media or not."""
+def holding(after_ms: int, for_ms: int, early_ms: int) -> Callable[[IncomingCall], Awaitable[None]]:
+    """Early media, and a hold in the middle of the sound."""
 
     async def behave(call: IncomingCall) -> None:
-        if early:
-            call.progress(SILENCE)
-            await asyncio.sleep(0.3)
+        call.progress(SILENCE)
+        await asyncio.sleep(early_ms / 1000)
         call.answer()
         await asyncio.sleep(after_ms / 1000)
         await call.reinvite("inactive")
         await asyncio.sleep(for_ms / 1000)
         await call.reinvite("sendrecv")
+
+    return behave
+
+
+def just_before(before_ms: int, signalled: bool) -> Callable[[IncomingCall], Awaitable[None]]:
+    """Media that begin so long before the answer, with a 183 or without."""
+
+    async def behave(call: IncomingCall) -> None:
+        if signalled:
+            call.progress(SILENCE)
+        else:
+            call.speak_first()
+        await asyncio.sleep(before_ms / 1000)
+        call.answer()
 
     return behave
 
@@ -239,6 +254,15 @@ SITUATIONS: Final = (
         nat=True,
     ),
     Situation(
+        "sound for both, caller behind NAT, answered after 300 ms",
+        "双方への音、NAT の内側の発信者、300 ms 後の応答",
+        caller="pjsua2",
+        caller_wanted=_NAT,
+        caller_endpoint="phone-nat",
+        hears="both",
+        behaviour=Answer(after_ms=300),
+    ),
+    Situation(
         "sound for both, rtp_symmetric without NAT",
         "双方への音、NAT のない rtp_symmetric",
         "pjsua2",
@@ -309,17 +333,42 @@ SITUATIONS: Final = (
     Situation(
         "early media, then hold for 80 ms",
         "アーリーメディアの後 80 ms 保留",
-        behaviour=holding(120, 80, early=True),
+        behaviour=holding(120, 80, early_ms=300),
         talk_s=1.5,
     ),
     Situation(
         "early media, then hold for 240 ms",
         "アーリーメディアの後 240 ms 保留",
-        behaviour=holding(120, 240, early=True),
+        behaviour=holding(120, 240, early_ms=300),
         talk_s=1.5,
     ),
     Situation(
         "sound for both, early media", "双方への音、アーリーメディア", hears="both", behaviour=EarlyMedia(SILENCE, 300)
+    ),
+    Situation(
+        "sound for both, behind NAT, early media of 60 ms, silent caller",
+        "双方への音、NAT の内側、60 ms のアーリーメディア、無送信の発信者",
+        endpoint="phone-nat",
+        behaviour=just_before(60, signalled=True),
+        announced=ELSEWHERE,
+        hears="both",
+        caller_silent=True,
+    ),
+    Situation(
+        "sound for both, behind NAT, media 40 ms before the answer",
+        "双方への音、NAT の内側、応答の 40 ms 前からのメディア",
+        endpoint="phone-nat",
+        behaviour=just_before(40, signalled=False),
+        announced=ELSEWHERE,
+        hears="both",
+        astray=True,
+    ),
+    Situation(
+        "sound for both, early media of 80 ms, then hold for 80 ms",
+        "双方への音、80 ms のアーリーメディアの後 80 ms 保留",
+        hears="both",
+        behaviour=holding(120, 80, early_ms=80),
+        talk_s=1.5,
     ),
     Situation(
         "late offer, sound for the caller", "遅延オファー、発信者への音", hears="caller", caller_offers="", astray=True

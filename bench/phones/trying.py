@@ -255,6 +255,7 @@ class _Desk:
         outgoing = self.phones.caller.dial(
             CALLED_NUMBER, self.trial.pbx.sip_address, caller_id=Forwarding().caller, headers=headers
         )
+        outgoing.stream.quiet = situation.caller_silent
         if self.third:
             await self._transfer(name, mark)
         if situation.during and self.called:

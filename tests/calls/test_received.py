@@ -38,22 +38,23 @@ class Situation:
     reports_s: float | None = None
     codec: int = PCMU
     way: str = "hook"
+    direction: str = "incoming"
     behaviour: Any = ANSWER
 
 
-async def holding(call: IncomingCall, for_ms: float, after_ms: float = 120) -> None:
+async def holding(call: IncomingCall, for_ms: float, early_ms: float) -> None:
     """Early media; then the answer, and a hold in the middle of the sound."""
     call.progress(voices.CALLED)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(early_ms / 1000)
     call.answer()
-    await asyncio.sleep(after_ms / 1000)
+    await asyncio.sleep(0.12)
     await call.reinvite("inactive")
     await asyncio.sleep(for_ms / 1000)
     await call.reinvite("sendrecv")
 
 
-def early_and_hold(for_ms: float) -> Callable[[IncomingCall], Awaitable[None]]:
-    return lambda call: holding(call, for_ms)
+def early_and_hold(for_ms: float, early_ms: float = 300) -> Callable[[IncomingCall], Awaitable[None]]:
+    return lambda call: holding(call, for_ms, early_ms)
 
 
 SITUATIONS: Final = {
@@ -72,6 +73,9 @@ SITUATIONS: Final = {
     ),
     "early media, then hold for 80 ms": Situation(behaviour=early_and_hold(80)),
     "early media, then hold for 240 ms": Situation(behaviour=early_and_hold(240)),
+    "both hear one, early media as long as the hold": Situation(
+        direction="outgoing", behaviour=early_and_hold(80, early_ms=80)
+    ),
     "PCMA": Situation("sent", endpoint="wide", codec=PCMA),
     "G.722": Situation("sent", endpoint="wide", codec=G722),
     "Opus": Situation("sent", endpoint="wide", codec=OPUS),
@@ -101,7 +105,8 @@ async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple
     called.announced, called.reports_s, called.codecs = situation.announced, situation.reports_s, (situation.codec,)
     before = service.records().keys()
     placed = await phones.place(
-        Forwarding(endpoint=situation.endpoint, way=situation.way), behaviour=situation.behaviour
+        Forwarding(endpoint=situation.endpoint, way=situation.way, direction=situation.direction),
+        behaviour=situation.behaviour,
     )
     await phones.talk_and_hang_up(placed, TALKS_S)
     new: dict[str, dict[str, Any]] = {}
