@@ -55,15 +55,18 @@ class Capture:
         self._socket.close()
 
     def take(self, sockets: Collection[Address], since_ns: int, until_ns: int) -> list[Packet]:
-        """The packets that came to these sockets between these times. It forgets what is older than two minutes."""
+        """The packets that came to these sockets between these times. It forgets what is older than two minutes.
+
+        The last packets of a call may come when the next one has begun, so a stream that came before is left out.
+        """
         oldest_ns = time.time_ns() - KEPT_NS
         with self._lock:
             self._packets = [each for each in self._packets if each[1].arrival_ns >= oldest_ns]
-            return [
-                packet
-                for (host, port), packet in self._packets
-                if since_ns <= packet.arrival_ns <= until_ns and ((host, port) in sockets or (ANY, port) in sockets)
+            mine = [
+                packet for (host, port), packet in self._packets if (host, port) in sockets or (ANY, port) in sockets
             ]
+        before = {packet.ssrc for packet in mine if packet.arrival_ns < since_ns}
+        return [packet for packet in mine if since_ns <= packet.arrival_ns <= until_ns and packet.ssrc not in before]
 
     def _listen(self) -> None:
         while not self._closing:

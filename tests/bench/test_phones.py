@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 
 import pytest
@@ -14,7 +15,7 @@ from bench.phones.situations import SITUATIONS
 from idtone.core.calls import Party
 from idtone.tones.verification.report import ToneVerdict
 from lab.phones.between import moved
-from lab.phones.capture import media
+from lab.phones.capture import Capture, media
 from lab.phones.recorded import Received, by_numbers
 from lab.phones.rtpengine import decoded, encoded
 from lab.rtp import Packet
@@ -97,6 +98,13 @@ def test_which_datagrams_are_media(protocol, rtp, there):
     assert (found is not None) is there
     if found:
         assert (found[0], found[1].payload_type, len(found[1].payload)) == (("127.0.0.9", 0x80F0), 0, 160)
+
+
+def test_the_last_packets_of_a_call_before_are_none_of_the_next_one():
+    capture, here, began_ns = Capture(), ("127.0.0.9", 4000), time.time_ns()
+    for after_ns, ssrc in ((-1, 7), (1, 7), (2, 8), (9, 8)):
+        capture._packets.append((here, Packet(began_ns + after_ns, 1, 0, ssrc, 0, b"")))
+    assert [packet.ssrc for packet in capture.take({here}, began_ns, began_ns + 5)] == [8]
 
 
 def test_a_session_description_is_moved():
