@@ -37,7 +37,7 @@ class FleetLive:
     def _read(self) -> FleetLook:
         try:
             if self._reader is None:
-                self._reader = NodeReportsReader(Server.of(self._settings))
+                self._reader = NodeReportsReader(*Server.all_of(self._settings))
             return FleetLook(fleet_of(self._reader.read()))
         except LedgerError as error:
             return FleetLook(None, error)

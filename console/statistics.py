@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 def reader_of(settings: Settings, node: str) -> LedgerReader:
     """This node's ledger, or the replica of another one's. Raises LedgerError, UsageError if there is no such node."""
     if is_other_node(settings, node):
-        return replica_of(Server.of(settings.ledger), node).reader
+        return replica_of(Server.all_of(settings.ledger), node).reader
     return LedgerReader.open(settings.ledger.own())
 
 

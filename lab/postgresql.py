@@ -100,6 +100,12 @@ class PostgreSQL:
             os.chown(self._folder, NOBODY, NOBODY)
             self._as = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 
+    def another(self) -> PostgreSQL:
+        """A second server with the same user and password, which is not made yet."""
+        server = PostgreSQL(self._programs)
+        server.password = self.password
+        return server
+
     def url(self, database: str = "postgres", port: int = 0) -> str:
         """The address of a database; `port` is that of a proxy, if any."""
         return f"postgresql://{self.user}@127.0.0.1:{port or self.port}/{database}"

@@ -121,7 +121,7 @@ def _refuse_other_nodes(settings: Settings, reader: LedgerReader, calls: Sequenc
     unknown = [call for call in calls if not reader.knows(call)]
     if not unknown or not settings.ledger.is_shared():
         return
-    ledgers = Ledgers.in_postgresql(Server.of(settings.ledger), {})
+    ledgers = Ledgers.in_postgresql(Server.all_of(settings.ledger), {})
     for call in unknown:
         names = [each.node for each in ledgers.nodes if each.reader.knows(call)]
         if names:

@@ -33,17 +33,18 @@ class OtherNodes:
         self._settings, self._hear = settings, hear
         self._reader: NodeReportsReader | None = None
         self.trouble = ""
-        """Why they are not known; empty if they are, or if there are no other nodes."""
+        """Why not all of them are known; empty if they are, or if there are no other nodes."""
+        self._pause_s = READ_EVERY_S
 
     async def run(self) -> None:
         """Until cancelled; returns at once if there is nothing to share with."""
         while shares(self._settings):
             await asyncio.wrap_future(in_daemon(self._read, "reading what the other nodes say"))
-            await asyncio.sleep(AGAIN_S if self.trouble else READ_EVERY_S)
+            await asyncio.sleep(self._pause_s)
 
     def _read(self) -> None:
         try:
-            self._reader = self._reader or NodeReportsReader(Server.of(self._settings.ledger))
+            self._reader = self._reader or NodeReportsReader(*Server.all_of(self._settings.ledger))
             read = self._reader.read()
             others = [
                 each
@@ -52,8 +53,13 @@ class OtherNodes:
             ]
             for hear in self._hear:
                 hear(others)
-            self.trouble = ""
+            self._pause_s = READ_EVERY_S
+            trouble = "; ".join(read.silent)
+            if trouble and trouble != self.trouble:
+                log.error("what the nodes of one PostgreSQL have stopped is not known: %s", trouble)
+            self.trouble = trouble
         except Exception as error:
+            self._pause_s = AGAIN_S
             trouble = in_words(error) or type(error).__name__
             if trouble != self.trouble:
                 log.error(

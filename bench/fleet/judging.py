@@ -190,7 +190,7 @@ def _evidence(fleet: Fleet, since: datetime) -> _Evidence:
     }
     replicated = {}
     try:
-        for ledger in Ledgers.in_postgresql(fleet.server(), {}).nodes:
+        for ledger in Ledgers.in_postgresql([fleet.server()], {}).nodes:
             for record in ledger.reader.records(since=since):
                 replicated[(ledger.node, record.call_id)] = record
     except LedgerError:

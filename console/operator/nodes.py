@@ -73,8 +73,8 @@ def _states(seen: FleetLook) -> dict[str, Any]:
 
 
 def _ledgers(settings: LedgerSettings) -> Ledgers:
-    """Raises LedgerError if PostgreSQL does not answer."""
-    return Ledgers.in_postgresql(Server.of(settings), {})
+    """Raises LedgerError if no PostgreSQL answers."""
+    return Ledgers.in_postgresql(Server.all_of(settings), {})
 
 
 def node_rows(ledgers: Ledgers) -> list[NodeRow]:

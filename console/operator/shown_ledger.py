@@ -57,5 +57,5 @@ def ledger_of(settings: Settings, node: str, *, opens: bool) -> ShownLedger:
     """`opens`: for a visitor who may open numbers. Raises UsageError if there is no such node, LedgerError."""
     if not is_other_node(settings, node):
         return ShownLedger(settings, reader_of(settings, opens=opens))
-    replica = replica_of(Server.of(settings.ledger), node)
+    replica = replica_of(Server.all_of(settings.ledger), node)
     return ShownLedger(settings, replica.reader, replica)

@@ -41,6 +41,7 @@ from .values import (
     LogName,
     MetricsAddress,
     Octets,
+    PostgreSQLUrl,
     RegistrySource,
     TimestampUrl,
     TokenKeyText,
@@ -200,6 +201,8 @@ class TokenSettings(Model):
 class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
     """This node's file, or the PostgreSQL that several nodes share."""
+    others: Annotated[tuple[PostgreSQLUrl, ...], COMMA_LIST] = ()
+    """Other PostgreSQL servers with replicas of this fleet, which are only read; `url` may be among them."""
     spool: Path = Path("/var/lib/idtone/ledger.sqlite3")
     """This node's file if `url` names PostgreSQL."""
     password_file: Path | None = None

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import re
 from typing import Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -136,6 +136,20 @@ def _witness(value: str) -> str:
     return f"{url.rstrip('/')} {key.strip()}"
 
 
+def _postgresql_url(value: str) -> str:
+    remedy = Message("Write it like postgresql://idtone@db-2.example/idtone?sslmode=verify-full")
+    try:
+        parts = urlsplit(value)
+        has_password = parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True)
+    except ValueError:
+        raise ValueError(Message("is not the address of a PostgreSQL"), remedy) from None
+    if parts.scheme != "postgresql" or "://" not in value:
+        raise ValueError(Message("is not the address of a PostgreSQL"), remedy)
+    if has_password:
+        raise ValueError(Message("holds a password, which many may read"), remedy)
+    return value
+
+
 _VERIFIER: Final = re.compile(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
 
 
@@ -213,6 +227,8 @@ TrunkName = Annotated[str, AfterValidator(_trunk)]
 """A PJSIP endpoint, the resource of another technology, or the context of a Local channel."""
 VerifierLine = Annotated[str, AfterValidator(_verifier)]
 """A verifier key as one line, NAME+ID+BASE64; whether it is one shows where it is used."""
+PostgreSQLUrl = Annotated[str, AfterValidator(_postgresql_url)]
+"""In libpq's form, without a password."""
 LogName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_log_name)]
 Octets = Annotated[int, BeforeValidator(_octets)]
 NumberPattern = Annotated[str, AfterValidator(_pattern)]

@@ -162,14 +162,14 @@ def ledgers_now(config: Path | None, ledger: str | None, node: str | None, keys:
     settings = whole.ledger
     days = days_of(settings)
     if ledger is not None:
-        settings = settings.model_copy(update={"url": ledger})
+        settings = settings.model_copy(update={"url": ledger, "others": ()})
     by_node = {whole.node: days} if days else {}
     by_node |= dict(map(_keys, keys))
     if not settings.is_shared():
         if node is not None:
             raise UsageError(Message("--node selects a node of a PostgreSQL, but this ledger is the file of one node"))
         return Ledgers.of_file(settings.url, whole.node, settings.log_origin(whole.node), by_node.get(whole.node))
-    return Ledgers.in_postgresql(Server.of(settings), by_node, node)
+    return Ledgers.in_postgresql(Server.all_of(settings), by_node, node)
 
 
 def _keys(option: str) -> tuple[str, DayKeys]:

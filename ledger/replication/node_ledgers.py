@@ -77,25 +77,34 @@ class Ledgers:
         return cls([NodeLedger(node, origin, LedgerReader.open(url, days), has_keys=days is not None)], False)
 
     @classmethod
-    def in_postgresql(cls, server: Server, days: Mapping[str, DayKeys], node: str | None = None) -> Self:
+    def in_postgresql(cls, servers: Sequence[Server], days: Mapping[str, DayKeys], node: str | None = None) -> Self:
         """The ledgers of all nodes, or of one; `days` are the day keys that are here, by node.
 
-        Raises LedgerError if PostgreSQL does not answer, UsageError if it has no such node.
+        Raises LedgerError if no server answers, UsageError if they have no such node.
         """
-        found = cls([], True)
-        for schema in server.schemas():
+        found, silent = cls([], True), list[LedgerError]()
+        for server in servers:
             try:
-                ledger = ledger_in(server, schema, node, days)
+                schemas = server.schemas()
             except LedgerError as error:
-                found.unreadable.append(str(error))
+                silent.append(error)
                 continue
-            if ledger:
-                found.nodes.append(ledger)
+            for schema in schemas:
+                try:
+                    ledger = ledger_in(server, schema, node, days)
+                except LedgerError as error:
+                    found.unreadable.append(str(error))
+                    continue
+                if ledger:
+                    found.nodes.append(ledger)
+        if len(silent) == len(servers):
+            raise silent[0]
+        found.unreadable += map(str, silent)
         if not found.nodes and not found.unreadable:
             if node:
-                raise _unknown(server, node)
-            raise UsageError(Message("{server}: there is no ledger of any node yet", server=server))
-        found.nodes.sort(key=lambda ledger: (ledger.node, ledger.origin))
+                raise _unknown(servers, node)
+            raise UsageError(Message("{server}: there is no ledger of any node yet", server=_names(servers)))
+        found.nodes = sorted(_furthest(found.nodes), key=lambda ledger: (ledger.node, ledger.origin))
         found.doubts += _doubts(found.nodes)
         return found
 
@@ -145,6 +154,22 @@ class Ledgers:
                 )
             )
         return knowing[0] if knowing else None
+
+
+def _furthest(replicas: Iterable[NodeLedger]) -> Iterable[NodeLedger]:
+    """Of the replicas of one ledger, the one with the most steps: after a node has moved to another server, the first
+    server has its old replica until someone drops that.
+    """
+    by_ledger: dict[tuple[str, str], NodeLedger] = {}
+    for each in sorted(replicas, key=_come):
+        by_ledger[each.origin, str(each.key)] = each
+    return by_ledger.values()
+
+
+def _come(replica: NodeLedger) -> tuple[int, datetime]:
+    """How far it has come."""
+    assert replica.progress is not None, "each ledger in PostgreSQL is a replica"
+    return replica.progress.steps, replica.progress.heard
 
 
 def _doubts(ledgers: Iterable[NodeLedger]) -> Iterator[str]:
@@ -199,18 +224,38 @@ def ledger_in(
         ) from error
 
 
-def replica_of(server: Server, node: str) -> NodeLedger:
+def replica_of(servers: Sequence[Server], node: str) -> NodeLedger:
     """The replica that this node fills now. Raises UsageError if there is none, LedgerError."""
+    found: list[NodeLedger] = []
+    silent: list[LedgerError] = []
+    for server in servers:
+        try:
+            found += _replicas_in(server, node)
+        except LedgerError as error:
+            silent.append(error)
+    if found:
+        return max(found, key=_come)
+    raise silent[0] if silent else _unknown(servers, node)
+
+
+def _replicas_in(server: Server, node: str) -> list[NodeLedger]:
+    """The replica that this node fills in one server, or filled last; empty if there is none. Raises LedgerError."""
     with NodeReportsReader(server) as reader:
         origins = [each.origin for each in reader.read().reports if each.node == node]
     for origin in origins:
         if found := ledger_in(server, schema_of(origin), node):
-            return found
-    raise _unknown(server, node)
+            return [found]
+    return []
 
 
-def _unknown(server: Server, node: str) -> UsageError:
-    return UsageError(Message("{server}: there is no ledger of a node {node} yet", server=server, node=node))
+def _unknown(servers: Sequence[Server], node: str) -> UsageError:
+    return UsageError(
+        Message("{server}: there is no ledger of a node {node} yet", server=_names(servers), node=node)
+    )
+
+
+def _names(servers: Sequence[Server]) -> str:
+    return ", ".join(map(str, servers))
 
 
 def days_by(key_file: Path) -> DayKeys:

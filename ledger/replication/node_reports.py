@@ -1,14 +1,17 @@
-"""What the nodes have reported of themselves to the PostgreSQL that they share: read for all of them at once."""
+"""What the nodes have reported of themselves to the PostgreSQL servers that they share: read for all of them at once."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from time import monotonic
 from typing import Any, Final
 
+from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
 
 from ..store.database import literals, scalar
@@ -20,6 +23,8 @@ WITHIN_S: Final = 10
 """How long the reader waits for any answer of PostgreSQL."""
 AT_ONCE: Final = 100
 """Schemas that one statement reads."""
+AGAIN_S: Final = 30.0
+"""How long one of several servers is left alone after a failure, so that the others are read each second meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +43,71 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True)
 class NodeReports:
-    """`now` is by PostgreSQL's clock. `unreadable` says which schemas cannot be read, and why."""
+    """`now` is by PostgreSQL's clock. `unreadable` says which schemas and servers cannot be read, and why; `silent`
+    are the servers.
+    """
 
     now: datetime
     reports: tuple[NodeReport, ...]
-    unreadable: tuple[Message, ...]
+    unreadable: tuple[str, ...]
+    silent: tuple[str, ...] = ()
 
 
 class NodeReportsReader:
-    """Keeps its connection from one reading to the next. For one thread at a time."""
+    """Reads all servers, and keeps its connections from one reading to the next. For one thread at a time."""
+
+    def __init__(self, *servers: Server) -> None:
+        """Raises LedgerError if the library is missing."""
+        self._readers = [_ServerReader(server) for server in servers]
+        self._failed: dict[_ServerReader, tuple[LedgerError, float]] = {}
+        """Why a server could not be read, and when to try again."""
+
+    def read(self) -> NodeReports:
+        """Raises LedgerError if no server can be read. The next call connects anew then."""
+        if len(self._readers) == 1:
+            return self._readers[0].read()
+        asked = [each for each in self._readers if each not in self._failed or monotonic() >= self._failed[each][1]]
+        with ThreadPoolExecutor(max(1, len(asked))) as threads:  # a silent server holds up no other
+            read = [each for each in threads.map(self._attempt, asked) if each is not None]
+        errors = [error for error, _ in self._failed.values()]
+        if not read:
+            self._failed.clear()
+            raise errors[0]
+        return _together(read, tuple(map(str, errors)))
+
+    def _attempt(self, reader: _ServerReader) -> NodeReports | None:
+        try:
+            reports = reader.read()
+        except LedgerError as error:
+            self._failed[reader] = (error, monotonic() + AGAIN_S)
+            return None
+        self._failed.pop(reader, None)
+        return reports
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+
+    def __enter__(self) -> NodeReportsReader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _together(read: Iterable[NodeReports], silent: tuple[str, ...]) -> NodeReports:
+    """The reports of several servers, by the clock of the first one."""
+    first, *others = read
+    reports, unreadable = [*first.reports], [*first.unreadable]
+    for each in others:
+        ahead = each.now - first.now
+        reports += (replace(report, heard=report.heard and report.heard - ahead) for report in each.reports)
+        unreadable += each.unreadable
+    return NodeReports(first.now, tuple(_newest(reports)), (*unreadable, *silent), silent)
+
+
+class _ServerReader:
+    """Reads one server. For one thread at a time."""
 
     def __init__(self, server: Server) -> None:
         """Raises LedgerError if the library is missing."""
@@ -83,12 +144,6 @@ class NodeReportsReader:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-
-    def __enter__(self) -> NodeReportsReader:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     @contextmanager
     def _reading(self) -> Iterator[PostgreSQLConnection]:

@@ -101,6 +101,12 @@ class Server:
     def of(cls, settings: LedgerSettings, url: str | None = None) -> Server:
         return cls.named(settings.url if url is None else url, settings.secret())
 
+    @classmethod
+    def all_of(cls, settings: LedgerSettings) -> list[Server]:
+        """The server of `ledger.url`, and those of `ledger.others`: all that have replicas of this fleet."""
+        urls = dict.fromkeys((settings.url, *settings.others))
+        return [cls.of(settings, url) for url in urls]
+
     def __str__(self) -> str:
         parsed = urlsplit(self.url)
         return urlunsplit((parsed.scheme, parsed.netloc, parsed.path, "", ""))

@@ -21,4 +21,4 @@ def reports_reader(config: Path | None) -> NodeReportsReader:
                 "on each of them (docs/how-to/several-nodes.md)"
             )
         )
-    return NodeReportsReader(Server.of(ledger))
+    return NodeReportsReader(*Server.all_of(ledger))

@@ -8,8 +8,10 @@ from datetime import timedelta
 import pytest
 
 from idtone.core.errors import LedgerError, UsageError
+from idtone.core.settings.settings import load_settings
 from idtone.ledger.commands.options import days_of
-from idtone.ledger.replication.node_ledgers import Ledgers
+from idtone.ledger.replication.node_ledgers import Ledgers, replica_of
+from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.meta import CHECKPOINT, facts
 from idtone.ledger.store.postgresql import Server, schema_of
@@ -235,7 +237,7 @@ def test_a_copy_gives_the_same_records_proofs_and_keys(untouched):
 
 def test_an_empty_postgresql_has_no_nodes(server):
     with pytest.raises(UsageError, match="there is no ledger of any node yet"):
-        Ledgers.in_postgresql(server, {})
+        Ledgers.in_postgresql([server], {})
 
 
 @pytest.mark.nightly
@@ -245,15 +247,46 @@ def test_a_reader_needs_no_right_to_write(nodes, postgresql):
     postgresql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'y'")
     reader = Server(changed(url, user=role), "y")
     try:
-        refused = Ledgers.in_postgresql(reader, {})
+        refused = Ledgers.in_postgresql([reader], {})
         assert refused.nodes == []
         assert all("let its user have USAGE and SELECT there" in each for each in refused.unreadable)
         for node in nodes.values():
             node.in_copy(postgresql, f"GRANT USAGE ON SCHEMA {{}} TO {role}")
             node.in_copy(postgresql, f"GRANT SELECT ON ALL TABLES IN SCHEMA {{}} TO {role}")
-        ledgers = Ledgers.in_postgresql(reader, {})
+        ledgers = Ledgers.in_postgresql([reader], {})
         assert [ledger.node for ledger in ledgers.nodes] == NAMES
         assert len(ledgers.records()) == 9
     finally:
         postgresql.execute(f"DROP OWNED BY {role}", database_of(url))
         postgresql.execute(f"DROP ROLE {role}")
+
+
+def test_nodes_on_two_servers_are_read_together_also_while_one_of_them_is_away(nodes, postgresql, monkeypatch):
+    """Tokyo moves to a second server by its settings alone. The first server still has its old replica."""
+    with postgresql.another() as second:
+        first_url = nodes["tokyo"].settings.url
+        moved = nodes["tokyo"].changed(url=second.url())
+        monkeypatch.setenv("IDTONE_LEDGER_URL", moved.settings.url)
+        monkeypatch.setenv("IDTONE_LEDGER_OTHERS", f"{moved.settings.url},{first_url}")
+        servers = Server.all_of(load_settings(None).ledger)
+        moved.write(heard_call("tokyo-moved", 500_000))
+        assert set(nodes_of("list")) == set(NAMES)  # the second server is still empty
+        assert moved.replicate() == moved.own().newest_place()
+        assert calls("list", "--limit", 1) == ["tokyo-moved"]
+        assert len(calls("list")) == 10  # those of the old replica are not counted twice
+        assert replica_of(servers, "tokyo").reader.knows("tokyo-moved")
+        assert replica_of(servers, "osaka").origin == nodes["osaka"].key.name
+        with NodeReportsReader(*servers) as reader:
+            assert [each.node for each in reader.read().reports] == NAMES
+            second.kill()
+            seen = reader.read()
+            assert [each.node for each in seen.reports] == NAMES  # tokyo by its old replica
+            assert [second.url().split("@")[1] in each for each in seen.silent] == [True]
+            assert seen.silent == reader.read().silent  # it is not asked again at once
+        found = run("list", "--json")
+        assert {each["node"] for each in json.loads(found.stdout)} == set(NAMES)
+        assert second.url().split("@")[1] in found.stderr
+        nodes["osaka"].write(heard_call("osaka-meanwhile", 600_000))
+        assert nodes["osaka"].replicate() > 0  # another node's replica does not wait for it
+    with pytest.raises(LedgerError, match="see that PostgreSQL runs"):
+        Ledgers.in_postgresql([servers[0]], {})
