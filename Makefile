@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-before bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-service-code bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-console-attack bench-replication bench-fleet bench-fleet-scale bench-talking bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-breadth test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-before bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-service-code bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-console-attack bench-replication bench-fleet bench-fleet-scale bench-talking bench-servers bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-breadth test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -64,6 +64,7 @@ help:
 	@echo 'make bench-fleet  lets parts of a fleet fail while calls come, and counts what is lost; RATE=30 MINUTES=10 ONLY=… JSON=1'
 	@echo 'make bench-fleet-scale  measures one, two and three nodes, beside what the model reckons; RATE=20 JSON=1'
 	@echo 'make bench-talking  measures what a call takes while its parties talk; CALLS=200 JSON=1'
+	@echo 'make bench-servers  replicates nodes to one PostgreSQL and to two, and kills one of them; CALLS=2000 JSON=1'
 	@echo 'make bench-metrics  measures what the metrics and their scrapers cost a call; ROUNDS=6 RATE=20'
 	@echo 'make bench-walks  walks random paths through calls on a real Asterisk; PATHS=2000 SEED=… ROUND=… JSON=1'
 	@echo 'make bench-kills  kills the service again and again while calls come; KILLS=100 SEED=… ROUND=… JSON=1'
@@ -228,6 +229,9 @@ bench-fleet: $(DEV) lab
 
 bench-fleet-scale: $(DEV) lab
 	@$(VENV)/bin/python -m bench.fleet.scale $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
+
+bench-servers: $(DEV)
+	@$(VENV)/bin/python -m bench.fleet.servers $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-talking: $(DEV) lab
 	@$(VENV)/bin/python -m bench.fleet.talking $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)

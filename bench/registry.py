@@ -1,6 +1,6 @@
 """How long a large registry takes to be verified and read, what it holds, how long a decision by it takes, and how late
 decisions come while it is replaced: beside the same without taking what is published, in turn, since this machine has
-other work as well. And how long the office's commands take with it (`office`).
+other work as well. How late a stop is in force meanwhile. And how long the office's commands take with it (`office`).
 
     python -m bench.registry [--numbers N] [--members N] [--json]
 
@@ -35,6 +35,7 @@ from idtone.registry.sources import SignedSource
 from idtone.registry.trust.client import Repository
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.registry.validation_rules import registry_faults
+from idtone.service.source_watch import POLL_S
 from lab.registry.trust.association import Association, Machine
 
 from . import office
@@ -203,8 +204,10 @@ def as_the_service(place: Place, line: Connection, rounds: int, each: int) -> No
         if not take:
             time.sleep(took_s[-1])
             return
-        began_s = time.perf_counter()
-        assert source.refresh()
+        began_s, before = time.perf_counter(), source.current
+        while source.current is before:  # a large registry is compiled in the background
+            source.refresh()
+            time.sleep(TICK_S)
         took_s.append(time.perf_counter() - began_s)
 
     def verdicts_are_of_one_generation() -> bool:
@@ -235,6 +238,75 @@ def as_the_service(place: Place, line: Connection, rounds: int, each: int) -> No
         leaving += asyncio.run(late_ms(False))
     found = {"reloads": len(took_s), "s": statistics.median(took_s), "decisions": 2 * len(taking), "mixed": mixed}
     line.send(found | of_delays("", taking) | of_delays("without_", leaving))
+
+
+def stopped_meanwhile(place: Place, line: Connection) -> None:
+    """Decide in an event loop every few milliseconds. Other members are published, and when they are being compiled, a
+    suspension: how late it is in force, and the loop, and what memory that takes.
+    """
+    from idtone.service.commands import loop_first
+    from idtone.service.source_watch import SourceWatch
+
+    source = place.open()
+    source.refresh()
+    loop_first()
+    policy, (call,) = Policy(), calls_of(ASKED[1:])
+    before = source.current
+    assert before
+    times_s: dict[str, float] = {}
+
+    def publish() -> None:
+        line.send(None)
+        line.recv()
+
+    async def late_ms() -> list[float]:
+        watching = asyncio.create_task(SourceWatch(source.refresh, "the registry", "registry.source").run())
+        await asyncio.to_thread(publish)
+        began_s = time.perf_counter()
+        await asyncio.sleep(2 * POLL_S)
+        publishing = asyncio.create_task(asyncio.to_thread(publish))
+        late = []
+        while source.current is None or source.current.version == before.version:
+            due_s = time.perf_counter() + TICK_S
+            await asyncio.sleep(TICK_S)
+            if publishing.done():
+                times_s.setdefault("published", time.perf_counter())
+            assert source.current
+            if decide(call, source.current, policy, datetime.now(UTC)).reason is Reason.NUMBER_SUSPENDED:
+                times_s.setdefault("stopped", time.perf_counter())
+            late.append(1000 * (time.perf_counter() - due_s))
+        times_s["whole"] = time.perf_counter() - began_s
+        watching.cancel()
+        return late
+
+    late = asyncio.run(late_ms())
+    (most,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    line.send(
+        {
+            "stop_in_force_s": times_s["stopped"] - times_s["published"],
+            "members_in_use_s": times_s["whole"],
+            "mb": int(most) / 1024,
+            "compiling_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+        }
+        | of_delays("", late)
+    )
+
+
+def meanwhile(place: Place, *publish: Callable[[], None]) -> dict[str, float]:
+    """Publish these one after the other, as the process that stands for the service asks for them."""
+    context = multiprocessing.get_context("spawn")
+    line, other = context.Pipe()
+    service = context.Process(target=stopped_meanwhile, args=(place, other))
+    service.start()
+    other.close()
+    try:
+        for each in publish:
+            assert line.recv() is None
+            each()
+            line.send(None)
+        return dict(line.recv())
+    finally:
+        service.join()
 
 
 def of_delays(name: str, late_ms: list[float]) -> dict[str, float]:
@@ -288,6 +360,8 @@ def measure(numbers: int, members: int, rounds: tuple[int, int], tell: Callable[
             association.write(suspensions=suspending(next(generations)))
             association.publish(association.signers(Keys.DUTY))
 
+        tell("stopping a number while other members are compiled …")
+        found["meanwhile"] = meanwhile(place, grow, stop)
         tell("taking other members beside an event loop that decides …")
         found["reload"] = reloads(place, rounds[0], 1, grow)
         tell("taking other suspensions beside it …")

@@ -10,22 +10,38 @@ import json
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from mmap import mmap
 from typing import Any, Final
 
 _DIGEST: Final = hashlib.sha256().digest_size
+_PIECE: Final = 2**18
+"""Octets of an array that are copied at once. Meanwhile no other thread runs, so an event loop waits."""
 _LENGTH: Final = 8
 """Octets of the length of the text, which begins the body."""
 
 
 def sealed(magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]) -> bytes:
     """The octets of a compiled table, which `opened` reads. `magic` names the kind of table and its format."""
+    return b"".join(sealed_parts(magic, head, lines, arrays))
+
+
+def sealed_parts(
+    magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]
+) -> list[bytes | memoryview]:
+    """The octets of `sealed` in parts, without a copy of the arrays."""
     head = {"order": sys.byteorder, "arrays": [[each.typecode, len(each)] for each in arrays], **head}
     text = "".join(f"{json.dumps(line)}\n" for line in (head, *lines)).encode("ascii")
-    body = b"".join((len(text).to_bytes(_LENGTH, "big"), text, *(each.tobytes() for each in arrays)))
-    return magic + hashlib.sha256(body).digest() + body
+    body: list[bytes | memoryview] = [len(text).to_bytes(_LENGTH, "big"), text]
+    body += (memoryview(each).cast("B") for each in arrays if each)
+    digest = hashlib.sha256()
+    for part in body:
+        digest.update(part)
+    return [magic, digest.digest(), *body]
 
 
-def opened(magic: bytes, octets: bytes, what: str) -> tuple[dict[str, Any], Iterator[bytes], Iterator[array[int]]]:
+def opened(
+    magic: bytes, octets: bytes | mmap, what: str
+) -> tuple[dict[str, Any], Iterator[bytes], Iterator[array[int]]]:
     """The head, the lines and the arrays that `sealed` has packed. Raises ValueError if `octets` are not from it.
 
     The caller reads the lines and the arrays one by one, so that other threads run meanwhile. `what` is the kind of
@@ -43,10 +59,12 @@ def opened(magic: bytes, octets: bytes, what: str) -> tuple[dict[str, Any], Iter
     return head, lines, _arrays(body[end:], head["arrays"])
 
 
-def _lines(octets: bytes, at: int, end: int) -> Iterator[bytes]:
+def _lines(octets: bytes | mmap, at: int, end: int) -> Iterator[bytes]:
     """One after the other: to split them all at once would hold up the event loop."""
     while at < end:
-        stop = octets.index(b"\n", at, end)
+        stop = octets.find(b"\n", at, end)
+        if stop < 0:
+            raise ValueError("a line is missing")
         yield octets[at:stop]
         at = stop + 1
 
@@ -55,6 +73,7 @@ def _arrays(body: memoryview, kinds: Iterable[Sequence[Any]]) -> Iterator[array[
     for typecode, length in kinds:
         values: array[int] = array(typecode)
         octets = length * values.itemsize
-        values.frombytes(body[:octets])
+        for at in range(0, octets, _PIECE):
+            values.frombytes(body[at : min(at + _PIECE, octets)])
         yield values
         body = body[octets:]

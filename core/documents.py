@@ -142,6 +142,35 @@ def read_tree(text: str, name: str) -> Any:
     return reader.root
 
 
+def read_compact_tree(path: Path, name: str, compact: Callable[[Sequence[str]], list[Any] | None]) -> Any:
+    """The same as `read_tree`, of a large file that is never in memory as a whole.
+
+    `compact` gives the list for a sequence, by the keys above it, whose `append` gets the items; None: a usual one.
+    Raises DocumentError with one fault at least; `read_tree` gives all of them.
+    """
+    reader = _TreeReader(name, compact)
+    try:
+        with path.open("rb") as file:
+            while lines := file.readlines(_PIECE):
+                _refuse_raw(b"".join(lines).decode("utf-8-sig"), name)
+            file.seek(0)
+            for event in yaml.parse(file, Loader=_Loader):
+                reader.feed(event)
+                if reader.faults:
+                    break
+    except yaml.MarkedYAMLError as error:
+        reader.faults.append(_malformed("", name, error))
+    except (OSError, UnicodeDecodeError) as error:
+        raise _whole(name, Message("cannot be read: {reason}", reason=error), Message("Check the file")) from error
+    if reader.faults:
+        raise DocumentError(reader.faults)
+    return reader.root
+
+
+_PIECE: Final = 2**20
+"""Bytes of a large file that are examined at once."""
+
+
 def _malformed(text: str, name: str, error: yaml.MarkedYAMLError) -> Fault:
     """The parser's error as a fault. It has plain words for a tab and for a character that cannot begin a value."""
     mark = error.problem_mark or error.context_mark
@@ -194,11 +223,15 @@ _OPEN: Final = object()
 class _TreeReader:
     """Builds the tree from libyaml's events. The stack has one level for each open collection."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, compact: Callable[[Sequence[str]], list[Any] | None] = lambda _: None) -> None:
         self.root: Any = None
         self.faults: list[Fault] = []
         self._name = name
         self._stack: list[tuple[Any, list[Any]]] = []  # collection, [pending key] for a mapping
+        self._compact = compact
+        self._keys: list[str] = []
+        """Those above the place of reading; how many of them each open collection is below stands in `_key_counts`."""
+        self._key_counts: list[int] = []
         self._too_deep = 0
         self._documents = 0
 
@@ -214,12 +247,13 @@ class _TreeReader:
             self._put(None if plain_null else event.value, event)
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             self._refuse_decoration(event)
-            self._push({} if isinstance(event, yaml.MappingStartEvent) else [], event)
+            self._push({} if isinstance(event, yaml.MappingStartEvent) else self._sequence(), event)
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             if self._too_deep:
                 self._too_deep -= 1
             else:
                 self._stack.pop()
+                del self._keys[self._key_counts.pop() :]
         elif isinstance(event, yaml.AliasEvent):
             self._fault(
                 event,
@@ -238,6 +272,15 @@ class _TreeReader:
                     Message("Keep one document in the file; remove the '---'"),
                 )
 
+    def _sequence(self) -> list[Any]:
+        found = self._compact([*self._keys, *self._key_here()])
+        return [] if found is None else found
+
+    def _key_here(self) -> list[str]:
+        """The key of what comes next; empty in a sequence."""
+        pending = self._stack[-1][1][0] if self._stack else _OPEN
+        return [pending] if isinstance(pending, str) else []
+
     def _push(self, collection: Any, event: yaml.Event) -> None:
         if self._too_deep or len(self._stack) >= DEPTH_LIMIT:
             if not self._too_deep:
@@ -250,6 +293,8 @@ class _TreeReader:
                 self._put(None, event)
             self._too_deep += 1
             return
+        self._key_counts.append(len(self._keys))
+        self._keys += self._key_here()
         self._put(collection, event)
         self._stack.append((collection, [_OPEN]))
 

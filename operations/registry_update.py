@@ -15,9 +15,15 @@ from idtone.core.settings.settings import RegistrySettings, Settings, load_setti
 from idtone.core.terminal import command_line
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.index import RegistryIndex
-from idtone.registry.local_registry import Known, from_published
-from idtone.registry.sources import identity, index_of, origin_of, parse_document, read_unsigned_registry
-from idtone.registry.summary import counts
+from idtone.registry.sources import (
+    identity,
+    index_of,
+    is_prepared,
+    origin_of,
+    parse_document,
+    prepare,
+    read_unsigned_registry,
+)
 from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.service.service_user import act_as_service
 
@@ -43,21 +49,22 @@ def update(
     root = settings.registry.root_file()
     with checking():
         if root is None:
-            seen, index, fallback = _unsigned(settings, config, quiet)
+            source, index, fallback = _unsigned(settings, config, quiet)
         else:
-            seen, index, fallback = _signed(root, settings, config, quiet)
-    if quiet or seen is None or index is None:
+            source, index, fallback = _signed(root, settings, config, quiet)
+    if quiet or index is None:
         return
-    report: dict[str, Any] = {"source": seen.source, "version": index.version, "trust": index.trust}
-    report |= {"good_until": index.expires.isoformat(), **counts(seen.document), "fallback": fallback}
+    report: dict[str, Any] = {"source": source, "version": index.version, "trust": index.trust}
+    report |= {"good_until": index.expires.isoformat(), **index.counts, "suspensions": index.listed_suspensions}
+    report["fallback"] = fallback
     if as_json:
         command_line.print_json(report)
     else:
         print(*(f"{name:<11} {value}" for name, value in report.items()), sep="\n")
 
 
-_Read = tuple[Known | None, RegistryIndex | None, str]
-"""The registry and its index, None if they were not needed; and what became of fallback.conf."""
+_Read = tuple[str, RegistryIndex | None, str]
+"""The source of the registry; its index, None if that was not needed; and what became of fallback.conf."""
 
 
 def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
@@ -72,10 +79,9 @@ def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
     origin = origin_of(text)
     fallback = _Suspended(settings, lambda: identity(path) == seen)
     if quiet and fallback.are_of(origin):
-        return None, None, ""
-    known = Known(str(path), parse_document(text, str(path)), origin=origin)
-    index = known.index()
-    return known, index, fallback.write(index)
+        return str(path), None, ""
+    index = RegistryIndex(parse_document(text, str(path)), origin=origin)
+    return str(path), index, fallback.write(index)
 
 
 def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) -> _Read:
@@ -87,29 +93,32 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
     registry: RegistrySettings = settings.registry
     act_as_service(config, registry.cache, settings.sounds.directory, whole=True)
     repository = Repository(root, registry.source, registry.cache, used_for=settings.ledger.retention)
-    with repository.locked():
-        before = _kept(repository)
+    trouble: DocumentError | TrustError | None = None
+    while True:
+        with repository.locked():
+            before = _kept(repository)
+            try:
+                if trouble is not None:
+                    raise trouble
+                published = repository.update()
+                fallback = _Suspended(settings, lambda one=published: _kept(repository) == one)
+                index, is_needed = None, not (quiet and fallback.are_of(published.origin))
+                if not is_needed or is_prepared(published):
+                    index = index_of(published) if is_needed else None
+                    if published != before:
+                        repository.keep(published)
+                    break
+            except (DocumentError, TrustError):
+                if before is not None:
+                    fallback = _Suspended(settings, lambda one=before: _kept(repository) == one)
+                    if not fallback.are_of(before.origin):
+                        fallback.write(index_of(before))
+                raise
         try:
-            published = repository.update()
-            fallback = _Suspended(settings, lambda: _kept(repository) == published)
-            known = None if quiet else from_published(registry.source, published)
-            index = _index(published, known, fallback)
-            if published != before:
-                repository.keep(published)
-        except (DocumentError, TrustError):
-            if before is not None:
-                fallback = _Suspended(settings, lambda: _kept(repository) == before)
-                if not fallback.are_of(before.origin):
-                    fallback.write(index_of(before))
-            raise
-    return known, index, fallback.write(index) if index else ""
-
-
-def _index(published: Published, known: Known | None, fallback: _Suspended) -> RegistryIndex | None:
-    """The index for fallback.conf; None if the file is of this generation already."""
-    if known:
-        return known.index()
-    return None if fallback.are_of(published.origin) else index_of(published)
+            prepare(published)  # without the lock, for which the service waits when a suspension comes
+        except (DocumentError, TrustError) as error:
+            trouble = error
+    return registry.source, index, fallback.write(index) if index else ""
 
 
 def _kept(repository: Repository) -> Published | None:

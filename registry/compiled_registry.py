@@ -14,21 +14,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
+from mmap import mmap
 from typing import Any, Final
 
 from idtone.core.calls import Direction, Holding, Licence, LicenceStatus, Period, WholesaleChain
-from idtone.core.compiled_form import opened, sealed
+from idtone.core.compiled_form import opened, sealed, sealed_parts
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.translation import Message
 
+from .held_numbers import HeldNumbers
 from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument, day_begins
 from .number_notation import read_span
 from .spans import Spans, read_arrays, spans_of
 
 BLOCK_DIGITS: Final = -3
 """A number without its last three digits: its block, as text."""
-_MAGIC: Final = b"idtone registry 8\n"
+MAGIC: Final = b"idtone registry 9\n"
 """Raise the number when the format changes, or the size of a block in `spans`."""
 _Interval = tuple[int, int, int]
 """First number, last number, holder."""
@@ -63,18 +65,20 @@ class Compiled:
     tones: Mapping[str, str | None]
     holdings: tuple[Holding | Porting, ...]
     spans: Spans
+    counts: Mapping[str, int]
+    """Of the file: members, licences, numbers, chains, portings."""
 
 
-def compiled(document: RegistryDocument) -> Compiled:
+def compiled(document: RegistryDocument, held: HeldNumbers | None = None) -> Compiled:
     """The compiled registry. `document` must have passed `validation_rules.registry_faults`; an unreadable number
-    raises NumberError.
+    raises NumberError. `held`: its members' numbers, if it was read without them.
     """
     header = document.registry
     holdings = _holdings(
         [Holding(member.id, licences(member), None, _lapses(member)) for member in document.members],
         map(wholesale_chain, document.chains),
     )
-    spans, ported = _spans(document)
+    spans, ported, numbers = _spans(document, held or HeldNumbers.of(document))
     # All times are in UTC, like the time of a decision: comparing equal time zones is faster.
     return Compiled(
         header.version,
@@ -83,6 +87,13 @@ def compiled(document: RegistryDocument) -> Compiled:
         {tone.id: tone.sha256 for tone in document.tones},
         (*holdings, *(Porting(holdings[before], holdings[after], at) for before, after, at in ported)),
         spans,
+        {
+            "members": len(document.members),
+            "licences": sum(len(member.licences) for member in document.members),
+            "numbers": numbers,
+            "chains": len(document.chains),
+            "portings": len(document.portings),
+        },
     )
 
 
@@ -115,23 +126,20 @@ _Ported = tuple[int, int, datetime]
 """The holder before, the holder from then on, and when."""
 
 
-def _spans(document: RegistryDocument) -> tuple[Spans, list[_Ported]]:
-    """The intervals of numbers by holder, and the portings. Intervals of one holder that touch or overlap are joined.
-    In the intervals, a wholesale chain or a porting counts as a holder.
+def _spans(document: RegistryDocument, held: HeldNumbers) -> tuple[Spans, list[_Ported], int]:
+    """The intervals of numbers by holder, the portings, and how many numbers all members hold. Intervals of one holder
+    that touch or overlap are joined. In the intervals, a wholesale chain or a porting counts as a holder.
     """
-    read = sorted(
-        (span.first, span.last, holder)
-        for holder, member in enumerate(document.members)
-        for span in map(read_span, member.numbers)
-    )
-    firsts, lasts, holders = array("q"), array("q"), array("q")
-    for first, last, holder in read:
+    firsts, lasts, holders = array("q"), array("q"), array("i")
+    for at in held.ascending():
+        first, last, holder = held.firsts[at], held.lasts[at], held.members[at]
         if holders and holders[-1] == holder and first <= lasts[-1] + 1:
             lasts[-1] = max(lasts[-1], last)
         else:
             firsts.append(first)
             lasts.append(last)
             holders.append(holder)
+    numbers = sum(lasts) - sum(firsts) + len(firsts)
     if document.chains:
         joined = zip(firsts, lasts, holders, strict=True)
         chained = sorted((span.first, span.last, holder) for holder, span in _chain_spans(document))
@@ -140,7 +148,7 @@ def _spans(document: RegistryDocument) -> tuple[Spans, list[_Ported]]:
     if document.portings:
         intervals = list(_with_portings(zip(firsts, lasts, holders, strict=True), document, ported))
         firsts, lasts, holders = (array("q", numbers) for numbers in zip(*intervals, strict=True))
-    return spans_of(firsts, lasts, holders), ported
+    return spans_of(firsts, lasts, holders), ported, numbers
 
 
 def _chain_spans(document: RegistryDocument) -> Iterator[tuple[int, NumberSpan]]:
@@ -235,11 +243,17 @@ def utc(moment: datetime) -> datetime:
 
 def pack(index: Compiled) -> bytes:
     """The octets that `unpack` reads on a machine with the same byte order."""
-    head = {
+    return b"".join(pack_parts(index))
+
+
+def pack_parts(index: Compiled) -> list[bytes | memoryview]:
+    """The octets of `pack` in parts, without a copy of the arrays."""
+    head: dict[str, Any] = {
         "version": index.version,
         "issued": index.issued.isoformat(),
         "expires": index.expires.isoformat(),
         "tones": dict(index.tones),
+        "counts": dict(index.counts),
     }
     places = {id(one): place for place, one in enumerate(index.holdings)}
     holdings = [one for one in index.holdings if isinstance(one, Holding)]
@@ -257,7 +271,7 @@ def pack(index: Compiled) -> bytes:
         if isinstance(one, Porting)
     ]
     head["members"], head["chains"] = len(members), len(chains)
-    return sealed_spans(_MAGIC, head, [*members, *chains, *ported], index.spans)
+    return sealed_parts(MAGIC, head, [*members, *chains, *ported], index.spans.arrays())
 
 
 def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
@@ -265,18 +279,18 @@ def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans
     return sealed(magic, head, lines, spans.arrays())
 
 
-def opened_spans(magic: bytes, octets: bytes) -> tuple[dict[str, Any], Iterator[bytes], Spans]:
+def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], Spans]:
     """The look-up that `sealed_spans` has packed. Raises ValueError if `octets` are not from it."""
     head, lines, arrays = opened(magic, octets, "registry")
     return head, lines, read_arrays(arrays)
 
 
-def unpack(octets: bytes) -> Compiled:
+def unpack(octets: bytes | mmap) -> Compiled:
     """The compiled registry that `pack` has packed, read line by line, so that other threads can run. Raises TrustError
     if `octets` are not from `pack`.
     """
     try:
-        head, lines, spans = opened_spans(_MAGIC, octets)
+        head, lines, spans = opened_spans(MAGIC, octets)
         members = []
         for line in islice(lines, head["members"]):
             member, lapses, *packed = json.loads(line)
@@ -292,7 +306,7 @@ def unpack(octets: bytes) -> Compiled:
             for before, after, at in map(json.loads, lines)
         )
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
-        return Compiled(head["version"], issued, expires, head["tones"], (*holdings, *ported), spans)
+        return Compiled(head["version"], issued, expires, head["tones"], (*holdings, *ported), spans, head["counts"])
     except (ValueError, LookupError, TypeError, StopIteration) as error:
         raise TrustError(Message("this is no compiled registry")) from error
 

@@ -156,6 +156,16 @@ class RegistryIndex:
         return self._suspended.spans(self._held if stocks else lambda _: ())
 
     @property
+    def counts(self) -> Mapping[str, int]:
+        """How many members, licences, numbers, chains and portings the file has."""
+        return self._compiled.counts
+
+    @property
+    def listed_suspensions(self) -> int:
+        """How many entries of suspensions there are, of any kind."""
+        return self._suspended.entries
+
+    @property
     def members(self) -> frozenset[str]:
         """The ids of all members."""
         return frozenset(each.member for each in self._compiled.holdings if isinstance(each, Holding))

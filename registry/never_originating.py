@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from mmap import mmap
 from typing import Final
 
 from idtone.core.calls import Period
@@ -90,7 +91,7 @@ def pack(numbers: NeverOriginating) -> bytes:
     return sealed_spans(_MAGIC, head, periods, numbers.spans)
 
 
-def unpack(octets: bytes) -> NeverOriginating:
+def unpack(octets: bytes | mmap) -> NeverOriginating:
     """The list that `pack` has packed. Raises TrustError if `octets` are not from `pack`."""
     try:
         head, lines, spans = opened_spans(_MAGIC, octets)

@@ -11,28 +11,32 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from tempfile import TemporaryFile
+from time import monotonic
 from typing import Final, TypeVar
 
 from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, Fault, TrustError
-from idtone.core.files import replace_durably
+from idtone.core.files import draft
 from idtone.core.translation import Message
 
 from . import compiled_registry as registry_form
 from . import never_originating as never_originating_form
 from .compiled_registry import Compiled, compiled
 from .never_originating import NeverOriginating, compiled_never_originating
-from .parsers import parse_never_originates, parse_registry
+from .parsers import parse_never_originates, read_large_registry
 from .trust import tuf_roles
 
 Ready = TypeVar("Ready")
 
 LARGE: Final = 1_000_000
 """Octets. Reading a smaller registry takes less time than starting a process."""
-WITHIN_S: Final = 120.0
+WITHIN_S: Final = 1800.0
+"""A registry of five million numbers takes minutes on a busy machine."""
 FAULTS: Final = 1
 
 
@@ -41,56 +45,139 @@ def compile_in_process(registry: Path, name: str) -> Compiled:
 
     Raises DocumentError with every fault, TrustError where it cannot be compiled.
     """
-    return _in_process(tuf_roles.REGISTRY, registry, name, registry_form.unpack)
+    return compiled_earlier(registry) or Compilation(registry).wait(name)
+
+
+def is_compiled(registry: Path) -> bool:
+    """True if the compiled registry is beside its file, in this version's format."""
+    try:
+        with _beside(registry).open("rb") as file:
+            return file.read(len(registry_form.MAGIC)) == registry_form.MAGIC
+    except OSError:
+        return False
+
+
+def compiled_earlier(registry: Path) -> Compiled | None:
+    """The registry that was compiled beside its file; None if there is none, or another version compiled it."""
+    return _earlier(registry, registry_form.unpack)
+
+
+class Compilation:
+    """A registry that another process compiles, while this one goes on. The file must be a verified one."""
+
+    def __init__(self, registry: Path) -> None:
+        """Raises TrustError where it cannot begin."""
+        self._process = _Process(tuf_roles.REGISTRY, registry)
+        self.registry = registry
+
+    def is_over(self) -> bool:
+        """From then on `wait` does not block."""
+        return self._process.is_over()
+
+    def wait(self, name: str) -> Compiled:
+        """What `compile_in_process` gives, and raises."""
+        return self._process.wait(name, registry_form.unpack)
+
+    def cancel(self) -> None:
+        self._process.cancel()
 
 
 def never_originating_in_process(path: Path, name: str) -> NeverOriginating:
     """The numbers that never originate, compiled as `compile_in_process` does it."""
-    return _in_process(tuf_roles.NEVER_ORIGINATES, path, name, never_originating_form.unpack)
+    unpack = never_originating_form.unpack
+    return _earlier(path, unpack) or _Process(tuf_roles.NEVER_ORIGINATES, path).wait(name, unpack)
 
 
-def _in_process(role: str, registry: Path, name: str, unpack: Callable[[bytes], Ready]) -> Ready:
-    beside = registry.with_suffix(".compiled")
+def _beside(registry: Path) -> Path:
+    return registry.with_suffix(".compiled")
+
+
+def _earlier(registry: Path, unpack: Callable[[mmap], Ready]) -> Ready | None:
     try:
-        return unpack(beside.read_bytes())
+        return _mapped(registry, unpack)
     except (FileNotFoundError, TrustError):
-        pass  # not yet, or by another version
-    command = [sys.executable, "-m", __name__, role, str(registry), str(beside)]
-    try:
-        done = subprocess.run(  # noqa: S603 — our own module and our own file
-            command, capture_output=True, text=True, timeout=WITHIN_S, check=False, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise TrustError(Message("{registry}: cannot be compiled: {error}", registry=registry, error=error)) from error
-    if done.returncode == FAULTS:
-        raise DocumentError(Fault(**(fault | {"file": name})) for fault in json.loads(done.stdout))
-    if done.returncode:
-        raise TrustError(
-            Message("{registry}: cannot be compiled: {error}", registry=registry, error=done.stderr.strip()[-300:])
-        )
-    return unpack(beside.read_bytes())
+        return None  # not yet, or by another version
+
+
+def _mapped(registry: Path, unpack: Callable[[mmap], Ready]) -> Ready:
+    """Read what was compiled, without a second copy in memory. Raises OSError, TrustError."""
+    with _beside(registry).open("rb") as file:
+        try:
+            octets = mmap(file.fileno(), 0, access=ACCESS_READ)
+        except ValueError as error:  # it is empty
+            raise TrustError(Message("this is no compiled registry")) from error
+    return unpack(octets)
+
+
+class _Process:
+    """One compiling process."""
+
+    def __init__(self, role: str, registry: Path) -> None:
+        self._registry = registry
+        self._out, self._err = TemporaryFile("w+"), TemporaryFile("w+")  # noqa: SIM115 - `_close` closes them
+        command = [sys.executable, "-m", __name__, role, str(registry), str(_beside(registry))]
+        try:
+            self._running = subprocess.Popen(  # noqa: S603 - our own module and our own file
+                command, stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._err
+            )
+        except OSError as error:
+            self._close()
+            raise self._cannot(error) from error
+        self._ends_s = monotonic() + WITHIN_S
+
+    def is_over(self) -> bool:
+        return self._running.poll() is not None or monotonic() >= self._ends_s
+
+    def wait(self, name: str, unpack: Callable[[mmap], Ready]) -> Ready:
+        try:
+            code = self._running.wait(max(0.0, self._ends_s - monotonic()))
+            if code == FAULTS:
+                self._out.seek(0)
+                raise DocumentError(Fault(**(fault | {"file": name})) for fault in json.load(self._out))
+            if code:
+                self._err.seek(0)
+                raise self._cannot(self._err.read().strip()[-300:])
+            return _mapped(self._registry, unpack)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise self._cannot(error) from error
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        self._running.kill()  # without effect if it has ended
+        self._running.wait()
+        self._close()
+
+    def _close(self) -> None:
+        self._out.close()
+        self._err.close()
+
+    def _cannot(self, error: object) -> TrustError:
+        return TrustError(Message("{registry}: cannot be compiled: {error}", registry=self._registry, error=error))
 
 
 def main(arguments: list[str]) -> int:
     role, path, beside = arguments
     os.nice(10)  # calls come first
     try:
-        octets = _COMPILERS[role](read_text(Path(path)), path)
+        parts = _COMPILERS[role](Path(path))
     except DocumentError as error:
         json.dump([asdict(fault) for fault in error.faults], sys.stdout)
         return FAULTS
     owner = Path(beside).parent.stat().st_uid if os.geteuid() == 0 else -1  # the service's, as all in its folder
-    replace_durably(Path(beside), octets, owner=owner)
+    with draft(Path(beside), owner=owner) as new:
+        new.file.writelines(parts)
+        new.put()
     return 0
 
 
-def _registry(text: str, name: str) -> bytes:
-    return registry_form.pack(compiled(parse_registry(text, name)))
+def _registry(path: Path) -> Iterable[bytes | memoryview]:
+    return registry_form.pack_parts(compiled(*read_large_registry(path, str(path))))
 
 
-def _never_originating(text: str, name: str) -> bytes:
-    document = parse_never_originates(text, name)
-    return never_originating_form.pack(compiled_never_originating(document.never_originates, document.issued))
+def _never_originating(path: Path) -> Iterable[bytes | memoryview]:
+    document = parse_never_originates(read_text(path), str(path))
+    return [never_originating_form.pack(compiled_never_originating(document.never_originates, document.issued))]
 
 
 _COMPILERS: Final = {tuf_roles.REGISTRY: _registry, tuf_roles.NEVER_ORIGINATES: _never_originating}

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -19,7 +20,7 @@ from .index import RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument
 from .never_originating import NeverOriginating, compiled_never_originating
 from .parsers import parse_never_originates, parse_registry, parse_suspensions
-from .registry_compiler import LARGE, compile_in_process, never_originating_in_process
+from .registry_compiler import LARGE, Compilation, compile_in_process, is_compiled, never_originating_in_process
 from .trust import tuf_roles
 from .used_registries import UNSIGNED, UsedRegistries, UsedRegistry
 from .validation_rules import registry_faults
@@ -33,6 +34,9 @@ WHOLE_S: Final = 60.0
 """How long an unchanged timestamp suffices without verifying all files again. So expired signatures, and faults of
 other files, are logged within this time. Calls do not depend on it: each decision checks the expiry itself.
 """
+
+
+_WITHOUT_MEMBERS: Final = (tuf_roles.SUSPENSIONS_FILE, tuf_roles.NEVER_ORIGINATES_FILE)
 
 
 def read_document(path: Path) -> RegistryDocument:
@@ -92,6 +96,9 @@ class SignedSource:
 
     If a newer one is faulty, the last good one stays in use until its signatures expire; its suspensions stay in
     force after that. It is kept in the cache for the next start, when the source may be unreachable.
+
+    A large registry is compiled in the background. Until then the members before it count, and the new suspensions: a
+    stop does not wait for a registry of millions of numbers. Such decisions name the new metadata, and the old version.
     """
 
     def __init__(self, repository: Repository, poll_s: float, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -106,6 +113,9 @@ class SignedSource:
         self._kept: Published | None = None
         self._verify_all_s = 0.0
         """When all files are verified again, even if the timestamp is unchanged."""
+        self._compiling: Compilation | None = None
+        self._interim: Published | None = None
+        """Only its suspensions are in use: its members are being compiled."""
         self._logged = ""
         self._begun = False
         self.current: RegistryIndex | None = None
@@ -136,7 +146,8 @@ class SignedSource:
 
     def _take_latest(self) -> bool:
         now_s = self._clock_s()
-        if now_s < self._verify_all_s and self._repository.unchanged():
+        waits = self._compiling is None or not self._compiling.is_over()
+        if waits and now_s < self._verify_all_s and self._repository.unchanged():
             return False
         with self._repository.locked():
             return self._take_published(now_s)
@@ -145,7 +156,9 @@ class SignedSource:
         published = self._repository.update()
         self._verify_all_s = now_s + WHOLE_S  # then files that cannot be read or kept now are tried again
         taken = published not in (self._published, self._refused)
-        if taken:
+        if taken and not self._is_ready(published):
+            taken = published != self._interim and self._take_suspensions(published)
+        elif taken:
             try:
                 self._take(published, "is in use")
             except DocumentError:
@@ -185,14 +198,54 @@ class SignedSource:
             log.error("the registry cannot be renewed: %s. %s", trouble, _consequence(self.current))
         return False
 
-    def _take(self, published: Published, how: str) -> None:
-        before, current = self._published, self.current
+    def _is_ready(self, published: Published) -> bool:
+        """False while its members are compiled and others are in use; begins to compile them."""
+        file = tuf_roles.REGISTRY_FILE
+        path = published.path(file)
+        if self._compiling and self._compiling.registry != path:  # a newer registry has come
+            self._compiling.cancel()
+            self._compiling = None
+        if self.current is None or self._has_members_of(published):
+            return True
+        if self._compiling is None:
+            if published.examine(file) <= LARGE or is_compiled(path):
+                return True
+            self._compiling = Compilation(path)
+            log.info("%s: the new registry is compiled; its suspensions are in force now", self._repository.source)
+        return self._compiling.is_over()
+
+    def _has_members_of(self, published: Published) -> bool:
+        file, before = tuf_roles.REGISTRY_FILE, self._published
+        return before is not None and published.sha256[file] == before.sha256[file]
+
+    def _take_suspensions(self, published: Published) -> bool:
+        """Use the suspensions of a generation, with the members before it; False if they are in use already."""
+        assert self.current is not None, "else the members are waited for"
+        assert self._published is not None, "as there are members"
+        used, self._interim = self._interim or self._published, published
+        if all(used.sha256.get(file) == published.sha256.get(file) for file in _WITHOUT_MEMBERS):
+            return False
+        self.current, self.taken = self.current.renewed(self._signed(published)), datetime.now(UTC)
+        return True
+
+    def _signed(self, published: Published) -> Signed:
         suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
-        signed = signed_by(published, suspensions, self._never_originating(published))
-        same = (
-            before and current and published.sha256[tuf_roles.REGISTRY_FILE] == before.sha256[tuf_roles.REGISTRY_FILE]
-        )
-        taken = current.renewed(signed) if same and current else _indexed(published, signed)
+        return signed_by(published, suspensions, self._never_originating(published))
+
+    def _members(self, published: Published, signed: Signed) -> RegistryIndex:
+        """The index of the generation. Raises DocumentError, TrustError."""
+        compiling, self._compiling = self._compiling, None
+        if self.current and self._has_members_of(published):
+            return self.current.renewed(signed)
+        if compiling:
+            return RegistryIndex.of(compiling.wait(tuf_roles.REGISTRY_FILE), signed)
+        return _indexed(published, signed)
+
+    def _take(self, published: Published, how: str) -> None:
+        before = self._published
+        signed = self._signed(published)
+        taken = self._members(published, signed)
+        self._interim = None
         if before is None or published.sha256 != before.sha256:  # else only its signatures were renewed
             self.taken = datetime.now(UTC)
         self._published, self.current = published, taken
@@ -200,7 +253,7 @@ class SignedSource:
             "registry %s: version %d, %d suspensions, %s, good until %s, %s",
             self._repository.source,
             taken.version,
-            len(suspensions.suspensions),
+            len(signed.suspensions.suspensions),
             _listed(signed.never_originating),
             taken.expires.isoformat(),
             how,
@@ -208,7 +261,7 @@ class SignedSource:
 
     def _never_originating(self, published: Published) -> NeverOriginating | None:
         """The list that is in use, if it is unchanged: a large one takes time."""
-        file, before, current = tuf_roles.NEVER_ORIGINATES_FILE, self._published, self.current
+        file, before, current = tuf_roles.NEVER_ORIGINATES_FILE, self._interim or self._published, self.current
         if before and current and current.signed and published.sha256.get(file) == before.sha256.get(file):
             return current.signed.never_originating
         return never_originating_of(published)
@@ -252,12 +305,22 @@ def index_of(published: Published) -> RegistryIndex:
     return _indexed(published, signed_by(published, suspensions, never_originating_of(published)))
 
 
+def is_prepared(published: Published) -> bool:
+    """True if `index_of` is quick."""
+    path = published.path(tuf_roles.REGISTRY_FILE)
+    return published.examine(tuf_roles.REGISTRY_FILE) <= LARGE or is_compiled(path)
+
+
+def prepare(published: Published) -> None:
+    """Compile a large registry, so that `index_of` is quick. Raises DocumentError and TrustError."""
+    compile_in_process(published.path(tuf_roles.REGISTRY_FILE), tuf_roles.REGISTRY_FILE)
+
+
 def _indexed(published: Published, signed: Signed) -> RegistryIndex:
     file = tuf_roles.REGISTRY_FILE
-    octets = published.octets(file)
-    if len(octets) > LARGE:
+    if published.examine(file) > LARGE:
         return RegistryIndex.of(compile_in_process(published.path(file), file), signed)
-    return RegistryIndex(parse_registry(published.text(file, octets), file), signed)
+    return RegistryIndex(parse_registry(published.read(file), file), signed)
 
 
 class FileSource:
@@ -305,7 +368,7 @@ class FileSource:
     def _keep(self, text: str) -> None:
         if self._used is not None:
             digest = origin_of(text)
-            self._used.put(UsedRegistry(digest, {UNSIGNED: digest}), lambda _: text.encode())
+            self._used.put(UsedRegistry(digest, {UNSIGNED: digest}), lambda _: BytesIO(text.encode()))
 
 
 def _consequence(current: RegistryIndex | None) -> str:

@@ -32,13 +32,15 @@ class SuspendedNumbers:
     and, only if a whole stock is suspended, the look-up of the number's holder.
     """
 
-    __slots__ = ("_covering", "_firsts", "_lasts", "_placed", "all", "blocks", "stocks")
+    __slots__ = ("_covering", "_firsts", "_lasts", "_placed", "all", "blocks", "entries", "stocks")
 
     def __init__(self, entries: Iterable[SuspensionEntry]) -> None:
         """The entries must have passed `validation_rules`; an unreadable number raises NumberError here."""
         placed: list[tuple[NumberSpan, Suspension]] = []
         stocks: dict[str, list[Suspension]] = {}
-        found = []
+        found, entries = [], tuple(entries)
+        self.entries = len(entries)
+        """Those of any kind."""
         for entry in stops(entries):
             suspension = Suspension(utc(entry.since), entry.until and utc(entry.until), entry.reference)
             found.append(suspension)

@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import re
+import shutil
 import time
 import zlib
 from base64 import b64decode, b64encode
@@ -21,10 +22,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from idtone.core.errors import TrustError
-from idtone.core.files import replace_durably
+from idtone.core.files import draft, replace_durably
 from idtone.core.translation import Message
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ UNSIGNED: Final = "registry"
 """The name of the only file of an unsigned registry."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _LARGEST: Final = 64 * 1024 * 1024
+_PIECE: Final = 2**18
 
 
 def metadata_digest(metadata: Mapping[str, bytes]) -> str:
@@ -60,14 +62,14 @@ class UsedRegistries:
         self._folder = folder
         self._kept = kept
 
-    def put(self, used: UsedRegistry, read: Callable[[str], bytes]) -> None:
-        """Keep a registry; `read` gives the content of a file. A failure is logged: calls need the registry anyway."""
+    def put(self, used: UsedRegistry, read: Callable[[str], BinaryIO]) -> None:
+        """Keep a registry; `read` opens a file. A failure is logged: calls need the registry anyway."""
         try:
             self._put(used, read)
         except OSError as error:
             log.error("this registry cannot be kept for evidence: %s: %s", error.filename, error.strerror)
 
-    def _put(self, used: UsedRegistry, read: Callable[[str], bytes]) -> None:
+    def _put(self, used: UsedRegistry, read: Callable[[str], BinaryIO]) -> None:
         whole = self._folder / f"{used.sha256}.json"
         if whole.exists():
             return
@@ -75,7 +77,11 @@ class UsedRegistries:
         for name, digest in used.files.items():
             path = self._folder / f"{digest}.gz"
             if not path.exists():
-                replace_durably(path, gzip.compress(read(name), mtime=0))
+                with read(name) as file, draft(path) as new:
+                    # The lowest level: a large registry holds up a suspension in the meantime.
+                    with gzip.GzipFile("", "wb", 1, new.file, mtime=0) as packed:
+                        shutil.copyfileobj(file, packed, _PIECE)
+                    new.put()
         metadata = {name: b64encode(octets).decode() for name, octets in used.metadata.items()}
         replace_durably(whole, json.dumps({"files": dict(used.files), "metadata": metadata}).encode("ascii"))
         self._remove_old()

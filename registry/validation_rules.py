@@ -6,17 +6,15 @@ They contain no telephone numbers: the place in the file identifies them.
 from __future__ import annotations
 
 import difflib
-from array import array
-from bisect import bisect_right
 from collections.abc import Collection, Hashable, Iterable, Iterator
-from itertools import islice
 from typing import Final
 
 from idtone.core.documents import Location, ValidationFault, field_name
 from idtone.core.errors import NumberError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.translation import Message, capitalised, template
+from idtone.core.translation import Message, template
 
+from .held_numbers import HeldNumbers, number_fault
 from .model import (
     Certification,
     ChainEntry,
@@ -34,75 +32,18 @@ from .suspended_numbers import scope_of
 
 _Placed = Iterable[tuple[Location, Hashable]]
 
-_POSITION_BITS: Final = 32
-_POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
-
-def registry_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
-    """All faults between the values of `document`."""
+def registry_faults(document: RegistryDocument, held: HeldNumbers | None = None) -> Iterator[ValidationFault]:
+    """All faults between the values of `document`. `held`: its members' numbers, if it was read without them."""
     for rule in (_dates, _tones, _ids):
         yield from rule(document)
-    held = _Held(document)
+    held = held or HeldNumbers.of(document)
     yield from _numbers(document, held)
     yield from _portings(document, held)
     yield from _chains(document, held)
     yield from condition_faults(document)
     for rule in (_evaluations, _suspensions, _suspended_members, _never_originates, named_logs_faults):
         yield from rule(document)
-
-
-class _Held:
-    """All entries of members' numbers, each read once. Arrays, because a million tuples take 100 MB."""
-
-    def __init__(self, document: RegistryDocument) -> None:
-        self.firsts, self.lasts = array("q"), array("q")
-        self.members, self.entries = array("l"), array("l")
-        self.unreadable: list[ValidationFault] = []
-        self._begins: dict[str, tuple[int, int]] = {}
-        self._ported: dict[str, list[NumberSpan]] = {}
-        self._joined: dict[str, tuple[list[int], list[int]]] = {}
-        for m, member in enumerate(document.members):
-            begin = len(self.firsts)
-            for e, text in enumerate(member.numbers):
-                try:
-                    span = read_span(text)
-                except NumberError as error:
-                    self.unreadable.append(_number_fault(("members", m, "numbers", e), error))
-                    continue
-                self.firsts.append(span.first)
-                self.lasts.append(span.last)
-                self.members.append(m)
-                self.entries.append(e)
-            self._begins[member.id] = begin, len(self.firsts)
-
-    def porting(self, members: Iterable[str], span: NumberSpan) -> None:
-        """Both members of a porting hold its numbers, one after the other."""
-        for member in members:
-            self._ported.setdefault(member, []).append(span)
-            self._joined.pop(member, None)
-
-    def by(self, member: str, span: NumberSpan) -> bool:
-        """True if the member holds all numbers of the span at some time."""
-        if member not in self._joined:
-            self._joined[member] = self._joined_of(member)
-        firsts, lasts = self._joined[member]
-        at = bisect_right(firsts, span.first) - 1
-        return at >= 0 and span.last <= lasts[at]
-
-    def _joined_of(self, member: str) -> tuple[list[int], list[int]]:
-        """The intervals of a member, ascending; entries that touch or overlap are one."""
-        begin, end = self._begins[member]
-        entries = [*zip(self.firsts[begin:end], self.lasts[begin:end], strict=True)]
-        entries += ((span.first, span.last) for span in self._ported.get(member, ()))
-        firsts: list[int] = []
-        lasts: list[int] = []
-        for first, last in sorted(entries):
-            if firsts and first <= lasts[-1] + 1:
-                lasts[-1] = max(lasts[-1], last)
-            else:
-                firsts.append(first)
-                lasts.append(last)
-        return firsts, lasts
 
 
 def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
@@ -219,9 +160,9 @@ def never_originates_faults(document: NeverOriginatesDocument) -> Iterator[Valid
     yield from _never_originates(document)
 
 
-def signed_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
+def signed_faults(document: RegistryDocument, held: HeldNumbers | None = None) -> Iterator[ValidationFault]:
     """All faults of a registry for signing; its suspensions, and the numbers that never originate, must be in the other
-    files.
+    files. `held` as of `registry_faults`.
     """
     if document.never_originates is not None:
         yield ValidationFault(
@@ -235,7 +176,7 @@ def signed_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
             Message("belong in suspensions.yaml, which is signed separately"),
             Message("Move them there"),
         )
-    yield from registry_faults(document)
+    yield from registry_faults(document, held)
 
 
 def _suspensions(document: RegistryDocument | SuspensionsDocument) -> Iterator[ValidationFault]:
@@ -264,7 +205,7 @@ def _suspensions(document: RegistryDocument | SuspensionsDocument) -> Iterator[V
         try:
             read.append((location, (entry.kind, scope_of(entry))))
         except NumberError as error:
-            yield _number_fault(location, error)
+            yield number_fault(location, error)
     for place, first in _twice(read):
         problem = _SAME[str(place[-1])]
         yield ValidationFault(place, Message(problem, field=field_name(first)), Message("Keep one of the two"))
@@ -295,7 +236,7 @@ def _never_originates(document: RegistryDocument | NeverOriginatesDocument) -> I
         try:
             read.append((location, span_of(entry)))
         except NumberError as error:
-            yield _number_fault(location, error)
+            yield number_fault(location, error)
     for place, first in _twice(read):
         yield ValidationFault(
             place, Message(_SAME[str(place[-1])], field=field_name(first)), Message("Keep one of the two")
@@ -322,22 +263,20 @@ def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
             yield location, first
 
 
-def _numbers(document: RegistryDocument, held: _Held) -> Iterator[ValidationFault]:
+def _numbers(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
     """Numbers that cannot be read, and numbers that are entered twice.
 
     A number belongs to one member. An entry of a member may lie inside a wider one, but two equal or partly
     overlapping entries are a mistake.
 
     The entries are sorted by first number, and each is compared with the one that reaches furthest so far: O(n log
-    n). Each group of wrongly overlapping entries gets an error, not each pair. The sort keys contain the position, to
-    save memory.
+    n). Each group of wrongly overlapping entries gets an error, not each pair.
     """
     yield from held.unreadable
     firsts, lasts, members, entries = held.firsts, held.lasts, held.members, held.entries
-    order = sorted(first << _POSITION_BITS | at for at, first in enumerate(firsts))
-    furthest = before = order[0] & _POSITION_MASK if order else 0
-    for key in islice(order, 1, None):
-        at = key & _POSITION_MASK
+    order = held.ascending()
+    furthest = before = next(order, 0)
+    for at in order:
         equal = firsts[before] == firsts[at] and lasts[before] == lasts[at]
         rival = before if equal else furthest
         inside = firsts[rival] == firsts[at] or lasts[at] <= lasts[rival]
@@ -362,7 +301,7 @@ def _numbers(document: RegistryDocument, held: _Held) -> Iterator[ValidationFaul
             furthest = at
 
 
-def _chains(document: RegistryDocument, held: _Held) -> Iterator[ValidationFault]:
+def _chains(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
     """Wholesale chains: their members, links and numbers. A number belongs to one chain, and all numbers of a chain to
     the member with which it begins.
     """
@@ -374,7 +313,7 @@ def _chains(document: RegistryDocument, held: _Held) -> Iterator[ValidationFault
         try:
             span = read_span(chain.numbers)
         except NumberError as error:
-            yield _number_fault((*here, "numbers"), error)
+            yield number_fault((*here, "numbers"), error)
             continue
         spans.append((span, (*here, "numbers")))
         if chain.links[0].wholesaler in known and not held.by(chain.links[0].wholesaler, span):
@@ -389,7 +328,7 @@ def _chains(document: RegistryDocument, held: _Held) -> Iterator[ValidationFault
     yield from _overlapping(spans, Message("Enter each number in one chain only"))
 
 
-def _portings(document: RegistryDocument, held: _Held) -> Iterator[ValidationFault]:
+def _portings(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
     """Portings between two members. One of the two has the numbers in its ranges, and each number is in one porting
     only.
     """
@@ -408,7 +347,7 @@ def _portings(document: RegistryDocument, held: _Held) -> Iterator[ValidationFau
         try:
             span = read_span(entry.numbers)
         except NumberError as error:
-            yield _number_fault((*here, "numbers"), error)
+            yield number_fault((*here, "numbers"), error)
             continue
         spans.append((span, (*here, "numbers")))
         if not unknown and not any(held.by(member, span) for member in members):
@@ -484,8 +423,3 @@ def _unknown_member(place: Location, name: str, known: Collection[str]) -> Valid
         if near
         else Message("Enter the member first, or correct the id"),
     )
-
-
-def _number_fault(location: Location, error: NumberError) -> ValidationFault:
-    remedy = capitalised(error.remedy) if error.remedy else Message("Write a complete Japanese number")
-    return ValidationFault(location, error.problem, remedy)

@@ -146,6 +146,30 @@ def nodes_for(measured: Measured, talk: Talk, demand: Demand, talk_s: float, pro
         nodes += 1
 
 
+@dataclass(frozen=True, slots=True)
+class ServerSizing:
+    """One of several PostgreSQL servers, each with its share of the nodes; processors as in `Sizing`."""
+
+    nodes: float
+    rows_per_s: float
+    processors: float
+    bytes_per_year: float
+    replay_hours: float
+    """How long the evidence of a day takes after the server was away for that day, on one processor of it."""
+
+
+def server_of(measured: Measured, demand: Demand, servers: int, replay_ms_per_call: float) -> ServerSizing:
+    """What each of so many servers takes."""
+    whole = size(measured, demand)
+    return ServerSizing(
+        demand.nodes / servers,
+        whole.rows_per_s / servers,
+        whole.processors["postgresql"] / servers,
+        whole.database_bytes_per_year / servers,
+        demand.calls_per_day / servers * replay_ms_per_call / 1000 / 3600,
+    )
+
+
 def size(measured: Measured, demand: Demand) -> Sizing:
     """What a demand needs."""
     busy, nodes = demand.busy_calls_per_s, demand.nodes

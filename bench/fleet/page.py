@@ -3,7 +3,8 @@
 make bench-fleet JSON=1 > build/drills.json
 make bench-fleet-scale JSON=1 > build/scale.json
 make bench-talking JSON=1 > build/talking.json
-python -m bench.fleet.page build/drills.json build/scale.json build/talking.json
+make bench-servers JSON=1 > build/servers.json
+python -m bench.fleet.page build/drills.json build/scale.json build/talking.json build/servers.json
 
 Each file takes the place of what is kept of its bench; one alone is enough.
 """
@@ -20,7 +21,20 @@ from typing import Any, Final
 
 from lab.repository import ROOT
 
-from .model import PARTS, Carried, Demand, Measured, Sizing, Talk, carried, million, nodes_for, size
+from .model import (
+    PARTS,
+    Carried,
+    Demand,
+    Measured,
+    ServerSizing,
+    Sizing,
+    Talk,
+    carried,
+    million,
+    nodes_for,
+    server_of,
+    size,
+)
 
 FIGURES: Final = Path(__file__).with_name("figures.json")
 PAGES: Final = {
@@ -58,6 +72,8 @@ def tables(figures: Mapping[str, Any], language: str) -> dict[str, str]:
         "sizing": _sizing(measured, place),
         "talking": _talking(measured, figures["talking"], place),
         "model": _model(figures["over_predicted"], place),
+        "servers": _servers(measured, figures["servers"], place),
+        "two servers": _two_servers(figures["servers"], place),
     }
 
 
@@ -231,6 +247,58 @@ def _talking(measured: Measured, found: Mapping[str, float], place: int) -> str:
     return _table(head, [*rows, (fewest[place], *map(str, least))])
 
 
+_SERVERS: Final = (1, 2, 4)
+_OF_A_SERVER: Final[Sequence[tuple[tuple[str, str], Callable[[ServerSizing], str]]]] = (
+    (("nodes of one server", "1 台に複製するノード"), lambda one: f"{one.nodes:.0f}"),
+    (("rows a second", "毎秒の行"), lambda one: f"{one.rows_per_s:,.0f}"),
+    (("processors busy, with standby", "使うプロセッサー(待機系を含む)"), lambda one: f"{one.processors:.2f}"),
+    (("bytes in five years", "5 年の容量"), lambda one: f"{5 * one.bytes_per_year / 1e12:.0f} TB"),
+    (
+        ("a day's outage is replayed by one processor in", "1 日の停止後、1 プロセッサーで追いつくまで"),
+        lambda one: f"{60 * one.replay_hours:.0f} min",
+    ),
+)
+
+
+def _servers(measured: Measured, found: Mapping[str, Any], place: int) -> str:
+    replay_ms = found["away"]["replay_postgresql_ms"]
+    sizes = [server_of(measured, DEMANDS[-1], servers, replay_ms) for servers in _SERVERS]
+    head = (("PostgreSQL servers", "PostgreSQL サーバー")[place], *map(str, _SERVERS))
+    return _table(head, [(words[place], *map(figure, sizes)) for words, figure in _OF_A_SERVER])
+
+
+def _two_servers(found: Mapping[str, Any], place: int) -> str:
+    one, two, ratio = found["one"], found["two"], found["two_to_one"]
+    read, away, moved = found["read"], found["away"], found["moved"]
+    rows = (
+        (
+            ("processor time of PostgreSQL for a call", "1 通話の PostgreSQL のプロセッサー時間"),
+            f"{one['postgresql_ms']:.2f} ms", f"{two['postgresql_ms']:.2f} ms", f"{ratio['postgresql_ms']:.2f}",
+        ),
+        (
+            ("of it on the busiest server", "そのうち最も忙しいサーバー"),
+            f"{one['busiest_server_ms']:.2f} ms", f"{two['busiest_server_ms']:.2f} ms",
+            f"{ratio['busiest_server_ms']:.2f}",
+        ),
+        (
+            ("calls a second, all replicas filled at once", "全複製を同時に作るときの毎秒の通話"),
+            f"{one['calls_per_s']:,.0f}", f"{two['calls_per_s']:,.0f}", f"{ratio['calls_per_s']:.2f}",
+        ),
+        (("the newest 50 calls of all nodes", "全ノードの最新 50 通話の読取り"), "", "", f"{read['list_ratio']:.2f}"),
+        (("the states of all nodes", "全ノードの状態の読取り"), "", "", f"{read['states_ratio']:.2f}"),
+        (
+            ("steps a second of a node after an outage", "停止後に 1 ノードが複製する毎秒のステップ"),
+            "", f"{away['replayed_steps_per_s']:,.0f}", "",
+        ),
+        (
+            ("steps a second of a node that moves", "移動するノードの毎秒のステップ"),
+            "", f"{moved['steps_per_s']:,.0f}", "",
+        ),
+    )  # fmt: skip
+    head = (("", "one server", "two", "ratio"), ("", "1 台", "2 台", "比"))[place]
+    return _table(head, [(words[place], *figures) for words, *figures in rows])
+
+
 def _model(compared: Sequence[Mapping[str, float]], place: int) -> str:
     names = [name for name in compared[0] if name != "nodes"]
     said = {
@@ -264,6 +332,8 @@ def main() -> None:
         found = json.loads(Path(path).read_text("utf-8"))
         if "asterisk_ms_per_s" in found:
             figures["talking"] = found
+        elif "two_to_one" in found:
+            figures["servers"] = found
         elif "measured" in found:
             figures |= {name: found[name] for name in ("measured", "over_predicted")}
         else:

@@ -249,9 +249,7 @@ def _replicas_in(server: Server, node: str) -> list[NodeLedger]:
 
 
 def _unknown(servers: Sequence[Server], node: str) -> UsageError:
-    return UsageError(
-        Message("{server}: there is no ledger of a node {node} yet", server=_names(servers), node=node)
-    )
+    return UsageError(Message("{server}: there is no ledger of a node {node} yet", server=_names(servers), node=node))
 
 
 def _names(servers: Sequence[Server]) -> str:

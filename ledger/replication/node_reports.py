@@ -1,4 +1,4 @@
-"""What the nodes have reported of themselves to the PostgreSQL servers that they share: read for all of them at once."""
+"""What the nodes have reported of themselves to the PostgreSQL servers that they share: read for all at once."""
 
 from __future__ import annotations
 

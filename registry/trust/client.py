@@ -76,22 +76,41 @@ class Published:
 
     def octets(self, file: str) -> bytes:
         """The content of one of its files. Raises TrustError where it differs from the verified content."""
-        path = self.path(file)
         try:
-            octets = path.read_bytes()
+            octets = self.path(file).read_bytes()
         except OSError as error:
-            raise TrustError(
-                Message("{path}: cannot be read; remove the folder {folder}", path=path, folder=self.folder.parent)
-            ) from error
+            raise self._unreadable(file) from error
         if hashlib.sha256(octets).hexdigest() != self.sha256[file]:
-            raise TrustError(
-                Message(
-                    "{path}: was changed here; remove the folder {folder} to fetch it again",
-                    path=path,
-                    folder=self.folder.parent,
-                )
-            )
+            raise self._changed(file)
         return octets
+
+    def examine(self, file: str) -> int:
+        """The size of one of its files in octets; in memory it never is as a whole. Raises TrustError as `octets`."""
+        try:
+            with self.path(file).open("rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+                size = opened.tell()
+        except OSError as error:
+            raise self._unreadable(file) from error
+        if digest != self.sha256[file]:
+            raise self._changed(file)
+        return size
+
+    def _unreadable(self, file: str) -> TrustError:
+        return TrustError(
+            Message(
+                "{path}: cannot be read; remove the folder {folder}", path=self.path(file), folder=self.folder.parent
+            )
+        )
+
+    def _changed(self, file: str) -> TrustError:
+        return TrustError(
+            Message(
+                "{path}: was changed here; remove the folder {folder} to fetch it again",
+                path=self.path(file),
+                folder=self.folder.parent,
+            )
+        )
 
     def read(self, file: str) -> str:
         """The text. Raises TrustError as `octets` does."""
@@ -251,7 +270,7 @@ class Repository:
                     updater.download_target(target, path)
             self._timestamp = metadata[_TIMESTAMP]
             used = UsedRegistry(published.metadata, sha256, metadata)
-            self._used.put(used, lambda file: published.path(file).read_bytes())
+            self._used.put(used, lambda file: published.path(file).open("rb"))
             return published
 
     def _files(self, updater: Updater) -> dict[str, TargetFile]:

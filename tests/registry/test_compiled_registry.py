@@ -1,5 +1,6 @@
 """A large registry as arrays, compiled in another process, gives the same answers as the document."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,11 +13,12 @@ from idtone.registry import registry_compiler
 from idtone.registry.compiled_registry import compiled, pack, unpack
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
+from idtone.registry.parsers import parse_registry, read_large_registry
 from idtone.registry.registry_compiler import compile_in_process
 from idtone.registry.sources import SignedSource, parse_document
 from lab.core.deciding import NOW
 from lab.registry.examples import GOOD
-from lab.registry.trust.association import Association, Machine
+from lab.registry.trust.association import STOPPED, Association, Machine
 
 SIGNED_GOOD = GOOD.partition("suspensions:")[0]
 DOCUMENT = parse_document(SIGNED_GOOD, "registry.yaml")
@@ -54,6 +56,16 @@ def test_it_is_compiled_once(tmp_path, monkeypatch):
         compile_in_process(path, "registry.yaml")
 
 
+def test_a_large_file_is_read_without_a_tree_of_its_numbers(tmp_path, monkeypatch):
+    text = SIGNED_GOOD.replace("members:\n", "members:\n  - {id: m-none, name: {ja: 無, en: None}}\n", 1)
+    path, wanted = tmp_path / "registry.yaml", compiled(parse_registry(text, "registry.yaml"))
+    path.write_text(text)
+    monkeypatch.setattr("idtone.registry.parsers.parse_registry", None)
+    document, held = read_large_registry(path, "registry.yaml")
+    assert not any(member.numbers for member in document.members)
+    assert compiled(document, held) == wanted
+
+
 def test_faults_keep_their_places(tmp_path):
     path = tmp_path / "ab.registry.yaml"
     path.write_text(SIGNED_GOOD.replace("status: active", "status: activ"))
@@ -76,10 +88,20 @@ def test_the_service_compiles_a_large_registry_and_keeps_the_result(tmp_path, mo
     association.publish(now=datetime.now(UTC) + timedelta(seconds=1))
     source.refresh()
     assert kept.exists()
+    before = source.current
     association.write(SIGNED_GOOD.replace("version: 42", "version: 43"))
     association.publish()
-    assert source.refresh()
-    assert source.current.version == 43
+    assert not source.refresh(), "it is compiled first, in the background"
+    assert source.current is before
+    association.write(suspensions=STOPPED)
+    association.publish()
+    assert source.refresh(), "a suspension does not wait for it"
+    assert (source.current.version, source.current.sha256 != before.sha256) == (42, True)
+    assert source.current.suspensions_of(parse("0312345677"))
+    while source.current.version == 42:
+        time.sleep(0.01)
+        source.refresh()
+    assert source.current.suspensions_of(parse("0312345677"))
     source.refresh()
     assert [path for path in machine.cache.glob("targets/*.compiled") if path != kept]
     assert not kept.exists()
