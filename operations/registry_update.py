@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,7 +102,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
                 if trouble is not None:
                     raise trouble
                 published = repository.update()
-                fallback = _Suspended(settings, lambda one=published: _kept(repository) == one)
+                fallback = _Suspended(settings, partial(_is_kept, repository, published))
                 index, is_needed = None, not (quiet and fallback.are_of(published.origin))
                 if not is_needed or is_prepared(published):
                     index = index_of(published) if is_needed else None
@@ -110,7 +111,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
                     break
             except (DocumentError, TrustError):
                 if before is not None:
-                    fallback = _Suspended(settings, lambda one=before: _kept(repository) == one)
+                    fallback = _Suspended(settings, partial(_is_kept, repository, before))
                     if not fallback.are_of(before.origin):
                         fallback.write(index_of(before))
                 raise
@@ -127,6 +128,10 @@ def _kept(repository: Repository) -> Published | None:
         return repository.kept()
     except TrustError:
         return None
+
+
+def _is_kept(repository: Repository, published: Published) -> bool:
+    return _kept(repository) == published
 
 
 class _Suspended:

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -115,7 +116,7 @@ class SignedSource:
         """When all files are verified again, even if the timestamp is unchanged."""
         self._compiling: Compilation | None = None
         self._interim: Published | None = None
-        """Only its suspensions are in use: its members are being compiled."""
+        """Its suspensions, and numbers that never originate, are in use; its members are being compiled."""
         self._logged = ""
         self._begun = False
         self.current: RegistryIndex | None = None
@@ -211,7 +212,7 @@ class SignedSource:
             if published.examine(file) <= LARGE or is_compiled(path):
                 return True
             self._compiling = Compilation(path)
-            log.info("%s: the new registry is compiled; its suspensions are in force now", self._repository.source)
+            log.info("registry %s: a new large one is compiled in the background", self._repository.source)
         return self._compiling.is_over()
 
     def _has_members_of(self, published: Published) -> bool:
@@ -222,11 +223,16 @@ class SignedSource:
         """Use the suspensions of a generation, with the members before it; False if they are in use already."""
         assert self.current is not None, "else the members are waited for"
         assert self._published is not None, "as there are members"
-        used, self._interim = self._interim or self._published, published
-        if all(used.sha256.get(file) == published.sha256.get(file) for file in _WITHOUT_MEMBERS):
-            return False
-        self.current, self.taken = self.current.renewed(self._signed(published)), datetime.now(UTC)
-        return True
+        used = self._interim or self._published
+        is_new = any(used.sha256.get(file) != published.sha256.get(file) for file in _WITHOUT_MEMBERS)
+        if is_new:
+            # What is made of both is of neither: `idtone registry update` must not take it for the new generation.
+            origin = origin_of(f"{self._published.origin} {published.origin}")
+            signed = replace(self._signed(published), origin=origin)
+            self.current, self.taken = self.current.renewed(signed), datetime.now(UTC)
+            log.info("its suspensions are in force, with the members of version %d", self.current.version)
+        self._interim = published
+        return is_new
 
     def _signed(self, published: Published) -> Signed:
         suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)

@@ -119,7 +119,7 @@ def read(one: Layout, two: Layout) -> dict[str, float]:
 def away(second: PostgreSQL, layout: Layout, calls: int) -> dict[str, float]:
     """The second server is killed, a node of the first one goes on, and those of the second one wait."""
     beside, waiting = layout[0], layout[len(layout) // 2 :]
-    with_s, without_s = [], []
+    with_s, without_s = list[float](), list[float]()
     for number in range(ROUNDS):
         for times in (with_s, without_s):
             if times is without_s:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -333,7 +334,7 @@ def test_the_latest_registry_is_the_one_of_the_largest_version_whatever_the_time
     for number, (version, age_s) in enumerate([(9, 300), (10, 400), (10, 500), (2, 0)]):
         metadata = {"registry.json": json.dumps({"signed": {"version": version}, "signatures": [number]}).encode()}
         kept[number] = UsedRegistry(metadata_digest(metadata), {}, metadata)
-        used.put(kept[number], lambda name: b"")
+        used.put(kept[number], lambda name: BytesIO())
         at = time.time() - age_s
         os.utime(tmp_path / f"{kept[number].sha256}.json", (at, at))
     assert used.latest() == kept[1], "of one version, the one that came last"

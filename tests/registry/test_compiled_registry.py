@@ -18,7 +18,7 @@ from idtone.registry.registry_compiler import compile_in_process
 from idtone.registry.sources import SignedSource, parse_document
 from lab.core.deciding import NOW
 from lab.registry.examples import GOOD
-from lab.registry.trust.association import STOPPED, Association, Machine
+from lab.registry.trust.association import NEVER, STOPPED, Association, Machine
 
 SIGNED_GOOD = GOOD.partition("suspensions:")[0]
 DOCUMENT = parse_document(SIGNED_GOOD, "registry.yaml")
@@ -93,15 +93,18 @@ def test_the_service_compiles_a_large_registry_and_keeps_the_result(tmp_path, mo
     association.publish()
     assert not source.refresh(), "it is compiled first, in the background"
     assert source.current is before
-    association.write(suspensions=STOPPED)
+    association.write(suspensions=STOPPED, never=NEVER)
     association.publish()
     assert source.refresh(), "a suspension does not wait for it"
+    assert source.current.never_originates(parse("0335810110"))
     assert (source.current.version, source.current.sha256 != before.sha256) == (42, True)
+    assert source.current.origin not in (before.origin, machine.repository().update().origin)
     assert source.current.suspensions_of(parse("0312345677"))
     while source.current.version == 42:
         time.sleep(0.01)
         source.refresh()
     assert source.current.suspensions_of(parse("0312345677"))
+    assert source.current.never_originates(parse("0335810110"))
     source.refresh()
     assert [path for path in machine.cache.glob("targets/*.compiled") if path != kept]
     assert not kept.exists()
