@@ -125,7 +125,9 @@ class Console:
 
     def statistics_of(self, node: str) -> Statistics:
         """The statistics of a node; this one's if the name is empty."""
-        return self.statistics.setdefault(node, Statistics(self.settings, node))
+        if node not in self.statistics:  # a new one reads a file
+            self.statistics[node] = Statistics(self.settings, node)
+        return self.statistics[node]
 
     def reader(self) -> LedgerReader:
         """Read this node's ledger. The numbers stay sealed. Raises LedgerError."""

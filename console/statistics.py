@@ -111,6 +111,8 @@ class Statistics:
         self._settings = settings
         self._node = node
         self.work: Work[Counts] = Work(count, self._take)
+        self.shown: object = None
+        """What a page showed last of these counts."""
         self.counts = None if is_other_node(settings, node) else kept(file_of(settings))
 
     def is_behind(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -104,11 +105,15 @@ def _id_of(path: Path) -> str | None:
     return tree.get("id") if isinstance(tree, dict) else None
 
 
-def _shipped() -> Iterator[tuple[str, Profile]]:
+@cache
+def _shipped() -> Sequence[tuple[str, Profile]]:
+    """They are parsed once: pages of sounds ask for them each time."""
     folder = resources.files("idtone.config") / "profiles"
-    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(_SUFFIXES):
-            yield SHIPPED, parse_profile(file.read_text(encoding="utf-8"), f"profiles/{file.name}")
+    return tuple(
+        (SHIPPED, parse_profile(file.read_text(encoding="utf-8"), f"profiles/{file.name}"))
+        for file in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if file.name.endswith(_SUFFIXES)
+    )
 
 
 def _of_folder(folder: Path) -> Iterator[tuple[str, Profile]]:

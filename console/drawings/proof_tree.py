@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,13 @@ _BOX_WIDTH: Final = 104
 _MIDDLE: Final = WIDTH / 2
 _ASIDE: Final = 140
 _DIGITS: Final = 12
+_CORNER: Final = 4
+_ARC: Final = f"a{_CORNER} {_CORNER} 0 0 1 "
+_AROUND: Final = (
+    f"h{_BOX_WIDTH - 2 * _CORNER}{_ARC}{_CORNER} {_CORNER}v{_BOX - 2 * _CORNER}{_ARC}{-_CORNER} {_CORNER}"
+    f"h{2 * _CORNER - _BOX_WIDTH}{_ARC}{-_CORNER} {-_CORNER}v{2 * _CORNER - _BOX}{_ARC}{_CORNER} {-_CORNER}z"
+)
+"""A box with round corners, from the left end of its upper edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +37,14 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    x1: float
-    y1: float
-    x2: float
-    y2: float
-
-
-@dataclass(frozen=True, slots=True)
 class ProofTree:
     width: float
     height: float
-    box_width: float
-    box_height: float
     nodes: tuple[Node, ...]
-    lines: tuple[Line, ...]
+    boxes: Mapping[str, str]
+    """The boxes of the nodes, by their kind, as SVG's path takes them: a page writes them as one text each."""
+    lines: str
+    """In the same form."""
 
 
 def proof_tree(check: ProofCheck) -> ProofTree:
@@ -55,7 +56,8 @@ def proof_tree(check: ProofCheck) -> ProofTree:
 
     reached = [check.leaf, *(each.hash for each in check.path)]
     nodes: list[Node] = []
-    lines: list[Line] = []
+    boxes: dict[str, str] = {}
+    lines = ""
     for level, hash_ in enumerate(reached):
         kind = "leaf" if level == 0 else "root" if level == levels else "path"
         nodes.append(Node(_MIDDLE, y(level), hash_.hex()[:_DIGITS], kind))
@@ -64,5 +66,7 @@ def proof_tree(check: ProofCheck) -> ProofTree:
             aside = _MIDDLE + (-_ASIDE if joined.is_left else _ASIDE)
             nodes.append(Node(aside, y(level), joined.sibling.hex()[:_DIGITS], "sibling"))
             foot = y(level + 1) + _BOX
-            lines += [Line(_MIDDLE, y(level), _MIDDLE, foot), Line(aside, y(level), _MIDDLE, foot)]
-    return ProofTree(WIDTH, y(0) + _BOX + _TOP, _BOX_WIDTH, _BOX, tuple(nodes), tuple(lines))
+            lines += f"M{_MIDDLE:g} {y(level):g}V{foot:g}M{aside:g} {y(level):g}L{_MIDDLE:g} {foot:g}"
+    for node in nodes:
+        boxes[node.kind] = boxes.get(node.kind, "") + f"M{node.x - _BOX_WIDTH / 2 + _CORNER:g} {node.y:g}{_AROUND}"
+    return ProofTree(WIDTH, y(0) + _BOX + _TOP, tuple(nodes), boxes, lines)

@@ -171,13 +171,13 @@ def _step_line(number: int, step: Step, record: Record, language: str) -> _StepL
 
 def _look(visit: Visit, call_id: str) -> _Call | None:
     """The call; None if the ledger does not hold it. Raises LedgerError."""
-    ledger = ledger_for(visit)
-    record = None if call_id.startswith(ACT_ID) else ledger.reader.record(call_id)
-    if record is None:
-        return None
+    with ledger_for(visit).held() as ledger:
+        record = None if call_id.startswith(ACT_ID) else ledger.reader.record(call_id)
+        if record is None:
+            return None
+        proofs = _proofs(ledger, call_id)
     sounds = _sounds_for(visit.console, record, visit.language, ledger.node)
-    state = state_of(record)
-    return _Call(record, state, sounds, timeline(record), _proofs(ledger, call_id), ledger.node)
+    return _Call(record, state_of(record), sounds, timeline(record), proofs, ledger.node)
 
 
 def _proofs(ledger: ShownLedger, call_id: str) -> _Proofs:

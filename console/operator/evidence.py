@@ -27,6 +27,7 @@ from ..access.rights import Right
 from ..event_stream import stream_work
 from ..files import TEXT, download
 from ..page import Method, Page, Visit
+from ..verification import Verified
 
 PATH: Final = "/evidence"
 LOOK_EVERY_S: Final = 1.0
@@ -73,15 +74,15 @@ class Heads:
     def read(cls, settings: Settings) -> Heads:
         """Raises LedgerError."""
         ledger = settings.ledger
-        reader = LedgerReader.open(ledger.own())
-        # In this order: a leaf that is signed meanwhile is not taken for an unsigned one.
-        leaves, held = reader.leaves(), reader.checkpoint()
+        with LedgerReader.open(ledger.own()).held() as reader:
+            # In this order: a leaf that is signed meanwhile is not taken for an unsigned one.
+            leaves, held, given = reader.leaves(), reader.checkpoint(), reader.acts(KINDS)
         signed = Note.parse(held.encode()) if held else None
         key = own_key(ledger, settings.node, signed.text.partition("\n")[0] if signed else None)
         cosigned = cosigned_file(ledger).latest(key)
         trees = continuity_of(ledger, settings.node)
         ends = tuple(each.after for each in trees.unsigned)
-        acts = EndsGivenUp.of(reader.acts(KINDS))
+        acts = EndsGivenUp.of(given)
         given_up = {
             each.after: found.words if (found := acts.of_log(each.after)) else Message("its end was given up")
             for each in trees.without_end
@@ -112,8 +113,11 @@ def witness_rows(
 async def evidence(visit: Visit) -> web.StreamResponse:
     settings, feed = visit.console.settings, visit.console.live.newest.feed
     heads, rows, trouble = None, list[WitnessRow](), None
+    found, verified = await visit.in_thread(lambda: (_heads(settings), visit.console.verification.last()))
     try:
-        heads = await visit.in_thread(Heads.read, settings)
+        if isinstance(found, Exception):
+            raise found
+        heads = found
         told = feed["ledger"]["witnesses"] if feed else ()
         rows = witness_rows(settings.ledger.witnesses, heads.cosigned, told)
     except (IdtoneError, OSError) as error:
@@ -127,16 +131,23 @@ async def evidence(visit: Visit) -> web.StreamResponse:
         cosigners=sum(bool(heads and heads.checkpoint and each.leaves == heads.checkpoint.size) for each in rows),
         has_authority=settings.ledger.timestamp.url is not None,
         now=datetime.now(UTC),
-        **await _verification(visit),
+        **_verification(visit, verified),
     )
 
 
-async def _verification(visit: Visit) -> dict[str, Any]:
+def _heads(settings: Settings) -> Heads | IdtoneError | OSError:
+    try:
+        return Heads.read(settings)
+    except (IdtoneError, OSError) as error:
+        return error
+
+
+def _verification(visit: Visit, verified: Verified | None) -> dict[str, Any]:
     """What `evidence_verification.html` shows."""
     verification = visit.console.verification
     return {
         "task": verification.work.task,
-        "verified": await visit.in_thread(verification.last),
+        "verified": verified,
         "kept_trouble": verification.trouble,
         "duration": duration,
     }
@@ -156,7 +167,8 @@ async def changes(visit: Visit) -> web.StreamResponse:
     """The progress of the verification, then its result."""
 
     async def shown() -> str:
-        return visit.fragment("evidence_verification.html", **await _verification(visit))
+        verified = await visit.in_thread(visit.console.verification.last)
+        return visit.fragment("evidence_verification.html", **_verification(visit, verified))
 
     return await stream_work(visit, visit.console.verification.work, "verification", shown, LOOK_EVERY_S)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from aiohttp import web
+from markupsafe import Markup
 
 from idtone.core.calls import Outcome
 from idtone.core.errors import IdtoneError
@@ -87,28 +88,57 @@ def plot_of(counts: Counts, period: Period, now: datetime) -> StackedPlot:
     return stacked_plot(times, series, step, now)
 
 
-def _tables(counts: Counts, period: Period) -> dict[str, Any]:
-    return {
-        "days": counts.grouped(Part.DAY, period.first, period.last),
-        "members": _most(counts.grouped(Part.MEMBER, period.first, period.last)),
-        "licences": _most(counts.grouped(Part.LICENCE, period.first, period.last)),
-        "reasons": counts.by_reason(period.first, period.last),
-        "plot": plot_of(counts, period, datetime.now(JAPAN)),
-    }
+@dataclass(frozen=True, slots=True)
+class CountedPeriod:
+    """What a page shows of a period's counts, until they or the hour change."""
+
+    counts: Counts
+    period: Period
+    hour: datetime
+    shown: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, counts: Counts, period: Period, now: datetime, before: CountedPeriod | None) -> CountedPeriod:
+        """The one `before` if it is the same: drawing it takes half of the page's time."""
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        if before and before.counts is counts and (before.period, before.hour) == (period, hour):
+            return before
+        shown = {
+            "days": counts.grouped(Part.DAY, period.first, period.last),
+            "members": _most(counts.grouped(Part.MEMBER, period.first, period.last)),
+            "licences": _most(counts.grouped(Part.LICENCE, period.first, period.last)),
+            "reasons": counts.by_reason(period.first, period.last),
+            "plot": plot_of(counts, period, now),
+        }
+        return cls(counts, period, hour, shown)
 
 
 def _most(tallies: Sequence[Tally]) -> list[Tally]:
     return sorted(tallies, key=lambda each: -each.calls)
 
 
-async def _shown(visit: Visit, period: Period) -> dict[str, Any]:
-    """What `evidence_counts.html` shows."""
-    statistics = _statistics(visit)
-    counts = statistics.counts
-    tables = await visit.in_thread(_tables, counts, period) if counts else {}
-    query = urlencode({**period.days, **({"node": node} if (node := _node(visit)) else {})})
-    task = statistics.work.task
-    return {"counts": counts, "task": task, "period": period, "query": query, "most": SHOWN, **tables}
+def _counted(statistics: Statistics, period: Period) -> CountedPeriod | None:
+    """None if nothing is counted yet."""
+    if statistics.counts is None:
+        return None
+    before = statistics.shown if isinstance(statistics.shown, CountedPeriod) else None
+    found = statistics.shown = CountedPeriod.of(statistics.counts, period, datetime.now(JAPAN), before)
+    return found
+
+
+def _part(visit: Visit, period: Period, found: CountedPeriod | None) -> str:
+    """The tables and the plot."""
+    if found is None:
+        return ""
+
+    def context() -> Mapping[str, Any]:
+        return {"period": period, "query": _query(visit, period), "most": SHOWN, **found.shown}
+
+    return visit.shared_fragment("evidence_counts.html", found, context)
+
+
+def _query(visit: Visit, period: Period) -> str:
+    return urlencode({**period.days, **({"node": node} if (node := _node(visit)) else {})})
 
 
 def _node(visit: Visit) -> str:
@@ -128,18 +158,30 @@ async def statistics(visit: Visit) -> web.StreamResponse:
     if node in nodes:
         visit.console.statistics_of(node)
     counted = _statistics(visit)
-    try:
-        if await visit.in_thread(counted.is_behind):
-            counted.start()
-    except IdtoneError as error:
-        trouble = error
+
+    def look() -> tuple[bool | IdtoneError, CountedPeriod | None]:
+        found = _counted(counted, period)
+        try:
+            return counted.is_behind(), found
+        except IdtoneError as error:
+            return error, found
+
+    is_behind, found = await visit.in_thread(look)
+    if isinstance(is_behind, IdtoneError):
+        trouble = is_behind
+    elif is_behind:
+        counted.start()
     return visit.render(
         "evidence_statistics.html",
         trouble=trouble,
         nodes=nodes,
         node=node,
         own_node=visit.console.settings.node,
-        **await _shown(visit, period),
+        counts=counted.counts,
+        task=counted.work.task,
+        period=period,
+        query=_query(visit, period),
+        part=Markup(_part(visit, period, found)),  # noqa: S704 - a template made it
     )
 
 
@@ -155,7 +197,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
             await asyncio.sleep(LOOK_EVERY_S)
         speak(visit.language)
         yield event("progress", visit.fragment("evidence_counting.html", task=work.task, counts=counted.counts))
-        yield event("counts", visit.fragment("evidence_counts.html", **await _shown(visit, period)))
+        yield event("counts", _part(visit, period, await visit.in_thread(_counted, counted, period)))
         yield event("end", "end")
 
     return await stream(visit, events())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from idtone.core.settings.settings import Settings
@@ -34,6 +36,12 @@ class ShownLedger:
     def node(self) -> str:
         """The other node; empty for this one."""
         return self.replica.node if self.replica else ""
+
+    @contextmanager
+    def held(self) -> Iterator[ShownLedger]:
+        """The same on one connection, for several short reads of one thread. Raises LedgerError."""
+        with self.reader.held() as reader:
+            yield replace(self, reader=reader)
 
     def log(self) -> VerifierKey:
         """The key of the log; of another node, as PostgreSQL names it. Raises LedgerError."""

@@ -44,14 +44,12 @@ async def show(visit: Visit) -> web.StreamResponse:
 async def show_one(visit: Visit) -> web.StreamResponse:
     """The parts of one sound for the page of all, or in a page of its own."""
     settings, (tones, trouble) = visit.console.settings, await _tones(visit)
-    profiles = {profile.id: profile for profile in await visit.in_thread(_profiles, settings, tones)}
-    profile = profiles.get(visit.part("sound"))
-    if profile is None:
+    each = await visit.in_thread(_shown, settings, visit.part("sound"), tones)
+    if each is None:
         raise web.HTTPNotFound
-    each = await visit.in_thread(_shown, settings, profile, tones)
     if "HX-Request" in visit.request.headers:
         return web.Response(text=visit.fragment("sound_parts.html", each=each), content_type="text/html")
-    return _page(visit, [profile], trouble, each)
+    return _page(visit, [each.state.profile], trouble, each)
 
 
 def _page(
@@ -81,10 +79,14 @@ def _profiles(settings: Settings, tones: Tones | None) -> list[Profile]:
     return sorted(found, key=lambda profile: (order.index(kind_of(profile, notice, tones)), profile.id))
 
 
-def _shown(settings: Settings, profile: Profile, tones: Tones | None) -> Shown:
-    source = load_library(settings.sounds.profiles).source(profile.id)
+def _shown(settings: Settings, sound: str, tones: Tones | None) -> Shown | None:
+    """None if a call can hear no such sound. Raises DocumentError for faulty profiles."""
+    library = load_library(settings.sounds.profiles)
+    if sound not in library or library[sound].duration_ms > CALL_LIMIT_MS:
+        return None
+    profile = library[sound]
     kind = kind_of(profile, settings.policy.policy(None).notice_profile, tones)
-    return _drawn(sound_state(settings.sounds.directory, profile, source, kind, tones))
+    return _drawn(sound_state(settings.sounds.directory, profile, library.source(sound), kind, tones))
 
 
 def _drawn(state: SoundState) -> Shown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 from idtone.core.errors import LedgerError
@@ -20,7 +20,26 @@ class Connection(Protocol):
     def execute(self, query: str, values: Sequence[Any] = (), /) -> Any:
         """A cursor with `fetchone` and `fetchall`."""
 
+    def rollback(self) -> None: ...
+
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Lent:
+    """A connection that stays open after its use."""
+
+    connection: Connection
+
+    def execute(self, query: str, values: Sequence[Any] = (), /) -> Any:
+        return self.connection.execute(query, values)
+
+    def rollback(self) -> None:
+        self.connection.rollback()
+
+    def close(self) -> None:
+        """End the transaction."""
+        self.connection.rollback()
 
 
 def scalar(connection: Connection, query: str, values: Sequence[Any] = ()) -> Any:
@@ -101,6 +120,14 @@ class Database:
             if not self.is_sqlite:
                 connection.execute(self.begin)  # which names the schema
             yield connection
+
+    @contextmanager
+    def held(self) -> Iterator[Self]:
+        """The same database on one connection, for several short reads of one thread: SQLite reads the schema anew for
+        each connection, which takes longer than they do. Raises LedgerError for errors of the database.
+        """
+        with self.connected() as connection:
+            yield replace(self, connect=lambda: _Lent(connection))
 
     @contextmanager
     def explaining(self) -> Iterator[None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
@@ -85,6 +87,14 @@ class LedgerReader:
     def open(cls, url: str, days: DayKeys | None = None) -> Self:
         """A node's own ledger. Raises LedgerError if there is none, or this version cannot read it."""
         return cls(Database.in_file(url), days)
+
+    @contextmanager
+    def held(self) -> Iterator[Self]:
+        """The same reader on one connection, for several short reads of one thread. Raises LedgerError."""
+        with self.database.held() as database:
+            held = copy(self)
+            held.database = database
+            yield held
 
     def record(self, call_id: str) -> Record | None:
         """The evidence of one call; None if the ledger does not know it."""

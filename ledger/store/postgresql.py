@@ -64,6 +64,9 @@ class PostgreSQLConnection:
         pgconn, info = self.driver.pgconn, self.driver.info
         return bool(pgconn.ssl_in_use) or info.host.startswith("/") or _is_loopback(info.hostaddr)
 
+    def rollback(self) -> None:
+        self.driver.rollback()
+
     def close(self) -> None:
         self.driver.close()
 

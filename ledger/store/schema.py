@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from idtone.core.errors import LedgerError
@@ -57,7 +57,7 @@ def check_version(connection: Connection, name: str) -> None:
 def tell_strange(connection: Connection, name: str) -> None:
     """Log what is `strange` in a SQLite file. PostgreSQL has no index that leads to some rows only."""
     if _is_sqlite(connection):
-        for odd in strange(connection.execute(CATALOGUE)):
+        for odd in _strange(tuple(map(tuple, connection.execute(CATALOGUE).fetchall()))):
             _log.error("%s: %s; calls can be missing in what is shown: run `idtone ledger verify`", name, odd)
 
 
@@ -75,6 +75,10 @@ def strange(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
         *(Message("the {kind} `{name}` is not one that idtone makes", kind=kind, name=name) for kind, name in others),
         *(Message("the {kind} `{name}` is missing", kind=kind, name=name) for kind, name in missing),
     ]
+
+
+_strange: Final = lru_cache(8)(strange)
+"""Each read of a ledger asks."""
 
 
 def _words(made: str) -> str:
