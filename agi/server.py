@@ -339,7 +339,7 @@ def bound_to(address: Address) -> Iterator[Listener]:
 
 @contextmanager
 def _bound_path(path: Path) -> Iterator[Listener]:
-    """A Unix socket that replaces a stale one, or that of an instance that is about to end."""
+    """A Unix socket that replaces a stale one, or the socket of an instance that is about to end."""
     ours = path.with_name(f".{path.name}.{os.getpid()}")
     with Listener(socket.AF_UNIX) as bound:
         try:

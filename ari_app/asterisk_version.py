@@ -51,7 +51,7 @@ class AsteriskVersion:
 
     @property
     def is_release(self) -> bool:
-        """It has at least two numbers, by which it can be compared with others."""
+        """At least two numbers, so that versions can be compared."""
         return len(self.numbers) > 1
 
     @property

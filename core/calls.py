@@ -32,7 +32,7 @@ class Party(Word):
 
 
 class Delivery(Word):
-    """What is known of a sound at a party, from the most to the least."""
+    """Knowledge of a sound at a party, from the most to the least."""
 
     CONFIRMED = "confirmed"
     """It was sent, and the phone's own reports say that it received all packets."""

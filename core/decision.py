@@ -86,7 +86,7 @@ class OwnStops(Protocol):
 
 
 class Lines(Protocol):
-    """What the decision needs from the table of the customers' lines."""
+    """The part of the table of the customers' lines that the decision needs."""
 
     def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         """The reason why the call may not present its forwarding number, None if it may; and the customer, None if
@@ -103,7 +103,7 @@ class Unlicensed(StrEnum):
 
 
 class Unreadable(StrEnum):
-    """What a call gets whose forwarding number is malformed, withheld or empty."""
+    """The decision for a call with a malformed, withheld or empty forwarding number."""
 
     REFUSE = "refuse"
     NOTICE = "notice"
@@ -176,7 +176,7 @@ class Policy:
     """Which of the member's licensed sounds a party hears; by default the sound of the best licence."""
     chain: Chain = Chain.ONCE
     unchecked_chain: Unlicensed = Unlicensed.NOTICE
-    """What a call gets whose wholesale chain is not checked."""
+    """The decision for a call if its wholesale chain is not checked."""
     chain_check: timedelta | None = None
     """How long the check of a reseller counts; None: for good."""
     silent: tuple[NumberPattern, ...] = ()

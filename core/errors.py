@@ -39,7 +39,7 @@ class IdtoneError(Exception):
     """Base of all errors that idtone raises on purpose; the text is for the user."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """The error for `pickle`, by which another process gets it without knowing what `__init__` takes."""
+        """The error for `pickle`: another process can load it without the arguments of `__init__`."""
         return __newobj__, (type(self), *self.args), self.__dict__
 
 

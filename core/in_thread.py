@@ -1,4 +1,4 @@
-"""What blocks, done in a thread while the event loop goes on. The language of the messages goes with it."""
+"""Runs blocking work in a thread, while the event loop continues. The language of the messages goes with it."""
 
 from __future__ import annotations
 

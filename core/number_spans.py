@@ -28,7 +28,7 @@ class NumberSpan:
         return self.first <= number <= self.last
 
     def without(self, gone: NumberSpan) -> list[NumberSpan]:
-        """What remains of this span without `gone`: at most two spans."""
+        """The rest of this span without `gone`: at most two spans."""
         if gone.last < self.first or self.last < gone.first:
             return [self]
         sides = ((self.first, gone.first - 1), (gone.last + 1, self.last))

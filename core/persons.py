@@ -20,13 +20,13 @@ class AccountKnownBy(StrEnum):
     """How the person is known, the most reliable way first."""
 
     LOGIN = "login"
-    """By the kernel's login uid, which survives sudo and su."""
+    """The kernel's login uid, which survives sudo and su."""
     SUDO = "sudo"
-    """By sudo's environment. Anyone who can run any program as the service's user can change it."""
+    """sudo's environment. Anyone who can run any program as the service's user can change it."""
     ACCOUNT = "account"
-    """By the account that runs the command."""
+    """The account that runs the command."""
     CONSOLE = "console"
-    """By the sign-in to the web console. The name is that of a user of the console, the account is the console's."""
+    """The sign-in to the web console. The name is that of a user of the console, the account is the console's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def _readable(character: str) -> str:
 
 
 def unreadable(text: str) -> str | None:
-    """The first character that a line cannot hold, as U+0007 or U+3000 (IDEOGRAPHIC SPACE); None if there is none."""
+    """The first character that a line must not have, as U+0007 or U+3000 (IDEOGRAPHIC SPACE); None if there is none."""
     found = next((each for each in text if not each.isprintable()), None)
     if found is None:
         return None

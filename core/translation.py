@@ -44,7 +44,7 @@ class Message(str):
         return self
 
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
-        """The message for `pickle`, by which a process gives an error to another one."""
+        """The message for `pickle`: a process gives an error to another process."""
         return (self.template,), self.fields
 
 

@@ -1,1 +1,1 @@
-"""What servers and clients over HTTP share: limits, guards of connections, deadlines."""
+"""Limits, guards of connections and deadlines that servers and clients over HTTP share."""

@@ -55,7 +55,7 @@ class Connections:
 
     @contextmanager
     def answering(self, request: web.Request) -> Iterator[None]:
-        """A context in which the connection has a request, and is not cut while its client is at work."""
+        """Context: the connection has a request, and is not cut while its client is at work."""
         connection = self._by_inner.get(request.protocol)
         if connection is None:  # its client has left
             yield

@@ -247,7 +247,7 @@ def print_json(value: Any, indent: int | None = 2) -> None:
 
 
 _UNFOLDED: Final = 2**20
-"""Columns of a screen on which rich folds no line."""
+"""Columns of a screen that is wide enough for every line: rich folds none."""
 
 
 def screen(highlight: bool = True) -> Console:
@@ -262,7 +262,7 @@ def screen(highlight: bool = True) -> Console:
 
 
 class _Unpadded:
-    """Standard output without the spaces by which rich makes all lines of a table equally long. Spaces at the end of a
+    """Standard output without the spaces that make all of rich's table lines equally long. Spaces at the end of a
     write wait for the next one, which may go on with the line.
     """
 
@@ -361,7 +361,7 @@ def print_facts(facts: Mapping[str, str]) -> None:
 
 
 def padded(text: str, width: int) -> str:
-    """The text with spaces up to a width in a terminal's cells, of which a Japanese character has two."""
+    """The text with spaces up to a width in a terminal's cells. A Japanese character has two cells."""
     from .help_page import cells  # not every command needs it
 
     return text + " " * (width - cells(text))

@@ -38,7 +38,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def _pieces(word: str) -> Iterator[str]:
-    """What stays on one line: other writing, or a Japanese character, with the brackets and stops that belong to it.
+    """The pieces that stay whole on a line: other writing, or a Japanese character with its brackets and stops.
 
     It is no regular expression, because one with so many characters takes as long to compile as all else of a help.
     """

@@ -39,7 +39,7 @@ _TEMPLATES: Final = (
 
 
 def usage_message(text: str) -> str:
-    """The message from which Typer has made this text; the text itself if the message is not known."""
+    """Typer made this text from the returned message; an unknown text is returned unchanged."""
     for known in _TEMPLATES:
         if found := _pattern(known).fullmatch(text):
             return Message(known, **{name: usage_message(value) for name, value in found.groupdict().items()})
