@@ -32,7 +32,7 @@ _SIZE_LIMIT: Final = 2**20
 
 
 class BasisFact(StrEnum):
-    """What may have to be known of the demand. The values are the details' names in the ledger and in a pack."""
+    """Facts of the demand that a basis may need. The values are the details' names in the ledger and in a pack."""
 
     AUTHORITY = "authority"
     REFERENCE = "reference"
@@ -51,7 +51,7 @@ def _word(text: str) -> str:
 
 
 class BasisRule(Model):
-    """What one basis needs. `confirm` counts from the moment at which the demand was received."""
+    """The needs of one basis. `confirm` counts from the moment at which the demand was received."""
 
     ja: Annotated[str, Field(min_length=1, max_length=120)]
     en: Annotated[str, Field(min_length=1, max_length=160)]

@@ -57,7 +57,7 @@ class LogOwner:
 
 @dataclass(frozen=True, slots=True)
 class SignedLogs:
-    """What the association says of logs and witnesses, in the metadata `registry.json` of this version."""
+    """The association's entries about logs and witnesses, in the metadata `registry.json` of this version."""
 
     version: int
     owners: tuple[LogOwner, ...]

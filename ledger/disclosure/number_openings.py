@@ -1,4 +1,4 @@
-"""Acts by which a person sees telephone numbers: of one call, or by a search. Each names its purpose. Pure."""
+"""Acts that show telephone numbers to a person: of one call, or by a search. Each names its purpose. Pure."""
 
 from __future__ import annotations
 

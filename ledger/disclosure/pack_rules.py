@@ -1,4 +1,4 @@
-"""What holds for the leaves, the times and the legal basis of a pack, whoever has sealed it. Pure."""
+"""Rules for the leaves, the times and the legal basis of a pack, whatever key has sealed it. Pure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PackedLeaf(NamedTuple):
 
 
 def leaf_faults(leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Sequence[VerifierKey]) -> Iterator[Breach]:
-    """What is wrong with all leaves of a pack, those of its acts included, and with their times and checkpoints."""
+    """The faults of all leaves of a pack and of its acts, and of their times and checkpoints."""
     rules, last = LeafRules({}, has_all=False), -1
     roots: dict[int, bytes] = {}
     for leaf in sorted(leaves, key=lambda each: each.number):
@@ -100,7 +100,7 @@ def _cosigned(note: Note, witnesses: Sequence[VerifierKey]) -> Iterator[tuple[st
 def time_faults(
     exported: datetime, basis: LegalBasis | None, request: DisclosureRequest | None, now: datetime | None
 ) -> Iterator[Breach]:
-    """What is wrong with the times of a disclosure. `now`: the verifier's time, None if it has no clock."""
+    """The faults in the times of a disclosure. `now`: the verifier's time, None if it has no clock."""
     if now and exported > now + timedelta(days=1):
         future = Message("the pack says that it was made in the future, at {exported}", exported=exported)
         yield breach(Rule.EXPORT_TIME, future)

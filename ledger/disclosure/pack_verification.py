@@ -76,7 +76,7 @@ class PackVerdict:
     stamps: Mapping[int, datetime] = field(default_factory=dict)
     """By the size of the tree: when its timestamp says that it was there."""
     heads: Sequence[Note] = ()
-    """The signed heads to which the proofs lead."""
+    """The signed heads that the proofs reach."""
     binding: LogBinding = field(default_factory=LogBinding)
     """Whose log it is, and which witnesses count, as the association says."""
     told: list[PackRecord] = field(default_factory=list)

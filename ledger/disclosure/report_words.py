@@ -32,13 +32,13 @@ KNOWN_BY: Final[Mapping[str, Words]] = {
     "playback": Words("再生の完了による", "by playback"),
     "dial": Words("Dial() の続行のみによる", "by Dial() alone"),
 }
-"""By what it is known that a sound was played to its end."""
+"""The ways of knowing that a sound was played to its end."""
 DELIVERY: Final[Mapping[str, Words]] = {
     Delivery.CONFIRMED: Words("相手側の報告で確認", "confirmed by the phone's reports"),
     Delivery.SENT: Words("送信済み", "sent"),
     Delivery.NOT_KNOWN: Words("不明", "not known"),
 }
-"""What is known of a sound at a party."""
+"""Knowledge of a sound at a party."""
 
 
 STEPS: Final[Mapping[str, Words]] = {

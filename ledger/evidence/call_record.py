@@ -164,7 +164,7 @@ def iso_ms(at: datetime) -> str:
 
 
 def fold(node: str, steps: Sequence[Step]) -> Record:
-    """The record of one call from its steps (at least one), in the order in which they were written."""
+    """The record of one call from its steps (at least one), in the order of writing."""
     decision, opened = _decision(steps), _opened(steps)
     end = _details(steps, StepKind.ENDED)
     outcome, profile = _text(decision, "outcome"), _text(decision, "profile")

@@ -12,7 +12,7 @@ from idtone.core.errors import ProofError
 from idtone.core.translation import Message
 
 SKEW: Final = timedelta(minutes=5)
-"""By so much may the clocks of a log, a witness and an authority differ."""
+"""The allowed difference between the clocks of a log, a witness and an authority."""
 
 
 class Rule(StrEnum):

@@ -29,7 +29,7 @@ GIVEN_UP: Final = StepKind.END_GIVEN_UP.value
 JUDGED_ACTS: Final = ANSWERS | {StepKind.EXPORT_REQUESTED.value, StepKind.CONTINUED.value, GIVEN_UP}
 """Acts whose details are judged."""
 _ON_A_BASIS: Final = frozenset({StepKind.EXPORT_REQUESTED.value, StepKind.EXPORTED.value})
-"""Acts that say on which legal basis evidence is given."""
+"""Acts that name the legal basis of giving evidence."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SELECTED: Final = -1
 """In the place of a count: a request has selected the call, and the call has no leaf yet."""

@@ -22,7 +22,7 @@ from .leaf_rules import ReadLeaf
 from .steps import Scalar, Step, StepKind
 
 KINDS: Final = frozenset({StepKind.CONTINUED, StepKind.END_GIVEN_UP})
-"""What has to be read of a log."""
+"""The part of a log that has to be read."""
 LIMIT: Final = 100
 """Such acts of one log: no node has so many logs, and readers of foreign ones take no more."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

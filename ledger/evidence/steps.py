@@ -72,7 +72,7 @@ class StepKind(StrEnum):
     END_GIVEN_UP = "end-given-up"
     """A person gives up an earlier log of the node, whose end its lost key can never sign."""
     CLOCK = "clock"
-    """What was known of the machine's clock, each hour."""
+    """The hourly state of the machine's clock."""
 
 
 class CallStatus(StrEnum):

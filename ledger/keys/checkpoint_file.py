@@ -24,7 +24,7 @@ class CheckpointFile:
         self._keeps_earlier = keeps_earlier
 
     def of_tree(self, origin: str) -> Path:
-        """The file in which the last checkpoint of an earlier tree stays."""
+        """The file with the last checkpoint of an earlier tree."""
         return self.path.with_name(f"{self.path.name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}")
 
     def latest(self, log: VerifierKey) -> tuple[Note, Checkpoint] | None:

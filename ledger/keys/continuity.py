@@ -50,13 +50,13 @@ class Continued:
     ledger: str
     file: str
     begun: bool = False
-    """Whether the new database exists."""
+    """True if the new database exists."""
     key: str = ""
     """The verifier key of this tree if the key was replaced; empty if it is that of the tree before."""
     key_at: str = ""
     """Where that key is, as in `log_keys`."""
     told: dict[str, Scalar] = field(default_factory=dict)
-    """What the first leaf says besides, of a key that was replaced."""
+    """Further details in the first leaf, about a replaced key."""
     unsigned: str = ""
     """The text of the checkpoint of the whole tree before this one, while its key's token has not signed its end."""
     given_up: str = ""
@@ -216,7 +216,7 @@ def _unique(now: datetime) -> str:
 
 
 def name_aside(path: Path, now: datetime, why: str = DAMAGED) -> Path:
-    """A free name under which a database can be set aside now."""
+    """A free name for a database that is set aside now."""
     dated = path.absolute().with_name(f"{path.name}.{why}-{now:%Y%m%dT%H%M%SZ}")
     number = 1
     while any(_beside(dated, suffix).exists() for suffix in ("", *_COMPANIONS)):

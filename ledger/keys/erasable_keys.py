@@ -80,7 +80,7 @@ class KeyLines:
 
     @contextmanager
     def changing(self) -> Iterator[Change]:
-        """A context in which no other process changes the file. The change is on the disk afterwards. Raises
+        """Context: no other process changes the file. The change is on the disk afterwards. Raises
         LedgerError.
         """
         try:

@@ -1,4 +1,4 @@
-"""What a monitor raises an alarm for, and when a log or a witness is late. Pure."""
+"""The alarms of a monitor, and the rules for a late log or witness. Pure."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class _Look:
         self._tree: TiledTree | None = None
         """Of the head that is known."""
         self._is_followed = False
-        """Whether the log shows the head that is known."""
+        """True if the log shows the known head."""
         self._split_at: set[str] = set()
         """Where another history was seen."""
         self._alarms: list[Alarm] = []

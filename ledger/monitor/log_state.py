@@ -53,7 +53,7 @@ class Pending:
 
 @dataclass
 class Known:
-    """What was verified of a log until now."""
+    """The verified part of a log."""
 
     head: Note | None = None
     """The newest head whose tree continues all that was seen before."""
@@ -77,7 +77,7 @@ class Known:
 
     @property
     def ends_given_up(self) -> EndsGivenUp:
-        """What this log says about the ends of earlier logs."""
+        """This log's statements about the ends of earlier logs."""
         found = EndsGivenUp()
         for act in self.gives_up:
             found.add_act(*act)

@@ -39,7 +39,7 @@ class SplitView:
 
     @property
     def size(self) -> int:
-        """The number of leaves at which the histories differ."""
+        """The number of leaves where the histories differ."""
         return Checkpoint.parse(self.first.text).size
 
     def check(self, log: VerifierKey) -> None:

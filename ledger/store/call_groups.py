@@ -31,7 +31,7 @@ _BEFORE_ALL: Final = (-(2**62), 0)
 _AFTER_ALL: Final = (2**62, 0)
 _LAST_STEP: Final = 2**62
 _ANY: Final = "any"
-"""In the place of a name on which nothing depends."""
+"""Replaces a name that does not matter."""
 
 
 class CallGroup(NamedTuple):

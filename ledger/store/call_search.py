@@ -109,7 +109,7 @@ def search_calls(
 
 
 def _sought(record: Record, wanted: CallFilter) -> Step:
-    """The step at which the search finds the call: its first one, or the first decision with the sought words."""
+    """The step by which the search finds the call: its first one, or the first decision with the sought words."""
     words = wanted.decided.items()
     decisions = (step for step in record.steps if step.kind in FIRST and step.details.items() >= words)
     return next(decisions, record.steps[0]) if words else record.steps[0]

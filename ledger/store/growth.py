@@ -20,7 +20,7 @@ class Growth:
     bytes_a_step: float
 
     def days(self, free_bytes: float) -> float | None:
-        """The number of days for which the free space is enough; None if the ledger does not grow."""
+        """The number of days until the free space is used up; None if the ledger does not grow."""
         bytes_a_day = self.steps_a_day * self.bytes_a_step
         return free_bytes / bytes_a_day if bytes_a_day > 0 else None
 

@@ -49,7 +49,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class OpenCalls:
-    """The calls whose end is not recorded, by call id, in the order in which they began.
+    """The calls without a recorded end, by call id, in the order of their beginning.
 
     Their records hold all steps up to the id `place`; later steps may be missing.
     """
@@ -368,7 +368,7 @@ class LedgerReader:
             return prove(connection, call_id, cosigned)
 
     def origin(self) -> str | None:
-        """The name with which the tree was signed last; None if it was not signed. Raises LedgerError."""
+        """The name of the tree at its last signature; None if it was not signed. Raises LedgerError."""
         held = self.checkpoint()
         return held.partition("\n")[0] if held else None
 

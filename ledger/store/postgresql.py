@@ -148,7 +148,7 @@ class Server:
             raise self.explained(error) from error
 
     def explained(self, error: psycopg.Error) -> LedgerError:
-        """What an error means for the operator of the PBX, without statements, and without rows that it may quote."""
+        """An error in words for the operator of the PBX, without statements, and without rows that it may quote."""
         state = error.sqlstate or ""
         first = str(error).strip().partition("\n")[0]
         if not state:  # without a connection the driver has none

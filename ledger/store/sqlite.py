@@ -61,7 +61,7 @@ def wal_is_safe(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
 
 
 def journal_mode() -> str:
-    """The fastest journal with which this SQLite cannot corrupt the file; both survive a power failure."""
+    """The fastest journal that is safe in this version of SQLite; both survive a power failure."""
     return "wal" if wal_is_safe() else "persist"
 
 
@@ -173,7 +173,7 @@ def _authorize(action: int, _one: str | None, _other: str | None, _database: str
 
 
 class Trouble(Enum):
-    """What to do with a group of steps that could not be written."""
+    """The next act after a group of steps could not be written."""
 
     FULL = auto()
     """There is no room on the disk."""

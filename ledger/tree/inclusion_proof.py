@@ -15,7 +15,7 @@ from .merkle import HASH_BYTES, leaf_hash, root_by_inclusion
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 HASHES_LIMIT: Final = 63
-"""As many levels as a tree can have."""
+"""The greatest number of levels in a tree."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def tiles(level: int, size: int, after: int = 0) -> Iterator[Tile]:
 
 
 def levels(size: int) -> range:
-    """The levels at which a tree of `size` leaves has tiles."""
+    """The levels with tiles in a tree of `size` leaves."""
     return range(-(-size.bit_length() // BITS))
 
 

@@ -48,7 +48,7 @@ class RegrownTree:
     entries: EntrySum
     """The entries that `sought` should hold."""
     roots: dict[int, bytes]
-    """The sizes at which the root is wanted → the root, once the tree has that size."""
+    """The sizes whose root is wanted → the root, once the tree has that size."""
     frontier: Frontier = field(default_factory=Frontier)
     calls: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """The texts of the steps of calls that are in no leaf yet."""

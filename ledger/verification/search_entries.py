@@ -87,7 +87,7 @@ class _Buckets:
             self._sums[bucket] ^= block
 
     def differing(self) -> frozenset[int]:
-        """The first of the buckets in which the entries differ."""
+        """The first bucket with different entries."""
         return frozenset(islice((bucket for bucket, entries in enumerate(self._sums) if entries), DIFFERING_LIMIT))
 
 

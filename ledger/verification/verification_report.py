@@ -1,4 +1,4 @@
-"""What a verification of one ledger reports: for programs, for the terminal and for the console."""
+"""The report of a verification of one ledger: for programs, for the terminal and for the console."""
 
 from __future__ import annotations
 

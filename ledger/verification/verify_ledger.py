@@ -148,7 +148,7 @@ class _Verification:
         self._progress = progress
         self._verdict = LedgerVerdict()
         self._named: set[str] = set()
-        """Calls that are not over, and of which it is said already what is wrong."""
+        """Calls that are not over, and whose faults are reported already."""
         key = os.urandom(16)
         self._held = EntrySum(key)
         self._grown = RegrownTree(EntrySum(key), {})

@@ -164,7 +164,7 @@ class Witness:
         return application
 
     async def _show(self, request: web.Request) -> web.Response:
-        """What was cosigned last of a log: with it the log can see that another tree was signed by its name."""
+        """The last cosigned head of a log: with it the log can see that another tree was signed by its name."""
         digest = request.match_info["log"]
         origin = next((origin for origin in self._logs if log_digest(origin) == digest), None)
         try:

@@ -1,4 +1,4 @@
-"""What is known of this machine's clock, as a record each hour: the times in the evidence are its times."""
+"""An hourly record of this machine's clock, because the evidence has its times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is still known of a damaged database, and what the next one begins with."""
+"""The readable rest of a damaged database, and the beginning of the next one."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class LogStore:
 
     @classmethod
     def open(cls, connection: sqlite3.Connection, path: Path, key_ring: KeyRing, node: str, home: str) -> LogStore:
-        """Continue the tree that is there. `home` is that of its file. Raises LedgerError if the file of the latest
+        """Continue the tree that is there. `home` is its file's home. Raises LedgerError if the file of the latest
         checkpoint cannot be read.
 
         What follows the last step that the service wrote is set aside. A database that is not what was signed is

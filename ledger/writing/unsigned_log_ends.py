@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def find_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
-    """Ends that the first leaf of the next log names, and of which the file beside the key has no signature."""
+    """Ends that the first leaf of the next log names, if the file beside the key lacks their signature."""
     for tree in ring.continuity.trees:
         if not tree.begun or tree.told.get("compromised"):
             continue

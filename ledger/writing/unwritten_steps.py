@@ -38,7 +38,7 @@ class MissingSteps:
 
     @classmethod
     def of(cls, step: Step) -> Self:
-        """What is missing if this step is not written: the step, or, for a gap, the steps that it counts."""
+        """The loss if this step is not written: the step, or, for a gap, the steps that it counts."""
         if step.kind is StepKind.GAP:
             return cls.parse(step.details)
         return cls(step.at, step.at, 1, int(step.kind is StepKind.DECIDED))
