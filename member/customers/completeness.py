@@ -32,7 +32,7 @@ def faults(form: CustomerForm, rules: FormRules, today: date) -> Iterator[Valida
 
 
 def missing(application: Application, path: str) -> list[Location]:
-    """The places at which a field is empty; none where its group is not given."""
+    """The places of a field that is empty; none if its group is not given."""
     return [location for location, value in _values(application, path.split("."), (ROOT,)) if value in (None, ())]
 
 

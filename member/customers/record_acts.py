@@ -24,7 +24,7 @@ EARLIEST_END: Final = timedelta(days=31)
 LATEST_END: Final = timedelta(days=366)
 """How far before, and after, its recording the end of a contract may lie."""
 _CLOCK: Final = timedelta(hours=1)
-"""By how much the machine's clock may have been put back."""
+"""The greatest time by which the machine's clock may have been put back."""
 
 
 class FormAct(StrEnum):
@@ -54,7 +54,7 @@ class RecordHistory:
     forgotten: datetime | None = None
 
     def kept_until(self, years: int) -> date | None:
-        """The last day on which the record is kept; None while the contract has no end."""
+        """The last day of keeping the record; None while the contract has no end."""
         return years_after(self.ends, years) if self.ends else None
 
     def is_over(self, years: int, today: date) -> bool:

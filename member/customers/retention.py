@@ -1,4 +1,4 @@
-"""The service destroys the customers' forms by itself, when the time for which the act demands them is over."""
+"""The service destroys the customers' forms by itself, when the act no longer demands them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be measured of a member in a period: a closed set, each measure with its formula. Pure."""
+"""The measures of a member in a period: a closed set, each measure with its formula. Pure."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from .rules import RULES, Grouping, Rule, key_of, reason_of
 from .windows import Sign, Subject
 
 REVIEWED: Final = "misuse-reviewed"
-"""The act by which a person enters in the ledger what came of a finding."""
+"""The act that enters the result of a finding in the ledger."""
 CALLS_SHOWN: Final = 1000
 """Call ids that a finding shows to programs; `calls` counts all."""
 _DAY_S: Final = 86_400
@@ -32,7 +32,7 @@ _ID: Final = re.compile(r"(\d{4}-\d\d-\d\d)-([a-z]+(?:-[a-z]+)*)-([0-9a-f]{10})"
 
 
 class ReviewResult(StrEnum):
-    """What came of a finding."""
+    """The result of a finding."""
 
     HARMLESS = "harmless"
     """The calls have an ordinary explanation."""

@@ -330,7 +330,7 @@ RULES: Final = (
                  "{usual}, and {times} times that is still ordinary"),
     ),
 )  # fmt: skip
-"""All rules, in the order in which findings of one day are shown."""
+"""All rules, in the order of the findings of one day."""
 
 
 def key_of(call: CallOutline, grouping: Grouping) -> str | None:

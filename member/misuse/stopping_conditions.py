@@ -1,4 +1,4 @@
-"""What the association's published stopping conditions (利用停止条件) say of a finding."""
+"""The association's published stopping conditions (利用停止条件) that apply to a finding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls over time: what a rule looks at, what it has found, and the windows and intervals in which it counts. Pure."""
+"""Calls over time: the subject of a rule, its sign, and the windows and intervals of its counts. Pure."""
 
 from __future__ import annotations
 

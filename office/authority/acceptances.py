@@ -32,7 +32,7 @@ ENDED: Final = "agreement-ended"
 
 
 class Agreement(StrEnum):
-    """The text to which a member agrees."""
+    """The text that a member accepts."""
 
     APPLICATION_FORM = "application-form"
     SUSPENSION_SCHEME = "suspension-scheme"

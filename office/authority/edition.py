@@ -292,7 +292,7 @@ def _targets(files: PackageFiles, part: str) -> dict[str, bytes]:
 
 
 def kind_of(role: str) -> type[Root | Snapshot | Targets | Timestamp]:
-    """What the metadata of a role are."""
+    """The kind of metadata that a role has."""
     return _KINDS.get(role, Targets)
 
 

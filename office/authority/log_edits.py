@@ -1,4 +1,4 @@
-"""What the authority can change in registry.yaml about logs of evidence and witnesses. Pure; as `registry_edits`."""
+"""The authority's changes of logs of evidence and witnesses in registry.yaml. Pure; as `registry_edits`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the authority can change in never-originates.yaml. Pure; as `registry_edits`."""
+"""The authority's changes of never-originates.yaml. Pure; as `registry_edits`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ never_originates: []
 
 @dataclass(frozen=True, slots=True)
 class NeverOriginatesRequest:
-    """What a holder asks for. `reference` is the document by which it asked."""
+    """A holder's request. `reference` is the document of the request."""
 
     span: NumberSpan
     holder: str

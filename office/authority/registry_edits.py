@@ -428,7 +428,7 @@ def _covers(spans: Iterable[NumberSpan], wanted: NumberSpan) -> bool:
 
 
 def _without(piece: tuple[int | None, NumberSpan], gone: NumberSpan) -> list[tuple[int | None, NumberSpan]]:
-    """What remains of an entry: itself, or the parts on both sides as new entries (None)."""
+    """The rest of an entry: itself, or the parts on both sides as new entries (None)."""
     _, span = piece
     left = span.without(gone)
     return [piece] if left == [span] else [(None, each) for each in left]

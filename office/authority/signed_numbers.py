@@ -46,7 +46,7 @@ def by_area(spans: Iterable[NumberSpan]) -> str:
 
 
 def area_words(old: Any, new: Any) -> Iterator[Message]:
-    """What changes between two documents of one kind, counted by area code."""
+    """The changes between two documents of one kind, counted by area code."""
     gone, come = _changed(old, new)
     if isinstance(new, RegistryDocument):
         titles = Message("numbers released, by area code"), Message("numbers assigned, by area code")

@@ -50,7 +50,7 @@ class PublicTerms(Model):
     """
 
     names_holders: bool = False
-    """Whether the page names the member that holds a number, or only says that a licensed member does."""
+    """True if the page names the member that holds a number; else it only says that a licensed member does."""
     hourly: Annotated[int, Field(ge=1, le=1_000_000)] = 3600
     """How many numbers all visitors together may look up in an hour, and `hourly_each` one address."""
     hourly_each: Annotated[int, Field(ge=1, le=1_000)] = 6
@@ -60,9 +60,9 @@ class PublicTerms(Model):
     mirrors: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
     """Addresses of other hosts of the site, whose pages may ask the number service."""
     test_number: Annotated[str, Field(pattern=r"^[0-9-]*$")] = ""
-    """By which the public hears the sounds (`test-number/` of the site)."""
+    """The number that lets the public hear the sounds (`test-number/` of the site)."""
     course: bool = False
-    """Whether everyone may read the members' course, with the right answers of its test."""
+    """True if everyone may read the members' course, with the right answers of its test."""
 
 
 class OnlineTerms(Model):

@@ -47,7 +47,7 @@ class RefusalCheck:
         self._sent = [*(blinded.element for _, blinded in self._keys), *filling]
 
     def content(self) -> dict[str, Any]:
-        """Always `KEYS_LIMIT` elements, of which none tells a customer or a field."""
+        """Always `KEYS_LIMIT` elements. None of them tells a customer or a field."""
         return {"epoch": self._refusals.epoch, "blinded": [base64.b64encode(each).decode() for each in self._sent]}
 
     def matches(self, answer: Mapping[str, Any], on: date) -> list[Match]:
