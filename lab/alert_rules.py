@@ -1,4 +1,4 @@
-"""The rules by which Prometheus alerts, as they are shipped."""
+"""The shipped alert rules of Prometheus."""
 
 from __future__ import annotations
 

@@ -258,12 +258,12 @@ class Asterisk:
 
     @property
     def has_opus(self) -> bool:
-        """Whether it decodes Opus: Debian's does, one that is built from the public sources does not."""
+        """True if it decodes Opus. Debian's does; a build from the public sources does not."""
         return not self.installation.without(["codec_opus_open_source"])
 
     @property
     def has_srtp(self) -> bool:
-        """Whether its phones use SRTP: the site wants it, and it was built with libsrtp."""
+        """True if its phones use SRTP: the site wants it, and it was built with libsrtp."""
         return self.site.srtp and not self.installation.without(["res_srtp"])
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ class Asterisk:
         self.process = None
 
     def kill(self) -> None:
-        """End Asterisk at once, for those whose test is over: to stop it takes 1.6 s, in which it waits for itself."""
+        """End Asterisk at once, after a test. An orderly stop takes 1.6 s, because Asterisk waits for itself."""
         if self.process:
             self.process.kill()
             self.process.wait()

@@ -42,7 +42,7 @@ class Identity(NamedTuple):
         return [sys.executable, "-I", "-S", __file__, json.dumps(self), *map(str, command)]
 
     def reaches(self, folder: Path) -> bool:
-        """Whether the user may enter this folder itself."""
+        """True if the user may enter this folder itself."""
         status = folder.stat()
         shift = 6 if status.st_uid == self.uid else 3 if status.st_gid == self.gid else 0
         return bool(status.st_mode >> shift & 1)

@@ -83,7 +83,7 @@ def find_or_get(
 
 
 def _installed(program: Path, oldest: int) -> AsteriskInstallation:
-    """An installed program. Its folders are those of its own prefix, or come from the machine's configuration.
+    """An installed program. Its folders are below its own prefix, or come from the machine's configuration.
 
     A build with a prefix of its own has its files below it, whatever another Asterisk of the machine has in /etc.
     """

@@ -42,7 +42,7 @@ class Asked:
 
 
 class Call(abc.ABC):
-    """What both sides have in common. `request` is the call's INVITE; `tag` is our tag of the dialog."""
+    """The common part of both sides. `request` is the call's INVITE; `tag` is our tag of the dialog."""
 
     def __init__(self, phone: Phone, request: Request, tag: str, stream: Stream) -> None:
         self.request = request

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .phone import Phone
 
 ACK_S: Final = 1.0
-"""If no ACK has arrived by then, the caller does not know of our answer."""
+"""The caller does not know of our answer if no ACK has arrived by then."""
 
 
 class IncomingCall(Call):

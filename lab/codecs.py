@@ -42,7 +42,7 @@ class Codec:
     """`encode` makes the payloads of 20 ms each; `decode` gives 20 ms for each payload of a stretch."""
 
     name: str
-    """As in a=rtpmap."""
+    """The name in a=rtpmap."""
     ticks: int
     """Ticks of the RTP clock in 20 ms."""
     encode: Callable[[Samples], list[bytes]]

@@ -58,7 +58,7 @@ class Node:
         self.start()
 
     def start(self) -> None:
-        """As the next process."""
+        """The node as the next process sees it."""
         self.confirming = SuspensionConfirmations(
             self.settings,
             lambda: self.registry,

@@ -96,7 +96,7 @@ def results(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]
 
 
 def written(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
-    """What the steps of a context that was begun wrote, when they are through; in order."""
+    """The texts that the steps of a started context wrote, in order. Waits for the end of the steps."""
     deadline_s = time.monotonic() + within_s
     while "yes" not in asterisk.command(f"database get {context} through"):
         assert time.monotonic() < deadline_s, f"{context} is not through"

@@ -20,7 +20,7 @@ class Step(StrEnum):
     RINGING = "ringing"
     EARLY_MEDIA = "early media"
     ANSWERED = "answered"
-    """By the called party; the sound is about to begin."""
+    """The called party answers; the sound is about to begin."""
     SOUNDING = "sounding"
     CONNECTING = "connecting"
     """The sound is over, and Asterisk about to let the parties talk."""
@@ -60,7 +60,7 @@ class Event(StrEnum):
 
 
 class Hears(StrEnum):
-    """What the called party hears before it is connected."""
+    """The sounds for the called party before it is connected."""
 
     SOUND = "sound"
     NOTICE = "notice"
@@ -68,7 +68,7 @@ class Hears(StrEnum):
 
 
 class Evidence(StrEnum):
-    """What the ledger has of the call in the end."""
+    """The ledger's record of the call at its end."""
 
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"

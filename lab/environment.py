@@ -34,7 +34,7 @@ def make(folder: Path) -> None:
 
 
 def _works(folder: Path) -> bool:
-    """Whether the folder's Python starts, has this version (it may differ after an upgrade) and has pip."""
+    """True if the folder's Python starts, has pip and this version, which may differ after an upgrade."""
     check = _SAME_PYTHON_WITH_PIP.format(*sys.version_info[:2])
     try:
         return subprocess.run([folder / "bin/python", "-c", check], capture_output=True, check=False).returncode == 0

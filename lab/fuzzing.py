@@ -1,4 +1,4 @@
-"""What every fuzz target shares: `make fuzz`.
+"""The common part of all fuzz targets: `make fuzz`.
 
 An input that raises, or takes longer than ten seconds or 2 GB, ends the run and is left in build/fuzz.
 """

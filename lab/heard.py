@@ -115,7 +115,7 @@ def hear_whole(
 
 
 def in_order(packets: Iterable[Packet]) -> list[Packet]:
-    """As if one had come after the other, each in its time, from 0 on."""
+    """The packets one after the other, each in its time, from 0 on."""
     put: list[Packet] = []
     for at, packet in enumerate(packets):
         ticks = CODECS[packet.payload_type].ticks if packet.payload_type in CODECS else FRAME
@@ -261,7 +261,7 @@ def _likeness(heard: Signal, spoken: Signal) -> Signal:
 
 
 def _first_sample(samples: Signal, at: int, phase: int, voice: Samples) -> int:
-    """The sample from which the voice explains the recording better than silence; at `at` the voice is in `phase`."""
+    """The first sample where the voice explains the recording better than silence; at `at` the voice is in `phase`."""
     begin = max(0, at - FRAME)
     heard, spoken = samples[begin : at + FRAME], _looped(voice, phase - (at - begin), at + FRAME - begin)
     gain = heard[-FRAME:] @ spoken[-FRAME:] / (spoken[-FRAME:] @ spoken[-FRAME:])

@@ -193,7 +193,7 @@ class Kamailio:
         return answer["result"]
 
     def states(self, group: int = NODES) -> Mapping[Address, str]:
-        """By its address the state of each destination: `AP` active and probed, `IP` inactive, `DX` taken out, …"""
+        """The state of each destination, by its address: `AP` active and probed, `IP` inactive, `DX` taken out, …"""
         found = {}
         for record in self.call("dispatcher.list")["RECORDS"]:
             if record["SET"]["ID"] != group:

@@ -1,4 +1,4 @@
-"""Presses keys during a call, in each of the three ways in which telephones send them."""
+"""Presses keys during a call, in the three ways of telephones."""
 
 from __future__ import annotations
 

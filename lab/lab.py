@@ -36,7 +36,7 @@ class Forwarding:
     dialled: str = CALLED_NUMBER
     timeout_s: str = ""
     interface: str = ""
-    """`ari` or `agi`; empty for that of the settings."""
+    """`ari` or `agi`; empty for the interface of the settings."""
     way: str = "hook"
     """`hook`, or for comparison `native` (Dial with A()) and `own-dial` (U() in the operator's own Dial); `inside` is
     a call to an extension of the PBX, without forwarding.

@@ -20,7 +20,7 @@ from lab.fuzzing import fuzz
 from .fake_asterisk import CALL, presented
 
 _NETWORK, _PROGRAM, _RESPONSE = range(3)
-"""What the first octet of an input chooses."""
+"""The choice that the first octet of an input makes."""
 _RESPONSES: Final = (
     b"200 result=1 (a value)\n",
     b"200 result=0 endpos=8\n",

@@ -93,7 +93,7 @@ class FakeAsterisk:
     # -- for the test's assertions --------------------------------------------------------------------------------
 
     def continued(self, channel: str) -> list[dict[str, str]]:
-        """The places at which the channel was continued; an empty entry is the place where it was."""
+        """The places where the channel was continued; an empty entry stands for its own place."""
         return [query for method, path, query in self.requests if (method, path) == _continue(channel)]
 
     def resumed_at(self, channel: str) -> str | None:

@@ -41,7 +41,7 @@ class MemoryEvidence:
     error: LedgerError | None = None
     """If set, every further step fails with this error."""
     steps: list[Step] = field(default_factory=list)
-    """In the order in which they were written."""
+    """In the order of writing."""
     hurried: int = 0
     _late: list[tuple[Step, Future[None]]] = field(default_factory=list)
 
@@ -109,7 +109,7 @@ SUSPENDED_NOW = f'{SUSPENSION}, {{number: "{LICENSED}", since: 2026-10-31T23:59:
 
 @functools.cache
 def registry(suspensions: str = SUSPENSION, version: int = 42, more: str = "") -> RegistryIndex:
-    """A registry in which the numbers 0312345600 to 0312345699 are licensed, and another member has a number."""
+    """A registry with the licensed numbers 0312345600 to 0312345699, and a number of another member."""
     text = f"""
 registry: {{association: JUSA, version: {version}, issued: 2026-10-01T00:00:00Z, expires: 2126-12-01T00:00:00Z}}
 tones:
@@ -134,7 +134,7 @@ suspensions: [{suspensions}]
 
 
 def suspending() -> RegistryIndex:
-    """The next registry, in which the licensed number is suspended too."""
+    """The next registry, which suspends the licensed number too."""
     return registry(SUSPENDED_NOW, version=43)
 
 

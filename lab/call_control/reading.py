@@ -28,7 +28,7 @@ def taken(folder: JournalFolder) -> list[str]:
 
 
 def is_cleared(folder: JournalFolder) -> bool:
-    """Whether all lines were read, entered and removed."""
+    """True if all lines were read, entered and removed."""
     return not folder.path.stat().st_size and not taken(folder)
 
 

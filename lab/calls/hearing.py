@@ -1,4 +1,4 @@
-"""What must be true of what a called phone heard."""
+"""The rules for the sounds that a called phone heard."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ time; how soon it begins on a machine of its own, `test_load.py` says.
 """
 FRAME_MS = 20
 APART_MS = 2 * FRAME_MS
-"""By how much what two phones heard may be apart that left Asterisk together."""
+"""The greatest difference in time at two phones, for a sound that left Asterisk at one moment."""
 FRAME_NS = FRAME_MS * 1_000_000
 MOST_EARLY = 4
 """Packets that may arrive within a frame of the answer: ring-back tone, voice, and the first of the sound."""

@@ -1,4 +1,4 @@
-"""What must hold of every call, whatever befell it: its phones, the dialplan's variables and its evidence agree.
+"""The rules for every call, whatever befell it: its phones, the dialplan's variables and its evidence agree.
 
 Pure: the phones' captures were measured before.
 """
@@ -20,7 +20,7 @@ ASSOCIATIONS: Final = "sample"
 """The licensed profile of the lab's registry."""
 NOTICE: Final = "notice"
 ARRIVAL_MS: Final = 30.0
-"""A frame, in which a sound may end and a voice begin, and half a one for the times at which packets come."""
+"""One frame, in which a sound may end and a voice begin, and half a frame for the packets' times of arrival."""
 LONGEST_WAIT_S: Final = 3.0
 MEASURED_S: Final = 0.5
 """How much later than the limit a busy machine may make it."""
@@ -34,7 +34,7 @@ _REFUSED: Final = (CallStatus.REFUSED, 21, 403)
 _ENDINGS: Final = {
     (status, cause, sip) for row in TABLE for status in row.status for cause in row.cause for sip in row.sip
 } | {_REFUSED}
-"""Every way in which IDTONE_STATUS, IDTONE_CAUSE and the answer to the caller's phone may go together."""
+"""All allowed combinations of IDTONE_STATUS, IDTONE_CAUSE and the answer to the caller's phone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Listening:
     """What the RTP at one phone held, in milliseconds from the called phone's answer."""
 
     sounds: Mapping[str, float]
-    """Profile of which enough was there to know it → when it had ended first."""
+    """Profile that was long enough to be known → when it had ended first."""
     whole: frozenset[str] = frozenset()
     """Those that were there from the first frame to the last."""
     voice_ms: float | None = None
@@ -58,7 +58,7 @@ class Walk:
 
     path: Path
     hears: str
-    """By the policy: called, caller or both."""
+    """The party in the policy: called, caller or both."""
     answered_first: bool
     """The caller who hears it is answered before."""
     disturbed: bool

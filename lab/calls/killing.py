@@ -38,9 +38,9 @@ class Figures:
     kills: int = 0
     calls: int = 0
     heard: int = 0
-    """Calls on which the association's sound was heard, or some of it."""
+    """Calls with the association's sound, or some of it."""
     connected: int = 0
-    """Calls on which a party heard the other."""
+    """Calls in which a party heard the other."""
     records: int = 0
     complaints: list[str] = field(default_factory=list)
 

@@ -1,6 +1,6 @@
 """A PBX with a canary, and an Asterisk as its carrier, which brings its call back to the PBX, or is another node.
 
-The carrier is told by global variables what it does with a call.
+Global variables say what the carrier does with a call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lab.service import Service
 from lab.site import JAPAN
 
 CANARY_CALLED: Final = "0312345690"
-"""The number at which the canary is answered."""
+"""The number that answers the canary."""
 PBX_DIALPLAN: Final = """
     #include idtone.conf
     [globals]

@@ -16,14 +16,14 @@ from lab.lab import LICENSED, SUSPENDED
 Thing = TypeVar("Thing")
 
 STANDINGS: Final = {"licensed": LICENSED, "expired": "0352345678", "suspended": SUSPENDED}
-"""What the lab's registry has to say of a forwarding number."""
+"""The standing of a forwarding number in the lab's registry."""
 HEARING: Final = ("called", "caller", "both")
 INTERFACES: Final = ("ari", "agi")
 DIRECTIONS: Final = ("incoming", "outgoing")
 
 
 class Move(StrEnum):
-    """What a party does that does not end the call; what does is an `Event`."""
+    """An act of a party that does not end the call. An act that ends it is an `Event`."""
 
     RING = "it rings"
     PROGRESS = "early media"

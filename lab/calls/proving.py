@@ -33,7 +33,7 @@ AT_ONCE = 6
 
 @dataclass(frozen=True)
 class Way:
-    """By which interface, and by the direction who hears the sound."""
+    """The interface, and the direction, which says who hears the sound."""
 
     interface: str
     direction: str
@@ -56,7 +56,7 @@ def by_both(*forwardings: Forwarding) -> list[Forwarding]:
 
 @dataclass
 class Told:
-    """What was said of a call when it was over."""
+    """The statements about a call when it was over."""
 
     ending: Ending
     record: dict[str, Any]
@@ -105,7 +105,7 @@ async def connect(
 def assert_proved(
     way: Way, placed: Placed, told: Told, references: dict[str, Any], *, through_local: bool = False
 ) -> None:
-    """The sound was heard by whom it was for, once and whole, before the parties talked; and the evidence says so."""
+    """The right party heard the sound, once and whole, before the parties talked; and the evidence says so."""
     assert_heard_by(placed, dict.fromkeys(way.parties, "sample"), references, through_local=through_local)
     assert_connected(way, told)
 

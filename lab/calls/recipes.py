@@ -101,7 +101,7 @@ def recipes() -> dict[str, str]:
 
 
 def freepbx(recipe: str, *, macros: bool) -> dict[str, str]:
-    """FreePBX's dialplan with the recipe, in the order in which FreePBX includes its files."""
+    """FreePBX's dialplan with the recipe; the files are in FreePBX's order."""
     additional, own = ((SYSTEMS / name).read_text("utf-8") for name in ("freepbx_additional.conf", "freepbx.conf"))
     if macros:
         additional, own = in_macros(additional), in_macros(own)
@@ -209,7 +209,7 @@ def running(installation: AsteriskInstallation, scratch: Path, *, macros: bool =
 
 @dataclass(frozen=True)
 class Case:
-    """A call into a context of the PBX, and the number at whose phone it arrives."""
+    """A call into a context of the PBX, and the number of the phone where it arrives."""
 
     context: str
     exten: str
@@ -218,7 +218,7 @@ class Case:
     at: str = "trunk"
     forwarding: str = LICENSED
     did: str = ""
-    """The number by which the call came into FreePBX or Wazo, if the context is not that of a trunk."""
+    """The number that was dialled into FreePBX or Wazo, if the context does not belong to a trunk."""
 
     def __str__(self) -> str:
         return f"{self.exten}@{self.context}"
@@ -272,7 +272,7 @@ class Network:
 
 
 def talk(placed: Placed) -> bool:
-    """Whether each party has heard the other for some packets."""
+    """True if each party has heard the other for some packets."""
     assert placed.called
     return all(
         hear(packets[-10:-4], 0, voice=voice).voice_ms is not None

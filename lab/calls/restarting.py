@@ -1,4 +1,4 @@
-"""What the tests of a service that goes and comes share."""
+"""Parts that the tests of a restarting service share."""
 
 from __future__ import annotations
 

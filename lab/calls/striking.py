@@ -55,14 +55,14 @@ EVERYWHERE = tuple(
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of a call, by both phones and the hook."""
+    """The fate of a call, by both phones and the hook."""
 
     placed: Placed
     told: Told
     called_heard: str | None
-    """The sound of which most was there, also where it came in pieces."""
+    """The sound with the longest part in the recording, even if it came in pieces."""
     whole: dict[str, frozenset[str]]
-    """By party, every sound that was there from its first frame to its last."""
+    """The sounds of each party that are whole, from the first frame to the last."""
 
 
 class Strike:
@@ -73,7 +73,7 @@ class Strike:
         self.over = asyncio.Event()
 
     def behaviour(self, step: Step) -> Behaviour:
-        """What the called phone does so that the call is at `step` when it strikes."""
+        """The act of the called phone that brings the call to `step` before the strike."""
 
         async def behave(call: IncomingCall) -> None:
             if step in (Step.ANSWERED, Step.SOUNDING, Step.CONNECTING):
@@ -202,7 +202,7 @@ def complaints(event: Event, fates: dict[Where, Fate], records: dict[str, dict[s
 
 
 def kept(record: dict[str, Any] | None) -> Evidence | None:
-    """None is an open record: that of a call that nobody will ever end."""
+    """None stands for an open record, whose call will never end."""
     if record is None:
         return Evidence.NONE
     if record["fallback"]:

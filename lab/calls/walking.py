@@ -34,7 +34,7 @@ from .judging import ASSOCIATIONS, NOTICE, SILENCE, Listening, Walk, false_claim
 from .paths import GOES_TO, HOLDS, STANDINGS, Leg, Mishap, Move, Path, Round
 
 HANGS_S: Final = 10.0
-"""Nobody waits longer; whoever had to is told of as hanging."""
+"""The longest wait. A call that needed longer is reported as hanging."""
 RINGS_S: Final = "1"
 """How long a phone rings that nobody answers."""
 STILL_S: Final = 0.4
@@ -230,7 +230,7 @@ class Mishaps:
                 self.ready_s += [time.monotonic() for line in lines if b"ready: Asterisk" in line]
 
     def disturbed(self, begun_s: float, over_s: float) -> bool:
-        """Whether something else than usual might have happened to a call."""
+        """True if something unusual may have happened to a call."""
         return any(first_s <= over_s + WRITES_S and begun_s <= last_s + SETTLES_S for first_s, last_s in self._spans())
 
     def _spans(self) -> Iterator[tuple[float, float]]:
@@ -411,7 +411,7 @@ class Done:
 
     @property
     def complaints(self) -> list[str]:
-        """What is wrong, and on which path."""
+        """The faults, each with its path."""
         return [
             *(f"{complaint}\n    {walk}" for walk in self.walks for complaint in judge(walk)),
             *(f"left in Asterisk: {channel}" for channel in self.left),

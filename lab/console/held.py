@@ -1,4 +1,4 @@
-"""What the brake holds, for pages: of each step and of a number, on this node and on another one."""
+"""Examples of the brake's holds for pages: one of each step, one of a number, on this node and on another."""
 
 from __future__ import annotations
 

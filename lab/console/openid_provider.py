@@ -35,7 +35,7 @@ class OpenIdProvider:
     signs_with: RSAKey | OctKey | None = None
     """None: with its key."""
     asked: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By code, what the console asked for. A code counts once."""
+    """The console's request for each code. A code counts once."""
     answers_iss: bool = True
 
     async def configuration(self, request: web.Request) -> web.Response:

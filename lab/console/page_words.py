@@ -1,4 +1,4 @@
-"""What a page shows that is written for programs: moments, codes; and English sentences in a Japanese page."""
+"""Finds words for programs in a page (moments, codes), and English sentences in a Japanese page."""
 
 from __future__ import annotations
 

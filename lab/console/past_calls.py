@@ -21,7 +21,7 @@ from lab.ledger.sample_evidence import BYPASS, NONCE, NOTICE, PLAY, REFUSE
 
 NOT_DECIDED = Decision(Outcome.NOTICE, Reason.NUMBER_UNKNOWN, None, {Party.CALLED: "notice"}, 42)
 KINDS = ((PLAY, 85), (NOTICE, 5), (NOT_DECIDED, 4), (REFUSE, 3), (BYPASS, 1), (None, 2))
-"""What became of a call, and how often; None: the hook decided without the service."""
+"""The outcome of calls, and their count; None: the hook decided without the service."""
 
 
 def past_calls(

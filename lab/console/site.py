@@ -127,7 +127,7 @@ class Site:
     stack: AsyncExitStack
 
     async def visitor(self, *roles: Role, language: str = "en") -> Visitor:
-        """A browser in which a user with these roles is signed in; without roles nobody is.
+        """A browser with a signed-in user of these roles; without roles, no user.
 
         The sign-in itself is left out, because it takes long on purpose; `test_sign_in` has it.
         """
@@ -197,7 +197,7 @@ def in_a_thread(settings: Settings) -> Iterator[Site]:
 
 
 async def events(visitor: Visitor, path: str) -> str:
-    """What the page is told until the last event."""
+    """The events that the page gets, up to the last one."""
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
     timeout = aiohttp.ClientTimeout(total=60)
     async with visitor.http.get(f"{visitor.site.address}{path}", headers=headers, timeout=timeout) as answer:

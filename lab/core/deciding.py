@@ -95,7 +95,7 @@ def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRe
 
 
 def unoriginated(number: Number, since: datetime = NOW, **changes: object) -> FakeRegistry:
-    """A registry in which the number never originates."""
+    """A registry that lists the number as never originating."""
     return FakeRegistry(unoriginated={number: Period(since)}, **changes)
 
 

@@ -1,4 +1,4 @@
-"""The language in which a command speaks, by its environment."""
+"""The environment that sets a command's language."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def sdp(port: int = 40_000) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the parts of an INVITE hold that others read on, in octets; they are escaped as SIP wants them."""
+    """The contents of an INVITE's parts that other programs read, in octets, escaped as SIP wants them."""
 
     called: bytes
     caller: bytes = b"05012345678"

@@ -63,7 +63,7 @@ exten = s,1,Set(DB(canary/sang)=yes)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What Asterisk made of the parts of a call."""
+    """The parts of a call as Asterisk read them."""
 
     extension: str
     caller: str
@@ -91,7 +91,7 @@ async def attack(asterisk: Asterisk, attacker: Attacker, called: Counter, parts:
 
 
 def seen(asterisk: Asterisk) -> dict[str, Seen]:
-    """By the call's name, those calls that reached the dialplan."""
+    """The calls that reached the dialplan, by name."""
     found = {}
     for line in asterisk.command("database show seen").splitlines():
         key, separator, value = line.partition(": ")

@@ -37,11 +37,11 @@ _MARK: Final = re.compile(rb"hx(\d+)y")
 
 @dataclass
 class Told:
-    """What became of the INVITEs."""
+    """The results of the INVITEs."""
 
     sent: int = 0
     answers: Counter[str] = field(default_factory=Counter)
-    """By final status; `none` where no response came, `no end` where only a provisional one came."""
+    """Counts by final status; `none` without any response, `no end` after a provisional one only."""
     rang: int = 0
     waiting: list[str] = field(default_factory=list)
     """What was hostile in the latest that have no final response."""

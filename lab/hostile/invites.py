@@ -149,7 +149,7 @@ WEAPONS: Final[dict[str, tuple[str, Mapping[str, bytes]]]] = {
     "subject": ("Subject", {"60000 octets": b"x" * 59_700}),
     "harmless": ("Subject", {"a word": b"x"}),
 }
-"""What is known to harm an Asterisk or a service that does not guard itself; it comes more often than chance would.
+"""Inputs that harm an unguarded Asterisk or service; they come more often than by chance.
 `harmless` is for comparison: what the load alone does.
 """
 WEAPON_EVERY: Final = 8
@@ -158,7 +158,7 @@ CONTENTS: Final = (_long, _octets, _octets, _named(NOT_UTF_8), _named(UNICODE), 
 
 
 def _content(rng: random.Random) -> tuple[str, bytes]:
-    """What stands in a place, mostly beside a number, and half of the time escaped as in a user part."""
+    """The text for a place, mostly beside a number, and half of the time escaped as in a user part."""
     about, drawn = rng.choice(CONTENTS)(rng)
     if rng.random() < 0.4:
         drawn, about = escaped(drawn)[:LONGEST], f"{about}, escaped"

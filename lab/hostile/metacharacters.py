@@ -1,4 +1,4 @@
-"""What means something to one of the languages on the way."""
+"""Characters with a meaning in one of the languages on the way."""
 
 from __future__ import annotations
 

@@ -190,4 +190,4 @@ MESSAGES: Final[dict[str, bytes]] = {
         b"Record-Route: <sip:HOST>"],
     ),
 }  # fmt: skip
-"""By the RFC's section and what it tests."""
+"""The messages by the RFC's section and their subject."""

@@ -53,7 +53,7 @@ def killed(after_s: float | None, work: Callable[..., None], *arguments: object)
 
 
 def _begin(environment: dict[str, str], work: Callable[..., None], *arguments: object) -> None:
-    """In the environment of the test: the process from which this one is forked has that of an earlier test."""
+    """Uses the environment of the test. The parent process may have the environment of an earlier test."""
     os.environ.clear()
     os.environ.update(environment)
     work(*arguments)

@@ -173,7 +173,7 @@ def _canonical(value: object) -> str:
 
 
 def zip_values(octets: bytes) -> dict[str, str]:
-    """What the document prints of the ZIP file; sizes in it differ between versions of zlib."""
+    """The part of the ZIP file that the document prints; sizes in it differ between versions of zlib."""
     listed = octets.index(b"PK\1\2")
     name = MANIFEST.encode()
     return {
@@ -184,7 +184,7 @@ def zip_values(octets: bytes) -> dict[str, str]:
 
 
 def blocks(values: dict[str, str]) -> str:
-    """As the document prints them."""
+    """The form that the document prints."""
     return "\n".join(f"`{name}`:\n\n```\n{_folded(text)}\n```\n" for name, text in values.items())
 
 

@@ -12,7 +12,7 @@ CALLER_ONLY = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0002", {Party.CALL
 
 
 def sounded(call_id: str, ms: float, decision: Decision, *parties: Party, instead: str | None = None) -> list[Step]:
-    """A call on which these parties heard a sound."""
+    """A call whose parties heard a sound."""
     heard = [
         step
         for party in parties

@@ -63,7 +63,7 @@ def fallback(
 
 
 def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
-    """Every step of a call on which the licensed sound was sent."""
+    """All steps of a call with the licensed sound."""
     return [
         decided(PLAY, call_id, start_ms),
         steps.answered(call_id, at(start_ms + 3000)),
@@ -87,7 +87,7 @@ def played_to(known_by: dict[Party, str | None], call_id: str = "c-1") -> list[S
 
 
 def cancelled_call(call_id: str, start_ms: float) -> list[Step]:
-    """A call whose caller gave up during the sound, which is told after its end."""
+    """A call whose caller gave up during the sound; the step comes after the call's end."""
     return [
         decided(PLAY, call_id, start_ms),
         steps.answered(call_id, at(start_ms + 10)),

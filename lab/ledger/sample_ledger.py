@@ -29,7 +29,7 @@ def writer_of(url: str, *reserve_bytes: int) -> LedgerWriter:
 
 
 def write(url: str, *calls: Iterable[Step]) -> None:
-    """By a writer that is opened for it, in few transactions."""
+    """Writes with a writer of its own, in few transactions."""
     with writer_of(url) as writer:
         futures = [writer.append(step) for call in calls for step in call]
     for future in futures:
@@ -50,7 +50,7 @@ def caught_up(writer: LedgerWriter) -> None:
 
 
 def records_of(url: str) -> dict[str, Record]:
-    """What a reader with the ledger's keys finds, by call id; the newest is last."""
+    """The records for a reader with the ledger's keys, by call id; the newest is last."""
     with LedgerReader.open(url, days_of(url)) as reader:
         return {record.call_id: record for record in reader.records()}
 

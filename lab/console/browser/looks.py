@@ -1,4 +1,4 @@
-"""The widths and schemes in which a page of the console is looked at, and what is wrong with it there."""
+"""The faults of a console page in each width and scheme."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PICTURED = ((390, "light"), (1440, "light"))
 
 
 def faults_here(browser: Browser, name: str, looks: Iterable[tuple[int, str]]) -> list[str]:
-    """What is wrong with the page that is open, in each width and scheme."""
+    """The faults of the open page, in each width and scheme."""
     wrong = []
     for number, (width, scheme) in enumerate(looks):
         look = f"{name}-{width}-{scheme}"

@@ -1,4 +1,4 @@
-"""Which pages are shown to whom: from the table of pages, and by the links between them. A page that looks the same to
+"""The pages of each role: from the table of pages, and along the links between them. A page that looks the same to
 two roles is shown once.
 """
 
@@ -72,7 +72,7 @@ def visits(pages: Sequence[Page], address: str, visitors: Iterable[Visitor]) -> 
 
 
 def _begins(page: Page) -> bool:
-    """Whether the table alone says the address; `/` only leads on."""
+    """True if the table alone gives the address; `/` only leads on."""
     return page.method is Method.GET and "{" not in page.path and page.path != "/"
 
 

@@ -30,7 +30,7 @@ Manifest = dict[str, Any]
 
 
 def pack_of(folder: Path, *, sealed: bool = False) -> Files:
-    """Four calls, one of which has two leaves, out of the twenty of a ledger of `evidence()`."""
+    """Four of the twenty calls in a ledger of `evidence()`; one has two leaves."""
     url = url_of(folder / "ledger.sqlite3")
     with LedgerReader.open(url, None if sealed else days_of(url)) as reader:
         calls = [PackedCall(name, reader.proofs(name), reader.record_key(name)) for name in NAMES]
@@ -47,7 +47,7 @@ def pack_of(folder: Path, *, sealed: bool = False) -> Files:
 def resealed(
     files: Files, change: Callable[[Manifest], object] = lambda manifest: None, signer: Signer = SIGNER
 ) -> Files:
-    """As one who has the signing key would do it, but cannot change the tree."""
+    """The change by a holder of the signing key, who cannot change the tree."""
     manifest = json.loads(files[MANIFEST])
     change(manifest)
     pack = {**files, MANIFEST: rfc8785.dumps(manifest)}
@@ -70,7 +70,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Files], object]]] = {
     "a manifest that is a list": (MANIFEST, lambda files: files.update({MANIFEST: b"[]"})),
     "another format": (MANIFEST, lambda files: files.update({MANIFEST: files[MANIFEST].replace(b"ce/2", b"ce/3")})),
 }
-"""By anybody; the file that is named."""
+"""Anyone can change the named file."""
 
 CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
     (lambda manifest: manifest["records"][0].update(call=NAMES[1]), "is of pbx-1-1793491200.0"),
@@ -100,11 +100,11 @@ CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
     (lambda manifest: manifest["basis"].update(basis="c\u043ensent"), "look like others"),
     (lambda manifest: manifest["basis"].update(law="c\u043ensent / consent"), "look like others"),
 ]
-"""What somebody with the signing key may put into a manifest, and what is told of it."""
+"""Manifests that a holder of the signing key may write, and the reports about them."""
 
 
 def hidden_in_stream(octets: bytes) -> bytes:
-    """Within what the list counts as the last file's."""
+    """A place that the list counts as part of the last file."""
     with zipfile.ZipFile(io.BytesIO(octets)) as archive:
         start = archive.start_dir
         (*_, last) = archive.infolist()

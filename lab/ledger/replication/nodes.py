@@ -125,7 +125,7 @@ def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
 
 
 def same(node: Node) -> bool:
-    """What PostgreSQL has of a node is what the node has, row by row."""
+    """PostgreSQL has the same rows of a node as the node itself."""
     return rows(node.ledger) == rows(node.replica)
 
 

@@ -100,7 +100,7 @@ def lines() -> dict[str, str]:
 
 
 def _line(value: object) -> str:
-    """Without characters at which programs may break lines."""
+    """The text without characters that programs take for line breaks."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return re.sub("[\x7f-\xa0\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
 

@@ -30,7 +30,7 @@ PACKS: Final[Mapping[str, str]] = {
 }
 SEALED: Final = ("manifest.json", "manifest.note")
 TREE_ONLY: Final = frozenset({"leaf-steps-missing", "act-calls", "act-request", "log-ended"})
-"""Rules of which only a whole tree shows whether they are kept."""
+"""Rules that can be checked on a whole tree only."""
 
 
 _CLOSED: Final = "id = (SELECT min(id) FROM steps WHERE kind = 'connected')"
@@ -183,7 +183,7 @@ def _of_trees() -> Iterator[tuple[str, str, Vector | None]]:
 
 
 def _pack_of(leaves: Sequence[bytes]) -> Plan | None:
-    """A pack of all leaves; None if a leaf does not say of which call it is."""
+    """A pack of all leaves; None if a leaf does not name its call."""
     calls: dict[str, list[int]] = {}
     for number, content in enumerate(leaves):
         try:

@@ -25,7 +25,7 @@ COSIGNED: Final = (AT // S + 5000) * S
 """When the witness of `Plan` has cosigned."""
 EXPORTED: Final = AT + 7200 * S
 ANNOUNCED: Final = AT + 1000 * 86400 * S
-"""After the time at which the verifiers look."""
+"""A time later than the verifiers' present."""
 OPENED: Final = [{"call": CALL, "key": base64.b64encode(b"\5" * 32).decode(), "leaves": [0]}]
 SECOND_TREE: Final = Signer(f"{LOG.name}.2", SEED)
 

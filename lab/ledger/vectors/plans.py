@@ -23,7 +23,7 @@ from ..sample_evidence import LOG, NOW, SEED
 
 SIGNER: Final = Signer(LOG.name, SEED)
 SECOND: Final = Signer("second.example/w", bytes(range(96, 128)))
-"""Another witness, on which some vectors rely."""
+"""Another witness, which some vectors need."""
 STRANGER: Final = Signer("stranger.example/s", bytes(32))
 AT: Final = (NOW - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 """When the first step happened."""

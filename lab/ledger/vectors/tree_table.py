@@ -14,7 +14,7 @@ from ..disclosure.packs import HIDINGS
 from .plans import AT, LATE, OTHER, Files, Plan, S, leaf, step, tree
 
 SKEW: Final = 300 * S
-"""By so much may clocks differ."""
+"""The allowed difference between clocks."""
 WARRANT: Final = "2026-11-02"
 LAST_MOMENT: Final = 1_793_631_600 * S - 1
 """Of that day, in Japan."""
@@ -94,7 +94,7 @@ def good_trees() -> Iterator[Tree]:
 
 
 def overlapping(dice: random.Random) -> list[bytes]:
-    """Calls in any order, some of which go on after their end."""
+    """Calls in any order; some continue after their end."""
     open_calls: dict[str, list[dict]] = {}
     over: dict[str, int] = {}
     leaves = []
