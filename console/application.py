@@ -27,6 +27,8 @@ from idtone.core.persons import act_for
 from idtone.core.readable_text import readable
 from idtone.core.translation import Message, speak, translated
 from idtone.office.desk.applicants.application_routes import add_application_routes
+from idtone.office.desk.public_form import PublicPages
+from idtone.office.desk.reports.report_page import FORM_PATH as REPORT
 from idtone.office.desk.reports.report_routes import add_report_routes
 
 from . import static_files
@@ -38,10 +40,18 @@ from .console import Console
 from .language import language_of
 from .own_address import FORWARDED, own_page
 from .page import Method, Page, Visit
+from .public.operators import PATH as OPERATORS
+from .public.packs import PATH as PACK
 from .security import HEADERS, PLAIN, SCRIPTED, is_from_here
 from .threads import TooManySearchesError
 from .turns import party_of
 
+PUBLIC_LINKS: Final = (
+    (OPERATORS, "事業者リスト", "Licensed operators"),
+    (REPORT, "通話を申告する", "Report a call"),
+    (PACK, "パックの検証", "Verify a pack"),
+)
+"""As in the head of templates/public.html, for the forms that show both languages."""
 FORM_LIMIT: Final = 256 * 1024
 """Bytes of a form without files."""
 
@@ -66,8 +76,9 @@ def application(console: Console) -> web.Application:
     for page in console.pages:
         made.router.add_route(page.method, page.path, _served(console, page))
     if console.desk is not None:
-        add_report_routes(made, console.desk)
-        add_application_routes(made, console.desk)
+        public = PublicPages.of(console.desk.folder, PUBLIC_LINKS)
+        add_report_routes(made, console.desk, public)
+        add_application_routes(made, console.desk, public)
     made.router.add_route("*", "/{path:.*}", _served(console, Page("", _not_found, None)))
     return made
 

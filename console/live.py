@@ -31,6 +31,8 @@ class State:
     """None while the service does not run."""
     trouble: IdtoneError | None = None
     """Why the service could not be asked."""
+    since: datetime | None = None
+    """Since when the console has seen that the service runs, or that it does not."""
 
 
 class Live:
@@ -79,8 +81,11 @@ class Live:
                 self._changed.notify_all()
 
     async def _look(self) -> State:
+        feed, trouble = None, None
         try:
             feed = await asyncio.to_thread(self._ask, self._ledger)
         except IdtoneError as error:
-            return State(datetime.now(UTC), None, error)
-        return State(datetime.now(UTC), feed)
+            trouble = error
+        now, before = datetime.now(UTC), self.states[-1] if self.states else State(datetime.now(UTC), None)
+        is_same = (before.feed is None, before.trouble is None) == (feed is None, trouble is None)
+        return State(now, feed, trouble, before.since or now if is_same else now)

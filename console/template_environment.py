@@ -43,6 +43,14 @@ _ROW: Final = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
 _CELL: Final = re.compile(r"<t[dh]\b(?![^>]*colspan)[^>]*")
 
 
+def dated(text: str) -> Markup:
+    """The filter `dated`: a sentence in whose days no line breaks."""
+    return Markup(_DAY.sub(r"<time>\g<0></time>", str(escape(text))))  # noqa: S704 - it is escaped
+
+
+_DAY: Final = re.compile(r"(?<![\d-])\d{4}-\d\d-\d\d(?![\d-])")
+
+
 class Head(str):
     """The head of a column. `is_figures`: its figures stand to the right. `column` is its name in the list's order."""
 
@@ -75,7 +83,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(_=text_of, tones=TONES, now_utc=lambda: datetime.now(UTC))
-    made.filters.update(t=spoken, labelled=labelled, figures=figures, sorts=sorts, **FILTERS)
+    made.filters.update(t=spoken, labelled=labelled, dated=dated, figures=figures, sorts=sorts, **FILTERS)
     made.filters.update(day=day, time=shown, minute=shown_to_minute, last_day=last_day, until=last_moment)
     made.filters.update(written=written)
     made.tests["figures"] = lambda head: getattr(head, "is_figures", False)

@@ -69,7 +69,7 @@ _MARK: Final = """\
 {association} has licensed this operator to use its sound. This is no evaluation. Valid until {until}.</desc>
 <rect x="1" y="1" width="438" height="130" rx="12" fill="#fff" stroke="#4f5b68" stroke-width="2"/>
 <g font-family="'Noto Sans JP','Noto Sans CJK JP','Hiragino Sans','Yu Gothic','BIZ UDPGothic',sans-serif"
- fill="#1b1b1b">
+ fill="#1b1b1b" text-rendering="geometricPrecision">
 <text x="18" y="36" font-size="20" font-weight="700">協会標準識別音 利用許諾事業者</text>
 <text x="18" y="54" font-size="11" fill="#444" lang="en">Licensed operator (not evaluated)</text>
 <text x="422" y="54" font-size="11" text-anchor="end" fill="#444">評価の結果ではありません</text>

@@ -14,7 +14,7 @@ import phonenumbers
 
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import COUNTRY_CODE
-from idtone.core.translation import Message
+from idtone.core.translation import Message, joined
 from idtone.registry.differences import changed_numbers
 from idtone.registry.model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 from idtone.registry.never_originating import span_of
@@ -38,11 +38,11 @@ def area_of(span: NumberSpan) -> str:
 
 
 def by_area(spans: Iterable[NumberSpan]) -> str:
-    """How many numbers each area code has: `03 10,000, 06 20`."""
+    """How many numbers each area code has: `03: 10,000 numbers, 06: 20 numbers`."""
     count: Counter[str] = Counter()
     for span in spans:
         count[area_of(span)] += len(span)
-    return ", ".join(f"{area} {count[area]:,}" for area in sorted(count))
+    return joined(", ", (Message("{area}: {count}", area=area, count=counted(count[area])) for area in sorted(count)))
 
 
 def area_words(old: Any, new: Any) -> Iterator[Message]:

@@ -28,9 +28,16 @@ from .applicants.application_routes import add_application_routes
 from .applicants.expiry import erase_in_time
 from .desk import Desk
 from .desk_guard import guarding
+from .public_form import PublicPages
+from .reports.report_page import FORM_PATH, STATUS_PATH
 from .reports.report_routes import add_report_routes
 from .reports.retention import forget_in_time
 
+LINKS: Final = (
+    (FORM_PATH, "通話を申告する", "Report a call"),
+    (STATUS_PATH, "申告の経過", "The state of a report"),
+)
+"""In the head of the public forms."""
 DOCUMENT_LIMIT: Final = 256 * 1024
 """Bytes."""
 CLOSE_WITHIN_S: Final = 2.0
@@ -129,8 +136,9 @@ def application(desk: Desk, *guards: Middleware) -> web.Application:
 
     made = web.Application(client_max_size=DOCUMENT_LIMIT, middlewares=guards)
     made.router.add_post(PATH, documents)
-    add_report_routes(made, desk)
-    add_application_routes(made, desk)
+    public = PublicPages.of(desk.folder, LINKS)
+    add_report_routes(made, desk, public)
+    add_application_routes(made, desk, public)
     made.on_cleanup.append(end)
     return made
 

@@ -8,17 +8,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from idtone.core.documents import read_text
+from idtone.core.errors import IdtoneError
 from idtone.core.readable_text import readable
+from idtone.registry.trust import tuf_roles
 
+from ..authority.yaml_text import value_at
 from .field_problem import FieldProblem
 
 TRAP: Final = "website"
@@ -29,7 +35,10 @@ _STYLE: Final = (
     "@media(prefers-color-scheme:dark){:root{--paper:#11161c;--raised:#1c242d;--ink:#e8edf2;--quiet:#a9b5c1;"
     "--line:#a9b5c1;--accent:#7ab8f5;--on:#0b1a29;--bad:#ff9c94}}"
     "*{box-sizing:border-box}body{font-family:system-ui,'Noto Sans JP','Hiragino Sans','Yu Gothic UI',sans-serif;"
-    "max-width:42em;margin:0 auto;padding:1.5em 1em 3em;line-height:1.6;background:var(--paper);color:var(--ink)}"
+    "margin:0;line-height:1.6;background:var(--paper);color:var(--ink)}"
+    "main{max-width:42em;margin:0 auto;padding:1.5em 1em 3em}"
+    "header{display:flex;flex-wrap:wrap;gap:.25em 1.25em;align-items:center;padding:.5em 1em;background:var(--raised);"
+    "border-bottom:1px solid var(--line)}header a{line-height:1.3;padding:.2em 0}header a [lang=en]{font-size:.8em}"
     "h1{font-size:1.5em;line-height:1.3;border-bottom:1px solid var(--line);padding-bottom:.6em}"
     "label,fieldset{display:block;margin:1em 0;font-weight:600}"
     "fieldset{border:1px solid var(--line);border-radius:.3em}"
@@ -66,6 +75,7 @@ COMMON_PROBLEMS: Final = {
 }  # fmt: skip
 """What can go wrong with each form, in words."""
 MUST: Final = '<span class="must">必須 / required</span>'
+_HEAD: Final = "<header></header>"
 _CORRECT: Final = ("次の点を直してください。", "Please correct the following:")
 _FIELD_LIMIT: Final = 16 * 1024
 """Bytes."""
@@ -157,11 +167,6 @@ async def _held(part: BodyPartReader, limit: int) -> bytes:
     return bytes(held)
 
 
-def html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    """The answer with a page that nothing can be put into."""
-    return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)
-
-
 def text_field(
     problems: Problems,
     name: str,
@@ -232,5 +237,34 @@ def page(title: tuple[str, str], body: str) -> str:
     return (
         f'<!doctype html><html lang="ja"><head><meta charset="utf-8"><title>{title[0]} / {title[1]}</title>'
         '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
-        f"<style>{_STYLE}</style></head><body><h1>{both(*title)}</h1>{body}</body></html>\n"
+        f"<style>{_STYLE}</style></head><body>{_HEAD}<main><h1>{both(*title)}</h1>{body}</main></body></html>\n"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PublicPages:
+    """The head of all forms: the association, and the way to the other public pages of the same server."""
+
+    association: str
+    """Empty if the registry cannot be read."""
+    links: Sequence[tuple[str, str, str]]
+    """The path, and the words in Japanese and in English."""
+
+    @classmethod
+    def of(cls, folder: Path, links: Sequence[tuple[str, str, str]]) -> Self:
+        """Those of the association's folder."""
+        try:
+            return cls(association_of(folder), links)
+        except IdtoneError:  # what does not work without it says so
+            return cls("", links)
+
+    def html(self, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+        """The answer with a `page` that nothing can be put into."""
+        links = "".join(f'<a href="{path}">{both(japanese, english)}</a>' for path, japanese, english in self.links)
+        text = text.replace(_HEAD, f"<header><strong>{escape(self.association)}</strong>{links}</header>", 1)
+        return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)
+
+
+def association_of(folder: Path) -> str:
+    """Its name in its registry. Raises IdtoneError."""
+    return value_at(read_text(folder / tuf_roles.REGISTRY_FILE), ("registry", "association"))

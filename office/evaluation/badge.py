@@ -53,7 +53,7 @@ Evaluated by {association}. Valid until {until}. To verify: {list}, member {id},
 <rect x="1" y="1" width="438" height="42" rx="12" fill="#1b4f72"/>
 <rect x="1" y="31" width="438" height="12" fill="#1b4f72"/>
 <g font-family="'Noto Sans JP','Noto Sans CJK JP','Hiragino Sans','Yu Gothic','BIZ UDPGothic',sans-serif"
- fill="#1b1b1b">
+ fill="#1b1b1b" text-rendering="geometricPrecision">
 <text x="18" y="28" font-size="17" font-weight="700" fill="#fff">{title_ja}</text>
 <text x="422" y="27" font-size="11" text-anchor="end" fill="#fff" lang="en">{title_en}</text>
 <text x="18" y="80" font-size="26" font-weight="700" fill="#1b4f72">{grade_ja}</text>

@@ -119,6 +119,9 @@ async def test_without_a_service_the_page_says_so(site):
         answer = await (await site.visitor(Role.VIEWER, language=language)).get("/now")
         assert answer.status == 200
         assert words in answer.text
+        assert 'href="/health"' in answer.text.partition("<main")[2]
+        since = re.search(r"(?:since |コンソールは )(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", answer.text)
+        assert since, answer.text
 
 
 async def test_each_second_the_page_gets_the_state(settings, monkeypatch):

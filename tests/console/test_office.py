@@ -174,7 +174,7 @@ async def test_a_member_is_found_by_name_and_by_number_which_stays_out_of_the_ad
     assert "cannot be used" in (await visitor.send(page, page, {"wanted": "0312"})).text
     whole = (await visitor.get(f"{page}/m-0001/numbers")).text
     assert "03-1234-5600 to 03-1234-5699 (100 numbers)" in whole
-    assert "by area code: 03 101, 06 1,000" in whole
+    assert "by area code: 03: 101 numbers, 06: 1,000 numbers" in whole
     assert "03-1234-5678" not in (await visitor.get(f"{page}/m-0001")).text
     assert (await visitor.send(page, page, {"wanted": HOSTILE})).text.count(HOSTILE) == 0
 

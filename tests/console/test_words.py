@@ -11,7 +11,7 @@ import pytest
 
 from idtone.console.code_words import DETAILS, FILTERS, NUMBERS, OUTCOMES, STATUSES, TONES, detail_words, person
 from idtone.console.japan_time import day, last_day, last_moment, shown, shown_to_minute, typed, with_zone
-from idtone.console.template_environment import labelled
+from idtone.console.template_environment import dated, labelled
 from idtone.core.calls import Outcome, Reason
 from idtone.core.numbers import NumberKind
 from idtone.core.translation import speak
@@ -81,6 +81,10 @@ def test_every_detail_of_a_step_has_a_name_in_both_languages():
 )
 def test_times_are_those_of_japan(found, text):
     assert found == text
+
+
+def test_no_line_breaks_in_the_days_of_a_sentence():
+    assert dated("<b>は2026-11-01まで, 0120-2026-11-01") == "&lt;b&gt;は<time>2026-11-01</time>まで, 0120-2026-11-01"
 
 
 def test_the_cells_of_a_row_name_their_columns():

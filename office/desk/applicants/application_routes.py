@@ -19,21 +19,18 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.core.documents import read_text
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.http.request_limits import RequestLimits
 from idtone.core.http.visitor_network import network_of
 from idtone.core.in_thread import in_thread
-from idtone.registry.trust import tuf_roles
 
 from ...authority.moments import in_japan
 from ...authority.number_sheet import sheet_entries
 from ...authority.pledge_store import check_pdf
-from ...authority.yaml_text import value_at
 from ..desk import Desk
 from ..desk_guard import visitor_of
 from ..field_problem import FieldProblem
-from ..public_form import TRAP, FormError, html, read_form, read_texts
+from ..public_form import TRAP, FormError, PublicPages, association_of, read_form, read_texts
 from ..reports.rate_limit import RateLimit
 from .application_page import (
     CORRECT_PATH,
@@ -64,7 +61,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Tones = list[tuple[str, str]]
 
 
-def add_application_routes(application: web.Application, desk: Desk) -> None:
+def add_application_routes(application: web.Application, desk: Desk, public: PublicPages) -> None:
     """Adds nothing unless it is switched on. Raises DocumentError if authority.yaml cannot be read."""
     terms = desk.workspace.terms().applications
     if not terms.online:
@@ -79,13 +76,11 @@ def add_application_routes(application: web.Application, desk: Desk) -> None:
 
     def about() -> tuple[Tones, str]:
         """The sounds, and who is responsible."""
-        responsible = terms.responsible or value_at(
-            read_text(desk.folder / tuf_roles.REGISTRY_FILE), ("registry", "association")
-        )
+        responsible = terms.responsible or association_of(desk.folder)
         return [(each.id, each.title or each.id) for each in desk.registry().tones], responsible
 
     async def form(request: web.Request) -> web.StreamResponse:
-        return html(form_page({}, *await in_thread(threads, about), terms.keep))
+        return public.html(form_page({}, *await in_thread(threads, about), terms.keep))
 
     async def send(request: web.Request) -> web.StreamResponse:
         """A new application, or the correction of one."""
@@ -97,35 +92,35 @@ def add_application_routes(application: web.Application, desk: Desk) -> None:
             problem: str | None, status: HTTPStatus, wrong: Mapping[str, FieldProblem] = MappingProxyType({})
         ) -> web.Response:
             receipt = (values.get("receipt", ""), values.get("secret", "")) if is_correction else None
-            return html(form_page(values, tones, responsible, terms.keep, problem, wrong, receipt), status)
+            return public.html(form_page(values, tones, responsible, terms.keep, problem, wrong, receipt), status)
 
         try:
             files = await read_form(request, values, FILES, LONG)
             if values.get(TRAP):
-                return html(problem_page("failed"))
+                return public.html(problem_page("failed"))
             enter = partial(_enter, kept, values, files, tones, terms.waiting, is_correction)
             made, secret = await in_thread(threads, enter)
         except FormError as error:
             sent.give_back(visitor_of(request))
             if not refused.admits(visitor_of(request), time.monotonic()):
-                return html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
+                return public.html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
             return again(error.problem, error.status, error.wrong)
         except TooManyWaitError:
             return again("full", HTTPStatus.SERVICE_UNAVAILABLE)
         except UsageError:
             return again("over", HTTPStatus.CONFLICT)
-        return html(corrected_page(made.id) if is_correction else receipt_page(made.id, secret))
+        return public.html(corrected_page(made.id) if is_correction else receipt_page(made.id, secret))
 
     async def status_form(request: web.Request) -> web.StreamResponse:
-        return html(status_page())
+        return public.html(status_page())
 
     async def status(request: web.Request) -> web.StreamResponse:
         number, secret = await read_texts(request, "receipt", "secret")
         found = await in_thread(threads, kept.by_secret, number, secret)
         if found is None:
-            return html(status_page("receipt"))
+            return public.html(status_page("receipt"))
         tones, _ = await in_thread(threads, about)
-        return html(state_page(found, secret, tones))
+        return public.html(state_page(found, secret, tones))
 
     def limited(handler: Handler, rate: RateLimit | None = None, takes_files: bool = False) -> Handler:
         """Serves no visitor too often, and tells one what has failed here."""
@@ -135,12 +130,12 @@ def add_application_routes(application: web.Application, desk: Desk) -> None:
             at_a_time = (("all", _AT_A_TIME), (network_of(visitor), _AT_A_TIME_OF_NETWORK)) if takes_files else ()
             with limits.under_way(*at_a_time) as has_room:
                 if not has_room or (rate and not rate.admits(visitor, time.monotonic())):
-                    return html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
+                    return public.html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
                 try:
                     return await handler(request)
                 except IdtoneError as error:
                     _log.error("applications cannot be taken: %s", error)
-                    return html(problem_page("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
+                    return public.html(problem_page("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
 
         return served
 

@@ -25,7 +25,7 @@ from idtone.member.reports.sealed_box import public_key
 from ..desk import Desk
 from ..desk_guard import visitor_of
 from ..field_problem import FieldProblem
-from ..public_form import TRAP, FormError, html, read_form, read_texts
+from ..public_form import TRAP, FormError, PublicPages, read_form, read_texts
 from .rate_limit import RateLimit
 from .report_desk import ReportDesk
 from .report_page import (
@@ -51,7 +51,7 @@ AnyReport = TypeVar("AnyReport", Report, ServiceReport)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def add_report_routes(application: web.Application, desk: Desk) -> None:
+def add_report_routes(application: web.Application, desk: Desk, public: PublicPages) -> None:
     """Raises DocumentError if the desk's limits cannot be read."""
     rules = read_rules(desk.folder)
     limits = rules.page
@@ -74,7 +74,7 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
         return officer is not None, responsible[0]
 
     async def form(request: web.Request) -> web.StreamResponse:
-        return html(form_page({}, *await shown(), about_service=request.path == SERVICE_PATH))
+        return public.html(form_page({}, *await shown(), about_service=request.path == SERVICE_PATH))
 
     async def report(request: web.Request) -> web.StreamResponse:
         form_of = await shown()
@@ -93,34 +93,34 @@ def add_report_routes(application: web.Application, desk: Desk) -> None:
         except FormError as error:
             reports.give_back(visitor_of(request))
             if not refused.admits(visitor_of(request), time.monotonic()):
-                return html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
-            return html(again(error.problem, error.wrong), error.status)
+                return public.html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
+            return public.html(again(error.problem, error.wrong), error.status)
         except IdtoneError as error:
             reports.give_back(visitor_of(request))
             _log.error("a report was not accepted: %s", error)
-            return html(again("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
-        return html(receipt_page(receipt))
+            return public.html(again("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
+        return public.html(receipt_page(receipt))
 
     async def status_form(request: web.Request) -> web.StreamResponse:
-        return html(status_page())
+        return public.html(status_page())
 
     async def status(request: web.Request) -> web.StreamResponse:
         [receipt] = await read_texts(request, "receipt")
         digest = receipt_digest(receipt)
         found = await in_thread(threads, lambda: ReportDesk(desk).store.by_receipt(digest))
-        return html(status_page(found, unknown=found is None))
+        return public.html(status_page(found, unknown=found is None))
 
     def limited(handler: Handler, rate: RateLimit | None = None) -> Handler:
         """Serves no visitor too often, and tells one what has failed here."""
 
         async def served(request: web.Request) -> web.StreamResponse:
             if rate and not rate.admits(visitor_of(request), time.monotonic()):
-                return html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
+                return public.html(problem_page("busy"), HTTPStatus.TOO_MANY_REQUESTS)
             try:
                 return await handler(request)
             except IdtoneError as error:
                 _log.error("the report desk cannot answer: %s", error)
-                return html(problem_page("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
+                return public.html(problem_page("failed"), HTTPStatus.SERVICE_UNAVAILABLE)
 
         return served
 

@@ -12,13 +12,12 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from idtone.core.documents import Model, ValidationFault, load, read_text
+from idtone.core.documents import Model, ValidationFault, load
 from idtone.core.numbers import holds_number
 from idtone.core.translation import Message
 from idtone.registry.model import Text
-from idtone.registry.trust import tuf_roles
 
-from ...authority.yaml_text import value_at
+from ..public_form import association_of
 
 FILE: Final = "reports.yaml"
 _SHORTEST, _LONGEST = timedelta(hours=1), timedelta(days=365)
@@ -74,7 +73,7 @@ def responsible_body(folder: Path, rules: ReportRules) -> str:
     """Who answers for the reports, with how to reach it. Raises IdtoneError."""
     if rules.page.responsible:
         return rules.page.responsible
-    return value_at(read_text(folder / tuf_roles.REGISTRY_FILE), ("registry", "association"))
+    return association_of(folder)
 
 
 def _faults(rules: ReportRules) -> Iterator[ValidationFault]:

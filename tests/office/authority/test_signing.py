@@ -103,7 +103,7 @@ def test_a_holder_sees_whole_numbers_and_their_area_at_the_moment_of_signing(off
         code, out, _ = signs(office, package, "registry-1", typed="y\n")
         assert code == 0
         assert f"member m-0002: assigned: {national}-0000 to {national}-9999 (10,000 numbers)" in out
-        assert f"numbers assigned, by area code: {area} 10,000\n" in out
+        assert f"numbers assigned, by area code: {area}: 10,000 numbers\n" in out
         _, _, shown = office.run("publication publish", *office.all_keys())
         assert f"{national}-0000 to {national}-9999" in shown, "who publishes signs, too"
         listed = office.told("member numbers", "m-0002")
@@ -113,7 +113,7 @@ def test_a_holder_sees_whole_numbers_and_their_area_at_the_moment_of_signing(off
     office.told("suspension range", *STOP, typed="0312345000-0312345999\n" * 2)
     code, _, shown = office.run("publication publish", *office.duty())
     assert (code, "03-1234-5000 to 03-1234-5999 (1,000 numbers): is suspended" in shown) == (0, True)
-    assert "numbers suspended, by area code: 03 1,000" in shown
+    assert "numbers suspended, by area code: 03: 1,000 numbers" in shown
     for history in (office.folder / "history").glob("*.jsonl"):
         assert "33330000" not in re.sub("[^0-9a-z]", "", history.read_text())
 

@@ -89,7 +89,7 @@ async def test_four_holders_sign_on_their_own_pages_and_the_last_signature_publi
             await page.send("root", root=office.root.read_bytes())
             shown = await page.send("open", package=prepared.zipped(datetime.now(UTC)))
             assert "member m-0002: assigned: 06-6234-0000 to 06-6234-9999 (10,000 numbers)" in shown
-            assert "numbers assigned, by area code: 06 10,000" in shown
+            assert "numbers assigned, by area code: 06: 10,000 numbers" in shown
             key = office.key(name).read_bytes()
             assert "the passphrase is wrong" in await page.send("sign", key=key, passphrase=PHRASE[1:], status=400)
             told = await page.send("sign", key=key, passphrase=PHRASE)
