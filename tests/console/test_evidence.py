@@ -20,7 +20,7 @@ from idtone.console.counts import Counts
 from idtone.console.counts_file import kept
 from idtone.console.operator.evidence import witness_rows
 from idtone.console.operator.evidence_exports import FIELDS, in_fields
-from idtone.console.operator.evidence_statistics import Period, plot_of
+from idtone.console.operator.evidence_statistics import CountedPeriod, Period, plot_of
 from idtone.console.statistics import count, file_of
 from idtone.core.persons import AccountKnownBy
 from idtone.core.settings.settings import Settings
@@ -239,6 +239,19 @@ def test_the_period_of_the_address(first, last, period):
     found = Period.of(first, last, date(2026, 11, 28))
     assert (found.first, found.last) == period
     plot_of(Counts(), found, datetime(2026, 11, 28, tzinfo=UTC))
+
+
+def test_a_period_is_drawn_again_when_its_counts_or_the_hour_or_the_period_change():
+    now, period = datetime(2026, 11, 28, 9, 59, tzinfo=UTC), Period(date(2026, 11, 1), date(2026, 11, 28))
+    counts = Counts()
+    drawn = CountedPeriod.of(counts, period, now, None)
+    assert CountedPeriod.of(counts, period, now - timedelta(minutes=30), drawn) is drawn
+    for others in (
+        (Counts(), period, now),
+        (counts, Period(date(2026, 11, 2), period.last), now),
+        (counts, period, now + timedelta(minutes=1)),
+    ):
+        assert CountedPeriod.of(*others, drawn) is not drawn
 
 
 # The command counts by the days of the machine's time zone, the console by those of Japan.
