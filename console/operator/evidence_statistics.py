@@ -118,7 +118,7 @@ def _most(tallies: Sequence[Tally]) -> list[Tally]:
 
 
 def _counted(statistics: Statistics, period: Period) -> CountedPeriod | None:
-    """None if nothing is counted yet."""
+    """What is shown of the period; None if nothing is counted yet."""
     if statistics.counts is None:
         return None
     before = statistics.shown if isinstance(statistics.shown, CountedPeriod) else None

@@ -80,7 +80,7 @@ def _profiles(settings: Settings, tones: Tones | None) -> list[Profile]:
 
 
 def _shown(settings: Settings, sound: str, tones: Tones | None) -> Shown | None:
-    """None if a call can hear no such sound. Raises DocumentError for faulty profiles."""
+    """The sound and its files; None if a call can hear no such sound. Raises DocumentError for faulty profiles."""
     library = load_library(settings.sounds.profiles)
     if sound not in library or library[sound].duration_ms > CALL_LIMIT_MS:
         return None
