@@ -36,6 +36,7 @@ def read_large_registry(path: Path, name: str) -> tuple[RegistryDocument, HeldNu
         held.place([at for at, member in enumerate(tree["members"]) if isinstance(member.get("numbers"), _Numbers)])
         if not held.unreadable:
             document = RegistryDocument.model_validate(tree)
+            del tree  # with many members it is as large as the document
             held.name(member.id for member in document.members)
             if not any(signed_faults(document, held)):
                 return document, held
