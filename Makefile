@@ -187,14 +187,14 @@ bench-registry: $(DEV)
 	@$(VENV)/bin/python -m bench.registry $(if $(JSON),--json)
 
 bench-service-code: $(DEV)
-	@$(VENV)/bin/python -m bench.service_code $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.service_code_time $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-lines: $(DEV)
 	@$(VENV)/bin/python -m bench.lines $(if $(NUMBERS),--numbers $(NUMBERS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) \
 		$(if $(MEMBERS),--members $(MEMBERS)) $(if $(JSON),--json)
 
 bench-numbers: $(DEV) lab
-	@$(VENV)/bin/python -m bench.numbers $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(BENCH)
+	@$(VENV)/bin/python -m bench.presented_numbers $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(BENCH)
 
 bench-reports: $(DEV)
 	@$(VENV)/bin/python -m bench.reports $(if $(REPORTS),--reports $(REPORTS)) $(if $(JSON),--json)
@@ -240,13 +240,13 @@ bench-metrics: $(DEV) lab
 	@$(VENV)/bin/python -m bench.metrics $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(RATE),--rate $(RATE))
 
 bench-walks: $(DEV) lab
-	@$(VENV)/bin/python -m bench.calls walks $(if $(PATHS),--paths $(PATHS)) $(BENCH)
+	@$(VENV)/bin/python -m bench.call_rounds walks $(if $(PATHS),--paths $(PATHS)) $(BENCH)
 
 bench-kills: $(DEV) lab
-	@$(VENV)/bin/python -m bench.calls kills $(if $(KILLS),--kills $(KILLS)) $(BENCH)
+	@$(VENV)/bin/python -m bench.call_rounds kills $(if $(KILLS),--kills $(KILLS)) $(BENCH)
 
 bench-kills-all: $(DEV) lab
-	@$(VENV)/bin/python -m bench.calls everything $(if $(KILLS),--kills $(KILLS)) $(BENCH)
+	@$(VENV)/bin/python -m bench.call_rounds everything $(if $(KILLS),--kills $(KILLS)) $(BENCH)
 
 bench-tampering: $(DEV)
 	@$(VENV)/bin/python -m bench.tampering $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json) \
@@ -263,7 +263,7 @@ bench-hostile: $(DEV) lab
 		$(if $(WEAPON),--weapon $(WEAPON)) $(BENCH)
 
 bench-progress: $(DEV) lab
-	@$(VENV)/bin/python -m bench.progress $(if $(CALLS),--calls $(CALLS)) $(if $(ENDPOINTS),--endpoints $(ENDPOINTS)) $(if $(RATE),--rate $(RATE)) \
+	@$(VENV)/bin/python -m bench.calls_in_progress $(if $(CALLS),--calls $(CALLS)) $(if $(ENDPOINTS),--endpoints $(ENDPOINTS)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json)
 
 bench-phones: $(DEV) lab
@@ -355,7 +355,7 @@ $(RELEASE): $(DEV)
 environment:
 	@test -n '$(PYTHON)' || { echo 'idtone: no Python 3.11 to 3.13 here; install one, or say make PYTHON=…' >&2; exit 2; }
 	$(call say,making sure of $(VENV) ($(PYTHON)) …)
-	@$(PYTHON) -m lab.environment $(VENV) >&2
+	@$(PYTHON) -m lab.virtual_environment $(VENV) >&2
 
 # A real Asterisk, so that fetching one is seen and its errors are read.
 lab:

@@ -20,7 +20,7 @@ from lab.ledger.sample_ledger import write
 from lab.ledger.vectors.plans import Plan, canonical
 from lab.ledger.vectors.tree_table import zipped
 from lab.ledger.vectors.verifiers import PYTHON, ROOT
-from lab.node import find_or_get_node
+from lab.node_js import find_or_get_node
 
 SECONDS: Final = 60
 MIB: Final = 2048

@@ -18,7 +18,7 @@ from rich.progress import track
 
 from idtone.member.customers.corporate_number import check_digit
 from idtone.member.customers.refused.customer_identity import CustomerIdentity, IdentityKind
-from idtone.member.customers.refused.identity_table import IdentityTable, default_table
+from idtone.member.customers.refused.identity_keys import IdentityTable, default_table
 
 from .reporting import PROGRESS, options, report
 

@@ -26,12 +26,12 @@ from rich.progress import track
 from idtone.core.japan import JAPAN
 from idtone.core.signed_notes import Signer
 from idtone.member.customers.refused import ristretto255 as group
-from idtone.member.customers.refused.identity_table import default_table
+from idtone.member.customers.refused.identity_keys import default_table
 from idtone.member.customers.refused.refusal_check import KIND, RefusalCheck
 from idtone.member.customers.refused.refusal_list import RefusalList, RefusedToken, packed
 from idtone.office.desk.desk import Desk
+from idtone.office.refused.blind_evaluation import Evaluation
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.evaluation import Evaluation
 from idtone.office.refused.legal_basis import FIELDS, Basis, decide_basis
 from idtone.office.refused.refusal_key import RefusalKey
 from idtone.registry.correspondence.signed_document import sign_document

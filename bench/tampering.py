@@ -27,8 +27,8 @@ from lab.ledger.vectors.kinds import Outcome, forged, in_ledgers, in_packs
 from lab.ledger.verification.tampering import SEED, tampered
 
 from . import reporting, tampering_page
+from .evidence_mutations import Mutation, packs, pages, tile_files
 from .hostile_evidence import costs
-from .mutations import Mutation, packs, pages, tile_files
 from .reporting import PROGRESS
 
 

@@ -28,21 +28,21 @@ from .access.sessions import Session, Sessions
 from .access.sign_in import SignIn
 from .access.sign_in_log import SignInLog
 from .access.users import User, Users
-from .alerts import PrometheusAlerts
 from .decided_by_minute import DecidedByMinute
 from .decided_plots import EVERY_S, DecidedPlots, decided_plots
 from .doctor_runs import DoctorRuns
 from .evaluating import Evaluating
 from .fleet_live import FleetLive
-from .live import Live
+from .live_state import Live
 from .made_packs import MadePacks
 from .office.parsed_folder import OfficeFiles
 from .own_address import OwnAddress
 from .page import Page, Visit
 from .pending_tasks import WhatWaits
 from .pending_tasks_mail import WaitingMails
+from .prometheus_alerts import PrometheusAlerts
 from .registry_in_use import RegistryInUse
-from .shared import Shared
+from .shared_reads import Shared
 from .statistics import Statistics
 from .templates import Templates
 from .threads import Threads

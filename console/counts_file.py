@@ -22,12 +22,12 @@ def file_beside(ledger: Path) -> Path:
     return ledger.with_name(ledger.name + SUFFIX)
 
 
-def keep(path: Path, counts: Counts) -> None:
+def write_counts(path: Path, counts: Counts) -> None:
     """Raises OSError."""
     replace_private(path, json.dumps(_written(counts), ensure_ascii=False).encode())
 
 
-def kept(path: Path) -> Counts | None:
+def read_counts(path: Path) -> Counts | None:
     """The counts in the file; None if it has none, or if another version or time zone counted them."""
     try:
         found = json.loads(path.read_bytes())

@@ -11,7 +11,7 @@ from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.ledger.store.postgresql import Server
 from idtone.operations.fleet.node_states import Fleet, fleet_of
 
-from .shared import Shared
+from .shared_reads import Shared
 
 EVERY_S: Final = 1.0
 LATEST_S: Final = 0.9

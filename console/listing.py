@@ -97,7 +97,7 @@ def asked_of(visit: Visit, columns: Mapping[str, Any], *, size: int = SIZE, name
     return ListRequest(column if column in columns else "", sort.startswith("-"), max(1, number), size)
 
 
-def shown(visit: Visit, rows: Sequence[T], total: int, asked: ListRequest, name: str = "") -> Listing[T]:
+def listing_of_cut(visit: Visit, rows: Sequence[T], total: int, asked: ListRequest, name: str = "") -> Listing[T]:
     """The listing of rows that were sorted and cut elsewhere."""
     request = visit.request
     return Listing(rows, total, asked, request.path, dict(request.query), name, request.method == "GET")
@@ -114,7 +114,7 @@ def listing(
         value = columns[asked.column]
         having = sorted((each for each in items if value(each) is not None), key=value, reverse=asked.falls)
         items = [*having, *(each for each in items if value(each) is None)]
-    return shown(visit, items[asked.first : asked.first + size], len(items), asked, name)
+    return listing_of_cut(visit, items[asked.first : asked.first + size], len(items), asked, name)
 
 
 def _of(name: str, what: str) -> str:

@@ -25,7 +25,7 @@ from idtone.office.desk.desk import Desk
 from idtone.office.desk.document_rules import RULES
 from idtone.service.local_sockets import listening
 
-from . import common_pages, find, pending_tasks
+from . import find, pending_tasks, visitor_pages
 from .access import own_account
 from .access.by_password import ByPassword
 from .access.by_proxy import ByProxy
@@ -35,7 +35,7 @@ from .access.users import User, Users
 from .administration import user_acts, visitors
 from .application import application, protect
 from .console import Console
-from .live import Live
+from .live_state import Live
 from .office import office_pages
 from .operator import (
     alerts,
@@ -52,8 +52,8 @@ from .operator import (
     now,
     saved_searches,
     sounds,
-    stop,
-    stop_numbers,
+    stop_acts,
+    stop_progress,
     suspensions,
 )
 from .own_address import OwnAddress
@@ -66,7 +66,7 @@ READ_AHEAD_EVERY_S: Final = 2.0
 LOOK_EVERY_S: Final = 60.0
 """At an operator, for the signatures' end alone: its pages look by themselves."""
 PAGES: Final[tuple[Page, ...]] = (
-    *common_pages.PAGES,
+    *visitor_pages.PAGES,
     *find.PAGES,
     *pending_tasks.PAGES,
     *now.PAGES,
@@ -82,8 +82,8 @@ PAGES: Final[tuple[Page, ...]] = (
 STATE_PAGES: Final[tuple[Page, ...]] = (
     *expiry_calendar.PAGES,
     *suspensions.PAGES,
-    *stop_numbers.PAGES,
-    *stop.PAGES,
+    *stop_acts.PAGES,
+    *stop_progress.PAGES,
     *braked.PAGES,
     *sounds.PAGES,
     *health.PAGES,

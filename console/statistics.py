@@ -19,7 +19,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
 
 from .counts import Counts
-from .counts_file import file_beside, keep, kept
+from .counts_file import file_beside, read_counts, write_counts
 from .other_nodes import is_other_node
 from .work import Progress, Work
 
@@ -90,7 +90,7 @@ def file_of(settings: Settings) -> Path:
 
 def _keep(path: Path, counts: Counts) -> None:
     try:
-        keep(path, counts)
+        write_counts(path, counts)
         counts.kept = counts.place
     except OSError as error:
         _log.warning("%s: cannot be written: %s; calls are counted anew after a restart", path, error.strerror)
@@ -113,7 +113,7 @@ class Statistics:
         self.work: Work[Counts] = Work(count, self._take)
         self.shown: object = None
         """What a page showed last of these counts."""
-        self.counts = None if is_other_node(settings, node) else kept(file_of(settings))
+        self.counts = None if is_other_node(settings, node) else read_counts(file_of(settings))
 
     def is_behind(self) -> bool:
         """True if it is time to count anew. Raises LedgerError, UsageError if there is no such node."""

@@ -25,7 +25,7 @@ PRELOADED: Final = (
     "idtone.service.commands",
     "idtone.registry.trust.client",
     "idtone.office.commands.desk",
-    "lab.frozen",
+    "lab.frozen_modules",
 )
 
 _context = multiprocessing.get_context("forkserver")

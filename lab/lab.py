@@ -15,9 +15,9 @@ from .asterisk import Asterisk, Ending
 from .called import IncomingCall
 from .calling import OutgoingCall
 from .phone import Answer, Behaviour, Phone
-from .relay import relay
 from .rtp import Media
 from .sip import Header, Uri, bracketed
+from .sip_relay import relay
 
 LICENSED = "0312345678"
 SUSPENDED = "0312345677"

@@ -23,7 +23,6 @@ from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk
-from lab.beside import Beside
 from lab.bootstrap import AsteriskInstallation
 from lab.call_control.evidence import MemoryEvidence
 from lab.made_once import shared
@@ -32,6 +31,7 @@ from lab.postgresql import PostgreSQL, programs
 from lab.programs import keep_commands
 from lab.repository import ROOT
 from lab.service import Service
+from lab.shared_service import Beside
 from lab.site import chosen, reach
 
 # How long an example takes is a fact of the machine and of what runs beside it. Each run tries the same examples, and

@@ -42,7 +42,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/authority/pledge_store.py": ("pledges/",),
     "office/authority/tone_masters.py": ("tones/",),
     "office/authority/undo.py": ("registry.yaml", "tones/"),
-    "office/authority/unpublished_copies.py": ("unpublished/",),
+    "office/authority/undo_copies.py": ("unpublished/",),
     "office/authority/json_lists.py": ("acceptances.json", "duties.json", "attendances.json", "observations.json"),
     "office/desk/applicants/submissions.py": ("submissions/",),
     "office/evaluation/enter_criteria.py": ("evaluation.yaml",),

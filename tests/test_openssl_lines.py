@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from idtone.ledger.disclosure.recipient_signature import signing_office
+from idtone.ledger.disclosure.recipient_signature import office_key_digest
 from lab.ledger.witness.authority import Authority
 from lab.repository import ROOT
 
@@ -33,7 +33,7 @@ def test_an_office_signs_a_pack(tmp_path, is_rsa):
     (tmp_path / "office.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     run(line, tmp_path)
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    assert signing_office(b"pack", (tmp_path / "pack.sig").read_bytes(), public)
+    assert office_key_digest(b"pack", (tmp_path / "pack.sig").read_bytes(), public)
 
 
 @pytest.mark.nightly

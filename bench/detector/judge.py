@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from idtone.tones.detector.profile_json import profile_json
 from idtone.tones.profile import Profile
 from lab import npm
-from lab.node import find_or_get_node
+from lab.node_js import find_or_get_node
 from lab.repository import ROOT
 
 DETECTOR: Final = ROOT / "tones" / "detector"

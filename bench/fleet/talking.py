@@ -30,7 +30,7 @@ from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.sipp import Load, called
 
-from ..progress import READY_S, BusyAsterisk
+from ..calls_in_progress import READY_S, BusyAsterisk
 from ..reporting import PROGRESS, options, report
 
 RATE: Final = 20.0

@@ -15,7 +15,7 @@ from .attempts import Attempt, Attempts
 from .cookies import KNOWN_BROWSER
 from .known_browser import mark_for
 from .passkeys import REFUSED, Challenges, named, relying_party, request_options, used
-from .password_proof import OFTEN, PasswordProof, Refusal
+from .password_prompt import OFTEN, PasswordProof, Refusal
 from .sign_in import PATH
 from .users import NAME_LIMIT, Passkey, User, change_users
 

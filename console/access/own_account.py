@@ -22,7 +22,7 @@ from ..pending_tasks_mail import checked_address
 from .cookies import KNOWN_BROWSER
 from .known_browser import mark_for
 from .passkeys import CHALLENGE_S, MOST, created, creation_options, relying_party
-from .password_proof import PasswordProof, Refusal, as_entered
+from .password_prompt import PasswordProof, Refusal, as_entered
 from .password_rules import SHORTEST, common_passwords, objection
 from .passwords import new_secret, provisioning
 from .rights import Right
@@ -241,7 +241,7 @@ WHAT: Final = {
 
 def _squares(text: str) -> list[list[bool]]:
     """The rows of a QR code."""
-    from .qr_code import squares  # reportlab, which takes a while
+    from .terminal_qr_code import squares  # reportlab, which takes a while
 
     return squares(text)
 

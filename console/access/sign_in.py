@@ -8,7 +8,7 @@ from typing import Protocol
 from aiohttp import web
 
 from ..page import Page
-from .password_proof import PasswordProof
+from .password_prompt import PasswordProof
 
 PATH = "/sign-in"
 

@@ -25,7 +25,7 @@ from idtone.core.errors import UsageError
 from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import make_parents, replace_private
 
-from ..stamped import Stamped
+from ..changed_files import Stamped
 from .rights import Right, Role, rights_of
 
 SIZE_LIMIT: Final = 2**20

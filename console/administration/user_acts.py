@@ -15,7 +15,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import Message
 
-from ..access.password_proof import Refusal
+from ..access.password_prompt import Refusal
 from ..access.passwords import new_password
 from ..access.rights import Right, Role
 from ..access.shown_sessions import rows_of

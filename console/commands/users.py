@@ -80,7 +80,7 @@ def _put(name: str, role: list[Role], password: bool, no_code: bool, config: Pat
         address = provisioning(name, secret)
         print(address)
         if sys.stdout.isatty():
-            from ..access.qr_code import lines  # reportlab, which takes a while
+            from ..access.terminal_qr_code import lines  # reportlab, which takes a while
 
             print(*lines(address), sep="\n")
 

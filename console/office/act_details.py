@@ -15,7 +15,7 @@ from idtone.office.desk.reports.traceback import Stage
 from idtone.office.evaluation.observations import OBSERVATION_WORDS
 from idtone.office.refused.legal_basis import FIELDS
 
-from ..drawings.trace import ANSWERS, FINDINGS
+from ..drawings.report_trace import ANSWERS, FINDINGS
 from ..japan_time import last_day, shown_to_minute
 from .act_words import BASIS_WORDS
 from .reports import RESULT_WORDS

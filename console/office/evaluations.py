@@ -12,8 +12,8 @@ from idtone.core.translation import Message, template
 from idtone.member.evaluation.figures import KIND
 from idtone.member.evaluation.measures import Measure, NoValue
 from idtone.member.evaluation.scoring import score
-from idtone.office.evaluation.evaluate import EXCLUSION_WORDS
-from idtone.office.evaluation.figures_rule import CRITERIA_FILE
+from idtone.office.evaluation.accept_figures import CRITERIA_FILE
+from idtone.office.evaluation.evaluation_rules import EXCLUSION_WORDS
 from idtone.office.evaluation.results import kept_badge
 
 from ..access.rights import Right

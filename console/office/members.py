@@ -19,11 +19,11 @@ from idtone.office.authority import registry_edits
 from idtone.office.authority.acceptances import AGREEMENT_WORDS, Acceptance, acceptances
 from idtone.office.authority.certifications import certification, certify_member
 from idtone.office.authority.change_registry import Attribution, assign, change_registry, describe, release
+from idtone.office.authority.edition_numbers import area_of, by_area, whole
 from idtone.office.authority.history import Action
 from idtone.office.authority.moments import day, end
 from idtone.office.authority.pledge_store import kept_pledge
 from idtone.office.authority.pledges import record_pledge
-from idtone.office.authority.signed_numbers import area_of, by_area, whole
 from idtone.office.authority.workspace import Workspace
 from idtone.office.papers.letters import SOON
 from idtone.registry.model import Member, day_begins

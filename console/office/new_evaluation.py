@@ -11,8 +11,8 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import template
 from idtone.office.authority.moments import day
-from idtone.office.evaluation.evaluate import EXCLUSION_WORDS
 from idtone.office.evaluation.evaluate_members import period_over, read_folder
+from idtone.office.evaluation.evaluation_rules import EXCLUSION_WORDS
 
 from ..access.rights import Right
 from ..event_stream import stream_work

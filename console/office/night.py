@@ -22,13 +22,13 @@ from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
 from idtone.office.authority.moments import in_japan
 from idtone.office.authority.night_keys import WrongPassphraseError, digest, has_night_key, sign_at_night
-from idtone.office.authority.stop_holders import names as held
+from idtone.office.authority.stopped_number_holders import names as held
 from idtone.office.papers.stop_paper import StopProgress, stop_paper
 from idtone.registry.model import SuspensionEntry
 from idtone.registry.trust import tuf_roles
 
 from ..access.attempts import Attempt
-from ..access.password_proof import OFTEN
+from ..access.password_prompt import OFTEN
 from ..access.rights import Right
 from ..form_errors import FormField, labels_of
 from ..japan_time import with_zone

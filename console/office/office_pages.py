@@ -23,6 +23,7 @@ from . import (
     members,
     new_application,
     new_evaluation,
+    new_report,
     night,
     number_sheets,
     observations,
@@ -35,7 +36,6 @@ from . import (
     stopping_conditions,
     submissions,
     suspensions,
-    taken_reports,
 )
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -60,7 +60,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *publication.PAGES,
     *keys.PAGES,
     *logs_and_witnesses.PAGES,
-    *taken_reports.PAGES,
+    *new_report.PAGES,
     *report_statistics.PAGES,
     *reports.PAGES,
     *observations.PAGES,

@@ -19,7 +19,7 @@ from idtone.office.authority import operator_list
 from idtone.office.authority.change_registry import applications, never_originates_of, registry_of, suspensions_of
 from idtone.office.authority.history import ApplicationStatus, HistoryEntry
 from idtone.office.authority.prepared_package import PackageState, PreparedPackage
-from idtone.office.authority.signed_history import HistorySignature, signed_history
+from idtone.office.authority.signed_history import HistorySignature, history_with_signatures
 from idtone.office.authority.suspension_requests import SuspensionRequests
 from idtone.office.authority.workspace import APPLICATIONS, HISTORY
 from idtone.office.desk.applicants.submission import Submission
@@ -40,8 +40,8 @@ from idtone.registry.parsers import parse_never_originates, parse_suspensions
 from idtone.registry.summary import MemberReport, covered, member_report
 from idtone.registry.trust import tuf_roles
 
+from ..changed_files import Stamped
 from ..public.published import Published
-from ..stamped import Stamped
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class OfficeFiles:
         self._submissions = Stamped(
             lambda: sorted((self.folder / SUBMISSIONS).glob("W-*.json")), lambda: Submissions(self.folder).all()
         )
-        self._history = Stamped(lambda: [history, timestamp], lambda: signed_history(self.workspace, None))
+        self._history = Stamped(lambda: [history, timestamp], lambda: history_with_signatures(self.workspace, None))
         self._acts = Stamped(self._ledger_files, lambda: OfficeLedger(self.folder).acts())
         self._confirmations = Stamped(lambda: [self.folder / DOCUMENTS, timestamp, registry], self._read_confirmations)
         self._evaluations = Stamped(

@@ -17,7 +17,7 @@ from idtone.office.desk.reports.report_store import CountedBy
 from idtone.office.desk.reports.small_counts import Published
 
 from ..access.rights import Right
-from ..drawings.trace import FINDINGS, RESULTS
+from ..drawings.report_trace import FINDINGS, RESULTS
 from ..files import download_csv
 from ..page import Page, Visit
 from .act_details import STAGES

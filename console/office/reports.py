@@ -21,10 +21,10 @@ from idtone.office.desk.reports.taken_report import TAKEN_WORDS
 from idtone.office.desk.reports.traceback import ReportResult, Stage
 
 from ..access.rights import Right
-from ..drawings.trace import ANSWERS, trace_of
+from ..drawings.report_trace import ANSWERS, trace_of
 from ..form_errors import Fields, FormField, errors_of, one_of
-from ..listing import ListRequest, asked_of, listing, shown
-from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
+from ..listing import ListRequest, asked_of, listing, listing_of_cut
+from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Section, Visit
 from .act_words import BASIS_WORDS
 from .acts import WHY, absent, acted, files_of
@@ -65,7 +65,7 @@ async def reports(
     return visit.render(
         "office_reports.html",
         status,
-        list=shown(visit, rows, total, asked),
+        list=listing_of_cut(visit, rows, total, asked),
         stage=stage,
         problem=problem,
         late={each.report: each for each in late[::-1]},

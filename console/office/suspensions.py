@@ -17,7 +17,7 @@ from idtone.core.translation import template
 from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
 from idtone.office.authority.moments import end
-from idtone.office.authority.stop_holders import names as held
+from idtone.office.authority.stopped_number_holders import names as held
 from idtone.office.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
 from idtone.office.desk.suspension_confirmations import Confirmation
 from idtone.registry.model import NeverOriginatesEntry, SuspensionEntry
@@ -27,7 +27,7 @@ from idtone.registry.suspended_numbers import scope_of
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..japan_time import with_zone
-from ..listing import listing, shown
+from ..listing import listing, listing_of_cut
 from ..page import Method, Page, Section, Visit
 from ..stop_states import Stage, StopState
 from .acts import WHY, acted, attributed, files_of, japanese_moment, span_text
@@ -98,7 +98,9 @@ async def suspensions(
         held=held,
         never=[(each, span_text(span_of(each.entry))) for each in found.never],
         never_count=found.never_count,
-        entries=shown(visit, [(each, span_of_entry(each.entry)) for each in stops.rows], stops.total, stops.asked),
+        entries=listing_of_cut(
+            visit, [(each, span_of_entry(each.entry)) for each in stops.rows], stops.total, stops.asked
+        ),
         ends=found.ends,
         requests=[(each, _asked(each), me.is_another_than(each.by)) for each in found.requests],
         confirmed=by_reference(found.confirmations),

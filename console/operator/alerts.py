@@ -11,9 +11,9 @@ from aiohttp import web
 from idtone.core.translation import speak, template
 
 from ..access.rights import Right
-from ..alerts import MOST, AlertState
 from ..event_stream import event, stream
 from ..page import Page, Visit
+from ..prometheus_alerts import MOST, AlertState
 
 PATH: Final = "/health/alerts"
 ASK_EVERY_S: Final = 10.0

@@ -30,6 +30,7 @@ from idtone.ledger.store.proven_leaf import ProvenLeaf
 from idtone.ledger.verification.proof_check import ProofCheck, check_proof
 
 from ..access.rights import Right
+from ..byte_ranges import ranged
 from ..code_words import detail_words
 from ..console import Console
 from ..drawings.proof_tree import ProofTree, proof_tree
@@ -39,7 +40,6 @@ from ..form_errors import FormErrors
 from ..japan_time import exact
 from ..other_nodes import is_other_node
 from ..page import Method, Page, Visit
-from ..ranged import ranged
 from .call_query import CallQuery, path_of
 from .call_words import (
     EXPLAINED,

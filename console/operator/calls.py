@@ -35,7 +35,7 @@ from ..application import protect
 from ..call_lines import COLUMNS, NO_CALLS, ShownCalls
 from ..form_errors import FormErrors
 from ..long_reads import calls_by_id, calls_by_number, csv_part, searched
-from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
+from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
 from ..other_nodes import is_other_node, other_nodes
 from ..page import Method, Page, Visit
 from ..security import SCRIPTED

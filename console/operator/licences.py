@@ -26,10 +26,10 @@ from ..access.rights import Right
 from ..decision_rules import AppliedRule, JudgedLicence, applied_rules, judged_licences
 from ..form_errors import Fields, FormField, errors_of, one_of
 from ..listing import listing
-from ..number_searches import TOO_MANY_NUMBERS, admits_number_search
+from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Visit
 from ..registry_in_use import ReadRegistry
-from .spans import span_words
+from .span_words import span_words
 
 PATH: Final = "/licences"
 

@@ -16,7 +16,7 @@ from idtone.service import status_command
 from ..access.rights import Right
 from ..decided_plots import DecidedPlots
 from ..event_stream import event, stream
-from ..live import Live, State
+from ..live_state import Live, State
 from ..page import Page, Visit
 
 STUCK: Final = timedelta(hours=2)

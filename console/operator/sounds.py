@@ -16,8 +16,8 @@ from idtone.tones.profile import CALL_LIMIT_MS, Profile
 from idtone.tones.profile_library import load_library
 
 from ..access.rights import Right
+from ..byte_ranges import ranged
 from ..page import Page, Visit
-from ..ranged import ranged
 from ..sound_files import MeasuredSound, SoundKind, SoundState, as_wav, formats, kind_of, measured, sound_state
 
 WAV: Final = "audio/wav"

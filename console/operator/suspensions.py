@@ -26,10 +26,10 @@ from idtone.registry.suspensions.suspension_file import read_suspensions, suspen
 from idtone.service.suspension_confirmations import Confirmed, confirmed
 
 from ..access.rights import Right
-from ..listing import Listing, listing, shown
+from ..listing import Listing, listing, listing_of_cut
 from ..page import Page, Visit
 from ..stop_states import Stage, StopFacts, StopState, own_stages, stages
-from .spans import span_words
+from .span_words import span_words
 
 PATH: Final = "/suspensions"
 STOPS: Final = f"{PATH}/stops"
@@ -181,7 +181,7 @@ def _listed(
 ) -> Listing[SuspensionRow]:
     newest_first = sorted(entries, key=lambda entry: entry.since, reverse=True)
     found = listing(visit, newest_first, COLUMNS, name=name)
-    return shown(visit, rows(found.rows, told, now), found.total, found.asked, name)
+    return listing_of_cut(visit, rows(found.rows, told, now), found.total, found.asked, name)
 
 
 def rows(entries: Iterable[SuspensionEntry], told: Confirmed, now: datetime) -> list[SuspensionRow]:

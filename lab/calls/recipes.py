@@ -19,7 +19,7 @@ from lab.asterisk import MODULES, Asterisk, free_ports
 from lab.bootstrap import AsteriskInstallation
 from lab.called import IncomingCall
 from lab.heard import hear
-from lab.keys import Way, press
+from lab.key_presses import Way, press
 from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
 from lab.phone import Answer, Behaviour, Phone
 from lab.pjsip_conf import pjsip

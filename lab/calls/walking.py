@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
-from lab import keys, voices
+from lab import key_presses, voices
 from lab.asterisk import IDTONE, Asterisk
 from lab.asterisk import Ending as Told
 from lab.call import Call
@@ -158,7 +158,7 @@ async def _reinvite(call: Call, direction: Any) -> None:
 
 async def _press(call: Call) -> None:
     if call.stream.speaking:
-        await keys.press(call, "5", keys.Way.EVENTS)
+        await key_presses.press(call, "5", key_presses.Way.EVENTS)
 
 
 async def _do(work: object) -> None:

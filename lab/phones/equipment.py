@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from lab.debian import PackagesUnavailable
-from lab.environment import make
 from lab.unpacked_packages import alone, cache_directory, tell
+from lab.virtual_environment import make
 
 PYTHON: Final = {"pjsua2-python": "2.15.1.post1", "aiortc": "1.16.0", "aiohttp": "3.13.3"}
 NPM: Final = {"jssip": "3.13.8", "tuf-js": "5.0.1", "esbuild": "0.28.2"}

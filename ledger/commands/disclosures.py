@@ -22,7 +22,7 @@ from ..disclosure.deliveries import made_by, record_delivery
 from ..disclosure.disclosure_index import COLUMNS, BasisFigures, disclosure_index, figures
 from ..disclosure.disclosure_papers import index_paper, receipt_sheet
 from ..disclosure.receipts import exports
-from ..disclosure.recipient_signature import signing_office
+from ..disclosure.recipient_signature import office_key_digest
 from ..evidence import steps
 from ..evidence.steps import Scalar
 from ..keys.key_ring import own_key
@@ -116,7 +116,7 @@ def receipt(
         export = made_by(file, known, own_key(settings.ledger, settings.node, reader.origin()))
         if signature and office_key:
             try:
-                signer = signing_office(_read(file), _read(signature), _read(office_key))
+                signer = office_key_digest(_read(file), _read(signature), _read(office_key))
             except ProofError as error:
                 raise UsageError(Message("{signature}: {error}", signature=signature, error=error)) from error
             proof = {"signature": _sha256(signature), "signature_key": signer}

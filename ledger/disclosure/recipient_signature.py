@@ -25,7 +25,7 @@ _RSA_BITS: Final = 2048
 """The least that is accepted."""
 
 
-def signing_office(pack: bytes, signature: bytes, key: bytes) -> str:
+def office_key_digest(pack: bytes, signature: bytes, key: bytes) -> str:
     """The SHA-256 of the office's public key (DER, SubjectPublicKeyInfo), if it has signed the pack's file.
 
     `key` is a public key or a certificate (PEM): RSA with PKCS #1 v1.5, or ECDSA, both over SHA-256. Raises ProofError.

@@ -73,7 +73,7 @@ class LogReport:
         }
 
 
-def say_given_up(reports: Sequence[LogReport]) -> None:
+def report_given_up_ends(reports: Sequence[LogReport]) -> None:
     """Add to the report of each log what later logs of the same node say about its end. Their names are its name and a
     number.
     """

@@ -19,7 +19,7 @@ from idtone.core.translation import Message
 from ..keys.private_files import make_parents
 from ..witness.add_checkpoint import log_digest
 from .alarms import Alarm
-from .findings_page import LogReport, compare_ends, findings_page, say_given_up
+from .findings_page import LogReport, compare_ends, findings_page, report_given_up_ends
 from .follow_log import follow
 from .log_state import LogState
 from .monitored_logs import MonitoredLog, MonitoredLogs
@@ -58,7 +58,7 @@ class Monitor:
             if is_over():
                 break
             reports.append(self._look_at(log, is_over))
-        say_given_up(reports)
+        report_given_up_ends(reports)
         for report, alarm in compare_ends(reports, self.clock()):
             self._keep(report, alarm)
         if len(reports) == len(self.logs.logs):

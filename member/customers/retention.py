@@ -22,7 +22,7 @@ from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 from .form_rules import load_rules
-from .record_acts import FormAct, RecordHistory, histories
+from .record_history import FormAct, RecordHistory, histories
 from .record_store import RecordFolder
 
 LOOK_EVERY_S: Final = 3600.0

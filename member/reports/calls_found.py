@@ -10,7 +10,7 @@ from idtone.ledger.evidence.call_record import Record
 from .report_documents import AnswerResult, Found
 
 
-def found(records: Sequence[Record], at: datetime) -> Found:
+def matching_calls(records: Sequence[Record], at: datetime) -> Found:
     """The number of calls that fit, and the one nearest to `at`. Canary calls are left out."""
     records = [record for record in records if not record.canary]
     if not records:
@@ -21,6 +21,6 @@ def found(records: Sequence[Record], at: datetime) -> Found:
     )
 
 
-def suggested(facts: Found) -> AnswerResult:
+def suggested_answer(facts: Found) -> AnswerResult:
     """The answer that fits the ledger. Only a person can say where a call came from."""
     return AnswerResult.CUSTOMER_HELD if facts.calls else AnswerResult.NOT_OURS

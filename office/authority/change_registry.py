@@ -20,7 +20,7 @@ from idtone.registry.model import NeverOriginatesDocument, RegistryDocument, Sus
 from idtone.registry.parsers import parse_never_originates, parse_registry, parse_suspensions
 from idtone.registry.trust import tuf_roles
 
-from . import registry_edits, shared_folder, unpublished_copies
+from . import registry_edits, shared_folder, undo_copies
 from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
 from .moments import in_japan
 from .never_originates_edits import FIRST
@@ -341,7 +341,7 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
     entry = entry.model_copy(update={"before": _sha256(before or None), "after": _sha256(octets)})
     with writing(path, TrustError):
         if role == tuf_roles.REGISTRY:
-            unpublished_copies.keep(workspace.folder, before)
+            undo_copies.keep(workspace.folder, before)
         if before:
             shared_folder.rewrite(path, octets)
         else:

@@ -32,7 +32,7 @@ from idtone.registry.trust.roots import followed
 
 from . import operator_list
 from .edition import Edition
-from .signed_numbers import area_words, whole
+from .edition_numbers import area_words, whole
 from .stopped_members import not_listed
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")

@@ -28,7 +28,9 @@ class HistorySignature:
     keys: tuple[str, ...]
 
 
-def signed_history(workspace: Workspace, trust: Path | None) -> list[tuple[HistoryEntry, HistorySignature | None]]:
+def history_with_signatures(
+    workspace: Workspace, trust: Path | None
+) -> list[tuple[HistoryEntry, HistorySignature | None]]:
     """All lines of both files by time; None where no published version covers the line yet.
 
     The check starts at the root in the file `trust`, or at the first root of the repository. Raises TrustError if

@@ -33,7 +33,7 @@ from .enter_suspensions import SuspensionTerms, enter_never_originating, remove_
 from .history import Action, HistoryEntry
 from .moments import in_japan
 from .registry_edits import known_member
-from .stop_holders import Holder, holders_of, refuse_unheld
+from .stopped_number_holders import Holder, holders_of, refuse_unheld
 from .suspension_edits import lifted
 from .workspace import Workspace
 from .yaml_text import YamlText

@@ -20,7 +20,7 @@ from .change_registry import Attribution
 from .history import Action, HistoryEntry
 from .prepared_package import PreparedPackage
 from .tone_masters import master_of
-from .unpublished_copies import kept
+from .undo_copies import kept
 from .workspace import Workspace
 
 

@@ -37,14 +37,14 @@ from idtone.registry.named_logs import named_logs
 from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
 
-from . import draft_metadata, operator_list, pending_rotations, shared_folder, unpublished_copies
+from . import draft_metadata, operator_list, pending_rotations, shared_folder, undo_copies
 from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
+from .edition_numbers import area_words, whole
 from .edition_rules import examine
 from .history import History, HistoryEntry, read_history
 from .published_folder import is_newest, publish_to
 from .repository import SignedRepository
-from .signed_numbers import area_words, whole
 from .signing_terms import FILE, Terms, read_terms
 from .stopped_members import not_listed, stopped_members
 from .turns import turn
@@ -305,7 +305,7 @@ class Workspace:
         published = self.repository.write(edition)
         pending_rotations.settle(self, now)
         needed = {entry.before for entry in self.unpublished(tuf_roles.REGISTRY) if entry.before}
-        unpublished_copies.drop_others(self.folder, needed)
+        undo_copies.drop_others(self.folder, needed)
         try:
             self.copy_published()
         except IdtoneError as error:  # members have the edition all the same; commands and pages show `is_copied`

@@ -45,23 +45,23 @@ COMMANDS: Final = {
         "Grant what an application asks for: enter the member, the licences and the numbers.",
     ),
     "application handed-in": (
-        "idtone.office.commands.handed_in:handed_in",
+        "idtone.office.commands.submissions:handed_in",
         "List the applications that applicants have handed in themselves. Nothing in them is verified.",
     ),
     "application take": (
-        "idtone.office.commands.handed_in:take",
+        "idtone.office.commands.submissions:take",
         "Receive what an applicant has handed in as an application, which is then to be examined.",
     ),
     "application send-back": (
-        "idtone.office.commands.handed_in:send_back",
+        "idtone.office.commands.submissions:send_back",
         "Send an application back to the applicant, who can correct it with the receipt number and the secret.",
     ),
     "application decline": (
-        "idtone.office.commands.handed_in:decline",
+        "idtone.office.commands.submissions:decline",
         "Decline what an applicant has handed in. The desk erases it when its time is over.",
     ),
     "member pledge": (
-        "idtone.office.commands.registry:pledge",
+        "idtone.office.commands.licences:pledge",
         "Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid.",
     ),
     "member certify": (
@@ -69,7 +69,7 @@ COMMANDS: Final = {
         "Record the certification (認定) of a member, in place of an older one.",
     ),
     "member describe": (
-        "idtone.office.commands.registry:describe_member",
+        "idtone.office.commands.licences:describe_member",
         "Record what the public list says of a member: corporate number, notification, web and mail address.",
     ),
     "member find": (
@@ -105,27 +105,27 @@ COMMANDS: Final = {
         "Let a member get numbers again. Two people sign it.",
     ),
     "licence renew": (
-        "idtone.office.commands.registry:renew",
+        "idtone.office.commands.licences:renew",
         "Extend a licence.",
     ),
     "licence suspend": (
-        "idtone.office.commands.registry:suspend_licence",
+        "idtone.office.commands.licences:suspend_licence",
         "Suspend a licence for a time: its member's calls no longer get the association's sound.",
     ),
     "licence resume": (
-        "idtone.office.commands.registry:resume_licence",
+        "idtone.office.commands.licences:resume_licence",
         "Make a suspended licence valid again.",
     ),
     "licence revoke": (
-        "idtone.office.commands.registry:revoke",
+        "idtone.office.commands.licences:revoke",
         "Revoke a licence for good. The member has to apply for another one.",
     ),
     "number assign": (
-        "idtone.office.commands.registry:assign_number",
+        "idtone.office.commands.licences:assign_number",
         "Assign more numbers to a member. They are asked for, or read from a file: others can see a command line.",
     ),
     "number release": (
-        "idtone.office.commands.registry:release_number",
+        "idtone.office.commands.licences:release_number",
         "Take numbers back from a member, also from within a range; the rest of the range stays.",
     ),
     "number port": (
@@ -205,11 +205,11 @@ COMMANDS: Final = {
         "Erase a duty that was entered by mistake, or need not be kept. The ledger keeps its number and the reason.",
     ),
     "node add-key": (
-        "idtone.office.commands.registry:add_node_key",
+        "idtone.office.commands.licences:add_node_key",
         "Enter the key of a member's node: the desk then accepts the documents that the node signs.",
     ),
     "node remove-key": (
-        "idtone.office.commands.registry:remove_node_key",
+        "idtone.office.commands.licences:remove_node_key",
         "Remove the key of a member's node, because the node or its key is gone.",
     ),
     "log add-key": (
@@ -329,7 +329,7 @@ COMMANDS: Final = {
         "Take back the last change of the registry that is not published.",
     ),
     "publication prolong": (
-        "idtone.office.commands.registry:prolong",
+        "idtone.office.commands.licences:prolong",
         "Extend the registry itself (`expires`); licences keep their own terms.",
     ),
     "key new": (

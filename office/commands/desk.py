@@ -21,8 +21,8 @@ from idtone.member.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 from ..desk.desk import Desk
 from ..desk.desk_server import attend
 from ..desk.document_rules import RULES
+from ..refused.blind_evaluation import Evaluation
 from ..refused.change_refusals import Refusals
-from ..refused.evaluation import Evaluation
 from ..refused.refusal_key import RefusalKey
 from .options import FolderOption
 

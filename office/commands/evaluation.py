@@ -19,8 +19,8 @@ from idtone.member.evaluation.measures import NoValue
 
 from ..authority.workspace import Workspace
 from ..evaluation.enter_criteria import enter_criteria, present_criteria, sample_criteria, tree_of
-from ..evaluation.evaluate import Evaluation, lines
 from ..evaluation.evaluate_members import evaluate_members, period_over, read_folder
+from ..evaluation.evaluation_rules import Evaluation, lines
 from ..evaluation.plot import plot
 from ..evaluation.results import enter as enter_results
 from ..evaluation.results import kept_results

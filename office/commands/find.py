@@ -20,9 +20,9 @@ from idtone.registry.summary import member_lines, member_report, suspension_line
 from idtone.registry.suspended_numbers import scope_of
 
 from ..authority.change_registry import registry_of
+from ..authority.edition_numbers import area_of, by_area, whole
 from ..authority.member_contacts import COLUMNS, contact_rows
 from ..authority.registry_edits import known_member
-from ..authority.signed_numbers import area_of, by_area, whole
 from ..authority.workspace import Workspace
 from .never_originating import never_originating_line, never_originating_report
 from .options import FolderOption, number_asked

@@ -14,7 +14,7 @@ from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
 
 from ..authority.change_registry import record_edits
-from ..authority.signed_history import HistorySignature, signed_history
+from ..authority.signed_history import HistorySignature, history_with_signatures
 from ..authority.workspace import Workspace
 from .history_entry import as_plain, lines
 from .options import FolderOption, WhyOption, attributed
@@ -34,7 +34,7 @@ def history(
     if not folder.is_dir():
         raise UsageError(Message("{folder}: is not a folder; name the authority's folder", folder=folder))
     with checking():
-        entries = signed_history(Workspace(folder), trust)
+        entries = history_with_signatures(Workspace(folder), trust)
     if as_json:
         command_line.print_json([{**as_plain(entry), "signed": _as_plain(signed)} for entry, signed in entries])
         return

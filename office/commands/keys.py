@@ -34,7 +34,7 @@ from ..authority.key_places import check_place
 from ..authority.night_keys import keep_night_key, night_key_path
 from ..authority.workspace import Workspace
 from .options import FolderOption, WhyOption, attributed
-from .signers import KeyOption, print_report, signers, state, warn_of_places, write_package
+from .signing_options import KeyOption, print_report, signers, state, warn_of_places, write_package
 
 KeysOption = Annotated[
     Path | None, typer.Option("--keys", metavar="FOLDER", help="Make the keys there, outside the authority's folder.")

@@ -15,8 +15,8 @@ from idtone.core.terminal import command_line
 from ..authority import logs_and_witnesses
 from ..authority.workspace import Workspace
 from .history_entry import print_change
+from .licences import MemberArgument
 from .options import FolderOption, WhyOption, attributed
-from .registry import MemberArgument
 
 LogKeyArgument = Annotated[
     str, typer.Argument(metavar="KEY", help="The log's key, as `idtone-evidence log key` prints it.")

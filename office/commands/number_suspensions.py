@@ -24,7 +24,7 @@ from ..authority.change_registry import change_suspensions, registry_of, suspens
 from ..authority.enter_suspensions import SuspensionTerms, suspend
 from ..authority.history import Action
 from ..authority.registry_edits import known_member
-from ..authority.stop_holders import holders_of, refuse_unheld, words
+from ..authority.stopped_number_holders import holders_of, refuse_unheld, words
 from ..authority.suspension_edits import lifted, still_stopped
 from ..authority.workspace import Workspace
 from .history_entry import print_change

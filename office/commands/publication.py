@@ -31,7 +31,7 @@ from ..refused.change_refusals import Refusals
 from ..signing.signing_summary import words_for_holder
 from .history_entry import print_change
 from .options import FolderOption, WhyOption, attributed
-from .signers import KeyOption, print_missing, print_report, sign_shown, signers, state, write_package
+from .signing_options import KeyOption, print_missing, print_report, sign_shown, signers, state, write_package
 
 PackageArgument = Annotated[
     Path, typer.Argument(metavar="PACKAGE", help="The folder that `publication prepare` has written.")

@@ -26,7 +26,7 @@ from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust.roots import read_root
 
 from ..authority.shared_folder import file_mode
-from ..authority.signed_history import signed_history
+from ..authority.signed_history import history_with_signatures
 from ..authority.signing_terms import PublicTerms
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
@@ -54,7 +54,7 @@ from ..site.site_pages import SiteFacts
 from ..site.site_sounds import given_sound, shipped_sounds
 from ..training.course import course_of
 from .options import AnyFolderOption, FolderOption
-from .signers import KeyOption, print_missing, sign_shown, signers
+from .signing_options import KeyOption, print_missing, sign_shown, signers
 
 MonthOption = Annotated[
     str | None,
@@ -278,7 +278,7 @@ def _figures(workspace: Workspace, month: str | None, published: PublishedRegist
         return newest(workspace.folder)
     if month == LAST:
         month = f"{now.astimezone(JAPAN).replace(day=1) - timedelta(days=1):%Y-%m}"
-    history = [entry for entry, signature in signed_history(workspace, None) if signature is not None]
+    history = [entry for entry, signature in history_with_signatures(workspace, None) if signature is not None]
     secret = _key(workspace.folder / FIGURES_KEY_FILE)
     return figures_of_month(Desk(workspace.folder, {}), month, history, published.suspensions, secret, now)
 

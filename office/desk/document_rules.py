@@ -10,8 +10,8 @@ from idtone.member.evaluation.figures import KIND as FIGURES
 from idtone.member.reports.report_documents import ANSWER, FETCH, REPORT
 from idtone.registry.correspondence import own_suspension_report, suspension_confirmation
 
-from ..evaluation.figures_rule import accept_figures
-from ..refused.evaluation import without_key
+from ..evaluation.accept_figures import accept_figures
+from ..refused.blind_evaluation import without_key
 from . import own_suspensions, suspension_confirmations
 from .desk import Rule
 from .reports.report_desk import answer_rule, fetch_rule, report_rule

@@ -25,7 +25,7 @@ from ..authority import shared_folder
 from ..authority.change_registry import Attribution
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
-from .figures_rule import CRITERIA_FILE
+from .accept_figures import CRITERIA_FILE
 from .results import kept_results
 
 ENTERED: Final = "criteria-entered"

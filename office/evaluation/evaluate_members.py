@@ -25,9 +25,9 @@ from ..authority.stopped_members import stopped_members
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..desk.reports.report_store import ReportStore
+from .accept_figures import CRITERIA_FILE
 from .confirmed_stops import confirmed_stops, published_editions
-from .evaluate import Evaluation, Exclusion, evaluate
-from .figures_rule import CRITERIA_FILE
+from .evaluation_rules import Evaluation, Exclusion, evaluate
 from .kept_figures import read_figures
 from .observations import Observation, observations, observations_in, observed
 

@@ -32,8 +32,8 @@ from ..authority.workspace import Workspace
 from ..authority.yaml_text import YamlText
 from ..desk.office_ledger import OfficeLedger
 from .badge import badge
-from .evaluate import Evaluation
 from .evaluate_members import EvaluatedMembers
+from .evaluation_rules import Evaluation
 from .observations import observations, observations_in
 
 ACT: Final = "evaluated"

@@ -19,7 +19,7 @@ from idtone.registry.trust import tuf_roles
 from ..authority.change_registry import registry_of
 from ..authority.history import HistoryEntry
 from ..authority.moments import in_japan
-from ..authority.signed_history import signed_history
+from ..authority.signed_history import history_with_signatures
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..desk.reports.report_desk import ReportDesk
@@ -38,7 +38,7 @@ def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodA
     if published is None:
         raise UsageError(Message("nothing is published yet, so there is no account"))
     history, unsigned = list[HistoryEntry](), list[HistoryEntry]()
-    for entry, signature in signed_history(workspace, None):
+    for entry, signature in history_with_signatures(workspace, None):
         (unsigned if signature is None else history).append(entry)
     reports = {}
     if (desk.folder / REPORTS).exists():

@@ -16,8 +16,8 @@ from idtone.core.japan import JAPAN
 from idtone.core.translation import Message
 from idtone.ledger.evidence.steps import Scalar
 from idtone.member.customers.refused.customer_identity import CustomerIdentity
-from idtone.member.customers.refused.identity_table import FILE as TABLE_FILE
-from idtone.member.customers.refused.identity_table import IdentityTable, default_table, parse_table
+from idtone.member.customers.refused.identity_keys import FILE as TABLE_FILE
+from idtone.member.customers.refused.identity_keys import IdentityTable, default_table, parse_table
 from idtone.member.customers.refused.refusal_list import RefusalList, packed
 from idtone.registry.trust import tuf_roles
 

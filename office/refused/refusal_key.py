@@ -22,7 +22,7 @@ from idtone.core.new_passphrases import check_passphrase
 from idtone.core.signing_keys import Passphrase, make_private, private
 from idtone.core.translation import Message
 from idtone.member.customers.refused.customer_identity import CustomerIdentity
-from idtone.member.customers.refused.identity_table import IdentityKey
+from idtone.member.customers.refused.identity_keys import IdentityKey
 from idtone.member.customers.refused.oprf import VOPRF, KeyPair
 from idtone.member.customers.refused.refusal_list import TOKEN_BYTES
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from idtone.core.errors import TrustError
 from idtone.core.translation import Message
-from idtone.member.customers.refused.identity_table import IdentityTable
+from idtone.member.customers.refused.identity_keys import IdentityTable
 from idtone.member.customers.refused.refusal_list import RefusedToken, reference_of
 
 FILE: Final = "refusals.sqlite3"

@@ -90,7 +90,7 @@ def area_of(number: str, digits: int) -> str:
     return number.removeprefix(_COUNTRY)[:digits]
 
 
-def found(file: TableFile, output: bytes) -> tuple[NumberAnswer, int] | None:
+def look_up(file: TableFile, output: bytes) -> tuple[NumberAnswer, int] | None:
     """The answer and the place of the holder for a number whose function is `output`; None: the table lacks it."""
     octets, size = file.octets, TOKEN_BYTES + MASK_BYTES
     for at in range(0, len(octets) // size):

@@ -203,7 +203,7 @@ def _open_files(exam: Exam) -> Iterator[Finding]:
     limits, groups = (
         ("", "") if process is None else (observe_machine.about_process(process, what) for what in ("limits", "cgroup"))
     )
-    wanted = open_files.wanted_calls(asterisk_files.text(folder / "asterisk.conf")[0] or "")
+    wanted = open_files.planned_calls(asterisk_files.text(folder / "asterisk.conf")[0] or "")
     yield open_files.judge(open_files.limit_of(limits), wanted, open_files.unit_of(groups))
 
 

@@ -39,7 +39,7 @@ def unit_of(control_groups: str) -> str | None:
     return found[1] if found else None
 
 
-def wanted_calls(asterisk_conf: str) -> int:
+def planned_calls(asterisk_conf: str) -> int:
     """How many calls Asterisk is to carry: `maxcalls` of asterisk.conf, else those of a node of the fleet."""
     value = sections(asterisk_conf).get("options", {}).get("maxcalls", "")
     return int(value) if value.isdecimal() and 0 < int(value) < 10**6 else CALLS

@@ -316,7 +316,7 @@ def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
     limits, groups = (
         "" if process is None else observe_machine.about_process(process, what) for what in ("limits", "cgroup")
     )
-    limit, wanted = open_files.limit_of(limits), open_files.wanted_calls(_text(folder / "asterisk.conf"))
+    limit, wanted = open_files.limit_of(limits), open_files.planned_calls(_text(folder / "asterisk.conf"))
     if limit is None or open_files.calls_for(limit) >= wanted:
         return []
     unit = open_files.unit_of(groups) if SYSTEMD.is_dir() else None

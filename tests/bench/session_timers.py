@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from itertools import product
 
-from lab import timers
+from lab import session_timers
 from lab.calls.proving import POLICY, WAYS, Told, Way, assert_connected, told
 from lab.lab import Placed, lab
 from lab.phone import Answer
-from lab.timers import Refresher
+from lab.session_timers import Refresher
 
-EXPIRES_S = timers.SHORTEST_S
+EXPIRES_S = session_timers.SHORTEST_S
 EXPIRED_S = EXPIRES_S - EXPIRES_S // 3 + 5
 """RFC 4028, 10: who is not told in time that the call is still there ends it a third before the time is over."""
 
@@ -29,8 +29,10 @@ async def test_asterisk_refreshes_and_ends_what_is_not_refreshed(asterisk, servi
         async def one(case: tuple[Way, str, Refresher]) -> tuple[Placed, Told]:
             way, who, refresher = case
             placed = await phones.place(
-                way.forwarding(headers=timers.offered(EXPIRES_S, refresher) if who == "caller" else ()),
-                behaviour=Answer(after_ms=20, headers=timers.agreed(EXPIRES_S, refresher) if who == "called" else ()),
+                way.forwarding(headers=session_timers.offered(EXPIRES_S, refresher) if who == "caller" else ()),
+                behaviour=Answer(
+                    after_ms=20, headers=session_timers.agreed(EXPIRES_S, refresher) if who == "called" else ()
+                ),
             )
             await asyncio.sleep(EXPIRED_S)
             call = placed.caller if who == "caller" else placed.called
@@ -39,7 +41,7 @@ async def test_asterisk_refreshes_and_ends_what_is_not_refreshed(asterisk, servi
             if (who == "caller") == (refresher == "uac"):
                 assert call.ended_by == "them", f"{case}: a call that nobody refreshed is still there"
             else:
-                assert (call.ended_by, timers.refreshes(call)) == (None, 1), case
+                assert (call.ended_by, session_timers.refreshes(call)) == (None, 1), case
             await placed.caller.hangup()
             return placed, await told(phones, service, placed)
 

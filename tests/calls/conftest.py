@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.beside import Beside
 from lab.nights import breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
+from lab.shared_service import Beside
 from lab.supervisor import Supervisor
 
 

@@ -16,12 +16,12 @@ from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from lab.asterisk import Asterisk, Ending
-from lab.beside import Beside
 from lab.called import IncomingCall
 from lab.commands import printed
 from lab.lab import LICENSED, Forwarding, Lab, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
+from lab.shared_service import Beside
 from lab.site import reach
 
 EXTENSION = "extensions: [lab]"

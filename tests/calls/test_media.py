@@ -13,7 +13,7 @@ import pytest
 from idtone.tones.profile_library import load_library
 from idtone.tones.verification.report import ToneVerdict
 from idtone.tones.verification.verify import Verifier
-from lab import keys, voices
+from lab import key_presses, voices
 from lab.asterisk import Asterisk
 from lab.call import Call
 from lab.calls.hearing import FRAME_MS, heard_by
@@ -34,7 +34,7 @@ from lab.calls.proving import (
 from lab.codecs import FRAME, G722, OPUS
 from lab.g711 import PCMA, PCMU
 from lab.heard import hear, hear_whole
-from lab.keys import press
+from lab.key_presses import press
 from lab.lab import ANSWER, TALK_S, Lab, Placed, lab, until
 from lab.nights import rest_at_night, rest_in_breadth
 from lab.phone import Phone
@@ -160,13 +160,13 @@ async def test_a_video_is_offered(asterisk, serving, references, sighted):
 
 
 async def test_keys_in_the_voice_do_not_interrupt_the_sound(asterisk, serving, references):
-    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), keys.Way.INBAND):
+    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.Way.INBAND):
         assert_proved(case.way, placed, said, references)
 
 
 async def test_a_key_of_the_called_party_stops_only_what_dial_plays(asterisk, serving, references):
     """Dial() stops it at a key of the called party (RFC 4733), not at one of the caller; then it is played again."""
-    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), keys.Way.EVENTS):
+    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.Way.EVENTS):
         if case.who == "caller" or case.way.parties == ["called"]:
             assert_proved(case.way, placed, said, references)
             continue
@@ -191,7 +191,7 @@ async def test_keys_that_are_told_by_info_let_the_sound_pause(asterisk, serving,
     """
     half = len(references["sample"]) // 2
     rests = [references["sample"][half + late * FRAME :] for late in range(LATE_FRAMES)]
-    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), keys.Way.INFO):
+    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.Way.INFO):
         assert_connected(case.way, said)
         assert placed.called
         assert placed.called.answered_ns
@@ -200,7 +200,7 @@ async def test_keys_that_are_told_by_info_let_the_sound_pause(asterisk, serving,
             assert max(each.correlation for each in heard) >= 0.99, f"{case}: {heard}"
 
 
-async def pressed(asterisk: Asterisk, service: Service, how: keys.Way) -> list[tuple[Doing, Placed, Told]]:
+async def pressed(asterisk: Asterisk, service: Service, how: key_presses.Way) -> list[tuple[Doing, Placed, Told]]:
     """Calls in which a party pressed a key during the sound."""
     async with lab(asterisk) as phones:
 

@@ -14,7 +14,7 @@ from lab.called import IncomingCall
 from lab.calling import OutgoingCall
 from lab.calls.recipes import Case, Network, Pbx, network, of, recorded, running
 from lab.heard import hear, hear_whole
-from lab.keys import Way, press
+from lab.key_presses import Way, press
 from lab.lab import until
 from lab.sip import Uri
 

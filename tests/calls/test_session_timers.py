@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal, get_args
 
-from lab import timers
+from lab import session_timers
 from lab.call import Call
 from lab.calls.proving import AFTER_S, POLICY, WAYS, Told, Way, answered, assert_proved, side_by_side, told
 from lab.lab import Placed, lab, until
@@ -23,17 +23,17 @@ async def test_a_refresh_during_the_sound_and_after_it(asterisk, serving, refere
         async def one(case: tuple[Way, str, Method]) -> tuple[Placed, Told]:
             way, who, method = case
             placed = phones.dial(
-                way.forwarding(headers=timers.offered() if who == "caller" else ()),
-                behaviour=Answer(after_ms=20, headers=timers.agreed() if who == "called" else ()),
+                way.forwarding(headers=session_timers.offered() if who == "caller" else ()),
+                behaviour=Answer(after_ms=20, headers=session_timers.agreed() if who == "called" else ()),
             )
             await answered(phones, placed, 0.1)
             await until(lambda: who == "called" or placed.caller.answered_ns, "the caller to be answered")
             call: Call | None = placed.caller if who == "caller" else placed.called
             assert call
             for pause_s in (AFTER_S, 0.2):
-                response = await timers.refresh(call, method)
+                response = await session_timers.refresh(call, method)
                 assert response.status == 200, case
-                assert response.get("Session-Expires").startswith(str(timers.SHORTEST_S)), case
+                assert response.get("Session-Expires").startswith(str(session_timers.SHORTEST_S)), case
                 await asyncio.sleep(pause_s)
             await placed.caller.hangup()
             return placed, await told(phones, service, placed)

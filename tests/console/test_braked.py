@@ -9,7 +9,7 @@ import pytest
 from idtone.call_control.brake.state_files import state_path
 from idtone.console.access.rights import Role
 from idtone.core.settings.brake import BrakeSettings, HighestStep
-from lab.console.held import write_holds
+from lab.console.brake_holds import write_holds
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import pytest
 from aiohttp import web
 
 from idtone.console import application
-from idtone.console.access import password_proof
+from idtone.console.access import password_prompt
 from idtone.console.access.attempts import MOST_OF_ADDRESS, MOST_OF_NAME, Attempt, Attempts
 from idtone.console.access.cookies import SESSION
-from idtone.console.access.password_line import KNOWN, LONGEST, LineFullError, PasswordLine
+from idtone.console.access.password_queue import KNOWN, LONGEST, LineFullError, PasswordLine
 from idtone.console.access.rights import Role
 from idtone.console.call_lines import NO_CALLS, ShownCalls
 from idtone.console.operator import calls
@@ -249,7 +249,7 @@ async def test_many_wrong_passwords_do_not_hold_up_a_right_one():
 
 async def test_a_first_attempt_does_not_wait_for_those_of_a_network_that_has_failed(site, monkeypatch, tmp_path):
     """Before, it waited for the one that is compared at the moment, at the lowest priority."""
-    monkeypatch.setattr(password_proof, "is_password", held_password)
+    monkeypatch.setattr(password_prompt, "is_password", held_password)
     held, attacker, other = Held(tmp_path), await site.visitor(), await site.visitor()
     assert (await attacker.sign_in("viewer", "wrong")).status == 403
     again = asyncio.create_task(attacker.sign_in("viewer", f"hold {tmp_path}"))

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from idtone.console.access.rights import Role
 from idtone.console.counts import Counts
-from idtone.console.counts_file import kept
+from idtone.console.counts_file import read_counts
 from idtone.console.operator.evidence import witness_rows
 from idtone.console.operator.evidence_exports import FIELDS, in_fields
 from idtone.console.operator.evidence_statistics import CountedPeriod, Period, plot_of
@@ -204,7 +204,7 @@ def test_counts_are_kept_for_the_next_start_and_only_for_the_same_ledger(setting
     monkeypatch.setattr("idtone.console.statistics.BATCH", 7)
     enter(settings, *sample.evidence(10))
     first = counted(settings)
-    found = kept(file_of(settings))
+    found = read_counts(file_of(settings))
     assert found == first
     assert stat.S_IMODE(file_of(settings).stat().st_mode) == 0o600
     enter(settings, *sample.evidence(12)[-10:])
@@ -217,10 +217,10 @@ def test_counts_are_kept_for_the_next_start_and_only_for_the_same_ledger(setting
     assert moved.days() != first.days(), "another ledger is counted from its beginning"
     for damage in (lambda text: text[:-9], lambda text: text.replace('"tallies": [[', '"tallies": [[1, '), str.upper):
         file_of(settings).write_text(damage(file_of(settings).read_text()))
-        assert kept(file_of(settings)) is None
+        assert read_counts(file_of(settings)) is None
     counted(settings)
     monkeypatch.setattr("idtone.console.counts_file.__version__", "another")
-    assert kept(file_of(settings)) is None
+    assert read_counts(file_of(settings)) is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from idtone.console import number_searches, registry_in_use
+from idtone.console import number_search_limit, registry_in_use
 from idtone.console.access.rights import Role
 from idtone.console.doctor_runs import DoctorRuns, examine
 from idtone.console.drawings.month_bars import month_bars
@@ -159,7 +159,7 @@ async def test_the_decision_for_a_number_names_it_by_its_last_digits_alone(site,
 
 
 async def test_nobody_finds_suspended_numbers_by_trying(site, registry, monkeypatch):
-    monkeypatch.setattr(number_searches, "NUMBER_SEARCHES", Rate(0, 2))
+    monkeypatch.setattr(number_search_limit, "NUMBER_SEARCHES", Rate(0, 2))
     viewer, other = await site.visitor(Role.VIEWER), await site.visitor(Role.APPROVER)
     assert [(await asked(viewer, "0312345677")).status for _ in range(3)] == [200, 200, 429]
     assert (await asked(await site.visitor(Role.VIEWER), "0312345677")).status == 429  # another session of this person

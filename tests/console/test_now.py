@@ -13,7 +13,7 @@ from idtone.console.access.rights import Role
 from idtone.console.decided_by_minute import DecidedByMinute
 from idtone.console.decided_plots import plot_of
 from idtone.console.drawings.stacked_plot import stacked_plot
-from idtone.console.live import Live, State
+from idtone.console.live_state import Live, State
 from idtone.console.operator.now import STATES, calls_a_second, running_call
 from idtone.console.templates import Templates
 from idtone.core.translation import Message, speak

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from idtone.console.access.rights import Role
-from idtone.console.drawings.trace import trace_of
+from idtone.console.drawings.report_trace import trace_of
 from idtone.console.office import parsed_folder, reports
 from idtone.console.page import Method
 from idtone.member.reports.report_documents import new_receipt

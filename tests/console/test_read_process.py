@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from idtone.console import read_process
-from idtone.console.access.password_proof import MIB
+from idtone.console.access.password_prompt import MIB
 from idtone.console.access.passwords import hashed, is_password
 from idtone.console.read_process import ReadEndedError, ReadProcesses
 from idtone.core.errors import LedgerError, UsageError

@@ -11,10 +11,10 @@ from zipfile import ZipFile
 import pytest
 
 from idtone.call_control.fallback_file import remembered
-from idtone.console import number_searches
+from idtone.console import number_search_limit
 from idtone.console.access.rights import Role
 from idtone.console.access.users import Administered, change_users
-from idtone.console.operator.stop_order import StopSummary, stop_summary
+from idtone.console.operator.stop_summary import StopSummary, stop_summary
 from idtone.console.pending_tasks import WhatWaits
 from idtone.core.http.request_limits import Rate
 from idtone.core.number_spans import NumberSpan
@@ -181,7 +181,7 @@ async def test_the_order_says_whose_number_it_is_and_what_is_stopped_already(sit
 
 
 async def test_whose_number_it_is_cannot_be_asked_without_end_and_stops_can_be_ordered(site, settings, monkeypatch):
-    monkeypatch.setattr(number_searches, "NUMBER_SEARCHES", Rate(0.001, 2))
+    monkeypatch.setattr(number_search_limit, "NUMBER_SEARCHES", Rate(0.001, 2))
     duty = await site.visitor(Role.DUTY)
     answers = [
         (await duty.send("/suspensions/stop", "/suspensions/stop", ORDER | {"seen": seen})).text
@@ -214,7 +214,7 @@ def test_what_is_not_known_is_another_summary_than_that_no_member_holds_the_numb
 async def test_the_page_of_a_stop_that_waits_does_not_say_without_end_whose_number_it_is(site, settings, monkeypatch):
     policy = settings.policy.model_copy(update={"own_suspensions": OwnSuspensions.TWO_PERSONS})
     site.console.settings = settings.model_copy(update={"policy": policy})
-    monkeypatch.setattr(number_searches, "NUMBER_SEARCHES", Rate(0.001, 2))
+    monkeypatch.setattr(number_search_limit, "NUMBER_SEARCHES", Rate(0.001, 2))
     duty = await site.visitor(Role.DUTY)
     await order(duty)
     [one] = read_suspensions(suspensions_path(settings)).suspensions

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import pytest
 import yaml
 
-from idtone.console.access import qr_code
+from idtone.console.access import terminal_qr_code
 from idtone.console.access import users as users_module
 from idtone.console.access.password_rules import common_passwords, objection
 from idtone.console.access.passwords import is_password
@@ -151,12 +151,12 @@ def test_the_terminal_shows_the_squares_of_the_code(monkeypatch, config, entered
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     users.user("sato", [Role.VIEWER], password=True, config=config)
     address, *shown = capsys.readouterr().out.splitlines()
-    code = qr_code.squares(address)
+    code = terminal_qr_code.squares(address)
     rows: list[list[bool]] = []
     for line in shown:
         characters = line.removeprefix("\x1b[38;5;16;48;5;231m").removesuffix("\x1b[0m")
         rows += [[each in "▀█" for each in characters], [each in "▄█" for each in characters]]
-    margin = qr_code.MARGIN
+    margin = terminal_qr_code.MARGIN
     assert [row[margin:-margin] for row in rows[margin : margin + len(code)]] == code
     finder = [
         [row in (0, 6) or column in (0, 6) or {row, column} <= {2, 3, 4} for column in range(7)] for row in range(7)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, generate_private_key
 
-from bench.mutations import packs, pages, tile_files
+from bench.evidence_mutations import packs, pages, tile_files
 from idtone.ledger.evidence.format_rules import Rule
 from lab.ledger.example_pack import PAGE
 from lab.ledger.vectors import FOLDER, bases, lines, packed, vectors

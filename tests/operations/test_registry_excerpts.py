@@ -37,7 +37,7 @@ from idtone.registry.used_registries import FOLDER, UsedRegistries, UsedRegistry
 from lab.ledger.sample_evidence import put
 from lab.ledger.vectors.logs_table import ROOT as ROOT_OF_ANOTHER
 from lab.nights import rest_in_breadth
-from lab.node import find_or_get_node
+from lab.node_js import find_or_get_node
 from lab.operations.exporting import WARRANT
 from lab.programs import located
 from lab.registry.examples import GOOD

@@ -23,7 +23,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.member.customers import retention
-from idtone.member.customers.record_acts import FormAct, histories
+from idtone.member.customers.record_history import FormAct, histories
 from idtone.member.customers.record_store import CustomerRecord, RecordFolder, RecordStore
 from idtone.member.customers.retention import forget_due, forget_in_time
 from idtone.service import instance

@@ -22,7 +22,7 @@ from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.evidence.format_rules import Rule, RuleError
 from idtone.ledger.evidence.leaf_rules import LeafRules
-from lab.node import find_or_get_node
+from lab.node_js import find_or_get_node
 
 from . import association_of, files_of, octets_of
 

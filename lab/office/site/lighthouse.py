@@ -10,7 +10,7 @@ from typing import Final
 
 from lab import npm
 from lab.chromium import Chromium
-from lab.node import find_or_get_node
+from lab.node_js import find_or_get_node
 
 LIGHTHOUSE: Final = "lighthouse@12.8.2"
 LONGEST_S: Final = 300

@@ -32,7 +32,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from ..completeness import faults
 from ..customer_form import UNASKED, CustomerForm
 from ..form_rules import FormRules, load_rules
-from ..record_acts import FormAct, OpeningRequest, RecordHistory, end_objection, histories, opening_requests
+from ..record_history import FormAct, OpeningRequest, RecordHistory, end_objection, histories, opening_requests
 from ..record_store import CustomerRecord, RecordFolder, RecordStore
 from ..retention import forget_over
 from . import clock

@@ -16,7 +16,7 @@ from idtone.core.translation import Message
 
 from . import ristretto255 as group
 from .customer_identity import CustomerIdentity
-from .identity_table import KEYS_LIMIT, IdentityKey
+from .identity_keys import KEYS_LIMIT, IdentityKey
 from .oprf import VOPRF, Blinded
 from .refusal_list import TOKEN_BYTES, RefusalList, RefusedToken
 

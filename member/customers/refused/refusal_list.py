@@ -30,7 +30,7 @@ from pydantic import ValidationError
 from idtone.core.errors import TrustError
 from idtone.core.translation import Message
 
-from .identity_table import IdentityTable
+from .identity_keys import IdentityTable
 
 HEADER: Final = b"idtone-refusals/1\n"
 TOKEN_BYTES: Final = 16

@@ -29,10 +29,10 @@ from idtone.ledger.replication.node_ledgers import Ledgers, NodeLedger
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..drawing import draw, heading, lines
+from ..finding_conditions import conditions_for
 from ..findings import REVIEWED, Finding, FindingState, ReviewResult, named_in
 from ..rules import Grouping
 from ..scan import Scan
-from ..stopping_conditions import conditions_for
 from .options import FindingArgument, RulesOption, numbers_in
 
 _COLUMNS: Final = ("finding", "state", "subject", "first", "calls", "chance", "reason")

@@ -23,7 +23,7 @@ from idtone.ledger.replication.node_ledgers import without_keys
 from idtone.registry.correspondence import desk_client
 from idtone.registry.correspondence.signed_document import sign_document
 
-from ..calls_found import found, suggested
+from ..calls_found import matching_calls, suggested_answer
 from ..own_acts import record, recorded
 from ..report_desk_client import open_requests, request_named
 from ..report_documents import ANSWER, Answer, AnswerResult, Found, Request, span
@@ -82,7 +82,7 @@ def answer(
     request = request_named(settings, request_id, now)
     ledgers = ledgers_of(config, None, None, keys or ())
     between = span(request.at, request.within_minutes)
-    facts = found(ledgers.find(parse(request.number), *between), request.at)
+    facts = matching_calls(ledgers.find(parse(request.number), *between), request.at)
     for name in without_keys(ledgers.nodes):
         print(
             translated(Message("not searched: {name}, whose keys are not here (--keys {name}=FILE)", name=name)),
@@ -130,7 +130,7 @@ def _answer(
 ) -> Answer:
     """The options, or else what fits the ledger. Raises UsageError if they contradict each other."""
     implied = AnswerResult.UPSTREAM if upstream else AnswerResult.CUSTOMER_HELD if pack else None
-    chosen = result or implied or suggested(facts)
+    chosen = result or implied or suggested_answer(facts)
     if (chosen is AnswerResult.UPSTREAM) != (upstream is not None):
         raise UsageError(Message("--upstream MEMBER and the result `upstream` belong together"))
     if chosen is AnswerResult.CUSTOMER_HELD and pack is None:

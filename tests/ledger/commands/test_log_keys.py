@@ -41,7 +41,7 @@ from lab.ledger.example_pack import WITNESS
 from lab.ledger.sample_evidence import ALICE, BOB, NOW, decided, heard_call, put, wait_until
 from lab.ledger.sample_ledger import opened
 from lab.nights import rest_in_breadth
-from lab.node import find_or_get_node
+from lab.node_js import find_or_get_node
 from lab.operations import exporting
 from lab.operations.exporting import WARRANT
 from lab.repository import ROOT

@@ -23,7 +23,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.member.customers.commands import clock, records
 from idtone.member.customers.customer_form import CustomerKind
-from idtone.member.customers.record_acts import FormAct, histories, opening_requests, years_after
+from idtone.member.customers.record_history import FormAct, histories, opening_requests, years_after
 from idtone.member.customers.record_store import CustomerRecord, RecordFolder, RecordStore
 from lab.ledger.sample_evidence import ALICE, BOB
 from lab.made_once import made_once

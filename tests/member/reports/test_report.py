@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from idtone.core.errors import DocumentError, TrustError
 from idtone.ledger.evidence.call_record import fold
-from idtone.member.reports.calls_found import found, suggested
+from idtone.member.reports.calls_found import matching_calls, suggested_answer
 from idtone.member.reports.report import parse_report
 from idtone.member.reports.report_documents import (
     AnswerResult,
@@ -113,7 +113,7 @@ def test_the_nearest_call_is_what_the_ledger_says():
         downstream=None,
         reminders=0,
     )
-    facts = found(records, request.at)
+    facts = matching_calls(records, request.at)
     assert (facts.calls, facts.call, facts.outcome, facts.reason, facts.delivery) == (
         3,
         "c-1",
@@ -123,5 +123,5 @@ def test_the_nearest_call_is_what_the_ledger_says():
     )
     start, end = span(request.at, request.within_minutes)
     assert (request.at - start, end - request.at) == (timedelta(minutes=5), timedelta(minutes=6))
-    assert suggested(facts) is AnswerResult.CUSTOMER_HELD
-    assert suggested(found([], NOW)) is AnswerResult.NOT_OURS
+    assert suggested_answer(facts) is AnswerResult.CUSTOMER_HELD
+    assert suggested_answer(matching_calls([], NOW)) is AnswerResult.NOT_OURS

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from idtone.office.authority import change_registry, unpublished_copies
+from idtone.office.authority import change_registry, undo_copies
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.tone_masters import enter_tone
 from idtone.office.authority.workspace import Workspace
@@ -50,7 +50,7 @@ def test_a_sound_has_its_master_whenever_the_process_is_killed(office: Office, t
     child = os.fork()
     if not child:
         if moment == "master":
-            office.monkeypatch.setattr(unpublished_copies, "keep", killed_after(None))
+            office.monkeypatch.setattr(undo_copies, "keep", killed_after(None))
         elif moment == "registry":
             whole = change_registry.shared_folder.rewrite
             office.monkeypatch.setattr(change_registry.shared_folder, "rewrite", killed_after(whole))

@@ -17,7 +17,7 @@ from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.member.customers.refused.customer_identity import parse_customer
-from idtone.member.customers.refused.identity_table import KEYS_LIMIT
+from idtone.member.customers.refused.identity_keys import KEYS_LIMIT
 from idtone.member.customers.refused.oprf import VOPRF
 from idtone.member.customers.refused.refusal_check import KIND, RefusalCheck, elements_of
 from idtone.member.customers.refused.refusal_list import RefusalList
@@ -25,8 +25,8 @@ from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.desk import Accepted, Desk
 from idtone.office.desk.document_rules import RULES
 from idtone.office.desk.office_ledger import OfficeLedger
+from idtone.office.refused.blind_evaluation import Evaluation
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.evaluation import Evaluation
 from idtone.office.refused.legal_basis import FILE
 from idtone.office.refused.refusal_key import RefusalKey
 from idtone.registry.correspondence.signed_document import SignedDocument, sign_document

@@ -24,7 +24,7 @@ from idtone.member.customers.refused import ristretto255 as group
 from idtone.office.desk.reports.rate_limit import RateLimit
 from idtone.office.site.number_service import PATH, Limits, application, serve
 from idtone.office.site.number_table import key_pair
-from lab.node import find_or_get_node
+from lab.node_js import find_or_get_node
 from lab.office.site.public import LICENSED, NEVER, NOT_A_MEMBERS, STOPPED, UNLICENSED, statement_of
 from lab.phones.equipment import bundle
 from lab.repository import ROOT

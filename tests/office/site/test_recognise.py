@@ -12,7 +12,7 @@ import pytest
 
 from idtone.office.commands.site import detector
 from idtone.office.site.site_folder import recognise_script
-from lab.node import find_or_get_node
+from lab.node_js import find_or_get_node
 
 DETECTOR = """\
 const idtoneDetector = {

@@ -22,7 +22,7 @@ from idtone.office.commands.site import detector
 from idtone.office.desk.reports.report_page import FORM_PATH, SERVICE_PATH, form_page
 from idtone.office.site import number_table
 from idtone.office.site.number_answers import LicensedHolder, NumberAnswer, answers, changes_at, licensed_holders
-from idtone.office.site.number_table import TOKEN_BYTES, TableFile, found, key_pair, table
+from idtone.office.site.number_table import TOKEN_BYTES, TableFile, key_pair, look_up, table
 from idtone.office.site.public_figures import CALLS_BOUND, MonthFacts, public_figures
 from idtone.office.site.public_statement import verified_statement
 from idtone.office.site.published_registry import published_registry
@@ -216,8 +216,8 @@ def test_a_large_table_is_cut_by_areas_and_says_no_number(monkeypatch):
     assert (whole.area_digits, list(whole.files)) == (0, [""])
     assert len(whole.files[""].octets) == 256 * 10, "its size does not say how many numbers there are"
     for number, answer, place in rows:
-        assert found(whole.files[""], VOPRF.output(keys.secret, number.encode())) == (answer, place)
-    assert found(whole.files[""], VOPRF.output(keys.secret, b"+81312349999")) is None
+        assert look_up(whole.files[""], VOPRF.output(keys.secret, number.encode())) == (answer, place)
+    assert look_up(whole.files[""], VOPRF.output(keys.secret, b"+81312349999")) is None
     monkeypatch.setattr(number_table, "_PADDED_TO", 1)
     monkeypatch.setattr(number_table, "FILE_LIMIT", 30)
     cut = table(keys, rows)
@@ -288,7 +288,7 @@ def test_the_association_decides_whether_the_holder_is_named_and_the_course_publ
         (STOPPED, NumberAnswer.STOPPED),
         (NEVER, NumberAnswer(3)),
     ):
-        assert found(file, VOPRF.output(keys.secret, f"+81{number[1:]}".encode())) == (answer, 0)
+        assert look_up(file, VOPRF.output(keys.secret, f"+81{number[1:]}".encode())) == (answer, 0)
     too_few = ("site write", "-o", office.folder.with_name("other"), *office.keys("duty-1"))
     assert "needs the signatures of 2 of the duty keys, and has 1" in office.refused(*too_few)
     assert not office.folder.with_name("other").exists()

@@ -17,7 +17,7 @@ from lab.asterisk import MODULES, Asterisk
 from lab.bootstrap import AsteriskInstallation
 from lab.calling import OutgoingCall
 from lab.heard import hear
-from lab.keys import Way, press
+from lab.key_presses import Way, press
 from lab.lab import until
 from lab.phone import Phone
 from lab.rtp import FRAME, Media

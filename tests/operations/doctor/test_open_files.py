@@ -52,7 +52,7 @@ def test_the_limit_of_a_process_and_its_unit_are_read():
      ("[options]\nmaxcalls = 0\n", 600)],
 )  # fmt: skip
 def test_the_wanted_calls_are_those_that_asterisk_allows(conf, calls):
-    assert open_files.wanted_calls(conf) == calls
+    assert open_files.planned_calls(conf) == calls
 
 
 def test_the_unit_gets_what_the_calls_need():

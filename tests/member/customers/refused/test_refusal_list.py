@@ -7,7 +7,7 @@ import pytest
 
 from idtone.core.errors import TrustError
 from idtone.member.customers.refused.customer_identity import CustomerIdentity
-from idtone.member.customers.refused.identity_table import KEYS_LIMIT, default_table
+from idtone.member.customers.refused.identity_keys import KEYS_LIMIT, default_table
 from idtone.member.customers.refused.oprf import VOPRF, KeyPair
 from idtone.member.customers.refused.refusal_check import RefusalCheck
 from idtone.member.customers.refused.refusal_list import RefusalList, RefusedToken, differences, packed

@@ -19,7 +19,7 @@ from ..page import Visit
 from .attempts import Attempt, Attempts
 from .cookies import KNOWN_BROWSER
 from .known_browser import browser_of
-from .password_line import KNOWN, LineFullError, PasswordLine
+from .password_queue import KNOWN, LineFullError, PasswordLine
 from .passwords import PasswordCheck, hashed, is_password
 from .users import NAME_LIMIT, User
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bench.service_code import measure
+from bench.service_code_time import measure
 
 
 def test_each_part_of_a_call_is_measured():

@@ -9,7 +9,7 @@ from contextvars import copy_context
 import pytest
 
 from idtone.console.decided_plots import DecidedPlots
-from idtone.console.shared import Shared
+from idtone.console.shared_reads import Shared
 from idtone.console.templates import Templates
 from idtone.core.errors import LedgerError
 from idtone.core.translation import speak

@@ -7,8 +7,8 @@ import asyncio
 import numpy as np
 import pytest
 
-from lab import keys
-from lab.keys import Way, press
+from lab import key_presses
+from lab.key_presses import Way, press
 from lab.phone import Phone
 from lab.recording import reassemble
 
@@ -19,7 +19,7 @@ async def test_keys_come_through_as_events(alice: Phone, bob: Phone, key: str) -
     for pressed in (key, "1", key):
         await press(bob.calls[0], pressed, Way.EVENTS)
         await asyncio.sleep(0.05)
-    assert keys.heard(call.packets) == f"{key}1{key}"
+    assert key_presses.heard(call.packets) == f"{key}1{key}"
 
 
 async def test_keys_come_through_as_info(alice: Phone, bob: Phone) -> None:
@@ -37,6 +37,6 @@ async def test_keys_come_through_as_tones(alice: Phone, bob: Phone, key: str, fr
     await asyncio.sleep(0.1)
     await call.hangup()
     samples = reassemble(call.packets).samples
-    assert np.count_nonzero(np.abs(samples) > 100) == pytest.approx(keys.PRESSED_MS * 8, rel=0.1)
+    assert np.count_nonzero(np.abs(samples) > 100) == pytest.approx(key_presses.PRESSED_MS * 8, rel=0.1)
     low, high = np.split(np.abs(np.fft.rfft(samples, 8000)), [1075])
     assert (low.argmax(), 1075 + high[:2000].argmax()) == pytest.approx(frequencies_hz, abs=3)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench.numbers import AWAY, UP, Seen, Shown, wrong
-from bench.offered_calls import CALLER, CONNECTED, GROUPS, KINDS, LINE, REFUSED, Offered, offered, registry
+from bench.presented_calls import CALLER, CONNECTED, GROUPS, KINDS, LINE, REFUSED, Offered, offered, registry
+from bench.presented_numbers import AWAY, UP, Seen, Shown, wrong
 from idtone.core.numbers import parse
 from idtone.registry.sources import parse_document
 from lab.spellings import OUT_OF_ORDER, READABLE

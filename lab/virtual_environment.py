@@ -1,6 +1,6 @@
 """Makes a virtual environment with pip, even if the machine's Python cannot.
 
-    python -m lab.environment FOLDER
+    python -m lab.virtual_environment FOLDER
 
 Debian packages `ensurepip` separately. Without it, pip comes from Debian's package of pip, which is not installed. An
 existing working environment of this Python is kept. Standard library only.
@@ -63,7 +63,7 @@ def _install_pip(folder: Path, wheel: Path) -> None:
 def main() -> int:
     """Make the environment that the command line names."""
     if len(sys.argv) != 2:
-        print("use: python -m lab.environment FOLDER", file=sys.stderr)
+        print("use: python -m lab.virtual_environment FOLDER", file=sys.stderr)
         return 2
     try:
         make(Path(sys.argv[1]))

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from idtone.console import alerts
+from idtone.console import prometheus_alerts
 from idtone.console.access.rights import Role
-from idtone.console.alerts import AlertState, read_rules
+from idtone.console.prometheus_alerts import AlertState, read_rules
 from idtone.core.settings.settings import Settings
 from lab.alert_rules import ALERTS, RULES
 from lab.asterisk import LOOPBACK, free_ports
@@ -31,7 +31,7 @@ NOW = datetime(2026, 11, 28, tzinfo=UTC)
 @pytest.fixture
 def refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each page asks anew."""
-    monkeypatch.setattr(alerts, "FRESH_S", 0.0)
+    monkeypatch.setattr(prometheus_alerts, "FRESH_S", 0.0)
 
 
 @asynccontextmanager
@@ -128,7 +128,7 @@ WRONG = {
 @pytest.mark.nightly
 @pytest.mark.usefixtures("refreshed")
 async def test_a_prometheus_that_is_away_or_another_server_is_said(settings, monkeypatch):
-    monkeypatch.setattr(alerts, "SIZE_LIMIT", 2000)
+    monkeypatch.setattr(prometheus_alerts, "SIZE_LIMIT", 2000)
     said: dict[str, Any] = {}
     asked: list[str] = []
 
@@ -140,7 +140,7 @@ async def test_a_prometheus_that_is_away_or_another_server_is_said(settings, mon
         for what, (given, words) in WRONG.items():
             said.clear()
             said.update(given)
-            monkeypatch.setattr(alerts, "WITHIN_S", 0.5 if "wait_s" in given else 30)
+            monkeypatch.setattr(prometheus_alerts, "WITHIN_S", 0.5 if "wait_s" in given else 30)
             page = await visitor.get("/health/alerts")
             assert (page.status, words in page.text) == (200, True), (what, page.text)
             assert (await visitor.get("/health")).status == 200

@@ -1,8 +1,8 @@
 """Rounds of calls on a real Asterisk, one after the other: what they amount to, and what was wrong.
 
-    python -m bench.calls walks [--paths 2000] [--seed N] [--round N] [--json]
-    python -m bench.calls kills [--kills 100] [--seed N] [--round N] [--json]
-    python -m bench.calls everything [--kills 100] [--seed N] [--json]
+    python -m bench.call_rounds walks [--paths 2000] [--seed N] [--round N] [--json]
+    python -m bench.call_rounds kills [--kills 100] [--seed N] [--round N] [--json]
+    python -m bench.call_rounds everything [--kills 100] [--seed N] [--json]
 
 Exit 1 where anything was wrong. `--round` walks one round of a seed again.
 """

@@ -1,6 +1,6 @@
 """Node.js for the lab: the machine's own from version 18 on, or Debian's, unpacked in the user's cache and used there.
 
-python -m lab.node     prints the command
+python -m lab.node_js     prints the command
 """
 
 from __future__ import annotations

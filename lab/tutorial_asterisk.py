@@ -1,6 +1,6 @@
 """An Asterisk in a folder of the reader's own, for docs/tutorial.md.
 
-    python -m lab.own_asterisk FOLDER
+    python -m lab.tutorial_asterisk FOLDER
 
 Makes FOLDER/etc with what every Asterisk needs and the tutorial does not explain, and the program FOLDER/asterisk,
 which runs Asterisk with that configuration. What the reader writes (`ari.conf`, `http.conf`, `extensions.conf`) stays.

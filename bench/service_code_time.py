@@ -1,6 +1,6 @@
 """The processor time that the service's own code takes for a call, without Asterisk and without its sockets.
 
-    python -m bench.service_code [--calls N] [--json]
+    python -m bench.service_code_time [--calls N] [--json]
 
 Calls that hear a sound come in groups, as they share a commit at 50 calls/s. Each is decided from Asterisk's event to
 the verdict, then the journal's lines are entered, and the writer's thread writes the steps. Times are of this machine,

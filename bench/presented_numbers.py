@@ -1,6 +1,6 @@
 """Calls that present numbers of all kinds in all spellings, with the service up, away and restarting.
 
-    python -m bench.numbers [--calls 10000] [--rate 20] [--seed N] [--json]
+    python -m bench.presented_numbers [--calls 10000] [--rate 20] [--seed N] [--json]
 
 `offered_calls` makes the calls and knows what must become of each. SIPp offers them to a real Asterisk: incoming and
 outgoing, by the hook and by the operator's own Dial(), over ARI and AGI. Another SIPp answers, and writes down each
@@ -43,7 +43,7 @@ from lab.sip import Party
 from lab.sipp import LEAVE_S, called, logged, started
 from lab.site import BARE
 
-from .offered_calls import CONNECTED, GROUPS, KINDS, LINES, REFUSED, TABLE, Offered, offered, registry
+from .presented_calls import CONNECTED, GROUPS, KINDS, LINES, REFUSED, TABLE, Offered, offered, registry
 from .reporting import PROGRESS, options, print_table, report
 
 UP, AWAY, RESTARTING = "up", "away", "restarting"

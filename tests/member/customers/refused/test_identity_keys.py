@@ -7,7 +7,7 @@ import pytest
 from bench.identities import rates
 from idtone.core.errors import DocumentError, TrustError
 from idtone.member.customers.refused.customer_identity import CustomerIdentity, parse_customer
-from idtone.member.customers.refused.identity_table import KEYS_LIMIT, IdentityTable, default_table, parse_table
+from idtone.member.customers.refused.identity_keys import KEYS_LIMIT, IdentityTable, default_table, parse_table
 
 TABLE = default_table()
 SPELLINGS = {

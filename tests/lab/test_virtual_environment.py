@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from lab import environment
+from lab import virtual_environment
 
 
 def test_an_environment_that_works_is_left_alone(monkeypatch):
-    monkeypatch.setattr(environment.venv, "create", lambda *_, **__: pytest.fail("made anew"))
-    environment.make(Path(sys.prefix))
+    monkeypatch.setattr(virtual_environment.venv, "create", lambda *_, **__: pytest.fail("made anew"))
+    virtual_environment.make(Path(sys.prefix))
 
 
 def test_wrong_use_is_reported(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["environment"])
-    assert environment.main() == 2
+    assert virtual_environment.main() == 2
     assert "FOLDER" in capsys.readouterr().err

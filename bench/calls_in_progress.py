@@ -1,6 +1,6 @@
 """Thousands of calls in progress, and what happens to the service beside them.
 
-    python -m bench.progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--only NAME …] [--json]
+    python -m bench.calls_in_progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--only NAME …] [--json]
 
 The calls talk without media, by so many endpoints: the more calls an endpoint has, the longer Asterisk itself takes for
 each change of one. Beside them new calls are measured, in quiet and while the service starts, hands over, is

@@ -16,16 +16,16 @@ from idtone.core.errors import IdtoneError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import acting
 from idtone.core.translation import speak
-from idtone.office.authority.stop_holders import names
+from idtone.office.authority.stopped_number_holders import names
 from idtone.registry.suspensions.own_suspension import DUTY_WORDS, OwnSuspension
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
 from ..access.rights import Right
 from ..event_stream import event, stream
-from ..number_searches import admits_number_search
+from ..number_search_limit import admits_number_search
 from ..page import Page, Visit
 from ..stop_states import own_stages
-from .stop_order import SHOWN, bare_summary, stop_summary
+from .stop_summary import SHOWN, bare_summary, stop_summary
 from .suspensions import PATH, STOPS, asked_of, masked_numbers
 
 CHANGES: Final = f"{PATH}/changes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.progress import bench, measure
+from bench.calls_in_progress import bench, measure
 
 CALLS = 60
 

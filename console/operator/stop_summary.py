@@ -11,7 +11,7 @@ from typing import Final
 
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
-from idtone.office.authority.stop_holders import Holder
+from idtone.office.authority.stopped_number_holders import Holder
 from idtone.registry.lines.model import Entry
 from idtone.registry.model import SuspensionEntry, SuspensionKind
 from idtone.registry.number_notation import read_span, written

@@ -19,7 +19,7 @@ from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message, template
 from idtone.ledger.disclosure.pack_file import zipped
 from idtone.office.authority.moments import day
-from idtone.office.authority.stop_holders import names
+from idtone.office.authority.stopped_number_holders import names
 from idtone.operations.signed_suspension_paper import signed_paper
 from idtone.operations.suspend_command import not_recorded, of_customer
 from idtone.operations.suspending import SuspensionDesk
@@ -34,11 +34,11 @@ from ..access.rights import Right
 from ..files import ZIP, download
 from ..form_errors import Fields, FormErrors, FormField, errors_of, one_of
 from ..japan_time import typed
-from ..number_searches import admits_number_search
+from ..number_search_limit import admits_number_search
 from ..page import Method, Page, Visit
 from ..registry_in_use import ReadRegistry
-from .stop import show_stop
-from .stop_order import SHOWN, StopSummary, bare_summary, stop_summary
+from .stop_progress import show_stop
+from .stop_summary import SHOWN, StopSummary, bare_summary, stop_summary
 from .suspensions import PATH, show, stop_path
 
 ORDER: Final = f"{PATH}/stop"
