@@ -157,8 +157,8 @@ class Ledgers:
 
 
 def _furthest(replicas: Iterable[NodeLedger]) -> Iterable[NodeLedger]:
-    """Of the replicas of one ledger, the one with the most steps: after a node has moved to another server, the first
-    server has its old replica until someone drops that.
+    """The replica with the most steps, of each ledger: after a node has moved to another server, the first server has
+    its old replica until someone drops that.
     """
     by_ledger: dict[tuple[str, str], NodeLedger] = {}
     for each in sorted(replicas, key=_come):
