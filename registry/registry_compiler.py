@@ -2,22 +2,24 @@
 
     python -m idtone.registry.registry_compiler ROLE FILE COMPILED
 
-Exit 0: COMPILED was written. 1: the file has faults; they are on standard output as JSON.
+Exit 0: COMPILED was written. 3: the file has faults; they are on standard output as JSON.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic
-from typing import Final, TypeVar
+from typing import IO, BinaryIO, Final, TypeVar
 
 from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, Fault, TrustError
@@ -37,7 +39,8 @@ LARGE: Final = 1_000_000
 """Octets. Reading a smaller registry takes less time than starting a process."""
 WITHIN_S: Final = 1800.0
 """A registry of five million numbers takes minutes on a busy machine."""
-FAULTS: Final = 1
+FAULTS: Final = 3
+"""Not 1, by which Python says that something else went wrong."""
 
 
 def compile_in_process(registry: Path, name: str) -> Compiled:
@@ -121,9 +124,12 @@ class _Process:
                 command, stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._err
             )
         except OSError as error:
-            self._close()
+            self._out.close()
+            self._err.close()
             raise self._cannot(error) from error
         self._ends_s = monotonic() + WITHIN_S
+        # A service that stops leaves no process behind.
+        self._ending = weakref.finalize(self, _end, self._running, self._out, self._err)
 
     def is_over(self) -> bool:
         return self._running.poll() is not None or monotonic() >= self._ends_s
@@ -144,31 +150,47 @@ class _Process:
             self.cancel()
 
     def cancel(self) -> None:
-        self._running.kill()  # without effect if it has ended
-        self._running.wait()
-        self._close()
-
-    def _close(self) -> None:
-        self._out.close()
-        self._err.close()
+        self._ending()
 
     def _cannot(self, error: object) -> TrustError:
         return TrustError(Message("{registry}: cannot be compiled: {error}", registry=self._registry, error=error))
 
 
+def _end(running: subprocess.Popen[bytes], *files: IO[str]) -> None:
+    running.kill()  # without effect if it has ended
+    running.wait()
+    for file in files:
+        file.close()
+
+
 def main(arguments: list[str]) -> int:
     role, path, beside = arguments
     os.nice(10)  # calls come first
-    try:
-        parts = _COMPILERS[role](Path(path))
-    except DocumentError as error:
-        json.dump([asdict(fault) for fault in error.faults], sys.stdout)
-        return FAULTS
-    owner = Path(beside).parent.stat().st_uid if os.geteuid() == 0 else -1  # the service's, as all in its folder
-    with draft(Path(beside), owner=owner) as new:
-        new.file.writelines(parts)
-        new.put()
+    with Path(path).open("rb") as file:
+        if _waited_for_another(file) and _earlier(Path(path), _UNPACKERS[role]) is not None:
+            return 0
+        try:
+            parts = _COMPILERS[role](Path(path))
+        except DocumentError as error:
+            json.dump([asdict(fault) for fault in error.faults], sys.stdout)
+            return FAULTS
+        owner = Path(beside).parent.stat().st_uid if os.geteuid() == 0 else -1  # the service's, as all in its folder
+        with draft(Path(beside), owner=owner) as new:
+            new.file.writelines(parts)
+            new.put()
     return 0
+
+
+def _waited_for_another(file: BinaryIO) -> bool:
+    """True if another process compiled the same file, which is over now: the service and `idtone registry update` may
+    want it at once, and a small machine has the memory for one. The lock ends with this process.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return True
+    return False
 
 
 def _registry(path: Path) -> Iterable[bytes | memoryview]:
@@ -181,6 +203,10 @@ def _never_originating(path: Path) -> Iterable[bytes | memoryview]:
 
 
 _COMPILERS: Final = {tuf_roles.REGISTRY: _registry, tuf_roles.NEVER_ORIGINATES: _never_originating}
+_UNPACKERS: Final[Mapping[str, Callable[[mmap], object]]] = {
+    tuf_roles.REGISTRY: registry_form.unpack,
+    tuf_roles.NEVER_ORIGINATES: never_originating_form.unpack,
+}
 
 
 if __name__ == "__main__":
