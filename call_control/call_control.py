@@ -26,6 +26,7 @@ from idtone.core.decision import (
     Registry,
     Remembered,
     decide,
+    names_of_suspension,
     refused_by_brake,
     suspended,
     time_by,
@@ -413,7 +414,10 @@ class CallControl:
             return False
         if not call.suspended:
             registry, by = self.registry(), steps.SuspendedBy(cause.own)
-            version, sha256 = (registry.version, registry.sha256) if registry else (None, None)
+            version, sha256 = None, None
+            if registry is not None:
+                now = time_by(registry, self.now())
+                version, sha256 = names_of_suspension(call.forwarding_numbers, registry, now)
             written = self.record(steps.suspended(call.id, self.now(), version, sha256, by))
             call.suspended = not _is_refused(written)
         return call.suspended

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from .calls import (
     Decision,
@@ -46,6 +46,11 @@ class Registry(Protocol):
         ...
 
     @property
+    def newer(self) -> NewerStops | None:
+        """None unless the stops of a newer edition count too, whose members are not known yet."""
+        ...
+
+    @property
     def issued(self) -> datetime:
         """When its latest part was issued. It cannot be earlier now, whatever the clock says."""
         ...
@@ -75,6 +80,15 @@ class Registry(Protocol):
     def holding(self, number: Number, now: datetime) -> Holding | None:
         """Who is in charge of the number then; None if no member holds it."""
         ...
+
+
+class NewerStops(NamedTuple):
+    """What a registry has of a newer edition: its stops. `sha256` is the digest of that edition, `earlier` the registry
+    without them.
+    """
+
+    sha256: str | None
+    earlier: Registry
 
 
 class OwnStops(Protocol):
@@ -278,6 +292,11 @@ def decide(
     profiles: Mapping[Party, str] = {}
     if refused:
         outcome, reason, cause = _REFUSED, refused, policy.refuse_cause
+        if registry is not None and registry.newer is not None:
+            if refused is Reason.NUMBER_SUSPENDED:
+                version, digest = names_of_suspension(call.forwarding_numbers, registry, now)
+            elif refused is Reason.NUMBER_NEVER_ORIGINATES:
+                version, digest = _names(registry, lambda one: never_originates(call.originating_numbers, one, now))
     else:
         parties = policy.hearing(call)
         licensed: Mapping[Party, str] = {}
@@ -358,6 +377,18 @@ def suspended(
     elif (kept := remembered.suspended) and (found := _first_in_force(numbers, partial(_by_pattern, kept), now)):
         return found
     return _first_in_force(numbers, own_stops.of, now) if own_stops is not None else None
+
+
+def names_of_suspension(numbers: Sequence[Number], registry: Registry, now: datetime) -> tuple[int | None, str | None]:
+    """The version and the digest of the registry that suspends one of the numbers, if one does."""
+    return _names(registry, lambda one: suspended(numbers, one, now) is not None)
+
+
+def _names(registry: Registry, stops: Callable[[Registry], bool]) -> tuple[int | None, str | None]:
+    """The names of what stops a call: of a newer edition, whose version is not known yet, if it alone does."""
+    if registry.newer is not None and stops(registry) and not stops(registry.newer.earlier):
+        return None, registry.newer.sha256
+    return registry.version, registry.sha256
 
 
 def never_originates(

@@ -180,12 +180,10 @@ class Repeated:
     @property
     def is_same(self) -> bool:
         decision, record = self.decision, self.record
-        return decision is not None and (
-            decision.outcome, decision.reason, decision.member, decision.wholesale_chain, decision.licence,
-            decision.registry_version,
-        ) == (
+        if decision is None or record.registry_version not in (decision.registry_version, None):
+            return False
+        return (decision.outcome, decision.reason, decision.member, decision.wholesale_chain, decision.licence) == (
             record.outcome, record.reason, record.member, record.wholesale_chain, record.licence,
-            record.registry_version,
         )  # fmt: skip
 
     @property

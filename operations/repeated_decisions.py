@@ -89,4 +89,4 @@ def _told(one: Repeated) -> list[str]:
         words = "signed by the association"
     else:
         words = "signed; compare the root in the pack with the association's (--root)"
-    return [*lines, f"  registry version {record.registry_version} {record.registry_sha256}: {words}"]
+    return [*lines, f"  registry version {cell(record.registry_version)} {record.registry_sha256}: {words}"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import Self
 
 from idtone.core.calls import Direction, ForwardedCall, Holding, Licence, Period, Reason, Suspension, Trust
+from idtone.core.decision import NewerStops
 from idtone.core.licence_standing import judge
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
@@ -42,7 +45,7 @@ class RegistryIndex:
 
     __slots__ = (
         "_compiled", "_find", "_holdings", "_never", "_never_blocks", "_origin", "_signed", "_suspended", "_tones",
-        "expires", "issued", "sha256", "trust", "version",
+        "expires", "issued", "newer", "sha256", "trust", "version",
     )  # fmt: skip
 
     # Attributes, and not properties: each call reads all of them.
@@ -52,6 +55,7 @@ class RegistryIndex:
     expires: datetime
     sha256: str | None
     """The digest of the signed metadata, or of an unsigned file; None if it was not read from files."""
+    newer: NewerStops | None
 
     def __init__(self, document: RegistryDocument, signed: Signed | None = None, origin: str = "") -> None:
         """`document` must have passed `validation_rules.registry_faults`; an unreadable number raises NumberError here.
@@ -63,7 +67,7 @@ class RegistryIndex:
         self._hold(compiled(document), document.suspensions, signed, never, origin)
 
     @classmethod
-    def of(cls, ready: Compiled, signed: Signed) -> RegistryIndex:
+    def of(cls, ready: Compiled, signed: Signed) -> Self:
         """The index of a compiled registry."""
         index = cls.__new__(cls)
         index._hold(ready, (), signed)
@@ -92,6 +96,7 @@ class RegistryIndex:
         self._signed = signed
         self._origin = signed.origin if signed else origin
         self.sha256 = (signed.metadata if signed else self._origin) or None
+        self.newer = None
         self._never = signed.never_originating if signed else never
         self._never_blocks = self._never.blocks if self._never is not None else NO_BLOCKS
         if self._never is not None and self._never.issued:
@@ -234,3 +239,31 @@ class RegistryIndex:
         if isinstance(held, Porting):
             return held.holding(now)
         return held
+
+
+class InterimIndex(RegistryIndex):
+    """A generation, and the stops of a newer one whose members are not known yet. No stop is lifted before all of the
+    newer one is known: so each decision is that of one edition, which it names.
+    """
+
+    __slots__ = ()
+    newer: NewerStops
+
+    @classmethod
+    def between(cls, earlier: RegistryIndex, signed: Signed) -> InterimIndex:
+        """`earlier` is a signed generation, `signed` what the newer one has besides its members."""
+        assert earlier.signed is not None, "an unsigned file has no parts"
+        stops = dict.fromkeys([*earlier.signed.suspensions.suspensions, *signed.suspensions.suspensions])
+        both = signed.suspensions.model_copy(update={"suspensions": tuple(stops)})
+        # What is made of both is of neither: `idtone registry update` must not take it for the newer generation.
+        origin = hashlib.sha256(f"{earlier.origin} {signed.origin}".encode("ascii")).hexdigest()
+        index = cls.of(earlier._compiled, replace(signed, suspensions=both, origin=origin))
+        index.newer = NewerStops(index.sha256, earlier)
+        index.sha256, index.expires = earlier.sha256, earlier.expires
+        return index
+
+    def never_originates(self, number: Number) -> Sequence[Period]:
+        return (*self.newer.earlier.never_originates(number), *super().never_originates(number))
+
+    def watches(self, call: ForwardedCall) -> bool:
+        return super().watches(call) or self.newer.earlier.watches(call)

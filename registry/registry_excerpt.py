@@ -56,6 +56,8 @@ class Entry:
 class RegistryExcerpt:
     """Implements `idtone.core.decision.Registry` for numbers that the entries cover."""
 
+    newer = None
+
     def __init__(self, entries: Mapping[str, Sequence[Entry]], expires: datetime | None, sha256: str) -> None:
         """`entries` by file. `expires` is the earliest expiry of the signatures; None: nobody has signed it.
 

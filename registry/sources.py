@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +16,7 @@ from idtone.core.documents import parse, read_text
 from idtone.core.errors import DocumentError, Fault, TrustError
 from idtone.core.translation import Message
 
-from .index import RegistryIndex, Signed
+from .index import InterimIndex, RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument
 from .never_originating import NeverOriginating, compiled_never_originating
 from .parsers import parse_never_originates, parse_registry, parse_suspensions
@@ -99,7 +98,7 @@ class SignedSource:
     force after that. It is kept in the cache for the next start, when the source may be unreachable.
 
     A large registry is compiled in the background. Until then the members before it count, and the new suspensions: a
-    stop does not wait for a registry of millions of numbers. Such decisions name the new metadata, and the old version.
+    stop does not wait for a registry of millions of numbers (`InterimIndex`).
     """
 
     def __init__(self, repository: Repository, poll_s: float, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -117,6 +116,8 @@ class SignedSource:
         self._compiling: Compilation | None = None
         self._interim: Published | None = None
         """Its suspensions, and numbers that never originate, are in use; its members are being compiled."""
+        self._whole: RegistryIndex | None = None
+        """That of `_published`; `current` may have the stops of `_interim` too."""
         self._logged = ""
         self._begun = False
         self.current: RegistryIndex | None = None
@@ -131,6 +132,7 @@ class SignedSource:
             if not self._begun:
                 self._begun = True
                 if self._attempt(self._take_kept):
+                    self._attempt(self._take_kept_stops)
                     return True
             if self._clock_s() < self._next_s:
                 return False
@@ -158,12 +160,15 @@ class SignedSource:
         self._verify_all_s = now_s + WHOLE_S  # then files that cannot be read or kept now are tried again
         taken = published not in (self._published, self._refused)
         if taken and not self._is_ready(published):
-            taken = published != self._interim and self._take_suspensions(published)
+            taken = published != self._interim and self._take_stops(published)
+            if taken and self._kept is not None and self._kept == self._published:
+                self._repository.keep(self._kept, stops_of=published)
         elif taken:
             try:
                 self._take(published, "is in use")
             except DocumentError:
                 self._refused = published
+                self._stop_compiling()
                 raise
         if published == self._published != self._kept:
             self._repository.keep(published)
@@ -183,6 +188,11 @@ class SignedSource:
             self._kept = kept
             return True
         return False
+
+    def _take_kept_stops(self) -> bool:
+        """Those that were in force before a restart: the source may be unreachable now."""
+        newer = self._repository.kept_stops()
+        return newer is not None and self._take_stops(newer)
 
     def _attempt(self, take: Callable[[], bool]) -> bool:
         try:
@@ -204,8 +214,7 @@ class SignedSource:
         file = tuf_roles.REGISTRY_FILE
         path = published.path(file)
         if self._compiling and self._compiling.registry != path:  # a newer registry has come
-            self._compiling.cancel()
-            self._compiling = None
+            self._stop_compiling()
         if self.current is None or self._has_members_of(published):
             return True
         if self._compiling is None:
@@ -215,22 +224,24 @@ class SignedSource:
             log.info("registry %s: a new large one is compiled in the background", self._repository.source)
         return self._compiling.is_over()
 
+    def _stop_compiling(self) -> None:
+        if self._compiling:
+            self._compiling.cancel()
+        self._compiling = None
+
     def _has_members_of(self, published: Published) -> bool:
         file, before = tuf_roles.REGISTRY_FILE, self._published
         return before is not None and published.sha256[file] == before.sha256[file]
 
-    def _take_suspensions(self, published: Published) -> bool:
-        """Use the suspensions of a generation, with the members before it; False if they are in use already."""
-        assert self.current is not None, "else the members are waited for"
+    def _take_stops(self, published: Published) -> bool:
+        """Use the stops of a generation beside the one before it; False if they are in use already."""
+        assert self._whole is not None, "else the members are waited for"
         assert self._published is not None, "as there are members"
         used = self._interim or self._published
         is_new = any(used.sha256.get(file) != published.sha256.get(file) for file in _WITHOUT_MEMBERS)
         if is_new:
-            # What is made of both is of neither: `idtone registry update` must not take it for the new generation.
-            origin = origin_of(f"{self._published.origin} {published.origin}")
-            signed = replace(self._signed(published), origin=origin)
-            self.current, self.taken = self.current.renewed(signed), datetime.now(UTC)
-            log.info("its suspensions are in force, with the members of version %d", self.current.version)
+            self.current, self.taken = InterimIndex.between(self._whole, self._signed(published)), datetime.now(UTC)
+            log.info("its stops are in force, beside version %d", self.current.version)
         self._interim = published
         return is_new
 
@@ -241,8 +252,8 @@ class SignedSource:
     def _members(self, published: Published, signed: Signed) -> RegistryIndex:
         """The index of the generation. Raises DocumentError, TrustError."""
         compiling, self._compiling = self._compiling, None
-        if self.current and self._has_members_of(published):
-            return self.current.renewed(signed)
+        if self._whole and self._has_members_of(published):
+            return self._whole.renewed(signed)
         if compiling:
             return RegistryIndex.of(compiling.wait(tuf_roles.REGISTRY_FILE), signed)
         return _indexed(published, signed)
@@ -254,7 +265,7 @@ class SignedSource:
         self._interim = None
         if before is None or published.sha256 != before.sha256:  # else only its signatures were renewed
             self.taken = datetime.now(UTC)
-        self._published, self.current = published, taken
+        self._published, self._whole, self.current = published, taken, taken
         log.info(
             "registry %s: version %d, %d suspensions, %s, good until %s, %s",
             self._repository.source,

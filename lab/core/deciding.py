@@ -18,7 +18,7 @@ from idtone.core.calls import (
     Trust,
     WholesaleChain,
 )
-from idtone.core.decision import Policy
+from idtone.core.decision import NewerStops, Policy
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import WITHHELD, Number, NumberKind, parse
 
@@ -53,6 +53,7 @@ class FakeRegistry:
     version: int = 42
     trust: Trust = Trust.SIGNED
     sha256: str | None = None
+    newer: NewerStops | None = None
     issued: datetime = datetime(1970, 1, 1, tzinfo=JST)
     chain: WholesaleChain | None = None
     """Of the number of the node's member."""

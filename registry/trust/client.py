@@ -14,7 +14,7 @@ import json
 import os
 import pwd
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,6 +45,7 @@ _CONFIG: Final = UpdaterConfig(
 _TIMESTAMP: Final = "timestamp.json"
 _TOP: Final = tuple(name for name in tuf_roles.ROLES if name not in tuf_roles.DELEGATED)
 _LOCK: Final = ".lock"
+_STOPS_OF: Final = "stops_of"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -185,8 +186,19 @@ class Repository:
         Raises TrustError where it is damaged. It was verified before it was kept, and only this program writes to the
         cache.
         """
+        return self._read_kept(lambda kept: kept)
+
+    def kept_stops(self) -> Published | None:
+        """The newer generation whose stops were in use beside the last good one; None if there is none. Raises as
+        `kept`.
+        """
+        return self._read_kept(lambda kept: kept.get(_STOPS_OF))
+
+    def _read_kept(self, part: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Published | None:
         try:
-            kept = json.loads((self._cache / tuf_roles.KEPT).read_text("ascii"))
+            kept = part(json.loads((self._cache / tuf_roles.KEPT).read_text("ascii")))
+            if kept is None:
+                return None
             digests = kept["sha256"]
             files = [each for each in tuf_roles.DELEGATED.values() if each in digests or each not in tuf_roles.OPTIONAL]
             sha256 = {file: str(digests[file]) for file in files}
@@ -197,7 +209,7 @@ class Repository:
             return None
         except PermissionError as error:
             raise self._not_ours(error) from error
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise TrustError(
                 Message(
                     "{cache}: the cached registry cannot be read; remove the folder to fetch it again",
@@ -414,22 +426,21 @@ class Repository:
                     )
                 )
 
-    def keep(self, published: Published) -> None:
+    def keep(self, published: Published, stops_of: Published | None = None) -> None:
         """Make `published`, whose files could be read, the last good generation; remove files that it does not need.
 
-        Raises TrustError.
+        `stops_of`: a newer generation whose stops are in use, and whose members are not known yet. Raises TrustError.
         """
         with self._explained():
-            self._replace_kept(published)
+            self._replace_kept(published, stops_of)
 
-    def _replace_kept(self, published: Published) -> None:
-        kept = {
-            "sha256": published.sha256,
-            "expires": published.expires.astimezone(UTC).isoformat(),
-            "metadata": published.metadata,
-        }
-        replace_durably(self._cache / tuf_roles.KEPT, json.dumps(kept).encode("ascii"))
+    def _replace_kept(self, published: Published, stops_of: Published | None) -> None:
+        kept = _as_kept(published)
         needed = tuple(published.sha256.values())  # also names of compiled files
+        if stops_of is not None:
+            kept[_STOPS_OF] = _as_kept(stops_of)
+            needed += tuple(stops_of.sha256.values())
+        replace_durably(self._cache / tuf_roles.KEPT, json.dumps(kept).encode("ascii"))
         for path in self._targets.iterdir():
             if not path.name.startswith(needed):
                 path.unlink()
@@ -452,6 +463,14 @@ class Repository:
             raise TrustError(
                 Message("{file}: {reason}", file=error.filename or self._cache, reason=error.strerror)
             ) from error
+
+
+def _as_kept(published: Published) -> dict[str, Any]:
+    return {
+        "sha256": published.sha256,
+        "expires": published.expires.astimezone(UTC).isoformat(),
+        "metadata": published.metadata,
+    }
 
 
 def _inmost(error: BaseException) -> str:

@@ -328,6 +328,31 @@ def test_a_later_registry_does_not_replace_the_earlier_one(association, node, tm
     assert len(list((machine.cache / FOLDER).glob("*.gz"))) == 3, "files that did not change are kept once"
 
 
+def test_while_members_are_compiled_each_decision_is_that_of_the_edition_which_it_names(tmp_path, monkeypatch):
+    monkeypatch.setattr("idtone.registry.sources.LARGE", 10)
+    association = association_of(tmp_path / "association")
+    node = node_of(association, tmp_path, {})
+    source = SignedSource(Machine(association, tmp_path / "machine").repository(), 0.0)
+    source.refresh()
+    members = REGISTRY.replace("version: 42", "version: 43").replace('"0612345*"', '"0612345*", "0399999999"')
+    lifted = SUSPENSIONS.replace("0312345677", "0612345001")
+    association.write(members, lifted, NEVER.replace("0335810110", "0335810119"))
+    association.publish()
+    assert source.refresh()
+    stopped = {
+        "stopped": ("0612345001", "", "number-suspended"),
+        "bars": ("0312345678", "0335810119", "number-never-originates"),
+    }
+    old = {name: each for name, each in CALLS.items() if name != "licensed prefix"}
+    node.decide(source.current, old | stopped)
+    node.export(*old, *stopped)
+    code, found = node.repeat("--root", node.root)
+    assert code == 0, [each for name, each in found.items() if name != "faults" and not each["good"]]
+    versions = {name: found[name]["registry_version"] for name in [*old, *stopped]}
+    assert versions == dict.fromkeys(old, 42) | dict.fromkeys(stopped)
+    assert len({found[name]["registry_sha256"] for name in versions}) == 2
+
+
 def test_the_latest_registry_is_the_one_of_the_largest_version_whatever_the_times_of_the_files(tmp_path):
     used = UsedRegistries(tmp_path)
     kept = {}

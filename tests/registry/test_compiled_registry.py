@@ -1,7 +1,10 @@
 """A large registry as arrays, compiled in another process, gives the same answers as the document."""
 
+import fcntl
+import re
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +17,9 @@ from idtone.registry.compiled_registry import compiled, pack, unpack
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.parsers import parse_registry, read_large_registry
-from idtone.registry.registry_compiler import compile_in_process
+from idtone.registry.registry_compiler import Compilation, compile_in_process
 from idtone.registry.sources import SignedSource, parse_document
+from idtone.registry.trust.client import Repository
 from lab.core.deciding import NOW
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import NEVER, STOPPED, Association, Machine
@@ -54,6 +58,25 @@ def test_it_is_compiled_once(tmp_path, monkeypatch):
     path.with_suffix(".compiled").write_bytes(b"of another version")
     with pytest.raises(TrustError, match="cannot be compiled"):
         compile_in_process(path, "registry.yaml")
+
+
+def test_two_programs_do_not_compile_it_at_once_and_none_leaves_a_process(tmp_path):
+    path = tmp_path / "ab.registry.yaml"
+    path.write_text(SIGNED_GOOD)
+    compiled_first = path.with_suffix(".compiled")
+    with path.open("rb") as another:
+        fcntl.flock(another, fcntl.LOCK_EX)
+        one, dropped = Compilation(path), Compilation(path)
+        running = dropped._process._running
+        del dropped
+        assert running.returncode is not None
+        waiting = re.compile(rf"->.*:{path.stat().st_ino} ")
+        while not waiting.search(Path("/proc/locks").read_text()):
+            time.sleep(0.01)
+        compiled_first.write_bytes(pack(compiled(DOCUMENT)))
+        file = compiled_first.stat().st_ino
+    assert one.wait("registry.yaml") == compiled(DOCUMENT)
+    assert compiled_first.stat().st_ino == file
 
 
 def test_a_large_file_is_read_without_a_tree_of_its_numbers(tmp_path, monkeypatch):
@@ -97,9 +120,13 @@ def test_the_service_compiles_a_large_registry_and_keeps_the_result(tmp_path, mo
     association.publish()
     assert source.refresh(), "a suspension does not wait for it"
     assert source.current.never_originates(parse("0335810110"))
-    assert (source.current.version, source.current.sha256 != before.sha256) == (42, True)
+    assert (source.current.version, source.current.sha256) == (42, before.sha256)
     assert source.current.origin not in (before.origin, machine.repository().update().origin)
     assert source.current.suspensions_of(parse("0312345677"))
+    restarted = SignedSource(Repository(machine.trust, str(tmp_path / "unreachable"), machine.cache), 0.0)
+    assert restarted.refresh()
+    assert restarted.current.suspensions_of(parse("0312345677")), "nor does a restart lift it"
+    assert restarted.current.origin == source.current.origin
     while source.current.version == 42:
         time.sleep(0.01)
         source.refresh()
