@@ -15,7 +15,7 @@ from idtone.core.errors import DocumentError, TrustError
 from idtone.core.settings.settings import RegistrySettings, Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.registry.commands.check_progress import checking
-from idtone.registry.index import RegistryIndex
+from idtone.registry.index import RegistryIndex, interim_origin
 from idtone.registry.sources import (
     identity,
     index_of,
@@ -111,9 +111,11 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
                     break
             except (DocumentError, TrustError):
                 if before is not None:
+                    newer = repository.kept_stops()  # the service uses them while it compiles the newer members
+                    origin = interim_origin(before.origin, newer.origin) if newer else before.origin
                     fallback = _Suspended(settings, partial(_is_kept, repository, before))
-                    if not fallback.are_of(before.origin):
-                        fallback.write(index_of(before))
+                    if not fallback.are_of(origin):
+                        fallback.write(index_of(before, newer))
                 raise
         try:
             prepare(published)  # without the lock, for which the service waits when a suspension comes

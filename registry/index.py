@@ -241,6 +241,11 @@ class RegistryIndex:
         return held
 
 
+def interim_origin(earlier: str, newer: str) -> str:
+    """That of an `InterimIndex`. It is made of two generations, so nobody may take it for one of them."""
+    return hashlib.sha256(f"{earlier} {newer}".encode("ascii")).hexdigest()
+
+
 class InterimIndex(RegistryIndex):
     """A generation, and the stops of a newer one whose members are not known yet. No stop is lifted before all of the
     newer one is known: so each decision is that of one edition, which it names.
@@ -255,8 +260,7 @@ class InterimIndex(RegistryIndex):
         assert earlier.signed is not None, "an unsigned file has no parts"
         stops = dict.fromkeys([*earlier.signed.suspensions.suspensions, *signed.suspensions.suspensions])
         both = signed.suspensions.model_copy(update={"suspensions": tuple(stops)})
-        # What is made of both is of neither: `idtone registry update` must not take it for the newer generation.
-        origin = hashlib.sha256(f"{earlier.origin} {signed.origin}".encode("ascii")).hexdigest()
+        origin = interim_origin(earlier.origin, signed.origin)
         index = cls.of(earlier._compiled, replace(signed, suspensions=both, origin=origin))
         index.newer = NewerStops(index.sha256, earlier)
         index.sha256, index.expires = earlier.sha256, earlier.expires

@@ -316,10 +316,17 @@ def never_originating_of(published: Published) -> NeverOriginating | None:
     return compiled_never_originating(document.never_originates, document.issued)
 
 
-def index_of(published: Published) -> RegistryIndex:
-    """A published generation, ready for look-ups; a large one is compiled once. Raises DocumentError and TrustError."""
+def index_of(published: Published, stops_of: Published | None = None) -> RegistryIndex:
+    """A published generation, ready for look-ups; a large one is compiled once. `stops_of` is a newer one whose stops
+    count too. Raises DocumentError and TrustError.
+    """
+    index = _indexed(published, _signed_of(published))
+    return index if stops_of is None else InterimIndex.between(index, _signed_of(stops_of))
+
+
+def _signed_of(published: Published) -> Signed:
     suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
-    return _indexed(published, signed_by(published, suspensions, never_originating_of(published)))
+    return signed_by(published, suspensions, never_originating_of(published))
 
 
 def is_prepared(published: Published) -> bool:

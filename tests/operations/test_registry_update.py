@@ -114,14 +114,27 @@ def test_a_signature_that_was_renewed_is_kept(config, tmp_path, association):
     assert (tmp_path / "cache" / "kept.json").read_bytes() != kept
 
 
-def test_a_file_that_is_lost_is_made_of_the_cache_while_the_source_is_unreachable(config, sounds, association):
+def test_a_file_that_is_lost_is_made_of_the_cache_while_the_source_is_unreachable(
+    config, sounds, association, tmp_path, monkeypatch
+):
+    """Also the stops that the service uses while it compiles the members that came with them."""
     association.write(suspensions=STOPPED)
     association.publish()
     quietly(config)
+    monkeypatch.setattr("idtone.registry.sources.LARGE", 10)
+    source = SignedSource(Machine(association, tmp_path).repository(), 0.0)
+    assert source.refresh()
+    members = GOOD.partition("suspensions:")[0].replace("version: 42", "version: 43")
+    association.write(members, STOPPED.replace("0312345677", "0312345601").replace("R-1", "R-2"))
+    association.publish()
+    assert source.refresh()
     (sounds / FALLBACK_FILE).unlink()
     association.repository.rename(association.repository.with_name("away"))
     assert "cannot be read" in terminal.error("registry", "update", "--quiet", "-c", config)
-    assert remembered(sounds).suspended.keys() == {STOPPED_NUMBER}
+    assert remembered(sounds).suspended.keys() == {STOPPED_NUMBER, "81312345601"}
+    before = written(sounds)
+    terminal.error("registry", "update", "--quiet", "-c", config)
+    assert written(sounds) == before
 
 
 def test_a_machine_without_sounds_gets_the_registry_alone(config, sounds):
