@@ -32,6 +32,7 @@ OTHER = {
     ("registry", "cache"): ("/srv/cache", Path("/srv/cache")),
     ("registry", "poll"): ("PT5S", timedelta(seconds=5)),
     ("ledger", "url"): ("sqlite:////srv/ledger.sqlite3", "sqlite:////srv/ledger.sqlite3"),
+    ("ledger", "others"): ("postgresql://db-2.example/idtone", ("postgresql://db-2.example/idtone",)),
     ("ledger", "spool"): ("/x.sqlite3", Path("/x.sqlite3")),
     ("ledger", "password_file"): ("/run/secrets/postgresql", Path("/run/secrets/postgresql")),
     ("ledger", "password"): ("s3cret", "s3cret"),
