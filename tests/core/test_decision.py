@@ -25,6 +25,7 @@ from idtone.core.calls import (
 )
 from idtone.core.decision import (
     LedgerFull,
+    NewerStops,
     Policy,
     Remembered,
     Unlicensed,
@@ -538,6 +539,25 @@ def test_setting_the_clock_back_makes_no_licence_valid(year, licence):
         assert decision == decide(call(), registry, NOTICE_POLICY, NOW)
     if decision.outcome is Outcome.PLAY:
         assert licence.valid_from <= max(by_the_clock, NOW) < min(licence.valid_until, registry.expires)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "both", "named"),
+    [
+        (FakeRegistry(), stopped(NOW), (None, "newer")),
+        (stopped(NOW + DAY), stopped(NOW), (None, "newer")),
+        (stopped(NOW), stopped(NOW), (42, "earlier")),
+        (FakeRegistry(), unoriginated(HELD), (None, "newer")),
+        (unoriginated(HELD), unoriginated(HELD), (42, "earlier")),
+        (FakeRegistry(), stopped(NOW, FOREIGN), (42, "earlier")),
+        (FakeRegistry(), stopped(NOW + DAY), (42, "earlier")),
+    ],
+)
+def test_a_decision_names_the_newer_edition_only_if_its_stop_alone_refuses(earlier, both, named):
+    """Its members are not known yet, nor its version."""
+    registry = replace(both, version=42, sha256="earlier", newer=NewerStops("newer", earlier))
+    decision = decide(call(direction=OUT), registry, own_policy(), NOW)
+    assert (decision.registry_version, decision.registry_sha256) == named
 
 
 def test_setting_the_clock_back_lifts_no_suspension():
