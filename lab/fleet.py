@@ -34,7 +34,7 @@ from lab.ledger.replication.between import STALL, Between
 from lab.registry.trust.association import Association, Machine
 from lab.registry.trust.serving import over_https, write_certificate
 
-from .asterisk import IDTONE, LOOPBACK, Asterisk, free_ports
+from .asterisk import EVIDENCE, LOOPBACK, Asterisk, free_ports
 from .bootstrap import AsteriskInstallation
 from .kamailio import Kamailio, KamailioInstallation
 from .lab import SUSPENDED
@@ -152,10 +152,10 @@ class Node:
 
 
 class Program:
-    """A program of idtone's command that runs until it is stopped, and prints a line when it is ready."""
+    """A command of `idtone-evidence` that runs until it is stopped, and prints a line when it is ready."""
 
     def __init__(self, log: Path, *arguments: str | Path) -> None:
-        self._command = [IDTONE, *arguments]
+        self._command = [EVIDENCE, *arguments]
         self._log = log
         self._process: subprocess.Popen[str] | None = None
 
@@ -375,7 +375,6 @@ def _witness(folder: Path, number: int, logs: Path) -> Program:
     state = folder / name
     return Program(
         folder / f"{name}.log",
-        "ledger",
         "witness",
         "--name",
         f"{name}.example/1",
