@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.core.terminal.command_line import csv_text
+from idtone.core.terminal.spreadsheet_csv import csv_text
 
 PDF, ZIP, TEXT, CSV = "application/pdf", "application/zip", "text/plain", "text/csv"
 _BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"

@@ -11,7 +11,7 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.numbers import Number
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import VerifierKey
-from idtone.core.terminal.command_line import csv_lines
+from idtone.core.terminal.spreadsheet_csv import csv_lines
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_index import IndexEntry, disclosure_index, figures
 from idtone.ledger.disclosure.pack_file import read_zip

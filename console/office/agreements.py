@@ -9,8 +9,8 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.terminal.command_line import csv_text
 from idtone.core.terminal.prompts import line
+from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message, joined, template
 from idtone.office.authority.acceptances import AGREEMENT_WORDS, accept, acceptances, end_acceptance
 from idtone.office.authority.moments import day, in_japan

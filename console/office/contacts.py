@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.terminal.command_line import csv_text
+from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import template
 from idtone.office.authority.change_registry import describe
 from idtone.office.authority.member_contacts import COLUMNS, contact_rows

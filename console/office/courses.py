@@ -10,7 +10,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.paper.content import Paper
-from idtone.core.terminal.command_line import csv_text
+from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import registry_of
 from idtone.office.authority.moments import day, in_japan

@@ -19,7 +19,7 @@ from idtone.core.errors import LedgerError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.numbers import Number, NumberKind, parse
 from idtone.core.persons import visiting
-from idtone.core.terminal.command_line import csv_lines
+from idtone.core.terminal.spreadsheet_csv import csv_lines
 from idtone.core.translation import Message, template, translated
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-import io
 import re
 import shutil
 import sys
@@ -322,6 +321,8 @@ class Rows:
 
     def print(self, rows: Iterable[Sequence[object]]) -> None:
         """Print None as an empty field, True as `yes`, False as `no`."""
+        from .spreadsheet_csv import csv_lines, field_text
+
         texts = [tuple(map(field_text, row)) for row in rows]
         if self._form is Form.TABLE:
             self._print_table(texts)
@@ -365,36 +366,6 @@ def padded(text: str, width: int) -> str:
     from .help_page import cells  # not every command needs it
 
     return text + " " * (width - cells(text))
-
-
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """The CSV that `Rows` prints."""
-    return csv_lines([columns, *rows])
-
-
-def csv_lines(rows: Iterable[Sequence[object]]) -> str:
-    """Rows of CSV. A text that a spreadsheet would calculate begins with an apostrophe."""
-    import csv
-
-    made = io.StringIO()
-    csv.writer(made).writerows(map(_no_formulas, rows))
-    return made.getvalue()
-
-
-def _no_formulas(row: Sequence[object]) -> tuple[str, ...]:
-    texts = map(field_text, row)
-    return tuple(f"'{text}" if text[:1] in _FORMULA and not _FIGURES.fullmatch(text) else text for text in texts)
-
-
-_FORMULA: Final = frozenset("=+-@\t\r")
-_FIGURES: Final = re.compile(r"[+-]?[0-9.]+|-|")
-
-
-def field_text(value: object) -> str:
-    """A field of CSV."""
-    if value is None:
-        return ""
-    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 def checksum_line(sha256: str, path: Path) -> str:

@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.paper.content import Paper
-from idtone.core.terminal.command_line import csv_text
 from idtone.core.terminal.prompts import line
+from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message
 from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionKind, day_begins
 from idtone.registry.number_notation import read_span

@@ -26,7 +26,7 @@ from idtone.console.turns import VisitingParty, party_of
 from idtone.core.errors import LedgerError
 from idtone.core.http import connections as http_connections
 from idtone.core.http.request_limits import STREAMS_OF_USER, WITHOUT_SESSION_OF_NETWORK
-from idtone.core.terminal.command_line import csv_text
+from idtone.core.terminal.spreadsheet_csv import csv_text
 from lab.console.held_reads import Held, held_pack, held_part, held_password, held_search
 from lab.console.raw_requests import answered, get, host_of
 from lab.console.site import Site, Visitor

@@ -1,0 +1,37 @@
+"""CSV (RFC 4180) that a spreadsheet shows, and does not calculate."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """The CSV that `Rows` prints."""
+    return csv_lines([columns, *rows])
+
+
+def csv_lines(rows: Iterable[Sequence[object]]) -> str:
+    """Rows of CSV. A text that a spreadsheet would calculate begins with an apostrophe."""
+    made = io.StringIO()
+    csv.writer(made).writerows(map(_no_formulas, rows))
+    return made.getvalue()
+
+
+def _no_formulas(row: Sequence[object]) -> tuple[str, ...]:
+    texts = map(field_text, row)
+    return tuple(f"'{text}" if text[:1] in _FORMULA and not _FIGURES.fullmatch(text) else text for text in texts)
+
+
+_FORMULA: Final = frozenset("=+-@\t\r")
+_FIGURES: Final = re.compile(r"[+-]?[0-9.]+|-|")
+
+
+def field_text(value: object) -> str:
+    """A field of CSV."""
+    if value is None:
+        return ""
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
