@@ -2,7 +2,7 @@
 
     python -m bench.presented_numbers [--calls 10000] [--rate 20] [--seed N] [--json]
 
-`offered_calls` makes the calls and knows what must become of each. SIPp offers them to a real Asterisk: incoming and
+`presented_calls` makes the calls and knows what must become of each. SIPp offers them to a real Asterisk: incoming and
 outgoing, by the hook and by the operator's own Dial(), over ARI and AGI. Another SIPp answers, and writes down each
 number that it was shown. While the service restarts, it is stopped, killed, and relieved by its next instance by turns.
 The brake is off: it would stop the lines, which is what `make bench-brake` measures. So many calls may wait for a

@@ -52,7 +52,9 @@ def _files(folder: Path, installation: AsteriskInstallation) -> Mapping[str, str
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="own_asterisk", description="Make an Asterisk in a folder of your own.")
+    parser = argparse.ArgumentParser(
+        prog="lab.tutorial_asterisk", description="Make an Asterisk in a folder of your own."
+    )
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     folder = parser.parse_args().folder.absolute()
     try:
