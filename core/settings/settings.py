@@ -372,6 +372,10 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
         from .shared_settings import laid_on_shared
 
         settings = laid_on_shared(settings, tree)
+    if settings.ledger.others and not settings.ledger.is_shared():
+        from .unused_key import refuse_unused
+
+        refuse_unused(("ledger", "others"), settings, path, environment)
     if "node" not in settings.model_fields_set and (node := node_of_ledger(settings.ledger)):
         return settings.named(node)
     return settings

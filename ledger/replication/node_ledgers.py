@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -26,6 +26,7 @@ from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STE
 from ..store.postgresql import Server, schema_of
 from ..store.rows import moment
 from ..tree.checkpoints import Checkpoint
+from .ask_servers import WITHIN_S, ask_all
 from .batch import position_of
 from .node_reports import NodeReportsReader
 
@@ -82,13 +83,9 @@ class Ledgers:
 
         Raises LedgerError if no server answers, UsageError if they have no such node.
         """
-        found, silent = cls([], True), list[LedgerError]()
-        for server in servers:
-            try:
-                schemas = server.schemas()
-            except LedgerError as error:
-                silent.append(error)
-                continue
+        found = cls([], True)
+        answers, silent = ask_all(servers, lambda server: server.schemas(WITHIN_S))
+        for server, schemas in answers:
             for schema in schemas:
                 try:
                     ledger = ledger_in(server, schema, node, days)
@@ -97,7 +94,7 @@ class Ledgers:
                     continue
                 if ledger:
                     found.nodes.append(ledger)
-        if len(silent) == len(servers):
+        if not answers:
             raise silent[0]
         found.unreadable += map(str, silent)
         if not found.nodes and not found.unreadable:
@@ -226,14 +223,8 @@ def ledger_in(
 
 def replica_of(servers: Sequence[Server], node: str) -> NodeLedger:
     """The replica that this node fills now. Raises UsageError if there is none, LedgerError."""
-    found: list[NodeLedger] = []
-    silent: list[LedgerError] = []
-    for server in servers:
-        try:
-            found += _replicas_in(server, node)
-        except LedgerError as error:
-            silent.append(error)
-    if found:
+    answers, silent = ask_all(servers, lambda server: _replicas_in(server, node))
+    if found := list(chain.from_iterable(replicas for _, replicas in answers)):
         return max(found, key=_come)
     raise silent[0] if silent else _unknown(servers, node)
 

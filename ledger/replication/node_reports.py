@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
 from typing import Any, Final
 
+from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
 
@@ -18,9 +19,8 @@ from ..store.database import literals, scalar
 from ..store.meta import HEARD_AT, LOG_KEY, NODE, ORIGIN, STATE
 from ..store.postgresql import PostgreSQLConnection, Server, schema_of
 from ..store.rows import moment
+from .ask_servers import WITHIN_S, await_all, not_answered
 
-WITHIN_S: Final = 10
-"""How long the reader waits for any answer of PostgreSQL."""
 AT_ONCE: Final = 100
 """Schemas that one statement reads."""
 AGAIN_S: Final = 30.0
@@ -59,30 +59,21 @@ class NodeReportsReader:
     def __init__(self, *servers: Server) -> None:
         """Raises LedgerError if the library is missing."""
         self._readers = [_ServerReader(server) for server in servers]
-        self._failed: dict[_ServerReader, tuple[LedgerError, float]] = {}
-        """Why a server could not be read, and when to try again."""
 
     def read(self) -> NodeReports:
-        """Raises LedgerError if no server can be read. The next call connects anew then."""
-        if len(self._readers) == 1:
-            return self._readers[0].read()
-        asked = [each for each in self._readers if each not in self._failed or monotonic() >= self._failed[each][1]]
-        with ThreadPoolExecutor(max(1, len(asked))) as threads:  # a silent server holds up no other
-            read = [each for each in threads.map(self._attempt, asked) if each is not None]
-        errors = [error for error, _ in self._failed.values()]
+        """Raises LedgerError if no server can be read. The next call connects anew then.
+
+        A server that does not answer holds it up once, for some seconds; then it is asked again beside the others.
+        """
+        waited = [(each, begun) for each in self._readers if (begun := each.begin()) is not None]
+        await_all(begun for _, begun in waited)
+        read = [reports for each, begun in waited if (reports := each.end(begun)) is not None]
+        errors = [each.trouble for each in self._readers if each.trouble is not None]
         if not read:
-            self._failed.clear()
+            for each in self._readers:
+                each.forgive()
             raise errors[0]
         return _together(read, tuple(map(str, errors)))
-
-    def _attempt(self, reader: _ServerReader) -> NodeReports | None:
-        try:
-            reports = reader.read()
-        except LedgerError as error:
-            self._failed[reader] = (error, monotonic() + AGAIN_S)
-            return None
-        self._failed.pop(reader, None)
-        return reports
 
     def close(self) -> None:
         for reader in self._readers:
@@ -107,15 +98,55 @@ def _together(read: Iterable[NodeReports], silent: tuple[str, ...]) -> NodeRepor
 
 
 class _ServerReader:
-    """Reads one server. For one thread at a time."""
+    """Reads one server, in a thread that may never end. For one thread at a time."""
 
     def __init__(self, server: Server) -> None:
         """Raises LedgerError if the library is missing."""
         self._server = server
         self._database = server.database("pg_catalog", str(server), WITHIN_S)
         self._connection: PostgreSQLConnection | None = None
+        self._reading_now: Future[NodeReports] | None = None
+        self._again_s = 0.0
+        self.trouble: LedgerError | None = None
+        """Why the server could not be read last."""
 
-    def read(self) -> NodeReports:
+    def begin(self) -> Future[NodeReports] | None:
+        """Begin a reading that is worth waiting for. None: the last one is not over, failed lately, or is repeated."""
+        if self._reading_now is not None:
+            if not self._reading_now.done():
+                return None
+            self.end(self._reading_now)  # it came too late to be shown, and says that the server answers again
+        if self.trouble is not None and monotonic() < self._again_s:
+            return None
+        self._reading_now = in_daemon(self._read, "reading what nodes have reported")
+        return None if self.trouble else self._reading_now
+
+    def end(self, begun: Future[NodeReports]) -> NodeReports | None:
+        """The reports; None if the server could not be read."""
+        if not begun.done():
+            self.trouble = not_answered(self._server)
+            return None
+        self._reading_now = None
+        try:
+            reports = begun.result()
+        except LedgerError as error:
+            self.trouble, self._again_s = error, monotonic() + AGAIN_S
+            return None
+        self.trouble = None
+        return reports
+
+    def forgive(self) -> None:
+        """Ask a server that has failed at once, unless its answer is still awaited."""
+        if self._reading_now is None:
+            self.trouble = None
+
+    def close(self) -> None:
+        if self._reading_now is None:
+            self._disconnect()
+        else:
+            self._reading_now.add_done_callback(lambda _: self._disconnect())
+
+    def _read(self) -> NodeReports:
         """Raises LedgerError. The next call connects anew then."""
         try:
             with self._database.explaining(), self._reading() as connection:
@@ -128,7 +159,7 @@ class _ServerReader:
                         held[name][key] = value
                 now = moment(scalar(connection, _NOW))
         except BaseException:
-            self.close()
+            self._disconnect()
             raise
         hidden = [
             Message(
@@ -140,7 +171,7 @@ class _ServerReader:
         reports, damaged = _reports(held, self._server)
         return NodeReports(now, tuple(reports), (*hidden, *damaged))
 
-    def close(self) -> None:
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

@@ -25,6 +25,7 @@ from idtone.ledger.keys import key_ring
 from idtone.ledger.keys.checkpoint_file import CheckpointFile, cosigned_file
 from idtone.ledger.keys.log_keys import LogKeys, is_in_token
 from idtone.ledger.keys.timestamp_store import Stamps
+from idtone.ledger.replication.ask_servers import WITHIN_S, ask_all
 from idtone.ledger.replication.own_replica import own_replica
 from idtone.ledger.store.growth import growth
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -595,6 +596,17 @@ def _shared(exam: Exam) -> Iterator[Finding]:
     yield ledger.shared(name, copy, trouble, exam.now())
 
 
+def _others(exam: Exam) -> Iterator[Finding]:
+    settings = exam.settings.ledger
+    try:
+        servers = [Server.of(settings, url) for url in dict.fromkeys(settings.others) if url != settings.url]
+    except (LedgerError, DocumentError) as error:
+        yield unknown("ledger-others", str(error), Message("Run this as the user that `idtone serve` runs as"))
+        return
+    _, silent = ask_all(servers, lambda server: server.schemas(WITHIN_S))
+    yield ledger.others(list(map(str, servers)), silent)
+
+
 LEDGER: Final = (
     "ledger",
     "ledger-room",
@@ -671,6 +683,7 @@ CHECKS: Final = (
     Check(("ledger-retention", "ledger-holds"), _retention),
     Check(("ledger-timestamp",), lambda exam: iter((_stamped(exam),))),
     Check(("ledger-postgresql",), _shared),
+    Check(("ledger-others",), _others),
     Check(("fleet-settings",), _fleet_settings),
     Check((backup_finding.TOPIC,), _backup),
     Check((canary_finding.TOPIC,), _canary),

@@ -282,6 +282,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
             "Lists of several nodes lack the steps that are not there, and a failure of this machine's disk loses them."
         ),
     ),
+    "ledger-others": Topic(
+        Message("The other PostgreSQL servers of the fleet"),
+        Message("Lists of several nodes lack the calls of the nodes that replicate to a server without an answer."),
+    ),
     "ledger-sqlite": Topic(
         Message("SQLite under the ledger"),
         Message("Versions with the WAL-reset bug can lose committed evidence (docs/adr/0001)."),

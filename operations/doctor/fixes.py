@@ -183,6 +183,7 @@ FIXES: Final[Mapping[str, Fix]] = {
     "ledger-signed": Fix(_nothing, _EVIDENCE),
     "ledger-ends": Fix(_nothing, Message("Only a person connects a token, or gives up what its key can never sign.")),
     "ledger-postgresql": Fix(_nothing, _EVIDENCE),
+    "ledger-others": Fix(_nothing, _EVIDENCE),
     "ledger-sqlite": Fix(_nothing, _EVIDENCE),
     "fleet-settings": Fix(
         _nothing, Message("It needs another file, or a reload, which puts all its settings in force.")

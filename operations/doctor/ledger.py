@@ -322,6 +322,24 @@ def shared(server: str, copy: OwnReplica | None, trouble: str, now: datetime) ->
     return good(topic, found)
 
 
+def others(servers: Sequence[str], silent: Sequence[LedgerError]) -> Finding:
+    """`silent` has an error for each of the servers that cannot be read."""
+    topic = "ledger-others"
+    names = ", ".join(servers)
+    if not servers:
+        return good(topic, Message("not used: ledger.others names no other server"))
+    if not silent:
+        return good(topic, Message("{servers}: each answers", servers=names))
+    found: str = Message("{silent} of {servers} servers cannot be read", silent=len(silent), servers=len(servers))
+    for error in silent:
+        found = Message("{found}; {error}", found=found, error=error)
+    return warning(
+        topic,
+        found,
+        Message("Correct it on that server, or remove a server that has no replica any more from ledger.others"),
+    )
+
+
 def retention(kept: timedelta | None) -> Finding:
     """`kept` is ledger.retention; None means for ever."""
     topic = "ledger-retention"

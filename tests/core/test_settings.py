@@ -70,9 +70,10 @@ def test_every_key_can_be_set_by_file_and_by_environment(tmp_path):
     assert set(OTHER) | {("fleet", "settings")} == set(locations()), "every key has a value (test_shared_settings.py)"
     path = tmp_path / "idtone.yaml"
     for location, (text, value) in OTHER.items():
+        needs = {"IDTONE_LEDGER_URL": "postgresql://db-1.example/i"} if location == ("ledger", "others") else {}
         path.write_text("".join(f"{'  ' * depth}{step}:\n" for depth, step in enumerate(location))[:-1] + f" {text}\n")
-        assert value_at(load_settings(path, {}), location) == value, location
-        assert value_at(load_settings(None, {variable_name(location): text}), location) == value, location
+        assert value_at(load_settings(path, needs), location) == value, location
+        assert value_at(load_settings(None, {**needs, variable_name(location): text}), location) == value, location
 
 
 def test_the_files_of_the_folder_lie_on_the_file_in_their_order(tmp_path):
@@ -165,6 +166,26 @@ def test_a_fault_of_the_environment_names_the_variable(tmp_path):
             ["environment", "IDTONE_ARI_URL"],
             ["environment", "IDTONE_POLICY_REFUSE_CAUSE"],
         ]
+
+
+def test_other_servers_without_a_postgresql_of_its_own_are_refused_where_they_are_named(tmp_path):
+    """Only all files and the environment together show it."""
+    path, above = tmp_path / "idtone.yaml", tmp_path / "idtone.d" / "fleet.yaml"
+    above.parent.mkdir()
+    named = "ledger:\n  others: [postgresql://idtone@db-2.example/idtone]\n"
+    expected = (
+        "ledger.others: has no effect: ledger.url names no PostgreSQL. "
+        "Name the PostgreSQL of this node in ledger.url, or remove this key"
+    )
+    path.write_text(named)
+    assert faults(path, {}) == [f"{path}:2:3: {expected}"]
+    assert load_settings(path, {"IDTONE_LEDGER_URL": "postgresql://idtone@db-1.example/idtone"}).ledger.others
+    path.write_text("node: x\n")
+    above.write_text(named)
+    assert faults(path, {}) == [f"{above}:2:3: {expected}"]
+    above.write_text("")
+    (fault,) = faults(path, {"IDTONE_LEDGER_OTHERS": "postgresql://idtone@db-2.example/idtone"})
+    assert fault == "environment: " + expected.replace("ledger.others", "IDTONE_LEDGER_OTHERS")
 
 
 def test_an_unknown_variable_is_an_error_that_shows_no_value():

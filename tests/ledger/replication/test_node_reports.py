@@ -9,11 +9,12 @@ from functools import partial
 import pytest
 
 from idtone.core.errors import LedgerError
-from idtone.ledger.replication import replicator
+from idtone.ledger.replication import ask_servers, node_reports, replicator
+from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.postgresql import Server, schema_of
-from lab.ledger.replication.between import Between
+from lab.ledger.replication.between import STALL, Between
 from lab.ledger.replication.nodes import NAMES, Node
 from lab.ledger.sample_evidence import heard_call, wait_until
 from lab.ledger.sample_ledger import spoil
@@ -164,6 +165,29 @@ def test_a_ledger_that_follows_a_damaged_one_takes_its_place(node):
     node.write(heard_call("c-1"))
     node.replicate()
     assert report_of(node).origin == "pbx-1/idtone.2"
+
+
+def test_a_server_that_hangs_holds_up_the_others_once(node, postgresql, monkeypatch):
+    """It accepts connections and answers nothing, which no time limit of its own can end."""
+    node.replicate()
+    monkeypatch.setattr(node_reports, "AGAIN_S", 0.0)
+    with Between(postgresql.port) as between:
+        servers = [node.through(between).server, node.server]
+        with NodeReportsReader(*servers) as reader:
+            assert reader.read().silent == ()
+            monkeypatch.setattr(ask_servers, "HOLDS_UP_S", 1.0)
+            between.judge = lambda to_server, octets: STALL
+            (silent,) = reader.read().silent
+            assert f":{between.port}/" in silent
+            assert "no answer within 1 s" in silent
+            assert [each.node for each in Ledgers.in_postgresql(servers, {}).nodes] == ["pbx-1"]
+            monkeypatch.setattr(ask_servers, "HOLDS_UP_S", 600.0)
+            for _ in range(3):
+                seen = reader.read()
+                assert ([each.node for each in seen.reports], seen.silent) == (["pbx-1"], (silent,))
+            between.judge = lambda to_server, octets: None
+            between.cut()
+            until(lambda: reader.read().silent == ())
 
 
 @pytest.mark.nightly

@@ -131,6 +131,11 @@ TABLE = {
         ((OwnReplica(True, -3, NOW, True), ""), BAD, "has 3 steps that ledger.spool lacks"),
         ((OwnReplica(True, 0, NOW, True, 9), ""), GOOD, "9 leaves of damaged ledgers were never replicated"),
     ],
+    ledger.others: [
+        (([], []), GOOD, "not used"),
+        ((["db-b", "db-c"], []), GOOD, "db-b, db-c: each answers"),
+        ((["db-b", "db-c"], [LedgerError("db-c: away")]), WARNING, "1 of 2 servers cannot be read; db-c: away"),
+    ],
 }  # fmt: skip
 
 

@@ -1,0 +1,56 @@
+"""Asks several PostgreSQL servers at once. One that accepts a connection and never answers holds the others up once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, wait
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from idtone.core.daemon_thread import in_daemon
+from idtone.core.errors import LedgerError
+from idtone.core.translation import Message
+
+from ..store.postgresql import Server
+
+T = TypeVar("T")
+
+WITHIN_S: Final = 10
+"""How long a reader waits for any answer of PostgreSQL."""
+HOLDS_UP_S: Final = 12.0
+"""How long a server without any answer is waited for: longer than libpq connects, so that libpq's error is shown. A
+limit of PostgreSQL's own does not help if that process hangs.
+"""
+
+
+def ask_all(servers: Sequence[Server], ask: Callable[[Server], T]) -> tuple[list[tuple[Server, T]], list[LedgerError]]:
+    """The servers that answer, with what `ask` got from each, and the errors of the others."""
+    asked = [(server, in_daemon(partial(ask, server), f"asking {server}")) for server in servers]
+    await_all(answer for _, answer in asked)
+    answers: list[tuple[Server, T]] = []
+    silent: list[LedgerError] = []
+    for server, answer in asked:
+        if not answer.done():
+            silent.append(not_answered(server))
+            continue
+        try:
+            answers.append((server, answer.result()))
+        except LedgerError as error:
+            silent.append(error)
+    return answers, silent
+
+
+def await_all(answers: Iterable[Future[Any]]) -> None:
+    """Return when all are done, and after `HOLDS_UP_S` at the latest."""
+    wait(list(answers), HOLDS_UP_S)
+
+
+def not_answered(server: Server) -> LedgerError:
+    """The error of a server that gave no answer at all."""
+    return LedgerError(
+        Message(
+            "{server}: no answer within {seconds:.0f} s; see that PostgreSQL runs, and that its machine does not hang",
+            server=server,
+            seconds=HOLDS_UP_S,
+        )
+    )
