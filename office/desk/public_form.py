@@ -18,8 +18,9 @@ from typing import Any, Final, Self
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
+from yaml import YAMLError
 
-from idtone.core.documents import read_text
+from idtone.core.documents import read_text, read_tree
 from idtone.core.errors import IdtoneError
 from idtone.core.readable_text import readable
 from idtone.registry.trust import tuf_roles
@@ -261,10 +262,17 @@ class PublicPages:
     def html(self, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
         """The answer with a `page` that nothing can be put into."""
         links = "".join(f'<a href="{path}">{both(japanese, english)}</a>' for path, japanese, english in self.links)
-        text = text.replace(_HEAD, f"<header><strong>{escape(self.association)}</strong>{links}</header>", 1)
+        name = f"<strong>{escape(self.association)}</strong>" if self.association else ""
+        text = text.replace(_HEAD, f"<header>{name}{links}</header>", 1)
         return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)
 
 
 def association_of(folder: Path) -> str:
     """Its name in its registry. Raises IdtoneError."""
-    return value_at(read_text(folder / tuf_roles.REGISTRY_FILE), ("registry", "association"))
+    path = folder / tuf_roles.REGISTRY_FILE
+    text = read_text(path)
+    try:
+        return value_at(text, ("registry", "association"))
+    except YAMLError:
+        read_tree(text, str(path))  # raises DocumentError, which names the fault
+        raise
