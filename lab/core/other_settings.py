@@ -41,7 +41,6 @@ OTHER = {
     ("ledger", "exports"): ("two-persons", Exports.TWO_PERSONS),
     ("ledger", "approval"): ("PT1H", timedelta(hours=1)),
     ("ledger", "legal_bases"): ("/srv/legal_bases.yaml", Path("/srv/legal_bases.yaml")),
-    ("ledger", "others"): ("postgresql://i@db-2.example/i", ("postgresql://i@db-2.example/i",)),
     ("ledger", "origin"): ("pbx.example/ledger", "pbx.example/ledger"),
     ("ledger", "seen_file"): ("/srv/seen", Path("/srv/seen")),
     ("ledger", "witnesses"): ("https://w.example/ w+0a+AA==", ("https://w.example w+0a+AA==",)),
