@@ -44,8 +44,8 @@ def one_of_each(
     broad: Container[Any] = (),
     rest: pytest.MarkDecorator = pytest.mark.nightly,
 ) -> list[Any]:
-    """Values for `parametrize`: all pairs, of which `make test` tries each of `ones` with one of `others`, in turn. It
-    leaves those of `ones` that are `broad` to `make test-breadth`.
+    """All pairs, for `parametrize`. `make test` tries each of `ones` with one of `others`, in turn; `make test-breadth`
+    tries those of `ones` that are `broad`.
     """
 
     def marks(one: Any, is_tried: bool) -> Sequence[pytest.MarkDecorator]:

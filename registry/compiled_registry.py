@@ -241,13 +241,8 @@ def utc(moment: datetime) -> datetime:
 # -- as octets --------------------------------------------------------------------------------------------------------
 
 
-def pack(index: Compiled) -> bytes:
-    """The octets that `unpack` reads on a machine with the same byte order."""
-    return b"".join(pack_parts(index))
-
-
 def pack_parts(index: Compiled) -> list[bytes | memoryview]:
-    """The octets of `pack` in parts, without a copy of the arrays."""
+    """The octets that `unpack` reads on a machine with the same byte order, in parts without a copy of the arrays."""
     head: dict[str, Any] = {
         "version": index.version,
         "issued": index.issued.isoformat(),
@@ -286,8 +281,8 @@ def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], It
 
 
 def unpack(octets: bytes | mmap) -> Compiled:
-    """The compiled registry that `pack` has packed, read line by line, so that other threads can run. Raises TrustError
-    if `octets` are not from `pack`.
+    """The compiled registry that `pack_parts` has packed, read line by line, so that other threads can run. Raises
+    TrustError if `octets` are not from it.
     """
     try:
         head, lines, spans = opened_spans(MAGIC, octets)

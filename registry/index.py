@@ -242,7 +242,7 @@ class RegistryIndex:
 
 
 def interim_origin(earlier: str, newer: str) -> str:
-    """The origin of an `InterimIndex`, which is made of two generations: nobody may take it for one of them."""
+    """The origin of an `InterimIndex`: that of neither generation, so that nobody takes it for one of them."""
     return hashlib.sha256(f"{earlier} {newer}".encode("ascii")).hexdigest()
 
 

@@ -211,14 +211,13 @@ class SignedSource:
 
     def _is_ready(self, published: Published) -> bool:
         """False while its members are compiled and others are in use; begins to compile them."""
-        file = tuf_roles.REGISTRY_FILE
-        path = published.path(file)
+        path = published.path(tuf_roles.REGISTRY_FILE)
         if self._compiling and self._compiling.registry != path:  # a newer registry has come
             self._stop_compiling()
         if self.current is None or self._has_members_of(published):
             return True
         if self._compiling is None:
-            if published.examine(file) <= LARGE or is_compiled(path):
+            if is_prepared(published):
                 return True
             self._compiling = Compilation(path)
             log.info("registry %s: a new large one is compiled in the background", self._repository.source)

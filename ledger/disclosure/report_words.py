@@ -38,7 +38,7 @@ DELIVERY: Final[Mapping[str, Words]] = {
     Delivery.SENT: Words("送信済み", "sent"),
     Delivery.NOT_KNOWN: Words("不明", "not known"),
 }
-"""Knowledge of a sound at a party."""
+"""The scale of delivery: what is known of a sound at a party."""
 
 
 STEPS: Final[Mapping[str, Words]] = {

@@ -80,7 +80,7 @@ class Tally:
 
     @property
     def sent_ratio(self) -> float | None:
-        """The share of calls with each sound; None if no party was to hear a sound."""
+        """The share of calls on which each sound was sent; None if no party was to hear a sound."""
         return self.sent / self.connected if self.connected else None
 
     def to_json(self) -> dict[str, Any]:

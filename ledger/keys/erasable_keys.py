@@ -80,7 +80,7 @@ class KeyLines:
 
     @contextmanager
     def changing(self) -> Iterator[Change]:
-        """Context: no other process changes the file. The change is on the disk afterwards. Raises
+        """A context that keeps other processes from changing the file. The change is on the disk afterwards. Raises
         LedgerError.
         """
         try:

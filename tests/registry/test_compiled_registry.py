@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from idtone.core.errors import DocumentError, TrustError
 from idtone.core.numbers import parse
 from idtone.registry import registry_compiler
-from idtone.registry.compiled_registry import compiled, pack, unpack
+from idtone.registry.compiled_registry import compiled, pack_parts, unpack
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.parsers import parse_registry, read_large_registry
@@ -30,7 +30,7 @@ SIGNED = Signed(SuspensionsDocument(issued=datetime(2026, 11, 1, tzinfo=UTC)), d
 
 
 def test_a_compiled_registry_answers_like_the_document():
-    octets = pack(compiled(DOCUMENT))
+    octets = b"".join(pack_parts(compiled(DOCUMENT)))
     assert unpack(octets) == compiled(DOCUMENT)
     ready, index = RegistryIndex.of(unpack(octets), SIGNED), RegistryIndex(DOCUMENT)
     for number in (parse(f"+{81312345550 + offset}") for offset in range(200)):
@@ -40,7 +40,7 @@ def test_a_compiled_registry_answers_like_the_document():
 @given(st.data())
 @settings(max_examples=50, deadline=None)
 def test_changed_octets_are_refused(data):
-    octets = pack(compiled(DOCUMENT))
+    octets = b"".join(pack_parts(compiled(DOCUMENT)))
     at = data.draw(st.integers(0, len(octets) - 1))
     with pytest.raises(TrustError):
         unpack(octets[:at] + bytes([octets[at] ^ data.draw(st.integers(1, 255))]) + octets[at + 1 :])
@@ -73,7 +73,7 @@ def test_two_programs_do_not_compile_it_at_once_and_none_leaves_a_process(tmp_pa
         waiting = re.compile(rf"->.*:{path.stat().st_ino} ")
         while not waiting.search(Path("/proc/locks").read_text()):
             time.sleep(0.01)
-        compiled_first.write_bytes(pack(compiled(DOCUMENT)))
+        compiled_first.write_bytes(b"".join(pack_parts(compiled(DOCUMENT))))
         file = compiled_first.stat().st_ino
     assert one.wait("registry.yaml") == compiled(DOCUMENT)
     assert compiled_first.stat().st_ino == file
