@@ -111,7 +111,7 @@ async def lateness_ms(work: Callable[[], object]) -> list[float]:
 
 
 def measure(numbers: int, customers: int, members: int = MEMBERS) -> dict[str, dict[str, float]]:
-    from idtone.service.commands import loop_first
+    from idtone.core.responsive_loop import loop_first
 
     registry = RegistryIndex(parse_registry(text(numbers, members), "registry.yaml"))
     made = list(entries(numbers, customers, members))

@@ -92,6 +92,8 @@ class RegistryInUse:
         Raises UsageError if it cannot be used, or was not read yet; its text has no number.
         """
         if self._reading is None:
+            if self._read is not None and identity(self._witness()) == self._seen:
+                return self._read
             self._reading = asyncio.create_task(asyncio.to_thread(self._renewed))
         reading = self._reading
         done, _ = await asyncio.wait({reading}, timeout=FIRST_S if self._read is None else AGAIN_S)
@@ -106,9 +108,8 @@ class RegistryInUse:
     def _renewed(self) -> ReadRegistry:
         try:
             seen = identity(self._witness())
-            if self._read is None or seen != self._seen:
-                self._read = self._newer(self._read)
-                self._seen = seen
+            self._read = self._newer(self._read)
+            self._seen = seen
         except (DocumentError, TrustError) as error:
             finding = faulty(error, self._settings.source)
             raise UsageError(joined(" → ", (finding.found, finding.remedy))) from error

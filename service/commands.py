@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import gc
 import logging
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import typer
 from idtone.core import logs
 from idtone.core.decision import time_by
 from idtone.core.errors import IdtoneError, TrustError, UsageError
+from idtone.core.responsive_loop import loop_first
 from idtone.core.settings.lines import LinesSettings
 from idtone.core.settings.settings import LedgerSettings, Settings, load_settings
 from idtone.core.terminal.command_line import UNUSABLE, ConfigOption
@@ -43,9 +43,6 @@ from .service_user import read_as_service, refuse_root
 
 log = logging.getLogger(__name__)
 
-SWITCH_S: Final = 0.001
-"""How long the event loop waits for a computing thread to yield. Python's default is 5 ms, half of a call's permitted
-delay."""
 UNUSABLE_SETTINGS: Final = 78
 """EX_CONFIG of sysexits.h: systemd does not restart the service, because it would fail again."""
 
@@ -184,12 +181,3 @@ def _check_lines(lines: LinesSettings) -> None:
         lines.secret()
     elif lines.source is not None:
         read_as_set(lines).entries()
-
-
-def loop_first() -> None:
-    """Keep the event loop responsive while a thread reads a registry: the thread yields sooner, and the garbage
-    collector no longer scans the objects that exist now.
-    """
-    sys.setswitchinterval(SWITCH_S)
-    gc.collect()
-    gc.freeze()

@@ -89,8 +89,7 @@ async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
     read = await visit.console.registry.look()
-    told = await visit.in_thread(_confirmed, visit.console.settings)
-    own, trouble = await visit.in_thread(_own, visit.console.settings)
+    told, (own, trouble) = await visit.in_thread(_on_disk, visit.console.settings)
     now = time_by(read.index, datetime.now(UTC))
     entries = read.document.suspensions
     in_force = [entry for entry in entries if entry.in_force(now)]
@@ -117,6 +116,11 @@ async def show(
         at=datetime.now(UTC),
         never=read.index.never_originating,
     )
+
+
+def _on_disk(settings: Settings) -> tuple[Confirmed, tuple[list[OwnRow], str]]:
+    """What this node has confirmed, and `_own`. Raises LedgerError."""
+    return confirmed(path_of(settings.ledger.own())), _own(settings)
 
 
 def _own(settings: Settings) -> tuple[list[OwnRow], str]:
@@ -153,10 +157,6 @@ def asked_of(one: OwnSuspension, me: Person) -> tuple[str, bool]:
 def masked_numbers(one: OwnSuspension) -> str:
     words = span_words(NumberSpan(*one.numbers[0]))
     return Message("{first} and {more:,} more", first=words, more=one.count - 1) if len(one.numbers) > 1 else words
-
-
-def _confirmed(settings: Settings) -> Confirmed:
-    return confirmed(path_of(settings.ledger.own()))
 
 
 COLUMNS: Final[Mapping[str, Callable[[SuspensionEntry], object]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import grp
 import logging
 import os
@@ -23,6 +24,8 @@ from idtone.core.errors import DocumentError, UsageError
 from idtone.core.settings.console import ConsoleSettings, SignInBy
 from idtone.core.settings.settings import Settings
 from lab.console.site import users_file
+from lab.lab import until
+from lab.registry.examples import valid_until_2096
 
 HEADER = "X-Remote-User"
 HOST = "pbx.example"
@@ -172,3 +175,16 @@ async def test_the_report_page_knows_visitors_behind_the_socket(settings, socket
                         break
             assert statuses["192.0.2.1"][-1] == 429
             assert len(statuses["192.0.2.2"]) == len(statuses["192.0.2.1"]), "each has its own count"
+
+
+async def test_the_garbage_collector_skips_what_the_console_keeps(settings, socket_path):
+    """A scan of it would hold up all pages."""
+    settings.registry.file().write_text(valid_until_2096(), "utf-8")
+    async with attended(by_proxy(settings, listen=f"unix:{socket_path}")) as console:
+        read = await console.registry.look()
+        await until(lambda: not _is_scanned(read.document), "the console has read ahead")
+    gc.unfreeze()
+
+
+def _is_scanned(kept: object) -> bool:
+    return any(each is kept for each in gc.get_objects())

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import statistics
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +23,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.registry.sources import FileSource
 from idtone.service import assembly
 from idtone.service.assembly import assemble, load
-from idtone.service.commands import check_settings, loop_first
+from idtone.service.commands import check_settings
 from idtone.service.instance import Instance
 from lab.asterisk import free_ports
 from lab.ledger.sample_evidence import NONCE, PLAY, forwarded, heard_call, put
@@ -130,52 +126,6 @@ def test_agi_listens_only_if_it_is_the_chosen_interface(settings, tmp_path):
                 listener = Instance(chosen, "", load(chosen))._listener(bound)
                 assert (listener is not None) is (interface is Interface.AGI), address
                 assert socket.exists() is (interface is Interface.AGI and "unix" in address), address
-
-
-@pytest.fixture
-def as_before() -> Iterator[None]:
-    """An interpreter as it starts: phones of other tests may have changed this one, which is theirs too."""
-    switch_s = sys.getswitchinterval()
-    sys.setswitchinterval(0.005)
-    yield
-    sys.setswitchinterval(switch_s)
-    gc.unfreeze()
-
-
-async def late_s() -> float:
-    """The median delay of the event loop while a thread computes."""
-    over = threading.Event()
-
-    def compute() -> None:
-        while not over.is_set():
-            sum(range(100))
-
-    computing = threading.Thread(target=compute)
-    computing.start()
-    late = []
-    for _ in range(50):
-        began_s = time.perf_counter()
-        await asyncio.sleep(0.001)
-        late.append(time.perf_counter() - began_s - 0.001)
-    over.set()
-    computing.join()
-    return statistics.median(late)
-
-
-@pytest.mark.alone
-@pytest.mark.usefixtures("as_before")
-async def test_a_computing_thread_delays_the_event_loop_only_briefly():
-    before_s = await late_s()
-    loop_first()
-    assert await late_s() < before_s * 0.6  # 0.2 on an idle machine
-
-
-@pytest.mark.usefixtures("as_before")
-def test_the_garbage_collector_skips_loaded_objects():
-    loaded = [[] for _ in range(10)]
-    assert any(each is loaded for each in gc.get_objects())
-    loop_first()
-    assert not any(each is loaded for each in gc.get_objects())
 
 
 def test_a_start_takes_up_calls_of_any_age_and_says_nothing_of_their_end(settings):
