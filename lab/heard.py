@@ -114,6 +114,15 @@ def hear_whole(
     return whole if whole.correlation > by_the_clock.correlation else by_the_clock
 
 
+def hear_last(packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any]) -> Heard:
+    """As `hear_whole`; but of the last time that the sound is there, if it began anew."""
+    heard = hear_whole(packets, answered_ns, reference=reference)
+    first = hear(in_order(packets), 0, reference=reference)
+    if first.times < 2 or first.end_ms is None:
+        return heard
+    return hear_last(packets[int(first.end_ms * 1e6 // FRAME_NS) :], answered_ns, reference=reference)
+
+
 def in_order(packets: Iterable[Packet]) -> list[Packet]:
     """The packets one after the other, each in its time, from 0 on."""
     put: list[Packet] = []
