@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
 from importlib import metadata
 
-from lab.repository import ROOT, modules, parsed
+from lab.repository import ROOT, modules
 from lab.setup_cfg import package_folders, setup_cfg
 
+IMPORT = re.compile(r"^[ \t]*(?:import (\w+)|from (\w+)[\w.]* import )", re.MULTILINE)
+"""An absolute import: one library in a line, as the formatter and the linter keep it."""
 BROUGHT = {"pydantic_core": "pydantic"}
 """Libraries that come with a declared one, in the one version that fits it."""
 
@@ -69,11 +70,4 @@ def requirements() -> list[str]:
 
 def imported() -> set[str]:
     """First names of all absolute imports of the product, wherever they stand."""
-    names = set()
-    for path in modules():
-        for node in ast.walk(parsed(path.read_text())):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-                names.add(node.module.partition(".")[0])
-    return names
+    return {name for path in modules() for names in IMPORT.findall(path.read_text("utf-8")) for name in names} - {""}

@@ -14,12 +14,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from idtone.core.files import replace_durably
 from idtone.core.translation import Message
 
-from .shared_file_findings import Identity
+if TYPE_CHECKING:  # importing the findings would take half of the time of a trial by another user
+    from .shared_file_findings import Identity
 
 TIMEOUT_S: Final = 5.0
 _PREFIX: Final = ".idtone-doctor-"

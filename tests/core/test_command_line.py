@@ -100,6 +100,13 @@ def test_an_option_before_the_command_of_a_lone_group_is_refused_and_the_environ
     assert capsys.readouterr().out == "add with a.yaml\nalone with a.yaml\nadd with b.yaml\n"
 
 
+def test_numpy_has_one_thread_unless_the_environment_says_otherwise(monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    command_line.run(lambda: None)
+    assert (os.environ["OPENBLAS_NUM_THREADS"], os.environ["OMP_NUM_THREADS"]) == ("1", "4")
+
+
 def test_a_bug_shows_its_traceback_and_exits_with_2(capsys):
     with pytest.raises(SystemExit) as ended:
         command_line.run(lambda: 1 / 0)

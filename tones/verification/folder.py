@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -22,8 +21,6 @@ from ..recordings.read_recording import read
 from .report import Report
 from .verify import Verifier
 
-_ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""The processes share the cores; threads of numpy within them would only wait for each other."""
 COLUMNS: Final = (
     "file", "leg", "verdict", "start_ms", "level_dbm0", "frequency_error_percent", "cadence_error_percent", "score",
     "reason",
@@ -69,18 +66,12 @@ def check(path: Path, profile: Profile) -> Checked:
 
 
 def check_all(paths: Sequence[Path], profile: Profile, jobs: int) -> Iterator[Checked]:
-    """Verify files in `jobs` processes. The results come in the order of `paths`."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    try:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            yield from pool.map(check, paths, [profile] * len(paths))
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
+    """Verify files in `jobs` processes; one is this process itself. The results come in the order of `paths`."""
+    if jobs == 1:
+        yield from (check(path, profile) for path in paths)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(check, paths, [profile] * len(paths))
 
 
 def rows(checked: Checked) -> Iterator[dict[str, Any]]:
