@@ -78,7 +78,7 @@ class Holdings(dict[int, Holding | Porting | None]):
         return found
 
     def of_member(self, member: str | None) -> Holding | None:
-        """That of the numbers which are in no chain and no porting; None: the registry has no such member."""
+        """The holding of the numbers that are in no chain and no porting; None: the registry has no such member."""
         holder = None if member is None else self.members.get(member)
         return None if holder is None else self._held(holder)
 
@@ -86,7 +86,7 @@ class Holdings(dict[int, Holding | Porting | None]):
         return map(self._held, self.chains)
 
     def all(self) -> Iterator[Holding | Porting]:
-        """By holder. It keeps none of them."""
+        """All holdings, by holder. It keeps none of them."""
         return map(self._built, range(len(self.lines)))
 
     def _held(self, holder: int) -> Holding:
