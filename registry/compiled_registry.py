@@ -10,10 +10,9 @@ from __future__ import annotations
 import functools
 import json
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from mmap import mmap
 from typing import Any, Final
 
@@ -30,7 +29,7 @@ from .spans import Spans, read_arrays, spans_of
 
 BLOCK_DIGITS: Final = -3
 """A number without its last three digits: its block, as text."""
-MAGIC: Final = b"idtone registry 9\n"
+MAGIC: Final = b"idtone registry 10\n"
 """Raise the number when the format changes, or the size of a block in `spans`."""
 _Interval = tuple[int, int, int]
 """First number, last number, holder."""
@@ -55,58 +54,132 @@ def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
     return ((holder, Period()),)
 
 
+class Holdings(dict[int, Holding | Porting | None]):
+    """What `Spans.find` gives → who is in charge, built at the first look-up: a large registry is in use at once.
+
+    `members` has the holder of each member. `lines` are by holder: first the members, then the wholesale chains, then
+    the portings. An object for each of them would cost half a second, in which other threads wait.
+    """
+
+    def __init__(self, members: Iterable[str], lines: Sequence[bytes], chains: int) -> None:
+        super().__init__({0: None})
+        self.members = {member: holder for holder, member in enumerate(members)}
+        self.lines = lines
+        self.chains = range(len(self.members), len(self.members) + chains)
+        """The holders that are wholesale chains."""
+
+    def __missing__(self, found: int) -> Holding | Porting:
+        self[found] = built = self._built(found - 1)
+        return built
+
+    def of(self, holder: int) -> Holding | Porting:
+        found = self[holder + 1]
+        assert found is not None, "only 0 is nobody"
+        return found
+
+    def of_member(self, member: str | None) -> Holding | None:
+        """The holding of the numbers that are in no chain and no porting; None: the registry has no such member."""
+        holder = None if member is None else self.members.get(member)
+        return None if holder is None else self._held(holder)
+
+    def of_chains(self) -> Iterator[Holding]:
+        return map(self._held, self.chains)
+
+    def all(self) -> Iterator[Holding | Porting]:
+        """All holdings, by holder. It keeps none of them."""
+        return map(self._built, range(len(self.lines)))
+
+    def _held(self, holder: int) -> Holding:
+        found = self.of(holder)
+        assert isinstance(found, Holding), "the portings come last"
+        return found
+
+    def _built(self, holder: int) -> Holding | Porting:
+        said = json.loads(self.lines[holder])
+        if holder >= self.chains.stop:
+            before, after, at = said
+            return Porting(self._held(before), self._held(after), _moment(at))
+        if holder not in self.chains:
+            member, lapses, *packed = said
+            return Holding(member, tuple(_unpacked(member, each) for each in packed), None, moment_of(lapses))
+        names, checked, lapses = said
+        chain = WholesaleChain(tuple(names), tuple(map(moment_of, checked)), moment_of(lapses))
+        through = [self._held(self.members[member]) for member in names]
+        # It has the licences of the member in charge, and the first lapse of all its members and links.
+        ends = (chain.certified_until, *(each.certified_until for each in through))
+        return Holding(names[-1], through[-1].licences, chain, min(filter(None, ends), default=None))
+
+
+class MemberLines:
+    """The members of a registry as `Holdings` reads them."""
+
+    def __init__(self, members: Iterable[Member] = ()) -> None:
+        self.lines: list[bytes] = []
+        self.licences = 0
+        """How many there are."""
+        self.extend(members)
+
+    def extend(self, members: Iterable[Member]) -> None:
+        for member in members:
+            held = licences(member)
+            self.lines.append(_line([member.id, text_of(_lapses(member)), *map(_packed, held)]))
+            self.licences += len(held)
+
+
+def _line(said: list[Any]) -> bytes:
+    return json.dumps(said).encode("ascii")
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`holdings` are indexed by holder: first the members, then the wholesale chains, then the portings."""
+    """`lines` are those of `Holdings`."""
 
     version: int
     issued: datetime
     expires: datetime
     tones: Mapping[str, str | None]
-    holdings: tuple[Holding | Porting, ...]
+    members: tuple[str, ...]
+    lines: tuple[bytes, ...]
     spans: Spans
     counts: Mapping[str, int]
     """Of the file: members, licences, numbers, chains, portings."""
+    holdings: Holdings = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "holdings", Holdings(self.members, self.lines, self.counts["chains"]))
 
 
-def compiled(document: RegistryDocument, held: HeldNumbers | None = None) -> Compiled:
+def compiled(
+    document: RegistryDocument, held: HeldNumbers | None = None, members: MemberLines | None = None
+) -> Compiled:
     """The compiled registry. `document` must have passed `validation_rules.registry_faults`; an unreadable number
-    raises NumberError. `held`: its members' numbers, if it was read without them.
+    raises NumberError. `held` and `members`: its members and their numbers, if it was read without them.
     """
     header = document.registry
-    holdings = _holdings(
-        [Holding(member.id, licences(member), None, _lapses(member)) for member in document.members],
-        map(wholesale_chain, document.chains),
-    )
-    spans, ported, numbers = _spans(document, held or HeldNumbers.of(document))
+    held, members = held or HeldNumbers.of(document), members or MemberLines(document.members)
+    spans, ported, numbers = _spans(document, held)
+    chains = [
+        _line([chain.members, [*map(text_of, chain.checked)], text_of(chain.certified_until)])
+        for chain in map(wholesale_chain, document.chains)
+    ]
+    portings = [_line([before, after, text_of(at)]) for before, after, at in ported]
     # All times are in UTC, like the time of a decision: comparing equal time zones is faster.
     return Compiled(
         header.version,
         utc(header.issued),
         utc(header.expires),
         {tone.id: tone.sha256 for tone in document.tones},
-        (*holdings, *(Porting(holdings[before], holdings[after], at) for before, after, at in ported)),
+        tuple(held.ids),
+        (*members.lines, *chains, *portings),
         spans,
         {
-            "members": len(document.members),
-            "licences": sum(len(member.licences) for member in document.members),
+            "members": len(held.ids),
+            "licences": members.licences,
             "numbers": numbers,
             "chains": len(document.chains),
             "portings": len(document.portings),
         },
     )
-
-
-def _holdings(members: list[Holding], chains: Iterable[WholesaleChain]) -> tuple[Holding, ...]:
-    """A chain's holding has the licences of the member in charge, and the first lapse of all its members and links."""
-    held = {one.member: one for one in members}
-
-    def holding(chain: WholesaleChain) -> Holding:
-        lapses = (chain.certified_until, *(held[each].certified_until for each in chain.members))
-        first = min(filter(None, lapses), default=None)
-        return Holding(chain.members[-1], held[chain.members[-1]].licences, chain, first)
-
-    return (*members, *map(holding, chains))
 
 
 def _lapses(entry: Member | ChainLink) -> datetime | None:
@@ -142,18 +215,17 @@ def _spans(document: RegistryDocument, held: HeldNumbers) -> tuple[Spans, list[_
     numbers = sum(lasts) - sum(firsts) + len(firsts)
     if document.chains:
         joined = zip(firsts, lasts, holders, strict=True)
-        chained = sorted((span.first, span.last, holder) for holder, span in _chain_spans(document))
+        chained = sorted((span.first, span.last, holder) for holder, span in _chain_spans(document, len(held.ids)))
         firsts, lasts, holders = (array("q", numbers) for numbers in zip(*_parted(joined, chained), strict=True))
     ported: list[_Ported] = []
     if document.portings:
-        intervals = list(_with_portings(zip(firsts, lasts, holders, strict=True), document, ported))
+        intervals = list(_with_portings(zip(firsts, lasts, holders, strict=True), document, held, ported))
         firsts, lasts, holders = (array("q", numbers) for numbers in zip(*intervals, strict=True))
     return spans_of(firsts, lasts, holders), ported, numbers
 
 
-def _chain_spans(document: RegistryDocument) -> Iterator[tuple[int, NumberSpan]]:
-    spans = (read_span(chain.numbers) for chain in document.chains)
-    return enumerate(spans, len(document.members))
+def _chain_spans(document: RegistryDocument, first: int) -> Iterator[tuple[int, NumberSpan]]:
+    return enumerate((read_span(chain.numbers) for chain in document.chains), first)
 
 
 def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterator[_Interval]:
@@ -173,14 +245,12 @@ def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterat
 
 
 def _with_portings(
-    intervals: Iterable[_Interval], document: RegistryDocument, ported: list[_Ported]
+    intervals: Iterable[_Interval], document: RegistryDocument, held: HeldNumbers, ported: list[_Ported]
 ) -> Iterator[_Interval]:
     """The intervals, with the numbers of each porting as intervals of their own; it enters their holders in `ported`.
     A wholesale chain counts while the member with which it begins holds the numbers.
     """
-    places = {member.id: place for place, member in enumerate(document.members)}
-    begins = [member.id for member in document.members]
-    begins += [chain.links[0].wholesaler for chain in document.chains]
+    places, begins = held.places, [*held.ids, *(chain.links[0].wholesaler for chain in document.chains)]
     known: dict[_Ported, int] = {}
 
     def holder_of(entry: PortingEntry, holder: int) -> int:
@@ -249,24 +319,9 @@ def pack_parts(index: Compiled) -> list[bytes | memoryview]:
         "expires": index.expires.isoformat(),
         "tones": dict(index.tones),
         "counts": dict(index.counts),
+        "members": index.members,
     }
-    places = {id(one): place for place, one in enumerate(index.holdings)}
-    holdings = [one for one in index.holdings if isinstance(one, Holding)]
-    members = [
-        [one.member, text_of(one.certified_until), *map(_packed, one.licences)] for one in holdings if not one.chain
-    ]
-    chains = [
-        [one.chain.members, [*map(text_of, one.chain.checked)], text_of(one.chain.certified_until)]
-        for one in holdings
-        if one.chain
-    ]
-    ported = [
-        [places[id(one.before)], places[id(one.after)], text_of(one.at)]
-        for one in index.holdings
-        if isinstance(one, Porting)
-    ]
-    head["members"], head["chains"] = len(members), len(chains)
-    return sealed_parts(MAGIC, head, [*members, *chains, *ported], index.spans.arrays())
+    return sealed_parts(MAGIC, head, index.lines, index.spans.arrays())
 
 
 def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
@@ -281,28 +336,13 @@ def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], It
 
 
 def unpack(octets: bytes | mmap) -> Compiled:
-    """The compiled registry that `pack_parts` has packed, read line by line, so that other threads can run. Raises
-    TrustError if `octets` are not from it.
-    """
+    """The compiled registry that `pack_parts` has packed. Raises TrustError if `octets` are not from it."""
     try:
         head, lines, spans = opened_spans(MAGIC, octets)
-        members = []
-        for line in islice(lines, head["members"]):
-            member, lapses, *packed = json.loads(line)
-            held = tuple(_unpacked(member, fields) for fields in packed)
-            members.append(Holding(member, held, None, moment_of(lapses)))
-        chains = (
-            WholesaleChain(tuple(names), tuple(map(moment_of, checked)), moment_of(lapses))
-            for names, checked, lapses in map(json.loads, islice(lines, head["chains"]))
-        )
-        holdings = _holdings(members, chains)
-        ported = tuple(
-            Porting(holdings[before], holdings[after], utc(datetime.fromisoformat(at)))
-            for before, after, at in map(json.loads, lines)
-        )
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
-        return Compiled(head["version"], issued, expires, head["tones"], (*holdings, *ported), spans, head["counts"])
-    except (ValueError, LookupError, TypeError, StopIteration) as error:
+        members, counts = tuple(head["members"]), head["counts"]
+        return Compiled(head["version"], issued, expires, head["tones"], members, tuple(lines), spans, counts)
+    except (ValueError, LookupError, TypeError) as error:
         raise TrustError(Message("this is no compiled registry")) from error
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Final, Self
 
 from idtone.core.documents import Location, ValidationFault
@@ -29,7 +30,8 @@ class HeldNumbers:
         self.firsts, self.lasts = array("q"), array("q")
         self.members, self.entries = array("i"), array("i")
         self.unreadable: list[ValidationFault] = []
-        self._begins: dict[str, tuple[int, int]] = {}
+        self.ids: Sequence[str] = ()
+        """Those of the members, in the order of the file."""
         self._ported: dict[str, list[NumberSpan]] = {}
         self._joined: dict[str, tuple[list[int], list[int]]] = {}
 
@@ -37,10 +39,10 @@ class HeldNumbers:
     def of(cls, document: RegistryDocument) -> Self:
         """The entries of a document."""
         held = cls()
+        held.ids = [member.id for member in document.members]
         for m, member in enumerate(document.members):
             for e, text in enumerate(member.numbers):
                 held.add(m, e, text)
-        held.name([member.id for member in document.members])
         return held
 
     def add(self, member: int, entry: int, text: str) -> None:
@@ -60,10 +62,10 @@ class HeldNumbers:
         if any(at != place for at, place in enumerate(members)):
             self.members = array("i", map(members.__getitem__, self.members))
 
-    def name(self, members: Iterable[str]) -> None:
-        """The ids of the members, after the last entry."""
-        for at, member in enumerate(members):
-            self._begins[member] = bisect_left(self.members, at), bisect_right(self.members, at)
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The position of each member; after the last entry."""
+        return {member: at for at, member in enumerate(self.ids)}
 
     def ascending(self) -> Iterator[int]:
         """The positions of the entries, by first number. Sorted area by area, since all at once takes 200 MB."""
@@ -90,7 +92,8 @@ class HeldNumbers:
 
     def _joined_of(self, member: str) -> tuple[list[int], list[int]]:
         """The intervals of a member, ascending; entries that touch or overlap are one."""
-        begin, end = self._begins[member]
+        at = self.places[member]
+        begin, end = bisect_left(self.members, at), bisect_right(self.members, at)
         entries = [*zip(self.firsts[begin:end], self.lasts[begin:end], strict=True)]
         entries += ((span.first, span.last) for span in self._ported.get(member, ()))
         firsts: list[int] = []

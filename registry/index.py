@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -88,7 +87,7 @@ class RegistryIndex:
         origin: str = "",
     ) -> None:
         self._compiled, self.version = ready, ready.version
-        self._find, self._holdings = ready.spans.find, (None, *ready.holdings)
+        self._find, self._holdings = ready.spans.find, ready.holdings
         self._tones = MappingProxyType(ready.tones)
         self.trust = Trust.SIGNED if signed else Trust.UNSIGNED
         self.issued = max(ready.issued, utc(signed.suspensions.issued)) if signed else ready.issued
@@ -171,9 +170,9 @@ class RegistryIndex:
         return self._suspended.entries
 
     @property
-    def members(self) -> frozenset[str]:
+    def members(self) -> Collection[str]:
         """The ids of all members."""
-        return frozenset(each.member for each in self._compiled.holdings if isinstance(each, Holding))
+        return self._holdings.members.keys()
 
     def own_spans(self, member: str | None) -> Iterator[tuple[NumberSpan, Period]]:
         """The numbers that the member holds, or that went through it, and when, ascending by first number; of None,
@@ -182,20 +181,23 @@ class RegistryIndex:
         return self._held(member)
 
     def _held(self, member: str | None) -> Iterator[tuple[NumberSpan, Period]]:
-        ready = self._compiled
+        spans, holdings = self._compiled.spans, self._holdings
         if member is None:
-            return ready.spans.held(dict.fromkeys(range(len(ready.holdings)), (Period(),)))
-        held = {
-            holder: [period for one, period in periods(holding) if member in one.members]
-            for holder, holding in enumerate(ready.holdings)
-        }
-        return ready.spans.held(held)
+            return spans.held(dict.fromkeys(range(len(holdings.lines)), (Period(),)))
+        own = [holder for holder in (holdings.members.get(member),) if holder is not None]
+        shared = range(len(holdings.members), len(holdings.lines))
+        return spans.held(
+            {
+                holder: [period for one, period in periods(holdings.of(holder)) if member in one.members]
+                for holder in (*own, *shared)
+            }
+        )
 
     def _tenures(self, number: Number) -> Iterator[tuple[str, Period]]:
         """The members through which the number went, and when."""
         holder = self._compiled.spans.holder(int(number.e164))
         if holder is not None:
-            for holding, period in periods(self._compiled.holdings[holder]):
+            for holding, period in periods(self._holdings.of(holder)):
                 yield from ((member, period) for member in holding.members)
 
     def member(self, number: Number, now: datetime) -> str | None:
@@ -210,8 +212,8 @@ class RegistryIndex:
 
     def licences(self, member: str | None) -> tuple[Licence, ...]:
         """All licences of the member, valid or not."""
-        held = (one.licences for one in self._compiled.holdings if isinstance(one, Holding) and one.member == member)
-        return tuple(dict.fromkeys(itertools.chain.from_iterable(held)))
+        held = self._holdings.of_member(member)
+        return held.licences if held else ()
 
     def licence_lapses(self, member: str | None, now: datetime) -> list[LicenceLapse]:
         """The moments from which the member's calls have no valid licence."""
@@ -221,11 +223,12 @@ class RegistryIndex:
         """When each recorded certification lapses, with its member or its wholesale chain. With `member`, only those
         that its numbers depend on.
         """
-        holdings = [one for one in self._compiled.holdings if isinstance(one, Holding)]
-        chains = [one.chain for one in holdings if one.chain and (member is None or member in one.members)]
+        of_chains = list(self._holdings.of_chains())
+        chains = [one.chain for one in of_chains if one.chain and (member is None or member in one.members)]
         concerned = {member, *(name for chain in chains for name in chain.members)}
-        for one in holdings:
-            if one.chain is None and one.certified_until and (member is None or one.member in concerned):
+        for name in self._holdings.members if member is None else concerned:
+            one = self._holdings.of_member(name)
+            if one and one.certified_until:
                 yield one.certified_until, one.member
         for at, words in {(chain.certified_until, str(chain)) for chain in chains}:
             if at is not None:

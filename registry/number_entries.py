@@ -121,7 +121,7 @@ def entries_of(
     head: dict[str, Any]
     if isinstance(document, RegistryDocument):
         ready = compiled(document)
-        said, spans = [_json(_held(each)) for each in ready.holdings], ready.spans
+        said, spans = [_json(_held(each)) for each in ready.holdings.all()], ready.spans
         head = {"version": ready.version, "issued": text_of(ready.issued), "expires": text_of(ready.expires)}
     elif isinstance(document, SuspensionsDocument):
         suspended = SuspendedNumbers(document.suspensions)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from idtone.core.documents import parse, read_compact_tree, read_text
 from idtone.core.errors import DocumentError
 
+from .compiled_registry import MemberLines
 from .held_numbers import HeldNumbers
-from .model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
-from .validation_rules import never_originates_faults, signed_faults, suspension_faults
+from .model import Member, NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
+from .validation_rules import member_faults, never_originates_faults, signed_faults, suspension_faults
 
 
 def parse_registry(text: str, name: str) -> RegistryDocument:
@@ -21,31 +24,87 @@ def parse_registry(text: str, name: str) -> RegistryDocument:
     return parse(text, name, RegistryDocument, signed_faults)
 
 
-def read_large_registry(path: Path, name: str) -> tuple[RegistryDocument, HeldNumbers]:
-    """The registry in a large file, without its members' numbers, and these beside it, in a tenth of the memory.
+@dataclass
+class LargeRegistry:
+    """A registry without its members, these as its look-ups need them, and their numbers."""
 
-    Raises DocumentError with every fault.
-    """
-    held, members = HeldNumbers(), count()
+    document: RegistryDocument
+    members: MemberLines
+    held: HeldNumbers
 
-    def compact(keys: Sequence[str]) -> list[str] | None:
-        return _Numbers(held, next(members)) if keys == ["members", "numbers"] else None
+
+def read_large_registry(path: Path, name: str) -> LargeRegistry:
+    """The registry in a large file, in a tenth of the memory. Raises DocumentError with every fault."""
+    members = _Members()
+
+    def compact(keys: Sequence[str]) -> list[Any] | None:
+        if keys == ["members", "numbers"]:
+            return _Numbers(members.held, next(members.numbered))
+        return members if keys == ["members"] else None
 
     try:
         tree = read_compact_tree(path, name, compact)
-        held.place([at for at, member in enumerate(tree["members"]) if isinstance(member.get("numbers"), _Numbers)])
-        if not held.unreadable:
-            document = RegistryDocument.model_validate(tree)
-            del tree  # with many members it is as large as the document
-            held.name(member.id for member in document.members)
-            if not any(signed_faults(document, held)):
-                return document, held
+        document = RegistryDocument.model_validate(tree | {"members": members.end()})
+        tones = {tone.id for tone in document.tones}
+        if members.tones <= tones and not any(signed_faults(document, members.held)):
+            return LargeRegistry(document, members.lines, members.held)
     except (DocumentError, ValidationError, LookupError, TypeError, AttributeError):
         pass  # it has faults, or a form that is rare; the other reader says which
     document = parse_registry(read_text(path), name)
-    return document.model_copy(
-        update={"members": tuple(member.model_copy(update={"numbers": ()}) for member in document.members)}
-    ), HeldNumbers.of(document)
+    found = LargeRegistry(document, MemberLines(document.members), HeldNumbers.of(document))
+    found.document = document.model_copy(update={"members": ()})
+    return found
+
+
+_AT_ONCE: Final = 1000
+"""Members: all of them at once, as the file has them, take 7 KB each."""
+_member_list: Final = TypeAdapter(list[Member])
+
+
+class _Members(list[Any]):
+    """The list of members. It has the last ones only, and of the others what the registry needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines, self.held = MemberLines(), HeldNumbers()
+        self.numbered = count()
+        """Members whose numbers went to `held`."""
+        self.tones = set[str]()
+        self._ids: dict[str, None] = {}
+        self._licences = set[str]()
+        self._places: list[int] = []
+        self._logged: list[Member] = []
+
+    def append(self, member: Any) -> None:
+        if len(self) == _AT_ONCE:  # all of these were read to their ends
+            self._take()
+        super().append(member)
+
+    def _take(self) -> None:
+        """Raises ValidationError, or LookupError where there is another fault."""
+        first = len(self._ids)
+        self._places += [at for at, each in enumerate(self, first) if isinstance(each.get("numbers"), _Numbers)]
+        members = _member_list.validate_python(self)
+        self._ids |= dict.fromkeys(member.id for member in members)
+        for member in members:
+            self._licences |= {licence.id for licence in member.licences}
+            self.tones |= {licence.tone for licence in member.licences}
+        self.lines.extend(members)
+        if len(self._ids) < first + len(members) or len(self._licences) < self.lines.licences:
+            raise LookupError("an id is there twice")
+        if any(member_faults(members)):
+            raise LookupError("a member has a fault")
+        self._logged += [member.model_copy(update={"numbers": ()}) for member in members if member.logs]
+        self.clear()
+
+    def end(self) -> list[Member]:
+        """The members that have logs, after the last one was read. Raises as `_take`."""
+        self._take()
+        self.held.ids = [*self._ids]
+        self.held.place(self._places)
+        if self.held.unreadable:
+            raise LookupError("a number cannot be read")
+        return self._logged
 
 
 class _Numbers(list[str]):

@@ -194,7 +194,8 @@ def _waited_for_another(file: BinaryIO) -> bool:
 
 
 def _registry(path: Path) -> Iterable[bytes | memoryview]:
-    return registry_form.pack_parts(compiled(*read_large_registry(path, str(path))))
+    large = read_large_registry(path, str(path))
+    return registry_form.pack_parts(compiled(large.document, large.held, large.members))
 
 
 def _never_originating(path: Path) -> Iterable[bytes | memoryview]:

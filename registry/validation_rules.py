@@ -18,6 +18,7 @@ from .held_numbers import HeldNumbers, number_fault
 from .model import (
     Certification,
     ChainEntry,
+    Member,
     NeverOriginatesDocument,
     Pledge,
     RegistryDocument,
@@ -42,8 +43,11 @@ def registry_faults(document: RegistryDocument, held: HeldNumbers | None = None)
     yield from _portings(document, held)
     yield from _chains(document, held)
     yield from condition_faults(document)
-    for rule in (_evaluations, _suspensions, _suspended_members, _never_originates, named_logs_faults):
-        yield from rule(document)
+    yield from _evaluations(document, held)
+    yield from _suspensions(document)
+    yield from _suspended_members(document, held)
+    yield from _never_originates(document)
+    yield from named_logs_faults(document)
 
 
 def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
@@ -52,7 +56,12 @@ def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
         yield ValidationFault(
             ("registry", "expires"), Message("is not after `issued`"), Message("Correct one of the two dates")
         )
-    for m, member in enumerate(document.members):
+    yield from member_faults(document.members)
+
+
+def member_faults(members: Iterable[Member]) -> Iterator[ValidationFault]:
+    """The faults that a member has by itself."""
+    for m, member in enumerate(members):
         yield from pledge_faults(("members", m, "pledge"), member.pledge)
         yield from certification_faults(("members", m, "certification"), member.certification)
         for n, licence in enumerate(member.licences):
@@ -128,8 +137,8 @@ def _ids(document: RegistryDocument) -> Iterator[ValidationFault]:
             )
 
 
-def _evaluations(document: RegistryDocument) -> Iterator[ValidationFault]:
-    members, seen = {member.id for member in document.members}, set[str]()
+def _evaluations(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
+    members, seen = held.places, set[str]()
     for n, entry in enumerate(document.evaluations):
         if entry.member not in members or entry.member in seen:
             yield ValidationFault(
@@ -243,8 +252,8 @@ def _never_originates(document: RegistryDocument | NeverOriginatesDocument) -> I
         )
 
 
-def _suspended_members(document: RegistryDocument) -> Iterator[ValidationFault]:
-    known = {member.id for member in document.members}
+def _suspended_members(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
+    known = held.places
     for s, entry in enumerate(document.suspensions):
         if entry.member is not None and entry.member not in known:
             yield ValidationFault(
@@ -291,7 +300,7 @@ def _numbers(document: RegistryDocument, held: HeldNumbers) -> Iterator[Validati
                 problem = template("overlaps {field} of member {member}")
             yield ValidationFault(
                 place,
-                Message(problem, field=field_name(other), member=document.members[members[earlier]].id),
+                Message(problem, field=field_name(other), member=held.ids[members[earlier]]),
                 Message("Remove one of the two")
                 if one_member
                 else Message("Keep each number only with the one member who holds it"),
@@ -305,7 +314,7 @@ def _chains(document: RegistryDocument, held: HeldNumbers) -> Iterator[Validatio
     """Wholesale chains: their members, links and numbers. A number belongs to one chain, and all numbers of a chain to
     the member with which it begins.
     """
-    known = {member.id for member in document.members}
+    known = held.places
     spans: list[tuple[NumberSpan, Location]] = []
     for c, chain in enumerate(document.chains):
         here: Location = ("chains", c)
@@ -332,7 +341,7 @@ def _portings(document: RegistryDocument, held: HeldNumbers) -> Iterator[Validat
     """Portings between two members. One of the two has the numbers in its ranges, and each number is in one porting
     only.
     """
-    known = {member.id for member in document.members}
+    known = held.places
     spans: list[tuple[NumberSpan, Location]] = []
     ported: list[tuple[tuple[str, str], NumberSpan]] = []
     for h, entry in enumerate(document.portings):

@@ -83,10 +83,31 @@ def test_a_large_file_is_read_without_a_tree_of_its_numbers(tmp_path, monkeypatc
     text = SIGNED_GOOD.replace("members:\n", "members:\n  - {id: m-none, name: {ja: 無, en: None}}\n", 1)
     path, wanted = tmp_path / "registry.yaml", compiled(parse_registry(text, "registry.yaml"))
     path.write_text(text)
+    monkeypatch.setattr("idtone.registry.parsers._AT_ONCE", 1)
     monkeypatch.setattr("idtone.registry.parsers.parse_registry", None)
-    document, held = read_large_registry(path, "registry.yaml")
-    assert not any(member.numbers for member in document.members)
-    assert compiled(document, held) == wanted
+    large = read_large_registry(path, "registry.yaml")
+    assert not large.document.members
+    assert compiled(large.document, large.held, large.members) == wanted
+
+
+def test_a_fault_of_a_large_file_is_found_a_few_members_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("idtone.registry.parsers._AT_ONCE", 1)
+    path = tmp_path / "registry.yaml"
+    licence = SIGNED_GOOD[SIGNED_GOOD.index("    licences:") : SIGNED_GOOD.index("    numbers:")]
+    for old, new, field in (
+        ("id: m-0002", "id: m-0001", "members[1].id"),
+        ("    licences: []\n", licence, "members[1].licences[0].id"),
+        ("tone: sample", "tone: other", "members[0].licences[0].tone"),
+        ("until: 2037", "until: 2025", "members[0].licences[0].valid.until"),
+        ("0312340001", "031234", "members[1].numbers[0]"),
+        ("0312340001", "0312345678", "members[1].numbers[0]"),
+        ("members:", "evaluated: []\nmembers:", "evaluated"),
+    ):
+        assert SIGNED_GOOD.count(old) == 1, old
+        path.write_text(SIGNED_GOOD.replace(old, new))
+        with pytest.raises(DocumentError) as error:
+            read_large_registry(path, "registry.yaml")
+        assert [fault.field for fault in error.value.faults] == [field]
 
 
 def test_faults_keep_their_places(tmp_path):
