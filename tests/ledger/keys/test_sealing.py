@@ -86,3 +86,32 @@ def test_days_are_those_of_utc():
     japan = timezone(timedelta(hours=9))
     assert day_of(datetime(2026, 11, 1, 8, 59, tzinfo=japan)) == "2026-10-31"
     assert day_of(datetime(2026, 11, 1, 9, 0, tzinfo=japan)) == "2026-11-01"
+
+
+def test_a_version_opens_and_verifies_what_each_version_before_wrote():
+    """Of one key: a day's key, a held record's key, a call, and MACs. Other values would make ledgers unreadable."""
+    key = LedgerKey(bytes(range(32)))
+    day = key.unwrap(
+        "2026-11-01",
+        bytes.fromhex(
+            "000102030405060708090a0b9757e072f39ef733954e3c905d797a2a"
+            "1abb1594601fdc0b1d4a8308fa09675ff3bbf6bdb1a3f46c0b03d1382e564376"
+        ),
+    )
+    held = bytes.fromhex(
+        "000102030405060708090a0bfebd23d4de1768e2ec95876c9c12901e"
+        "34c995994634792c6f9a18f9fb91dd354e8fd192293c6b990f3038d0e192005a"
+    )
+    assert key.unwrap_record("c-1", held) == bytes(range(32))
+    sealed = {
+        SEALED: "dZ7Wv9lA5tkqkoseIB2iqOBwYmYetlgN/b6To+XffXZuf8acCtKYJhPjUdXh7kluiSdhxllRZoVwlh8GakBuxMlPHiqx8XDC"
+        "86nz5zYEaLl9NRa5AIhlYRSGNGPef/GQjCAEkdS6S8o5pLS6lk5EwA==",
+        SEALED_KEY: "AAECAwQFBgcICQoLuL1M6A5jitceOkLQHPodOpPdAy8hNaFq6m/MTL4HpVIcGaIxQwk9EKklmVWowfX5",
+        "called_kind": "fixed",
+    }
+    number = parse("0312345678")
+    assert day.open("c-1", sealed) == {NumberRole.CALLED: number}
+    assert day.token(number) == "6c06d5c99c1da22ad528f2f2d96fbb54"
+    assert day.sip_call_id_token("x@y") == "541d87276d737d8f78eacfa3950fa83f"
+    macs = [each.line_mac(b"line") for each in (key.step_key("idtone.example/a"), key.pending_key())]
+    assert macs == ["3f9ae172d047ec951297f0f6dcfd9b14", "6ef51a58cda5ae902ef62970bbef4a0b"]
