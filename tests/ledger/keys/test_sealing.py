@@ -2,11 +2,12 @@ import base64
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idtone.core.errors import LedgerError
 from idtone.core.numbers import parse
 from idtone.ledger.evidence.steps import SEALED, SEALED_KEY, SIP_CALL_ID_TOKEN, NumberRole, Step
-from idtone.ledger.keys.sealing import LedgerKey, day_of
+from idtone.ledger.keys.sealing import LedgerKey, day_of, open_with
 from lab.ledger.sample_evidence import RING, decided
 
 KEY, _ = RING.make("2026-11-01")
@@ -88,6 +89,14 @@ def test_days_are_those_of_utc():
     assert day_of(datetime(2026, 11, 1, 9, 0, tzinfo=japan)) == "2026-11-01"
 
 
+@pytest.mark.parametrize("content", [b'{"called": "+81312345678"}', b'{"called":"0312345678"}'])
+def test_another_spelling_of_the_numbers_is_not_opened(content):
+    key = bytes(32)
+    sealed = base64.b64encode(AESGCM(key).encrypt(bytes(12), content.ljust(96), b"c-1")).decode()
+    with pytest.raises(LedgerError, match="not what was sealed"):
+        open_with(key, "c-1", {SEALED: sealed, "called_kind": "fixed"})
+
+
 def test_a_version_opens_and_verifies_what_each_version_before_wrote():
     """Of one key: a day's key, a held record's key, a call, and MACs. Other values would make ledgers unreadable."""
     key = LedgerKey(bytes(range(32)))
@@ -103,6 +112,7 @@ def test_a_version_opens_and_verifies_what_each_version_before_wrote():
         "34c995994634792c6f9a18f9fb91dd354e8fd192293c6b990f3038d0e192005a"
     )
     assert key.unwrap_record("c-1", held) == bytes(range(32))
+    assert key.unwrap_record("c-1", key.wrap_record("c-1", bytes(32))) == bytes(32)
     sealed = {
         SEALED: "dZ7Wv9lA5tkqkoseIB2iqOBwYmYetlgN/b6To+XffXZuf8acCtKYJhPjUdXh7kluiSdhxllRZoVwlh8GakBuxMlPHiqx8XDC"
         "86nz5zYEaLl9NRa5AIhlYRSGNGPef/GQjCAEkdS6S8o5pLS6lk5EwA==",
