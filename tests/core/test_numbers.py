@@ -37,6 +37,7 @@ FORMS = {
     Number(NumberKind.MOBILE, "+816012345678"): ["06012345678"],
     Number(NumberKind.OTHER, "+81570012345"): ["0570012345"],
     Number(NumberKind.OTHER, "+12125551234"): ["+12125551234", "010-1-212-555-1234", "184-010-1-212-555-1234"],
+    Number(NumberKind.OTHER, "+2101234567"): ["+2101234567", "010-210-1234567"],  # no country has this code
     WITHHELD: [
         "", " ", "anonymous", "Anonymous", "ANONYMOUS", "unavailable", "restricted", "private", "unknown", "P", "O",
         "C", "S", "p", "sip:anonymous@anonymous.invalid", "sip:@example.com", "Ｐ",

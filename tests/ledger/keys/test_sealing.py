@@ -113,6 +113,8 @@ def test_a_version_opens_and_verifies_what_each_version_before_wrote():
     )
     assert key.unwrap_record("c-1", held) == bytes(range(32))
     assert key.unwrap_record("c-1", key.wrap_record("c-1", bytes(32))) == bytes(32)
+    with pytest.raises(LedgerError, match="held call c-1"):
+        LedgerKey(bytes(32)).unwrap_record("c-1", held)
     sealed = {
         SEALED: "dZ7Wv9lA5tkqkoseIB2iqOBwYmYetlgN/b6To+XffXZuf8acCtKYJhPjUdXh7kluiSdhxllRZoVwlh8GakBuxMlPHiqx8XDC"
         "86nz5zYEaLl9NRa5AIhlYRSGNGPef/GQjCAEkdS6S8o5pLS6lk5EwA==",
@@ -121,6 +123,8 @@ def test_a_version_opens_and_verifies_what_each_version_before_wrote():
     }
     number = parse("0312345678")
     assert day.open("c-1", sealed) == {NumberRole.CALLED: number}
+    with pytest.raises(LedgerError, match="call c-2 are not what was sealed"):
+        day.record_key("c-2", sealed)
     assert day.token(number) == "6c06d5c99c1da22ad528f2f2d96fbb54"
     assert day.sip_call_id_token("x@y") == "541d87276d737d8f78eacfa3950fa83f"
     macs = [each.line_mac(b"line") for each in (key.step_key("idtone.example/a"), key.pending_key())]
