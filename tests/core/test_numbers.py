@@ -61,6 +61,11 @@ def test_an_emergency_number_is_known_in_every_spelling_and_nothing_else_is_one(
     assert [text for text in LOOKING_ALIKE if parse(text).kind is NumberKind.EMERGENCY] == []
 
 
+def test_the_digits_of_a_text_that_cannot_be_read_may_be_a_number():
+    assert perhaps("0312345678x") == perhaps("tel 03-1234-5678@pbx5") == parse(TOKYO)
+    assert [perhaps(text) for text in (TOKYO, "x5", "")] == [None, None, None]
+
+
 def test_a_suspended_number_is_known_in_every_spelling_and_no_other_is_taken_for_it():
     """A text that cannot be read surely is no number, never another one."""
     suspended = parse(SUSPENDED)
