@@ -76,7 +76,7 @@ class _Names(dict[str, Any]):
         return self[definition.name]
 
     def _compiled(self, tree: ast.Expression | ast.Module, mode: str) -> Any:
-        """Without this module's `annotations`: parameters need values, not texts."""
+        """The code of a tree, without this module's `annotations`: parameters need values, not texts."""
         return compile(tree, self._module, mode, dont_inherit=True)
 
 
