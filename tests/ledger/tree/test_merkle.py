@@ -121,6 +121,7 @@ def test_the_empty_tree_begins_every_other():
         (lambda read: root_by_inclusion(0, 8, ROOTS[1], merkle.inclusion_proof(0, 4, read)), "too short"),
         (lambda read: check_consistency(9, ROOTS[8], 8, ROOTS[8], []), "never had 9"),
         (lambda read: check_consistency(8, ROOTS[7], 8, ROOTS[8], []), "the roots differ"),
+        (lambda read: check_consistency(8, ROOTS[8], 8, ROOTS[8], [bytes(32)]), "proof is too long"),
         (lambda read: check_consistency(3, ROOTS[3], 8, ROOTS[8], []), "too short"),
     ],
 )
