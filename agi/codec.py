@@ -61,7 +61,7 @@ class _Line:
 
 
 class AgiCodec:
-    """Holds no state between two calls."""
+    """AGI's commands as bytes, and Asterisk's answers to them, by pyst2. It keeps nothing from one call to the next."""
 
     def __init__(self) -> None:
         # Without its constructor, which installs the signal handler and reads standard input.

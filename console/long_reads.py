@@ -117,13 +117,13 @@ def calls_by_number(
 
 
 def disclosures(settings: Settings, year: int, now: datetime) -> list[IndexEntry]:
-    """Raises LedgerError."""
+    """The index of a year's disclosures. Raises LedgerError."""
     with LedgerReader.open(settings.ledger.own()) as reader:
         return disclosure_index(reader.acts(), year, now)
 
 
 def disclosures_pdf(settings: Settings, year: int, now: datetime) -> bytes:
-    """Raises LedgerError."""
+    """The same as a PDF. Raises LedgerError."""
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that other reads do not need
     from idtone.ledger.disclosure.disclosure_papers import index_paper
 

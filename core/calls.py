@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .fast_enum import Word
-from .numbers import Number
+
+if TYPE_CHECKING:
+    from .numbers import Number
 
 
 class Direction(Word):

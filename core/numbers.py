@@ -21,9 +21,6 @@ from .translation import Message
 REGION = "JP"
 COUNTRY_CODE = 81
 
-EMERGENCY = frozenset({"110", "118", "119"})
-"""Police, coast guard, fire (電気通信番号規則)."""
-
 _SEPARATORS = re.compile(r"[ ().-]+")
 _ADDRESS = re.compile(
     r"[ ().-]*<?[ ().-]*(?:(?:sips?|tel):)?([^@;<>&/,]*)"
@@ -51,6 +48,7 @@ JAPANESE = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"
 ABROAD = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
 """A number of another country, which needs its prefix."""
 EMERGENCY_DIGITS = "^(([+]|00|010)81)?(18[46])?11[089]#?$"
+"""Police (110), coast guard (118), fire (119), by 電気通信番号規則."""
 _JAPANESE, _ABROAD, _EMERGENCY_DIGITS = map(re.compile, (JAPANESE, ABROAD, EMERGENCY_DIGITS))
 
 

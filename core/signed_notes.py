@@ -101,7 +101,7 @@ class VerifierKey:
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
-        """Raises ProofError."""
+        """The key from its text, `NAME+ID+BASE64`. Raises ProofError."""
         name, _, rest = text.strip().partition("+")
         key_id, _, encoded = rest.partition("+")
         octets = decoded(encoded)

@@ -42,10 +42,9 @@ def _kept(program: typer.Typer) -> Any:
     return _make(program) if is_japanese() else _made(program)
 
 
-@cache
 def tree(program: str) -> Any:
     """The root of a program's groups and commands, or the program's only command."""
-    return typer.main.get_command(PROGRAMS[program])
+    return _made(PROGRAMS[program])
 
 
 def known_words(program: str, words: Sequence[str]) -> int:

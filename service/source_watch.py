@@ -21,7 +21,7 @@ LOG_EVERY_S: Final = 60.0
 
 
 class SourceWatch:
-    """Runs until it is cancelled. It logs each IdtoneError; any other error ends it."""
+    """Reads a source twice a second, until it is cancelled. It logs each IdtoneError; any other error ends it."""
 
     def __init__(self, refresh: Callable[[], object], what: str, setting: str) -> None:
         """`refresh` reads what has changed and puts it to use. It can block for ever, so it runs in a thread.

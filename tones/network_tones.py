@@ -28,7 +28,7 @@ _SIDEBAND_DEPTH: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class NetworkTone:
-    """`groups` of bands: a burst must have a frequency in `from_each` bands of every group."""
+    """A tone of a network: a burst of it has a frequency in `from_each` bands of each group."""
 
     name: str
     groups: tuple[tuple[Band, ...], ...]

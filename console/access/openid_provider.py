@@ -65,7 +65,7 @@ class Provider:
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def metadata(self) -> Mapping[str, Any]:
-        """Raises OpenIdError."""
+        """What the provider publishes of itself. Raises OpenIdError."""
         async with self._asking:
             if self._metadata is None or time.monotonic() - self._metadata[0] > FRESH_S:
                 found = await self._fetch("GET", f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")

@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Right(StrEnum):
-    """What a page needs."""
+    """A right: each page needs one, and a user's roles give some."""
 
     ENTER = "enter"
     """Be signed in; each role has it."""

@@ -42,15 +42,15 @@ class SignInLog:
         _log.info("%s signed out, from %s", name, address or "an unknown address")
 
     def changed(self, name: str, what: str, address: str) -> None:
-        """A user changed the own password, or `what` else proves who it is."""
+        """Log that a user changed a password or another proof of who it is; `what` names it."""
         _log.warning("%s changed the %s, from %s", name, what, address or "an unknown address")
 
     def administered(self, name: str, by: str, what: str, address: str) -> None:
-        """An administrator changed a user: `what` is the verb."""
+        """Log that an administrator changed a user; `what` is the verb."""
         _log.warning("%s %s the user %s, from %s", by, what, name, address or "an unknown address")
 
     def second(self, name: str, administered: Administered) -> None:
-        """An approval by a user whom an administrator could have made for it."""
+        """Log an approval by a user whom an administrator may have made for it."""
         _log.warning(
             "%s has approved as a second person; %s made or reset the account, or changed its roles, last on %s",
             name,

@@ -25,7 +25,7 @@ async def alerts(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """The alerts, again and again. The health page does not wait for Prometheus."""
+    """A stream of the present alerts, every ten seconds: so the health page does not wait for Prometheus."""
 
     async def events() -> AsyncIterator[bytes]:
         while True:

@@ -49,7 +49,7 @@ class CallQuery:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> CallQuery:
-        """Raises UsageError."""
+        """The conditions of a page's address. Raises UsageError."""
         values = {name: text for name in FIELDS if (text := query.get(name, "").strip())}
 
         def text_of(name: str) -> str | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def reader_for(visit: Visit) -> LedgerReader:
-    """Raises LedgerError if there is no ledger."""
+    """The ledger for this visitor, with numbers only if the visitor may open them. Raises LedgerError without one."""
     return reader_of(visit.console.settings, opens=visit.may(Right.OPEN_NUMBERS))
 
 

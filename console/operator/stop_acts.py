@@ -215,7 +215,7 @@ _CLOSED: Final[Fields] = {
 }
 
 
-async def close(visit: Visit) -> web.StreamResponse:
+async def close_duty(visit: Visit) -> web.StreamResponse:
     """Close a duty that follows the stop, as `idtone-evidence duty close`."""
 
     def act(desk: SuspensionDesk, name: str) -> None:
@@ -265,6 +265,6 @@ PAGES = (
     Page(ORDER, stop, Right.STOP_NUMBERS, Method.POST),
     Page(f"{PATH}/approve", approve, Right.STOP_NUMBERS, Method.POST, by_second=True),
     Page(f"{PATH}/lift", lift, Right.STOP_NUMBERS, Method.POST),
-    Page(f"{PATH}/close", close, Right.STOP_NUMBERS, Method.POST),
+    Page(f"{PATH}/close", close_duty, Right.STOP_NUMBERS, Method.POST),
     Page(f"{PATH}/paper", paper, Right.STOP_NUMBERS, Method.POST),
 )

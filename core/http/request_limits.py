@@ -12,7 +12,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`at_once` requests, and then `a_second`."""
+    """A limit: `at_once` requests at first, and `a_second` more with each second."""
 
     a_second: float
     at_once: float

@@ -213,7 +213,17 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
                 found = getattr(import_module(module), function)
             return typer.main.get_command(lone_command(found, self.name))
 
+        def outlined(self) -> Any:
+            """The command for a help or the shell's completion, without the imports of its work. It does not run."""
+            from .command_outline import outline
+
+            return typer.main.get_command(lone_command(outline(*target.split(":")), self.name))
+
         def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+            if extra.get("resilient_parsing"):
+                return self.outlined().make_context(info_name, args, parent, **extra)
+            if "--help" in args:
+                self.outlined().make_context(info_name, [*args], parent, **extra)  # ends, unless --help is a value
             return self.loaded().make_context(info_name, args, parent, **extra)
 
     return LazyCommand

@@ -65,7 +65,9 @@ class Figures(Model):
 
     @property
     def is_whole(self) -> bool:
-        """True if the ledger holds the period from its first day: it may be younger, but not continue another one."""
+        """True if the ledger holds all that the node did in the period: one that continues another must have begun by
+        then.
+        """
         return self.continues is None or (self.began is not None and self.began <= self.span.begins)
 
     def content(self) -> dict[str, Any]:

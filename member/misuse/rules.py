@@ -65,7 +65,7 @@ class Rule:
 
 
 def short_calls(subject: Subject, limits: Limits) -> Sign | None:
-    """Too large a part of the connected calls within some minutes was short."""
+    """The sign that too many of the connected calls within some minutes were short."""
     limit = limits.short_calls
     connected = [call for call in subject.calls if call.talk_s is not None]
     return _too_many_of(
@@ -81,7 +81,7 @@ def short_calls(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def pings(subject: Subject, limits: Limits) -> Sign | None:
-    """Too large a part of the calls was ended by the caller after a short ringing."""
+    """The sign that the caller ended too many of the calls after a short ringing."""
     limit = limits.pings
     outgoing = [call for call in subject.calls if call.direction == Direction.OUTGOING and call.ended_s is not None]
     return _too_many_of(
@@ -97,7 +97,7 @@ def pings(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def many_called(subject: Subject, limits: Limits) -> Sign | None:
-    """More different numbers were called within an hour than is usual."""
+    """The sign that more different numbers were called within an hour than is usual."""
     limit = limits.many_called
     calls = [call for call in subject.calls if call.called]
     best, latest = Window(0, 0, 0), deque[int]()

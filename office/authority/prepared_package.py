@@ -83,7 +83,9 @@ class PreparedPackage:
         return read_edition(self.folder) if self.folder.is_dir() else None
 
     def state(self) -> PackageState | None:
-        """Raises TrustError if it is damaged."""
+        """What it changes, who has signed, and what is missing; None without a package. Raises
+        TrustError if it is damaged.
+        """
         edition = self.edition()
         if edition is None:
             return None

@@ -403,7 +403,7 @@ def _link(document: RegistryDocument, entry: str, reseller: str) -> tuple[int, i
 
 
 def known_member(document: RegistryDocument, member: str) -> str:
-    """Raises UsageError if the registry has no such member."""
+    """The id of a member, as the registry has it. Raises UsageError if the registry has no such member."""
     return _member(document, member)[1].id
 
 

@@ -107,7 +107,7 @@ class Terms(Model):
 
 
 def read_terms(path: Path) -> Terms:
-    """Raises DocumentError with every fault."""
+    """The terms of the file, or the usual ones if there is no file. Raises DocumentError with every fault."""
     return load(path, Terms, _faults) if path.exists() else Terms()
 
 

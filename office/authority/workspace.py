@@ -120,7 +120,7 @@ class Workspace:
             ) from error
 
     def history(self, role: str) -> History:
-        """Raises TrustError if it is damaged."""
+        """The history of a role's editions. Raises TrustError if it is damaged."""
         return read_history(self.folder / HISTORY / f"{role}.jsonl")
 
     def record(self, role: str, entry: HistoryEntry) -> None:

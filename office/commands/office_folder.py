@@ -16,9 +16,6 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message
-from idtone.registry.trust import tuf_roles
-
-from ..authority.workspace import REPOSITORY
 
 SETTINGS: Final = Path("/etc/idtone-office/idtone.yaml")
 """The office's settings, which the package `idtone-office` installs."""
@@ -72,6 +69,10 @@ def _with_registry(folder: Path) -> Path:
 
     Numbers can be stopped even if the file is missing.
     """
+    from idtone.registry.trust import tuf_roles  # a help makes this module's options, and needs neither
+
+    from ..authority.workspace import REPOSITORY
+
     usable = _usable(folder)
     if any((usable / name).exists() for name in (tuf_roles.REGISTRY_FILE, REPOSITORY)):
         return folder

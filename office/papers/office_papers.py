@@ -55,7 +55,7 @@ def table_csv(table: AccountTable) -> bytes:
 
 
 def sender(person: str, number: str) -> Sender:
-    """Raises UsageError."""
+    """Who signs a paper, and its number. Raises UsageError."""
     return Sender(line(person, Message("Signed for it by")), line(number, Message("Number")) if number else "")
 
 
@@ -85,7 +85,7 @@ def _licence(document: RegistryDocument, member: str, licence: str) -> tuple[Mem
 
 
 def letter_paper(workspace: Workspace, which: Letter, member: str, by: Sender, now: datetime) -> Paper:
-    """Raises IdtoneError."""
+    """A letter to a member. Raises IdtoneError."""
     document = registry_of(workspace)
     found = next((each for each in document.members if each.id == member), None)
     if found is None:

@@ -43,7 +43,7 @@ class Refusals:
         self._ledger = OfficeLedger(folder)
 
     def epoch(self) -> Epoch:
-        """Raises UsageError before the first key."""
+        """The current key and identity table. Raises UsageError before the first key."""
         found = self.store.epoch()
         if found is None:
             raise UsageError(
@@ -101,7 +101,7 @@ class Refusals:
         return refusal
 
     def lift(self, number: int, why: str, now: datetime) -> Refusal:
-        """Raises UsageError if there is no such refusal."""
+        """Lift a refusal. Raises UsageError if there is no such refusal."""
         with self._workspace.locked():
             found = [refusal for refusal in self.store.refusals() if refusal.number == number]
             if not found:

@@ -38,7 +38,7 @@ class RefusalKey:
 
     @classmethod
     def load(cls, path: Path, passphrase: Passphrase) -> RefusalKey:
-        """Raises TrustError."""
+        """The key from its encrypted file. Raises TrustError."""
         return cls(private(path, passphrase).private_bytes_raw())
 
     @classmethod

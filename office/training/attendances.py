@@ -105,7 +105,7 @@ def record_attendance(
 
 
 def attendance_of(folder: Path, id_: str) -> Attendance:
-    """Raises UsageError if there is none."""
+    """The attendance with this id. Raises UsageError if there is none."""
     found = next((each for each in attendances(folder) if each.id == id_), None)
     if found is None:
         raise UsageError(Message("there is no test {id!r}; `idtone-office course list` lists all", id=id_))

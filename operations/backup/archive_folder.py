@@ -53,7 +53,7 @@ def digest_of(path: Path) -> str:
 
 
 def is_whole(folder: Path, chain: Sequence[MadeArchive]) -> bool:
-    """True if the archives of a chain are there, as long as they were made. A drill looks into them."""
+    """True if all archives of a chain are there, each with the size that it was made with. A drill reads them."""
     sizes = [path.stat().st_size if (path := folder / each.name).exists() else -1 for each in chain]
     return bool(chain) and sizes == [each.size for each in chain]
 
@@ -92,7 +92,7 @@ class Header:
 
     @classmethod
     def parse(cls, octets: bytes) -> Header:
-        """Raises BackupError."""
+        """The header from its JSON. Raises BackupError."""
         try:
             found = json.loads(octets)
             if found["format"] != FORMAT:
@@ -110,7 +110,7 @@ class Header:
 
 
 def header_of(path: Path, identities: Sequence[Identity]) -> Header:
-    """Raises BackupError."""
+    """The header of an archive. Raises BackupError."""
     reading = members(path, identities)
     first = next(reading, None)
     octets = first.octets() if first and first.name == HEADER else b""

@@ -49,7 +49,7 @@ class LedgerPlace:
 
     @property
     def continuity(self) -> Continuity:
-        """Raises LedgerError."""
+        """The continuity of the ledger's trees. Raises LedgerError."""
         return continuity_of(self.settings, self.node)
 
     def trees(self) -> list[tuple[str, Path]]:

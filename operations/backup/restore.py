@@ -58,7 +58,7 @@ class Target:
     """The folder's name in what is written, if `folder` is a draft of it."""
 
     def path(self, role: str) -> Path:
-        """Raises BackupError for a role without a place."""
+        """Where the file of a role goes. Raises BackupError for a role without a place."""
         return self._path(role, self.folder)
 
     def name(self, role: str) -> Path:

@@ -21,14 +21,17 @@ _LOOK: Final = Message("idtone brake list; if its calls are ordinary, `idtone br
 
 
 def unreadable(problem: str, may_read: bool) -> Finding:
-    """`problem` names the file and the remedy. Without `may_read`, only this user cannot read it."""
+    """The finding for a file of the brake that cannot be read; `problem` names it and the remedy.
+
+    `may_read` is False if another user can read it.
+    """
     if not may_read:
         return unknown(TOPIC, problem, Message("Run this as the user that `idtone serve` runs as"))
     return bad(TOPIC, problem, Message("Do that, then systemctl restart idtone"))
 
 
 def judge(highest: HighestStep, holds: Sequence[Hold], now: datetime) -> Finding:
-    """`highest` is the highest step that the brake takes."""
+    """The finding on what the brake holds; `highest` is the highest step that it takes."""
     if highest is HighestStep.NOTHING:
         return good(TOPIC, Message("not used: brake.highest is nothing"))
     stopped = [hold for hold in holds if hold.step is BrakeStep.STOP]

@@ -80,7 +80,7 @@ class Exam:
 
     @cached_property
     def library(self) -> Library:
-        """Raises DocumentError."""
+        """The profiles, with those of the settings. Raises DocumentError."""
         return load_library(self.settings.sounds.profiles)
 
     def hook(self) -> Hook:

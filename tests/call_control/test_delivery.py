@@ -240,6 +240,9 @@ REPORTS = {
     "nothing came from it but reports": (0, "0.000125", 0, 0, "rxmes=88.08;txmes=0.0", "same", False),
     "Asterisk sends elsewhere now": (0, "0.000125", 83, 0, "rxmes=88.08;txmes=0.0", "moved", False),
     "figures of a tongue with commas": (0, "0000250", 83, 0, "", "same", True),
+    "no figure of its jitter": (0, "", 83, 0, "", "same", False),
+    "no figure of what came from it": (0, "0.000125", "", 0, "", "same", False),
+    "no figure of its losses": (0, "0.000125", 83, "", "", "same", True),
     "nothing at all": (0, "", 0, 0, "", "same", False),
 }
 

@@ -42,6 +42,11 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 SHOWN = {(program, *path): command for program in PROGRAMS for path, command in commands(tree(program))}
 
 
+def help_page(command: Any, words: tuple[str, ...]) -> str:
+    page: str = command.get_help(command.context_class(command, info_name=" ".join(words)))
+    return page
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IDTONE_CONFIG", raising=False)
@@ -67,6 +72,8 @@ def test_every_command_has_help(words):
     assert not silent, "every parameter says what it is for"
     bracketed = [each.metavar for each in command.params if set(each.metavar or "") & set("[]…")]
     assert not bracketed, "the usage itself shows what may be left out, and repeated"
+    if hasattr(shown, "outlined"):
+        assert help_page(shown.outlined(), words) == help_page(command, words), "the help is that of the command itself"
     if path and not hasattr(command, "commands"):
         assert shown.help == " ".join(command.help.partition("\n\n")[0].split()), "its group shows its summary"
     elif program in NOUNS and not path:

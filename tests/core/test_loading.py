@@ -63,6 +63,26 @@ finally:
     tell()
 """
 """Runs `idtone`, and sends the names of its modules at its end and on SIGUSR1."""
+OUTLINES = """
+import os, sys
+import typer.main
+from importlib import import_module
+def outlines(command, words):
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from outlines(inner, [*words, name])
+    if hasattr(command, "outlined"):
+        yield " ".join(words), command
+for program in ("", "evidence_", "fleet_", "office_"):
+    app = import_module(f"idtone.{program}cli").app
+    for words, command in outlines(typer.main.get_command(app), [f"idtone-{program}".strip("-_")]):
+        if child := os.fork():
+            assert os.waitpid(child, 0)[1] == 0, words
+            continue
+        command.outlined()
+        print(words, *{name.partition(".")[0] for name in sys.modules}, sep=",", flush=True)
+        os._exit(0)
+"""
+"""Prints each command of all programs, and the packages that its help imports."""
 
 
 @pytest.fixture
@@ -154,6 +174,15 @@ async def test_help_and_completion_import_no_command(start, inbox, command, envi
     assert own(modules) - HELP == TABLES
     assert modules & OTHERS == {"typer"}
     assert len(foreign(modules)) <= most
+
+
+def test_the_help_of_a_command_imports_nothing_of_its_work():
+    said = subprocess.run([sys.executable, "-c", OUTLINES], capture_output=True, text=True, check=True).stdout
+    imported = {
+        words: set(names) & OTHERS - {"typer"} for words, *names in (line.split(",") for line in said.splitlines())
+    }
+    assert len(imported) > 200
+    assert {words: names for words, names in imported.items() if names} == {}
 
 
 @rest_in_breadth(

@@ -37,6 +37,7 @@ FORMS = {
     Number(NumberKind.MOBILE, "+816012345678"): ["06012345678"],
     Number(NumberKind.OTHER, "+81570012345"): ["0570012345"],
     Number(NumberKind.OTHER, "+12125551234"): ["+12125551234", "010-1-212-555-1234", "184-010-1-212-555-1234"],
+    Number(NumberKind.OTHER, "+2101234567"): ["+2101234567", "010-210-1234567"],  # no country has this code
     WITHHELD: [
         "", " ", "anonymous", "Anonymous", "ANONYMOUS", "unavailable", "restricted", "private", "unknown", "P", "O",
         "C", "S", "p", "sip:anonymous@anonymous.invalid", "sip:@example.com", "Ｐ",
@@ -58,6 +59,11 @@ def test_an_emergency_number_is_known_in_every_spelling_and_nothing_else_is_one(
     assert read == {text: Number(NumberKind.EMERGENCY, digits) for text, digits in EMERGENCIES.items()}
     assert {str(number) for number in read.values()} == {"emergency"}
     assert [text for text in LOOKING_ALIKE if parse(text).kind is NumberKind.EMERGENCY] == []
+
+
+def test_the_digits_of_a_text_that_cannot_be_read_may_be_a_number():
+    assert perhaps("0312345678x") == perhaps("tel 03-1234-5678@pbx5") == parse(TOKYO)
+    assert [perhaps(text) for text in (TOKYO, "x5", "")] == [None, None, None]
 
 
 def test_a_suspended_number_is_known_in_every_spelling_and_no_other_is_taken_for_it():

@@ -75,7 +75,7 @@ class _Office:
         return known
 
     def person(self) -> Person:
-        """Raises UsageError where it takes two persons, and this account is not one's own."""
+        """Who runs the command. Raises UsageError if an act needs two persons, and several people use this account."""
         return answerable(self.settings.ledger) if self.takes_two else acting()
 
     @property

@@ -99,7 +99,7 @@ class Suite:
     # -- server -------------------------------------------------------------------------------------------------------
 
     def evaluate(self, secret: bytes, blinded: Sequence[bytes]) -> list[bytes]:
-        """Raises TrustError for anything but elements of the group."""
+        """Each blinded element, multiplied by the secret. Raises TrustError for anything but elements of the group."""
         return [group.times(secret, group.checked_element(each)) for each in blinded]
 
     def prove(

@@ -104,7 +104,7 @@ def reduced(octets: bytes) -> bytes:
 
 
 def times(factor: bytes, point: bytes) -> bytes:
-    """Raises TrustError if the product is the identity."""
+    """The product of a scalar and a point. Raises TrustError if the product is the identity."""
     return _made("crypto_scalarmult_ristretto255", factor, point)
 
 
@@ -126,5 +126,5 @@ def scalar_difference(first: bytes, second: bytes) -> bytes:
 
 
 def inverse(factor: bytes) -> bytes:
-    """Raises TrustError for 0."""
+    """The inverse of a scalar. Raises TrustError for 0."""
     return _made("crypto_core_ristretto255_scalar_invert", factor)

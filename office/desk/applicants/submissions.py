@@ -70,7 +70,7 @@ class Submissions:
         return sorted(found, key=lambda each: (each.received, each.id))
 
     def named(self, id_: str) -> Submission:
-        """Raises UsageError if there is none."""
+        """The application with this id. Raises UsageError if there is none."""
         path = self._path(id_)
         if not path.exists():
             raise UsageError(Message("there is no application {id!r} of an applicant", id=id_))

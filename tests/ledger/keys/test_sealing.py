@@ -2,11 +2,12 @@ import base64
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idtone.core.errors import LedgerError
 from idtone.core.numbers import parse
 from idtone.ledger.evidence.steps import SEALED, SEALED_KEY, SIP_CALL_ID_TOKEN, NumberRole, Step
-from idtone.ledger.keys.sealing import LedgerKey, day_of
+from idtone.ledger.keys.sealing import LedgerKey, day_of, open_with
 from lab.ledger.sample_evidence import RING, decided
 
 KEY, _ = RING.make("2026-11-01")
@@ -86,3 +87,45 @@ def test_days_are_those_of_utc():
     japan = timezone(timedelta(hours=9))
     assert day_of(datetime(2026, 11, 1, 8, 59, tzinfo=japan)) == "2026-10-31"
     assert day_of(datetime(2026, 11, 1, 9, 0, tzinfo=japan)) == "2026-11-01"
+
+
+@pytest.mark.parametrize("content", [b'{"called": "+81312345678"}', b'{"called":"0312345678"}'])
+def test_another_spelling_of_the_numbers_is_not_opened(content):
+    key = bytes(32)
+    sealed = base64.b64encode(AESGCM(key).encrypt(bytes(12), content.ljust(96), b"c-1")).decode()
+    with pytest.raises(LedgerError, match="not what was sealed"):
+        open_with(key, "c-1", {SEALED: sealed, "called_kind": "fixed"})
+
+
+def test_a_version_opens_and_verifies_what_each_version_before_wrote():
+    """Of one key: a day's key, a held record's key, a call, and MACs. Other values would make ledgers unreadable."""
+    key = LedgerKey(bytes(range(32)))
+    day = key.unwrap(
+        "2026-11-01",
+        bytes.fromhex(
+            "000102030405060708090a0b9757e072f39ef733954e3c905d797a2a"
+            "1abb1594601fdc0b1d4a8308fa09675ff3bbf6bdb1a3f46c0b03d1382e564376"
+        ),
+    )
+    held = bytes.fromhex(
+        "000102030405060708090a0bfebd23d4de1768e2ec95876c9c12901e"
+        "34c995994634792c6f9a18f9fb91dd354e8fd192293c6b990f3038d0e192005a"
+    )
+    assert key.unwrap_record("c-1", held) == bytes(range(32))
+    assert key.unwrap_record("c-1", key.wrap_record("c-1", bytes(32))) == bytes(32)
+    with pytest.raises(LedgerError, match="held call c-1"):
+        LedgerKey(bytes(32)).unwrap_record("c-1", held)
+    sealed = {
+        SEALED: "dZ7Wv9lA5tkqkoseIB2iqOBwYmYetlgN/b6To+XffXZuf8acCtKYJhPjUdXh7kluiSdhxllRZoVwlh8GakBuxMlPHiqx8XDC"
+        "86nz5zYEaLl9NRa5AIhlYRSGNGPef/GQjCAEkdS6S8o5pLS6lk5EwA==",
+        SEALED_KEY: "AAECAwQFBgcICQoLuL1M6A5jitceOkLQHPodOpPdAy8hNaFq6m/MTL4HpVIcGaIxQwk9EKklmVWowfX5",
+        "called_kind": "fixed",
+    }
+    number = parse("0312345678")
+    assert day.open("c-1", sealed) == {NumberRole.CALLED: number}
+    with pytest.raises(LedgerError, match="call c-2 are not what was sealed"):
+        day.record_key("c-2", sealed)
+    assert day.token(number) == "6c06d5c99c1da22ad528f2f2d96fbb54"
+    assert day.sip_call_id_token("x@y") == "541d87276d737d8f78eacfa3950fa83f"
+    macs = [each.line_mac(b"line") for each in (key.step_key("idtone.example/a"), key.pending_key())]
+    assert macs == ["3f9ae172d047ec951297f0f6dcfd9b14", "6ef51a58cda5ae902ef62970bbef4a0b"]

@@ -112,19 +112,21 @@ def test_the_empty_tree_begins_every_other():
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "why"),
     [
-        lambda read: merkle.inclusion_proof(8, 8, read),
-        lambda read: merkle.inclusion_proof(-1, 8, read),
-        lambda read: merkle.consistency_proof(9, 8, read),
-        lambda read: root_by_inclusion(8, 8, ROOTS[1], []),
-        lambda read: check_consistency(9, ROOTS[8], 8, ROOTS[8], []),
-        lambda read: check_consistency(8, ROOTS[7], 8, ROOTS[8], []),
-        lambda read: check_consistency(3, ROOTS[3], 8, ROOTS[8], []),
+        (lambda read: merkle.inclusion_proof(8, 8, read), "no leaf 8"),
+        (lambda read: merkle.inclusion_proof(-1, 8, read), "no leaf -1"),
+        (lambda read: merkle.consistency_proof(9, 8, read), "never had 9"),
+        (lambda read: root_by_inclusion(8, 8, ROOTS[1], []), "no leaf 8"),
+        (lambda read: root_by_inclusion(0, 8, ROOTS[1], merkle.inclusion_proof(0, 4, read)), "too short"),
+        (lambda read: check_consistency(9, ROOTS[8], 8, ROOTS[8], []), "never had 9"),
+        (lambda read: check_consistency(8, ROOTS[7], 8, ROOTS[8], []), "the roots differ"),
+        (lambda read: check_consistency(8, ROOTS[8], 8, ROOTS[8], [bytes(32)]), "proof is too long"),
+        (lambda read: check_consistency(3, ROOTS[3], 8, ROOTS[8], []), "too short"),
     ],
 )
-def test_what_no_tree_has_is_refused(wrong):
-    with pytest.raises(ProofError):
+def test_what_no_tree_has_is_refused(wrong, why):
+    with pytest.raises(ProofError, match=why):
         wrong(Stored(LEAVES).read)
 
 

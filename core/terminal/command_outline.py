@@ -1,0 +1,105 @@
+"""What a command's help and the shell's completion need of its function: name, parameters and docstring.
+
+The module of a command imports what its work needs, for instance pydantic, cryptography and a ledger: several times
+the time of a help. So a help reads the module's source instead, and evaluates only what the parameters name.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable
+from functools import cache, wraps
+from importlib import import_module
+from importlib.util import find_spec, resolve_name
+from pathlib import Path
+from typing import Any
+
+from idtone import __name__ as PACKAGE
+
+
+@cache
+def outline(module: str, function: str) -> Callable[..., Any]:
+    """A function with the name, parameters and docstring of a module's function, for a help or completion: it does not
+    run. Functions that its parameters name do: they import their module then.
+    """
+    outlined: Callable[..., Any] = _Names(module)[function]
+    return outlined
+
+
+class _Names(dict[str, Any]):
+    """The values of a module's names, each made when it is asked for: functions and enumerations as outlines, other
+    classes by an import.
+    """
+
+    def __init__(self, module: str) -> None:
+        spec = find_spec(module)
+        assert spec is not None, f"{module} exists"
+        assert spec.origin is not None, f"{module} has a source"
+        self._module, self._package = module, spec.parent
+        self.statements = _statements(ast.parse(Path(spec.origin).read_bytes()))
+
+    def __missing__(self, name: str) -> Any:
+        value: Any
+        match self.statements.get(name):
+            case None:
+                raise KeyError(name)  # Python looks into its builtins next
+            case ast.Import():
+                value = import_module(name)
+            case ast.ImportFrom(module=source, level=level, names=imported):
+                original = next(each.name for each in imported if name in (each.asname, each.name))
+                value = _imported(resolve_name("." * level + (source or ""), self._package), original)
+            case ast.Assign(value=expression) | ast.AnnAssign(value=ast.expr() as expression):
+                value = eval(self._compiled(ast.Expression(expression), "eval"), {}, self)  # noqa: S307 — our own source
+            case ast.FunctionDef() as definition:
+                value = self._outline(definition)
+            case ast.ClassDef(bases=[ast.Name(id="StrEnum" | "Word")]) as definition:
+                definition.body = [each for each in definition.body if isinstance(each, ast.Assign)]
+                value = self._made(definition)
+            case _:
+                value = getattr(import_module(self._module), name)
+        self[name] = value
+        return value
+
+    def _outline(self, definition: ast.FunctionDef) -> Callable[..., Any]:
+        name = definition.name
+        definition.body, definition.decorator_list, definition.returns = definition.body[:1], [], None
+
+        @wraps(self._made(definition))
+        def call(*given: Any, **named: Any) -> Any:
+            return getattr(import_module(self._module), name)(*given, **named)
+
+        return call
+
+    def _made(self, definition: ast.FunctionDef | ast.ClassDef) -> Any:
+        exec(self._compiled(ast.Module([definition], []), "exec"), {}, self)  # noqa: S102 — our own source
+        return self[definition.name]
+
+    def _compiled(self, tree: ast.Expression | ast.Module, mode: str) -> Any:
+        """The code of a tree, without this module's `annotations`: parameters need values, not texts."""
+        return compile(tree, self._module, mode, dont_inherit=True)
+
+
+def _statements(source: ast.Module) -> dict[str, ast.stmt]:
+    """The statement that makes each name of a module, without those in blocks."""
+    found: dict[str, ast.stmt] = {}
+    for statement in source.body:
+        match statement:
+            case ast.Import(names=imported) | ast.ImportFrom(names=imported):
+                found |= dict.fromkeys((each.asname or each.name for each in imported), statement)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                found[name] = statement
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                found[name] = statement
+    return found
+
+
+def _imported(module: str, name: str) -> Any:
+    """What `from module import name` gives. Of our own modules only those are imported that define a class or function
+    that a parameter needs.
+    """
+    if module in sys.modules or module.partition(".")[0] != PACKAGE:
+        imported = import_module(module)
+        return getattr(imported, name) if hasattr(imported, name) else import_module(f"{module}.{name}")
+    names = _Names(module)
+    return names[name] if name in names.statements else import_module(f"{module}.{name}")
