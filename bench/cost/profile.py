@@ -71,7 +71,7 @@ def measure(bed: Bench, calls: int, rate: float, turns: int, folder: Path) -> No
     found = {way: Counter[Stack]() for way in PROFILED}
     assert bed.asterisk.process
     folder.mkdir(parents=True, exist_ok=True)
-    seconds, loads = calls / turns / rate, list[float]()
+    seconds, loads, failed = calls / turns / rate, list[float](), 0
     for way in TIMED:
         bed.run(way, rate, 2.0)  # until all is warm
     for turn in range(turns):
@@ -80,16 +80,17 @@ def measure(bed: Bench, calls: int, rate: float, turns: int, folder: Path) -> No
         loads.append(os.getloadavg()[0])
         for way, share in PROFILED.items():
             with sampled(bed.asterisk.process.pid, found[way], bed.scratch):
-                bed.run(way, rate, share * seconds)
+                failed += bed.run(way, rate, share * seconds).failed
         for way, each in found.items():
             lines = (f"{';'.join(stack)} {samples}\n" for stack, samples in each.items())
             (folder / f"{way}.folded").write_text("".join(lines))
         measured = {
             "asterisk": bed.asterisk.installation.version, "rate": rate, "times": times, "loads": loads,
+            "failed": failed,
             "profiled": {way: round((turn + 1) * share * seconds * rate) for way, share in PROFILED.items()},
         }  # fmt: skip
         (folder / MEASURED).write_text(json.dumps(measured))
-        PROGRESS.print(f"turn {turn + 1} of {turns}")
+        PROGRESS.print(f"turn {turn + 1} of {turns}; under perf {failed} calls failed")
 
 
 def _plain(run: Run) -> dict[str, Any]:
