@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-before bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-service-code bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-console-attack bench-replication bench-fleet bench-fleet-scale bench-talking bench-servers bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-breadth test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
+.PHONY: test-asterisk help demo fleet console console-pictures test check docs messages detector bench bench-before bench-profile bench-soak bench-brake bench-verify bench-detector bench-tones bench-timers bench-overload bench-registry bench-service-code bench-lines bench-numbers bench-reports bench-ledger bench-token bench-misuse bench-console bench-console-pages bench-console-attack bench-replication bench-fleet bench-fleet-scale bench-talking bench-servers bench-walks bench-kills bench-kills-all bench-tampering bench-metrics bench-refusals bench-identities bench-hostile bench-progress bench-phones test-breadth test-sites test-nightly fuzz audit lock dist deb test-packages venv environment lab postgresql clean public signer
 # Two targets asked for in one line must not set up the same folder at once.
 .NOTPARALLEL:
 # Each test on a real call starts the service: compiling its modules anew each time would take a quarter of that.
@@ -44,6 +44,7 @@ help:
 	@echo 'make messages  finds the texts to translate, and compiles the Japanese ones of config/locale'
 	@echo 'make bench    measures what the hook costs over Asterisk itself; MINUTES=10, findings and picture in build/'
 	@echo 'make bench-before  compares what the hook costs with a version before, in turns; BEFORE=FOLDER (a checkout with its .venv) TURNS=12 RATE=5 PAGE=1 JSON=1'
+	@echo 'make bench-profile  samples where the processor time of Asterisk goes, with and without the hook; ASTERISK=… built with symbols, CALLS=10000 RATE=15 AGAIN=1 PAGE=1 JSON=1'
 	@echo 'make bench-soak  calls for a long time, and tells what grows; MINUTES=30 RATE=50'
 	@echo 'make bench-tones  times the making of an hour of sound beside sox, ffmpeg and memcpy; JSON=1 as above'
 	@echo 'make bench-timers  waits until session timers (RFC 4028) are refreshed and expire, on a real Asterisk'
@@ -168,6 +169,10 @@ bench: $(DEV) lab
 bench-before: $(DEV) lab
 	@$(VENV)/bin/python -m bench.cost.before $(BEFORE) $(if $(PACKAGE),--package $(PACKAGE)) $(if $(TURNS),--turns $(TURNS)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(JSON),--json) $(if $(PAGE),--page)
+
+bench-profile: $(DEV) lab
+	@$(VENV)/bin/python -m bench.cost.profile $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(if $(TURNS),--turns $(TURNS)) \
+		$(if $(AGAIN),--again) $(if $(PAGE),--page) $(if $(JSON),--json)
 
 bench-soak: $(DEV) lab
 	@mkdir -p build

@@ -34,7 +34,42 @@ TEXTS: Final[Mapping[str, str]] = {
         r"reported,${ARG1},${ARG2},@NOW@,${FILTER(a-z0-9=\;.\x2d,${CHANNEL(rtcp,all)})},"
         '${IF($["${CHANNEL(rtp,dest)}" = "${IDTONE_TARGET}"]?same:moved)}'
     ),
+    # An incoming or outgoing call that was connected ends.
+    "@CONNECTED@": (
+        'IDTONE_STATUS=CONNECTED,IDTONE_CAUSE=16,IDTONE_OPEN=no,"@JOURNAL_LINE@=ended,${IDTONE_CALL_ID},${IDTONE_NONCE},'
+        '@NOW@,CONNECTED,16,${IDTONE_REASON},${DIALSTATUS},${ANSWEREDTIME_MS}"'
+    ),
     "@JOURNAL_LINE@": "FILE(${IDTONE_JOURNAL},,,al,u)",
+    # What only few calls are: they are looked at more closely.
+    "@PERHAPS_UNCLEAR@": (
+        '${ARGC} > 5 | ${REGEX("11[089]" ${FILTER(0-9,${ARG1}&${ARG5})})}'
+        r" | ${LEN(${FILTER(\x01-\x1f\x7f-\xff\x2c,${ARG1}&${ARG5})}${FILTER(\x2c,${ARG2}${ARG3}${ARG4})})}"
+    ),
+    "@MANY_WAIT@": "0${GROUP_COUNT(deciding@idtone)} * 10 >= ${IDTONE_WAITING}",
+    "@PERHAPS_REPEATED@": (
+        '"${IDTONE_NONCE}${IDTONE_OPEN}${IDTONE_SOUNDING}${DIALSTATUS}" != ""'
+        r" | ${LEN(${FILTER(A-Za-z0-9._\x2d,${UNIQUEID})})} != ${LEN(${UNIQUEID})}"
+    ),
+    "@PERHAPS_UNCLEAN@": (
+        "${LEN(${FILTER(@NOT_PRINTABLE@,@CALLER_TEXTS@)}"
+        "${FILTER(@NOT_PRINTABLE@,${URIDECODE(${IDTONE_SIP_CALL_ID})})})}"
+        " | ${LEN(@CALLER_TEXTS@)} > @CALLER_TEXTS_LIMIT@"
+    ),
+    # The call begins to wait for its verdict; the verdict has come.
+    "@WAITS@": (
+        'IDTONE_SIP_CALL_ID=@encoded{${${IF($["${CHANNEL(channeltype)}" = "PJSIP"]?'
+        "CHANNEL(pjsip,call-id):IDTONE_NONE)}}},"
+        "GLOBAL(IDTONE_MOVED)=${IF($[0${GROUP_COUNT(deciding@idtone)} = 0]?@TENTHS@:${IDTONE_MOVED})},"
+        "GROUP(idtone)=deciding,TIMEOUT(absolute)=3"
+    ),
+    "@ANSWERED@": (
+        "TIMEOUT(absolute)=${IDTONE_DEADLINE},GROUP(idtone)=,GLOBAL(IDTONE_MOVED)=@TENTHS@,"
+        "GLOBAL(IDTONE_THERE)=@TENTHS@"
+    ),
+    "@IS_VERDICT@": '"${IDTONE_NONCE}" != "" & "${CUT(IDTONE_VERDICT,:,1)}" = "${IDTONE_NONCE}"',
+    # What the legs of a call that plays a sound inherit; a call that no other number has diverted before.
+    "@SOUNDING@": "__IDTONE_SOUNDING=${IDTONE_CALL_ID},_GOSUB_RESULT=GOTO:idtone-forward^unconnected^1",
+    "@FIRST_DIVERSION@": "REDIRECTING(reason,i)=cfu,REDIRECTING(count,i)=1",
     # No verdict has come, and the fallback has not decided.
     "@UNDECIDED@": '"${IDTONE_VIA}" = "" | "${IDTONE_VIA}" = "again"',
     # The status of a call that a hangup has ended.

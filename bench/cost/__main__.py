@@ -30,7 +30,7 @@ from .figures import Finding, Run, added, clean, together
 from .goals import ALONE, BUSY, HOOK, Table, findings, row
 from .measuring import Bench, bench
 from .showing import plot
-from .ways import Way
+from .ways import COMPARED, Way
 
 RATES: Final = (20.0, BUSY, 80.0, 110.0, 140.0, 180.0, 220.0, 270.0)
 ROUNDS: Final = {ALONE: 2, BUSY: 2}
@@ -69,12 +69,12 @@ def in_turns(bed: Bench, pace: Pace, ways: Iterable[Way], rate: float, rounds: i
 
 def one_at_a_time(bed: Bench, seconds: float) -> dict[Way, Run]:
     """Calls that do not overlap, the ways in turns."""
-    return in_turns(bed, Pace(seconds, 5.0), Way, ALONE, ROUNDS[ALONE], ROUNDS[ALONE] * len(Way))
+    return in_turns(bed, Pace(seconds, 5.0), COMPARED, ALONE, ROUNDS[ALONE], ROUNDS[ALONE] * len(COMPARED))
 
 
 def rising(bed: Bench, seconds: float, tell: Callable[[Run], None]) -> Iterator[Run]:
     """All ways at each rate in turns, until a way no longer bears it."""
-    going = dict.fromkeys(Way)
+    going = dict.fromkeys(COMPARED)
     native: Run | None = None
     pace = Pace(seconds, 3.0)
     for number, rate in enumerate(RATES):
@@ -128,9 +128,9 @@ def machine() -> dict[str, Any]:
 
 def show(table: Table, found: list[Finding]) -> None:
     native = table.native()
-    runs = [row(run, native) for way in Way for rate in table.rates if (run := table.get(way, rate))]
+    runs = [row(run, native) for way in COMPARED for rate in table.rates if (run := table.get(way, rate))]
     print_table("milliseconds; added: over the native way's median at its lowest rate", runs)
-    for way in Way:
+    for way in COMPARED:
         print(f"{way:<11} clean up to {table.clean_rate(way):g} calls/s")
     hook, base = table.get(HOOK, ALONE), table.get(Way.NATIVE, ALONE)
     if hook and base:
@@ -175,7 +175,7 @@ def main() -> None:
             "machine": on,
             "minutes": minutes,
             "runs": [row(run, native) for run in runs.values()],
-            "clean_rates": {way.value: table.clean_rate(way) for way in Way},
+            "clean_rates": {way.value: table.clean_rate(way) for way in COMPARED},
             "goals": [{**asdict(one), "reached": one.reached} for one in found],
         }
         chosen.json.write_text(json.dumps(content, indent=1))

@@ -26,7 +26,7 @@ from lab.site import BARE
 
 from .figures import Run, Sample
 from .sink import Sink
-from .ways import EXTENSIONS, NOTIFY, Way
+from .ways import ANSWERED_BY_REFERENCE, ANSWERER, EXTENSIONS, NOTIFY, REFERENCE, Way
 
 SOUND_MS: Final = 440.0
 HOLD_S: Final = 0.2
@@ -116,7 +116,7 @@ class Bench:
         asterisk, service = self.asterisk.process, self.service.process
         assert asterisk
         assert service
-        beside = [service.pid] if way.ours else [self.reference.pid] if way is Way.BY_HTTP else []
+        beside = [service.pid] if way.ours else [self.reference.pid] if way in ANSWERED_BY_REFERENCE else []
         return [asterisk.pid, *beside]
 
     def records(self, since: datetime) -> int:
@@ -198,7 +198,7 @@ def _reference(asterisk: Asterisk, scratch: Path) -> Iterator[subprocess.Popen[s
     ):
         try:
             assert process.stdout
-            if process.stdout.readline() != "ready\n":
+            if [process.stdout.readline() for _ in (REFERENCE, ANSWERER)] != ["ready\n"] * 2:
                 raise RuntimeError(f"the reference does not start: {(scratch / 'reference.log').read_text()[-2000:]}")
             yield process
         finally:

@@ -1,6 +1,7 @@
-"""The same job as most ARI applications do it: both legs are created, dialled, sounded and bridged over HTTP.
+"""Two applications to compare with, which have no licence, no evidence and no way back when they fail.
 
-It has no licence, no evidence and no way back when it fails; it is here to show what the usual way costs.
+One does the same job as most ARI applications do it: both legs are created, dialled, sounded and bridged over HTTP. The
+other lets each channel continue at once, by the WebSocket as idtone does: what a Stasis() costs with nothing in it.
 
     python -m bench.cost.reference URL PASSWORD_FILE SOUNDS
 """
@@ -17,7 +18,7 @@ from typing import Any
 
 import aiohttp
 
-from .ways import REFERENCE, SOUND
+from .ways import ANSWERER, REFERENCE, SOUND
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Reference:
         """Until the connection ends."""
         query = {"app": REFERENCE, "subscribeAll": "false"}
         async with self.session.ws_connect(f"{self.url}/events", params=query) as events:
-            print("ready", flush=True)
+            _ready()
             async for message in events:
                 task = asyncio.create_task(self.happens(json.loads(message.data)))
                 self.tasks.add(task)
@@ -108,11 +109,32 @@ class Reference:
             await self.ask("DELETE", f"bridges/{call.bridge}")
 
 
+async def answer(session: aiohttp.ClientSession, url: str) -> None:
+    """Let each channel continue at the extension that it names, until the connection ends."""
+    async with session.ws_connect(f"{url}/events", params={"app": ANSWERER, "subscribeAll": "false"}) as events:
+        _ready()
+        async for message in events:
+            match json.loads(message.data):
+                case {"type": "StasisStart", "args": [extension], "channel": {"id": channel}}:
+                    request = {
+                        "type": "RESTRequest",
+                        "request_id": channel,
+                        "method": "POST",
+                        "uri": f"channels/{channel}/continue",
+                        "query_strings": [{"name": "extension", "value": extension}],
+                    }
+                    await events.send_str(json.dumps(request))
+
+
+def _ready() -> None:
+    print("ready", flush=True)
+
+
 async def main(url: str, password: str, sounds: str) -> None:
     auth = aiohttp.BasicAuth("idtone", password)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(auth=auth, connector=connector) as session:
-        await Reference(session, url, f"{sounds}/{SOUND}").serve()
+        await asyncio.gather(Reference(session, url, f"{sounds}/{SOUND}").serve(), answer(session, url))
 
 
 if __name__ == "__main__":

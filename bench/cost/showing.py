@@ -7,7 +7,7 @@ from typing import Any
 
 from .figures import percentile
 from .goals import ALONE, Table
-from .ways import Way
+from .ways import COMPARED
 
 
 def plot(table: Table, path: Path) -> None:
@@ -19,7 +19,7 @@ def plot(table: Table, path: Path) -> None:
 
     figure, (added, processor) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     base = percentile([sample.connected_ms for sample in table.native().samples], 0.5)
-    for way in Way:
+    for way in COMPARED:
         runs = [run for rate in table.rates if rate != ALONE and (run := table.get(way, rate))]
         rates = [run.rate for run in runs]
         connected = [[sample.connected_ms - base for sample in run.samples] for run in runs]

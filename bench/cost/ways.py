@@ -15,6 +15,12 @@ class Way(StrEnum):
     """Dial() and nothing else: no sound."""
     NATIVE = "native"
     """Asterisk's own Dial(…,A(file)): no licence, no evidence."""
+    STASIS = "stasis"
+    """NATIVE after a Stasis() that an application answers at once."""
+    EMPTY_U = "empty-u"
+    """NATIVE with a U() that only returns."""
+    FLOOR = "floor"
+    """Both: what a hook of this shape costs if it does nothing."""
     ARI_CALLED = "ari-called"
     AGI_CALLED = "agi-called"
     ARI_BOTH = "ari-both"
@@ -31,10 +37,26 @@ class Way(StrEnum):
         return self is not Way.DIAL
 
 
+COMPARED: Final = tuple(way for way in Way if way not in (Way.STASIS, Way.EMPTY_U))
+"""The ways of `make bench`. The two halves of FLOOR are only in `make bench-profile`."""
 REFERENCE: Final = "bench-reference"
 """The application of BY_HTTP."""
+ANSWERER: Final = "bench-answerer"
+"""The application of STASIS and FLOOR. The channel continues at the extension that is the argument of Stasis()."""
+ANSWERED_BY_REFERENCE: Final = (Way.BY_HTTP, Way.STASIS, Way.FLOOR)
+"""The ways whose application is `reference`, not the service."""
 NOTIFY: Final = "notify: {incoming: called, outgoing: both}"
 """Of the service's policy: the direction chooses who hears the sound."""
+
+
+_EMPTY: Final = "bench-empty"
+
+
+def _floor(way: Way, options: str) -> str:
+    dial = f"Dial(${{PHONE}},,gA(${{IDTONE_SOUNDS}}/{SOUND}){options})\n same = n,Hangup(${{HANGUPCAUSE}})\n"
+    if way is Way.EMPTY_U:
+        return f"exten = {way},1,{dial}"
+    return f"exten = {way},1,Stasis({ANSWERER},{way}-on)\n same = n,Hangup()\nexten = {way}-on,1,{dial}"
 
 
 def _hook(way: Way) -> str:
@@ -58,7 +80,10 @@ EXTENSIONS: Final = (
     " same = n,Hangup(${HANGUPCAUSE})\n"
     f"exten = {Way.NATIVE},1,Dial(${{PHONE}},,gA(${{IDTONE_SOUNDS}}/{SOUND}))\n"
     " same = n,Hangup(${HANGUPCAUSE})\n"
-    f"exten = {Way.BY_HTTP},1,Stasis({REFERENCE},caller,${{PHONE}})\n"
-    " same = n,Hangup()\n" + "".join(_hook(way) for way in Way if way.ours)
+    + _floor(Way.STASIS, "")
+    + _floor(Way.EMPTY_U, f"U({_EMPTY})")
+    + _floor(Way.FLOOR, f"U({_EMPTY})")
+    + f"exten = {Way.BY_HTTP},1,Stasis({REFERENCE},caller,${{PHONE}})\n"
+    " same = n,Hangup()\n" + "".join(_hook(way) for way in Way if way.ours) + f"[{_EMPTY}]\nexten = s,1,Return()\n"
 )
 """extensions.conf."""

@@ -1,0 +1,122 @@
+"""What `make bench-profile` writes into its page of the documentation, in two languages, and the two flame graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from lab.repository import ROOT
+
+from ..page_tables import write_texts
+from . import stacks
+from .goals import HOOK
+from .stacks import Stack
+from .ways import Way
+
+BENCH: Final = "bench-profile"
+ENGLISH: Final = ROOT / "docs" / "explanation" / "asterisk-time.md"
+JAPANESE: Final = ROOT / "docs" / "ja" / "explanation" / "asterisk-time.md"
+IMAGES: Final = ROOT / "docs" / "images"
+PICTURES: Final = {Way.NATIVE: "asterisk-native.svg", HOOK: "asterisk-hook.svg"}
+_LEAST_US: Final = 10.0
+"""A part that takes less in each way has no row."""
+
+Row = Mapping[str, Any]
+
+_ENGLISH: Final = {
+    "summary": (
+        "`make bench-profile`: Asterisk {asterisk}, built with symbols; {native:,} calls of native, {floor:,} of the "
+        "floor and {hook:,} of the hook under `perf` (997 samples a second, with the kernel's), all ways in turns at "
+        "{rate:g}/s, on a machine at load {least:.0f} to {most:.0f}. The times are those of {calls:,} calls of each "
+        "way without `perf`: the fastest tenth of the calls, over that of native."
+    ),
+    "ways": "| way | connected, ms | post-dial, ms | Asterisk, µs a call | of native's | beside it, µs |",
+    "dial": "`dial`", "native": "`native`", "stasis": "`native` after a `Stasis()` that is answered at once",
+    "empty-u": "`native` with a `U()` that only returns", "floor": "both: the floor",
+    "ari-called": "the hook, `ari-called`", "ari-both": "the hook, `ari-both`",
+    "what": "| µs of Asterisk a call, by what is done | native | floor | hook | hook − native |",
+    "where": "| µs of Asterisk a call, by where | native | floor | hook | hook − native |",
+}  # fmt: skip
+_JAPANESE: Final = {
+    "summary": (
+        "`make bench-profile`: シンボル付きでビルドした Asterisk {asterisk}。負荷 {least:.0f}~{most:.0f} の機器で、"
+        "`perf`(毎秒 997 標本、カーネルを含む)の下で native {native:,} 通話、下限 {floor:,} 通話、"
+        "フック {hook:,} 通話を、すべての方式を交互に、毎秒 {rate:g} 通話で測定しました。"
+        "時間は、`perf` なしの各 {calls:,} 通話の値で、最も速い 1 割の通話どうしの、native との差です。"
+    ),
+    "ways": (
+        "| 方式 | 接続まで、ms | ダイヤル後遅延、ms | Asterisk、1 通話あたり µs | native 比 "
+        "| 横のプロセス、µs |"
+    ),
+    "dial": "`dial`", "native": "`native`", "stasis": "すぐに応答される `Stasis()` の後の `native`",
+    "empty-u": "戻るだけの `U()` を付けた `native`", "floor": "両方(下限)",
+    "ari-called": "フック `ari-called`", "ari-both": "フック `ari-both`",
+    "what": "| Asterisk、1 通話あたり µs、処理の種類別 | native | 下限 | フック | フック − native |",
+    "where": "| Asterisk、1 通話あたり µs、場所別 | native | 下限 | フック | フック − native |",
+    stacks.THREADS: "スレッドの待機、起床、切替え", stacks.NETWORK: "ネットワーク",
+    stacks.ELSE: "ダイヤルプラン、チャネル、ブリッジ",
+    stacks.MEMORY: "呼出し元がスタックから分からないメモリーと文字列",
+    stacks.FILES: "音とジャーナルのファイル", stacks.BUS: "バスのメッセージとスナップショット",
+    stacks.VARIABLES: "変数、関数、式",
+    stacks.PRIORITIES: "通話: その他のプライオリティ", stacks.HANGUP: "通話: ハングアップハンドラー",
+    stacks.DIAL: "通話: `Dial()`", stacks.U: "通話: `U()` とその再生", stacks.STASIS: "通話: `Stasis()`",
+    stacks.BRIDGE: "通話: ブリッジ", stacks.BRIDGED: "ブリッジでの着信側のスレッド", stacks.SIP_TASKS: "SIP のタスク",
+    stacks.SIP_THREAD: "SIP を送受信するスレッド", stacks.BUS_TASKS: "バスのタスク",
+    stacks.AUTOSERVICE: "待つチャネルを読むスレッド", stacks.WEBSOCKET: "WebSocket のスレッド",
+    stacks.DEVICES: "デバイスの状態のスレッド", stacks.OTHERS: "その他のスレッド、始まりの分からないスタック",
+}  # fmt: skip
+
+
+def text(
+    measured: Mapping[str, Any], rows: Sequence[Row], tables: Mapping[str, Sequence[Row]], words: Mapping[str, str]
+) -> str:
+    """The three tables: the ways beside native, and Asterisk's time by what is done and by where."""
+    profiled = measured["profiled"]
+    lines = [
+        words["summary"].format(
+            asterisk=measured["asterisk"], rate=measured["rate"], calls=rows[0]["calls"],
+            least=min(measured["loads"]), most=max(measured["loads"]),
+            native=profiled[Way.NATIVE], floor=profiled[Way.FLOOR], hook=profiled[HOOK],
+        ), "", words["ways"], "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for row in rows:
+        connected = "" if row["connected_fastest_ms"] is None else f"{row['connected_fastest_ms']:+.2f}"
+        lines.append(
+            f"| {words[row['way']]} | {connected} | {row['post_dial_fastest_ms']:+.2f} | {row['asterisk_us']:,.0f} "
+            f"| {row['asterisk_of_native']:.2f} | {row['beside_us']:,.0f} |"
+        )
+    for title, parts in tables.items():
+        lines += ["", words[title], "|---|---|---|---|---|"]
+        for row in parts:
+            figures = [row[way] for way in (Way.NATIVE, Way.FLOOR, HOOK)]
+            if max(figures) >= _LEAST_US:
+                name = words.get(row["part"], row["part"])
+                lines.append(f"| {name} | {' | '.join(f'{us:,.0f}' for us in figures)} | {row['hook_adds']:+,.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+def write(
+    measured: Mapping[str, Any],
+    rows: Sequence[Row],
+    tables: Mapping[str, Sequence[Row]],
+    found: Mapping[Way, Mapping[Stack, int]],
+) -> list[Path]:
+    """Put the tables into both pages, and the flame graphs beside them. Returns the pictures."""
+    write_texts(
+        {page: text(measured, rows, tables, words) for page, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE))},
+        BENCH,
+    )
+    written = []
+    for way, name in PICTURES.items():
+        of = f"{measured['profiled'][way]:,} calls, {sum(found[way].values()):,} samples"
+        title = f"Asterisk's processor time: {_TITLES[way]} ({of})"
+        written.append(IMAGES / name)
+        written[-1].write_text(stacks.flame_graph(found[way], title))
+    return written
+
+
+_TITLES: Final = {
+    Way.NATIVE: "Asterisk's own Dial() with A()",
+    HOOK: "the hook, over ARI, the called party hears the sound",
+}

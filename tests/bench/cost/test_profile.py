@@ -1,0 +1,94 @@
+"""The parts of Asterisk's time, and the picture of them, by sampled stacks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from xml.etree import ElementTree
+
+import pytest
+
+from bench.cost import profile, stacks
+from bench.cost.goals import HOOK
+from bench.cost.ways import Way
+
+PERF = """
+\tffffffff8100 __schedule+0x12 ([kernel.kallsyms])
+\tffffffff8101 do_sys_poll ([kernel.kallsyms])
+\tffffffff8102 __x64_sys_poll ([kernel.kallsyms])
+\t    7f00aa poll (/usr/lib/libc.so.6)
+\t    7f00ab autoservice_run (/opt/asterisk/sbin/asterisk)
+\t    7f00ac dummy_start (/opt/asterisk/sbin/asterisk)
+\t    7f00ad [unknown] (/usr/lib/libc.so.6)
+
+\t    7f00aa [unknown] (/usr/lib/libc.so.6)
+\t    7f00ab pbx_builtin_setvar_multiple (/opt/asterisk/sbin/asterisk)
+\t    7f00ac operator new(unsigned long) (/opt/asterisk/sbin/asterisk)
+"""
+U = "ast_app_exec_sub"
+TASK = ("worker_start", "ast_taskprocessor_execute", "ast_sip_session_create")
+CALL = ("pbx_thread", "__ast_pbx_run", "pbx_exec")
+
+
+def test_stacks_are_read():
+    """From the thread's own first function on; a function without a name shows its file; names may have parentheses."""
+    kernel = tuple(name + stacks.KERNEL for name in ("__x64_sys_poll", "do_sys_poll", "__schedule"))
+    assert stacks.folded(PERF.splitlines()) == {
+        ("autoservice_run", "poll", *kernel): 1,
+        ("operator new(unsigned long)", "pbx_builtin_setvar_multiple", "[libc.so.6]"): 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("stack", "what", "where"),
+    [
+        ((*CALL, "pbx_builtin_setvar", "ast_func_write", "malloc"), stacks.VARIABLES, stacks.PRIORITIES),
+        ((*CALL, "pbx_builtin_setvar", "stasis_publish"), stacks.BUS, stacks.PRIORITIES),
+        ((*CALL, "dial_exec_full", U, "file_write", "fopen", "__x64_sys_openat_[k]"), stacks.FILES, stacks.U),
+        ((*CALL, "dial_exec_full", "__x64_sys_poll_[k]", "__schedule_[k]"), stacks.THREADS, stacks.DIAL),
+        ((*CALL, "dial_exec_full", "ast_request"), stacks.ELSE, stacks.DIAL),
+        ((*TASK, "pj_sock_sendto", "__x64_sys_sendto_[k]"), stacks.NETWORK, stacks.SIP_TASKS),
+    ],
+)  # fmt: skip
+def test_a_stack_belongs_to_one_part(stack, what, where):
+    """The function nearest to the running one decides what is done; memory and locks belong to who asked for them."""
+    assert (stacks.what(stack), stacks.where(stack)) == (what, where)
+
+
+def test_parts_are_the_processor_time_of_a_call():
+    """The parts of each way add up to what a call of it takes, and the differences to what the hook adds."""
+    found = {way: Counter({CALL: 3, ("autoservice_run",): number}) for number, way in enumerate(profile.PROFILED, 1)}
+    us = dict.fromkeys(found, 8000.0) | {HOOK: 9000.0}
+    for rows in profile.parts(found, us).values():
+        assert sum(row[HOOK] for row in rows) == pytest.approx(9000)
+        assert sum(row["hook_adds"] for row in rows) == pytest.approx(1000)
+
+
+def test_a_way_is_compared_with_native_in_its_turn():
+    """A turn in which all else is slow counts as much as another."""
+    blocks = {
+        way.value: [
+            {"connected_ms": [slow + more] * 9, "post_dial_ms": [slow] * 9, "asterisk_ms": slow * (1 + more),
+             "beside_ms": more, "offered": 9, "failed": 0}
+            for slow in (1.0, 50.0, 2.0)
+        ]
+        for way, more in ((Way.NATIVE, 0.0), (Way.FLOOR, 0.25), (Way.DIAL, 0.0))
+    }  # fmt: skip
+    native, floor, dial = profile.compared(blocks)
+    assert floor["asterisk_of_native"] == pytest.approx(1.25)
+    assert native["asterisk_us"] == pytest.approx(1000 * 53 / 3)
+    assert (floor["connected_ms"], floor["connected_fastest_ms"]) == (0.25, 0.25)
+    assert dial["connected_ms"] is None
+
+
+def test_the_flame_graph_shows_the_shares():
+    """A box for each function that is wide enough, as wide as its share, on the one that called it."""
+    found = Counter({("a<b", "wide"): 600, ("a<b", "other" + stacks.KERNEL): 399, ("thin",): 1})
+    boxes = [
+        (box[0].text, float(box[1].get("width")), float(box[1].get("y")))
+        for box in ElementTree.fromstring(stacks.flame_graph(found, "title & more")).iter()  # noqa: S314  our own
+        if box.tag.endswith("}g")
+    ]
+    assert [(title, width) for title, width, _ in boxes] == [
+        ("a<b (999, 99.90%)", 999.0), ("other (399, 39.90%)", 399.0), ("wide (600, 60.00%)", 600.0)
+    ]  # fmt: skip
+    assert boxes[0][2] > boxes[1][2] == boxes[2][2]
