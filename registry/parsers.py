@@ -44,6 +44,8 @@ def read_large_registry(path: Path, name: str) -> LargeRegistry:
 
     try:
         tree = read_compact_tree(path, name, compact)
+        if tree["members"] is not members:
+            raise LookupError("the members are no list")
         document = RegistryDocument.model_validate(tree | {"members": members.end()})
         tones = {tone.id for tone in document.tones}
         if members.tones <= tones and not any(signed_faults(document, members.held)):

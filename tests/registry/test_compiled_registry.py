@@ -93,6 +93,7 @@ def test_a_large_file_is_read_without_a_tree_of_its_numbers(tmp_path, monkeypatc
 def test_a_fault_of_a_large_file_is_found_a_few_members_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr("idtone.registry.parsers._AT_ONCE", 1)
     path = tmp_path / "registry.yaml"
+    members = SIGNED_GOOD[SIGNED_GOOD.index("members:") :]
     licence = SIGNED_GOOD[SIGNED_GOOD.index("    licences:") : SIGNED_GOOD.index("    numbers:")]
     for old, new, field in (
         ("id: m-0002", "id: m-0001", "members[1].id"),
@@ -102,6 +103,8 @@ def test_a_fault_of_a_large_file_is_found_a_few_members_at_a_time(tmp_path, monk
         ("0312340001", "031234", "members[1].numbers[0]"),
         ("0312340001", "0312345678", "members[1].numbers[0]"),
         ("members:", "evaluated: []\nmembers:", "evaluated"),
+        (members, "", "members"),
+        (members, "members: {m-0001: {numbers: []}}\n", "members"),
     ):
         assert SIGNED_GOOD.count(old) == 1, old
         path.write_text(SIGNED_GOOD.replace(old, new))
