@@ -85,6 +85,11 @@ class RegistryInUse:
         is_signed = self._read is not None and self._read.index.trust is Trust.SIGNED
         return self._read.index.expires if self._read is not None and is_signed else None
 
+    @property
+    def read_at(self) -> datetime | None:
+        """When the registry was read last; None if it was not."""
+        return None if self._read is None else self._read.read_at
+
     async def look(self) -> ReadRegistry:
         """The registry as it is now; while a newer one is being read, the one before. Without a change it costs one
         `stat`.
