@@ -37,6 +37,16 @@ def test_a_compiled_registry_answers_like_the_document():
         assert ready.holding(number, NOW) == index.holding(number, NOW), number
 
 
+def test_the_lapses_of_all_members_build_no_member():
+    certified = "\n    certification: {number: '1', until: 2027-01-01, document: notice, next_check: 2026-12-20}\n"
+    text = SIGNED_GOOD.replace("\n    pledge: {signed: 2026-01-06}\n", certified)
+    ready = compiled(parse_registry(text, "registry.yaml"))
+    assert list(RegistryIndex.of(ready, SIGNED).certification_lapses()) == [
+        (datetime(2026, 12, 19, 15, tzinfo=UTC), "m-0002")
+    ]
+    assert list(ready.holdings) == [0], "nobody's"
+
+
 @given(st.data())
 @settings(max_examples=50, deadline=None)
 def test_changed_octets_are_refused(data):
