@@ -85,12 +85,19 @@ class RegistryInUse:
         is_signed = self._read is not None and self._read.index.trust is Trust.SIGNED
         return self._read.index.expires if self._read is not None and is_signed else None
 
+    @property
+    def read_at(self) -> datetime | None:
+        """When the registry was read last; None if it was not."""
+        return None if self._read is None else self._read.read_at
+
     async def look(self) -> ReadRegistry:
         """The registry as it is now; while a newer one is being read, the one before. Without a change it costs one
         `stat`.
 
         Raises UsageError if it cannot be used, or was not read yet; its text has no number.
         """
+        if self._reading and self._reading.done() and not self._reading.exception():
+            self._reading = None  # it ended after the last look: the registry may have changed since then
         if self._reading is None:
             if self._read is not None and identity(self._witness()) == self._seen:
                 return self._read

@@ -238,7 +238,9 @@ def _mailed(console: Console) -> Sequence[User]:
 
 async def _read_ahead(console: Console) -> None:
     await console.read_ahead()
-    spare_present_objects()
     while True:
-        await asyncio.sleep(LOOK_EVERY_S if console.office_files is None else READ_AHEAD_EVERY_S)
-        await console.read_ahead()
+        spared = console.registry.read_at  # None: a large one takes longer than its first look
+        spare_present_objects()
+        while console.registry.read_at == spared:
+            await asyncio.sleep(LOOK_EVERY_S if console.office_files is None else READ_AHEAD_EVERY_S)
+            await console.read_ahead()

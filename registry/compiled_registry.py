@@ -82,6 +82,11 @@ class Holdings(dict[int, Holding | Porting | None]):
         holder = None if member is None else self.members.get(member)
         return None if holder is None else self._held(holder)
 
+    def lapses(self, member: str | None) -> datetime | None:
+        """When the member's certification lapses. It builds no holding: many are asked for it, and few have calls."""
+        holder = None if member is None else self.members.get(member)
+        return None if holder is None else moment_of(json.loads(self.lines[holder])[1])
+
     def of_chains(self) -> Iterator[Holding]:
         return map(self._held, self.chains)
 

@@ -227,9 +227,9 @@ class RegistryIndex:
         chains = [one.chain for one in of_chains if one.chain and (member is None or member in one.members)]
         concerned = {member, *(name for chain in chains for name in chain.members)}
         for name in self._holdings.members if member is None else concerned:
-            one = self._holdings.of_member(name)
-            if one and one.certified_until:
-                yield one.certified_until, one.member
+            at = self._holdings.lapses(name)
+            if name is not None and at is not None:
+                yield at, name
         for at, words in {(chain.certified_until, str(chain)) for chain in chains}:
             if at is not None:
                 yield at, words

@@ -44,7 +44,7 @@ def read_large_registry(path: Path, name: str) -> LargeRegistry:
 
     try:
         tree = read_compact_tree(path, name, compact)
-        document = RegistryDocument.model_validate(tree | {"members": members.end()})
+        document = RegistryDocument.model_validate(tree | {"members": members.end(tree["members"])})
         tones = {tone.id for tone in document.tones}
         if members.tones <= tones and not any(signed_faults(document, members.held)):
             return LargeRegistry(document, members.lines, members.held)
@@ -97,8 +97,10 @@ class _Members(list[Any]):
         self._logged += [member.model_copy(update={"numbers": ()}) for member in members if member.logs]
         self.clear()
 
-    def end(self) -> list[Member]:
-        """The members that have logs, after the last one was read. Raises as `_take`."""
+    def end(self, read: object) -> list[Member]:
+        """The members that have logs, after the last one of `read`, the file's members, was read. Raises as `_take`."""
+        if read is not self:
+            raise LookupError("it is no list")
         self._take()
         self.held.ids = [*self._ids]
         self.held.place(self._places)

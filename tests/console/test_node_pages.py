@@ -288,6 +288,15 @@ async def test_a_page_waits_for_the_first_registry_and_not_for_a_newer_one(tmp_p
     async with asyncio.timeout(60):
         while await in_use.look() is first:
             pass
+    going_on.clear()
+    put(path, LAB)
+    await in_use.look()
+    going_on.set()
+    assert in_use._reading
+    await in_use._reading
+    put(path, CHANGED)
+    monkeypatch.setattr(registry_in_use, "AGAIN_S", 60)
+    assert (await in_use.look()).header.version == 43, "not the one that was read before it, after the last look"
 
 
 def test_what_ends_when():

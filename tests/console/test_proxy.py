@@ -177,12 +177,18 @@ async def test_the_report_page_knows_visitors_behind_the_socket(settings, socket
             assert len(statuses["192.0.2.2"]) == len(statuses["192.0.2.1"]), "each has its own count"
 
 
-async def test_the_garbage_collector_skips_what_the_console_keeps(settings, socket_path):
+async def test_the_garbage_collector_skips_what_the_console_keeps(settings, socket_path, monkeypatch):
     """A scan of it would hold up all pages."""
-    settings.registry.file().write_text(valid_until_2096(), "utf-8")
+    monkeypatch.setattr("idtone.console.server.LOOK_EVERY_S", 0.05)
+    file = settings.registry.file()
+    file.write_text(valid_until_2096(), "utf-8")
     async with attended(by_proxy(settings, listen=f"unix:{socket_path}")) as console:
-        read = await console.registry.look()
-        await until(lambda: not _is_scanned(read.document), "the console has read ahead")
+        first = await console.registry.look()
+        await until(lambda: not _is_scanned(first.document), "the console has read ahead")
+        file.write_text(f"{valid_until_2096()}\n", "utf-8")
+        await until(lambda: console.registry.read_at != first.read_at, "the console has read the newer one")
+        newer = await console.registry.look()
+        await until(lambda: not _is_scanned(newer.document), "the newer one is spared, too")
     gc.unfreeze()
 
 

@@ -8,11 +8,12 @@ import statistics
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
-from idtone.core.responsive_loop import loop_first
+from idtone.core.responsive_loop import loop_first, spare_present_objects
 
 
 @pytest.fixture
@@ -59,3 +60,19 @@ def test_the_garbage_collector_skips_loaded_objects():
     assert any(each is loaded for each in gc.get_objects())
     loop_first()
     assert not any(each is loaded for each in gc.get_objects())
+
+
+@pytest.mark.usefixtures("as_before")
+def test_what_was_spared_becomes_garbage():
+    class Kept:
+        def __init__(self) -> None:
+            self.itself = self
+
+    kept = Kept()
+    gone = weakref.ref(kept)
+    spare_present_objects()
+    del kept
+    gc.collect()
+    assert gone() is not None, "it is not scanned"
+    spare_present_objects()
+    assert gone() is None

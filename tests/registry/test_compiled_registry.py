@@ -37,6 +37,16 @@ def test_a_compiled_registry_answers_like_the_document():
         assert ready.holding(number, NOW) == index.holding(number, NOW), number
 
 
+def test_the_lapses_of_all_members_build_no_member():
+    certified = "\n    certification: {number: '1', until: 2027-01-01, document: notice, next_check: 2026-12-20}\n"
+    text = SIGNED_GOOD.replace("\n    pledge: {signed: 2026-01-06}\n", certified)
+    ready = compiled(parse_registry(text, "registry.yaml"))
+    assert list(RegistryIndex.of(ready, SIGNED).certification_lapses()) == [
+        (datetime(2026, 12, 19, 15, tzinfo=UTC), "m-0002")
+    ]
+    assert list(ready.holdings) == [0], "nobody's"
+
+
 @given(st.data())
 @settings(max_examples=50, deadline=None)
 def test_changed_octets_are_refused(data):
@@ -93,6 +103,7 @@ def test_a_large_file_is_read_without_a_tree_of_its_numbers(tmp_path, monkeypatc
 def test_a_fault_of_a_large_file_is_found_a_few_members_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr("idtone.registry.parsers._AT_ONCE", 1)
     path = tmp_path / "registry.yaml"
+    members = SIGNED_GOOD[SIGNED_GOOD.index("members:") :]
     licence = SIGNED_GOOD[SIGNED_GOOD.index("    licences:") : SIGNED_GOOD.index("    numbers:")]
     for old, new, field in (
         ("id: m-0002", "id: m-0001", "members[1].id"),
@@ -102,6 +113,8 @@ def test_a_fault_of_a_large_file_is_found_a_few_members_at_a_time(tmp_path, monk
         ("0312340001", "031234", "members[1].numbers[0]"),
         ("0312340001", "0312345678", "members[1].numbers[0]"),
         ("members:", "evaluated: []\nmembers:", "evaluated"),
+        (members, "", "members"),
+        (members, "members: {m-0001: {numbers: []}}\n", "members"),
     ):
         assert SIGNED_GOOD.count(old) == 1, old
         path.write_text(SIGNED_GOOD.replace(old, new))
