@@ -189,7 +189,6 @@ async def test_the_garbage_collector_skips_what_the_console_keeps(settings, sock
         await until(lambda: console.registry.read_at != first.read_at, "the console has read the newer one")
         newer = await console.registry.look()
         await until(lambda: not _is_scanned(newer.document), "the newer one is spared, too")
-    gc.unfreeze()
 
 
 def _is_scanned(kept: object) -> bool:

@@ -23,7 +23,6 @@ def as_before() -> Iterator[None]:
     sys.setswitchinterval(0.005)
     yield
     sys.setswitchinterval(switch_s)
-    gc.unfreeze()
 
 
 async def late_s() -> float:
