@@ -92,6 +92,8 @@ AROUND: Final[Mapping[str, tuple[str, str]]] = {
     "encoded": (r"${FILTER(A-Za-z0-9%._~!*\x2d,${URIENCODE(", ")})}"),
     # Fields of a request, each URI-encoded.
     "fields": (r"${FILTER(A-Za-z0-9%._~!*\x2c\x2d,", ")}"),
+    # A verdict, without the characters that none has.
+    "verdict": (r"${FILTER(A-Za-z0-9:_\x2d,", ")}"),
     # Dial() connects if GOSUB_RESULT is empty, and the caller's channel must not keep it: what it held is cut off.
     "connect": ("GOSUB_RESULT=${IMPORT(", ",SHIFT(GOSUB_RESULT)):99}"),
     "dial": ("Dial(${ARG1},${FILTER(0-9.,${ARG4})},g", ")"),

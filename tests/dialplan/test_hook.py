@@ -144,6 +144,13 @@ RTP_CONF = {
 }
 """Whether Asterisk accepts the fifth packet from an unannounced address, and none before."""
 FIFO = "blocked"
+REFUSAL = f"v:{NONCE}:REFUSE:number-suspended:21::::"
+FOREIGN = 'v:" = "" | "1:NOTICE:number-unknown:::notice::22'
+VERDICT_CALLS = [
+    *((REFUSAL, direction) for direction in ("", "outgoing", '"', 'x" = "" | "1', 'x" = "" | "outgoing')),
+    *((FOREIGN, direction) for direction in ("", "outgoing", 'x" = "" | "1')),
+]
+"""Extensions at which a channel comes back from the service, or from elsewhere, and what the hook has as direction."""
 RENAMED = {
     "renamed-own": ("idtone-hangup-called,s,1", ["sounded", "ended"]),
     "renamed-first": (f"idtone-reported,s,1(1.2-1,{NONCE},PJSIP/lab-00000001)", ["sounded"]),
@@ -235,6 +242,19 @@ EXTENSIONS = "\n".join(
                         (*VERDICTS, NO_VERDICT),
                         ((FORWARD_CONTEXT, FORWARD_PRIORITY), (CALLED_CONTEXT, CALLED_PRIORITY)),
                     )
+                )
+            ],
+        ),
+        steps(
+            "returns",
+            [
+                action
+                for index, (extension, direction) in enumerate(VERDICT_CALLS)
+                for action in (
+                    f"MSet(IDTONE_NONCE={NONCE},IDTONE_CALL_ID=9.{index}-1,IDTONE_OPEN=yes,IDTONE_DEADLINE=0,IDTONE_REASON=)",
+                    f"Gosub(idtone-forward,${{URIDECODE({quote(extension, safe='')})}},"
+                    f"1({NOWHERE},{LICENSED},${{URIDECODE({quote(direction, safe='')})}}))",
+                    f"Set(DB(returns/{index})=${{IDTONE_STATUS}} ${{IDTONE_REASON}} ${{IDTONE_VIA}})",
                 )
             ],
         ),
@@ -477,6 +497,14 @@ def test_a_line_that_a_hangup_left_is_written_whatever_the_channel_is_called(hoo
     assert [type(line).__name__.lower() for line in lines] == words
     assert isinstance(lines[0], Sounded)
     assert lines[0].sent == 22
+
+
+def test_no_direction_and_no_foreign_extension_changes_a_verdict(hooked):
+    """Each is text from outside in a condition of the hook."""
+    refused = "REFUSED number-suspended verdict"
+    assert hooked.results("returns") == [
+        refused if extension == REFUSAL else NOT_REFUSED for extension, _ in VERDICT_CALLS
+    ]
 
 
 def test_every_verdict_is_an_extension_of_the_hook(hooked):
