@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import cache, wraps
 from importlib import import_module
 from importlib.util import find_spec, resolve_name
-from pathlib import Path
 from typing import Any
 
 from idtone import __name__ as PACKAGE
@@ -21,9 +20,11 @@ from idtone import __name__ as PACKAGE
 @cache
 def outline(module: str, function: str) -> Callable[..., Any]:
     """A function with the name, parameters and docstring of a module's function, for a help or completion: it does not
-    run. Functions that its parameters name do: they import their module then.
+    run. Functions that its parameters name do: they import their module then. It is the function itself if the module
+    has no source, only bytecode.
     """
-    outlined: Callable[..., Any] = _Names(module)[function]
+    names = _Names(module)
+    outlined: Callable[..., Any] = names[function] if names.statements else getattr(import_module(module), function)
     return outlined
 
 
@@ -35,9 +36,9 @@ class _Names(dict[str, Any]):
     def __init__(self, module: str) -> None:
         spec = find_spec(module)
         assert spec is not None, f"{module} exists"
-        assert spec.origin is not None, f"{module} has a source"
         self._module, self._package = module, spec.parent
-        self.statements = _statements(ast.parse(Path(spec.origin).read_bytes()))
+        source = spec.loader.get_source(module)  # type: ignore[union-attr]
+        self.statements = _statements(ast.parse(source or ""))
 
     def __missing__(self, name: str) -> Any:
         value: Any

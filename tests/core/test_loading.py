@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
+import py_compile
 import signal
 import socket
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from idtone.core.settings.settings import load_settings
+from idtone.core.terminal.command_outline import outline
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.agi.fake_asterisk import calling, presented
@@ -183,6 +187,31 @@ def test_the_help_of_a_command_imports_nothing_of_its_work():
     }
     assert len(imported) > 200
     assert {words: names for words, names in imported.items() if names} == {}
+
+
+def packed_in_an_archive(source: Path) -> Path:
+    archive = source.with_suffix(".zip")
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(source, source.name)
+    return archive
+
+
+def only_bytecode(source: Path) -> Path:
+    py_compile.compile(str(source), str(source.with_suffix(".pyc")))
+    return source.parent
+
+
+@pytest.mark.parametrize("installed", [packed_in_an_archive, only_bytecode])
+def test_a_help_needs_no_file_of_the_source(installed, tmp_path, monkeypatch):
+    source = tmp_path / f"{installed.__name__}.py"
+    source.write_text('def command(number: int = 3) -> None:\n    "What it does."\n')
+    monkeypatch.syspath_prepend(installed(source))
+    source.unlink()
+    try:
+        found = outline.__wrapped__(source.stem, "command")
+    finally:
+        sys.modules.pop(source.stem, None)
+    assert (found.__doc__, [*inspect.signature(found).parameters]) == ("What it does.", ["number"])
 
 
 @rest_in_breadth(
