@@ -20,6 +20,11 @@ def spare_present_objects() -> None:
     """The garbage collector no longer scans the objects that exist now. A scan stops all threads: of the modules alone
     it takes 0.1 s.
     """
-    gc.unfreeze()  # what was spared before may be garbage now
     gc.collect()
     gc.freeze()
+
+
+def spare_anew() -> None:
+    """The same, without what was spared before and is garbage now."""
+    gc.unfreeze()
+    spare_present_objects()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from idtone.core.responsive_loop import loop_first, spare_present_objects
+from idtone.core.responsive_loop import loop_first, spare_anew, spare_present_objects
 
 
 @pytest.fixture
@@ -73,5 +73,5 @@ def test_what_was_spared_becomes_garbage():
     del kept
     gc.collect()
     assert gone() is not None, "it is not scanned"
-    spare_present_objects()
+    spare_anew()
     assert gone() is None
