@@ -97,7 +97,8 @@ class RegistryInUse:
         Raises UsageError if it cannot be used, or was not read yet; its text has no number.
         """
         if self._reading and self._reading.done() and not self._reading.exception():
-            self._reading = None  # it ended after the last look: the registry may have changed since then
+            # It ended after the last look: the registry may have changed since then. A fault is still to be shown.
+            self._reading = None
         if self._reading is None:
             if self._read is not None and identity(self._witness()) == self._seen:
                 return self._read

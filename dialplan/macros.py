@@ -55,6 +55,10 @@ TEXTS: Final[Mapping[str, str]] = {
         "${FILTER(@NOT_PRINTABLE@,${URIDECODE(${IDTONE_SIP_CALL_ID})})})}"
         " | ${LEN(@CALLER_TEXTS@)} > @CALLER_TEXTS_LIMIT@"
     ),
+    # The request goes over ARI, and no trunk shows more that it should have.
+    "@ARI_AT_ONCE@": (
+        '"${IDTONE_INTERFACE}" = "ari" & "${IDTONE_TRUNKS}${IDTONE_DIVERSION_TRUNKS}" = "@NO_TRUNKS@@NO_TRUNKS@"'
+    ),
     # The call begins to wait for its verdict; the verdict has come.
     "@WAITS@": (
         'IDTONE_SIP_CALL_ID=@encoded{${${IF($["${CHANNEL(channeltype)}" = "PJSIP"]?'

@@ -74,7 +74,7 @@ class Holdings(dict[int, Holding | Porting | None]):
 
     def of(self, holder: int) -> Holding | Porting:
         found = self[holder + 1]
-        assert found is not None, "only 0 is nobody"
+        assert found is not None, "only 0 has no holder"
         return found
 
     def of_member(self, member: str | None) -> Holding | None:

@@ -184,7 +184,7 @@ class RegistryIndex:
         spans, holdings = self._compiled.spans, self._holdings
         if member is None:
             return spans.held(dict.fromkeys(range(len(holdings.lines)), (Period(),)))
-        own = [holder for holder in (holdings.members.get(member),) if holder is not None]
+        own = [holdings.members[member]] if member in holdings.members else []
         shared = range(len(holdings.members), len(holdings.lines))
         return spans.held(
             {
@@ -223,8 +223,8 @@ class RegistryIndex:
         """When each recorded certification lapses, with its member or its wholesale chain. With `member`, only those
         that its numbers depend on.
         """
-        of_chains = list(self._holdings.of_chains())
-        chains = [one.chain for one in of_chains if one.chain and (member is None or member in one.members)]
+        of_chains = (one.chain for one in self._holdings.of_chains())
+        chains = [chain for chain in of_chains if chain and (member is None or member in chain.members)]
         concerned = {member, *(name for chain in chains for name in chain.members)}
         for name in self._holdings.members if member is None else concerned:
             at = self._holdings.lapses(name)
@@ -245,7 +245,7 @@ class RegistryIndex:
 
 
 def interim_origin(earlier: str, newer: str) -> str:
-    """The origin of an `InterimIndex`: that of neither generation, so that nobody takes it for one of them."""
+    """The origin of an `InterimIndex`. It differs from the origins of both generations."""
     return hashlib.sha256(f"{earlier} {newer}".encode("ascii")).hexdigest()
 
 

@@ -24,7 +24,7 @@ def parse_registry(text: str, name: str) -> RegistryDocument:
     return parse(text, name, RegistryDocument, signed_faults)
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class LargeRegistry:
     """A registry without its members, these as its look-ups need them, and their numbers."""
 
@@ -51,9 +51,8 @@ def read_large_registry(path: Path, name: str) -> LargeRegistry:
     except (DocumentError, ValidationError, LookupError, TypeError, AttributeError):
         pass  # it has faults, or a form that is rare; the other reader says which
     document = parse_registry(read_text(path), name)
-    found = LargeRegistry(document, MemberLines(document.members), HeldNumbers.of(document))
-    found.document = document.model_copy(update={"members": ()})
-    return found
+    bare = document.model_copy(update={"members": ()})
+    return LargeRegistry(bare, MemberLines(document.members), HeldNumbers.of(document))
 
 
 _AT_ONCE: Final = 1000

@@ -85,8 +85,8 @@ def measure(bed: Bench, calls: int, rate: float, turns: int, folder: Path) -> No
             lines = (f"{';'.join(stack)} {samples}\n" for stack, samples in each.items())
             (folder / f"{way}.folded").write_text("".join(lines))
         measured = {
-            "asterisk": bed.asterisk.installation.version, "rate": rate, "times": times, "loads": loads,
-            "failed": failed,
+            "asterisk": bed.asterisk.installation.version, "rate": rate, "samples_s": SAMPLES_S, "times": times,
+            "loads": loads, "failed": failed,
             "profiled": {way: round((turn + 1) * share * seconds * rate) for way, share in PROFILED.items()},
         }  # fmt: skip
         (folder / MEASURED).write_text(json.dumps(measured))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from lab.repository import ROOT
@@ -27,9 +26,9 @@ Row = Mapping[str, Any]
 _ENGLISH: Final = {
     "summary": (
         "`make bench-profile`: Asterisk {asterisk}, built with symbols; {native:,} calls of native, {floor:,} of the "
-        "floor and {hook:,} of the hook under `perf` (997 samples a second, with the kernel's), all ways in turns at "
-        "{rate:g}/s, on a machine at load {least:.0f} to {most:.0f}. The times are those of {calls:,} calls of each "
-        "way without `perf`: the fastest tenth of the calls, over that of native."
+        "floor and {hook:,} of the hook under `perf` ({samples_s} samples a second, with the kernel's), all ways in "
+        "turns at {rate:g}/s, on a machine at load {least:.0f} to {most:.0f}. The times are those of {calls:,} calls "
+        "of each way without `perf`: the fastest tenth of the calls, over that of native."
     ),
     "ways": "| way | connected, ms | post-dial, ms | Asterisk, µs a call | of native's | beside it, µs |",
     "dial": "`dial`", "native": "`native`", "stasis": "`native` after a `Stasis()` that is answered at once",
@@ -41,7 +40,7 @@ _ENGLISH: Final = {
 _JAPANESE: Final = {
     "summary": (
         "`make bench-profile`: シンボル付きでビルドした Asterisk {asterisk}。負荷 {least:.0f}~{most:.0f} の機器で、"
-        "`perf`(毎秒 997 標本、カーネルを含む)の下で native {native:,} 通話、下限 {floor:,} 通話、"
+        "`perf`(毎秒 {samples_s} 標本、カーネルを含む)の下で native {native:,} 通話、下限 {floor:,} 通話、"
         "フック {hook:,} 通話を、すべての方式を交互に、毎秒 {rate:g} 通話で測定しました。"
         "時間は、`perf` なしの各 {calls:,} 通話の値で、最も速い 1 割の通話どうしの、native との差です。"
     ),
@@ -75,7 +74,8 @@ def text(
     profiled = measured["profiled"]
     lines = [
         words["summary"].format(
-            asterisk=measured["asterisk"], rate=measured["rate"], calls=rows[0]["calls"],
+            asterisk=measured["asterisk"], rate=measured["rate"], samples_s=measured["samples_s"],
+            calls=rows[0]["calls"],
             least=min(measured["loads"]), most=max(measured["loads"]),
             native=profiled[Way.NATIVE], floor=profiled[Way.FLOOR], hook=profiled[HOOK],
         ), "", words["ways"], "|---|---|---|---|---|---|",
@@ -101,19 +101,16 @@ def write(
     rows: Sequence[Row],
     tables: Mapping[str, Sequence[Row]],
     found: Mapping[Way, Mapping[Stack, int]],
-) -> list[Path]:
-    """Put the tables into both pages, and the flame graphs beside them. Returns the pictures."""
+) -> None:
+    """Put the tables into both pages, and the flame graphs beside them."""
     write_texts(
         {page: text(measured, rows, tables, words) for page, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE))},
         BENCH,
     )
-    written = []
     for way, name in PICTURES.items():
         of = f"{measured['profiled'][way]:,} calls, {sum(found[way].values()):,} samples"
         title = f"Asterisk's processor time: {_TITLES[way]} ({of})"
-        written.append(IMAGES / name)
-        written[-1].write_text(stacks.flame_graph(found[way], title))
-    return written
+        (IMAGES / name).write_text(stacks.flame_graph(found[way], title))
 
 
 _TITLES: Final = {

@@ -142,8 +142,9 @@ AUTOSERVICE: Final = "the thread that reads waiting channels"
 SIP_THREAD, SIP_TASKS, BUS_TASKS = "the thread that reads SIP", "tasks of SIP", "tasks of the bus"
 WEBSOCKET, DEVICES = "the thread of the WebSocket", "the thread of device states"
 OTHERS: Final = "other threads, and stacks without a beginning"
+_HANGUP_RUN: Final = "ast_pbx_hangup_handler_run"
 _CALL: Final = (
-    (HANGUP, "ast_pbx_hangup_handler_run"), (U, "ast_app_exec_sub"), (STASIS, "stasis_app_exec"),
+    (HANGUP, _HANGUP_RUN), (U, "ast_app_exec_sub"), (STASIS, "stasis_app_exec"),
     (BRIDGE, "ast_bridge_call_with_flags"), (DIAL, "dial_exec_full"),
 )  # fmt: skip
 """The steps in the thread that runs the dialplan, by a function of each: the first that is there counts."""
@@ -162,7 +163,7 @@ _TASKS: Final = (
 def where(stack: Stack) -> str:
     """In which step of the call, or in which other thread, it was."""
     inside = frozenset(stack)
-    if "__ast_pbx_run" in inside or HANGUP_RUN in inside:
+    if "__ast_pbx_run" in inside or _HANGUP_RUN in inside:
         return next((step for step, function in _CALL if function in inside), PRIORITIES)
     if thread := next((thread for thread, function in _THREADS_OF if function in inside), None):
         return thread
@@ -172,25 +173,12 @@ def where(stack: Stack) -> str:
     return OTHERS
 
 
-HANGUP_RUN: Final = "ast_pbx_hangup_handler_run"
-
-
 def shares(stacks: Mapping[Stack, int], of: Callable[[Stack], str]) -> dict[str, float]:
     """The share of the samples of each part."""
     counted = Counter[str]()
     for stack, samples in stacks.items():
         counted[of(stack)] += samples
     whole = counted.total()
-    return {name: samples / whole for name, samples in counted.most_common()}
-
-
-def inside(stacks: Mapping[Stack, int]) -> dict[str, float]:
-    """The share of the samples during which each function ran, by itself or by what it called."""
-    counted = Counter[str]()
-    for stack, samples in stacks.items():
-        for name in frozenset(stack):
-            counted[name] += samples
-    whole = sum(stacks.values())
     return {name: samples / whole for name, samples in counted.most_common()}
 
 

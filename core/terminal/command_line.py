@@ -417,7 +417,7 @@ def negative() -> NoReturn:
     raise typer.Exit(NEGATIVE)
 
 
-_THREADS_OF_NUMPY: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+THREADS_OF_NUMPY: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """How many threads numpy has, for this program and those that it starts. Its matrices are small here: several threads
 spin while they wait for each other, and take processor time from calls.
 """
@@ -427,7 +427,7 @@ def run(app: Callable[[], Any]) -> None:
     """Run the command line. An IdtoneError, and output that cannot be written, print one message and exit with 2."""
     make_ready()
     translate_libraries()
-    for name in _THREADS_OF_NUMPY:
+    for name in THREADS_OF_NUMPY:
         os.environ.setdefault(name, "1")
     try:
         try:

@@ -10,12 +10,13 @@ from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import Policy, decide
 from idtone.core.numbers import WITHHELD, parse
 from idtone.operations.doctor.registry import certifications
-from idtone.registry.compiled_registry import compiled, pack_parts, unpack
+from idtone.registry.compiled_registry import compiled, unpack
 from idtone.registry.expiries import ExpiryKind, certification_ends, expiries
 from idtone.registry.expiry_warning import Expiry
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
 from idtone.registry.summary import link_words, member_lines, member_report, number_report
+from lab.registry.compiled_file import octets_of
 from lab.registry.examples import GOOD, faults_of
 
 OWN = """certification: {number: A-1, until: 2027-06-01, document: 認定通知書 2026-03-25, next_check: 2027-05-01,
@@ -58,7 +59,7 @@ def day(text: str) -> datetime:
     ("number", "lapses"), [(HELD, "2027-05-01"), (CHAINED, "2027-04-01")], ids=["next check", "of the link"]
 )
 @pytest.mark.parametrize(
-    "form", [compiled, lambda document: unpack(b"".join(pack_parts(compiled(document))))], ids=["read", "packed"]
+    "form", [compiled, lambda document: unpack(octets_of(compiled(document)))], ids=["read", "packed"]
 )
 def test_a_lapse_gives_chain_unchecked(number, lapses, form):
     """From the first of the recorded ends on; a chain has those of all its members and links."""

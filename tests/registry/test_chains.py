@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from idtone.core.calls import Reason, WholesaleChain
 from idtone.core.decision import Policy, decide
 from idtone.core.numbers import parse
-from idtone.registry.compiled_registry import compiled, day_begins, pack_parts, unpack
+from idtone.registry.compiled_registry import compiled, day_begins, unpack
 from idtone.registry.differences import registry_differences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span
 from idtone.registry.parsers import parse_registry
 from lab.core.deciding import NOW, call
+from lab.registry.compiled_file import octets_of
 from lab.registry.examples import GOOD, faults_of, index_of
 from lab.terminal import Terminal
 
@@ -123,7 +124,7 @@ def test_each_number_of_a_chain_and_no_other_has_the_chain(marks):
     chains = [f'  - {{numbers: "{entry}", links: [{{from: m-0001, to: m-0002, {CHECK}}}]}}\n' for entry in entries]
     document = parse_registry(f"{HEAD}chains:\n{''.join(chains)}" if chains else HEAD, "registry.yaml")
     ready = compiled(document)
-    assert unpack(b"".join(pack_parts(ready))) == ready
+    assert unpack(octets_of(ready)) == ready
     index = RegistryIndex(document)
     chained = [read_span(entry) for entry in entries]
     for number in range(81312345595, 81312345705):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from idtone.core.errors import DocumentError, TrustError
 from idtone.core.numbers import parse
 from idtone.registry import registry_compiler
-from idtone.registry.compiled_registry import compiled, pack_parts, unpack
+from idtone.registry.compiled_registry import compiled, unpack
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.parsers import parse_registry, read_large_registry
@@ -21,6 +21,7 @@ from idtone.registry.registry_compiler import Compilation, compile_in_process
 from idtone.registry.sources import SignedSource, parse_document
 from idtone.registry.trust.client import Repository
 from lab.core.deciding import NOW
+from lab.registry.compiled_file import octets_of
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import NEVER, STOPPED, Association, Machine
 
@@ -30,7 +31,7 @@ SIGNED = Signed(SuspensionsDocument(issued=datetime(2026, 11, 1, tzinfo=UTC)), d
 
 
 def test_a_compiled_registry_answers_like_the_document():
-    octets = b"".join(pack_parts(compiled(DOCUMENT)))
+    octets = octets_of(compiled(DOCUMENT))
     assert unpack(octets) == compiled(DOCUMENT)
     ready, index = RegistryIndex.of(unpack(octets), SIGNED), RegistryIndex(DOCUMENT)
     for number in (parse(f"+{81312345550 + offset}") for offset in range(200)):
@@ -44,13 +45,13 @@ def test_the_lapses_of_all_members_build_no_member():
     assert list(RegistryIndex.of(ready, SIGNED).certification_lapses()) == [
         (datetime(2026, 12, 19, 15, tzinfo=UTC), "m-0002")
     ]
-    assert list(ready.holdings) == [0], "nobody's"
+    assert list(ready.holdings) == [0], "only that of numbers without a holder"
 
 
 @given(st.data())
 @settings(max_examples=50, deadline=None)
 def test_changed_octets_are_refused(data):
-    octets = b"".join(pack_parts(compiled(DOCUMENT)))
+    octets = octets_of(compiled(DOCUMENT))
     at = data.draw(st.integers(0, len(octets) - 1))
     with pytest.raises(TrustError):
         unpack(octets[:at] + bytes([octets[at] ^ data.draw(st.integers(1, 255))]) + octets[at + 1 :])
@@ -83,7 +84,7 @@ def test_two_programs_do_not_compile_it_at_once_and_none_leaves_a_process(tmp_pa
         waiting = re.compile(rf"->.*:{path.stat().st_ino} ")
         while not waiting.search(Path("/proc/locks").read_text()):
             time.sleep(0.01)
-        compiled_first.write_bytes(b"".join(pack_parts(compiled(DOCUMENT))))
+        compiled_first.write_bytes(octets_of(compiled(DOCUMENT)))
         file = compiled_first.stat().st_ino
     assert one.wait("registry.yaml") == compiled(DOCUMENT)
     assert compiled_first.stat().st_ino == file

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from idtone.core.calls import Direction, Outcome, Reason
 from idtone.core.decision import Policy, decide
 from idtone.core.numbers import parse
-from idtone.registry.compiled_registry import compiled, pack_parts, unpack
+from idtone.registry.compiled_registry import compiled, unpack
 from idtone.registry.differences import registry_differences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span
 from idtone.registry.parsers import parse_registry
 from lab.core.deciding import call
+from lab.registry.compiled_file import octets_of
 from lab.registry.examples import GOOD, faults_of, index_of
 from lab.terminal import Terminal
 
@@ -109,7 +110,7 @@ def test_who_holds_the_number_is_decided_by_time(number, moment):
 
 def compiled_index() -> RegistryIndex:
     index = RegistryIndex.__new__(RegistryIndex)
-    index._hold(unpack(b"".join(pack_parts(compiled(parse_registry(TEXT, "registry.yaml"))))), (), None)
+    index._hold(unpack(octets_of(compiled(parse_registry(TEXT, "registry.yaml")))), (), None)
     return index
 
 
@@ -163,7 +164,7 @@ def test_each_number_of_a_porting_and_no_other_changes_its_holder(chained, hande
     text += f"portings:\n{''.join(portings)}" if portings else ""
     document = parse_registry(text, "registry.yaml")
     ready = compiled(document)
-    assert unpack(b"".join(pack_parts(ready))) == ready
+    assert unpack(octets_of(ready)) == ready
     index = RegistryIndex(document)
     for number in range(81312345595, 81312345705):
         held = 81312345600 <= number <= 81312345699

@@ -1,0 +1,10 @@
+"""The file of a compiled registry."""
+
+from __future__ import annotations
+
+from idtone.registry.compiled_registry import Compiled, pack_parts
+
+
+def octets_of(ready: Compiled) -> bytes:
+    """What the file of this compiled registry has."""
+    return b"".join(pack_parts(ready))
