@@ -11,7 +11,8 @@ MAKEFLAGS += --no-print-directory
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export PYTHONDONTWRITEBYTECODE :=
 
-PYTHONS := python3 python3.13 python3.12 python3.11
+# Debian's own first: idtone's packages run on it.
+PYTHONS := /usr/bin/python3 python3 python3.13 python3.12 python3.11
 USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in $(PYTHONS); do \
 	"$$python" -c '$(USABLE)' 2>/dev/null && echo "$$python" && break; done)
@@ -111,28 +112,18 @@ console-pictures: $(DEV) lab
 	@PICTURES=build/console $(VENV)/bin/python -m pytest -q tests/console/browser/test_pages.py
 	@$(VENV)/bin/python -m tools.console_pictures docs/images
 
-# What computes goes apart from the calls, whose phones would be late beside it; what measures times has the machine for
-# itself.
-BESIDE := tests/hostile tests/agi/test_plain_agi_on_asterisk.py tests/lab/test_sipp.py
-BY_DAY := and not breadth and not nightly
+BY_DAY := not breadth and not nightly
 WORKERS ?= 3
 CALLERS ?= 4
-# In the order of tests/conftest.py.
-BY_FILE := --dist loadfile --no-loadscope-reorder
-# Only the files that have such tests: to read all the others takes longer than some of the tests.
-ALONE = $$(grep -rl --include='test_*.py' 'pytest\.mark\.alone' tests)
 
 test: $(DEV) lab postgresql
 ifdef ARGS
 	@$(VENV)/bin/python -m pytest $(ARGS)
 else
-	@$(VENV)/bin/python -m pytest -n $(WORKERS) $(BY_FILE) -m 'not alone $(BY_DAY)' --ignore tests/calls $(BESIDE:%=--ignore %)
-	@$(VENV)/bin/python -m pytest -n $(CALLERS) $(BY_FILE) -m 'not alone $(BY_DAY)' tests/calls
-	@$(VENV)/bin/python -m pytest -n 2 $(BY_FILE) -m 'not alone $(BY_DAY)' $(BESIDE)
-	@$(VENV)/bin/python -m pytest -m 'alone $(BY_DAY)' $(ALONE)
+	@$(VENV)/bin/python -m lab.test_phases '$(BY_DAY)' --workers $(WORKERS) --callers $(CALLERS)
 endif
 
-test-breadth: BY_DAY := and breadth and not nightly
+test-breadth: BY_DAY := breadth and not nightly
 test-breadth: test
 
 test-nightly: BY_DAY :=
@@ -146,7 +137,7 @@ test-sites: $(DEV) lab
 test-asterisk: export ASTERISK_SUITE := $(SUITE)
 test-asterisk: $(DEV)
 	@tests=$$($(VENV)/bin/python -m lab.chosen_asterisk) && \
-		$(VENV)/bin/python -m pytest -n $(CALLERS) $(BY_FILE) -m 'not alone' $${ARGS:-$$tests} && \
+		$(VENV)/bin/python -m pytest -n $(CALLERS) --dist loadfile --no-loadscope-reorder -m 'not alone' $${ARGS:-$$tests} && \
 		case "$${ARGS:-$$tests}" in tests/calls*) $(VENV)/bin/python -m pytest -m alone tests/calls;; esac
 
 check: $(DEV)

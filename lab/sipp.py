@@ -124,6 +124,7 @@ class Load:
             "SEQUENTIAL\n"
             + "".join(f"{number};{way}*{number}*{called_port}*c;{endpoint}\n" for _, number, endpoint in calls)
         )
+        _sipp()  # fetched before the time counts
         port, media_port = free_ports(2, socket.SOCK_DGRAM)
         self.began_s = time.time()
         self.ends_s = self.began_s + seconds
@@ -184,7 +185,7 @@ class Load:
 def started(scenario: str, folder: Path, port: int, media_port: int, *more: str) -> subprocess.Popen[bytes]:
     """A SIPp that runs a scenario of this folder. It logs into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    program = packages.command(packages.tree("sip-tester"), "usr/bin/sipp")
+    program = _sipp()
     with (folder / "screen").open("wb") as screen, (folder / "errors").open("wb") as errors:
         return subprocess.Popen(
             [
@@ -193,6 +194,11 @@ def started(scenario: str, folder: Path, port: int, media_port: int, *more: str)
             ],
             cwd=folder, stdin=subprocess.DEVNULL, stdout=screen, stderr=errors,
         )  # fmt: skip
+
+
+def _sipp() -> list[str]:
+    """The command of Debian's SIPp."""
+    return packages.command(packages.tree("sip-tester"), "usr/bin/sipp")
 
 
 def logged(folder: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Awaitable
 
 import pytest
 
@@ -56,6 +57,10 @@ async def steps(count: int, clock: list[float], order: list[str], name: str) -> 
     return name
 
 
+async def stepwise(each: Turns, party: VisitingParty, work: Awaitable[str]) -> str:
+    return await each.stepwise(party, work)
+
+
 def started(each: Turns, party: VisitingParty, count: int, clock: list[float], order: list[str], name: str):
     async def request() -> str:
         with each.requests.one(party):
@@ -93,7 +98,7 @@ async def test_no_turn_is_held_while_a_client_is_awaited(clock):
         await may_go_on.wait()
         return "slow"
 
-    waiting = asyncio.create_task(each.stepwise(USER, slow()))
+    waiting = asyncio.create_task(stepwise(each, USER, slow()))
     assert await started(each, OTHER, 3, clock, [], "other") == "other"
     assert not waiting.done()
     may_go_on.set()
@@ -119,7 +124,7 @@ async def test_an_error_and_a_cancellation_reach_the_work_and_give_the_turn_back
 
     with pytest.raises(ValueError, match="late"):
         await each.stepwise(USER, failing())
-    task = asyncio.create_task(each.stepwise(USER, endless()))
+    task = asyncio.create_task(stepwise(each, USER, endless()))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
