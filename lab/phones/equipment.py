@@ -1,4 +1,4 @@
-"""Gets what phones of others need: Python packages in an environment of their own in the user's cache, and npm's.
+"""Gets what phones of others need: Python packages in a folder of their own in the user's cache, and npm's.
 
 None of it is a part of idtone, nor needed to develop it. Versions are fixed, so that figures stay comparable.
 """
@@ -10,35 +10,40 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from lab.debian import PackagesUnavailable
-from lab.unpacked_packages import alone, cache_directory, tell
-from lab.virtual_environment import make
+from lab.packages import write_script
+from lab.unpacked_packages import alone, cache_directory, command, tell, tree
 
 PYTHON: Final = {"pjsua2-python": "2.15.1.post1", "aiortc": "1.16.0", "aiohttp": "3.13.3"}
 NPM: Final = {"jssip": "3.13.8", "tuf-js": "5.0.1", "esbuild": "0.28.2"}
 
 
 def python_with(*names: str) -> Path:
-    """The Python of an environment with these packages. Raises PackagesUnavailable."""
+    """The program of a Python with these packages: Debian's 3.11, for which each has a binary. Raises
+    PackagesUnavailable.
+    """
     wanted = [f"{name}=={PYTHON[name]}" for name in names]
-    named = hashlib.sha256(" ".join((*wanted, sys.version)).encode()).hexdigest()[:8]
+    debian = tree("python3.11", "python3-pip-whl", "libstdc++6", suites=("bookworm",))
+    named = hashlib.sha256(" ".join((*wanted, str(debian))).encode()).hexdigest()[:8]
     cache = cache_directory(os.environ, tell)
     kept = cache / f"python-{names[0]}-{named}-{platform.machine()}"
-    python = kept / "bin" / "python"
+    python = kept / "python"
     with alone(cache / "phones.lock", "phones", tell):
         if not (kept / "complete").exists():
             tell(f"lab: fetching {', '.join(wanted)} from PyPI …")
             shutil.rmtree(kept, ignore_errors=True)
-            make(kept)
+            kept.mkdir()
+            pip = next(debian.glob("usr/share/python-wheels/pip-*.whl"))
+            started = ["env", f"PYTHONHOME={debian / 'usr'}", f"PYTHONPATH={kept / 'packages'}{os.pathsep}{pip}"]
+            write_script(python, [*started, *command(debian, "usr/bin/python3.11")])
             done = subprocess.run(
                 [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--only-binary=:all:",
-                 *wanted],
+                 "--root-user-action=ignore", "--target", kept / "packages", *wanted],
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             )  # fmt: skip
             if done.returncode:
