@@ -31,7 +31,7 @@ from idtone.tones.profile_library import load_library
 from . import voices
 from .asterisk import Asterisk, Ending
 from .bootstrap import AsteriskMissing, find_or_get
-from .heard import hear, identify
+from .heard import hear_whole, identify
 from .lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab
 from .processes import end_in_order
 from .service import Service
@@ -136,7 +136,7 @@ def listen(placed: Placed) -> HeardSound:
         return HeardSound()
     profile = identify(called.packets, REFERENCES)
     reference = REFERENCES[profile] if profile else None
-    measured = hear(called.packets, called.answered_ns, reference=reference, voice=voices.CALLER)
+    measured = hear_whole(called.packets, called.answered_ns, reference=reference, voice=voices.CALLER)
     if profile and not measured.complete:
         profile = f"{profile} (damaged)"
     return HeardSound(profile, *(_rounded(at) for at in (measured.onset_ms, measured.end_ms, measured.voice_ms)))

@@ -46,7 +46,7 @@ class Heard:
     correlation: float
     """With the whole sound, at its best place; 1 is identity up to the level."""
     times: int
-    """How often the sound was heard. The next fields describe the first time."""
+    """How often the sound was heard. The next fields describe one of these times."""
     onset_ms: float | None
     """Start of the first intact frame; the sound's own start if that was heard."""
     end_ms: float | None
@@ -76,9 +76,20 @@ def hear(
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
 ) -> Heard:
-    """Measure a capture: `reference` is the profile's samples (16 bit, or floating with 1 as full scale), `voice` is
-    the other party's voice. Silence around the reference is ignored.
+    """Measure a capture, and the first time that the sound is there: `reference` is the profile's samples (16 bit, or
+    floating with 1 as full scale), `voice` is the other party's voice. Silence around the reference is ignored.
     """
+    return hear_each(packets, answered_ns, reference=reference, voice=voice)[0]
+
+
+def hear_each(
+    packets: Sequence[Packet],
+    answered_ns: int,
+    *,
+    reference: npt.NDArray[Any] | None = None,
+    voice: Samples | None = None,
+) -> tuple[Heard, ...]:
+    """As `hear`, of each time that the sound is there, in order; one that says so if it never is."""
     recording = reassemble(packets)
     sound = _audible(reference) if reference is not None else np.empty(0)
     likeness = correlate(recording.samples, sound)
@@ -87,16 +98,18 @@ def hear(
     for fit in fits:
         fit.remove(rest, sound)
     start = voice_start(rest, voice) if voice is not None else None
-    first = fits[0] if fits else None
-    return Heard(
-        correlation=float(likeness.max(initial=0.0)),
-        times=len(fits),
-        onset_ms=recording.ms_after(answered_ns, first.span[0]) if first else None,
-        end_ms=recording.ms_after(answered_ns, first.span[1]) if first else None,
-        frames=tuple(first.correlations.tolist()) if first else (),
-        level_dbm0=first.level_dbm0(sound) if first else None,
-        voice_ms=recording.ms_after(answered_ns, start) if start is not None else None,
-        lost=recording.lost,
+    return tuple(
+        Heard(
+            correlation=float(likeness.max(initial=0.0)),
+            times=len(fits),
+            onset_ms=recording.ms_after(answered_ns, fit.span[0]) if fit else None,
+            end_ms=recording.ms_after(answered_ns, fit.span[1]) if fit else None,
+            frames=tuple(fit.correlations.tolist()) if fit else (),
+            level_dbm0=fit.level_dbm0(sound) if fit else None,
+            voice_ms=recording.ms_after(answered_ns, start) if start is not None else None,
+            lost=recording.lost,
+        )
+        for fit in fits or [None]
     )
 
 

@@ -39,7 +39,12 @@ _HEADER: Final = struct.Struct("!BBHII")
 _REPORT: Final = struct.Struct("!BBHIIIIIII")
 """A receiver report with one block (RFC 3550, 6.4.2)."""
 _TIMESPEC: Final = struct.Struct("@qq")
-_SO_TIMESTAMPNS: Final = 35  # asm-generic/socket.h; Python has no name for it
+# asm-generic/socket.h and linux/sock_diag.h; Python has no names for them
+_SO_TIMESTAMPNS: Final = 35
+_SO_MEMINFO: Final = 55
+_MEMINFO: Final = struct.Struct("@9I")
+_DROPS: Final = 8
+"""Place in _MEMINFO."""
 _ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
@@ -182,13 +187,17 @@ class Stream:
             self.packets.append(packet)
         return True
 
-    def close_sockets(self) -> None:
+    def close_sockets(self) -> int:
+        """Close; return how many packets were dropped that had come."""
+        lost = dropped(self._rtp)
         self._rtp.close()
         self._rtcp.close()
+        return lost
 
 
 class Media:
-    """The thread of all streams of a lab. Use it as a context manager.
+    """The thread of all streams of a lab. Use it as a context manager, which raises OSError if the lab itself lost
+    packets: then no phone is a witness of what Asterisk sent.
 
     `host` is the address of its streams; of 100 packets, `loss` are lost on their way, in each direction; `srtp`: all
     are encrypted.
@@ -208,6 +217,7 @@ class Media:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
         self._poll.register(self._wake, select.EPOLLIN)
         self._closing = False
+        self._dropped = 0
         self._switch_interval_s = sys.getswitchinterval()
         self._thread = threading.Thread(target=self._serve, name="lab-media")
 
@@ -228,6 +238,8 @@ class Media:
         self._stamping.close()
         self._poll.close()
         os.close(self._wake)
+        if self._dropped:
+            raise OSError(f"the lab's phones read too late: {self._dropped} packets that came to them were dropped")
 
     def open(self) -> Stream:
         """A stream that listens on a free even port."""
@@ -255,7 +267,7 @@ class Media:
                 self._poll.unregister(stream)
                 while stream.receive():
                     pass
-                stream.close_sockets()
+                self._dropped += stream.close_sockets()
 
     def _serve(self) -> None:
         while not self._closing:
@@ -312,6 +324,12 @@ def _srtp() -> Srtp:
 def stamp_arrivals(udp: socket.socket) -> None:
     """Let the kernel record the arrival of each datagram."""
     udp.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
+
+def dropped(opened: socket.socket) -> int:
+    """How many datagrams the kernel has dropped because they found the socket's buffer full: it was read too late."""
+    counts = opened.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+    return int(_MEMINFO.unpack(counts)[_DROPS])
 
 
 def stamping() -> socket.socket:

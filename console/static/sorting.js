@@ -1,9 +1,10 @@
 // Tables that hold all their rows sort by the head of a column. Without this script they stay in their order.
 "use strict";
-document.addEventListener("DOMContentLoaded", () => {
+// htmx:load comes for the whole page, and for each part that comes later.
+document.addEventListener("htmx:load", (event) => {
   const language = document.documentElement.lang;
   const collator = new Intl.Collator(language, { numeric: true });
-  for (const table of document.querySelectorAll("table.sortable")) {
+  for (const table of event.target.querySelectorAll("table.sortable:not(:has(button.sort))")) {
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
       if (!head.textContent.trim()) return;

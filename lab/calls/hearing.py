@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lab import voices
+from lab.g711 import Samples
 from lab.heard import Heard, hear, hear_whole, identify
 from lab.lab import Placed
+from lab.rtp import Packet
 
 SOONEST_MS, LATEST_MS = -20, 1500
 """When the sound may begin after the answer: a frame may already be under way. Other tests take the machine at the same
@@ -18,6 +20,12 @@ APART_MS = 2 * FRAME_MS
 FRAME_NS = FRAME_MS * 1_000_000
 MOST_EARLY = 4
 """Packets that may arrive within a frame of the answer: ring-back tone, voice, and the first of the sound."""
+
+
+def _received(placed: Placed, party: str) -> tuple[list[Packet], Samples]:
+    """The party's packets, and the voice of the other one."""
+    assert placed.called, f"{placed.name}: the called phone never rang"
+    return (placed.called.packets, voices.CALLER) if party == "called" else (placed.caller.packets, voices.CALLED)
 
 
 def heard_by_called(placed: Placed, reference: Any) -> Heard:
@@ -37,7 +45,7 @@ def heard_by(placed: Placed, party: str, reference: Any) -> Heard:
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
     assert called.answered_ns, f"{placed.name}: the called phone never answered"
-    packets, voice = (called.packets, voices.CALLER) if party == "called" else (placed.caller.packets, voices.CALLED)
+    packets, voice = _received(placed, party)
     early = sum(packet.arrival_ns < called.answered_ns + FRAME_NS for packet in packets)
     found = [
         hear_whole(packets[skipped:], called.answered_ns, reference=reference, voice=voice)
@@ -59,8 +67,8 @@ def assert_heard_by(
     through_local: bool = False,
 ) -> dict[str, Heard]:
     """Each party its profile, whole and once, at once after the answer; who is not named hears none; and nobody the
-    other's voice before all sounds have ended. What a Local channel held of the caller at the answer arrives before the
-    sound.
+    other's voice before all sounds have ended. What a Local channel held of a party at the answer arrives before the
+    sound: the later the machine is, the later after the answer.
     """
     heard = {
         party: heard_by(placed, party, references[profiles.get(party, "sample")]) for party in ("called", "caller")
@@ -77,7 +85,11 @@ def assert_heard_by(
             assert SOONEST_MS <= one.onset_ms <= latest_ms, f"{placed.name}, {party}: {one}"
     last_ms = max(one.end_ms for party, one in heard.items() if party in profiles and one.end_ms is not None)
     for party, one in heard.items():
-        voice_ms = _voice_later_ms(placed, references, one) if through_local and party == "called" else one.voice_ms
+        voice_ms = (
+            _voice_later_ms(placed, party, one, references[profiles.get(party, "sample")])
+            if through_local
+            else one.voice_ms
+        )
         assert voice_ms is not None
         if one.end_ms is not None:
             assert voice_ms >= one.end_ms - FRAME_MS, f"{placed.name}, {party}: heard both at once: {one}"
@@ -85,14 +97,15 @@ def assert_heard_by(
     return heard
 
 
-def _voice_later_ms(placed: Placed, references: dict[str, Any], heard: Heard, profile: str = "sample") -> float | None:
-    """When the called party heard the caller's voice, in packets that came after the sound had begun."""
+def _voice_later_ms(placed: Placed, party: str, heard: Heard, reference: Any) -> float | None:
+    """When the party heard the other's voice, in packets that came after the sound had begun."""
     assert placed.called
     answered_ns = placed.called.answered_ns
     assert answered_ns
+    packets, voice = _received(placed, party)
     begun_ns = answered_ns + max(FRAME_NS, int((heard.onset_ms or 0) * 1e6))
-    later = [packet for packet in placed.called.packets if packet.arrival_ns > begun_ns]
-    return hear(later, answered_ns, reference=references[profile], voice=voices.CALLER).voice_ms
+    later = [packet for packet in packets if packet.arrival_ns > begun_ns]
+    return hear(later, answered_ns, reference=reference, voice=voice).voice_ms
 
 
 def assert_heard_then_connected(
@@ -120,7 +133,7 @@ def assert_heard_then_connected(
     assert SOONEST_MS <= heard.onset_ms <= latest_ms, f"{placed.name}: {heard}"
     voice_ms = heard.voice_ms
     if early_media:
-        voice_ms = _voice_later_ms(placed, references, heard, profile)
+        voice_ms = _voice_later_ms(placed, "called", heard, references[profile])
     assert voice_ms is not None, f"{placed.name}: the caller was never heard"
     assert voice_ms >= heard.end_ms, f"{placed.name}: the caller was heard before the sound ended: {heard}"
     return heard

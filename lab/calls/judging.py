@@ -44,7 +44,7 @@ class Listening:
     sounds: Mapping[str, float]
     """Profile that was long enough to be known → when it had ended first."""
     whole: frozenset[str] = frozenset()
-    """Those that were there from the first frame to the last."""
+    """Those that were there from the first frame to the last at some time: after a hold it is played again."""
     voice_ms: float | None = None
     """When the other party's voice was there."""
 

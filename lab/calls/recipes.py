@@ -18,7 +18,7 @@ from lab import voices
 from lab.asterisk import MODULES, Asterisk, free_ports
 from lab.bootstrap import AsteriskInstallation
 from lab.called import IncomingCall
-from lab.heard import hear
+from lab.heard import hear, hear_whole
 from lab.key_presses import Way, press
 from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
 from lab.phone import Answer, Behaviour, Phone
@@ -328,7 +328,7 @@ def presses(key: str, references: Mapping[str, Any]) -> Behaviour:
 
     async def behave(call: IncomingCall) -> None:
         call.answer()
-        await until(lambda: hear(call.packets, 0, reference=references[QUESTION]).complete, "the question")
+        await until(lambda: hear_whole(call.packets, 0, reference=references[QUESTION]).complete, "the question")
         await press(call, key, Way.EVENTS)
 
     return behave

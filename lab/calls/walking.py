@@ -21,7 +21,7 @@ from lab.call import Call
 from lab.called import IncomingCall
 from lab.codecs import CODECS
 from lab.endings import Event, Step
-from lab.heard import INTACT, Heard, hear, in_order
+from lab.heard import INTACT, Heard, hear, hear_each, in_order
 from lab.lab import Forwarding, Lab, Placed, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.rtp import Packet
@@ -476,15 +476,15 @@ def listen(placed: Placed, party: str, references: Mapping[str, Any]) -> Listeni
         return SILENCE
     call, voice = (called, voices.CALLER) if party == "called" else (placed.caller, voices.CALLED)
     capture = Capture([packet for packet in call.packets if packet.payload_type in CODECS], called.answered_ns)
-    measured = {name: hear(in_order(capture.packets), 0, reference=one) for name, one in references.items()}
+    measured = {name: hear_each(in_order(capture.packets), 0, reference=one) for name, one in references.items()}
     cut = call.ended_ns is not None and call.ended_by == "us"
     # With early media they hear each other before the answer, and what was under way then arrives after it.
     settled_ns = called.answered_ns + 5 * FRAME_NS
     later = Capture([each for each in capture.packets if each.arrival_ns > settled_ns], called.answered_ns)
     voice_ms = hear(in_order(later.packets), 0, voice=voice).voice_ms
     return Listening(
-        {name: capture.arrival_ms(one.end_ms) for name, one in measured.items() if one.end_ms is not None},
-        frozenset(name for name, one in measured.items() if one.present and _is_whole(one, capture, cut)),
+        {name: capture.arrival_ms(each[0].end_ms) for name, each in measured.items() if each[0].end_ms is not None},
+        frozenset(name for name, each in measured.items() if any(_is_whole(one, capture, cut) for one in each)),
         None if voice_ms is None else later.arrival_ms(voice_ms),
     )
 
@@ -507,7 +507,8 @@ class Capture:
 
 def _is_whole(one: Heard, capture: Capture, cut: bool) -> bool:
     """All of its frames, but for the last ones where the phone was hung up on them: those were under way."""
-    assert one.end_ms is not None
+    if one.end_ms is None:
+        return False
     under_way = 2 if cut and len(capture.packets) * FRAME_MS < one.end_ms + 2 * FRAME_MS else 0
     return min(one.frames[: len(one.frames) - under_way]) >= INTACT
 

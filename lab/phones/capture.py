@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final, Self
 
-from lab.rtp import Packet, parse_packet
+from lab.rtp import Packet, dropped, parse_packet
 
 Address = tuple[str, int]
 
@@ -29,7 +29,9 @@ _SO_RCVBUFFORCE: Final = 33
 
 
 class Capture:
-    """The RTP packets on the loopback interface, by the port that they came to. Use it as a context manager."""
+    """The RTP packets on the loopback interface, by the port that they came to. Use it as a context manager, which
+    raises OSError if it missed some.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,7 +54,10 @@ class Capture:
     def __exit__(self, *_: object) -> None:
         self._closing = True
         self._thread.join()
+        lost = dropped(self._socket)
         self._socket.close()
+        if lost:
+            raise OSError(f"the capture read too late: {lost} packets on the loopback interface were dropped")
 
     def take(self, sockets: Collection[Address], since_ns: int, until_ns: int) -> list[Packet]:
         """The packets that came to these sockets between these times. It forgets what is older than two minutes.

@@ -101,7 +101,7 @@ async def test_a_machine_of_the_pbx_that_plays_something(asterisk, serving, refe
         answered_ns = placed.caller.answered_ns
         assert answered_ns
         sound = hear_whole(placed.caller.packets, answered_ns, reference=references["sample"])
-        greeting = hear(placed.caller.packets, answered_ns, reference=references["notice"])
+        greeting = hear_whole(placed.caller.packets, answered_ns, reference=references["notice"])
         assert sound.times == ("caller" in way.parties), f"{way}: {sound}"
         assert greeting.times, f"{way}: the caller never heard the machine"
         assert_connected(way, said)

@@ -26,7 +26,7 @@ from lab.asterisk import Asterisk, free_ports
 from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice
 from lab.calls.own_suspensions import acts, command, states
 from lab.calls.proving import RECOGNISED_S
-from lab.heard import hear
+from lab.heard import hear, hear_whole
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab, until
 from lab.nights import rest_in_breadth
 from lab.pjsip_conf import pjsip, trunk
@@ -224,7 +224,7 @@ async def test_a_node_whose_service_is_down_announces_too(nodes, references, dow
             placed, _ = await phones.call(to_b(nodes[0]), RECOGNISED_S)
             assert placed.called
             for profile in ("notice", "sample"):
-                heard = hear(placed.called.packets, placed.called.answered_ns, reference=references[profile])
+                heard = hear_whole(placed.called.packets, placed.called.answered_ns, reference=references[profile])
                 assert heard.times == 1, profile
             await phones.nothing_is_left()
     finally:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 
 import pytest
 
@@ -138,3 +139,11 @@ async def test_each_second_the_page_gets_the_state(settings, monkeypatch):
                 text += (await answer.content.readany()).decode()
         assert re.search(r"data: .*サービスは動作していません", text)
         await until(lambda: not site.console.live.readers, "the page to be forgotten")
+
+
+@pytest.mark.parametrize("part", ["now_state", "now_plots", "now_service", "nodes_states", "stop_state", "alerts_now"])
+def test_what_can_have_the_focus_has_an_id_in_a_part_that_replaces_itself_again_and_again(part):
+    """By it htmx returns the focus."""
+    source = files("idtone.console").joinpath("templates", f"{part}.html").read_text("utf-8")
+    elements = re.findall(r"<(?:a|button|input|select|textarea|summary)\b[^>]*|{% call table\(.*?%}", source, re.DOTALL)
+    assert [each for each in elements if not re.search(r"\bid=", each)] == []

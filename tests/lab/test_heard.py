@@ -7,7 +7,7 @@ import pytest
 
 from lab.codecs import CODECS, FRAME, G722, OPUS, encode_frames
 from lab.g711 import PCMA, PCMU, Samples
-from lab.heard import Heard, hear, hear_whole, identify
+from lab.heard import Heard, hear, hear_each, hear_whole, identify, in_order
 from lab.recording import reassemble
 from lab.rtp import FRAME_NS, Packet
 from lab.voices import ANNOUNCEMENT, CALLED, CALLER, LEVEL_RMS, PERIOD
@@ -292,3 +292,11 @@ def test_a_sound_that_asterisk_sends_late_is_whole_and_one_with_a_packet_less_is
     assert whole.onset_ms == pytest.approx(0)
     assert whole.voice_ms == pytest.approx(440, abs=0.5)
     assert not hear_whole(sound + late[1:], ANSWERED_NS, reference=SAMPLE).complete
+
+
+@pytest.mark.parametrize("lost", range(1, 20))
+def test_a_sound_that_is_played_again_is_whole_the_second_time_whatever_was_lost_of_the_first(lost: int) -> None:
+    begun, again = capture(SAMPLE, lost=range(5, 5 + lost)), capture(SAMPLE, SPEECH)
+    each = hear_each(in_order([*begun, *again]), 0, reference=SAMPLE)
+    assert [heard.complete for heard in each][-1]
+    assert not any(heard.complete for heard in each[:-1])

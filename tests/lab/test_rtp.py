@@ -78,3 +78,16 @@ def test_arrival_is_the_kernels_time_not_ours() -> None:
         stream.close()
     (packet,) = stream.packets
     assert before_ns <= packet.arrival_ns <= after_ns + 1_000_000
+
+
+def test_phones_that_read_too_late_are_no_witnesses() -> None:
+    def flood() -> None:
+        with Media() as media, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            stream = media.open()
+            with media.lock:  # the thread cannot serve
+                for _ in range(3000):
+                    sender.sendto(datagram(), (HOST, stream.port))
+            stream.close()
+
+    with pytest.raises(OSError, match="the lab's phones read too late"):
+        flood()

@@ -39,9 +39,11 @@ axe.run({runOnly: arguments[0], resultTypes: ["violations"]}).then(
 """
 CHANGES: Final = """
 window.ended = new Set();
+window.still = false;
 document.addEventListener("htmx:sseClose", event => ended.add(event.target));
+document.addEventListener("htmx:sseBeforeMessage", event => { if (still) event.preventDefault(); });
 """
-"""Notes which streams have brought all that they were opened for."""
+"""Notes which streams have brought all that they were opened for; keeps the page as it is while it is to be still."""
 IS_SETTLED: Final = """
 return document.readyState === "complete" && !document.querySelector(".htmx-request, [hx-trigger*='delay:']")
   && [...document.querySelectorAll("[sse-close]")].every(each => ended.has(each));
@@ -60,6 +62,9 @@ document.addEventListener("focusin", event => {
     || style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2]);
 });
 document.activeElement.blur();
+window.replaced = [...document.querySelectorAll("[sse-connect]:not([sse-close])")].flatMap(
+  each => [...each.querySelectorAll("a, button, input, select, textarea, summary, [tabindex]")]
+).filter(each => each.closest("[sse-swap]") && !each.id);
 return stops.map(each => each.outerHTML.slice(0, 200));
 """
 
@@ -102,17 +107,25 @@ class Browser:
     def open(self, address: str) -> None:
         """And wait for what the page loads after itself: else it changes while it is judged."""
         self.driver.get(address)
-        deadline_s = time.monotonic() + WAIT_S
-        while not self.driver.execute_script(IS_SETTLED):
-            assert time.monotonic() < deadline_s, f"{address} does not settle"
-            time.sleep(0.05)
+        self.until(IS_SETTLED, f"{address} to settle")
 
     def settle(self) -> None:
         """Until the parts that the page fetches by itself are there."""
+        self.until("return document.querySelector('.htmx-request') === null", "the parts of the page")
+
+    def until(self, script: str, what: str) -> None:
+        """Wait for what the script returns to be true."""
         deadline_s = time.monotonic() + WAIT_S
-        while self.driver.execute_script("return document.querySelector('.htmx-request') !== null"):
-            assert time.monotonic() < deadline_s, "the page still waits for a part of it"
-            time.sleep(0.1)
+        while not self.driver.execute_script(script):
+            assert time.monotonic() < deadline_s, f"waited {WAIT_S} s for {what}"
+            time.sleep(0.05)
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """The open page does not change itself meanwhile: what is judged in several steps is one page."""
+        self.driver.execute_script("window.still = true")
+        yield
+        self.driver.execute_script("window.still = false")
 
     def sign_in(self, name: str, password: str) -> None:
         """Fill in the form of the page that is open, and send it."""
@@ -151,7 +164,8 @@ class Browser:
 
     def axe(self) -> list[str]:
         """What axe finds against WCAG 2.2 AA in the page."""
-        found: list[str] = self.driver.execute_async_script(FINDINGS, [*WCAG])
+        with self.still():
+            found: list[str] = self.driver.execute_async_script(FINDINGS, [*WCAG])
         return found
 
     def overflow(self) -> str | None:
@@ -170,21 +184,29 @@ class Browser:
         return [str(entry["message"]) for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
 
     def keyboard(self) -> list[str]:
-        """What is wrong if one goes through the page with the Tab key alone."""
-        stops: list[str] = self.driver.execute_script(STOPS)
-        reached: list[tuple[int, bool]] = []
-        pressed, most = 0, 50 + 4 * len(stops)
-        while pressed < most and (left := len({*range(len(stops))} - {stop for stop, _ in reached})):
-            ActionChains(self.driver, duration=0).send_keys(Keys.TAB * (left + 1)).perform()
-            pressed += left + 1
-            reached = [(stop, visible) for stop, visible in self.driver.execute_script("return reached")]
+        """What is wrong if one goes through the page with the Tab key alone. What replaces itself again and again needs
+        ids, by which htmx returns the focus.
+        """
+        with self.still():
+            stops: list[str] = self.driver.execute_script(STOPS)
+            reached: list[tuple[int, bool]] = []
+            pressed, most = 0, 50 + 4 * len(stops)
+            while pressed < most and (left := len({*range(len(stops))} - {stop for stop, _ in reached})):
+                self.press(Keys.TAB * (left + 1))
+                pressed += left + 1
+                reached = [(stop, visible) for stop, visible in self.driver.execute_script("return reached")]
+            replaced: list[str] = self.driver.execute_script("return replaced.map(each => each.outerHTML)")
         order = [*dict.fromkeys(stop for stop, _ in reached if stop >= 0)]
         first = order.index(min(order)) if order else 0
         order = order[first:] + order[:first]  # a page with `autofocus` begins elsewhere
         wrong = [f"{stops[stop]} shows no focus" for stop, visible in reached if stop >= 0 and not visible]
         wrong += [f"{stops[stop]} is not reached" for stop in sorted({*range(len(stops))} - {*order})]
+        wrong += [f"{each} has no id, and loses the focus when its part of the page is replaced" for each in replaced]
         wrong += [f"{stops[now]} comes after {stops[then]}" for then, now in pairwise(order) if now < then]
         return wrong
+
+    def press(self, keys: str) -> None:
+        ActionChains(self.driver, duration=0).send_keys(keys).perform()
 
     def picture(self, path: Path, whole: bool = True) -> None:
         """A PNG of the page, or of the part in the window."""

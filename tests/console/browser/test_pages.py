@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
@@ -61,6 +62,40 @@ def visitors(site: Site) -> Iterator[Visitor]:
     for role in Role:
         token, _ = site.console.sessions.begin(name_of(role))
         yield Visitor.of(role, cookies={**english, SESSION.name: token})
+
+
+def test_who_reads_by_the_keyboard_stays_in_place_while_the_page_changes(browser, demo):
+    """htmx replaces this part of the page each second, and with it the link that has the focus."""
+    viewer = next(each for each in visitors(demo) if each.name == Role.VIEWER)
+    browser.keep(demo.address, viewer.cookies)
+    browser.look(WIDE, "light")
+    browser.open(f"{demo.address}/now")
+    run = browser.driver.execute_script
+    with browser.still():
+        run("""
+            window.link = document.querySelector("main a[href='/health']");
+            link.focus();
+            window.came = 0;
+            document.addEventListener("htmx:sseBeforeMessage", () => came++);
+        """)
+        browser.until("return came", "a change of the page")
+        assert run("return link.isConnected"), "what is judged has changed"
+    browser.until("return !link.isConnected", "the page to change itself")
+    assert run("return document.activeElement.getAttribute('href')") == "/health"
+    browser.press(Keys.ENTER)
+    browser.wait_for("The doctor checks everything", WAIT_S)
+
+
+def test_a_table_that_comes_after_the_page_sorts_by_its_heads(browser, demo):
+    viewer = next(each for each in visitors(demo) if each.name == Role.VIEWER)
+    browser.keep(demo.address, viewer.cookies)
+    browser.look(WIDE, "light")
+    browser.open(f"{demo.address}/sounds")
+    run = browser.driver.execute_script
+    browser.until("return document.querySelector('table.sortable button.sort') !== null", "a table that sorts")
+    run("document.querySelector('table.sortable button.sort').click()")
+    first = run("return document.querySelector('table.sortable').innerText").split("\n")[1]
+    assert run("return document.querySelector('table.sortable [aria-sort]').ariaSort") == "ascending", first
 
 
 @pytest.mark.nightly

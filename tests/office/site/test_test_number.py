@@ -16,7 +16,7 @@ from lab import voices
 from lab.asterisk import MODULES, Asterisk
 from lab.bootstrap import AsteriskInstallation
 from lab.calling import OutgoingCall
-from lab.heard import hear
+from lab.heard import hear_whole
 from lab.key_presses import Way, press
 from lab.lab import until
 from lab.phone import Phone
@@ -38,7 +38,7 @@ def samples(name: str) -> Any:
 
 
 def times(call: OutgoingCall, name: str) -> int:
-    return hear(call.packets, 0, reference=samples(name)).times
+    return hear_whole(call.packets, 0, reference=samples(name)).times
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ async def calling(pbx: Asterisk) -> AsyncIterator[OutgoingCall]:
 async def test_a_caller_hears_the_sound_of_the_key(pbx):
     async with calling(pbx) as call:
         await press(call, "1", Way.EVENTS)
-        await until(lambda: hear(call.packets, 0, reference=samples("sample")).complete, "the sample", WITHIN_S)
+        await until(lambda: hear_whole(call.packets, 0, reference=samples("sample")).complete, "the sample", WITHIN_S)
     assert pbx.complaints() == []
 
 
@@ -84,7 +84,7 @@ async def heard_since(call: OutgoingCall, begin: int, *names: str) -> str:
     found: list[str] = []
 
     def heard() -> bool:
-        found[:] = [name for name in names if hear(call.packets[begin:], 0, reference=samples(name)).times]
+        found[:] = [name for name in names if hear_whole(call.packets[begin:], 0, reference=samples(name)).times]
         return bool(found)
 
     await until(heard, " or ".join(names), WITHIN_S)
