@@ -26,9 +26,9 @@ from idtone.core.calls import Direction, ForwardedCall
 from idtone.core.decision import Lines, Policy, decide
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse
+from idtone.registry.customer_lines.index import LinesIndex, compile_lines
+from idtone.registry.customer_lines.lines_document import ALWAYS, Entry
 from idtone.registry.index import RegistryIndex
-from idtone.registry.lines.index import LinesIndex, compile_lines
-from idtone.registry.lines.model import ALWAYS, Entry
 from idtone.registry.parsers import parse_registry
 
 from .large_registry import some_number, text

@@ -38,7 +38,7 @@ class Draft:
     group: int
     owner: int
 
-    def settle(self) -> None:
+    def flush_to_disk(self) -> None:
         """Set mode, owner and group, and flush the file to the disk. Afterwards only the rename can fail."""
         self.file.flush()
         os.fchmod(self.file.fileno(), self.mode)
@@ -50,7 +50,7 @@ class Draft:
 
     def put(self) -> None:
         """Replace the target, in one step."""
-        self.settle()
+        self.flush_to_disk()
         os.replace(self.path, self.target)
 
 

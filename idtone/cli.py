@@ -8,7 +8,7 @@ from idtone.console.commands import app as console
 from idtone.core.terminal import command_line
 from idtone.ledger.commands import app as ledger
 from idtone.registry.commands import app as registry
-from idtone.registry.lines.commands import app as lines
+from idtone.registry.customer_lines.commands import app as lines
 from idtone.tones.commands import app as tone
 
 SERVICE: Final = "To set up the PBX, and to keep the service well"
@@ -119,7 +119,7 @@ command_line.add_commands(
     ledger,
     {
         "export": (
-            "idtone.operations.evidence_export:export_pack",
+            "idtone.operations.export_pack:export_pack",
             "Make an evidence pack of calls: records, proofs, sounds and a report, sealed with the ledger's key.",
         ),
     },

@@ -18,7 +18,7 @@ from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import asked, entries_asked, entries_of, line
 from idtone.core.translation import Message, translated
 from idtone.ledger.commands.options import local, parse_since
-from idtone.registry.lines.read_line_table import read_as_set
+from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import masked, read_span
 from idtone.registry.suspensions.own_suspension import OwnSuspension, SuspensionState, ordered
 

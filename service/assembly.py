@@ -24,7 +24,7 @@ from idtone.core.daemon_thread import in_daemon
 from idtone.core.decision import NOTHING_REMEMBERED, Policy, time_by
 from idtone.core.errors import IdtoneError, ToneError
 from idtone.core.persons import acting
-from idtone.core.settings.lines import LinesSettings
+from idtone.core.settings.customer_lines import LinesSettings
 from idtone.core.settings.policy import SuspendedCalls
 from idtone.core.settings.settings import RegistrySettings, Settings
 from idtone.core.terminal.extras import require
@@ -33,8 +33,8 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.registry.customer_lines.source import LinesSource
 from idtone.registry.expiry_warning import Expiry
-from idtone.registry.lines.source import LinesSource
 from idtone.registry.node_member import MemberWarning
 from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_path

@@ -18,17 +18,17 @@ from idtone.core import logs
 from idtone.core.decision import time_by
 from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.responsive_loop import loop_first
-from idtone.core.settings.lines import LinesSettings
+from idtone.core.settings.customer_lines import LinesSettings
 from idtone.core.settings.settings import LedgerSettings, Settings, load_settings
 from idtone.core.terminal.command_line import UNUSABLE, ConfigOption
 from idtone.core.terminal.extras import require
 from idtone.core.translation import Message, joined, translated
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
 from idtone.ledger.keys.key_file import read_key
-from idtone.ledger.keys.key_ring import continuity_of
+from idtone.ledger.keys.key_ring import continued_trees_of
 from idtone.ledger.keys.log_keys import LogKeys
+from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.index import RegistryIndex
-from idtone.registry.lines.read_line_table import read_as_set
 from idtone.registry.local_registry import known
 from idtone.registry.node_member import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
@@ -165,7 +165,7 @@ def _registry_here(settings: Settings) -> RegistryIndex | None:
 
 def _check_keys(ledger: LedgerSettings, node: str) -> None:
     """The ledger's keys, if they were made yet. Raises LedgerError."""
-    for path in (ledger.key_file, *LogKeys(ledger, continuity_of(ledger, node)).files()):
+    for path in (ledger.key_file, *LogKeys(ledger, continued_trees_of(ledger, node)).files()):
         try:
             there = path.exists()
         except OSError:

@@ -56,7 +56,7 @@ from . import hand_over, status_feed, used_settings
 from .assembly import Loaded, assemble, journal_of, refreshing
 from .brake_keeper import BrakeKeeper, ReleasingEvidence
 from .call_counts import CallCounts
-from .ledger_room import LedgerRoom
+from .ledger_disk_space import LedgerDiskSpace
 from .loaded_hook import LoadedHook
 from .metrics import Observed
 from .node_state import NodeStateReport
@@ -248,7 +248,7 @@ class Instance:
                 self._fallback,
                 application,
                 runner,
-                LedgerRoom(ledger.own()),
+                LedgerDiskSpace(ledger.own()),
                 lambda: self._hand_overs,
                 cosigning,
                 self._settings,

@@ -32,9 +32,9 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.timestamping import Timestamping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from idtone.registry.customer_lines.source import LinesSource
 from idtone.registry.index import RegistryIndex
 from idtone.registry.licence_lapses import LicenceLapse, lapses
-from idtone.registry.lines.source import LinesSource
 from idtone.registry.node_member import member_trouble
 from idtone.registry.sources import Source
 
@@ -43,7 +43,7 @@ from .backup_result import BackupResult
 from .brake_keeper import BrakeKeeper
 from .call_counts import LABELS, NONE, CallCounts
 from .canary_result import CanaryResult
-from .ledger_room import LedgerRoom, set_aside
+from .ledger_disk_space import LedgerDiskSpace, set_aside
 from .loaded_hook import LoadedHook
 from .other_nodes import OtherNodes, shares
 from .suspension_keeper import SuspensionKeeper
@@ -71,7 +71,7 @@ class Observed:
     fallback: Fallback
     application: AriApplication
     runner: ApplicationRunner
-    room: LedgerRoom
+    room: LedgerDiskSpace
     hand_overs: Callable[[], int]
     cosigning: Cosigning
     settings: Settings

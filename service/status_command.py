@@ -18,7 +18,7 @@ from idtone.registry.sources import load_registry
 from idtone.registry.suspensions.own_suspension import DUTY_WORDS, STATE_WORDS, DutyKind, SuspensionState
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
-from .ledger_room import LedgerRoom
+from .ledger_disk_space import LedgerDiskSpace
 from .live_display import WatchOption, show
 from .status_client import answer, restarts
 from .suspension_keeper import summary
@@ -83,7 +83,7 @@ def _ledger(settings: LedgerSettings) -> dict[str, Any]:
             steps = reader.newest_place()
     except (IdtoneError, OSError) as error:
         return {"path": str(path), "trouble": str(error)}
-    room = LedgerRoom(settings.own()).free_space_and_days()
+    room = LedgerDiskSpace(settings.own()).free_space_and_days()
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
     return {
         "path": str(path), "steps": steps, "written": written, "free_bytes": room.free_bytes, "room_days": room.days,

@@ -33,7 +33,7 @@ from idtone.registry.node_member import member_trouble, tones_trouble
 from . import backup_result, canary_result
 from .call_counts import LABELS
 from .feed_messages import with_messages
-from .ledger_room import set_aside
+from .ledger_disk_space import set_aside
 from .local_sockets import is_ours, listening
 from .metrics import METRICS, Observed
 from .status_client import FORMAT, socket_path

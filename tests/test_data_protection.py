@@ -84,7 +84,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/disclosure/pack_file.py": ("idtone ledger export -o",),
     "ledger/disclosure/record_act.py": ("….acts",),
     "ledger/keys/checkpoint_file.py": ("….seen", "….cosigned"),
-    "ledger/keys/continuity.py": ("….continued", "….damaged-…"),
+    "ledger/keys/continued_trees.py": ("….continued", "….damaged-…"),
     "ledger/keys/erasable_keys.py": ("….days", "….days-held"),
     "ledger/keys/key_file.py": ("ledger.key_file", "….sign"),
     "ledger/keys/timestamp_store.py": ("….stamps",),
@@ -100,8 +100,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/writing/missing_steps_file.py": ("….owed",),
     "ledger/writing/pending_decisions.py": ("….pending", "….pending-2"),
     "ledger/writing/reserve.py": ("….reserve",),
-    "registry/lines/databases.py": (),  # a database, which it only reads
-    "registry/lines/source.py": ("lines.cache",),
+    "registry/customer_lines/databases.py": (),  # a database, which it only reads
+    "registry/customer_lines/source.py": ("lines.cache",),
     "member/misuse/drawing.py": ("idtone-office misuse plot",),
     "operations/backup/archive.py": ("idtone restore --into",),
     "operations/backup/commands.py": ("idtone backup --new-key",),
@@ -129,7 +129,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "core/terminal/command_line.py": (),  # /dev/null
     "core/terminal/standard_streams.py": (),  # /dev/null
     "core/settings/settings.py": (),  # a folder of settings, which it only reads
-    "core/pictures.py": (),  # what the modules that draw ask for
+    "core/matplotlib_pictures.py": (),  # what the modules that draw ask for
     "registry/suspensions/suspension_file.py": ("….suspensions", "….suspensions-lock"),
     "tones/master_import.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),

@@ -32,7 +32,7 @@ AGAINST_THE_ARROWS = {
     "core/settings/settings.py": "cli",
     "tones/__init__.py": "ledger config agi",
     "registry/__init__.py": "tones ari_app office",
-    "registry/lines/__init__.py": "member call_control",
+    "registry/customer_lines/__init__.py": "member call_control",
     "registry/suspensions/__init__.py": "office call_control service",
     "ledger/__init__.py": "registry dialplan call_control",
     "office/authority/__init__.py": "call_control service console",

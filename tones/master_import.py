@@ -341,5 +341,5 @@ def _copied(source: Path, target: Path) -> Iterator[Draft]:
     with draft(target) as new:
         with source.open("rb") as original:
             shutil.copyfileobj(original, new.file)
-        new.settle()
+        new.flush_to_disk()
         yield new

@@ -27,7 +27,7 @@ from idtone.ledger.disclosure.disclosure_request import RequestState
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT, load_legal_bases
 from idtone.ledger.disclosure.pack_file import zipped
 from idtone.ledger.disclosure.receipts import Export, exports
-from idtone.ledger.disclosure.request_answers import approval, record_answer, refusal
+from idtone.ledger.disclosure.request_approval import approval, record_answer, refusal
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.keys.key_ring import KeyRing, own_key

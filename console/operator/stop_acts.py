@@ -23,8 +23,8 @@ from idtone.office.authority.stopped_number_holders import names
 from idtone.operations.signed_suspension_paper import signed_paper
 from idtone.operations.suspend_command import not_recorded, of_customer
 from idtone.operations.suspending import SuspensionDesk
-from idtone.registry.lines.model import Entry
-from idtone.registry.lines.read_line_table import read_as_set
+from idtone.registry.customer_lines.lines_document import Entry
+from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import read_span
 from idtone.registry.suspensions.own_suspension import DutyKind, OwnSuspension, approved, closed, lifted, ordered
 from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED

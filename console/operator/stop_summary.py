@@ -12,7 +12,7 @@ from typing import Final
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
 from idtone.office.authority.stopped_number_holders import Holder
-from idtone.registry.lines.model import Entry
+from idtone.registry.customer_lines.lines_document import Entry
 from idtone.registry.model import SuspensionEntry, SuspensionKind
 from idtone.registry.number_notation import read_span, written
 from idtone.registry.suspended_numbers import scope_of

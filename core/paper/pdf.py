@@ -25,7 +25,7 @@ from reportlab.platypus import CondPageBreak, Flowable, SimpleDocTemplate, Space
 
 from .content import Paper, Section, Table
 from .pdf_archive import MAKER, VERSION, ArchivedFont, add_archive_parts
-from .pdf_structure import ARTIFACT, END, Element, TaggedParagraph, TaggedTable, add_structure
+from .pdf_tags import ARTIFACT, END, Element, TaggedParagraph, TaggedTable, add_structure
 
 _JAPAN: Final = timezone(timedelta(hours=9))
 _FONT: Final = "BIZ UDPGothic"

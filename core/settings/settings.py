@@ -30,8 +30,8 @@ from .backup import BackupSettings
 from .brake import BrakeSettings
 from .canary import CanarySettings
 from .console import ConsoleSettings
+from .customer_lines import LinesSettings
 from .fleet import FleetSettings
-from .lines import LinesSettings
 from .policy import PolicySettings
 from .values import (
     COMMA_LIST,

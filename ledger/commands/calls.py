@@ -28,7 +28,7 @@ from ..evidence.record_fields import FIELDS, fields_of
 from ..evidence.steps import FIRST, NumberRole, Step, StepKind, kept_sip_call_id
 from ..evidence.tally import EACH, Part, columns, tally_alike
 from ..replication.node_ledgers import without_keys
-from ..store.call_groups import alike_calls
+from ..store.calls_to_count import calls_to_count
 from .options import (
     CallArgument,
     KeysOption,
@@ -250,7 +250,7 @@ def stats(
     start, end = _range(since, until)
     apart = frozenset(by) if by else EACH
     ledgers = ledgers_of(config, ledger, node)
-    calls = chain.from_iterable(alike_calls(ledger.reader, start, end) for ledger in ledgers.nodes)
+    calls = chain.from_iterable(calls_to_count(ledger.reader, start, end) for ledger in ledgers.nodes)
     tallies = tally_alike(calls, lambda at: at.astimezone().date(), apart)
     if picture:
         plot(picture, tallies)

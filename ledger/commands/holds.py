@@ -184,7 +184,7 @@ def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
     destroy no key.
     """
     ledger = settings.ledger.own()
-    foreign = first_foreign(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.continuity.origin))
+    foreign = first_foreign(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.continued_trees.origin))
     if foreign is not None:
         raise LedgerError(
             Message(

@@ -24,7 +24,7 @@ from ..disclosure.record_act import record_act
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
 from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
-from ..keys.continuity import Continued, NextKey
+from ..keys.continued_trees import Continued, NextKey
 from ..keys.key_ring import KeyRing, need_keys
 from ..keys.log_keys import FILE, LogKey, LogKeys
 from ..store.given_up_acts import end_given_up
@@ -72,7 +72,7 @@ def replace_key(
     settings, why = load_settings(config), line(why, "--why")
     need_keys(settings.ledger, settings.node)
     with _writing(settings) as (writer, ring):
-        before, origin = ring.signer.key, ring.continuity.following()
+        before, origin = ring.signer.key, ring.continued_trees.following()
         trusted = _trusted(compromised, before) if compromised else None
         if not (
             yes
@@ -195,7 +195,7 @@ def _given_up(settings: Settings, ring: KeyRing, following: Continued) -> EndGiv
     ledger = settings.ledger
     found = None
     with suppress(LedgerError):  # a database between was lost; the present log is asked again before it records the act
-        found = end_given_up(ring.continuity, following, ring.days.ledger_key, path_of(ledger.own()))
+        found = end_given_up(ring.continued_trees, following, ring.days.ledger_key, path_of(ledger.own()))
     if found and not following.given_up:
         with suppress(LedgerInUseError), LedgerWriter.open(ledger.own(), settings.node, ring):
             pass  # as each start, it settles what the file beside the key says
@@ -214,8 +214,8 @@ def _tell_given_up(report: dict[str, Any], as_json: bool) -> None:
 
 def _unsigned(ring: KeyRing, log: str | None) -> Continued:
     """The tree that follows the one whose end is given up. Raises UsageError."""
-    without = ring.continuity.without_end
-    waiting = {each.after: each for each in (without if log else ring.continuity.unsigned or without)}
+    without = ring.continued_trees.without_end
+    waiting = {each.after: each for each in (without if log else ring.continued_trees.unsigned or without)}
     if log is None and len(waiting) > 1:
         raise UsageError(
             Message("several logs wait for the signature of their end; name one: {logs}", logs=", ".join(waiting))
@@ -255,7 +255,7 @@ def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
     keys = ring.keys
     assert isinstance(keys, LogKeys)
     if token is None:
-        place = f"{FILE}-{len(ring.continuity.origins) + 1}"
+        place = f"{FILE}-{len(ring.continued_trees.origins) + 1}"
         return NextKey(keys.signer(origin, LogKey(place)).key, place, {})
     try:
         TokenKeyName.parse(token)

@@ -24,7 +24,7 @@ from idtone.core.translation import Message, translated
 
 from ..evidence.call_record import iso_ms
 from ..keys.day_keys import DayKeys
-from ..keys.key_ring import continuity_of, own_key
+from ..keys.key_ring import continued_trees_of, own_key
 from ..keys.log_keys import LogKeys
 from ..keys.sealing import day_of
 from ..replication.node_ledgers import Ledgers, NodeLedger, days_by
@@ -230,7 +230,7 @@ def _note(path: Path) -> Note:
 
 def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, str]:
     """The key to verify a node's replica with, and where it comes from: `own` or `postgresql`. Raises LedgerError."""
-    trees = continuity_of(settings.ledger, settings.node)
+    trees = continued_trees_of(settings.ledger, settings.node)
     if ledger.origin in trees.origins and LogKeys(settings.ledger, trees).is_here(ledger.origin):
         return own_key(settings.ledger, settings.node, ledger.origin), "own"
     assert ledger.key is not None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from idtone.core.pictures import BESIDE, LINES, new_figure, write_picture
+from idtone.core.matplotlib_pictures import BESIDE, LINES, new_figure, write_picture
 
 from ..evidence.tally import Tally
 

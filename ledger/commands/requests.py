@@ -16,7 +16,7 @@ from idtone.core.translation import Message, template, translated
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer, RequestState, requests
 from ..disclosure.legal_basis import basis_lines
-from ..disclosure.request_answers import approval, record_answer, refusal
+from ..disclosure.request_approval import approval, record_answer, refusal
 from ..evidence.call_record import Record
 from ..evidence.steps import NumberRole
 from ..keys.key_ring import KeyRing, need_keys

@@ -26,8 +26,8 @@ from ..evidence.format_rules import Breach, Rule, breach
 from ..evidence.log_ends_given_up import act_words
 from ..tiles.tile_source import TileSource, tile_source
 from ..tiles.tiles_verification import verify_tiles
-from .association_metadata import read_metadata, read_root
 from .options import WitnessKeysOption, parse_key, read_roots
+from .tuf_metadata import read_metadata, read_root
 
 
 def verify_pack(

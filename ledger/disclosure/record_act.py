@@ -96,7 +96,7 @@ def _admit(url: str, step: Step, rules: DisclosureRules, ring: KeyRing | None) -
 def _end_objection(url: str, step: Step, ring: KeyRing | None) -> str | None:
     """Why this node has no such end to give up; None if it has. Raises LedgerError if that cannot be read."""
     origin, *said = (step.details[name] for name in ("origin", "leaves", "root", "signed"))
-    following = next((each for each in ring.continuity.unsigned if each.after == origin), None) if ring else None
+    following = next((each for each in ring.continued_trees.unsigned if each.after == origin), None) if ring else None
     if ring is None or following is None:
         return f"the end of {origin} does not wait for a signature here"
     _, *known = lost_end(following, ring, path_of(url))
@@ -107,7 +107,7 @@ def _end_objection(url: str, step: Step, ring: KeyRing | None) -> str | None:
 
 def _ending(step: Step, ring: KeyRing | None) -> AbstractContextManager[object]:
     """Context from the judgement of the act to its record, in which no key signs what the act gives up."""
-    return ring.continuity.ending if ring and step.kind is StepKind.END_GIVEN_UP else nullcontext()
+    return ring.continued_trees.ending if ring and step.kind is StepKind.END_GIVEN_UP else nullcontext()
 
 
 def _is_recorded(url: str, act_id: str) -> bool:

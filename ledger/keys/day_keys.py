@@ -14,7 +14,7 @@ from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
 
 from .erasable_keys import DESTROYED, KeyLine, KeyLines
-from .held_keys import HeldKeys
+from .legal_hold_keys import LegalHoldKeys
 from .sealing import DayKey, LedgerKey
 
 _DAY_BYTES: Final = 10
@@ -29,7 +29,7 @@ class DayKeys:
         """`path` need not exist yet."""
         self._path = path
         self.ledger_key = ring
-        self.held = HeldKeys(path.with_name(f"{path.name}-held"), ring)
+        self.held = LegalHoldKeys(path.with_name(f"{path.name}-held"), ring)
         """The keys of single records that outlive the key of their day."""
         self._keys: dict[str, DayKey] = {}
         self._file = KeyLines(path, r"\d{4}-\d\d-\d\d", _DAY_BYTES, self._unusable)

@@ -1,4 +1,4 @@
-"""The keys of a ledger, and the files beside its database: day keys, signing key, latest checkpoints, continuity."""
+"""The keys of a ledger, and the files beside its database: day keys, signing key, latest checkpoints, its trees."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import Note, NoteSigner, VerifierKey
 
 from .checkpoint_file import CheckpointFile, cosigned_file
-from .continuity import Continuity, NextKey
+from .continued_trees import ContinuedTrees, NextKey
 from .day_keys import DayKeys
 from .hardware_token_signer import TokenSigner
 from .key_file import load_key, read_key
@@ -29,7 +29,7 @@ class KeyRing:
     """What was signed last."""
     cosigned: CheckpointFile
     """What witnesses have cosigned last."""
-    continuity: Continuity
+    continued_trees: ContinuedTrees
     keys: LogKeys | None = None
     """The keys of all trees; None: `signer` has the only one."""
 
@@ -45,19 +45,19 @@ class KeyRing:
         last; `unsigned` is the text of that of the whole tree, if its end is not signed yet. Raises OSError,
         LedgerError.
         """
-        self.continuity.add(checkpoint, ledger, file, key=key, unsigned=unsigned)
-        return replace(self, signer=self._signer(self.continuity.origin))
+        self.continued_trees.add(checkpoint, ledger, file, key=key, unsigned=unsigned)
+        return replace(self, signer=self._signer(self.continued_trees.origin))
 
     def renewed(self) -> KeyRing:
         """The key ring with the tree that another process may have begun meanwhile. Raises LedgerError."""
-        self.continuity.read_again()
-        return replace(self, signer=self._signer(self.continuity.origin))
+        self.continued_trees.read_again()
+        return replace(self, signer=self._signer(self.continued_trees.origin))
 
     def signer_of(self, origin: str | None) -> NoteSigner:
         """The signer of the tree with this name if it is one of ours; else that of the present tree. Raises
         LedgerError.
         """
-        return self._signer(origin) if origin in self.continuity.origins else self.signer
+        return self._signer(origin) if origin in self.continued_trees.origins else self.signer
 
     def _signer(self, origin: str) -> NoteSigner:
         return self.keys.signer(origin) if self.keys else self.signer.named(origin)
@@ -77,21 +77,21 @@ class KeyRing:
     def of(cls, settings: LedgerSettings, node: str) -> KeyRing:
         """The key ring of a ledger; missing keys are made. Raises LedgerError if the keys cannot be used."""
         ledger_key = LedgerKey(load_key(settings.key_file))
-        continuity = continuity_of(settings, node)
-        keys = LogKeys(settings, continuity)
+        continued_trees = continued_trees_of(settings, node)
+        keys = LogKeys(settings, continued_trees)
         return cls(
             DayKeys(settings.day_keys(), ledger_key),
-            keys.signer(continuity.origin),
+            keys.signer(continued_trees.origin),
             CheckpointFile(settings.seen()),
             cosigned_file(settings),
-            continuity,
+            continued_trees,
             keys,
         )
 
 
-def continuity_of(settings: LedgerSettings, node: str) -> Continuity:
-    """The continuity of a ledger's trees. Raises LedgerError if its file cannot be read."""
-    return Continuity(settings.continued(), settings.log_origin(node))
+def continued_trees_of(settings: LedgerSettings, node: str) -> ContinuedTrees:
+    """The trees of a ledger that continue its first one. Raises LedgerError if their file cannot be read."""
+    return ContinuedTrees(settings.continued(), settings.log_origin(node))
 
 
 def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> VerifierKey:
@@ -99,15 +99,15 @@ def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> V
 
     Raises LedgerError if there is no signing key here.
     """
-    continuity = continuity_of(settings, node)
-    name = origin if origin in continuity.origins else continuity.origin
-    return LogKeys(settings, continuity).verifier(name or continuity.origin)
+    continued_trees = continued_trees_of(settings, node)
+    name = origin if origin in continued_trees.origins else continued_trees.origin
+    return LogKeys(settings, continued_trees).verifier(name or continued_trees.origin)
 
 
 def need_keys(settings: LedgerSettings, node: str) -> None:
     """Raises LedgerError if a key of the present tree is missing: a command that only reads makes none."""
     read_key(settings.key_file)
-    LogKeys(settings, continuity_of(settings, node)).need()
+    LogKeys(settings, continued_trees_of(settings, node)).need()
 
 
 def cosigned_note(settings: LedgerSettings, node: str, origin: str | None) -> Note | None:

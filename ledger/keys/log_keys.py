@@ -16,7 +16,7 @@ from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import KEY_BYTES, Algorithm, NoteSigner, Signer, VerifierKey
 from idtone.core.translation import Message
 
-from .continuity import Continuity
+from .continued_trees import ContinuedTrees
 from .hardware_token_signer import TokenProcess, TokenSigner
 from .key_file import load_key, read_key
 from .private_files import replace_private
@@ -32,17 +32,17 @@ class LogKey(NamedTuple):
 
 
 class LogKeys:
-    """The keys of the trees of `continuity`. Each token has one process for all of them."""
+    """The keys of the trees of `continued_trees`. Each token has one process for all of them."""
 
-    def __init__(self, settings: LedgerSettings, continuity: Continuity) -> None:
+    def __init__(self, settings: LedgerSettings, continued_trees: ContinuedTrees) -> None:
         self._settings = settings
-        self.continuity = continuity
+        self.continued_trees = continued_trees
         self._tokens: dict[str, TokenProcess] = {}
 
     def of(self, origin: str | None) -> LogKey:
         """The key of the tree with this name; for any other name, that of the present tree."""
-        trees = self.continuity.trees
-        names = self.continuity.origins
+        trees = self.continued_trees.trees
+        names = self.continued_trees.origins
         reached = names.index(origin) if origin in names else len(trees)
         for each in reversed(trees[:reached]):
             if each.key_at:
@@ -75,7 +75,7 @@ class LogKeys:
 
     def files(self) -> Iterable[Path]:
         """The files of all keys that are in files."""
-        places = [self.of(origin).place for origin in self.continuity.origins]
+        places = [self.of(origin).place for origin in self.continued_trees.origins]
         return [self.file(place) for place in dict.fromkeys(places) if not is_in_token(place)]
 
     def signer(self, origin: str, key: LogKey | None = None) -> NoteSigner:
@@ -111,7 +111,7 @@ class LogKeys:
 
     def asked_anew(self) -> LogKeys:
         """The same keys, whose tokens are asked again although one was away. Close it."""
-        return LogKeys(self._settings, self.continuity)
+        return LogKeys(self._settings, self.continued_trees)
 
     def close(self) -> None:
         """Let go of the tokens."""

@@ -21,7 +21,7 @@ from idtone.core.signed_notes import VerifierKey
 from idtone.core.translation import Message
 
 from ..keys.key_file import read_key
-from ..keys.key_ring import continuity_of, own_key
+from ..keys.key_ring import continued_trees_of, own_key
 from ..keys.sealing import LedgerKey
 from ..store.calls_in_progress import update_calls_in_progress
 from ..store.database import Connection, Database, scalar
@@ -44,7 +44,7 @@ def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
     key = own_key(settings, node)
     # In this order: the ledger that follows another one is named first, and then its database is begun.
     path = path_of(settings.own())
-    if continuity_of(settings, node).unfinished(path):
+    if continued_trees_of(settings, node).unfinished(path):
         raise LedgerError(
             Message("{path}: it is damaged, and another one is about to begin; that one is replicated next", path=path)
         )
@@ -54,7 +54,7 @@ def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
 def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> int:
     """The number of signed leaves that never came to PostgreSQL, in ledgers that were damaged and set aside."""
     lost = 0
-    for tree in continuity_of(settings, node).trees:
+    for tree in continued_trees_of(settings, node).trees:
         origin, size, _ = tree.ended
         schema = schema_of(origin)
         arrived = 0

@@ -9,7 +9,7 @@ from idtone.core.errors import LedgerError
 
 from ..evidence.leaves import ACT_ID, AFTER_ACTS, StoredStep
 from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
-from ..keys.continuity import Continued, Continuity
+from ..keys.continued_trees import Continued, ContinuedTrees
 from ..keys.sealing import LedgerKey
 from ..keys.step_key import StepKey
 from .database import Database, literals, scalar
@@ -58,7 +58,7 @@ def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
         return False
 
 
-def end_given_up(trees: Continuity, following: Continued, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
+def end_given_up(trees: ContinuedTrees, following: Continued, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
     """How the end of the log before `following` was given up, by that log or a later one. `ledger` is the database of
     the present one. Raises LedgerError if none says it, and one that may say it cannot be read.
     """

@@ -16,7 +16,7 @@ from idtone.core.signed_notes import Note
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
 from ..evidence.steps import Step
-from ..keys.continuity import Continued
+from ..keys.continued_trees import Continued
 from ..keys.key_ring import KeyRing
 from ..keys.step_key import StepKey
 from ..store.meta import CHECKPOINT, facts

@@ -20,7 +20,7 @@ from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
 from ..evidence.steps import SEALED, UNSEALED, Step, StepKind
-from ..keys.continuity import DAMAGED, ENDED, NextKey, move_aside, name_aside
+from ..keys.continued_trees import DAMAGED, ENDED, NextKey, move_aside, name_aside
 from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
 from ..store import sqlite
@@ -170,27 +170,27 @@ class GroupWriter:
     @property
     def unsigned_ends(self) -> dict[str, str]:
         """The earlier logs of this node whose end is not signed yet, each with the reason. From any thread."""
-        ends = [each.after for each in self._key_ring.continuity.unsigned]
+        ends = [each.after for each in self._key_ring.continued_trees.unsigned]
         away = Message("the token of its key has not signed it yet")
         return {name: self._end_troubles.get(name, away) for name in ends}
 
     @property
     def ends_given_up(self) -> list[str]:
         """The earlier logs of this node whose end was given up. From any thread."""
-        return [each.after for each in self._key_ring.continuity.without_end if each.given_up]
+        return [each.after for each in self._key_ring.continued_trees.without_end if each.given_up]
 
     def sign_ends(self) -> None:
         """Try to sign the ends of earlier logs whose tokens were away. From one thread, not only the writer's."""
         ring = self._key_ring
-        for each in ring.continuity.unsigned:
+        for each in ring.continued_trees.unsigned:
             known = self._end_troubles.get(each.after)
             try:
-                with ring.continuity.ending:
-                    if each not in ring.continuity.unsigned:
+                with ring.continued_trees.ending:
+                    if each not in ring.continued_trees.unsigned:
                         continue  # it was given up meanwhile
                     check = self._end_checks.setdefault(each.after, EndCheck())
-                    note = sign_end(each, ring.continuity.database_of(each, self._path), ring, check)
-                    ring.continuity.signed(each, note)
+                    note = sign_end(each, ring.continued_trees.database_of(each, self._path), ring, check)
+                    ring.continued_trees.signed(each, note)
             except Exception as error:  # a cell of an old database may hold anything
                 self._end_troubles[each.after] = trouble = _why(error)
                 if trouble != known:
@@ -326,8 +326,8 @@ class GroupWriter:
 
     def _start(self) -> None:
         """Open the database; or the next one, if this one is being set aside."""
-        continuity = self._key_ring.continuity
-        begun = continuity.unfinished(self._path)
+        continued_trees = self._key_ring.continued_trees
+        begun = continued_trees.unfinished(self._path)
         if begun:
             move_aside(self._path, Path(begun.file))
             if not self._unclosed and f".{ENDED}-" in Path(begun.file).name:
@@ -354,9 +354,9 @@ class GroupWriter:
                     appended = tree.append(connection, [self._row(continued(begun)), *self._unclosed])
                 tree.committed(appended)
             if begun:
-                continuity.finish(begun)
+                continued_trees.finish(begun)
                 self._unclosed = []
-            mark(self._lock, continuity.origin)
+            mark(self._lock, continued_trees.origin)
             if self._tree:
                 tree.go_on_from(self._tree)
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
@@ -374,7 +374,7 @@ class GroupWriter:
 
     def _next_key(self, named: str) -> NextKey | None:
         """The key that the end of this log names, because a replacement of the key was interrupted there."""
-        key = self._key_ring.continuity.intended(named) if named else None
+        key = self._key_ring.continued_trees.intended(named) if named else None
         if named and key is None:
             _log.error(
                 "%s: its last leaf names the key %s for the log that follows, and the replacement was interrupted; "
@@ -387,7 +387,7 @@ class GroupWriter:
 
     def _is_ours(self) -> bool:
         """True if this file was opened as our ledger before."""
-        return is_marked(self._lock, self._key_ring.continuity.origins)
+        return is_marked(self._lock, self._key_ring.continued_trees.origins)
 
     def _may_set_aside(self) -> bool:
         return self._is_ours() and time.monotonic() >= self._set_aside_s + NEXT_AFTER_S
@@ -404,7 +404,7 @@ class GroupWriter:
             "docs/how-to/damaged-evidence.md says what to do with the old one",
             explain_error(error, self._path),
             aside,
-            self._key_ring.continuity.origin,
+            self._key_ring.continued_trees.origin,
         )
 
     def _latest(self) -> Note | None:
@@ -437,7 +437,7 @@ class GroupWriter:
         Raises NotWrittenError, LedgerError, OSError.
         """
         if ending:
-            self._key_ring.continuity.intend(key)
+            self._key_ring.continued_trees.intend(key)
             self.end(ending)
         aside = self._begin_next(ENDED, self._latest() if ending else trusted, key)
         self._start()

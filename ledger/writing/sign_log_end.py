@@ -21,7 +21,7 @@ from idtone.core.translation import Message
 
 from ..evidence.leaves import StoredStep
 from ..evidence.steps import StepKind
-from ..keys.continuity import Continued
+from ..keys.continued_trees import Continued
 from ..keys.key_ring import KeyRing
 from ..keys.step_key import StepKey
 from ..store.database import scalar

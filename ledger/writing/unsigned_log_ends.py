@@ -15,7 +15,7 @@ from typing import Final
 from idtone.core.errors import LedgerError, TokenAwayError
 from idtone.core.translation import Message
 
-from ..keys.continuity import Continued
+from ..keys.continued_trees import Continued
 from ..keys.key_ring import KeyRing
 from ..store.given_up_acts import end_given_up
 from ..store.meta import CHECKPOINT, facts
@@ -31,13 +31,13 @@ _log = logging.getLogger(__name__)
 
 def find_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
     """Ends that the first leaf of the next log names, if the file beside the key lacks their signature."""
-    for tree in ring.continuity.trees:
+    for tree in ring.continued_trees.trees:
         if not tree.begun or tree.told.get("compromised"):
             continue
         with suppress(LedgerError, *_DAMAGED):
             end = _end_of(tree, ring, ledger)
             if end.text != tree.unsigned if tree.unsigned else end.size > tree.ended[1]:
-                ring.continuity.unsign(tree, end)
+                ring.continued_trees.unsign(tree, end)
                 _log.error("%s: its end is not signed; the file beside the key did not say so", tree.after)
 
 
@@ -67,7 +67,7 @@ def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, in
 def signing_objection(following: Continued, ring: KeyRing, ledger: Path) -> Message | None:
     """Why the end of the log before `following` is not to be given up; None if nothing can sign it. If its key is here,
     it is signed now. A key in a token is lost if its library says so; who cannot ask does not know. Hold
-    `continuity.ending`.
+    `continued_trees.ending`.
     """
     with closing(ring.asked_anew()) as asked:
         return _objection(following, asked, ledger)
@@ -75,7 +75,7 @@ def signing_objection(following: Continued, ring: KeyRing, ledger: Path) -> Mess
 
 def _objection(following: Continued, ring: KeyRing, ledger: Path) -> Message | None:
     try:
-        end = sign_end(following, ring.continuity.database_of(following, ledger), ring, EndCheck())
+        end = sign_end(following, ring.continued_trees.database_of(following, ledger), ring, EndCheck())
     except (sqlite3.OperationalError, OSError) as error:  # it may pass
         return _unknown(following, error)
     except TokenAwayError as error:
@@ -86,7 +86,7 @@ def _objection(following: Continued, ring: KeyRing, ledger: Path) -> Message | N
     except Exception as error:  # a cell of an old database may hold anything
         _log.info("%s: nothing signs the end of %s: %s", following.file, following.after, type(error).__name__)
         return None
-    ring.continuity.signed(following, end)
+    ring.continued_trees.signed(following, end)
     return Message("its key is here, and has signed it now")
 
 
@@ -96,7 +96,7 @@ def _unknown(following: Continued, reason: Exception) -> Message:
 
 def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:
     """Raises LedgerError, and `_DAMAGED` if the database is."""
-    database = ring.continuity.database_of(following, ledger)
+    database = ring.continued_trees.database_of(following, ledger)
     end = end_named(database, ring.days.ledger_key.step_key(following.origin))
     if end.origin != following.after:
         raise LedgerError(
@@ -109,12 +109,12 @@ def settle_ends(ring: KeyRing, ledger: Path) -> None:
     """Settle which ends still wait for a signature. `ledger` is the present database. If something cannot be read or
     written, this is logged, and nothing changes.
     """
-    for each in ring.continuity.without_end:
+    for each in ring.continued_trees.without_end:
         try:
-            given = end_given_up(ring.continuity, each, ring.days.ledger_key, ledger)
+            given = end_given_up(ring.continued_trees, each, ring.days.ledger_key, ledger)
             act = given.act if given else ""
             if act != each.given_up:
-                ring.continuity.give_up(each, act)
+                ring.continued_trees.give_up(each, act)
                 _log.warning("%s: %s", each.after, given.words if given else "no log says that its end was given up")
         except (LedgerError, OSError) as error:
             _log.error("%s: whether its end was given up cannot be read: %s", each.after, error)

@@ -10,7 +10,7 @@ from typing import Final
 from rich.text import Text
 
 from idtone.core.japan import JAPAN
-from idtone.core.pictures import LINES, new_figure, write_picture
+from idtone.core.matplotlib_pictures import LINES, new_figure, write_picture
 from idtone.core.translation import translated
 
 from .findings import Finding

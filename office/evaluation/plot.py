@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, Final
 
 from idtone.core.errors import UsageError
-from idtone.core.pictures import BESIDE, LINES, new_figure, write_picture
+from idtone.core.matplotlib_pictures import BESIDE, LINES, new_figure, write_picture
 from idtone.core.translation import Message
 from idtone.member.evaluation.criteria import Criteria
 from idtone.member.evaluation.result import Result

@@ -136,7 +136,7 @@ def _written(
                     _add_file(writer, inner, file)
         if [each.to_json() for each in ledgers] != _ledgers_now(settings):
             raise BackupError(Message("a ledger was set aside while it was backed up; run this again"))
-        new.settle()
+        new.flush_to_disk()
         for member in archive.members(new.path, [own]):
             member.name  # noqa: B018 - reading it to its end is the proof
         digest = digest_of(new.path)

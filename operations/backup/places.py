@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.settings.settings import DEFAULT_FILE, LedgerSettings, Settings, load_settings, settings_folder
-from idtone.ledger.keys.continuity import Continuity
-from idtone.ledger.keys.key_ring import continuity_of
+from idtone.ledger.keys.continued_trees import ContinuedTrees
+from idtone.ledger.keys.key_ring import continued_trees_of
 from idtone.ledger.store.sqlite import path_of
 
 SETTINGS: Final = "settings/idtone.yaml"
@@ -48,17 +48,17 @@ class LedgerPlace:
         return path_of(self.settings.own())
 
     @property
-    def continuity(self) -> Continuity:
-        """The continuity of the ledger's trees. Raises LedgerError."""
-        return continuity_of(self.settings, self.node)
+    def continued_trees(self) -> ContinuedTrees:
+        """The trees that continue the first one of the ledger. Raises LedgerError."""
+        return continued_trees_of(self.settings, self.node)
 
     def trees(self) -> list[tuple[str, Path]]:
         """The names of its trees and their files, the present one last; those that are gone are left out. Raises
         LedgerError.
         """
-        continuity = self.continuity
-        files = [*(Path(each.file) for each in continuity.trees), self.database]
-        present = zip(continuity.origins, files, strict=True)
+        continued_trees = self.continued_trees
+        files = [*(Path(each.file) for each in continued_trees.trees), self.database]
+        present = zip(continued_trees.origins, files, strict=True)
         return [(origin, path) for origin, path in present if path.exists() and path.stat().st_size]
 
     def files(self) -> dict[str, Path]:

@@ -26,7 +26,7 @@ from idtone.core.files import replace_durably, sync_folder
 from idtone.core.settings.settings import DEFAULT_FILE, Settings
 from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
-from idtone.ledger.keys.continuity import RESTORED, Continuity, move_aside, name_aside
+from idtone.ledger.keys.continued_trees import RESTORED, ContinuedTrees, move_aside, name_aside
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.private_files import PRIVATE_FILE, make_parents, replace_private
 from idtone.ledger.store.database import Database
@@ -293,16 +293,22 @@ def _place_ledger(trees: list[RestoredTree], unpacked: Unpacked, target: Target,
     if source.exists() and not continued.exists():
         replace_private(continued, source.read_bytes())
     base = named.log_origin(present.node)
-    continuity = Continuity(continued, base)
+    continued_trees = ContinuedTrees(continued, base)
     final = target.name(f"{role}/ledger.sqlite3")
-    if all(each.begun for each in continuity.trees):  # else an earlier run was killed after this
+    if all(each.begun for each in continued_trees.trees):  # else an earlier run was killed after this
         aside = final.with_name(name_aside(database, datetime.now(UTC), RESTORED).name)
-        continuity.add(head.note if head else None, final, aside, is_restored=True)
-    aside = final.with_name(Path(continuity.trees[-1].file).name)
+        continued_trees.add(head.note if head else None, final, aside, is_restored=True)
+    aside = final.with_name(Path(continued_trees.trees[-1].file).name)
     if not database.with_name(aside.name).exists():
         _move(present.file, database.with_name(aside.name))
     return Restored(
-        target.name(SETTINGS), continuity.origin, present.tree, aside, heads, present.leaves, head.size if head else 0
+        target.name(SETTINGS),
+        continued_trees.origin,
+        present.tree,
+        aside,
+        heads,
+        present.leaves,
+        head.size if head else 0,
     )
 
 
@@ -334,7 +340,7 @@ def adopt(settings: Settings, config: Path | None, ask: bool) -> Restored:
         raise BackupError(Message("{path}: there is no ledger; name the archives", path=path))
     lock = lock_for_writing(path)
     try:
-        continuity = place.continuity
+        continued_trees = place.continued_trees
         key = own_key(place.settings, place.node)
         database = Database.in_file(place.settings.own())
         with database.reading() as connection:
@@ -344,14 +350,16 @@ def adopt(settings: Settings, config: Path | None, ask: bool) -> Restored:
         heads.append(KnownHead(str(path), note))
         head = latest(heads)
         aside = name_aside(path, datetime.now(UTC), RESTORED)
-        continuity.add(head.note if head else None, path, aside, is_restored=True)
+        continued_trees.add(head.note if head else None, path, aside, is_restored=True)
         move_aside(path, aside)
     except OSError as error:
         raise _unwritable(error, path) from error
     finally:
         os.close(lock)
     size = Checkpoint.parse(note.text).size if note else 0
-    return Restored(config or DEFAULT_FILE, continuity.origin, key.name, aside, heads, size, head.size if head else 0)
+    return Restored(
+        config or DEFAULT_FILE, continued_trees.origin, key.name, aside, heads, size, head.size if head else 0
+    )
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:

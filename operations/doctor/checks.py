@@ -34,8 +34,8 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.store.stored_tree import UnsignedError
 from idtone.ledger.tree.checkpoints import Checkpoint, RenamedError, check_name
 from idtone.ledger.writing import missing_steps_file, reserve
-from idtone.registry.lines.index import compile_lines
-from idtone.registry.lines.read_line_table import read_as_set
+from idtone.registry.customer_lines.index import compile_lines
+from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.local_registry import known
 from idtone.registry.suspensions.own_stops import NO_STOPS
 from idtone.registry.suspensions.suspension_file import StopsInUse, read_suspensions, suspensions_path
@@ -49,10 +49,10 @@ from . import (
     backup_finding,
     brake_finding,
     canary_finding,
+    customer_lines,
     hook,
     ignored_gosub_results,
     ledger,
-    lines,
     machine_findings,
     modules,
     observe_machine,
@@ -356,22 +356,22 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
 def _lines(exam: Exam) -> Iterator[Finding]:
     settings = exam.settings
     if settings.lines.source is None:
-        yield lines.not_set()
+        yield customer_lines.not_set()
         for topic in LINES[1:]:
             yield good(topic, Message("not used: lines.source is not set"))
         return
     try:
         entries = read_as_set(settings.lines).entries()
     except DocumentError as error:
-        yield lines.faulty(error)
+        yield customer_lines.faulty(error)
         for topic in LINES[1:]:
-            yield unknown(topic, Message("the table of lines cannot be used"), lines.CHECK)
+            yield unknown(topic, Message("the table of lines cannot be used"), customer_lines.CHECK)
         return
     index, left = compile_lines(entries), settings.sounds.directory / LINES_FILE
-    yield lines.readable(index.totals)
-    yield lines.left(*observe_machine.read(left), left)
+    yield customer_lines.readable(index.totals)
+    yield customer_lines.left(*observe_machine.read(left), left)
     try:
-        yield lines.held(entries, known(settings.registry).index(), settings.association.member, exam.now())
+        yield customer_lines.held(entries, known(settings.registry).index(), settings.association.member, exam.now())
     except (DocumentError, TrustError):
         yield registry.not_read("lines-members", settings.registry.source)
     if exam.seen is None:
@@ -387,7 +387,7 @@ def _lines(exam: Exam) -> Iterator[Finding]:
         )
         return
     policy, trunks = settings.policy, settings.fleet.trunks
-    yield lines.endpoints(
+    yield customer_lines.endpoints(
         exam.seen.endpoints, index.knows, {*policy.emergency_trunks, *policy.diversion_trunks, *trunks}
     )
 
@@ -518,7 +518,7 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
 
 def _aside(exam: Exam) -> Finding:
     try:
-        trees = key_ring.continuity_of(exam.settings.ledger, exam.settings.node).trees
+        trees = key_ring.continued_trees_of(exam.settings.ledger, exam.settings.node).trees
     except LedgerError as error:
         return unknown("ledger-aside", str(error), AS_SERVICE)
     return ledger.aside([path for path in (Path(each.file) for each in trees) if observe_machine.there(path)])
@@ -529,7 +529,7 @@ def _signed(exam: Exam, exists: bool) -> Finding:
     if not exists:
         return ledger.signed(0, "", looked=True)
     try:
-        keys = LogKeys(settings, key_ring.continuity_of(settings, exam.settings.node))
+        keys = LogKeys(settings, key_ring.continued_trees_of(settings, exam.settings.node))
         key = key_ring.own_key(settings, exam.settings.node)
         reader = LedgerReader.open(settings.own())
     except LedgerError as error:
@@ -553,10 +553,10 @@ def _signed(exam: Exam, exists: bool) -> Finding:
 def _ends(exam: Exam) -> Finding:
     settings = exam.settings.ledger
     try:
-        keys = LogKeys(settings, key_ring.continuity_of(settings, exam.settings.node))
+        keys = LogKeys(settings, key_ring.continued_trees_of(settings, exam.settings.node))
     except LedgerError as error:
         return ledger.ends({}, (), str(error))
-    without = keys.continuity.without_end
+    without = keys.continued_trees.without_end
     waiting = {each.after: keys.of(each.after).place for each in without if not each.given_up}
     return ledger.ends(waiting, [each.after for each in without if each.given_up])
 
@@ -564,7 +564,7 @@ def _ends(exam: Exam) -> Finding:
 def _token(exam: Exam) -> Finding:
     settings = exam.settings.ledger
     try:
-        trees = key_ring.continuity_of(settings, exam.settings.node)
+        trees = key_ring.continued_trees_of(settings, exam.settings.node)
         keys = LogKeys(settings, trees)
         # A token whose log has ended is needed until it has signed the end.
         origins = [*(each.after for each in trees.unsigned), trees.origin]

@@ -10,7 +10,7 @@ from typing import Final
 
 from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
-from idtone.ledger.keys.continuity import DAMAGED
+from idtone.ledger.keys.continued_trees import DAMAGED
 from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.keys.timestamp_store import is_overdue
 from idtone.ledger.replication.own_replica import OwnReplica

@@ -12,7 +12,7 @@ from idtone.core.errors import DocumentError, Fault, TrustError
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import NoteSigner
 from idtone.core.translation import Message
-from idtone.ledger.keys.key_ring import continuity_of
+from idtone.ledger.keys.key_ring import continued_trees_of
 from idtone.ledger.keys.log_keys import LogKeys
 
 PATH: Final = "/documents"
@@ -46,10 +46,10 @@ def document_signer(settings: Settings) -> NoteSigner:
     Raises DocumentError, and LedgerError if there is no key.
     """
     name = f"{member_of(settings)}/{'-'.join(settings.node.replace('+', '-').split())}"
-    continuity = continuity_of(settings.ledger, settings.node)
-    keys = LogKeys(settings.ledger, continuity)
+    continued_trees = continued_trees_of(settings.ledger, settings.node)
+    keys = LogKeys(settings.ledger, continued_trees)
     keys.need()
-    return keys.signer(continuity.origin).named(name)
+    return keys.signer(continued_trees.origin).named(name)
 
 
 def send(settings: Settings, octets: bytes) -> dict[str, Any]:

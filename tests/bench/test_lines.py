@@ -9,8 +9,8 @@ from bench.large_registry import text
 from bench.lines import calls_of, entries, measure, on_nodes
 from idtone.core.calls import Reason
 from idtone.core.decision import decide
+from idtone.registry.customer_lines.index import compile_lines
 from idtone.registry.index import RegistryIndex
-from idtone.registry.lines.index import compile_lines
 from idtone.registry.parsers import parse_registry
 
 

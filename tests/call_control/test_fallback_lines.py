@@ -14,8 +14,8 @@ from idtone.call_control import fallback_lines
 from idtone.call_control.fallback_lines import FallbackLines, lines_text
 from idtone.core.number_spans import NumberSpan
 from idtone.dialplan import LINES_FILE
-from idtone.registry.lines.index import LinesIndex, compile_lines
-from idtone.registry.lines.model import LineEntry, entry_of
+from idtone.registry.customer_lines.index import LinesIndex, compile_lines
+from idtone.registry.customer_lines.lines_document import LineEntry, entry_of
 
 DAY_S = int(datetime(2026, 4, 1, tzinfo=UTC).timestamp()) - 9 * 3600
 

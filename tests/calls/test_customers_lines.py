@@ -15,7 +15,7 @@ from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before
 from lab.calls.proving import by_both, side_by_side
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab, until
 from lab.publication import LAB_REGISTRY
-from lab.registry.lines.databases import FREEPBX
+from lab.registry.customer_lines.databases import FREEPBX
 from lab.service import Service
 from lab.site import reach
 

@@ -23,7 +23,7 @@ from idtone.core.signed_notes import Note
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.registry.lines.model import Entry
+from idtone.registry.customer_lines.lines_document import Entry
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 from lab.console.site import running
 from lab.registry.examples import GOOD

@@ -221,7 +221,7 @@ def test_the_table_has_every_reason_that_the_kernel_gives():
         Reason.LEDGER_FULL, Reason.MEMBER_NOT_SET, Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN,
         Reason.LINES_MISSING, Reason.BRAKE_STOP, Reason.BRAKE_SLOW,
     }  # fmt: skip
-    # The last three are in tests/registry/lines/test_decision.py.
+    # The last three are in tests/registry/customer_lines/test_decision.py.
     assert {reason for _, _, reason, _ in TABLE} == set(Reason) - others
 
 

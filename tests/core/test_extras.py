@@ -27,7 +27,7 @@ for name in sys.stdin.read().split():
         print(name)
 """
 NEED_EXTRAS = {
-    "console", "core.paper.pdf", "core.paper.pdf_archive", "core.paper.pdf_structure", "operations.canary.place_call",
+    "console", "core.paper.pdf", "core.paper.pdf_archive", "core.paper.pdf_tags", "operations.canary.place_call",
     "operations.import_sound_master",
     "tones.detector.profile_json",
     "tones.master_import", "tones.making", "tones.master_measurement", "tones.measuring", "tones.recordings",

@@ -34,6 +34,6 @@ def test_a_draft_that_is_not_put_is_removed(tmp_path):
 def test_a_settled_file_can_be_read_by_other_users(tmp_path):
     with draft(tmp_path / "a") as new:
         new.file.write(b"new")
-        new.settle()
+        new.flush_to_disk()
         assert new.path.read_bytes() == b"new"
         assert new.path.stat().st_mode & 0o777 == 0o644

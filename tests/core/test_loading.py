@@ -47,8 +47,8 @@ TABLES = {
     for name in (
         "cli core core.errors core.translation core.terminal core.terminal.command_line core.terminal.usage_errors"
         " core.terminal.standard_streams core.terminal.translated_commands"
-        " console console.commands ledger ledger.commands registry registry.commands registry.lines"
-        " registry.lines.commands tones tones.commands"
+        " console console.commands ledger ledger.commands registry registry.commands registry.customer_lines"
+        " registry.customer_lines.commands tones tones.commands"
     ).split()
 }
 """The modules that every command imports."""

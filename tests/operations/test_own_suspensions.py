@@ -20,8 +20,8 @@ from idtone.operations.doctor import suspension_finding
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 from lab.ledger.sample_evidence import ALICE, BOB
 from lab.programs import located
+from lab.registry.customer_lines.tables import GOOD as TABLE
 from lab.registry.examples import GOOD
-from lab.registry.lines.tables import GOOD as TABLE
 
 NUMBER = "0312345678"
 WHY = ("--reference", "R-77", "--why", "the police called")

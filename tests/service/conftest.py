@@ -18,7 +18,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import Pending
 from idtone.service.assembly import assemble, journal_of, load
 from idtone.service.call_counts import CallCounts
-from idtone.service.ledger_room import LedgerRoom
+from idtone.service.ledger_disk_space import LedgerDiskSpace
 from idtone.service.metrics import Observed
 from lab.ledger.sample_evidence import heard_call
 from lab.registry.examples import valid_until_2096
@@ -67,7 +67,7 @@ def observed(settings: Settings) -> Iterator[Observed]:
             fallback,
             application,
             runner,
-            LedgerRoom(url),
+            LedgerDiskSpace(url),
             lambda: 3,
             Cosigning(evidence, loaded.key_ring, (), 60),
             settings,

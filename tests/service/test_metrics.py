@@ -22,8 +22,8 @@ from idtone.core.calls import Suspension
 from idtone.core.decision import Remembered
 from idtone.core.settings.settings import Interface
 from idtone.ledger.replication.replicator import ReplicaStatus
-from idtone.service import ledger_room, metrics_listener
-from idtone.service.ledger_room import LedgerRoom
+from idtone.service import ledger_disk_space, metrics_listener
+from idtone.service.ledger_disk_space import LedgerDiskSpace
 from idtone.service.metrics import METRICS, MetricKind, Observed
 from idtone.service.metrics_listener import MetricsListener
 from lab.asterisk import free_ports
@@ -180,11 +180,11 @@ def test_how_far_the_replica_is(observed, status, unreplicated, replicated):
 
 
 def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(observed, tmp_path, caplog):
-    room = LedgerRoom(f"sqlite:///{tmp_path}/no/such/ledger.sqlite3")
+    room = LedgerDiskSpace(f"sqlite:///{tmp_path}/no/such/ledger.sqlite3")
     assert (room.free_space_and_days().free_bytes, room.free_space_and_days().days) == (None, None)
     assert caplog.text.count("its room is not known") == 1
     (tmp_path / "unreadable.sqlite3").write_text("no database")
-    room = LedgerRoom(f"sqlite:///{tmp_path}/unreadable.sqlite3")
+    room = LedgerDiskSpace(f"sqlite:///{tmp_path}/unreadable.sqlite3")
     assert (bool(room.free_space_and_days().free_bytes), room.free_space_and_days().days) == (True, None)
     assert caplog.text.count("the days for which it has room are not known") == 1
     assert observed.room.free_space_and_days().free_bytes
@@ -194,7 +194,10 @@ def test_the_free_space_is_that_of_now(observed, monkeypatch):
     """An alert tells a full disk within two minutes."""
     for free in (7, 0):
         change_library(
-            monkeypatch, ledger_room, "os", statvfs=lambda _, free=free: SimpleNamespace(f_bavail=free, f_frsize=1)
+            monkeypatch,
+            ledger_disk_space,
+            "os",
+            statvfs=lambda _, free=free: SimpleNamespace(f_bavail=free, f_frsize=1),
         )
         assert observed.room.free_space_and_days().free_bytes == free
 

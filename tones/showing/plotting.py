@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idtone.core.pictures import LINES, new_figure, write_picture
+from idtone.core.matplotlib_pictures import LINES, new_figure, write_picture
 
 from .marks import Mark, top_hz_of
 from .spectrogram import RANGE_DB, envelope, spectrogram

@@ -20,7 +20,7 @@ from idtone.ledger.commands import app
 from idtone.ledger.commands.options import parse_since
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
-from idtone.ledger.keys.held_keys import HeldKeys
+from idtone.ledger.keys.legal_hold_keys import LegalHoldKeys
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from lab.days import today
 from lab.ledger.commands.running import calls, completed, following, lines, run, told
@@ -344,7 +344,7 @@ def test_a_lift_that_was_interrupted_is_finished_by_another(key, monkeypatch):
         raise LedgerError("the keys of held calls cannot be used")
 
     with monkeypatch.context() as failing:
-        failing.setattr(HeldKeys, "destroy", fails)
+        failing.setattr(LegalHoldKeys, "destroy", fails)
         with pytest.raises(LedgerError, match="cannot be used"):
             run(*lift)
     assert lines(run("list", "--call-id", "c-heard"))[1][4] == "…5678"

@@ -14,9 +14,9 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number, NumberKind
 from idtone.core.translation import Message
 from idtone.dialplan import FALLBACK_COMPLETE
+from idtone.registry.customer_lines.index import Totals
+from idtone.registry.customer_lines.lines_document import Entry, masked_name
 from idtone.registry.index import RegistryIndex
-from idtone.registry.lines.index import Totals
-from idtone.registry.lines.model import Entry, shown_name
 
 from .findings import Finding, bad, good, unknown, warning
 
@@ -126,7 +126,7 @@ def endpoints(present: Collection[str], knows: Callable[[str], bool], trunks: Co
         return good(
             topic, Message("each of the {count:,} PJSIP endpoints has a line, or is a trunk", count=len(present))
         )
-    names = ", ".join(shown_name(name) for name in without[:_SHOWN])
+    names = ", ".join(masked_name(name) for name in without[:_SHOWN])
     more = len(without) - _SHOWN
     return warning(
         topic,

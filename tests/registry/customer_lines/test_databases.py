@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from idtone.core.errors import DocumentError
-from idtone.registry.lines.index import LinesIndex, compile_lines
-from idtone.registry.lines.read_line_table import read
-from idtone.registry.lines.rows import entries_of
+from idtone.registry.customer_lines.index import LinesIndex, compile_lines
+from idtone.registry.customer_lines.read_line_table import read
+from idtone.registry.customer_lines.rows import entries_of
 from lab.mariadb import MariaDB
 from lab.postgresql import PostgreSQL
-from lab.registry.lines.databases import FREEPBX, FREEPBX_CALLS, WAZO, WAZO_CALLS
-from lab.registry.lines.tables import NOW, call
+from lab.registry.customer_lines.databases import FREEPBX, FREEPBX_CALLS, WAZO, WAZO_CALLS
+from lab.registry.customer_lines.tables import NOW, call
 
 
 def assert_calls(index: LinesIndex, calls: Sequence[tuple[str, str, str, bool]]) -> None:

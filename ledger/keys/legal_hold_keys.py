@@ -22,7 +22,7 @@ from .sealing import LedgerKey
 _NAME_BYTES: Final = 64
 
 
-class HeldKeys:
+class LegalHoldKeys:
     """The keys under a legal hold, in a file that need not exist; any thread and several processes may use it."""
 
     def __init__(self, path: Path, ring: LedgerKey) -> None:

@@ -34,7 +34,7 @@ def set_aside(ledger: Path) -> list[Path]:
     return sorted(each for each in found if not each.name.endswith(("-wal", "-journal", "-shm")))
 
 
-class LedgerRoom:
+class LedgerDiskSpace:
     """Reads the disk, which may block: not for the event loop."""
 
     def __init__(self, url: str) -> None:

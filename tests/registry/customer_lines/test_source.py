@@ -12,12 +12,12 @@ import pytest
 
 from idtone.core.calls import Reason
 from idtone.core.errors import DocumentError
-from idtone.core.settings.lines import LinesSettings
-from idtone.registry.lines import source as module
-from idtone.registry.lines.index import LinesIndex
-from idtone.registry.lines.line_compiler import compile_here, compile_in_process
-from idtone.registry.lines.source import LinesSource
-from lab.registry.lines.tables import GOOD, NOW, call
+from idtone.core.settings.customer_lines import LinesSettings
+from idtone.registry.customer_lines import source as module
+from idtone.registry.customer_lines.index import LinesIndex
+from idtone.registry.customer_lines.line_compiler import compile_here, compile_in_process
+from idtone.registry.customer_lines.source import LinesSource
+from lab.registry.customer_lines.tables import GOOD, NOW, call
 
 OWN = call("0312345678", "6001")
 LESS = GOOD.replace('"0312345678", ', "")
@@ -206,6 +206,6 @@ def test_another_process_compiles_the_same_and_names_the_same_faults(table):
 
 
 def test_another_process_that_fails_says_why(monkeypatch, table):
-    monkeypatch.setattr("idtone.registry.lines.line_compiler.sys.executable", "/nowhere")
+    monkeypatch.setattr("idtone.registry.customer_lines.line_compiler.sys.executable", "/nowhere")
     with pytest.raises(DocumentError, match="cannot be read: FileNotFoundError"):
         compile_in_process(str(table), None, None, "")

@@ -6,9 +6,9 @@ import pytest
 
 from idtone.core.documents import parse
 from idtone.core.errors import DocumentError
-from idtone.registry.lines.consistency import document_faults
-from idtone.registry.lines.model import LinesDocument
-from lab.registry.lines.tables import GOOD
+from idtone.registry.customer_lines.consistency import document_faults
+from idtone.registry.customer_lines.lines_document import LinesDocument
+from lab.registry.customer_lines.tables import GOOD
 from lab.repository import ROOT
 
 

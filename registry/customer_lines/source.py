@@ -13,7 +13,7 @@ from typing import Final
 
 from idtone.core.errors import DocumentError
 from idtone.core.files import replace_durably
-from idtone.core.settings.lines import LinesSettings
+from idtone.core.settings.customer_lines import LinesSettings
 
 from ..sources import identity
 from .index import LinesIndex, NoLines

@@ -82,7 +82,7 @@ class NextKey(NamedTuple):
     told: Mapping[str, Scalar]
 
 
-class Continuity:
+class ContinuedTrees:
     """The file with the trees that followed the first one, whose name is `base`."""
 
     def __init__(self, path: Path, base: str) -> None:

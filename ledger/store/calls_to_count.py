@@ -42,7 +42,7 @@ class CallGroup(NamedTuple):
     times: int
 
 
-def alike_calls(
+def calls_to_count(
     reader: LedgerReader,
     start: datetime | None = None,
     end: datetime | None = None,

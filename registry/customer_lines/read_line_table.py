@@ -9,13 +9,13 @@ from typing import Any
 
 from idtone.core.documents import parse, read_text
 from idtone.core.errors import DocumentError, Fault
-from idtone.core.settings.lines import LinesSettings
+from idtone.core.settings.customer_lines import LinesSettings
 from idtone.core.translation import Message
 
 from . import rows
 from .consistency import document_faults
 from .databases import place_of, rows_of
-from .model import Entry, LinesDocument, entries_of
+from .lines_document import Entry, LinesDocument, entries_of
 from .ready_queries import READY
 
 

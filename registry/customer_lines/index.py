@@ -24,7 +24,7 @@ from idtone.core.numbers import Number
 from idtone.registry.spans import Spans, read_arrays, spans_of
 
 from .consistency import pieces
-from .model import ALWAYS, Entry, Period
+from .lines_document import ALWAYS, Entry, Period
 
 _MAGIC: Final = b"idtone lines 4\n"
 """Raise the number when the format changes."""

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from idtone.core.calls import Direction, ForwardedCall
 from idtone.core.documents import parse as parse_document
 from idtone.core.numbers import parse
-from idtone.registry.lines.consistency import document_faults
-from idtone.registry.lines.index import LinesIndex, compile_lines
-from idtone.registry.lines.model import LinesDocument, entries_of
+from idtone.registry.customer_lines.consistency import document_faults
+from idtone.registry.customer_lines.index import LinesIndex, compile_lines
+from idtone.registry.customer_lines.lines_document import LinesDocument, entries_of
 
 NOW = datetime(2026, 11, 10, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -34,7 +34,7 @@ def name_of_line(value: str) -> str:
     return value
 
 
-def shown_name(name: str) -> str:
+def masked_name(name: str) -> str:
     """The name of a line, which may be a telephone number, without most of its digits."""
     return _NUMBER.sub("…", name)
 

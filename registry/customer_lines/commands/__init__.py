@@ -9,15 +9,15 @@ command_line.add_commands(
     app,
     {
         "check": (
-            "idtone.registry.lines.commands.line_queries:check",
+            "idtone.registry.customer_lines.commands.line_queries:check",
             "Find all faults of the table of lines, each with its place and remedy.",
         ),
         "show": (
-            "idtone.registry.lines.commands.line_queries:show",
+            "idtone.registry.customer_lines.commands.line_queries:show",
             "Show the table of lines: its entries, one customer's, or those of a number (last four digits only).",
         ),
         "decide": (
-            "idtone.registry.lines.commands.line_queries:decide",
+            "idtone.registry.customer_lines.commands.line_queries:decide",
             "Ask for a number, and show whether a line may present it, and why. Nothing is dialled or recorded.",
         ),
     },

@@ -14,7 +14,7 @@ from idtone.core.documents import ValidationFault
 from idtone.core.number_spans import NumberSpan, disjoint
 from idtone.core.translation import Message
 
-from .model import Entry, LinesDocument, Period, entry_of, number_fault
+from .lines_document import Entry, LinesDocument, Period, entry_of, number_fault
 
 Placed = tuple[int, int, int]
 """First number, last number, item."""

@@ -14,7 +14,7 @@ from idtone.core.translation import Message
 
 from ..model import Day
 from .consistency import entry_faults
-from .model import CustomerId, Entry, LineName, Period, period_of, span_of
+from .lines_document import CustomerId, Entry, LineName, Period, period_of, span_of
 
 COLUMNS: Final = ("endpoint", "account", "customer", "number", "valid_from", "valid_until", "checked_by", "checked_day")
 """What a query may return, in any order; `number`, and a column before it, must be there."""

@@ -19,7 +19,7 @@ from idtone.core.translation import Message, translated
 
 from ...number_notation import masked
 from ..index import compile_lines
-from ..model import ALWAYS, Entry, shown_name
+from ..lines_document import ALWAYS, Entry, masked_name
 from ..read_line_table import Unread, read, read_as_set
 
 FileArgument = Annotated[
@@ -98,8 +98,8 @@ def _report(entry: Entry) -> dict[str, Any]:
     )
     return {
         "customer": entry.customer,
-        "endpoints": [*map(shown_name, entry.endpoints)],
-        "accounts": [*map(shown_name, entry.accounts)],
+        "endpoints": [*map(masked_name, entry.endpoints)],
+        "accounts": [*map(masked_name, entry.accounts)],
         "numbers": [*map(masked, entry.spans)],
         "checked": entry.is_checked,
         "from": start,

@@ -8,17 +8,17 @@ import pytest
 
 from idtone.core.documents import parse
 from idtone.core.errors import DocumentError, Fault
-from idtone.operations.doctor import lines
+from idtone.operations.doctor import customer_lines
 from idtone.operations.doctor.findings import State
+from idtone.registry.customer_lines.lines_document import LinesDocument, entries_of
 from idtone.registry.index import RegistryIndex
-from idtone.registry.lines.model import LinesDocument, entries_of
 from idtone.registry.sources import parse_document
+from lab.registry.customer_lines.tables import GOOD, index_of
 from lab.registry.examples import GOOD as REGISTRY
-from lab.registry.lines.tables import GOOD, index_of
 
 
 def test_without_a_table_it_says_that_nothing_is_checked():
-    finding = lines.not_set()
+    finding = customer_lines.not_set()
     assert (finding.state, "customers' numbers are not checked" in finding.found) == (State.WARNING, True)
 
 
@@ -27,16 +27,16 @@ def test_a_faulty_table_is_bad_and_shows_the_place_alone():
         Fault("numbers.yaml", 7, 3, "lines[1].numbers[0]", "is not a number", "Correct it"),
         Fault("numbers.yaml", 9, 3, "lines[2].customer", "0312345678 is no id", "Correct it"),
     ]
-    finding = lines.faulty(DocumentError(faults))
+    finding = customer_lines.faulty(DocumentError(faults))
     assert finding.state is State.BAD
     assert "numbers.yaml:7: lines[1].numbers[0] is not a number (2 faults)" in finding.found
     assert "0312345678" not in finding.found
 
 
 def test_entries_that_nobody_checked_are_a_warning():
-    assert lines.readable(index_of(GOOD).totals).state is State.WARNING
+    assert customer_lines.readable(index_of(GOOD).totals).state is State.WARNING
     checked = GOOD.partition("  - customer: c-2")[0]
-    assert lines.readable(index_of(checked).totals).state is State.GOOD
+    assert customer_lines.readable(index_of(checked).totals).state is State.GOOD
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,17 @@ def test_entries_that_nobody_checked_are_a_warning():
 def test_numbers_that_the_member_does_not_hold(member, number, state):
     registry = RegistryIndex(parse_document(REGISTRY, "registry.yaml"))
     text = f"lines: [{{endpoints: [a], numbers: ['{number}']}}]"
-    finding = lines.held(entries_of(parse(text, "numbers.yaml", LinesDocument)), registry, member, datetime.now(UTC))
+    finding = customer_lines.held(
+        entries_of(parse(text, "numbers.yaml", LinesDocument)), registry, member, datetime.now(UTC)
+    )
     assert finding.state is state
     assert number not in finding.found
 
 
 def test_endpoints_without_a_line():
     knows = index_of(GOOD).knows
-    assert lines.endpoints(["6001", "carrier"], knows, {"carrier"}).state is State.GOOD
-    finding = lines.endpoints(["6001", "6099", "0312345678"], knows, set())
+    assert customer_lines.endpoints(["6001", "carrier"], knows, {"carrier"}).state is State.GOOD
+    finding = customer_lines.endpoints(["6001", "6099", "0312345678"], knows, set())
     assert (finding.state, finding.found) == (State.WARNING, "…5678, 6099")
-    many = lines.endpoints([f"x{number:03}" for number in range(40)], knows, set())
+    many = customer_lines.endpoints([f"x{number:03}" for number in range(40)], knows, set())
     assert many.found.endswith("and 30 more")
