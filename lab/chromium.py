@@ -8,6 +8,7 @@ It needs neither root nor a container and installs nothing. Standard library onl
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -85,9 +86,9 @@ def _libraries(root: Path) -> Path:
     folder = root.with_name(f"{root.name}.lib")
     folder.mkdir(exist_ok=True)
     for library in sorted(root.glob("usr/lib/*-linux-gnu*/**/lib*.so*")):
-        link = folder / library.name
-        if not any(library.match(pattern) for pattern in MACHINES_OWN) and not link.is_symlink():
-            link.symlink_to(library)
+        if not any(library.match(pattern) for pattern in MACHINES_OWN):
+            with contextlib.suppress(FileExistsError):  # an earlier run made it, or another worker meanwhile
+                (folder / library.name).symlink_to(library)
     return folder
 
 

@@ -122,10 +122,14 @@ class RecordingAnswer:
         self.requests: list[AgiRequest] = []
         self.raises = raises
         self.takes_s = takes_s
+        self.may_end = asyncio.Event()
+        """A test may clear it, so that no answer ends before it is set."""
+        self.may_end.set()
 
     async def __call__(self, request: AgiRequest) -> Mapping[str, str]:
         self.requests.append(request)
         for error in self.raises:
             raise error
         await asyncio.sleep(self.takes_s)
+        await self.may_end.wait()
         return {"IDTONE_OUTCOME": 'PLAY "x" \\', "IDTONE_NONCE": "n-1"}

@@ -45,8 +45,8 @@ mkdir -p {MAILS}
 cat > {MAILS}/$(date +%s%N)
 """
 CALL_S: Final = 30.0
-LINE_S: Final = 300.0
-"""The limit of a line that an operator types. The longest one installs Asterisk."""
+LINE_S: Final = 1200.0
+"""The limit of a line that an operator types. The longest one fetches and installs Asterisk."""
 LISTEN: Final = "127.0.0.1:9573"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,6 +87,32 @@ def test_two_runs_side_by_side_fetch_once(machine, debian):
     with ThreadPoolExecutor(4) as runs:
         found = list(runs.map(lambda _: unpacked_packages.tree("one", **here), range(4)))
     assert len(set(found)) == len(debian.asked) == 1
+
+
+def test_what_is_kept_is_there_while_another_run_fetches(machine, tmp_path):
+    here, said = machine
+    first = unpacked_packages.tree("one", **here)
+    said.clear()
+    with (tmp_path / "home/.cache/idtone/packages.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert unpacked_packages.tree("one", **here) == first
+    assert not said
+
+
+def test_two_runs_side_by_side_link_the_libraries_of_chromium(tmp_path):
+    root = tmp_path / "tree"
+    for number in range(300):
+        (root / "usr/lib/any-linux-gnu").mkdir(parents=True, exist_ok=True)
+        (root / f"usr/lib/any-linux-gnu/lib{number}.so").touch()
+    began = threading.Barrier(4)
+
+    def link(_: int) -> Path:
+        began.wait()
+        return chromium._libraries(root)
+
+    with ThreadPoolExecutor(4) as runs:
+        (folder,) = set(runs.map(link, range(4)))
+    assert len(list(folder.iterdir())) == 300
 
 
 @pytest.mark.parametrize(

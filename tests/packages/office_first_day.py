@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,8 @@ from lab.machine.machine import CHOSEN, Machine, MachineFailed, image
 RELEASE: Final = "trixie"
 """The page is about Debian 13."""
 pytestmark = pytest.mark.skipif(RELEASE not in CHOSEN, reason="RELEASES does not name trixie")
-LINE_S: Final = 600.0
+LINE_S: Final = 1200.0
+ANSWERS_S: Final = 120.0
 SECRETS: Final = {"IDTONE_PASSPHRASE": "seven quiet herons under a green bridge"}
 """The passphrase of all keys, which five people would type."""
 ANSWERS: Final = {"idtone console user sato": "a long pass phrase of mine"}
@@ -113,7 +115,11 @@ def test_nginx_serves_the_registry_and_its_pages(office: Machine) -> None:
         "office.example.jp/sign-in",
         "office.example.jp/public/operators",
     )
-    assert statuses(office, *pages) == ["200"] * len(pages)
+    said: list[str] = []
+    deadline_s = time.monotonic() + ANSWERS_S
+    while said != ["200"] * len(pages) and time.monotonic() < deadline_s:  # a unit is active before it listens
+        said = statuses(office, *pages)
+    assert said == ["200"] * len(pages)
     assert statuses(office, "sound.example.jp/numbers/evaluate") == ["405"], "the number service has no answer to GET"
     assert statuses(office, "sound.example.jp/../office/registry.yaml") != ["200"]
 

@@ -53,7 +53,7 @@ def test_a_report_stands_beside_the_replica_with_the_time_of_postgresql(node, po
     assert (first.before, second.before, second.writer) == (None, "aaaa", "bbbb")
     for exchange in (first, second):  # both clocks are this machine's
         assert exchange.ahead_least_s <= 0 <= exchange.ahead_most_s
-        assert exchange.ahead_most_s - exchange.ahead_least_s < 5
+        assert exchange.ahead_most_s - exchange.ahead_least_s < 60
     (report,) = after.reports
     assert (report.node, report.origin, report.state) == ("pbx-1", "pbx-1/idtone", json.loads(STATE))
     assert before.now < report.heard < after.now

@@ -124,9 +124,9 @@ WHOLE = wire.on_wire(wire.talk(TALK))
 def test_captures_without_a_stream_and_beyond_the_limits(capture, monkeypatch, packets, limits, says):
     for name, value in limits.items():
         monkeypatch.setattr(captures, name, value)
-    started = time.monotonic()
+    began_s = time.process_time()
     assert says in refusal(RecordingError, read_capture, capture(packets))
-    assert time.monotonic() - started < 5
+    assert time.process_time() - began_s < 5
 
 
 def test_an_audio_file_is_not_a_capture(capture):
