@@ -7,6 +7,7 @@ for it. What measures times has the machine for itself afterwards.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -14,14 +15,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
+from .processes import end_in_order
 from .repository import ROOT
 
 CALLS: Final = "tests/calls"
 LOUD: Final = ("tests/hostile", "tests/agi/test_plain_agi_on_asterisk.py", "tests/lab/test_sipp.py")
 """Attacks, and what else would make the phones of other calls late."""
 IDLE: Final = ("chrt", "--idle", "0")
+ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "INT")
+OUTPUT: Final = ROOT / "build" / "test-computing.txt"
+"""What the tests that compute say, until it is shown."""
+INTERRUPTED: Final = 128 + signal.SIGINT
 _LOOK_S: Final = 0.2
 
 
@@ -32,19 +38,32 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=3, help="of the tests that compute")
     parser.add_argument("--callers", type=int, default=4, help="workers of the calls")
     chosen = parser.parse_args()
-    beside = " and ".join(filter(None, ("not alone", chosen.markers)))
+    end_in_order()
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not after nohup
+        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+    try:
+        return _run(chosen.markers, chosen.workers, chosen.callers)
+    except KeyboardInterrupt:
+        print(f"interrupted; the tests that compute wrote into {OUTPUT}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(markers: str, workers: int, callers: int) -> int:
+    beside = " and ".join(filter(None, ("not alone", markers)))
     ignored = [f"--ignore={path}" for path in (CALLS, *LOUD)]
-    with _computing([*IDLE, *_pytest(beside, chosen.workers), *ignored]) as (computing, output):
-        codes = [
-            subprocess.call(_pytest(beside, chosen.callers, CALLS), cwd=ROOT),
-            subprocess.call(_pytest(beside, 2, *LOUD), cwd=ROOT),
-        ]
-        for text in _followed(output, computing):
-            print(text, end="", flush=True)
+    OUTPUT.parent.mkdir(exist_ok=True)
+    with (
+        OUTPUT.open("wb") as output,
+        started([*IDLE, *_pytest(beside, workers), *ignored], output) as computing,
+    ):
+        codes = [_code(_pytest(beside, callers, CALLS)), _code(_pytest(beside, 2, *LOUD))]
+        for octets in _followed(OUTPUT, computing):
+            sys.stdout.buffer.write(octets)
+            sys.stdout.buffer.flush()
         codes.append(computing.wait())
     if not any(codes):
-        alone = " and ".join(filter(None, ("alone", chosen.markers)))
-        codes.append(subprocess.call(_pytest(alone, 0, *_that_have_the_machine_alone()), cwd=ROOT))
+        alone = " and ".join(filter(None, ("alone", markers)))
+        codes.append(_code(_pytest(alone, 0, *_that_have_the_machine_alone())))
     return max(map(abs, codes))
 
 
@@ -60,27 +79,34 @@ def _that_have_the_machine_alone() -> list[str]:
     return [f"{path.relative_to(ROOT)}" for path in files if "pytest.mark.alone" in path.read_text("utf-8")]
 
 
+def _code(command: Sequence[str]) -> int:
+    with started(command) as process:
+        return process.wait()
+
+
 @contextmanager
-def _computing(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """Context beside which the command runs; it writes into the file."""
-    output = ROOT / "build" / "test-computing.txt"
-    output.parent.mkdir(exist_ok=True)
-    with output.open("wb") as file:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+def started(command: Sequence[str], output: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A pytest in a process group of its own. What ends us interrupts the whole group, once, as Ctrl-C does: so its
+    tests end what they started. SIGKILL interrupts only pytest.
+    """
+    process = subprocess.Popen(
+        [*ENDS_WITH_US, *command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
+    )
     try:
-        yield process, output
+        yield process
     finally:
-        process.send_signal(signal.SIGINT)  # pytest then ends what its tests started
-        process.wait()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait()
 
 
-def _followed(path: Path, writer: subprocess.Popen[bytes]) -> Iterator[str]:
+def _followed(path: Path, writer: subprocess.Popen[bytes]) -> Iterator[bytes]:
     """What the process has written and writes, until its end."""
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open("rb") as file:
         while True:
             has_ended = writer.poll() is not None
-            if text := file.read():
-                yield text
+            if octets := file.read():
+                yield octets
             elif has_ended:
                 return
             else:
