@@ -21,6 +21,11 @@ FRAME_NS = FRAME_MS * 1_000_000
 MOST_EARLY = 4
 """Packets that may arrive within a frame of the answer: ring-back tone, voice, and the first of the sound."""
 
+MOST_HELD = 25
+"""Packets that may come after the answer and before the sound, where a channel held them. With more, the parties were
+connected before the sound.
+"""
+
 
 def _received(placed: Placed, party: str) -> tuple[list[Packet], Samples]:
     """The party's packets, and the voice of the other one."""
@@ -104,6 +109,8 @@ def _voice_later_ms(placed: Placed, party: str, heard: Heard, reference: Any) ->
     assert answered_ns
     packets, voice = _received(placed, party)
     begun_ns = answered_ns + max(FRAME_NS, int((heard.onset_ms or 0) * 1e6))
+    held = [packet for packet in packets if answered_ns < packet.arrival_ns < begun_ns]
+    assert len(held) <= MOST_HELD, f"{placed.name}, {party}: {len(held)} packets came before the sound: {heard}"
     later = [packet for packet in packets if packet.arrival_ns > begun_ns]
     return hear(later, answered_ns, reference=reference, voice=voice).voice_ms
 
