@@ -61,7 +61,7 @@ class Connection:
         async with self._session.request(method, f"{self._url}/{path}", params=query, json=body) as answer:
             return answer.status, await answer.text()
 
-    async def over_socket(self, path: str, within_s: float = 5.0, **query: str) -> str:
+    async def over_socket(self, path: str, within_s: float = 60.0, **query: str) -> str:
         """The whole answer; empty if the connection breaks. Raises TimeoutError."""
         await self.socket.send_str(
             json.dumps(
@@ -223,7 +223,7 @@ async def test_a_file_that_asterisk_is_reading_is_the_one_before_to_other_channe
         already = len(read())
         for _ in range(channels):
             pbx.command("channel originate Local/reads@from-lab application NoOp")
-        await until(lambda: len(read()) == already + channels, "the dialplan", 20)
+        await until(lambda: len(read()) == already + channels, "the dialplan")
 
     write("old")
     await reads(1)

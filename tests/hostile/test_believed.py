@@ -85,7 +85,7 @@ async def gets_verdict(service: Service, *values: str) -> bool:
 
 async def complete(service: Service, call_id: str) -> dict[str, Any]:
     """The record of a call that is over, when its end is in it."""
-    await until(lambda: service.record(call_id).get("complete"), f"the record of {call_id}", 15)
+    await until(lambda: service.record(call_id).get("complete"), f"the record of {call_id}")
     return service.record(call_id)
 
 
