@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Collection
@@ -26,6 +28,12 @@ _OCTETS: Final = 1 << 24
 """Of the socket's buffer: some ten seconds of many calls."""
 _SO_RCVBUFFORCE: Final = 33
 """Above the system's limit; asm-generic/socket.h, and Python has no name for it."""
+_SO_ATTACH_FILTER: Final = 26
+_ONLY_UDP: Final = b"".join(
+    struct.pack("@HBBI", *each)
+    for each in ((0x30, 0, 0, 9), (0x15, 0, 1, _UDP), (0x06, 0, 0, 0xFFFFFFFF), (0x06, 0, 0, 0))
+)
+"""For the kernel (linux/filter.h). Segments of TCP would fill the buffer, and packets of phones would be dropped."""
 
 
 class Capture:
@@ -46,6 +54,10 @@ class Capture:
     def __enter__(self) -> Self:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_IPV4))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _OCTETS)
+        steps = ctypes.create_string_buffer(_ONLY_UDP, len(_ONLY_UDP))
+        self._socket.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(_ONLY_UDP) // 8, ctypes.addressof(steps))
+        )
         self._socket.bind(("lo", _IPV4))
         self._socket.settimeout(0.5)
         self._thread.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections import Counter
 
@@ -105,6 +106,21 @@ def test_the_last_packets_of_a_call_before_are_none_of_the_next_one():
     for after_ns, ssrc in ((-1, 7), (1, 7), (2, 8), (9, 8)):
         capture._packets.append((here, Packet(began_ns + after_ns, 1, 0, ssrc, 0, b"")))
     assert [packet.ssrc for packet in capture.take({here}, began_ns, began_ns + 5)] == [8]
+
+
+@pytest.mark.skipif(not Capture.possible(), reason="only root can capture")
+def test_connections_of_others_take_no_place_from_media(monkeypatch):
+    """This much, which nobody reads meanwhile, would fill the buffer."""
+    monkeypatch.setattr(Capture, "_listen", lambda _: None)
+    with (
+        Capture(),
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as one,
+        server.accept()[0] as other,
+    ):
+        for _ in range(500):
+            one.sendall(bytes(100_000))
+            other.recv(100_000, socket.MSG_WAITALL)
 
 
 def test_a_session_description_is_moved():
