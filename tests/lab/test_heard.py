@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from lab import voices
+from lab.calls.hearing import assert_heard_by
 from lab.codecs import CODECS, FRAME, G722, OPUS, encode_frames
 from lab.g711 import PCMA, PCMU, Samples
 from lab.heard import Heard, hear, hear_each, hear_whole, identify, in_order
@@ -300,3 +304,25 @@ def test_a_sound_that_is_played_again_is_whole_the_second_time_whatever_was_lost
     each = hear_each(in_order([*begun, *again]), 0, reference=SAMPLE)
     assert [heard.complete for heard in each][-1]
     assert not any(heard.complete for heard in each[:-1])
+
+
+@pytest.mark.parametrize(("before_ms", "is_good"), [(0, True), (60, True), (1000, False)])
+def test_parties_that_a_local_channel_connected_before_the_sound_are_noticed(before_ms: int, is_good: bool) -> None:
+    """Some packets of a voice may come first, which the channel held."""
+
+    def received(voice: Samples) -> list[Packet]:
+        said = np.tile(voice, 6)
+        return capture(said[: before_ms * 8], SAMPLE, said[before_ms * 8 : before_ms * 8 + 8000])
+
+    called = SimpleNamespace(packets=received(voices.CALLER), answered_ns=ANSWERED_NS)
+    placed: Any = SimpleNamespace(called=called, caller=SimpleNamespace(packets=received(voices.CALLED)), name="one")
+    references = {"sample": SAMPLE, "notice": NOTICE}
+
+    def judge() -> None:
+        assert_heard_by(placed, {"called": "sample", "caller": "sample"}, references, through_local=True)
+
+    if is_good:
+        judge()
+    else:
+        with pytest.raises(AssertionError, match="came before the sound"):
+            judge()
