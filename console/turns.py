@@ -103,7 +103,7 @@ class Turns:
 
     @property
     def is_awaited(self) -> bool:
-        """Also for other threads."""
+        """True if somebody waits for a turn; any thread may read it."""
         return bool(self._waiting)
 
     @asynccontextmanager

@@ -1,6 +1,6 @@
 """The binary form of a compiled table: a head, lines of JSON and arrays of numbers, with a checksum. Pure.
 
-It is read only on a machine with the same byte order, and it is not signed: whoever keeps it must keep it from others.
+It is read only on a machine with the same byte order, and it is not signed: its owner must protect it from others.
 """
 
 from __future__ import annotations

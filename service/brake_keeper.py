@@ -89,7 +89,7 @@ class BrakeKeeper:
         self._surges = False
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Keeps the brake's state written and reported, until cancelled."""
         self._loop = asyncio.get_running_loop()
         brake, now_s = self._brake, time.monotonic()
         calm_s, windows_s, lines_s = now_s, now_s, now_s
