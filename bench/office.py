@@ -63,7 +63,7 @@ read_tree(read_text(pathlib.Path(sys.argv[1])), "")
 
 @dataclass(frozen=True)
 class Office:
-    """An authority's folder, and what lies beside it."""
+    """An authority's folder, and the files beside it."""
 
     folder: Path
     numbers: int

@@ -64,7 +64,7 @@ def opened(
 
 
 def _lines(octets: bytes | mmap, at: int, end: int) -> Iterator[bytes]:
-    """One after the other: to split them all at once would hold up the event loop."""
+    """The lines, one after the other: splitting them all at once would delay the event loop."""
     while at < end:
         stop = octets.find(b"\n", at, end)
         if stop < 0:
