@@ -77,7 +77,7 @@ class Office:
         return self.folder.with_name(name)
 
     def keep_root(self) -> None:
-        """As members and holders keep it, after `init`."""
+        """Keeps the root as members and holders do after `init`."""
         self.beside("root.json").write_bytes((self.folder / "repository" / "metadata" / "1.root.json").read_bytes())
 
     def key(self, *names: str) -> list[str]:

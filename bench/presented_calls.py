@@ -188,7 +188,7 @@ class Offered:
     dialled: str
 
     def must(self, is_away: bool) -> str:
-        """What must become of it."""
+        """The required outcome of the call."""
         kind = KINDS[self.kind]
         if self.group in OUT_OF_ORDER:
             return REFUSED

@@ -136,7 +136,7 @@ def _band(title: str, top: float, record: Record, at_ms: Sequence[float], scale:
 
 
 def _bars(steps: Sequence[Step], at_ms: Sequence[float], lane: Lane, scale: TimeScale) -> Iterable[Bar]:
-    """What lasted: the ringing and the talk of the call, the sound of a party."""
+    """The bars of what lasted: the ringing and the talk of the call, the sound of a party."""
     began: tuple[float, BarKind] | None = None
     for step, ms in zip(steps, at_ms, strict=True):
         ending, beginning = _edges(step, lane.party)
