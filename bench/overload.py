@@ -176,7 +176,7 @@ def _wrong(outcomes: Sequence[Outcome], offered: int, heard: int, rung: Sequence
 
 
 def _normal_after_s(outcomes: Sequence[Outcome], later: Load) -> float | None:
-    """From when on every call was served promptly; None where that never came."""
+    """The time from which every call was served promptly; None if that never came."""
     if len(outcomes) < later.offered:
         return None
     late = [each for each in outcomes if each.status != 200 or (each.verdict_s or math.inf) > PROMPT_S]

@@ -213,7 +213,7 @@ def _uri(text: str) -> str:
 
 
 def offered(seed: int, calls: int) -> list[Offered]:
-    """So many calls, the same for the same seed."""
+    """A number of calls, the same for the same seed."""
     dice = random.Random(f"numbers/{seed}")
     names, weights = list(KINDS), [kind.weight for kind in KINDS.values()]
     return [_offered(dice, name, at) for at, name in enumerate(dice.choices(names, weights, k=calls))]

@@ -88,7 +88,7 @@ class CallStatus(StrEnum):
 
 
 class NumberRole(StrEnum):
-    """Whose number it is."""
+    """The party whose number it is."""
 
     FORWARDING = "forwarding"
     CALLER = "caller"
