@@ -51,7 +51,7 @@ class AsteriskVersion:
 
     @property
     def is_release(self) -> bool:
-        """At least two numbers, so that versions can be compared."""
+        """True if the version has at least two numbers, so that it can be compared."""
         return len(self.numbers) > 1
 
     @property

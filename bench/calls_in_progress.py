@@ -197,7 +197,7 @@ class Bench:
         self.found.descriptors_a_call = (open_files(process.pid) - files) / max(1, self.expected)
 
     def offer(self, calls: int, numbers: Sequence[str]) -> None:
-        """So many more calls that stay up, of these numbers in turn."""
+        """Offers so many more calls that stay up, of these numbers in turn."""
         began_s, seconds, awaited = time.monotonic(), calls / self.rate, self.expected + calls
         load = Load(
             self.asterisk.sip_address,
@@ -335,7 +335,7 @@ class Bench:
         return self.found.suspended_ended_s
 
     def hang_up_all(self) -> None:
-        """By Asterisk's own command."""
+        """Hangs up all calls by Asterisk's own command."""
         calls, began_s, (spent_s, _) = self.up(), time.monotonic(), self._spent_s()
         self.asterisk.command("channel request hangup all")
         while self.up() and time.monotonic() < began_s + SETTLE_S:
@@ -349,7 +349,7 @@ class Bench:
         return processor_s(self.asterisk.process.pid), processor_s(self.service.pid)
 
     def _until_ready(self, act: Callable[[], None]) -> float:
-        """Until the service says that it is ready, once more than before."""
+        """Waits until the service says that it is ready, once more than before."""
         already, began_s = self.service.log().count("ready: Asterisk"), time.monotonic()
         act()
         while self.service.log().count("ready: Asterisk") == already:

@@ -97,7 +97,7 @@ def _harmless(before: dict[str, list[str]] | None, after: dict[str, list[str]] |
 
 
 def pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Of the ledger's file, below the tables."""
+    """Mutations of the ledger's file, below the tables."""
     file = folder / "pages" / "ledger.sqlite3"
     write(url_of(file), evidence(20))
     with closing(sqlite3.connect(file)) as connection:
@@ -125,7 +125,7 @@ def _faults(verify: Callable[[], object]) -> bool:
 
 
 def tile_files(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Of a published tree."""
+    """Mutations of a published tree."""
     file, out = folder / "tiles" / "ledger.sqlite3", folder / "published"
     write(url_of(file), evidence(220))
     note = key_ring_of(url_of(file)).seen.latest(LOG)
@@ -169,7 +169,7 @@ def _octets(file: Path) -> bytes | None:
 
 
 def packs(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Of a pack: half of them of the ZIP file's octets, half of a file in it."""
+    """Mutations of a pack: half of them of the ZIP file's octets, half of a file in it."""
     dice, known = random.Random(seed), bases()
     octets, files = PACK.read_bytes(), read_zip(PACK)
     path = folder / "x.zip"

@@ -58,7 +58,7 @@ class Plan:
 
 @dataclass
 class Found:
-    """What became of all."""
+    """The outcome of all calls."""
 
     seed: int
     sent: int = 0
@@ -82,7 +82,7 @@ class Found:
 
     @property
     def faults(self) -> list[str]:
-        """What must not be; empty if all is well."""
+        """The faults; empty if all is well."""
         return [
             *self.died,
             *self.unheard,
@@ -100,7 +100,7 @@ class Attack:
         self.told: dict[str, Any] = {"sent": 0, "answers": {}, "rang": 0, "held": 0, "waiting": []}
 
     async def follow(self, count: int) -> None:
-        """Until the last INVITE has its answer."""
+        """Follows the calls until the last INVITE has its answer."""
         assert self._process.stdout
         async for line in self._process.stdout:
             self.told = json.loads(line)
@@ -221,7 +221,7 @@ def _start(service: Service, found: Found) -> None:
 
 
 def died(asterisk: Asterisk, service: Service) -> str:
-    """What has ended by itself; empty if both live."""
+    """The program that ended by itself, and how; empty if both run."""
     for name, process in (("Asterisk", asterisk.process), ("the service", service.process)):
         if process is None or process.poll() is not None:
             return f"{name} ended with {process and process.poll()}"
@@ -229,7 +229,7 @@ def died(asterisk: Asterisk, service: Service) -> str:
 
 
 def judge(service: Service, found: Found) -> None:
-    """What is in the evidence and in the logs."""
+    """Adds what is in the evidence and in the logs."""
     records = service.records()
     found.records = len(records)
     found.incomplete = sum(not record["complete"] for record in records.values())

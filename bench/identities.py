@@ -92,7 +92,7 @@ def generated(chance: random.Random) -> Fields:
 
 
 def usual(one: Fields) -> CustomerIdentity:
-    """As the association entered it."""
+    """A customer as the association entered it."""
     first, second, third = one["block"]
     address = f"{one['prefecture']}{one['town']}{first}丁目{second}番{third}号{one['building']}"
     name = " ".join(one["words"])
@@ -100,7 +100,7 @@ def usual(one: Fields) -> CustomerIdentity:
 
 
 def spelt(one: Fields, chance: random.Random, table: IdentityTable) -> CustomerIdentity:
-    """As another member wrote it."""
+    """The customer as another member wrote it."""
     name = chance.choice(("", " ", "　")).join(one["words"])
     name = "".join(VARIANTS.get(each, each) if chance.random() < 0.5 else each for each in name)
     if _is_company(one):
@@ -152,7 +152,7 @@ def _address(one: Fields, chance: random.Random) -> str:
 
 
 def wrong(one: Fields, chance: random.Random, table: IdentityTable, count: int) -> CustomerIdentity:
-    """As `spelt`, with so many fields that are wrong or left out."""
+    """The customer as by `spelt`, with so many fields wrong or left out."""
     good = spelt(one, chance, table)
     block = [*one["block"][:2], one["block"][2] + 1]
     changes: list[Fields] = [

@@ -73,7 +73,7 @@ def key_ring(folder: Path) -> KeyRing:
 
 
 def calls(count: int) -> list[Step]:
-    """That overlap, 50 a second."""
+    """Calls that overlap, 50 a second."""
     return sorted(
         (step for number in range(count) for step in heard_call(f"pbx-1-1793491200.{number}", number * 20)),
         key=lambda step: step.at,

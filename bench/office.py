@@ -63,7 +63,7 @@ read_tree(read_text(pathlib.Path(sys.argv[1])), "")
 
 @dataclass(frozen=True)
 class Office:
-    """An authority's folder, and what lies beside it."""
+    """An authority's folder, and the files beside it."""
 
     folder: Path
     numbers: int
@@ -77,7 +77,7 @@ class Office:
         return self.folder.with_name(name)
 
     def keep_root(self) -> None:
-        """As members and holders keep it, after `init`."""
+        """Keeps the root as members and holders do after `init`."""
         self.beside("root.json").write_bytes((self.folder / "repository" / "metadata" / "1.root.json").read_bytes())
 
     def key(self, *names: str) -> list[str]:

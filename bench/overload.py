@@ -3,7 +3,7 @@
     python -m bench.overload [--json]
 
 On one machine the callers, the called and their phones take turns with Asterisk and the service for the same
-processors: the figures are those of the whole, lower than a PBX has that does nothing else. What SIPp took is told.
+processors: the figures are those of the whole, lower than a PBX has that does nothing else. SIPp's share is printed.
 The rates rise until goodput falls; goodput is the calls per second of the licensed number that heard its sound, with
 the verdict within a second. Rates and overload come in one run, since only then they can be compared.
 """
@@ -154,7 +154,7 @@ def _shed_median_ms(outcomes: Sequence[Outcome]) -> float | None:
 
 
 def _goodput(outcomes: Sequence[Outcome], load: Load) -> float:
-    """Of the calls that were connected while the load went on, its first second left out."""
+    """The goodput of the calls connected during the load, without its first second."""
     begin_s = load.began_s + 1
     good = [
         each
@@ -176,7 +176,7 @@ def _wrong(outcomes: Sequence[Outcome], offered: int, heard: int, rung: Sequence
 
 
 def _normal_after_s(outcomes: Sequence[Outcome], later: Load) -> float | None:
-    """From when on every call was served promptly; None where that never came."""
+    """The time from which every call was served promptly; None if that never came."""
     if len(outcomes) < later.offered:
         return None
     late = [each for each in outcomes if each.status != 200 or (each.verdict_s or math.inf) > PROMPT_S]

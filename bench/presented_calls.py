@@ -188,7 +188,7 @@ class Offered:
     dialled: str
 
     def must(self, is_away: bool) -> str:
-        """What must become of it."""
+        """The required outcome of the call."""
         kind = KINDS[self.kind]
         if self.group in OUT_OF_ORDER:
             return REFUSED
@@ -213,7 +213,7 @@ def _uri(text: str) -> str:
 
 
 def offered(seed: int, calls: int) -> list[Offered]:
-    """So many calls, the same for the same seed."""
+    """A number of calls, the same for the same seed."""
     dice = random.Random(f"numbers/{seed}")
     names, weights = list(KINDS), [kind.weight for kind in KINDS.values()]
     return [_offered(dice, name, at) for at, name in enumerate(dice.choices(names, weights, k=calls))]

@@ -145,7 +145,7 @@ def wrong(call: Offered, state: str, seen: Seen, records: Sequence[Record]) -> s
 
 
 def shown_wrong(call: Offered, shown: Shown | None, became: str) -> str:
-    """What the called phone was shown that it must not be."""
+    """The fault in what the called phone was shown; empty if there is none."""
     if shown is None:
         return "" if became == REFUSED else "did not arrive"
     if became == REFUSED:

@@ -2,8 +2,8 @@
 
     python -m bench.replication [--calls N] [--json]
 
-All in one run, on one PostgreSQL: the rates, and how long a step is waited for with no PostgreSQL in the settings, with
-one that takes everything at once, with one that is being filled up from nothing, and with one that is away. The goals:
+All in one run, on one PostgreSQL: the rates, and the wait for a step with no PostgreSQL in the settings, with one that
+takes everything at once, with one that is being filled up from nothing, and with one that is away. The goals:
 faster than PostgreSQL's INSERT loop, so that what waited for a day is there within the hour; and a step as fast as
 without.
 """

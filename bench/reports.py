@@ -128,7 +128,7 @@ def commands(folder: Path, one: str) -> dict[str, tuple[list[str], str]]:
 
 
 def measured(folder: Path, one: str, rounds: int, members: Members) -> dict[str, Any]:
-    """For each command: its median time, that of the bare query, and their ratio."""
+    """The median time of each command, that of the bare query, and their ratio."""
     found: dict[str, Any] = {}
     for name, (words, query) in commands(folder, one).items():
         ours, bare = [], []

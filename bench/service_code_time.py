@@ -73,7 +73,7 @@ class _SilentAri:
 
 
 async def _no_journal() -> None:
-    """Nothing to read."""
+    """A journal with nothing to read."""
 
 
 class ServiceCode:

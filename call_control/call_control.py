@@ -234,7 +234,7 @@ class CallControl:
         return self._suspension(call.forwarding_numbers, at) is not None
 
     def _suspended_by(self, call: ForwardedCall, at: datetime) -> steps.SuspendedBy | None:
-        """Whose suspension refuses the call, as far as it is known now."""
+        """The origin of the suspension that refuses the call, as far as it is known now."""
         found = self._suspension(call.forwarding_numbers, at)
         return steps.SuspendedBy(found.own) if found else None
 

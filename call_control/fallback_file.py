@@ -321,7 +321,7 @@ def entries_of(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[_Entry]:
 
 
 def _times(over: Iterable[_Timed]) -> Iterator[str]:
-    """When one of them is in force, in Unix seconds. A fraction of a second suspends rather than not."""
+    """The times when one of them is in force, in Unix seconds. A fraction of a second counts as suspended."""
     periods = sorted(
         (
             max(0, floor(each.since.timestamp())) if each.since else 0,

@@ -1,4 +1,4 @@
-"""What the service answers to the hook: what to do with the call, who hears which file, and the token of its chain."""
+"""The service's answers to the hook: what to do with the call, who hears which file, and the token of its chain."""
 
 from __future__ import annotations
 

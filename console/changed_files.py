@@ -1,4 +1,4 @@
-"""What files hold, read again only when one of them has changed."""
+"""The contents of files, read again only when one of them has changed."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class DoctorRuns:
             self._running = asyncio.create_task(self._run(by))
 
     async def follow(self) -> AsyncIterator[bool]:
-        """At each change until the run has ended: True while it is in progress."""
+        """Yields True at each change while the run is in progress, and False at its end."""
         while self.is_running:
             yield True
             async with self._changed:

@@ -50,7 +50,7 @@ async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamRespon
 async def stream_work(
     visit: Visit, work: Work[Any], name: str, shown: Callable[[], Awaitable[str]], every_s: float
 ) -> web.StreamResponse:
-    """How far a work is, as one event after the other, until one has its result. `shown` is the part of the page."""
+    """Sends the progress of a work as events, until one has its result. `shown` is the part of the page."""
 
     async def events() -> AsyncIterator[bytes]:
         is_running = True

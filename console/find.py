@@ -45,7 +45,7 @@ class Hit:
 
 
 async def find(visit: Visit) -> web.StreamResponse:
-    """What was found, or at once the only page."""
+    """Shows the pages found, or opens the only one at once."""
     wanted = visit.field("wanted")[:LENGTH_LIMIT]
     if is_number(wanted):
         return _page(visit, wanted, number=wanted)

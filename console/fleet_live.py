@@ -27,7 +27,7 @@ class FleetLook:
 
 
 class FleetLive:
-    """Used by the event loop alone. It asks while somebody looks."""
+    """The fleet's state for the pages, read only while somebody looks. Only the event loop uses it."""
 
     def __init__(self, settings: LedgerSettings) -> None:
         self._settings = settings

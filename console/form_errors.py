@@ -63,7 +63,7 @@ class FormErrors(UsageError):
         self._of.setdefault(field, error)
 
     def read(self, field: str, read: Callable[[], R]) -> R | None:
-        """What `read` makes of the field; None if it raises IdtoneError, which is noted."""
+        """The field's value as `read` makes it; None if `read` raises IdtoneError, which is noted."""
         try:
             return read()
         except IdtoneError as error:

@@ -53,7 +53,7 @@ def last_moment(until: datetime | None) -> str:
 
 
 def typed(text: str) -> datetime:
-    """What a field of a browser sends: a day, which is its beginning, or a moment. A zone that it names counts.
+    """The moment that a browser's field sends; a day alone means its beginning. A zone that it names counts.
 
     Raises ValueError, OverflowError.
     """

@@ -90,7 +90,7 @@ class Listing(Generic[T]):
 
 
 def asked_of(visit: Visit, columns: Mapping[str, Any], *, size: int = SIZE, name: str = "") -> ListRequest:
-    """What the address says; what it cannot mean is left out."""
+    """The query in the address, without the values that are not valid."""
     sort, page = visit.query(_of(name, "sort")), visit.query(_of(name, "page"))
     column = sort.removeprefix("-")
     number = int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1

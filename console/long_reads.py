@@ -1,4 +1,4 @@
-"""What is read in a process of its own. This imports no page and no server, so that the process is small."""
+"""Reads in a process of their own. This imports no page and no server, so that the process is small."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a user may search by a number, or ask what a call of it would get: no number is found by trying."""
+"""Limits how often a user may search by a number, or ask what its call would get: nobody finds one by trying."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class Visit:
 
     @property
     def party(self) -> VisitingParty:
-        """Who asks: a user, with all sessions, or a network."""
+        """The sender of the request: a user, with all sessions, or a network."""
         return party_of(self.session.name if self.session else None, self.address)
 
     def is_gone(self) -> bool:

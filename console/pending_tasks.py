@@ -41,7 +41,7 @@ AT_MOST_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """So many things of one kind for everyone with this right, but for the person who has asked for them."""
+    """The number of tasks of one kind for everyone with this right, except the person who asked for them."""
 
     count: int
     what: Message

@@ -81,7 +81,7 @@ class RegistryInUse:
 
     @property
     def signed_until(self) -> datetime | None:
-        """Until when the registry that was read last counts; None if it is not signed, or none was read yet."""
+        """The expiry of the registry that was read last; None if it is not signed, or none was read yet."""
         is_signed = self._read is not None and self._read.index.trust is Trust.SIGNED
         return self._read.index.expires if self._read is not None and is_signed else None
 

@@ -1,4 +1,4 @@
-"""What is read once, however many pages show it."""
+"""Reads that happen once, however many pages show the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a stop is, and its end: asked, approved, signed, published, in force on n of m nodes. Pure.
+"""The progress of a stop, and of its end: asked, approved, signed, published, in force on n of m nodes. Pure.
 
 A page shows the last stage as the state. A stage stands there only if what shows it is known: a request of one person
 is never `in force`, nor is one that was not published.

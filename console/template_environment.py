@@ -73,7 +73,7 @@ def sorts(head: str, column: str) -> Head:
 
 
 def environment() -> Environment:
-    """For templates that show what a process has found. All values are escaped."""
+    """The environment of templates that show the findings of a process. All values are escaped."""
     made = Environment(
         loader=PackageLoader("idtone.console", "templates"),
         autoescape=True,

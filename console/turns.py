@@ -1,4 +1,4 @@
-"""Whose turn it is, where many wait for the same: the event loop, or a kind of threads.
+"""The order of turns, where many wait for the same: the event loop, or a kind of threads.
 
 Next is the party that has used least of late, so that a page waits for one turn, and not for all that others have sent.
 A party pays for each turn as often as it has requests under way. Those with a session and those without one have shares
@@ -103,7 +103,7 @@ class Turns:
 
     @property
     def is_awaited(self) -> bool:
-        """Also for other threads."""
+        """True if somebody waits for a turn; any thread may read it."""
         return bool(self._waiting)
 
     @asynccontextmanager

@@ -57,7 +57,7 @@ class Task(Generic[R]):
 
 
 class Work(Generic[R]):
-    """Does one kind of work; used by the event loop alone."""
+    """Does one kind of work. Only the event loop uses it."""
 
     def __init__(self, do: Callable[..., R], take: Callable[[R], object]) -> None:
         """`do`, which can be imported by its name, gets what `start` gets, and `progress`. `take` gets its result."""
@@ -114,7 +114,7 @@ class Work(Generic[R]):
 
 
 def _listen(connection: Connection, tell: Callable[[str, Any], object]) -> None:
-    """Until the process ends."""
+    """Passes on the process's messages until it ends."""
     with connection, suppress(RuntimeError):  # the console has ended
         try:
             while True:

@@ -1,6 +1,6 @@
 """The binary form of a compiled table: a head, lines of JSON and arrays of numbers, with a checksum. Pure.
 
-It is read only on a machine with the same byte order, and it is not signed: whoever keeps it must keep it from others.
+It is read only on a machine with the same byte order, and it is not signed: its owner must protect it from others.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def opened(
 
 
 def _lines(octets: bytes | mmap, at: int, end: int) -> Iterator[bytes]:
-    """One after the other: to split them all at once would hold up the event loop."""
+    """The lines, one after the other: splitting them all at once would delay the event loop."""
     while at < end:
         stop = octets.find(b"\n", at, end)
         if stop < 0:

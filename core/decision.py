@@ -47,7 +47,7 @@ class Registry(Protocol):
 
     @property
     def newer(self) -> NewerStops | None:
-        """None unless the stops of a newer edition count too, whose members are not known yet."""
+        """The stops of a newer edition whose members are not known yet; None if no such stops count."""
         ...
 
     @property

@@ -27,7 +27,7 @@ _PUBLIC_BYTES: Final = 32
 
 
 class TokenKeyName(NamedTuple):
-    """Where a key is: `number` is its id, `label` that of its token; None: the only one."""
+    """The place of a key: `number` is its id, `label` its token's label; None: the only one."""
 
     number: int | None
     label: str | None

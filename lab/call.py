@@ -81,7 +81,7 @@ class Call(abc.ABC):
 
     @property
     def voice_delay_ms(self) -> float | None:
-        """From the answer to our first packet: our own part of the time that the other party waited. Negative where
+        """The time from the answer to our first packet: our own part of the other party's wait. Negative where
         we sent before the answer.
         """
         if self.answered_ns is None or self.stream.started_ns is None:

@@ -75,14 +75,14 @@ class IncomingCall(Call):
             self.finish(by, time.time_ns())
 
     async def hangup(self) -> None:
-        """As in `Call`, but after the ACK (15): an earlier BYE is not valid."""
+        """Hang up as in `Call`, but after the ACK (15): an earlier BYE is not valid."""
         await self._settled()
         await super().hangup()
 
     async def reinvite(
         self, direction: Direction | None = None, headers: Iterable[Header] = (), *, video: int | None = None
     ) -> Response:
-        """As in `Call`, but after the ACK: one INVITE at a time (14.1)."""
+        """Send a re-INVITE as in `Call`, but after the ACK: one INVITE at a time (14.1)."""
         await self._settled()
         return await super().reinvite(direction, headers, video=video)
 

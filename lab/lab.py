@@ -69,7 +69,7 @@ class Placed:
 
     @property
     def connected_after_ms(self) -> float:
-        """From the called phone's answer to the arrival of the answer at the caller's phone."""
+        """The time from the called phone's answer to its arrival at the caller's phone."""
         if self.called is None or self.called.answered_ns is None or self.caller.answered_ns is None:
             raise AssertionError(f"{self.name} was not connected: {self.caller.final_status}")
         return (self.caller.answered_ns - self.called.answered_ns) / 1e6

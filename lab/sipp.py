@@ -49,7 +49,7 @@ class Outcome:
 
     @property
     def verdict_s(self) -> float | None:
-        """From the INVITE to the ringing."""
+        """The time from the INVITE to the ringing."""
         return None if self.rung_s is None else self.rung_s - self.sent_s
 
 

@@ -1,4 +1,4 @@
-"""What of a registry ends, and when: itself, licences, pledges, checks of resellers, certifications. Pure."""
+"""The parts of a registry that end, and when: itself, licences, pledges, checks of resellers, certifications. Pure."""
 
 from __future__ import annotations
 

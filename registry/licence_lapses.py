@@ -40,7 +40,7 @@ class LicenceLapse:
 
     @property
     def remedy(self) -> Message:
-        """What to do about it, as the end of a sentence."""
+        """The remedy, as the end of a sentence."""
         if self.suspended:
             return Message(
                 "{licence} would be valid, but is suspended: ask the association to resume it", licence=self.suspended

@@ -1,4 +1,4 @@
-"""Whose logs of evidence there are, and which witnesses count: its rules, and what the association signs. Pure.
+"""The logs of evidence with their owners, and the witnesses that count: rules, and what the association signs. Pure.
 
 The association signs it beside the registry's file (`custom.logs` of the target), so that evidence shows it without the
 numbers of members. docs/evidence-format.md, section 6.8, has the form.

@@ -74,7 +74,7 @@ class Compilation:
         self.registry = registry
 
     def is_over(self) -> bool:
-        """From then on `wait` does not block."""
+        """True if the process has ended; then `wait` does not block."""
         return self._process.is_over()
 
     def wait(self, name: str) -> Compiled:

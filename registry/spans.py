@@ -72,7 +72,7 @@ class Spans:
                 yield NumberSpan(first, last), period
 
     def arrays(self) -> list[array[int]]:
-        """What `read_arrays` reads."""
+        """The arrays that `read_arrays` reads."""
         areas = array("q", (value for pair in self.areas.items() for value in pair))
         return [self.firsts, self.lasts, self.holders, areas, self.blocks, self.pages]
 

@@ -55,7 +55,7 @@ class UsedRegistry:
 
 
 class UsedRegistries:
-    """The folder. Several programs may write to it: a registry has the same files whoever writes them."""
+    """The folder. Several programs may write to it: each of them writes the same files for a registry."""
 
     def __init__(self, folder: Path, kept: timedelta | None = None) -> None:
         """`kept`: for how long after its last use a registry stays; None: for good."""

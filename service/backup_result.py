@@ -22,7 +22,7 @@ _SLACK: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far the archives have a ledger: its steps and leaves, and the tree's root there (hexadecimal)."""
+    """The end of a ledger in the archives: its steps and leaves, and the tree's root there (hexadecimal)."""
 
     steps: int
     leaves: int

@@ -89,7 +89,7 @@ class BrakeKeeper:
         self._surges = False
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Keeps the brake's state written and reported, until cancelled."""
         self._loop = asyncio.get_running_loop()
         brake, now_s = self._brake, time.monotonic()
         calm_s, windows_s, lines_s = now_s, now_s, now_s
@@ -139,7 +139,10 @@ class BrakeKeeper:
     # -- other nodes ----------------------------------------------------------------------------------------------
 
     def told(self) -> dict[str, str] | None:
-        """What other nodes read of this one, authenticated; None if there is nothing to share. From any thread."""
+        """This node's stops and releases for the other nodes, authenticated; None if there is nothing to share.
+
+        Any thread may call it.
+        """
         if not shares(self._settings):
             return None
         text = json.dumps(self._brake.told())
@@ -149,7 +152,7 @@ class BrakeKeeper:
         return hmac.new(self._key, f"{node}\0{text}".encode(), hashlib.sha256).hexdigest()
 
     def hear(self, reports: Sequence[NodeReport]) -> None:
-        """Take over what other nodes have stopped and released. From any thread."""
+        """Take over what other nodes have stopped and released. Any thread may call it."""
         holds: list[Hold] = []
         released: dict[str, float] = {}
         for report in reports:

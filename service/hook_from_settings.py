@@ -56,7 +56,7 @@ CANARY_AFTERWARDS_S: Final = 2
 
 
 def canary_listens_s(library: Library) -> int:
-    """How long the canary's answering leg records: longer than every sound that a call can have."""
+    """The time for which the canary's answering leg records: longer than every sound that a call can have."""
     longest_ms = max(profile.duration_ms for profile in library.for_calls())
     return math.ceil(longest_ms / 1000) + CANARY_AFTERWARDS_S
 
@@ -68,7 +68,7 @@ def _canary(settings: Settings, library: Library) -> dialplan.Canary | None:
 
 
 def hook_policy(settings: PolicySettings) -> dialplan.Alone:
-    """What these settings have the hook do while the service is down."""
+    """The hook's policy while the service is down, by these settings."""
     policy = settings.policy(None)
     incoming, outgoing = (
         dialplan.parties_word(tuple(party for party in Party if party in policy.notify[direction]))

@@ -165,7 +165,7 @@ class Instance:
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[AriConnection]:
-        """After Asterisk refused the password, with that of the file now: it may have been changed."""
+        """Connects to Asterisk. If it refused the password before, the file is read again: it may have changed."""
         ari = self._settings.ari
         if self._refused:
             with suppress(DocumentError):  # the one before may be the right one again

@@ -27,7 +27,7 @@ RATE_S: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a report is made of."""
+    """The contents of a report."""
 
     observed: Observed
     running: bool

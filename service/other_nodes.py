@@ -1,5 +1,6 @@
-"""Reads each second what the other nodes of the fleet say of themselves in PostgreSQL (`node_state`). No call waits for
-it. While PostgreSQL is away, each node acts by itself, and what was taken over still counts.
+"""Reads the reports of the fleet's other nodes from PostgreSQL (`node_state`) each second. No call waits for it.
+
+While PostgreSQL is away, each node acts by itself, and the stops that it took over stay in force.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class OtherNodes:
         self._pause_s = READ_EVERY_S
 
     async def run(self) -> None:
-        """Until cancelled; returns at once if there is nothing to share with."""
+        """Reads until cancelled; returns at once if no other node shares with this one."""
         while shares(self._settings):
             await asyncio.wrap_future(in_daemon(self._read, "reading what the other nodes say"))
             await asyncio.sleep(self._pause_s)

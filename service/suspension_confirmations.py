@@ -126,7 +126,7 @@ class SuspensionConfirmations:
         return sorted(self._folder.glob(f"*{_SUFFIX}"))
 
     async def run(self) -> None:
-        """Until cancelled. Raises DocumentError if `association.member` is not set."""
+        """Sends confirmations until cancelled. Raises DocumentError if `association.member` is not set."""
         desk_client.member_of(self._settings)
         self._take_left()
         throttle = LogThrottle(log, window_s=AGAIN_S[1])

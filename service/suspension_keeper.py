@@ -119,7 +119,7 @@ class SuspensionKeeper:
                 log.warning("%s: %s has stopped %d numbers", one.id, one.home, one.count)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Puts suspensions to use and records it, until cancelled."""
         throttle = LogThrottle(log, window_s=60.0)
         seen: RegistryIndex | None = None
         again_s, is_due = 0.0, True

@@ -109,7 +109,7 @@ def _arguments(stand_in: Any) -> str:
 
 
 def argument(parameter: Any) -> str:
-    """As the usage of its command has it."""
+    """The argument as the command's usage shows it."""
     name = _metavar(parameter) if parameter.required else f"[{_metavar(parameter)}]"
     return f"{name}…" if parameter.nargs == -1 else name
 

@@ -102,7 +102,7 @@ def in_progress(bed: Bench) -> Iterator[Finding]:
 
 
 def cold(scratch: Path) -> Finding:
-    """From the start of the service to the first call that is decided, with a large registry that was never read."""
+    """The time from the start of the service to the first decided call, with a large registry that was never read."""
     path = scratch / "large.yaml"
     path.write_text(large_registry(COLD_NUMBERS, COLD_NUMBERS // 100))
     with bench(scratch / "cold", path) as bed:

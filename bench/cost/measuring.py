@@ -130,7 +130,7 @@ class Bench:
         )
 
     def _settle(self) -> int:
-        """Until the last call has gone. How many channels stayed, which are hung up."""
+        """Waits until the last call has gone. Hangs up the channels that stayed, and returns their number."""
         left = self._left()
         if left:
             self.asterisk.command("channel request hangup all")

@@ -46,7 +46,7 @@ class Reference:
             await answer.read()
 
     async def serve(self) -> None:
-        """Until the connection ends."""
+        """Serves until the connection ends."""
         query = {"app": REFERENCE, "subscribeAll": "false"}
         async with self.session.ws_connect(f"{self.url}/events", params=query) as events:
             _ready()

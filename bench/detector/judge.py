@@ -51,7 +51,7 @@ class Judge(AbstractContextManager["Judge"]):
             self._process.communicate()
 
     def judge(self, profile: Profile, samples: NDArray[np.float32], *, stream: bool = False) -> Judged:
-        """Of samples at 8 kHz."""
+        """The verdict on samples at 8 kHz."""
         process = self._process
         assert process is not None
         assert process.stdin is not None

@@ -19,7 +19,7 @@ WRITTEN_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one part, in milliseconds of processor time."""
+    """The cost of one part, in milliseconds of processor time."""
 
     per_call_ms: float
     per_node_second_ms: float

@@ -63,7 +63,7 @@ _GB, _MB, _KB = 1e9, 1e6, 1e3
 
 
 def tables(figures: Mapping[str, Any], language: str) -> dict[str, str]:
-    """By the name of its marker, each table in Markdown."""
+    """The tables in Markdown, by the names of their markers."""
     place = 0 if language == "en" else 1
     measured = Measured.of_json(figures["measured"])
     return {

@@ -91,7 +91,7 @@ def _rows(running: Fleet) -> int:
 
 
 def measure(running: Fleet, rate: float, seconds: float, folder: Path) -> Scaled:
-    """Without calls, then with them."""
+    """Measures without calls, then with them."""
     before = counted(running)
     time.sleep(IDLE_S)
     idle = counted(running)

@@ -45,7 +45,7 @@ RELAYED: Final = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Talking:
-    """Of one call in progress."""
+    """The cost of one call in progress."""
 
     calls: int
     asterisk_ms_per_s: float
@@ -80,7 +80,7 @@ class _Receiver:
 
 @contextmanager
 def receiver() -> Iterator[_Receiver]:
-    """Where the called parties hear."""
+    """A running receiver for the called parties."""
     found = _Receiver()
     thread = threading.Thread(target=found.run)
     thread.start()

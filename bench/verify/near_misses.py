@@ -27,7 +27,7 @@ _LEVEL_DBM0: Final = -16
 
 
 def near_misses(profile: Profile) -> dict[str, Sound]:
-    """By name, all that is nearly this profile and differs from it by more than its tolerance."""
+    """The near misses by name: nearly this profile, but different by more than its tolerance."""
     altered = {name: _fixed(sound_of(other)) for name, other in _altered(profile)}
     others = {f"profile {name}": _fixed(sound_of(other)) for name, other in profiles().items() if name != profile.id}
     return altered | others | _NETWORK

@@ -28,7 +28,7 @@ _OTHERS: Final[dict[str, list[dict[str, Any]]]] = {
 
 
 def profiles() -> dict[str, Profile]:
-    """By id, the shipped ones first."""
+    """The profiles by id, the shipped ones first."""
     return dict(load_library()) | {
         name: build_profile({"id": name, "title": name, "level_dbm0": -16, "segments": segments}, name)
         for name, segments in _OTHERS.items()

@@ -40,7 +40,7 @@ HOURS_GOAL: Final = {"speech": 300, "music": 20, "signals": 20}
 
 
 class Reached(StrEnum):
-    """Of a goal. `SHOWN`: the 95 % bound reaches it too. `SO_FAR`: the figure does, on too few trials to be sure."""
+    """The state of a goal. `SHOWN`: the 95 % bound reaches it too. `SO_FAR`: the figure does, on too few trials."""
 
     SHOWN = "reached"
     SO_FAR = "reached so far"

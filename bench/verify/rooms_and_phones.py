@@ -27,7 +27,7 @@ _BUSY: Final = 0.6
 
 
 def played_out(samples: Signal, chance: np.random.Generator) -> Signal:
-    """As by an adaptive buffer: now and then it repeats a period or leaves one out, once in 60 ms at most.
+    """Played by an adaptive buffer: now and then it repeats a period or leaves one out, once in 60 ms at most.
 
     It drains or fills for some hundred milliseconds, then rests.
     """
@@ -71,7 +71,7 @@ def _period(piece: Signal) -> int:
 
 
 def in_a_room(samples: Signal, chance: np.random.Generator, snr_db: float, rt60_s: float) -> Signal:
-    """From a loudspeaker to a microphone: direct sound, early reflections, a decaying tail, and the room's noise."""
+    """A room: direct sound, early reflections, a decaying tail, and noise."""
     length = int(min(rt60_s, 0.6) * RATE_HZ)
     times_s = np.arange(length) / RATE_HZ
     density = np.minimum(1.0, 0.005 + (times_s / 0.05) ** 2)

@@ -1,4 +1,4 @@
-"""Whose call it is: the subjects that the brake counts a call for. Pure."""
+"""The subjects for which the brake counts a call. Pure."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class BrakeStep(IntEnum):
 
 
 class SubjectKind(StrEnum):
-    """Whose calls are counted."""
+    """The kind of subject whose calls are counted."""
 
     ENDPOINT = "endpoint"
     """The endpoint of the caller's channel."""

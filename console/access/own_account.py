@@ -90,7 +90,7 @@ class Account:
         return visit.redirect(f"{PATH}?done=sessions")
 
     async def set_mail(self, visit: Visit) -> web.StreamResponse:
-        """Where mails of what waits go; nowhere if the field is empty. A first mail shows whether they arrive."""
+        """Sets the address for mails about waiting tasks; none if the field is empty. A first mail tests it."""
         assert visit.user is not None
         if refusal := await self._asked(visit):  # who reaches a session for a minute must not get the user's mails
             return self._page(visit, refusal)

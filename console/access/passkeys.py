@@ -50,7 +50,10 @@ REFUSED: Final = Message("The passkey was not accepted. Try again, or sign in wi
 
 
 class Challenges:
-    """Challenges that need no memory until one is used: each has its time and a code over both. For the event loop."""
+    """Challenges that need no memory until one is used: each has its time and a code over both.
+
+    Only the event loop uses them.
+    """
 
     def __init__(self, clock_s: Callable[[], float] = time.time) -> None:
         self._clock_s = clock_s

@@ -30,7 +30,7 @@ _MUCH: Final = 4.0
 
 
 class BarKind(StrEnum):
-    """Is a class of the style sheet, too."""
+    """The kind of a bar, and its class in the style sheet."""
 
     RINGING = "ringing"
     SOUND = "sound"
@@ -136,7 +136,7 @@ def _band(title: str, top: float, record: Record, at_ms: Sequence[float], scale:
 
 
 def _bars(steps: Sequence[Step], at_ms: Sequence[float], lane: Lane, scale: TimeScale) -> Iterable[Bar]:
-    """What lasted: the ringing and the talk of the call, the sound of a party."""
+    """The bars of what lasted: the ringing and the talk of the call, the sound of a party."""
     began: tuple[float, BarKind] | None = None
     for step, ms in zip(steps, at_ms, strict=True):
         ending, beginning = _edges(step, lane.party)
@@ -175,7 +175,7 @@ def _bar(start_ms: float, end_ms: float, lane: Lane, kind: BarKind, scale: TimeS
 
 
 def _marks(shown: Iterable[tuple[int, float]], lanes_top: float, scale: TimeScale) -> list[StepMark]:
-    """From left to right; steps whose numbers would cover each other share one mark."""
+    """The marks from left to right; steps whose numbers would cover each other share one mark."""
     marks: list[StepMark] = []
     numbers: list[list[int]] = []
     for number, ms in sorted(shown, key=lambda each: each[1]):

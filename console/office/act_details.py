@@ -96,7 +96,7 @@ def detail(name: str, value: object) -> Message:
 
 
 def subject(text: str) -> str:
-    """What an act is about: a period with its last day, a member with the day of its question."""
+    """The subject of an act for display: a period with its last day, a member with the day of its question."""
     text = _PERIOD.sub(lambda found: f"{found[1]} – {_last_day(found[2])}", text)
     return _OF_DAY.sub(r"\1, \2", text)
 

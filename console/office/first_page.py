@@ -32,7 +32,7 @@ PATH: Final = "/office/today"
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """So many things of one kind, and where they are. `is_late`: their time is over."""
+    """The number of waiting things of one kind, and where they are. `is_late`: their time is over."""
 
     count: int
     what: Message

@@ -37,7 +37,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 async def _now(visit: Visit) -> dict[str, Any]:
-    """What `alerts_now.html` shows."""
+    """The values that `alerts_now.html` shows."""
     prometheus = visit.console.prometheus
     now = await prometheus.now() if prometheus else None
     return {

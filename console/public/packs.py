@@ -43,7 +43,7 @@ class PackVerification:
         return visit.render("pack.html", verdict=None, holder=None, problem=None)
 
     async def verify(self, visit: Visit) -> web.StreamResponse:
-        """Only a pack that has arrived takes a place: who sends slowly holds up no other."""
+        """Verifies an uploaded pack. A slow upload delays no other visitor: only a complete pack takes a place."""
         try:
             async with received(visit, LIMIT) as upload:
                 upload.need("pack", Message("choose the file of the pack"))

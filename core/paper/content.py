@@ -9,7 +9,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`widths` are those of the columns on paper, in mm; None shares what is left. Without them all are the same."""
+    """A table of texts. `widths` are the columns' widths on paper, in mm; the columns with None share the rest.
+
+    Without `widths` all columns are equally wide.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]

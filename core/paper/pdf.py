@@ -1,7 +1,7 @@
-"""A document as PDF (A4), for archives and with its structure (PDF/A-2a). The same document is the same file; its font
-is in it, so that it looks the same anywhere.
+"""A document as PDF (A4), for archives and with its structure (PDF/A-2a). The same document always gives the same file.
+The file contains its font, so it looks the same anywhere.
 
-What the font has no picture of is written as its number in Unicode, `U+1F600`: nothing of the content is lost.
+A character that the font lacks is written as its number in Unicode, `U+1F600`, so no content is lost.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What makes a PDF one for archives (PDF/A-2a, ISO 19005-2): its colours and its metadata are in the file."""
+"""The parts that make a PDF one for archives (PDF/A-2a, ISO 19005-2): its colours and its metadata."""
 
 from __future__ import annotations
 

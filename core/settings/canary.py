@@ -37,7 +37,7 @@ CanaryNumber = Annotated[str, AfterValidator(_callable)]
 
 
 class Answered(StrEnum):
-    """Whose answering leg it is, and so whose recording is judged."""
+    """The party at the answering leg, whose recording is judged."""
 
     HERE = "here"
     """This node's: its recording is what arrived."""

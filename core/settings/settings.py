@@ -1,6 +1,6 @@
-"""The settings in `idtone.yaml`, and in the files of the folder `idtone.d` beside it, which lie on it.
+"""The settings in `idtone.yaml`, and in the files of the folder `idtone.d` beside it, which override it.
 
-Environment variables named after a key override the file (`IDTONE_ARI_URL` is `ari.url`). Both lie on the settings of
+Environment variables named after a key override the file (`IDTONE_ARI_URL` is `ari.url`). Both override the settings of
 the fleet, if there are any (`shared_settings`).
 Secrets come from a file or the environment, and have no default.
 """
@@ -329,11 +329,11 @@ class Settings(Model):
 
     @property
     def shared(self) -> SharedSettings | None:
-        """The settings of the fleet on which these lie; None if there are none."""
+        """The settings of the fleet that these override; None if there are none."""
         return self._shared
 
     def over(self, shared: SharedSettings) -> Settings:
-        """A copy of these settings that lies on the settings of the fleet."""
+        """A copy of these settings that overrides the settings of the fleet."""
         over = self.model_copy()
         over._shared = shared
         return over
@@ -436,12 +436,12 @@ def _own_settings(path: Path | None, environment: Mapping[str, str]) -> tuple[Se
 
 
 def settings_folder(path: Path) -> Path:
-    """The folder whose files lie on the settings file: `idtone.d` beside `idtone.yaml`."""
+    """The folder whose files override the settings file: `idtone.d` beside `idtone.yaml`."""
     return path.with_suffix(".d")
 
 
 def settings_files(path: Path) -> list[Path]:
-    """The settings file, and those that lie on it, in this order: later ones count."""
+    """The settings file, and the files that override it, in this order: later ones count."""
     return [path, *sorted(settings_folder(path).glob("*.yaml"))]
 
 

@@ -195,9 +195,9 @@ def signed_settings(yaml: str, name: str, version: int, at: datetime, signers: I
 
 
 def differing(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
-    """The keys whose values differ, and both values as JSON has them; without those that each node has for itself.
+    """The keys whose values differ, with both values as in JSON. The keys of one node alone are left out.
 
-    Of a key that holds telephone numbers or a member, both values are `NOT_SHOWN`.
+    Both values are `NOT_SHOWN` if the key holds telephone numbers or a member.
     """
     found = {}
     left, right = one.model_dump(mode="json"), other.model_dump(mode="json")

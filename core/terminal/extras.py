@@ -1,4 +1,4 @@
-"""Which extra of idtone brings a library that a command or a setting needs and that is not installed."""
+"""The extra of idtone with a library that a command or a setting needs and that is not installed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DEBIAN_ENVIRONMENT: Final = "/opt/venvs/idtone"
 
 
 def install_command(extra: str) -> str:
-    """What to type to install the libraries of an extra: with apt where idtone is a Debian package, else with pip."""
+    """The command that installs the libraries of an extra: with apt where idtone is a Debian package, else with pip."""
     if sys.prefix == DEBIAN_ENVIRONMENT and extra in PACKAGES:
         return f"apt install ./{PACKAGES[extra]}_{__version__}*.deb"
     return f"pip install 'idtone[{extra}]'"

@@ -96,7 +96,7 @@ class MemoryEvidence:
         return {each.call_id: Call.restored(each, each.nonce) for each in records if each.nonce is not None}
 
     def calls_in_progress(self) -> dict[str, Call]:
-        """As the next instance restores them."""
+        """The calls in progress as the next instance restores them."""
         return self.restored(each.call_id for each in self.records() if not CLOSING & each.times.keys())
 
 

@@ -14,7 +14,7 @@ def encoded(text: str) -> str:
 
 
 def instant(at: datetime) -> str:
-    """As the hook writes the time."""
+    """The time as the hook writes it."""
     return f"{int(at.timestamp())}.{at.microsecond:06}"
 
 

@@ -179,7 +179,7 @@ def _licence(walk: Walk) -> Iterator[str]:
 
 
 def _sound_first(walk: Walk) -> Iterator[str]:
-    """Nobody talks before whoever is to hear something has heard it."""
+    """The parties talk only after each one that must hear a sound has heard it."""
     voices_ms = [one.voice_ms for one in walk.heard.values() if one.voice_ms is not None]
     for party in _HEARD_BY[walk.hears] - walk.held if voices_ms else ():
         if party == "caller" and _keyed(walk):

@@ -70,7 +70,7 @@ PAUSES_MS: Final[Mapping[int, int]] = {0: 2, 20: 3, 60: 3, 150: 3, 300: 3, 430: 
 
 
 class Mishap(StrEnum):
-    """What befalls the service, its line to Asterisk, or Asterisk."""
+    """A fault of the service, of its connection to Asterisk, or of Asterisk."""
 
     KILLED = "the service is killed (SIGKILL)"
     STOPPED = "the service is stopped (SIGTERM) and started again"

@@ -134,7 +134,7 @@ class Walker:
 
 
 async def _first(*awaited: Awaitable[object]) -> None:
-    """Until one of them is done; a failure of that one is raised."""
+    """Waits until one of them is done; raises the failure of that one."""
     tasks = [asyncio.ensure_future(each) for each in awaited]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

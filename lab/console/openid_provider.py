@@ -25,7 +25,7 @@ CLIENT, SECRET = "console", "s3cret: &%"
 
 @dataclass
 class OpenIdProvider:
-    """Whoever comes is `user`."""
+    """Every visitor is signed in as `user`."""
 
     issuer: str
     user: dict[str, Any] = field(default_factory=lambda: {"sub": "viewer"})

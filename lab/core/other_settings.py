@@ -1,4 +1,4 @@
-"""For each setting a value that is not its default."""
+"""A value for each setting that is not its default."""
 
 from __future__ import annotations
 

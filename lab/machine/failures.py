@@ -1,4 +1,4 @@
-"""How each failure of a node is told: by `idtone status`, by an alert and by mail, within two minutes.
+"""The reports of each failure of a node: by `idtone status`, by an alert and by mail, within two minutes.
 
 `first_month.py` makes each of them and measures. `when-something-fails.md` has the same table for operators.
 """

@@ -80,7 +80,7 @@ class PhonesPbx(Asterisk):
 
     @property
     def key_and_certificate(self) -> Path:
-        """For SIP over TLS, at both ends."""
+        """A key and a certificate for SIP over TLS, at both ends."""
         return self.etc / "phones.pem"
 
     @property

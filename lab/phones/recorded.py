@@ -41,7 +41,9 @@ Wave = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """`loud` of `of` frames of the sound were there, in the best stretch of its length; `verdict` is the verifier's."""
+    """The sound as the phone received it. The best stretch of its length has `loud` of the sound's `of` frames;
+    `verdict` is the verifier's.
+    """
 
     loud: int
     of: int

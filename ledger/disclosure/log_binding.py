@@ -1,6 +1,6 @@
-"""Whose log a pack is of, and whether the witnesses that the association demands have cosigned it. Pure.
+"""The owner of a pack's log, and the cosignatures of the witnesses that the association demands. Pure.
 
-The association signs it beside its registry (`custom.logs` of the target `registry.yaml`), whose metadata packs have.
+The association signs both with its registry (`custom.logs` of the target `registry.yaml`); packs contain its metadata.
 docs/evidence-format.md, section 6.8, has the form and the rules.
 """
 
@@ -124,13 +124,14 @@ def log_binding(
     today: Sequence[Registry] = (),
     now: datetime | None = None,
 ) -> tuple[LogBinding, list[Breach]]:
-    """The owner of a pack's log and its witnesses, by the latest of the pack's registries. If the verifier has one of
-    `today`, that one alone counts: a pack that was made with a stolen key may hold any version. `heads` are the signed
-    heads to which the pack's proofs lead, `stamps` when an authority says that they were there. An end of a key that is
-    announced for after `now` does not count yet.
+    """The owner of a pack's log, its witnesses, and the breaches, by the latest registry in the pack.
 
-    With `root`, the association's from another source than the pack, its signatures are verified, and it must name the
-    log, and enough of its witnesses must have cosigned.
+    The verifier's registries of `today` replace the pack's: a pack made with a stolen key may hold any version. `heads`
+    are the signed heads to which the pack's proofs lead; `stamps` are the times that an authority gives for them. An
+    announced end of a key does not count before its time, by `now`.
+
+    `root` is the association's, from another source than the pack. With it the registries' signatures are verified,
+    the registry must name the log, and enough of its witnesses must have cosigned.
     """
     try:
         if root is not None:

@@ -16,7 +16,7 @@ from .legal_basis import TEXT_LIMIT, fits
 
 
 def purpose_objection(purpose: str) -> Message | None:
-    """Why this purpose must not be recorded for ever; None if it may."""
+    """The reason not to record this purpose for ever; None if it may be recorded."""
     if character := unreadable(purpose):
         return Message(
             "The purpose needs 1 to {limit} printable characters; {character} is not printable.",

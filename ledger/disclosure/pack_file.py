@@ -109,7 +109,7 @@ def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes
 
 
 def _header(entry: zipfile.ZipInfo) -> bytes:
-    """What stands before the file if it says what the list says: a program that reads files one after the other must
+    """The header before the file, if it agrees with the list: a program that reads files one after the other must
     not find others than one that reads the list.
     """
     year, month, day, hour, minute, second = entry.date_time

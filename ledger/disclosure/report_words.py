@@ -61,7 +61,7 @@ NOT_NAMED: Final = Words(
 
 
 def owner_in_both(binding: LogBinding) -> str:
-    """Whose log it is, by the association's registry."""
+    """The owner of the log, by the association's registry."""
     if binding.logs is None:
         return str(NOT_KNOWN)
     if (owner := binding.owner) is None:

@@ -1,4 +1,4 @@
-"""Which calls a person looks for. Pure."""
+"""The conditions of a search for calls. Pure."""
 
 from __future__ import annotations
 

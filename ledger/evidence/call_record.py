@@ -46,7 +46,7 @@ class Record:
     Codes (`direction`, `outcome`, `reason`, `status`) are the text that was written, equal to the members of
     their enumerations, so that a code of a newer version can still be read. `profile` is the sound
     that was decided on, and `profiles` says for each party which; `skip` why there is none. `delivery` is
-    what is known of each of these sounds (`Delivery`), and `known_by` by what it is known of those that were played to
+    what is known of each of these sounds (`Delivery`), and `known_by` the source of this for those that were played to
     their end. `complete` means that the end of the call was seen, `fallback` that the hook decided it without the
     service. `nonce` binds the lines of the journal to it. `chain_call` is the call on the node `chain_node` that
     announces this one; `sip_call_id_token` is the token of the caller's SIP Call-ID. `customer` is the operator's

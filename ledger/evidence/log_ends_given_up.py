@@ -47,7 +47,7 @@ class EndGivenUp:
 
     @property
     def end(self) -> tuple[str, int, str, int]:
-        """What is given up, whoever does it."""
+        """The end that is given up, without the person who does it."""
         return self.origin, self.leaves, self.root, self.signed
 
     @property

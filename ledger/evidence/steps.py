@@ -88,7 +88,7 @@ class CallStatus(StrEnum):
 
 
 class NumberRole(StrEnum):
-    """Whose number it is."""
+    """The party whose number it is."""
 
     FORWARDING = "forwarding"
     CALLER = "caller"
@@ -163,7 +163,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class SuspendedBy:
-    """Whose suspension it is: the association's, or the operator's own by this id."""
+    """The origin of a suspension: the association, or the operator's own suspension with this id."""
 
     own: str = ""
 
@@ -564,7 +564,7 @@ def end_given_up(
 
 
 def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:
-    """So many steps were set aside, and so many others were written and are gone."""
+    """An act: `count` steps were set aside, and `missing` others were written but are gone."""
     return Step(act_id, StepKind.QUARANTINED, at, {"steps": count, "missing": missing})
 
 

@@ -67,7 +67,7 @@ class DayKeys:
         return self.ledger_key.unwrap(day, base64.b64decode(kept))
 
     def _tell(self, what: str) -> None:
-        """Once."""
+        """Logs each failure once."""
         if what not in self._told:
             self._told.add(what)
             _log.error(

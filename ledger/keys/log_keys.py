@@ -25,7 +25,7 @@ FILE: Final = "sign"
 
 
 class LogKey(NamedTuple):
-    """Where a key is, and its public half; None: as the place says."""
+    """The place of a key, and its public half; None: as the place says."""
 
     place: str
     public: bytes | None = None

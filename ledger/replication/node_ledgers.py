@@ -164,7 +164,7 @@ def _furthest(replicas: Iterable[NodeLedger]) -> Iterable[NodeLedger]:
 
 
 def _come(replica: NodeLedger) -> tuple[int, datetime]:
-    """How far it has come."""
+    """The replica's progress."""
     assert replica.progress is not None, "each ledger in PostgreSQL is a replica"
     return replica.progress.steps, replica.progress.heard
 

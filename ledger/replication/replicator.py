@@ -112,7 +112,7 @@ class Replicator:
             self._thread.join(CLOSE_WITHIN_S)
 
     def _run(self) -> None:
-        """Until `close`. While a replica is in trouble, for example because it differs, the state is reported still."""
+        """Replicates until `close`. It also reports the state while a replica is in trouble, for example differs."""
         again_s = 0.0
         while True:
             is_last, is_behind = self._over.is_set(), False

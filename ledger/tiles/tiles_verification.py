@@ -1,7 +1,7 @@
 """Verifies a published tree by its log's key alone: every tile against the root, and every entry by the ledger's rules.
 
-What `verify` finds in a database is found here as well, except what only the database has: calls in progress, indexes
-and search entries.
+It finds the same faults as `verify` does in a database, except in parts that only the database has: calls in progress,
+indexes and search entries.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ def _foreign(rows: LedgerRows, step: int) -> Message:
 
 
 def planted(rows: LedgerRows, last: int, limit: int) -> list[Message]:
-    """Entries for steps after `last` that nobody has written: they would lead a search to a call that comes then."""
+    """Faults: search entries for steps after `last`. They would lead a search to a call that comes later."""
     return [
         Message("step {step}: the table `sought` has an entry for it, and it is not written or ends no call", step=step)
         for step in rows.planted(last, limit)

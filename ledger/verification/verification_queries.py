@@ -155,7 +155,7 @@ class LedgerRows:
         return self._all(_NOT_LED_TO, (after, until)) if self._indexed else []
 
     def hashes(self, place: int, count: int) -> list[tuple[bytes]]:
-        """So many from this place on; fewer if some are missing."""
+        """`count` hashes from this place on; fewer if some are missing."""
         return self._all(_HASHES, (place, place + count))
 
     def counted(self, call_id: str, until: int) -> int:

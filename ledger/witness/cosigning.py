@@ -74,7 +74,7 @@ class Cosigning:
         return self._asked
 
     async def run(self) -> None:
-        """Until cancelled; returns at once if there are no witnesses."""
+        """Asks the witnesses until cancelled; returns at once if there are none."""
         if not self._asked:
             return
         timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)

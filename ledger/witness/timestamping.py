@@ -1,4 +1,4 @@
-"""Has the tree's head stamped by a time-stamping authority (RFC 3161) now and then. No call and no signature waits."""
+"""Gets timestamps of the tree's head from an authority (RFC 3161) now and then. No call or signature waits for it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Timestamping:
         return self
 
     async def run(self) -> None:
-        """Until cancelled; returns at once if there is no authority."""
+        """Asks the authority until cancelled; returns at once if there is none."""
         if self._settings.url is None:
             return
         if stamped := await asyncio.to_thread(self._stamps.newest, self._key_ring.signer.key.name):

@@ -183,7 +183,7 @@ class LedgerWriter:
 
     @property
     def ends_given_up(self) -> list[str]:
-        """The earlier logs of this node whose end was given up. From any thread."""
+        """The earlier logs of this node whose end was given up. Any thread may read it."""
         return self._database.ends_given_up
 
     @property

@@ -194,7 +194,9 @@ class LogStore:
         return bool(self._aside)
 
     def _read_calls_in_progress(self, connection: sqlite3.Connection) -> None:
-        """Nobody can change them in memory. A decision may still come late to a call that the dialplan handled."""
+        """Reads them into memory, where nobody can change them. A decision may still come late to a call that the
+        dialplan handled.
+        """
         macs = StepMacs(connection, self._key)
         for (call_id,) in connection.execute("SELECT call_id FROM in_progress").fetchall():
             call = self._open_call(connection, macs, call_id, self._aside)

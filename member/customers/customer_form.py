@@ -43,7 +43,7 @@ class Party(StrEnum):
 
 
 class Subject(StrEnum):
-    """Whose identity a verification is about."""
+    """The person whose identity is verified."""
 
     CUSTOMER = "customer"
     AGENT = "agent"

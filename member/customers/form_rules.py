@@ -63,7 +63,7 @@ class Requirement(Demand):
 
 
 class Verified(Demand):
-    """Whose identity is verified. An agent counts only where one is given."""
+    """The persons whose identity is verified. An agent counts only if the form names one."""
 
     of: Subject
     kinds: tuple[CustomerKind, ...] = tuple(CustomerKind)

@@ -33,7 +33,9 @@ _log = logging.getLogger(__name__)
 async def forget_in_time(
     settings: Settings, evidence: Evidence, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> None:
-    """Until cancelled. A stop does not wait for the folder's lock, which a command may hold while it asks."""
+    """Erases the forms whose time is over, until cancelled. A cancelled task does not wait for the folder's lock, which
+    a command may hold while it waits for an answer.
+    """
     while True:
         try:
             due = in_daemon(partial(forget_due, settings, evidence, now()), "forgetting customers' forms")

@@ -44,7 +44,7 @@ class NoValue(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """So many of so many."""
+    """A part of a total, as two counts."""
 
     part: int
     of: int

@@ -39,7 +39,7 @@ _DAY_S: Final = 86_400.0
 
 
 class Grouping(StrEnum):
-    """Whose calls a rule looks at."""
+    """The subject whose calls a rule looks at."""
 
     NUMBER = "number"
     """A forwarding number."""
@@ -194,7 +194,7 @@ def rotation(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def night_abroad(subject: Subject, limits: Limits) -> Sign | None:
-    """Too large a part of the number's calls went abroad at night."""
+    """A sign of misuse if too large a share of the number's calls went abroad at night."""
     limit = limits.night_abroad
     found = [
         call

@@ -82,7 +82,7 @@ class Edition:
         return roles
 
     def missing(self) -> Iterator[Message]:
-        """How many signatures each role lacks, and needs."""
+        """The number of signatures that each role lacks, and the number that it needs."""
         for name, draft in self.metadata.items():
             for parent in self.parents(name):
                 role = parent.get_delegated_role(name)

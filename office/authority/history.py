@@ -145,12 +145,12 @@ class History:
             left = entry.after
 
     def followed_by(self, entry: HistoryEntry) -> History:
-        """What `with_entry` makes, without writing it."""
+        """The history with this entry, in memory only."""
         line = json.dumps(entry.to_json(), ensure_ascii=False).encode() + b"\n"
         return History(self.path, self.octets + line, (*self.entries, entry))
 
     def with_entry(self, entry: HistoryEntry) -> History:
-        """Also writes the entry to the disk. Raises TrustError."""
+        """The history with this entry, which it also writes to the disk. Raises TrustError."""
         later = self.followed_by(entry)
         with writing(self.path, TrustError):
             shared_folder.write(self.path, later.octets)

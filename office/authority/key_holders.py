@@ -1,4 +1,4 @@
-"""Who holds which key: the office's own list, which is not published, and names no one whose key is no more in force.
+"""The holders of the keys: the office's own, unpublished list. It names only holders whose key is in force.
 
 key-holders.json    the id of a key → the holder's name
 """

@@ -1,4 +1,4 @@
-"""Where a private key must not lie: beside packages, which travel from person to person with the public halves."""
+"""Forbidden places of a private key: beside packages, which travel from person to person with the public halves."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Keys of duty officers that lie at the office, encrypted, so that the officers can sign from home at night.
+"""Encrypted keys of duty officers, kept at the office, so that the officers can sign from home at night.
 
 night-keys/DIGEST.pem  the key of a user of the console, under the passphrase that this officer alone knows
 
-DIGEST is that of the user's name, so that any name can have a key.
+DIGEST is the digest of the user's name, so that any name can have a key.
 
 The association decides whether there is such a folder. A key is open in memory for one signature. A thief of the folder
-needs the passphrases of two officers; who controls the console's process while both sign has both keys.
+needs the passphrases of two officers. An attacker who controls the console's process while both sign has both keys.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from .yaml_text import YamlText
 def port_number(
     workspace: Workspace, giver: str, taker: str, entries: Sequence[str], at: datetime, attribution: Attribution
 ) -> HistoryEntry:
-    """Hand numbers over to another member at a moment: it gets them, and a suspension may forbid that."""
+    """Hand numbers over to another member at a moment, if no suspension forbids the taker to get them."""
     entry = _only(entries)
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:

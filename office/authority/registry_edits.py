@@ -1,4 +1,4 @@
-"""What the authority can change in registry.yaml: each function edits a text, given the document that it holds. Pure.
+"""The authority's changes to registry.yaml: each function edits a text, given the document that it holds. Pure.
 
 An edit that is not possible raises UsageError, or NumberError for a malformed entry; both say what to do instead.
 `change_registry` then parses the whole text again, so that every rule of the registry holds.

@@ -1,4 +1,4 @@
-"""What the authority can change in suspensions.yaml, and what a suspension forbids. Pure; as `registry_edits`."""
+"""The authority's changes to suspensions.yaml, and what a suspension forbids. Pure; as `registry_edits`."""
 
 from __future__ import annotations
 

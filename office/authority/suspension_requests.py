@@ -164,7 +164,10 @@ class SuspensionRequests:
         return entry
 
     def _differs(self, request: SuspensionRequest) -> Never:
-        """What was entered first cannot be found out by trying. Raises UsageError."""
+        """Refuses a second entry without saying how it differs, so nobody can find out the first by trying.
+
+        Raises UsageError.
+        """
         differing = request.differing + 1
         _log.warning("%s: the second entry differs, by %s (%d of %d)", request.id, acting(), differing, MOST_DIFFERING)
         if differing >= MOST_DIFFERING:

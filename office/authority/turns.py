@@ -1,4 +1,4 @@
-"""One change at a time in an authority's folder, between threads and between processes: who comes later waits."""
+"""Locks for an authority's folder: one thread of one process makes a change, and all others wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which kinds of documents the desk accepts, and the rule of each."""
+"""The kinds of documents that the desk accepts, with the rule of each."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Observation:
 
     @property
     def hours(self) -> Fraction:
-        """From the request of a stop until it was done."""
+        """The time from the request of a stop until it was done."""
         took = moment(self.stopped, "stopped") - moment(self.asked, "asked")
         return Fraction(took.total_seconds()) / 3600
 

@@ -187,9 +187,9 @@ def kept_badge(workspace: Workspace, period: str, member: str) -> bytes | None:
 
 
 def published_files(workspace: Workspace, operators: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """What stands beside the public list, by file name, for the operators in it.
+    """The files published beside the public list, by file name, for the operators in it.
 
-    Raises TrustError if something is not what the list has the digest of.
+    Raises TrustError if a file does not have the digest that the list gives.
     """
     found: dict[str, bytes] = {}
     read: dict[str, _Kept] = {}

@@ -1,8 +1,7 @@
 """The account of a period, for the ministry and for the annual report: the same rows as CSV and as PDF. Pure.
 
-It has no telephone number, and no count of reports that the office would not publish. What the office did is by the
-signed history; members, licences and numbers are those that are published on the day on which it is made, because
-the history keeps no others.
+It has no telephone number, and no count of reports that the office would not publish. The signed history says what the
+office did. Members, licences and numbers are those published on the day of the account: the history keeps no others.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ DECIDED: Final = "refusal-basis-decided"
 
 
 class Basis(StrEnum):
-    """Act on the Protection of Personal Information, article 27. A lawyer checks which one fits."""
+    """The legal basis in article 27, Act on the Protection of Personal Information. A lawyer checks which one fits."""
 
     JOINT_USE = "joint-use"
     CONSENT = "consent"

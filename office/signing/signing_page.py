@@ -49,7 +49,7 @@ def page(holder: Holder, problem: str | None = None) -> str:
 
 
 def ended_page() -> str:
-    """After the program has ended."""
+    """The page that is shown after the program has ended."""
     return _page(f"<p>{_t(Message('The program has ended. You can close this page.'))}</p>")
 
 

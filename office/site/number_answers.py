@@ -86,7 +86,7 @@ def answers(index: RegistryIndex, holders: Mapping[str, int], now: datetime) -> 
 def changes_at(
     document: RegistryDocument, index: RegistryIndex, holders: list[LicensedHolder], names_holders: bool, now: datetime
 ) -> datetime:
-    """Until when the answers hold: the next moment at which one of them changes, or the registry expires.
+    """The next moment at which one of the answers changes, or the registry expires.
 
     If the holders are named, the end of a licence stands beside its holder, and the page itself looks at it.
     """

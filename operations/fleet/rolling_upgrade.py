@@ -167,7 +167,7 @@ class _NodeUpgrade:
     # -- the steps --------------------------------------------------------------------------------------------------
 
     def _look_at_dispatchers(self) -> None:
-        """Before anything is changed: whether the node can be taken out."""
+        """Checks that the node can be taken out, before anything is changed. Raises NodeFaultError."""
         for dispatcher, address in self._destinations():
             found = self._states(dispatcher)
             if address not in found:

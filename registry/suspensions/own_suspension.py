@@ -225,7 +225,7 @@ class OwnSuspensions(Model):
 
 
 def without(spans: Iterable[NumberSpan], gone: Iterable[Span]) -> list[NumberSpan]:
-    """What remains of the spans."""
+    """The rest of the spans."""
     left = list(spans)
     for each in gone:
         left = [part for span in left for part in span.without(NumberSpan(*each))]

@@ -67,7 +67,7 @@ _COMPRESSED: Final[Mapping[bytes, str]] = MappingProxyType(
 
 
 def read_file(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:
-    """One leg per channel: "mono", "left" and "right", or "channel 1" and so on; 1.0 is full scale.
+    """The sound of each channel, named "mono", "left" and "right", or "channel 1" and so on; 1.0 is full scale.
 
     Headerless files are recognised by Asterisk's extension. libsndfile recognises its formats by content, whatever
     the extension; ffmpeg decodes all others. A file that ends earlier than its header says is read to its end: a

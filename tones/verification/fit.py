@@ -266,7 +266,7 @@ class Baseband:
         return np.asarray(self.bands[self.track_of[index]] * (turning if bend is None else turning * bend))
 
     def _bent(self, each: Component, fitted: Fitted) -> Complexes | None:
-        """What a glide as found differs from its carrier by; None for a steady tone."""
+        """The difference of a measured glide from its carrier; None for a steady tone."""
         if each.steady:
             return None
         return self._bend(each, fitted.start_s - self.first / RATE_HZ, 1 + fitted.tempo)

@@ -110,7 +110,7 @@ class Browser:
         self.until(IS_SETTLED, f"{address} to settle")
 
     def settle(self) -> None:
-        """Until the parts that the page fetches by itself are there."""
+        """Waits until the parts that the page fetches by itself are there."""
         self.until("return document.querySelector('.htmx-request') === null", "the parts of the page")
 
     def until(self, script: str, what: str) -> None:
@@ -156,7 +156,7 @@ class Browser:
         return text
 
     def wait_for(self, pattern: str, within_s: float) -> None:
-        """Until the page's content has it, without loading the page again."""
+        """Waits until the page's content has it, without loading the page again."""
         deadline_s = time.monotonic() + within_s
         while not re.search(pattern, text := self.text()):
             assert time.monotonic() < deadline_s, f"{pattern} does not appear in:\n{text}"

@@ -727,7 +727,7 @@ REGISTRY: Final = hashlib.sha256(
 
 
 def registry(digest: str, metadata: dict[str, bytes] = METADATA) -> Plan:
-    """With a call that `REGISTRY` decided, and a file that shows a registry."""
+    """A pack with a call that `REGISTRY` decided, and with a file that shows a registry."""
     return _showing(digest, _shown(metadata))
 
 

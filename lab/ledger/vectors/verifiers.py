@@ -37,7 +37,7 @@ Vector = Mapping[str, Any]
 
 
 def by_idtone(vectors: Iterable[Vector], known: Mapping[str, Any]) -> list[Rules | None]:
-    """As `idtone-evidence verify pack` and `verify tiles` do."""
+    """Verifies as `idtone-evidence verify pack` and `verify tiles` do."""
     return [_by_idtone(vector, known) for vector in vectors]
 
 
@@ -86,7 +86,7 @@ def _verifier() -> SimpleNamespace:
 
 
 def by_python(vectors: Iterable[Vector], known: Mapping[str, Any]) -> list[Rules | None]:
-    """As docs/verify_pack.py does; None for what it does not read."""
+    """Verifies as docs/verify_pack.py does; None for what it does not read."""
     return [None if "leaves" in each else _by_python(each, known) for each in vectors]
 
 
@@ -104,7 +104,7 @@ def _by_python(vector: Vector, known: Mapping[str, Any]) -> Rules:
 
 
 def by_javascript(vectors: Sequence[Vector], known: Mapping[str, Any]) -> list[Rules | None]:
-    """As tools/second-opinion does, in one process."""
+    """Verifies as tools/second-opinion does, in one process."""
     lines = "".join(f"{json.dumps(each)}\n" for each in (known, *vectors))
     done = subprocess.run(
         [*find_or_get_node(), JAVASCRIPT, "-"], input=lines, capture_output=True, encoding="utf-8", check=False

@@ -44,7 +44,7 @@ def verification(of: Subject, method: Method, rules: FormRules = RULES) -> dict[
 
 
 def complete(kind: CustomerKind, rules: FormRules = RULES) -> dict[str, Any]:
-    """With everything that makes sense for this kind."""
+    """A form with everything that makes sense for this kind."""
     tree: dict[str, Any] = {"id": "C-1", "kind": kind.value}
     for field in labels(kind):
         if not field.startswith(("verifications", "numbers.assigned", "no_beneficial_owner")):

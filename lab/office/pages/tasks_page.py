@@ -24,7 +24,7 @@ Japanese: [事務局の業務にかかるクリック数とコマンド数](../j
 
 `python -m lab.office.pages --page` has made this page: it does a year of the office in Chromium, and then the same by
 commands. Both leave the same registry and the same suspensions (`tests/office/test_pages_year.py`). A click is a link,
-a button, a choice, a fold or a file; a field is one into which somebody types. A command is what
+a button, a choice, a fold or a file; a field is one into which somebody types. The commands are those that
 [the manual](../authority.md) asks for, and a file is one that somebody writes by hand, in YAML. `make demo-authority`
 prints the same table with the seconds of each task, which depend on the machine.
 

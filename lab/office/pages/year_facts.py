@@ -1,4 +1,4 @@
-"""Whom and what the year is about, by pages and by commands; and its days."""
+"""The persons, subjects and days of the year, for pages and for commands."""
 
 from __future__ import annotations
 

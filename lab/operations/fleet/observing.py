@@ -56,7 +56,7 @@ class SeenDatabase:
 
 @dataclass(frozen=True)
 class SeenCalls:
-    """Since the beginning; rates of the last seconds."""
+    """The calls since the beginning; rates of the last seconds."""
 
     offered: int
     answered: int

@@ -40,7 +40,7 @@ class TooManyWaitError(UsageError):
 
 
 class Submissions:
-    """From any thread. Each method that changes something raises IdtoneError, and then nothing has changed."""
+    """The applications sent in; any thread may use them. If a method raises IdtoneError, it has changed nothing."""
 
     def __init__(self, folder: Path, ledger: OfficeLedger | None = None) -> None:
         self._office, self._folder = folder, folder / FOLDER

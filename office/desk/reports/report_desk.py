@@ -168,10 +168,11 @@ class ReportDesk:
         return published(self.store.counted(by, since, until), self.rules.statistics.least)
 
     def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
-        """Close a report; the request that waits is withdrawn. Raises UsageError if the report is already closed or
-        cannot end like this, and LedgerError.
+        """Close a report and withdraw its open request. Raises LedgerError, and UsageError if the report is already
+        closed or cannot end like this.
 
-        The reason stays out of the ledger, which keeps all: it may name people, and is erased with the report.
+        The reason is not written to the ledger, which erases nothing: it may name people, and is erased with the
+        report.
         """
         with self._desk.ledger.turn():
             report = self.named(report_id)

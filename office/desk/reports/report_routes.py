@@ -145,7 +145,7 @@ def _enter(desk: Desk, report: Report | ServiceReport, receipt: str) -> None:
 
 
 def _report(values: Mapping[str, str], now: datetime) -> Report:
-    """Raises FormError, which names all fields that are wrong."""
+    """The report in the form. Raises FormError, which names all fields that are wrong."""
     wrong = _wrong_texts(values)
     try:
         at = datetime.fromisoformat(f"{values.get('date', '')}T{values.get('time', '')}").replace(tzinfo=JAPAN)

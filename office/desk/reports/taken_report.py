@@ -20,7 +20,7 @@ from .report_desk import ReportDesk
 
 
 class TakenBy(StrEnum):
-    """How it came."""
+    """The way in which the report came."""
 
     TELEPHONE = "telephone"
     LETTER = "letter"

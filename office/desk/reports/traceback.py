@@ -1,4 +1,4 @@
-"""Whom to ask next about a reported call. Pure.
+"""The member to ask next about a reported call. Pure.
 
 The holder of the number is asked first. A member that names another one (upstream) passes the question on. A chain that
 returns to a member, or grows too long, ends. If several members held the number within the time of the call, the next

@@ -68,8 +68,8 @@ def sign(
     """Sign the settings that all nodes share. Each edition gets a new version.
 
     Keys of one node alone, such as `node`, and secrets are refused. A node refuses an edition that is older than the
-    one that it used last; to go back, sign the old settings with a new version. Copy the signed file to each node by
-    what you have, then reload: idtone fetches nothing. `idtone-fleet diff` shows which node uses which edition.
+    one that it used last; to go back, sign the old settings with a new version. Copy the signed file to each node
+    with a tool of yours, then reload: idtone fetches nothing. `idtone-fleet diff` shows which node uses which edition.
     """
     yaml = read_text(settings, size_limit=NOTE_LIMIT)
     ledger = check_shared(yaml, str(settings))[0].ledger

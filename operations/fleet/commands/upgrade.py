@@ -140,7 +140,7 @@ def _upgrade(
 def _show_way_on(
     inventory: Inventory, left: Sequence[NodeEntry], kept: UpgradeJournal, fault: NodeFaultError | None, out: Console
 ) -> None:
-    """After a stop: where, why, and how to go on or back."""
+    """Prints where and why the upgrade stopped, and how to continue or go back."""
     node = next((node for node in left if node.node not in kept.done), None)
     if node is None:  # nodes of an earlier run with another --only are left
         return
