@@ -71,7 +71,7 @@ def _period(piece: Signal) -> int:
 
 
 def in_a_room(samples: Signal, chance: np.random.Generator, snr_db: float, rt60_s: float) -> Signal:
-    """A room: direct sound, early reflections, a decaying tail, and noise."""
+    """The sound in a room: direct sound, early reflections, a decaying tail, and noise."""
     length = int(min(rt60_s, 0.6) * RATE_HZ)
     times_s = np.arange(length) / RATE_HZ
     density = np.minimum(1.0, 0.005 + (times_s / 0.05) ** 2)
