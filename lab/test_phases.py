@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--callers", type=int, default=4, help="workers of the calls")
     chosen = parser.parse_args()
     end_in_order()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs in its background ignore it
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not after nohup
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
     try:
