@@ -1,4 +1,4 @@
-"""Limits how often a user may search by a number, or ask what its call would get: nobody finds one by trying."""
+"""Limits how often a user may search by a number, or ask what its call would get, so that trying finds no number."""
 
 from __future__ import annotations
 

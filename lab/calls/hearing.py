@@ -15,7 +15,7 @@ SOONEST_MS, LATEST_MS = -20, 1500
 time; how soon it begins on a machine of its own, `test_load.py` says.
 """
 SHORTEST_MS = 400
-"""Less than any sound of the lab takes: whoever is heard before that came after none."""
+"""Less than any sound of the lab takes: no whole sound came before a voice that is heard sooner."""
 FRAME_MS = 20
 APART_MS = 2 * FRAME_MS
 """The greatest difference in time at two phones, for a sound that left Asterisk at one moment."""

@@ -13,8 +13,9 @@ from lab.lab import until
 from lab.repository import ROOT
 
 PHASES = """
-import sys
+import signal, sys
 from lab import test_phases
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests themselves run under nohup
 def of(markers, workers, *paths):
     name = "alone" if not workers else "calls" if paths == ("tests/calls",) else "loud" if paths else "computing"
     return [sys.executable, "-c", {script!r}, {folder!r}, name]

@@ -64,12 +64,16 @@ def visitors(site: Site) -> Iterator[Visitor]:
         yield Visitor.of(role, cookies={**english, SESSION.name: token})
 
 
-def test_who_reads_by_the_keyboard_stays_in_place_while_the_page_changes(browser, demo):
-    """htmx replaces this part of the page each second, and with it the link that has the focus."""
+def opened_by_viewer(browser: Browser, demo: Site, path: str) -> None:
     viewer = next(each for each in visitors(demo) if each.name == Role.VIEWER)
     browser.keep(demo.address, viewer.cookies)
     browser.look(WIDE, "light")
-    browser.open(f"{demo.address}/now")
+    browser.open(f"{demo.address}{path}")
+
+
+def test_who_reads_by_the_keyboard_stays_in_place_while_the_page_changes(browser, demo):
+    """htmx replaces this part of the page each second, and with it the link that has the focus."""
+    opened_by_viewer(browser, demo, "/now")
     run = browser.driver.execute_script
     with browser.still():
         run("""
@@ -87,10 +91,7 @@ def test_who_reads_by_the_keyboard_stays_in_place_while_the_page_changes(browser
 
 
 def test_a_table_that_comes_after_the_page_sorts_by_its_heads(browser, demo):
-    viewer = next(each for each in visitors(demo) if each.name == Role.VIEWER)
-    browser.keep(demo.address, viewer.cookies)
-    browser.look(WIDE, "light")
-    browser.open(f"{demo.address}/sounds")
+    opened_by_viewer(browser, demo, "/sounds")
     run = browser.driver.execute_script
     browser.until("return document.querySelector('table.sortable button.sort') !== null", "a table that sorts")
     run("document.querySelector('table.sortable button.sort').click()")
