@@ -90,10 +90,16 @@ async def complete(service: Service, call_id: str) -> dict[str, Any]:
 
 
 async def channel(asterisk: Asterisk, mark: str) -> str:
-    """The unique id of the one channel that has this mark in Asterisk's list."""
-    shown = await asyncio.to_thread(asterisk.command, "core show channels concise")
-    (line,) = [line for line in shown.splitlines() if mark in line]
-    return line.split("!")[-1]
+    """The unique id of the one channel that has this mark in Asterisk's list, when earlier calls have left it."""
+    found: list[str] = []
+
+    async def is_alone() -> bool:
+        shown = await asyncio.to_thread(asterisk.command, "core show channels concise")
+        found[:] = [line for line in shown.splitlines() if mark in line]
+        return len(found) == 1
+
+    await until(is_alone, f"one channel with {mark}")
+    return found[0].split("!")[-1]
 
 
 def guesses(channel: str) -> list[str]:
