@@ -40,7 +40,7 @@ from idtone.registry.suspensions.own_suspension import OwnSuspension, OwnSuspens
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 0.1
+LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 15.0
 """How long a confirmation waits at most until the calls have ended, which it counts."""
 AGAIN_S: Final = (1.0, 60.0)

@@ -41,7 +41,7 @@ from .other_nodes import shares
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 0.1
+LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 1.0
 """How long it waits at most until the calls have ended, which it counts. Those that end later it counts then."""
 AGAIN_S: Final = 30.0
