@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from bench.service_code_time import measure
 
-
 PARTS = {"event", "verdict", "answer", "journal", "writer"}
 
 
