@@ -382,7 +382,7 @@ SITUATIONS: Final = (
     ),
     Situation(
         "attended transfer during the sound",
-        "鳴動中の相談転送",
+        "再生中の取次転送",
         behaviour=Answer(after_ms=20),
         during="transfer",
         talk_s=1.5,
