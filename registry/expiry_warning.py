@@ -1,4 +1,6 @@
-"""Logs that the registry, a licence or a certification expires soon, or has expired: before, calls do not show it."""
+"""Logs that the registry, a licence or a certification expires soon, or has expired. Before the expiry, calls do not
+show it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from .licence_lapses import lapses, named, over_and_soon, remedies
 _log = logging.getLogger(__name__)
 
 SOON: Final = timedelta(days=1)
-"""The association signs well before the expiry; with so little time left, a newer version is missing."""
+"""Remaining validity for a warning. The association signs well before the expiry, so with so little left a newer
+version is missing.
+"""
 AGAIN: Final = timedelta(hours=1)
 """The interval at which an unchanged message is repeated."""
 DAILY: Final = timedelta(days=1)
@@ -30,7 +34,8 @@ def _some(names: list[str]) -> str:
 
 class Expiry:
     """Logs the expiry of the current registry, of the licences of `member`, and of the certifications that its numbers
-    depend on (None: all). `stale` is how long the registry's licences stay valid after the expiry.
+    depend on; with `member` None, of all certifications. `stale` is how long the registry's licences stay valid after
+    the expiry.
     """
 
     def __init__(self, stale: timedelta, member: str | None = None) -> None:
