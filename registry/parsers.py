@@ -99,7 +99,7 @@ class _Members(list[Any]):
         self.clear()
 
     def end(self, read: object) -> list[Member]:
-        """The members that have logs, after the last members were taken. `read` is the file's value of `members`, which must be
+        """The members that have logs, after the rest was taken. `read` is the file's value of `members`, which must be
         this list. Raises as `_take` does.
         """
         if read is not self:

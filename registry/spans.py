@@ -28,7 +28,7 @@ FEW: Final = 64
 class Spans:
     """Intervals of numbers, ascending, disjoint or equal, with the holder of each. Of equal ones the last counts.
 
-    `areas` gives, for each area, the begin of its blocks in `blocks`. A block has one of three values: 0 if no interval
+    `areas` gives, for each area, the start of its blocks in `blocks`. A block has one of three values: 0 if no interval
     touches it; `-n` if the first interval that touches it is number `n`, counted from 1; else its place in `pages`,
     which has 0 or the holder + 1 for each number of the block.
     """

@@ -60,7 +60,7 @@ class SuspendedNumbers:
         self._lasts: list[int] = []
         self._covering: list[tuple[Suspension, ...]] = []
         self.blocks: dict[str, tuple[int, int]] = {}
-        """Blocks that a suspension touches, as text (`+81312345`), with the begin and the end of their spans."""
+        """Blocks that a suspension touches, as text (`+81312345`), with the start and the end of their spans."""
         for at, (span, covering) in enumerate(disjoint(self._placed)):
             self._firsts.append(span.first)
             self._lasts.append(span.last)

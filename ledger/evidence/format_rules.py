@@ -1,5 +1,5 @@
-"""The rules for leaves, proofs and packs by their names, as docs/evidence-format.md, section 7, and the vectors beside
-it have them. Pure.
+"""The named rules for leaves, proofs and packs, as in docs/evidence-format.md, section 7, and the test vectors beside
+it. Pure.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from idtone.core.errors import ProofError
 from idtone.core.translation import Message
 
 SKEW: Final = timedelta(minutes=5)
-"""The allowed difference between the clocks of a log, a witness and an authority."""
+"""Allowed difference between the clocks of a log, a witness and an authority."""
 
 
 class Rule(StrEnum):
-    """What a verifier checks."""
+    """A rule that a verifier checks."""
 
     LEAF_FORM = "leaf-form"
     """A leaf is the canonical JSON of an object of section 2.1."""
@@ -107,20 +107,20 @@ class Rule(StrEnum):
 
 
 class Breach(Message):
-    """What is wrong, and the rule that it breaks; made by `breach`."""
+    """A fault with the rule that it breaks; made by `breach`."""
 
     rule: Rule
 
 
 def breach(rule: Rule, text: Message) -> Breach:
-    """The same text, with its rule."""
+    """A breach of `rule` with this text."""
     self = Breach(text.template, **text.fields)
     self.rule = rule
     return self
 
 
 class RuleError(ProofError):
-    """A leaf is against a rule."""
+    """A leaf breaks a rule."""
 
     def __init__(self, rule: Rule, text: Message) -> None:
         super().__init__(text)

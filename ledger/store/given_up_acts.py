@@ -1,4 +1,4 @@
-"""The acts by which ends of earlier logs were given up, and whether a log is as its service wrote it. I/O."""
+"""The acts that gave up ends of earlier logs, and the check that a log is unchanged since its service wrote it. I/O."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PAGE: Final = f"SELECT {STEP}, leaf FROM steps WHERE id > ? ORDER BY id LIMIT 1
 
 
 def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
-    """The ends that were given up, without acts that the service did not write or that were changed. Raises
+    """The ends that were given up, without acts that were changed or that the service did not write. Raises
     LedgerError.
     """
     with database.reading() as connection:
@@ -36,9 +36,10 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
 
 
 def first_foreign(database: Database, key: StepKey) -> int | None:
-    """The first step that is gone, or that somebody else wrote or changed; None: there is none. Raises LedgerError.
+    """The first step that is missing, or that was changed or written by anyone but the service; None if there is none.
+    Raises LedgerError.
 
-    It looks at every step: an act that was made to look like a call is not among the acts any more.
+    It looks at every step, because an act that was changed to look like a call is no longer among the acts.
     """
     with database.paged() as connection:
         macs, reached = StepMacs(connection, key), 0
@@ -59,8 +60,9 @@ def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
 
 
 def end_given_up(trees: ContinuedTrees, following: Continued, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
-    """How the end of the log before `following` was given up, by that log or a later one. `ledger` is the database of
-    the present one. Raises LedgerError if none says it, and one that may say it cannot be read.
+    """The act by which that log or a later one gave up the end of the log before `following`; None if no act did.
+    `ledger` is the present database. Raises LedgerError if no act is found and a log that may contain one cannot be
+    read.
     """
     all_trees = trees.trees
     later = all_trees[all_trees.index(following) :]

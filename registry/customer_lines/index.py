@@ -56,7 +56,7 @@ class Totals(NamedTuple):
 class Runs:
     """Intervals of numbers, with the term of each. In a run they are ascending, and disjoint or equal.
 
-    `runs` has three values for each run: its begin, its end, and the term of all its intervals, or -1 if they differ.
+    `runs` has three values for each run: its start, its end, and the term of all its intervals, or -1 if they differ.
     """
 
     runs: array[int]
