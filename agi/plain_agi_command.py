@@ -1,4 +1,4 @@
-"""`idtone-agi`: the program that Asterisk runs for AGI() to reach the service over a Unix socket."""
+"""`idtone-agi`: the program that Asterisk runs for AGI(), to reach the service over a Unix socket."""
 
 from __future__ import annotations
 

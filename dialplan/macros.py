@@ -1,7 +1,7 @@
-"""What the hook's source writes once: macros of `idtone.conf`, which the export expands. Pure.
+"""The macros of `idtone.conf`, the hook's source, which the export expands. Pure.
 
-A line that ends with a backslash continues in the next one. `@NAME@` is a text, `@name{…}` a text around its argument,
-which may hold further macros and Asterisk's own `${…}`.
+A line that ends with a backslash continues in the next one. `@NAME@` stands for a text, `@name{…}` for a text around
+its argument, which may contain further macros and Asterisk's own `${…}`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ _BEGINS: Final = re.compile(r"@([a-z]+)\{")
 
 
 def expanded(source: str) -> str:
-    """The source without macros of its own; those of settings are left."""
+    """The source with its own macros expanded. Those for settings are left."""
     text = _CONTINUED.sub("", source)
     for name, value in TEXTS.items():
         text = text.replace(name, value)
@@ -122,7 +122,7 @@ def expanded(source: str) -> str:
 
 
 def _closing(text: str, start: int) -> int:
-    """The place of the brace that ends the argument which begins at `start`."""
+    """The index of the brace that ends the argument which begins at `start`."""
     depth = 1
     for place in range(start, len(text)):
         depth += {"{": 1, "}": -1}.get(text[place], 0)

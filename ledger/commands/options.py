@@ -125,7 +125,7 @@ def parse_until(text: str, now: datetime) -> datetime:
 
 
 def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
-    """The moment in a text: `2h` (s, m, h, d) before `now`, the beginning of a day in Japan, or ISO 8601 with an offset.
+    """The moment in a text: `2h` (s, m, h, d) before `now`, the start of a day in Japan, or ISO 8601 with an offset.
     Raises UsageError.
     """
     ago = _AGO.fullmatch(text)

@@ -172,27 +172,27 @@ def _complete(hashes: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _joined(hashes: Sequence[bytes]) -> bytes:
-    """The hash above all of these; their number is a power of two."""
+    """The hash above all of these hashes, whose number is a power of two."""
     while len(hashes) > 1:
         hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
     return hashes[0]
 
 
 def bundle(entries: Iterable[bytes]) -> bytes:
-    """The bundle of these entries, each after its length. No entry has more than `ENTRY_LIMIT` octets."""
+    """The bundle of these entries, each preceded by its length. No entry has more than `ENTRY_LIMIT` octets."""
     return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
 
 
 def compressed(octets: bytes) -> bytes:
-    """A bundle as it is in a file, and as a web server sends it by `Content-Encoding: gzip`."""
+    """A bundle in the form of its file, which a web server sends as `Content-Encoding: gzip`."""
     compressor = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
     end = zlib.crc32(octets).to_bytes(4, "little") + (len(octets) % 2**32).to_bytes(4, "little")
     return b"".join((GZIP, compressor.compress(octets), compressor.flush(), end))
 
 
 def expanded(octets: bytes, limit: int) -> bytes:
-    """The bundle that `compressed` made. Raises ProofError for anything else, and for more than `limit` bytes, of which
-    no more is expanded.
+    """The bundle that `compressed` made. Raises ProofError for anything else, and for more than `limit` bytes; no more
+    than that is expanded.
     """
     if not octets.startswith(GZIP):
         raise ProofError(Message("it is not compressed as idtone does it: not by gzip, or with a name or a time"))
@@ -209,7 +209,7 @@ def expanded(octets: bytes, limit: int) -> bytes:
 
 
 def entries_of(octets: bytes, count: int) -> list[bytes]:
-    """The entries of a bundle. Raises ProofError unless there are `count`, and nothing else."""
+    """The entries of a bundle. Raises ProofError unless it has exactly `count` entries and nothing else."""
     found: list[bytes] = []
     begin = 0
     while begin < len(octets) and len(found) < count:
