@@ -1,4 +1,4 @@
-"""Shows a state on the terminal: once, or each second until it is interrupted."""
+"""Shows a state on the terminal, once or each second until it is interrupted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ WatchOption = Annotated[bool, typer.Option("--watch", help="Show it each second,
 def show(
     look: Callable[[], T], screen: Callable[[T], Any], as_object: Callable[[T], Any], *, as_json: bool, watch: bool
 ) -> T:
-    """The last state. `screen` makes what rich prints of one, `as_object` what JSON is made of."""
+    """Show states, and return the last one. `screen` makes the form that rich prints, `as_object` the object for
+    JSON.
+    """
     if watch:
         return _watch_as_json(look, as_object) if as_json else _watch(look, screen)
     found = look()
