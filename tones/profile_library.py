@@ -19,7 +19,7 @@ _TOO_LONG = f"Shorten it to {CALL_LIMIT_MS} ms, because it delays the connection
 
 
 class Library(Mapping[str, Profile]):
-    """Profiles by their ids. Raises DocumentError where two profiles have the same id."""
+    """Profiles by their ids. Raises DocumentError if two profiles have the same id."""
 
     def __init__(self, sourced: Iterable[tuple[str, Profile]]) -> None:
         self._profiles: dict[str, Profile] = {}
@@ -45,11 +45,11 @@ class Library(Mapping[str, Profile]):
         return len(self._profiles)
 
     def source(self, profile_id: str) -> str:
-        """Where a profile comes from: its file, or `SHIPPED`."""
+        """The source of a profile: its file, or `SHIPPED`."""
         return self._sources[profile_id]
 
     def named(self, profile_id: str) -> Profile:
-        """One profile. Raises UsageError that lists all ids."""
+        """The profile with this id. Raises a UsageError that lists all ids."""
         try:
             return self._profiles[profile_id]
         except KeyError:
@@ -107,7 +107,7 @@ def _id_of(path: Path) -> str | None:
 
 @cache
 def _shipped() -> Sequence[tuple[str, Profile]]:
-    """They are parsed once: pages of sounds ask for them each time."""
+    """The shipped profiles. They are parsed once, because pages of sounds need them each time."""
     folder = resources.files("idtone.config") / "profiles"
     return tuple(
         (SHIPPED, parse_profile(file.read_text(encoding="utf-8"), f"profiles/{file.name}"))

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from ..making.formats import SoundFormat
 
 _LONG_MS: Final = 60_000
-"""Milliseconds of sound in all formats together; less is written too fast for a progress bar."""
+"""Milliseconds of sound in all formats together from which on there is a progress bar; less is written too fast for
+one.
+"""
 
 
 def complete_formats(incomplete: str) -> list[str]:

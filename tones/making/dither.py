@@ -11,7 +11,8 @@ _HALF: Final = 2**32
 
 
 class Dither:
-    """Noise of one step of 16 bits: the difference of two uniform numbers, so its density is a triangle.
+    """Noise of one step of 16 bits. It is the difference of two uniform numbers, so its density is a triangle. ¶ It
+    uses the bits of PCG64 itself, which numpy promises to keep; numpy does not promise this for its distributions.
 
     It uses the bits of PCG64 itself, which numpy promises to keep; numpy does not promise this for its distributions.
     """

@@ -1,4 +1,4 @@
-"""A table of the file formats that Asterisk plays, and of two for people; `encoders` writes them."""
+"""The file formats that Asterisk plays, and two formats for people, as a table; `encoders` writes them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import Final
 
 FRAME_MS: Final = 20
-"""Asterisk reads files in frames of this length, and GSM 06.10 has no other."""
+"""Length of a frame in milliseconds. Asterisk reads files in such frames, and GSM 06.10 has no other length."""
 
 _WAV_HEADER_SAMPLES: Final = 22
-"""Asterisk also drops 44 bytes, the length of the header, at the end of a WAVE file."""
+"""Samples that Asterisk drops at the end of a WAVE file: 44 bytes, the length of the header."""
 _RESAMPLER_MS: Final = 5
-"""The delay of Asterisk's resampler on an 8 kHz channel, which also drops as much at the end of a file."""
+"""Delay of Asterisk's resampler on an 8 kHz channel, which also drops as much at the end of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class SoundFormat:
 
     @property
     def linear(self) -> bool:
-        """True if it holds the samples without coding."""
+        """True if the file contains the samples without coding."""
         return self.encoding in (_RAW, _WAV)
 
 

@@ -1,4 +1,4 @@
-"""A recording of any kind → legs."""
+"""The reader of a recording of any kind, by its content."""
 
 from __future__ import annotations
 
