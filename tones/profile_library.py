@@ -61,7 +61,7 @@ class Library(Mapping[str, Profile]):
             ) from None
 
     def for_calls(self) -> tuple[Profile, ...]:
-        """All profiles. Raises DocumentError where one is longer than `CALL_LIMIT_MS`."""
+        """All profiles. Raises DocumentError if one is longer than `CALL_LIMIT_MS`."""
         faults = [
             Fault(
                 source,

@@ -165,7 +165,7 @@ def _drawn(panel: Panel) -> RenderableType:
 
 
 def _recording(target: str) -> Path | None:
-    """The recording that the target names; None where the target is a profile."""
+    """The recording that the target names; None if the target is a profile."""
     path = Path(target)
     if path.suffix in (".yaml", ".yml"):
         return None

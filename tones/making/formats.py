@@ -38,7 +38,7 @@ class SoundFormat:
     """A format under Asterisk's name, which is also the file's extension.
 
     Asterisk may not play the last `lost_samples` of a file. `delay_ms` is the delay of a sound when Asterisk plays
-    the file on an 8 kHz channel (measured with 22.10.1); None where Asterisk cannot read the format.
+    the file on an 8 kHz channel (measured with 22.10.1); None if Asterisk cannot read the format.
     """
 
     name: str

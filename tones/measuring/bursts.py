@@ -67,7 +67,7 @@ class Found:
 
 
 def rough(samples: Floats, span: Span, sample_rate_hz: float) -> Lines | None:
-    """The waves in the middle of a span; None where it is not a tone."""
+    """The waves in the middle of a span; None if it is not a tone."""
     aside = round(min(0.02 * sample_rate_hz, 0.2 * (span.end - span.first)))
     first = span.first + aside
     end = min(span.end - aside, first + round(STRETCH_S * sample_rate_hz))

@@ -259,7 +259,7 @@ def _set(state: _State, name: str, value: str, place: str) -> None:
 
 
 def _tone(match: re.Match[str], state: _State, place: str) -> dict[str, Any] | None:
-    """One tone as the values of a Segment; None where it has no length."""
+    """One tone as the values of a Segment; None if it has no length."""
     values = [value.strip() for value in match["values"].split(",")] if match["values"] is not None else []
     manual = match["name"] == "%"
     if (len(values) < 3) if manual else (len(values) not in {0, 2}):

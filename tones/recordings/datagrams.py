@@ -75,7 +75,7 @@ def address(host: bytes, port: int) -> str:
 def datagrams(path: Path, file: BinaryIO) -> Iterator[Datagram]:
     """All datagrams in the order of the capture. An incomplete last packet is skipped.
 
-    Raises RecordingError where the capture is damaged, or its link type is not supported.
+    Raises RecordingError if the capture is damaged, or its link type is not supported.
     """
     packets = _pcapng(path, file) if (magic := file.read(4)) == _PCAPNG else _pcap(path, file, magic)
     for arrival_ns, link, packet in packets:

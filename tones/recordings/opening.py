@@ -23,7 +23,7 @@ warn: Final[Notice] = logging.getLogger(__name__).warning
 
 
 def open_recording(path: Path) -> BinaryIO:
-    """The open file, at its start. Raises RecordingError where it is not a regular file, is empty or may not be read.
+    """The open file, at its start. Raises RecordingError if it is not a regular file, is empty or may not be read.
 
     A FIFO or a device is refused without waiting for its other end.
     """

@@ -93,7 +93,7 @@ def rows(checked: Checked) -> Iterator[dict[str, Any]]:
 
 
 def write_csv(path: Path, checked: Sequence[Checked]) -> None:
-    """Write all rows in UTF-8, completely or not at all. Raises UsageError where the file cannot be written."""
+    """Write all rows in UTF-8, completely or not at all. Raises UsageError if the file cannot be written."""
     with writing(path, UsageError, is_choice=True), draft(path) as new:
         # A file name may be bytes that no encoding can decode.
         text = io.TextIOWrapper(new.file, encoding="utf-8", errors="backslashreplace", newline="")

@@ -96,7 +96,7 @@ class Burst:
 
     @property
     def edges_ms(self) -> tuple[float, float] | None:
-        """The errors of its start and end; None where they cannot be measured."""
+        """The errors of its start and end; None if they cannot be measured."""
         if self.heard <= _WHOLE or self.covered:
             return None
         return 1000 * self.start_error_s, 1000 * self.end_error_s
