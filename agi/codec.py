@@ -17,8 +17,8 @@ from asterisk.agi import AGI, AGIAppError, AGIError, AGIResultHangup
 from idtone.core.errors import AgiError
 
 LONGEST_COMMAND: Final = 2047
-"""Most octets of a command with its line end. Asterisk reads a longer line as two: AGI_BUF_LEN in res_agi.c is 2048 in
-older versions and 8192 in 22.10.
+"""Maximum number of octets of a command with its line end. Asterisk reads a longer line as two: AGI_BUF_LEN in
+res_agi.c is 2048 in older versions and 8192 in 22.10.
 """
 LONGEST_RESPONSE: Final = 16384
 HANGUP: Final = b"HANGUP\n"

@@ -25,7 +25,7 @@ from idtone.core.errors import AgiError
 
 LONGEST_LINE: Final = 4096
 LONGEST: Final = 16384
-"""Most octets of a line and of the whole environment, with line ends."""
+"""Maximum number of octets of a line and of the whole environment, with line ends."""
 MOST_ARGUMENTS: Final = 32
 
 _NETWORK: Final = ("agi_network", "agi_network_script")

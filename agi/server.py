@@ -55,11 +55,13 @@ SOCKET_MODE: Final = 0o660
 _PEERGROUPS: Final = 59
 """The socket option SO_PEERGROUPS, which Python has no name for."""
 _GROUPS_OCTETS: Final = 1024
-"""Most octets of an answer of Python's getsockopt(). For a user in more than 256 groups only the first group counts."""
+"""Maximum number of octets of an answer of Python's getsockopt(). For a user in more than 256 groups only the first
+group counts.
+"""
 _QUEUE: Final = 4096
-"""Most connections that the kernel queues for accept(), if net.core.somaxconn allows it."""
+"""Maximum number of connections that the kernel queues for accept(), if net.core.somaxconn allows it."""
 _ACCEPTED_AT_ONCE: Final = 32
-"""Most connections to accept before the existing ones get their turn."""
+"""Maximum number of connections to accept before the existing ones get their turn."""
 _OUT_OF_FILES_S: Final = 0.1
 
 
@@ -68,17 +70,17 @@ class Limits:
     """Time limits of a connection, in seconds, and limits on the number of connections."""
 
     presented_s: float = 2.0
-    """From its start until it has presented its call."""
+    """Time from its start until it has presented its call."""
     response_s: float = 1.0
-    """Until Asterisk has answered a command."""
+    """Time until Asterisk has answered a command."""
     whole_s: float = 3.0
-    """From its start to its end."""
+    """Time from its start to its end."""
     drain_s: float = 4.0
-    """How long a stop waits for existing connections."""
+    """Time for which a stop waits for existing connections."""
     waiting: int = 512
-    """Most connections that have not presented a call."""
+    """Maximum number of connections that have not presented a call."""
     answering: int = 256
-    """Most connections that have presented a call."""
+    """Maximum number of connections that have presented a call."""
 
 
 class FastAgiServer:

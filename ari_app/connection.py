@@ -36,8 +36,8 @@ waits three seconds for a verdict; by then a new connection serves the calls tha
 Asterisk.
 """
 ANSWER_LIMIT: Final = 2**22
-"""Most octets of an answer, and of a message of the WebSocket. The longest ones describe one channel, with all texts of
-its caller. These are a few SIP messages of 64 kB, and JSON can need six octets for each of their octets.
+"""Maximum number of octets of an answer, and of a message of the WebSocket. The longest ones describe one channel, with
+all texts of its caller. These are a few SIP messages of 64 kB, and JSON can need six octets for each of their octets.
 """
 
 _CLOSES_WITHIN_S: Final = 0.05

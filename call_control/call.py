@@ -52,7 +52,7 @@ class Call:
     """True if it ended before a decision. `decision` is the one that the hook would have made."""
     answered: bool = False
     delivery: dict[Party, Delivery] = field(default_factory=dict)
-    """The knowledge about the decided sound, or the notice in its place, at the parties to which it was played to its
+    """The delivery of the decided sound, or of the notice in its place, to each party for which it was played to its
     end.
     """
     sounded_since: datetime | None = None

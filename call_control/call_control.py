@@ -61,9 +61,11 @@ pending decisions cannot be written.
 """
 _CONNECTS: Final = frozenset({Outcome.PLAY, Outcome.NOTICE})
 LATE_REPORTS: Final = 1_000
-"""Most ended calls that may wait for the report of the called party's phone, which comes within milliseconds."""
+"""Maximum number of ended calls that may wait for the report of the called party's phone, which comes within
+milliseconds.
+"""
 CLOSED_KEPT: Final = 100_000
-"""Most ids of ended calls in memory. For older calls the ledger is asked."""
+"""Maximum number of ids of ended calls in memory. For older calls the ledger is asked."""
 DECISION_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Classes of the time that a call waits for its decision, in seconds. After 3 s the hook falls back."""
 
@@ -101,7 +103,7 @@ class CallControl:
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
     braking: Braking | None = None
-    """None if the brake is off."""
+    """The brake on the path of calls; None if the brake is off."""
     recorded: Callable[[str], bool] = lambda call_id: False
     """True if the ledger knows a call. Called only for channels that may be older than the range of `_closed`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -17,7 +17,7 @@ from idtone.core.logs import about
 
 EVERY_S: Final = 1.0
 AT_ONCE: Final = 100
-"""Most lines that are written without a pause, which takes some milliseconds."""
+"""Maximum number of lines that are written without a pause, which takes some milliseconds."""
 
 _log = logging.getLogger(__name__)
 

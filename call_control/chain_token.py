@@ -33,7 +33,7 @@ MAC_BYTES: Final = 9
 guess is a call through a trunk. A million guesses a second for 100 years succeed with a probability of 1 in 1,500,000.
 """
 TOKEN_LIMIT: Final = 250
-"""Most characters that the hook reads of the header."""
+"""Maximum number of characters that the hook reads of the header."""
 
 _TOKEN: Final = re.compile(
     r"v1\.([0-9]{10})\.([A-Za-z0-9%_~-]{1,200})\.([!-+\--~]{1,200}-[0-9]{1,9})\.([A-Za-z0-9_-]{12})"

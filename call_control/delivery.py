@@ -1,4 +1,4 @@
-"""The knowledge about a sound at a party, judged from the hook's journal lines. Pure; no other module judges this.
+"""The delivery of a sound to a party, judged from the hook's journal lines. Pure; no other module judges this.
 
 A sound was played, or not; and its delivery is on one scale:
 

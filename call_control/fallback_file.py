@@ -28,11 +28,13 @@ from idtone.core.number_spans import NumberSpan, disjoint, patterns
 from idtone.core.translation import Message
 
 ENTRIES_LIMIT: Final = 100_000
-"""Most entries for the suspended numbers if members' stocks are among them, and most entries for the node's own
-numbers.
+"""Maximum number of entries for the suspended numbers if members' stocks are among them and of entries for the node's
+own numbers.
 """
 NEVER_LIMIT: Final = 200_000
-"""Most entries for the numbers that never originate. They are in sections, so a look-up visits a thousandth of them."""
+"""Maximum number of entries for the numbers that never originate. They are in sections, so a look-up visits a
+thousandth of them.
+"""
 
 
 _Entry = tuple[str, str]

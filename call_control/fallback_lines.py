@@ -21,7 +21,7 @@ from .fallback_file import entries_of, with_end
 log = logging.getLogger(__name__)
 
 LINES_LIMIT: Final = 100_000
-"""Most lines and patterns of numbers. Asterisk searches them one by one, in some milliseconds."""
+"""Maximum number of lines and patterns of numbers. Asterisk searches them one by one, in some milliseconds."""
 
 
 class LineTable(Protocol):

@@ -29,7 +29,9 @@ from idtone.dialplan import PACKET_MS, Played
 from idtone.ledger.evidence.steps import CallStatus, cause, kept_sip_call_id
 
 LONGEST_LINE: Final = 4096
-"""Most octets of a line. The hook's lines have at most three quarters of this, and each is written in one write."""
+"""Maximum number of octets of a line. The hook's lines have at most three quarters of this, and each is written in one
+write.
+"""
 
 _LINE: Final = re.compile(r"[!-~]*")
 _CALL_ID: Final = re.compile(r"[!-+\--~]{1,450}-[0-9]{1,9}")

@@ -48,8 +48,8 @@ numbers.
 REPLACE_AT: Final = 1024 * 1024
 """Size in octets from which on the file is replaced at once."""
 LINES_AT_ONCE: Final = 16
-"""Most lines that are entered at once, which takes some milliseconds. After that, the event loop has as much time for
-the calls that wait for a verdict.
+"""Maximum number of lines that are entered at once, which takes some milliseconds. After that, the event loop has as
+much time for the calls that wait for a verdict.
 """
 HELD_S: Final = 60.0
 """Longest time for which a replaced file may stay open for writing, in seconds. The hook has it open for some
@@ -73,7 +73,7 @@ _EMPTY: Final = f".{dialplan.JOURNAL_FILE}."
 REFUSED: Final = "refused"
 _REFUSED_MODE: Final = 0o600
 MOST_REFUSED_BYTES: Final = 1024 * 1024
-"""Most bytes of the file of refused lines, so that they cannot fill the disk."""
+"""Maximum number of bytes of the file of refused lines, so that they cannot fill the disk."""
 
 
 class JournalFolder:

@@ -34,7 +34,7 @@ class Party(Word):
 
 
 class Delivery(Word):
-    """The knowledge about a sound at a party, from the most certain to the least."""
+    """The delivery of a sound to a party, from the most certain state to the least."""
 
     CONFIRMED = "confirmed"
     """The sound was sent, and the phone's own reports say that it received all packets."""

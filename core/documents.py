@@ -27,7 +27,7 @@ DEPTH_LIMIT: Final = 16
 _FAULT_LIMIT: Final = 200
 """Number of faults at which reading stops: a binary file would have millions."""
 _KEY_LIMIT: Final = 40
-"""Most characters of an unknown key in a fault's text."""
+"""Maximum number of characters of an unknown key in a fault's text."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's loader if PyYAML has it: the same events, ten times as fast."""

@@ -9,7 +9,7 @@ from typing import Final
 
 WINDOW_S: Final = 10.0
 MOST_MESSAGES: Final = 20
-"""Most different messages within a window. Their text may come from an attacker."""
+"""Maximum number of different messages within a window. Their text may come from an attacker."""
 _OTHERS: Final = "for further reasons"
 
 

@@ -25,7 +25,7 @@ from .errors import IdtoneError
 
 JOURNALD: Final = Path("/run/systemd/journal/socket")
 MOST_WAITING: Final = 10_000
-"""Most records that may wait to be written: one minute's records at 150 calls a second, some megabytes."""
+"""Maximum number of records that may wait to be written: one minute's records at 150 calls a second, some megabytes."""
 CLOSE_WITHIN_S: Final = 5.0
 """Time that the end of the program waits for them, in seconds."""
 STANDARD_ERROR: Final = 2

@@ -13,11 +13,11 @@ from .terminal.extras import require
 from .translation import Message
 
 GUESSES: Final = 10**9
-"""Least number of guesses, as zxcvbn estimates them. It knows English and the passwords that leaked most often.
+"""Minimum number of guesses, as zxcvbn estimates them. It knows English and the passwords that leaked most often.
 Japanese words and names look random to it, so many pass that people here would guess.
 """
 _READ: Final = 72
-"""Most characters that zxcvbn examines. A longer passphrase is good anyway, or repeats itself."""
+"""Maximum number of characters that zxcvbn examines. A longer passphrase is good anyway, or repeats itself."""
 
 
 _CONSONANTS, _VOWELS = "bdghkmnprstwyz", "aeiou"

@@ -23,9 +23,9 @@ from .errors import ProofError
 from .translation import Message
 
 SIGNATURES_LIMIT: Final = 64
-"""Most signature lines of a note; signed-note requires at least 16."""
+"""Maximum number of signature lines of a note; signed-note requires at least 16."""
 NOTE_LIMIT: Final = 256 * 1024
-"""Most bytes of a note, with room for as many post-quantum signatures, which are kept."""
+"""Maximum number of bytes of a note, with room for as many post-quantum signatures, which are kept."""
 KEY_BYTES: Final = 32
 _LATEST: Final = 2**63 - 1
 

@@ -101,7 +101,7 @@ def parties_word(parties: tuple[str, ...]) -> str:
 
 
 EXTENSION_LIMIT: Final = 79
-"""Most characters of an extension in Asterisk."""
+"""Maximum number of characters of an extension in Asterisk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,11 @@ TENTHS: Final = f"${{STRFTIME(,{_ZONE},%s%1q)}}"
 # -- what a caller wrote ----------------------------------------------------------------------------------------------
 
 CALLER_TEXTS_LIMIT: Final = 200
-"""Most octets of a caller's texts together without a closer look: more than a usual name with usual numbers has."""
+"""Maximum number of octets of a caller's texts together without a closer look: more than a usual name with usual
+numbers has.
+"""
 CALLER_TEXT_LIMIT: Final = 80
-"""Most octets of one of them in a closer look."""
+"""Maximum number of octets of one of them in a closer look."""
 CALLER_TEXTS: Final = "".join(
     f"${{{each}:0:{CALLER_TEXTS_LIMIT + 1}}}"
     for each in (

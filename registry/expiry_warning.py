@@ -1,5 +1,5 @@
-"""Logs that the registry, a licence or a certification expires soon, or has expired. Before the expiry, calls do not
-show it.
+"""Warnings in the log that the registry, a licence or a certification expires soon, or has expired. Calls give no sign
+of it before the expiry.
 """
 
 from __future__ import annotations

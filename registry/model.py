@@ -31,7 +31,7 @@ _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _LARGEST: Final = 2**53 - 1
 """The largest integer that all JSON readers agree on (RFC 7493, 2.2), and that the evidence of a call can contain."""
 CHAIN_LIMIT: Final = 16
-"""Most links of a wholesale chain."""
+"""Maximum number of links of a wholesale chain."""
 AnyDate = TypeVar("AnyDate", bound=date)
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*", re.ASCII)
 

@@ -48,7 +48,7 @@ class NeverOriginating:
     entries: int
     """Number of entries in the file."""
     issued: datetime | None = None
-    """When the file was issued; None in an unsigned registry, which has no such file."""
+    """The time at which the file was issued; None in an unsigned registry, which has no such file."""
     blocks: frozenset[str] = field(init=False, repr=False, compare=False)
     """Blocks that have an entry: E.164 numbers without their last three digits."""
 

@@ -21,8 +21,8 @@ from idtone.core.numbers import LONG_AREA, ascii_form, national_length, parse_ja
 from idtone.core.translation import Message
 
 ENTRY_LIMIT: Final = 1_000_000
-"""Most numbers of one entry: a hundred allotments of ten thousand numbers each. A larger entry ("06*": all Osaka) is a
-mistake that would cover other carriers' customers.
+"""Maximum number of numbers of one entry: a hundred allotments of ten thousand numbers each. A larger entry ("06*": all
+Osaka) is a mistake that would cover other carriers' customers.
 """
 
 _CANONICAL: Final = re.compile(  # 010 is the international prefix

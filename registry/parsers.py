@@ -56,7 +56,7 @@ def read_large_registry(path: Path, name: str) -> LargeRegistry:
 
 
 _AT_ONCE: Final = 1000
-"""Most members in memory at once. A member as the file has it takes 7 KB."""
+"""Maximum number of members in memory at once. A member as the file has it takes 7 KB."""
 _member_list: Final = TypeAdapter(list[Member])
 
 

@@ -21,7 +21,9 @@ BLOCK: Final = 1_000
 AREA: Final = 1_000
 """Blocks of an area. All numbers of Japan are in some 1,500 areas."""
 FEW: Final = 64
-"""Most intervals of a block without a page. A page takes no more than three times the memory of its intervals."""
+"""Maximum number of intervals of a block without a page. A page takes no more than three times the memory of its
+intervals.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,10 +139,8 @@ class BrakeKeeper:
     # -- other nodes ----------------------------------------------------------------------------------------------
 
     def told(self) -> dict[str, str] | None:
-        """This node's stops and releases for the other nodes, authenticated; None if there is nothing to share. ¶ Safe
+        """This node's stops and releases for the other nodes, authenticated; None if there is nothing to share. Safe
         from any thread.
-
-        Any thread may call it.
         """
         if not shares(self._settings):
             return None

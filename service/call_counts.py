@@ -73,9 +73,9 @@ class CallCounts:
         self.connected = 0
         """Ended calls that were connected and on which a party was to hear a sound."""
         self.sent = 0
-        """Those of `connected` on which each of these sounds was sent."""
+        """Calls among `connected` on which each of these sounds was sent."""
         self.confirmed = 0
-        """Those of `sent` on which the phone's reports confirm each sound, if they came before the end."""
+        """Calls among `sent` on which the phone's reports confirm each sound, if they came before the end."""
         self.failed = 0
         """Ended calls that were connected although one of these sounds was not played to its end."""
         self.connecting = Durations(CONNECT_S)

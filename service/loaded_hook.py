@@ -36,7 +36,7 @@ class LoadedHook:
         return self.digest == self._expected
 
     async def watch(self, runner: ApplicationRunner) -> None:
-        """Ask on each new connection, and repeatedly on the same one, until cancelled."""
+        """Ask Asterisk for its loaded hook on each new connection, and repeatedly on the same one, until cancelled."""
         asked: Ari | None = None
         next_s = 0.0
         while True:

@@ -16,7 +16,7 @@ from idtone.core.translation import Message
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 WAITING: Final = 8
-"""Most connections that may wait."""
+"""Maximum number of connections that may wait."""
 
 
 @contextmanager

@@ -33,7 +33,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FRESH_S: Final = 1.0
 """Time for which a text serves further requests, in seconds."""
 MOST_CONNECTIONS: Final = 32
-"""Most connections; further ones are closed. As many may wait in the kernel."""
+"""Maximum number of connections; further ones are closed. As many may wait in the kernel."""
 CONNECTION_S: Final = 30.0
 """Longest time of a connection, in seconds. A scraper makes a new one, and a slow reader cannot keep one."""
 RETRY_S: Final = 5.0

@@ -29,7 +29,7 @@ SHORTEST_RAMP_MS: Final = 3.0
 ramps of 5 ms.
 """
 MOST_FREQUENCIES: Final = 4
-"""Most frequencies at a time. Speech codecs keep few, because they model one voice."""
+"""Maximum number of frequencies at a time. Speech codecs keep few, because they model one voice."""
 HEADROOM_DB: Final = 3.0
 """Reserve for the gain that gateways and telephones add."""
 

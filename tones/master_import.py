@@ -36,7 +36,7 @@ from .recordings.leg import Leg
 from .recordings.opening import open_recording, warn
 
 MASTER_SIZE_LIMIT: Final = 128 * 1024 * 1024
-"""Most bytes of a master. A minute of stereo at 192 kHz in 32 bits has 92 million."""
+"""Maximum number of bytes of a master. A minute of stereo at 192 kHz in 32 bits has 92 million."""
 _BLOCK: Final = 1024 * 1024
 _EXTENSION: Final = re.compile(r"\.[a-z0-9-]{1,10}")
 

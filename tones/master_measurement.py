@@ -36,15 +36,15 @@ SILENT_DB: Final = -60.0
 16 bits audible as noise.
 """
 NOISE_DB: Final = -30.0
-"""Most noise relative to the sound: about the idle noise of a G.711 line at the usual levels."""
+"""Maximum noise relative to the sound: about the idle noise of a G.711 line at the usual levels."""
 NOISELIKE_DB: Final = -6.0
 """Flatness of the spectrum from which on a sound is noise, however quiet the pauses are. Voiced speech and tones are
 far below.
 """
 DC_DB: Final = -30.0
-"""Most DC relative to the sound. A valid burst of 50 ms of 300 Hz that is cut inside a wave comes near it."""
+"""Maximum DC relative to the sound. A valid burst of 50 ms of 300 Hz that is cut inside a wave comes near it."""
 CHANNELS_DB: Final = -40.0
-"""Most difference of two channels relative to the sound. Lossy coding makes equal channels differ by less."""
+"""Maximum difference of two channels relative to the sound. Lossy coding makes equal channels differ by less."""
 TRIM_DB: Final = -40.0
 ABOVE_NOISE_DB: Final = 12.0
 """Margin above the noise. The loudest of a thousand 1 ms means of white noise at 8 kHz is 6 to 7 dB above their
@@ -55,7 +55,9 @@ _FULL_SCALE: Final = 0.98
 """Full scale of µ-law, the lowest of all codings."""
 _CEILING: Final = 32767 / 32768
 _CLIPPED_RUN: Final = 3
-"""Fewest equal samples at full scale that are clipped. The crest of a sine from 300 Hz up has two at 192 kHz."""
+"""Minimum number of equal samples at full scale that are clipped. The crest of a sine from 300 Hz up has two at 192
+kHz.
+"""
 _SLOW_HZ: Final = 16_000
 _CLIPPED_RUN_SLOW: Final = 2
 """The same up to the rate `_SLOW_HZ`: two samples suffice, because a sine that just reaches the ceiling has one."""

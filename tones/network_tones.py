@@ -24,7 +24,7 @@ Q.24).
 _STEP_HZ: Final = 15.0
 """Step in which a glide is examined: half the narrowest band, so that no band is missed."""
 _SIDEBAND_DEPTH: Final = 0.1
-"""Least depth of a modulation whose sidebands count. Those of a shallower one are at least 26 dB below the tone."""
+"""Minimum depth of a modulation whose sidebands count. Those of a shallower one are at least 26 dB below the tone."""
 
 
 @dataclass(frozen=True, slots=True)

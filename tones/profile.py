@@ -33,7 +33,7 @@ CALL_LIMIT_MS: Final = 10_000
 """Longest sound that may delay a connection, in milliseconds."""
 RAMP_LIMIT_MS: Final = 1000
 FILE_SIZE_LIMIT: Final = 64 * 1024
-"""Most bytes of a profile's file."""
+"""Maximum number of bytes of a profile's file."""
 RAMP_MS: Final = 5.0
 """Default length of a ramp in milliseconds: long enough to avoid clicks at the edges of a burst."""
 

@@ -36,7 +36,7 @@ from .subject import CALM_S, Shares, Subject
 from .windows import Positions
 
 MOST_LINES: Final = 131_072
-"""Most endpoints, and most customers. Callers cannot invent them."""
+"""Maximum number of endpoints and of customers. Callers cannot invent them."""
 MOST_TRUNKS: Final = 4096
 MOST_NUMBERS: Final = 16_384
 LOOK_FOR_SURGE_S: Final = 60.0

@@ -159,7 +159,7 @@ SURGE_S: Final = 6 * 3600.0
 it continues.
 """
 LEAST_PACE: Final = 4
-"""Least pace of a slowed line, as a fraction of the floor of its calls in a minute."""
+"""Minimum pace of a slowed line, as a fraction of the floor of its calls in a minute."""
 
 
 def stops_at(line: LineKind, days: Sequence[Counts]) -> Counts:

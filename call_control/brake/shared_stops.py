@@ -17,9 +17,9 @@ from idtone.core.numbers import holds_number
 from .limits import BrakeStep, LineKind, SubjectKind
 
 MOST_STOPS: Final = 10_000
-"""Most stops, and most releases, that a node keeps."""
+"""Maximum number of stops, and of releases, that a node keeps."""
 MOST_TOLD: Final = 100
-"""Most stops, and most releases, that a node sends to the others: the newest ones."""
+"""Maximum number of stops, and of releases, that a node sends to the others: the newest ones."""
 _LONGEST: Final = 200
 _TOKEN_BYTES: Final = 12
 

@@ -17,7 +17,7 @@ HALF_MINUTE_S: Final = 30.0
 HALF_HOUR_S: Final = 1800.0
 BITS: Final = 2048
 MOST_DISTINCT: Final = 8192
-"""Most distinct numbers that are counted in half a minute. It is more than any limit."""
+"""Maximum number of distinct numbers that are counted in half a minute. It is more than any limit."""
 _MASK: Final = (1 << 64) - 1
 _PART: Final = (1 << 64) // BITS
 

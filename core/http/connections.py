@@ -14,14 +14,16 @@ from typing import Final
 from aiohttp import web
 
 MOST: Final = 512
-"""Most connections at a time. One more replaces the connection that has waited longest without a request."""
+"""Maximum number of connections at a time. One more replaces the connection that has waited longest without a
+request.
+"""
 HEAD_WITHIN_S: Final = 10.0
 """Time for a new connection to send its first request, without the body."""
 IDLE_S: Final = 30.0
 """Time for a connection that was used before to send its next request."""
 BODY_EVERY_S: Final = 10.0
 BODY_AT_LEAST: Final = 40_000
-"""Least bytes of a body in each `BODY_EVERY_S`, else the connection is cut."""
+"""Minimum number of bytes of a body in each `BODY_EVERY_S`, else the connection is cut."""
 BODY_WITHIN_S: Final = 300.0
 """Time for a whole body, else the connection is cut. 50 MB arrive in time at 1.4 Mbit/s."""
 TAKES_WITHIN_S: Final = 30.0

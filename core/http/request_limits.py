@@ -24,16 +24,16 @@ NUMBER_SEARCHES: Final = Rate(1 / 60, 20)
 """Limit for each user's searches by a number, because they show whether anything about the number exists."""
 STREAMS_OF_SESSION: Final = 8
 STREAMS: Final = 200
-"""Most streams of events, of all sessions together."""
+"""Maximum number of streams of events, of all sessions together."""
 STREAMS_OF_USER: Final = 24
 FIRST_STREAMS: Final = 40
 """Further streams for users who have none yet."""
 AT_A_TIME_OF_ADDRESS: Final = STREAMS + FIRST_STREAMS + 56
-"""Most requests in progress from one address. An office may have one address, and all streams."""
+"""Maximum number of requests in progress from one address. An office may have one address, and all streams."""
 AT_A_TIME_OF_SESSION: Final = 64
 WITHOUT_SESSION: Final = 160
-"""Most requests in progress, of the 512 connections, from all visitors who are not signed in. The other connections are
-reserved for sessions.
+"""Maximum number of requests in progress, of the 512 connections, from all visitors who are not signed in. The other
+connections are reserved for sessions.
 """
 WITHOUT_SESSION_OF_NETWORK: Final = 40
 MOST_KEPT: Final = 10_000

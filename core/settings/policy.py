@@ -98,7 +98,7 @@ class PolicySettings(Model):
     """The treatment of an outgoing call whose number no member holds."""
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     waiting: Annotated[int, Field(ge=1, le=1000)] = 20
-    """Most calls that may wait for a verdict at once."""
+    """Maximum number of calls that may wait for a verdict at once."""
     overload: Overload = Overload.SHED
     suspended_calls: SuspendedCalls = SuspendedCalls.HANG_UP
     own_suspensions: OwnSuspensions = OwnSuspensions.ONE_PERSON

@@ -58,9 +58,9 @@ CheckpointsOption = Annotated[
 ]
 
 _OFFERED: Final = 50
-"""Most call ids that the shell's completion shows."""
+"""Maximum number of call ids that the shell's completion shows."""
 _CANDIDATES: Final = 5
-"""Most call ids that an error shows."""
+"""Maximum number of call ids that an error shows."""
 
 
 def complete_call(context: typer.Context, incomplete: str) -> list[str]:

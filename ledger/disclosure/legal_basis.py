@@ -26,7 +26,7 @@ from idtone.core.translation import Message, template
 from ..evidence.steps import Scalar
 
 TEXT_LIMIT: Final = 300
-"""Most characters of each text."""
+"""Maximum number of characters of each text."""
 FILE: Final = "legal_bases.yaml"
 _SIZE_LIMIT: Final = 2**20
 

@@ -17,7 +17,7 @@ from idtone.core.translation import Message
 from ..keys.private_files import PRIVATE_FILE
 
 FILES_LIMIT: Final = 65_535
-"""Most files that a ZIP file can list without extensions."""
+"""Maximum number of files that a ZIP file can list without extensions."""
 BYTES_LIMIT: Final = 512 * 2**20
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """Earliest time that a ZIP file can contain."""

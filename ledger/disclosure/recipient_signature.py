@@ -23,7 +23,7 @@ from idtone.core.errors import ProofError
 from idtone.core.translation import Message
 
 _RSA_BITS: Final = 2048
-"""Least length of an RSA key, in bits."""
+"""Minimum length of an RSA key, in bits."""
 
 
 def office_key_digest(pack: bytes, signature: bytes, key: bytes) -> str:

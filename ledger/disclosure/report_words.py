@@ -97,7 +97,7 @@ def delivery_in_english(record: Record) -> str:
 
 
 def delivery_in_both(record: Record) -> str:
-    """The knowledge about each party's sound and its source, in Japanese and English."""
+    """The delivery of each party's sound and its proof, in Japanese and English."""
     return ", ".join(
         f"{PARTIES[party]}: {DELIVERY.get(word, word)}{_behind(str(KNOWN_BY.get(code, code)))}"
         for party, word, code in _deliveries(record)

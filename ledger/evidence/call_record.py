@@ -45,8 +45,8 @@ class Record:
 
     Codes (`direction`, `outcome`, `reason`, `status`) are texts as written, equal to the members of their enumerations,
     so that codes of a newer version can still be read. `profile` is the sound that was decided on, `profiles` has it
-    for each party, and `skip` is the reason for no sound. `delivery` is the knowledge about each of these sounds
-    (`Delivery`), and `known_by` its source, for sounds that were played to their end. `complete` means that the end of
+    for each party, and `skip` is the reason for no sound. `delivery` is the delivery of each of these sounds
+    (`Delivery`), and `known_by` its proof, for sounds that were played to their end. `complete` means that the end of
     the call was seen, `fallback` that the hook decided without the service. `nonce` binds the lines of the journal to
     the call. `chain_call` is the call on the node `chain_node` that announces this one. `sip_call_id_token` is the
     token of the caller's SIP Call-ID. `customer` is the operator's customer whose call it is, by the id in the table of
@@ -100,7 +100,7 @@ class Record:
 
     @property
     def least(self) -> str:
-        """The least knowledge about any of its sounds (`Delivery`); empty if no party was to hear a sound."""
+        """The least certain delivery of its sounds (`Delivery`); empty if no party was to hear a sound."""
         return max(self.delivery.values(), key=_DELIVERIES.index, default="")
 
     @property
@@ -324,7 +324,7 @@ def _confirms(step: Step) -> bool:
 
 
 def _delivery(known_by: str | None, confirmed: bool) -> Delivery:
-    """The knowledge about a sound, from the source that shows it was played."""
+    """The delivery of a sound, by the proof that it was played."""
     if known_by != SENT_BY:
         return Delivery.NOT_KNOWN
     return Delivery.CONFIRMED if confirmed else Delivery.SENT

@@ -22,7 +22,7 @@ from .leaves import ACT_ID, ACTS, CLOSING, leaf, step_text
 from .steps import CALL_ID_LIMIT, StepKind
 
 AWAITED_LIMIT: Final = 1_000_000
-"""Most steps between two leaves that may belong to calls in progress."""
+"""Maximum number of steps between two leaves that may belong to calls in progress."""
 ANSWERS: Final = frozenset({StepKind.EXPORT_APPROVED.value, StepKind.EXPORT_REFUSED.value, StepKind.EXPORTED.value})
 """Acts that may name a request."""
 GIVEN_UP: Final = StepKind.END_GIVEN_UP.value
@@ -38,13 +38,13 @@ _WHOLE: Final = rb"(?:0|-?(?:[1-9][0-9]{0,14}|[1-8][0-9]{15}))"
 _VALUE: Final = re.compile(rb':(?<!"kind":)(?:%b|%b)(?=[,}])' % (_TEXT, _WHOLE))
 """A text or an integer with only one spelling. Shapes keep the kinds of steps, because rules depend on them."""
 _ALIKE_LIMIT: Final = 30
-"""Most shapes for leaves with the same number of quotes."""
+"""Maximum number of shapes for leaves with the same number of quotes."""
 _ALIKE_OCTETS: Final = 8_000
-"""Most octets of a leaf that gets a shape. For a longer one, compiling takes longer than reading it, and few leaves are
-like it.
+"""Maximum number of octets of a leaf that gets a shape. For a longer one, compiling takes longer than reading it, and
+few leaves are like it.
 """
 _SHAPES_OCTETS: Final = 1_000_000
-"""Most octets of all leaves together that get shapes. Each octet takes about ten octets of memory."""
+"""Maximum number of octets of all leaves together that get shapes. Each octet takes about ten octets of memory."""
 
 
 _KIND: Final = re.compile("[a-z-]+")
@@ -190,8 +190,8 @@ class LeafRules:
         order: StepOrder | None = None,
         has_ended: bool = False,
     ) -> None:
-        """`counts`, `requests`, `order` and `has_ended` have the knowledge about earlier leaves; without earlier leaves
-        they are empty.
+        """`counts`, `requests`, `order` and `has_ended` describe the earlier leaves; without earlier leaves they are
+        empty.
         """
         self._counts = counts
         self._has_all = has_all

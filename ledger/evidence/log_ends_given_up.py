@@ -24,7 +24,7 @@ from .steps import Scalar, Step, StepKind
 KINDS: Final = frozenset({StepKind.CONTINUED, StepKind.END_GIVEN_UP})
 """Kinds of steps of a log that must be read."""
 LIMIT: Final = 100
-"""Most such acts of one log. No node has so many logs, and readers of foreign logs accept no more."""
+"""Maximum number of such acts of one log. No node has so many logs, and readers of foreign logs accept no more."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ROOT: Final = re.compile("[0-9a-f]{64}")
 

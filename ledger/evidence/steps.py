@@ -34,7 +34,7 @@ class StepKind(StrEnum):
     """The called party has answered; the sound comes next."""
     SOUND_STARTED = "sound-started"
     SOUND_ENDED = "sound-ended"
-    """The sound was played to its end. `known_by` has the knowledge about its delivery."""
+    """The sound was played to its end. `known_by` is the proof of its delivery."""
     SOUND_FAILED = "sound-failed"
     """The sound could not be played, or not to its end."""
     SOUND_REPORTED = "sound-reported"
@@ -114,11 +114,13 @@ UNOPENED: Final = "cannot be opened"
 UNSEALED: Final = "could not be sealed"
 """Value in place of numbers whose day key could not be made. They are not kept."""
 CALL_ID_LIMIT: Final = 255
-"""Most characters of a call id."""
+"""Maximum number of characters of a call id."""
 SIP_CALL_ID_LIMIT: Final = 128
-"""Most characters of a SIP Call-ID."""
+"""Maximum number of characters of a SIP Call-ID."""
 REQUEST_LIMIT: Final = 64_000
-"""Most octets of the details of a request, which names its calls. Its leaf must fit into a bundle (`tree.tiles`)."""
+"""Maximum number of octets of the details of a request, which names its calls. Its leaf must fit into a bundle
+(`tree.tiles`).
+"""
 _WHY_LIMIT: Final = 200
 _DIALLED: Final = re.compile(r"[0-9](?:[ ().-]*[0-9]){5,}")
 """Six digits or more, in any grouping. In a text this may be a telephone number."""
@@ -309,8 +311,8 @@ def sound_ended(
 ) -> Step:
     """The end of a sound that was played completely, for `played_ms`; for other sounds there is `sound_failed`.
 
-    `known_by` is the source of this knowledge, `packets` the number of RTP packets that were sent meanwhile. `instead`
-    is the profile that was played if it differs from the one that was decided on.
+    `known_by` is the proof of this, `packets` the number of RTP packets that were sent meanwhile. `instead` is the
+    profile that was played if it differs from the one that was decided on.
     """
     if played_ms <= 0:
         raise LedgerError(
@@ -581,5 +583,5 @@ def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:
 
 
 def clock(act_id: str, at: datetime, known: Mapping[str, Scalar]) -> Step:
-    """The knowledge about the machine's clock (`clock_status`); empty if there is none."""
+    """The known state of the machine's clock (`clock_status`); empty if nothing is known."""
     return Step(act_id, StepKind.CLOCK, at, known)

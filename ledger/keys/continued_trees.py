@@ -35,7 +35,7 @@ DAMAGED: Final = "damaged"
 RESTORED: Final = "restored"
 ENDED: Final = "ended"
 _COUNTED: Final = 9
-"""Most digits of a number that counts trees. The number of a restored node's tree has more."""
+"""Maximum number of digits of a number that counts trees. The number of a restored node's tree has more."""
 
 
 @dataclass(frozen=True, slots=True)

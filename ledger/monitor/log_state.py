@@ -1,4 +1,5 @@
-"""The knowledge of a monitor about one log: an SQLite file that changes as a whole with each step of the work.
+"""The file in which a monitor keeps what it knows about one log. It is an SQLite file, which changes as a whole with
+each step of the work.
 
 It grows by some 25 bytes for each call, because a later leaf of a call has the number of the call's earlier steps.
 Everything else is in memory, and small.
@@ -36,7 +37,7 @@ CREATE TABLE IF NOT EXISTS known (name TEXT PRIMARY KEY, value TEXT NOT NULL) WI
 _PAGES_KB: Final = 8192
 _NAME_BYTES: Final = 16
 ALARMS_LIMIT: Final = 100
-"""Most alarms of one kind that are kept for a log."""
+"""Maximum number of alarms of one kind that are kept for a log."""
 
 
 @dataclass

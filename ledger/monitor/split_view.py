@@ -22,7 +22,7 @@ from ..tree.merkle import check_consistency
 
 FORMAT: Final = 1
 LIMIT: Final = 4 * NOTE_LIMIT
-"""Most octets of the file: two notes, with JSON's escapes, and a proof."""
+"""Maximum number of octets of the file: two notes, with JSON's escapes, and a proof."""
 _HASHES_LIMIT: Final = 128
 
 

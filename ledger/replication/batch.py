@@ -21,9 +21,11 @@ from ..tree.checkpoints import Checkpoint
 from ..tree.merkle import root, stored
 
 BATCH_STEPS: Final = 1000
-"""Most steps of a batch. Reading that many can delay the writer's commit by some milliseconds."""
+"""Maximum number of steps of a batch. Reading that many can delay the writer's commit by some milliseconds."""
 MOST_STEPS: Final = 100_000
-"""Most step ids from the first to the last in a batch. Steps that the service has set aside leave a gap."""
+"""Maximum number of step ids from the first to the last in a batch. Steps that the service has set aside leave a
+gap.
+"""
 COMPARED: Final = 1000
 """Number of last steps that are compared one by one. Steps in leaves are compared by the tree."""
 

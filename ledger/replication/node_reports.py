@@ -22,7 +22,7 @@ from ..store.rows import moment
 from .ask_servers import WITHIN_S, await_all, not_answered
 
 AT_ONCE: Final = 100
-"""Most schemas that one statement reads."""
+"""Maximum number of schemas that one statement reads."""
 AGAIN_S: Final = 30.0
 """Time for which one of several servers is skipped after a failure, so that the others are read each second
 meanwhile.

@@ -28,9 +28,9 @@ from .rows import microseconds, moment
 FIRST_STEPS: Final = 320
 """Number of steps for the first look, mostly those of a page of calls."""
 MOST_STEPS: Final = 2500
-"""Most steps for one transaction, which takes some ten milliseconds."""
+"""Maximum number of steps for one transaction, which takes some ten milliseconds."""
 AT_ONCE: Final = 25
-"""Most calls that are read at once."""
+"""Maximum number of calls that are read at once."""
 
 
 class Place(NamedTuple):

@@ -24,7 +24,7 @@ from .migrations import TABLES
 
 Error = sqlite3.Error
 VALUE_LIMIT: Final = 16 * 2**20
-"""Most bytes of a row that readers accept."""
+"""Maximum number of bytes of a row that readers accept."""
 
 BUSY_TIMEOUT_S: Final = 5.0
 """Time for which a connection waits for the lock of another one, in seconds."""

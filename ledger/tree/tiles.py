@@ -20,7 +20,7 @@ WIDTH: Final = 256
 BITS: Final = 8
 """Levels of the tree in a tile."""
 ENTRY_LIMIT: Final = 2**16 - 1
-"""Most octets of an entry, whose length is written in two octets."""
+"""Maximum number of octets of an entry, whose length is written in two octets."""
 BUNDLE_LIMIT: Final = WIDTH * (2 + ENTRY_LIMIT)
 BUNDLES: Final = "tile/entries/"
 """Beginning of the paths of bundles. The files there are `compressed`."""

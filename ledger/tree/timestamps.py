@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 REPLY_LIMIT: Final = 65_536
-"""Most octets of a reply. Replies have 2 to 8 kB, with the certificates of the authority."""
+"""Maximum number of octets of a reply. Replies have 2 to 8 kB, with the certificates of the authority."""
 QUERY_TYPE: Final = "application/timestamp-query"
 REPLY_TYPE: Final = "application/timestamp-reply"
 _HASHES: Final = {

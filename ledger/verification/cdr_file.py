@@ -13,7 +13,7 @@ from idtone.core.errors import UsageError
 from idtone.core.translation import Message
 
 _LINE_LIMIT: Final = 1_000_000
-"""Most characters of a line; no record is longer."""
+"""Maximum number of characters of a line; no record is longer."""
 _LAST_S: Final = 253_402_300_799
 
 

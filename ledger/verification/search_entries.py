@@ -29,7 +29,7 @@ from .verification_queries import LedgerRows
 PAGE_STEPS: Final = 2000
 BUCKETS: Final = 2**16
 DIFFERING_LIMIT: Final = 100
-"""Most buckets that are examined for differences. If there are more, a fault is reported already."""
+"""Maximum number of buckets that are examined for differences. If there are more, a fault is reported already."""
 
 
 class EntrySum:

@@ -23,11 +23,13 @@ from ..store.stored_tree import open_call
 
 ENTRIES_AT_ONCE: Final = 5000
 LED_TO_LIMIT: Final = 1000
-"""Most steps of a call that are counted in the index. The steps of a longer call, with many leaves, would be counted
-over and over.
+"""Maximum number of steps of a call that are counted in the index. The steps of a longer call, with many leaves, would
+be counted over and over.
 """
 COUNTED_LIMIT: Final = 100_000
-"""Most calls whose numbers of steps are kept. The steps of other calls are counted again from their beginning."""
+"""Maximum number of calls whose numbers of steps are kept. The steps of other calls are counted again from their
+beginning.
+"""
 _LAST: Final = 2**63 - 2
 """The largest integer of a database."""
 _BEFORE_ALL: Final = (-(2**63), -1)

@@ -20,7 +20,7 @@ from ..tree.merkle import EMPTY_ROOT, check_consistency
 SIZE_TYPE: Final = "text/x.tlog.size"
 """The content type of an answer with the last size that the witness has cosigned."""
 REQUEST_LIMIT: Final = NOTE_LIMIT + 64 * 50
-"""Most bytes of a request: a note, and as many hashes as a proof may have."""
+"""Maximum number of bytes of a request: a note, and as many hashes as a proof may have."""
 
 
 @dataclass(frozen=True, slots=True)

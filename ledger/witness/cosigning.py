@@ -46,7 +46,7 @@ class Tree(Protocol):
 
 @dataclass
 class WitnessStatus:
-    """A witness, and the knowledge about it."""
+    """A witness and its known state."""
 
     url: str
     key: VerifierKey

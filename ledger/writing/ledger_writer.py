@@ -34,7 +34,7 @@ from .reserve import Reserve
 from .unwritten_steps import MissingSteps, UnwrittenSteps
 
 GROUP_LIMIT: Final = 1000
-"""Most steps in one transaction, which is about 20 ms of work."""
+"""Maximum number of steps in one transaction, which is about 20 ms of work."""
 LINGER_S: Final = 0.15
 """Time for which a step that nothing waits for may wait for others, so that they go to the disk together: a commit
 takes as much processor time as a hundred steps. Until then decisions are in the file of pending decisions, and

@@ -45,7 +45,7 @@ from ..tree.checkpoints import Checkpoint, RenamedError, believed, check_name
 from ..tree.merkle import Frontier, leaf_hash, stored
 
 OPEN_LIMIT: Final = 50_000
-"""Most calls in progress whose steps are kept in memory. The steps of others are read again."""
+"""Maximum number of calls in progress whose steps are kept in memory. The steps of others are read again."""
 
 _RESTORE: Final = "restore the newest copy of this file, or move it away and let ledger.origin be another name"
 
@@ -62,7 +62,7 @@ class CopiedError(LedgerError):
 
 
 CALLS_TOLD: Final = 5
-"""Most calls that the log names when steps are set aside."""
+"""Maximum number of calls that the log names when steps are set aside."""
 
 _log = logging.getLogger(__name__)
 

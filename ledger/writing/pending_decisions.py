@@ -43,7 +43,7 @@ _QUARANTINE: Final = ".pending-quarantine"
 ENOUGH_BYTES: Final = 64 * 1024
 """Bytes after which the other file is used, if it is free."""
 MOST_BYTES: Final = 32 * 1024 * 1024
-"""Most bytes of a file: some 50,000 decisions, as many as the steps that the writer keeps in memory."""
+"""Maximum number of bytes of a file: some 50,000 decisions, as many as the steps that the writer keeps in memory."""
 TOLD_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 from ..evidence.steps import Step, StepKind
 
 KEPT_LIMIT: Final = 50_000
-"""Most steps that are kept: those of some 8,000 calls."""
+"""Maximum number of steps that are kept: those of some 8,000 calls."""
 
 
 @dataclass(frozen=True, slots=True)

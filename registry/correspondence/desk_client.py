@@ -18,7 +18,7 @@ from idtone.ledger.keys.log_keys import LogKeys
 PATH: Final = "/documents"
 TYPE: Final = "application/vnd.c2sp.signed-note"
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
-"""Most bytes of an answer."""
+"""Maximum number of bytes of an answer."""
 _WITHIN_S: Final = 10.0
 
 

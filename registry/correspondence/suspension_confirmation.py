@@ -15,7 +15,7 @@ from ..model import Moment, Sha256, Text
 
 KIND: Final = "suspension-confirmation"
 STOPS_LIMIT: Final = 500
-"""Most suspensions in one document."""
+"""Maximum number of suspensions in one document."""
 
 
 class ConfirmedStop(Model):

@@ -29,12 +29,12 @@ from .lines_document import ALWAYS, Entry, Period
 _MAGIC: Final = b"idtone lines 4\n"
 """The name of the format. Raise its number when the format changes."""
 _NAMES_AT_ONCE: Final = 1000
-"""Most names in one line of JSON, so that no single step of reading delays the event loop."""
+"""Maximum number of names in one line of JSON, so that no single step of reading delays the event loop."""
 
 _WHOLE: Final = "."
 """The end of a text that contains all numbers of its run."""
 _MOST_IN_TEXT: Final = 100
-"""Most intervals that a text contains. For a longer run the arrays are faster."""
+"""Maximum number of intervals that a text contains. For a longer run the arrays are faster."""
 
 _INCOMING: Final = Direction.INCOMING
 _NOT_ITS_OWN: Final = Reason.NUMBER_OF_ANOTHER_CUSTOMER

@@ -18,7 +18,7 @@ from ..model import Day, Id, Text, day_begins
 from ..number_notation import read_span
 
 _NAME_LIMIT: Final = 79
-"""Most characters of the name of an endpoint or an account code, as in Asterisk."""
+"""Maximum number of characters of the name of an endpoint or an account code, as in Asterisk."""
 _NUMBER_LIKE: Final = re.compile(r"[0-9._-]{9,}")
 _NUMBER: Final = re.compile(r"[0-9]{5,}(?=[0-9]{4})")
 _ASTERISK_PATTERN: Final = re.compile(r"_([+0-9]+)(X+)")

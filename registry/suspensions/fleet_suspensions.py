@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from .own_suspension import Duty, NodeConfirmation, OwnSuspension, OwnSuspensions
 
 TOLD_LIMIT: Final = 200_000
-"""Most octets of one node's report, before compression."""
+"""Maximum number of octets of one node's report, before compression."""
 _NONCE_BYTES: Final = 12
 _ACTS: Final = ("approved", "withdrawn", "lift_asked", "lifted")
 

@@ -19,7 +19,7 @@ ALWAYS_SINCE: Final = datetime.fromtimestamp(0, UTC)
 
 
 class OwnStopIndex:
-    """The look-up; immutable. It is false if it has no stop."""
+    """The look-up of the operator's stops; immutable. Its truth value is False if there are none."""
 
     __slots__ = ("_covering", "_firsts", "_lasts", "_placed", "digest")
 

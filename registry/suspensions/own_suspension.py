@@ -30,7 +30,7 @@ from ..model import day_begins
 
 ID_BYTES: Final = 4
 LEAST_ID: Final = 6
-"""Least characters of an id that a person has to give."""
+"""Minimum number of characters of an id that a person has to give."""
 
 
 class SuspensionState(StrEnum):

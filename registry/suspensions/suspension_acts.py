@@ -29,7 +29,7 @@ LIFT_IN_FORCE: Final = "suspension-lift-in-force"
 DUTY_CLOSED: Final = "suspension-duty-closed"
 PAPER: Final = "suspension-paper"
 TOKENS_LIMIT: Final = 100
-"""Most numbers for which an act has tokens."""
+"""Maximum number of numbers for which an act has tokens."""
 
 
 def act_details(one: OwnSuspension) -> dict[str, Scalar]:

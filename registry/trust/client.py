@@ -33,7 +33,7 @@ from . import tuf_roles
 from .fetching import FILE_S, LOOK_S, Deadline, base_url, fetcher
 
 LARGEST: Final = 64 * 1024 * 1024
-"""Most octets of a target, the same limit as for documents."""
+"""Maximum number of octets of a target, the same limit as for documents."""
 _CONFIG: Final = UpdaterConfig(
     max_root_rotations=64,
     max_delegations=4,

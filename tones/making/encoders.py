@@ -31,7 +31,7 @@ Advance = Callable[[int], object]
 
 _OGG_SERIAL: Final = 1
 _LIBSNDFILE_BLOCK: Final = 65_536
-"""Most samples of a block. A longer block overflows libsndfile's stack with Vorbis."""
+"""Maximum number of samples of a block. A longer block overflows libsndfile's stack with Vorbis."""
 
 
 def encode(profile: Profile, sound_format: SoundFormat, advance: Advance | None = None) -> bytes:

@@ -27,7 +27,7 @@ PBX_FORMATS: Final = ("sln16", "sln", "ulaw", "alaw", "gsm")
 
 @dataclass(frozen=True, slots=True)
 class SoundFile:
-    """One file. `written` is False if the same content was there already."""
+    """One sound file. `written` is False if the same content was there already."""
 
     path: Path
     sound_format: SoundFormat

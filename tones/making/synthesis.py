@@ -29,9 +29,9 @@ _Block = TypeVar("_Block", Pcm, Samples)
 _PIECE: Final = 4 * BLOCK
 """Samples of one write to a file: enough to make the system call negligible, and few enough for the cache."""
 _KEPT_LIMIT: Final = 1_048_576
-"""Most samples of all kept bursts together, or of a group of cycles."""
+"""Maximum number of samples of all kept bursts together, or of a group of cycles."""
 _PERIOD_LIMIT: Final = 8_388_608
-"""Most samples of a period. At 8 kHz, a frequency in thousandths of a hertz has a shorter period."""
+"""Maximum number of samples of a period. At 8 kHz, a frequency in thousandths of a hertz has a shorter period."""
 
 
 def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:

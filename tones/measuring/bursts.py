@@ -22,7 +22,7 @@ _BEYOND_S: Final = 0.03
 _TONE: Final = 0.5
 """Share of a span's power that waves must explain if it is a tone."""
 _MANY: Final = 24
-"""Most lines: a few frequencies with the sidebands of their modulation."""
+"""Maximum number of lines: a few frequencies with the sidebands of their modulation."""
 _NEARLY: Final = 0.1
 """Share of the power that eight lines may leave if more lines are to be searched. A voice has more harmonics than a
 tone.
@@ -30,7 +30,7 @@ tone.
 _PER_LINE_S: Final = 0.008
 _SEARCHES: Final = 3
 _TURNS: Final = 50
-"""Most rounds. With long ramps, ramps and level converge slowly; otherwise at once."""
+"""Maximum number of rounds. With long ramps, ramps and level converge slowly; otherwise at once."""
 _NOISY: Final = 0.01
 """Share of the power that the waves may leave. Above it, the ramps are not known well enough to converge."""
 _VOICE: Final = 4

@@ -21,7 +21,7 @@ from .working_rate import Working, working
 
 BURSTS: Final = 200
 _TRIES: Final = 600
-"""Most spans that are examined. Speech has thousands an hour."""
+"""Maximum number of spans that are examined. Speech has thousands an hour."""
 _CLIP: Final = 0.98
 """The highest step of µ-law."""
 _CLIP_RUN: Final = 3

@@ -33,7 +33,7 @@ _PART: Final = re.compile(
 )
 _HIGHEST_NOTE: Final = 127
 _TEXT_LIMIT: Final = 8191
-"""Most characters in a line of Asterisk's configuration (main/config.c)."""
+"""Maximum number of characters in a line of Asterisk's configuration (main/config.c)."""
 _HIGHEST_MODULATION_HZ: Final = 100
 """Highest frequency that is meant as a modulation. Zone files write ring-back as 400+15, which Playtones plays as a
 tone of 15 Hz.

@@ -16,7 +16,7 @@ from idtone.core.translation import Message
 from ..profile import Profile, Segment, Tolerance
 
 TONES_LIMIT: Final = 1000
-"""Most tones of a sequence. People cannot read a longer one."""
+"""Maximum number of tones of a sequence. People cannot read a longer one."""
 STAIR_MS: Final = 20.0
 """Length of a step of a glide, in milliseconds: the packet time of most networks."""
 _STAIRS_LIMIT: Final = 1000

@@ -16,7 +16,7 @@ from .opening import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_reco
 from .streams import CLOCK_HZ, CODECS, FEWEST_PACKETS, Packet, Stream, Timeline, codec_name, decode, lay, parse
 
 _MOST_PACKETS: Final = 4_000_000
-"""Most packets: 22 hours of one sender at 50 packets a second."""
+"""Maximum number of packets: 22 hours of one sender at 50 packets a second."""
 
 
 class _Source(NamedTuple):

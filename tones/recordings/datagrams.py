@@ -27,7 +27,7 @@ _PCAPNG: Final = b"\x0a\x0d\x0d\x0a"
 _BYTE_ORDERS: Final = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 
 _LARGEST_PACKET: Final = 256 * 1024
-"""Most bytes of a packet; libpcap's own limit (MAXIMUM_SNAPLEN)."""
+"""Maximum number of bytes of a packet; libpcap's own limit (MAXIMUM_SNAPLEN)."""
 _LARGEST_BLOCK: Final = 16 * 1024 * 1024
 
 _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _PACKET = 1, 2, 3, 6

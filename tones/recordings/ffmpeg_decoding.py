@@ -36,7 +36,7 @@ _SPEEX: Final = b"Speex   "
 _SPEEX_PLACE: Final = (len(_SPEEX), 28)
 """Length and place in the first page of an Ogg file, after the page's header."""
 _MESSAGES: Final = 4096
-"""Most bytes that are kept of ffmpeg's last messages."""
+"""Maximum number of bytes that are kept of ffmpeg's last messages."""
 
 
 def decode(

@@ -15,7 +15,7 @@ from idtone.core.translation import Message
 LONGEST_S: Final = 4 * 3600.0
 """Default limit of the length of a leg, in seconds."""
 LARGEST_SAMPLES: Final = 1 << 29
-"""Most samples of all legs of a recording together: 2 GiB, 18 hours of one leg at 8 kHz."""
+"""Maximum number of samples of all legs of a recording together: 2 GiB, 18 hours of one leg at 8 kHz."""
 
 Notice = Callable[[str], object]
 """A function that gets a sentence about a part of a recording that could not be read, although the rest could."""

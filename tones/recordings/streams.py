@@ -21,15 +21,15 @@ import soundfile
 from numpy.typing import NDArray
 
 FEWEST_PACKETS: Final = 8
-"""Fewest packets of a stream. Other protocols begin with the same bits."""
+"""Minimum number of packets of a stream. Other protocols begin with the same bits."""
 CLOCK_HZ: Final = 8000
 """RTP clock of all codecs here, also of G.722, which has 16 000 samples a second (RFC 3551, 4.5.2)."""
 
 _HEADER: Final = 12
 _DROPOUT: Final = 3000
 _MISORDER: Final = 100
-"""Most that a sequence number may be behind the highest; `_DROPOUT` is the most that it may be ahead (RFC 3550,
-A.1).
+"""Maximum number by which a sequence number may be behind the highest; `_DROPOUT` is the same for one ahead of it (RFC
+3550, A.1).
 """
 _NEAR: Final = 20
 _CONTRADICTION_S: Final = 2

@@ -12,7 +12,7 @@ from ..measuring.inspection import Inspection, MeasuredBurst
 from ..profile import Profile, Segment
 
 MARKS: Final = 2000
-"""Most marks; more would cover the picture."""
+"""Maximum number of marks; more would cover the picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LEGS: Final = 8
-"""Most legs that fit into one picture."""
+"""Maximum number of legs that fit into one picture."""
 _COLUMNS: Final = 1600
 _ROWS: Final = 320
 _WAVE: Final = LINES[0]

@@ -14,7 +14,7 @@ RANGE_DB: Final = 70.0
 """Range of levels in dB. A picture is empty this far below the loudest level."""
 _WINDOW_S: Final = 0.025
 _LOOKS: Final = 6
-"""Most windows of a column. A sound of an hour has too many windows to use all."""
+"""Maximum number of windows of a column. A sound of an hour has too many windows to use all."""
 
 
 def envelope(samples: Floats, columns: int) -> tuple[Floats, Floats]:

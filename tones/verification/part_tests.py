@@ -22,11 +22,11 @@ _ENOUGH: Final = 0.7
 """Share of a burst that must be in the recording for it to count as heard. Single lost packets do not matter."""
 _WHOLE: Final = 0.95
 _PURE: Final = 0.7
-"""Least coherence of a burst whose edges can be measured; it must also exceed the share `_WHOLE`."""
+"""Minimum coherence of a burst whose edges can be measured; it must also exceed the share `_WHOLE`."""
 _PURE_BLASTED: Final = 0.53
 """The same as `_PURE` for a limited burst, because a codec that distorts its first third turns the phase there."""
 _EVEN: Final = 0.55
-"""Least amplitude of a burst's weakest slice, as a share of that of the louder ones, if the burst is whole. Even in
+"""Minimum amplitude of a burst's weakest slice, as a share of that of the louder ones, if the burst is whole. Even in
 white noise 5 dB above the sound, and after the codecs, a whole burst has more.
 """
 _EVEN_ALONE: Final = 0.65
@@ -42,7 +42,7 @@ _PACKETS_S: Final = 0.08
 _CLEAN: Final = 0.9
 """Coherence of every burst from which on the line has changed little."""
 _PRECISE_MS: Final = 8.0
-"""Most distance of all edges from an even cadence, if the sound was made with that cadence. A buffer stretches in
+"""Maximum distance of all edges from an even cadence, if the sound was made with that cadence. A buffer stretches in
 steps.
 """
 _STRETCH: Final = 1.5

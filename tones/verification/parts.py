@@ -21,7 +21,7 @@ _SLICE_S: Final = 0.024
 in one slice.
 """
 _SLICES: Final = 3
-"""Fewest slices of a short burst."""
+"""Minimum number of slices of a short burst."""
 _SLICE_STEP_S: Final = 0.004
 _ASIDE_S: Final = 0.006
 """Time at each edge of a burst that belongs to no slice, because the filter mixes it with the surroundings."""
@@ -36,10 +36,12 @@ _TAIL: Final = 10 ** (-25 / 20)
 _CONTINUED: Final = 10 ** (-2 / 20)
 """Shares of the burst's amplitude between which a tail lies. Below is silence; above, the burst continues."""
 _DECAY: Final = 10 ** (-3 / 20)
-"""Most amplitude of the later part, as a share of the tail's."""
+"""Maximum amplitude of the later part, as a share of the tail's."""
 _AROUND_S: Final = 0.25
 _QUIET: Final = 10 ** (-5 / 20)
-"""Most amplitude of the tones before a sound in a room and after its tail has died away, as a share of the sound's."""
+"""Maximum amplitude of the tones before a sound in a room and after its tail has died away, as a share of the
+sound's.
+"""
 _AROUND_HEARD: Final = 0.8
 """Share of the surroundings that must not be lost for them to be known."""
 _BLAST: Final = 5.0

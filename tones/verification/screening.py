@@ -32,17 +32,19 @@ _BLOCK: Final = 1024
 _CHANNEL_HZ: Final = 8.0
 """Distance below which frequencies share a channel, in hertz."""
 _STEADY_HZ: Final = 40.0
-"""Most of a glide, in hertz, that one of the steady tones which approximate it covers."""
+"""Maximum part of a glide, in hertz, that one of the steady tones which approximate it covers."""
 _CONTRAST: Final = 0.5
 _MOST: Final = 0.72
 _BALANCE: Final = 0.08
-"""Least balance of the pieces. This and the next two values are shares of the sound's own values in silence."""
+"""Minimum balance of the pieces. This and the next two values are shares of the sound's own values in silence."""
 _LASTING: Final = 1.1
 """Factor by which the contrast must exceed that of a continuous tone, such as a note of music."""
 _SILENCE: Final = 1e-7
 """Power of silence, −67 dBm0, below every telephone's noise."""
 _GATE: Final = 0.15
-"""Least score, as a share of the sound's own score in silence. Under equally loud speech the sound keeps more."""
+"""Minimum number of score, as a share of the sound's own score in silence. Under equally loud speech the sound keeps
+more.
+"""
 _LOWEST_GATE: Final = 4.0
 _CONTRAST_DAMAGED: Final = 0.85
 """Contrast of a damaged sound, as a share of that of other places, because a room's tail surrounds the sound."""
@@ -59,9 +61,9 @@ there.
 _AROUND: Final = 8
 """Frames before and after a peak in which a damaged sound may be more coherent."""
 _SPREAD: Final = 10**-1.6
-"""Least level of the faintest tone, 16 dB below the loudest."""
+"""Minimum level of the faintest tone, 16 dB below the loudest."""
 _FAINTEST: Final = 10**-3.5
-"""Least level of the loudest tone, 35 dB below the profile's level."""
+"""Minimum level of the loudest tone, 35 dB below the profile's level."""
 
 Reals = NDArray[np.float32]
 Complexes = NDArray[np.complex64]
