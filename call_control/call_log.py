@@ -39,7 +39,7 @@ def _in_words(delivery: Mapping[Party, Delivery]) -> str:
 
 
 class CallLog:
-    """The calls for the log. Use it in one event loop."""
+    """The finished calls that wait for their line in the log. Use it in one event loop."""
 
     def __init__(self) -> None:
         self._over: list[OverCall] = []

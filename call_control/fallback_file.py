@@ -159,8 +159,8 @@ def render(
     """The file's text: the suspended numbers, those that never originate, and the node's own numbers, each ascending by
     first number, as patterns with their times; then its end. If `own` is None, the node may use any number.
 
-    `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first until before the second
-    time, and again from the third on, in seconds since 1970.
+    `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first time to the second
+    (exclusive), and again from the third. Times are in seconds since 1970.
     """
     sections = _sections(islice(entries_of(never), NEVER_LIMIT))
     return _text(entries_of(suspended), sections, _ANY if own is None else entries_of(own), end)

@@ -46,7 +46,7 @@ def forwarded_call(
     announced: bool,
     emergency_trunks: Sequence[str],
 ) -> ForwardedCall:
-    """The call in the form for the decision. `emergency_trunks` are those of emergency calls; empty means all."""
+    """The call in the form that the decision uses. `emergency_trunks` are those of emergency calls; empty means all."""
     if request.direction not in ("", *Direction):
         log.error(
             "%s: the hook's DIRECTION is unknown; it counts as incoming",

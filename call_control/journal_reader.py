@@ -46,7 +46,7 @@ REPLACE_EVERY_S: Final = 5.0
 numbers.
 """
 REPLACE_AT: Final = 1024 * 1024
-"""Size in octets from which on the file is replaced at once."""
+"""Size in octets at which the file is replaced at once."""
 LINES_AT_ONCE: Final = 16
 """Maximum number of lines that are entered at once, which takes some milliseconds. After that, the event loop has as
 much time for the calls that wait for a verdict.
@@ -57,7 +57,7 @@ microseconds, longer only if Asterisk is stopped at that moment. A process that 
 hook, or no longer serves calls; and the file can contain telephone numbers.
 """
 MOST_FILES: Final = 50
-"""Number of files from which on the hook's file is not replaced. Each file takes a descriptor, and all stay while the
+"""Number of files at which the hook's file is not replaced. Each file takes a descriptor, and all stay while the
 ledger cannot be written.
 """
 FOLDER_MODE: Final = 0o710

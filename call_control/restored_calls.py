@@ -39,7 +39,7 @@ class RestoredCalls:
 
 
 def restored_calls(ledger: LedgerReader, call_ids: Iterable[str]) -> dict[str, Call]:
-    """These calls, by their ids. Raises LedgerError."""
+    """The restored calls with these ids. Raises LedgerError."""
     return {
         record.call_id: Call.restored(record, record.nonce)
         for record in ledger.records_of(call_ids)

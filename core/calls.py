@@ -208,9 +208,9 @@ class LicenceStatus(Word):
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """The right of one member to use one sound (利用許諾), valid from `valid_from` until before `valid_until`.
+    """The right of one member to use one sound (利用許諾), valid from `valid_from` to `valid_until` (exclusive).
 
-    It also needs the member's pledge (誓約), in force from `pledged_from` until before `pledged_until`. Without
+    It also needs the member's pledge (誓約), in force from `pledged_from` to `pledged_until` (exclusive). Without
     `pledged_from` there is no pledge; without `pledged_until` it has no end.
     """
 
@@ -272,7 +272,7 @@ class Holding:
 
 
 class Period(NamedTuple):
-    """The time from `since` until before `until`. An end that is None is open."""
+    """The time from `since` to `until` (exclusive). An end that is None is open."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -283,7 +283,7 @@ class Period(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """A suspension of numbers at the request of the police (番号停止), from `since` until before `until`.
+    """A suspension of numbers at the request of the police (番号停止), from `since` to `until` (exclusive).
 
     Without `until`, only a newer registry lifts the suspension. `reference` is the reference of the request; it is
     empty if the suspension was read from Asterisk's file, which lacks it. `own` is the id of a suspension by this

@@ -108,7 +108,7 @@ class OwnStops(Protocol):
 
 
 class Lines(Protocol):
-    """The part of the table of the customers' lines that the decision needs."""
+    """The interface of the table of the customers' lines for the decision."""
 
     def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         """The reason why the call may not present its forwarding number, or None if it may; and the customer, or None

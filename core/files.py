@@ -56,8 +56,8 @@ class Draft:
 
 @contextmanager
 def reading(path: Path, error: type[IdtoneError], is_choice: bool = False) -> Iterator[None]:
-    """The block reads the file. Raises `error`, with the path and the system's reason, in place of an OSError.
-    `is_choice`: a person chose the file, and can name another one.
+    """Turn an OSError in the block, which reads the file, into `error` with the path and the system's reason.
+    `is_choice` is True if a person chose the file and can name another one.
     """
     try:
         yield
@@ -68,7 +68,7 @@ def reading(path: Path, error: type[IdtoneError], is_choice: bool = False) -> It
 
 @contextmanager
 def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False) -> Iterator[None]:
-    """The block writes the file. Raises as `reading` does."""
+    """Turn an OSError in the block, which writes the file, into `error`, as `reading` does."""
     try:
         yield
     except OSError as fault:

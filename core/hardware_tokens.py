@@ -27,7 +27,7 @@ _PUBLIC_BYTES: Final = 32
 
 
 class TokenKeyName(NamedTuple):
-    """The place of a key. `number` is its id, `label` its token's label; a None is allowed if there is only one."""
+    """The place of a key. `number` is its id, `label` its token's label. None means the only one."""
 
     number: int | None
     label: str | None

@@ -1,4 +1,4 @@
-"""Runs blocking work in a thread, while the event loop continues. The thread uses the same language."""
+"""Runs blocking work in a thread, while the event loop continues. Messages in the thread have the caller's language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps an event loop responsive beside threads that compute and beside the garbage collector."""
+"""Keeps an event loop responsive despite computing threads and the garbage collector."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def spare_present_objects() -> None:
 
 
 def spare_anew() -> None:
-    """Exempt the present objects again, without those that have become garbage since."""
+    """Exempt the present objects again, after a release of those that have become garbage since the last time."""
     gc.unfreeze()
     spare_present_objects()

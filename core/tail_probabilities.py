@@ -17,7 +17,7 @@ _TO_SIGMA: Final = 1.4826
 
 @lru_cache(maxsize=65536)
 def poisson_tail(count: int, mean: float) -> float:
-    """The probability of `count` or more events if `mean` is usual (Poisson)."""
+    """The probability of `count` or more events if `mean` events are usual (Poisson)."""
     if count <= 0:
         return 1.0
     if count <= mean:  # from below, where the terms are large

@@ -25,8 +25,8 @@ _CHOSEN: Final[ContextVar[str | None]] = ContextVar("language", default=None)
 
 
 class Message(str):
-    """An English text from a template with named fields, as for `str.format`: `Message("{path} is missing",
-    path=path)`.
+    """An English text from a template with named fields, as for `str.format`:
+    `Message("{path} is missing", path=path)`.
 
     It keeps its template and fields, so that `translated` can write it in another language. `str` of a message, and
     `str` of an error whose text is a message, keep them too; `format` and `join` do not.

@@ -78,7 +78,7 @@ ANONYMOUS: Final = "^(anonymous|Anonymous|restricted|Restricted|private|Private|
 
 
 _SCRIPTS_END: Final = 0x20000
-"""The first plane of Unicode from which on there are ideographs, marks and private characters, but no digits. Searching
+"""The first plane of Unicode at which there are ideographs, marks and private characters, but no digits. Searching
 them too would take a tenth of a second at each start of the service.
 """
 

@@ -198,7 +198,7 @@ def _lapses(entry: Member | ChainLink) -> datetime | None:
 
 
 def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
-    """The chain in the form for the decision."""
+    """The chain in the form that the decision uses."""
     return WholesaleChain(
         (entry.links[0].wholesaler, *(link.reseller for link in entry.links)),
         tuple(day_begins(link.checked.day) if link.checked else None for link in entry.links),
@@ -294,7 +294,7 @@ def _with_portings(
 
 
 def licences(member: Member) -> tuple[Licence, ...]:
-    """The licences of a member in the form for the decision."""
+    """The licences of a member in the form that the decision uses."""
     pledge = member.pledge
     return tuple(
         Licence(

@@ -46,7 +46,9 @@ class Expiry:
         self._lapses: tuple[RegistryIndex, list[tuple[datetime, str]]] | None = None
 
     def review(self, registry: RegistryIndex | None, now: datetime) -> None:
-        """Log the expiry once an hour, the others once a day, and each at once when its message changes."""
+        """Log the expiry of the registry at most once an hour and the others at most once a day, but each at once when
+        its message changes.
+        """
         self._say("registry", self._text(registry, now) if registry else "", now, AGAIN)
         self._say("licence", self._licence(registry, now) if registry else "", now, DAILY)
         self._say("certification", self._certification(registry, now) if registry else "", now, DAILY)

@@ -26,10 +26,10 @@ from .suspended_numbers import SuspendedNumbers
 @dataclass(frozen=True, slots=True)
 class Signed:
     """The parts that the association signs separately from the members: the suspensions, the numbers that never
-    originate (None if there is no such list), and the expiry of the whole. ¶ `sha256` is the digest of the suspensions'
-    file, `origin` a digest of all files, `metadata` the digest of the signed metadata.
+    originate (None if there is no such list), and the expiry of the whole.
 
-    `sha256` is that of the suspensions' file, `origin` a digest of all files, `metadata` that of what was signed.
+    `sha256` is the digest of the suspensions' file, `origin` a digest of all files, `metadata` the digest of the signed
+    metadata.
     """
 
     suspensions: SuspensionsDocument

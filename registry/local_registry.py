@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Known:
     """A registry with its suspensions. `document` has the suspensions of either source. For an unsigned registry
-    `signed` is None, and `origin` is the digest of its file. Of a published list of numbers that never originate, only
-    `signed` has the numbers, because the list may be long.
+    `signed` is None, and `origin` is the digest of its file. If the list of numbers that never originate is published,
+    its numbers are only in `signed`, because it may be long.
     """
 
     source: str

@@ -171,7 +171,7 @@ def day_begins(day: date) -> datetime:
 
 
 class Header(Model):
-    """The association, the version and the validity of the registry: from `issued` until before `expires`."""
+    """The association, the version and the validity of the registry: from `issued` to `expires` (exclusive)."""
 
     association: Text
     version: Annotated[int, Field(ge=1, le=_LARGEST)]
@@ -193,7 +193,7 @@ class Name(Model):
 
 
 class Pledge(Model):
-    """The member's pledge (誓約), in force from the day `signed` until before the day `until` (in Japan).
+    """The member's pledge (誓約), in force from the day `signed` to the day `until` (exclusive, in Japan).
 
     `document` is the version of the pledge's text, and `sha256` the digest of its file.
     """
@@ -212,8 +212,8 @@ class Certification(Model):
     """The certification (認定) of a member, or of the reseller of a link, and ETOC's mark, if there is one.
 
     `document` proves it: the notice of the certification (認定通知書). Each of the three ends counts. The certification
-    is in force until before the day `until` (in Japan), and the mark until before `mark_until`; both must be checked
-    again before the day `next_check`.
+    ends as the day `until` begins (in Japan), and the mark as `mark_until` begins; both must be checked again before
+    the day `next_check`.
     """
 
     number: Text
@@ -236,7 +236,7 @@ class Certification(Model):
 
 
 class Validity(Model):
-    """The validity from `start` (`from` in the file) until before `until`."""
+    """The validity from `start` (`from` in the file) to `until` (exclusive)."""
 
     start: Moment = Field(alias="from")
     until: Moment
@@ -253,7 +253,7 @@ class LicenceEntry(Model):
 
 
 class LogEntry(Model):
-    """A key that signs a member's log of evidence. Its signatures count from `since` until before `until`; after that
+    """A key that signs a member's log of evidence. Its signatures count from `since` to `until` (exclusive); after that
     the key is replaced, or in other hands.
     """
 
@@ -263,7 +263,7 @@ class LogEntry(Model):
 
 
 class WitnessEntry(Model):
-    """A witness, whose cosignatures count from `since` until before `until`."""
+    """A witness, whose cosignatures count from `since` to `until` (exclusive)."""
 
     key: WitnessKey
     since: Moment
@@ -304,7 +304,7 @@ class Member(Model):
 
 
 class Days(Model):
-    """The days from `start` (`from` in the file) until before `until`."""
+    """The days from `start` (`from` in the file) to `until` (exclusive)."""
 
     start: Day = Field(alias="from")
     until: Day
@@ -380,7 +380,7 @@ class SuspensionEntry(Model):
     """A suspension at the request of the police (番号停止). It has exactly one of `number`, `numbers` (an entry of
     `number_notation`) and `member` (the whole stock of a member, as the registry has it at any time).
 
-    It is in force from `since` until before `until`. `authority` is the body that made the request.
+    It is in force from `since` to `until` (exclusive). `authority` is the body that made the request.
     """
 
     number: Annotated[str | None, Field(repr=False)] = None
@@ -407,7 +407,7 @@ class NeverOriginatesEntry(Model):
     """Numbers that originate no calls, so a call that presents one is spoofed: police stations, banks' inbound lines.
 
     An entry has exactly one of `number` and `numbers` (an entry of `number_notation`), with its holder and the document
-    in which the holder asked for the entry. It is in force from `since` until before `until`.
+    in which the holder asked for the entry. It is in force from `since` to `until` (exclusive).
     """
 
     number: Annotated[str | None, Field(repr=False)] = None

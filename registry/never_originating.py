@@ -1,9 +1,7 @@
-"""Look-ups of numbers that never originate, and their binary form, like that of `compiled_registry`. Pure. ¶ Only the
-numbers and their periods are kept: a hundred thousand entries take a few megabytes. Holders and references stay in the
-file.
+"""Look-ups of numbers that never originate, and their binary form, like that of `compiled_registry`. Pure.
 
-Only the numbers and their times are kept: a hundred thousand entries take a few megabytes. Holders and references stay
-in the file.
+Only the numbers and their periods are kept: a hundred thousand entries take a few megabytes. Holders and references
+stay in the file.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def parse_registry(text: str, name: str) -> RegistryDocument:
 
 @dataclass(frozen=True, slots=True)
 class LargeRegistry:
-    """A registry without its members; instead, the form of the members for look-ups, and their numbers."""
+    """A registry in which the members are replaced by their form for look-ups and by their numbers."""
 
     document: RegistryDocument
     members: MemberLines

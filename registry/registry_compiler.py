@@ -36,7 +36,7 @@ from .trust import tuf_roles
 Ready = TypeVar("Ready")
 
 LARGE: Final = 1_000_000
-"""Octets from which on a registry is compiled in another process. A smaller one is read in less time than a process
+"""Octets at which a registry is compiled in another process. A smaller one is read in less time than a process
 takes to start.
 """
 WITHIN_S: Final = 1800.0

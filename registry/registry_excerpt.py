@@ -62,7 +62,7 @@ class RegistryExcerpt:
 
     def __init__(self, entries: Mapping[str, Sequence[Entry]], expires: datetime | None, sha256: str) -> None:
         """`entries` are grouped by file. `expires` is the earliest expiry of the signatures; None if the registry is
-        unsigned. ¶ Raises TrustError.
+        unsigned.
 
         Raises TrustError.
         """

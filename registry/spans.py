@@ -89,7 +89,7 @@ def read_arrays(arrays: Iterator[array[int]]) -> Spans:
 
 
 def spans_of(firsts: array[int], lasts: array[int], holders: Sequence[int]) -> Spans:
-    """The look-up of intervals, ascending, disjoint or equal, with the holder of each."""
+    """The look-up of these intervals, which are ascending, and disjoint or equal. `holders` has the holder of each."""
     touching: dict[int, tuple[int, int]] = {}
     for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
         for block in range(first // BLOCK, last // BLOCK + 1):

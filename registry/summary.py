@@ -236,7 +236,7 @@ def porting_report(entry: PortingEntry, now: datetime) -> PortingReport:
 
 
 def porting_words(report: PortingReport) -> str:
-    """A porting in words: `m-0001 > m-0002 at 2026-12-01T00:00:00+09:00`."""
+    """A porting in words: `m-0001 > m-0002  at 2026-12-01T00:00:00+09:00`."""
     done = Message(" (done)") if report["done"] else ""
     return Message(
         "{giver} > {taker}  at {at}{done}", giver=report["giver"], taker=report["taker"], at=report["at"], done=done

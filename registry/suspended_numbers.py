@@ -79,7 +79,7 @@ class SuspendedNumbers:
         return self._covering[at] if at >= touching[0] and number <= self._lasts[at] else ()
 
     def of_stocks(self, members: Iterable[tuple[str, Period]]) -> Iterator[Suspension]:
-        """The suspensions of the stocks of these members. They are the holder of a number and the members of its
+        """The suspensions of the stocks of these members. `members` are the holder of a number and the members of its
         wholesale chain, each with the period in which it has the number.
         """
         return (each for member, period in members for each in self._of_stock(member, period))

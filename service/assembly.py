@@ -120,9 +120,7 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
 def put_each(
     directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
 ) -> tuple[dict[str, Sound], dict[str, ToneError]]:
-    """The sounds by profile id; and, by profile id too, the errors of those that could not be made. One failure does
-    not affect the others.
-    """
+    """The sounds by profile id, and the errors by profile id. A failure of one profile does not affect the others."""
     sounds: dict[str, Sound] = {}
     refused: dict[str, ToneError] = {}
     for profile in profiles:

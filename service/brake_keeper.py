@@ -78,7 +78,7 @@ def brake_of(settings: Settings) -> Brake | None:
 
 
 class BrakeKeeper:
-    """The keeper, which runs as long as the service does."""
+    """Keeps the brake's state written and shared, as long as the service runs."""
 
     def __init__(self, settings: Settings, brake: Brake, report_soon: Callable[[], None] = lambda: None) -> None:
         """`report_soon` lets the other nodes hear of a change at once."""

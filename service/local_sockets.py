@@ -25,7 +25,7 @@ def listening(
 ) -> Iterator[socket.socket]:
     """A listening socket at this path. It replaces that of an earlier instance.
 
-    Members of `group` may connect too. `waiting` is the most connections that may wait. Raises OSError.
+    Members of `group` may connect too. `waiting` is the maximum number of connections that may wait. Raises OSError.
     """
     with socket.socket(socket.AF_UNIX, kind) as listener, _short(path) as name:
         path.unlink(missing_ok=True)
@@ -110,7 +110,7 @@ def _owner(folder: Path) -> int:
 
 
 def is_ours(end: socket.socket, other: int = 0) -> bool:
-    """True if the user at the other end is the same one, root, or `other`."""
+    """True if the user at the other end is this process's user, root, or `other`."""
     return _peer(end) in (0, other, os.geteuid())
 
 

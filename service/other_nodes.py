@@ -27,7 +27,7 @@ GONE_AFTER: Final = timedelta(days=30)
 
 
 class OtherNodes:
-    """The reader, which runs as long as the service does."""
+    """Reads the reports of the other nodes, as long as the service runs."""
 
     def __init__(self, settings: Settings, hear: Sequence[Callable[[Sequence[NodeReport]], None]]) -> None:
         """`hear` are functions that get the reports of all other nodes, in a thread."""

@@ -470,7 +470,7 @@ FEED: Final = (
 
 
 def snapshot(observed: Observed) -> dict[str, Any]:
-    """The object. Making it reads the disk, which may block, so do not call it in the event loop."""
+    """The feed as one object. Making it reads the disk, which may block, so do not call it in the event loop."""
     return placed((field.name, field.read(observed)) for field in FEED)
 
 

@@ -87,7 +87,7 @@ def folder_of(ledger: Path) -> Path:
 
 
 class SuspensionConfirmations:
-    """The confirmations, which run as long as the service does. They do nothing for an unsigned registry."""
+    """Confirms suspensions to the association, as long as the service runs. Does nothing for an unsigned registry."""
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ def terms(policy: PolicySettings, at: datetime) -> list[tuple[DutyKind, Any]]:
 
 
 class SuspensionKeeper:
-    """The keeper, which runs as long as the service does."""
+    """Puts this node's own suspensions to use, as long as the service runs."""
 
     def __init__(
         self,

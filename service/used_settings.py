@@ -30,7 +30,7 @@ class UsedSettings:
 
 
 def record_of(settings: Settings) -> Path:
-    """The file beside the ledger."""
+    """The file with that edition, beside the ledger."""
     ledger = path_of(settings.ledger.own())
     return ledger.with_name(f"{ledger.name}.settings")
 

@@ -39,7 +39,7 @@ def program(purpose: str) -> Path:
 
 
 def encoder_program(encoder: str, purpose: str) -> Path:
-    """The path of an ffmpeg with this encoder. Raises ToneError as `program` does, and where the encoder is missing."""
+    """The path of an ffmpeg with this encoder. Raises ToneError as `program` does, and if the encoder is missing."""
     ffmpeg = program(purpose)
     if encoder not in _encoders(ffmpeg, ffmpeg.stat().st_mtime_ns):
         raise ToneError(

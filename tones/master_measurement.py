@@ -38,7 +38,7 @@ SILENT_DB: Final = -60.0
 NOISE_DB: Final = -30.0
 """Maximum noise relative to the sound: about the idle noise of a G.711 line at the usual levels."""
 NOISELIKE_DB: Final = -6.0
-"""Flatness of the spectrum from which on a sound is noise, however quiet the pauses are. Voiced speech and tones are
+"""Flatness of the spectrum at which a sound is noise, however quiet the pauses are. Voiced speech and tones are
 far below.
 """
 DC_DB: Final = -30.0

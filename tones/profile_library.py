@@ -82,7 +82,7 @@ class Library(Mapping[str, Profile]):
 def load_library(extra: Path | None = None) -> Library:
     """The shipped profiles and those of the folder `extra`.
 
-    Raises DocumentError with every fault of every file, and where the folder cannot be read.
+    Raises DocumentError with every fault of every file, and if the folder cannot be read.
     """
     return Library([*_shipped(), *(_of_folder(extra) if extra else ())])
 

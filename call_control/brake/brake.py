@@ -78,7 +78,7 @@ class _Table:
         self._most = max(1, most // 2)
 
     def again(self, name: str) -> Subject | None:
-        """A subject of the old generation, moved into the young one."""
+        """A subject of the old generation, moved into the young one; None if there is none."""
         subject = self.old.pop(name, None)
         if subject is not None:
             self.add(name, subject)
@@ -193,7 +193,7 @@ class Brake:
         self, call: ForwardedCall, reason: Reason, passed: bool, now_s: float, customer: str | None = None
     ) -> tuple[Found, Sequence[Hold]]:
         """Count a decided call that is no emergency call. Returns its subjects, the narrowest first, and the holds of
-        those that have come to a higher step.
+        those that have reached a higher step.
         """
         if not passed and reason is not Reason.BRAKE_SLOW:
             return (), _NONE

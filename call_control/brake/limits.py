@@ -1,4 +1,4 @@
-"""The brake's limits, as tables: for each kind of line and each signal, the count from which on it is stopped. Pure.
+"""The brake's limits, as tables: for each kind of line and each signal, the count at which it is stopped. Pure.
 
 A limit has three values. A line that is not known yet gets `new`. A line with `LEARNED_AFTER` ordinary days gets
 `TIMES` times its usual count, but at least `floor` and at most `ceiling`, so an attacker cannot train a line up to any
@@ -127,7 +127,7 @@ LIMITS: Final[Mapping[LineKind, Mapping[Signal, Limit]]] = {
         Signal.HOUR_CALLS: Limit(10_000, NEVER, 60_000),
     },
 }  # fmt: skip
-"""Counts from which on a subject is stopped. A line that is not known yet is braked only by its presented numbers,
+"""Counts at which a subject is stopped. A line that is not known yet is braked only by its presented numbers,
 which no ordinary line changes so often; its usual number of calls is not known. An extension is a line that the
 operator has named.
 """
@@ -163,7 +163,7 @@ LEAST_PACE: Final = 4
 
 
 def stops_at(line: LineKind, days: Sequence[Counts]) -> Counts:
-    """The counts from which on a subject is stopped. `days` has the greatest counts of each of its ordinary days."""
+    """The counts at which a subject is stopped. `days` has the greatest counts of each of its ordinary days."""
     if len(days) < LEARNED_AFTER:
         return _NEW[line]
     return tuple([_stop_at(LIMITS[line].get(signal), [day[signal] for day in days]) for signal in Signal])
@@ -183,7 +183,7 @@ _NEW: Final = {
 
 @lru_cache(maxsize=65536)
 def stops_in_surge(line: LineKind, stops: Counts) -> Counts:
-    """The counts from which on a subject is stopped in a surge."""
+    """The counts at which a subject is stopped in a surge."""
     limits = LIMITS[line]
 
     def of(signal: Signal, stop: int) -> int:

@@ -38,7 +38,7 @@ _DAY_S: Final = 86_400
 _NONE: Final[frozenset[str]] = frozenset()
 _NOTHING: Final = BrakeStep.NOTHING
 _HEAVY: Final = 8
-"""Fraction of a limit from which on windows are kept over a restart."""
+"""Fraction of a limit at which windows are kept over a restart."""
 _VOLUME_WORDS: Final = frozenset(signal.word for signal in VOLUME)
 _JUDGED_SHARES: Final = frozenset({LineKind.EXTENSION, LineKind.PBX, LineKind.CALL_CENTRE, LineKind.NUMBER})
 
@@ -93,7 +93,7 @@ class Subject:
         self.call_id = ""
         """The call that raised it."""
         self.pass_at_s = 0.0
-        """Time from which on a call of a slowed subject passes."""
+        """Time at which a call of a slowed subject passes."""
         self.shares: Shares | None = None
         self.stops = stops_at(line, days)
         self._positions = positions
@@ -143,7 +143,7 @@ class Subject:
 
     @property
     def counts(self) -> Counts:
-        """The count of each signal. Those of distinct numbers in an hour are of the last turn."""
+        """The count of each signal. Counts of distinct numbers in an hour are as of the last turn."""
         return (
             self._calls + self._calls_before,
             len(self._before) + self._fresh + self._restored_count,

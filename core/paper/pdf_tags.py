@@ -48,7 +48,7 @@ class TaggedParagraph(Paragraph):  # type: ignore[misc]  # reportlab has no type
         return parts
 
     def draw(self) -> None:
-        """Draw the paragraph. The head of a table is drawn on each page again; the repetition is no content."""
+        """Draw the paragraph. The head of a table is drawn on each page again; the repetition is not content."""
         code = self.canv._code
         code.append(ARTIFACT if self.is_drawn else self.canv.mark(self.element))
         super().draw()

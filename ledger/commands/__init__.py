@@ -1,4 +1,4 @@
-"""`idtone ledger`: reads, verifies and proves the evidence. `idtone-evidence` has the other work with it."""
+"""`idtone ledger`: reads, verifies and proves the evidence. `idtone-evidence` has the other commands for evidence."""
 
 from __future__ import annotations
 

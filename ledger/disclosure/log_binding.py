@@ -34,7 +34,7 @@ Registry = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """The period of a key: its signatures count from `since` until before `until`."""
+    """The period of a key: its signatures count from `since` to `until` (exclusive)."""
 
     key: VerifierKey
     since: datetime

@@ -56,8 +56,8 @@ def _write(file: IO[bytes], files: Mapping[str, bytes]) -> None:
 
 
 def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
-    """The files of a pack. `limit` is the most bytes of the ZIP file, and of its unpacked content. Raises LedgerError
-    if it is no pack.
+    """The files of a pack. `limit` is the maximum size in bytes of the ZIP file, and of its unpacked content. Raises
+    LedgerError if it is no pack.
     """
     try:
         with zipfile.ZipFile(path) as archive:

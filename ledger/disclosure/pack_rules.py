@@ -128,7 +128,7 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
 def stamps_of(
     files: Mapping[str, bytes], leaves: Sequence[PackedLeaf], exported: datetime, roots: Sequence[Certificate]
 ) -> tuple[dict[int, datetime], list[Breach]]:
-    """The times of existence that the timestamps give for the trees of a pack, by size; and the faults of the
+    """The times at which the trees of a pack existed by its timestamps, by the size of the tree; and the faults of the
     timestamps.
 
     With `roots`, each tree needs a timestamp that leads to one of them.

@@ -178,8 +178,8 @@ class Requests(Protocol):
 class LeafRules:
     """All rules for the leaves of a tree, which come in the order of their numbers.
 
-    `has_all` means that every leaf of the tree comes. Otherwise all leaves of some calls come, and other steps may be
-    missing.
+    `has_all` means that every leaf of the tree is added. Otherwise all leaves of some calls are added, and other steps
+    may be missing.
     """
 
     def __init__(

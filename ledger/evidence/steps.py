@@ -494,7 +494,7 @@ def _by(person: Person) -> dict[str, Scalar]:
 def numbers_opened(
     act_id: str, at: datetime, by: Person, purpose: str, call: str | None = None, token: tuple[str, str] | None = None
 ) -> Step:
-    """A person's look at the numbers of `call`, or a search for the calls of a number. For a search the ledger keeps
+    """A person's access to the numbers of `call`, or a search for the calls of a number. For a search the ledger keeps
     only the number's token on a day: (day, token).
     """
     details: dict[str, Scalar] = {**_by(by), "purpose": purpose}
@@ -512,7 +512,7 @@ def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:
 
 def duty(act_id: str, at: datetime, by: Person, act: str, subject: str, details: Mapping[str, Scalar]) -> Step:
     """An act that the association's rules require, such as an answered report or a filed form. `subject` is the id of
-    its subject.
+    the object that it concerns.
 
     The details contain no telephone numbers. Documents are kept elsewhere, and the details name them by their SHA-256.
     Raises ValueError for a detail with the name of a sealed one, which readers leave out.

@@ -1,7 +1,7 @@
 """The log's key in a hardware token. A separate process signs, so no call waits for the token.
 
-While the token is away, each signature fails at once, and from time to time another attempt runs beside it. A refused
-PIN is not tried again, because tokens lock themselves after a few attempts.
+While the token is away, each signature fails at once, and from time to time a new attempt is made in the background. A
+refused PIN is not tried again, because tokens lock themselves after a few attempts.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class KeyRing:
         return self.keys.signer(origin) if self.keys else self.signer.named(origin)
 
     def asked_anew(self) -> KeyRing:
-        """A key ring that asks the tokens of earlier trees again, although one was away. Close it after use."""
+        """A key ring that tries the tokens of earlier trees again, including one that was away. Close it after use."""
         return replace(self, keys=self.keys.asked_anew()) if self.keys else self
 
     def close(self) -> None:

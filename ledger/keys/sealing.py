@@ -113,7 +113,7 @@ class LedgerKey:
     """Makes, wraps and unwraps day keys. The ledger's key has `KEY_BYTES` bytes."""
 
     def __init__(self, key: bytes) -> None:
-        """Take the key. Raises LedgerError if it has the wrong size."""
+        """`key` must have `KEY_BYTES` bytes. Raises LedgerError if it has another size."""
         if len(key) != KEY_BYTES:
             raise LedgerError(
                 Message(

@@ -96,7 +96,9 @@ def silence_alarm(grown: datetime | None, silent_for: timedelta, now: datetime) 
 def withheld_alarm(
     place: str, shown: int, head: int, since: datetime, within: timedelta, now: datetime
 ) -> Alarm | None:
-    """The alarm for leaves that a witness or a copy has `shown` since then, and that the log itself does not show."""
+    """The alarm for a log that withholds leaves: a witness or a copy has had a head of `shown` leaves since `since`,
+    longer than `within` ago. None before that.
+    """
     if now - since <= within:
         return None
     text = Message(

@@ -52,7 +52,7 @@ Limit = Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=36
 
 
 class MonitoredLog(Model):
-    """A log, the others that know its heads, and its permitted delays."""
+    """A log, the witnesses and copies that know its heads, and its permitted delays."""
 
     place: RegistrySource
     """The folder with the file `checkpoint`, or its address."""

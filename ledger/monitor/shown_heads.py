@@ -19,8 +19,8 @@ from .monitored_logs import MonitoredLog
 
 @dataclass(frozen=True, slots=True)
 class ShownHead:
-    """The head that a witness or a copy shows. The log's key has signed it. `trouble` is a fault of it. `witness` is
-    the name of the witness that has cosigned it, unless there is trouble.
+    """The head that a witness or a copy shows. The log's key has signed it. `trouble` is the fault of it, if there is
+    one. `witness` is the name of the witness that has cosigned it, unless there is trouble.
     """
 
     place: str

@@ -41,7 +41,7 @@ class SplitView:
 
     @property
     def size(self) -> int:
-        """Number of leaves at which the histories differ."""
+        """Size, in leaves, at which the histories differ."""
         return Checkpoint.parse(self.first.text).size
 
     def check(self, log: VerifierKey) -> None:

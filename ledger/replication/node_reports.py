@@ -104,7 +104,7 @@ class _ServerReader:
     """Reads one server, in a thread that may never end. For one thread at a time."""
 
     def __init__(self, server: Server) -> None:
-        """Take the server. Raises LedgerError if the library is missing."""
+        """Prepare the reader. Raises LedgerError if the library is missing."""
         self._server = server
         self._database = server.database("pg_catalog", str(server), WITHIN_S)
         self._connection: PostgreSQLConnection | None = None
@@ -141,7 +141,7 @@ class _ServerReader:
         return reports
 
     def forgive(self) -> None:
-        """Ask a server that has failed again at once, unless its answer is still awaited."""
+        """Allow an immediate new attempt at a server that has failed, unless its answer is still awaited."""
         if self._reading_now is None:
             self.trouble = None
 

@@ -83,7 +83,7 @@ class ReplicaConnection:
     """A connection to the replica for one thread. It compares before it writes, and waits only for a limited time."""
 
     def __init__(self, settings: LedgerSettings, node: str) -> None:
-        """Take the settings. Raises LedgerError if they cannot be used. PostgreSQL need not be available."""
+        """Check the settings. Raises LedgerError if they cannot be used. PostgreSQL need not be available."""
         self._settings = settings
         self._server = Server.of(settings)
         self._ledger = Database.in_file(settings.own())

@@ -67,7 +67,7 @@ class Replicator:
     """Replicates in a separate thread, from `begin` to `close`."""
 
     def __init__(self, settings: LedgerSettings, node: str) -> None:
-        """Take the settings. Raises LedgerError if they cannot be used. PostgreSQL need not be available."""
+        """Check the settings. Raises LedgerError if they cannot be used. PostgreSQL need not be available."""
         self._settings = settings
         self._node = node
         self._connection = ReplicaConnection(settings, node)

@@ -25,8 +25,8 @@ _OVER: Final = (
 
 
 def update_calls_in_progress(connection: Connection, after: int, kinds: Set[str]) -> None:
-    """Update the table for the steps after this place. `kinds` are their kinds. They were written in this
-    transaction.
+    """Update the table for the steps that this transaction has written after the place `after`. `kinds` are their
+    kinds.
     """
     if kinds & OPENING:
         connection.execute(_BEGUN, (after,))

@@ -39,8 +39,8 @@ _ANY: Final = "any"
 
 
 class CallGroup(NamedTuple):
-    """A number of calls, `times`, that began within a quarter of an hour from `begun` on. `record` has the details of
-    each that count.
+    """A group of `times` calls that began within a quarter of an hour from `begun` on. `record` has the details that
+    count, which all of them share.
     """
 
     begun: datetime

@@ -51,12 +51,12 @@ def scalar(connection: Connection, query: str, values: Sequence[Any] = ()) -> An
 
 
 def marks(values: Sequence[object]) -> str:
-    """Question marks for the values, for `IN (…)`."""
+    """One question mark for each value, for `IN (…)`."""
     return ", ".join("?" * len(values))
 
 
 def literals(words: Sequence[str] | frozenset[str]) -> str:
-    """These words, which are our own, as SQL literals for `IN (…)`."""
+    """These words, which must come from the program itself, as SQL literals for `IN (…)`."""
     return ", ".join("'" + word.replace("'", "''") + "'" for word in sorted(words))
 
 

@@ -25,7 +25,8 @@ def home_of(descriptor: int) -> str:
     """A text that differs for every copy of an open file, and stays the same when the file is written, or renamed on
     its disk.
 
-    Two copies cannot be told apart: one written over this very file, and the copy of a whole disk. Raises OSError.
+    It does not differ for a copy that was written over this very file, and for the copy of a whole disk. Raises
+    OSError.
     """
     machine = ""
     with suppress(OSError, ValueError):

@@ -169,7 +169,7 @@ class LedgerReader:
         return newest or 0
 
     def place_before(self, at: datetime) -> int:
-        """The id of the step before the first one since then; `newest_place` if there is no step since then."""
+        """The id of the step before the first one since `at`; `newest_place` if there is no step since then."""
         since = self.extent(at)
         return since.steps - since.recent if since else self.newest_place()
 

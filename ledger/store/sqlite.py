@@ -29,7 +29,7 @@ VALUE_LIMIT: Final = 16 * 2**20
 BUSY_TIMEOUT_S: Final = 5.0
 """Time for which a connection waits for the lock of another one, in seconds."""
 ROOM: Final = 2**20
-"""Free bytes from which on a disk does not count as full: more than a group of steps and its journal take."""
+"""Free bytes at which a disk does not count as full: more than a group of steps and its journal take."""
 
 
 def path_of(url: str) -> Path:

@@ -19,7 +19,7 @@ class StepMacs:
     """Reads MACs within one transaction, and keeps those of the last group."""
 
     def __init__(self, connection: Connection, key: StepKey | None) -> None:
-        """Take the connection and the key. Without a key, no step can be confirmed."""
+        """`key` checks the MACs. Without a key, no step can be confirmed."""
         self._connection = connection
         self._key = key
         self._first = self._last = 0

@@ -36,7 +36,7 @@ FILE_MODE: Final = 0o640
 
 @dataclass
 class TilesWritten:
-    """The result of a writing. `leaves` are those of the folder's checkpoint, `before` those of the previous one.
+    """The result of `write_tiles`. `leaves` are those of the folder's checkpoint, `before` those of the previous one.
     `files` and `octets` were written now. `cosigners` are the names below the checkpoint, without the log's; they are
     not verified.
     """
@@ -59,7 +59,7 @@ def write_tiles(
     """Write the tree of the checkpoint `note` into `folder`. If root writes, the files get the folder's owner and
     group.
 
-    A folder that has more leaves already is unchanged. `progress` gets the number of written leaves and their total.
+    A folder that has more leaves already stays unchanged. `progress` gets the number of written leaves and their total.
     Raises LedgerError if the ledger differs from what `log` has signed, or if the folder has another tree. The
     checkpoint there stays then, and with it the tree.
     """

@@ -56,7 +56,7 @@ def verify_tiles(
     progress: Callable[[int, int], None] = lambda leaves, total: None,
     each: Callable[[int, str], None] = lambda number, call_id: None,
 ) -> TilesVerdict:
-    """The verdict whether `log` has signed everything in the source, and whether `witnesses` have cosigned it.
+    """The verdict on whether `log` has signed everything in the source, and whether `witnesses` have cosigned it.
 
     `notes` are checkpoints that were kept elsewhere, with their places. `each` gets the number and the call of each
     leaf in the tree; `progress` gets the number of verified leaves and their total. Raises LedgerError if there is no

@@ -20,8 +20,8 @@ class Sealed(NamedTuple):
 
 
 def day_key_faults(days: DayKeys, sealed: Mapping[str, Sealed], forgotten: str | None) -> Iterator[Message]:
-    """The faults of the keys of these days. `forgotten` is the day before which all keys were destroyed by the ledger's
-    record: empty if it has none, None if that is not checked.
+    """The faults of the keys of these days. `forgotten` is the day before which all keys were destroyed, according to
+    the ledger. It is empty if the ledger names no day, and None if that is not checked.
     """
     destroyed = days.destroyed()
     for day, sample in sorted(sealed.items()):

@@ -89,7 +89,7 @@ class _Buckets:
             self._sums[bucket] ^= block
 
     def differing(self) -> frozenset[int]:
-        """The first bucket with different entries."""
+        """The first buckets whose entries differ."""
         return frozenset(islice((bucket for bucket, entries in enumerate(self._sums) if entries), DIFFERING_LIMIT))
 
 

@@ -152,8 +152,8 @@ class LedgerRows:
         return self._all(self._texts, (node, *ends, after, until))
 
     def led_to(self, after: int, until: int) -> list[tuple[int]] | None:
-        """For each step with a leaf after `after` up to `until`: the number of steps of its call, up to itself, to
-        which the index leads, at most `LED_TO_LIMIT`. None in PostgreSQL, whose indexes are trusted.
+        """Number of steps of its call, up to itself, to which the index leads, for each step with a leaf after `after`
+        up to `until`; at most `LED_TO_LIMIT`. None in PostgreSQL, whose indexes are trusted.
         """
         return self._all(_LED_TO, (after, until)) if self._indexed else None
 

@@ -56,7 +56,7 @@ class SignedCheckpoint:
 
 @dataclass
 class LedgerVerdict:
-    """The result of a verification. `steps` and `leaves` are numbers. `open_calls` is the number of calls that are not
+    """The result of a verification. `steps` and `leaves` are counts. `open_calls` is the number of calls that are not
     over, so that no leaf contains their steps yet.
     """
 
@@ -101,7 +101,7 @@ def verify_ledger(
     is_latest: bool = True,
     progress: Callable[[int, int], None] = lambda steps, all_of_them: None,
 ) -> LedgerVerdict:
-    """The verdict whether `log` has signed everything in a ledger.
+    """The verdict on whether `log` has signed everything in a ledger.
 
     `notes` are signed checkpoints with their sources; the ledger's own is checked in any case. `with_days` also checks
     that the day keys open what they have sealed, if the reader has keys. `is_latest` is True if no other ledger of the

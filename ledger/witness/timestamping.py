@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class Timestamping:
-    """Asks the authority if there are new leaves, no more often than the settings allow."""
+    """Asks the authority for a timestamp when there are new leaves, no more often than the settings allow."""
 
     def __init__(self, tree: Tree, key_ring: KeyRing, settings: TimestampSettings, stamps: Stamps) -> None:
         self._tree = tree

@@ -37,7 +37,7 @@ class WitnessState:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder. Use `held`."""
+        """Use `held`."""
         self._folder = folder
 
     @classmethod

@@ -56,7 +56,9 @@ class MissingFile:
 
 
 def read_missing(ledger: Path) -> MissingSteps | None:
-    """The missing steps by this file; None if nothing is missing. A file that cannot be read is logged."""
+    """The missing steps in the file beside `ledger`; None if nothing is missing. A file that cannot be read is
+    logged.
+    """
     path = missing_file(ledger)
     try:
         text = path.read_text("utf-8").strip() if path.exists() else ""

@@ -66,7 +66,7 @@ def _sum(known: MissingSteps | None, *more: MissingSteps) -> MissingSteps | None
 
 
 class UnwrittenSteps:
-    """The steps that are not written. `gap` makes the step that counts the missing ones."""
+    """The steps that could not be written yet. `gap` makes the step that counts the missing ones."""
 
     def __init__(self, gap: Callable[[MissingSteps], Step], limit: int = KEPT_LIMIT) -> None:
         self._gap = gap

@@ -1,4 +1,6 @@
-"""The document in which a node confirms to the association that it uses suspensions, or their ends. Pure."""
+"""The document in which a node confirms to the association that it has put suspensions, or their ends, into use.
+Pure.
+"""
 
 from __future__ import annotations
 

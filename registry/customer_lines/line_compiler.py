@@ -1,7 +1,7 @@
 """Reads and compiles the table of lines in a separate process, so that neither a million rows nor a database that hangs
 delays a call.
 
-python -m idtone.registry.customer_lines.line_compiler the source as JSON on standard input
+    python -m idtone.registry.customer_lines.line_compiler       the source as JSON on standard input
 
 Standard output has the compiled table (exit 0), the faults as JSON (exit 1), or nothing if the table is unchanged (exit
 3).

@@ -70,7 +70,7 @@ class NumbersCheck(Model):
 
 
 class LineEntry(Model):
-    """Numbers, and the lines that may present them from the day `from` until before the day `until` (in Japan).
+    """Numbers, and the lines that may present them from the day `from` to the day `until` (exclusive, in Japan).
 
     Without endpoints and account codes, every line of the customer may present them.
     """
@@ -91,7 +91,7 @@ class LinesDocument(Model):
 ALWAYS: Final = (-(2**62), 2**62)
 """The period of an entry without days."""
 Period = tuple[int, int]
-"""A period from one time until before another, in Unix seconds."""
+"""A period from one time to another (exclusive), in Unix seconds."""
 
 
 def period_of(start: date | None, until: date | None) -> Period:

@@ -73,8 +73,8 @@ def to_tell(held: OwnSuspensions, node: str) -> OwnSuspensions:
 
 
 def taken_over(held: OwnSuspensions, node: str, others: Mapping[str, OwnSuspensions | None]) -> OwnSuspensions:
-    """The suspensions after those of the other nodes were taken over. `others` is by node; None for a node whose report
-    does not count.
+    """The node's own suspensions together with those of the other nodes. `others` has the report of each node, or None
+    if that does not count.
     """
     by_id = {each.id: each for each in held.suspensions}
     for name, says in others.items():

@@ -35,7 +35,7 @@ _LIBSNDFILE_BLOCK: Final = 65_536
 
 
 def encode(profile: Profile, sound_format: SoundFormat, advance: Advance | None = None) -> bytes:
-    """The content of the file that `write` makes, for sounds on calls, which are short enough for the memory."""
+    """The content of the file that `write` makes, for sounds on calls, which are short enough to be held in memory."""
     file = io.BytesIO()
     write(profile, sound_format, file, advance)
     return file.getvalue()

@@ -34,7 +34,7 @@ _TURNS: Final = 50
 _NOISY: Final = 0.01
 """Share of the power that the waves may leave. Above it, the ramps are not known well enough to converge."""
 _VOICE: Final = 4
-"""Number of lines and share of power left from which on a span is a voice, which is not examined again."""
+"""Number of lines and share of power left at which a span is a voice, which is not examined again."""
 _UNSURE: Final = 2
 """Number of samples on each side of a cut that may belong to the neighbour."""
 _GLIDE: Final = 0.02
@@ -128,7 +128,7 @@ def same(before: Lines, after: Lines, cut: int) -> bool:
 
 
 def join_swells(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: float) -> list[Span]:
-    """The spans, in which those that are swells of one modulated or beating burst are joined."""
+    """The spans, with the swells of one modulated or beating burst joined into one span."""
     fused: list[Span] = []
     index = 0
     while index < len(spans):
@@ -151,7 +151,7 @@ def join_swells(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, n
 
 
 def unite(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: float) -> list[Span]:
-    """The spans, in which adjacent parts of one glide are joined."""
+    """The spans, with adjacent parts of one glide joined into one span."""
     united: list[Span] = []
     index = 0
     while index < len(spans):

@@ -40,7 +40,7 @@ _SILENT_DB: Final = -60.0
 _PACKETS_S: Final = 0.08
 """Length of a burst in seconds of which four packets lost in a row leave nothing."""
 _CLEAN: Final = 0.9
-"""Coherence of every burst from which on the line has changed little."""
+"""Coherence of every burst at which the line has changed little."""
 _PRECISE_MS: Final = 8.0
 """Maximum distance of all edges from an even cadence, if the sound was made with that cadence. A buffer stretches in
 steps.

@@ -45,7 +45,7 @@ sound's.
 _AROUND_HEARD: Final = 0.8
 """Share of the surroundings that must not be lost for them to be known."""
 _BLAST: Final = 5.0
-"""Factor above the amplitude of its middle from which on a part of a burst outweighs the rest."""
+"""Factor above the amplitude of its middle at which a part of a burst outweighs the rest."""
 
 
 def edge_errors(base: Baseband, index: int, each: Component, fitted: Fitted, reach_s: float) -> tuple[float, float]:
@@ -101,7 +101,7 @@ def between(
 
 
 def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
-    """For each burst that its tone follows: True if the tone dies away, as in a room, instead of ending at once."""
+    """One value for each burst that its tone follows: True if the tone dies away, as in a room, instead of ending at once."""
     times = base.times + base.first / RATE_HZ
     found: list[bool] = []
 

@@ -49,9 +49,9 @@ _LOWEST_GATE: Final = 4.0
 _CONTRAST_DAMAGED: Final = 0.85
 """Contrast of a damaged sound, as a share of that of other places, because a room's tail surrounds the sound."""
 _NEARLY: Final = 0.5
-"""Share of the score that a damaged place needs, from which on a place near the peak may reach it."""
+"""Share of the score that a damaged place needs, at which a place near the peak may reach it."""
 _REMAINING: Final = 0.75
-"""Share of the sound's own contrast from which on so much power is in the sound's places that little coherence can be
+"""Share of the sound's own contrast at which so much power is in the sound's places that little coherence can be
 left.
 """
 _OWN_SHARE: Final = 0.6

@@ -26,7 +26,7 @@ CLOSE_HZ: Final = 70.0
 COMPONENT_LIMIT: Final = 120
 _SAME_HZ: Final = 1.0
 _TONE_DB: Final = 6.0
-"""SINAD in dB from which on a burst of a recording is a tone, not noise."""
+"""SINAD in dB at which a burst of a recording is a tone, not noise."""
 _WEAK_DB: Final = -15.0
 """Level relative to the strongest partial of a recorded burst, below which partials are lost on the line."""
 

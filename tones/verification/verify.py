@@ -38,7 +38,7 @@ _COARSE_SCORE: Final = 8.0
 _COARSE_DAMAGED: Final = 4.0
 """The same as `_COARSE_SCORE` if bursts may be missing: less of the sound is coherent then, above all of a glide."""
 _RIVAL: Final = 0.7
-"""Share of the best score from which on overlapping candidates are fitted too. With equal bursts or losses, the best of
+"""Share of the best score at which overlapping candidates are fitted too. With equal bursts or losses, the best of
 them can be wrong.
 """
 _HIDDEN: Final = 0.5
@@ -48,17 +48,17 @@ _DAMAGED_SCORE: Final = 8.0
 _REMAINS_SCORE: Final = 2.0
 """The same as `_DAMAGED_SCORE` if almost all power is in the sound's places."""
 _REMAINS_GREY: Final = -11.0
-"""Odds from which on such a place is open. Its tones are almost alone, and no line leaves speech like that."""
+"""Odds at which such a place is open. Its tones are almost alone, and no line leaves speech like that."""
 _REMAINS_TEMPO: Final = 0.25
 """Maximum error of the tempo. A pattern that fits only with a larger error is another one."""
 _SHADOW_S: Final = 0.3
 _EVEN_ODDS: Final = 0.0
 _SURE: Final = 12.0
-"""Score from which on a sound is there although a part of it is missing, or it resounds in a room."""
+"""Score at which a sound is there although a part of it is missing, or it resounds in a room."""
 _TRUE_PITCH: Final = 0.001
 """Maximum error of the pitch, which no line changes. A chance pattern is rarely this near to the profile's."""
 _DAMAGED_GREY: Final = -7.0
-"""Odds from which on a place with the sound's own pitch is open, if bursts may be missing."""
+"""Odds at which a place with the sound's own pitch is open, if bursts may be missing."""
 _ORDER: Final = tuple(ToneVerdict)
 _THERE: Final = (ToneVerdict.CONFORMS, ToneVerdict.PRESENT)
 
