@@ -158,7 +158,7 @@ class AriConnection:
         return template("requests over the WebSocket") if self._over_websocket else template("requests over HTTP")
 
     # Asterisk builds a message of the WebSocket on the stack of a thread (`ast_websocket_write`) and dies of one that
-    # is longer than some 490,000 octets. So what grows with the calls, or with a caller's headers, goes over HTTP.
+    # is longer than some 490,000 octets. So requests that grow with calls or headers go over HTTP.
 
     async def waiting(self) -> frozenset[str] | None:
         try:

@@ -77,7 +77,7 @@ class CallSounds:
     def evidence(self, call: Call, line: Sounded) -> list[Step]:
         """The steps of a line of the journal. Raises JournalError if it names an unknown sound."""
         if line.since and line.since == call.sounded_since:
-            return []  # a phone that was replaced by another one has told of this playback before, when it hung up
+            return []  # a replaced phone has already reported this playback when it hung up
         call.sounded_since = line.since
         called = self.made.get(line.files.get(Party.CALLED, ""))
         found: dict[Party, tuple[Sound, PlayedSound]] = {}

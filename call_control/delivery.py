@@ -122,7 +122,7 @@ def confirmed(line: Reported) -> bool:
     return line.heard_from and not line.moved and line.lost == 0 and line.lost_back == 0
 
 
-# Each of these functions returns by what it is known that the sound was played, or the reason why it was not.
+# Each of these functions returns the sign that the sound was played, or the reason why it was not.
 
 
 def _called_by_dial(line: Sounded, duration_ms: float) -> KnownBy | str:

@@ -53,7 +53,7 @@ def replace(path: Path, text: str) -> None:
     with contextlib.suppress(OSError):
         path.rmdir()  # an empty folder there; any other is an error below
     try:
-        # A command of root's leaves the owner as it is, who could not read the file otherwise.
+        # A command of root's keeps the owner, who could not read the file otherwise.
         owner = path.stat().st_uid if os.geteuid() == 0 and path.exists() else -1
         replace_durably(path, text.encode("ascii"), MODE, path.parent.stat().st_gid, owner)
     except OSError as error:

@@ -48,6 +48,6 @@ def _run_all(works: _Works) -> None:
     while True:
         run, threading.current_thread().name = works.get()
         tell = run()
-        _WAITING.append(works)  # those who learn of the end find this thread free
+        _WAITING.append(works)  # so that this thread is free when others learn of the end
         tell()
-        del run, tell  # they may hold much
+        del run, tell  # they may keep large objects alive

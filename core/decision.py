@@ -378,7 +378,7 @@ def suspended(
     """The first suspension that is in force for one of the numbers; None if there is none. The association's
     suspensions come before the operator's own.
     """
-    # Asterisk's file, which `remembered` is read from, has the operator's own too: what says whose it is comes first.
+    # `remembered` is read from Asterisk's file, which has the operator's own too; the source that says so comes first.
     if registry is None and own_stops is not None and (own := _first_in_force(numbers, own_stops.of, now)):
         return own
     if registry is not None:

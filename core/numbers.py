@@ -41,7 +41,7 @@ _LONG_PREFIX = re.compile(f"0{LONG_AREA}")
 # The grammar, on the text without separators, as POSIX extended regular expressions: the hook has them from
 # `dialplan`, which must not import this module, and a test compares the two. 184 and 186 before a number withhold or
 # present the caller's number; the called number is the same. 010 is for calls abroad; no subscriber's number begins
-# with it. All other prefixes select a carrier (0033, 0088, 122): what they dial is not read.
+# with it. All other prefixes select a carrier (0033, 0088, 122), and the number after them is not read.
 SUBSCRIBER = f"({LONG_AREA}[0-9]{{8}}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{{7}})"
 """A complete Japanese number without the leading 0."""
 JAPANESE = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"

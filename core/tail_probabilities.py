@@ -20,7 +20,7 @@ def poisson_tail(count: int, mean: float) -> float:
     """The probability of `count` or more events if `mean` events are usual (Poisson)."""
     if count <= 0:
         return 1.0
-    if count <= mean:  # from below, where the terms are large
+    if count <= mean:  # summed from below, because the terms there are large
         return max(0.0, 1 - math.fsum(_poisson(each, mean) for each in range(count)))
     total, term = 0.0, _poisson(count, mean)
     while term > total * _NEGLIGIBLE:
@@ -39,7 +39,7 @@ def binomial_tail(count: int, of: int, share: float) -> float:
     """The probability that `count` or more out of `of` have a property with the probability `share` (0 < share < 1)."""
     if count <= 0:
         return 1.0
-    if count <= of * share:  # from below, where the terms are large
+    if count <= of * share:  # summed from below, because the terms there are large
         return max(0.0, 1 - math.fsum(_binomial(each, of, share) for each in range(count)))
     if count > of:
         return 0.0

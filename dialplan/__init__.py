@@ -294,7 +294,7 @@ def _canary(canary: Canary | None) -> str:
         "@ARRIVED@": CANARY_ARRIVED,
         "@RETURNED@": CANARY_RETURNED,
         "@ARRIVED_SECONDS@": str(canary.listens_s),
-        # It begins some seconds after the answering leg's, and goes on while that plays back.
+        # It begins some seconds after the answering leg's, and continues while that plays back.
         "@RETURNED_SECONDS@": str(2 * canary.listens_s + 1),
     }.items():
         text = text.replace(name, value)

@@ -21,7 +21,7 @@ TENTHS: Final = f"${{STRFTIME(,{_ZONE},%s%1q)}}"
 """Tenths of a second since 1970."""
 
 
-# -- what a caller wrote ----------------------------------------------------------------------------------------------
+# -- texts of a caller ------------------------------------------------------------------------------------------------
 
 CALLER_TEXTS_LIMIT: Final = 200
 """Maximum number of octets of a caller's texts together without a closer look: more than a usual name with usual
@@ -71,7 +71,7 @@ def utf_8() -> str:
     return f"^({'|'.join(forms)})*$"
 
 
-# -- what leaves on the trunk -----------------------------------------------------------------------------------------
+# -- texts for the trunk ----------------------------------------------------------------------------------------------
 
 ANONYMOUS: Final = "^(anonymous|Anonymous|restricted|Restricted|private|Private|P)$"
 """The words that a caller's telephone writes in place of a withheld number."""

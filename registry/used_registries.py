@@ -85,7 +85,7 @@ class UsedRegistries:
             path = self._folder / f"{digest}.gz"
             if not path.exists():
                 with read(name) as file, draft(path) as new:
-                    # The lowest level: a large registry holds up a suspension in the meantime.
+                    # The lowest level, because a suspension waits for this if the registry is large.
                     with gzip.GzipFile("", "wb", 1, new.file, mtime=0) as packed:
                         shutil.copyfileobj(file, packed, _PIECE)
                     new.put()

@@ -232,7 +232,7 @@ def assemble(
         own_stops=lambda: stops.index or None,
         braking=Braking(brake, acting()) if brake else None,
     )
-    # Those whose channel is gone are closed when Asterisk is connected.
+    # Calls whose channel is gone are closed when Asterisk is connected.
     calls.recall((restored or RestoredCalls.of(ledger)).calls)
 
     expiry = Expiry(policy.registry_stale, settings.association.member)

@@ -82,7 +82,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
     logs.begin(settings.log.format, settings.log.level)
     # Otherwise it logs each missing signature, even if enough keys signed.
     logging.getLogger("tuf").setLevel(logging.WARNING)
-    faulthandler.enable()  # shows where the event loop was blocked when systemd's watchdog ends the process
+    faulthandler.enable()  # shows the place where the event loop was blocked when systemd's watchdog ends the process
     with _reported(settings.log.format):
         instance = Instance(settings, password, load(settings, config))
         loop_first()

@@ -170,7 +170,7 @@ class Instance:
         """
         ari = self._settings.ari
         if self._refused:
-            with suppress(DocumentError):  # the one before may be the right one again
+            with suppress(DocumentError):  # the previous password may be right again
                 self._password = await asyncio.to_thread(ari.secret)
         try:
             async with connect(ari.url, ari.user, self._password, ari.transport) as connection:

@@ -262,7 +262,7 @@ class Brake:
         self.steps[subject.step] += 1
         self._raised[self._token(subject)] = subject
         self._changed()
-        # During a surge `calm` looks. To count all lines at each rise would take long where many rise.
+        # During a surge `calm` counts. Counting all lines at each rise would take long if many rise.
         if subject.kind is SubjectKind.ENDPOINT and subject.is_marked_by_volume and not self.is_surge(now_s):
             self._look_for_surge(now_s)
         return self._hold(subject)
@@ -444,7 +444,7 @@ class Brake:
         self._kept = dict(list(lines.items())[: self._most_lines])
         for token in (
             self._kept.keys() & self._released.keys()
-        ):  # what a released line did before must not stop it again
+        ):  # the calls before the release must not stop the line again
             self._kept[token] = {field: value for field, value in self._kept[token].items() if field != "windows"}
         for token, each in list(windows.items())[:MOST_STOPS]:
             self._kept[token] = self._kept.get(token, {}) | {"windows": each}

@@ -25,7 +25,7 @@ def names_of(call: ForwardedCall, customer: str | None = None) -> Names:
     came.
     """
     endpoint, trunks = call.endpoint, call.trunks
-    if "@" in endpoint:  # a Local channel: a caller can choose what stands before the context
+    if "@" in endpoint:  # a Local channel: a caller can choose the text before the context
         endpoint = endpoint.rpartition("@")[2]
     if call.direction is not _OUTGOING:
         return "", "", "", (*trunks, endpoint) if endpoint and endpoint not in trunks else trunks

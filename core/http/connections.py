@@ -164,7 +164,7 @@ class _Connection(asyncio.Protocol):
         is_slow = self._transport.is_reading() and self._octets < BODY_AT_LEAST
         if is_slow or asyncio.get_running_loop().time() >= self._body_until_s:
             self.cut()
-        else:  # it came, or the page has not yet taken what came before
+        else:  # the part came, or the page has not taken the previous one yet
             self._go_on(request)
 
     def _set(self, within_s: float, act: Callable[[], None]) -> None:

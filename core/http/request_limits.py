@@ -55,7 +55,7 @@ class RequestLimits:
         left = min(rate.at_once, left + (now_s - at_s) * rate.a_second)
         admitted = left >= 1
         self._buckets[key] = (left - admitted, now_s)
-        if len(self._buckets) > MOST_KEPT:  # the one that was not used for the longest time, which is full by now
+        if len(self._buckets) > MOST_KEPT:  # the bucket unused for the longest time, which is full by now
             del self._buckets[next(iter(self._buckets))]
         return admitted
 

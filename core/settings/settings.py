@@ -401,7 +401,7 @@ def node_of_ledger(ledger: LedgerSettings) -> str | None:
                 "SELECT node, (SELECT value FROM meta WHERE key = 'checkpoint') FROM steps ORDER BY id DESC LIMIT 1"
             ).fetchone()
     except sqlite3.Error:
-        return None  # what uses the ledger says what is wrong with it
+        return None  # the code that uses the ledger reports its fault
     if row is None or not all(isinstance(each, str) for each in row):
         return None
     node, checkpoint = row

@@ -193,7 +193,7 @@ def signed_settings(yaml: str, name: str, version: int, at: datetime, signers: I
     return Note(text, tuple(signer.sign(text) for signer in signers))
 
 
-# -- what differs ---------------------------------------------------------------------------------------------------
+# -- differences ----------------------------------------------------------------------------------------------------
 
 
 def differing(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:

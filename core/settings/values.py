@@ -84,7 +84,7 @@ def _metrics_address(value: str) -> str:
 
 def _issuer(value: str) -> str:
     _desk_url(value)
-    return value  # as it stands: the provider's tokens have it letter by letter
+    return value  # unchanged: the provider's tokens have it letter by letter
 
 
 def _browser_address(value: str) -> str:

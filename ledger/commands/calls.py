@@ -353,7 +353,7 @@ def _line(record: Record) -> tuple[str, ...]:
         record.outcome or "",
         record.reason or "",
         record.least or "-",
-        # `show` says what is odd about a call.
+        # `show` lists the contradictions of a call.
         f"{status} !" if record.anomalies else status,
     )
 

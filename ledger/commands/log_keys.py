@@ -200,7 +200,7 @@ def _given_up(settings: Settings, ring: KeyRing, following: Continued) -> EndGiv
         found = end_given_up(ring.continued_trees, following, ring.days.ledger_key, path_of(ledger.own()))
     if found and not following.given_up:
         with suppress(LedgerInUseError), LedgerWriter.open(ledger.own(), settings.node, ring):
-            pass  # as each start, it settles what the file beside the key says
+            pass  # like each start, it settles the file beside the key
     return found
 
 

@@ -53,7 +53,7 @@ def monitor(
         if not once:
             log = load_settings(config).log
             logs.begin(log.format, log.level)
-            logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it tries again is an alarm in the end
+            logging.getLogger("urllib3").setLevel(logging.ERROR)  # a lasting failure becomes an alarm anyway
             held.run(over)
             return
         reports = held.look(over.is_set)

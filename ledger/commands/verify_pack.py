@@ -115,7 +115,7 @@ def left_out(source: TileSource, verdict: PackVerdict) -> Iterator[Breach]:
     missing: list[tuple[str, int]] = []
 
     def look(number: int, call_id: str) -> None:
-        # What was written after the pack's tree was signed could not be in it.
+        # Leaves written after the pack's tree was signed could not be in it.
         if number < verdict.leaves and number not in packed.get(call_id, {number}):
             missing.append((call_id, number))
 

@@ -147,7 +147,7 @@ def _too_long(until: datetime | None, rules: DisclosureRules, now: datetime) -> 
 
 
 def _basis_objection(step: Step, rules: DisclosureRules, now: datetime | None) -> str | None:
-    basis = LegalBasis.of(step.details)  # also of acts that are not judged: what is of another form has no effect
+    basis = LegalBasis.of(step.details)  # also of acts that are not judged: a basis of another form has no effect
     if rules.bases is None:
         return None
     return text_objection("case", str(step.details["case"])) or basis_objection(

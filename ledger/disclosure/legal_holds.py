@@ -138,7 +138,7 @@ def legal_holds(acts: Iterable[Step]) -> dict[str, LegalHold]:
             try:
                 found[hold_id] = _hold(hold_id, step.details, step.at)
             except (ValueError, KeyError, TypeError, RecursionError):
-                continue  # what is of another form has no effect
+                continue  # an act of another form has no effect
         elif step.details.get("act") == LIFTED and hold_id in found and not found[hold_id].lifted:
             found[hold_id] = replace(found[hold_id], lifted=step)
     return found

@@ -157,7 +157,7 @@ async def record_acts(url: str, evidence: Evidence, rules: DisclosureRules, key_
     folder, seen, looked_s = _folder(url), 0, -math.inf
     while True:
         changed = _changed_ns(folder)
-        # The time of a folder may be too coarse to tell two changes apart, and what was not recorded is tried again.
+        # The time of a folder may be too coarse to tell two changes apart, and unrecorded acts are tried again.
         if changed != seen or time.monotonic() - looked_s >= LOOK_AGAIN_S:
             seen, looked_s = changed, time.monotonic()
             await asyncio.to_thread(_record_all, url, evidence, rules, key_ring)

@@ -81,7 +81,7 @@ def read_leaf(content: bytes) -> ReadLeaf:
         ) and (
             type(after) is int and after >= 0 and 0 < len(call_id) <= CALL_ID_LIMIT and min(s["id"] for s in steps) > 0
         )
-        # Written again from what was read, it is the same only if it is in the form of a leaf.
+        # Writing the parsed content again gives the same octets only if they have the form of a leaf.
         is_same = leaf(call_id, texts, after) == content
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, LedgerError) as error:
         raise odd from error

@@ -120,7 +120,7 @@ class EndsGivenUp:
 
     def add_act(self, act_id: str, kind: str, at: int, details: Mapping[str, Any]) -> None:
         """Add an act from its parts. `at` is in µs since 1970, as in a leaf."""
-        with suppress(LedgerError, OverflowError):  # a step that no ledger could hold
+        with suppress(LedgerError, OverflowError):  # a step that no ledger could contain
             self.add(Step(act_id, StepKind(kind), _EPOCH + timedelta(microseconds=at), details))
 
     def objection(self, step: Step, two_persons: bool = False) -> str | None:
@@ -187,7 +187,7 @@ def _read(step: Step) -> EndGivenUp:
     origin, by = str(details["origin"]), (person_of(details),)
     if not (isinstance(root, str) and _ROOT.fullmatch(root) and isinstance(why, str)):
         raise ValueError(root)
-    if not f"{origin}{why}{by[0].name}".isprintable():  # a foreign log must not write on the terminal what it likes
+    if not f"{origin}{why}{by[0].name}".isprintable():  # a foreign log must not write arbitrary text on the terminal
         raise ValueError(origin)
     leaves, signed, persons = map(_whole, (details["leaves"], details["signed"], details["persons"]))
     if not (0 <= signed < leaves and persons in (1, 2)):

@@ -265,7 +265,7 @@ def _first(kind: StepKind, call: ForwardedCall, at: datetime, details: dict[str,
     for role, number in numbers.items():
         details[f"{role}_kind"] = number.kind
         if number.kind is NumberKind.EMERGENCY:
-            details[f"{role}_last4"] = number.e164  # whole: it is nobody's number
+            details[f"{role}_last4"] = number.e164  # in full, because it is no person's number
     return Step(
         call.id,
         kind,

@@ -67,7 +67,7 @@ class TokenProcess:
     def close(self) -> None:
         """End the process; the next signature starts it again."""
         with self._lock:
-            # A process that is being started holds the ledger's lock until it is another program.
+            # A starting process keeps the ledger's lock until it has become another program.
             until_s = time.monotonic() + WITHIN_S
             while self._pending and not self._pending.done() and time.monotonic() < until_s:
                 if process := self._process:
@@ -194,7 +194,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             try:
                 stream.close()
             except OSError:
-                pass  # what was not sent to the process is not needed
+                pass  # unsent data is not needed
 
 
 class TokenSigner:

@@ -47,7 +47,7 @@ class LogKeys:
         for each in reversed(trees[:reached]):
             if each.key_at:
                 return LogKey(each.key_at, VerifierKey.parse(each.key).public)
-        # What the settings say of the first key may have changed since it was replaced.
+        # The settings for the first key may have changed since it was replaced.
         before = next((str(each.told["key"]) for each in trees[reached:] if each.key), None)
         return LogKey(self._settings.token.key or FILE, VerifierKey.parse(before).public if before else None)
 

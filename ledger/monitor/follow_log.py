@@ -83,7 +83,7 @@ class _Look:
         if self._is_followed:
             self._judge_leaves(cosigned)
             self._read_again()
-            # Leaves are read from the one on that was wrong before; if the tree was not read, none was.
+            # Leaves are read again from the first wrong one on. Without the tree, none was read.
             if self._tree and all(each.kind is not AlarmKind.UNREACHABLE for each in self._alarms):
                 self._seen.add(AlarmKind.TILE)
         self._look_at_times(cosigned, shown)

@@ -44,7 +44,7 @@ def own_replica(server: Server, settings: LedgerSettings, node: str) -> OwnRepli
     schema = schema_of(key.name)
     if schema not in server.schemas(ASKED_WITHIN_S):
         return None
-    # One after the other: reading the own ledger while PostgreSQL is waited for would hold up the writer's commit.
+    # One after the other: reading the own ledger while waiting for PostgreSQL would delay the writer's commit.
     with server.database(schema, str(server), ASKED_WITHIN_S).reading() as there:
         assert isinstance(there, PostgreSQLConnection)
         held, arrived, unseen = facts(there), position_of(there).steps, there.is_private()

@@ -135,7 +135,7 @@ class ReplicaConnection:
         anew.
         """
         try:
-            # What a crash of PostgreSQL loses of it comes again a second later, so the commit does not wait for a disk.
+            # A report lost in a crash of PostgreSQL comes again a second later, so the commit does not wait for a disk.
             with (
                 self._server.explaining(),
                 self._answering(),
@@ -286,7 +286,7 @@ class ReplicaConnection:
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:
-            _log.debug("%s: %s", self._settings.cosigned(), type(error).__name__)  # what needs it there reports it
+            _log.debug("%s: %s", self._settings.cosigned(), type(error).__name__)  # the code that needs it reports it
             return ""
 
 

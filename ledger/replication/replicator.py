@@ -164,7 +164,7 @@ class Replicator:
     def _report(self, is_last: bool) -> None:
         """Write the state beside the replica, if it is time."""
         make, is_soon = self._state, self._woken.is_set()
-        if is_soon:  # what is asked for between the two is asked for still
+        if is_soon:  # a request between these two lines is kept
             self._woken.clear()
         is_due = self._reports_arrive if is_last else is_soon or monotonic() >= self._report_at_s
         if make is None or not is_due:
@@ -194,7 +194,7 @@ class Replicator:
             return None
         key, last = self._arrived
         if key_of_own_ledger(self._settings, self._node) != key:
-            last = 0  # the one before was set aside
+            last = 0  # the previous ledger was set aside
         with self._ledger.reading() as connection:
             return newest_id(connection) - last
 

@@ -55,7 +55,7 @@ def first_foreign(database: Database, key: StepKey) -> int | None:
 def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
     try:
         return macs.vouch_for(step, leaf)
-    except (TypeError, ValueError, AttributeError, OverflowError):  # a cell may hold anything
+    except (TypeError, ValueError, AttributeError, OverflowError):  # a cell may contain anything
         return False
 
 

@@ -51,7 +51,7 @@ def leaf_contents(connection: Connection, first: int, size: int) -> Iterator[Lea
                 else:  # the call has steps before `first`, or in a leaf before
                     call = open_call(connection, step.call_id, step.id + 1, closed)
                     content = leaf_closed_by(call.steps, call.before)
-            except (TypeError, ValueError) as error:  # a value of another type, which SQLite would hold
+            except (TypeError, ValueError) as error:  # a value of another type, which SQLite would accept
                 raise LedgerError(Message("step {step} is damaged; run: idtone ledger verify", step=step.id)) from error
             yield LeafContent(index, step.call_id, content)
             index += 1

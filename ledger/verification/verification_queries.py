@@ -250,13 +250,13 @@ _TEXT: Final = f"""
     || CASE WHEN node = ? THEN CASE kind {_ENDS} END END))
 """
 # In SQLite's order of types texts come before x''. The plus keeps away from an index.
-# The brackets let what is long be copied twice only.
+# With the brackets, long texts are copied only twice.
 _TEXTS: Final = f"""
     SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN '' ELSE leaf END, call_id, {_TEXT}
     FROM steps WHERE id > ? AND id <= ? AND typeof(at) = 'integer' AND +details < x'' AND +call_id < x''
     ORDER BY id
 """  # noqa: S608 - of our own words
-# PostgreSQL's columns hold nothing but their types; a leaf below 0 has no place, and must not be OPENS.
+# PostgreSQL's columns accept only their types; a leaf below 0 has no place, and must not be OPENS.
 _TEXTS_IN_POSTGRESQL: Final = f"""
     SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN leaf - 1 ELSE leaf END, call_id, {_TEXT}
     FROM steps WHERE id > ? AND id <= ? ORDER BY id

@@ -192,7 +192,7 @@ class GroupWriter:
                     check = self._end_checks.setdefault(each.after, EndCheck())
                     note = sign_end(each, ring.continued_trees.database_of(each, self._path), ring, check)
                     ring.continued_trees.signed(each, note)
-            except Exception as error:  # a cell of an old database may hold anything
+            except Exception as error:  # a cell of an old database may contain anything
                 self._end_troubles[each.after] = trouble = _why(error)
                 if trouble != known:
                     _log.error("%s: the end of the log %s is not signed: %s", each.file, each.after, trouble)

@@ -224,7 +224,7 @@ class LedgerWriter:
 
     def _run(self) -> None:
         for group in self._groups():
-            # In order: what is kept is written first.
+            # In order: kept steps are written first.
             if not self._catch_up():
                 self._keep(group)
             elif group:

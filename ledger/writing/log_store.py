@@ -185,7 +185,7 @@ class LogStore:
         opened.next_key = "" if ended is None else _next_key(ended)
         opened._aside, opened._is_known_key = aside or SetAside(), aside is not None
         opened._read_calls_in_progress(connection)
-        # What was set aside now counts when it is committed.
+        # Steps set aside now are counted after the commit.
         opened.quarantined = int(scalar(connection, "SELECT count(*) FROM quarantine")) - opened._aside.steps
         return opened
 
@@ -392,7 +392,7 @@ def _latest(log: VerifierKey, held: str | None, files: Iterable[CheckpointFile])
         except LedgerError as error:
             trouble = error
     if held is not None:
-        with suppress(LedgerError):  # whoever reads it next says why
+        with suppress(LedgerError):  # the next reader reports why
             found.append(believed(Note.parse(held.encode()), log))
     return _Latest(found, trouble, None if held is None and trouble is None else 0)
 

@@ -147,7 +147,7 @@ class Reserve:
         finally:
             os.ftruncate(
                 descriptor, self._left
-            )  # what failed halfway does not count, nor does a larger reserve of before
+            )  # a piece that failed halfway does not count, nor does a larger earlier reserve
             os.close(descriptor)
 
     def _journal(self) -> Path | None:

@@ -66,7 +66,7 @@ def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndChec
     if check.why and check.state == (before, end, known, following):
         raise check.why.with_traceback(None)
     # First, because all unsigned leaves are read below, and a token may be away for days. Until these are known to be
-    # what was written, nobody gets the signature.
+    # what was written, the signature is not given out.
     note = Note(end.text, (signer.sign(end.text),))
     try:
         with closing(connect_for_writing(path)) as connection, writing(connection):
@@ -90,7 +90,7 @@ def _signed_end(path: Path, end: Checkpoint, log: VerifierKey) -> Note | None:
             noted = facts(connection).get(CHECKPOINT)
         return Note.parse(noted.encode()) if noted and heads_noted([noted], log) == [end] else None
     except (sqlite3.Error, LedgerError, ProofError):
-        return None  # what signs it looks at it anew
+        return None  # the caller examines it again before it signs
 
 
 def _stamps(path: Path) -> list[tuple[int, ...] | None]:

@@ -83,7 +83,7 @@ def _objection(following: Continued, ring: KeyRing, ledger: Path) -> Message | N
             return _unknown(following, error)
         _log.info("%s: nothing signs the end of %s: %s", following.file, following.after, error)
         return None
-    except Exception as error:  # a cell of an old database may hold anything
+    except Exception as error:  # a cell of an old database may contain anything
         _log.info("%s: nothing signs the end of %s: %s", following.file, following.after, type(error).__name__)
         return None
     ring.continued_trees.signed(following, end)

@@ -92,7 +92,7 @@ def ensure_sounds(
 
     def ensure(path: Path, profile: Profile, sound_format: SoundFormat) -> SoundFile:
         if profile.duration_ms <= CALL_LIMIT_MS:
-            # In memory, so that a folder that already holds the right files can be read-only.
+            # In memory, so that a folder with the right files can be read-only.
             return _ensure_content(path, sound_format, encode(profile, sound_format, advance))
         with draft(path) as new:
             write(profile, sound_format, new.file, advance)

@@ -89,7 +89,7 @@ def _pcap(path: Path, file: BinaryIO, magic: bytes) -> Iterator[tuple[int | None
     header = file.read(20)
     if len(header) < 20:
         return
-    # The upper 16 bits may hold the length of the frame check sequence.
+    # The upper 16 bits may contain the length of the frame check sequence.
     link = struct.unpack_from(order + "I", header, 16)[0] & 0xFFFF
     record = struct.Struct(order + "4I")
     while len(head := file.read(16)) == 16:

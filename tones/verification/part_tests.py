@@ -192,7 +192,7 @@ def _complete(case: Case) -> Test:
     ]
     if missing:
         others = [burst for burst in case.bursts if burst.level_db >= loudest + _MISSING_DB]
-        # Where a codec left something of one of them, the line lost packets, and may have lost the others too.
+        # If a codec left a remnant of one, the line lost packets, and may have lost the others too.
         silent = all(burst.level_db < loudest + _SILENT_DB for _, burst in missing)
         certain = silent and all(burst.coherence > _CLEAN for burst in others) and not _lost_whole(case, missing)
         says = f"{_numbered([index for index, _ in missing])} missing"
@@ -273,7 +273,7 @@ def _further(case: Case) -> Test:
     says = f"a further burst of {found.component.middle_hz:.0f} Hz is at {further[0].start_s:z.2f} s"
     # Of a damaged sound, it may be a burst of its own, found one place later.
     whole = all(test(case).outcome is CheckOutcome.PASSED for test in (_cadence, _complete, _edges))
-    # In a room, what a decoder repeats of the last burst looks like one.
+    # In a room, a decoder's repetition of the last burst looks like another burst.
     return Test("further", CheckOutcome.FAILED, says, certain=whole and not case.resounds)
 
 

@@ -101,7 +101,7 @@ def between(
 
 
 def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
-    """One value for each burst that its tone follows: True if the tone dies away, as in a room, instead of ending at once."""
+    """One value for each burst that its tone follows: True if the tone dies away slowly, as in a room."""
     times = base.times + base.first / RATE_HZ
     found: list[bool] = []
 

@@ -227,7 +227,7 @@ class Screen:
         cosines, sines = values
         length = self._span - 2 * self._guard
         hops = cut(samples, -self._edge * HOP, (len(cosines) + 2) * HOP).reshape(-1, HOP)
-        # A window is three hops long; the middle one says what its power is.
+        # A window is three hops long; the middle one gives its power.
         squares = np.asarray(np.mean(hops * hops, axis=1, dtype=np.float64))[1:-1]
         own = np.asarray(np.sum(cosines * cosines + sines * sines, axis=1, dtype=np.float64)) / 2
         places = max(len(cosines) - self._span, 0)

@@ -216,7 +216,7 @@ class Verifier:
         share = log_odds.tone_share(samples, fitted)
         gain = blast(base, self._plan, fitted) if share > ALONE else None
         if gain is not None:
-            # What is too loud is the sound's own tone. Its power outweighs the rest of the burst; limited, both count.
+            # The loud part is the sound's own tone. Its power outweighs the rest of the burst; limited, both count.
             limited = np.clip(samples, -gain * self._peak, gain * self._peak)
             base = self._fitter.baseband(limited, heard, fitted.first)
             fitted = self._fitter.fine(base, fitted)
