@@ -68,7 +68,7 @@ class ApplicationRunner:
         self._again = asyncio.Event()
         self._departing = False
         self.connection: AriConnection | None = None
-        """The present connection; None while Asterisk is not connected."""
+        """The current connection; None while Asterisk is not connected."""
         self.connections = 0
         """Number of connections made so far."""
 

@@ -73,7 +73,7 @@ def identity(path: Path, directory: Path) -> tuple[int, ...]:
 
 class Fallback:
     """Writes the file when the registry or the operator's own suspensions change, and again after the file was removed
-    or changed. Safe from any thread.
+    or changed. Thread-safe.
 
     Without a registry the file keeps its content, and only gets the operator's own suspensions, because only a newer
     registry lifts a suspension.

@@ -70,7 +70,7 @@ class JournalFile:
         return drop_done(self.unwritten) and not self.lines
 
     def is_quiet(self) -> bool:
-        """True if no process has it open for writing. Safe from any thread."""
+        """True if no process has it open for writing. Thread-safe."""
         descriptor = self.descriptor
         try:
             fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # this signal does not end the process

@@ -209,7 +209,7 @@ class JournalReader:
         self._entered: deque[Future[None]] = deque()
         """The evidence of the lines that were entered since all lines were read. The first one is not on the disk."""
         self.held_files = 0
-        """Number of files that were removed while a process had them open for writing. Safe from any thread."""
+        """Number of files that were removed while a process had them open for writing. Thread-safe."""
         self._held = LogThrottle(_log)
         self._began_s = time.monotonic()
         self._read_s: float | None = None
@@ -224,7 +224,7 @@ class JournalReader:
 
     @property
     def lag_s(self) -> float:
-        """Seconds since all lines were read, or since the start if they never were. Safe from any thread."""
+        """Seconds since all lines were read, or since the start if they never were. Thread-safe."""
         read_s = self._read_s
         return time.monotonic() - (self._began_s if read_s is None else read_s)
 

@@ -73,7 +73,7 @@ class PlayedFile:
 
 
 class SoundFiles:
-    """The files of all sounds. Safe from several threads. `restore` makes the files again; it raises ToneError if it
+    """The files of all sounds. Thread-safe. `restore` makes the files again; it raises ToneError if it
     cannot make all.
     """
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 
 class Durations:
-    """Counts durations. Safe from any thread."""
+    """Counts durations. Thread-safe."""
 
     def __init__(self, bounds_s: Sequence[float]) -> None:
         """`bounds_s` are the upper bounds of the classes in seconds, ascending. One more class has no bound."""

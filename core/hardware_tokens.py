@@ -115,7 +115,7 @@ class TokenKey:
 
 
 def main() -> None:
-    """Sign until the input ends."""
+    """Sign each line of standard input until it ends."""
     try:
         asked = json.loads(sys.stdin.readline())
         key = TokenKey(Path(asked["library"]), asked["key"], asked["pin"])

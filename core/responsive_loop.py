@@ -17,7 +17,7 @@ def loop_first(switch_s: float = SWITCH_S) -> None:
 
 
 def spare_present_objects() -> None:
-    """Exempt the present objects from garbage collection. A scan stops all threads: a scan of the modules alone takes
+    """Exempt the current objects from garbage collection. A scan stops all threads: a scan of the modules alone takes
     0.1 s.
     """
     gc.collect()
@@ -25,6 +25,6 @@ def spare_present_objects() -> None:
 
 
 def spare_anew() -> None:
-    """Exempt the present objects again, after a release of those that have become garbage since the last time."""
+    """Exempt the current objects again, after a release of those that have become garbage since the last time."""
     gc.unfreeze()
     spare_present_objects()

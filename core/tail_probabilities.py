@@ -95,8 +95,8 @@ def few_runs(order: Sequence[str]) -> float:
 
 
 def full_turns(order: Sequence[str]) -> float:
-    """An upper bound on the probability that names in a random order take turns so regularly: this many rounds, as long
-    as the number of names, contain each name once. The bound is reached if all names are equally frequent.
+    """An upper bound on the probability that names in a random order take turns so regularly. It counts rounds of as
+    many names as there are, each name once. The bound is reached if all names are equally frequent.
     """
     kinds = len(set(order))
     rounds = len(order) // kinds

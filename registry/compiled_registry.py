@@ -55,11 +55,12 @@ def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
 
 
 class Holdings(dict[int, Holding | Porting | None]):
-    """The members in charge of numbers, by the holders that `Spans.find` gives. Each is built at its first look-up, so
-    that a large registry is in use at once.
+    """The members in charge of numbers, looked up by the holder that `Spans.find` gives. A holding is built at its
+    first look-up, so that a large registry is in use at once.
 
     `members` has the holder of each member. `lines` are ordered by holder: first the members, then the wholesale
-    chains, then the portings. An object for each of them would take half a second, in which other threads wait.
+    chains, then the portings. Building an object for each line at the start would take half a second, in which other
+    threads wait.
     """
 
     def __init__(self, members: Iterable[str], lines: Sequence[bytes], chains: int) -> None:
@@ -142,7 +143,7 @@ def _line(said: list[Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A compiled registry. `lines` are those of `Holdings`."""
+    """A compiled registry. `lines` are those that `Holdings` reads."""
 
     version: int
     issued: datetime

@@ -63,7 +63,7 @@ def from_file(path: Path) -> Known:
 
 
 def from_folder(folder: Path) -> Known:
-    """The registry in the authority's folder in its present state, published or not. Raises DocumentError."""
+    """The registry in the authority's folder in its current state, published or not. Raises DocumentError."""
     registry, suspensions = folder / tuf_roles.REGISTRY_FILE, folder / tuf_roles.SUSPENSIONS_FILE
     known = _together(
         str(folder),

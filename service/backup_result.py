@@ -31,7 +31,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class MadeArchive:
-    """An archive of the present chain: one with the whole ledger, or one that continues the previous archive."""
+    """An archive of the current chain: one with the whole ledger, or one that continues the previous archive."""
 
     name: str
     sha256: str

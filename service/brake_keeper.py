@@ -122,7 +122,7 @@ class BrakeKeeper:
             log.warning("the lines call as usual again: the brake has its ordinary limits")
 
     def write(self, lines_too: bool = True) -> None:
-        """Write the files. A failure is logged, and tried again with the next change. Safe from any thread."""
+        """Write the files. A failure is logged, and tried again with the next change. Thread-safe."""
         changes = self._brake.changes
         try:
             write_state(state_path(self._settings), self._key, self._brake.state())
@@ -139,8 +139,8 @@ class BrakeKeeper:
     # -- other nodes ----------------------------------------------------------------------------------------------
 
     def told(self) -> dict[str, str] | None:
-        """This node's stops and releases for the other nodes, authenticated; None if there is nothing to share. Safe
-        from any thread.
+        """This node's stops and releases for the other nodes, authenticated; None if there is nothing to share.
+        Thread-safe.
         """
         if not shares(self._settings):
             return None
@@ -151,7 +151,7 @@ class BrakeKeeper:
         return hmac.new(self._key, f"{node}\0{text}".encode(), hashlib.sha256).hexdigest()
 
     def hear(self, reports: Sequence[NodeReport]) -> None:
-        """Take over the stops and releases of other nodes. Safe from any thread."""
+        """Take over the stops and releases of other nodes. Thread-safe."""
         holds: list[Hold] = []
         released: dict[str, float] = {}
         for report in reports:

@@ -86,7 +86,7 @@ class SuspensionKeeper:
         key = settings.fleet.key_file if shares(settings) else None
         self._seal = SuspensionSeal(read_fleet_key(key)) if key else None
         self.told: str | None = None
-        """This node's report for the other nodes; None if there is nothing to share. Safe from any thread."""
+        """This node's report for the other nodes; None if there is nothing to share. Thread-safe."""
         self._told_known = OwnSuspensions()
         self._tell()
 
@@ -103,7 +103,7 @@ class SuspensionKeeper:
             self._report_soon()
 
     def hear(self, reports: Sequence[NodeReport]) -> None:
-        """Take over the suspensions of the other nodes, and note what they have confirmed. Safe from any thread."""
+        """Take over the suspensions of the other nodes, and note what they have confirmed. Thread-safe."""
         if not self._seal:
             return
         node = self._settings.node

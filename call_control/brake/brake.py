@@ -90,7 +90,7 @@ class _Table:
         self.young[name] = subject
 
     def __iter__(self) -> Iterator[Subject]:
-        """The subjects. Safe from any thread."""
+        """The subjects. Thread-safe."""
         yield from list(self.young.values())
         yield from list(self.old.values())
 

@@ -231,8 +231,8 @@ class Subject:
         return self.step is not _NOTHING and self.signal in _VOLUME_WORDS
 
     def is_large(self, now_s: float) -> bool:
-        """True if it is known, usually calls so much that its limits are above the floor, and has called in this
-        hour.
+        """True if the subject is known, has called in this hour, and usually calls so much that its limits are above
+        the floor.
         """
         return (
             len(self.days) >= LEARNED_AFTER

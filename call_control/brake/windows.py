@@ -1,6 +1,6 @@
 """Counts of recent events: windows of a minute and of an hour, in bounded memory. Pure.
 
-A window has two halves, the present one and the previous one. So it covers at least one half and at most two: the last
+A window has two halves, the current one and the previous one. So it covers at least one half and at most two: the last
 30 to 60 s, and the last 30 to 60 min. Distinct numbers of a minute are exact. Those of an hour are counted by a bitmap
 of `BITS` bits (linear counting, Whang et al. 1990), at positions that a secret key chooses. The standard error is 2 %
 up to 3000 numbers and 6 % at 10,000. Each bit stands for thousands of numbers, so no number can be read from it.
@@ -56,7 +56,7 @@ def distinct(bits: int) -> int:
 
 
 class Halves:
-    """A count over the present half of a window and the previous one."""
+    """A count over the current half of a window and the previous one."""
 
     __slots__ = ("before", "now")
 
@@ -68,6 +68,6 @@ class Halves:
         return self.now + self.before
 
     def turn(self, halves: int) -> None:
-        """Begin the present half anew after this many halves have passed."""
+        """Begin the current half anew after this many halves have passed."""
         self.before = self.now if halves == 1 else 0
         self.now = 0

@@ -216,7 +216,7 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
             return typer.main.get_command(lone_command(found, self.name))
 
         def outlined(self) -> Any:
-            """The command for a help or the shell's completion, without the imports that its work needs. It does not
+            """The command for help or the shell's completion, without the imports that its work needs. It does not
             run.
             """
             from .command_outline import outline

@@ -1,7 +1,7 @@
 """The outline of a command's function for help and the shell's completion: name, parameters and docstring.
 
 The module of a command imports what its work needs, for instance pydantic, cryptography and a ledger. That takes
-several times as long as the help itself. So a help reads the module's source instead, and evaluates only what the
+several times as long as the help itself. So the help reads the module's source instead, and evaluates only what the
 parameters name.
 """
 
@@ -20,7 +20,7 @@ from idtone import __name__ as PACKAGE
 
 @cache
 def outline(module: str, function: str) -> Callable[..., Any]:
-    """An outline of a module's function, with its name, parameters and docstring, for a help or completion. The outline
+    """An outline of a module's function, with its name, parameters and docstring, for help or completion. The outline
     does not run. Functions that its parameters name do run, and then import their module. If the module has no source,
     only bytecode, the function itself is returned.
     """

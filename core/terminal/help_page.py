@@ -43,7 +43,7 @@ def _pieces(word: str) -> Iterator[str]:
     """Pieces that must stay whole on a line: a run of other writing, or a Japanese character with its brackets and
     stops.
 
-    This is no regular expression, because one with so many characters takes as long to compile as the rest of a help.
+    This is no regular expression, because one with so many characters takes as long to compile as the rest of the help.
     """
     if word.isascii():
         yield word

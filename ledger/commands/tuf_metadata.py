@@ -1,4 +1,4 @@
-"""The association's metadata (TUF) for a verifier: its root, and the present metadata."""
+"""The association's metadata (TUF) for a verifier: its root, and the current metadata."""
 
 from __future__ import annotations
 

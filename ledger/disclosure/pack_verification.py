@@ -101,7 +101,7 @@ def verified(
     `log` is the log's key from another source than the pack. Without it the key in the pack is used, which anyone could
     have made. `now` is the verifier's time. With `stamp_roots`, each tree needs a timestamp that leads to one of them.
     With `root`, the association's root, the registry must name the log and enough witnesses must have cosigned. `today`
-    are the present registries; if there are any, those of the pack do not count.
+    are the current registries; if there are any, those of the pack do not count.
     """
     verdict = PackVerdict(log_is_known=log is not None)
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]

@@ -27,7 +27,7 @@ LATE: Final = timedelta(hours=6)
 _SECOND_US: Final = 1_000_000
 _DAY_S: Final = 86_400
 _END_US: Final = 253_402_300_800 * _SECOND_US
-"""The year 10000."""
+"""The year 10000, in µs since 1970."""
 _LATE_S: Final = LATE / timedelta(seconds=1)
 
 

@@ -127,7 +127,7 @@ class ContinuedTrees:
         return [each for each in self.trees if each.begun and each.unsigned]
 
     def database_of(self, tree: Continued, present: Path) -> Path:
-        """The present path of a tree's database. `present` is the path of the current one."""
+        """The current path of a tree's database. `present` is the path of the current one."""
         return next((Path(each.file) for each in self.trees if each.after == tree.origin), present)
 
     def add(

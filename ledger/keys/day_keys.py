@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class DayKeys:
-    """The day keys that are not destroyed. Safe from any thread; several processes may use one file."""
+    """The day keys that are not destroyed. Thread-safe; several processes may use one file."""
 
     def __init__(self, path: Path, ring: LedgerKey) -> None:
         """`path` need not exist yet."""

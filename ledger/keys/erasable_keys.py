@@ -36,7 +36,7 @@ class _Content(NamedTuple):
 
 
 class KeyLines:
-    """The lines of a file of keys, which may be missing. Safe from any thread and for several processes."""
+    """The lines of a file of keys, which may be missing. Thread-safe; several processes may use it."""
 
     def __init__(self, path: Path, name: str, name_bytes: int, unusable: Callable[[OSError], LedgerError]) -> None:
         """`name` is the pattern of a line's name, which has `name_bytes` bytes. `unusable` makes the error for a file

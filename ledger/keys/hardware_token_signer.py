@@ -39,7 +39,7 @@ _ANSWER_LIMIT: Final = 4096
 
 @dataclass
 class TokenProcess:
-    """The process that has a session with the token. It starts with the first signature. Safe from any thread."""
+    """The process that has a session with the token. It starts with the first signature. Thread-safe."""
 
     library: Path
     name: str

@@ -35,7 +35,7 @@ class KeyRing:
 
     @property
     def step_key(self) -> StepKey:
-        """The key for the MACs of the steps of the present tree."""
+        """The key for the MACs of the steps of the current tree."""
         return self.days.ledger_key.step_key(self.signer.key.name)
 
     def go_on(
@@ -54,7 +54,7 @@ class KeyRing:
         return replace(self, signer=self._signer(self.continued_trees.origin))
 
     def signer_of(self, origin: str | None) -> NoteSigner:
-        """The signer of the tree with this name if it is one of ours; otherwise that of the present tree. Raises
+        """The signer of the tree with this name if it is one of ours; otherwise that of the current tree. Raises
         LedgerError.
         """
         return self._signer(origin) if origin in self.continued_trees.origins else self.signer
@@ -105,7 +105,7 @@ def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> V
 
 
 def need_keys(settings: LedgerSettings, node: str) -> None:
-    """Raise LedgerError if a key of the present tree is missing. A command that only reads must not make one."""
+    """Raise LedgerError if a key of the current tree is missing. A command that only reads must not make one."""
     read_key(settings.key_file)
     LogKeys(settings, continued_trees_of(settings, node)).need()
 

@@ -23,7 +23,7 @@ _NAME_BYTES: Final = 64
 
 
 class LegalHoldKeys:
-    """The keys under a legal hold, in a file that may be missing. Safe from any thread and for several processes."""
+    """The keys under a legal hold, in a file that may be missing. Thread-safe; several processes may use it."""
 
     def __init__(self, path: Path, ring: LedgerKey) -> None:
         self.path = path

@@ -40,7 +40,7 @@ class LogKeys:
         self._tokens: dict[str, TokenProcess] = {}
 
     def of(self, origin: str | None) -> LogKey:
-        """The key of the tree with this name; for an unknown name, that of the present tree."""
+        """The key of the tree with this name; for an unknown name, that of the current tree."""
         trees = self.continued_trees.trees
         names = self.continued_trees.origins
         reached = names.index(origin) if origin in names else len(trees)

@@ -34,7 +34,7 @@ class ShownHead:
 
 
 def shown_heads(log: MonitoredLog) -> Iterator[ShownHead]:
-    """The present head of each witness and each copy. A witness may have no such page (HTTP 404), and shows nothing
+    """The current head of each witness and each copy. A witness may have no such page (HTTP 404), and shows nothing
     then.
     """
     for url, key in log.witness_keys():

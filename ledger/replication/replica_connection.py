@@ -153,7 +153,7 @@ class ReplicaConnection:
         return Exchange(at_s - answered_s, at_s - sent_s, writer, before)
 
     def cut(self) -> None:
-        """Abort every wait. Safe from any thread."""
+        """Abort every wait. Thread-safe."""
         connection = self._connection
         if connection is None or connection.driver.closed:
             return

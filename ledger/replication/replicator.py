@@ -1,7 +1,7 @@
 """Keeps the replica of this node's ledger in PostgreSQL up to date (docs/adr/0015).
 
 No call waits for it: the evidence is durable in the node's own file. Each transaction reads the replica's progress in
-PostgreSQL and adds the following steps. So each step arrives once, whichever side dies at whatever moment.
+PostgreSQL and adds the following steps. So each step arrives exactly once, even if either side dies at any moment.
 """
 
 from __future__ import annotations
@@ -90,19 +90,19 @@ class Replicator:
         self._report_at_s = 0.0
         """Time of the next report."""
         self.status = ReplicaStatus()
-        """The present state. Safe from any thread."""
+        """The current state. Thread-safe."""
 
     def begin(self) -> None:
         self._thread.start()
 
     def report(self, state: Callable[[Exchange | None], str] | None) -> None:
         """Write the node's state beside the replica each second from now on, even while nothing is replicated. `state`
-        makes it from the previous exchange, in this object's thread; None ends the reports. Safe from any thread.
+        makes it from the previous exchange, in this object's thread; None ends the reports. Thread-safe.
         """
         self._state = state
 
     def report_soon(self) -> None:
-        """Send the next report at once, not after a second. Safe from any thread."""
+        """Send the next report at once, not after a second. Thread-safe."""
         self._woken.set()
 
     def close(self) -> None:

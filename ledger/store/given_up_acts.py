@@ -61,7 +61,7 @@ def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
 
 def end_given_up(trees: ContinuedTrees, following: Continued, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
     """The act by which that log or a later one gave up the end of the log before `following`; None if no act did.
-    `ledger` is the present database. Raises LedgerError if no act is found and a log that may contain one cannot be
+    `ledger` is the current database. Raises LedgerError if no act is found and a log that may contain one cannot be
     read.
     """
     all_trees = trees.trees

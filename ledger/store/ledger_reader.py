@@ -68,9 +68,7 @@ def newest(records: Iterable[Record], limit: int | None) -> list[Record]:
 
 
 class LedgerReader:
-    """Reads a ledger, also while it is being written, and keeps nothing open between two reads. Safe from any
-    thread.
-    """
+    """Reads a ledger, also while it is being written, and keeps nothing open between two reads. Thread-safe."""
 
     def __init__(self, database: Database, days: DayKeys | None = None, node: str | None = None) -> None:
         """Open the ledger. Without `days` the numbers stay sealed. `node` is the node of all records; None means that

@@ -1,4 +1,4 @@
-"""The table `macs`. Its MACs show that the service wrote a step, at its present place."""
+"""The table `macs`. Its MACs show that the service wrote a step, at its current place."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class LedgerRows:
         return rows
 
     def extent(self) -> Extent:
-        """The present extent of the rows."""
+        """The current extent of the rows."""
         found = Extent._make(self._all(_EXTENT)[0])
         return found._replace(node_steps=None) if self._indexed else found
 

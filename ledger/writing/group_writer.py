@@ -77,7 +77,7 @@ class GroupWriter:
         self._resources = resources
         self._lock = -1
         self._opened = ExitStack()
-        """Resources of the present file."""
+        """Resources of the current file."""
         self._connection: sqlite3.Connection | None = None
         self._descriptor = -1
         self._patience_s = sqlite.BUSY_TIMEOUT_S
@@ -127,19 +127,19 @@ class GroupWriter:
 
     @property
     def stored_checkpoint(self) -> Note | None:
-        """The tree's signed head on the disk; None if nothing was signed. Safe from any thread."""
+        """The tree's signed head on the disk; None if nothing was signed. Thread-safe."""
         tree = self._tree
         return tree.checkpoint if tree else None
 
     @property
     def refusal(self) -> str:
-        """The reason why nothing is signed; empty if signing works. Safe from any thread."""
+        """The reason why nothing is signed; empty if signing works. Thread-safe."""
         tree = self._tree
         return tree.refusal if tree else ""
 
     @property
     def quarantined(self) -> int:
-        """Number of steps that were set aside because this service did not write them. Safe from any thread."""
+        """Number of steps that were set aside because this service did not write them. Thread-safe."""
         tree = self._tree
         return tree.quarantined if tree else 0
 
@@ -168,14 +168,14 @@ class GroupWriter:
 
     @property
     def unsigned_ends(self) -> dict[str, str]:
-        """The earlier logs of this node whose end is not signed yet, each with the reason. Safe from any thread."""
+        """The earlier logs of this node whose end is not signed yet, each with the reason. Thread-safe."""
         ends = [each.after for each in self._key_ring.continued_trees.unsigned]
         away = Message("the token of its key has not signed it yet")
         return {name: self._end_troubles.get(name, away) for name in ends}
 
     @property
     def ends_given_up(self) -> list[str]:
-        """The earlier logs of this node whose end was given up. Safe from any thread."""
+        """The earlier logs of this node whose end was given up. Thread-safe."""
         return [each.after for each in self._key_ring.continued_trees.without_end if each.given_up]
 
     def sign_ends(self) -> None:
@@ -202,7 +202,7 @@ class GroupWriter:
                 _log.warning("%s: the end of the log %s is signed now", each.file, each.after)
 
     def distrust(self, reason: str) -> None:
-        """Stop signing, because another tree was signed under this name. Safe from any thread."""
+        """Stop signing, because another tree was signed under this name. Thread-safe."""
         if self._tree:
             self._tree.distrust(self._path, reason)
 
@@ -435,7 +435,7 @@ class GroupWriter:
             raise LedgerError(Message("the end is written and not signed: {why}", why=self.refusal))
 
     def replace_key(self, key: NextKey, ending: Step | None, trusted: Note | None) -> Path:
-        """End this tree with `ending`, begin one that `key` signs, and return the present place of this tree's
+        """End this tree with `ending`, begin one that `key` signs, and return the current place of this tree's
         database. Without `ending` the key of this tree is compromised, and `trusted` is the last head that counts.
 
         Raises NotWrittenError, LedgerError and OSError.

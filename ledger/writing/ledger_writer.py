@@ -88,7 +88,7 @@ class LedgerWriter:
         """Open the ledger. A missing one is made with its directories, closed to other users.
 
         A ledger of an earlier version is upgraded. A damaged ledger of ours is set aside, and a new one begins. A
-        reserve of `reserve_bytes` is kept; None leaves the present one as it is.
+        reserve of `reserve_bytes` is kept; None leaves the current one as it is.
 
         Raises LedgerError if another process writes to it, or if the file cannot be used.
         """
@@ -112,7 +112,7 @@ class LedgerWriter:
         return found
 
     def append(self, step: Step) -> Future[None]:
-        """Hand over a step, without waiting. Safe from any thread.
+        """Hand over a step, without waiting. Thread-safe.
 
         The future is done when the step is on the disk. It fails with LedgerBehindError if the step will be written
         later, and with another LedgerError if it never will be. It cannot be cancelled.
@@ -128,7 +128,7 @@ class LedgerWriter:
         return future
 
     def hurry(self) -> None:
-        """Write the appended steps now, because something waits for them. Returns at once. Safe from any thread."""
+        """Write the appended steps now, because something waits for them. Returns at once. Thread-safe."""
         with self._closing:
             if not self._closed:
                 os.eventfd_write(self._hurried, 1)
@@ -146,18 +146,18 @@ class LedgerWriter:
 
     @property
     def full(self) -> bool:
-        """True if the disk has no room for evidence, and the reserve is used up. Safe from any thread."""
+        """True if the disk has no room for evidence, and the reserve is used up. Thread-safe."""
         trouble = self._trouble
         return self._unwritten.owed is not None and trouble is not None and trouble.trouble is Trouble.FULL
 
     @property
     def unwritten(self) -> MissingSteps | None:
-        """The steps that are not in the ledger yet or, after `close`, never will be. Safe from any thread."""
+        """The steps that are not in the ledger yet or, after `close`, never will be. Thread-safe."""
         return self._unwritten.owed
 
     @property
     def words(self) -> str:
-        """The state of the evidence in words for the operator; empty if all is well. Safe from any thread."""
+        """The state of the evidence in words for the operator; empty if all is well. Thread-safe."""
         owed, refusal = self._unwritten.owed, self._database.refusal
         steps, strange = owed.steps if owed else 0, self.quarantined
         late = Message("{steps} steps of evidence are not written", steps=steps) if steps else ""
@@ -171,41 +171,40 @@ class LedgerWriter:
 
     @property
     def quarantined(self) -> int:
-        """Number of steps that were set aside because this service did not write them. Safe from any thread."""
+        """Number of steps that were set aside because this service did not write them. Thread-safe."""
         return self._database.quarantined
 
     @property
     def signs(self) -> bool:
-        """True if new leaves are signed. Safe from any thread."""
+        """True if new leaves are signed. Thread-safe."""
         return not self._database.refusal
 
     @property
     def unsigned_ends(self) -> int:
-        """Number of earlier logs of this node whose end waits for its signature. Safe from any thread."""
+        """Number of earlier logs of this node whose end waits for its signature. Thread-safe."""
         return len(self._database.unsigned_ends)
 
     @property
     def ends_given_up(self) -> list[str]:
-        """The earlier logs of this node whose end was given up. Safe from any thread."""
+        """The earlier logs of this node whose end was given up. Thread-safe."""
         return self._database.ends_given_up
 
     @property
     def reserve(self) -> Reserve:
-        """The disk space that is reserved for evidence. Safe from any thread."""
+        """The disk space that is reserved for evidence. Thread-safe."""
         return self._database.reserve
 
     @property
     def stored_checkpoint(self) -> Note | None:
-        """The tree's signed head on the disk; None if nothing was signed. Safe from any thread."""
+        """The tree's signed head on the disk; None if nothing was signed. Thread-safe."""
         return self._database.stored_checkpoint
 
     def distrust(self, reason: str) -> None:
-        """Stop signing, because another tree was signed under this name. Safe from any thread."""
+        """Stop signing, because another tree was signed under this name. Thread-safe."""
         self._database.distrust(reason)
 
     def consistency(self, old: int, size: int) -> Sequence[bytes]:
-        """The proof that the tree of `old` leaves is the beginning of the tree of `size` leaves. Blocks. Safe from any
-        thread.
+        """The proof that the tree of `old` leaves is the beginning of the tree of `size` leaves. Blocks; thread-safe.
 
         Raises LedgerError.
         """

@@ -217,12 +217,12 @@ class LogStore:
 
     @property
     def refusal(self) -> str:
-        """The reason why nothing is signed; empty if signing works. Safe from any thread."""
+        """The reason why nothing is signed; empty if signing works. Thread-safe."""
         return self._refusal or self._away
 
     @property
     def checkpoint(self) -> Note | None:
-        """The last signed checkpoint on the disk; None as soon as nothing is signed any more. Safe from any thread."""
+        """The last signed checkpoint on the disk; None as soon as nothing is signed any more. Thread-safe."""
         return None if self._refusal else self._checkpoint
 
     @property
@@ -325,7 +325,7 @@ class LogStore:
         self._refusal = before._refusal or self._refusal
 
     def distrust(self, path: Path, reason: str) -> None:
-        """Stop signing. Safe from any thread."""
+        """Stop signing. Thread-safe."""
         if not self._refusal:
             self._refusal = _refusing(path, reason, _RESTORE)
 

@@ -84,7 +84,7 @@ class _File:
 
 
 class Pending:
-    """Evidence whose decisions survive the process. Safe from any thread."""
+    """Evidence whose decisions survive the process. Thread-safe."""
 
     def __init__(self, evidence: PendingEvidence, days: DayKeys, files: Sequence[_File], resources: ExitStack) -> None:
         """Use `open`. `resources` is closed at the end."""

@@ -46,7 +46,7 @@ def reserve_file(ledger: Path) -> Path:
 
 
 def judged(size: int, left: int, free: int) -> RoomLeft:
-    """The room for evidence. `size` is the intended size of the reserve, `left` its present size, `free` the free space
+    """The room for evidence. `size` is the intended size of the reserve, `left` its current size, `free` the free space
     besides; all in bytes.
     """
     if left >= size:
@@ -55,12 +55,12 @@ def judged(size: int, left: int, free: int) -> RoomLeft:
 
 
 class Reserve:
-    """The reserve of the ledger at `ledger`. Safe from any thread. Failures are logged; evidence is written without it
+    """The reserve of the ledger at `ledger`. Thread-safe. Failures are logged; evidence is written without it
     then.
     """
 
     def __init__(self, ledger: Path, size: int | None) -> None:
-        """`size` is in bytes; 0 means no reserve, and None leaves the present one to others. Raises OSError."""
+        """`size` is in bytes; 0 means no reserve, and None leaves the current one to others. Raises OSError."""
         self._ledger = ledger
         self._path = reserve_file(ledger)
         self._size = size or 0

@@ -49,7 +49,7 @@ class EndCheck:
 
 
 def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndCheck) -> Note:
-    """The signed head of the log before `following`, also written into its database. `database` is the present database
+    """The signed head of the log before `following`, also written into its database. `database` is the current database
     of `following` itself.
 
     Raises TokenAwayError, LedgerError if a database differs from what was written, sqlite3.Error and OSError.

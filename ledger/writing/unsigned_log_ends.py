@@ -45,7 +45,7 @@ def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, in
     """Name, leaves and root of the log before `following`, and the number of its signed leaves.
 
     The first leaf of `following` names the end, and the key of the previous log proves what is signed; the file beside
-    the key proves nothing. `ledger` is the present database. Raises LedgerError.
+    the key proves nothing. `ledger` is the current database. Raises LedgerError.
     """
     path = Path(following.file)
     try:
@@ -106,7 +106,7 @@ def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:
 
 
 def settle_ends(ring: KeyRing, ledger: Path) -> None:
-    """Settle which ends still wait for a signature. `ledger` is the present database. If something cannot be read or
+    """Settle which ends still wait for a signature. `ledger` is the current database. If something cannot be read or
     written, this is logged, and nothing changes.
     """
     for each in ring.continued_trees.without_end:

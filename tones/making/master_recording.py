@@ -1,4 +1,4 @@
-"""The recording of a profile → samples.
+"""The samples of a profile that is a recording.
 
 The level is that of the sounding part. A sample belongs to it if the mean power of the 10 ms around it is within 20 dB
 of the loudest such mean. At each end of a sounding run, 10 ms are left out (a quarter of a short run), because a tone
