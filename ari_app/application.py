@@ -107,8 +107,8 @@ class AriApplication:
                 task.cancel()
 
     async def depart(self, ari: Ari) -> None:
-        """Leave for good, and release channels that enter meanwhile. They would wait for this service, and Asterisk
-        keeps the application as long as they wait.
+        """Leave for good, and release channels that enter meanwhile. Such channels would wait for this service, and
+        Asterisk would keep the application as long as they wait.
         """
         try:
             await ari.leave()

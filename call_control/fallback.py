@@ -145,7 +145,7 @@ class Fallback:
         return written
 
     def _add(self, stops: FallbackOwnStops) -> bool:
-        """Without a registry, add the operator's own suspensions to the existing file. True if it was written."""
+        """Add the operator's own suspensions to the existing file, if there is no registry. True if it was written."""
         is_same = stops.digest == self._stopped and self._left == self._identity()
         if not stops.digest or (is_same and not self._failure):
             return False

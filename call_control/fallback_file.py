@@ -94,8 +94,8 @@ class FallbackRegistry(Protocol):
         ...
 
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
-        """Spans of numbers that the member may use, each with its period, ascending by first number. None means all
-        members.
+        """Spans of numbers that the member may use, or all members if `member` is None. Each comes with its period,
+        ascending by first number.
         """
         ...
 
@@ -286,7 +286,7 @@ def text_for(
 
 @dataclass(frozen=True, slots=True)
 class NeverSections:
-    """The lines of the numbers that never originate, from one list. `are_all` is True if they contain the whole
+    """The lines about the numbers that never originate, from one list. `are_all` is True if they contain the whole
     list.
     """
 

@@ -22,8 +22,8 @@ writing.
 
 
 def drop_done(evidence: deque[Future[None]]) -> bool:
-    """Forget the futures whose evidence is on the disk, from the first on, because the ledger writes in order. True if
-    none are left.
+    """Forget the first futures, as long as their evidence is on the disk; the ledger writes in order. True if none are
+    left.
     """
     while evidence and evidence[0].done():
         evidence.popleft()

@@ -111,7 +111,7 @@ class SoundFiles:
         return states
 
     def states(self, sound: Sound) -> States:
-        """The present states of the sound's files."""
+        """The current states of the sound's files."""
         return {file.path: self._state(file) for file in sound.files}
 
     def played(self, sound: Sound, codec: str, began: datetime, before: States | None) -> PlayedFile | None:

@@ -80,8 +80,8 @@ class Registry(Protocol):
         ...
 
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
-        """Spans of numbers that the member may use, each with its period, ascending by first number. None means all
-        members.
+        """Spans of numbers that the member may use, or all members if `member` is None. Each comes with its period,
+        ascending by first number.
         """
         ...
 

@@ -26,8 +26,9 @@ class Durations:
             self._total_s += seconds
 
     def quantile_s(self, share: float) -> float | None:
-        """The duration that this share of all durations did not exceed, in seconds, estimated within its class as
-        Prometheus does. None without durations; the largest bound if the duration lies in the class without a bound.
+        """An estimate of the quantile in seconds: this share of all durations is not longer. It is interpolated within
+        its class, as in Prometheus. None without durations; the largest bound if the quantile lies in the class without
+        a bound.
         """
         cumulative, _ = self.counted()
         wanted = share * cumulative[-1]

@@ -79,7 +79,7 @@ class Number:
     """One party's number.
 
     `e164` is `+` and digits, or the digits of an emergency number. It is empty if the number is withheld or malformed.
-    In evidence a malformed number has the number that its digits make (`perhaps`).
+    In evidence, a malformed number has the `e164` of the number that its digits make (`perhaps`).
     """
 
     kind: NumberKind

@@ -25,6 +25,8 @@ def spare_present_objects() -> None:
 
 
 def spare_anew() -> None:
-    """Exempt the current objects again, after a release of those that have become garbage since the last time."""
+    """Free the objects that have become garbage since the last time, and exempt the others from garbage collection
+    again.
+    """
     gc.unfreeze()
     spare_present_objects()

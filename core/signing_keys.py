@@ -84,7 +84,9 @@ def new_key(passphrase: str) -> tuple[Ed25519PrivateKey, bytes]:
 
 
 def public_beside(path: Path) -> Path:
-    """The file for the public half of a key. Raises TrustError if the key has that name itself."""
+    """The path of the public half of a key. Raises TrustError if the key's own path is already a name for a public
+    half.
+    """
     if path.suffix == PUBLIC:
         raise TrustError(Message("{path}: is a name for a public half; give the key a name in .pem", path=path))
     return path.with_suffix(PUBLIC) if path.suffix == ".pem" else path.with_name(path.name + PUBLIC)

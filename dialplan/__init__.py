@@ -340,8 +340,8 @@ def hook(
     """The hook for these settings. `sounds` and `journal` are folders, as Asterisk sees them. With `canary`, it has the
     canary's contexts too.
 
-    A program that Asterisk runs for AGI() gets the name of a variable on its command line, and not the telephone
-    numbers in it.
+    A program that Asterisk runs for AGI() gets the names of variables on its command line, not the telephone numbers in
+    them.
     """
     text = macros.expanded((resources.files(__name__) / HOOK_FILE).read_text("utf-8")) + _canary(canary)
     for name, value in {

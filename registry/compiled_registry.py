@@ -339,7 +339,7 @@ def pack_parts(index: Compiled) -> list[bytes | memoryview]:
 
 
 def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
-    """The octets of a look-up, for `opened_spans`."""
+    """The binary form of a look-up, for `opened_spans`."""
     return sealed(magic, head, lines, spans.arrays())
 
 

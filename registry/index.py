@@ -178,8 +178,8 @@ class RegistryIndex:
         return self._holdings.members.keys()
 
     def own_spans(self, member: str | None) -> Iterator[tuple[NumberSpan, Period]]:
-        """Spans of numbers that the member holds, or that went through it, each with its period, ascending by first
-        number. None means all members.
+        """Spans of numbers that the member holds, or that went through it; those of all members if `member` is None.
+        Each comes with its period, ascending by first number.
         """
         return self._held(member)
 

@@ -117,8 +117,9 @@ class UsedRegistries:
         return self._read(sha256)
 
     def latest(self) -> UsedRegistry | None:
-        """The registry with the largest version and, among equals, the one that came last, because a restored folder
-        has other times. None if there is none. Raises TrustError if one is damaged or cannot be read.
+        """The registry with the largest version; among equal versions, the one that came last. The version counts
+        first, because a restored folder has other times. None if there is none. Raises TrustError if one is damaged or
+        cannot be read.
         """
         try:
             came = {path.stem: path.stat().st_mtime_ns for path in self._folder.glob("*.json")}

@@ -87,7 +87,7 @@ def act_as_service(
 
 
 def read_as_service(config: Path | None) -> None:
-    """If this process is root's, become the user of the unit, so that it sees what the service can read."""
+    """Become the user of the unit, if this process is root's, so that it sees what the service can read."""
     if os.geteuid() == 0 and (user := unit_user(config)):
         user.become()
 

@@ -33,7 +33,9 @@ class Trouble:
 
 
 def troubles(found: Mapping[str, Any], restarts: int, now: datetime) -> list[Trouble]:
-    """All troubles in the object of `idtone status`. `restarts` are systemd's, since the unit was started."""
+    """All troubles that the object of `idtone status` shows. `restarts` counts systemd's restarts since the unit was
+    started.
+    """
     made = _without_service(found) if not found["running"] else _of_service(found, now)
     if restarts and _is_recent(found, now):
         crashed = Message(

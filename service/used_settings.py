@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UsedSettings:
-    """An edition: its version, and the SHA-256 of its text."""
+    """The edition of the fleet's settings that a node uses: its version, and the SHA-256 of its text."""
 
     version: int
     sha256: str
 
 
 def record_of(settings: Settings) -> Path:
-    """The file with that edition, beside the ledger."""
+    """The file that records the last used edition, beside the ledger."""
     ledger = path_of(settings.ledger.own())
     return ledger.with_name(f"{ledger.name}.settings")
 

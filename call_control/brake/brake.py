@@ -1,9 +1,9 @@
 """The brake: the calls that it refuses, and what it learns from each call. Pure: `now_s` is an argument.
 
-Each call is counted for its number, endpoint, customer and trunks (`call_subjects`), in the order from the narrowest to
-the widest. If a call stops one of them, the wider ones begin their minute anew: one line that was broken into must not
-stop its customer. A refused call never reached the trunk and presented no number. So it counts only for the endpoint
-and the customer, which have tried; a call of a stopped subject counts for none. Emergency calls are ignored.
+Each call is counted for its number, endpoint, customer and trunks (`call_subjects`), from the narrowest to the widest.
+If a call stops one of them, the wider ones begin their minute anew: one line that was broken into must not stop its
+customer. A refused call never reached the trunk and presented no number. So it counts only for the endpoint and the
+customer, which have tried; a call of a stopped subject counts for none. Emergency calls are ignored.
 
 Memory is bounded whatever callers invent. Each table has two generations with limited numbers of subjects, and forgets
 those without a call since the previous generation (as in the clock algorithm). When a stopped subject is forgotten, its
@@ -170,7 +170,7 @@ class Brake:
         return subject
 
     def refusal(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Reason | None:
-        """The reason why the brake refuses the call now; None if it does not. Nothing is counted.
+        """The reason why the brake refuses the call now; None if it does not. The call is not counted.
 
         `customer` is the customer of the line by the table of lines.
         """

@@ -143,7 +143,7 @@ class Subject:
 
     @property
     def counts(self) -> Counts:
-        """The count of each signal. Counts of distinct numbers in an hour are as of the last turn."""
+        """The count of each signal. Counts of distinct numbers in an hour are from the last `turn`."""
         return (
             self._calls + self._calls_before,
             len(self._before) + self._fresh + self._restored_count,
@@ -231,8 +231,8 @@ class Subject:
         return self.step is not _NOTHING and self.signal in _VOLUME_WORDS
 
     def is_large(self, now_s: float) -> bool:
-        """True if the subject is known, has called in this hour, and usually calls so much that its limits are above
-        the floor.
+        """True if the subject is known, has called in this hour, and usually calls so much that its limits exceed the
+        floor.
         """
         return (
             len(self.days) >= LEARNED_AFTER

@@ -1,4 +1,6 @@
-"""The network of one customer, for limits. A visitor with an IPv6 network has more addresses than can be counted."""
+"""The network of one customer, as the unit of limits, because a customer with an IPv6 network has more addresses than
+can be counted.
+"""
 
 from __future__ import annotations
 

@@ -21,8 +21,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section. `facts` are names with their values; line breaks of a value are kept. `boxed` shows each fact in a
-    box, as on a form; an empty box is filled in by hand, and the part of a name after ` / ` is small.
+    """A section of a document. `facts` are pairs of a name and a value; line breaks of a value are kept. With `boxed`,
+    each fact has a box, as on a form. An empty box is filled in by hand, and the part of its name after ` / ` is
+    printed small.
     """
 
     heading: str

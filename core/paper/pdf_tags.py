@@ -20,9 +20,9 @@ END: Final = "EMC"
 
 @dataclass(eq=False)
 class Element:
-    """An element of the structure. `tag` is a standard type: Sect, H1, P, Table, TR, TH, TD. `scope` is the part that a
-    TH is the heading of, Row or Column. `marks` are pages, counted from 0, and the numbers of the marks on them that
-    have its content.
+    """An element of the structure. `tag` is a standard type: Sect, H1, P, Table, TR, TH, TD. `scope` of a TH is Row or
+    Column. `marks` are pairs: a page, counted from 0, and the number of a mark on it that encloses content of the
+    element.
     """
 
     tag: str
@@ -36,7 +36,9 @@ class Element:
 
 
 class TaggedParagraph(Paragraph):  # type: ignore[misc]  # reportlab has no types
-    """A paragraph whose parts, also on the next page, are the content of its element. The canvas has `mark`."""
+    """A paragraph whose parts belong to one element, also if they are on different pages. Its canvas must have the
+    method `mark`.
+    """
 
     element: Element
     is_drawn = False

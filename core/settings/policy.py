@@ -72,7 +72,7 @@ class SuspendedCalls(StrEnum):
 
 
 class OwnSuspensions(StrEnum):
-    """The number of persons needed to suspend a number here, or to lift that."""
+    """The number of persons needed to suspend a number here, or to lift such a suspension."""
 
     ONE_PERSON = "one-person"
     TWO_PERSONS = "two-persons"

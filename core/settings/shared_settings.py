@@ -8,7 +8,7 @@ The file is a signed note (`signed_notes`). Its text is
     ledger:                             a file of settings, from the fourth line on
       …
 
-so that the lines of faults are those of the signed file.
+So the line numbers of faults are those of the signed file.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ NOT_SHOWN: Final = "(not shown)"
 
 @dataclass(frozen=True, slots=True)
 class SharedSettings:
-    """A verified file of settings of a fleet. `settings` are the values of this file on the defaults."""
+    """A verified file of settings of a fleet. `settings` are the defaults, overridden by the values of this file."""
 
     file: Path
     version: int

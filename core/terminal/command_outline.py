@@ -20,9 +20,9 @@ from idtone import __name__ as PACKAGE
 
 @cache
 def outline(module: str, function: str) -> Callable[..., Any]:
-    """An outline of a module's function, with its name, parameters and docstring, for help or completion. The outline
-    does not run. Functions that its parameters name do run, and then import their module. If the module has no source,
-    only bytecode, the function itself is returned.
+    """An outline of a module's function for help or completion: its name, parameters and docstring. It and the
+    functions that its parameters name import their module only when they are called. Without source, if there is only
+    bytecode, the function itself is returned.
     """
     names = _Names(module)
     outlined: Callable[..., Any] = names[function] if names.statements else getattr(import_module(module), function)

@@ -89,7 +89,9 @@ def shown_details(step: Step) -> dict[str, Scalar]:
 
 
 def delivery_in_english(record: Record) -> str:
-    """`called party: sent (by packets), caller: not known (by time)`; empty if no party was to hear a sound."""
+    """The delivery of each party's sound and its proof, such as `called party: sent (by packets), caller: not known (by
+    time)`; empty if no party was to hear a sound.
+    """
     return ", ".join(
         f"{PARTIES[party].english}: {_english(DELIVERY.get(word), word)}{_behind(_english(KNOWN_BY.get(code), code))}"
         for party, word, code in _deliveries(record)

@@ -115,8 +115,8 @@ def check_call(read: ReadLeaf, before: int) -> None:
 
 
 class LeafShapes:
-    """Accepts leaves of the ledger that resemble one that was read, in a fraction of the time. They have the same kinds
-    of steps and the same details, with other texts or integers.
+    """Accepts leaves of the ledger quickly if they resemble a leaf that was read: they have the same kinds of steps and
+    the same details, with other texts or integers.
 
     The leaf must be made of rows (`leaves.leaf`), so its ids, `after` and call come from rows and have their types.
     """

@@ -539,8 +539,8 @@ def continued(
 
 
 def key_replaced(by: Person, why: str, key: str, compromised: bool) -> dict[str, Scalar]:
-    """Details of `continued`: the verifier key of the previous tree. If the key was `compromised`, of all that it
-    signed only the head that `continued` names is trusted.
+    """Details of `continued`: the verifier key of the previous tree. If the key was `compromised`, only one head that
+    it signed is trusted: the one that `continued` names.
     """
     told: dict[str, Scalar] = {**_by(by), "why": _without_numbers(why), "key": key}
     return {**told, "compromised": True} if compromised else told

@@ -74,8 +74,8 @@ class LogReport:
 
 
 def report_given_up_ends(reports: Sequence[LogReport]) -> None:
-    """Add to the report of each log the statements of later logs of the same node about its end. The name of a later
-    log is the earlier name followed by a number.
+    """Add to the report of each log what later logs of the same node say about its end. The name of a later log is the
+    earlier name followed by a number.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:

@@ -1,5 +1,5 @@
-"""The file in which a monitor keeps what it knows about one log. It is an SQLite file, which changes as a whole with
-each step of the work.
+"""The file in which a monitor keeps what it knows about one log. It is an SQLite file, and each step of the work
+changes it completely or not at all.
 
 It grows by some 25 bytes for each call, because a later leaf of a call has the number of the call's earlier steps.
 Everything else is in memory, and small.
@@ -155,8 +155,8 @@ class LogState:
     def raise_alarms(self, alarms: Iterable[Alarm], seen: Collection[AlarmKind] = ()) -> None:
         """Replace the alarms by those of this run. `seen` are the kinds of `IN_FILES` whose subject this run has seen.
 
-        A continuing alarm keeps its `since`. Others end, except those of `LASTING`, and those of `IN_FILES` that were
-        not seen.
+        A continuing alarm keeps its `since`. Other alarms end, except those of kinds in `LASTING`, and those of kinds
+        in `IN_FILES` whose subject was not seen.
         """
         now = {(str(each.kind), _text(each)): each for each in alarms}
         stay = LASTING | IN_FILES.difference(seen)

@@ -39,8 +39,8 @@ class Monitor:
 
     @contextmanager
     def held(self) -> Iterator[Monitor]:
-        """The only monitor on this folder. Raises UsageError if another monitor uses the folder, or if it cannot be
-        used.
+        """The monitor of this folder; there is only one at a time. Raises UsageError if another monitor uses the
+        folder, or if it cannot be used.
         """
         lock = self.logs.state / "lock"
         busy = UsageError(Message("{folder}: another monitor keeps its state here", folder=self.logs.state))

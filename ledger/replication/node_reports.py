@@ -66,7 +66,7 @@ class NodeReportsReader:
     def read(self) -> NodeReports:
         """The reports from all servers. Raises LedgerError if no server can be read; the next call connects anew then.
 
-        A server that does not answer delays the reading once, for some seconds. Later it is asked beside the others.
+        A server that does not answer delays the reading once, for some seconds. Later it is asked in the background.
         """
         waited = [(each, begun) for each in self._readers if (begun := each.begin()) is not None]
         await_all(begun for _, begun in waited)

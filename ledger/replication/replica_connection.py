@@ -69,8 +69,9 @@ def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The result of a report of the node's state: the least and the greatest lead of PostgreSQL's clock over this
-    machine's; the writer of the report; and the writer of the previous state, or None if there was none.
+    """The result of a report of the node's state. PostgreSQL's clock is ahead of this machine's by at least
+    `ahead_least_s` and at most `ahead_most_s`. `writer` wrote the report. `before` wrote the previous one; None if
+    there was none.
     """
 
     ahead_least_s: float

@@ -96,8 +96,9 @@ class Replicator:
         self._thread.start()
 
     def report(self, state: Callable[[Exchange | None], str] | None) -> None:
-        """Write the node's state beside the replica each second from now on, even while nothing is replicated. `state`
-        makes it from the previous exchange, in this object's thread; None ends the reports. Thread-safe.
+        """Write the node's state beside the replica each second from now on, even while nothing is replicated. The
+        function `state` makes it from the previous exchange, in this object's thread. None ends the reports.
+        Thread-safe.
         """
         self._state = state
 

@@ -34,7 +34,7 @@ AT_ONCE: Final = 25
 
 
 class Place(NamedTuple):
-    """A place in the order of calls: the first step of a call. `at` is in µs since 1970."""
+    """The place of a call in the order of calls, given by its first step. `at` is in µs since 1970."""
 
     at: int
     step: int

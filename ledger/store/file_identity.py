@@ -22,11 +22,11 @@ inode number of a removed one can be told from that.
 
 
 def home_of(descriptor: int) -> str:
-    """A text that differs for every copy of an open file, and stays the same when the file is written, or renamed on
-    its disk.
+    """An identity of an open file. Writing the file, or renaming it on its disk, does not change it. A copy of the file
+    has another identity.
 
-    It does not differ for a copy that was written over this very file, and for the copy of a whole disk. Raises
-    OSError.
+    Two kinds of copies cannot be recognised: one that was written over this very file, and the copy of a whole disk.
+    Raises OSError.
     """
     machine = ""
     with suppress(OSError, ValueError):

@@ -36,7 +36,7 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
 
 
 def first_foreign(database: Database, key: StepKey) -> int | None:
-    """The first step that is missing, or that was changed or written by anyone but the service; None if there is none.
+    """The first step that is missing, was changed, or was written by anyone but the service; None if there is none.
     Raises LedgerError.
 
     It looks at every step, because an act that was changed to look like a call is no longer among the acts.
@@ -60,9 +60,9 @@ def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
 
 
 def end_given_up(trees: ContinuedTrees, following: Continued, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
-    """The act by which that log or a later one gave up the end of the log before `following`; None if no act did.
-    `ledger` is the current database. Raises LedgerError if no act is found and a log that may contain one cannot be
-    read.
+    """The act that gave up the end of the log before `following`; None if there is no such act. It may be in the log
+    `following` or in a later one. `ledger` is the current database. Raises LedgerError if no act is found and a log
+    that may contain one cannot be read.
     """
     all_trees = trees.trees
     later = all_trees[all_trees.index(following) :]

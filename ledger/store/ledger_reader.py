@@ -148,7 +148,7 @@ class LedgerReader:
     def over_since(self, place: int) -> tuple[int, list[Record]]:
         """The place to continue from; and the calls that ended after `place`, in order, each once.
 
-        A place that the ledger has not reached belongs to a ledger that was set aside.
+        A place that the ledger has not reached belongs to a ledger that was set aside, so it counts as 0.
         """
         last = self.newest_place()
         rows = self._all(_OVER_BETWEEN, (place if place <= last else 0) + 1, last)
@@ -179,8 +179,8 @@ class LedgerReader:
             after = rows[-1][0]
 
     def changed_records(self, after: int, until: int) -> Iterator[tuple[Record | None, Record]]:
-        """The calls with a step after the place `after` up to `until`, each in two states: at `after`, or None if it
-        did not exist yet, and at `until`.
+        """The calls with a step after the place `after` up to `until`. Each comes in its state at `after`, or None if
+        it did not exist yet, and in its state at `until`.
         """
         calls = iter(dict.fromkeys(call_id for (call_id,) in self._all(_CALLS_BETWEEN, after, until)))
         while part := list(islice(calls, PAGE_ROWS // 5)):
@@ -209,8 +209,8 @@ class LedgerReader:
     def each(
         self, call_id: str | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Record]:
-        """The calls as from `records`, one by one, the one with the latest step first. Records of the clock are left
-        out unless their id is given.
+        """The calls as from `records`, one by one. The call with the latest step comes first. Records of the clock are
+        left out unless their id is given.
         """
         conditions = [] if call_id else [f"kind <> '{StepKind.CLOCK}'"]
         values: list[object] = []

@@ -46,7 +46,7 @@ def open_call(connection: Connection, call_id: str, until: int | None = None, cl
 
 
 def leaf_closed_by(unclosed: Sequence[StoredStep], before: int) -> bytes:
-    """The leaf that the last of these steps closes. The call has `before` other steps before them."""
+    """The leaf that the last of these steps closes. The call has `before` earlier steps."""
     after = before if must_be_counted([step.kind for step in unclosed]) else 0
     return leaf(unclosed[-1].call_id, [step.text for step in unclosed], after)
 

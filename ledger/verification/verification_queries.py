@@ -134,7 +134,7 @@ class LedgerRows:
         return open_call(self._connection, call_id, min(last, _LAST) + 1).steps
 
     def leaf_steps(self, call_id: str, number: int, leaf: int) -> Sequence[StoredStep]:
-        """The steps of the leaf that this step closes."""
+        """The steps of a call's leaf. `number` is the step that closes it."""
         return open_call(self._connection, call_id, min(number, _LAST) + 1, leaf).steps
 
     def steps(self, after: int, last: int, limit: int) -> list[tuple[Any, ...]]:
@@ -152,8 +152,8 @@ class LedgerRows:
         return self._all(self._texts, (node, *ends, after, until))
 
     def led_to(self, after: int, until: int) -> list[tuple[int]] | None:
-        """Number of steps of its call, up to itself, to which the index leads, for each step with a leaf after `after`
-        up to `until`; at most `LED_TO_LIMIT`. None in PostgreSQL, whose indexes are trusted.
+        """For each step with a leaf, after `after` up to `until`: the number of steps of its call, up to itself, that
+        the index finds; at most `LED_TO_LIMIT`. None in PostgreSQL, whose indexes are trusted.
         """
         return self._all(_LED_TO, (after, until)) if self._indexed else None
 
@@ -168,8 +168,8 @@ class LedgerRows:
         return self._all(_HASHES, (place, place + count))
 
     def counted(self, call_id: str, until: int) -> int:
-        """Number of steps of the call, up to this one. Each step of a call is counted only once if the queries come in
-        order and for few calls.
+        """Number of steps of the call, up to this one. It counts each step only once, if the queries come in order and
+        for few calls.
         """
         after, before = self._counted.get(call_id, (-(2**63), 0))
         if until < after:

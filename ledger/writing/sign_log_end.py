@@ -38,8 +38,8 @@ SETTLED_NS: Final = 2 * 10**9
 
 @dataclass
 class EndCheck:
-    """The remembered state of a database that was found to differ from what was written. It is not read again, and no
-    token is asked, until that state changes.
+    """The memory of a check that failed: the state of a database that differs from what was written, and the error. The
+    database is not read again, and no token is asked, until that state changes.
 
     Only a refusal is remembered, never a success. So a fault here can cost a signature, but never gives one away.
     """

@@ -40,7 +40,7 @@ class MissingSteps:
 
     @classmethod
     def of(cls, step: Step) -> Self:
-        """The loss if this step is not written: one step or, for a gap, the steps that it counts."""
+        """The missing steps if this step is not written: one step or, for a gap, the steps that it counts."""
         if step.kind is StepKind.GAP:
             return cls.parse(step.details)
         return cls(step.at, step.at, 1, int(step.kind is StepKind.DECIDED))

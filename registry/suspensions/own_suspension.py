@@ -192,7 +192,7 @@ class OwnSuspension(Model):
         return sum(last - first + 1 for first, last in self.numbers)
 
     def spans(self) -> Iterator[NumberSpan]:
-        """The numbers that it stops and that the association does not suspend itself."""
+        """The numbers that it stops, except those that the association suspends itself."""
         if self.stops:
             yield from without((NumberSpan(*each) for each in self.numbers), self.covered)
 

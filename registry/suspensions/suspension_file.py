@@ -1,8 +1,8 @@
 """Keeps this node's own suspensions beside the ledger. Only the service's user can read them, because they contain
 telephone numbers.
 
-The commands and the service change the file under a lock, each in one step, so the file survives the end of either at
-any moment.
+The commands and the service change the file under a lock. Each change is one step, so the file stays whole if a program
+dies meanwhile.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _RESAMPLER_MS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Libsndfile:
-    """The format's names in libsndfile."""
+    """The names of a format in libsndfile: its container and its subtype."""
 
     container: str
     subtype: str
@@ -26,7 +26,7 @@ class Libsndfile:
 
 @dataclass(frozen=True, slots=True)
 class Ffmpeg:
-    """The format's names in ffmpeg, and the arguments for the encoder."""
+    """The names of a format in ffmpeg, and the encoder's arguments."""
 
     muxer: str
     encoder: str

@@ -75,9 +75,7 @@ def rough(samples: Floats, span: Span, sample_rate_hz: float) -> Lines | None:
 
 
 def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) -> Found | None:
-    """The measurement of a burst; None if it is not a tone. `before` and `after` are the limits of the samples that are
-    used.
-    """
+    """The measurement of a burst; None if it is not a tone. Only samples from `before` to `after` are used."""
     rate = lines.sample_rate_hz
     stretch = round(STRETCH_S * rate)
     beyond = round(_BEYOND_S * rate)

@@ -85,7 +85,7 @@ class Packet(NamedTuple):
 
 
 def parse(data: bytes, arrival_ns: int | None) -> Packet | None:
-    """The RTP packet in a datagram; None if it cannot be one (RFC 3550, 5.1), or is RTCP (RFC 5761, 4)."""
+    """The RTP packet in a datagram; None if it cannot be RTP (RFC 3550, 5.1), or is RTCP (RFC 5761, 4)."""
     if len(data) < _HEADER or data[0] >> 6 != 2 or 64 <= data[1] & 0x7F < _DYNAMIC:
         return None
     start, end = _HEADER + 4 * (data[0] & 0x0F), len(data)

@@ -278,7 +278,9 @@ def _further(case: Case) -> Test:
 
 
 def remnants(samples: Reals, fitted: Fitted, beside: Iterable[tuple[Fitted, float]]) -> Iterator[Fitted]:
-    """Possible remains of a further burst that the line destroyed: after the sound, and of its tone alone."""
+    """Bursts after the sound that may be the remains of a further burst: they have only its tone, because the line
+    destroyed the rest.
+    """
     for each, loudness in beside:
         if (
             each.start_s > fitted.end_s + _REMNANT_AFTER_S

@@ -149,8 +149,8 @@ def alone(base: Baseband, fitted: Fitted) -> bool:
 
 
 def blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:
-    """The sound's level as a factor of the profile's, if its first burst is much louder than the profile's level for a
-    time; otherwise None.
+    """The sound's level as a factor of the profile's, if its first burst is for a time much louder than this level;
+    otherwise None.
 
     A codec with a memory, such as G.722, begins a sound like this if its two ends disagree about the past. That lasts
     for less than half of a burst, so the median of its amplitudes is right.

@@ -116,8 +116,8 @@ class Verifier:
     ) -> Iterator[tuple[Fitted, Baseband]]:
         """All places worth judging, at 8 kHz, the likeliest first. No place overlaps a likelier one by half.
 
-        With `damaged`, bursts may be missing without being known to be lost; with `remains`, the line has also left
-        little of their phase.
+        With `damaged`, bursts may be missing without being known to be lost; with `remains`, the line may also have
+        left little of their phase.
         """
         damaged |= remains
         lossy = damaged or heard is not None
@@ -284,7 +284,7 @@ def without_shadows(found: Sequence[Match], reach_ms: float) -> list[Match]:
 
 
 def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVerdict:
-    """The verdict on one place. A change that the line can have caused does not show that the sound is another one.
+    """The verdict on one place. A change that the line can have caused is no evidence of another sound.
 
     Scores from `threshold` up are the sound. From even odds up, a sound of which only the line may have changed the
     times is open. Music has other frequencies more often than a line changes one, so those need the full score.
