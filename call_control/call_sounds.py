@@ -28,7 +28,7 @@ FILE_CHANGED: Final = "a file of the sound was changed, and what was played is n
 
 @dataclass(frozen=True)
 class CallSounds:
-    """The sounds that calls can get."""
+    """Chooses the sound files for a call, and turns the journal's lines about them into evidence."""
 
     playable: Mapping[str, Sound]
     """Playable sounds, by profile."""

@@ -193,7 +193,9 @@ def _ended(entries: str, end: End) -> str:
 
 
 def with_end(entries: str, facts: str = "") -> str:
-    """The text of a whole file: the entries, and the end with these lines and the entries' digest."""
+    """The text of a whole file: the entries and its end. The end has the lines `facts` and the digest of the
+    entries.
+    """
     digest = hashlib.sha256(entries.encode("ascii")).hexdigest()
     return (
         f"{entries}[{dialplan.FALLBACK_END}]\n{facts}"

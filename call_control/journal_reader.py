@@ -77,7 +77,9 @@ MOST_REFUSED_BYTES: Final = 1024 * 1024
 
 
 class JournalFolder:
-    """The folder and its files. Several processes may use it. Asterisk's user is in the group of `group_of`."""
+    """The folder of the journal, and its files. Several processes may use it. Its group is that of `group_of`, and
+    Asterisk's user is in it.
+    """
 
     def __init__(self, directory: Path, group_of: Path) -> None:
         self.directory = directory

@@ -42,9 +42,9 @@ class MadeArchive:
 @dataclass(frozen=True, slots=True)
 class BackupResult:
     """The result of the last backup. `chain` are the archives that the next one continues, the whole one first.
-    `reached` has, by the name of each tree, the end of that tree in the archives. `newest` is when their newest call
-    ended. `drilled` is the time of the last good drill, and `drilled_newest` the time of the newest call that it
-    restored. `drill_failed` is the time of the last drill if it failed, otherwise None.
+    `reached` has, by the name of each tree, the end of that tree in the archives. `newest` is when the newest call in
+    the archives ended. `drilled` is the time of the last good drill, and `drilled_newest` the time of the newest call
+    that it restored. `drill_failed` is the time of the last drill if it failed, otherwise None.
     """
 
     at: datetime

@@ -57,12 +57,13 @@ def unit_user(config: Path | None) -> ServiceUser | None:
 def act_as_service(
     config: Path | None, folder: Path, group_of: Path, *, whole: bool = False, make: bool = True
 ) -> None:
-    """Become the service's user, who can then write in `folder`, if this process is root's.
+    """Become the service's user if this process is root's, so that new files in `folder` are that user's.
 
-    It is the unit's user. Without a unit for these settings, it is the owner of `folder`, or of the nearest existing
-    folder above, in the group of `group_of`. With `make` missing folders are made for this user. Raises UsageError if
-    `folder` belongs to another user, or with `whole` something in it; the error has the command that gives it to the
-    service's user.
+    This is the unit's user. If no unit has these settings, it is the owner of `folder`, or of the nearest existing
+    folder above, in the group of `group_of`. With `make`, missing folders are made for this user.
+
+    Raises UsageError if `folder` belongs to another user or, with `whole`, if something in it does. The error has the
+    command that gives it to the service's user.
     """
     if os.geteuid() != 0:
         return

@@ -43,8 +43,8 @@ _EXTENSION: Final = re.compile(r"\.[a-z0-9-]{1,10}")
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """The values for a new profile from a master. `registered` has the registry's tones, as in
-    `playable_profile.doubt`.
+    """The values for a new profile from a master. `registered` maps the registry's tones to the SHA-256 of their
+    masters (see `playable_profile.doubt`).
     """
 
     profile_id: str
@@ -149,7 +149,7 @@ def render(profile: Profile, measured: Master, name: str) -> str:
 
 
 def report(made: Imported, request: ImportRequest) -> dict[str, Any]:
-    """The result for the command's report; the level of silence is None."""
+    """The result of an import as JSON values for the command. The level of silence is None."""
     profile, measured = made.profile, made.measured
     named = (request.registered or {}).get(profile.id)
     return {

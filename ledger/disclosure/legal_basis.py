@@ -86,8 +86,9 @@ def load_legal_bases(path: Path | None) -> LegalBases:
 class LegalBasis:
     """The basis of one disclosure, as the ledger and the pack have it.
 
-    `basis` is the word and `law` its name at that time. `received` is a moment. `deadline`, `valid_until` and
-    `confirm_by` are days in Japan, which count to their end.
+    `basis` is the word for `--basis`. `law` is the name of the basis in both languages, as it was when the act was
+    recorded. `received` is a moment. `deadline`, `valid_until` and `confirm_by` are days in Japan, which count to their
+    end.
     """
 
     basis: str
@@ -147,7 +148,7 @@ _NAMES: Final = {
 
 
 def basis_lines(basis: LegalBasis | None) -> dict[str, str]:
-    """The lines for a terminal: the facts of the basis by their names."""
+    """The legal basis for a terminal: the name of each fact, with its value."""
     if basis is None:
         return {template("legal basis"): Message("not recorded")}
     return {_NAMES[name]: str(text) for name, text in basis.details().items() if name != "basis"}

@@ -98,7 +98,7 @@ class KeyLines:
 
 
 class Change:
-    """Changes by the holder of the lock. Raises OSError."""
+    """Adds and destroys keys in the file, which the caller has locked. Raises OSError."""
 
     def __init__(self, path: Path, descriptor: int, line_bytes: int, key_at: int) -> None:
         self._path = path

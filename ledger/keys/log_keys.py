@@ -25,7 +25,7 @@ FILE: Final = "sign"
 
 
 class LogKey(NamedTuple):
-    """The place of a key, and its public half; None if only the place defines it."""
+    """The place of a key, and its public half; None if the public half is not recorded."""
 
     place: str
     public: bytes | None = None

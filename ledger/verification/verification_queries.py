@@ -182,9 +182,8 @@ class LedgerRows:
         return before + int(count)
 
     def of_call(self, call_id: str, until: int) -> list[tuple[str, int | None, int]]:
-        """(kind, leaf, whether the index of times leads to it) of each step to which the index of calls leads.
-
-        Only steps of this call, up to `until`.
+        """(kind, leaf, is in the index of times) of each step of this call, up to `until`, that the index of calls
+        finds.
         """
         return self._all(_OF_CALL if self._indexed else _OF_CALL_IN_POSTGRESQL, (call_id, until))
 
