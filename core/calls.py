@@ -160,8 +160,8 @@ class ForwardedCall:
     called: Number
     dialled: str = ""
     perhaps: Number | None = None
-    """For a malformed forwarding number, the number that its digits make. With it a suspended number is refused
-    although a letter follows it, also with `policy.unreadable: notice`.
+    """The number that the digits of a malformed forwarding number make. With it a suspended number is refused although
+    a letter follows it, also with `policy.unreadable: notice`.
     """
     caller_perhaps: Number | None = None
     """The same for the number that the caller presents."""
