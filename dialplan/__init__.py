@@ -214,12 +214,13 @@ class Asking:
     """The hook's parameters for requests to the service.
 
     `interface` is `ari` or `agi`; `agi` is the text before the entry point in AGI(): `agi://127.0.0.1:4573/` or
-    `/usr/bin/idtone-agi,`. The hook sends `secret` with each request over TCP. `waiting` is how many calls may wait for
-    a verdict; `overload` is what the hook does with further calls: `shed` or `fallback`. `trunks` are the PJSIP
-    endpoints that lead to other nodes of the fleet, and `node` is this node's name there. `diversion_trunks` are those
-    whose Diversion or History-Info is trusted; `identity_trunks` are those to which a forwarded call passes on its
-    Identity. `emergency_trunks` are the trunks, resources and contexts of emergency calls; without names, all.
-    `unreadable` is the treatment of a forwarding number that the hook cannot read: `refuse` or `notice`.
+    `/usr/bin/idtone-agi,unix:/run/idtone/agi.sock,`. The hook sends `secret` with each request over TCP. `waiting` is
+    how many calls may wait for a verdict; `overload` is what the hook does with further calls: `shed` or `fallback`.
+    `trunks` are the PJSIP endpoints that lead to other nodes of the fleet, and `node` is this node's name there.
+    `diversion_trunks` are those whose Diversion or History-Info is trusted; `identity_trunks` are those to which a
+    forwarded call passes on its Identity. `emergency_trunks` are the trunks, resources and contexts of emergency calls;
+    without names, all. `unreadable` is the treatment of a forwarding number that the hook cannot read: `refuse` or
+    `notice`.
     """
 
     interface: str

@@ -419,7 +419,7 @@ class Asterisk:
             "IDTONE_ARI_PASSWORD": self.ari_password,
             **self.exported,
         }
-        hook = hook_for(load_settings(None, os.environ | settings), None, load_library())
+        hook = hook_for(load_settings(None, os.environ | settings), load_library())
         self.hook_digest = hook.digest
         self._alone = DEFAULT_POLICY
         dialplan.export(self.etc, hook)

@@ -77,8 +77,8 @@ class Loaded:
     """The digest of the hook that these settings need; None if it cannot be made."""
 
 
-def load(settings: Settings, config: Path | None = None) -> Loaded:
-    """The loaded parts of an instance. `config` is the file from which the settings were read, if one was named.
+def load(settings: Settings) -> Loaded:
+    """The loaded parts of an instance.
 
     If a profile's files cannot be made, this is logged, and the notice replaces it. Raises ToneError if that profile is
     the notice.
@@ -104,7 +104,7 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
     if settings.canary.exported:
         canary_result.make_folder(settings)
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
-    hook = _hook(settings, config, library)
+    hook = _hook(settings, library)
 
     def restore() -> None:
         _, refused = put([profile for profile in profiles if profile.id in sounds])
@@ -131,9 +131,9 @@ def put_each(
     return sounds, refused
 
 
-def _hook(settings: Settings, config: Path | None, library: Library) -> str | None:
+def _hook(settings: Settings, library: Library) -> str | None:
     try:
-        return hook_for(settings, config, library).digest
+        return hook_for(settings, library).digest
     except IdtoneError as error:
         log.debug("%s", error)  # `idtone doctor` reports it
         return None

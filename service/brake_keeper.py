@@ -45,7 +45,7 @@ from .other_nodes import shares
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 0.1
+LOOK_EVERY_S: Final = 0.25
 CALM_EVERY_S: Final = 5.0
 WINDOWS_EVERY_S: Final = 10.0
 """Interval in seconds at which the windows of marked and slowed subjects are written."""

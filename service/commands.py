@@ -84,7 +84,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
     logging.getLogger("tuf").setLevel(logging.WARNING)
     faulthandler.enable()  # shows the place where the event loop was blocked when systemd's watchdog ends the process
     with _reported(settings.log.format):
-        instance = Instance(settings, password, load(settings, config))
+        instance = Instance(settings, password, load(settings))
         loop_first()
         try:
             asyncio.run(instance.live(take_over))

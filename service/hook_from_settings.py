@@ -20,8 +20,8 @@ from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile_library import Library
 
 
-def hook_for(settings: Settings, config: Path | None, library: Library) -> dialplan.Hook:
-    """The hook of this version for these profiles and settings. The settings were read from `config`.
+def hook_for(settings: Settings, library: Library) -> dialplan.Hook:
+    """The hook of this version for these profiles and settings.
 
     Raises UsageError if `agi.listen` is a Unix socket and `idtone-agi` is not installed.
     """
@@ -30,7 +30,7 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
     policy = settings.policy
     asking = dialplan.Asking(
         settings.interface,
-        _asking(settings, config),
+        _asking(settings),
         settings.agi_secret(),
         policy.waiting,
         policy.overload,
@@ -80,7 +80,7 @@ def hook_policy(settings: PolicySettings) -> dialplan.Alone:
     return dialplan.Alone(settings.fallback, policy.refuse_cause, incoming, outgoing, answer_first)
 
 
-def _asking(settings: Settings, config: Path | None) -> str:
+def _asking(settings: Settings) -> str:
     """The text before the entry point in `AGI(…)`: an address or, for a Unix socket, the program that connects to
     it.
     """
@@ -91,4 +91,4 @@ def _asking(settings: Settings, config: Path | None) -> str:
         raise UsageError(
             Message("agi.listen is a Unix socket, but idtone-agi, which Asterisk runs for it, is not installed")
         )
-    return f"{program},-c,{config.resolve()}," if config else f"{program},"
+    return f"{program},{settings.agi.listen},"

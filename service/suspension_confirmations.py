@@ -41,7 +41,7 @@ from idtone.registry.suspensions.own_suspension import OwnSuspension, OwnSuspens
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 0.1
+LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 15.0
 """Longest time that a confirmation waits for the ends of the calls that it counts, in seconds."""
 AGAIN_S: Final = (1.0, 60.0)

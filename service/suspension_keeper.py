@@ -41,7 +41,7 @@ from .other_nodes import shares
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 0.1
+LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 1.0
 """Longest wait for the ends of the calls that are counted, in seconds. Later ends are counted when they happen."""
 AGAIN_S: Final = 30.0

@@ -27,12 +27,12 @@ from lab.processes import end_in_order
 from ..registry import text as large_registry
 from ..reporting import PROGRESS, print_table
 from .figures import Finding, Run, added, clean, together
-from .goals import ALONE, BUSY, HOOK, Table, findings, row
+from .goals import ALONE, BUSIER, BUSIEST, BUSY, HOOK, Table, findings, row
 from .measuring import Bench, bench
 from .showing import plot
 from .ways import COMPARED, Way
 
-RATES: Final = (20.0, BUSY, 80.0, 110.0, 140.0, 180.0, 220.0, 270.0)
+RATES: Final = (20.0, BUSY, BUSIER, BUSIEST, 180.0, 210.0, 240.0, 270.0)
 ROUNDS: Final = {ALONE: 2, BUSY: 2}
 MINUTES: Final = 10.0
 LATER_S: Final = 130.0

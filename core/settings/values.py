@@ -5,7 +5,6 @@ remedy.
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from typing import Annotated, Final
 from urllib.parse import parse_qs, urlsplit
@@ -62,6 +61,10 @@ def _ip_address(value: str, remedy: Message) -> ipaddress.IPv4Address | ipaddres
     return address
 
 
+_SOCKET: Final = re.compile(r"unix:/[A-Za-z0-9/._~@%+=-]+")
+"""What an application of the dialplan takes as one argument, as it is."""
+
+
 def _listen_address(value: str) -> str:
     """The address, if other machines cannot reach it: a request carries its secret in clear. Raises ValueError
     otherwise.
@@ -69,8 +72,11 @@ def _listen_address(value: str) -> str:
     remedy = Message("Write it like 127.0.0.1:4573, or unix:/run/idtone/agi.sock")
     if value.startswith("unix:"):
         # The kernel allows 107 bytes. The socket has a longer, temporary name until it is ready.
-        if not value.startswith("unix:/") or len(os.fsencode(value)) > 90 or "\0" in value:
-            raise ValueError(Message("is not the absolute path of a socket, or is too long"), remedy)
+        if not _SOCKET.fullmatch(value) or len(value) > 90:
+            raise ValueError(
+                Message("is not the absolute path of a socket in ASCII letters, digits and ._~@%+=-, or is too long"),
+                remedy,
+            )
         return value
     if not _ip_address(value, remedy).is_loopback:
         raise ValueError(Message("is not a loopback address, and AGI is not encrypted; use ARI over https"), remedy)

@@ -40,7 +40,10 @@ from .disclosure_request import DisclosureRules, objection, requests
 from .number_openings import opening_objection
 from .receipts import exports, receipt_objection
 
-LOOK_EVERY_S: Final = 0.05
+LOOK_EVERY_S: Final = 0.25
+"""How often the service looks for an act. Each look wakes a machine that may have nothing else to do."""
+ASK_EVERY_S: Final = 0.02
+"""How often a command, for which a person waits, looks for the record of its act."""
 LOOK_AGAIN_S: Final = 0.5
 RECORDED_WITHIN_S: Final = 10.0
 """Time that a command waits for the service, in seconds."""
@@ -132,7 +135,7 @@ def _ask_the_service(url: str, step: Step) -> None:
         ) from error
     deadline_s = time.monotonic() + RECORDED_WITHIN_S
     while time.monotonic() < deadline_s:
-        time.sleep(LOOK_EVERY_S / 3)
+        time.sleep(ASK_EVERY_S)
         if _is_recorded(url, step.call_id):
             return
         if path.with_suffix(_REFUSED).exists():

@@ -85,7 +85,7 @@ class Exam:
 
     def hook(self) -> Hook:
         """The hook for `idtone dialplan export` now. Raises DocumentError, and UsageError like `hook_for`."""
-        return hook_for(self.settings, self.config, self.library)
+        return hook_for(self.settings, self.library)
 
     def running(self) -> bool | None:
         """True if a service holds the ledger's lock; None if that is not known."""

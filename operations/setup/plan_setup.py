@@ -143,7 +143,7 @@ def plan(wishes: Wishes) -> Plan:
     else:
         found.add("ari", Message("ARI and its user"), lambda: ari_changes(folder, settings.ari.user, secret, group))
     with_secret = settings.model_copy(update={"ari": settings.ari.model_copy(update={"password": secret})})
-    hook = hook_for(with_secret, wishes.config, load_library(settings.sounds.profiles)).text
+    hook = hook_for(with_secret, load_library(settings.sounds.profiles)).text
     wanted = {*modules.needed(hook), modules.CDR, *modules.DIALPLAN_VIEW}
     found.add("modules", Message("Asterisk's modules"), lambda: module_changes(folder, wanted))
     found.add("open-files", TOPICS["open-files"].looked_at, lambda: _open_files(said, folder))

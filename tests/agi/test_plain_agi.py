@@ -16,7 +16,7 @@ import pytest
 from idtone.agi import plain_agi
 from idtone.agi.environment import AgiRequest, write_fields
 from idtone.agi.plain_agi import Relay
-from idtone.agi.plain_agi_command import agi
+from idtone.agi.plain_agi_command import relay_request
 from idtone.agi.server import FastAgiServer
 from idtone.core.errors import AgiError, UsageError
 from lab.agi.fake_asterisk import CALL, FakeAsterisk, RecordingAnswer, running
@@ -190,10 +190,19 @@ def test_only_asterisk_runs_it_and_without_a_number_on_its_command_line(number, 
     with os.fdopen(reading) as pipe, open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", pipe if number else nothing)
         with pytest.raises(UsageError) as error:
-            agi("decide", ["c-1", *[number] * bool(number)])
+            relay_request("unix:/run/idtone/agi.sock", "decide", "c-1", *[number] * bool(number))
     said = str(error.value)
     if number:
         assert said.startswith("telephone numbers must not be on a command line")
         assert number not in said
     else:
         assert said == "only Asterisk can run this command, with AGI()"
+
+
+def test_a_hook_without_the_socket_is_named(monkeypatch):
+    reading, writing = os.pipe()
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        monkeypatch.setattr(sys, "stdin", pipe)
+        with pytest.raises(UsageError, match=r"^decide is not the socket of the service; run `idtone dialplan export`"):
+            relay_request("decide", "c-1")

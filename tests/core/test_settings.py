@@ -288,7 +288,8 @@ def test_agi_refuses_other_addresses():
     public = ["0.0.0.0:4573", "[::]:4573", "192.0.2.1:4573", "[2001:db8::1]:4573"]
     malformed = [
         "localhost:4573", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "::1:4573", "127.1:4573", "unix:agi.sock",
-        "unix:", "unix:/" + 90 * "x", "unix:/run/\0", "", "٣.0.0.1:4573",
+        "unix:", "unix:/" + 90 * "x",
+        "unix:/run/\0", "unix:/run/a,b", "unix:/run/${A}", "unix:/run/a b", "", "٣.0.0.1:4573",
     ]  # fmt: skip
     for listen in (*public, *malformed):
         (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})
