@@ -62,7 +62,7 @@ def _ip_address(value: str, remedy: Message) -> ipaddress.IPv4Address | ipaddres
 
 
 _SOCKET: Final = re.compile(r"unix:/[A-Za-z0-9/._~@%+=-]+")
-"""What an application of the dialplan takes as one argument, as it is."""
+"""A text that an application of the dialplan takes as one argument, unchanged."""
 
 
 def _listen_address(value: str) -> str:

@@ -41,9 +41,9 @@ from .number_openings import opening_objection
 from .receipts import exports, receipt_objection
 
 LOOK_EVERY_S: Final = 0.25
-"""How often the service looks for an act. Each look wakes a machine that may have nothing else to do."""
+"""Seconds between two looks of the service for an act. Each look wakes a machine that may have nothing else to do."""
 ASK_EVERY_S: Final = 0.02
-"""How often a command, for which a person waits, looks for the record of its act."""
+"""Seconds between two looks of a command for the record of its act; short, because a person waits."""
 LOOK_AGAIN_S: Final = 0.5
 RECORDED_WITHIN_S: Final = 10.0
 """Time that a command waits for the service, in seconds."""
