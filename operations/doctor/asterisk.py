@@ -54,8 +54,8 @@ class Seen:
     ahead_s: float
     """Asterisk's clock minus ours, with an error of up to half a second."""
     variables: Mapping[str, str]
-    endpoints: frozenset[str] | None = None
-    """The names of the PJSIP endpoints; None if they were not wanted, or if Asterisk cannot say it."""
+    endpoints: Mapping[str, int] | None = None
+    """The PJSIP endpoints with the number of channels that each has; None if Asterisk cannot say it."""
 
 
 def unreachable(error: AriError, ari: AriSettings) -> Finding:

@@ -55,6 +55,7 @@ from . import (
     ledger,
     machine_findings,
     modules,
+    needless_load,
     observe_machine,
     open_files,
     registry,
@@ -73,6 +74,10 @@ _NO_ASTERISK: Final = (Message("Asterisk's REST interface does not answer"), Mes
 _ELSEWHERE: Final = (
     Message("Asterisk is on another machine"),
     Message("Run this there; or name a copy of its configuration: --asterisk-etc DIR"),
+)
+_NO_ENDPOINTS: Final = (
+    Message("Asterisk does not tell its endpoints"),
+    Message("In modules.conf: `load = res_ari_endpoints.so`; then asterisk -rx 'module load res_ari_endpoints'"),
 )
 _NO_SECRET: Final = (
     Message("the hook's secret needs the ARI password, which is not set"),
@@ -193,6 +198,29 @@ def _asterisk_files(exam: Exam) -> Iterator[Finding]:
 
 
 ASTERISK_FILES: Final = ("ari-exposure", "live-dangerously", "ari-origins", "cdr")
+
+
+def _needless_load(exam: Exam) -> Iterator[Finding]:
+    seen, folder = exam.seen, exam.folder
+    if seen is None:
+        for topic in NEEDLESS_LOAD:
+            yield unknown(topic, *_NO_ASTERISK)
+        return
+    if folder is None:
+        for topic in NEEDLESS_LOAD[:2]:
+            yield unknown(topic, *_ELSEWHERE)
+    else:
+        path = folder / "stasis.conf"
+        yield needless_load.variable_events(*asterisk_files.text(path), path)
+        path = folder / "cel.conf"
+        yield needless_load.cel(seen.modules, *asterisk_files.text(path), path)
+    if seen.endpoints is None:
+        yield unknown("endpoint-channels", *_NO_ENDPOINTS)
+    else:
+        yield needless_load.channels_per_endpoint(seen.endpoints)
+
+
+NEEDLESS_LOAD: Final = ("variable-events", "cel", "endpoint-channels")
 
 
 def _open_files(exam: Exam) -> Iterator[Finding]:
@@ -378,13 +406,7 @@ def _lines(exam: Exam) -> Iterator[Finding]:
         yield unknown("lines-endpoints", *_NO_ASTERISK)
         return
     if exam.seen.endpoints is None:
-        yield unknown(
-            "lines-endpoints",
-            Message("Asterisk does not tell its endpoints"),
-            Message(
-                "In modules.conf: `load = res_ari_endpoints.so`; then asterisk -rx 'module load res_ari_endpoints'"
-            ),
-        )
+        yield unknown("lines-endpoints", *_NO_ENDPOINTS)
         return
     policy, trunks = settings.policy, settings.fleet.trunks
     yield customer_lines.endpoints(
@@ -663,6 +685,7 @@ CHECKS: Final = (
     Check(("ari", "ari-password"), _asterisk),
     Check(ASTERISK_ANSWERS, _asterisk_answers),
     Check(ASTERISK_FILES, _asterisk_files),
+    Check(NEEDLESS_LOAD, _needless_load),
     Check(("open-files",), _open_files),
     Check(HOOK, _hook),
     Check(("hook-use",), _hook_use),

@@ -49,7 +49,7 @@ class Exam:
     def look(self, secret: str) -> Seen:
         """Observe Asterisk, for all checks. Raises AriError."""
         try:
-            seen = observe_asterisk.look(self.settings.ari, secret, self.settings.lines.source is not None)
+            seen = observe_asterisk.look(self.settings.ari, secret)
         except BaseException as error:
             self._seen.set_exception(error)
             raise

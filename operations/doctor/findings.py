@@ -76,6 +76,24 @@ TOPICS: Final[Mapping[str, Topic]] = {
             "weaker (known_by: dial)."
         ),
     ),
+    "variable-events": Topic(
+        Message("Asterisk's events for variables (stasis.conf)"),
+        Message(
+            "Asterisk publishes an event for each variable that a call sets. That costs processor time, and usually "
+            "nobody reads it."
+        ),
+    ),
+    "cel": Topic(
+        Message("Asterisk's channel events (CEL)"),
+        Message("If no module writes them anywhere, they only cost processor time."),
+    ),
+    "endpoint-channels": Topic(
+        Message("Channels of one endpoint"),
+        Message(
+            "Whenever a channel changes, Asterisk looks at all channels of its endpoint. So the more calls go over one "
+            "endpoint, the longer a new call takes."
+        ),
+    ),
     "open-files": Topic(
         Message("Asterisk's limit of open files"),
         Message("A call needs ten. Without them Asterisk refuses calls (503), fills its log, and evidence is missing."),

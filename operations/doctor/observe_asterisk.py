@@ -37,8 +37,8 @@ class Answer:
     nearby: bool
 
 
-def look(ari: AriSettings, secret: str, with_endpoints: bool = False) -> Seen:
-    """Observe Asterisk; the names of its PJSIP endpoints only if they are wanted.
+def look(ari: AriSettings, secret: str) -> Seen:
+    """Observe Asterisk.
 
     Raises AriRefused if it refuses a request, AriUnavailable if its answers cannot be used.
     """
@@ -59,7 +59,7 @@ def look(ari: AriSettings, secret: str, with_endpoints: bool = False) -> Seen:
             application=request(ari, secret, "GET", f"applications/{APPLICATION}").status == http.HTTPStatus.OK,
             ahead_s=ahead_s,
             variables={name: variable(ari, secret, name) for name in VARIABLES},
-            endpoints=_endpoints(ari, secret) if with_endpoints else None,
+            endpoints=_endpoints(ari, secret),
         )
     except (ValueError, LookupError, TypeError) as error:
         raise AriUnavailable(Message("the answers at {address} are not Asterisk's", address=shown(ari))) from error
@@ -84,12 +84,12 @@ def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def _endpoints(ari: AriSettings, secret: str) -> frozenset[str] | None:
-    """The names of the PJSIP endpoints; None without the module that tells them."""
+def _endpoints(ari: AriSettings, secret: str) -> dict[str, int] | None:
+    """The PJSIP endpoints with the number of channels that each has; None without the module that tells them."""
     answer = request(ari, secret, "GET", "endpoints/PJSIP")
     if answer.status != http.HTTPStatus.OK:
         return None
-    return frozenset(each["resource"] for each in json.loads(answer.body))
+    return {each["resource"]: len(each["channel_ids"]) for each in json.loads(answer.body)}
 
 
 def _asked(ari: AriSettings, secret: str, path: str) -> Answer:

@@ -33,7 +33,15 @@ from ..doctor.exam import UNIT
 from ..doctor.findings import TOPICS
 from ..doctor.shared_file_findings import SOUNDS_MODE
 from ..make_changes import obstacle
-from ..pbx_changes import LOOPBACK, ari_changes, hook_changes, http_changes, module_changes, options
+from ..pbx_changes import (
+    LOOPBACK,
+    ari_changes,
+    decline_changes,
+    hook_changes,
+    http_changes,
+    module_changes,
+    options,
+)
 from ..pbx_places import ARI_USERS, DIALPLAN, place_for
 from .unit_file import unit_file
 
@@ -77,6 +85,7 @@ class Wishes:
     registry: str | None = None
     trust: str | None = None
     member: str | None = None
+    decline_variable_events: bool = False
 
 
 @dataclass
@@ -146,6 +155,8 @@ def plan(wishes: Wishes) -> Plan:
     hook = hook_for(with_secret, load_library(settings.sounds.profiles)).text
     wanted = {*modules.needed(hook), modules.CDR, *modules.DIALPLAN_VIEW}
     found.add("modules", Message("Asterisk's modules"), lambda: module_changes(folder, wanted))
+    if wishes.decline_variable_events:
+        found.add("variable-events", TOPICS["variable-events"].looked_at, lambda: decline_changes(folder))
     found.add("open-files", TOPICS["open-files"].looked_at, lambda: _open_files(said, folder))
     sounds = settings.sounds.directory
     found.add("sounds", Message("The folder of the sounds"), lambda: _folder(sounds, SOUNDS_MODE, wishes.user, group))
