@@ -39,7 +39,7 @@ class _HungUp(Exception):
 
 
 class Relay:
-    """One conversation with Asterisk, which writes to `asterisk` and reads from the file descriptor `output`."""
+    """One conversation with Asterisk. It writes to `asterisk` and reads from the file descriptor `output`."""
 
     def __init__(self, asterisk: asyncio.StreamReader, output: int) -> None:
         self._asterisk = asterisk
@@ -47,9 +47,10 @@ class Relay:
         self._codec = AgiCodec()
 
     async def run(self, entry: str, arguments: Sequence[str], socket: Path) -> None:
-        """Relay one request to the service at `socket`. Returns when it is answered, or when the channel hung up.
+        """Relay one request to the service at `socket`. Returns after the answer, or when the channel hung up.
 
-        Raises AgiError, and writes the error into Asterisk's log too: Asterisk discards the program's own output.
+        Raises AgiError, and also writes the error into Asterisk's log, because Asterisk discards the program's own
+        output.
         """
         with suppress(_HungUp):
             try:
@@ -66,7 +67,7 @@ class Relay:
             raise AgiError(f"no answer within {DEADLINE_S:g} s") from None
 
     async def _presented(self, entry: str, arguments: Sequence[str]) -> bytes:
-        """The environment as Asterisk sends it over a network."""
+        """The environment in the form that Asterisk sends over a network."""
         try:
             fields = read_fields(await self._asterisk.readuntil(b"\n\n"), network=False)
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):

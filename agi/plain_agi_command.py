@@ -1,4 +1,4 @@
-"""`idtone-agi`: the program that Asterisk runs for AGI() to reach the service over a Unix socket.
+"""`idtone-agi`: the program that Asterisk runs for AGI(), to reach the service over a Unix socket.
 
 Asterisk starts it for each request. So it reads no settings, and imports Typer only for a person's help and errors:
 each of them takes several times as long as all that a request needs.

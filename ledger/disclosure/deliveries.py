@@ -1,4 +1,4 @@
-"""Deliveries of packs: which disclosure a pack is of, and the acts that say that it was received and confirmed."""
+"""Deliveries of packs: the disclosure that a pack belongs to, and the acts that record its receipt and confirmation."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .record_act import record_act
 
 
 def made_by(pack: Path, known: Mapping[str, Export], key: VerifierKey, limit: int = BYTES_LIMIT) -> Export:
-    """The disclosure that has made this pack. Raises UsageError if the pack was changed or the ledger does not know it,
-    and LedgerError.
+    """The disclosure that has made this pack. Raises UsageError if the pack was changed or if the ledger does not know
+    it; also LedgerError.
     """
     files = read_zip(pack, limit)
     if faults := verified(files, key, now=datetime.now(UTC)).faults:
@@ -35,7 +35,7 @@ def made_by(pack: Path, known: Mapping[str, Export], key: VerifierKey, limit: in
 
 
 def record_delivery(settings: Settings, known: Mapping[str, Export], make: Callable[[str], Step]) -> str:
-    """Record a receipt or a confirmation; returns the id of the act. Raises UsageError, LedgerError."""
+    """Record a receipt or a confirmation, and return the id of the act. Raises UsageError and LedgerError."""
     need_keys(settings.ledger, settings.node)
     if why := receipt_objection(make("act"), known, datetime.now(UTC)):
         raise UsageError(why)
