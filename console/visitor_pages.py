@@ -1,4 +1,4 @@
-"""Pages for everyone who has signed in: the way in, the language, and the way out."""
+"""Pages for everyone who has signed in: the first page, the language, and the sign-out."""
 
 from __future__ import annotations
 

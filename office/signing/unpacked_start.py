@@ -1,7 +1,7 @@
-"""`__main__.py` of the zipapp `idtone-sign.pyz`. It knows the standard library alone.
+"""`__main__.py` of the zipapp `idtone-sign.pyz`. It needs only the standard library.
 
-Python cannot import compiled libraries out of an archive. So the first start unpacks them into a folder of their own,
-whose name is the digest of the archive.
+Python cannot import compiled libraries out of an archive. So the first start unpacks them into a separate folder, whose
+name is the digest of the archive.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ START = "idtone.office.signing.sign_command"
 
 
 def cache() -> Path:
-    """Where programs of this user keep what they can make again."""
+    """The user's cache folder of this program."""
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "idtone-sign")
 

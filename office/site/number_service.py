@@ -1,9 +1,9 @@
 """The service of the number page: it evaluates one blinded element a request, and learns no number.
 
 `POST /numbers/evaluate` takes `{"blinded": BASE64}` and answers with `{"evaluated": BASE64, "proof": BASE64}`. It needs
-the key of the numbers and nothing else of the association. `Limits` say what an enumeration costs: each element is one
-number, so an address that asks as often as it may learns `hourly_each` × 24 numbers a day. Only pages of the site and
-its mirrors may ask in a browser: another page would spend its visitor's numbers.
+the key of the numbers and nothing else of the association. `Limits` bound an enumeration: each element is one number,
+so an address that uses its limit learns `hourly_each` × 24 numbers a day. In a browser, only pages of the site and its
+mirrors may ask: another page would use up its visitor's limit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ..desk.reports.rate_limit import RateLimit
 PATH: Final = "/numbers/evaluate"
 HEALTH_PATH: Final = "/numbers/health"
 _BODY_LIMIT: Final = 512
-"""Bytes."""
+"""Most bytes of a request."""
 _INDEX: Final = "index.html"
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _MEDIA: Final = {
@@ -48,15 +48,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Evaluations an hour: of all visitors together, and of one address (of IPv6, of one customer's network)."""
+    """Most evaluations an hour: of all visitors together, and of one address (of IPv6, of one customer's network)."""
 
     hourly: int = 3600
     hourly_each: int = 6
 
 
 def site_headers(desk: str, service: str) -> dict[str, str]:
-    """What a host of the site sends with each page; `desk` and `service` are the origins of the report desk and of
-    another number service, or empty.
+    """Headers of each page of the site; `desk` and `service` are the origins of the report desk and of another number
+    service, or empty.
     """
     policy = (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
@@ -153,7 +153,7 @@ async def serve(
 
 
 def _file(folder: Path, name: str) -> Path | None:
-    """The file of an address; None if there is none inside the folder."""
+    """The file for an address; None if there is none inside the folder."""
     try:
         path = (folder / name).resolve()
         if path.is_dir():
