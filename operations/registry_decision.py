@@ -1,4 +1,4 @@
-"""`idtone registry decide`: the decision for a call by a registry, or those of an evidence pack once more."""
+"""`idtone registry decide`: the decision for a call by a registry, or the repeated decisions of an evidence pack."""
 
 from __future__ import annotations
 
@@ -128,6 +128,6 @@ def _answer(call: ForwardedCall, decision: Decision, now: datetime) -> dict[str,
 
 
 def cell(value: Any) -> str:
-    """A value of a decision, for people."""
+    """The value of a decision as text for people."""
     text = ", ".join(value) if isinstance(value, list) else value
     return "-" if text in (None, "") else str(text)

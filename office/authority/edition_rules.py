@@ -37,7 +37,9 @@ from .stopped_members import not_listed
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _SPECIFICATION: Final = re.compile(r"1\.0\.\d{1,2}")
-"""The only permitted version of TUF's specification, so that no other text is signed unseen."""
+"""The permitted versions of TUF's specification. The pattern leaves no room for another text, which would be signed
+unseen.
+"""
 _LONGEST: Final = timedelta(days=3653)
 _EARLY: Final = timedelta(hours=1)
 """Tolerated difference between the clocks of the authority and the holders."""

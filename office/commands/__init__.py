@@ -25,7 +25,9 @@ GROUPS: Final = {
     "sound": "Sounds of the association, with their masters.",
     "site": "The public site: what the sound means, and whether a number is genuine.",
 }
-"""Noun → its meaning, for the nouns of the association alone. It shares `report` and `evaluation` with members."""
+"""Noun → the purpose of its commands, for the nouns of the association alone. It shares `report` and `evaluation` with
+members.
+"""
 
 COMMANDS: Final = {
     "application accept": (

@@ -44,7 +44,7 @@ _CONNECTS_WITHIN_S: Final = 15.0
 _QUESTION: Final = Message("Make these changes?")
 _MEMBER: Final = Message("your member's id in the association's registry (empty: later, in association.member)")
 _NOT_FOR_UNDO: Final = ("config", "registry", "trust", "member", "user", "call")
-"""Options, by the names of their parameters."""
+"""Options that do not go with --undo, by the names of their parameters."""
 
 
 def setup(
@@ -157,7 +157,7 @@ def _number() -> str:
 
 
 def _examined(settings: Settings, wishes: Wishes) -> list[Finding]:
-    """The doctor's findings, asked for again while the service that was just started still connects to Asterisk."""
+    """The doctor's findings, repeated while the newly started service still connects to Asterisk."""
     end_s = time.monotonic() + _CONNECTS_WITHIN_S
     with waiting() as progress:
         while True:
@@ -202,7 +202,9 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
 
 
 def _refuse_used_hook(folder: Path) -> None:
-    """Raises UsageError while the dialplan calls the hook: without it, these calls would fail."""
+    """Check that the dialplan does not call the hook. Raises UsageError if it does: without the hook, these calls would
+    fail.
+    """
     if calls := hook_calls(folder, AsteriskConsole(folder)):
         shown = [*calls[:_MOST_SHOWN], *(["…"] if len(calls) > _MOST_SHOWN else [])]
         raise UsageError(

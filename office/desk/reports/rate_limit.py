@@ -13,9 +13,9 @@ _EVERYONE: Final = ""
 _SITE: Final = 48
 """Prefix length of the IPv6 network of a company, or of a provider's region."""
 _OF_SITE: Final = 6
-"""Share of a site in the total limit; it is at least a customer's limit."""
+"""A site's limit is the total limit divided by this, but at least a customer's limit."""
 _RESERVE: Final = 4
-"""Share of the total limit in reserve for networks that were not served in the last hour."""
+"""The total limit divided by this is in reserve for networks that were not served in the last hour."""
 
 
 class RateLimit:
