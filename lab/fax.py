@@ -7,7 +7,7 @@ from typing import Final
 from .sip import Address
 
 IMAGE: Final = b"m=image"
-"""In a session description with T.38."""
+"""Media type in a session description with T.38."""
 
 
 def session(address: Address, version: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Finds the profile's sound and the other party's voice in the RTP that a phone received.
+"""Finds the profile's sound and the other party's voice in a phone's received RTP.
 
 Normalised cross-correlation with its samples finds a sound, to one sample, wherever the packets begin. Times are
 milliseconds after the answer; negative times are before it.
@@ -46,7 +46,7 @@ class Heard:
     correlation: float
     """With the whole sound, at its best place; 1 is identity up to the level."""
     times: int
-    """How often the sound was heard. The next fields describe one of these times."""
+    """Number of times that the sound was heard. The next fields describe one of them."""
     onset_ms: float | None
     """Start of the first intact frame; the sound's own start if that was heard."""
     end_ms: float | None
@@ -76,7 +76,7 @@ def hear(
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
 ) -> Heard:
-    """Measure a capture, and the first time that the sound is there: `reference` is the profile's samples (16 bit, or
+    """The measurement of a capture, for the first time of the sound: `reference` is the profile's samples (16 bit, or
     floating with 1 as full scale), `voice` is the other party's voice. Silence around the reference is ignored.
     """
     return hear_each(packets, answered_ns, reference=reference, voice=voice)[0]
@@ -89,7 +89,9 @@ def hear_each(
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
 ) -> tuple[Heard, ...]:
-    """As `hear`, of each time that the sound is there, in order; one that says so if it never is."""
+    """The measurements as of `hear`, one for each time of the sound, in order; a single one if the sound is never
+    there.
+    """
     recording = reassemble(packets)
     sound = _audible(reference) if reference is not None else np.empty(0)
     likeness = correlate(recording.samples, sound)
@@ -116,7 +118,7 @@ def hear_each(
 def hear_whole(
     packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any], voice: Samples | None = None
 ) -> Heard:
-    """As `hear`; but if the sound has gaps only because Asterisk sent it late, as on a busy machine, without them.
+    """The measurement as of `hear`; but without the gaps of a sound that Asterisk sent late, as on a busy machine.
 
     Then no packet of it is missing, and its packets, one after the other, are more like the sound.
     """
@@ -128,7 +130,7 @@ def hear_whole(
 
 
 def hear_last(packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any]) -> Heard:
-    """As `hear_whole`; but of the last time that the sound is there, if it began anew."""
+    """The measurement as of `hear_whole`, but for the last time of the sound, if it was played again."""
     heard = hear_whole(packets, answered_ns, reference=reference)
     first = hear(in_order(packets), 0, reference=reference)
     if first.times < 2 or first.end_ms is None:
@@ -137,7 +139,7 @@ def hear_last(packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDA
 
 
 def in_order(packets: Iterable[Packet]) -> list[Packet]:
-    """The packets one after the other, each in its time, from 0 on."""
+    """The packets in order, at the times of an even stream from 0 on."""
     put: list[Packet] = []
     for at, packet in enumerate(packets):
         ticks = CODECS[packet.payload_type].ticks if packet.payload_type in CODECS else FRAME
@@ -146,7 +148,7 @@ def in_order(packets: Iterable[Packet]) -> list[Packet]:
 
 
 def identify(packets: Sequence[Packet], references: Mapping[str, npt.NDArray[Any]]) -> str | None:
-    """The name of the heard profile, also of one that came late; None where none was heard."""
+    """The name of the heard profile, also of a late one; None if none was heard."""
     samples = reassemble(in_order(packets)).samples
     found = {name: correlate(samples, _audible(reference)).max(initial=0.0) for name, reference in references.items()}
     best = max(found, key=found.__getitem__)

@@ -1,5 +1,6 @@
-"""Which tests `make test` leaves to others. Those of `make test-breadth` hold a promise of it once more, by a further
-value of the same kind; those of `make test-nightly` do so by another fault or the whole program, and take long.
+"""Marks of tests that `make test` leaves to others. Those of `make test-breadth` test a promise once more, with a
+further value of the same kind; those of `make test-nightly` do so with another fault or the complete program, and take
+long.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def one_of_each(
     rest: pytest.MarkDecorator = pytest.mark.nightly,
 ) -> list[Any]:
     """All pairs, for `parametrize`. `make test` tries each of `ones` with one of `others`, in turn; `make test-breadth`
-    tries those of `ones` that are `broad`.
+    tries those of `ones` that are in `broad`.
     """
 
     def marks(one: Any, is_tried: bool) -> Sequence[pytest.MarkDecorator]:

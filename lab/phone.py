@@ -23,7 +23,7 @@ from .rtp import Address, Media, family, receive_stamped, stamp_arrivals
 from .sip import Header, Party, Request, Response, SipError, Uri, parse
 
 CLOSE_S: Final = 2.0
-"""How long a closing phone waits until the others have accepted its BYEs."""
+"""Most seconds that a closing phone waits until the others have accepted its BYEs."""
 RTP_VERSION: Final = 2
 """The first two bits of an RTP or RTCP packet; a SIP message begins with a letter."""
 _ALLOW: Final = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, NOTIFY"
@@ -122,11 +122,11 @@ class Phone:
         self.codecs = codecs
         """The codecs that it offers, in this order, and accepts; may be changed between calls."""
         self.video = video
-        """Whether it offers and accepts video."""
+        """True if it offers and accepts video."""
         self.announced = ""
-        """The address in its session descriptions, if it is not the one where its media are: behind NAT."""
+        """The address in its session descriptions, if it differs from that of its media: behind NAT."""
         self.reports_s: float | None = None
-        """How often it reports by RTCP what it received; None: never."""
+        """Interval of its RTCP reports in seconds; None: it sends none."""
         self.offers = "sendrecv"
         """The direction that its calls offer; empty for a late offer: it answers the offer of the 200 in its ACK. These
         three may be changed between calls.
@@ -201,7 +201,9 @@ class Phone:
         headers: Iterable[Header] = (),
         timeout_s: float = WAIT_S,
     ) -> OutgoingCall:
-        """As `dial`, and wait for the final response. Raises TimeoutError; the call then stays in `placed`."""
+        """The call after its final response; arguments as of `dial`. Raises TimeoutError; the call then stays in
+        `placed`.
+        """
         call = self.dial(user, proxy, caller_id=caller_id, display=display, headers=headers)
         await call.final(timeout_s)
         return call
@@ -220,7 +222,7 @@ class Phone:
     async def transact(
         self, request: Request, address: Address, confirm: Callable[[Response], None] = lambda _: None
     ) -> Response | None:
-        """Send a request until its final response arrives, and return that; None after the last retransmission (17.1).
+        """The final response to a request, which is sent until then; None after the last retransmission (17.1).
 
         `confirm` is called with every final response, repeated ones included.
         """
@@ -240,7 +242,7 @@ class Phone:
         return finals[0] if finals else None
 
     async def repeat(self, data: bytes, address: Address, until: asyncio.Event) -> bool:
-        """Retransmit `data` until the event `until`; False where it never comes."""
+        """Retransmit `data` until the event `until`; False if it never comes."""
         for turn, interval_s in enumerate(intervals(self._t1_s)):
             if turn:
                 self.send(data, address)

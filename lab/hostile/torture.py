@@ -1,4 +1,4 @@
-"""The torture messages of RFC 4475, written anew from its description; as INVITEs where their fault allows it.
+"""A message with other values for single headers (`Call_ID=…`), further lines, and without some headers.
 
 `MARK`, `OWN`, `HOST` and `OVER` are filled in as in `invites`.
 """

@@ -1,4 +1,4 @@
-"""An Asterisk that runs in a machine, as Asterisk's user there, and knows nothing of idtone before its setup."""
+"""An Asterisk that runs in a machine, as Asterisk's user there, and has nothing of idtone before its setup."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from .machine import Machine
 
 SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
 _AS_ASTERISK = ("setpriv", "--reuid=asterisk", "--regid=asterisk", "--clear-groups", "--pdeathsig=KILL")
-"""It ends with the Python that started it, as the machine does, although it is none of the machine's processes."""
+"""Command prefix. Asterisk ends with the Python that started it, like the machine, although it is not one of the
+machine's processes.
+"""
 _PROGRAM = "usr/sbin/asterisk"
 
 

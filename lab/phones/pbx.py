@@ -1,4 +1,4 @@
-"""An Asterisk that phones of others can reach: over UDP, TCP, TLS and WebSocket, with SRTP, DTLS and ICE."""
+"""An Asterisk for other makers' phones: over UDP, TCP, TLS and WebSocket, with SRTP, DTLS and ICE."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ ENDPOINTS: Final = {
 }
 """Name → its own settings. A phone that calls names its endpoint as the user of its From."""
 MEDIA: Final = "PHONES_INSIDE"
-"""The environment variable with an address that is not loopback, for ICE, whose agents leave loopback out."""
+"""Environment variable with a non-loopback address for ICE, whose agents leave loopback out."""
 REGISTERED: Final = ("webrtc", "webrtc-ulaw")
-"""Those whose phones register: Asterisk cannot open a WebSocket to them."""
+"""Endpoints whose phones register: Asterisk cannot open a WebSocket to them."""
 ICE: Final = (*REGISTERED, "phone-ice")
 
 DIALPLAN: Final = """
@@ -55,7 +55,9 @@ ALSO: Final = (
 
 
 class PhonesPbx(Asterisk):
-    """Use it as `Asterisk`. `tcp_port` and `tls_port` are there beside `sip_port`; the WebSocket is at `http_port`."""
+    """A PBX, used like `Asterisk`. It has `tcp_port` and `tls_port` beside `sip_port`; the WebSocket is at
+    `http_port`.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -25,8 +25,9 @@ OF_THE_MACHINE = {
     "clock-synchronised", "watchdog", "name-own", "registry-trust", "emergency-trunks", "sound-codecs", "lines",
     "ledger-retention", "backup",
 }  # fmt: skip
-"""The lab cannot control these, except that its registry is unsigned, that it names no trunk, no table of lines, no
-time for numbers and no backup, and that one endpoint has a codec without a transcoder."""
+"""Topics that the lab cannot control, and those of its own shape: its registry is unsigned, it names no trunk, no table
+of lines, no time for numbers and no backup, and one endpoint has a codec without a transcoder.
+"""
 
 
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:
@@ -74,7 +75,7 @@ def modules_conf(*names: str) -> dict[str, str]:
 
 @contextmanager
 def edited(path: Path, change: Callable[[str], str] | None) -> Iterator[None]:
-    """Change or remove a file, then restore it with its time and mode."""
+    """Context in which a file is changed or removed; afterwards it is restored with its time and mode."""
     kept = path.with_name(f"{path.name}.kept")
     shutil.copy2(path, kept)
     try:
