@@ -2,9 +2,9 @@
 
     python -m bench.service_code_time [--calls N] [--json]
 
-Calls that hear a sound come in groups, as they share a commit at 50 calls/s. Each is decided from Asterisk's event to
-the verdict, then the journal's lines are entered, and the writer's thread writes the steps. Times are of this machine,
-now: compare two versions in turns.
+Calls that hear a sound come in groups, as they share a commit at 50 calls/s. The measurement covers Asterisk's event to
+the verdict, then the entry of the journal's lines, and the writer's thread. Times are valid for this machine and run
+only: compare two versions in turns.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CHANNEL: Final = "PJSIP/trunk-0000002a"
 
 
 def event(call_id: str, nonce: str, at: datetime) -> str:
-    """StasisStart, as Asterisk sends it."""
+    """The event StasisStart in Asterisk's form."""
     from_outside = (LICENSED, "incoming", CALLED, f"PJSIP/{CALLED}@trunk", CALLER, CHANNEL)
     arguments = [
         "decide", call_id, nonce, hook.instant(at), *map(hook.encoded, from_outside), "", "", "",
@@ -66,7 +66,7 @@ def event(call_id: str, nonce: str, at: datetime) -> str:
 
 
 class _SilentAri:
-    """Takes every request."""
+    """An ARI that accepts every request."""
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         return None
@@ -77,7 +77,7 @@ async def _no_journal() -> None:
 
 
 class ServiceCode:
-    """What the service makes of calls, with a real ledger and real sounds in a folder."""
+    """The service's code for calls, with a real ledger and real sounds in a folder."""
 
     def __init__(self, folder: Path, resources: ExitStack) -> None:
         url, ring = f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder)
@@ -98,7 +98,7 @@ class ServiceCode:
         raise AssertionError(f"lines were refused: {lines}")
 
     async def run(self, groups: int) -> Mapping[str, float]:
-        """Microseconds a call."""
+        """Microseconds a call, by the part of the code."""
         application = AriApplication(self._calls, _no_journal)
         application._ari = _SilentAri()  # type: ignore[assignment]
         took: dict[str, float] = dict.fromkeys(("event", "verdict", "answer", "journal"), 0.0)

@@ -30,7 +30,7 @@ class Beside:
         return self._running
 
     def left(self) -> None:
-        """True if the latest service here had the lab's registry and the default policy, and is stopped."""
+        """Have the service with the lab's registry and the default policy as the latest one here, and stop it."""
         if self._latest != Service(self.asterisk, LAB_REGISTRY):
             self.serving()
         self._stop()

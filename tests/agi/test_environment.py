@@ -1,4 +1,4 @@
-"""The reader of AGI environments accepts what Asterisk sends, and no injected lines."""
+"""The reader of AGI environments: it accepts what Asterisk sends, and no injected lines."""
 
 from __future__ import annotations
 

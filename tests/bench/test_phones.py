@@ -1,4 +1,4 @@
-"""The bench of phones of others: its judgement, and that the pages have its table."""
+"""The bench of phones of other makers: its judgement, and its table on the pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The token between the nodes of a fleet: what it binds, and what becomes of others."""
+"""The token between the nodes of a fleet: what it binds, and how other tokens are treated."""
 
 from __future__ import annotations
 

@@ -25,12 +25,12 @@ from lab.call_control.unix_users import (
 from lab.nights import rest_at_night
 
 HOLDING = 'echo holds; while :; do exec {held}>>"$1" || :; sleep 0.05; done'
-"""Opens the journal's file again and again, and closes none. Bash, as any user may run it."""
+"""Program of bash, as any user may run it, which opens the journal's file again and again and closes none."""
 
 
 @contextmanager
 def held_open(folder: JournalFolder, count: int) -> Iterator[list[int]]:
-    """So many processes of another user in Asterisk's group hold the files open; yields their ids."""
+    """Context in which processes of another user in Asterisk's group hold the files open; yields their ids."""
     command = ["bash", "-c", HOLDING, "holding", str(folder.path)]
     holding = [
         subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Which lines of the journal are accepted. Asterisk's user and its group can write any line."""
+"""The lines of the journal that are accepted. Asterisk's user and its group can write any line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Service:
     now: datetime = NOW
     refused: list[str] = field(default_factory=list)
     asked: list[set[str]] = field(default_factory=list)
-    """The calls about which the ledger was asked."""
+    """Calls about which the ledger was asked."""
 
     def __post_init__(self) -> None:
         self.start()
@@ -112,14 +112,14 @@ FALLBACK = ["fallback", *HEARD[1:]]
 
 
 def decides(service: Service, call_id: str = CALL, nonce: str = NONCE) -> Call:
-    """The service decides this call."""
+    """Let the service decide this call."""
     call = service.control.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Interface.ARI)
     assert call
     return call
 
 
 def emergency(at: datetime = NOW, ended: datetime = NOW, talked_s: int = 4, nonce: str = NONCE) -> tuple[str, str]:
-    """The lines of a call that the hook let pass."""
+    """Lines of a call that the hook let pass."""
     return (
         hook.decided(nonce=nonce, at=at, called="110", outcome="BYPASS", reason="emergency", hears="none"),
         hook.ended(nonce=nonce, at=ended, reason="emergency", talked_ms=1000 * talked_s),

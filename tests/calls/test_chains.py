@@ -1,4 +1,4 @@
-"""Calls that nobody is to hear a sound on: the second leg of a chain, and numbers that the member named."""
+"""Calls on which nobody is to hear a sound: the second leg of a chain, and numbers that the member named."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def chain(phones, way: str) -> Forwarding:
 
 @pytest.fixture
 def believed(asterisk) -> Iterator[None]:
-    """The Diversion of all trunks is believed."""
+    """Trust the Diversion of all trunks during the test."""
     asterisk.command("dialplan set global IDTONE_DIVERSION_TRUNKS ^PJSIP/")
     yield
     asterisk.command(f"dialplan set global IDTONE_DIVERSION_TRUNKS {NO_TRUNKS}")

@@ -1,4 +1,4 @@
-"""The fleet comes up, loses a node's Asterisk while calls come, and has the evidence of all of them."""
+"""The fleet starts, loses a node's Asterisk while calls come, and has the evidence of all of them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lab.postgresql import programs
 
 RATE, SECONDS = 8, 8
 COUNT = RATE // 2 * SECONDS
-"""Of each carrier."""
+"""Number of calls of each carrier."""
 DETECTED_S = 6.0
-"""Two OPTIONS, and the time that each waits."""
+"""Seconds until the death of a node is noticed: two OPTIONS, and the time that each waits."""
 
 
 def waiting(carrier: Carrier, since_s: float) -> list[CarriedCall]:

@@ -1,4 +1,4 @@
-"""What each kind of number hears and gets, with the service there, by either interface."""
+"""The sound and the treatment of each kind of number while the service runs, by either interface."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOTICED = {
     ("0399999999", "incoming"): "number-unknown",
     ("0523456789", "outgoing"): "direction-not-covered",
 }
-"""Number and direction of a call → why it gets the notice."""
+"""Number and direction of a call, with the reason why it gets the notice."""
 
 
 @pytest.mark.parametrize("interface", ["ari", "agi"], indirect=True)

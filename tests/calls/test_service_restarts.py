@@ -1,4 +1,4 @@
-"""The service dies, freezes, stops or starts, and Asterisk too, while calls are there."""
+"""The service dies, freezes, stops or starts, and Asterisk too, during calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A number is suspended while calls of it are in progress: they end, whatever they are at, and no other does."""
+"""A number is suspended while calls of it are in progress: they end at any step, and no other does."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from lab.sites import SITES
 
 @pytest.fixture
 def own(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Service]:
-    """A service with a registry that may be changed; the parameter goes into its policy."""
+    """A service with a registry that may be changed. The parameter goes into its policy."""
     beside.away()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
@@ -75,7 +75,7 @@ async def test_its_calls_are_ended_and_no_others(asterisk, own):
 
 
 RESOLD = ("0612345900", "0523456789")
-"""Of m-0005, through m-0001."""
+"""Number of m-0005, through m-0001."""
 
 
 async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_is_away(asterisk, own):

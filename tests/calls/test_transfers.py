@@ -30,7 +30,7 @@ THIRD = voices.voice(5)
 
 @dataclass(frozen=True)
 class Transfer:
-    """Who asks for it, and whereto: an extension of the PBX, or a number that is forwarded."""
+    """A transfer: the party that asks for it, and its target, an extension of the PBX or a number that is forwarded."""
 
     way: Way
     who: str
@@ -48,9 +48,9 @@ class Transferred:
     asking: Call
     left: Call
     reached: IncomingCall
-    """The call at the third phone."""
+    """Call at the third phone."""
     since_ns: int
-    """When the third phone and who was left can talk, but for a sound."""
+    """Moment, in ns, from which the third phone and the party that was left can talk, apart from a sound."""
 
 
 @asynccontextmanager
@@ -60,7 +60,7 @@ async def three(asterisk: Any) -> AsyncIterator[tuple[Lab, Phone]]:
 
 
 def sides(placed: Placed, who: str) -> tuple[Call, Call]:
-    """Who asks, and who is left."""
+    """The party that asks, and the party that is left."""
     assert placed.called
     return (placed.caller, placed.called) if who == "caller" else (placed.called, placed.caller)
 
@@ -73,7 +73,7 @@ def address(phones: Lab, third: Phone, placed: Placed, target: str) -> Uri:
 
 
 async def at_third(third: Phone, placed: Placed) -> IncomingCall:
-    """The third phone's side, once it has answered."""
+    """Third phone's side of the call, once it has answered."""
     mark = f"lab={placed.name}"
 
     def there() -> list[IncomingCall]:
@@ -85,7 +85,7 @@ async def at_third(third: Phone, placed: Placed) -> IncomingCall:
 
 
 async def consult(phones: Lab, third: Phone, placed: Placed, who: str, target: str = "extension") -> OutgoingCall:
-    """A second call of the phone that is going to transfer, to the third."""
+    """Second call of the phone that is going to transfer, to the third."""
     phone = phones.caller if who == "caller" else phones.called
     return await phone.call(
         address(phones, third, placed, target).user,
@@ -135,8 +135,8 @@ async def talked(done: Transferred, case: Transfer) -> Transferred:
 
 
 def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
-    """Whom the first sound was for heard it once; the third phone hears one where its number is forwarded, whole and
-    before it hears who was left; and the two talk.
+    """Check a transfer. The party of the first sound heard it once. The third phone hears a complete one where its
+    number is forwarded, before it hears the party that was left. Then the two talk.
     """
     heard_by = {"caller": done.placed.caller, "called": done.placed.called}
     for party, call in heard_by.items():

@@ -1,7 +1,7 @@
 """Random paths through calls, on a real Asterisk: 40 here, thousands by `make bench-walks`.
 
-What is drawn comes from a seed. When things happen is part of a path, so that no path is ever walked quite the same way
-again; that is why a failing one is told with its seed and as it is, and not shrunk by walking others.
+The choices come from a seed. The timing of events is part of a path, so that no path is ever run quite the same way
+again. For that reason a failing path is reported with its seed and as it is, and not shrunk by running others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The administrators' pages: who is signed in, which sign-ins failed, and what is done with users and sessions."""
+"""The administrators' pages: current sessions, failed sign-ins, and acts on users and sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node has: its registry, its expiries, suspensions and sounds, the doctor's findings."""
+"""The pages of a node: its registry, its expiries, suspensions and sounds, the doctor's findings."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def registry(settings) -> Path:
 
 @pytest.fixture
 def settings(settings, tmp_path):
-    """With sounds: one file is missing, one is another."""
+    """Settings with sounds: one file is missing, one is another."""
     profiles = tmp_path / "profiles"
     profiles.mkdir()
     own = "{id: own, title: '<script>', level_dbm0: -12, segments: [{frequencies_hz: [700, 1200], on_ms: 300}]}"

@@ -25,7 +25,7 @@ USER, OTHER, STRANGER = party_of("sato", "192.0.2.1"), party_of("mori", "192.0.2
 
 @pytest.fixture
 def clock(monkeypatch) -> list[float]:
-    """The seconds that it shows. A turn lasts as long as it is put forward."""
+    """Seconds that the clock shows. A turn lasts as long as it is put forward."""
     now = [0.0]
     monkeypatch.setattr(turns, "_clock_s", lambda: now[0])
     return now
@@ -38,7 +38,7 @@ def test_a_party_is_a_user_with_all_sessions_or_a_network():
 
 
 class Order(list[str]):
-    """Whose turns there were."""
+    """Records the parties whose turns there were."""
 
     def __init__(self, count: int = 0) -> None:
         self.count_reached, self._count = asyncio.Event(), count

@@ -73,7 +73,7 @@ STALE = FakeRegistry(expires=NOW)
 
 BANK = parse("0335810110")
 OF_THE_BANK = replace(call(), caller=BANK)
-"""It presents a number that never originates."""
+"""Request that presents a number of the bank, which never originates."""
 PRESENTS_OTHER = replace(call(direction=Direction.OUTGOING), presents_other=True)
 
 ALWAYS_REFUSED = {
@@ -345,7 +345,7 @@ zones = st.sampled_from([UTC, JST, timezone(timedelta(hours=-5))])
 
 
 def moments(first: int, last: int) -> st.SearchStrategy[datetime]:
-    """A few seconds around `NOW`, so that moments coincide."""
+    """Strategy of moments a few seconds around `NOW`, so that they coincide."""
     return st.builds(lambda s, zone: (NOW + s * SECOND).astimezone(zone), st.integers(first, last), zones)
 
 

@@ -1,4 +1,4 @@
-"""The forms of the log, and what each does with a record of a call, of a fault and of many lines."""
+"""The forms of the log, and how each writes a record of a call, of a fault and of many lines."""
 
 from __future__ import annotations
 
@@ -157,7 +157,9 @@ log.info("away again")
 
 @pytest.fixture
 def queued(journald: Journald, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[QueuedHandler]:
-    """The kernel keeps a few records for journald, as it keeps 10 where net.unix.max_dgram_qlen is 10."""
+    """A handler whose records the kernel holds back for journald, a few at a time, as it holds 10 where
+    net.unix.max_dgram_qlen is 10.
+    """
     monkeypatch.setattr(logs, "BUFFER", 4096)
     with closing(QueuedHandler(JournaldWriter(tmp_path / "socket"))) as made:
         yield made

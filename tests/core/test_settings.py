@@ -245,7 +245,9 @@ def test_the_node_s_member_is_part_of_the_policy():
 
 
 IN_COMMENT_ONLY = {("node",), ("ari", "password"), ("ledger", "password")}
-"""The shipped file cannot know the machine's name, and a password does not belong in it."""
+"""Settings that are only in a comment: the shipped file cannot know the machine's name, and a password does not belong
+in it.
+"""
 
 
 def test_the_shipped_file_has_the_defaults_and_every_key(shipped):

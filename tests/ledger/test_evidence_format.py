@@ -50,7 +50,7 @@ def verifier() -> SimpleNamespace:
 
 
 def run(*arguments: object) -> SimpleNamespace:
-    """The verifier as a program, in this process."""
+    """Run the verifier as a program, in this process."""
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()):
         patch.setattr(sys, "argv", ["verify_pack.py", *map(str, arguments)])
         with pytest.raises(SystemExit) as exited:
@@ -60,7 +60,7 @@ def run(*arguments: object) -> SimpleNamespace:
 
 @pytest.fixture
 def rejected(tmp_path):
-    """What the verifier tells of a pack that is not good."""
+    """Function that returns the verifier's message on a pack that is not good."""
 
     def reject(files: Files, log=LOG) -> str:
         write_zip(tmp_path / "pack.zip", files)
@@ -265,8 +265,8 @@ def test_a_zip_with_octets_of_no_file_is_not_read(files, tmp_path, hiding):
 
 
 def zipped(*held: tuple[str, bytes, bytes], extra: bytes = b"", size: int | None = None) -> bytes:
-    """A ZIP file of names, contents, and octets that stand behind the compressed ones as if they were part of them.
-    It says that each content has this size, else the true one.
+    """ZIP file of names, contents, and octets that stand behind the compressed ones as if they were part of them. It
+    says that each content has this size, else the true one.
     """
     octets, listed = b"", b""
     for name, content, behind in held:

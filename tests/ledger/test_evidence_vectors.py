@@ -22,7 +22,7 @@ from lab.ledger.vectors.verifiers import ROOT, UNREAD, VERIFIERS
 
 WHAT_CANNOT_BE_IN_A_VECTOR = {Rule.REPORT, Rule.PROFILE, Rule.LEAF_LEFT_OUT, Rule.TIMESTAMP}
 OF_A_REQUEST = {each.value for each in Rule if each.startswith("request-")} | {Rule.SELECTION}
-"""What is wrong with a request may be named by another of these."""
+"""Rules that a verifier may name for a fault of a request."""
 LINES = 825
 
 
@@ -104,7 +104,7 @@ def test_a_ledger_of_such_leaves_is_not_good_before_the_signature_and_after_it(t
 
 
 def test_a_ledger_of_good_leaves_is_good(tmp_path):
-    """Where each step is there: `verify` knows the calls in progress."""
+    """Each step is there: `verify` knows the calls in progress."""
     files, held = LedgerFiles(tmp_path), 0
     for name, rule, leaves in trees():
         content = [without_day(each) for each in leaves]

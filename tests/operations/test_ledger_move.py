@@ -23,7 +23,7 @@ pytestmark = needs_root
 
 @pytest.fixture
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A ledger of two calls, and a systemctl that notes what it is asked. While it is asked to stop, a call comes."""
+    """A ledger of two calls, and a systemctl that notes the requests to it. While it is asked to stop, a call comes."""
     old = tmp_path / "old"
     old.mkdir(mode=0o700)
     url = f"sqlite:///{old}/l.sqlite3"

@@ -110,7 +110,7 @@ def test_the_same_commit_gives_the_same_bytes(built, tmp_path, monkeypatch):
     copy = dist.copy_source
 
     def later(into: Path) -> Path:
-        """Another checkout: other times, another umask."""
+        """Make another checkout, with other times and another umask."""
         for path in copy(into).rglob("*"):
             os.utime(path, (1, 1))
         return into

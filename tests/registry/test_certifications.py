@@ -1,4 +1,6 @@
-"""Certifications of members and of links: what an entry may say, what a lapse does, and who hears of it before."""
+"""Certifications of members and of links: the content of an entry, the effect of a lapse, and the warnings
+before it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The look-up of intervals, against a list of all their numbers."""
+"""The look-up of intervals, compared with a list of all their numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ intervals = st.lists(
     max_size=12,
 )
 crowds = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(0, 70_000)), max_size=3 * FEW)
-"""So many, and so near, that blocks have pages."""
+"""Strategy of intervals so many, and so near, that blocks have pages."""
 
 
 def looked_up(parts: list[tuple[int, int, int]]) -> tuple[Spans, dict[int, int], int]:

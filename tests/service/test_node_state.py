@@ -1,4 +1,4 @@
-"""What a service says of itself to other nodes, and which hook it finds in Asterisk."""
+"""A service's report on itself to other nodes, and the hook that it finds in Asterisk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lab.lab import until
 from lab.ledger.sample_evidence import CALLED, FORWARDING
 
 TOAST_BYTES = 2000
-"""From here on PostgreSQL puts a value into a table of its own, and an UPDATE costs several rows."""
+"""Size in bytes from which PostgreSQL puts a value into a table of its own, and an UPDATE costs several rows."""
 
 
 def exchange(before: str | None = "own") -> Exchange:

@@ -33,7 +33,7 @@ from lab.service_requests import request
 
 @contextmanager
 def assembled(settings: Settings, *written: Step) -> Iterator[CallControl]:
-    """Call control of a service whose ledger has these steps."""
+    """Context of call control of a service whose ledger has these steps."""
     loaded = load(settings)
     with LedgerWriter.open(settings.ledger.url, "lab", loaded.key_ring) as evidence:
         put(evidence, *written)

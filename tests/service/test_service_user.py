@@ -25,7 +25,7 @@ pytestmark = needs_root
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that others can reach."""
+    """Folder that others can reach."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -33,7 +33,7 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def became(monkeypatch: pytest.MonkeyPatch, place: Path) -> list[str]:
-    """A unit that runs as another user, with the settings in `place`; who this process became."""
+    """Users that this process became, for a unit that runs as another user, with the settings in `place`."""
     config = place / "idtone.yaml"
     shown = {
         "LoadState": "loaded",

@@ -1,4 +1,4 @@
-"""A node's confirmations of suspensions: each once, kept while the desk is away, and never in the way of a call."""
+"""A node's confirmations of suspensions: each once, kept while the desk is down, and never in the way of a call."""
 
 from __future__ import annotations
 

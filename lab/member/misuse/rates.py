@@ -1,5 +1,4 @@
-"""Detection rates of the rules for generated fraud, and their rates of false reports for ordinary offices, with
-confidence intervals.
+"""The rules' detection rates for generated fraud, and their false reports for ordinary offices, with confidence.
 
 python -m lab.member.misuse.rates [--days N] writes the table of docs/explanation/misuse-rates.md
 """

@@ -1,4 +1,4 @@
-"""The parts of Asterisk's time, and the picture of them, by sampled stacks."""
+"""The shares of Asterisk's time and their picture, from sampled stacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports that take two persons: what may be, and every way around it."""
+"""Exports that take two persons: those that are allowed, and every way around the rule."""
 
 from __future__ import annotations
 

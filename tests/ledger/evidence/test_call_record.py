@@ -191,7 +191,7 @@ def test_a_phone_may_report_when_the_call_has_ended(confirmed):
 
 @pytest.mark.parametrize("known_by", [None, 7, True])
 def test_a_sound_whose_step_does_not_say_by_what_that_is_known(known_by):
-    """As of a type that is none of ours."""
+    """A type that is none of ours has such a step."""
     details: dict[str, Scalar] = {"party": "called", "played_ms": 400, "known_by": known_by}
     told = Step("c-1", StepKind.SOUND_ENDED, at(420), details)
     record = fold("pbx-1", [decided(PLAY), ANSWERED, STARTED, told])
@@ -209,7 +209,7 @@ def test_the_nonce_of_the_request_is_that_of_the_record_and_no_part_of_its_json(
 LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
 LATE_REFUSAL = "the service decided REFUSE, number-suspended, and the hook acted without it"
 IN_TIME, TOO_LATE = decided(PLAY), decided(PLAY, ms=3000)
-"""The hook waited three seconds; its line is dated by the request."""
+"""Dates of a line in time and too late: the hook waited three seconds, and its line is dated by the request."""
 SUSPENDED = fallback(Outcome.REFUSE, Reason.NUMBER_SUSPENDED)
 REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
 NO_NOTICE = fallback(None, None)

@@ -68,7 +68,7 @@ def test_what_is_no_leaf_is_refused(content):
     ],
 )
 def test_a_leaf_follows_the_earlier_ones_of_its_call(call_id, kinds, after, before, rule):
-    """By reading it, and by the shape of one that was read before."""
+    """The leaf before it is read, or known by its shape from an earlier read."""
     content = leaf(call_id, [step_text(number, "n", kind, 1, "{}") for number, kind in enumerate(kinds, 1)], after)
     shapes = LeafShapes()
     if rule is None:

@@ -1,4 +1,4 @@
-"""What the findings of several logs say of each other."""
+"""Contradictions between the findings of several logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps that somebody wrote who can write the database and has no key: they are never signed, and always told."""
+"""Steps by somebody who can write the database and has no key: they are never signed, and always reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from lab.ledger.verification.forging import FORGED, FORGERIES, forge
 
 
 def restart(url: str, *calls: list[Step]) -> None:
-    """As the service does: what is in progress and not there any more is interrupted; then come calls."""
+    """Restart as the service does: calls that are in progress and not there any more are interrupted; then come
+    calls.
+    """
     with writer_of(url) as writer:
         with LedgerReader.open(url) as reader:
             in_progress = list(reader.open_calls().records)
@@ -34,7 +36,7 @@ def signed(file: Path) -> Checkpoint:
 
 
 def leaf_texts(url: str) -> str:
-    """All leaves."""
+    """Text of all leaves."""
     with LedgerReader.open(url) as reader, reader.database.reading() as connection:
         ids = {call_id for (call_id,) in connection.execute("SELECT call_id FROM steps WHERE leaf IS NOT NULL")}
         return "".join(each.content.decode() for call_id in ids for each in reader.proofs(call_id))

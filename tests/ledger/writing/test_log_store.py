@@ -54,11 +54,11 @@ def test_a_call_that_is_over_is_a_leaf_and_its_proof_stands_alone(url):
 
 
 ROOTS: set[Checkpoint] = set()
-"""Of all runs of the next test."""
+"""Roots of all runs of the next test."""
 
 
 def write_in(url: str, told: list[steps.Step], group: int, reopened: bool) -> None:
-    """In groups of so many steps, by one writer or by one for each."""
+    """Write in groups of so many steps, by one writer or by one for each."""
     groups = [told[start : start + group] for start in range(0, len(told), group)]
     if reopened:
         for each in groups:

@@ -47,7 +47,7 @@ class Page:
             return await answer.read()
 
     async def send(self, act: str, *, status: int = 200, **fields: str | bytes) -> str:
-        """The page that follows. Octets are sent as a file."""
+        """Page that follows. Octets are sent as a file."""
         shown = {"shown": self.shown} if act == "sign" else {}
         form = aiohttp.FormData(default_to_multipart=True)
         for name, value in ({"act": act} | shown | fields).items():
@@ -279,7 +279,7 @@ for name in {"fcntl", "pwd", "grp", "resource", "termios"}: sys.modules[name] = 
 from idtone.office.signing.sign_command import main
 main()
 """
-"""Windows has none of them."""
+"""Modules that Windows does not have."""
 
 
 async def test_the_program_runs_where_windows_does_and_ends_by_its_button(tmp_path):

@@ -1,4 +1,6 @@
-"""Page 3 joins the detector and its profiles into one plain script; here with a detector that only says what it got."""
+"""Page 3 joins the detector and its profiles into one plain script; here with a detector that only reports its
+input.
+"""
 
 from __future__ import annotations
 

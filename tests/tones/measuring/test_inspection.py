@@ -18,7 +18,7 @@ def heard(profile, sample_rate_hz=8000):
 
 
 def assert_plan(profile, sample_rate_hz):
-    """The bursts of a plain profile, as exactly as `tone inspect` promises."""
+    """Check the bursts of a plain profile, as exactly as `tone inspect` promises."""
     inspection = heard(profile, sample_rate_hz)
     for planned, burst in zip(profile.bursts(), inspection.bursts, strict=True):
         found_hz = sorted(partial.frequency_hz for partial in burst.partials)

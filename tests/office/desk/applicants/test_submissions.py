@@ -1,4 +1,4 @@
-"""What applicants have handed in, while the office acts on it, and what remains of it."""
+"""Submissions of applicants, while the office acts on them, and what remains of them."""
 
 import hashlib
 import threading

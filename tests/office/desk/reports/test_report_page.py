@@ -1,4 +1,4 @@
-"""The public page over HTTP: what visitors send, and what attackers send."""
+"""The public page over HTTP: the input of visitors, and that of attackers."""
 
 import asyncio
 import io
