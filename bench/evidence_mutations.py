@@ -76,7 +76,7 @@ def _contents(file: Path) -> dict[str, list[str]] | None:
             queries = {name: f"SELECT * FROM {name} NOT INDEXED" for name in names}  # noqa: S608  words of our own
             for column in ("at", "call_id"):
                 index = f"ix_steps_{column}"
-                # Which call an entry leads to, by the row that it leads to.
+                # The call to which an entry leads, by the row to which it leads.
                 queries[index] = f"SELECT {column}, call_id FROM steps INDEXED BY {index} ORDER BY {column}"  # noqa: S608  the same
             del queries["meta"]  # which is read by its index
             meta = [str(connection.execute(_META, (key,)).fetchall()) for key in (SCHEMA, CHECKPOINT)]

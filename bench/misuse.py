@@ -76,7 +76,7 @@ def main() -> None:
         (folder / "key").write_bytes(bytes(range(32)))
         (folder / "key").chmod(0o600)
         PROGRESS.print(f"making a ledger of {asked.calls:,} calls …")
-        # In a process of its own: the kernel counts the peak memory of a process to those that it starts.
+        # In a separate process: the kernel counts the peak memory of a process to those that it starts.
         filling = multiprocessing.get_context("spawn").Process(target=made, args=(folder, asked.calls))
         filling.start()
         filling.join()

@@ -206,7 +206,7 @@ def measure(bench: Bench, tell: Callable[[Row], None]) -> dict[str, Any]:
         rate *= STEP
     sustained = max((row for row in rows if row.sustained), key=lambda row: row.rate, default=rows[0])
     best = max(rows, key=lambda row: row.goodput)
-    # What else the machine does changes by the minute: the peak is taken again before and after, and their mean counts.
+    # Other work of the machine changes by the minute: the peak is taken again before and after, and their mean counts.
     before, _ = run(best.rate, STEP_S)
     over, normal_s = run(TIMES * sustained.rate, OVERLOAD_S, AFTER_S)
     after, _ = run(best.rate, STEP_S)

@@ -81,7 +81,7 @@ def load(place: Place) -> dict[str, float]:
     assert source.current
     # Not ru_maxrss, which a process inherits.
     (most,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    # Of the process that compiles it, which has gone by now.
+    # That of the process that compiles it, which has ended by now.
     beside_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return {"s": took_s, "mb": int(most) / 1024, "compiling_mb": beside_mb}
 

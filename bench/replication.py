@@ -124,7 +124,7 @@ def measure(calls: int) -> dict[str, Any]:
         )
         measured["of_copy"] = measured["replicated_steps_s"] / measured["copy_steps_s"]
         measured["of_insert"] = measured["replicated_steps_s"] / measured["insert_steps_s"]
-        # In turns, in any order, so that what else the machine does meets all alike.
+        # In turns, in any order, so that other work of the machine slows all alike.
         dice = random.Random(1)
         ratios: dict[str, list[float]] = {way: [] for way in WAYS}
         for number in range(ROUNDS):

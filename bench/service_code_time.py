@@ -152,7 +152,7 @@ def measure(calls: int) -> dict[str, float]:
     groups = max(1, calls // GROUP // ROUNDS)
     with tempfile.TemporaryDirectory(prefix="idtone-service-code-") as folder, ExitStack() as resources:
         code = ServiceCode(Path(folder), resources)
-        asyncio.run(code.run(groups))  # what is only made once
+        asyncio.run(code.run(groups))  # objects that are made only once
         rounds = [asyncio.run(code.run(groups)) for _ in range(ROUNDS)]
     return {f"{name}_us": statistics.median(each[name] for each in rounds) for name in rounds[0]}
 

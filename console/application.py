@@ -235,7 +235,7 @@ async def _answered(visit: Visit) -> web.StreamResponse:
             return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form is out of date. Open the page again."))
     answer = await visit.page.handler(visit)
     if visit.page.method is Method.POST:
-        visit.console.waits.look_again()  # after the act, else what it did would be missing
+        visit.console.waits.look_again()  # after the act: otherwise its result would be missing
     return answer
 
 

@@ -23,11 +23,11 @@ class Counts:
     """The hash of the step at `place`."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     tallies: dict[tuple[date, str, str], Tally] = field(default_factory=dict)
-    """By day, member and licence, as `idtone ledger stats` counts."""
+    """Tallies by day, member and licence, as `idtone ledger stats` counts."""
     reasons: Counter[tuple[date, str, str]] = field(default_factory=Counter)
-    """By day, outcome and reason."""
+    """Number of calls by day, outcome and reason."""
     hours: Counter[tuple[datetime, str]] = field(default_factory=Counter)
-    """By the hour in which a call began, and outcome."""
+    """Number of calls by the hour in which they began, and outcome."""
     kept: int = 0
     """The place up to which the file holds the counts."""
 

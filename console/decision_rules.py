@@ -61,7 +61,7 @@ def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decisi
 
 
 def _rules(holding: Holding | None, registry: Registry, now: datetime) -> Iterator[tuple[str, frozenset[Reason], str]]:
-    """For each rule: what it looks at, the reasons that it gives, and its words if it gives none."""
+    """Rules, each with what it looks at, the reasons that it gives, and its words if it gives none."""
     yield Message("Suspensions"), _SUSPENSION, Message("the number is not suspended")
     yield Message("Numbers that never originate"), _NEVER, Message("the number is not among them")
     yield Message("The number itself"), _NUMBER, Message("it is a complete number")

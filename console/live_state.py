@@ -30,7 +30,7 @@ class State:
     feed: Mapping[str, Any] | None
     """The service's answer; None while it does not run."""
     trouble: IdtoneError | None = None
-    """Why the service could not be asked."""
+    """Reason why the service could not be asked."""
     since: datetime | None = None
     """Time since which the console has seen the service running, or not running."""
 

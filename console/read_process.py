@@ -235,12 +235,12 @@ def others_wait() -> bool:
 
 def serve() -> None:
     """Fork a process for each socket that the console sends, until the console ends. The server's main function."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # of a terminal and of systemd, which end the console: it ends this
+    for number in (signal.SIGINT, signal.SIGTERM):  # they end the console, which ends this process
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, _reap)
     for name in READS:
         import_module(name)
-    gc.freeze()  # what processes share stays shared
+    gc.freeze()  # memory that processes share stays shared
     control = socket.socket(fileno=os.dup(0))
     with Path(os.devnull).open() as nothing:  # a process that kept the socket would hide the server's death
         os.dup2(nothing.fileno(), 0)

@@ -87,7 +87,7 @@ class RegistryInUse:
 
     @property
     def read_at(self) -> datetime | None:
-        """When the registry was read last; None if it was not."""
+        """Time at which the registry was read last; None if it was not."""
         return None if self._read is None else self._read.read_at
 
     async def look(self) -> ReadRegistry:
@@ -134,7 +134,7 @@ class RegistryInUse:
         if before and before.document != found.document:
             changes = _changes(before.document, found.document)
         read = ReadRegistry(found.document, found.index(), datetime.now(UTC), changes)
-        _ = read.counts, read.covered  # now, so that no page waits for them
+        _ = read.counts, read.covered  # load them now, so that no page waits for them
         return read
 
 

@@ -112,7 +112,7 @@ class Statistics:
         self._node = node
         self.work: Work[Counts] = Work(count, self._take)
         self.shown: object = None
-        """What a page last showed of these counts."""
+        """Part of these counts that a page showed last."""
         self.counts = None if is_other_node(settings, node) else read_counts(file_of(settings))
 
     def is_behind(self) -> bool:

@@ -178,7 +178,7 @@ class Threads:
                 del self._searching[party]
 
     async def _search(self, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any) -> R:
-        async with self._searches.turn(party):  # only now is it known what the searches before it have used
+        async with self._searches.turn(party):  # the use of the searches before it is known only now
             kind = Reads.SEARCH
             if self._searched.by(party) > SEARCHED_MUCH_S:
                 kind = Reads.REPEATED_SEARCH

@@ -143,7 +143,7 @@ async def _read(request: web.Request, limit: int, room: UploadRoom) -> AsyncIter
             AssertionError,
             RuntimeError,
             HttpProcessingError,
-        ) as error:  # aiohttp's words for a body that is not what it says
+        ) as error:  # aiohttp's words for a body that differs from its declaration
             raise UsageError(Message("this is not the form of this page")) from error
         kept.flush()
         yield Upload(Path(kept.name), name, fields, limit - left)

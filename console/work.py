@@ -127,7 +127,7 @@ def _listen(connection: Connection, tell: Callable[[str, Any], object]) -> None:
 
 def _run(connection: Connection, do: Callable[..., Any], given: tuple[Any, ...]) -> None:
     """Do the work and send its progress. The main function of the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, whose console ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a signal of the terminal ends the console, which ends this process
     os.nice(NICE)
     told_s = 0.0
 

@@ -350,7 +350,7 @@ class Asterisk:
         than the calls.
         """
         with socket.socket(socket.AF_UNIX) as console:
-            # Not by settimeout(): connect() must wait while Asterisk has not taken those before.
+            # settimeout() is no way: connect() must wait while Asterisk has not taken the earlier connections.
             for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
                 console.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", round(timeout_s), 0))
             try:
@@ -437,7 +437,7 @@ class Asterisk:
             (self.etc / name).parent.mkdir(exist_ok=True)
             (self.etc / name).write_text(dedent(self._installed(text) if name == "modules.conf" else text))
         if self.certificate:
-            # Here, because the tutorial's Asterisk starts by the standard library alone.
+            # Imported here, because the tutorial's Asterisk starts by the standard library alone.
             from lab.registry.trust.serving import write_certificate
 
             write_certificate(self.certificate)

@@ -65,7 +65,7 @@ class Identity(NamedTuple):
         os.setresgid(self.gid, self.gid, self.gid)
         os.setresuid(self.uid, self.uid, self.uid)
         os.umask(self.umask)
-        # Otherwise /proc/self of a process that executes nothing more would be root's.
+        # /proc/self of a process that executes nothing more would be root's otherwise.
         _call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
 
     def _closed_above(self, folder: Path) -> Path | None:
@@ -79,7 +79,7 @@ def _show_only(closed: Path, needed: list[Path]) -> None:
     held = [(os.open(folder, os.O_PATH), folder) for folder in needed]
     _call("mount", b"lab", bytes(closed), b"tmpfs", 0, b"mode=755")
     for descriptor, folder in held:
-        if not folder.exists():  # else it is in one of those before
+        if not folder.exists():  # otherwise it is in one of the folders before
             folder.mkdir(parents=True)
             _call("mount", f"/proc/self/fd/{descriptor}".encode(), bytes(folder), None, _MS_REC_BIND, None)
         os.close(descriptor)

@@ -97,7 +97,7 @@ class HeardSound:
     onset_ms: float | None = None
     end_ms: float | None = None
     voice_ms: float | None = None
-    """When the caller's voice was first heard."""
+    """Time at which the caller's voice was first heard."""
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,16 @@ from .recording import Signal, reassemble
 from .rtp import FRAME, FRAME_NS, Packet
 
 PRESENT: Final = 0.8
-"""From this correlation up, a sound counts as heard. Measured with the shipped profiles: through G.711 0.9999, with
+"""Correlation from which a sound counts as heard. Measured with the shipped profiles: through G.711 0.9999, with
 five packets lost 0.89, with noise 5 dB below it 0.87. Other sounds: the other profile 0.04, speech-like noise 0.08,
 the profile's own strongest note as a continuous tone 0.75.
 """
 INTACT: Final = 0.9
-"""From this correlation up, 20 ms of the sound count as intact: through G.711 0.999, with noise 30 dB below the sound
+"""Correlation from which 20 ms of the sound count as intact: through G.711 0.999, with noise 30 dB below the sound
 0.96, with a quarter of the 20 ms missing 0.87.
 """
 VOICE: Final = 0.5
-"""From this correlation up, 20 ms are a party's voice: through G.711 0.999, under equally loud noise 0.55 to 0.7.
+"""Correlation from which 20 ms are a party's voice: through G.711 0.999, under equally loud noise 0.55 to 0.7.
 Other signals: noise and other voices 0.40, tones 0.34.
 """
 _BLOCK: Final = 32
@@ -44,7 +44,7 @@ class Heard:
     """The measurement of one party's capture."""
 
     correlation: float
-    """With the whole sound, at its best place; 1 is identity up to the level."""
+    """Correlation with the complete sound, at its best place; 1 is identity up to the level."""
     times: int
     """Number of times that the sound was heard. The next fields describe one of them."""
     onset_ms: float | None
@@ -56,7 +56,7 @@ class Heard:
     level_dbm0: float | None
     """The level of the sound's loudest 20 ms."""
     voice_ms: float | None
-    """When the other party's voice was first heard."""
+    """Time at which the other party's voice was first heard."""
     lost: int
 
     @property

@@ -12,12 +12,16 @@ import pytest
 
 
 def rest_at_night(names: str | tuple[str, ...], values: Iterable[Any]) -> pytest.MarkDecorator:
-    """Like `pytest.mark.parametrize`; `make test` and `make test-breadth` try only the first of the values."""
+    """Parametrize like `pytest.mark.parametrize`; `make test` and `make test-breadth` try only the first of the
+    values.
+    """
     return _rest(pytest.mark.nightly, names, values)
 
 
 def rest_in_breadth(names: str | tuple[str, ...], values: Iterable[Any], **more: Any) -> pytest.MarkDecorator:
-    """Like `pytest.mark.parametrize`; `make test` tries only the first value, `make test-breadth` the others."""
+    """Parametrize like `pytest.mark.parametrize`; `make test` tries only the first value, `make test-breadth` the
+    others.
+    """
     return _rest(pytest.mark.breadth, names, values, **more)
 
 

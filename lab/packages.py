@@ -87,7 +87,7 @@ def find_or_get_ffmpeg(progress: Progress = tell, environment: Mapping[str, str]
         raise PackagesUnavailable(
             f"the ffmpeg in {root} does not start or cannot write {', '.join(sorted(missing))}. Install ffmpeg"
         )
-    # Beside the tree, which is sealed. Written each time, because the tree may have been moved.
+    # The file is beside the tree, which is sealed. It is written each time, because the tree may have been moved.
     folder = root.with_name(f"{root.name}.bin")
     folder.mkdir(exist_ok=True)
     for program in ("ffmpeg", "ffprobe"):

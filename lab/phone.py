@@ -275,7 +275,7 @@ class Phone:
     def _readable(self) -> None:
         while received := receive_stamped(self._socket):
             if received[0][:1] and received[0][0] >> 6 == RTP_VERSION:
-                continue  # for a phone that had this port before: Asterisk still sends (RFC 7983 tells them apart)
+                continue  # Asterisk still sends to a phone that had this port before (RFC 7983 tells them apart)
             try:
                 self._take(*received)
             except SipError as error:

@@ -39,7 +39,7 @@ def pjsip(
     secret = f"cert_file = {tls}\npriv_key_file = {tls}\nmethod = tlsv1_2\n" if tls else ""
     return (
         "[global]\ntype = global\nendpoint_identifier_order = header,ip,anonymous\n"
-        # Otherwise Asterisk ignores requests while any of its queues is long; see docs/how-to/when-something-fails.md.
+        # Asterisk would ignore requests while any of its queues is long; see docs/how-to/when-something-fails.md.
         "taskprocessor_overload_trigger = pjsip_only\n"
         f"[{transport}]\ntype = transport\nprotocol = {transport}\n"
         f"bind = {bracketed(address[0])}:{address[1]}\n{secret}"

@@ -27,7 +27,7 @@ class Publication:
 @functools.cache
 def publication(registry: Path) -> Publication:
     """The registry in this file, published and signed now. The publication stays until this process ends."""
-    # Here, because most of the lab needs no association.
+    # Imported here, because most of the lab needs no association.
     from lab.registry.trust.association import Association
 
     folder = Path(tempfile.mkdtemp(prefix="idtone-association-"))

@@ -85,7 +85,7 @@ class Stream:
         self.remote: Address = (media.host, 0)
         """Destination of the next packet; may be changed at any time."""
         self.quiet = False
-        """If True, nothing is sent, but the timestamps continue; may be changed at any time."""
+        """True if nothing is sent, but the timestamps continue; may be changed at any time."""
         self.payload_type = PCMU
         """The payload type of sent packets."""
         self._frames: Sequence[bytes] = ()

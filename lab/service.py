@@ -103,7 +103,7 @@ class Service:
                 )
 
     def _environment(self) -> dict[str, str]:
-        """Its environment variables."""
+        """Environment variables of the service."""
         return self.asterisk.site.environment(self.asterisk.scratch)
 
     def _identity(self) -> Identity | None:
@@ -123,7 +123,7 @@ class Service:
 
     def _write_settings(self) -> None:
         site, scratch = self.asterisk.site, self.asterisk.scratch
-        if site.own_users:  # else the service makes them
+        if site.own_users:  # otherwise the service makes them
             for folder in (self.ledger.parent, scratch / "registry"):
                 site.give(folder, "idtone", 0o700)
         reach(scratch)
@@ -215,7 +215,7 @@ class Service:
             for path in before:
                 with contextlib.suppress(FileNotFoundError):
                     lines += path.read_text().splitlines()
-            if before == self._journal_files():  # else the service has replaced one meanwhile
+            if before == self._journal_files():  # otherwise the service has replaced one meanwhile
                 return lines
 
     def _journal_files(self) -> dict[Path, int]:

@@ -26,7 +26,7 @@ class Beside:
             self.away()
             wanted.start()
             self._running = self._latest = wanted
-            wanted.entered()  # what the tests before left is none of this one's
+            wanted.entered()  # files of earlier tests are none of this one's
         return self._running
 
     def left(self) -> None:

@@ -129,7 +129,9 @@ class Message:
     """The common part of requests and responses."""
 
     headers: list[Header] = field(default_factory=list)
-    """In the order of the message; names may repeat. Content-Length is left out, because it follows from the body."""
+    """Headers in the order of the message; names may repeat. Content-Length is left out, because it follows from the
+    body.
+    """
     body: bytes = b""
 
     def all(self, name: str) -> list[str]:

@@ -32,7 +32,7 @@ SITES: Final[Mapping[str, Site]] = {
     "quiet": replace(JAPAN, idle_channels=0),
     "crowded": replace(JAPAN, idle_channels=1_500),
     "named": replace(JAPAN, host_name="pbx01.example.jp"),
-    # What is between the phones and Asterisk.
+    # The network between the phones and Asterisk.
     "ipv6": replace(JAPAN, host="::1"),
     "tcp": replace(JAPAN, transport="tcp"),
     "tls": replace(JAPAN, transport="tls", srtp=True, host="::1"),

@@ -129,7 +129,7 @@ class Supervisor(Service):
         with contextlib.suppress(BlockingIOError):  # drop what the last process sent
             while True:
                 self._inbox.recv(4096, socket.MSG_DONTWAIT)
-        # Without WATCHDOG_PID, which is unknown before the process starts.
+        # WATCHDOG_PID is left out: it is unknown before the process starts.
         environment = self._environment() | {
             "NOTIFY_SOCKET": "@" + self._name,
             "RUNTIME_DIRECTORY": str(self._runtime),

@@ -37,7 +37,7 @@ def softhsm(folder: Path, label: str) -> Iterator[Path]:
         pkcs11.unload(str(library))
 
 
-@cache  # to see that it is whole takes as long as all else here
+@cache  # the check that it is complete takes as long as everything else here
 def _unpacked() -> Path:
     return packages.tree("softhsm2")
 

@@ -48,7 +48,7 @@ def tree(
     cache = cache_directory(environment, progress)
     named = hashlib.sha256(" ".join((*sorted(packages), *without)).encode()).hexdigest()[:8]
     kept = cache / "-".join(filter(None, ("debian", packages[0], label, named, platform.machine())))
-    # A whole tree lasts, so who needs it does not wait while another is fetched: its user's time limit may run already.
+    # A complete tree lasts, so nobody waits for it while another is fetched: the user's time limit may run already.
     if suite_of(kept):
         return kept
     with alone(cache / "packages.lock", "packages", progress):

@@ -164,7 +164,7 @@ class Changer:
                     left.append(str(change.path))
         for change, _ in reversed(made):
             if isinstance(change, AsteriskChange | ProgramChange):
-                with suppress(ChangeError):  # what does not answer did nothing either
+                with suppress(ChangeError):  # a program that does not answer did nothing either
                     take_back(back_of(change), self._console)
         return left
 

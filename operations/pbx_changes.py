@@ -108,7 +108,7 @@ def ari_changes(folder: Path, user: str, secret: str, group: str) -> list[Change
         path = folder / place.file
         before = observe_machine.content(path)
         text = next((change.after for change in changes if change.path == path), before or b"")
-        # Without a section [general], Asterisk does not load ari.conf; with two neither.
+        # Asterisk loads ari.conf neither without a section [general] nor with two.
         if not place.distribution and not re.search(rb"^\s*\[general\]", text, re.MULTILINE):
             text = with_section(text, "general", ["enabled = yes"])
         after = with_section(text, user, ["type = user", "read_only = no", f"password = {secret}"])

@@ -62,7 +62,7 @@ def decide(
     Exit 0: each decision that the registry made is the recorded one. 1: one is not, or cannot be repeated.
     """
     if pack is not None:
-        from .repeated_decisions import repeat  # the ledger, which no other decision needs
+        from .repeated_decisions import repeat  # this needs the ledger, which no other decision does
 
         repeat(pack, root, log_key, as_json)
         return

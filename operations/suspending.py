@@ -210,7 +210,7 @@ def _runs(settings: Settings) -> bool:
     try:
         return status_client.ask(path_of(settings.ledger.own())) is not None
     except IdtoneError:
-        return False  # it does not answer, or it is another one's
+        return False  # the service does not answer, or it is another one's
 
 
 def _now() -> datetime:

@@ -80,7 +80,7 @@ def undo(folder: Path, console: AsteriskConsole) -> Undone:
                 done.left[str(path)] = error.strerror or type(error).__name__
     for entry in reversed(entries):
         if "back" in entry:
-            with suppress(ChangeError):  # what does not answer reads its files at its next start
+            with suppress(ChangeError):  # a program that does not answer reads its files at its next start
                 take_back(entry["back"], console)
     (folder / RECORD).replace(folder / UNDONE)
     return done

@@ -184,7 +184,7 @@ def test_japanese_texts_use_the_words_of_the_terms_alone():
 
 
 def test_every_command_is_in_the_changelog():
-    """Until the first release the changelog names each command; a new one cannot be forgotten."""
+    """The changelog names each command until the first release; a new one cannot be forgotten."""
     changelog = " ".join((ROOT / "CHANGELOG.md").read_text("utf-8").split())
     for program in PROGRAMS:
         top = tree(program)

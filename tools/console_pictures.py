@@ -48,7 +48,7 @@ def main() -> int:
 
 def _picture(window: Browser, address: str, path: Path) -> None:
     window.open(address)
-    time.sleep(1.5)  # what comes each second
+    time.sleep(1.5)  # the updates of each second
     window.picture(path, whole=False)
     print(path, path.stat().st_size, file=sys.stderr)
 

@@ -162,11 +162,11 @@ def _known() -> Catalog:
 
 def updated(old: Catalog) -> Catalog:
     """The translations of the code's present texts; a new text has an empty one."""
-    # With its own dates the same texts would make another file each time.
+    # The same texts would make another file each time if it had its own dates.
     new = Catalog(locale="ja", domain="idtone", fuzzy=False, creation_date=DATED, revision_date=DATED)
     for text, places in sorted(texts().items()):
         known = old.get(text)
-        # File names without lines: a line that moves would change the catalogue.
+        # File names have no lines: a line that moves would change the catalogue.
         new.add(
             text, known.string if known else "", locations=[(name, None) for name in sorted({p for p, _ in places})]
         )

@@ -135,7 +135,7 @@ class Bench:
         if left:
             self.asterisk.command("channel request hangup all")
             self.left += self._left()
-        time.sleep(0.3)  # the evidence of the last
+        time.sleep(0.3)  # wait for the evidence of the last calls
         return left
 
     def _left(self) -> int:

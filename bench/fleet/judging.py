@@ -42,7 +42,7 @@ class Judged:
     lost_on_dead: int
     lost_elsewhere: int
     lost_how: list[str]
-    """For each lost call: the final status, 0 for none, its time after the strike, and where it had rung."""
+    """Text on each lost call: the final status, 0 for none, its time after the strike, and where it had rung."""
     cut_on_dead: int
     touched_elsewhere: int
     rang_twice: int
@@ -194,7 +194,7 @@ def _evidence(fleet: Fleet, since: datetime) -> _Evidence:
             for record in ledger.reader.records(since=since):
                 replicated[(ledger.node, record.call_id)] = record
     except LedgerError:
-        pass  # PostgreSQL is away: nothing is there
+        pass  # PostgreSQL is down: it has nothing
     return _Evidence(own, {place: apart[place] for place in apart.keys() - own.keys()}, replicated)
 
 

@@ -21,7 +21,7 @@ from . import codings
 from .codings import RATE_HZ, Pcm
 
 Lost = npt.NDArray[np.bool_]
-"""For each packet of 20 ms, True if it is lost."""
+"""Flags of the packets of 20 ms: True if the packet is lost."""
 Line = Callable[[Pcm, Lost], Pcm]
 
 FRAME: Final = RATE_HZ // 50

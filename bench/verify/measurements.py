@@ -143,7 +143,7 @@ def _frequency(job: Job, name: str, tally: Tally) -> str:
         errors = [found.frequency_error_percent for found in here if found.frequency_error_percent is not None]
         tally.update(trials=1, measured=len(errors[:1]))
         if errors:
-            # A tally counts; millionths keep what matters of a square.
+            # A tally counts; millionths keep enough of a square.
             tally["square_millionths"] += round(1e6 * (errors[0] / 100 / bound) ** 2)
     return job.what
 

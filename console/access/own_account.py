@@ -94,7 +94,7 @@ class Account:
     async def set_mail(self, visit: Visit) -> web.StreamResponse:
         """Set the address for mails about waiting tasks, or remove it if the field is empty. A first mail tests it."""
         assert visit.user is not None
-        if refusal := await self._asked(visit):  # who reaches a session for a minute must not get the user's mails
+        if refusal := await self._asked(visit):  # a guest at the session must not get the user's mails
             return self._page(visit, refusal)
         console, name = visit.console, visit.user.name
         try:
@@ -128,7 +128,7 @@ class Account:
         hashed = await self._proof.hashed(visit, new)
 
         def changed(user: User) -> User:
-            passkeys = () if user.given_until else user.passkeys  # who else knew the password may have made them
+            passkeys = () if user.given_until else user.passkeys  # another who knew the password may have made them
             return user.model_copy(update={"password": hashed, "given_until": None, "passkeys": passkeys})
 
         return await self._changed(visit, "password", changed)

@@ -54,7 +54,7 @@ class _Waiting:
     changes: list[str]
     missing: list[Message]
     problem: IdtoneError | None = None
-    """Why it can no longer be published, and need not be signed."""
+    """Reason why it can no longer be published, and need not be signed."""
 
 
 async def night(

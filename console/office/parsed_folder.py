@@ -74,9 +74,9 @@ class Stops:
 
     suspensions: SuspensionsDocument
     never_originates: NeverOriginatesDocument | None
-    """None if the edition does not have that list."""
+    """List of these numbers; None if the edition does not have it."""
     at: datetime
-    """When the edition was written."""
+    """Time at which the edition was written."""
 
 
 ENDS_SHOWN: Final = timedelta(days=30)
@@ -189,7 +189,7 @@ class OfficeFiles:
         return self._signed_stops.get()
 
     def published_at(self, role: str, version: int) -> datetime | None:
-        """When a version of the role's metadata was written; None if the version is not here."""
+        """Time at which a version of the role's metadata was written; None if the version is not here."""
         return _written(self.workspace.repository.folder / tuf_roles.METADATA / f"{version}.{role}.json")
 
     def read_ahead(self) -> None:

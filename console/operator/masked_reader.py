@@ -29,7 +29,7 @@ def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
     if opens:
         try:
             return opening_reader(settings)
-        except LedgerError:  # this console cannot read the keys; what it shows needs none
+        except LedgerError:  # this console cannot read the keys; its pages need none
             pass
     return LedgerReader.open(settings.ledger.own())
 

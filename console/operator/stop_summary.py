@@ -31,7 +31,7 @@ class StopSummary:
     """
 
     numbers: Sequence[str]
-    """In full: the person has typed the numbers, or asked for the customer's."""
+    """Complete numbers: the person has typed them, or asked for the customer's."""
     count: int
     holders: Sequence[Holder] | None
     customers: Sequence[str] | None

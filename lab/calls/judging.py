@@ -237,10 +237,10 @@ def _undisturbed(walk: Walk) -> Iterator[str]:
         return
     if walk.told.reason != _DECIDED[walk.path.standing]:
         yield f"decided as {walk.told.reason}"
-    # One that held heard the notice at best, when it had taken up again; the evidence remarks on it.
+    # A party that held heard the notice at best, after its hold; the evidence remarks on it.
     if walk.record["anomalies"] and not _at_once(walk) and not walk.held:
         yield f"anomalies: {walk.record['anomalies']}"
-    # And it was connected later than its step says.
+    # It was also connected later than its step says.
     notify = "called" if walk.hears == "called" else "both"
     told = walk.step and walk.event and not walk.held
     row = cells().get((walk.step, walk.event, walk.path.interface, notify)) if told else None

@@ -43,7 +43,7 @@ FREEPBX_DATABASE = (
 QUESTION = "notice"
 """The prompt that asks the called party to press 1: a sound that the lab can distinguish from the licensed one."""
 
-# Dialplans that no page recommends, for what the pages warn of.
+# Dialplans that no page recommends, for the dangers of which the pages warn.
 WARNINGS = """
 [next-trunk-without-hook]
 exten = _0X.,1,Dial(Local/${EXTEN}@suspended-members/n)

@@ -115,7 +115,7 @@ class Walker:
             if self.placed.called is None:
                 return
             await asyncio.sleep(leg.pause_ms / 1000)
-            # A phone that nobody answers may stop ringing while something else is still to come.
+            # A phone that nobody answers may stop ringing before the other events of the path have come.
             if self._is_over() and self.path.legs[-1].what is not Event.NO_ANSWER:
                 return
             self._note(leg)
@@ -265,7 +265,7 @@ class Mishaps:
         try:
             async with asyncio.timeout(SECOND_S):
                 await process.wait()
-        except TimeoutError:  # the first was just away
+        except TimeoutError:  # the first one was just down
             process.terminate()
             await process.wait()
 
@@ -478,7 +478,7 @@ def listen(placed: Placed, party: str, references: Mapping[str, Any]) -> Listeni
     capture = Capture([packet for packet in call.packets if packet.payload_type in CODECS], called.answered_ns)
     measured = {name: hear_each(in_order(capture.packets), 0, reference=one) for name, one in references.items()}
     cut = call.ended_ns is not None and call.ended_by == "us"
-    # With early media they hear each other before the answer, and what was under way then arrives after it.
+    # The parties hear each other before the answer by early media, and packets under way then arrive after it.
     settled_ns = called.answered_ns + 5 * FRAME_NS
     later = Capture([each for each in capture.packets if each.arrival_ns > settled_ns], called.answered_ns)
     voice_ms = hear(in_order(later.packets), 0, voice=voice).voice_ms

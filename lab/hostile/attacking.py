@@ -218,7 +218,7 @@ async def run(chosen: argparse.Namespace) -> None:
                     told_s = time.monotonic()
                     print(attacker.tell(called), flush=True)
         print(attacker.tell(called), flush=True)
-        await asyncio.to_thread(input)  # what is held stays until then
+        await asyncio.to_thread(input)  # held calls stay until then
         attacker.hang_up()
         await asyncio.sleep(1)
 

@@ -46,7 +46,7 @@ def killed(after_s: float | None, work: Callable[..., None], *arguments: object)
     try:
         while True:
             told.append(receiving.recv())
-    except (EOFError, OSError):  # a text that the kill cut off was never told
+    except (EOFError, OSError):  # a text that the kill cut off was never reported
         process.join()
         assert process.exitcode == -signal.SIGKILL
         return told

@@ -79,7 +79,7 @@ ledger:
 _HOOK: Final = "idtone dialplan export /etc/asterisk && asterisk -rx 'dialplan reload'"
 
 HAPPENINGS: Final = (
-    # First: its alert counts the restarts of the last three minutes, and other drills restart the service, too.
+    # This comes first: its alert counts restarts of the last three minutes, and other drills restart the service, too.
     Happening(
         ("restarts",),
         (
@@ -130,7 +130,7 @@ HAPPENINGS: Final = (
         (f"echo 'association: {{member: m-9999}}' > {_MEMBER}", "systemctl reload idtone"),
         (f"rm {_MEMBER}", "systemctl reload idtone"),
     ),
-    # What a node has that does more than the first month needs.
+    # Parts of a node that does more than the first month needs.
     Happening(
         ("fallback", "lines", "replication", "timestamp", "backup", "canary"),
         (

@@ -186,7 +186,7 @@ class OperatorNode:
         licensed sound, and the evidence verifies. Raises AssertionError with the act's output `said`.
         """
         self.wait(self.is_well, said, 60)
-        # On a busy machine, one look of the doctor can find a name that resolves slowly.
+        # One look of the doctor on a busy machine can find a name that resolves slowly.
         after: set[str] = set()
 
         def is_no_worse() -> bool:

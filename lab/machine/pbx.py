@@ -22,7 +22,7 @@ _PROGRAM = "usr/sbin/asterisk"
 
 class PbxInMachine(Asterisk):
     def __init__(self, installation: AsteriskInstallation, scratch: Path, machine: Machine) -> None:
-        # Of the machine it has only the files, so the lab can end it by its process id.
+        # It has only the files of the machine, so the lab can end it by its process id.
         inside = [*machine.inside("mount"), *_AS_ASTERISK, *installation.command]
         super().__init__(replace(installation, command=inside), scratch, site=BARE)  # the machine has its own users
         self.machine = machine

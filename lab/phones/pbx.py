@@ -68,7 +68,7 @@ class PhonesPbx(Asterisk):
         modules = [*MODULES, *(name for name in ALSO if name not in MODULES)]
         return files | {
             "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in modules),
-            # As an operator has it: only the lab's own phones are quicker without.
+            # The setting is an operator's: only the lab's own phones are quicker without it.
             "rtp.conf": "[general]\nrtpstart = 10000\nrtpend = 19999\nstrictrtp = yes\nicesupport = yes\n",
             "extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(DIALPLAN)}",
             "pjsip.conf": self._pjsip(),

@@ -178,7 +178,7 @@ class RequestedNumbers(Model):
     area: Text | None = None
     """The numbering area (番号区画) or its area code."""
     transfer_told: Day | None = None
-    """When the customer was told that the line may not be given to others without the operator's consent."""
+    """Day on which the customer was told that the line may not be given to others without the operator's consent."""
     assigned: tuple[AssignedNumber, ...] = Field(default=(), repr=False)
 
 

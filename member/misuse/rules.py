@@ -232,7 +232,7 @@ def number_surge(subject: Subject, limits: Limits) -> Sign | None:
         max(usual(hours[:place]), limit.usual_per_hour) if place >= limit.hours_at_least else None
         for place in range(len(hours))
     ]
-    # The first one: with it the number's way of calling has changed.
+    # Take the first one, with which the number's pattern of calls has changed.
     for place, (count, expected) in enumerate(zip(hours, ordinary, strict=True)):
         if expected is None or count < limit.at_least:
             continue

@@ -55,7 +55,7 @@ class Scan:
         )
         outlines = Outlines()
         for day in outlines.days(self._steps(since, until, progress)):
-            # The days before `since` are only compared with.
+            # The days before `since` serve for comparison only.
             found = list(judge.day(day))
             if since.isoformat() <= day.day <= (until.isoformat() if until else day.day):
                 self.calls += len(day.calls)

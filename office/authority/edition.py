@@ -282,7 +282,7 @@ def _metadata(files: PackageFiles, part: str) -> dict[str, Metadata[Any]]:
 def _parsed(files: PackageFiles, path: str, octets: bytes, kind: type[Any]) -> Metadata[Any]:
     try:
         read = Metadata[Any].from_bytes(octets)
-        # What has no canonical form takes no signature.
+        # Content without a canonical form takes no signature.
         is_fitting = type(read.signed) is kind and bool(read.signed_bytes)
     except RepositoryError as error:
         raise files.damaged(path) from error

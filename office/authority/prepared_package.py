@@ -54,7 +54,7 @@ class PreparedPackage:
     """The package that waits for signatures, at most one of each kind. Each act is a leaf of the office's ledger."""
 
     def __init__(self, workspace: Workspace, by_duty_keys_alone: bool = False) -> None:
-        """Without `by_duty_keys_alone`, the package has all changes; with it, only those that the duty keys can
+        """Choose the package of all changes, or with `by_duty_keys_alone` of only those that the duty keys can
         publish, because a suspension must not wait for the keys of the registry.
         """
         self._workspace = workspace

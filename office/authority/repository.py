@@ -126,7 +126,7 @@ class SignedRepository:
         files: dict[Path, bytes] = {}
         for path, octets in edition.targets.items():
             files[self._target_path(path, hashlib.sha256(octets).hexdigest())] = octets
-        # In the order of the roles, the timestamp comes last.
+        # The timestamp comes last in the order of the roles.
         names = [name for name in tuf_roles.ROLES if name in edition.metadata]
         files |= {self._path(name, edition.metadata[name]): edition.metadata[name].to_bytes() for name in names}
         try:

@@ -28,7 +28,7 @@ def folder_of_settings() -> Path:
 
     Raises UsageError if they name none, DocumentError if they have faults.
     """
-    from idtone.core.settings.settings import CONFIG, load_settings  # not where the folder is named
+    from idtone.core.settings.settings import CONFIG, load_settings  # needed only if no folder is named
 
     settings = Path(os.environ.get(CONFIG) or SETTINGS)
     if (CONFIG in os.environ or settings.exists()) and (folder := load_settings(settings).console.office):

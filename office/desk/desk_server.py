@@ -63,7 +63,7 @@ async def attend(
         port = listening.getsockname()[1]
         runner = web.AppRunner(application(desk, guarding(connections, _hosts(host, port, names))))
         await runner.setup()
-        # Commands that run meanwhile leave their acts in a folder.
+        # Commands that run at the same time leave their acts in a folder.
         background = [
             asyncio.create_task(record_acts(url, writer, DisclosureRules())),
             asyncio.create_task(forget_in_time(desk)),

@@ -115,7 +115,7 @@ class OfficeLedger:
         Raises LedgerError.
         """
         with ExitStack() as stack:
-            with self.turn():  # a command may be writing an act at this moment
+            with self.turn():  # a command may be writing an act now
                 settings = self._settings()
                 writer = stack.enter_context(LedgerWriter.open(settings.url, NODE, KeyRing.of(settings, NODE)))
             self._writer = writer

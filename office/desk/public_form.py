@@ -255,7 +255,7 @@ class PublicPages:
         """The head for the association's folder."""
         try:
             return cls(association_of(folder), links)
-        except IdtoneError:  # what does not work without it says so
+        except IdtoneError:  # the parts that do not work without it say so
             return cls("", links)
 
     def html(self, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

@@ -138,7 +138,9 @@ def _lifted(desk: Desk, of: Mapping[str, list[SuspensionEntry]], documents: _Doc
 
 
 def _end(row: Confirmation, ends: Mapping[tuple[str, str], datetime]) -> datetime | None:
-    """When the node applied the end of this stop. The end of an earlier stop with this reference does not count."""
+    """Time at which the node applied the end of this stop. The end of an earlier stop with this reference does not
+    count.
+    """
     end = ends.get((row.node or "", row.reference))
     return end if end and (row.in_use is None or end >= row.in_use) else None
 

@@ -110,7 +110,7 @@ class Holder:
         if not (pem or token or self.key):
             raise UsageError(Message("choose the file of your key"))
         holder = signer_in(pem, name, passphrase) if pem else signer(token or self.key, lambda _: passphrase)
-        # Its own: a signature that fails half-way leaves nothing.
+        # This package is a copy of its own: a signature that fails half-way leaves nothing.
         package = package_in(self.opened.octets, Path(self.opened.name))
         roles = package.sign(holder)
         if not roles:

@@ -180,6 +180,6 @@ async def _received(request: web.Request) -> Sent:
             elif octets:
                 name = "".join(each for each in part.filename if each.isprintable())[:200]
                 files[part.name] = name, bytes(octets)
-    except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's, for a body that is not what it says
+    except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's, for a body unlike its declaration
         raise UsageError(Message("this is not the form of this page")) from error
     return Sent(files, fields)

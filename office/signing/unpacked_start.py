@@ -37,7 +37,7 @@ def unpacked(archive: Path, within: Path) -> Path:
         folder = within / hashlib.sha256(archive.read_bytes()).hexdigest()
         if not folder.is_dir():
             within.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(dir=within))  # which this user alone can enter
+            draft = Path(tempfile.mkdtemp(dir=within))  # a folder that this user alone can enter
             try:
                 opened.extractall(draft)  # our own
                 os.rename(draft, folder)

@@ -85,8 +85,8 @@ def _facts(desk: Desk, month: str, stopped: list[tuple[datetime, datetime | None
 def _stops(
     desk: Desk, stopped: Iterable[HistoryEntry], suspensions: SuspensionsDocument
 ) -> Iterator[tuple[datetime, datetime | None]]:
-    """When the stops were entered, and the first report about the number before. Only a stop in force gives its number:
-    the history does not have it.
+    """Times at which the stops were entered, and of the first report about the number before. Only a stop in force
+    gives its number: the history does not have it.
     """
     reports = ReportDesk(desk)
     for entry in stopped:

@@ -117,7 +117,7 @@ def application(
             return web.Response(status=HTTPStatus.NOT_FOUND, text="There is no such page.\n", headers=headers)
         media = _MEDIA.get(path.suffix, "application/octet-stream")
         kept = "public, max-age=31536000, immutable" if path.suffix == ".bin" else "no-cache"
-        # What a badge on an operator's page loads is the same for all, and has no visitor in it.
+        # The files of a badge on an operator's page are the same for all, and name no visitor.
         open_to_all = {"Access-Control-Allow-Origin": "*"} if path.suffix in (".json", ".js") else {}
         return web.FileResponse(
             path, headers={**headers, "Content-Type": _with_charset(media), "Cache-Control": kept, **open_to_all}
@@ -137,7 +137,7 @@ async def serve(
     connections = Connections()
     served.middlewares.append(guarding(connections, None, ("GET", "HEAD", "POST")))
     with bound(host, port) as listening:
-        runner = web.AppRunner(served, access_log=None)  # a log of requests would say who has asked when
+        runner = web.AppRunner(served, access_log=None)  # a log of requests would say who asked, and when
         await runner.setup()
         try:
             assert runner.server is not None

@@ -126,7 +126,7 @@ def write(file: BinaryIO, recipients: Sequence[Recipient]) -> Iterator[ArchiveWr
             yield writer
             writer.end()
     except BrokenPipeError:
-        pumping.join()  # it says why it reads no more
+        pumping.join()  # this raises the reason why it reads no more
         raise
     except BaseException:
         pumping.join(silent=True)
@@ -229,7 +229,7 @@ def _opened(path: Path, identities: Sequence[Identity]) -> Iterator[BinaryIO]:
             with os.fdopen(reading, "rb", _BLOCK) as stream:
                 yield stream
         except (tarfile.TarError, EOFError, ValueError):
-            pumping.join()  # what it says comes first
+            pumping.join()  # this raises its own error first
             raise
         except BaseException:
             pumping.join(silent=True)

@@ -117,7 +117,7 @@ class LedgerGrower:
     def __enter__(self) -> LedgerGrower:
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         self._connection = sqlite3.connect(self.path, isolation_level=None)
-        # Whoever finds a file of which the machine has died begins anew with another one.
+        # A run that finds a file left by a crash of the machine begins anew with another one.
         self._connection.execute("PRAGMA journal_mode=OFF").fetchall()
         self._connection.execute("PRAGMA synchronous=OFF")
         self._connection.execute("BEGIN")

@@ -130,7 +130,7 @@ def _written(
     with draft(target, _MODE) as new:
         with archive.write(new.file, recipients) as writer:
             writer.add(HEADER, json.dumps(header).encode())
-            # The ledgers first: what the keys of a later day seal is not in them.
+            # The ledgers come first: they must hold nothing that the keys of a later day seal.
             ends = {each.tree: _add_ledger(writer, number, each, reached) for number, each in enumerate(ledgers)}
             writer.add(ENDS, json.dumps({tree: end.to_json() for tree, end in ends.items()}).encode())
             for role, path in places(settings, config).items():

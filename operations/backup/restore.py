@@ -110,7 +110,7 @@ def restore_into(unpacked: Unpacked, folder: Path, ask: bool) -> Restored:
         raise BackupError(Message("{path} is not empty; name a new folder", path=folder))
     draft = folder.with_name(f".{folder.name}.restoring")
     try:
-        shutil.rmtree(draft, ignore_errors=True)  # of an earlier run that was killed
+        shutil.rmtree(draft, ignore_errors=True)  # the files of an earlier run that was killed
         make_parents(draft)
         draft.mkdir(0o700)
         restored = _placed(unpacked, Target(unpacked.header.places, draft, folder), ask)
@@ -301,7 +301,7 @@ def _place_ledger(trees: list[RestoredTree], unpacked: Unpacked, target: Target,
     base = named.log_origin(present.node)
     continued_trees = ContinuedTrees(continued, base)
     final = target.name(f"{role}/ledger.sqlite3")
-    if all(each.begun for each in continued_trees.trees):  # else an earlier run was killed after this
+    if all(each.begun for each in continued_trees.trees):  # otherwise an earlier run was killed after this
         aside = final.with_name(name_aside(database, datetime.now(UTC), RESTORED).name)
         continued_trees.add(head.note if head else None, final, aside, is_restored=True)
     aside = final.with_name(Path(continued_trees.trees[-1].file).name)

@@ -92,7 +92,7 @@ def _by_ari(settings: Settings) -> None:
         "extension": dialplan.CANARY_LISTEN,
         "priority": 1,
         "timeout": _patience_s(settings.canary),
-        "formats": "slin",  # of the recording, so that the call needs no codec
+        "formats": "slin",  # the format of the recording, so that the call needs no codec
         "variables": _variables(settings.canary),
     }
     place_channel(settings.ari, settings.ari.secret(), body)

@@ -123,7 +123,7 @@ def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
     if seen is None:
         for topic in ASTERISK_ANSWERS[1:]:
             yield unknown(topic, *_NO_ASTERISK)
-    # Last: an Asterisk that hangs holds up its console too.
+    # This comes last: an Asterisk that hangs holds up its console too.
     version = exam.asterisk_version()
     if version is None:
         yield unknown("asterisk-version", *_NO_ASTERISK)

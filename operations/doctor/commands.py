@@ -132,7 +132,7 @@ def show(
     A remedy is never wrapped, so that it can be copied. A good finding is only in the table if its topic is in `shown`;
     None shows all. `left`: topic → reason why `--fix` does not correct it.
     """
-    # In a pipe (ssh, mail, less) the screen has no width, and the remedies below are what is copied.
+    # The screen of a pipe (ssh, mail, less) has no width, and people copy the remedies below.
     table = Table(*map(translated, _COLUMNS), box=None, width=min(out.width, _WIDTH) if not out.is_terminal else None)
     for finding in findings:
         if finding.state is State.GOOD and shown is not None and finding.topic not in shown:

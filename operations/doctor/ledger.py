@@ -25,7 +25,7 @@ from .findings import Finding, bad, good, unknown, warning
 
 ENOUGH_DAYS: Final = 30
 FULL_BYTES: Final = 16 * 2**20
-"""With less free space, SQLite's journal may not fit."""
+"""Free space in bytes below which SQLite's journal may not fit."""
 SHIPPED_WITHIN: Final = timedelta(minutes=5)
 LONGEST_KEPT: Final = timedelta(days=366)
 """Longest usual retention: by the guideline on personal data in telecommunications, call history is kept for a year at

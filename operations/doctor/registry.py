@@ -134,7 +134,7 @@ def kept(
             ),
         )
     foreign = [rights for rights in above if rights.user not in (0, owner)]
-    foreign += [rights for rights in held if rights.user != owner]  # root's files too would lock the service out
+    foreign += [rights for rights in held if rights.user != owner]  # files of root would lock the service out too
     if foreign:
         names = joined(", ", (Message("{path} (user {user})", path=each.path, user=each.user) for each in foreign))
         return bad(

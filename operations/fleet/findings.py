@@ -18,7 +18,7 @@ CLOCK_S: Final = 0.5
 SPREADING: Final = timedelta(seconds=3)
 """Time within which a new registry, after the first node has taken it, may not be everywhere."""
 RIVALS: Final = 3
-"""With fewer reports of another service, a hand-over between two instances can be the cause."""
+"""Number of another service's reports that is a fault. A hand-over between two instances can be the cause of fewer."""
 ENOUGH_DAYS: Final = 30
 """The same limit as in `idtone doctor`."""
 
@@ -143,7 +143,7 @@ def newest_registry(fleet: Fleet) -> tuple[Node, NodeState] | None:
     if not issued:
         return None
     newest = max(at for at, *_ in issued)
-    # If several have the same one, the node that took it first.
+    # Take the node that took it first if several have the same one.
     same = [(state.registry.taken or newest, name, node, state) for at, name, node, state in issued if at == newest]
     _, _, node, state = min(same, key=lambda each: each[:2])
     return node, state

@@ -37,7 +37,7 @@ QUIET_S: Final = 3.0
 """A node without a new call for this long gets no more calls."""
 HAND_OVER_S: Final = 60.0
 CHECK_S: Final = 30.0
-"""For this long after the start of the new instance, a finding may be worse than before."""
+"""Seconds after the start of the new instance in which a finding may be worse than before."""
 _LINES: Final = 10
 """Number of a failed command's last lines that are shown."""
 
@@ -274,7 +274,7 @@ class _NodeUpgrade:
 
     def _hand_over(self) -> str:
         status = self._status()
-        if not handed_over(self._pid, status, self._installed):  # else the package has done it
+        if not handed_over(self._pid, status, self._installed):  # otherwise the package has done it
             self._must(self.node.reload, RELOAD_S)
         begun_s = self.upgrade.clock.monotonic_s()
         while not handed_over(self._pid, status, self._installed):

@@ -124,7 +124,7 @@ def setup(
             attempt.make(changer)
         if not as_json:
             show_attempts(attempts, out)
-        if wishes.config.exists():  # else the attempt says why not
+        if wishes.config.exists():  # otherwise the attempt says why not
             settings = load_settings(wishes.config)
             findings = _examined(settings, wishes)
             if call and any(finding.topic == "ari" and finding.state is State.GOOD for finding in findings):

@@ -194,7 +194,7 @@ def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
         for other in settings_files(wishes.config)[1:]:
             shutil.copy(other, own.parent)
         own.write_text(_own_text(keys), "utf-8")
-        # The name in the ledger that is there: by another one, the evidence could not be signed.
+        # Keep the name in the existing ledger: the evidence could not be signed by another one.
         text = _own_text({"node": load_settings(draft).node or None, **keys})
         own.write_text(text, "utf-8")
         return text, load_settings(draft)

@@ -123,7 +123,7 @@ def _ending(ari: AriSettings, secret: str, name: str, number: str, waiting: Call
         "context": f"{name}-end",
         "extension": "caller",
         "priority": 1,
-        "formats": "slin",  # of the recording, so that the call needs no codec
+        "formats": "slin",  # the format of the recording, so that the call needs no codec
         "variables": {f"__{NUMBER}": number},
     }
     place_channel(ari, secret, body)

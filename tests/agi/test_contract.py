@@ -221,7 +221,7 @@ async def test_the_relay_passes_on_request_and_answer(pbx, folder, logged):
         request, seen = await asked.next(), await asked.next()
     assert request.arguments == ("c-1", NUMBER, "", "hangup")
     assert seen.arguments == (hard, "SUCCESS")
-    # A program with an interpreter of its own: `…/idtone-agi -c FILE ENTRY …`.
+    # A program with a separate interpreter: `…/idtone-agi -c FILE ENTRY …`.
     programs = [line for line in asked.command_lines if b"/idtone-agi\0-c\0" in line]
     assert programs, "a program must be seen"
     assert not [line for line in programs if NUMBER.encode() in line]

@@ -326,7 +326,7 @@ def ends(asterisk: FakeAsterisk) -> list[tuple[str, dict[str, str]]]:
 
 
 async def test_a_number_that_is_suspended_during_its_call(calls, asterisk, evidence, caplog):
-    """While Asterisk is not connected, the call continues; then its channel is hung up once."""
+    """The call continues while Asterisk is not connected; then its channel is hung up once."""
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
         application.end_suspended()
@@ -431,7 +431,7 @@ async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidenc
 
 
 async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evidence):
-    """Nor is one that hung up while Asterisk was asked."""
+    """A call that hung up while Asterisk was asked is not counted either."""
     async with attended(calls, asterisk) as application:
         channels = await stopped_calls(calls, asterisk)
         asterisk.answering.clear()
@@ -528,7 +528,7 @@ async def test_a_malformed_event_is_named(calls, asterisk, caplog):
 
 
 async def test_another_connection_that_takes_over_ends_this_one(calls, asterisk, evidence, caplog):
-    """Also after a hand-over that failed."""
+    """It ends also after a hand-over that failed."""
     application = AriApplication(calls, no_journal)
     async with attending(application, asterisk) as task:
         application.allow_takeover(True)
@@ -544,7 +544,7 @@ async def test_another_connection_that_takes_over_ends_this_one(calls, asterisk,
 
 
 async def test_the_next_instance_takes_the_application_while_this_one_waits_for_answers(calls, asterisk, monkeypatch):
-    """But it does not wait for ever."""
+    """It does not wait for ever."""
     application = AriApplication(calls, no_journal)
     async with attending(application, asterisk) as task:
         asterisk.answering.clear()

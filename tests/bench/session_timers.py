@@ -22,7 +22,7 @@ little.
 
 
 async def test_asterisk_refreshes_and_ends_what_is_not_refreshed(asterisk, serving):
-    """On either leg: Asterisk is to refresh, and does; the phone is to, and does not."""
+    """The roles change on either leg: Asterisk is to refresh, and does; the phone is to, and does not."""
     service = serving(policy=POLICY)
     ways = [way for way in WAYS if way.interface == "ari"]
     cases = list(product(ways, ("caller", "called"), ("uac", "uas")))

@@ -142,7 +142,7 @@ def test_another_request_for_the_same_call_gets_no_verdict(control, evidence, fi
 
 @pytest.mark.parametrize("kind", [StepKind.ENDED, StepKind.INTERRUPTED])
 def test_an_ended_call_is_never_decided_again(control, evidence, kind):
-    """Also after a restart; a second call on its channel is."""
+    """This holds also after a restart; a second call on its channel is decided."""
     call = decide(control)
     if kind is StepKind.ENDED:
         enter(control, hook.ended(status="CANCEL"))
@@ -558,7 +558,7 @@ def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(contr
 
 
 def test_calls_in_progress_are_restored(sounds, evidence):
-    """Except those of a version without nonces."""
+    """Calls of a version without nonces are not."""
     control = made(sounds, evidence, BOTH)
     call = decide(control)
     for other in (replace(EMERGENCY, nonce=OTHER_NONCE), INNER, replace(REQUEST, call_id=id_of(8), nonce="")):
@@ -729,7 +729,9 @@ def test_only_a_call_with_both_numbers_of_the_canary_is_marked(sounds, evidence)
 
 
 def test_which_calls_a_suspension_ends(sounds, evidence):
-    """From the time when it begins, and without a registry too; a call that the hook decided, but no emergency call."""
+    """It ends calls from its beginning on, and without a registry too; a call that the hook decided, but no emergency
+    call.
+    """
     now = [ms(-2000)]
     control = made(sounds, evidence, registry=suspending, now=lambda: now[0])
     call = decide(control)

@@ -102,7 +102,7 @@ def written(path: Path) -> tuple[int, int]:
 
 
 def test_each_registry_replaces_the_previous_one_and_is_written_once(fallback, path):
-    """While there is no registry, the suspensions of the last one stay."""
+    """The suspensions of the last registry stay while there is none."""
     assert fallback.trouble, "there is no file"
     assert fallback.update(registry())
     assert path.read_text() == text_for(registry(), OWN).text

@@ -104,7 +104,7 @@ async def test_a_process_that_keeps_the_files_open_keeps_no_line(shared, quickly
 
 
 async def test_what_is_written_to_a_held_file_counts_until_its_time_is_over(tmp_path, quickly, monkeypatch):
-    """Also if the process writes all the time, so that some evidence is always on its way to the disk."""
+    """The process writes all the time, so that some evidence is always on its way to the disk."""
     monkeypatch.setattr(module, "HELD_S", 0.3)
     folder, entered = journal_in(tmp_path), Entered(on_disk=False)
     async with entered.following(folder) as reader:

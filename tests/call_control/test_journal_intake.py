@@ -165,7 +165,7 @@ async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service, tal
 
 
 async def test_lines_that_are_read_again_after_a_kill_are_entered_once(service):
-    """However many steps were on the disk; those of calls that have ended are ignored without refusal."""
+    """Any number of steps may be on the disk already; those of calls that have ended are ignored without refusal."""
     decides(service, id_of(2))
     service.now = after(9)
     service.enter(*heard(id_of(2)), *fallback())
@@ -408,7 +408,7 @@ async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service):
 
 
 async def test_the_next_instance_enters_the_report_of_a_call_that_has_ended(service):
-    """Once, however often it is read; not one whose nonce differs, and none for a call of this instance."""
+    """It enters it once, however often it is read; none whose nonce differs, and none for a call of this instance."""
     decides(service)
     service.enter(*heard())
     service.again(gap_s=0.05)

@@ -76,7 +76,9 @@ def test_asterisk_can_write_but_not_read_and_other_users_can_do_neither(folder):
 @pytest.mark.parametrize("sticky", [0, 0o2000])
 @pytest.mark.parametrize("there", [False, True])
 def test_the_group_is_that_of_the_sounds(tmp_path, sticky, there):
-    """Even in a folder that an operator made with g+s for another group, and after a change of the sounds' group."""
+    """This holds even in a folder that an operator made with g+s for another group, and after a change of the sounds'
+    group.
+    """
     sounds, directory = tmp_path / "sounds", tmp_path / "var" / "journal"
     sounds.mkdir()
     directory.parent.mkdir()
@@ -267,7 +269,7 @@ async def test_long_lines(folder):
         lines = [character * length for character in "abcd"]
         entered = Entered()
         async with entered.following(folder) as reader:
-            entered.lines.clear()  # those of the lengths before
+            entered.lines.clear()  # lines of the lengths before
             for line in lines:
                 write(folder, f"{line}\n")
                 await reader.read_new_lines()
@@ -331,7 +333,7 @@ async def test_many_lines_are_entered_in_parts_and_calls_have_their_turn_between
     lines = [str(number) for number in range(1000)]
     for text in (lines[:600], lines[600:]):
         write(folder, "".join(f"{line}\n" for line in text))
-        folder.replace()  # what a file of before holds is entered in parts too
+        folder.replace()  # the content of an earlier file is entered in parts too
     reader = module.JournalReader(folder, enter, lambda: True, entered.gaps_s.append)
     ticking = asyncio.create_task(tick())
     async with following(reader):
@@ -610,7 +612,7 @@ def take_away(folder: JournalFolder, something_comes_in_the_way: bool) -> None:
 
 
 async def test_a_folder_that_cannot_be_used_is_logged_once_and_made_again(folder, entered, quickly, caplog):
-    """At the start, while the journal is read, and after it was deleted."""
+    """The fault comes at the start, while the journal is read, and after it was deleted."""
     shutil.rmtree(folder.directory)
     folder.directory.write_text("in the way")
     async with following(entered.reader(folder)):

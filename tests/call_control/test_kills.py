@@ -172,7 +172,9 @@ def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, quickly, monkeypatch):
-    """At every third line that uses files, and at every tenth other line; `make bench-kills` kills more often."""
+    """The kills are at every third line that uses files, and at every tenth other line; `make bench-kills` kills more
+    often.
+    """
     monkeypatch.setattr(journal_reader, "POLL_S", 0.004)
     monkeypatch.setattr(journal_reader, "REPLACE_EVERY_S", 0.0)
     whole = Kill()

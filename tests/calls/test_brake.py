@@ -107,7 +107,7 @@ async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, in
         causes = {ending.reason: ending.cause for ending in endings if ending.status == "REFUSED"}
         assert causes == {"brake-slow": "42", "brake-stop": "21"}
 
-        # What is no misuse of the line goes on: an emergency call, a call to a number of ours.
+        # Calls that are no misuse of the line continue: an emergency call, a call to a number of ours.
         assert (await present(phones, LICENSED, interface, dialled="110")).reason == "emergency"
         assert (await present(phones, LICENSED, interface, "incoming")).status == "BUSY"
 

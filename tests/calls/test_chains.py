@@ -75,7 +75,7 @@ async def test_a_call_that_is_forwarded_three_times_is_sounded_once(away, refere
     """The service is away: Asterisk alone knows of the chain."""
     async with lab(away) as phones:
         placed, _ = await phones.call(Forwarding(destination=f"Local/{AGAIN}@lab-twice", dialled=AGAIN), RECOGNISED_S)
-        # Not whole: what is played into a row of Local channels can lose its first frame in Asterisk.
+        # Not complete: audio that is played into a row of Local channels can lose its first frame in Asterisk.
         assert heard_by_called(placed, references["notice"]).times == 1
         await phones.nothing_is_left()
 

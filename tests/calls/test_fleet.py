@@ -51,7 +51,7 @@ def test_a_nodes_asterisk_is_killed_and_the_next_calls_pass(installation, tmp_pa
                 DETECTED_S,
             )
             out_s = time.time()
-            # SIPp repeats for half a minute what the dead Asterisk does not answer.
+            # SIPp repeats the requests that the dead Asterisk does not answer for half a minute.
             until(
                 lambda: all(len(carrier.calls()) == COUNT and not waiting(carrier, out_s) for carrier in carriers),
                 "the calls to end",

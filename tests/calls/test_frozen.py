@@ -121,7 +121,7 @@ class Clogged(Supervisor):
         return self.said
 
     def clog(self) -> None:
-        # By a description of its own, since the service's end must go on blocking.
+        # It has a separate description, since the service's end must still block.
         writing = os.open(f"/proc/self/fd/{self.writing}", os.O_WRONLY | os.O_NONBLOCK)
         with contextlib.suppress(BlockingIOError):
             while True:

@@ -69,7 +69,9 @@ async def talked(phones: Lab, *calls: Placed) -> None:
 @pytest.mark.alone
 @pytest.mark.parametrize(("how", "transport"), one_of_each(["cut", "swallow"], transports(), {"swallow"}))
 async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(asterisk, beside, references, how, transport):
-    """In the middle of a sound, with a caller who asks meanwhile: both hear the licensed sound, once and whole."""
+    """The line breaks in the middle of a sound, and another caller asks meanwhile: both hear the complete licensed
+    sound once.
+    """
     beside.away()
     async with far(asterisk, transport) as (service, detour), lab(asterisk) as phones:
         before = ready(service)

@@ -84,7 +84,7 @@ async def test_60_calls_20_at_a_time(asterisk, service, references):
 @pytest.mark.nightly
 @pytest.mark.alone
 async def test_connecting_costs_little_over_asterisks_own_announcement(asterisk, service):
-    """From the called phone's answer to when the caller's knows of it, against Dial(…,A(the same file)), in turns."""
+    """The time from the called phone's answer to the caller's is compared with Dial(…,A(the same file)), in turns."""
     took: dict[str, list[float]] = {"native": [], "hook": []}
     async with lab(asterisk) as phones:
         for _ in range(TURNS):

@@ -153,7 +153,7 @@ async def test_a_video_is_offered(asterisk, serving, references, sighted):
         assert placed.caller.video
         seen = [call.video.packets for call in (placed.caller, placed.called) if call.video]
         assert all(bool(packets) == (sighted == "both") for packets in seen), way
-        # What Asterisk gets before it has read the answer is early media, which Dial() lets through.
+        # Media that Asterisk gets before it has read the answer are early media, which Dial() lets through.
         after_ms = [(each.arrival_ns - placed.called.answered_ns) / 1e6 for packets in seen for each in packets]
         first_ms = min((each for each in after_ms if each > FRAME_MS), default=SOUND_S * 1e3)
         assert first_ms >= SOUND_S * 1e3 - FRAME_MS, f"{way}: {first_ms}"

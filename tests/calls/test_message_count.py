@@ -25,7 +25,7 @@ BESIDE = 4
 """Messages that are about no call: requests that are sent now and then."""
 PASSED = ("Authorization", "Content-Type")
 LIMITS = {"ari": {"asked": 1, "told": 2}, "agi": {"asked": 0, "told": 0}}
-"""By interface: number of the service's requests to Asterisk's REST interface for each call, and of the messages that
+"""Number, by interface, of the service's requests to Asterisk's REST interface for each call, and of the messages that
 it gets back and is sent besides. The party that hears the sound makes no difference.
 """
 VARIABLES = 85

@@ -137,7 +137,7 @@ async def test_a_call_that_passes_two_nodes_is_sounded_once(nodes, references):
 
 
 async def test_a_call_that_hunts_is_no_leg_of_its_own_busy_call(nodes, references):
-    """Also where the name of the system, with its dash, is part of the channels' ids."""
+    """The name of the system, with its dash, may be part of the channels' ids."""
     a, _ = nodes
     async with lab(a.asterisk) as phones:
         placed, ending = await phones.call(Forwarding(dialled=f"{HUNTED}{CALLED_NUMBER}"), RECOGNISED_S)

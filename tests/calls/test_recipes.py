@@ -46,7 +46,7 @@ OUTGOING = [Case("from-internal", "09010000008", "09010000008"), Case("default",
 
 
 async def test_the_called_party_hears_the_sound_before_the_parties_talk(pbx: Pbx, references: dict[str, Any]) -> None:
-    """In the ring group another phone rings, and in the hunt group the first is busy: both have a record."""
+    """Another phone rings in the ring group, and the first is busy in the hunt group: both have a record."""
     scripts = {
         "_103": Redirect(Uri("09010000003", "127.0.0.1")),
         "_09010000095": ring,

@@ -122,7 +122,7 @@ async def locked(service: Service) -> AsyncIterator[None]:
 async def full(service: Service) -> AsyncIterator[None]:
     """Context in which nothing that the service writes gets onto the disk, its log included."""
     assert service.process
-    # By its own user: in a container, root may not set the limits of others.
+    # Its own user sets it: root in a container may not set the limits of others.
     limit = service.as_itself(["prlimit", "--pid", service.process.pid])
     await asyncio.to_thread(subprocess.run, [*limit, "--fsize=0:"], check=True)
     try:

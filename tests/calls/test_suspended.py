@@ -132,7 +132,7 @@ async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monk
 
 @pytest.mark.alone
 async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(asterisk, beside, tmp_path):
-    """And how many calls that has ended."""
+    """It also knows how many calls that has ended."""
     key = read_key(beside.serving().ledger.with_name("ledger.key.sign"))
     beside.away()
     association = Association(tmp_path / "association")
@@ -189,7 +189,9 @@ async def test_they_may_be_let_end(asterisk, own):
 
 
 async def test_a_called_party_that_calls_itself_110_makes_no_emergency_call(installation, tmp_path_factory, references):
-    """Under the operator's own Dial(), by a trunk whose identities are believed; with the service and without."""
+    """The call is under the operator's own Dial(), by a trunk whose identities are believed; with the service and
+    without.
+    """
     site = SITES["trusting"]
     scratch = tmp_path_factory.mktemp("trusting")
     police = Answer(headers=(("P-Asserted-Identity", "<sip:110@pbx.example>"),))

@@ -60,7 +60,9 @@ def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> lis
 
 @pytest.mark.parametrize("event", PARTIES)
 async def test_what_the_parties_do(asterisk, serving, event):
-    """At every step of the table but the first, by both interfaces, where one hears the sound and where both do."""
+    """Every step of the table but the first is tried, by both interfaces, where one hears the sound and where
+    both do.
+    """
     service = serving(policy=POLICY)
     cases = [
         Case(step, event, interface, direction)

@@ -143,14 +143,14 @@ def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
         assert call
         expected = party in case.way.parties
         assert hear_whole(call.packets, done.since_ns, reference=sound).times == expected, f"{case}, {party}"
-    # What a phone says while it answers can reach the other before Asterisk knows of the answer.
+    # Audio of a phone that is answering can reach the other before Asterisk knows of the answer.
     later = [packet for packet in done.left.packets if packet.arrival_ns > done.since_ns + FRAME_NS]
     assert hear(later, done.since_ns, voice=THIRD).voice_ms is not None, f"{case}: who was left heard nobody"
     assert done.reached.answered_ns
     later = [packet for packet in done.reached.packets if packet.arrival_ns > done.reached.answered_ns + FRAME_NS]
     voice = voices.CALLED if case.who == "caller" else voices.CALLER
     at_the_third = hear(later, done.reached.answered_ns, voice=voice)
-    # While a phone rings, Asterisk may send it what the other says, and one packet more until it knows of the answer.
+    # Asterisk may send a ringing phone the other's audio, and one packet more until it knows of the answer.
     answered = [packet for packet in done.reached.packets if packet.arrival_ns > done.reached.answered_ns]
     sounded = hear_whole(answered, done.reached.answered_ns, reference=sound, voice=voice)
     if sounded.onset_ms is not None and sounded.voice_ms is not None and sounded.voice_ms < sounded.onset_ms:
@@ -175,7 +175,7 @@ async def check_transfers(asterisk: Any, service: Any, sound: Any, how: Any) -> 
     new = [records[call_id] for call_id in records.keys() - before.keys()]
     assert {(record["status"], record["complete"], record["skip"]) for record in new} == {("CONNECTED", True, None)}
     assert [record["anomalies"] for record in new if record["anomalies"]] == []
-    # One record of each call, and one of each that a number was forwarded for after it.
+    # Each call has a record, and so has each forwarding of a number after it.
     expected = Counter((case.way.direction, tuple(case.way.parties)) for case in CASES)
     expected["incoming", ("called",)] += sum(case.target == "number" for case in CASES)
     assert Counter((record["direction"], tuple(record["known_by"])) for record in new) == expected
@@ -243,7 +243,7 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
     cases = [Transfer(way, "called", "extension") for way in WAYS] + [
         Transfer(way, "caller", "extension") for way in WAYS if "caller" in way.parties
     ]
-    sounding = asyncio.Lock()  # the sound is short: what another call needs meanwhile could take too much of it
+    sounding = asyncio.Lock()  # the sound is short: the work of another call could take too much of it
     async with three(asterisk) as (phones, third):
 
         async def one(case: Transfer) -> tuple[Placed, IncomingCall, Any]:

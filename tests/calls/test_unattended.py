@@ -177,7 +177,7 @@ async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped):
     assert new.keys() == ways.keys()
     for last4, (way, interface) in ways.items():
         record = new[last4]
-        # By AGI under an own Dial() Asterisk notices that the service is dead, and plays the notice.
+        # Asterisk notices by AGI under an own Dial() that the service is dead, and plays the notice.
         through = (way, interface) == ("own-dial", "agi")
         expected = ("NOTICE", "service-unavailable", "CONNECTED") if through else (None, None, "CANCEL")
         assert (record["outcome"], record["reason"], record["status"]) == expected, (way, interface)

@@ -371,7 +371,9 @@ async def test_a_form_has_a_bounded_body(site):
 @pytest.mark.alone
 @pytest.mark.nightly
 async def test_ten_thousand_connections_do_not_keep_a_visitor_out(settings):
-    """From one address. As many as the limit of open files permits; the console never holds more than `MOST`."""
+    """All come from one address, as many as the limit of open files permits; the console never holds more than
+    `MOST`.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     clients = min(CLIENTS, hard - 2 * MOST - 500)

@@ -243,7 +243,7 @@ async def test_a_signed_registry_is_that_which_the_service_has_kept(association:
 
 
 async def test_every_page_says_in_time_that_the_registrys_signatures_end(settings, association, machine):
-    """Also if no page of the registry was opened: before, none said so after a start, and all did a week later."""
+    """No page of the registry need be opened: before, none said so after a start, and all did a week later."""
 
     def publish(lasts: str) -> None:
         (association.folder / "authority.yaml").write_text(f"lasts: {{timestamp: {lasts}}}\n")

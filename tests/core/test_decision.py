@@ -187,7 +187,7 @@ def test_the_table(policy):
 
 
 def test_a_number_that_cannot_be_read_is_refused_unless_the_policy_says_otherwise():
-    """Also without a registry, and with one that has expired."""
+    """The same holds without a registry, and with one that has expired."""
     for number, reason in ((MALFORMED, Reason.NUMBER_MALFORMED), (WITHHELD, Reason.NUMBER_WITHHELD)):
         for registry in (FakeRegistry(), STALE, None):
             refused = decide(call(number), registry, own_policy(refuse_cause=34), NOW)

@@ -123,7 +123,7 @@ def test_journald_gets_many_lines_as_one_record(journald: Journald, writer: Jour
 
 
 def test_without_journald_the_log_is_text_on_standard_error(tmp_path: Path) -> None:
-    """In a process of its own, as pytest changes standard error within a test."""
+    """The program is a separate process, as pytest changes standard error within a test."""
     program = f"""
 import logging, socket, time
 from pathlib import Path
@@ -207,7 +207,7 @@ def test_a_record_is_as_it_was_when_it_was_logged_and_a_wrong_one_breaks_nothing
 
 
 def test_the_end_of_the_program_waits_for_the_log_and_not_for_ever(journald, monkeypatch, tmp_path):
-    """In a process of its own, which ends while journald hangs."""
+    """The program is a separate process, which ends while journald hangs."""
     program = f"""
 import logging
 from pathlib import Path

@@ -119,7 +119,7 @@ def test_with_unreadable_notice_the_digits_alone_are_refused(hooked):
 
 @rest_in_breadth(("context", "forms"), [("some-callers", SOME), ("callers", FORMS)])
 def test_every_spelling_of_the_number_that_the_caller_presents(hooked, context, forms):
-    """Also where the digits alone make the number; a caller who withholds it, or shows another one, is connected."""
+    """The digits alone may make the number; a caller who withholds it, or shows another one, is connected."""
     found = dict(zip(forms, results(hooked, context, 120), strict=True))
     assert {form for form, result in found.items() if result == REFUSED} == set(filter(is_bank, forms))
     assert set(found.values()) == {REFUSED, "UNAVAILABLE service-unavailable"}

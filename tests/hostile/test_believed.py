@@ -162,7 +162,7 @@ async def refused(service: Service, forged: str, call_id: str, at: float | None 
 
 
 async def test_a_line_without_the_verdicts_nonce_says_nothing_of_a_call(service):
-    """In conversation, and when it is over."""
+    """The line comes during the conversation, and when it is over."""
     async with lab(service.asterisk) as phones:
         placed = await phones.place(Forwarding(interface="agi"))
         call_id = f"{await channel(service.asterisk, '!Dial!')}-1"

@@ -163,7 +163,7 @@ def began(record: dict[str, Any]) -> int:
 
 
 async def test_an_emergency_call_is_not_delayed(pbx, service):
-    """From the moment when the other application lets it go on, to the phone that is called."""
+    """The time is that from the other application's release of the channel to the ringing phone."""
     took_ms: dict[bool, list[float]] = {True: [], False: []}
     async with foreign(pbx) as application, lab(pbx) as phones:
         for _ in range(TIMED):

@@ -245,7 +245,7 @@ def test_a_jump_of_the_timestamps_or_another_sender_begins_a_stretch_with_its_ow
 
 
 def test_a_voice_after_the_sound_is_heard_after_it() -> None:
-    """Also where its later packets arrive in a burst, as after a pause of the sending phone."""
+    """Its later packets may arrive in a burst, as after a pause of the sending phone."""
     sound, voice = capture(SAMPLE), capture(SPEECH, begin_ms=441)
     burst = [
         packet._replace(ssrc=78, arrival_ns=max(packet.arrival_ns - 18_000_000 * (number > 2), voice[2].arrival_ns))

@@ -74,7 +74,7 @@ def rejected(tmp_path):
 
 
 def test_the_code_still_makes_the_example_and_the_document_prints_it(values):
-    """But for the ZIP file's own octets, which differ between versions of zlib."""
+    """The ZIP file's own octets are left out: they differ between versions of zlib."""
     pack, known = made()
     assert list(read_zip(PACK).items()) == list(pack.items())
     assert values == known | zip_values(PACK.read_bytes())
@@ -219,7 +219,9 @@ def test_a_basis_that_the_second_person_was_not_shown_is_told(rejected):
 
 
 def test_what_two_persons_have_not_seen_or_two_programs_could_read_in_two_ways_is_told(files, rejected):
-    """Else it would go out under their approval, or one program would read the first of two, another the second."""
+    """It would go out under their approval otherwise, or one program would read the first of two, another the
+    second.
+    """
     digest = hashlib.sha256(b"x").hexdigest()
     more = resealed({**files, "numbers.txt": b"x"}, lambda manifest: manifest["files"].update({"numbers.txt": digest}))
     assert verified(more, LOG).faults == ["numbers.txt belongs to no record of the pack"]

@@ -32,7 +32,7 @@ def known() -> list[dict[str, Any]]:
 
 
 def test_the_folder_has_what_idtone_makes_200_of_each_and_each_rule(known):
-    """But for the ZIP files' own octets, which differ between versions of zlib."""
+    """The ZIP files' own octets are left out: they differ between versions of zlib."""
     for name, text in lines().items():
         assert name == "zips.jsonl" or (FOLDER / name).read_text("utf-8") == text, "python -m lab.ledger.vectors"
     broken = Counter(each["rule"] for each in known)
@@ -117,5 +117,5 @@ def test_a_ledger_of_good_leaves_is_good(tmp_path):
 
 @pytest.mark.parametrize("where", [pages, tile_files, packs])
 def test_a_random_change_is_found_or_says_the_same(where, tmp_path):
-    """Some; `make bench-tampering` tries 20,000."""
+    """The test tries some changes; `make bench-tampering` tries 20,000."""
     assert [each for each in where(tmp_path, 40, 7) if each.missed and not each.harmless] == []

@@ -258,7 +258,7 @@ def test_a_drill_says_how_old_the_newest_call_is(node: BackedNode) -> None:
 
 
 def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: BackedNode, tmp_path: Path) -> None:
-    """Here the file of what was signed last, which was on another disk."""
+    """The file of what was signed last knows it: it was on another disk."""
     node.sign("c-1")
     backup(node)
     node.sign("c-2", "c-3")

@@ -99,7 +99,7 @@ def test_what_stands_in_the_way_is_said_before_anything_changes(node: SimpleName
 
 
 def test_a_purge_removes_each_drop_in_that_a_move_writes(node: SimpleNamespace) -> None:
-    """Also that of the console, on a node that never had its package."""
+    """The drop-in of the console is removed too, on a node that never had its package."""
     purge = (ROOT / "debian" / "idtone.postrm").read_text().partition('"$1" = purge')[2]
     terminal.run("log", "move", node.new, "--yes", "-c", node.config)
     units = node.place / "units"

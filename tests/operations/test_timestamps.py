@@ -62,7 +62,7 @@ class Stamped:
         return self.asked(**more)[0]
 
     def asked(self, **more: Any) -> tuple[bool, Timestamping]:
-        """Whether the head has a timestamp now, and the object that asked for it."""
+        """True if the head has a timestamp now, and the object that asked for it."""
         with LedgerReader.open(self.settings.ledger.url) as reader:
             head = Head(Note.parse(str(reader.checkpoint()).encode()))
         ring = KeyRing.of(self.settings.ledger, "pbx-1")

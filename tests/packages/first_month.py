@@ -281,7 +281,7 @@ def test_a_failure_is_told_by_status_alert_and_mail(
 
 @drill
 def test_a_full_disk_is_told(node: OperatorNode, prometheus: Prometheus, showed: Callable[[str], None]) -> None:
-    """On a disk of its own, to which the ledger is moved."""
+    """The ledger is moved to a disk of its own."""
     before, disk = node.bad(), "/srv"
     node.machine.run("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk)
     node.is_as_good(before, node.do(_LATER["ledger-move"]))

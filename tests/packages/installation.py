@@ -239,7 +239,7 @@ def test_the_package_installs_all_that_the_guide_needs(machine):
 
 
 def test_setup_takes_its_settings_and_its_unit_for_its_own(machine):
-    """So it fills in the settings, and starts the package's unit."""
+    """It fills in the settings, and starts the package's unit."""
     assert machine.run("/opt/venvs/idtone/bin/python3", "-c", AS_SETUP_WRITES_THEM).split() == ["True"] * 4
 
 
@@ -297,7 +297,7 @@ async def test_a_suspension_reaches_asterisk_while_the_service_is_stopped(machin
 
 
 async def test_the_others_are_installed_beside_a_running_node(machine, all_four):
-    """And the console serves its pages."""
+    """The console serves its pages."""
     before = show(machine, "MainPID")
     machine.install(*all_four)
     assert show(machine, "MainPID") == before, "the service has all that it needs"
@@ -450,7 +450,7 @@ async def test_the_ledger_moves_while_calls_come(machine, pbx, references, showe
 
 
 def test_removed_it_leaves_settings_and_evidence(machine, pbx):
-    """And nothing of it in Asterisk, once the dialplan does not call the hook any more."""
+    """It leaves nothing in Asterisk, once the dialplan does not call the hook any more."""
     said = machine.run("sh", "-c", "idtone setup --undo --yes 2>&1 || echo exit $?")
     assert f"{pbx.etc}/extensions.conf:" in said
     assert "exit 2" in said

@@ -20,7 +20,7 @@ from idtone.registry.parsers import parse_registry, parse_suspensions
 JST = timezone(timedelta(hours=9), "JST")
 """Time zone of Japan, which has kept no summer time since 1951."""
 ZONES_EAST_H = (9, 0, -8, 14)
-"""Time zones in which signed times are written."""
+"""Hours east of Greenwich of the zones in which signed times are written."""
 HELD, STOPPED, FREE, NOBODYS = "0312345678", "0312345680", "0312345681", "0312349999"
 
 

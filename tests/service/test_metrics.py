@@ -79,7 +79,7 @@ def values(text: str) -> dict[tuple[str, ...], float]:
 
 
 def test_promtool_objects_to_nothing(text: str, observed: Observed) -> None:
-    """Nor to the metrics that have no value here."""
+    """It objects neither to the metrics that have a value here nor to the others."""
     for metric in METRICS:
         if metric.read(observed) is None:
             head = f"# TYPE {metric.name} {metric.kind}\n"

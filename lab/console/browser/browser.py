@@ -151,7 +151,7 @@ class Browser:
 
     def text(self) -> str:
         """The page's visible content; empty while it loads."""
-        # In one step: the page changes while it is read.
+        # Read it in one step, because the page changes meanwhile.
         text: str = self.driver.execute_script(
             "return (document.querySelector('main') ?? document.body)?.innerText ?? ''"
         )
@@ -182,7 +182,7 @@ class Browser:
         return found
 
     def errors(self) -> list[str]:
-        """What the page wrote to the browser's console since the last time."""
+        """Messages that the page wrote to the browser's console since the last call."""
         return [str(entry["message"]) for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
 
     def keyboard(self) -> list[str]:

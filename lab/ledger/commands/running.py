@@ -19,7 +19,7 @@ from ..sample_evidence import CALLED, CALLER, FORWARDING
 
 PROGRAM = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
 EVIDENCE_PROGRAM = PROGRAM.replace("idtone.cli", "idtone.evidence_cli")
-# Whoever runs the tests in the background has the interrupt ignored, and a process inherits that.
+# A run of the tests in the background ignores the interrupt, and a process inherits that.
 FOLLOWING = f"""
 import signal
 from idtone.ledger.commands import calls

@@ -60,7 +60,7 @@ class Between:
                 continue
             try:
                 server = socket.create_connection(("127.0.0.1", self._server_port))
-            except OSError:  # it is away, and the client learns of it
+            except OSError:  # it is down, and the client learns of it
                 client.close()
                 continue
             with self._lock:

@@ -120,7 +120,7 @@ def _bad_trees() -> Iterator[tuple[str, list[bytes]]]:
         if each["rule"] and "leaves" in each:
             yield f"tree: {each['name']}", [without_day(octets_of(leaf)) for leaf in each["leaves"]]
     for name, rule, plan in bad_leaves():
-        # A ledger has no pack that its steps could be later than, and leaves none out.
+        # A ledger has no pack before which its steps would have to be, and leaves none out.
         if rule != "leaf-time" and plan.leaves != tree():
             yield f"pack: {name}", [without_day(leaf) for leaf in plan.leaves]
 

@@ -22,7 +22,7 @@ from .plans import AT, CALL, DECIDED, SECOND, SIGNER, STRANGER, Plan, S, canonic
 Said = dict[str, Any]
 Row = tuple[str, str | None, Plan]
 COSIGNED: Final = (AT // S + 5000) * S
-"""When the witness of `Plan` has cosigned."""
+"""Time at which the witness of `Plan` has cosigned."""
 EXPORTED: Final = AT + 7200 * S
 ANNOUNCED: Final = AT + 1000 * 86400 * S
 """A time in the verifiers' future."""

@@ -152,7 +152,7 @@ class Hands:
         """Each file with its time of writing: a new file of the same name replaces the old one."""
         found = {}
         for each in self.downloads.iterdir():
-            with suppress(FileNotFoundError):  # Chromium renames a file when it is whole
+            with suppress(FileNotFoundError):  # Chromium renames a file when it is complete
                 found[each] = each.stat().st_mtime_ns
         return found
 

@@ -282,7 +282,7 @@ def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
             try:
                 found += [each] if number in _opened(store, each).numbers else []
             except CustomerError as error:
-                print(f"{each.id}: {translated(str(error))}", file=sys.stderr)  # it may not be the one
+                print(f"{each.id}: {translated(str(error))}", file=sys.stderr)  # the form sought may be another one
     in_force = [each for each in found if each.ends is None] or found
     if not found:
         raise CustomerError(Message("no recorded form has this number"))

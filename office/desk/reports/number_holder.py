@@ -104,8 +104,8 @@ def _later(workspace: Workspace, number: Number, at: datetime) -> Holder | None:
 
 @lru_cache(maxsize=4096)
 def _issued(workspace: Workspace, sha256: str) -> datetime:
-    """When an edition was issued. Only the head of the file is read: there may be many editions, and each was checked
-    before its publication.
+    """Time at which an edition was issued. Only the head of the file is read: there may be many editions, and each was
+    checked before its publication.
     """
     text = workspace.repository.edition(tuf_roles.REGISTRY, sha256).decode("utf-8-sig", "replace")
     return datetime.fromisoformat(value_at(text, ("registry", "issued")))

@@ -58,7 +58,7 @@ def add_report_routes(application: web.Application, desk: Desk, public: PublicPa
     reports, questions = (RateLimit(limits.hourly, limits.hourly_each) for _ in range(2))
     refused = RateLimit(limits.hourly * _REFUSED, limits.hourly_each * 3 // 2)
     threads = ThreadPoolExecutor(_THREADS, "reports")
-    responsible: list[str] = []  # as soon as it was read
+    responsible: list[str] = []  # filled once it has been read
 
     async def end(_: web.Application) -> None:
         threads.shutdown(wait=False, cancel_futures=True)

@@ -86,11 +86,11 @@ class CountedBy(StrEnum):
     """Groups of the counts of reports."""
 
     MONTH = "month"
-    """By the month of receipt, in Japan."""
+    """Groups by the month of receipt, in Japan."""
     RESULT = "result"
-    """By the result; for open reports, by the stage."""
+    """Groups by the result; for open reports, by the stage."""
     FINDING = "finding"
-    """By the end of the chain of members; for a chain that has not ended, by the stage."""
+    """Groups by the end of the chain of members; for a chain that has not ended, by the stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class ReportStore:
         first: int = 0,
         limit: int = -1,
     ) -> list[KeptReport]:
-        """At most `limit` reports from the place `first` on: the newest first, or in the given order."""
+        """Page of at most `limit` reports from the place `first` on: the newest first, or in the given order."""
         clauses, values = _where(stage, token)
         by = f"{order.value} {'ASC' if rises else 'DESC'}, " if order else ""
         return self.reports(f"{clauses} ORDER BY {by}received DESC, id LIMIT ? OFFSET ?", *values, limit, first)

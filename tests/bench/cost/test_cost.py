@@ -126,7 +126,7 @@ def test_every_way_forwards_calls(tmp_path):
 
 
 def test_a_bench_takes_as_long_as_it_was_given(monkeypatch):
-    """However long it takes to begin and end a load."""
+    """The given time includes the beginning and the end of each load, however long they take."""
     now_s = [0.0]
     change_library(monkeypatch, bench_main, "time", monotonic=lambda: now_s[0])
 

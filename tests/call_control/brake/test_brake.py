@@ -100,7 +100,7 @@ def test_steps_come_in_their_order():
 @pytest.mark.parametrize(("count", "error"), [(50, 0.03), (200, 0.02), (3000, 0.03), (10_000, 0.08)])
 @rest_in_breadth("step", [1, 7, 100])
 def test_the_bitmap_counts_distinct_numbers_within_its_stated_error(count, error, step):
-    """Also numbers in a row, as a PBX has them; over some keys, each drawn from a seed."""
+    """The numbers are also numbers in a row, as a PBX has them; over some keys, each drawn from a seed."""
     dice = random.Random(count * step)
     for _ in range(10):
         found = distinct(Positions(dice.randbytes(24)).bits(number(n * step).e164 for n in range(count)))

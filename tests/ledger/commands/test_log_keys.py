@@ -365,7 +365,7 @@ def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(los
 
 
 def test_an_end_that_its_key_can_sign_is_not_given_up(lost, monkeypatch):
-    """Also where the process was killed before the file beside the key said that it is signed."""
+    """The process may have been killed before the file beside the key said that it is signed."""
     monkeypatch.setattr(housekeeping.GroupWriter, "sign_ends", lambda writer: None)  # it looks just before
     as_person(monkeypatch, ALICE)
     path = lost.settings.continued()
@@ -584,7 +584,7 @@ def test_the_reason_is_one_line_without_numbers(node, why):
 
 
 def test_a_leaf_after_the_end_is_found(node):
-    """Written and signed by one who has all keys, and another program."""
+    """The leaf is written and signed by somebody who has all keys, and another program."""
     node.write(steps.log_ended("act-1", NOW, ALICE, "x"), *heard_call("later", 20_000))
     report = run("verify", "-c", node.config, "--json")
     assert report.exit_code == 1

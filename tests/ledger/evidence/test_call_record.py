@@ -214,7 +214,7 @@ SUSPENDED = fallback(Outcome.REFUSE, Reason.NUMBER_SUSPENDED)
 REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
 NO_NOTICE = fallback(None, None)
 SOUNDED = [ANSWERED, NOTICE_STARTED, SENT, CONNECTED]
-# What counts: whether that is the hook's decision, its outcome and reason, and what was to be heard.
+# These count: whether that is the hook's decision, its outcome and reason, and the sound that was to be heard.
 BY_HOOK = (True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"})
 REFUSAL = (True, Outcome.REFUSE, Reason.NUMBER_SUSPENDED, {})
 BY_SERVICE = (False, Outcome.PLAY, Reason.LICENCE_VALID, {"called": "sample"})
@@ -228,7 +228,7 @@ BY_SERVICE = (False, Outcome.PLAY, Reason.LICENCE_VALID, {"called": "sample"})
         ([IN_TIME, NOTICED, *SOUNDED, replace(LATE_ENDED, details=ENDED.details)], BY_HOOK, [LATE]),
         ([TOO_LATE, SUSPENDED, REFUSED_BY_HOOK], REFUSAL, [LATE]),
         ([decided(REFUSE, ms=3000), SUSPENDED, REFUSED_BY_HOOK], REFUSAL, [LATE_REFUSAL]),
-        # What the hook says that it did counts, whatever the end says.
+        # The hook's word on its own acts counts, whatever the end says.
         ([TOO_LATE, NOTICED, CANCELLED], BY_HOOK, [LATE]),
         ([IN_TIME, NOTICED, steps.ended("c-1", at(1), CallStatus.CANCEL, reason=PLAY.reason)], BY_HOOK,
          [LATE, "the hook acted on licence-valid"]),

@@ -112,7 +112,7 @@ def test_a_shape_accepts_no_more_than_the_reader(old, new):
 
 
 def test_shapes_are_made_of_few_octets(monkeypatch):
-    """To compile one takes a second for each 400 kB, and ten times its memory."""
+    """The compilation of a shape takes a second for each 400 kB, and ten times its memory."""
     made: list[int] = []
     shape = leaf_rules._shape
     monkeypatch.setattr(leaf_rules, "_shape", lambda content: made.append(len(content)) or shape(b"{}"))

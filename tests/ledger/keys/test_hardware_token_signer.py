@@ -340,7 +340,7 @@ def test_the_leaves_of_an_ended_log_are_read_when_the_token_is_back(stub, ended,
 
 
 def test_a_database_that_is_not_what_was_written_is_read_again_when_it_changes(stub, ended, monkeypatch):
-    """And no token signs what is thrown away each time."""
+    """No token signs what is thrown away each time."""
     looked: list[object] = []
     asked: list[object] = []
     check = sign_log_end._check

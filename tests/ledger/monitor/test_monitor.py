@@ -208,7 +208,7 @@ def test_an_alarm_is_raised(followed, name, monkeypatch):
 
 
 def test_only_new_tiles_are_read_and_one_old_tile_again(world, monkeypatch):
-    """And a look that is interrupted keeps what was judged until then."""
+    """A look that is interrupted keeps what was judged until then."""
     read: list[str] = []
     whole = TileSite.read
 

@@ -110,5 +110,5 @@ def test_twice_the_input_takes_twice_the_operations(url, whole, instructions, wh
         forge(file, what, size)
         counted.append(operations(file, instructions))
     for least, most, twice in zip(*counted, strict=True):
-        # What does not grow with the input is taken away; it is the same in all three.
+        # The part that does not grow with the input is subtracted; it is the same in all three.
         assert twice - most <= 2.3 * (most - least), counted

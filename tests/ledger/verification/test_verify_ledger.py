@@ -423,7 +423,7 @@ def test_what_nobody_touched_is_told_from_what_was_even_after_a_fault(url, file)
 
 
 def test_every_tampering_is_found(tmp_path):
-    """Some of all ways; `make bench-tampering` tries 5,000."""
+    """The test tries some of all ways; `make bench-tampering` tries 5,000."""
     assert [done for done, found in tampered(tmp_path, 200) if not found] == []
 
 

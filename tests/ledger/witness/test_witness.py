@@ -77,7 +77,7 @@ async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, cap
 
 @pytest.mark.parametrize("more", [2, 3])
 async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more, caplog):
-    """Written anew, of as many leaves or more, by one who has the keys."""
+    """The history is written anew, with as many leaves or more, by somebody who has the keys."""
     await written(url, "c-1", "c-2")
     async with witnessing(tmp_path) as witness:
         await ask(url, witness)

@@ -116,7 +116,7 @@ def test_a_damaged_ledger_is_set_aside_at_the_start(filled, file, damage, caplog
     assert records_of(url)["next"].complete
     assert is_good(url)
     assert not any(path.stat().st_mode & 0o077 for path in file.parent.iterdir())
-    # And it stays the one that is written to, without another being begun.
+    # It also stays the one that is written to, without another being begun.
     with again(url) as writer:
         put(writer, *heard_call("later"))
     assert len(continued_trees_of(url).trees) == 1

@@ -99,7 +99,9 @@ def test_odd_calls_are_leaves_too(url):
 @pytest.mark.parametrize("limit", [0, 50_000])
 @pytest.mark.parametrize(("group", "reopened"), [(1, False), (1, True), (7, False)])
 def test_a_call_that_is_decided_again_and_again_leaves_a_good_ledger(url, group, reopened, limit, monkeypatch):
-    """While it is in progress, after its end, and by the next process: once such a ledger was not good for ever."""
+    """The decisions come while it is in progress, after its end, and by the next process. Once such a ledger was bad
+    for ever.
+    """
     monkeypatch.setattr(log_store, "OPEN_LIMIT", limit)
 
     def again(start_ms: int) -> list[steps.Step]:

@@ -375,7 +375,7 @@ def test_what_the_office_observes(folder):
 
 
 def test_criteria_are_entered_and_raise_their_version(office):
-    """From the sample to the file that is published, without a file that anyone writes."""
+    """The way goes from the sample to the published file, and nobody writes a file by hand."""
     path = office.folder / "evaluation.yaml"
     first = ("--list", LIST, "--witness", WITNESS.cosigner)
     assert office.told("evaluation enter-criteria", *first, *WHY)["version"] == 1

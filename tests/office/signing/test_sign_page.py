@@ -260,7 +260,7 @@ def test_who_may_ask(method, path, headers, status):
 
 
 async def test_each_answer_forbids_scripts_frames_and_caches(tmp_path):
-    """Also a refusal; and a refusal says nothing of the page."""
+    """The answer may be a refusal, which says nothing of the page."""
     async with opened(tmp_path) as page, aiohttp.ClientSession() as stranger:
         for url, status in ((page.address.url(), 200), (page.address.origin + "/", 404)):
             async with stranger.get(url) as answer:

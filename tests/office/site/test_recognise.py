@@ -23,7 +23,7 @@ const idtoneDetector = {
     { verdict: samples.length === 2 * rate && profile === "notice" ? "conforms" : "absent", at_s: 1.25 }),
 };
 """
-# What the page uses of a browser, as far as one recording needs it.
+# The parts of a browser that the page uses for one recording.
 BROWSER = """
 const parts = { result: "", sound: { value: "notice", selectedOptions: [{ textContent: "通知音" }] }, href: "" };
 const part = (id) => ({

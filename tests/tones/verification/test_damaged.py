@@ -320,7 +320,7 @@ def test_a_room_explains_nothing_where_the_tone_is_there_before_the_sound():
     ],
 )
 def test_a_sound_is_alone_where_it_is_quiet_around_it_and_that_is_known(lost_ms, loud_ms, is_alone):
-    """From 250 ms before it to 360 ms after it, which is at 300 ms."""
+    """The quiet reaches from 250 ms before it to 360 ms after it, which is at 300 ms."""
     samples = leg(PULSES)
     heard = None
     if lost_ms:
