@@ -96,7 +96,7 @@ def make(settings: Settings, folder: Path, count: int) -> None:
 
 
 def at_the_end(now: datetime) -> type[datetime]:
-    """A clock for the console: the ledger's calls are those of the last month."""
+    """A clock for the console: the ledger's calls are from the last month."""
 
     class Clock(datetime):
         @classmethod

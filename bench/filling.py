@@ -1,7 +1,7 @@
 """A ledger of millions of records within minutes, for measurements of reading.
 
 Every step, leaf, hash, entry and signature is as the writer writes it, and `idtone ledger verify` finds nothing wrong.
-But the numbers of nearly all calls are noise: their tokens are random, and their ciphertext is that of another call.
+But the numbers of nearly all calls are noise: their tokens are random, and their ciphertext comes from another call.
 """
 
 from __future__ import annotations

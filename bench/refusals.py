@@ -4,9 +4,9 @@
 
 The cost is the processor time of the member and of the desk; a bare evaluation is two multiplications in the group.
 
-The desk's time is that of its rule with its signature, its store and its ledger on a disk. The list is read from a file
-and its SHA-256 compared for each check, as `idtone-office customer check` does. Times are valid for this machine and
-run only.
+The desk's time covers its rule with its signature, its store and its ledger on a disk. The list is read from a file and
+its SHA-256 compared for each check, as `idtone-office customer check` does. Times are valid for this machine and run
+only.
 """
 
 from __future__ import annotations

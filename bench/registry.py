@@ -5,8 +5,8 @@
 The delays of decisions while the registry is replaced take turns with the same without a replacement, because this
 machine has other work as well. The delay of a stop meanwhile is measured too. `bench.office` has the commands.
 
-Each load happens in a separate process, so that the memory is that of one load. Times are valid for this machine and
-run only.
+Each load happens in a separate process, so that the memory covers one load. Times are valid for this machine and run
+only.
 """
 
 from __future__ import annotations

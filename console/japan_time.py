@@ -46,7 +46,7 @@ def last_day(until: datetime | date | str) -> str:
 
 
 def last_moment(until: datetime | None) -> str:
-    """The filter `until`: the last day of a period that ends with a day, else its end to the minute."""
+    """The filter `until`: the last day of a period that ends with a day, otherwise its end to the minute."""
     if until is None:
         return ""
     return last_day(until) if until.astimezone(JAPAN).time() == time() else shown_to_minute(until)

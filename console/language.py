@@ -1,4 +1,4 @@
-"""The language of a page: the visitor's choice, else the browser's preference. Pure."""
+"""The language of a page: the visitor's choice, otherwise the browser's preference. Pure."""
 
 from __future__ import annotations
 

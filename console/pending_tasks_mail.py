@@ -54,7 +54,7 @@ class Told:
 
 
 def news(told: Told, waiting: Sequence[Waiting], now_s: float) -> Told | None:
-    """The new state if a mail is due, else None. Pure."""
+    """The new state if a mail is due, otherwise None. Pure."""
     things = frozenset(map(_digest, waiting))
     if not things - told.things or 0 <= now_s - told.at_s < EVERY_S:
         return None

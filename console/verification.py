@@ -55,7 +55,7 @@ class Verification:
         self.work.start(self._settings)
 
     def last(self) -> Verified | None:
-        """The last verification; None without one, or if its file cannot be read."""
+        """The last verification; None if there is none, or if its file cannot be read."""
         try:
             kept = json.loads(self.path.read_bytes())
             good = kept["good_at"]

@@ -121,7 +121,9 @@ class Call(abc.ABC):
             self._ended.set()
 
     async def ask(self, method: str, headers: Iterable[Header] = (), body: bytes = b"") -> Response:
-        """The final response to a request other than INVITE, sent within the call. Raises TimeoutError without one."""
+        """The final response to a request other than INVITE, sent within the call. Raises TimeoutError if none
+        comes.
+        """
         request = self._within(method, headers, body)
         response = await self._phone.transact(request, self._hop)
         if response is None:

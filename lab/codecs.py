@@ -1,7 +1,7 @@
 """The codecs of the lab's phones, by RTP payload type, in packets of 20 ms.
 
-The numbers are those of Asterisk, dynamic ones included. G.711 is implemented here; G.722 and Opus come from the
-project's packages. Codecs with memory restart for each stretch of packets.
+The numbers are Asterisk's, dynamic ones included. G.711 is implemented here; G.722 and Opus come from the project's
+packages. Codecs with memory restart for each stretch of packets.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def idtone(_: list[str]) -> None:
 
 
 class Forked:
-    """A running `idtone` with these arguments; standard output and error go to `log`. Its interface is that of
+    """A running `idtone` with these arguments; standard output and error go to `log`. It has the interface of
     `subprocess.Popen`.
 
     `run` is a function of a module, which gets the arguments; `identity` is the user that it becomes.

@@ -107,7 +107,7 @@ class PostgreSQL:
         return server
 
     def url(self, database: str = "postgres", port: int = 0) -> str:
-        """The address of a database; `port` is that of a proxy, if any."""
+        """The address of a database; `port` is the port of a proxy, if any."""
         return f"postgresql://{self.user}@127.0.0.1:{port or self.port}/{database}"
 
     @contextmanager

@@ -99,7 +99,7 @@ class Prometheus:
                 time.sleep(0.1)
 
     def value(self, expression: str) -> float | None:
-        """The present value; None without one."""
+        """The present value; None if there is none."""
         found = self.get("query", query=expression)["result"]
         assert len(found) <= 1, found
         return float(found[0]["value"][1]) if found else None

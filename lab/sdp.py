@@ -78,8 +78,8 @@ class Session:
     def answer(
         self, address: Address, codecs: Sequence[int] = (PCMU, PCMA), video: int = 0, version: int = 1, key: str = ""
     ) -> Session:
-        """The answer to this offer (RFC 3264): its first format in `codecs`, telephone events if offered, and its
-        video at the port `video` (0 refuses it). Raises SipError without a codec in common.
+        """The answer to this offer (RFC 3264): its first format in `codecs`, telephone events if offered, and its video
+        at the port `video` (0 refuses it). Raises SipError if no codec is common to both.
         """
         common = next((number for number in self.formats if number in codecs), None)
         if common is None:

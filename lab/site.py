@@ -35,7 +35,7 @@ _SPARE_ID: Final = 23_001
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One machine's conditions. The defaults are those of a Japanese operator's machine."""
+    """One machine's conditions. The defaults describe a Japanese operator's machine."""
 
     time_zone: str = "Asia/Tokyo"
     """TZ of Asterisk and the service: a name, or a rule as in POSIX; or `FORWARD` or `BACK`."""

@@ -66,7 +66,7 @@ class AsteriskConsole:
         )
 
     def version(self) -> str | None:
-        """The running Asterisk's version, else that of the installed program; None without both."""
+        """The running Asterisk's version, otherwise that of the installed program; None if there is neither."""
         with suppress(ChangeError):
             if text := self.settings().get("Version"):
                 return text

@@ -21,8 +21,7 @@ MOST_LINES: Final = 40
 class FileChange:
     """New content of a file. `before` is None if the file does not exist.
 
-    `mode`, `user` and `group` are those of the file afterwards; None keeps the present ones, or the defaults of a new
-    file.
+    `mode`, `user` and `group` describe the file afterwards; None keeps the present ones, or the defaults of a new file.
     """
 
     path: Path

@@ -44,7 +44,7 @@ from .registry_excerpts import shown_registries
 
 @dataclass(frozen=True, slots=True)
 class MadePack:
-    """A pack whose export the ledger has recorded as the act `record`. `sha256` is that of its manifest."""
+    """A pack whose export the ledger has recorded as the act `record`. `sha256` is the digest of its manifest."""
 
     files: Mapping[str, bytes]
     calls: int

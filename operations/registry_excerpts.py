@@ -196,7 +196,7 @@ class Repeated:
 
 def repeated(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] | None) -> Repeated:
     """The repeated decision on a call of a pack, by its registry's entries for the call's numbers. `root` is the
-    association's, from another source than the pack; None without one. Raises TrustError if the pack contradicts
+    association's, from another source than the pack; None if there is none. Raises TrustError if the pack contradicts
     itself.
     """
     record = told.record

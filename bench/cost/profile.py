@@ -2,7 +2,7 @@
 
     python -m bench.cost.profile [--calls N] [--rate R] [--turns T] [--folder F] [--again] [--json] [--page]
 
-All ways take turns on one PBX. `perf` samples the stacks of native, floor and hook, with the kernel's. So Asterisk
+All ways take turns on one PBX. `perf` samples the stacks of these three, including the kernel's. For that, Asterisk
 should be built with `-g -fno-omit-frame-pointer` and be given in `ASTERISK=`. In each turn a block of calls of each way
 runs without `perf`: it gives the processor time of a call, and its times. The folder gets the measurements after each
 turn; `--again` makes the tables from them once more. `--page` puts the tables and the two flame graphs into the

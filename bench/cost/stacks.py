@@ -109,8 +109,8 @@ to its caller.
 def what(stack: Stack) -> str:
     """The activity at this sample: a name of `WHAT`, or threads, network, ELSE.
 
-    The kernel's work belongs to threads or to the network by its system call, else to the function that called it. Of
-    Asterisk's functions, the nearest to the running one that `WHAT` names decides.
+    The kernel's work belongs to threads or to the network by its system call, otherwise to the function that called it.
+    Of Asterisk's functions, the nearest to the running one that `WHAT` names decides.
     """
     for name in reversed(stack):
         if name.endswith(KERNEL):

@@ -32,7 +32,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The cost of one call. Bytes in PostgreSQL are those of tables and indexes."""
+    """The cost of one call. Bytes in PostgreSQL include tables and indexes."""
 
     parts: Mapping[str, Cost]
     rows_per_call: float
@@ -78,7 +78,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """The size of a fleet. Processors are those of the lab's machine, at the busiest hour."""
+    """The size of a fleet. Processors are counted in those of the lab's machine, at the busiest hour."""
 
     busy_calls_per_s: float
     busy_calls_per_s_of_node: float

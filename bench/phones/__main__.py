@@ -3,8 +3,8 @@
     python -m bench.phones [--count 20] [--only TEXT] [--at_once 2] [--json]
 
 The phones are pjsua2, baresip, linphone, aiortc, JsSIP in Chromium, SIPp and the lab's own; rtpengine, a lossy network
-or a NAT may be in between. The reference is the packets at the phone's port, or else its recording. `--only` selects
-the situations whose phone or words contain that text. All situations together also write the table of
+or a NAT may be in between. The reference is the packets at the phone's port, or otherwise its recording. `--only`
+selects the situations whose phone or words contain that text. All situations together also write the table of
 docs/explanation/phones.md. Exits with 1 if a record claims more than the phone received.
 """
 

@@ -53,7 +53,7 @@ class Session:
         return hmac.compare_digest(self.proof, now)
 
     def sent(self, token: str) -> bool:
-        """True if the token is that of this session's forms."""
+        """True if the token belongs to this session's forms."""
         return hmac.compare_digest(token.encode(), self.form_token.encode())
 
 

@@ -24,7 +24,7 @@ _MOMENTS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """A spectrum. `points` are those of an SVG polyline: for each frequency its loudest moment, relative to the loudest
+    """A spectrum. `points` draw an SVG polyline: for each frequency its loudest moment, relative to the loudest
     of all.
     """
 

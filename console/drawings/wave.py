@@ -23,7 +23,7 @@ _COLUMNS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """A waveform. `points` are those of an SVG polygon. The highest point is the loudest sample, `peak_dbfs` below full
+    """A waveform. `points` draw an SVG polygon. The highest point is the loudest sample, `peak_dbfs` below full
     scale.
     """
 

@@ -1,6 +1,6 @@
 """Disclosure of evidence by two persons: request, approval, pack, receipt, confirmation; and all disclosures of a year.
 
-The acts and their rules are those of `idtone ledger`. No address holds a number.
+`idtone ledger` has the same acts and rules. No address holds a number.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ WAV: Final = "audio/wav"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One sound on the page. `measured` is None without a readable file; `trouble` says why."""
+    """One sound on the page. `measured` is None if there is no readable file; `trouble` says why."""
 
     state: SoundState
     measured: MeasuredSound | None

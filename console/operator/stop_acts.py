@@ -174,7 +174,9 @@ def _summary(settings: Settings, read: ReadRegistry | None, one: OwnSuspension, 
 
 
 def lines_of(settings: Settings) -> Iterable[Entry] | None:
-    """The entries of the table of lines; None without a table, or if it cannot be read: a stop does not wait for it."""
+    """The entries of the table of lines; None if there is no table, or if it cannot be read: a stop does not wait for
+    it.
+    """
     if settings.lines.source is None:
         return None
     try:

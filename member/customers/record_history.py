@@ -40,7 +40,7 @@ class FormAct(StrEnum):
 
 @dataclass(slots=True)
 class RecordHistory:
-    """The history of one record. `digest` is that of `RecordKey.digest`; `act` the id of the act in the ledger. `ends`:
+    """The history of one record. `digest` is made by `RecordKey.digest`; `act` the id of the act in the ledger. `ends`:
     the last day of the contract, in Japan.
     """
 

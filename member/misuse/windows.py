@@ -37,8 +37,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A rule's sign. `chance` is its probability by chance, None for a rule without statistics; `fields` are those of
-    the rule's `reason`.
+    """A rule's sign. `chance` is its probability by chance, None for a rule without statistics; `fields` are the fields
+    of the rule's `reason`.
     """
 
     calls: Sequence[CallOutline]

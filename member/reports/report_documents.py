@@ -138,8 +138,8 @@ def read(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
 
 
 def span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
-    """The time span in which a reported call began: from the first moment up to, but not at, the second. `at` may be a
-    full minute, in which the call was.
+    """The time span in which a reported call began: the first moment is in it, and the second is just after it. `at`
+    may be a full minute, in which the call was.
     """
     within = timedelta(minutes=within_minutes)
     return at - within, at + within + timedelta(minutes=1)

@@ -240,7 +240,7 @@ def examine_list(edition: Edition) -> None:
 
 
 def _suspensions(*files: Mapping[str, bytes]) -> Any:
-    """The suspensions in the last of these files that has them; None without one."""
+    """The suspensions in the last of these files that has them; None if there is none."""
     file = tuf_roles.SUSPENSIONS_FILE
     octets = next((each[file] for each in reversed(files) if file in each), None)
     return None if octets is None else KINDS[tuf_roles.SUSPENSIONS].parse(octets.decode("utf-8-sig", "replace"), file)

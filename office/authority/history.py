@@ -131,7 +131,7 @@ class History:
 
     @property
     def left(self) -> str | None:
-        """The SHA-256 of the file after the last change; None without a change."""
+        """The SHA-256 of the file after the last change; None if nothing has changed."""
         return next((entry.after for entry in reversed(self.entries) if entry.after), None)
 
     def gaps(self) -> Iterator[int]:

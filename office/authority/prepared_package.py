@@ -81,12 +81,12 @@ class PreparedPackage:
             edition.write(self.folder)
 
     def edition(self) -> Edition | None:
-        """The waiting edition; None without one. Raises TrustError if it is damaged."""
+        """The waiting edition; None if there is none. Raises TrustError if it is damaged."""
         return read_edition(self.folder) if self.folder.is_dir() else None
 
     def state(self) -> PackageState | None:
-        """The changes, signers and missing signatures of the package; None without a package. Raises TrustError if it
-        is damaged.
+        """The changes, signers and missing signatures of the package; None if there is no package. Raises TrustError if
+        it is damaged.
         """
         edition = self.edition()
         if edition is None:

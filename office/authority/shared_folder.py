@@ -17,7 +17,7 @@ _SHARED: Final = stat.S_ISGID | stat.S_IWGRP
 
 
 def file_mode(folder: Path) -> int:
-    """Mode of a file in the folder: 0660 in a folder that a group shares, else 0600. Raises OSError."""
+    """Mode of a file in the folder: 0660 in a folder that a group shares, otherwise 0600. Raises OSError."""
     return 0o660 if _is_shared(folder) else 0o600
 
 

@@ -97,7 +97,7 @@ def _common(span: NumberSpan, scope: NumberSpan) -> int:
 
 
 def _registry(workspace: Workspace) -> RegistryDocument | None:
-    """The registry in the folder; without one, the published registry."""
+    """The registry in the folder, or the published registry if there is none."""
     try:
         return registry_of(workspace)
     except IdtoneError:

@@ -65,10 +65,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SuspensionRequest:
-    """A waiting request. `terms` is None for the end of a suspension. `digest` is that of the first person's entry.
+    """A waiting request. `terms` is None for the end of a suspension. `digest` covers the first person's entry.
 
-    `holders` are those of the numbers, which the second person sees: None if they are not known, or if the action is
-    not a stop of numbers.
+    `holders` hold the numbers, and the second person sees them: None if they are not known, or if the action is not a
+    stop of numbers.
     """
 
     id: str

@@ -29,8 +29,8 @@ CHECKS: Final = ("1", "2", "3")
 
 
 def application_text(fields: Mapping[str, str], sha256: str | None, name: Callable[[str], str]) -> str:
-    """The document, for `parse_application`, which checks the rest. `sha256` is that of the signed pledge; `name` names
-    a field in an error. Raises UsageError.
+    """The document, for `parse_application`, which checks the rest. `sha256` is the digest of the signed pledge; `name`
+    names a field in an error. Raises UsageError.
     """
 
     def said(field: str) -> str:

@@ -379,6 +379,6 @@ async def _serve(served: Any, host: str, port: int) -> None:
 
 
 def _origin(address: str) -> str:
-    """Origin of the report desk's or the number service's address; empty without one."""
+    """Origin of the report desk's or the number service's address; empty if there is none."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}" if address else ""

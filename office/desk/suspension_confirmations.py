@@ -53,7 +53,7 @@ def published_stops(repository: SignedRepository, sha256: str) -> list[Suspensio
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A node's confirmation of all stops of a reference; `in_use` is None without one.
+    """A node's confirmation of all stops of a reference; `in_use` is None if there is no confirmation.
 
     `node` is the name of its key; None for a member that has named no key. `is_lifted`: the reference was published
     before, and is not any more. `lifted` is when the node applied that, if it has reported it.

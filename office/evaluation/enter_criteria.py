@@ -54,8 +54,8 @@ def enter_criteria(
     read_version: int | None = None,
 ) -> Criteria:
     """Enter these criteria in place of the older ones, under the next version. `given` is the tree of the file, whose
-    own version does not count. `name` is the file's name in an error. `read_version` is that of the criteria that the
-    person has changed, 0 if there were none: nobody else may have changed them since.
+    own version does not count. `name` is the file's name in an error. `read_version` is the version of the criteria
+    that the person has changed, 0 if there were none: nobody else may have changed them since.
 
     The act is recorded in the office's ledger first. Raises IdtoneError, and then nothing has changed.
     """

@@ -65,7 +65,7 @@ _REPORT_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class AccountTable:
-    """A table of the account. `name` is that of its CSV file."""
+    """A table of the account. `name` is the name of its CSV file."""
 
     name: str
     title: str

@@ -167,7 +167,9 @@ class Refusals:
 
 
 def table_of(folder: Path) -> IdentityTable:
-    """The association's own table in its folder; without one, that of this version of idtone. Raises DocumentError."""
+    """The association's own table in its folder, or the table of this version of idtone if there is none. Raises
+    DocumentError.
+    """
     path = folder / TABLE_FILE
     return parse_table(read_text(path), str(path)) if path.exists() else default_table()
 

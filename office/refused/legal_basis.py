@@ -58,7 +58,7 @@ class LegalBasis:
 
 
 def decided_basis(folder: Path) -> LegalBasis | None:
-    """The decided basis; None without a decision. Raises TrustError if the file is damaged."""
+    """The decided basis; None if there is no decision. Raises TrustError if the file is damaged."""
     path = folder / FILE
     try:
         found = json.loads(path.read_bytes())

@@ -53,7 +53,9 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refusal. `reference` is that of the request; the refusal counts from `since` up to, but not at, `until`."""
+    """A refusal. `reference` is the reference of the request; the refusal counts from `since` up to, but not at,
+    `until`.
+    """
 
     number: int
     reference: str

@@ -29,7 +29,7 @@ class KeptRoot:
         self._path = folder / _NAME
 
     def read(self) -> Metadata[Root] | None:
-        """The kept root metadata; None without any. Raises TrustError if it is damaged."""
+        """The kept root metadata; None if there is none. Raises TrustError if it is damaged."""
         return read_root(self._path) if self._path.exists() else None
 
     def digest(self) -> str:

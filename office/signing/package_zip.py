@@ -23,7 +23,7 @@ _PARTS: Final = ("before", "after", "roots", FOLDER)
 
 def package_in(octets: bytes, name: Path) -> Edition | SitePackage:
     """The package in a ZIP. Raises UsageError if it is not a ZIP of a package, TrustError if the package is damaged.
-    `name` is that of the ZIP.
+    `name` is the name of the ZIP.
     """
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
         folder = Path(scratch) / "package"

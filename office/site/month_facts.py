@@ -101,7 +101,7 @@ def _stops(
 
 
 def newest(folder: Path) -> bytes | None:
-    """The newest stored figures; None without any."""
+    """The newest stored figures; None if there are none."""
     found = sorted((folder / FOLDER).glob("????-??.json"))
     if not found:
         return None

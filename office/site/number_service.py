@@ -78,7 +78,9 @@ def application(
     service: str = "",
     origins: Collection[str] = (),
 ) -> web.Application:
-    """The endpoint and, with `folder`, the static site beside it. `origins` are those of the site and its mirrors."""
+    """The endpoint and, with `folder`, the static site beside it. `origins` are the origins of the site and its
+    mirrors.
+    """
     rate = RateLimit(limits.hourly, limits.hourly_each)
     made = web.Application(client_max_size=_BODY_LIMIT)
     headers = site_headers(desk, service)

@@ -65,7 +65,7 @@ class Score:
 
 
 def course_of(folder: Path | None) -> Course:
-    """The association's own course in its folder, else the one that idtone ships. Raises DocumentError."""
+    """The association's own course in its folder, otherwise the one that idtone ships. Raises DocumentError."""
     own = folder / FILE if folder else None
     if own and own.exists():
         return parse(read_text(own), str(own), Course, _faults)

@@ -26,7 +26,7 @@ _NAME: Final = re.compile(r"idtone-(?P<node>.+)-(?P<made>[0-9]{8}T[0-9]{12}Z)-(w
 
 
 def name_of(node: str, made: datetime, whole: bool) -> str:
-    """The name of a new archive. The order of the names is that of their times."""
+    """The name of a new archive. The names sort by their times."""
     node = re.sub(r"[^A-Za-z0-9._-]", "_", node)
     return f"idtone-{node}-{made.astimezone(UTC):%Y%m%dT%H%M%S%f}Z-{'whole' if whole else 'more'}.age"
 

@@ -37,7 +37,7 @@ KEPT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LedgerPlace:
-    """A ledger: the node's own, or the office's. `role` is that of its folder in an archive."""
+    """A ledger: the node's own, or the office's. `role` names its folder in an archive."""
 
     role: str
     node: str

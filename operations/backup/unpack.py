@@ -64,8 +64,8 @@ class RestoredTree:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """Unpacked archives. `header` is that of the newest archive; its files are in `folder` by their roles; `owners` are
-    the names of their users.
+    """Unpacked archives. `header` is the header of the newest archive; its files are in `folder` by their roles;
+    `owners` are the names of their users.
     """
 
     header: Header

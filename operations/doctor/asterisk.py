@@ -135,8 +135,8 @@ def rights(seen: Seen, ari: AriSettings) -> Finding:
 
 
 def origins(text: str | None, path: Path) -> Finding:
-    """The finding on the allowed origins. `text` is that of ari.conf, None if it could not be read. No request tests
-    the origins, because Asterisk logs each origin that it refuses.
+    """The finding on the allowed origins. `text` is the text of ari.conf, None if it could not be read. No request
+    tests the origins, because Asterisk logs each origin that it refuses.
     """
     topic = "ari-origins"
     look = Message(
@@ -168,8 +168,8 @@ def origins(text: str | None, path: Path) -> Finding:
 
 
 def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) -> Finding:
-    """The finding on the call detail records. `running` are the running modules. `text` is that of cdr.conf, None if it
-    could not be read; `trouble` says why, and is empty if the file does not exist.
+    """The finding on the call detail records. `running` are the running modules. `text` is the text of cdr.conf, None
+    if it could not be read; `trouble` says why, and is empty if the file does not exist.
     """
     topic = "cdr"
     if modules.CDR not in running:
@@ -320,8 +320,8 @@ PORTS: Final = {"http": 80, "https": 443}
 
 
 def live_dangerously(text: str | None, path: Path) -> Finding:
-    """The finding on `live_dangerously`. `text` is that of asterisk.conf, None if it could not be read. ARI does not
-    report the option.
+    """The finding on `live_dangerously`. `text` is the text of asterisk.conf, None if it could not be read. ARI does
+    not report the option.
     """
     topic = "live-dangerously"
     look = Message(

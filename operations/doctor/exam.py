@@ -97,7 +97,7 @@ class Exam:
     def service_user(self) -> tuple[Identity | None, int | None]:
         """The service's user, and its process if it runs.
 
-        Otherwise the user of its unit, else the owner of the ledger's lock, of the ledger or of its folder.
+        Otherwise the user of its unit, or the owner of the ledger's lock, of the ledger or of its folder.
         """
         lock = self._lock()
         process = observe_machine.holder(lock) if lock else None
@@ -144,7 +144,7 @@ class Exam:
         return folder if is_own else None
 
     def asterisk_version(self) -> str | None:
-        """Asterisk's version: over ARI, else from its console, else from the installed program; None if all fail."""
+        """Asterisk's version: over ARI, otherwise from its console, or from the installed program; None if all fail."""
         if self.seen:
             return self.seen.version
         folder = self.own_folder

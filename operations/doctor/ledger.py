@@ -197,8 +197,8 @@ def aside(earlier: Sequence[Path]) -> Finding:
 
 
 def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists: bool) -> Finding:
-    """The finding on the key file. `status` is its mode and size, None if it does not exist, or if it cannot be read:
-    `trouble`.
+    """The finding on the key file. `status` is its mode and size, None if it does not exist or cannot be read.
+    `trouble` is the reason why it cannot.
     """
     topic = "ledger-key"
     if status is None:

@@ -85,7 +85,7 @@ def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
 
 
 def _endpoints(ari: AriSettings, secret: str) -> frozenset[str] | None:
-    """The names of the PJSIP endpoints; None without the module that lists them."""
+    """The names of the PJSIP endpoints; None if the module that lists them is missing."""
     answer = request(ari, secret, "GET", "endpoints/PJSIP")
     if answer.status != http.HTTPStatus.OK:
         return None

@@ -40,7 +40,9 @@ def unit_of(control_groups: str) -> str | None:
 
 
 def planned_calls(asterisk_conf: str) -> int:
-    """Number of calls that Asterisk should carry: `maxcalls` of asterisk.conf, else that of a node of the fleet."""
+    """Number of calls that Asterisk should carry: `maxcalls` of asterisk.conf, otherwise that of a node of the
+    fleet.
+    """
     value = sections(asterisk_conf).get("options", {}).get("maxcalls", "")
     return int(value) if value.isdecimal() and 0 < int(value) < 10**6 else CALLS
 

@@ -89,7 +89,7 @@ def files(
 
 
 def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
-    """The group through which Asterisk can read in the folder: the folder's group if Asterisk is in it, else
+    """The group through which Asterisk can read in the folder: the folder's group if Asterisk is in it, otherwise
     Asterisk's. None if Asterisk's process was not found.
     """
     if asterisk is None:
@@ -229,8 +229,8 @@ def puttable(
     topic: str, trial: Trial, who: Identity | None, owner: str, mode: int, group: int | None = None
 ) -> Finding:
     """The finding on the service's right to put files into a folder. `who` is the service, `owner` is USER:GROUP for
-    `chown`: its user and Asterisk's group. `mode` is the folder's mode in the remedy. For the journal, `group` is that
-    of the sounds' folder: the service gives group and mode to the journal's folder.
+    `chown`: its user and Asterisk's group. `mode` is the folder's mode in the remedy. For the journal, `group` is the
+    group of the sounds' folder: the service gives group and mode to the journal's folder.
     """
     folder, held = trial.folder, trial.held
     if who is None:
@@ -295,8 +295,8 @@ def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> 
 
 
 def fallback(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
-    """The finding on fallback.conf. `wanted` is the content by the registry, None without a registry; `text` is the
-    present content.
+    """The finding on fallback.conf. `wanted` is the content by the registry, None if there is no registry; `text` is
+    the present content.
 
     Neither is shown, because they have numbers. `trouble` says why `text` could not be read; empty if the file does not
     exist.

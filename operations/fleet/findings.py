@@ -108,7 +108,7 @@ def _rivals(state: NodeState, _: _Compared) -> str:
 
 
 def clock_ahead_s(state: NodeState) -> float:
-    """Seconds by which PostgreSQL's clock is ahead of the node's: 0 if that is possible, else the least possible
+    """Seconds by which PostgreSQL's clock is ahead of the node's: 0 if that is possible, otherwise the least possible
     difference.
     """
     clock = state.clock

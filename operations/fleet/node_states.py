@@ -47,7 +47,7 @@ Edition = tuple[datetime | None, int, str | None]
 
 
 class _Reported(BaseModel):
-    """A part of the state; the names are those of `service.node_state.STATE`."""
+    """A part of the state; `service.node_state.STATE` has the same names."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

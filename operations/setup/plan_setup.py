@@ -252,7 +252,7 @@ def _ari_url(http: dict[str, str]) -> str:
 
 
 def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
-    """The ARI user's password: that of ari.conf, else that of idtone, else a new one; and the reason if it cannot be
+    """The ARI user's password: that of ari.conf, otherwise that of idtone, or a new one; and the reason if it cannot be
     used.
     """
     ari = settings.ari
@@ -395,7 +395,7 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
 
 
 def _group(said: dict[str, str], folder: Path) -> str:
-    """Asterisk's group: that of its process, else that of its configuration folder."""
+    """Asterisk's group: that of its process, otherwise that of its configuration folder."""
     who = observe_machine.process_of(Path(said["PID file"])) if "PID file" in said else None
     return observe_machine.group_name(who.group if who else observe_machine.rights(folder).group)
 

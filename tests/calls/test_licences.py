@@ -89,7 +89,7 @@ async def test_a_suspended_number_never_rings(asterisk, service):
         assert not phones.called.calls
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "number-suspended", "21"), forwarding
-        assert (placed.caller.final_status, placed.caller.cause) == (403, 21)  # the status that PJSIP makes from cause 21
+        assert (placed.caller.final_status, placed.caller.cause) == (403, 21)  # PJSIP makes it from cause 21
         record = service.record(ending.call_id)
         assert (record["outcome"], record["status"], record["complete"]) == ("REFUSE", "REFUSED", True)
 

@@ -25,7 +25,7 @@ from lab.service import Service
 
 @pytest.fixture
 def own(asterisk, beside) -> Iterator[Service]:
-    """A service whose counts are those of this test's calls."""
+    """A service that counts this test's calls alone."""
     beside.settled()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service

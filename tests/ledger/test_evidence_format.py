@@ -268,7 +268,7 @@ def test_a_zip_with_octets_of_no_file_is_not_read(files, tmp_path, hiding):
 
 def zipped(*held: tuple[str, bytes, bytes], extra: bytes = b"", size: int | None = None) -> bytes:
     """ZIP file of names, contents, and octets that stand behind the compressed ones as if they were part of them. It
-    says that each content has this size, else the true one.
+    states `size` for each content, or the true size if that is not given.
     """
     octets, listed = b"", b""
     for name, content, behind in held:

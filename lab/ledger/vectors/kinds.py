@@ -1,6 +1,6 @@
 """Kinds of manipulations × verifiers: each before the signature, by the holder of the log's key, and after it.
 
-Before: everything is signed, sealed and cosigned again. After: the signatures are those of the original.
+Before: everything is signed, sealed and cosigned again. After: the signatures stay those of the original.
 """
 
 # ruff: noqa: S608 - the statements are what is tried

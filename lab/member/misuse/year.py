@@ -1,7 +1,7 @@
 """A year of 200 ordinary customers, and the case of November 2025, for the brake: generated from a seed, without a
 clock.
 
-The offices are those of `traffic`, with larger lines in addition. No figure here is measured; each is a plausible one,
+The offices come from `traffic`, with larger lines in addition. No figure here is measured; each is a plausible one,
 chosen before the brake was run over it. The brake knows the kind of no line, and at the beginning of the year nothing
 about any customer.
 """
@@ -27,7 +27,7 @@ FIRST: Final = date(2026, 11, 10)
 
 
 class Attempt(NamedTuple):
-    """A call, and its result if it is not refused: `talked_s` if it is answered, else `rang_s`."""
+    """A call, and its result if it is not refused: `talked_s` if it is answered, otherwise `rang_s`."""
 
     at_s: float
     call: ForwardedCall

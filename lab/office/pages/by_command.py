@@ -42,9 +42,7 @@ customer:
 
 @dataclass(frozen=True)
 class Played:
-    """The effort of one task: commands, and files that a person writes by hand; the seconds are those of the
-    commands.
-    """
+    """The effort of one task: commands, and files that a person writes by hand; the seconds count the commands."""
 
     commands: int
     files: int

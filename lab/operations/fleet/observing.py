@@ -51,8 +51,8 @@ class SeenProxy:
 
 @dataclass(frozen=True)
 class SeenDatabase:
-    """A database server. `role`: primary, standby or gone; `lag_bytes` is what the standby has not replayed, None
-    without a standby.
+    """A database server. `role`: primary, standby or gone; `lag_bytes` counts the bytes that the standby has not
+    replayed, None if there is no standby.
     """
 
     name: str

@@ -43,7 +43,7 @@ _HEADER_LIMIT: Final = 2**20
 
 @dataclass(frozen=True, slots=True, order=True)
 class RefusedToken:
-    """A token in the list. It counts from `since` up to, but not at, `until`; `number` is that of the refusal."""
+    """A token in the list. It counts from `since` up to, but not at, `until`; `number` is the number of the refusal."""
 
     token: bytes
     since: date

@@ -128,7 +128,7 @@ def list_own(config: command_line.ConfigOption = None, as_json: command_line.Jso
 def _answer(
     request: Request, facts: Found, result: AnswerResult | None, upstream: str | None, pack: Path | None
 ) -> Answer:
-    """The answer of the options, or else of the ledger. Raises UsageError if they contradict each other."""
+    """The answer of the options, or otherwise of the ledger. Raises UsageError if they contradict each other."""
     implied = AnswerResult.UPSTREAM if upstream else AnswerResult.CUSTOMER_HELD if pack else None
     chosen = result or implied or suggested_answer(facts)
     if (chosen is AnswerResult.UPSTREAM) != (upstream is not None):

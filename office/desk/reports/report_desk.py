@@ -194,7 +194,7 @@ class ReportDesk:
 
     def reveal(self, report_id: str, key: X25519PrivateKey, why: str) -> Reporter:
         """The reporter of a report, after consent. Only the consent in the reporter's own box counts. Raises UsageError
-        without consent, TrustError with a wrong key, LedgerError: then nothing is revealed.
+        if there is no consent, TrustError if the key is wrong, LedgerError: then nothing is revealed.
         """
         report = self.named(report_id)
         if report.sealed.reporter is None:

@@ -59,7 +59,7 @@ SERVICE_RESULTS: Final = (ReportResult.EXAMINED, ReportResult.UNFOUNDED)
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The next member to ask, or else the end of the chain."""
+    """The next member to ask, or otherwise the end of the chain."""
 
     member: str | None = None
     finding: Finding | None = None

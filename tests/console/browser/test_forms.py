@@ -1,4 +1,6 @@
-"""Forms that follow the visitor's choices, in a browser. The tests of the pages themselves send them without one."""
+"""Forms that follow the visitor's choices, in a browser. The tests of the pages themselves send them without a
+browser.
+"""
 
 from __future__ import annotations
 
