@@ -62,7 +62,9 @@ def new_brake(**limits: int) -> Brake:
 
 
 def offer(brake: Brake, attempt: Attempt) -> tuple[bool, list[Hold]]:
-    """Offer a call as call control does, for a licensed number; returns True if it passed, and the steps that rose."""
+    """Offer a call as call control does, for a licensed number; returns True if it passed, and the holds whose step
+    rose.
+    """
     at_s, call = attempt.at_s, attempt.call
     reason = brake.refusal(call, at_s)
     found, holds = brake.count(call, reason or Reason.LICENCE_VALID, reason is None, at_s)

@@ -65,7 +65,7 @@ def references() -> dict[str, Any]:
 
 
 def walk(rounds: Sequence[Round], what: str) -> list[Done]:
-    """Each round on a separate Asterisk, so that a fault belongs to one round."""
+    """Walk each round on a separate Asterisk, so that a fault belongs to one round."""
     heard, installation, done = references(), find_or_get(), []
     with counted(what, sum(len(drawn.paths) for drawn in rounds)) as advance:
         for drawn in rounds:

@@ -424,7 +424,7 @@ def bench(
 
 
 def measure(bed: Bench, only: Sequence[str] = ()) -> Found:
-    """The results after filling it, all events (or `only` some), and a check of the evidence."""
+    """Fill the bench, run all events (or `only` some), and check the evidence. Returns the results."""
     found = bed.found
     try:
         bed.fill()

@@ -32,7 +32,7 @@ _META: Final = "SELECT value FROM meta WHERE key = ?"
 
 
 class Mutation(NamedTuple):
-    """A change, the verifiers that missed it, and the reason if it is harmless; else empty."""
+    """A change, the verifiers that missed it, and the reason if it is harmless, otherwise empty."""
 
     where: str
     what: str

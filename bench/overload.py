@@ -90,7 +90,7 @@ class Bench:
     loads: int = 0
 
     def run(self, rate: float, seconds: float, after_s: float = 0.0) -> tuple[Row, float | None]:
-        """The results of a load; and, from occasional calls in `after_s` after it, the time until service was
+        """The results of a load; and, from occasional calls in `after_s` after it, the time until the service was
         normal.
         """
         self.loads += 1

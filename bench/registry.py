@@ -146,8 +146,9 @@ def _chain_of(registry: RegistryIndex, call: ForwardedCall) -> WholesaleChain | 
 
 
 def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
-    """Nanoseconds for the suspensions of a number: with few and many ranges, and with a stock too, beside a table of
-    single numbers by their text, as a registry without ranges needs it, and the look-up of the number's holder.
+    """Nanoseconds to find the suspensions of a number: with few ranges, with many, and with a member's complete stock
+    too. For comparison: a table of single numbers by their text, which is enough for a registry without ranges, and the
+    look-up of the number's holder.
     """
     source, dice = place.open(), random.Random(2)
     source.refresh()

@@ -78,7 +78,7 @@ def bare(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str
 
 
 def waited(node: Node, name: str) -> list[float]:
-    """Milliseconds from handing a step over until it is durable; closing and others."""
+    """Milliseconds from handing a step over until it is durable, for the steps of complete calls."""
     took = []
     with LedgerWriter.open(node.settings.own(), node.name, KeyRing.of(node.settings, node.name)) as writer:
         for number in range(WAITED // 6):

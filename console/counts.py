@@ -32,7 +32,7 @@ class Counts:
     """The place up to which the file holds the counts."""
 
     def add(self, record: Record, times: int = 1, begun: datetime | None = None) -> None:
-        """Count a call; -1 times takes it back. `begun`: when it began; None: at the first step of the record."""
+        """Count a call; -1 times takes it back. `begun` is its beginning; None for the first step of the record."""
         first = record.steps[0]
         if record.canary or first.kind in ACTS:
             return

@@ -1,4 +1,4 @@
-"""The reasons of a decision: the rules in the order in which they apply, and what each one finds. Pure.
+"""The reasons of a decision: the rules in the order in which they apply, and the finding of each. Pure.
 
 `idtone.core.decision` decides; this explains it in words.
 """

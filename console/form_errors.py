@@ -80,7 +80,7 @@ class FormErrors(UsageError):
                 self.note(name, UsageError(Message("{name}: fill this in", name=label)))
 
     def in_words(self, words: Callable[[str, IdtoneError], str]) -> FormErrors:
-        """The same errors in other words, made of the field and its error."""
+        """The same errors in other words, made from the field and its error."""
         worded = FormErrors()
         for field, error in self:
             worded.note(field, UsageError(words(field, error)))

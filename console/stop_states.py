@@ -62,8 +62,8 @@ _DONE: Final = frozenset({StopState.WITHDRAWN, StopState.TAKEN_OVER, StopState.O
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage of a stop. `since` is None if the time is not known. `count` of `nodes` have confirmed it, for the states
-    of nodes; without `nodes` it is about this node alone.
+    """A stage of a stop. `since` is None if the time is not known. In the states of nodes, `count` of `nodes` have
+    confirmed it; if `nodes` is empty, it is about this node alone.
     """
 
     state: StopState

@@ -1,5 +1,5 @@
-"""The threads for blocking work of pages, and those that wait for the processes of long reads. A visitor who asks for
-much waits for the own requests, and delays no one else. Used by the event loop alone.
+"""The threads for blocking work of pages, and those that wait for the processes of long reads. A visitor with many
+requests waits for these, and delays no one else. Used by the event loop alone.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ def _brief(documentation: Path) -> str:
     """Asterisk's own documentation without its texts.
 
     At each start Asterisk searches all of it for the texts of each function and application, which takes twice as long
-    as all else. It needs the entries for the options in files, and a name for each of the others.
+    as everything else. It needs the entries for the options in files, and a name for each of the others.
     """
     tree = ElementTree.parse(documentation)  # noqa: S314  Asterisk's own file
     for each in [*tree.getroot()]:

@@ -89,7 +89,7 @@ def hear_each(
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
 ) -> tuple[Heard, ...]:
-    """The measurements as of `hear`, one for each time of the sound, in order; a single one if the sound is never
+    """The measurements as in `hear`, one for each time of the sound, in order; a single one if the sound is never
     there.
     """
     recording = reassemble(packets)
@@ -118,7 +118,7 @@ def hear_each(
 def hear_whole(
     packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any], voice: Samples | None = None
 ) -> Heard:
-    """The measurement as of `hear`; but without the gaps of a sound that Asterisk sent late, as on a busy machine.
+    """The measurement as in `hear`, but without the gaps of a sound that Asterisk sent late, as on a busy machine.
 
     Then no packet of it is missing, and its packets, one after the other, are more like the sound.
     """
@@ -130,7 +130,7 @@ def hear_whole(
 
 
 def hear_last(packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any]) -> Heard:
-    """The measurement as of `hear_whole`, but for the last time of the sound, if it was played again."""
+    """The measurement as in `hear_whole`, but for the last time of the sound, if it was played again."""
     heard = hear_whole(packets, answered_ns, reference=reference)
     first = hear(in_order(packets), 0, reference=reference)
     if first.times < 2 or first.end_ms is None:

@@ -103,7 +103,9 @@ async def ring(call: IncomingCall) -> None:
 
 
 class Phone:
-    """One user agent. `voice` is what it sends in every call, in whole frames. Use it with `async with`."""
+    """One user agent. `voice` is the audio that it sends in every call, in complete frames. Use it with `async
+    with`.
+    """
 
     def __init__(
         self,
@@ -201,8 +203,8 @@ class Phone:
         headers: Iterable[Header] = (),
         timeout_s: float = WAIT_S,
     ) -> OutgoingCall:
-        """The call after its final response; arguments as of `dial`. Raises TimeoutError; the call then stays in
-        `placed`.
+        """The call after its final response; the arguments are those of `dial`. Raises TimeoutError; the call then
+        stays in `placed`.
         """
         call = self.dial(user, proxy, caller_id=caller_id, display=display, headers=headers)
         await call.final(timeout_s)

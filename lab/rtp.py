@@ -106,7 +106,7 @@ class Stream:
         return bool(self._frames)
 
     def speak(self, remote: Address, payload_type: int, voice: Samples) -> None:
-        """Send `voice` (whole frames) to `remote` in a loop until closed; a later call replaces it."""
+        """Send `voice` (complete frames) to `remote` in a loop until closed; a later call replaces it."""
         self.transmit(remote, payload_type, encode_frames(voice, payload_type), CODECS[payload_type].ticks)
 
     def transmit(self, remote: Address, payload_type: int, frames: Sequence[bytes], ticks: int) -> None:

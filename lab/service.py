@@ -245,14 +245,14 @@ class Service:
         return {record.call_id: record.to_json() for record in found}
 
     def record(self, call_id: str) -> dict[str, Any]:
-        """The evidence of one call, as of `records`; empty without evidence."""
+        """The evidence of one call, as in `records`; empty if there is none."""
         self.entered()
         with self._reader() as reader:
             record = reader.record(call_id)
         return record.to_json() if record else {}
 
     def steps(self, call_id: str) -> list[Step]:
-        """The steps of one call, as of `records`; empty without evidence."""
+        """The steps of one call, as in `records`; empty if there is no evidence."""
         self.entered()
         with self._reader() as reader:
             record = reader.record(call_id)
@@ -263,6 +263,6 @@ class Service:
 
 
 def reader_of(ledger: Path) -> LedgerReader:
-    """The ledger of a service, with the keys that lie beside it."""
+    """The ledger of a service, with the keys beside it."""
     days = DayKeys(ledger.with_name("ledger.key.days"), LedgerKey(ledger.with_name("ledger.key").read_bytes()))
     return LedgerReader.open(f"sqlite:///{ledger}", days)

@@ -30,7 +30,7 @@ class Beside:
         return self._running
 
     def left(self) -> None:
-        """Have the service with the lab's registry and the default policy as the latest one here, and stop it."""
+        """Stop the service, after one with the lab's registry and the default policy was the latest to run here."""
         if self._latest != Service(self.asterisk, LAB_REGISTRY):
             self.serving()
         self._stop()

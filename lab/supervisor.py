@@ -92,7 +92,7 @@ class Supervisor(Service):
         return self._thread is None or not self._thread.is_alive()
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int | None:
-        """Stop like `systemctl stop`, whose signal `number` is."""
+        """Stop like `systemctl stop`, with the signal `number`."""
         if self._thread is None:
             return None
         self._stop_with = number
@@ -228,7 +228,7 @@ def _runs(group: int) -> bool:
 
 
 def _readable(awaited: list[int | socket.socket], timeout_s: float | None = None) -> list[int | socket.socket]:
-    """The readable descriptors as of `select.select`, also above 1023: a lab with many calls has them."""
+    """The readable descriptors, as from `select.select`, also above 1023: a lab with many calls has them."""
     poll = select.poll()
     known = {each if isinstance(each, int) else each.fileno(): each for each in awaited}
     for descriptor in known:

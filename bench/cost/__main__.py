@@ -60,7 +60,9 @@ class Pace:
 
 
 def in_turns(bed: Bench, pace: Pace, ways: Iterable[Way], rate: float, rounds: int, to_come: int) -> dict[Way, Run]:
-    """The runs of `rounds` rounds of the ways, those of each way together; `to_come` runs share the remaining time."""
+    """One run for each way, from `rounds` rounds in which the ways take turns. `to_come` runs share the
+    remaining time.
+    """
     runs: dict[Way, list[Run]] = {way: [] for way in ways}
     for turn, way in enumerate([*runs] * rounds):
         runs[way].append(pace.run(bed, way, rate, to_come - turn))

@@ -93,7 +93,7 @@ class Bench:
         )
 
     def run_and_look(self, way: Way, rate: float, seconds: float, hold_s: float) -> Looked:
-        """The service during a load, with its greatest memory."""
+        """The observation of the service during a load, with its greatest memory."""
         (_, service) = self._pids(way)
         most_mb, over = 0.0, threading.Event()
 

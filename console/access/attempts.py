@@ -24,9 +24,9 @@ MOST_KEPT: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt to sign in. `browser` is the known browser's mark, or empty; so is the address. A passkey has no name:
-    its failures count for the network alone, and not at all if the address is not known. A passkey cannot be guessed,
-    so its failures need not lock others out.
+    """An attempt to sign in. `browser` is the known browser's mark; it and the address may be empty. A passkey has no
+    name: its failures count for the network alone, and not at all if the address is not known. A passkey cannot be
+    guessed, so its failures need not lock others out.
     """
 
     name: str

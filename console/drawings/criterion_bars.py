@@ -37,7 +37,7 @@ class Points:
 
 
 def points_of(rows: Sequence[ScoreRow], language: str) -> Points:
-    """The bars. Each is as wide as the weight of its criterion, so its area shows what it counts."""
+    """The bars. Each is as wide as the weight of its criterion, so its area shows its part of the score."""
     heaviest = max((row.criterion.weight * row.criterion.most for row in rows), default=1)
     bars = []
     for n, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""The timeline of a call, to scale: how it was set up, and as a whole. Pure."""
+"""The timeline of a call, to scale: the set-up, and the complete call. Pure."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class StepMark:
-    """One step, or several whose numbers would cover each other: `xs` of each, and their numbers from 1, as `2` or
-    `2–5`, at `x`.
+    """One step, or several whose numbers would cover each other. `xs` are the places of the steps; `text` has their
+    numbers from 1, as `2` or `2–5`, and is at `x`.
     """
 
     xs: tuple[float, ...]

@@ -55,7 +55,7 @@ class Registered:
     """Member → count of its numbers."""
 
     def concerned(self, number: int) -> set[str]:
-        """The ids of the members that hold a number or stand in its wholesale chain."""
+        """The ids of the members that hold a number or are in its wholesale chain."""
         found = {member for member, spans in self.spans.items() if any(number in span for span in spans)}
         for chain in self.document.chains:
             if number in read_span(chain.numbers):

@@ -62,7 +62,7 @@ async def file(visit: Visit) -> web.StreamResponse:
 
 
 async def badge(visit: Visit) -> web.StreamResponse:
-    """Shows the operator whose badge was uploaded."""
+    """Show the operator whose badge was uploaded."""
     try:
         async with received(visit, BADGE_LIMIT) as upload:
             upload.need("badge", Message("choose the file of the badge"))

@@ -100,7 +100,8 @@ async def strike(
     where: Iterable[Where] = EVERYWHERE,
 ) -> dict[Where, Fate]:
     """Bring calls to their steps, strike, and let the surviving ones talk a little. `blow` is a context: entering it
-    strikes, and it is left when all calls are over. `hold` stops the service from deciding a moment before.
+    strikes, and it is left when all calls are over. With `hold`, the service is kept from deciding from a moment before
+    the blow.
     """
     placed, moment = await caught(phones, where, hold)
     async with blow:

@@ -1,4 +1,4 @@
-"""`idtone console` as a process of its own."""
+"""`idtone console` as a separate process."""
 
 from __future__ import annotations
 

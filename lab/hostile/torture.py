@@ -1,4 +1,4 @@
-"""A message with other values for single headers (`Call_ID=…`), further lines, and without some headers.
+"""Torture messages after RFC 4475, written from its descriptions; as INVITEs where their fault allows it.
 
 `MARK`, `OWN`, `HOST` and `OVER` are filled in as in `invites`.
 """

@@ -97,7 +97,7 @@ class TwoComputers:
 
     def type(self, page: str, *names: str, typed: str = "", home: Path | None = None, **changed: str) -> str:
         """Run the commands of the page's blocks in the shell, and return their output. `typed` are the answers to
-        OpenSSL; `home` is that of a holder with another computer; `changed` are other words in place of the page's.
+        OpenSSL; `home` is the home of a holder with another computer; `changed` are other words in place of the page's.
         Raises AssertionError if a command fails.
         """
         said = ""

@@ -76,7 +76,7 @@ Ends = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{1,4}$")]
 
 
 class FormName(Model):
-    """A name. `ja` as in the document that was seen; `kana` its reading."""
+    """A name. `ja` is the name as in the document that was seen, `kana` its reading."""
 
     ja: Text | None = None
     kana: Text | None = None

@@ -32,7 +32,9 @@ _NOTE: Final = (
 
 
 def form_paper(kind: CustomerKind, form: Application | None, rules: FormRules, at: datetime) -> Paper:
-    """The form on paper. `form` None: an empty one of this kind, to fill in by hand. `at`: the time of printing."""
+    """The form on paper. If `form` is None, it is an empty one of this kind, to fill in by hand. `at` is the time of
+    printing.
+    """
     named = labels(kind)
     sections = [Section(_TITLE, _head(kind, form), boxed=True)]
     for group, heading in GROUPS.items():

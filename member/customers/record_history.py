@@ -40,8 +40,8 @@ class FormAct(StrEnum):
 
 @dataclass(slots=True)
 class RecordHistory:
-    """The history of one record. `digest` is made by `RecordKey.digest`; `act` the id of the act in the ledger. `ends`:
-    the last day of the contract, in Japan.
+    """The history of one record. `digest` is made by `RecordKey.digest`; `act` is the id of the act in the ledger,
+    `ends` the last day of the contract, in Japan.
     """
 
     id: str

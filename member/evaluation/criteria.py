@@ -149,7 +149,7 @@ def criteria_document(tree: Mapping[str, object], name: str) -> CriteriaDocument
 
 
 def parse_criteria(text: str, name: str) -> Criteria:
-    """The criteria in a text, as from `read_criteria`; `name` is the file's name in the faults."""
+    """The criteria in a text, like those of `read_criteria`; `name` is the file's name in the faults."""
     return Criteria(parse(text, name, CriteriaDocument, _faults), text.encode())
 
 

@@ -30,7 +30,7 @@ _BADGE_LIMIT: Final = 1024 * 1024
 
 
 def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[str, Any]:
-    """The member's entry in the list, with its evaluation; without one for the mark of a licensed operator. `what` is a
+    """The member's entry in the list, with its evaluation. The mark of a licensed operator has none. `what` is a
     member's id, or the path of a badge or mark.
 
     Raises TrustError if the list, the criteria, the result or the badge is not what the association published, if the

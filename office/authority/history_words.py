@@ -1,4 +1,4 @@
-"""Words of a change in a line of the history, which each reader gets in the own language. Pure.
+"""Words of a change in a line of the history, which each reader gets in their own language. Pure.
 
 A `Message` is stored as its English template and its fields: `{"text": "evaluation of {member} is removed", "fields":
 {"member": "m-0001"}}`; a field can be a message again. Text without a template is stored as it is.

@@ -1,7 +1,7 @@
 """The packages in the authority's folder that wait for the signatures of their holders, who get copies of them as ZIPs.
 
-There are two: one for all roles, and one for the duty keys alone. So a suspension at night does not disturb what
-holders have signed of the other one.
+There are two: one for all roles, and one for the duty keys alone. So a suspension at night does not disturb the
+signatures of the other one.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class PreparedPackage:
     def take(self, holder: Edition, now: datetime) -> list[str]:
         """Accept the signatures of a holder's copy, and publish as soon as there are enough.
 
-        Only the signatures of the copy count. All else has to be as it was prepared, except the snapshot and the
+        Only the signatures of the copy count. Everything else has to be as it was prepared, except the snapshot and the
         timestamp, if another edition was published in the meantime. Returns the published roles; an empty list if
         signatures are missing. Raises IdtoneError.
         """

@@ -1,4 +1,4 @@
-"""Requests for suspensions, and for numbers that never originate, which two persons enter, each at an own machine.
+"""Requests for suspensions, and for numbers that never originate, which two persons enter, each at their own machine.
 
 The first person enters the number; the second enters it again, and approves. Only then does the file change. The first
 entry is stored as a keyed digest, so the second person cannot read it off. The key is in the memory of the console's

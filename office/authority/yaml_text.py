@@ -1,4 +1,4 @@
-"""Edits of a YAML text that keep all else unchanged: comments, order, quotes and every other line. Pure.
+"""Edits of a YAML text that keep everything else unchanged: comments, order, quotes and every other line. Pure.
 
 A library that parses YAML and writes it again (ruamel.yaml, docs/adr/0012) moves comments away from their entries and
 changes the indentation. So these functions find the place by libyaml's events, and cut the text there. The result is

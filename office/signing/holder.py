@@ -92,8 +92,8 @@ class Holder:
         self.opened = self.signed = None
 
     def sign(self, shown: str, pem: bytes, name: str, token: str, passphrase: str, now: datetime) -> None:
-        """Sign the open package, if it has the SHA-256 `shown`: with the key in `pem`, a file called `name`; else with
-        the one in a token; else with the one from the command line. Raises IdtoneError.
+        """Sign the open package, if it has the SHA-256 `shown`: with the key in `pem`, a file called `name`; otherwise
+        with the one in a token, or with the one from the command line. Raises IdtoneError.
         """
         if self.opened is None:
             raise UsageError(Message("no package is open; open it first"))

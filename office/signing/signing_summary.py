@@ -1,4 +1,4 @@
-"""Words that a holder has to read before signing a package, after all else about it was verified. Pure."""
+"""Words that a holder has to read before signing a package, after everything else about it was verified. Pure."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _HOUR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class MonthFacts:
-    """The office's facts of a month: `sent` is the calls with a sound, by member; `documents` the SHA-256 of the
+    """The office's facts of a month: `sent` has the calls with a sound, by member; `documents` the SHA-256 of the
     documents that members signed; `stops` the beginnings of suspensions, each with the moment of the first report
     before it, if there was one.
     """

@@ -173,7 +173,7 @@ def assembled_site(packages: Mapping[Path, SitePackage]) -> SitePackage:
 def site_words(
     package: SitePackage, kept: Metadata[Root], now: datetime, numbers_seed: bytes | None = None
 ) -> list[Message]:
-    """Words that a holder reads before signing, after all else was verified by `kept`, the holder's own root.
+    """Words that a holder reads before signing, after everything else was verified by `kept`, the holder's own root.
 
     Without `numbers_seed`, the office's secret key of the numbers, the tables cannot be compared with the registry, and
     the words say so. Raises TrustError or DocumentError if the package breaks a rule.

@@ -62,7 +62,7 @@ class Target:
         return self._path(role, self.folder)
 
     def name(self, role: str) -> Path:
-        """The path of a role after the restore; errors as from `path`."""
+        """The path of a role after the restore. Raises the errors of `path`."""
         return self._path(role, self.final or self.folder)
 
     def _path(self, role: str, folder: Path | None) -> Path:

@@ -85,7 +85,7 @@ class Unpacked:
 
 
 def unpack(archives: Sequence[Path], identities: Sequence[Identity], folder: Path) -> Unpacked:
-    """Read a chain of archives, the whole one first, into an empty folder. Raises BackupError, LedgerError, OSError."""
+    """Read a chain of archives, the full one first, into an empty folder. Raises BackupError, LedgerError, OSError."""
     growers: dict[tuple[str, str], LedgerGrower] = {}
     header, ends = None, {}
     owners: dict[str, str] = {}

@@ -279,8 +279,8 @@ def stamped(
 
 
 def shared(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -> Finding:
-    """The finding on the replica. `copy` is None if PostgreSQL has no replica of this node, or does not answer:
-    `trouble`.
+    """The finding on the replica. `copy` is None if PostgreSQL has no replica of this node, or does not answer;
+    `trouble` says why.
     """
     topic = "ledger-postgresql"
     log = Message("See `journalctl -u idtone`; until this is corrected, ledger.spool keeps the evidence")

@@ -112,7 +112,7 @@ class Browser:
         self.until(IS_SETTLED, f"{address} to settle")
 
     def settle(self) -> None:
-        """Waits until the parts that the page fetches by itself are there."""
+        """Wait until the parts that the page fetches by itself are there."""
         self.until("return document.querySelector('.htmx-request') === null", "the parts of the page")
 
     def until(self, script: str, what: str) -> None:

@@ -1,6 +1,6 @@
 """Days of calls, made from a seed: five patterns of fraud, six ordinary offices, and the weeks of a licence.
 
-The day is one of UTC: from 9:00 in Japan to 9:00 on the next day. No figure here is measured; each is a plausible one,
+A day is a day of UTC, from 9:00 in Japan to 9:00 on the next day. No figure here is measured; each is a plausible one,
 chosen before the rules were run over it. The limits were chosen with the seeds below `MEASURED_FROM`; rates come from
 other seeds.
 """

@@ -2,8 +2,8 @@
 clock.
 
 The offices come from `traffic`, with larger lines in addition. No figure here is measured; each is a plausible one,
-chosen before the brake was run over it. The brake knows the kind of no line, and at the beginning of the year nothing
-about any customer.
+chosen before the brake was run over it. The brake does not know the kind of any line, and at the beginning of the year
+it knows nothing about any customer.
 """
 
 from __future__ import annotations
