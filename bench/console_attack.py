@@ -220,7 +220,7 @@ def _descendants(pid: int) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Seconds of the clock, and of processor time: of the console's process, and of its child processes."""
+    """Seconds of the clock, and seconds of processor time of the console's process and of its child processes."""
 
     clock_s: float = 0.0
     console_s: float = 0.0

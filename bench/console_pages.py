@@ -143,7 +143,7 @@ def first_byte_ms(connection: http.client.HTTPConnection, path: str, cookies: Ma
 
 
 def open_pages(folder: Path, streams: int, turns: int, seconds: float) -> dict[str, Any]:
-    """The cost of open pages for the service and the console, and the waiting time of calls; in turns."""
+    """The cost of open pages for the service and the console, and the waiting time of calls. The loads take turns."""
     found: dict[Pages, list[Turn]] = {each: [] for each in Pages}
     with bench(folder) as bed:
         config = configure(folder, yaml.safe_load(bed.service.settings.read_text("utf-8")))
@@ -178,8 +178,8 @@ def turn(bed: Bench, config: Path, beside: Pages, streams: int, seconds: float) 
 
 @contextmanager
 def followed(console: ConsoleProcess, streams: int) -> Iterator[None]:
-    """Context with `streams` open pages, read in a thread; each gets the state before the context begins, and until its
-    end.
+    """Context with `streams` open pages, read in a thread. Each page receives the state from before the beginning of
+    the context until its end.
     """
     cookies = [sign_in(console, name_of(user)) for user in range(USERS)]
     over, all_open = threading.Event(), threading.Event()

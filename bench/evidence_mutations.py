@@ -160,7 +160,7 @@ def tile_files(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
 
 
 def _octets(file: Path) -> bytes | None:
-    """The content that is read from a published file: of a bundle, the expanded one; None if it cannot be expanded."""
+    """The content that is read from a published file. A bundle is expanded; None if that fails."""
     octets = file.read_bytes()
     try:
         return expanded(octets, BUNDLE_LIMIT) if BUNDLES in str(file) else octets

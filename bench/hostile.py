@@ -47,7 +47,7 @@ EMPTY_WITHIN_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The plan of an attack: `rate` per second, in rounds of `round`; with `weapon`, all are hostile only in
+    """The plan of an attack: `rate` per second, in rounds of `round`. If `weapon` is given, all are hostile only in
     that part.
     """
 

@@ -183,8 +183,9 @@ def _is_company(one: Fields) -> bool:
 
 
 def rates(customers: int, refused: int, seed: int, table: IdentityTable) -> dict[str, Any]:
-    """Shares of 1: of the refused customers that are missed, and of other customers that are taken for a refused one.
-    `spelling` has, for each kind of key, the share of refused customers without an equal key under another spelling.
+    """The share (of 1) of the refused customers that are missed, and the share of other customers that are taken for a
+    refused one. `spelling` has, for each kind of key, the share of refused customers without an equal key under another
+    spelling.
     """
     chance = random.Random(seed)
     people = [generated(chance) for _ in range(refused)]

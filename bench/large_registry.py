@@ -1,4 +1,4 @@
-"""A large registry, evenly held: each member has a range, a prefix and single numbers; and suspensions for it."""
+"""A large registry in which each member has a range, a prefix and single numbers, and suspensions for it."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def some_number(dice: random.Random, numbers: int, members: int) -> str:
 
 
 def stopping(spans: int, members: int, each: int, stock: bool) -> SuspensionsDocument:
-    """Suspensions of `spans` ranges of ten numbers, spread evenly over the members, and of the first member's complete
-    stock.
+    """Suspensions of `spans` ranges of ten numbers, spread evenly over the members. With `stock`, the first member's
+    complete stock is suspended too.
     """
     since = FIRST_ISSUED
     entries = [SuspensionEntry(member="m-00000", since=since, reference="R-0")] if stock else []

@@ -81,8 +81,8 @@ def calls(count: int) -> list[Step]:
 
 
 def bare_loop(folder: Path, told: list[Step], group: int) -> float:
-    """Steps per second of INSERTs of the same rows, `group` a transaction, in the same journal; without tree
-    and keys.
+    """Steps per second of INSERTs of the same rows, `group` a transaction, in the same journal. There is no tree and no
+    key.
     """
     connection = sqlite3.connect(folder / f"bare-{group}.sqlite3", isolation_level=None)
     connection.execute(f"PRAGMA journal_mode={journal_mode()}")

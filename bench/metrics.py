@@ -94,8 +94,8 @@ def turn(bed: Bench, scrapers: Scrapers, rate: float, seconds: float) -> Run:
 
 
 def row(run: Run, off: Run) -> dict[str, Any]:
-    """The figures of a run: the time from a call's INVITE to the called phone's, and the service's processor time; both
-    also over the run `off`.
+    """The figures of a run: the time from a call's INVITE to the called phone's, and the service's processor time. Both
+    are also given as the difference from the run `off`.
     """
     waited = [sample.post_dial_ms for sample in run.samples]
     without = [sample.post_dial_ms for sample in off.samples]

@@ -91,7 +91,9 @@ def endpoints() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The users in the INVITE at the called phone; `identities`: in P-Asserted-Identity and Remote-Party-ID."""
+    """The users in the INVITE at the called phone. `identities` are those in P-Asserted-Identity and
+    Remote-Party-ID.
+    """
 
     sender: str
     identities: tuple[str, ...]
@@ -325,7 +327,9 @@ def judge(service: Service, parts: Mapping[str, Sequence[Offered]], seen: Seen, 
 
 
 def rows(found: Found, state: str) -> list[dict[str, Any]]:
-    """A row for each kind: in each group of spellings `calls = connected + refused`, and the number of wrong ones."""
+    """A row for each kind. It has `calls = connected + refused` for each group of spellings, and the number of wrong
+    ones.
+    """
 
     def text(cells: Sequence[Counter[str]]) -> str:
         whole = sum(cells, Counter[str]())

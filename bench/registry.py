@@ -182,7 +182,7 @@ def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
 
 
 def suspending(generation: int) -> str:
-    """The suspensions of a generation: one of the two numbers, in turn."""
+    """The suspensions of a generation, which stop one of two numbers in turn."""
     issued = (FIRST_ISSUED + timedelta(seconds=generation)).isoformat()
     entry = f"{{number: {ASKED[generation % 2]!r}, since: {FIRST_ISSUED.isoformat()}, reference: R-1}}"
     return f"issued: {issued}\nsuspensions: [{entry}]\n"

@@ -50,7 +50,7 @@ TABLES: Final = (
 
 
 def bare(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str) -> float:
-    """Steps per second of the same rows into the same tables: without tree, comparison and position."""
+    """Steps per second for writing the same rows into the same tables, without tree, comparison and position."""
     with psycopg.connect(
         host="127.0.0.1", port=server.port, user=server.user, password=server.password, dbname="postgres"
     ) as connection:

@@ -33,7 +33,7 @@ KEY: Final = "hsm:1?label=bench"
 
 
 def settings_of(folder: Path, library: Path | None) -> LedgerSettings:
-    """Settings with the key in the token; without a library, in a file."""
+    """Settings with the key in the token, or in a file if there is no library."""
     folder.mkdir()
     (folder / "pin").write_text(token.PIN)
     placed = TokenSettings(library=library, key=KEY if library else None, pin_file=folder / "pin")

@@ -30,7 +30,7 @@ _LINES.render(lines=())  # compiles what it imports, once for all processes that
 
 class ShownCalls(NamedTuple):
     """A page of calls. `lines`: rows of a table, the newest call first. `newest` and `oldest` are the places of the
-    first and the last one; `reached`: as in FoundCalls.
+    first and the last one. `reached` has the meaning of that in FoundCalls.
     """
 
     lines: Markup = Markup()
@@ -44,8 +44,8 @@ NO_CALLS: Final = ShownCalls()
 
 
 def lines_of(records: Sequence[Record], language: str, *, node: str = "", requests: bool = False) -> Markup:
-    """The rows of calls. `node` is the other node whose calls they are; `requests`: each row has a link that requests
-    its evidence.
+    """The rows of calls. `node` is the other node whose calls they are. With `requests`, each row has a link that
+    requests its evidence.
     """
     if not records:
         return Markup()

@@ -32,7 +32,7 @@ class ListRequest:
         return (self.page - 1) * self.size
 
     def within(self, total: int) -> ListRequest:
-        """The same request; for the last page if its page lies beyond `total` rows."""
+        """The same request, or the one for the last page if its page lies beyond `total` rows."""
         last = max(1, -(-total // self.size))
         return self if self.page <= last else ListRequest(self.column, self.falls, last, self.size)
 

@@ -1,4 +1,6 @@
-"""Packs made here, kept in memory for an hour, so that a broken download can be repeated; never on the disk."""
+"""Packs made here, kept in memory for an hour, so that a broken download can be repeated. They are never on the
+disk.
+"""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class OwnAddress:
 
 
 def _origin(address: str) -> str:
-    """Scheme, host and port; without the scheme's usual port, as browsers write it."""
+    """Scheme, host and port. The scheme's usual port is left out, as browsers do."""
     parts = urlsplit(address.lower())
     host = parts.netloc.removesuffix(f":{_PORTS[parts.scheme]}")
     return f"{parts.scheme}://{host}"

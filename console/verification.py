@@ -92,7 +92,7 @@ def _with_texts(report: Mapping[str, Any], change: Callable[[Any], Any]) -> dict
 
 
 def _written(text: object) -> Any:
-    """A text in the file's form: with its template, because each visitor reads it in another language."""
+    """A text in the file's form. It has the template, because each visitor reads it in another language."""
     if not isinstance(text, Message):
         return str(text)
     fields = {name: value if isinstance(value, int) else _written(str(value)) for name, value in text.fields.items()}

@@ -89,8 +89,8 @@ def hear_each(
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
 ) -> tuple[Heard, ...]:
-    """The measurements as in `hear`, one for each time of the sound, in order; a single one if the sound is never
-    there.
+    """The measurements as in `hear`, one for each time of the sound, in order. There is a single one if the sound is
+    never there.
     """
     recording = reassemble(packets)
     sound = _audible(reference) if reference is not None else np.empty(0)

@@ -34,7 +34,7 @@ Behaviour = Callable[[IncomingCall], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Ring for `after_ms`, then answer. Hang up after `hangup_after_ms`; with None, wait for the other side.
+    """Ring for `after_ms`, then answer. Hang up after `hangup_after_ms`, or wait for the other side if it is None.
 
     An answering machine has another voice than the phone's: see `voices`.
     """
@@ -56,7 +56,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class EarlyMedia:
-    """Play an announcement before the answer; with None, never answer."""
+    """Play an announcement before the answer. If the time of the answer is None, never answer."""
 
     announcement: Samples
     answer_after_ms: float | None

@@ -51,8 +51,8 @@ def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
 
 
 class Prometheus:
-    """A Prometheus that scrapes one address twice a second, with alert rules; on the loopback address, while in the
-    context.
+    """A Prometheus that scrapes one address twice a second, with alert rules. It listens on the loopback address while
+    in the context.
     """
 
     def __init__(self, scratch: Path, target: str, rules: Path) -> None:

@@ -10,7 +10,7 @@ from lab.service import Service
 
 
 class Beside:
-    """The service beside the shared PBX: one at a time, started again only for other settings."""
+    """The service beside the shared PBX. One runs at a time, and it is started again only for other settings."""
 
     def __init__(self, asterisk: Asterisk) -> None:
         self.asterisk = asterisk

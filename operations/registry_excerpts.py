@@ -170,7 +170,7 @@ def _policy(shown: Mapping[str, Any]) -> Policy:
 @dataclass(frozen=True, slots=True)
 class Repeated:
     """A repeated decision. `decision` is None if it could not be repeated; `why` says why, or why it may differ from
-    the recorded one. `signed`: the association has signed the excerpt; `root_is_known`: by the given root.
+    the recorded one. `signed`: the association has signed the excerpt. `root_is_known`: its root is the given one.
     """
 
     record: Record

@@ -1,4 +1,6 @@
-"""The times of mails about trouble: at its beginning, when it has come back, and once when all is well again. Pure."""
+"""The times of mails about trouble. A mail is due when it begins, when it has come back, and once when all is well
+again. Pure.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ OVER_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class ToldTroubles:
-    """Observations of earlier runs, by the trouble's id, in seconds since the machine started."""
+    """The times at which earlier runs observed each trouble, by its id, in seconds since the machine started."""
 
     first_s: dict[str, float] = field(default_factory=dict)
     """Id → beginning of a present trouble that each run since has seen."""

@@ -30,7 +30,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Calls of one way of forwarding at one rate; of one load, or of several together."""
+    """Calls of one way of forwarding at one rate. They come from one load, or from several together."""
 
     way: Way
     rate: float

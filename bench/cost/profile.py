@@ -111,7 +111,8 @@ def read_stacks(folder: Path, way: Way) -> Counter[Stack]:
 
 
 def compared(times: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """A row for each way: over native, the fastest tenth of all calls, and the median of the differences in each turn.
+    """A row for each way. It has two differences from native: of the fastest tenth of all calls, and the median over
+    the turns.
 
     Other work of the machine makes some calls late, but not the fastest ones.
     """

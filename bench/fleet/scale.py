@@ -62,7 +62,7 @@ class Scaled:
 
 
 def counted(running: Fleet) -> Counted:
-    """The present counters; those of PostgreSQL are of all nodes together."""
+    """The present counters. Those of PostgreSQL count all nodes together."""
     pids: dict[str, Iterable[int]] = {
         "kamailio": [pid for proxy in running.proxies for pid in proxy.pids],
         "asterisk": [node.asterisk.process.pid for node in running.nodes if node.asterisk.process],

@@ -92,7 +92,7 @@ def _calls(node: Node) -> int:
 
 
 def median_ratio(one: Callable[[], object], two: Callable[[], object]) -> tuple[float, float]:
-    """The median of `one` in milliseconds, and the median ratio of `two` to it; in turns."""
+    """The median of `one` in milliseconds, and the median ratio of `two` to it. They take turns."""
 
     def took_ms(work: Callable[[], object]) -> float:
         began_s = time.perf_counter()

@@ -47,8 +47,8 @@ STARTS_WITHIN_S: Final = 60.0
 
 
 def enter_namespace() -> None:
-    """Continue in a separate network namespace, if root may create one: with loopback and one more address, and without
-    a way out.
+    """Continue in a separate network namespace, if root may create one. It has loopback and one more address, and no
+    route to the network.
     """
     if os.environ.get(MEDIA) or os.geteuid() or not (shutil.which("unshare") and shutil.which("ip")):
         return

@@ -38,8 +38,8 @@ class Sounding:
 
     @property
     def claims_less(self) -> bool:
-        """True if the phone received all of the sound, and the record does not even claim that it was sent; or, for the
-        caller, whose packets are not counted, that it was played.
+        """True if the phone received all of the sound, and the record does not even claim that it was sent. For the
+        caller, whose packets are not counted, the claim is that it was played.
         """
         if not self.received.whole:
             return False

@@ -105,8 +105,8 @@ def sounding_rms(profile: Profile) -> float:
 
 
 def shifted(sound: Signal, delay: float, phase: float) -> Signal:
-    """The sound, later by a part of a sample, and with every frequency turned by `phase`: as after filters and clocks
-    of a line.
+    """The sound, delayed by a part of a sample, with every frequency turned by `phase`, as by filters and clocks of a
+    line.
     """
     size = 1 << (len(sound) + 128).bit_length()
     padded = np.zeros(size)

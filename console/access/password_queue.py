@@ -39,7 +39,7 @@ class PasswordLine:
 
     @asynccontextmanager
     async def turn(self, rank: int) -> AsyncIterator[None]:
-        """Context of one turn. Raises LineFullError, also for an attempt that waits already; never for a known
+        """Context of one turn. Raises LineFullError, also for an attempt that waits already, but never for a known
         browser.
         """
         if self._is_taken:

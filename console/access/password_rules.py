@@ -1,4 +1,4 @@
-"""Rules for a new password: not too short, not too long, not common, and not made of words that everyone here knows."""
+"""Rules for a new password: its length, and no common passwords or words that everyone here knows."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class MonthBars:
 
 
 def month_bars(months: Sequence[str], series: Mapping[str, Sequence[int]]) -> MonthBars:
-    """The bars. `months` as `2026-11`; `series`: under each name, one count for each month."""
+    """The bars. `months` have the form `2026-11`; `series` has, under each name, one count for each month."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     step = (right - LEFT) / len(months)
     top_count = max(*(sum(counts) for counts in zip(*series.values(), strict=True)), 1)

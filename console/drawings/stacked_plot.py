@@ -60,8 +60,8 @@ def stacked_plot(
     step: timedelta | None = None,
     now: datetime | None = None,
 ) -> StackedPlot:
-    """The plot. `times`: at least two moments at equal distances, in local time; `series`: under each name, one count
-    for each moment.
+    """The plot. `times` are at least two moments at equal distances, in local time. `series` has, under each name, one
+    count for each moment.
 
     With `step`, one moment is enough, and each count is drawn as a step of this length, otherwise as a point. The count
     that contains `now` is incomplete; the line to its point is drawn as incomplete too.

@@ -116,7 +116,7 @@ async def criteria(
 
 
 def _shown(document: CriteriaDocument) -> tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]]]:
-    """The values of the fields: of the whole document, of each criterion, of each grade."""
+    """The values of the fields of the document, of each criterion and of each grade."""
     terms = document.evaluation
     whole = {name: str(getattr(terms, name)) for name in _TERMS}
     whole |= {"title_ja": terms.title.ja, "title_en": terms.title.en, "list": terms.list}

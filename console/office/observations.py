@@ -74,8 +74,8 @@ _FORGET: Final[Fields] = {"before": FormField(template("Before the day"), day)}
 async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the observations of a year, the newest first, and the desk's counts of that year; of one member, or of
-    all.
+    """Show the observations of a year, the newest first, and the desk's counts of that year, for one member or
+    for all.
     """
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     members = (await visit.in_thread(files.registered)).members

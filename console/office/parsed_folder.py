@@ -1,4 +1,4 @@
-"""The association's folder, parsed for the pages: each part once for each change of its files."""
+"""The association's folder, parsed for the pages. Each part is parsed once after each change of its files."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ async def prepare(visit: Visit) -> web.StreamResponse:
 
 
 def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
-    """The package that the form or the address names; without a name, the waiting one."""
+    """The package that the form or the address names, or the waiting one if there is no name."""
     files = files_of(visit)
     if wanted == "all" or (wanted != "duty" and files.package.folder.is_dir()):
         return files.package

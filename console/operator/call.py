@@ -1,5 +1,5 @@
-"""One call: its steps, the delivery of its sounds, the reasons of its decision, the proof; with a purpose, its
-numbers.
+"""One call: its steps, the delivery of its sounds, the reasons of its decision, the proof; and its numbers, if the
+visitor gives a purpose.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The search for calls: by decision, by call id; with a recorded purpose, by number or SIP Call-ID."""
+"""The search for calls by decision or call id, and with a recorded purpose by number or SIP Call-ID."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None =
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """Show the form that requests a disclosure; for a call, its record fills the fields."""
+    """Show the form that requests a disclosure. If the address names a call, its record fills the fields."""
     call = visit.query("call")[:255]
     filled = await visit.in_thread(_of_call, visit, call) if call else {}
     return _asked(visit, {"sealed": "yes", **{name: translated(value) for name, value in filled.items()}})

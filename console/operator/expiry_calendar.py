@@ -96,7 +96,7 @@ def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
 
 
 def ends(expiry: Expiry) -> str:
-    """The last valid day in Japan, or the moment of the end; for a check, the day on which it is due."""
+    """The last valid day in Japan, or the moment of the end. For a check it is the day on which the check is due."""
     return day(expiry.at) if expiry.kind is ExpiryKind.CERTIFICATION_CHECK else last_moment(expiry.at)
 
 

@@ -66,7 +66,7 @@ Tones = Mapping[str, str | None]
 
 
 async def _tones(visit: Visit) -> tuple[Tones | None, IdtoneError | None]:
-    """The registry's sounds; without a registry, None and the reason."""
+    """The registry's sounds; None and the reason if there is no registry."""
     try:
         return (await visit.console.registry.look()).index.tones, None
     except IdtoneError as error:

@@ -82,7 +82,7 @@ def holder_of(log: VerifierKey, registry: RegistryDocument) -> str | None:
 
 
 def pages(is_office: bool) -> Sequence[Page]:
-    """The pages: for everyone at the association, for signed-in users on an operator's node."""
+    """The pages. They are for everyone at the association, and for signed-in users on an operator's node."""
     verification = PackVerification(Reads.PUBLIC_PACK if is_office else Reads.PACK)
     if is_office:
         return (Page(PATH, verification.show, None), Page(PATH, verification.verify, None, Method.POST, uploads=True))

@@ -60,7 +60,7 @@ class MemoryEvidence:
         self.hurried += 1
 
     def commit(self, most: int | None = None) -> None:
-        """Write the first `most` of the late steps; with None, all."""
+        """Write the first `most` of the late steps, or all if it is None."""
         group, self._late = self._late[:most], self._late[len(self._late) if most is None else most :]
         self.steps += [step for step, _ in group]
         for _, written in group:

@@ -58,7 +58,7 @@ async def connected(call: IncomingCall) -> None:
 
 
 def called_phone(case: Case) -> Behaviour:
-    """The acts of the called phone; none if it is not its turn."""
+    """The acts of the called phone. There are none if it is not its turn."""
 
     async def behave(call: IncomingCall) -> None:
         await reach(call, case.step)

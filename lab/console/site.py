@@ -129,7 +129,7 @@ class Site:
     stack: AsyncExitStack
 
     async def visitor(self, *roles: Role, language: str = "en") -> Visitor:
-        """A browser with a signed-in user of these roles; without roles, no user.
+        """A browser with a signed-in user of these roles. Without roles, nobody has signed in.
 
         The sign-in itself is left out, because it is slow on purpose; `test_sign_in` tests it.
         """

@@ -25,7 +25,7 @@ _UNRESERVED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU
 
 
 def escaped(user: bytes) -> bytes:
-    """A user part with these octets."""
+    """The octets, escaped as the user part of a SIP URI."""
     return b"".join(bytes([octet]) if octet in _UNRESERVED else b"%%%02x" % octet for octet in user)
 
 

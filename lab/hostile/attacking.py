@@ -48,7 +48,7 @@ class Told:
 
 
 class CalledPhone(Endpoint):
-    """The destination of hostile calls: mostly busy."""
+    """The destination of hostile calls, which is mostly busy."""
 
     def __init__(self) -> None:
         super().__init__()

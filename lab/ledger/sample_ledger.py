@@ -56,7 +56,7 @@ def records_of(url: str) -> dict[str, Record]:
 
 
 def opened(url: str, days: DayKeys | None = None, server: Server | None = None) -> LedgerReader:
-    """A reader of a ledger; with a server, of its replica there, which is made for it."""
+    """A reader of a ledger. With `server`, it reads the replica there, which is made for it."""
     if server is None:
         return LedgerReader.open(url, days)
     spool = path_of(url)
@@ -89,7 +89,9 @@ def query(file: Path, statement: str, *values: object) -> list[tuple[object, ...
 
 @contextmanager
 def held(file: Path, *statements: str) -> Iterator[sqlite3.Connection]:
-    """Context in which another program locks the ledger with these statements; without any, like a writer."""
+    """Context in which another program locks the ledger with these statements. Without statements, it locks the ledger
+    like a writer.
+    """
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         for statement in statements or ("BEGIN IMMEDIATE",):
             other.execute(statement).fetchall()

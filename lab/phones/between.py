@@ -47,7 +47,9 @@ def moved(body: bytes, host: str | None = None, port: int | None = None) -> byte
 
 @dataclass
 class Announced:
-    """A phone that announces another address than its own, `host` or `port`; with `early`, only before the answer."""
+    """A phone that announces another address than its own, `host` or `port`. With `early`, it does so only before the
+    answer.
+    """
 
     host: str | None = None
     port: int | None = None

@@ -122,7 +122,7 @@ class Browser(Program):
             await asyncio.sleep(LOOK_S)
 
     async def _run(self, script: str) -> Any:
-        """The result of a script in the page; one at a time."""
+        """The result of a script in the page. Only one runs at a time."""
         async with self._turn:
             return await asyncio.to_thread(self.driver.execute_script, script)
 

@@ -1,4 +1,4 @@
-"""A capture of a phone's ports, independent of the phone: on the loopback interface, as root on Linux."""
+"""A capture of a phone's ports on the loopback interface, independent of the phone. It needs root on Linux."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class PhonesPbx(Asterisk):
 
     @property
     def key_and_certificate(self) -> Path:
-        """A key and a certificate for SIP over TLS, at both ends."""
+        """A key and a certificate for SIP over TLS, for the PBX and for the phones."""
         return self.etc / "phones.pem"
 
     @property

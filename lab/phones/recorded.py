@@ -79,7 +79,7 @@ class Judge:
         return Received(frames, self.of, self._verifier.verify(samples, rate_hz).verdict)
 
     def packets(self, packets: Sequence[Packet]) -> Received:
-        """The sound in a port's packets: by their own times, or in order if Asterisk was late."""
+        """The sound in a port's packets. They are taken at their own times, or in order if Asterisk was late."""
         edge_s = EXACT_S if {packet.payload_type for packet in packets} <= {PCMU, PCMA} else EDGE_S
         found = []
         for each in (packets, in_order(packets)):

@@ -71,6 +71,6 @@ def faults_of(text: str) -> tuple[Fault, ...]:
 
 
 def valid_until_2096(sha256: str = "") -> str:
-    """A registry in which 0312345678 may use the sound `sample`; with `sha256`, only this master of it."""
+    """A registry in which 0312345678 may use the sound `sample`, or only this master of it if `sha256` is given."""
     text = GOOD.partition("  - id: m-0002")[0].replace("2036-12-01", "2096-12-01").replace("2037-01-10", "2096-01-10")
     return text.replace("Sample sound", f"Sample sound, sha256: {sha256}") if sha256 else text

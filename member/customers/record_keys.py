@@ -1,4 +1,4 @@
-"""Sealing of a customer's record: with its own key, which the room's key encrypts. Pure, except for fresh keys.
+"""Sealing of a customer's record with its own key, which the room's key encrypts. Pure, except for fresh keys.
 
 The digest of a record goes into the ledger. It is made with the record's key: without that key it does not reveal
 whether a guessed form is the recorded one, and after the key's destruction it reveals nothing at all.

@@ -25,7 +25,9 @@ def desk_keys(settings: Settings) -> tuple[bytes, bytes | None]:
 
 
 def open_requests(settings: Settings, now: datetime, request_id: str | None = None) -> Requests:
-    """The requests that this member has to answer, the most urgent first; or only one. Raises IdtoneError."""
+    """The requests that this member has to answer, the most urgent first, or only the one with `request_id`. Raises
+    IdtoneError.
+    """
     key = X25519PrivateKey.generate()
     to = base64.b64encode(key.public_key().public_bytes_raw()).decode()
     member = desk_client.member_of(settings)

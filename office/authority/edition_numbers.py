@@ -32,7 +32,9 @@ def whole(span: NumberSpan) -> str:
 
 
 def area_of(span: NumberSpan) -> str:
-    """The area code (市外局番), or the prefix of numbers without an area; both ends' if the span has several."""
+    """The area code (市外局番), or the prefix of numbers without an area. If the span has several, both ends
+    are named.
+    """
     codes = (_national(end).partition("-")[0] for end in (span.first, span.last))
     return " – ".join(dict.fromkeys(codes))
 

@@ -277,8 +277,8 @@ def _text(edition: Edition, file: str) -> str:
 
 
 def describe(edition: Edition, is_whole: bool = False) -> Iterator[str]:
-    """Every change of an edition in words. Call `examine` first. `is_whole`: with full numbers and their area codes,
-    for a holder who signs it.
+    """Every change of an edition in words. Call `examine` first. With `is_whole`, numbers are complete and have their
+    area codes, for a holder who signs it.
     """
     for name in _changed_files(edition):
         yield from _file_words(edition, name, is_whole)

@@ -26,8 +26,8 @@ from .yaml_text import YamlText
 
 @dataclass(frozen=True, slots=True)
 class SuspensionTerms:
-    """The terms of a suspension. `since` is the start; `until` None: until it is lifted. `authority` is the body that
-    asked for it; for numbers that never originate, their holder.
+    """The terms of a suspension. `since` is the start. If `until` is None, it lasts until it is lifted. `authority` is
+    the body that asked for it, or the holder of numbers that never originate.
     """
 
     reference: str

@@ -201,7 +201,7 @@ class PreparedPackage:
 
 
 def take_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) -> list[str]:
-    """Accept a holder's copy, a ZIP, of either package; as `PreparedPackage.take`."""
+    """Accept a holder's copy, a ZIP, of either package, as `PreparedPackage.take` does."""
     with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
         copy = Path(folder) / "package"
         waiting = [each for each in packages if each.folder.is_dir()]

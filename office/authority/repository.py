@@ -66,7 +66,7 @@ class SignedRepository:
         return {name: self.current(name) for name in tuf_roles.ROLES}
 
     def versions(self, name: str) -> Iterator[Metadata[Any]]:
-        """All metadata of a role, the oldest first; for the timestamp, only the latest."""
+        """All metadata of a role, the oldest first. Of the timestamp only the latest is stored."""
         for _, path in sorted(self._versions(name)):
             yield _read(path)
 

@@ -22,7 +22,9 @@ def file_mode(folder: Path) -> int:
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> None:
-    """Create a missing folder: with `mode`, and for the group if the folder above it is shared. Raises OSError."""
+    """Create a missing folder with `mode`, and with the group's rights if the folder above it is shared. Raises
+    OSError.
+    """
     if folder.exists():
         return
     if not folder.parent.exists():

@@ -127,7 +127,7 @@ def _not_suspended(scope: NumberSpan | str) -> UsageError:
 def still_stopped(
     document: SuspensionsDocument, scope: NumberSpan | str, members: Collection[str], now: datetime
 ) -> list[str]:
-    """The references of stops that still cover a part of the lifted scope: of a range, or of a member."""
+    """The references of stops of a range or a member that still cover a part of the lifted scope."""
     return [
         entry.reference
         for entry in stops(document.suspensions)

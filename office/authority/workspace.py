@@ -138,7 +138,7 @@ class Workspace:
         return entries[there[-1] if published and there else 0 :]
 
     def before(self, role: str) -> bytes | None:
-        """A role's file after the last recorded change; without a change, the published file; None if neither
+        """A role's file after the last recorded change, or the published file if there was none; None if neither
         exists.
         """
         sha256 = self.history(role).left

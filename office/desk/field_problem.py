@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class FieldProblem(NamedTuple):
-    """An error in a field: one of the form's problems; one of them names a `character`."""
+    """An error in a field, which is one of the form's problems. One of them names a `character`."""
 
     problem: str
     character: str = ""

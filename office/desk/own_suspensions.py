@@ -43,7 +43,7 @@ class MemberStop:
 
 
 def member_stops(desk: Desk, reference: str | None = None) -> Iterator[MemberStop]:
-    """The members' stops, the oldest first; of one reference, or of all. Only documents whose key is still in the
+    """The members' stops under one reference or all, the oldest first. Only documents whose key is still in the
     registry count.
     """
     newest: dict[tuple[str, str], MemberStop] = {}

@@ -1,4 +1,4 @@
-"""Fields that leave on the trunk: of the caller's words, nothing that shows another number than the checked one."""
+"""Fields of a call on the trunk. None of the caller's words there shows another number than the checked one."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ OWN_DIAL: Mapping[str, tuple[Leaving, bool]] = {
 
 
 async def assert_own_dials(asterisk, away):
-    """Place the calls of the table by the operator's own Dial(), and check what leaves."""
+    """Place the calls of the table by the operator's own Dial(), and check their fields on the trunk."""
     table = {name: leaving for name, (leaving, _) in OWN_DIAL.items()}
     cases = [
         (name, forwarding) for name, one in table.items() for forwarding in by_both(one.forwarding(way="own-dial"))

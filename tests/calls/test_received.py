@@ -124,7 +124,7 @@ async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple
 
 
 def received(placed: Placed, reference: Any) -> Heard:
-    """Part of the sound that the called phone received; of several attempts, that of the last one."""
+    """Part of the sound that the called phone received, at the last of several attempts."""
     assert placed.called
     answered_ns = placed.called.answered_ns
     assert answered_ns

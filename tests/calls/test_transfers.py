@@ -1,4 +1,4 @@
-"""A phone asks for a transfer (REFER): of a connected call, and of one that is still sounded."""
+"""A phone asks for the transfer (REFER) of a connected call, and of one that is still sounded."""
 
 from __future__ import annotations
 

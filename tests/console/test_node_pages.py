@@ -71,7 +71,7 @@ def registry(settings) -> Path:
 
 @pytest.fixture
 def settings(settings, tmp_path):
-    """Settings with sounds: one file is missing, one is another."""
+    """Settings with sounds, of which one file is missing and one has another content."""
     profiles = tmp_path / "profiles"
     profiles.mkdir()
     own = "{id: own, title: '<script>', level_dbm0: -12, segments: [{frequencies_hz: [700, 1200], on_ms: 300}]}"

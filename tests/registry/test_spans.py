@@ -22,7 +22,9 @@ crowds = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(0,
 
 
 def looked_up(parts: list[tuple[int, int, int]]) -> tuple[Spans, dict[int, int], int]:
-    """Intervals by their distance from the one before, length and holder; each number's holder; and the last number."""
+    """The look-up of intervals, each given by its distance from the one before, its length and its holder; the holder
+    of each number; and the last number.
+    """
     firsts, lasts, holders, at = array("q"), array("q"), array("i"), BEGIN
     held: dict[int, int] = {}
     for gap, length, holder in parts:

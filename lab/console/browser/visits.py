@@ -25,7 +25,7 @@ class Visitor:
 
     @classmethod
     def of(cls, *roles: Role, cookies: Mapping[str, str]) -> Visitor:
-        """The visitor with these roles; without a role: someone who has not signed in."""
+        """The visitor with these roles, or someone who has not signed in if there are none."""
         return cls("-".join(sorted(roles)) or "everyone", rights_of(roles) if roles else {None}, cookies)
 
 

@@ -104,7 +104,7 @@ CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
 
 
 def hidden_in_stream(octets: bytes) -> bytes:
-    """A ZIP with octets that the list counts as part of the last file."""
+    """A ZIP with additional octets, which its directory counts as part of the last file."""
     with zipfile.ZipFile(io.BytesIO(octets)) as archive:
         start = archive.start_dir
         (*_, last) = archive.infolist()

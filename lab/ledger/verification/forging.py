@@ -22,7 +22,7 @@ Forgery = Callable[[sqlite3.Connection], None]
 
 
 def inserted(connection: sqlite3.Connection, *told: Step, first: int = 0) -> None:
-    """Insert rows after the last, or from `first` on; with leaf, hashes and search entries for a closing step."""
+    """Insert rows after the last, or from `first` on. A closing step also gets its leaf, hashes and search entries."""
     foreign_key = DayKey("2026-11-01", bytes(32))
     ((last,),) = connection.execute("SELECT max(id) FROM steps").fetchall()
     rows = [row_of("pbx-1", step, lambda day: foreign_key) for step in told]

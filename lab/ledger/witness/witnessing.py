@@ -33,7 +33,7 @@ async def witnessing(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]
 
 @contextmanager
 def witnessing_beside(folder: Path, key: VerifierKey) -> Iterator[str]:
-    """Context as `witnessing`, in a thread: for commands, which have their own event loop."""
+    """Context like `witnessing`, but in a thread, for commands, which have their own event loop."""
     begun: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def stay() -> None:

@@ -33,6 +33,6 @@ def scores(address: str, chromium: Chromium) -> dict[str, float]:
 
 
 def pages(site: Path) -> list[str]:
-    """The pages for visitors in both languages, below the site's address; without those for print."""
+    """The pages for visitors in both languages, below the site's address. Pages for print are left out."""
     found = (path.relative_to(site) for path in site.rglob("*.html") if "posters" not in path.parts)
     return sorted(path.as_posix() for path in found)

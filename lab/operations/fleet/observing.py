@@ -62,7 +62,7 @@ class SeenDatabase:
 
 @dataclass(frozen=True)
 class SeenCalls:
-    """The calls since the beginning; rates of the last seconds."""
+    """Counts of the calls since the beginning, and rates over the last seconds."""
 
     offered: int
     answered: int

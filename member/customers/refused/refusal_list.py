@@ -149,7 +149,7 @@ class RefusalList(Sequence[RefusedToken]):
             at += 1
 
     def check_order(self) -> None:
-        """Check that a search finds every token; for the signers of the list. Raises TrustError."""
+        """Check, for the signers of the list, that a search finds every token. Raises TrustError."""
         before = b""
         for at in range(self._count):
             token = self.token(at)

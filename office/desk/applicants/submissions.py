@@ -40,7 +40,7 @@ class TooManyWaitError(UsageError):
 
 
 class Submissions:
-    """The submissions; for any thread. If a method raises IdtoneError, nothing has changed."""
+    """The submissions. Any thread may use them. If a method raises IdtoneError, nothing has changed."""
 
     def __init__(self, folder: Path, ledger: OfficeLedger | None = None) -> None:
         self._office, self._folder = folder, folder / FOLDER

@@ -266,7 +266,9 @@ class ReportStore:
         return self._requests("report = ? ORDER BY hop", report_id)
 
     def waiting(self, member: str, request_id: str | None, limit: int) -> list[WaitingRequest]:
-        """The requests that a member has to answer, at most `limit`, the most urgent first; or only one of them."""
+        """The requests that a member has to answer, at most `limit`, the most urgent first; or only the one with
+        `request_id`.
+        """
         one, values = ("requests.id = ? AND ", [request_id]) if request_id else ("", [])
         query = (
             "SELECT requests.*, receipt, reports.report AS box, earlier.member AS downstream FROM requests "  # noqa: S608

@@ -240,7 +240,7 @@ def test_an_end_that_others_changed_is_not_signed(stub, ended, change, why):
 
 
 def say_unsigned(stub: Stub, size: int, root: bytes) -> None:
-    """Write into the file beside the key a statement on the end that nothing signs."""
+    """Write an unsigned end of the log into the file beside the key."""
     path = path_of(stub.url).with_name("key.continued")
     [tree] = json.loads(path.read_text())
     path.write_text(json.dumps([{**tree, "unsigned": Checkpoint(LOG.name, size, root).text}]))

@@ -33,8 +33,8 @@ def trusted(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 class Misbehaving(Quiet):
-    """A server that does what the path says. It compresses everything that it has, except what is compressed already:
-    that it expands.
+    """A server that does what the path says. It compresses every uncompressed file, and expands every
+    compressed one.
     """
 
     busy = 1

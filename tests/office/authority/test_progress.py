@@ -31,8 +31,8 @@ WITHOUT_REGISTRY = {
     "duty list", "duty finish", "duty withdraw", "publication sign-page", "site serve",
 }  # fmt: skip
 """Commands that read no registry or show no progress. `publication new-registry` writes a registry without members.
-`history note` does what `publication publish --why` does too. Commands that run until they are stopped show no
-progress: the desk, the number service, the page of a holder.
+`history note` is covered by `publication publish --why`, which does the same. Commands that run until they are
+stopped show no progress: the desk, the number service, the page of a holder.
 """
 
 
