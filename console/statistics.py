@@ -107,7 +107,7 @@ class Statistics:
     """The counts of one node's ledger. Used by the event loop alone, except `is_behind`."""
 
     def __init__(self, settings: Settings, node: str = "") -> None:
-        """`node` is another node; empty: this node."""
+        """`node` is another node, or empty for this node."""
         self._settings = settings
         self._node = node
         self.work: Work[Counts] = Work(count, self._take)

@@ -1,4 +1,4 @@
-"""Facsimile over UDPTL (T.38) in a call of a lab phone: its session descriptions; no pictures are sent."""
+"""Facsimile over UDPTL (T.38) in a call of a lab phone. Only its session descriptions are sent, and no pictures."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ class RegistryServer:
 
 @dataclass(frozen=True)
 class Apart:
-    """A ledger outside the nodes: of a clone, or set aside. `name` is in the ids of its calls."""
+    """A ledger outside the nodes: that of a clone, or one that was set aside. `name` is in the ids of its calls."""
 
     name: str
     ledger: Path

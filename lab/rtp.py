@@ -199,7 +199,8 @@ class Media:
     """The thread of all streams of a lab. Use it as a context manager, which raises OSError if the lab itself lost
     packets: then no phone is a reliable witness of what Asterisk sent.
 
-    `host` is the address of its streams; of 100 packets, `loss` are lost in each direction; `srtp`: all are encrypted.
+    `host` is the address of its streams. Of 100 packets, `loss` are lost in each direction. With `srtp`, all are
+    encrypted.
     """
 
     def __init__(self, host: str = HOST, loss: int = 0, srtp: bool = False) -> None:

@@ -131,7 +131,7 @@ class Site:
             os.chown(file, _uid(who), asterisk_gid())
 
     def share(self, folder: Path) -> None:
-        """Let Asterisk's group, and no others, read the files that root wrote into `folder`: like /etc/asterisk."""
+        """Let Asterisk's group, and no others, read the files that root wrote into `folder`, as in /etc/asterisk."""
         if self.own_users:
             for each in (folder, *folder.rglob("*")):
                 os.chown(each, 0, asterisk_gid())

@@ -34,7 +34,7 @@ class FileChange:
     """True if the whole content is secret, and is not shown."""
 
     def __str__(self) -> str:
-        """A unified diff, without secrets, and the rights; for a new file of many lines only its name."""
+        """A unified diff, without secrets, and the rights. Of a new file with many lines, only the name is shown."""
         rights = str(RightsChange(self.path, self.mode, self.user, self.group))
         if self.is_secret:
             return joined("\n", [Message("{path}: a secret, which is not shown", path=self.path), rights])

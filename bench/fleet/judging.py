@@ -1,4 +1,4 @@
-"""The results of calls while a part of the fleet failed: by the carrier, the called parties, and the evidence."""
+"""The results of calls while a part of the fleet failed, from the carrier, the called parties and the evidence."""
 
 from __future__ import annotations
 

@@ -30,5 +30,5 @@ class SignIn(Protocol):
     def proof(self) -> PasswordProof | None: ...
 
     def name_in(self, request: web.Request) -> str | None:
-        """The user's name in the request itself, as a trusted proxy adds it; None: the session has it."""
+        """The user's name in the request itself, as a trusted proxy adds it; None if the session has it."""
         ...

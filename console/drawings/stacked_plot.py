@@ -63,8 +63,8 @@ def stacked_plot(
     """The plot. `times` are at least two moments at equal distances, in local time. `series` has, under each name, one
     count for each moment.
 
-    With `step`, one moment is enough, and each count is drawn as a step of this length, otherwise as a point. The count
-    that contains `now` is incomplete; the line to its point is drawn as incomplete too.
+    If `step` is given, one moment is enough, and each count is drawn as a step of this length, otherwise as a point.
+    The count that contains `now` is incomplete; the line to its point is drawn as incomplete too.
     """
     first, last = times[0], times[-1] + (step or timedelta(0))
     span_s = (last - first).total_seconds()

@@ -142,7 +142,7 @@ def _query(visit: Visit, period: Period) -> str:
 
 
 def _node(visit: Visit) -> str:
-    """The other node in the address; empty: this node."""
+    """The other node in the address; empty for this node."""
     name = visit.query("node")
     return name if is_other_node(visit.console.settings, name) else ""
 

@@ -127,8 +127,8 @@ def assert_heard_then_connected(
     early_media: bool = False,
     latest_ms: float = LATEST_MS,
 ) -> Heard:
-    """Assert that the called party hears the profile, complete and once, directly after the answer; no other one; and
-    the caller's voice only after it.
+    """Assert that the called party hears the profile, complete and once, directly after the answer, and no other one;
+    and that it hears the caller's voice only after it.
 
     With early media the two hear each other before the answer, as with any PBX, and what Asterisk passed on before it
     knew of the answer arrives before the sound.

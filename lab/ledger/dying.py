@@ -30,8 +30,8 @@ _FORKS.set_forkserver_preload([__name__])
 
 
 def killed(after_s: float | None, work: Callable[..., None], *arguments: object) -> list[str]:
-    """The texts that a process told until it was killed, `after_s` after the first one; None: it kills itself. It must
-    not end in another way.
+    """The texts that a process told until it was killed, `after_s` after the first one. If that is None, the process
+    kills itself. It must not end in another way.
     """
     receiving, sending = _FORKS.Pipe(duplex=False)
     process = _FORKS.Process(target=_begin, args=(dict(os.environ), work, sending, *arguments), daemon=True)

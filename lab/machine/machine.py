@@ -1,4 +1,4 @@
-"""A separate Debian, with a real systemd: to build packages in, and to install them.
+"""A separate Debian with a real systemd, in which packages are built and installed.
 
 Its processes, files, cgroups and name are separate; the network is this machine's. It needs root. It ends with the
 Python that started it, and leaves no process and no mount. Two at a time must use different ports.

@@ -63,7 +63,7 @@ def _head(kind: CustomerKind, form: Application | None) -> list[tuple[str, str]]
 
 
 def _items(group: str, kind: CustomerKind, form: Application | None, rules: FormRules) -> Iterable[Any]:
-    """The items of a group's sections; None: an empty section."""
+    """The items of a group's sections; None for an empty section."""
     if form is None:
         subjects = [row.of for row in rules.verified if kind in row.kinds]
         optional = {"agent"} - {row.field for row in rules.required(kind)}

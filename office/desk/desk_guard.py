@@ -29,8 +29,8 @@ Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def guarding(
     connections: Connections, hosts: Collection[str] | None, methods: Sequence[str] = ("GET", "POST")
 ) -> Middleware:
-    """The guard as middleware. `hosts` are the names of this desk with their ports, in lower case; None: it answers to
-    any name.
+    """The guard as middleware. `hosts` are the names of this desk with their ports, in lower case. If they are None, it
+    answers to any name.
     """
     refused, limits = LogThrottle(_log, "requests are refused"), RequestLimits()
 

@@ -51,7 +51,7 @@ class _Files:
 def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attribution) -> HistoryEntry:
     """Store the results, and enter those with a grade into registry.yaml in place of the older ones.
 
-    The act is recorded in the office's ledger first. Raises IdtoneError: also if the registry or an observation has
+    The act is recorded in the office's ledger first. Raises IdtoneError, also if the registry or an observation has
     changed since the evaluation, a member with a grade was stopped since, other criteria were used under the same
     version, or the criteria name no address of the public list yet.
     """

@@ -88,7 +88,7 @@ def certificate(
 ) -> Paper:
     """The certificate 利用許諾証; the member and the licence are the `published` ones. Raises UsageError unless the
     licence counts now: it is active, the pledge is in force, and the certification has not lapsed. `is_stopped`: all
-    the member's numbers are.
+    the member's numbers are stopped.
     """
     ends = licence_end(licence, member)
     if licence.status is not LicenceStatus.ACTIVE or licence.valid.until <= now:

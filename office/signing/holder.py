@@ -1,4 +1,4 @@
-"""A holder's acts on the own computer: open a package, read its changes, sign it; or make a key."""
+"""A holder's acts on their own computer: open a package, read its changes and sign it, or make a key."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Holder:
         self.made = None
 
     def make_key(self, name: str, passphrase: str, again: str) -> None:
-        """Make a key; nothing of it is written here. Raises TrustError, UsageError."""
+        """Make a key, of which nothing is written here. Raises TrustError, UsageError."""
         name = name.removesuffix(".pem")
         if not name or not all(each.isascii() and (each.isalnum() or each in "-_") for each in name) or len(name) > 60:
             raise UsageError(Message("give the key a name of letters, digits and hyphens, like registry-1"))

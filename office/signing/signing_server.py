@@ -63,7 +63,7 @@ class SigningServer:
 
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator[OwnAddress]:
-        """Context in which the server listens; port 0: on a free one. Raises OSError if the port is taken."""
+        """Context in which the server listens, on a free port if `port` is 0. Raises OSError if the port is taken."""
         with socket.create_server((HOST, port)) as listening:
             address = OwnAddress(listening.getsockname()[1])
             runner = web.AppRunner(self._application(address), access_log=None)  # its lines would have the secret

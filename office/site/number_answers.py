@@ -56,7 +56,9 @@ class LicensedHolder:
 def licensed_holders(
     document: RegistryDocument, suspensions: SuspensionsDocument, index: RegistryIndex, now: datetime
 ) -> list[LicensedHolder]:
-    """The members with a valid licence, in the order of the registry; without those whose numbers are all suspended."""
+    """The members with a valid licence, in the order of the registry. Members whose numbers are all suspended are left
+    out.
+    """
     stopped = stopped_members(document.members, suspensions, now)
     found = []
     for member in document.members:
@@ -67,8 +69,8 @@ def licensed_holders(
 
 
 def answers(index: RegistryIndex, holders: Mapping[str, int], now: datetime) -> Iterator[tuple[str, NumberAnswer, int]]:
-    """Each number (E.164) with its answer and its holder: the place of a licensed member in `holders`, from 1; 0: no
-    holder.
+    """Each number (E.164) with its answer and its holder: the place of a licensed member in `holders`, from 1, or 0 if
+    there is no holder.
 
     Raises TrustError if there are too many numbers.
     """

@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Most evaluations an hour: of all visitors together, and of one address (of IPv6, of one customer's network)."""
+    """Most evaluations an hour for all visitors together, and for one address (in IPv6, for one customer's network)."""
 
     hourly: int = 3600
     hourly_each: int = 6

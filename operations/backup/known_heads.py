@@ -1,5 +1,5 @@
-"""Heads of a ledger's tree known to others: to witnesses, to the replica, and in files on this machine. The ledger's
-key has signed them, also those that a backup lacks. I/O.
+"""Heads of a ledger's tree that are known elsewhere: to witnesses, to the replica, and in files on this machine. The
+ledger's key has signed them, also those that a backup lacks. I/O.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def latest(heads: Iterable[KnownHead]) -> KnownHead | None:
 
 
 def known_heads(settings: LedgerSettings, log: VerifierKey, ask: bool) -> list[KnownHead]:
-    """The heads of the tree with this key's name; with `ask`, witnesses and replica are asked too."""
+    """The heads of the tree with this key's name. With `ask`, witnesses and replica are asked too."""
     found = [_in_file(file, log) for file in (CheckpointFile(settings.seen()), cosigned_file(settings))]
     if ask and settings.is_shared():
         found += [_in_replica(settings, log)]

@@ -153,8 +153,8 @@ def _ledgers_now(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _add_ledger(writer: ArchiveWriter, number: int, ledger: _Ledger, reached: Any) -> LedgerEnd:
-    """Add the packs of a ledger; returns their end. Raises LedgerError if the present ledger cannot be read; for one
-    that was set aside as damaged, print a warning.
+    """Add the packs of a ledger; returns their end. Raises LedgerError if the present ledger cannot be read. If one
+    that was set aside is damaged, print a warning.
     """
     ended: list[LedgerEnd] = []
     start = reached.get(ledger.tree, NOTHING)
@@ -170,8 +170,8 @@ def _add_ledger(writer: ArchiveWriter, number: int, ledger: _Ledger, reached: An
 
 
 def _add_file(writer: ArchiveWriter, role: str, path: Path) -> None:
-    """Add a consistent copy of a file: of a database by SQLite's own backup. A file that has disappeared is left out.
-    Raises OSError.
+    """Add a consistent copy of a file. A database is copied by SQLite's own backup. A file that has disappeared is left
+    out. Raises OSError.
     """
     try:
         with path.open("rb") as file:

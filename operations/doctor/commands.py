@@ -170,7 +170,7 @@ def waiting() -> Iterator[Waiting]:
 
 
 class Waiting:
-    """Shows the unfinished checks after `PATIENCE_S`; nothing without a terminal."""
+    """Shows the unfinished checks after `PATIENCE_S`, if there is a terminal."""
 
     def __init__(self, out: Console) -> None:
         self._since_s = time.monotonic()

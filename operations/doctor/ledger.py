@@ -141,8 +141,8 @@ def room(room: Room, growth: Growth | None) -> Finding:
 
 
 def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -> Finding:
-    """The finding on the reserve. `size` is ledger.reserve, `left` the size of its file, None if it does not exist;
-    `free` is the free space; in bytes. `owed` is evidence that is not written.
+    """The finding on the reserve. In bytes, `size` is ledger.reserve, `left` is the size of its file (None if it does
+    not exist), and `free` is the free space. `owed` is evidence that is not written.
     """
     topic = "ledger-reserve"
     remedy = Message("Free space on the ledger's disk now, and do not stop or reload the service before that")

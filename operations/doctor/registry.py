@@ -232,7 +232,9 @@ _CERTIFICATION_WORDS: Final = {
 
 
 def certifications(document: RegistryDocument, member: str | None, now: datetime) -> Finding:
-    """The finding on the certifications that the numbers of `member` depend on; on all of them if it is None."""
+    """The finding on the certifications that the numbers of `member` depend on, or on all certifications if it
+    is None.
+    """
     topic = "registry-certifications"
     ends = sorted(certification_ends(document, member), key=lambda each: each.at)
     over, soon = ([each for each in ends if each.at <= at] for at in (now, now + CERTIFICATION_SOON))

@@ -70,7 +70,7 @@ class UpgradeJournal:
         self._add({"run": "go-on" if self.entries else "begin", "nodes": list(nodes)})
 
     def add(self, node: str, step: Step, **more: Any) -> None:
-        """Record a finished step; with `fault`, a failed one."""
+        """Record a finished step, or a failed one if there is a `fault`."""
         self._add({"node": node, "step": str(step), **more})
 
     def end(self) -> None:

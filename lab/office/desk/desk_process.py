@@ -1,4 +1,4 @@
-"""A running desk: as a separate process, or in a thread of this one."""
+"""A running desk, as a separate process or in a thread of this one."""
 
 import asyncio
 import signal

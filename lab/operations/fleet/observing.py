@@ -41,7 +41,7 @@ class SeenNode:
 
 @dataclass(frozen=True)
 class SeenProxy:
-    """A proxy. `states` are the nodes' states by their names, in the form of Kamailio's dispatcher; None: it does not
+    """A proxy. `states` are the nodes' states by their names, in the form of Kamailio's dispatcher, None if it does not
     answer.
     """
 

@@ -53,8 +53,8 @@ class Page(Model):
 
 
 class ReportRules(Model):
-    """The content of reports.yaml. `retention`: how long a report is kept after its close; None: until `report
-    forget`.
+    """The content of reports.yaml. `retention` is the time that a report is kept after its close; if it is None,
+    reports are kept until `report forget`.
     """
 
     retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
