@@ -278,7 +278,7 @@ class Bench:
     # -- what happens ---------------------------------------------------------------------------------------------
 
     def restart(self) -> float:
-        """Stop the service in order, and start it; returns the seconds."""
+        """Stop the service in an orderly way, and start it; returns the seconds."""
         began_s = time.monotonic()
         self.service.stop()
         self.service.start(timeout_s=READY_S)

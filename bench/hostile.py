@@ -110,7 +110,7 @@ class Attack:
                 return
 
     def go(self) -> None:
-        """Begin; the second time, hang up the held calls, and end."""
+        """Begin the attack. A second call hangs up the held calls and ends it."""
         assert self._process.stdin
         self._process.stdin.write(b"\n")
 
@@ -180,7 +180,9 @@ class Honest:
 async def attacked(
     asterisk: AttackedTrunk, service: Service, found: Found, plan: Plan, tell: Callable[[Found], None]
 ) -> None:
-    """Run rounds of INVITEs. For each, the service is started again while hostile calls of the last are in progress."""
+    """Run rounds of INVITEs. For each round, the service is started again while hostile calls of the round before are
+    in progress.
+    """
     async with lab(asterisk) as phones:
         honest = Honest(phones, found)
         await phones.call(Forwarding(LICENSED, endpoint="lab"))

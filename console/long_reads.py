@@ -84,7 +84,9 @@ def csv_part(settings: Settings, query: CallQuery, place: Place | None, limit: i
 
 
 def calls_by_id(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> str | ShownCalls:
-    """The id of the only call that begins with `call`, or all calls that do, the newest first. Raises as `searched`."""
+    """The id of the only call that begins with `call`, or all calls that do, the newest first. Raises the errors of
+    `searched`.
+    """
     with ledger_of(settings, query.node, opens=opens).reader as reader:
         if not query.call.startswith(ACT_ID) and reader.knows(query.call):
             return query.call

@@ -1,6 +1,6 @@
 """Turns at a shared resource: the event loop, or a kind of threads.
 
-Next is the party that has used least of late, so that a page waits for one turn, and not for all that others have sent.
+Next is the party that has used least lately, so that a page waits for one turn, and not for all that others have sent.
 Each turn is charged once for each request that its party has in progress. Users with a session and strangers have
 separate shares: strangers, who can have many addresses, delay no user, and no user delays a sign-in. Used by the event
 loop alone.

@@ -187,7 +187,7 @@ class PostgreSQL:
         raise PostgreSQLMissing(f"PostgreSQL does not start:\n{self.log[-2000:]}")
 
     def stop(self) -> None:
-        """Stop the server in order; running queries are aborted."""
+        """Stop the server in an orderly way, which aborts running queries."""
         if self._process:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(60)

@@ -110,7 +110,7 @@ class MillionCalls:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """The load of long calls on a node in the busiest hour; processors as in `Sizing`."""
+    """The load of long calls on a node in the busiest hour. Processors are counted as in `Sizing`."""
 
     in_progress: float
     """Calls in progress on all nodes."""
@@ -150,7 +150,7 @@ def nodes_for(measured: Measured, talk: Talk, demand: Demand, talk_s: float, pro
 
 @dataclass(frozen=True, slots=True)
 class ServerSizing:
-    """One of several PostgreSQL servers, each with its share of the nodes; processors as in `Sizing`."""
+    """One of several PostgreSQL servers, each with its share of the nodes. Processors are counted as in `Sizing`."""
 
     nodes: float
     rows_per_s: float

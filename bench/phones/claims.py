@@ -15,8 +15,8 @@ FRAME_MS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Sounding:
-    """One sound for one party: the phone's input, and the record's claim. `played_for`: the record has it as played to
-    its end. `astray`: the situation loses packets on purpose after Asterisk has sent them.
+    """One sound for one party: the phone's input, and the record's claim. `played_for`: the record says that it was
+    played to its end. `astray`: the situation loses packets on purpose after Asterisk has sent them.
     """
 
     party: Party

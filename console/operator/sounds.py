@@ -35,8 +35,8 @@ class Shown:
 
 
 async def show(visit: Visit) -> web.StreamResponse:
-    """Show all sounds. The files of each load after the page, because making and measuring them takes longer at
-    first.
+    """Show all sounds. The files of a sound are loaded after the page, because making and measuring them takes longer
+    at first.
     """
     settings, (tones, trouble) = visit.console.settings, await _tones(visit)
     profiles = await visit.in_thread(_profiles, settings, tones)

@@ -220,7 +220,7 @@ class Mishaps:
             await until(lambda: self.ready_s and self.ready_s[-1] > last_s, "the service to be back", 20)
 
     async def watch(self) -> None:
-        """Record when the service is ready; until cancelled."""
+        """Record, until cancelled, when the service is ready."""
         with self.service.log_file.open("rb") as log:
             log.seek(0, os.SEEK_END)
             rest = b""

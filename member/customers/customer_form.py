@@ -91,7 +91,7 @@ class NamedPerson(Model):
 
 
 class Customer(NamedPerson):
-    """The customer. `business` is a company's; `occupation` a person's."""
+    """The customer. `business` is for a company, `occupation` for a person."""
 
     corporate_number: CorporateNumber | None = None
     registration: Text | None = None

@@ -33,7 +33,7 @@ Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 
 class Month(Model):
-    """Counts of calls that began in the period's days in this month, by the rules of `Tally`."""
+    """Counts, by the rules of `Tally`, of the calls that began on the days of the period in this month."""
 
     month: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
     calls: Count

@@ -42,7 +42,7 @@ def keep_pledge(folder: Path, octets: bytes) -> str:
 def keeping_pledge(folder: Path, octets: bytes) -> Iterator[str]:
     """Context with the SHA-256 of a file that is stored for an act; if the act fails, a newly stored file is removed.
 
-    Use it inside the office's lock. Raises as `keep_pledge`.
+    Use it inside the office's lock. Raises the errors of `keep_pledge`.
     """
     was_there = kept_pledge(folder, hashlib.sha256(octets).hexdigest()) is not None
     sha256 = keep_pledge(folder, octets)

@@ -116,7 +116,8 @@ async def read_form(
     long: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, bytes]:
     """Read the fields into `values`; returns the files that are not empty. `files` are the fields that take a file,
-    `long` those that take a long text, each with its most bytes. Raises FormError, also for a file in another field.
+    `long` those that take a long text, each with its greatest size in bytes. Raises FormError, also for a file in
+    another field.
     """
     if (request.content_length or 0) > _FORM_LIMIT + sum(files.values()) + sum(long.values()):
         raise FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)

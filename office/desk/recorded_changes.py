@@ -51,7 +51,9 @@ class RecordedChanges:
         return self._change(act_id)
 
     def settle(self) -> None:
-        """Make the changes whose leaf is in the ledger, and drop those that were never recorded. Raises as `make`."""
+        """Make the changes whose leaf is in the ledger, and drop those that were never recorded. Raises the errors of
+        `make`.
+        """
         if not self._intended():
             return
         with self._ledger.turn():  # an act that is under way makes its change itself

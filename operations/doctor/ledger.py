@@ -262,7 +262,7 @@ def stamped(
     url: str | None, newest: tuple[int, datetime] | None, leaves: int, every: timedelta, now: datetime
 ) -> Finding:
     """The finding on the timestamps. `url` is the authority's address, `newest` the largest tree with a timestamp, and
-    its time; `leaves` are those that are signed.
+    its time. `leaves` are the signed leaves.
     """
     topic = "ledger-timestamp"
     if url is None:

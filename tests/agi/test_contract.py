@@ -189,7 +189,7 @@ async def phone() -> AsyncIterator[Phone]:
 
 
 async def called(phone: Phone, pbx: Asterisk, user: str, **call: str) -> int | None:
-    """Final status of a call; the dialplan goes on to Hangup(17)."""
+    """Final status of a call, whose dialplan ends with Hangup(17)."""
     return (await phone.call(user, pbx.sip_address, **call)).final_status
 
 

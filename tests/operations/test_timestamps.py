@@ -58,7 +58,7 @@ class Stamped:
         return Stamps(self.settings.ledger.stamps())
 
     def ask(self, **more: Any) -> bool:
-        """True if the present head has a timestamp, after asking for it as the service does."""
+        """Ask for a timestamp, as the service does. True if the present head has one then."""
         return self.asked(**more)[0]
 
     def asked(self, **more: Any) -> tuple[bool, Timestamping]:

@@ -24,8 +24,8 @@ class PageFault(Exception):
 
 @dataclass
 class Hands:
-    """The hands of a person. `clicks` counts links, buttons, folds, choices and files; `typed` counts the fields that
-    are typed into.
+    """A person's acts in the browser. `clicks` counts links, buttons, folds, choices and files; `typed` counts the
+    fields that are typed into.
     """
 
     browser: Browser

@@ -84,7 +84,7 @@ class PageOffice(Terminal):
         )
 
     def at(self, user: str, width: int = WIDE) -> Hands:
-        """The hands of a user at the console's first page for the office, signed in."""
+        """A user's `Hands`, signed in, at the console's first page for the office."""
         self.browser.look(width, "light", 844 if width == TELEPHONE else 900)
         address = f"{self.site.address}/sign-in"
         if user not in self._sessions:

@@ -47,7 +47,7 @@ class Page:
             return await answer.read()
 
     async def send(self, act: str, *, status: int = 200, **fields: str | bytes) -> str:
-        """Page that follows. Octets are sent as a file."""
+        """Page after the act. Fields of octets are sent as a file."""
         shown = {"shown": self.shown} if act == "sign" else {}
         form = aiohttp.FormData(default_to_multipart=True)
         for name, value in ({"act": act} | shown | fields).items():
