@@ -53,7 +53,7 @@ CACHES: Final = b"1" * 2**25, bytearray(b"1" * 2**25)
 
 
 def event(call_id: str, nonce: str, at: datetime) -> str:
-    """StasisStart, as Asterisk sends it."""
+    """The event StasisStart in Asterisk's form."""
     from_outside = (LICENSED, "incoming", CALLED, f"PJSIP/{CALLED}@trunk", CALLER, CHANNEL)
     arguments = [
         "decide", call_id, nonce, hook.instant(at), *map(hook.encoded, from_outside), "", "", "",
@@ -69,7 +69,7 @@ def event(call_id: str, nonce: str, at: datetime) -> str:
 
 
 class _SilentAri:
-    """Takes every request."""
+    """An ARI that accepts every request."""
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         return None
@@ -80,7 +80,7 @@ async def _no_journal() -> None:
 
 
 class ServiceCode:
-    """What the service makes of calls, with a real ledger and real sounds in a folder."""
+    """The service's code for calls, with a real ledger and real sounds in a folder."""
 
     def __init__(self, folder: Path, resources: ExitStack) -> None:
         url, ring = f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder)
@@ -165,7 +165,7 @@ def measure(calls: int) -> dict[str, float]:
     groups = max(1, calls // GROUP // ROUNDS)
     with tempfile.TemporaryDirectory(prefix="idtone-service-code-") as folder, ExitStack() as resources:
         code = ServiceCode(Path(folder), resources)
-        asyncio.run(code.run(groups))  # what is only made once
+        asyncio.run(code.run(groups))  # objects that are made only once
         rounds = [(cold, asyncio.run(code.run(groups, cold))) for _ in range(ROUNDS) for cold in (False, True)]
     return {
         f"{name}_{'cold' if cold else 'warm'}_us": statistics.median(

@@ -1,4 +1,4 @@
-"""docs/reference/status.md, made of the tables of the feed and of the state; `tools/reference_pages.py` writes it."""
+"""docs/reference/status.md, made from the tables of the feed and of the state; `tools/reference_pages.py` writes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the hook is to cost at most, on two cores that it shares with Asterisk and both SIPps. Pure."""
+"""The goals: the hook's highest cost, on two cores that it shares with Asterisk and both SIPps. Pure."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Table:
         return self.runs.get((way, rate))
 
     def native(self) -> Run:
-        """At its lowest rate: what everything is compared with."""
+        """The native run at its lowest rate, with which all others are compared."""
         return next(run for rate in self.rates if (run := self.get(Way.NATIVE, rate)))
 
     def clean_rate(self, way: Way) -> float:
-        """The highest that it bears, with all below it; 0 where it bears none."""
+        """The highest rate at which the way and all lower rates are clean; 0 if there is none."""
         highest = 0.0
         for rate in self.rates:
             run = self.get(way, rate)
@@ -43,7 +43,7 @@ class Table:
 
 
 def findings(table: Table) -> Iterator[Finding]:
-    """Each goal that this table can judge."""
+    """The findings for all goals that this table can judge."""
     hook, native, dial = (table.get(way, ALONE) for way in (HOOK, Way.NATIVE, Way.DIAL))
     busy, native_busy, both = (table.get(way, BUSY) for way in (HOOK, Way.NATIVE, Way.ARI_BOTH))
     busier, native_busier = (table.get(way, BUSIER) for way in (HOOK, Way.NATIVE))
@@ -87,7 +87,7 @@ def _post_dial(run: Run) -> Sequence[float]:
 
 
 def row(run: Run, native: Run) -> dict[str, float | int | str | None]:
-    """One line of the table, of plain values."""
+    """One line of the table, as plain values."""
     base = percentile(_connected(native), 0.5)
     connected = [value - base for value in _connected(run)]
     return {

@@ -87,7 +87,7 @@ _NO_SECRET: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Some topics, and the function that checks them: it yields one finding for each."""
+    """Some topics, and their check, which yields one finding for each."""
 
     topics: tuple[str, ...]
     look: Callable[[Exam], Iterator[Finding]]
@@ -128,7 +128,7 @@ def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
     if seen is None:
         for topic in ASTERISK_ANSWERS[1:]:
             yield unknown(topic, *_NO_ASTERISK)
-    # Last: an Asterisk that hangs holds up its console too.
+    # This comes last: an Asterisk that hangs holds up its console too.
     version = exam.asterisk_version()
     if version is None:
         yield unknown("asterisk-version", *_NO_ASTERISK)
@@ -148,7 +148,7 @@ def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
 
 
 def _own_hook(exam: Exam) -> tuple[Hook | None, tuple[str, str]]:
-    """The hook as it would be exported; or None, why not, and the remedy."""
+    """The hook that would be exported now; or None, with the reason and the remedy."""
     try:
         exam.library  # noqa: B018  raises DocumentError for other reasons than `hook`
     except DocumentError:

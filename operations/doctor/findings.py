@@ -1,4 +1,4 @@
-"""The topics of the doctor, why each matters, and a finding as a value. Pure."""
+"""The topics of the doctor with their reasons, and a finding as a value. Pure."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class State(StrEnum):
     BAD = "bad"
     """Calls, evidence or secrets are affected now."""
     UNKNOWN = "unknown"
-    """It could not be checked; `found` says why."""
+    """The check was not possible; `found` says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One thing that the doctor checks."""
+    """One subject of the doctor's checks, and why it matters."""
 
     looked_at: str
     why: str
@@ -353,7 +353,7 @@ class FindingReport(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result for one topic. Raises ValueError unless exactly the states other than good have a remedy."""
+    """The result for one topic. Raises ValueError if a good finding has a remedy, or another one has none."""
 
     topic: str
     state: State
@@ -361,7 +361,7 @@ class Finding:
     remedy: str = ""
     """A command, or a line and the file to write it into."""
     changes: tuple[Change, ...] = ()
-    """The remedy as changes, if it only sets rights."""
+    """The remedy as changes, if it only changes rights."""
 
     def __post_init__(self) -> None:
         if self.topic not in TOPICS:

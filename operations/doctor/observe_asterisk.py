@@ -1,6 +1,6 @@
-"""Observes Asterisk over ARI: a few requests over HTTP that change nothing. I/O.
+"""Observation of Asterisk over ARI: a few requests over HTTP that change nothing. I/O.
 
-A WebSocket, as the service has, would take the application over from the service.
+A WebSocket like the service's would take the application over from the service.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT
 from .asterisk import VARIABLES, Seen, shown
 
 TIMEOUT_S: Final = 2.0
-"""For each step of a request: a hung Asterisk accepts connections, but does not answer."""
+"""Limit for each step of a request: a hung Asterisk accepts connections, but does not answer."""
 _CONTEXTS: Final = (CALLED_CONTEXT, FORWARD_CONTEXT)
 _NO_EXTENSION: Final = "INVALID"
 
@@ -40,7 +40,7 @@ class Answer:
 def look(ari: AriSettings, secret: str) -> Seen:
     """Observe Asterisk.
 
-    Raises AriRefused if it refuses a request, AriUnavailable if its answers cannot be used.
+    Raises AriRefused if Asterisk refuses a request, AriUnavailable if its answers are unusable.
     """
     info = _asked(ari, secret, "asterisk/info")
     try:
@@ -66,7 +66,7 @@ def look(ari: AriSettings, secret: str) -> Seen:
 
 
 def variable(ari: AriSettings, secret: str, name: str) -> str:
-    """A global variable; empty if it is not set."""
+    """The value of a global variable; empty if it is not set."""
     return str(json.loads(_asked(ari, secret, f"asterisk/variable?variable={quote(name)}").body)["value"])
 
 
@@ -100,7 +100,7 @@ def _asked(ari: AriSettings, secret: str, path: str) -> Answer:
 
 
 def request(ari: AriSettings, secret: str, method: str, path: str, body: object = None) -> Answer:
-    """The answer to one request; `body` is sent as JSON. Raises AriUnavailable."""
+    """The answer to one request. `body` is sent as JSON. Raises AriUnavailable."""
     parts = urlsplit(ari.url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     credentials = base64.b64encode(f"{ari.user}:{secret}".encode()).decode()

@@ -44,7 +44,7 @@ _CONNECTS_WITHIN_S: Final = 15.0
 _QUESTION: Final = Message("Make these changes?")
 _MEMBER: Final = Message("your member's id in the association's registry (empty: later, in association.member)")
 _NOT_FOR_UNDO: Final = ("config", "registry", "trust", "member", "user", "decline_variable_events", "call")
-"""Options, by the names of their parameters."""
+"""Options that do not go with --undo, by the names of their parameters."""
 
 
 def setup(
@@ -134,7 +134,7 @@ def setup(
             attempt.make(changer)
         if not as_json:
             show_attempts(attempts, out)
-        if wishes.config.exists():  # else the attempt says why not
+        if wishes.config.exists():  # otherwise the attempt says why not
             settings = load_settings(wishes.config)
             findings = _examined(settings, wishes)
             if call and any(finding.topic == "ari" and finding.state is State.GOOD for finding in findings):
@@ -167,7 +167,7 @@ def _number() -> str:
 
 
 def _examined(settings: Settings, wishes: Wishes) -> list[Finding]:
-    """The doctor's findings, asked for again while the service that was just started still connects to Asterisk."""
+    """The doctor's findings, repeated while the newly started service still connects to Asterisk."""
     end_s = time.monotonic() + _CONNECTS_WITHIN_S
     with waiting() as progress:
         while True:
@@ -212,7 +212,9 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
 
 
 def _refuse_used_hook(folder: Path) -> None:
-    """Raises UsageError while the dialplan calls the hook: without it, these calls would fail."""
+    """Check that the dialplan does not call the hook. Raises UsageError if it does: without the hook, these calls would
+    fail.
+    """
     if calls := hook_calls(folder, AsteriskConsole(folder)):
         shown = [*calls[:_MOST_SHOWN], *(["…"] if len(calls) > _MOST_SHOWN else [])]
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The codec, the server and the relay with a real Asterisk, and callers that inject values into its lines."""
+"""The codec, the server and the relay against a real Asterisk, and callers that inject values into its lines."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def pbx(installation, folder, tcp, tmp_path_factory) -> Iterator[Asterisk]:
 
 
 class RecordingAnswer:
-    """The answers, by entry point, and the requests in order."""
+    """Records the requests in their order and answers each by its entry point."""
 
     def __init__(self, pbx: Asterisk, **answers: Mapping[str, str]) -> None:
         self.pbx = pbx
@@ -188,7 +188,7 @@ async def phone() -> AsyncIterator[Phone]:
 
 
 async def called(phone: Phone, pbx: Asterisk, user: str, **call: str) -> int | None:
-    """The final status of a call; the dialplan goes on to Hangup(17)."""
+    """Final status of a call, whose dialplan ends with Hangup(17)."""
     return (await phone.call(user, pbx.sip_address, **call)).final_status
 
 

@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
-    """Another program at the service's address; yields what it received."""
+    """Context with another program at the service's address; yields the octets that it has received."""
     received: list[bytes] = []
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,7 +47,7 @@ async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
 async def relayed(
     path: Path, *arguments: str, environment: bytes = write_fields(CALL), instead: dict[str, bytes] | None = None
 ) -> FakeAsterisk:
-    """Run the relay to its end. Raises its exception, with the conversation as a note."""
+    """Run the relay to its end. Raises the relay's exception, with the conversation as a note."""
     async with running() as (asterisk, output_of_asterisk, output):
         asterisk.instead |= instead or {}
         asterisk.write(environment)
@@ -62,7 +62,7 @@ async def relayed(
 
 
 logged: list[str] = []
-"""The messages that Asterisk was asked to log."""
+"""Messages that Asterisk was asked to log."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""What is known of a sound. The tables follow the table in `call_control/delivery.py` row by row."""
+"""The facts that are known of a sound. The tables follow the table in `call_control/delivery.py` row by row."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NOTICE_MS = 560
 HELD = "1"
 """CHANNEL(rtp,hold,audio) of a phone that holds the call."""
 LEFT = "left"
-"""Another phone took the caller's place."""
+"""Status after another phone took the caller's place."""
 FREE = "0"
-"""The status of a phone that does not hold the call; on a channel without RTP it is empty."""
+"""Status of a phone that does not hold the call. On a channel without RTP it is empty."""
 
 
 def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **files: str) -> Sounded:
-    """A line as the hook writes it."""
+    """Line of a sound as the hook writes it, read back."""
     since = None if elapsed_ms is None else NOW - timedelta(milliseconds=elapsed_ms)
     found = read(sounded(played=played, sent=sent, since=since, status=status, **files))
     assert isinstance(found, Sounded)

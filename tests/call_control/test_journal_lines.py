@@ -41,7 +41,7 @@ def replaced(line: str, field: int, value: str) -> str:
 
 
 def decision(**fields: object) -> Decided:
-    """What is read of the line of a decision."""
+    """Decision that is read from its line."""
     found = read(decided(**fields))
     assert isinstance(found, Decided)
     return found
@@ -259,7 +259,7 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 
 
 def understood(line: str) -> Line | None:
-    """The line as data, or None after an error that quotes nothing from it."""
+    """Data of the line, or None after an error that quotes nothing from it."""
     found, error = None, ""
     try:
         found = read(line)

@@ -73,7 +73,7 @@ STALE = FakeRegistry(expires=NOW)
 
 BANK = parse("0335810110")
 OF_THE_BANK = replace(call(), caller=BANK)
-"""It presents a number that never originates."""
+"""Request that presents a number of the bank, which never originates."""
 PRESENTS_OTHER = replace(call(direction=Direction.OUTGOING), presents_other=True)
 
 ALWAYS_REFUSED = {
@@ -187,7 +187,7 @@ def test_the_table(policy):
 
 
 def test_a_number_that_cannot_be_read_is_refused_unless_the_policy_says_otherwise():
-    """Also without a registry, and with one that has expired."""
+    """The same holds without a registry, and with one that has expired."""
     for number, reason in ((MALFORMED, Reason.NUMBER_MALFORMED), (WITHHELD, Reason.NUMBER_WITHHELD)):
         for registry in (FakeRegistry(), STALE, None):
             refused = decide(call(number), registry, own_policy(refuse_cause=34), NOW)
@@ -345,7 +345,7 @@ zones = st.sampled_from([UTC, JST, timezone(timedelta(hours=-5))])
 
 
 def moments(first: int, last: int) -> st.SearchStrategy[datetime]:
-    """A few seconds around `NOW`, so that moments coincide."""
+    """Strategy of moments a few seconds around `NOW`, so that they coincide."""
     return st.builds(lambda s, zone: (NOW + s * SECOND).astimezone(zone), st.integers(first, last), zones)
 
 

@@ -1,4 +1,4 @@
-"""Who hears which sound, and when no sound is played."""
+"""The parties that hear each sound, and the cases in which no sound is played."""
 
 from dataclasses import replace
 

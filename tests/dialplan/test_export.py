@@ -1,4 +1,6 @@
-"""`idtone dialplan export`, what the exported text may use, and the words that it shares with the service."""
+"""`idtone dialplan export`, the functions that the exported text may use, and the words that it shares with the
+service.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ FUNCTIONS_OF_20 = {
     "PJSIP_ENDPOINT", "PJSIP_HEADER", "RAND", "REDIRECTING", "REGEX", "REPLACE", "SHARED", "STACK_PEEK", "STAT",
     "STRFTIME", "STRREPLACE", "TIMEOUT", "URIDECODE", "URIENCODE",
 }  # fmt: skip
-"""What the hook may use: Asterisk 20 has them with the same arguments."""
+"""Functions that the hook may use: Asterisk 20 has them with the same arguments."""
 VARIABLES_OF_ASTERISK = {
     "ANSWEREDTIME_MS", "ARGC", "ASTETCDIR", "CHANNEL", "DIALEDPEERNAME", "DIALEDPEERNUMBER", "DIALSTATUS", "EPOCH",
     "EXTEN", "GOSUB_RESULT", "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "STASISSTATUS", "TRYSTATUS", "UNIQUEID",
@@ -69,7 +71,7 @@ def text(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def actions(text) -> dict[str, list[str]]:
-    """`context/extension` → its actions, in order of priority."""
+    """Actions of each `context/extension`, in order of priority."""
     found: dict[str, list[str]] = {}
     context = extension = ""
     for line in text.splitlines():
@@ -344,7 +346,7 @@ class Patterns:
     text: str
 
     def matches(self, marker: str, text: str) -> bool:
-        """Whether the pattern of the first line that holds the marker matches the text."""
+        """True if the pattern of the first line that holds the marker matches the text."""
         (pattern,) = re.findall(rf'^.*REGEX\("([^"]*)" {marker}', self.text, re.MULTILINE)[:1]
         names = value(self.text, "IDTONE_EMERGENCY_TRUNKS")
         pattern = pattern.replace("\\;", ";").replace("[:space:]", r"\t\n\v\f\r ")

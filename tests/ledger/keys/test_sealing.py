@@ -98,7 +98,9 @@ def test_another_spelling_of_the_numbers_is_not_opened(content):
 
 
 def test_a_version_opens_and_verifies_what_each_version_before_wrote():
-    """Of one key: a day's key, a held record's key, a call, and MACs. Other values would make ledgers unreadable."""
+    """The values are of one key: a day's key, a held record's key, a call, and MACs. Other values would make ledgers
+    unreadable.
+    """
     key = LedgerKey(bytes(range(32)))
     day = key.unwrap(
         "2026-11-01",

@@ -1,5 +1,5 @@
-"""The tree against RFC 6962's own words, and the values that Certificate Transparency's implementations are tested
-with.
+"""The tree against the definition of RFC 6962, and the values with which implementations of Certificate Transparency
+are tested.
 """
 
 from __future__ import annotations

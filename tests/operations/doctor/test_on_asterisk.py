@@ -70,7 +70,7 @@ def recovered(service: Service, intact: Findings, within_s: float = 60) -> None:
 
 @contextmanager
 def reloaded(service: Service, command: str) -> Iterator[None]:
-    """Reload Asterisk at the end, when its files are as before."""
+    """Context at whose end Asterisk is reloaded, when its files are as before."""
     try:
         yield
     finally:

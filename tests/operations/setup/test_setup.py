@@ -147,7 +147,7 @@ FREEPBX = ALL_MODULES | {
     "extensions.conf": "#include extensions_custom.conf\n[from-internal]\nexten = _X.,1,Hangup()\n",
     "extensions_custom.conf": "[from-internal-custom]\n",
 }
-"""As FreePBX writes them, without its generated files."""
+"""Files as FreePBX writes them, without its generated files."""
 
 
 def test_freepbx_keeps_its_files(installation, tmp_path):
