@@ -11,6 +11,7 @@ from idtone.call_control.delivery import KnownBy, PlayedSound, confirmed, played
 from idtone.call_control.journal_lines import Reported, Sounded, read
 from idtone.core.calls import Party
 from idtone.dialplan import packets
+from idtone.ledger.evidence.call_record import SENT_BY
 from lab.call_control.evidence import NOW
 from lab.call_control.hook import sounded
 
@@ -33,6 +34,12 @@ def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **
     found = read(sounded(played=played, sent=sent, since=since, status=status, **files))
     assert isinstance(found, Sounded)
     return found
+
+
+def test_the_words_of_the_record_do_not_change():
+    """Ledgers hold them, and are searched for the first one."""
+    assert [*KnownBy] == [SENT_BY, "time", "playback", "dial"]
+    assert SENT_BY == "packets"
 
 
 DIALLED = {
