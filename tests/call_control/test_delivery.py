@@ -250,6 +250,7 @@ REPORTS = {
     "no figure of its jitter": (0, "", 83, 0, "", "same", False),
     "no figure of what came from it": (0, "0.000125", "", 0, "", "same", False),
     "no figure of its losses": (0, "0.000125", 83, "", "", "same", True),
+    "no figure of the losses from it": ("", "0.000125", 83, 0, "", "same", True),
     "nothing at all": (0, "", 0, 0, "", "same", False),
 }
 
