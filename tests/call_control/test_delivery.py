@@ -201,6 +201,8 @@ def check(found: PlayedSound, known: KnownBy | str, lasted_ms: int) -> None:
         ("60", 7, PACKETS),
         ("10", 44, PACKETS),
         ("10", 43, "43 of 44 packets"),
+        ("90", 4, PACKETS),
+        ("100", 4, PACKETS),
         ("", 14, "14 of 22 packets"),
     ],
 )
