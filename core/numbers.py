@@ -221,7 +221,7 @@ class NumberPattern:
     def matches(self, number: Number, dialled: str = "") -> bool:
         """True if the pattern matches the number, or the dialled text."""
         candidates = (number.e164, _SEPARATORS.sub("", dialled))
-        return any(form.startswith(self.digits) if self.prefix else form == self.digits for form in candidates if form)
+        return any(form.startswith(self.digits) if self.prefix else form == self.digits for form in candidates)
 
     def __repr__(self) -> str:
         return f"<NumberPattern of {len(self.digits)} characters>"
