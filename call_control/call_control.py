@@ -43,8 +43,8 @@ from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.tones.making.sounds import Sound
 
 from . import journal_lines
-from .braking import Braking
 from .call import Call
+from .call_brake import CallBrake
 from .call_log import CallLog, OverCall
 from .call_sounds import CallSounds, reported
 from .fleet_chain import FleetChain
@@ -97,7 +97,7 @@ class CallControl:
     """The forwarding and the called number of this node's canary calls (`idtone canary`), which the evidence marks."""
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
-    braking: Braking | None = None
+    braking: CallBrake | None = None
     """None if the brake is off."""
     recorded: Callable[[str], bool] = lambda call_id: False
     """Whether the ledger knows a call. It is called only for channels that may be older than `_closed` reaches."""

@@ -17,8 +17,8 @@ from idtone.ledger.evidence.steps import Step
 from idtone.tones.making.sounds import Sound
 
 from .call import Call
-from .delivery import KnownBy, PlayedSound, confirmed, played_sound
 from .journal_lines import Reported, Sounded
+from .sound_delivery import KnownBy, PlayedSound, confirmed, played_sound
 from .sound_files import PlayedFile, SoundFiles
 
 log = logging.getLogger(__name__)

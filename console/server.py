@@ -40,7 +40,7 @@ from .live_state import Live
 from .office import office_pages
 from .operator import (
     alerts,
-    braked,
+    brake_holds,
     call,
     calls,
     evidence,
@@ -85,7 +85,7 @@ STATE_PAGES: Final[tuple[Page, ...]] = (
     *suspensions.PAGES,
     *stop_acts.PAGES,
     *stop_progress.PAGES,
-    *braked.PAGES,
+    *brake_holds.PAGES,
     *sounds.PAGES,
     *health.PAGES,
     *alerts.PAGES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Word(StrEnum):
+class FastEnum(StrEnum):
     """A text of a fixed set. Its hash is the text's, which is compiled code. The hash of `StrEnum` is Python, and a
     decision looks up members in four tables.
     """

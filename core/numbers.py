@@ -15,7 +15,7 @@ import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 from .errors import NumberError
-from .fast_enum import Word
+from .fast_enum import FastEnum
 from .translation import Message
 
 REGION = "JP"
@@ -52,7 +52,7 @@ EMERGENCY_DIGITS = "^(([+]|00|010)81)?(18[46])?11[089]#?$"
 _JAPANESE, _ABROAD, _EMERGENCY_DIGITS = map(re.compile, (JAPANESE, ABROAD, EMERGENCY_DIGITS))
 
 
-class NumberKind(Word):
+class NumberKind(FastEnum):
     """The kind of a number. The duty of the sound applies to fixed numbers (0AB-J)."""
 
     FIXED = "fixed"

@@ -10,7 +10,7 @@ import typer
 
 from idtone.call_control.brake.shared_stops import Hold
 from idtone.call_control.brake.state_files import read_state, state_path
-from idtone.call_control.braking import RELEASED
+from idtone.call_control.call_brake import RELEASED
 from idtone.core.errors import UsageError
 from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings, load_settings

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import Usable
+from idtone.call_control.fallback_keeper import FallbackKeeper
+from idtone.call_control.fallback_text import Usable
 from idtone.core.errors import DocumentError, TrustError
 from idtone.core.settings.settings import RegistrySettings, Settings, load_settings
 from idtone.core.terminal import command_line
@@ -144,7 +144,7 @@ class _Suspended:
         policy = settings.policy.policy(settings.association.member)
         usable = Usable.by(policy, settings.lines.source is not None)
         stops = StopsInUse(suspensions_path(settings))
-        self._fallback = Fallback(folder, usable, is_latest, lambda: stops.index) if folder.exists() else None
+        self._fallback = FallbackKeeper(folder, usable, is_latest, lambda: stops.index) if folder.exists() else None
 
     def are_of(self, origin: str) -> bool:
         return self._fallback is None or self._fallback.is_of(origin)

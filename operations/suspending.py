@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import Usable
+from idtone.call_control.fallback_keeper import FallbackKeeper
+from idtone.call_control.fallback_text import Usable
 from idtone.core.errors import DocumentError, FallbackError, IdtoneError, LedgerError, TrustError, UsageError
 from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings
@@ -163,7 +163,7 @@ class SuspensionDesk:
     def _write(self, stops: StopsInUse) -> None:
         settings = self.settings
         usable = Usable.by(settings.policy.policy(settings.association.member), settings.lines.source is not None)
-        fallback = Fallback(settings.sounds.directory, usable, stops=lambda: stops.index)
+        fallback = FallbackKeeper(settings.sounds.directory, usable, stops=lambda: stops.index)
         try:
             index = known(settings.registry).index()
         except (DocumentError, TrustError) as error:

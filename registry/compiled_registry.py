@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from mmap import mmap
 from typing import Any, Final
 
+from idtone.core.binary_table import opened, sealed, sealed_parts
 from idtone.core.calls import Direction, Holding, Licence, LicenceStatus, Period, WholesaleChain
-from idtone.core.compiled_form import opened, sealed, sealed_parts
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.translation import Message

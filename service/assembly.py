@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from idtone.call_control.braking import Braking
+from idtone.call_control.call_brake import CallBrake
 from idtone.call_control.call_control import CallControl
-from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import Usable, remembered
+from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.call_control.fallback_lines import FallbackLines
+from idtone.call_control.fallback_text import Usable, remembered
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
@@ -34,7 +34,7 @@ from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.registry.customer_lines.source import LinesSource
-from idtone.registry.expiry_warning import Expiry
+from idtone.registry.expiry_warning import ExpiryWarning
 from idtone.registry.node_member import MemberWarning
 from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_path
@@ -198,7 +198,7 @@ def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> 
 
 def assemble(
     settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader, restored: RestoredCalls | None = None
-) -> tuple[CallControl, Fallback, Callable[[], None]]:
+) -> tuple[CallControl, FallbackKeeper, Callable[[], None]]:
     """Call control, the fallback file, and the function that reads a changed registry and puts it to use.
 
     `restored` are the calls in progress, if the ledger was read for them.
@@ -208,7 +208,7 @@ def assemble(
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     stops = loaded.stops
     usable = Usable.by(policy, lines is not None)
-    fallback = Fallback(settings.sounds.directory, usable, source.is_latest, lambda: stops.index)
+    fallback = FallbackKeeper(settings.sounds.directory, usable, source.is_latest, lambda: stops.index)
     brake = brake_of(settings)
     files = SoundFiles(loaded.sounds.values(), loaded.restore)
     calls = CallControl(
@@ -227,12 +227,12 @@ def assemble(
         emergency_trunks=settings.policy.emergency_trunks,
         lines=lambda: lines.current if lines else None,
         own_stops=lambda: stops.index or None,
-        braking=Braking(brake, acting()) if brake else None,
+        braking=CallBrake(brake, acting()) if brake else None,
     )
     # Those whose channel is gone are closed when Asterisk is connected.
     calls.recall((restored or RestoredCalls.of(ledger)).calls)
 
-    expiry = Expiry(policy.registry_stale, settings.association.member)
+    expiry = ExpiryWarning(policy.registry_stale, settings.association.member)
     member = MemberWarning(settings.association.member, policy.tones)
 
     def review() -> None:

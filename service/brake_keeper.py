@@ -30,7 +30,7 @@ from idtone.call_control.brake.state_files import (
     write_lines,
     write_state,
 )
-from idtone.call_control.braking import RELEASED
+from idtone.call_control.call_brake import RELEASED
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import UsageError
 from idtone.core.logs import in_words, unexpected

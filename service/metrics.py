@@ -21,7 +21,7 @@ from idtone.ari_app.runner import ApplicationRunner
 from idtone.call_control.brake.brake import Brake
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.chain_token import TokenResult
-from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.call_control.journal_reader import JournalReader
 from idtone.core.calls import Direction, Licence, Outcome, Reason
 from idtone.core.duration_histogram import Durations
@@ -68,7 +68,7 @@ class Observed:
     evidence: LedgerWriter
     replicator: Replicator | None
     source: Source
-    fallback: Fallback
+    fallback: FallbackKeeper
     application: AriApplication
     runner: ApplicationRunner
     room: LedgerDiskSpace

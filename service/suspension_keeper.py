@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.core.errors import FallbackError, IdtoneError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.log_throttle import LogThrottle
@@ -62,7 +62,7 @@ class SuspensionKeeper:
         settings: Settings,
         stops: StopsInUse,
         registry: Callable[[], RegistryIndex | None],
-        fallback: Fallback,
+        fallback: FallbackKeeper,
         end_calls: Callable[[float], Awaitable[object]],
         ended: Mapping[str, int],
         evidence: Evidence,

@@ -64,14 +64,14 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/authority/turns.py": (),  # empty files that are locks
     "office/authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
     "call_control/brake/state_files.py": ("….brake", "….brake-lines"),
-    "call_control/fallback.py": ("fallback.conf", "fallback-lines.conf"),
+    "call_control/fallback_keeper.py": ("fallback.conf", "fallback-lines.conf"),
     "call_control/journal_reader.py": ("journal.directory",),
     "console/access/users.py": ("console.users",),
     "console/counts_file.py": ("….counted",),
     "console/read_process.py": (),  # what the kernel keeps of a process
     "console/operator/played_sound.py": (),  # a WAVE file in memory, for the browser
     "console/uploads.py": ("idtone console",),
-    "console/verification.py": ("….verified",),
+    "console/ledger_verification.py": ("….verified",),
     "member/customers/commands/forms.py": ("idtone-office form print -o", "idtone-office form new -o"),
     "member/customers/record_store.py": ("customers.directory",),
     "dialplan/__init__.py": ("idtone.conf",),

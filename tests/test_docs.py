@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from idtone.call_control import journal_lines
-from idtone.call_control.delivery import KnownBy
+from idtone.call_control.sound_delivery import KnownBy
 from idtone.core.settings.settings import Settings, locations
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps

@@ -25,7 +25,7 @@ from ..form_errors import Fields, FormField, at_its_field, errors_of
 from ..japan_time import with_zone
 from ..page import Visit
 from ..uploads import Upload, received
-from .parsed_folder import OfficeFiles
+from .office_files import OfficeFiles
 
 WHY: Final[Fields] = {"why": FormField(template("Reason"))}
 

@@ -25,7 +25,7 @@ from ..access.rights import Right
 from ..page import Page, Section, Visit
 from .acts import files_of
 from .chains import is_checked
-from .parsed_folder import OfficeFiles
+from .office_files import OfficeFiles
 
 PATH: Final = "/office/today"
 

@@ -18,7 +18,7 @@ from ..access.rights import Right
 from ..form_errors import FormField
 from ..page import Method, Page, Visit
 from .acts import acted, files_of
-from .parsed_folder import OfficeFiles
+from .office_files import OfficeFiles
 
 PATH: Final = "/office/keys"
 SETS: Final = {

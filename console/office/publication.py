@@ -24,7 +24,7 @@ from ..page import Method, Page, Section, Visit
 from ..uploads import Upload
 from .act_words import words_of
 from .acts import WHY, absent, acted, acted_on_file, attributed, files_of
-from .parsed_folder import OfficeFiles
+from .office_files import OfficeFiles
 
 PATH: Final = "/office/publication"
 NEW, CHANGED, GONE = template("new"), template("changed"), template("no more")

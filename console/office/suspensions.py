@@ -31,8 +31,8 @@ from ..listing import listing, listing_of_cut
 from ..page import Method, Page, Section, Visit
 from ..stop_states import Stage, StopState
 from .acts import WHY, acted, attributed, files_of, japanese_moment, span_text
+from .office_files import ENDS_SHOWN, HistoryLine, OfficeFiles
 from .office_stops import OfficeStop, OfficeStops, PublishedEnd
-from .parsed_folder import ENDS_SHOWN, HistoryLine, OfficeFiles
 
 PATH: Final = "/office/suspensions"
 WORDS: Final = {

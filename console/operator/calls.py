@@ -32,7 +32,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 
 from ..access.rights import Right
 from ..application import protect
-from ..call_lines import COLUMNS, NO_CALLS, ShownCalls
+from ..call_rows import COLUMNS, NO_CALLS, ShownCalls
 from ..form_errors import FormErrors
 from ..long_reads import calls_by_id, calls_by_number, csv_part, searched
 from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search

@@ -43,7 +43,7 @@ from ..listing import listing
 from ..page import Method, Page, Visit
 from ..threads import Reads
 from ..uploads import Upload, received
-from .demand import facts_of, read_demand
+from .disclosure_form import facts_of, read_form
 from .masked_reader import reader_for
 
 PATH: Final = "/evidence/exports"
@@ -182,7 +182,7 @@ def _request(settings: Settings, given: Mapping[str, str]) -> str:
     need_keys(settings)
     person = answerable(settings.ledger)
     with LedgerReader.open(settings.ledger.own()) as reader:
-        demand = read_demand(settings, reader, given, datetime.now(UTC))
+        demand = read_form(settings, reader, given, datetime.now(UTC))
     return str(request_pack(settings, person, demand.case, demand.calls, demand.sealed, demand.basis)["request"])
 
 

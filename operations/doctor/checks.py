@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from idtone.call_control import fallback_file
+from idtone.call_control import fallback_text
 from idtone.call_control.brake.state_files import read_state, state_path
 from idtone.core.calls import Party
 from idtone.core.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
@@ -319,12 +319,12 @@ def _registry(exam: Exam) -> Iterator[Finding]:
         yield chosen or registry.sounds(document, exam.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
-    usable = fallback_file.Usable.by(policy, settings.lines.source is not None)
+    usable = fallback_text.Usable.by(policy, settings.lines.source is not None)
     try:
         stops = StopsInUse(suspensions_path(settings)).index
     except (LedgerError, UsageError):
         stops = NO_STOPS  # the finding on this node's own suspensions says so
-    text = fallback_file.text_for(index, usable, stops=stops).text
+    text = fallback_text.text_for(index, usable, stops=stops).text
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
 
 

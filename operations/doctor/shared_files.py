@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from idtone.call_control.fallback import MODE as FALLBACK_MODE
+from idtone.call_control.fallback_keeper import MODE as FALLBACK_MODE
 from idtone.call_control.journal_reader import FILE_MODE, TAKEN
 from idtone.call_control.sound_files import beside
 from idtone.core.errors import DocumentError, ToneError

@@ -17,8 +17,8 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from idtone.core import calls
+from idtone.core.binary_table import opened, sealed
 from idtone.core.calls import Direction, ForwardedCall, Reason
-from idtone.core.compiled_form import opened, sealed
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 from idtone.registry.spans import Spans, read_arrays, spans_of

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.call_control.fallback import leave
-from idtone.call_control.fallback_file import render
+from idtone.call_control.fallback_keeper import leave
+from idtone.call_control.fallback_text import render
 from idtone.core.calls import Suspension
 from idtone.core.number_spans import NumberSpan
 from idtone.dialplan import FALLBACK_FILE

@@ -17,7 +17,7 @@ from idtone.console.access.attempts import MOST_OF_ADDRESS, MOST_OF_NAME, Attemp
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.password_queue import KNOWN, LONGEST, LineFullError, PasswordLine
 from idtone.console.access.rights import Role
-from idtone.console.call_lines import NO_CALLS, ShownCalls
+from idtone.console.call_rows import NO_CALLS, ShownCalls
 from idtone.console.operator import calls
 from idtone.console.page import Visit
 from idtone.console.public import packs

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import End, Usable, end_of, remembered
+from idtone.call_control.fallback_keeper import FallbackKeeper
+from idtone.call_control.fallback_text import End, Usable, end_of, remembered
 from idtone.core.errors import TrustError
 from idtone.dialplan import FALLBACK_FILE
 from idtone.registry.sources import SignedSource
@@ -202,7 +202,7 @@ def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config,
 
     def serve() -> None:
         source = SignedSource(Repository(machine.trust, machine.source, machine.cache), 0.0)
-        fallback = Fallback(sounds, Usable(all=False, member=None), source.is_latest)
+        fallback = FallbackKeeper(sounds, Usable(all=False, member=None), source.is_latest)
         while not over.is_set():
             source.refresh()
             fallback.update(source.current)

@@ -18,7 +18,7 @@ import pypdf
 import pytest
 from pypdf.generic import ContentStream
 
-from idtone.call_control.delivery import KnownBy
+from idtone.call_control.sound_delivery import KnownBy
 from idtone.core.calls import Delivery, Party
 from idtone.core.numbers import Number, NumberKind, parse
 from idtone.core.paper.content import Paper, Section, Table

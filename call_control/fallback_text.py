@@ -3,7 +3,7 @@ they are suspended or never originate, and those that this node may use.
 
 It is in Asterisk's configuration syntax, and the hook reads it with AST_CONFIG(). It survives both processes and needs
 no reload; the registry can change while Asterisk is down. docs/adr/0002 says why it is not AstDB or a generated
-include. `fallback` writes it.
+include. `fallback_keeper` writes it.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from idtone import dialplan
-from idtone.call_control.fallback import leave
-from idtone.call_control.fallback_file import End, end_of, remembered, render
+from idtone.call_control.fallback_keeper import leave
+from idtone.call_control.fallback_text import End, end_of, remembered, render
 from idtone.core.calls import Period, Suspension
 from idtone.core.decision import never_originates
 from idtone.core.decision import suspended as stopped_at

@@ -27,14 +27,14 @@ _DAYS: Final = (BasisFact.DEADLINE, BasisFact.VALID_UNTIL)
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class DisclosureForm:
     case: str
     calls: Sequence[str]
     sealed: bool
     basis: LegalBasis
 
 
-def read_demand(settings: Settings, reader: LedgerReader, given: Mapping[str, str], now: datetime) -> Demand:
+def read_form(settings: Settings, reader: LedgerReader, given: Mapping[str, str], now: datetime) -> DisclosureForm:
     """Raises FormErrors; DocumentError if the legal bases cannot be read."""
     errors, fields = FormErrors(), {name: value.strip() for name, value in given.items()}
     case = errors.read("case", lambda: _case(fields.get("case", "")))
@@ -51,7 +51,7 @@ def read_demand(settings: Settings, reader: LedgerReader, given: Mapping[str, st
         errors.note("sealed", UsageError(Message("this legal basis does not open telephone numbers; tick this box")))
     errors.check()
     assert case is not None
-    return Demand(case, calls, sealed, basis_of(settings, case, sealed, demand))
+    return DisclosureForm(case, calls, sealed, basis_of(settings, case, sealed, demand))
 
 
 def _case(text: str) -> str:

@@ -21,7 +21,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.verification.verification_report import verification_report
 
-from .work import Progress, Work
+from .background_work import Progress, Work
 
 SUFFIX: Final = ".verified"
 

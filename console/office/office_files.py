@@ -40,7 +40,7 @@ from idtone.registry.parsers import parse_never_originates, parse_suspensions
 from idtone.registry.summary import MemberReport, covered, member_report
 from idtone.registry.trust import tuf_roles
 
-from ..changed_files import Stamped
+from ..cached_files import CachedFiles
 from ..public.published import Published
 
 
@@ -102,32 +102,36 @@ class OfficeFiles:
         refusals = self.folder / tuf_roles.REFUSALS_FILE
         timestamp = self.workspace.repository.folder / tuf_roles.METADATA / "timestamp.json"
         history = self.folder / HISTORY
-        self._registry = Stamped(lambda: [registry], self._read_registry)
-        self._suspensions = Stamped(lambda: [suspensions], lambda: suspensions_of(self.workspace))
-        self._never_originates = Stamped(lambda: [never, history], lambda: never_originates_of(self.workspace))
-        self._applications = Stamped(
+        self._registry = CachedFiles(lambda: [registry], self._read_registry)
+        self._suspensions = CachedFiles(lambda: [suspensions], lambda: suspensions_of(self.workspace))
+        self._never_originates = CachedFiles(lambda: [never, history], lambda: never_originates_of(self.workspace))
+        self._applications = CachedFiles(
             lambda: [self.folder / APPLICATIONS, history], lambda: applications(self.workspace)
         )
-        self._submissions = Stamped(
+        self._submissions = CachedFiles(
             lambda: sorted((self.folder / SUBMISSIONS).glob("W-*.json")), lambda: Submissions(self.folder).all()
         )
-        self._history = Stamped(lambda: [history, timestamp], lambda: history_with_signatures(self.workspace, None))
-        self._acts = Stamped(self._ledger_files, lambda: OfficeLedger(self.folder).acts())
-        self._confirmations = Stamped(lambda: [self.folder / DOCUMENTS, timestamp, registry], self._read_confirmations)
-        self._evaluations = Stamped(
+        self._history = CachedFiles(lambda: [history, timestamp], lambda: history_with_signatures(self.workspace, None))
+        self._acts = CachedFiles(self._ledger_files, lambda: OfficeLedger(self.folder).acts())
+        self._confirmations = CachedFiles(
+            lambda: [self.folder / DOCUMENTS, timestamp, registry], self._read_confirmations
+        )
+        self._evaluations = CachedFiles(
             lambda: [self.folder / EVALUATION], lambda: [(each, list(of)) for each, of in kept_results(self.workspace)]
         )
-        self._differences = Stamped(
+        self._differences = CachedFiles(
             lambda: [registry, suspensions, never, refusals, timestamp], lambda: list(self.workspace.differences())
         )
-        self._lists = Stamped(lambda: [registry, suspensions, timestamp], self._read_lists)
-        self._published = Stamped(lambda: [timestamp, self.folder / EVALUATION], lambda: Published.read(self.folder))
-        self._signed_until = Stamped(lambda: [timestamp], self._read_signed_until)
+        self._lists = CachedFiles(lambda: [registry, suspensions, timestamp], self._read_lists)
+        self._published = CachedFiles(
+            lambda: [timestamp, self.folder / EVALUATION], lambda: Published.read(self.folder)
+        )
+        self._signed_until = CachedFiles(lambda: [timestamp], self._read_signed_until)
         self.waiting, self.waiting_duty = map(_state_of, (self.package, self.duty_package))
         packages = self.duty_package.folder, self.package.folder
         prepared = [path for folder in packages for path in (folder, folder / "after" / tuf_roles.METADATA)]
-        self._signed_stops = Stamped(lambda: prepared, self._read_signed_stops)
-        self._published_stops = Stamped(lambda: [timestamp], self._read_published_stops)
+        self._signed_stops = CachedFiles(lambda: prepared, self._read_signed_stops)
+        self._published_stops = CachedFiles(lambda: [timestamp], self._read_published_stops)
 
     def registered(self) -> Registered:
         """The registry in the folder: its changes may wait for their publication."""
@@ -259,8 +263,8 @@ class OfficeFiles:
         return sorted((self.folder / LEDGER).glob("ledger.sqlite3*"))
 
 
-def _state_of(package: PreparedPackage) -> Stamped[PackageState | None]:
-    return Stamped(lambda: [package.folder, package.folder / "after" / tuf_roles.METADATA], package.state)
+def _state_of(package: PreparedPackage) -> CachedFiles[PackageState | None]:
+    return CachedFiles(lambda: [package.folder, package.folder / "after" / tuf_roles.METADATA], package.state)
 
 
 def _by_member(octets: bytes) -> OperatorList:

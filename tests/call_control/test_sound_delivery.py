@@ -1,4 +1,4 @@
-"""What is known of a sound. The tables follow the table in `call_control/delivery.py` row by row."""
+"""What is known of a sound. The tables follow the table in `call_control/sound_delivery.py` row by row."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from idtone.call_control.delivery import KnownBy, PlayedSound, confirmed, played_sound
 from idtone.call_control.journal_lines import Reported, Sounded, read
+from idtone.call_control.sound_delivery import KnownBy, PlayedSound, confirmed, played_sound
 from idtone.core.calls import Party
 from idtone.dialplan import packets
 from lab.call_control.evidence import NOW

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from idtone.console.work import Progress, Work
+from idtone.console.background_work import Progress, Work
 from lab.lab import until
 
 

@@ -31,7 +31,7 @@ _UNANSWERED: Final = frozenset({CallStatus.NOANSWER, CallStatus.CANCEL, CallStat
 
 
 @dataclass
-class Braking:
+class CallBrake:
     """`by` is the account of the service, which does what the brake does."""
 
     brake: Brake

@@ -35,8 +35,8 @@ from ..japan_time import with_zone
 from ..page import Method, Page, Section, Visit
 from ..stop_states import StopState
 from .acts import absent, acted, attributed, files_of
+from .office_files import OfficeFiles
 from .office_stops import OfficeStop, OfficeStops
-from .parsed_folder import OfficeFiles
 from .suspensions import APPROVAL, TERMS, span_of_entry
 
 PATH: Final = "/office/night"

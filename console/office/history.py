@@ -19,7 +19,7 @@ from ..page import Page, Section, Visit
 from .act_details import detail, subject
 from .act_words import words_of
 from .acts import files_of
-from .parsed_folder import HistoryLine
+from .office_files import HistoryLine
 
 PATH: Final = "/office/history"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from idtone import dialplan
-from idtone.call_control import fallback as module
-from idtone.call_control import fallback_file
-from idtone.call_control.fallback import Fallback, leave
-from idtone.call_control.fallback_file import Usable, remembered, text_for
+from idtone.call_control import fallback_keeper as module
+from idtone.call_control import fallback_text
+from idtone.call_control.fallback_keeper import FallbackKeeper, leave
+from idtone.call_control.fallback_text import Usable, remembered, text_for
 from idtone.core.calls import Suspension
 from idtone.core.decision import Policy, Unlicensed
 from idtone.core.errors import FallbackError
@@ -87,8 +87,8 @@ def test_a_service_outside_asterisks_group_needs_a_folder_that_hands_its_group_o
 
 
 @pytest.fixture
-def fallback(tmp_path) -> Fallback:
-    return Fallback(tmp_path, OWN)
+def fallback(tmp_path) -> FallbackKeeper:
+    return FallbackKeeper(tmp_path, OWN)
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_what_another_program_wrote_of_the_same_registry_stays(fallback, path, t
     now = registry()
     fallback.update(now)
     path.unlink()
-    Fallback(tmp_path, OWN).update(now)
+    FallbackKeeper(tmp_path, OWN).update(now)
     before = written(path)
     assert not fallback.update(now)
     assert fallback.has(now)
@@ -170,8 +170,8 @@ def test_what_another_program_wrote_of_the_same_registry_stays(fallback, path, t
 def test_an_older_registry_does_not_replace_a_newer_one(tmp_path, path):
     """The file of the newer one is whole: the older one is put back in place of a damaged file alone."""
     older, newer = registry("", 7), registry(version=8)
-    slow = Fallback(tmp_path, OWN, lambda: False)
-    Fallback(tmp_path, OWN).update(newer)
+    slow = FallbackKeeper(tmp_path, OWN, lambda: False)
+    FallbackKeeper(tmp_path, OWN).update(newer)
     assert not slow.update(older)
     assert path.read_text() == text_for(newer, OWN).text
     assert slow.trouble == ""
@@ -183,7 +183,7 @@ def test_an_older_registry_does_not_replace_a_newer_one(tmp_path, path):
 def test_nobody_replaces_the_file_between_a_look_and_a_write(tmp_path, path, monkeypatch):
     """A process that holds the lock for longer delays the file, not for ever: any of Asterisk's group can hold it."""
     older, newer = registry("", 7), registry(version=8)
-    written = threading.Thread(target=Fallback(tmp_path, OWN).update, args=(newer,))
+    written = threading.Thread(target=FallbackKeeper(tmp_path, OWN).update, args=(newer,))
     looked = threading.Event()
 
     def is_latest() -> bool:
@@ -192,20 +192,20 @@ def test_nobody_replaces_the_file_between_a_look_and_a_write(tmp_path, path, mon
         written.join(0.2)
         return True
 
-    Fallback(tmp_path, OWN).update(registry("", 6))
-    Fallback(tmp_path, OWN, is_latest).update(older)
+    FallbackKeeper(tmp_path, OWN).update(registry("", 6))
+    FallbackKeeper(tmp_path, OWN, is_latest).update(older)
     written.join()
     assert looked.is_set()
     assert path.read_text() == text_for(newer, OWN).text, "the one that came later"
     monkeypatch.setattr(module, "LOCK_WITHIN_S", 0.05)
     descriptor = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    assert Fallback(tmp_path, OWN).update(older)
+    assert FallbackKeeper(tmp_path, OWN).update(older)
     os.close(descriptor)
 
 
 def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path):
-    fallback, now = Fallback(tmp_path / "sounds", OWN), registry()
+    fallback, now = FallbackKeeper(tmp_path / "sounds", OWN), registry()
     for _ in range(2):
         with pytest.raises(FallbackError) as error:
             fallback.update(now)
@@ -218,7 +218,7 @@ def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path):
 
 
 def test_the_trouble_is_over_when_the_folder_is_back_with_the_same_file(tmp_path):
-    fallback, now = Fallback(tmp_path / "sounds", OWN), registry()
+    fallback, now = FallbackKeeper(tmp_path / "sounds", OWN), registry()
     (tmp_path / "sounds").mkdir()
     fallback.update(now)
     (tmp_path / "sounds").rename(tmp_path / "away")
@@ -238,7 +238,7 @@ never_originates:
     fallback.update(registry("", 7, text))
     never = remembered(tmp_path).never_originating
     assert (set(never), fallback.trouble) == ({"8131234568x", "81335810110"}, "")
-    monkeypatch.setattr(fallback_file, "NEVER_LIMIT", 1)
+    monkeypatch.setattr(fallback_text, "NEVER_LIMIT", 1)
     fallback.update(registry("", 8, text))
     assert list(remembered(tmp_path).never_originating) == ["8131234568x"]
     assert "Asterisk connects calls from those that are left out" in fallback.trouble
@@ -250,7 +250,7 @@ def test_a_stock_that_needs_too_many_entries_is_left_out_and_named(fallback, tmp
               {numbers: 031234569*, since: 2026-03-01T00:00:00Z, reference: R}"""
     fallback.update(registry(text, 7))
     assert (list(remembered(tmp_path).suspended), fallback.trouble) == (["813123456xx"], "")
-    monkeypatch.setattr(fallback_file, "ENTRIES_LIMIT", 0)
+    monkeypatch.setattr(fallback_text, "ENTRIES_LIMIT", 0)
     fallback.update(registry(text, 8))
     assert list(remembered(tmp_path).suspended) == ["8131234569x"]
     assert "Asterisk connects their calls" in fallback.trouble
@@ -265,7 +265,7 @@ def test_own_numbers_that_need_too_many_entries_are_left_out_so_that_every_call_
 ):
     fallback.update(registry(version=7))
     assert (remembered(tmp_path).own.keys(), fallback.trouble) == (OWN_PATTERNS, "")
-    monkeypatch.setattr(fallback_file, "ENTRIES_LIMIT", 0)
+    monkeypatch.setattr(fallback_text, "ENTRIES_LIMIT", 0)
     fallback.update(registry("", 8))
     assert remembered(tmp_path).own == {}
     assert "refuses every call" in fallback.trouble
@@ -288,12 +288,12 @@ NOTICE, REFUSE = Unlicensed.NOTICE, Unlicensed.REFUSE
 )
 def test_the_own_numbers_by_the_policy(tmp_path, policy, own):
     now = registry()
-    fallback = Fallback(tmp_path, Usable.by(policy, by_line=False))
+    fallback = FallbackKeeper(tmp_path, Usable.by(policy, by_line=False))
     fallback.update(now)
     found = remembered(tmp_path).own
     assert (found if found is None else found.keys()) == own
     assert fallback.is_of(now.origin)
-    assert not Fallback(tmp_path, Usable(all=False, member="m-8")).is_of(now.origin), "the settings were changed"
+    assert not FallbackKeeper(tmp_path, Usable(all=False, member="m-8")).is_of(now.origin), "the settings were changed"
 
 
 # -- the operator's own suspensions -----------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ class Stops:
 def test_the_operators_own_suspensions_are_in_the_file_with_and_without_a_registry(tmp_path, path):
     now, stops = registry(), Stops(81312345601, 81312345602)
     chosen = [Stops()]
-    fallback = Fallback(tmp_path, OWN, stops=lambda: chosen[0])
+    fallback = FallbackKeeper(tmp_path, OWN, stops=lambda: chosen[0])
     fallback.update(now)
     before = path.read_text()
     chosen[0] = stops
@@ -326,7 +326,7 @@ def test_the_operators_own_suspensions_are_in_the_file_with_and_without_a_regist
     assert not fallback.update(now), "they are there"
 
     leave(tmp_path, before)
-    assert Fallback(tmp_path, OWN, stops=lambda: stops).update(None)
+    assert FallbackKeeper(tmp_path, OWN, stops=lambda: stops).update(None)
     kept = remembered(tmp_path)
     assert stopped <= kept.suspended.keys()
     leave(tmp_path, before)
@@ -339,5 +339,5 @@ def test_the_operators_own_suspensions_are_in_the_file_with_and_without_a_regist
     assert fallback.update(now), "they are lifted"
     assert path.read_text() == before
     leave(tmp_path, before[:-1])
-    assert not Fallback(tmp_path, OWN, stops=lambda: stops).update(None), "Asterisk refuses every call then"
+    assert not FallbackKeeper(tmp_path, OWN, stops=lambda: stops).update(None), "Asterisk refuses every call then"
     assert path.read_text() == before[:-1]

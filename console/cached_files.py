@@ -20,7 +20,7 @@ def stamp(path: Path) -> Stamp | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-class Stamped(Generic[T]):
+class CachedFiles(Generic[T]):
     """The result of `read`, read again when the file has changed; any thread may ask. What `read` raises is raised, and
     not kept.
     """

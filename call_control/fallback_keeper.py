@@ -18,8 +18,8 @@ from idtone.core.errors import FallbackError
 from idtone.core.files import replace_durably
 from idtone.core.translation import Message
 
-from . import fallback_file
-from .fallback_file import (
+from . import fallback_text
+from .fallback_text import (
     NO_OWN_STOPS,
     FallbackOwnStops,
     FallbackRegistry,
@@ -67,7 +67,7 @@ def identity(path: Path, directory: Path) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
 
 
-class Fallback:
+class FallbackKeeper:
     """Writes the file when the registry or the operator's own suspensions change, and again when the file was removed
     or changed. From any thread.
 
@@ -226,7 +226,7 @@ def _own_left_out() -> Message:
     return Message(
         "this node's own numbers need more than {most:,} entries in {file}. While this service is down, Asterisk "
         "refuses every call; set association.member if it is not set, or join the numbers to ranges in the registry",
-        most=fallback_file.ENTRIES_LIMIT,
+        most=fallback_text.ENTRIES_LIMIT,
         file=dialplan.FALLBACK_FILE,
     )
 
@@ -236,7 +236,7 @@ def _never_left_out() -> Message:
         "the numbers that never originate need more than {most:,} entries in {file}. While this service is down, "
         "Asterisk connects calls from those that are left out; keep it running, and ask the association to join "
         "these numbers to ranges",
-        most=fallback_file.NEVER_LIMIT,
+        most=fallback_text.NEVER_LIMIT,
         file=dialplan.FALLBACK_FILE,
     )
 
@@ -245,7 +245,7 @@ def _stocks_left_out() -> Message:
     return Message(
         "the numbers of the suspended members need more than {most:,} entries in {file}. While this service is down, "
         "Asterisk connects their calls; keep it running, or join these numbers to ranges in the registry",
-        most=fallback_file.ENTRIES_LIMIT,
+        most=fallback_text.ENTRIES_LIMIT,
         file=dialplan.FALLBACK_FILE,
     )
 

@@ -13,10 +13,10 @@ from idtone.office.authority.workspace import Workspace
 from idtone.office.evaluation.evaluate_members import EvaluatedMembers, evaluate_members, read_folder
 from idtone.office.evaluation.results import enter
 
-from .work import Progress, Work
+from .background_work import Progress, Work
 
 
-class Evaluating:
+class EvaluationRun:
     """Used by the event loop alone, but for `enter`."""
 
     def __init__(self) -> None:
