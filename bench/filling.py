@@ -21,8 +21,8 @@ from idtone.ledger.evidence.leaves import StoredStep, leaf, search_keys
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import day_of
 from idtone.ledger.store.meta import CHECKPOINT
-from idtone.ledger.store.rows import microseconds, row_of
 from idtone.ledger.store.step_macs import INSERT_MACS
+from idtone.ledger.store.step_rows import microseconds, row_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.tree.merkle import Frontier, leaf_hash
 from idtone.ledger.writing.ledger_writer import LedgerWriter

@@ -35,8 +35,8 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.calls_to_count import calls_to_count
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.store.rows import microseconds
 from idtone.ledger.store.sqlite import journal_mode
+from idtone.ledger.store.step_rows import microseconds
 from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tiles.tile_writer import write_tiles
 from idtone.ledger.tiles.tiles_verification import verify_tiles

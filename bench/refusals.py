@@ -32,7 +32,7 @@ from idtone.member.customers.refused.refusal_list import RefusalList, RefusedTok
 from idtone.office.desk.desk import Desk
 from idtone.office.refused.blind_evaluation import Evaluation
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.legal_basis import FIELDS, Basis, decide_basis
+from idtone.office.refused.refusal_basis import FIELDS, Basis, decide_basis
 from idtone.office.refused.refusal_key import RefusalKey
 from idtone.registry.correspondence.signed_document import sign_document
 from lab.registry.examples import GOOD

@@ -32,7 +32,7 @@ from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import ChainEntry
 from idtone.registry.parsers import parse_registry
 from idtone.registry.sources import SignedSource
-from idtone.registry.trust.client import Repository
+from idtone.registry.trust.publication_client import PublicationClient
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.registry.validation_rules import registry_faults
 from idtone.service.source_watch import POLL_S
@@ -62,7 +62,7 @@ class Place:
     cache: Path
 
     def open(self) -> SignedSource:
-        return SignedSource(Repository(self.trust, self.source, self.cache), 0.0)
+        return SignedSource(PublicationClient(self.trust, self.source, self.cache), 0.0)
 
 
 def in_a_process(work: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:

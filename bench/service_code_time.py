@@ -34,7 +34,7 @@ from idtone.ledger.writing.pending_decisions import Pending
 from idtone.service.call_counts import CallCounts
 from idtone.tones.making.sounds import put_sounds
 from idtone.tones.profile_library import load_library
-from idtone.tones.ready_sounds import ReadySounds
+from idtone.tones.sound_contents import SoundContents
 from lab.call_control import hook
 from lab.call_control.evidence import CALLED, CALLER, LICENSED, MEMBER, registry
 
@@ -84,7 +84,7 @@ class ServiceCode:
         self._writer = LedgerWriter.open(url, "pbx-1", ring)
         pending = resources.enter_context(Pending.open(url, self._writer, ring.days))
         library = load_library(None)
-        sounds = put_sounds(folder, library.for_calls(), ReadySounds(folder, library).content)
+        sounds = put_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
         held = registry()
         self._calls = CallControl(
             lambda: held, Policy(member=MEMBER), sounds, CallCounts(pending), sounds, SoundFiles(sounds.values())

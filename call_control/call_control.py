@@ -46,7 +46,7 @@ from . import journal_lines
 from .call import Call
 from .call_brake import CallBrake
 from .call_log import CallLog, OverCall
-from .call_sounds import CallSounds, reported
+from .call_sounds import CallSounds, reported_steps
 from .fleet_chain import FleetChain
 from .forwarded_call import RequestNumbers, call_that_came_back, forwarded_call
 from .request import Request
@@ -292,7 +292,7 @@ class CallControl:
             case journal_lines.Sounded():
                 return self._write(call, *self._sounds.evidence(call, line))
             case journal_lines.Reported():
-                return self._write(call, *reported(call, line))
+                return self._write(call, *reported_steps(call, line))
             case journal_lines.Ended():
                 return self._ended(call, line)
 

@@ -141,7 +141,7 @@ class CallSounds:
         return self.files.played(sound, line.codecs.get(party, ""), began, call.files.get(sound.stem.name))
 
 
-def reported(call: Call, line: Reported) -> list[Step]:
+def reported_steps(call: Call, line: Reported) -> list[Step]:
     """The step of a phone's reports. Only those about a sound that was sent matter; a phone without says nothing."""
     if call.delivery.get(Party.CALLED) is not Delivery.SENT or not line.heard_from:
         return []

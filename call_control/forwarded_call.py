@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from idtone import dialplan
 from idtone.core.calls import Direction, ForwardedCall, Party, RemoteCall
 from idtone.core.logs import about
-from idtone.core.numbers import Number, NumberKind, ascii_form, parse, perhaps
+from idtone.core.numbers import Number, NumberKind, ascii_form, parse, parse_or_none
 from idtone.dialplan.number_expressions import is_emergency_call
 from idtone.ledger.evidence.steps import kept_sip_call_id
 
@@ -52,7 +52,7 @@ def forwarded_call(
             extra=about(request.call_id),
         )
     outgoing = request.direction == Direction.OUTGOING
-    presented = (numbers.forwarding, perhaps(request.number))
+    presented = (numbers.forwarding, parse_or_none(request.number))
     return ForwardedCall(
         id=request.call_id,
         direction=Direction.OUTGOING if outgoing else Direction.INCOMING,
@@ -61,7 +61,7 @@ def forwarded_call(
         called=numbers.called,
         dialled=numbers.dialled,
         perhaps=presented[1],
-        caller_perhaps=perhaps(request.caller),
+        caller_perhaps=parse_or_none(request.caller),
         parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
         announced=announced,
         chained_from=chained_from,

@@ -24,7 +24,7 @@ from urllib.parse import unquote
 from idtone import dialplan
 from idtone.core.calls import Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.core.errors import JournalError
-from idtone.core.numbers import parse, perhaps
+from idtone.core.numbers import parse, parse_or_none
 from idtone.dialplan import PACKET_MS, Played
 from idtone.ledger.evidence.steps import CallStatus, cause, kept_sip_call_id
 
@@ -216,10 +216,10 @@ def _decided(
         caller=parse(caller),
         called=parse(dialled),
         dialled=dialled,
-        perhaps=perhaps(number),
+        perhaps=parse_or_none(number),
         endpoint=dialplan.endpoint_of(unquote(channel)),
         account=unquote(account),
-        caller_perhaps=perhaps(caller),
+        caller_perhaps=parse_or_none(caller),
         trunks=tuple(sorted(dialplan.endpoints(unquote(dial_string)))),
         sip_call_id=kept_sip_call_id(unquote(sip_call_id)),
         emergency=outcome == Outcome.BYPASS,

@@ -77,7 +77,7 @@ def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False)
 
 
 @contextmanager
-def alone(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OSError], IdtoneError]) -> Iterator[bool]:
+def file_lock(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OSError], IdtoneError]) -> Iterator[bool]:
     """Yields whether no other process holds `lock`. If one does, raises `busy` if that is given. If the lock cannot be
     opened, raises the error that `unusable` makes.
     """

@@ -78,7 +78,7 @@ class Number:
     """One party's number.
 
     `e164` is `+` and digits, or the digits of an emergency number. It is empty if the number is withheld or malformed,
-    except in evidence: there a malformed number has what its digits make (`perhaps`).
+    except in evidence: there a malformed number has what its digits make (`parse_or_none`).
     """
 
     kind: NumberKind
@@ -171,7 +171,7 @@ def _abroad(digits: str) -> Number:
     return Number(NumberKind.OTHER, e164)
 
 
-def perhaps(text: str) -> Number | None:
+def parse_or_none(text: str) -> Number | None:
     """The Japanese number of a malformed text's digits, without host and parameters; None if they make none.
 
     The hook reads such a number in the same way, if `policy.unreadable` is `notice`.

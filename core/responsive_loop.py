@@ -11,12 +11,12 @@ SWITCH_S: Final = 0.001
 
 
 def loop_first(switch_s: float = SWITCH_S) -> None:
-    """A thread that computes leaves Python to the event loop after this time; and `spare_present_objects`."""
+    """A thread that computes leaves Python to the event loop after this time; and `freeze_garbage`."""
     sys.setswitchinterval(switch_s)
-    spare_present_objects()
+    freeze_garbage()
 
 
-def spare_present_objects() -> None:
+def freeze_garbage() -> None:
     """The garbage collector no longer scans the objects that exist now. A scan stops all threads: of the modules alone
     it takes 0.1 s.
     """
@@ -24,7 +24,7 @@ def spare_present_objects() -> None:
     gc.freeze()
 
 
-def spare_anew() -> None:
+def freeze_garbage_again() -> None:
     """The same, without what was spared before and is garbage now."""
     gc.unfreeze()
-    spare_present_objects()
+    freeze_garbage()

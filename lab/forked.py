@@ -23,7 +23,7 @@ from .becoming import Identity
 PRELOADED: Final = (
     "idtone.cli",
     "idtone.service.commands",
-    "idtone.registry.trust.client",
+    "idtone.registry.trust.publication_client",
     "idtone.office.commands.desk",
     "lab.frozen_modules",
 )

@@ -12,7 +12,7 @@ from idtone.call_control.brake.shared_stops import Hold
 from idtone.call_control.brake.state_files import read_state, state_path
 from idtone.call_control.call_brake import RELEASED
 from idtone.core.errors import UsageError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import line
@@ -69,12 +69,12 @@ def release(
     """
     settings = load_settings(config)
     need_keys(settings.ledger, settings.node)
-    why, person = line(why, "--why"), acting()
+    why, person = line(why, "--why"), acting_person()
     found = [hold for hold in _holds(settings) if len(token) >= _LEAST and hold.token.startswith(token.lower())]
     if len(found) != 1:
         several, none = Message("several tokens begin so; write more of it"), Message("the brake holds no such token")
         print(translated(several if found else none))
-        command_line.negative()
+        command_line.exit_negative()
         return
     hold = found[0]
     is_running = status_client.ask(path_of(settings.ledger.own())) is not None

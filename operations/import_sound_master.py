@@ -116,10 +116,10 @@ def _published_master(tone: str, settings: Settings, scratch: Path) -> Path:
     root = settings.registry.root_file()
     if root is None:
         raise UsageError(Message("an unsigned registry has no published masters; name the MASTER"))
-    from idtone.registry.trust.client import Repository  # imports TUF, which takes long
+    from idtone.registry.trust.publication_client import PublicationClient  # imports TUF, which takes long
 
     # In a copy: the operator need not be the service's user, whose folder gets no file of others.
     cache = scratch / "registry"
     if settings.registry.cache.exists():
         shutil.copytree(settings.registry.cache, cache)
-    return Repository(root, settings.registry.source, cache).master(tone, scratch)
+    return PublicationClient(root, settings.registry.source, cache).master(tone, scratch)

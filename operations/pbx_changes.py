@@ -28,8 +28,8 @@ from .changes import (
     with_options,
     with_section,
 )
+from .custom_config_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, CustomFile, custom_file_for
 from .doctor import asterisk, asterisk_files, modules, observe_machine
-from .pbx_places import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, Place, place_for
 
 SECRET_MODE: Final = 0o640
 
@@ -139,8 +139,8 @@ def owners(folder: Path) -> tuple[str | None, str]:
     return user, observe_machine.group_name(held.group)
 
 
-def _place(folder: Path, purpose: str) -> Place:
-    return place_for(purpose, observe_machine.read(folder / purpose.partition(" ")[0])[0] or "")
+def _place(folder: Path, purpose: str) -> CustomFile:
+    return custom_file_for(purpose, observe_machine.read(folder / purpose.partition(" ")[0])[0] or "")
 
 
 def _with_lines(folder: Path, purpose: str, section: str, lines: Sequence[str]) -> FileChange:

@@ -29,7 +29,7 @@ from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_
 from idtone.service.service_user import act_as_service
 
 if TYPE_CHECKING:
-    from idtone.registry.trust.client import Published, Repository
+    from idtone.registry.trust.publication_client import PublicationClient, Published
 
 
 def update(
@@ -89,11 +89,13 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
     """The same as `_unsigned`, for a signed registry. If the source cannot be used, fallback.conf gets what is in the
     cache. Raises TrustError too.
     """
-    from idtone.registry.trust.client import Repository  # here, because TUF takes longer to import than all the rest
+    from idtone.registry.trust.publication_client import (
+        PublicationClient,  # here, because TUF takes longer to import than all the rest
+    )
 
     registry: RegistrySettings = settings.registry
     act_as_service(config, registry.cache, settings.sounds.directory, whole=True)
-    repository = Repository(root, registry.source, registry.cache, used_for=settings.ledger.retention)
+    repository = PublicationClient(root, registry.source, registry.cache, used_for=settings.ledger.retention)
     trouble: DocumentError | TrustError | None = None
     while True:
         with repository.locked():
@@ -124,7 +126,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
     return registry.source, index, fallback.write(index) if index else ""
 
 
-def _kept(repository: Repository) -> Published | None:
+def _kept(repository: PublicationClient) -> Published | None:
     """The generation in the cache; None if there is none, or it is damaged, and is fetched again."""
     try:
         return repository.kept()
@@ -132,7 +134,7 @@ def _kept(repository: Repository) -> Published | None:
         return None
 
 
-def _is_kept(repository: Repository, published: Published) -> bool:
+def _is_kept(repository: PublicationClient, published: Published) -> bool:
     return _kept(repository) == published
 
 

@@ -22,7 +22,7 @@ from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import masked, read_span
 from idtone.registry.suspensions.own_suspension import OwnSuspension, SuspensionState, ordered
 
-from .suspending import SuspensionDesk
+from .own_suspensions import SuspensionActs
 
 
 def suspend(
@@ -66,7 +66,7 @@ def suspend(
     authority = line(authority, "--authority") if authority else ""
     now = datetime.now(UTC)
     arrived = parse_since(requested, now, "--requested") if requested else None
-    desk = SuspensionDesk(settings)
+    desk = SuspensionActs(settings)
     spans = _spans(numbers, customer, settings)
     one = ordered(
         spans,
@@ -87,7 +87,7 @@ def suspend(
     if failure:
         raise not_recorded(failure) from failure
     if one.state is SuspensionState.ASKED:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:

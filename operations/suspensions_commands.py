@@ -35,9 +35,9 @@ from idtone.registry.suspensions.own_suspension import (
 from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
+from .own_suspensions import SuspensionActs
 from .signed_suspension_paper import signed_paper
 from .suspend_command import as_plain, show_nodes, told
-from .suspending import SuspensionDesk
 
 _COLUMNS: Final = (
     "id", "state", "reference", "numbers", "customer", "asked", "by", "in force since", "calls ended",
@@ -99,7 +99,7 @@ def approve(
     Exit 1: you answered no.
     """
     settings = load_settings(config)
-    desk = SuspensionDesk(settings)
+    desk = SuspensionActs(settings)
     one = read_suspensions(desk.path).find(suspension)
     if not yes:
         known = {"id": one.id, "reference": one.reference, "which": _which(one)}
@@ -107,7 +107,7 @@ def approve(
         if one.state is not SuspensionState.ASKED:
             question = Message("Lift {id} ({reference}, {which})?", **known)
         if not typer.confirm(translated(question), err=True):
-            command_line.negative()
+            command_line.exit_negative()
     _finish(desk, desk.change(one.id, lambda found: approved(found, desk.act())), as_json)
 
 
@@ -121,12 +121,12 @@ def lift(
 
     If a suspension takes two persons, another one approves its end too. Its duties stay open until they are closed.
     """
-    desk = SuspensionDesk(load_settings(config))
+    desk = SuspensionActs(load_settings(config))
     act = desk.act(line(why, "--why"))
     _finish(desk, desk.change(suspension, lambda found: lifted(found, act, desk.persons)), as_json)
 
 
-def _finish(desk: SuspensionDesk, one: OwnSuspension, as_json: bool) -> None:
+def _finish(desk: SuspensionActs, one: OwnSuspension, as_json: bool) -> None:
     """Put it to use, record the act, and say what has become of it."""
     one = desk.awaited_elsewhere(desk.finish(one))
     if as_json:
@@ -154,7 +154,7 @@ def close(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Close a duty that follows a stop: the contract is ended (契約解除), or the contractor is reported."""
-    desk = SuspensionDesk(load_settings(config))
+    desk = SuspensionActs(load_settings(config))
     act, document = desk.act(), line(document, "--document")
     day = _day(on) if on else act.at.astimezone().date()
     one = desk.change(suspension, lambda found: closed(found, duty, act, day, document))
@@ -179,7 +179,7 @@ def paper(
     `idtone-evidence verify paper` checks it.
     """
     settings = load_settings(config)
-    desk = SuspensionDesk(settings)
+    desk = SuspensionActs(settings)
     one = read_suspensions(desk.path).find(suspension)
     made = signed_paper(desk, one, datetime.now(UTC))
     note = output.with_name(f"{output.name}.note")
@@ -216,7 +216,7 @@ def verify_paper(
         print(translated(Message("{path}: is what {name} has signed", path=file, name=key.name)))
         return
     print(translated(Message("{path}: is NOT what {name} has signed", path=file, name=key.name)))
-    command_line.negative()
+    command_line.exit_negative()
 
 
 def _own_key(config: Path | None) -> VerifierKey:

@@ -23,14 +23,14 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.translation import Message
 
 from .held_numbers import HeldNumbers
+from .holder_spans import HolderSpans, read_arrays, spans_of
 from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument, day_begins
 from .number_notation import read_span
-from .spans import Spans, read_arrays, spans_of
 
 BLOCK_DIGITS: Final = -3
 """A number without its last three digits: its block, as text."""
 MAGIC: Final = b"idtone registry 10\n"
-"""Raise the number when the format changes, or the size of a block in `spans`."""
+"""Raise the number when the format changes, or the size of a block in `holder_spans`."""
 _Interval = tuple[int, int, int]
 """First number, last number, holder."""
 
@@ -55,7 +55,7 @@ def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
 
 
 class Holdings(dict[int, Holding | Porting | None]):
-    """What `Spans.find` gives → who is in charge, built at the first look-up: a large registry is in use at once.
+    """What `HolderSpans.find` gives → who is in charge, built at the first look-up: a large registry is in use at once.
 
     `members` has the holder of each member. `lines` are by holder: first the members, then the wholesale chains, then
     the portings. An object for each of them would cost half a second, in which other threads wait.
@@ -145,7 +145,7 @@ class Compiled:
     tones: Mapping[str, str | None]
     members: tuple[str, ...]
     lines: tuple[bytes, ...]
-    spans: Spans
+    spans: HolderSpans
     counts: Mapping[str, int]
     """Of the file: members, licences, numbers, chains, portings."""
     holdings: Holdings = field(init=False, compare=False, repr=False)
@@ -204,7 +204,7 @@ _Ported = tuple[int, int, datetime]
 """The holder before, the holder from then on, and when."""
 
 
-def _spans(document: RegistryDocument, held: HeldNumbers) -> tuple[Spans, list[_Ported], int]:
+def _spans(document: RegistryDocument, held: HeldNumbers) -> tuple[HolderSpans, list[_Ported], int]:
     """The intervals of numbers by holder, the portings, and how many numbers all members hold. Intervals of one holder
     that touch or overlap are joined. In the intervals, a wholesale chain or a porting counts as a holder.
     """
@@ -329,12 +329,12 @@ def pack_parts(index: Compiled) -> list[bytes | memoryview]:
     return sealed_parts(MAGIC, head, index.lines, index.spans.arrays())
 
 
-def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
+def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: HolderSpans) -> bytes:
     """The octets that `opened_spans` reads."""
     return sealed(magic, head, lines, spans.arrays())
 
 
-def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], Spans]:
+def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], HolderSpans]:
     """The look-up that `sealed_spans` has packed. Raises ValueError if `octets` are not from it."""
     head, lines, arrays = opened(magic, octets, "registry")
     return head, lines, read_arrays(arrays)

@@ -18,7 +18,7 @@ from .sources import never_originating_of, origin_of, parse_document, read_unsig
 from .trust import tuf_roles
 
 if TYPE_CHECKING:
-    from .trust.client import Published
+    from .trust.publication_client import Published
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,11 @@ def known(registry: RegistrySettings) -> Known:
     root = registry.root_file()
     if root is None:
         return from_file(registry.file())
-    from .trust.client import Repository  # here, because TUF takes longer to import than all the rest
+    from .trust.publication_client import (
+        PublicationClient,  # here, because TUF takes longer to import than all the rest
+    )
 
-    kept = Repository(root, registry.source, registry.cache).kept()
+    kept = PublicationClient(root, registry.source, registry.cache).kept()
     if kept is None:
         raise TrustError(
             Message(

@@ -20,12 +20,12 @@ from idtone.core.number_spans import NumberSpan, disjoint
 from idtone.core.translation import Message
 
 from .compiled_registry import moment_of, opened_spans, sealed_spans, text_of, utc
+from .holder_spans import HolderSpans, spans_of
 from .model import NeverOriginatesEntry
 from .number_notation import read_either
-from .spans import Spans, spans_of
 
 _MAGIC: Final = b"idtone numbers that never originate 3\n"
-"""Raise the number when the format changes, or the size of a block in `spans`."""
+"""Raise the number when the format changes, or the size of a block in `holder_spans`."""
 NO_BLOCKS: Final = frozenset[str]()
 
 
@@ -40,7 +40,7 @@ def span_of(entry: NeverOriginatesEntry) -> NumberSpan:
 class NeverOriginating:
     """The numbers of one edition."""
 
-    spans: Spans
+    spans: HolderSpans
     periods: tuple[tuple[Period, ...], ...]
     """By the holders of `spans`: many entries share their times."""
     entries: int

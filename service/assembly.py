@@ -23,7 +23,7 @@ from idtone.call_control.sound_files import SoundFiles
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.decision import NOTHING_REMEMBERED, Policy, time_by
 from idtone.core.errors import IdtoneError, ToneError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.customer_lines import LinesSettings
 from idtone.core.settings.policy import SuspendedCalls
 from idtone.core.settings.settings import RegistrySettings, Settings
@@ -33,7 +33,7 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.registry.customer_lines.source import LinesSource
+from idtone.registry.customer_lines.lines_source import LinesSource
 from idtone.registry.expiry_warning import ExpiryWarning
 from idtone.registry.node_member import MemberWarning
 from idtone.registry.sources import FileSource, SignedSource, Source
@@ -43,7 +43,7 @@ from idtone.tones.making.formats import SoundFormat
 from idtone.tones.making.sounds import Sound, put_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
-from idtone.tones.ready_sounds import ReadySounds
+from idtone.tones.sound_contents import SoundContents
 
 from . import canary_result
 from .brake_keeper import brake_of
@@ -86,7 +86,9 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
         require("rfc3161_client")
     library = load_library(settings.sounds.profiles)
     profiles = library.for_calls()
-    put = partial(put_each, settings.sounds.directory, content=ReadySounds(settings.sounds.directory, library).content)
+    put = partial(
+        put_each, settings.sounds.directory, content=SoundContents(settings.sounds.directory, library).content
+    )
     sounds, refused = put(profiles)
     if error := refused.pop(Policy().notice_profile, None):
         raise error
@@ -190,9 +192,11 @@ def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> 
     if root is None:
         log.warning("the registry is unsigned: anyone who can write %s can change it", registry.source)
         return FileSource(registry.file(), UsedRegistries(registry.cache / FOLDER, used_for))
-    from idtone.registry.trust.client import Repository  # imports TUF, which an unsigned registry does not need
+    from idtone.registry.trust.publication_client import (
+        PublicationClient,  # imports TUF, which an unsigned registry does not need
+    )
 
-    repository = Repository(root, registry.source, registry.cache, used_for=used_for)
+    repository = PublicationClient(root, registry.source, registry.cache, used_for=used_for)
     return SignedSource(repository, registry.poll.total_seconds())
 
 
@@ -227,7 +231,7 @@ def assemble(
         emergency_trunks=settings.policy.emergency_trunks,
         lines=lambda: lines.current if lines else None,
         own_stops=lambda: stops.index or None,
-        braking=CallBrake(brake, acting()) if brake else None,
+        braking=CallBrake(brake, acting_person()) if brake else None,
     )
     # Those whose channel is gone are closed when Asterisk is connected.
     calls.recall((restored or RestoredCalls.of(ledger)).calls)

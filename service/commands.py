@@ -34,7 +34,7 @@ from idtone.registry.node_member import REMEDY, TONES_REMEDY, member_trouble, to
 from idtone.registry.sources import load_registry
 from idtone.tones.making.sounds import PBX_FORMATS, named_format
 from idtone.tones.profile_library import load_library
-from idtone.tones.ready_sounds import ReadySounds
+from idtone.tones.sound_contents import SoundContents
 
 from . import used_settings
 from .assembly import load
@@ -122,7 +122,7 @@ def check_settings(settings: Settings) -> None:
     if settings.ledger.timestamp.url:
         require("rfc3161_client")
     library = load_library(settings.sounds.profiles)
-    ready = ReadySounds(settings.sounds.directory, library)
+    ready = SoundContents(settings.sounds.directory, library)
     for profile in library.for_calls():
         for name in PBX_FORMATS:
             ready.content(profile, named_format(name))
@@ -135,13 +135,13 @@ def check_settings(settings: Settings) -> None:
         load_registry(settings.registry.file())
     else:
         # It imports TUF, which an unsigned registry does not need.
-        from idtone.registry.trust.client import Repository, trusted_root
+        from idtone.registry.trust.publication_client import PublicationClient, trusted_root
 
         try:
             trusted_root(root)
         except OSError as error:
             raise TrustError(Message("{root}: {reason}", root=root, reason=error.strerror)) from error
-        Repository(root, settings.registry.source, settings.registry.cache).usable()
+        PublicationClient(root, settings.registry.source, settings.registry.cache).usable()
     _check_keys(settings.ledger, settings.node)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from idtone.core.errors import IdtoneError
 from idtone.core.japan import JAPAN
 from idtone.core.settings.settings import LedgerSettings, RegistrySettings, Settings, load_settings
-from idtone.core.terminal.command_line import ConfigOption, JsonOption, negative
+from idtone.core.terminal.command_line import ConfigOption, JsonOption, exit_negative
 from idtone.core.translation import Message, joined, translated
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
@@ -40,7 +40,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
     settings = load_settings(config)
     found = show(lambda: whole(settings), table, lambda found: found, as_json=as_json, watch=watch)
     if not found["running"]:
-        negative()
+        exit_negative()
 
 
 def whole(settings: Settings) -> dict[str, Any]:
@@ -101,9 +101,11 @@ def _registry(settings: RegistrySettings) -> dict[str, Any]:
         if root is None:
             registry = load_registry(settings.file())
             return found | {"version": registry.version, "expires": registry.expires.isoformat()}
-        from idtone.registry.trust.client import Repository  # imports TUF, which an unsigned registry does not need
+        from idtone.registry.trust.publication_client import (
+            PublicationClient,  # imports TUF, which an unsigned registry does not need
+        )
 
-        kept = Repository(root, settings.source, settings.cache).kept()
+        kept = PublicationClient(root, settings.source, settings.cache).kept()
     except IdtoneError as error:
         return found | {"trouble": str(error)}
     if kept is None:

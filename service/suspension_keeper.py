@@ -22,7 +22,7 @@ from idtone.core.errors import FallbackError, IdtoneError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.log_throttle import LogThrottle
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.fleet import read_fleet_key
 from idtone.core.settings.policy import PolicySettings
 from idtone.core.settings.settings import Settings
@@ -37,7 +37,7 @@ from idtone.registry.suspensions.own_suspension import DutyKind, OwnSuspension, 
 from idtone.registry.suspensions.suspension_acts import IN_FORCE, LIFT_IN_FORCE, TAKEN_OVER, act_details
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions
 
-from .other_nodes import shares
+from .other_nodes import shares_with_nodes
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class SuspensionKeeper:
         self._confirming = threading.Lock()
         self._known = read_suspensions(stops.path)
         self._report_soon = report_soon
-        key = settings.fleet.key_file if shares(settings) else None
+        key = settings.fleet.key_file if shares_with_nodes(settings) else None
         self._seal = SuspensionSeal(read_fleet_key(key)) if key else None
         self.told: str | None = None
         """What the other nodes read of this one; None if there is nothing to share. From any thread."""
@@ -198,7 +198,7 @@ class SuspensionKeeper:
         return one.model_copy(update={"calls_ended": one.calls_ended + more}) if more else one
 
     def _steps(self, before: OwnSuspension, after: OwnSuspension) -> Iterator[Step]:
-        by = acting()
+        by = acting_person()
         node = self._settings.node
         if after.in_force and not before.in_force:
             log.warning("%s: the suspension of this node is in force (%d numbers)", after.id, after.count)

@@ -21,10 +21,10 @@ from idtone.core.translation import Message, joined
 from .making.master_recording import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding, sounding_rms
 from .making.oscillation import Samples
 from .making.scale import LOWEST_RATE_HZ
+from .mask_runs import runs
 from .measuring.levels import SILENCE_DB, dbm0, power_db
 from .profile import CALL_LIMIT_MS, Law, Trim
 from .recordings.leg import Leg
-from .runs import runs
 
 HIGHEST_RATE_HZ: Final = 192_000
 SHORTEST_MS: Final = 50.0

@@ -9,7 +9,7 @@ from idtone.core.translation import Message
 from .profile import Profile
 
 
-def doubt(profile: Profile, named: Mapping[str, str | None] | None) -> str | None:
+def play_objection(profile: Profile, named: Mapping[str, str | None] | None) -> str | None:
     """Why the profile may not be played as the licensed sound of its id; None where it may.
 
     `named` holds the registry's tones: id → SHA-256 of the master, or None for a tone without a master. `named`

@@ -11,12 +11,12 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.terminal.prompts import entries_of, line
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution
-from idtone.office.authority.moments import moment
-from idtone.office.authority.suspension_edits import said
+from idtone.office.authority.suspension_edits import scope_text
+from idtone.office.authority.typed_dates import moment
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import Member
 from idtone.registry.number_notation import read_span
@@ -43,7 +43,7 @@ def files_of(visit: Visit) -> OfficeFiles:
 
 def attributed(visit: Visit) -> Attribution:
     """The user who acts, with the reason that the form gives. Raises UsageError."""
-    return Attribution(str(acting()), line(visit.field("why"), Message("Reason")), datetime.now(UTC))
+    return Attribution(str(acting_person()), line(visit.field("why"), Message("Reason")), datetime.now(UTC))
 
 
 async def acted(
@@ -128,4 +128,4 @@ def spans_of(entries: Iterable[str]) -> list[str]:
 
 
 def span_text(span: NumberSpan) -> str:
-    return said(span) if len(span) == 1 else f"{said(span)} ({len(span):,})"
+    return scope_text(span) if len(span) == 1 else f"{scope_text(span)} ({len(span):,})"

@@ -13,7 +13,7 @@ from idtone.core.terminal.prompts import line
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message, joined, template
 from idtone.office.authority.acceptances import AGREEMENT_WORDS, accept, acceptances, end_acceptance
-from idtone.office.authority.moments import day, in_japan
+from idtone.office.authority.typed_dates import day, in_japan
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of

@@ -13,7 +13,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.translation import Message, template
 from idtone.office.authority import change_registry
 from idtone.office.authority.history import ReviewResult
-from idtone.office.authority.moments import end, in_japan, moment
+from idtone.office.authority.typed_dates import end, in_japan, moment
 from idtone.office.desk.applicants.submission import STATE_WORDS
 
 from ..access.rights import Right

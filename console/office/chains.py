@@ -15,7 +15,7 @@ from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import template
 from idtone.office.authority.certifications import certification, certify_link
 from idtone.office.authority.change_registry import Attribution
-from idtone.office.authority.moments import day
+from idtone.office.authority.typed_dates import day
 from idtone.office.authority.wholesale_links import LinkCheck, add_link, check_link, link_check, remove_link
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import ChainEntry

@@ -20,7 +20,7 @@ from idtone.office.authority.duties import (
     open_first,
     withdraw_duty,
 )
-from idtone.office.authority.moments import day, in_japan
+from idtone.office.authority.typed_dates import day, in_japan
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of

@@ -14,7 +14,7 @@ from idtone.core.calls import LicenceStatus
 from idtone.core.translation import Message, template
 from idtone.office.authority.duties import duties, is_overdue, is_soon
 from idtone.office.authority.history import ApplicationStatus
-from idtone.office.authority.moments import in_japan
+from idtone.office.authority.typed_dates import in_japan
 from idtone.office.desk.applicants.submission import SubmissionState
 from idtone.office.desk.reports.traceback import Stage
 from idtone.office.papers.letters import SOON

@@ -21,9 +21,9 @@ from idtone.office.authority.certifications import certification, certify_member
 from idtone.office.authority.change_registry import Attribution, assign, change_registry, describe, release
 from idtone.office.authority.edition_numbers import area_of, by_area, whole
 from idtone.office.authority.history import Action
-from idtone.office.authority.moments import day, end
 from idtone.office.authority.pledge_store import kept_pledge
 from idtone.office.authority.pledges import record_pledge
+from idtone.office.authority.typed_dates import day, end
 from idtone.office.authority.workspace import Workspace
 from idtone.office.papers.letters import SOON
 from idtone.registry.model import Member, day_begins

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import template
-from idtone.office.authority.moments import day
+from idtone.office.authority.typed_dates import day
 from idtone.office.evaluation.evaluate_members import period_over, read_folder
 from idtone.office.evaluation.evaluation_rules import EXCLUSION_WORDS
 

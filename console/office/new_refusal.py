@@ -14,9 +14,9 @@ from idtone.core.errors import IdtoneError
 from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message, template
 from idtone.member.customers.refused.customer_identity import CustomerIdentity, parse_customer
-from idtone.office.authority.moments import day, day_after, in_japan
+from idtone.office.authority.typed_dates import day, day_after, in_japan
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.legal_basis import BASIS_WORDS, FIELDS, decide_basis, decided_basis
+from idtone.office.refused.refusal_basis import BASIS_WORDS, FIELDS, decide_basis, decided_basis
 from idtone.office.refused.refusal_key import RefusalKey
 
 from ..access.rights import Right

@@ -14,15 +14,15 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError, TrustError, UsageError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.terminal.prompts import number_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.edition_rules import describe, examine
 from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
-from idtone.office.authority.moments import in_japan
 from idtone.office.authority.night_keys import WrongPassphraseError, digest, has_night_key, sign_at_night
 from idtone.office.authority.stopped_number_holders import names as held
+from idtone.office.authority.typed_dates import in_japan
 from idtone.office.papers.stop_paper import StopProgress, stop_paper
 from idtone.registry.model import SuspensionEntry
 from idtone.registry.trust import tuf_roles
@@ -60,7 +60,7 @@ class _Waiting:
 async def night(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    files, me, now = files_of(visit), acting(), datetime.now(UTC)
+    files, me, now = files_of(visit), acting_person(), datetime.now(UTC)
     requests = await visit.in_thread(files.requests.waiting)
     try:
         is_kept = await visit.in_thread(has_night_key, files.folder, me.name)
@@ -161,7 +161,7 @@ async def sign(visit: Visit) -> web.StreamResponse:
     """Sign what was shown with the own key; the second signature publishes. Wrong passphrases are limited as wrong
     passwords are.
     """
-    files, name, console = files_of(visit), acting().name, visit.console
+    files, name, console = files_of(visit), acting_person().name, visit.console
     attempt = Attempt(name, "")
     if not console.night_signatures.begins(attempt):
         console.sign_ins.failed(name, visit.address, "too many passphrases of a key")

@@ -10,10 +10,10 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.translation import Message, joined, template
 from idtone.member.evaluation.period import Period
-from idtone.office.authority.moments import day, in_japan
+from idtone.office.authority.typed_dates import day, in_japan
 from idtone.office.evaluation.evaluate_members import counted_by_desk
 from idtone.office.evaluation.observations import (
     GOOD_WORDS,
@@ -131,7 +131,9 @@ async def enter(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         given = {name: visit.field(name) for name in fields}
         given |= {name: with_zone(given[name]) for name in ("asked", "stopped") if name in given}
-        observe(workspace, kind, visit.field("member"), given, str(acting()), datetime.now(UTC), labels_of(fields))
+        observe(
+            workspace, kind, visit.field("member"), given, str(acting_person()), datetime.now(UTC), labels_of(fields)
+        )
 
     return await acted(visit, act, show, PATH, fields)
 

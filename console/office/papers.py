@@ -12,7 +12,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.paper.content import Paper
 from idtone.core.translation import Message, template
-from idtone.office.authority.moments import day, in_japan
+from idtone.office.authority.typed_dates import day, in_japan
 from idtone.office.papers.letters import LETTER_WORDS, Letter, Sender
 from idtone.office.papers.office_papers import account_of, letter_paper, licence_paper, sender, table_csv
 from idtone.office.papers.period_account import PeriodAccount, account_paper, fiscal_year

@@ -14,8 +14,8 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution, registry_of
-from idtone.office.authority.moments import moment
 from idtone.office.authority.number_portings import port_number, remove_porting
+from idtone.office.authority.typed_dates import moment
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import PortingEntry, RegistryDocument
 

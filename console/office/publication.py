@@ -12,9 +12,9 @@ from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import change_registry, record_edits
 from idtone.office.authority.history import Action, HistoryEntry
-from idtone.office.authority.moments import end
 from idtone.office.authority.prepared_package import LIMIT, PreparedPackage, take_copy
 from idtone.office.authority.registry_edits import prolonged
+from idtone.office.authority.typed_dates import end
 from idtone.office.authority.undo import undo, undoable
 from idtone.registry.trust import tuf_roles
 

@@ -12,7 +12,7 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message, template
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.legal_basis import BASIS_WORDS, decided_basis
+from idtone.office.refused.refusal_basis import BASIS_WORDS, decided_basis
 
 from ..access.rights import Right
 from ..form_errors import FormField, any_text

@@ -14,7 +14,7 @@ from idtone.core.numbers import parse
 from idtone.core.terminal.prompts import any_number_of, line
 from idtone.core.translation import Message, template
 from idtone.member.reports.report import ReportedCall, ReportedService
-from idtone.office.authority.moments import moment
+from idtone.office.authority.typed_dates import moment
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_store import KeptReport, KeptRequest, ReportOrder
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS

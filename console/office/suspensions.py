@@ -12,13 +12,13 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, TrustError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.translation import template
 from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
-from idtone.office.authority.moments import end
 from idtone.office.authority.stopped_number_holders import names as held
 from idtone.office.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
+from idtone.office.authority.typed_dates import end
 from idtone.office.desk.suspension_confirmations import Confirmation
 from idtone.registry.model import NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
@@ -86,7 +86,7 @@ async def suspensions(
 ) -> web.StreamResponse:
     files, now = files_of(visit), datetime.now(UTC)
     found = await visit.in_thread(_read, files, now)
-    me = acting()
+    me = acting_person()
     stops = listing(visit, found.stops, COLUMNS)
     return visit.render(
         "office_suspensions.html",

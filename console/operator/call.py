@@ -14,7 +14,7 @@ from aiohttp import web
 from idtone.core.calls import Delivery, Party, Reason
 from idtone.core.decision_words import RULES
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.persons import visiting
+from idtone.core.persons import console_person
 from idtone.core.signed_notes import VerifierKey
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -291,7 +291,7 @@ def _opened(visit: Visit, call_id: str, purpose: str) -> dict[str, str]:
     """The words of the roles → the numbers, in the form of the country. Raises LedgerError if that is not recorded."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
-    person, ledger = visiting(visit.user.name), console.settings.ledger
+    person, ledger = console_person(visit.user.name), console.settings.ledger
     record_act(
         ledger.own(),
         console.settings.node,

@@ -18,7 +18,7 @@ from idtone.core.decision_words import DIRECTIONS, REASONS
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.numbers import Number, NumberKind, parse
-from idtone.core.persons import visiting
+from idtone.core.persons import console_person
 from idtone.core.terminal.spreadsheet_csv import csv_lines
 from idtone.core.translation import Message, template, translated
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -239,7 +239,7 @@ def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
     """Raises LedgerError if the search cannot be recorded; then nothing of it is shown."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
-    person, ledger = visiting(visit.user.name), console.settings.ledger
+    person, ledger = console_person(visit.user.name), console.settings.ledger
     key_ring = KeyRing.of(ledger, console.settings.node)
     record_act(
         ledger.own(),

@@ -15,7 +15,7 @@ from idtone.core.translation import Message
 from idtone.ledger.commands.options import whole_id
 from idtone.ledger.disclosure.legal_basis import BasisFact, BasisRule, LegalBasis, load_legal_bases, text_objection
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.operations.pack_making import basis_of, checked_case
+from idtone.operations.make_pack import basis_of, checked_case
 
 from ..form_errors import FormErrors
 from ..japan_time import typed

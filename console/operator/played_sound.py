@@ -16,7 +16,7 @@ from idtone.core.errors import RecordingError
 from idtone.core.translation import Message
 from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.sounds import PBX_FORMATS, together
-from idtone.tones.recordings.files import read_file
+from idtone.tones.recordings.audio_files import read_file
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIZE_LIMIT: Final = 4 * 2**20

@@ -412,7 +412,7 @@ def working(what: str) -> Iterator[None]:
         yield
 
 
-def negative() -> NoReturn:
+def exit_negative() -> NoReturn:
     """End with the exit code of a negative verdict."""
     raise typer.Exit(NEGATIVE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import Person, visiting
+from idtone.core.persons import Person, console_person
 from idtone.core.settings.settings import Settings
 from idtone.registry.suspensions.own_suspension import Act, NodeConfirmation, approved, lifted, ordered, put_to_use
 from idtone.registry.suspensions.suspension_file import changing, suspensions_path
@@ -16,7 +16,7 @@ HELD, OTHERS = NumberSpan(81312345678, 81312345678), NumberSpan(81312345600, 813
 
 def write_own_stops(settings: Settings) -> None:
     now = datetime.now(UTC)
-    first, second = visiting("duty"), visiting("sato")
+    first, second = console_person("duty"), console_person("sato")
 
     def act(hours: float, person: Person, why: str = "") -> Act:
         return Act.of(person, now - timedelta(hours=hours), why)

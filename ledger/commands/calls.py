@@ -216,7 +216,7 @@ def find(
             file=sys.stderr,
         )
     if not records:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def stats(
@@ -309,7 +309,7 @@ def show(
     record = holder.reader.record(call_id) if holder else None
     if record is None:
         print(translated(Message("the ledger holds no call {call_id}", call_id=call_id)), file=sys.stderr)
-        command_line.negative()
+        command_line.exit_negative()
     if as_json:
         steps = [
             {

@@ -12,7 +12,7 @@ import typer
 
 from idtone.core.errors import LedgerError, LedgerInUseError, TokenError, UsageError
 from idtone.core.hardware_tokens import TokenKeyName
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
@@ -30,7 +30,7 @@ from ..keys.log_keys import FILE, LogKey, LogKeys
 from ..store.given_up_acts import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..writing.group_writer import GroupWriter
 from ..writing.ledger_writer import LedgerWriter
 from ..writing.unsigned_log_ends import lost_end
@@ -80,13 +80,15 @@ def replace_key(
                 Message("End the tree {log} and begin {next}, with another key?", log=before.name, next=origin)
             )
         ):
-            command_line.negative()
+            command_line.exit_negative()
         key = _new_key(ring, token, origin)
-        told = steps.key_replaced(acting(), why, str(before), compromised is not None)
+        told = steps.key_replaced(acting_person(), why, str(before), compromised is not None)
         if compromised is None and ring.keys:
             ring.keys.check(before.name)
         ending = (
-            None if compromised else steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why, str(key.public))
+            None
+            if compromised
+            else steps.log_ended(new_act_id(), datetime.now(UTC), acting_person(), why, str(key.public))
         )
         aside = writer.replace_key(key._replace(told=told), ending, trusted)
         if writer.stored_checkpoint:
@@ -116,11 +118,11 @@ def end(
     with _writing(settings, follows=False) as (writer, ring):
         name = ring.signer.key.name
         if not (yes or confirmed(Message("End the log {log} for good?", log=name))):
-            command_line.negative()
+            command_line.exit_negative()
         if ring.keys:
             ring.keys.check(name)
         if not writer.has_ended:
-            writer.end(steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why))
+            writer.end(steps.log_ended(new_act_id(), datetime.now(UTC), acting_person(), why))
         elif writer.refusal:
             raise LedgerError(Message("the end is written and not signed: {why}", why=writer.refusal))
         note = writer.stored_checkpoint
@@ -177,7 +179,7 @@ def give_up(
         signed=signed,
     )
     if not (yes or confirmed(question)):
-        command_line.negative()
+        command_line.exit_negative()
     act = record_act(
         settings.ledger.own(),
         settings.node,
@@ -272,5 +274,5 @@ def _trusted(compromised: str, log: VerifierKey) -> Note | None:
     if compromised == NONE:
         return None
     [(_, note)] = read_checkpoints([Path(compromised)])
-    believed(note, log)
+    verified_checkpoint(note, log)
     return note

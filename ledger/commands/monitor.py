@@ -61,7 +61,7 @@ def monitor(
         for each in reports:
             _tell(each)
     if over.is_set() or any(each.alarms or each.trouble for each in reports):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 @contextmanager
@@ -137,4 +137,4 @@ def verify_split_view(
             )
         )
     if fault:
-        command_line.negative()
+        command_line.exit_negative()

@@ -16,7 +16,7 @@ import typer
 
 from idtone.core.errors import IdtoneError, ProofError, UsageError
 from idtone.core.japan import JAPAN
-from idtone.core.persons import Person, acting
+from idtone.core.persons import Person, acting_person
 from idtone.core.settings.settings import Exports, LedgerSettings, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
@@ -250,7 +250,7 @@ def tell_given_up(ends: Iterable[Mapping[str, Any]]) -> None:
 
 def answerable(settings: LedgerSettings) -> Person:
     """The person who runs this. Raises UsageError for an account that several persons use."""
-    person = acting()
+    person = acting_person()
     if not person.is_by_console and person.uid in (0, settings.key_file.stat().st_uid):
         raise UsageError(
             Message(
@@ -264,7 +264,7 @@ def answerable(settings: LedgerSettings) -> Person:
 
 def discloser(settings: LedgerSettings) -> Person:
     """The person who runs this, one's own account if exports take two persons. Raises UsageError."""
-    return answerable(settings) if settings.exports is Exports.TWO_PERSONS else acting()
+    return answerable(settings) if settings.exports is Exports.TWO_PERSONS else acting_person()
 
 
 def days_of(settings: LedgerSettings) -> DayKeys | None:

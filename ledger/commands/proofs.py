@@ -79,7 +79,7 @@ def verify(
         for report in reports:
             _tell(report, ledgers.is_shared)
     if ledgers.unreadable or unused or not all(report["good"] for report in reports):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Settings) -> tuple[VerifierKey, str]:
@@ -240,7 +240,7 @@ def prove(
             ),
             file=sys.stderr,
         )
-        command_line.negative()
+        command_line.exit_negative()
     if as_json:
         command_line.print_json([{"leaf": each.proof.index, "proof": str(each.proof)} for each in proven])
     else:

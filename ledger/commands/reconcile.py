@@ -102,7 +102,7 @@ def reconcile(
     else:
         print(*_lines(file, compared, rows, calls), sep="\n")
     if compared.not_in_ledger or compared.not_in_csv:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _zone(name: str | None) -> ZoneInfo | None:

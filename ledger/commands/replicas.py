@@ -51,7 +51,7 @@ def replicas(
             )  # fmt: skip
         command_line.Rows(columns).print(lines)
     if ledgers.unreadable:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _facts(ledger: NodeLedger) -> dict[str, object]:

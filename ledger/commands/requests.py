@@ -47,7 +47,7 @@ def approve(
     if not as_json:
         _show(request, asked.records, now)
     if not yes and not confirmed(Message("Approve this export?")):
-        command_line.negative()
+        command_line.exit_negative()
     act = record_answer(settings, key_ring, asked.step)
     if as_json:
         command_line.print_json({"request": request.act, "approval": act, "until": asked.step.details["until"]})

@@ -77,7 +77,7 @@ def tiles(
     if as_json:
         command_line.print_json(reports)
     if failed:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _written(
@@ -192,7 +192,7 @@ def verify_tiles(
     else:
         _tell_verdict(verdict)
     if verdict.faults:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _verdict_report(verdict: TilesVerdict, log: VerifierKey) -> dict[str, Any]:

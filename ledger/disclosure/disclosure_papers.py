@@ -11,8 +11,8 @@ from idtone.core.paper.content import Paper, Section, Table, known
 
 from .disclosure_index import SMALL, BasisFigures, IndexEntry
 from .disclosure_request import RequestState
+from .disclosures import Disclosure, Receipt
 from .evidence_report import basis_facts, japanese_time
-from .receipts import Export, Receipt
 
 _STATES: Final = {
     RequestState.OPEN: "申請中 / open",
@@ -31,7 +31,7 @@ _BLANKS: Final = (
 _LINE: Final = "＿" * 40
 
 
-def receipt_sheet(export: Export, file_name: str, file_sha256: str, log_key: str, now: datetime) -> Paper:
+def receipt_sheet(export: Disclosure, file_name: str, file_sha256: str, log_key: str, now: datetime) -> Paper:
     """The sheet that the receiving officer signs. `file_sha256` is that of the file that is handed over."""
     about = {
         "案件 / case": export.case,

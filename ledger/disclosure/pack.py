@@ -40,7 +40,7 @@ from ..evidence.format_rules import Rule, RuleError
 from ..evidence.steps import FIRST, SEALED_KEY, NumberRole, Step, StepKind
 from ..keys.sealing import open_with
 from ..store.proven_leaf import ProvenLeaf
-from ..store.rows import moment
+from ..store.step_rows import moment
 from .legal_basis import LegalBasis
 
 FORMAT: Final = "idtone-evidence/2"

@@ -21,7 +21,7 @@ from ..evidence.format_rules import Breach, Rule, RuleError, breach
 from ..evidence.leaf_rules import strict_time
 from ..evidence.steps import Scalar, Step
 from ..keys.key_file import KEY_BYTES
-from ..tree.checkpoints import believed
+from ..tree.checkpoints import verified_checkpoint
 from ..tree.inclusion_proof import InclusionProof
 from .disclosure_request import DisclosureRequest, RequestState, requests
 from .legal_basis import LegalBasis
@@ -249,7 +249,7 @@ def _verify_record(
     try:
         for index, content, proof in _proven(files, entry, log):
             proven.append(PackedLeaf(index, content, proof.checkpoint))
-            size = believed(proof.checkpoint, log).size
+            size = verified_checkpoint(proof.checkpoint, log).size
             if size > verdict.leaves:
                 verdict.leaves, verdict.checkpoint = size, proof.checkpoint
             verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)

@@ -13,12 +13,12 @@ from idtone.core.translation import Message
 
 from ..evidence.leaves import OPENING, StoredStep, search_keys
 from ..keys.step_key import StepKey
-from ..store.database import Connection, Database, literals, marks
+from ..store.database import Connection, Database, literals, placeholders
 from ..store.meta import CHECKPOINT, facts
 from ..store.step_macs import NO_MAC, StepMacs
 from ..store.stored_tree import STEP, count_leaves, newest_id, read_hashes
 from ..tree.checkpoints import Checkpoint
-from ..tree.merkle import root, stored
+from ..tree.merkle import root, stored_hashes
 
 BATCH_STEPS: Final = 1000
 """To read so many can hold up the writer's commit for some milliseconds."""
@@ -68,8 +68,8 @@ def batch_after(ledger: Database, position: Position, key: StepKey | None) -> Ba
             if not macs.vouch_for(step := StoredStep._make(columns), leaf):
                 raise _foreign(ledger, step)
         last, leaves = rows[-1][0], max((row[6] + 1 for row in rows if row[6] is not None), default=position.leaves)
-        hashes = connection.execute(_HASHES, (stored(position.leaves), stored(leaves))).fetchall()
-        if len(hashes) != stored(leaves) - stored(position.leaves) or last - position.steps > MOST_STEPS:
+        hashes = connection.execute(_HASHES, (stored_hashes(position.leaves), stored_hashes(leaves))).fetchall()
+        if len(hashes) != stored_hashes(leaves) - stored_hashes(position.leaves) or last - position.steps > MOST_STEPS:
             raise _damaged(ledger)
         return Batch(
             rows,
@@ -112,7 +112,7 @@ def _sought(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[tup
     first, last = rows[0][0], rows[-1][0]
     found: list[tuple[int, int]] = []
     waiting: dict[str, set[int]] = {}
-    query = _OPENINGS.format(marks(over))  # only question marks are put into it
+    query = _OPENINGS.format(placeholders(over))  # only question marks are put into it
     for number, call_id, kind, details, leaf in connection.execute(query, (last, *over)).fetchall():
         keys = waiting.setdefault(call_id, set())
         keys.update(search_keys(kind, details))
@@ -148,12 +148,12 @@ def check_replica(replica: Connection, ledger: Database, position: Position) -> 
 
     The ledger is read when the replica has answered: a reader that waited for a network would hold up the writer.
     """
-    if position.hashes != stored(position.leaves):
+    if position.hashes != stored_hashes(position.leaves):
         raise ReplicaDiffersError(
             Message(
                 "its tree has {hashes} hashes, and {expected} belong to its leaves",
                 hashes=position.hashes,
-                expected=stored(position.leaves),
+                expected=stored_hashes(position.leaves),
             )
         )
     try:

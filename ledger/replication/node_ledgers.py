@@ -24,7 +24,7 @@ from ..keys.sealing import LedgerKey
 from ..store.ledger_reader import LedgerReader, newest
 from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STEPS, ORIGIN, facts
 from ..store.postgresql import Server, schema_of
-from ..store.rows import moment
+from ..store.step_rows import moment
 from ..tree.checkpoints import Checkpoint
 from .ask_servers import WITHIN_S, ask_all
 from .batch import position_of

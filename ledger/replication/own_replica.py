@@ -12,7 +12,7 @@ from ..keys.key_ring import own_key
 from ..store.database import Database
 from ..store.meta import HEARD_AT, LOG_KEY, facts
 from ..store.postgresql import PostgreSQLConnection, Server, schema_of
-from ..store.rows import moment
+from ..store.step_rows import moment
 from .batch import position_of
 from .replica_connection import lost_leaves
 

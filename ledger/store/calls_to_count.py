@@ -21,7 +21,7 @@ from ..evidence.steps import Step, StepKind
 from ..evidence.tally import COUNTED_BY
 from .database import Connection, literals, scalar
 from .ledger_reader import LedgerReader
-from .rows import microseconds, moment
+from .step_rows import microseconds, moment
 
 QUARTER_US: Final = 15 * 60 * 1_000_000
 """The clocks of all time zones differ by whole quarters of an hour, so a quarter is in one day and in one hour."""

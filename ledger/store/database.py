@@ -48,7 +48,7 @@ def scalar(connection: Connection, query: str, values: Sequence[Any] = ()) -> An
     return row[0] if row else None
 
 
-def marks(values: Sequence[object]) -> str:
+def placeholders(values: Sequence[object]) -> str:
     """The text of this many question marks for `IN (…)`."""
     return ", ".join("?" * len(values))
 

@@ -36,7 +36,7 @@ def home_of(descriptor: int) -> str:
     return f"{machine} {os.fstat(descriptor).st_ino} {generation[0] & 0xFFFFFFFF}"
 
 
-def settle(path: Path) -> None:
+def make_home(path: Path) -> None:
     """Make this file the home of a ledger: the original is gone, and nothing writes to it. Raises OSError,
     sqlite3.Error.
     """

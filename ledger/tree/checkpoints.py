@@ -85,7 +85,7 @@ def check_name(signed: str, name: str) -> None:
     )
 
 
-def believed(note: Note, log: VerifierKey) -> Checkpoint:
+def verified_checkpoint(note: Note, log: VerifierKey) -> Checkpoint:
     """The checkpoint in a note that `log` has signed. Raises ProofError if it has not."""
     if not note.signed_by([log]):
         raise ProofError(Message("the checkpoint is not signed by the key of {log}", log=log.name))

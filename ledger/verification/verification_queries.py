@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from idtone.core.translation import Message
 
-from ..evidence.canonical import WHOLE_LIMIT
+from ..evidence.canonical_json import WHOLE_LIMIT
 from ..evidence.leaf_rules import JUDGED_ACTS
 from ..evidence.leaves import ACT_ID, AFTER_ACTS, CLOSING, OPENING, StoredStep
 from ..evidence.steps import StepKind

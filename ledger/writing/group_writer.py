@@ -25,7 +25,6 @@ from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
 from ..store import sqlite
 from ..store.file_identity import home_of
-from ..store.rows import row_of
 from ..store.schema import make_or_upgrade, tell_strange
 from ..store.sqlite import (
     Trouble,
@@ -38,11 +37,12 @@ from ..store.sqlite import (
     trouble,
     writing,
 )
+from ..store.step_rows import row_of
 from .damaged_database import continued, emptied, latest, unclosed_in
+from .disk_reserve import Reserve
 from .log_store import LogAppend, LogStore
-from .reserve import Reserve
 from .sign_log_end import EndCheck, sign_end
-from .unsigned_log_ends import find_unsigned_ends, settle_ends
+from .unsigned_log_ends import find_unsigned_ends, note_given_up_ends
 
 NEXT_AFTER_S: Final = 60.0
 """The shortest time between setting aside two databases: otherwise a failing disk would fill up with damaged files.
@@ -284,7 +284,7 @@ class GroupWriter:
         self._doubtful = None
         self._tree.committed(appended)
         if any(step.kind is StepKind.END_GIVEN_UP for step in rest):
-            settle_ends(self._key_ring, self._path)
+            note_given_up_ends(self._key_ring, self._path)
 
     def _unwritten(self, group: Sequence[Step]) -> Sequence[Step]:
         """The steps that were not committed, although an error was reported."""
@@ -362,7 +362,7 @@ class GroupWriter:
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
         find_unsigned_ends(self._key_ring, self._path)
-        settle_ends(self._key_ring, self._path)
+        note_given_up_ends(self._key_ring, self._path)
         if not tree.has_ended:
             return
         if tree.owes_signature:

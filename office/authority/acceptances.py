@@ -23,7 +23,7 @@ from idtone.core.translation import Message, template
 from ..desk.office_ledger import OfficeLedger
 from .change_registry import registry_of
 from .json_lists import Day, DayOrNone, read_list, write_list
-from .moments import past_day
+from .typed_dates import past_day
 from .workspace import Workspace
 
 FILE: Final = "acceptances.json"

@@ -12,8 +12,8 @@ from idtone.core.translation import Message
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .moments import day, day_after
 from .registry_edits import certified, link_certified
+from .typed_dates import day, day_after
 from .workspace import Workspace
 
 Certified = Mapping[str, str | date]

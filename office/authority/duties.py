@@ -24,8 +24,8 @@ from idtone.core.translation import Message, template
 from ..desk.office_ledger import OfficeLedger
 from .change_registry import registry_of
 from .json_lists import Day, DayOrNone, read_list, write_list
-from .moments import day, past_day
 from .registry_edits import known_member
+from .typed_dates import day, past_day
 from .workspace import Workspace
 
 FILE: Final = "duties.json"

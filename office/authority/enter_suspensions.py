@@ -17,9 +17,9 @@ from idtone.registry.trust import tuf_roles
 
 from .change_registry import Attribution, change_never_originates, change_suspensions
 from .history import Action, HistoryEntry
-from .moments import end, in_japan, moment
 from .never_originates_edits import NeverOriginatesRequest, entered, removed
 from .suspension_edits import Request, suspended
+from .typed_dates import end, in_japan, moment
 from .workspace import Workspace
 from .yaml_text import YamlText
 

@@ -59,7 +59,7 @@ def keep(workspace: Workspace, keys: Keys, entry: HistoryEntry) -> None:
     _write(workspace, {**waiting, keys.value: [*others, entry]})
 
 
-def settle(workspace: Workspace, now: datetime) -> None:
+def record_published(workspace: Workspace, now: datetime) -> None:
     """Record the rotations whose keys are in force by now. Raises TrustError."""
     waiting = _read(workspace)
     if not waiting:

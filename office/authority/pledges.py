@@ -11,8 +11,8 @@ from idtone.core.translation import Message
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .moments import day, day_after, in_japan
 from .registry_edits import pledged
+from .typed_dates import day, day_after, in_japan
 from .workspace import Workspace
 
 

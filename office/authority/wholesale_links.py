@@ -12,9 +12,9 @@ from idtone.registry.model import RegistryDocument
 
 from .change_registry import Attribution, change_registry, suspensions_of
 from .history import Action, HistoryEntry
-from .moments import day, in_japan
 from .registry_edits import link_added, link_checked, link_removed
 from .suspension_edits import refuse_suspended
+from .typed_dates import day, in_japan
 from .workspace import Workspace
 from .yaml_text import YamlText
 

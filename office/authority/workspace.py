@@ -38,16 +38,16 @@ from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
 
 from . import draft_metadata, operator_list, pending_rotations, shared_folder, undo_copies
+from .authority_settings import FILE, AuthoritySettings, read_authority_settings
 from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
 from .edition_numbers import area_words, whole
 from .edition_rules import examine
+from .folder_lock import lock_folder
 from .history import History, HistoryEntry, read_history
 from .published_folder import is_newest, publish_to
-from .repository import SignedRepository
-from .signing_terms import FILE, Terms, read_terms
+from .signed_repository import SignedRepository
 from .stopped_members import not_listed, stopped_members
-from .turns import turn
 
 REPOSITORY: Final = "repository"
 APPLICATIONS: Final = "applications"
@@ -65,9 +65,9 @@ class Workspace:
     def repository(self) -> SignedRepository:
         return SignedRepository(self.folder / REPOSITORY)
 
-    def terms(self) -> Terms:
+    def terms(self) -> AuthoritySettings:
         """The terms in `authority.yaml`. Raises DocumentError."""
-        return read_terms(self.folder / FILE)
+        return read_authority_settings(self.folder / FILE)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -77,7 +77,7 @@ class Workspace:
         """
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(turn(self.folder / ".lock", TURN_WITHIN_S, id(self)))
+                stack.enter_context(lock_folder(self.folder / ".lock", TURN_WITHIN_S, id(self)))
             except TimeoutError as error:
                 raise UsageError(
                     Message(
@@ -303,7 +303,7 @@ class Workspace:
             for entry in entries:
                 self.record(role, entry)
         published = self.repository.write(edition)
-        pending_rotations.settle(self, now)
+        pending_rotations.record_published(self, now)
         needed = {entry.before for entry in self.unpublished(tuf_roles.REGISTRY) if entry.before}
         undo_copies.drop_others(self.folder, needed)
         try:

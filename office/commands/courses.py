@@ -71,7 +71,7 @@ def take(own: OwnOption = None) -> None:
     print(translated(Message("{right} of {of} answers are right", right=score.right, of=score.of)))
     print(translated(Message("answers: {letters}", letters=sheet_of(course, answers))))
     if not score.passed:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def record(
@@ -105,7 +105,7 @@ def record(
         words = Message("{id}: {right} of {of} answers are right", id=made.id, right=made.right, of=made.of)
         print(translated(words), translated(Message("passed") if made.passed else Message("not passed")), sep="; ")
     if not made.passed:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def list_attendances(

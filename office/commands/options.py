@@ -12,7 +12,7 @@ from idtone.core.errors import NumberError, UsageError
 from idtone.core.files import reading
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.terminal.prompts import any_number_of, asked, number_of
 from idtone.core.terminal.prompts import entries_asked as typed_entries
 from idtone.core.terminal.prompts import line as line
@@ -21,11 +21,11 @@ from idtone.core.translation import Message
 from idtone.registry.number_notation import read_span
 
 from ..authority.change_registry import Attribution
-from ..authority.moments import day as day
-from ..authority.moments import end as end
-from ..authority.moments import in_japan as in_japan
-from ..authority.moments import moment as moment
 from ..authority.number_sheet import sheet_entries
+from ..authority.typed_dates import day as day
+from ..authority.typed_dates import end as end
+from ..authority.typed_dates import in_japan as in_japan
+from ..authority.typed_dates import moment as moment
 from .office_folder import AnyFolderOption as AnyFolderOption
 from .office_folder import FolderOption as FolderOption
 
@@ -34,7 +34,7 @@ WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one
 
 def attributed(why: str) -> Attribution:
     """Attribution to the account that runs this command, with the reason, now. Raises UsageError as `line` does."""
-    return Attribution(str(acting()), line(why, "--why"), datetime.now(UTC))
+    return Attribution(str(acting_person()), line(why, "--why"), datetime.now(UTC))
 
 
 def entries_asked(file: Path | None) -> list[str]:

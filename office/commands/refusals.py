@@ -18,7 +18,7 @@ from idtone.core.translation import Message, translated
 from idtone.member.customers.commands.identity_input import IdentityArgument, identity_given
 
 from ..refused.change_refusals import Refusals
-from ..refused.legal_basis import Basis, check_decided, decide_basis
+from ..refused.refusal_basis import Basis, check_decided, decide_basis
 from ..refused.refusal_key import RefusalKey
 from .options import FolderOption, WhyOption, end, line, moment
 

@@ -138,7 +138,7 @@ def overdue_reports(
     else:
         print(translated(Message("no request is overdue")))
     if found:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def report_stats(

@@ -53,14 +53,14 @@ class Desk:
         self._registry: tuple[bytes, RegistryDocument] | None = None
         self._changes = RecordedChanges(self.documents.opened, self.ledger)
         if self.documents.exists:
-            self._changes.settle()
+            self._changes.finish()
 
     def accept(self, octets: bytes, now: datetime) -> Mapping[str, Any]:
         """The answer to a document; it is kept, and a leaf of the ledger. Raises TrustError, and LedgerError.
 
         A document that was accepted before gets the same answer, and leaves nothing.
         """
-        with self.ledger.turn():
+        with self.ledger.locked():
             document = verified(octets, self.keys_of)
             known = self.documents.get(document.id)
             if known and known.octets == octets:

@@ -17,7 +17,7 @@ from idtone.registry.parsers import parse_suspensions
 from idtone.registry.suspended_numbers import stops
 from idtone.registry.trust import tuf_roles
 
-from ..authority.repository import SignedRepository
+from ..authority.signed_repository import SignedRepository
 from .desk import AHEAD, Accepted, Desk
 
 _FILE: Final = tuf_roles.SUSPENSIONS_FILE

@@ -13,7 +13,7 @@ from idtone.member.evaluation.period import Period
 from idtone.registry.correspondence.signed_document import verified
 from idtone.registry.correspondence.suspension_confirmation import SuspensionConfirmation
 
-from ..authority.repository import SignedRepository
+from ..authority.signed_repository import SignedRepository
 from ..desk.document_store import KeptDocument
 from ..desk.suspension_confirmations import published_stops
 

@@ -30,8 +30,8 @@ from idtone.registry.trust import tuf_roles
 from ..authority.change_registry import registry_of
 from ..authority.history import Action
 from ..authority.json_lists import Day, read_list, write_list
-from ..authority.moments import day, in_japan, moment, past_day
 from ..authority.registry_edits import known_member
+from ..authority.typed_dates import day, in_japan, moment, past_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
 

@@ -18,8 +18,8 @@ from idtone.registry.trust import tuf_roles
 
 from ..authority.change_registry import registry_of
 from ..authority.history import HistoryEntry
-from ..authority.moments import in_japan
 from ..authority.signed_history import history_with_signatures
+from ..authority.typed_dates import in_japan
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..desk.reports.report_desk import ReportDesk

@@ -23,7 +23,7 @@ from idtone.registry.trust import tuf_roles
 
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
-from .legal_basis import check_decided
+from .refusal_basis import check_decided
 from .refusal_key import RefusalKey
 from .refusal_store import Epoch, Refusal, RefusalStore, Sealed
 

@@ -22,8 +22,8 @@ from idtone.core.translation import Message
 from ..authority.acceptances import Agreement, accept, acceptances
 from ..authority.change_registry import registry_of
 from ..authority.json_lists import Day, read_list, write_list
-from ..authority.moments import day, in_japan, past_day
 from ..authority.registry_edits import known_member
+from ..authority.typed_dates import day, in_japan, past_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
 from .course import course_of, marked

@@ -27,7 +27,7 @@ from idtone.ledger.store.meta import CHECKPOINT, SET_META
 from idtone.ledger.store.schema import make_or_upgrade
 from idtone.ledger.store.step_macs import INSERT_MACS
 from idtone.ledger.store.stored_tree import STEP, leaf_closed_by, open_call, read_hashes
-from idtone.ledger.tree.merkle import Frontier, leaf_hash, root, stored
+from idtone.ledger.tree.merkle import Frontier, leaf_hash, root, stored_hashes
 from idtone.service.backup_result import Reached
 
 _OVER: Final = (
@@ -76,7 +76,7 @@ def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterato
 
     Raises LedgerError.
     """
-    position = Position(reached.steps, reached.leaves, stored(reached.leaves))
+    position = Position(reached.steps, reached.leaves, stored_hashes(reached.leaves))
     while True:
         batch = batch_after(ledger, position, None)
         if batch.steps:
@@ -159,7 +159,7 @@ class LedgerGrower:
         if leaf is None:
             return
         del self._open[step.call_id]
-        before, place = 0, stored(self.frontier.size)
+        before, place = 0, stored_hashes(self.frontier.size)
         if must_be_counted([each.kind for each in call]):
             before = open_call(connection, step.call_id, call[0].id).before
         hashed = self.frontier.append(leaf_hash(leaf_closed_by(call, before)))

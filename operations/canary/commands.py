@@ -10,7 +10,7 @@ import typer
 
 from idtone.core.decision import suspended, time_by
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.files import alone
+from idtone.core.files import file_lock
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
@@ -53,7 +53,7 @@ def canary(
     act_as_service(config, settings.canary.result.parent, settings.sounds.directory)
     lock = settings.canary.result.with_name(f"{settings.canary.result.name}.lock")
     busy = None if due else UsageError(Message("another canary call is in progress; wait until it has ended"))
-    with alone(lock, busy, canary_result.not_written) as is_alone:
+    with file_lock(lock, busy, canary_result.not_written) as is_alone:
         if not is_alone:
             return
         last = canary_result.read(settings.canary.result)
@@ -66,7 +66,7 @@ def canary(
     else:
         _show(result)
     if not result.good:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _called(settings: Settings, quiet: bool) -> CanaryResult:

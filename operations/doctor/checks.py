@@ -33,7 +33,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.store.stored_tree import UnsignedError
 from idtone.ledger.tree.checkpoints import Checkpoint, RenamedError, check_name
-from idtone.ledger.writing import missing_steps_file, reserve
+from idtone.ledger.writing import disk_reserve, missing_steps_file
 from idtone.registry.customer_lines.index import compile_lines
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.local_registry import known
@@ -498,7 +498,7 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
     )
     yield ledger.opened(path, exists, writable, trouble)
     yield ledger.room(room, rate)
-    size = observe_machine.size(reserve.reserve_file(path))
+    size = observe_machine.size(disk_reserve.reserve_file(path))
     yield ledger.reserve(settings.reserve, size, room.free_bytes, missing_steps_file.read_missing(path))
     yield _aside(exam)
     yield _signed(exam, exists)

@@ -16,8 +16,8 @@ from idtone.ledger.keys.timestamp_store import is_overdue
 from idtone.ledger.replication.own_replica import OwnReplica
 from idtone.ledger.store.growth import Growth
 from idtone.ledger.store.sqlite import wal_is_safe
-from idtone.ledger.writing.reserve import RoomLeft as Left
-from idtone.ledger.writing.reserve import judged
+from idtone.ledger.writing.disk_reserve import RoomLeft as Left
+from idtone.ledger.writing.disk_reserve import room_left
 from idtone.ledger.writing.unwritten_steps import MissingSteps
 
 from ..changes import RightsChange
@@ -162,7 +162,7 @@ def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -
         size_mb=size / 1e6,
         free_mb=free / 1e6,
     )
-    match judged(size, left, free):
+    match room_left(size, left, free):
         case Left.AMPLE:
             return good(topic, found)
         case Left.LOW:

@@ -23,7 +23,7 @@ from idtone.registry.model import RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
 from idtone.registry.node_member import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
 from idtone.registry.summary import counts
-from idtone.tones.playable_profile import doubt
+from idtone.tones.playable_profile import play_objection
 from idtone.tones.profile import Profile
 
 from .findings import Finding, bad, good, unknown, warning
@@ -333,7 +333,7 @@ def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: dat
                 commands="; ".join(f"idtone tone import MASTER --id {tone}" for tone in missing),
             ),
         )
-    doubts = [reason for tone in sorted(licensed) if (reason := doubt(profiles[tone], named))]
+    doubts = [reason for tone in sorted(licensed) if (reason := play_objection(profiles[tone], named))]
     if doubts:
         return bad(
             topic,

@@ -27,6 +27,7 @@ from idtone.tones.profile_library import load_library
 
 from ..asterisk_console import AsteriskConsole
 from ..changes import Change, FileChange, FolderChange, Group, ProgramChange
+from ..custom_config_files import ARI_USERS, DIALPLAN, custom_file_for
 from ..doctor import asterisk, modules, observe_machine, open_files
 from ..doctor.asterisk_version import unsupported
 from ..doctor.exam import UNIT
@@ -34,7 +35,6 @@ from ..doctor.findings import TOPICS
 from ..doctor.shared_file_findings import SOUNDS_MODE
 from ..make_changes import obstacle
 from ..pbx_changes import LOOPBACK, ari_changes, hook_changes, http_changes, module_changes, options
-from ..pbx_places import ARI_USERS, DIALPLAN, place_for
 from .unit_file import unit_file
 
 SYSTEMD: Final = Path("/run/systemd/system")
@@ -129,7 +129,7 @@ def plan(wishes: Wishes) -> Plan:
     group = _group(said, folder)
     new, settings = _settings(wishes)
     distribution = next(
-        filter(None, (place_for(each, _text(folder / each)).distribution for each in (DIALPLAN, ARI_USERS))), ""
+        filter(None, (custom_file_for(each, _text(folder / each)).distribution for each in (DIALPLAN, ARI_USERS))), ""
     )
     found = Plan(distribution, said.get("Version", "?"), settings)
     if missing := member_trouble(settings.association.member, None):

@@ -68,7 +68,7 @@ def check(
         else:
             print(*error.faults, sep="\n")
             print(f"{path}: {translated(command_line.counted(len(error.faults), 'fault'))}")
-        command_line.negative()
+        command_line.exit_negative()
     if as_json:
         command_line.print_json({"file": str(path), "good": True, "faults": [], **totals})
     else:
@@ -167,7 +167,7 @@ def show(
             if found["porting"]:
                 print(translated(Message("porting: {porting}", porting=porting_words(found["porting"]))))
         if found["holder"] is None:
-            command_line.negative()
+            command_line.exit_negative()
         return
     if member is None:
         with checking():

@@ -21,7 +21,7 @@ from idtone.core.binary_table import opened, sealed
 from idtone.core.calls import Direction, ForwardedCall, Reason
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
-from idtone.registry.spans import Spans, read_arrays, spans_of
+from idtone.registry.holder_spans import HolderSpans, read_arrays, spans_of
 
 from .consistency import pieces
 from .lines_document import ALWAYS, Entry, Period
@@ -91,7 +91,7 @@ class LinesIndex:
         term_customers: array[int],
         periods: array[int],
         lines: Runs,
-        numbers: Spans,
+        numbers: HolderSpans,
         tenures: Sequence[tuple[int, ...]],
         texts: Sequence[str],
         endpoints: Iterable[tuple[str, int]],
@@ -381,7 +381,7 @@ def _texts(lines: Runs, terms: _Terms) -> list[str]:
     return texts
 
 
-def _numbers(entries: Sequence[Entry], terms: _Terms) -> tuple[Spans, list[tuple[int, ...]]]:
+def _numbers(entries: Sequence[Entry], terms: _Terms) -> tuple[HolderSpans, list[tuple[int, ...]]]:
     """The numbers of all customers, and their tenures."""
     placed = {
         (span.first, span.last, term)

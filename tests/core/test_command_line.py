@@ -41,7 +41,7 @@ def app() -> typer.Typer:
     @app.command()
     def bad() -> None:
         print("no")
-        command_line.negative()
+        command_line.exit_negative()
 
     @app.command()
     def misused() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from idtone.core.responsive_loop import loop_first, spare_anew, spare_present_objects
+from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again, loop_first
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def test_what_was_spared_becomes_garbage():
 
     kept = Kept()
     gone = weakref.ref(kept)
-    spare_present_objects()
+    freeze_garbage()
     del kept
     gc.collect()
     assert gone() is not None, "it is not scanned"
-    spare_anew()
+    freeze_garbage_again()
     assert gone() is None

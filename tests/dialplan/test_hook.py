@@ -17,7 +17,7 @@ from idtone.call_control.fallback_text import render
 from idtone.call_control.journal_lines import Decided, Ended, Line, Sounded, read
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.calls import Outcome, Period, Reason, Suspension
-from idtone.core.numbers import NumberKind, ascii_form, parse, perhaps
+from idtone.core.numbers import NumberKind, ascii_form, parse, parse_or_none
 from idtone.dialplan import (
     CALLED,
     CALLED_CONTEXT,
@@ -344,7 +344,7 @@ def test_with_unreadable_notice_the_digits_alone_are_still_refused_if_they_are_s
     suspended = parse(SUSPENDED)
     expected = {}
     for number in found:
-        read = {parse(number), perhaps(number)}
+        read = {parse(number), parse_or_none(number)}
         readable = any(each and each.known and each.kind is not NumberKind.EMERGENCY for each in read)
         own = parse(LICENSED) in read or not readable
         expected[number] = REFUSED if suspended in read else NOT_REFUSED if own else NOT_OWN

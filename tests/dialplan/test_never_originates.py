@@ -14,7 +14,7 @@ from idtone.call_control.fallback_keeper import leave
 from idtone.call_control.fallback_text import render
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.calls import Period, Suspension
-from idtone.core.numbers import parse, perhaps
+from idtone.core.numbers import parse, parse_or_none
 from idtone.registry.number_notation import read_span
 from lab.asterisk import Asterisk
 from lab.dialplan_steps import HookCall, results, steps
@@ -88,7 +88,7 @@ def hooked(installation, tmp_path_factory) -> Iterator[Asterisk]:
 
 
 def is_bank(form: str) -> bool:
-    return parse(BANK) in (parse(form), perhaps(form))
+    return parse(BANK) in (parse(form), parse_or_none(form))
 
 
 def test_spellings_of_the_forwarding_number(hooked):

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.japan import JAPAN
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import load_settings
 from idtone.ledger.commands import disclosures as commands
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -267,7 +267,7 @@ async def test_the_running_service_judges_receipts_and_bases_by_its_own_rules(of
         [export] = (await asyncio.to_thread(office.told, "disclosure list"))["disclosures"]
 
         def again(act: str) -> steps.Step:
-            person = acting()
+            person = acting_person()
             return steps.export_received(act, datetime.now(UTC), person, export["id"], export["pack"], "x", office.day)
 
         key_ring, rules = KeyRing.of(settings, "pbx-1"), DisclosureRules()

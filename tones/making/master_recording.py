@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from idtone.core.errors import ToneError
 from idtone.core.translation import Message
 
+from ..mask_runs import runs
 from ..profile import RAMP_MS, Profile, Trim, sha256_of
-from ..recordings.files import read_file
-from ..runs import runs
+from ..recordings.audio_files import read_file
 from .oscillation import Samples, raised_cosine
 from .scale import LOWEST_RATE_HZ, amplitude, check_rate
 

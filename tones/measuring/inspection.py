@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..mask_runs import runs
 from ..profile import Law
-from ..runs import runs
 from .bursts import Found, boundary, join_swells, measure, rough, same, unite
 from .clicks import click_energy
 from .levels import dbm0, power_db

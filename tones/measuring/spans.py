@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runs import runs
+from ..mask_runs import runs
 from .spectral_lines import LOWEST_HZ
 
 Floats = NDArray[Any]

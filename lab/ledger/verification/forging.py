@@ -11,9 +11,9 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.leaves import StoredStep, search_keys
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys.sealing import DayKey
-from idtone.ledger.store.rows import row_of
+from idtone.ledger.store.step_rows import row_of
 from idtone.ledger.store.stored_tree import count_leaves, leaf_closed_by, read_frontier
-from idtone.ledger.tree.merkle import leaf_hash, stored
+from idtone.ledger.tree.merkle import leaf_hash, stored_hashes
 
 from ..sample_evidence import at, decided, heard_call
 
@@ -40,7 +40,7 @@ def inserted(connection: sqlite3.Connection, *told: Step, first: int = 0) -> Non
         connection.execute("INSERT OR IGNORE INTO in_progress VALUES (?)", (told[0].call_id,))
         return
     hashes = frontier.append(leaf_hash(leaf_closed_by(stored_steps, 0)))
-    connection.executemany("INSERT INTO hashes VALUES (?, ?)", enumerate(hashes, stored(size)))
+    connection.executemany("INSERT INTO hashes VALUES (?, ?)", enumerate(hashes, stored_hashes(size)))
     found_by = {key for step in stored_steps for key in search_keys(step.kind, step.details)}
     connection.executemany("INSERT INTO sought VALUES (?, ?)", ((key, stored_steps[-1].id) for key in found_by))
 

@@ -15,7 +15,7 @@ import typer
 from idtone.core.documents import parse, read_text
 from idtone.core.errors import CustomerError, UsageError
 from idtone.core.numbers import parse_japanese
-from idtone.core.persons import Person, acting
+from idtone.core.persons import Person, acting_person
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress
@@ -76,7 +76,7 @@ class _Office:
 
     def person(self) -> Person:
         """Who runs the command. Raises UsageError if an act needs two persons, and several people use this account."""
-        return answerable(self.settings.ledger) if self.takes_two else acting()
+        return answerable(self.settings.ledger) if self.takes_two else acting_person()
 
     @property
     def takes_two(self) -> bool:
@@ -130,7 +130,7 @@ def record(
                 kinds=", ".join(sorted(others)),
             )
         )
-    person, now = acting(), clock.now()
+    person, now = acting_person(), clock.now()
     made = CustomerRecord(filled.id, text, tuple(sorted(set(assigned))), office.rules.version, str(person), now)
     store = RecordStore.open(office.settings.customers, make=True)
     with store.locked():
@@ -200,7 +200,7 @@ def list_records(
         columns = ("id", "recorded", "by", "numbers", "ends", "kept_until", "state")
         command_line.Rows(columns, form, whole=("id",)).print([[row[name] for name in columns] for row in rows])
     if any(row["state"] in ("lost", "unrecorded") for row in rows):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _state(known: RecordHistory, is_here: bool, years: int, day: date) -> str:
@@ -363,7 +363,7 @@ def approve(
         )
     )
     if not yes and not confirmed(Message("Approve it?")):
-        command_line.negative()
+        command_line.exit_negative()
     office.enter(FormAct.OPENING_APPROVED, asked.id, person, now, request=request)
     print(
         translated(
@@ -394,7 +394,7 @@ def end(
     known = office.history(id_)
     if why := end_objection(day, now, known.at):
         raise UsageError(Message("--on {day} does not count: {why}", day=day, why=why))
-    office.enter(FormAct.ENDED, id_, acting(), now, on=day.isoformat())
+    office.enter(FormAct.ENDED, id_, acting_person(), now, on=day.isoformat())
     known.ends = max(day, known.ends or day)
     print(
         translated(
@@ -432,10 +432,10 @@ def forget(
                 (each.id, local(each.at), each.ends, each.kept_until(years)) for each in due
             )
             if not confirmed(Message("Destroy {forms} forever?", forms=command_line.counted(len(due), "form"))):
-                command_line.negative()
+                command_line.exit_negative()
 
         def enter(each: RecordHistory) -> None:
-            office.enter(FormAct.FORGOTTEN, each.id, acting(), now, ended=str(each.ends))
+            office.enter(FormAct.FORGOTTEN, each.id, acting_person(), now, ended=str(each.ends))
 
         forgotten = forget_over(store, known, years, day, enter)
     if as_json:

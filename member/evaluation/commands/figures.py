@@ -13,7 +13,7 @@ import typer
 
 from idtone.core.errors import LedgerError, ProofError, TrustError, UsageError
 from idtone.core.files import reading, replace_durably, writing
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.signed_notes import Note, cosigned_at
 from idtone.core.terminal import command_line
@@ -63,7 +63,7 @@ def figures(
         settings.ledger.own(),
         settings.node,
         KeyRing.of(settings.ledger, settings.node),
-        lambda act: steps.duty(act, now, acting(), "figures-signed", str(period), {"sha256": sha256}),
+        lambda act: steps.duty(act, now, acting_person(), "figures-signed", str(period), {"sha256": sha256}),
         DisclosureRules.of(settings.ledger),
     )
     with writing(output, UsageError, is_choice=True):

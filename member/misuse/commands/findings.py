@@ -12,7 +12,7 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.misuse_limits import load_limits
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress_bar
@@ -130,7 +130,7 @@ def scan(
     if new:
         if form is command_line.Form.TABLE:
             _tell(_CAUTION)
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def explain(
@@ -214,7 +214,7 @@ def review(
     """
     settings = load_settings(config)
     need_keys(settings.ledger, settings.node)
-    why, person = line(why, "--why"), acting()
+    why, person = line(why, "--why"), acting_person()
     with LedgerReader.open(settings.ledger.own()) as reader:
         own = Ledgers([NodeLedger(settings.node, "", reader)], is_shared=False)
         finding = _one(finding_id, own, limits_file).finding

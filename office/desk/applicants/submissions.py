@@ -25,8 +25,8 @@ from idtone.core.translation import Message
 from idtone.member.reports.report_documents import new_receipt, receipt_digest
 
 from ...authority import shared_folder
-from ...authority.moments import in_japan
-from ...authority.turns import turn
+from ...authority.folder_lock import lock_folder
+from ...authority.typed_dates import in_japan
 from ..office_ledger import TURN_WITHIN_S, OfficeLedger
 from .submission import Handed, Submission, SubmissionState
 
@@ -47,7 +47,7 @@ class Submissions:
         self._ledger = ledger or OfficeLedger(folder)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Context in which no one else changes an application. Inside the office's lock, if that is taken too.
 
         It is not the ledger's turn, which the desk needs for everything else while the office receives an application.
@@ -57,7 +57,7 @@ class Submissions:
         with ExitStack() as stack:
             with writing(lock, TrustError):
                 try:
-                    stack.enter_context(turn(lock, TURN_WITHIN_S))
+                    stack.enter_context(lock_folder(lock, TURN_WITHIN_S))
                 except TimeoutError as error:
                     raise TrustError(
                         Message("{folder}: the acts before this one take too long; try again", folder=self._folder)
@@ -96,7 +96,7 @@ class Submissions:
     def enter(self, handed: Handed, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
         """Keep a new one; returns it with its secret, which is kept nowhere. Raises TooManyWaitError if `most` wait."""
         secret = new_receipt()
-        with self.turn():
+        with self.locked():
             if sum(each.is_open for each in self.all()) >= most:
                 raise TooManyWaitError(Message("too many applications wait"))
             id_ = next(name for name in iter(_new_id, "") if not self._path(name).exists())
@@ -109,7 +109,7 @@ class Submissions:
 
     def correct(self, before: Submission, handed: Handed, pdf: bytes | None, sha256: str, now: datetime) -> Submission:
         """What the applicant writes in place of it; the office sees it as a new one."""
-        with self.turn():
+        with self.locked():
             held = self._open(before)
             made = held.model_copy(
                 update={"handed": handed, "pledge": sha256, "changed": in_japan(now), "state": SubmissionState.WAITING}
@@ -120,7 +120,7 @@ class Submissions:
     def answer(self, before: Submission, state: SubmissionState, note: str, label: str) -> Submission:
         """Send it back to be corrected, or decline it, with what the applicant reads. `before` is as it was shown."""
         words = line(note, label)
-        with self.turn():
+        with self.locked():
             update = {"state": state, "note": words, "changed": in_japan(datetime.now(UTC))}
             made = self._open(before).model_copy(update=update)
             self._change(made, f"application-{state.value}", None)  # the ledger cannot forget what the note may name
@@ -128,7 +128,7 @@ class Submissions:
 
     def receive(self, before: Submission, application: str) -> Submission:
         """Record the application that the office has made of it."""
-        with self.turn():
+        with self.locked():
             update = {
                 "state": SubmissionState.RECEIVED, "application": application, "note": None,
                 "changed": in_japan(datetime.now(UTC)),
@@ -139,7 +139,7 @@ class Submissions:
 
     def forget(self, before: datetime) -> int:
         """Erase those that are over since this moment, and what a crash has left of one; returns how many."""
-        with self.turn(), writing(self._folder, TrustError):
+        with self.locked(), writing(self._folder, TrustError):
             over = [each for each in self.all() if each.is_over(before)]
             for each in over:
                 self._ledger.record("application-forgotten", each.id)
@@ -152,7 +152,7 @@ class Submissions:
 
     def refuse_changed(self, before: Submission) -> None:
         """Raises UsageError if it is not open any more, or was changed since it was shown."""
-        with self.turn():
+        with self.locked():
             self._open(before)
 
     def _open(self, before: Submission) -> Submission:

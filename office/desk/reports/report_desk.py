@@ -59,7 +59,7 @@ class ReportDesk:
         self.store = ReportStore(desk.folder)
         self._changes = RecordedChanges(self.store.opened, desk.ledger)
         if self.store.exists:
-            self._changes.settle()
+            self._changes.finish()
         self.key = DeskKey.of(desk.folder)
         self.rules: ReportRules = read_rules(desk.folder)
 
@@ -75,7 +75,7 @@ class ReportDesk:
 
         A report that was entered already leaves nothing, also if it was sealed again.
         """
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             known = self.store.by_receipt(sealed.receipt)
             if known and self._is_same(known, sealed):
                 return known.id
@@ -155,7 +155,7 @@ class ReportDesk:
 
         Raises LedgerError: then nothing is erased.
         """
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             doomed = self.store.closed_before(before)
             if doomed:
                 self._desk.ledger.record("reports-forgotten", before.isoformat(), reports=len(doomed))
@@ -174,7 +174,7 @@ class ReportDesk:
         The reason is not written to the ledger, which erases nothing: it may name people, and is erased with the
         report.
         """
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             report = self.named(report_id)
             if report.stage is Stage.CLOSED:
                 raise UsageError(Message("report {report_id} is closed already", report_id=report_id))
@@ -240,7 +240,7 @@ class ReportDesk:
     def answer(self, document: SignedDocument, now: datetime) -> Accepted:
         """A member's answer, and what follows: the next member is asked, or the chain ends. Raises TrustError."""
         content = read(Answer, document.content)
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             request = self.store.request(content.request)
             if request is None or request.member != document.member:
                 raise TrustError(_UNKNOWN)
@@ -291,7 +291,7 @@ class ReportDesk:
         """The member sees the reminder when it fetches its requests. Nothing happens if it has answered, or was
         reminded, in the meantime. Raises LedgerError.
         """
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             if self.store.request(request.id) == request:
                 self._changes.make(
                     self.store.reminded(request),

@@ -321,7 +321,7 @@ def before_of(node: Node) -> dict[str, Any]:
 
 
 def as_person(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
-    monkeypatch.setattr(options, "acting", lambda: person)
+    monkeypatch.setattr(options, "acting_person", lambda: person)
 
 
 def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, monkeypatch, tmp_path):

@@ -13,7 +13,7 @@ from idtone.ledger.evidence.call_outline import LATE, CallOutline, OutlinedDay, 
 from idtone.ledger.evidence.call_record import fold
 from idtone.ledger.evidence.leaves import StoredStep
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
-from idtone.ledger.store.rows import row_of
+from idtone.ledger.store.step_rows import row_of
 from lab.ledger.sample_evidence import (
     NOTICE,
     NOW,

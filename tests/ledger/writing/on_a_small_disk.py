@@ -17,8 +17,8 @@ from idtone.core.errors import LedgerBehindError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.writing.disk_reserve import PIECE, Reserve
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.reserve import PIECE, Reserve
 from lab.ledger.dying import killed
 from lab.ledger.sample_evidence import NOW, heard_call, wait_until
 from lab.ledger.sample_ledger import caught_up, faults, records_of, spoil, writer_of

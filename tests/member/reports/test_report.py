@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from idtone.core.errors import DocumentError, TrustError
 from idtone.ledger.evidence.call_record import fold
-from idtone.member.reports.calls_found import matching_calls, suggested_answer
+from idtone.member.reports.matching_calls import matching_calls, suggested_answer
 from idtone.member.reports.report import parse_report
 from idtone.member.reports.report_documents import (
     AnswerResult,

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from idtone.core.errors import TrustError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.signed_notes import Signer, VerifierKey
 from idtone.member.evaluation.criteria import parse_criteria, read_criteria
 from idtone.member.evaluation.evaluation_verification import verify_published
@@ -336,7 +336,7 @@ def test_what_the_office_observes(folder):
         return folder.told("evaluation observe", kind, "m-0001", *words)
 
     made = typed("contact", "--day", "2025-07-01", "--result", "bad", "--what", "no answer")
-    assert (made["id"], made["is_good"], made["by"]) == ("O-0008", False, str(acting()))
+    assert (made["id"], made["is_good"], made["by"]) == ("O-0008", False, str(acting_person()))
     [*_, act] = OfficeLedger(folder.folder).acts()
     assert (act.act, act.subject, act.details["observed"]) == ("observation-entered", "O-0008", "contact")
     rows = {row["criterion"]: row["value"] for row in evaluated(folder)["members"][0]["rows"]}

@@ -21,8 +21,8 @@ from idtone.ledger.keys.sealing import derived
 from idtone.registry.correspondence import desk_client
 from idtone.registry.correspondence.signed_document import sign_document
 
-from ..own_acts import record
 from ..report import SIZE_LIMIT, Report, parse_report
+from ..report_acts import record
 from ..report_desk_client import desk_keys
 from ..report_documents import REPORT, receipt_of, report_id_of, sealed_report
 

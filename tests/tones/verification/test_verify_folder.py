@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from idtone.core.errors import UsageError
-from idtone.tones.verification.folder import COLUMNS, check, check_all, files_of, write_csv
+from idtone.tones.verification.verify_folder import COLUMNS, check, check_all, files_of, write_csv
 from lab.tones.refusing import refusal
 from lab.tones.verification.legs import NOTICE, SAMPLE, leg
 

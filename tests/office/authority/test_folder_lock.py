@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from idtone.office.authority import turns
-from idtone.office.authority.turns import LOOK_EVERY_S, turn
+from idtone.office.authority import folder_lock
+from idtone.office.authority.folder_lock import LOOK_EVERY_S, lock_folder
 
 
 def test_threads_that_follow_one_another_give_way_to_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -22,17 +22,17 @@ def test_threads_that_follow_one_another_give_way_to_another_process(tmp_path: P
             paused.append(seconds)
 
     def follow() -> None:
-        with turn(file, 60):
+        with lock_folder(file, 60):
             pass
 
-    monkeypatch.setattr(turns, "time", SimpleNamespace(sleep=pause, monotonic=time.monotonic))
-    monkeypatch.setattr(turns, "GIVE_WAY_EVERY_S", 0)
+    monkeypatch.setattr(folder_lock, "time", SimpleNamespace(sleep=pause, monotonic=time.monotonic))
+    monkeypatch.setattr(folder_lock, "GIVE_WAY_EVERY_S", 0)
     follow()
     assert not paused, "a command alone is as fast as before"
     thread = threading.Thread(target=follow)
-    with turn(file, 60):
+    with lock_folder(file, 60):
         thread.start()
-        while not turns._locks[file].is_wanted:
+        while not folder_lock._locks[file].is_wanted:
             time.sleep(LOOK_EVERY_S)
     thread.join()
     assert paused == [2 * LOOK_EVERY_S]

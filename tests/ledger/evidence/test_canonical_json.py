@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idtone.core.errors import LedgerError
-from idtone.ledger.evidence.canonical import canonical, check
+from idtone.ledger.evidence.canonical_json import canonical, check
 
 SCALARS = (
     st.none() | st.booleans() | st.integers(1 - 2**53, 2**53 - 1) | st.floats(1 - 2.0**53, 2.0**53 - 1) | st.text()

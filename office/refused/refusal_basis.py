@@ -19,7 +19,7 @@ from idtone.core.terminal.prompts import line
 from idtone.core.translation import Message, template
 
 from ..authority import shared_folder
-from ..authority.moments import day, in_japan
+from ..authority.typed_dates import day, in_japan
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
 
@@ -47,7 +47,7 @@ FIELDS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class LegalBasis:
+class RefusalBasis:
     basis: Basis
     decided: str
     """A day in Japan."""
@@ -57,12 +57,12 @@ class LegalBasis:
     opinion: str
 
 
-def decided_basis(folder: Path) -> LegalBasis | None:
+def decided_basis(folder: Path) -> RefusalBasis | None:
     """The basis that was decided; None without a decision. Raises TrustError if the file is damaged."""
     path = folder / FILE
     try:
         found = json.loads(path.read_bytes())
-        return LegalBasis(**{**found, "basis": Basis(found["basis"])})
+        return RefusalBasis(**{**found, "basis": Basis(found["basis"])})
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -73,7 +73,7 @@ def decided_basis(folder: Path) -> LegalBasis | None:
 
 def decide_basis(
     folder: Path, basis: str, decided: str, fields: Mapping[str, str], now: datetime, name: Callable[[str], str]
-) -> LegalBasis:
+) -> RefusalBasis:
     """Record the decision in place of an older one; the ledger keeps all. `name` names a field in an error.
 
     Raises IdtoneError.
@@ -84,7 +84,7 @@ def decide_basis(
     at = day(decided, name("decided"))
     if at > in_japan(now).date():
         raise UsageError(Message("{option} is in the future; write the day of the decision", option=name("decided")))
-    made = LegalBasis(chosen, at.isoformat(), **{key: line(fields.get(key, ""), name(key)) for key in FIELDS})
+    made = RefusalBasis(chosen, at.isoformat(), **{key: line(fields.get(key, ""), name(key)) for key in FIELDS})
     with Workspace(folder).locked():
         OfficeLedger(folder).record(
             DECIDED, chosen, decided=made.decided, **{key: getattr(made, key) for key in FIELDS}

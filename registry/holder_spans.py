@@ -17,7 +17,7 @@ from idtone.core.calls import Period
 from idtone.core.number_spans import NumberSpan
 
 BLOCK: Final = 1_000
-"""A tenth of the unit of allotment of Japanese numbers. `AREA` and `Spans.find` count on it."""
+"""A tenth of the unit of allotment of Japanese numbers. `AREA` and `HolderSpans.find` count on it."""
 AREA: Final = 1_000
 """Blocks. All numbers of Japan are in some 1,500 areas."""
 FEW: Final = 64
@@ -25,7 +25,7 @@ FEW: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Spans:
+class HolderSpans:
     """Intervals of numbers, ascending, disjoint or equal, with the holder of each; of equal ones the last counts.
 
     `areas` gives, for each area, where its blocks begin in `blocks`. A block is 0 if no interval touches it; `-n`, if
@@ -77,16 +77,16 @@ class Spans:
         return [self.firsts, self.lasts, self.holders, areas, self.blocks, self.pages]
 
 
-def read_arrays(arrays: Iterator[array[int]]) -> Spans:
-    """The intervals that `Spans.arrays` has given. Raises ValueError if arrays are missing."""
+def read_arrays(arrays: Iterator[array[int]]) -> HolderSpans:
+    """The intervals that `HolderSpans.arrays` has given. Raises ValueError if arrays are missing."""
     try:
         firsts, lasts, holders, areas, blocks, pages = (next(arrays) for _ in range(6))
     except RuntimeError as error:
         raise ValueError("arrays are missing") from error
-    return Spans(firsts, lasts, holders, dict(zip(areas[::2], areas[1::2], strict=True)), blocks, pages)
+    return HolderSpans(firsts, lasts, holders, dict(zip(areas[::2], areas[1::2], strict=True)), blocks, pages)
 
 
-def spans_of(firsts: array[int], lasts: array[int], holders: Sequence[int]) -> Spans:
+def spans_of(firsts: array[int], lasts: array[int], holders: Sequence[int]) -> HolderSpans:
     """The look-up of intervals, ascending, disjoint or equal, with the holder of each."""
     touching: dict[int, tuple[int, int]] = {}
     for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
@@ -106,4 +106,4 @@ def spans_of(firsts: array[int], lasts: array[int], holders: Sequence[int]) -> S
                 begin, stop = max(firsts[place] - block * BLOCK, 0), min(lasts[place] + 1 - block * BLOCK, BLOCK)
                 page[begin:stop] = array(pages.typecode, [holders[place] + 1]) * (stop - begin)
             pages.extend(page)
-    return Spans(firsts, lasts, array("i", holders), areas, blocks, pages)
+    return HolderSpans(firsts, lasts, array("i", holders), areas, blocks, pages)

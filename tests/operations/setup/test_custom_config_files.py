@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from idtone.operations.pbx_places import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, place_for
+from idtone.operations.custom_config_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, custom_file_for
 
 
 @pytest.mark.parametrize(
@@ -24,5 +24,5 @@ from idtone.operations.pbx_places import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP,
     ],
 )
 def test_places(purpose, main, distribution, file):
-    place = place_for(purpose, main)
+    place = custom_file_for(purpose, main)
     assert (place.distribution, place.file) == (distribution, file)

@@ -26,7 +26,7 @@ _HEAD: Final = "# sound files of idtone, encoders 1"
 """The first line of a list. A change of the encoders that changes bytes raises its number."""
 
 
-class ReadySounds:
+class SoundContents:
     """Content of the sound files of a library's profiles; `directory` is the folder of the files."""
 
     def __init__(self, directory: Path, library: Library) -> None:
@@ -66,7 +66,7 @@ class ReadySounds:
         return encode(profile, sound_format)
 
 
-def anew() -> Callable[[Profile, SoundFormat], bytes] | None:
+def encoder_here() -> Callable[[Profile, SoundFormat], bytes] | None:
     """The function that makes the content of a file from the profile and its master; None without its libraries."""
     try:
         from .making.encoders import encode

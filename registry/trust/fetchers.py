@@ -1,4 +1,4 @@
-"""Fetches the signed registry from a folder, a mounted share, or HTTPS. `client` verifies it."""
+"""Fetches the signed registry from a folder, a mounted share, or HTTPS. `publication_client` verifies it."""
 
 from __future__ import annotations
 

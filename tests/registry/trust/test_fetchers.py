@@ -16,8 +16,8 @@ from tuf.ngclient import FetcherInterface
 
 from idtone.core.errors import TrustError
 from idtone.registry.trust import tuf_roles
-from idtone.registry.trust.client import Repository
-from idtone.registry.trust.fetching import Bounded, Deadline, FolderFetcher, base_url, fetcher
+from idtone.registry.trust.fetchers import Bounded, Deadline, FolderFetcher, base_url, fetcher
+from idtone.registry.trust.publication_client import PublicationClient
 from lab.ledger.sample_evidence import wait_until
 from lab.registry.trust.association import Association
 from lab.registry.trust.serving import over_https
@@ -33,9 +33,9 @@ def server(association: Association, certificate: Path) -> Iterator[str]:
 def test_over_https(association, server, certificate, machine, monkeypatch):
     for source in (server, "https://127.0.0.1:1"):  # an untrusted certificate, and no server
         with pytest.raises(TrustError, match="cannot be read"):
-            Repository(machine.trust, source, machine.cache).update()
+            PublicationClient(machine.trust, source, machine.cache).update()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    published = Repository(machine.trust, server, machine.cache).update()
+    published = PublicationClient(machine.trust, server, machine.cache).update()
     assert published.read(tuf_roles.REGISTRY_FILE) == (association.folder / tuf_roles.REGISTRY_FILE).read_text()
 
 
@@ -174,13 +174,13 @@ MISBEHAVING = {
 
 @pytest.mark.parametrize("name", MISBEHAVING)
 def test_a_request_ends_at_the_deadline(machine, serving, name, monkeypatch):
-    monkeypatch.setattr("idtone.registry.trust.client.LOOK_S", WITHIN_S)
-    monkeypatch.setattr("idtone.registry.trust.fetching.SILENCE_S", 0.3)
+    monkeypatch.setattr("idtone.registry.trust.publication_client.LOOK_S", WITHIN_S)
+    monkeypatch.setattr("idtone.registry.trust.fetchers.SILENCE_S", 0.3)
     act, tls, tries = MISBEHAVING[name]
     server = serving(act, tls=tls)
     began_s = time.monotonic()
     with pytest.raises(TrustError, match="cannot be read"):
-        Repository(machine.trust, server.source, machine.cache).update()
+        PublicationClient(machine.trust, server.source, machine.cache).update()
     assert time.monotonic() - began_s < WITHIN_S + 60, "however slow the machine is"
     wait_until(lambda: server.asked)  # its thread may take the connection after we gave it up
     assert server.asked <= tries
@@ -200,17 +200,17 @@ def test_a_busy_server_is_asked_again(serving):
 def test_redirects_are_not_followed(machine, serving):
     server = serving(answers("301 Moved", "Location: http://127.0.0.1:1/"))
     with pytest.raises(TrustError, match="HTTP status 301; use the address to which it redirects"):
-        Repository(machine.trust, server.source, machine.cache).update()
+        PublicationClient(machine.trust, server.source, machine.cache).update()
 
 
 def test_the_proxy_of_the_environment_is_used(machine, serving, monkeypatch):
     proxy = serving(answers("403 Forbidden"), tls=False)
     monkeypatch.setenv("https_proxy", proxy.source.replace("https:", "http:"))
     with pytest.raises(TrustError, match="cannot be read"):
-        Repository(machine.trust, "https://registry.invalid", machine.cache).update()
+        PublicationClient(machine.trust, "https://registry.invalid", machine.cache).update()
     assert proxy.asked
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     server = serving(answers("404 Not Found"))
     with pytest.raises(TrustError, match="cannot be read"):
-        Repository(machine.trust, server.source, machine.cache).update()
+        PublicationClient(machine.trust, server.source, machine.cache).update()
     assert server.asked

@@ -45,7 +45,7 @@ def reserve_file(ledger: Path) -> Path:
     return ledger.with_name(ledger.name + ".reserve")
 
 
-def judged(size: int, left: int, free: int) -> RoomLeft:
+def room_left(size: int, left: int, free: int) -> RoomLeft:
     """The room for evidence. `size` is what the reserve should hold, `left` what it holds, `free` what the disk has
     besides; all in bytes.
     """
@@ -100,7 +100,7 @@ class Reserve:
             try:
                 self._claim_for_journal(self._wanted_by_journal())
                 self._fill()
-                room = judged(self._size, self._left, _free(self._path.parent))
+                room = room_left(self._size, self._left, _free(self._path.parent))
             except OSError as error:
                 _log.error("%s: the ledger's reserve cannot be made: %s", self._path, error.strerror)
                 return

@@ -23,11 +23,11 @@ from idtone.ledger.replication.node_ledgers import without_keys
 from idtone.registry.correspondence import desk_client
 from idtone.registry.correspondence.signed_document import sign_document
 
-from ..calls_found import matching_calls, suggested_answer
-from ..own_acts import record, recorded
+from ..matching_calls import matching_calls, suggested_answer
+from ..report_acts import record, recorded
 from ..report_desk_client import open_requests, request_named
 from ..report_documents import ANSWER, Answer, AnswerResult, Found, Request, span
-from .reporting import SENT
+from .reports import SENT
 
 ANSWERED: Final = "report-answer-signed"
 
@@ -52,7 +52,7 @@ def fetch(config: command_line.ConfigOption = None, as_json: command_line.JsonOp
         more = Message("{count} more requests wait; answer these first", count=waiting.waiting - len(rows))
         print(translated(more), file=sys.stderr)
     if any(row["overdue"] for row in rows):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def answer(
@@ -92,7 +92,7 @@ def answer(
     _show(request, content)
     if not yes and not _confirmed():
         print(translated(Message("nothing was sent")), file=sys.stderr)
-        command_line.negative()
+        command_line.exit_negative()
     member = desk_client.member_of(settings)
     octets = sign_document(ANSWER, member, content.model_dump(mode="json"), desk_client.document_signer(settings), now)
     record(

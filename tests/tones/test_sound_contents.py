@@ -14,7 +14,7 @@ from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.sounds import PBX_FORMATS, put_sounds
 from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
-from idtone.tones.ready_sounds import ReadySounds
+from idtone.tones.sound_contents import SoundContents
 from lab.tones.recorded import recorded, write
 from lab.tones.refusing import refusal
 
@@ -42,7 +42,7 @@ def imported(tmp_path: Path) -> Path:
 def put(folder: Path) -> dict[str, bytes]:
     """The sounds as the service puts them in place."""
     library = load_library(folder)
-    sounds = put_sounds(folder, library.for_calls(), ReadySounds(folder, library).content)
+    sounds = put_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
     return {file.path.name: file.path.read_bytes() for sound in sounds.values() for file in sound.files}
 
 

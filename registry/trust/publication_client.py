@@ -30,7 +30,7 @@ from idtone.core.translation import Message
 
 from ..used_registries import FOLDER, UsedRegistries, UsedRegistry, metadata_digest
 from . import tuf_roles
-from .fetching import FILE_S, LOOK_S, Deadline, base_url, fetcher
+from .fetchers import FILE_S, LOOK_S, Deadline, base_url, fetcher
 
 LARGEST: Final = 64 * 1024 * 1024
 """Octets of a target, the same limit as for documents."""
@@ -143,7 +143,7 @@ def trusted_root(path: Path) -> bytes:
     return octets
 
 
-class Repository:
+class PublicationClient:
     """One repository, as a member reads it. Not thread-safe."""
 
     def __init__(

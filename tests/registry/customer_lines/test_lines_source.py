@@ -13,10 +13,10 @@ import pytest
 from idtone.core.calls import Reason
 from idtone.core.errors import DocumentError
 from idtone.core.settings.customer_lines import LinesSettings
-from idtone.registry.customer_lines import source as module
+from idtone.registry.customer_lines import lines_source as module
 from idtone.registry.customer_lines.index import LinesIndex
 from idtone.registry.customer_lines.line_compiler import compile_here, compile_in_process
-from idtone.registry.customer_lines.source import LinesSource
+from idtone.registry.customer_lines.lines_source import LinesSource
 from lab.registry.customer_lines.tables import GOOD, NOW, call
 
 OWN = call("0312345678", "6001")

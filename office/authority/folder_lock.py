@@ -34,7 +34,7 @@ _locks: dict[Path, _Lock] = {}
 
 
 @contextmanager
-def turn(file: Path, within_s: float, owner: object = None) -> Iterator[None]:
+def lock_folder(file: Path, within_s: float, owner: object = None) -> Iterator[None]:
     """Holds the file's lock. Its `owner` may take it again in the same thread.
 
     Raises TimeoutError if others have it for longer, OSError if it cannot be opened.

@@ -11,7 +11,7 @@ from idtone.core.errors import LedgerError
 from idtone.core.numbers import Number
 from idtone.core.translation import Message
 
-from ..evidence.canonical import canonical
+from ..evidence.canonical_json import canonical
 from ..evidence.leaves import StoredStep
 from ..evidence.steps import DAY, SEALED, SEALED_KEY, UNOPENED, UNSEALED, NumberRole, Step, StepKind
 from ..keys.sealing import DayKey, day_of, open_with

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.registry.spans import BLOCK, FEW, Spans, read_arrays, spans_of
+from idtone.registry.holder_spans import BLOCK, FEW, HolderSpans, read_arrays, spans_of
 
 BEGIN = 81312344900
 intervals = st.lists(
@@ -21,7 +21,7 @@ crowds = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(0,
 """So many, and so near, that blocks have pages."""
 
 
-def looked_up(parts: list[tuple[int, int, int]]) -> tuple[Spans, dict[int, int], int]:
+def looked_up(parts: list[tuple[int, int, int]]) -> tuple[HolderSpans, dict[int, int], int]:
     """Intervals by their distance from the one before, length and holder; each number's holder; and the last number."""
     firsts, lasts, holders, at = array("q"), array("q"), array("i"), BEGIN
     held: dict[int, int] = {}

@@ -12,7 +12,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CustomFile:
     """A file for the operator's lines, relative to Asterisk's configuration folder."""
 
     distribution: str
@@ -33,29 +33,29 @@ DIALPLAN, ARI_USERS, ARI_GENERAL, HTTP, MODULES = (
 
 FREEPBX, WAZO, VITALPBX = "FreePBX", "Wazo", "VitalPBX"
 
-_PLACES: Final[Mapping[str, Mapping[str, Place]]] = {
+_PLACES: Final[Mapping[str, Mapping[str, CustomFile]]] = {
     DIALPLAN: {
-        "extensions_custom.conf": Place(FREEPBX, "extensions_custom.conf"),
-        "extensions_extra.d/*.conf": Place(WAZO, "extensions_extra.d/90-idtone-hook.conf"),
-        "vitalpbx/extensions__*.conf": Place(VITALPBX, "vitalpbx/extensions__90-idtone-hook.conf"),
+        "extensions_custom.conf": CustomFile(FREEPBX, "extensions_custom.conf"),
+        "extensions_extra.d/*.conf": CustomFile(WAZO, "extensions_extra.d/90-idtone-hook.conf"),
+        "vitalpbx/extensions__*.conf": CustomFile(VITALPBX, "vitalpbx/extensions__90-idtone-hook.conf"),
     },
     ARI_USERS: {
-        "ari_additional_custom.conf": Place(FREEPBX, "ari_additional_custom.conf"),
-        "ari.d/*.conf": Place(WAZO, "ari.d/90-idtone-user.conf"),
-        "vitalpbx/ari__*.conf": Place(VITALPBX, "vitalpbx/ari__90-idtone-user.conf"),
+        "ari_additional_custom.conf": CustomFile(FREEPBX, "ari_additional_custom.conf"),
+        "ari.d/*.conf": CustomFile(WAZO, "ari.d/90-idtone-user.conf"),
+        "vitalpbx/ari__*.conf": CustomFile(VITALPBX, "vitalpbx/ari__90-idtone-user.conf"),
     },
-    ARI_GENERAL: {"ari_general_custom.conf": Place(FREEPBX, "ari_general_custom.conf", in_section=True)},
-    HTTP: {"http_custom.conf": Place(FREEPBX, "http_custom.conf", in_section=True)},
-    MODULES: {"modules_custom.conf": Place(FREEPBX, "modules_custom.conf", in_section=True)},
+    ARI_GENERAL: {"ari_general_custom.conf": CustomFile(FREEPBX, "ari_general_custom.conf", in_section=True)},
+    HTTP: {"http_custom.conf": CustomFile(FREEPBX, "http_custom.conf", in_section=True)},
+    MODULES: {"modules_custom.conf": CustomFile(FREEPBX, "modules_custom.conf", in_section=True)},
 }
 """What the lines are for → the name in an #include of Asterisk's own file → the operator's file."""
 _INCLUDE: Final = re.compile(r"^\s*#(?:try)?include\s+[\"<]?([^\s\">;]+)", re.MULTILINE)
 
 
-def place_for(purpose: str, main: str) -> Place:
+def custom_file_for(purpose: str, main: str) -> CustomFile:
     """`main` is the text of Asterisk's own file for this purpose, empty if it does not exist."""
     included = _INCLUDE.findall(main)
     for name, place in _PLACES[purpose].items():
         if any(each == name or each.endswith(f"/{name}") for each in included):
             return place
-    return Place("", purpose.partition(" ")[0])
+    return CustomFile("", purpose.partition(" ")[0])

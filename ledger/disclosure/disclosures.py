@@ -41,7 +41,7 @@ class Confirmation:
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
+class Disclosure:
     """A disclosure that was made. `sha256` is that of the pack; `request` the act that requested it."""
 
     act: str
@@ -62,9 +62,9 @@ class Export:
         return by is not None and self.confirmation is None and today > by
 
 
-def exports(acts: Iterable[Step]) -> dict[str, Export]:
+def disclosures_in(acts: Iterable[Step]) -> dict[str, Disclosure]:
     """The disclosures by their ids, oldest first, from all acts in the order of writing."""
-    found: dict[str, Export] = {}
+    found: dict[str, Disclosure] = {}
     for step in acts:
         if step.kind is StepKind.EXPORTED:
             with suppress(ValueError, KeyError, TypeError):  # an act that is none
@@ -84,7 +84,7 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _RECEIPT: Final = frozenset({"by", "by_uid", "by_way", "export", "sha256", "receiver", "received"})
 
 
-def receipt_objection(step: Step, known: Mapping[str, Export], now: datetime | None = None) -> str | None:
+def receipt_objection(step: Step, known: Mapping[str, Disclosure], now: datetime | None = None) -> str | None:
     """Why this receipt or confirmation is not allowed; None if it is, or if the act is of another kind.
 
     `now` is the time by the judge's clock; None for an act that is in the ledger.
@@ -107,7 +107,7 @@ def receipt_objection(step: Step, known: Mapping[str, Export], now: datetime | N
         return Message("it is not what an act of this kind says ({error})", error=type(error).__name__)
 
 
-def _receipt_objection(receipt: Receipt, step: Step, export: Export) -> str | None:
+def _receipt_objection(receipt: Receipt, step: Step, export: Disclosure) -> str | None:
     if step.details["sha256"] != export.sha256:
         return Message("it is of another pack than that of disclosure {export}", export=export.act)
     if export.receipt:
@@ -117,7 +117,7 @@ def _receipt_objection(receipt: Receipt, step: Step, export: Export) -> str | No
     return None
 
 
-def _confirmation_objection(export: Export) -> str | None:
+def _confirmation_objection(export: Disclosure) -> str | None:
     if export.basis is None or export.basis.confirm_by is None:
         return Message("disclosure {export} needs no confirmation", export=export.act)
     if export.confirmation:
@@ -127,7 +127,7 @@ def _confirmation_objection(export: Export) -> str | None:
     return None
 
 
-def _day_objection(answer: Receipt | Confirmation, export: Export, now: datetime) -> str | None:
+def _day_objection(answer: Receipt | Confirmation, export: Disclosure, now: datetime) -> str | None:
     first = export.at
     if isinstance(answer, Confirmation) and export.basis and export.basis.received:
         first = min(first, export.basis.received)  # it may have come while the pack was made
@@ -136,14 +136,14 @@ def _day_objection(answer: Receipt | Confirmation, export: Export, now: datetime
     return None
 
 
-def _export(step: Step) -> Export:
+def _export(step: Step) -> Disclosure:
     details = step.details
     try:
         basis = LegalBasis.of(details)
     except ValueError:
         basis = None  # the disclosure was made, whatever its act says
     request = details.get("request")
-    return Export(
+    return Disclosure(
         step.call_id,
         step.at,
         person_of(details),

@@ -11,7 +11,7 @@ from idtone.core.paper.html import as_html
 from idtone.ledger.disclosure.disclosure_index import TOTAL, BasisFigures, disclosure_index, figures
 from idtone.ledger.disclosure.disclosure_papers import index_paper, receipt_sheet
 from idtone.ledger.disclosure.disclosure_request import RequestState
-from idtone.ledger.disclosure.receipts import exports, receipt_objection
+from idtone.ledger.disclosure.disclosures import disclosures_in, receipt_objection
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step
 from lab.ledger.disclosure.legal_bases import given
@@ -58,22 +58,22 @@ ATTACKS = [
 
 @pytest.mark.parametrize(("before", "act", "why"), ATTACKS)
 def test_what_may_not_be_is_objected_to(before, act, why):
-    known = exports([exported(), *before])
+    known = disclosures_in([exported(), *before])
     assert why in (receipt_objection(act, known, NOW + 3 * HOUR) or "")
     if "--by" not in why and "--reference" not in why:
-        assert exports([exported(), *before, act]) == known, "in the ledger it counts for nothing"
+        assert disclosures_in([exported(), *before, act]) == known, "in the ledger it counts for nothing"
 
 
 def test_a_disclosure_is_overdue_until_it_is_confirmed():
-    [made] = exports([exported()]).values()
+    [made] = disclosures_in([exported()]).values()
     assert not made.overdue(date(2026, 11, 4))
     assert made.overdue(date(2026, 11, 5))
-    [made] = exports([exported(), received(), confirmed()]).values()
+    [made] = disclosures_in([exported(), received(), confirmed()]).values()
     assert made.receipt
     assert made.confirmation
     assert (made.receipt.receiver, made.confirmation.reference) == ("見本警察署 係長", "見本 第8号")
     assert not made.overdue(date(2027, 1, 1))
-    assert not next(iter(exports([exported(basis="warrant")]).values())).overdue(date(2027, 1, 1))
+    assert not next(iter(disclosures_in([exported(basis="warrant")]).values())).overdue(date(2027, 1, 1))
 
 
 def asked(act: str) -> Step:
@@ -125,7 +125,7 @@ def test_small_counts_are_suppressed_and_nothing_gives_them_away(emergencies, wa
 
 
 def test_the_receipt_names_the_pack_and_has_room_to_sign():
-    [made] = exports([exported()]).values()
+    [made] = disclosures_in([exported()]).values()
     page = as_html(receipt_sheet(made, "pack.zip", "cd" * 32, str(LOG), NOW)).decode()
     for text in (PACK, "cd" * 32, "act-4", "緊急避難", "見本警察署", "官職・氏名", "記名押印", "I have received"):
         assert text in page, text

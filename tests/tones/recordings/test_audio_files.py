@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from idtone.core.errors import RecordingError
-from idtone.tones.recordings.files import CHANNELS, RAW_FORMATS, read_file
+from idtone.tones.recordings.audio_files import CHANNELS, RAW_FORMATS, read_file
 from lab import g711
 from lab.tones.refusing import refusal
 

@@ -82,7 +82,7 @@ class OnlineTerms(Model):
     waiting: Annotated[int, Field(ge=1, le=10_000)] = 200
 
 
-class Terms(Model):
+class AuthoritySettings(Model):
     """The whole file."""
 
     sets: dict[Keys, KeySet] = Field(default_factory=dict)
@@ -106,12 +106,12 @@ class Terms(Model):
         return expires - now < self.term(role) / 2
 
 
-def read_terms(path: Path) -> Terms:
+def read_authority_settings(path: Path) -> AuthoritySettings:
     """The terms of the file, or the usual ones if there is no file. Raises DocumentError with every fault."""
-    return load(path, Terms, _faults) if path.exists() else Terms()
+    return load(path, AuthoritySettings, _faults) if path.exists() else AuthoritySettings()
 
 
-def _faults(terms: Terms) -> Iterator[ValidationFault]:
+def _faults(terms: AuthoritySettings) -> Iterator[ValidationFault]:
     if terms.published and not terms.published.is_absolute():
         yield ValidationFault(("published",), Message("is not a whole path"), Message("Write it from / on"))
     if not timedelta(days=1) <= terms.refusals.longest <= _LONGEST:

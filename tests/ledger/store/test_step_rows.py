@@ -15,8 +15,8 @@ from idtone.ledger.evidence.call_record import fold
 from idtone.ledger.evidence.leaves import StoredStep
 from idtone.ledger.evidence.steps import CALL_ID_LIMIT, NumberRole, Step, StepKind
 from idtone.ledger.keys.sealing import DayKey
-from idtone.ledger.store.rows import microseconds, row_of, step_of
 from idtone.ledger.store.schema import make_or_upgrade
+from idtone.ledger.store.step_rows import microseconds, row_of, step_of
 from idtone.ledger.store.stored_tree import STEP
 from lab.ledger.sample_evidence import FORWARDING, NOW, RING, decided, heard_call
 

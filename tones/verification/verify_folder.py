@@ -28,7 +28,7 @@ COLUMNS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedRecording:
     """The result for one file: the name and report of each leg, or the error that prevented reading."""
 
     path: Path
@@ -54,18 +54,18 @@ def files_of(folder: Path) -> list[Path]:
     return found
 
 
-def check(path: Path, profile: Profile) -> Checked:
+def check(path: Path, profile: Profile) -> CheckedRecording:
     """Verify every leg of one file; a reading error becomes part of the result."""
     notices: list[str] = []
     try:
         legs = read(path, notice=notices.append)
         reports = tuple((leg.name, _verifier(profile).verify_leg(leg)) for leg in legs)
     except RecordingError as error:
-        return Checked(path, (), str(error), tuple(notices))
-    return Checked(path, reports, None, tuple(notices))
+        return CheckedRecording(path, (), str(error), tuple(notices))
+    return CheckedRecording(path, reports, None, tuple(notices))
 
 
-def check_all(paths: Sequence[Path], profile: Profile, jobs: int) -> Iterator[Checked]:
+def check_all(paths: Sequence[Path], profile: Profile, jobs: int) -> Iterator[CheckedRecording]:
     """Verify files in `jobs` processes; one is this process itself. The results come in the order of `paths`."""
     if jobs == 1:
         yield from (check(path, profile) for path in paths)
@@ -74,7 +74,7 @@ def check_all(paths: Sequence[Path], profile: Profile, jobs: int) -> Iterator[Ch
         yield from pool.map(check, paths, [profile] * len(paths))
 
 
-def rows(checked: Checked) -> Iterator[dict[str, Any]]:
+def rows(checked: CheckedRecording) -> Iterator[dict[str, Any]]:
     """A row of `COLUMNS` for each leg, or one for a file that could not be read."""
     if checked.error is not None:
         yield {"file": checked.path, "verdict": "unreadable", "reason": checked.error}
@@ -92,7 +92,7 @@ def rows(checked: Checked) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def write_csv(path: Path, checked: Sequence[Checked]) -> None:
+def write_csv(path: Path, checked: Sequence[CheckedRecording]) -> None:
     """Write all rows in UTF-8, completely or not at all. Raises UsageError where the file cannot be written."""
     with writing(path, UsageError, is_choice=True), draft(path) as new:
         # A file name may be bytes that no encoding can decode.

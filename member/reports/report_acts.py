@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
@@ -16,7 +16,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 
 def record(settings: Settings, act: str, subject: str, **details: Scalar) -> str:
     """Record an act, also while the service runs; returns its id. Raises LedgerError: then it must not be done."""
-    person, now = acting(), datetime.now(UTC)
+    person, now = acting_person(), datetime.now(UTC)
     return record_act(
         settings.ledger.own(),
         settings.node,

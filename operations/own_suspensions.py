@@ -10,7 +10,7 @@ from typing import Final
 from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.call_control.fallback_text import Usable
 from idtone.core.errors import DocumentError, FallbackError, IdtoneError, LedgerError, TrustError, UsageError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -34,7 +34,7 @@ from idtone.registry.suspensions.suspension_acts import (
 )
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions, suspensions_path
 from idtone.service import status_client
-from idtone.service.other_nodes import shares
+from idtone.service.other_nodes import shares_with_nodes
 from idtone.service.suspension_keeper import terms
 
 PUT_TO_USE_WITHIN_S: Final = 5.0
@@ -43,12 +43,12 @@ ELSEWHERE_WITHIN_S: Final = 6.0
 """How long it waits for the other nodes, which need some three seconds."""
 
 
-class SuspensionDesk:
+class SuspensionActs:
     """One command's work, as the service's user or as root, whose files get the owner of those that they replace."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises UsageError, also for an account that several persons use if it takes two persons."""
-        self.settings, self.person = settings, acting()
+        self.settings, self.person = settings, acting_person()
         key = settings.ledger.key_file
         read_key(key)  # a missing key is not made here
         if self.persons > 1 and not self.person.is_by_console and self.person.uid in (0, key.stat().st_uid):
@@ -133,7 +133,7 @@ class SuspensionDesk:
     def awaited_elsewhere(self, one: OwnSuspension) -> OwnSuspension:
         """The suspension as some or all other nodes of the fleet have confirmed it meanwhile."""
         waits = one.state is SuspensionState.ASKED or one.withdrawn or (one.lift_asked and not one.lifted)
-        if waits or not shares(self.settings) or not _runs(self.settings):
+        if waits or not shares_with_nodes(self.settings) or not _runs(self.settings):
             return one
         deadline_s = time.monotonic() + ELSEWHERE_WITHIN_S
         while time.monotonic() < deadline_s:

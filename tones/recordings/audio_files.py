@@ -19,7 +19,7 @@ from idtone.core.translation import Message
 
 from . import ffmpeg_decoding
 from .leg import Leg
-from .opening import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
+from .open_recording import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
 
 SAMPLE_RATES_HZ: Final = (4000, 192_000)
 CHANNELS: Final = 16
