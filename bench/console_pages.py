@@ -41,12 +41,12 @@ from lab.console.site import PASSWORD, users_file
 from lab.processes import end_in_order, processor_s
 from lab.publication import LAB_REGISTRY
 
+from .bench_output import PROGRESS, options, print_table, report
 from .cost.figures import Run, percentile, together
 from .cost.measuring import Bench, bench
 from .cost.ways import Way
-from .filling import NODE, fill
+from .fill_ledger import NODE, fill
 from .metrics import row
-from .reporting import PROGRESS, options, print_table, report
 
 CALLS: Final = 1_000_000
 MONTH: Final = timedelta(days=31)

@@ -44,8 +44,8 @@ from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import FORWARDING, NOW, heard_call
 
-from .filling import fill
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
+from .fill_ledger import fill
 
 CALLS: Final = 30_000
 RECORDS: Final = 300_000

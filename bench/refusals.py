@@ -37,8 +37,8 @@ from idtone.office.refused.refusal_key import RefusalKey
 from idtone.registry.correspondence.signed_document import sign_document
 from lab.registry.examples import GOOD
 
+from .bench_output import PROGRESS, options, report
 from .identities import generated, usual
-from .reporting import PROGRESS, options, report
 
 TOKENS: Final = 1_000_000
 CHECKS: Final = 50

@@ -39,8 +39,8 @@ from idtone.service.source_watch import POLL_S
 from lab.registry.trust.association import Association, Machine
 
 from . import office
+from .bench_output import PROGRESS, options, print_table, report
 from .large_registry import FIRST_ISSUED, first_of, some_number, stopping, text
-from .reporting import PROGRESS, options, print_table, report
 
 NUMBERS: Final = 1_000_000
 MEMBERS: Final = 10_000

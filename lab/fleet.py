@@ -32,7 +32,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.registry.trust.tuf_roles import Keys
 from lab.ledger.replication.between import STALL, Between
 from lab.registry.trust.association import Association, Machine
-from lab.registry.trust.serving import over_https, write_certificate
+from lab.registry.trust.publication_server import over_https, write_certificate
 
 from .asterisk import EVIDENCE, LOOPBACK, Asterisk, free_ports
 from .bootstrap import AsteriskInstallation

@@ -1,4 +1,4 @@
-"""Imported last by the process of `forked`: its children share what it has, and do not look through it for garbage."""
+"""Imported last by the process of `forked_idtone`: its children share what it has, and do not scan it for garbage."""
 
 import gc
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from . import slow_disk
-from .becoming import Identity
+from .become_user import Identity
 from .bootstrap import AsteriskInstallation, find_or_get
 from .unpacked_packages import cache_directory, tell
 
@@ -218,7 +218,7 @@ def _parts(text: str) -> list[str]:
 
 def reach(folder: Path) -> None:
     """Let others pass through the folders to `folder` that are temporary: pytest closes all of its own. Not through its
-    topmost, which the next run closes again; `becoming` goes round that one.
+    topmost, which the next run closes again; `become_user` goes round that one.
     """
     for each in (folder, *folder.parents):
         if (

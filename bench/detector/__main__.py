@@ -18,13 +18,13 @@ from typing import Any, Final
 from idtone.tones.profile import Profile
 from idtone.tones.verification.verify import Verifier
 
-from ..reporting import PROGRESS, options, report
-from ..verify import confidence, material
-from ..verify.chains import CHAINS, DAMAGES, chain_trial
+from ..bench_output import PROGRESS, options, report
+from ..verify import confidence, speech_and_music
 from ..verify.conditions import CONDITIONS, trials
-from ..verify.material import Part, Signal, speech_take, takes_in
 from ..verify.near_misses import CODINGS, near_miss_trials, near_misses
 from ..verify.profiles import profiles
+from ..verify.speech_and_music import Part, Signal, speech_take, takes_in
+from ..verify.transmission_chains import CHAINS, DAMAGES, chain_trial
 from .judge import RATE_HZ, Judge
 
 PART: Final = Part.HELD_OUT
@@ -121,7 +121,7 @@ def web_audio(judge: Judge) -> dict[str, Any]:
 def main() -> int:
     """Measure, print, and say by the exit code whether every goal was reached."""
     chosen = options(__doc__, trials=1, hours=1.0, start=0).parse_args()
-    material.base(PART)
+    speech_and_music.base(PART)
     with tempfile.TemporaryDirectory(prefix="idtone-detector-") as folder, Judge(Path(folder)) as judge:
         found = agreement(judge, chosen.start, chosen.trials) if chosen.trials else {}
         if chosen.hours:

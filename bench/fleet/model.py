@@ -51,7 +51,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """What a call in progress takes of its node, while both parties talk (`talking`)."""
+    """What a call in progress takes of its node, while both parties talk (`talking_calls`)."""
 
     asterisk_ms_per_s: float
     """Of processor time, in each second. For the service there is nothing to do."""

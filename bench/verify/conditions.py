@@ -13,9 +13,9 @@ import numpy as np
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, build_profile
 
-from . import codings
-from .codings import Coding
-from .material import RATE_HZ, Part, Signal, babble, gain, talker
+from . import codecs
+from .codecs import Coding
+from .speech_and_music import RATE_HZ, Part, Signal, babble, gain, talker
 
 PACKET: Final = RATE_HZ // 50
 """20 ms."""
@@ -42,7 +42,7 @@ class Condition:
     """What happens to a leg. Noise of a kind lies over all of it, `snr_db` below the sound while it sounds."""
 
     name: str
-    coding: Coding | None = codings.g711_mu
+    coding: Coding | None = codecs.g711_mu
     noise: str | None = None
     snr_db: float = 0.0
     loss: float = 0.0
@@ -53,12 +53,12 @@ CONDITIONS: Final = {
     for condition in (
         Condition("clean", None),
         Condition("g711-mu"),
-        Condition("g711-a", codings.g711_a),
-        Condition("g722", codings.g722),
-        Condition("gsm", codings.gsm),
-        Condition("opus-12k", codings.opus_12k),
-        Condition("amr-12.2", codings.amr_12_2),
-        Condition("g729", codings.g729),
+        Condition("g711-a", codecs.g711_a),
+        Condition("g722", codecs.g722),
+        Condition("gsm", codecs.gsm),
+        Condition("opus-12k", codecs.opus_12k),
+        Condition("amr-12.2", codecs.amr_12_2),
+        Condition("g729", codecs.g729),
         *(Condition(f"white {snr:+d} dB", noise="white", snr_db=snr) for snr in (0, -5)),
         *(Condition(f"babble {snr:+d} dB", noise="babble", snr_db=snr) for snr in (10, 5, 0)),
         *(Condition(f"talker {snr:+d} dB", noise="talker", snr_db=snr) for snr in (10, 5, 0)),

@@ -12,13 +12,13 @@ from idtone.core.errors import DocumentError
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, Segment, build_profile
 
-from . import codings
-from .codings import Coding
+from . import codecs
+from .codecs import Coding
 from .conditions import Trial, carried, ring_back, sound_of
-from .material import RATE_HZ, TAKE_S, Part, Signal, Take, gain
 from .profiles import profiles
+from .speech_and_music import RATE_HZ, TAKE_S, Part, Signal, Take, gain
 
-CODINGS: Final[dict[str, Coding | None]] = {"clean": None, "g711-mu": codings.g711_mu, "gsm": codings.gsm}
+CODINGS: Final[dict[str, Coding | None]] = {"clean": None, "g711-mu": codecs.g711_mu, "gsm": codecs.gsm}
 
 Sound = Callable[[np.random.Generator], Signal]
 """Makes the signal; what is random in it comes from the generator."""

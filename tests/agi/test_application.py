@@ -16,8 +16,8 @@ from idtone.core.decision import Policy
 from idtone.core.errors import AgiError, LedgerError
 from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence.call_record import fold
-from lab.ari_app.fakes import CALL, NONCE, REQUESTED, call_control, end
-from lab.call_control.evidence import MEMBER
+from lab.ari_app.memory_call_control import CALL, NONCE, REQUESTED, call_control, end
+from lab.call_control.memory_evidence import MEMBER
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 — of no service
 DECIDE = (SECRET, "decide", CALL, NONCE, *REQUESTED, "", "", "", "")

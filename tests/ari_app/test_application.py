@@ -18,8 +18,8 @@ from idtone.core.errors import AriRefused, AriUnavailable, JournalError
 from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence.call_record import fold
 from lab.ari_app.fake_asterisk import FakeAsterisk
-from lab.ari_app.fakes import CALL, NONCE, REQUESTED, call_control, end, no_journal
-from lab.call_control.evidence import MEMBER, MemoryEvidence, suspending
+from lab.ari_app.memory_call_control import CALL, NONCE, REQUESTED, call_control, end, no_journal
+from lab.call_control.memory_evidence import MEMBER, MemoryEvidence, suspending
 from lab.lab import until
 
 CALLER, CALLED = "1795.1", "1795.2"

@@ -20,7 +20,7 @@ from idtone.core.calls import Suspension
 from idtone.core.decision import Policy, Unlicensed
 from idtone.core.errors import FallbackError
 from idtone.core.number_spans import NumberSpan
-from lab.call_control.evidence import registry
+from lab.call_control.memory_evidence import registry
 from lab.call_control.unix_users import (
     ASTERISK_GROUP,
     SERVICE_GROUP,

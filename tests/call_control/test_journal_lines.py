@@ -27,8 +27,8 @@ from idtone.core.errors import JournalError
 from idtone.core.numbers import NumberKind, parse
 from idtone.dialplan import Played
 from idtone.ledger.evidence.steps import CallStatus
-from lab.call_control.evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
-from lab.call_control.hook import decided, encoded, ended, sounded, undecided
+from lab.call_control.hook_lines import decided, encoded, ended, sounded, undecided
+from lab.call_control.memory_evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
 
 AT = NOW + timedelta(microseconds=1)
 CALL = id_of()

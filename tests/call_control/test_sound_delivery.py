@@ -11,8 +11,8 @@ from idtone.call_control.journal_lines import Reported, Sounded, read
 from idtone.call_control.sound_delivery import KnownBy, PlayedSound, confirmed, played_sound
 from idtone.core.calls import Party
 from idtone.dialplan import packets
-from lab.call_control.evidence import NOW
-from lab.call_control.hook import sounded
+from lab.call_control.hook_lines import sounded
+from lab.call_control.memory_evidence import NOW
 
 CALLED, CALLER = Party.CALLED, Party.CALLER
 PACKETS, TIME, PLAYBACK, DIAL = KnownBy.PACKETS, KnownBy.TIME, KnownBy.PLAYBACK, KnownBy.DIAL

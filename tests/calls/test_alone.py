@@ -17,10 +17,15 @@ from idtone.core.calls import Suspension
 from idtone.core.number_spans import NumberSpan
 from idtone.dialplan import FALLBACK_FILE
 from lab.asterisk import IDTONE
-from lab.calls.hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_heard import (
+    assert_heard_by,
+    assert_heard_then_connected,
+    assert_nothing_before_voice,
+    heard_by_called,
+)
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import Association, Machine
 from lab.service import Service

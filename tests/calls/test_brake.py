@@ -16,8 +16,8 @@ from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from lab.asterisk import Asterisk, Ending
-from lab.called import IncomingCall
 from lab.commands import printed
+from lab.incoming_call import IncomingCall
 from lab.lab import LICENSED, Forwarding, Lab, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

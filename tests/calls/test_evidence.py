@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab.commands import printed
 from lab.lab import LICENSED, lab
-from lab.operations.exporting import WARRANT
+from lab.operations.ledger_commands import WARRANT
 
 
 async def test_a_call_is_found_proven_and_given_out_while_the_service_runs(asterisk, service, tmp_path: Path):

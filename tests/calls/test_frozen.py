@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import pytest
 
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import by_both
-from lab.calls.restarting import DEADLINE_S, connected
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import by_both
+from lab.calls.connected_call import DEADLINE_S, connected
 from lab.lab import Forwarding, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.supervisor import Supervisor

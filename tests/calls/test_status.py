@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from lab.asterisk import IDTONE
-from lab.calls.proving import by_both
+from lab.calls.assert_proved import by_both
 from lab.commands import printed
 from lab.lab import SUSPENDED, Forwarding, lab, until
 from lab.publication import LAB_REGISTRY

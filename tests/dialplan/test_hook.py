@@ -38,7 +38,7 @@ from idtone.ledger.evidence.steps import CallStatus
 from idtone.registry.number_notation import read_span
 from lab.asterisk import Asterisk
 from lab.dialplan_steps import NOWHERE, HookCall, hook_calls, results, steps
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)

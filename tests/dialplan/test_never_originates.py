@@ -18,7 +18,7 @@ from idtone.core.numbers import parse, parse_or_none
 from idtone.registry.number_notation import read_span
 from lab.asterisk import Asterisk
 from lab.dialplan_steps import HookCall, results, steps
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.spellings import NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, UNREADABLE
 from lab.spellings import SUSPENDED as BANK
 

@@ -22,10 +22,10 @@ from idtone.core.numbers import NumberKind, parse, parse_or_none
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.registry.sources import load_registry
 from lab.asterisk import Asterisk
-from lab.calls.hearing import assert_heard_then_connected
-from lab.hostile.attack import Parts
+from lab.calls.assert_heard import assert_heard_then_connected
 from lab.hostile.attacked_pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
 from lab.hostile.metacharacters import META
+from lab.hostile.raw_sip import Parts
 from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
 from lab.publication import LAB_REGISTRY, MEMBER
 from lab.service import Service

@@ -37,8 +37,8 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import ALICE, BOB
-from lab.operations.exporting import WARRANT, run
-from lab.operations.tamperings import TAMPERINGS
+from lab.operations.ledger_commands import WARRANT, run
+from lab.operations.manifest_tamperings import TAMPERINGS
 
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
 

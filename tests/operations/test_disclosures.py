@@ -35,7 +35,7 @@ from lab.asterisk import EVIDENCE, IDTONE
 from lab.days import today
 from lab.ledger import example_pack
 from lab.ledger.sample_evidence import heard_call, put
-from lab.operations.exporting import DEMAND, WARRANT, run
+from lab.operations.ledger_commands import DEMAND, WARRANT, run
 
 EMERGENCY = ("--basis", "emergency", *DEMAND, "--why", "a life is in danger")
 

@@ -14,7 +14,7 @@ from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.ledger.replication.nodes import Node
 from lab.ledger.sample_evidence import heard_call
-from lab.operations.exporting import WARRANT, run
+from lab.operations.ledger_commands import WARRANT, run
 
 
 @pytest.fixture

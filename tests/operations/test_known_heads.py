@@ -21,8 +21,8 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.operations.backup import known_heads
-from lab.ledger.witness.witnessing import NAME, witnessing_beside
-from lab.nights import rest_at_night
+from lab.ledger.witness.witness_server import NAME, witnessing_beside
+from lab.nightly_tests import rest_at_night
 from lab.operations.backups import BackedNode
 from lab.postgresql import changed
 from lab.terminal import Terminal

@@ -20,7 +20,7 @@ from idtone.operations.doctor import suspension_finding
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 from lab.ledger.sample_evidence import ALICE, BOB
 from lab.programs import located
-from lab.registry.customer_lines.tables import GOOD as TABLE
+from lab.registry.customer_lines.line_tables import GOOD as TABLE
 from lab.registry.examples import GOOD
 
 NUMBER = "0312345678"

@@ -36,9 +36,9 @@ from idtone.registry.trust.tuf_roles import Keys
 from idtone.registry.used_registries import FOLDER, UsedRegistries, UsedRegistry, metadata_digest
 from lab.ledger.sample_evidence import put
 from lab.ledger.vectors.logs_table import ROOT as ROOT_OF_ANOTHER
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
-from lab.operations.exporting import WARRANT
+from lab.operations.ledger_commands import WARRANT
 from lab.programs import located
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import NEVER, Association, Machine

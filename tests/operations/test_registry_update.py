@@ -19,7 +19,7 @@ from idtone.registry.sources import SignedSource
 from idtone.registry.trust.publication_client import PublicationClient
 from lab.asterisk import IDTONE
 from lab.call_control.unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, needs_root, shared_folder
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import STOPPED, Association, Machine
 from lab.terminal import Terminal

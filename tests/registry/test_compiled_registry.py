@@ -20,7 +20,7 @@ from idtone.registry.parsers import parse_registry, read_large_registry
 from idtone.registry.registry_compiler import Compilation, compile_in_process
 from idtone.registry.sources import SignedSource, parse_document
 from idtone.registry.trust.publication_client import PublicationClient
-from lab.core.deciding import NOW
+from lab.core.fake_registry import NOW
 from lab.registry.compiled_file import octets_of
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import NEVER, STOPPED, Association, Machine

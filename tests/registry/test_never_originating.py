@@ -23,7 +23,7 @@ from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.publication_client import PublicationClient
 from lab.registry.examples import GOOD, faults_of, index_of
 from lab.registry.trust.association import NEVER, Association, Machine, sign_without_rules
-from lab.registry.trust.forging import forge
+from lab.registry.trust.forge_role import forge
 
 BANK = parse("0335810110")
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)

@@ -15,8 +15,8 @@ from idtone.tones.making.sounds import PBX_FORMATS, put_sounds
 from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
-from lab.tones.recorded import recorded, write
-from lab.tones.refusing import refusal
+from lab.tones.made_recordings import recorded, write
+from lab.tones.refusal_message import refusal
 
 ENCODERS = "idtone.tones.making.encoders"
 

@@ -23,7 +23,7 @@ from lab.console.site import Site, in_a_thread, users_file
 from lab.lab import Forwarding, lab
 from lab.office.authority.office import PHRASE, WHY, Office, new_office, office
 from lab.office.desk.desk_process import running
-from lab.office.pages.hands import Hands
+from lab.office.pages.browser_user import Hands
 from lab.service import Service
 
 __all__ = ["new_office", "office"]

@@ -23,7 +23,7 @@ from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys.legal_hold_keys import LegalHoldKeys
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from lab.days import today
-from lab.ledger.commands.running import calls, completed, following, lines, run, told
+from lab.ledger.commands.run_ledger import calls, completed, following, lines, run, told
 from lab.ledger.sample_evidence import (
     CALLER,
     FORWARDING,

@@ -18,7 +18,7 @@ from idtone.ledger.replication.replica_connection import ReplicaConnection
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store import postgresql as postgresql_module
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from lab.ledger.dying import killed, replicate
+from lab.ledger.killed_writers import killed, replicate
 from lab.ledger.replication.between import CUT, STALL, Between
 from lab.ledger.replication.nodes import same
 from lab.ledger.sample_evidence import heard_call, put, wait_until

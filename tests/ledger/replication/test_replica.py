@@ -13,7 +13,7 @@ from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.ledger.replication.nodes import EMPTIED, Node, same
 from lab.ledger.sample_evidence import NOW, at, decided, forwarded, heard_call
 from lab.ledger.sample_ledger import query
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.postgresql import changed, database_of
 
 

@@ -7,7 +7,7 @@ from idtone.core.signed_notes import Signer, cosigned_at
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.witness.add_checkpoint import SIZE_TYPE, AddCheckpoint, cosignatures, judge
 from lab.ledger.tree.reference import ROOTS, SIGNER, head, signed
-from lab.ledger.witness.asking import LOGS, WITNESS, asking
+from lab.ledger.witness.witness_request import LOGS, WITNESS, asking
 
 NAME = "example.com/behind-the-sofa"
 EXAMPLE = f"""\

@@ -29,7 +29,7 @@ from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.asterisk import free_ports
 from lab.ledger.sample_evidence import heard_call, put, wait_until
-from lab.ledger.witness.witnessing import witnessing_beside
+from lab.ledger.witness.witness_server import witnessing_beside
 from lab.repository import ROOT
 from lab.tile_client import go_program
 from lab.unpacked_packages import command, tree

@@ -27,8 +27,8 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import LOG, heard_call, key_ring_of, put, url_of
 from lab.ledger.sample_ledger import faults, write, writer_of
 from lab.ledger.tree.reference import SIGNER
-from lab.ledger.witness.asking import WITNESS, asking
-from lab.ledger.witness.witnessing import NAME, witnessing
+from lab.ledger.witness.witness_request import WITNESS, asking
+from lab.ledger.witness.witness_server import NAME, witnessing
 from lab.ledger_copies import copied
 
 

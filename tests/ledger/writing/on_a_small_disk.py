@@ -19,7 +19,7 @@ from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.disk_reserve import PIECE, Reserve
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger.dying import killed
+from lab.ledger.killed_writers import killed
 from lab.ledger.sample_evidence import NOW, heard_call, wait_until
 from lab.ledger.sample_ledger import caught_up, faults, records_of, spoil, writer_of
 

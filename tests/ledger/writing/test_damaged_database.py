@@ -40,7 +40,7 @@ from lab.ledger.sample_evidence import (
     wait_until,
 )
 from lab.ledger.sample_ledger import query, records_of, spoil, together, write, writer_of
-from lab.operations.exporting import WARRANT, run
+from lab.operations.ledger_commands import WARRANT, run
 
 CALLS = 40
 DAMAGES = {

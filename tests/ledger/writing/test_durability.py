@@ -7,7 +7,7 @@ import pytest
 from idtone.core.errors import LedgerError
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from lab.ledger.dying import killed, write_calls
+from lab.ledger.killed_writers import killed, write_calls
 from lab.ledger.sample_evidence import LOG, key_ring_of
 from lab.ledger.sample_ledger import records_of, writer_of
 
@@ -37,6 +37,6 @@ def test_a_second_writer_is_refused_until_the_first_is_gone(url, monkeypatch):
         with pytest.raises(LedgerError, match="another process writes to this ledger"):
             writer_of(url)
 
-    monkeypatch.setattr("lab.ledger.dying.time.sleep", refused)
+    monkeypatch.setattr("lab.ledger.killed_writers.time.sleep", refused)
     killed(0, write_calls, url, "persist", "other")
     writer_of(url).close()

@@ -19,7 +19,7 @@ from idtone.office.authority.edition import read_edition
 from idtone.office.site.site_package import read_site_package
 from idtone.registry.trust.publication_client import PublicationClient
 from lab.office.authority.office import STOP, TWICE, WHY, Office
-from lab.office.authority.signing import changed, sign
+from lab.office.authority.sign_package import changed, sign
 
 STRANGER = CryptoSigner.generate_ed25519()
 NOBODY = 65534

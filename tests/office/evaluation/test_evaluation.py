@@ -52,7 +52,7 @@ from lab.member.evaluation.sample_figures import (
     write_criteria,
 )
 from lab.office.authority.office import STOP, WHY, Office
-from lab.office.evaluation.evaluating import DAYS, hand_in, observed, settle_ledger
+from lab.office.evaluation.ready_association import DAYS, hand_in, observed, settle_ledger
 from lab.registry.trust.association import STOPPED
 
 ANOTHER_LOG = Signer(LOG.key.name, b"8" * 32)

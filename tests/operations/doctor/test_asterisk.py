@@ -10,7 +10,7 @@ from idtone.core.errors import AriRefused, AriUnavailable
 from idtone.core.settings.settings import AriSettings
 from idtone.operations.doctor import asterisk
 from idtone.operations.doctor.asterisk import SAMPLES, Seen, sections
-from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check
+from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
 SEEN = Seen(
     version="22.10.1",

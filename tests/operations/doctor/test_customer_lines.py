@@ -13,7 +13,7 @@ from idtone.operations.doctor.findings import State
 from idtone.registry.customer_lines.lines_document import LinesDocument, entries_of
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
-from lab.registry.customer_lines.tables import GOOD, index_of
+from lab.registry.customer_lines.line_tables import GOOD, index_of
 from lab.registry.examples import GOOD as REGISTRY
 
 

@@ -22,7 +22,7 @@ from idtone.operations.doctor.exam import Exam
 from idtone.operations.doctor.findings import TOPICS, Finding
 from idtone.operations.doctor.fixes import FIXES, plan
 from idtone.operations.make_changes import RECORD
-from lab.operations.doctor.examining import OF_THE_MACHINE, edited, run
+from lab.operations.doctor.run_doctor import OF_THE_MACHINE, edited, run
 from lab.service import Service
 
 

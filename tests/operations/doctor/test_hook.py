@@ -12,7 +12,7 @@ from idtone.core.settings.settings import load_settings
 from idtone.operations.doctor import hook
 from idtone.operations.doctor.exam import Exam
 from idtone.operations.doctor.modules import FIRST
-from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check
+from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
 SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
 NOTICE = dialplan.Notice("400/100,0/100", 400)

@@ -10,7 +10,7 @@ from idtone.ledger.replication.own_replica import OwnReplica
 from idtone.ledger.writing.unwritten_steps import MissingSteps
 from idtone.operations.doctor import ledger
 from idtone.operations.doctor.ledger import Growth, Room
-from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check
+from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
 PATH = Path("/var/lib/idtone/ledger.sqlite3")
 MIB = 2**20

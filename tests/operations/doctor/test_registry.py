@@ -17,7 +17,7 @@ from idtone.registry.licence_lapses import LicenceLapse
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.sources import parse_document
 from idtone.tones.profile_library import load_library
-from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check
+from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 from lab.publication import LAB_REGISTRY
 
 TEXT = LAB_REGISTRY.read_text("utf-8")

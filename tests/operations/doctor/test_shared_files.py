@@ -14,7 +14,7 @@ from idtone.tones.making.sounds import PBX_FORMATS, put_sounds
 from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
-from lab.tones.recorded import recorded, write
+from lab.tones.made_recordings import recorded, write
 
 
 def test_imported_sounds_are_compared_with_the_list_or_cannot_be_made(tmp_path, monkeypatch):

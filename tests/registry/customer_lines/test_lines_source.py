@@ -17,7 +17,7 @@ from idtone.registry.customer_lines import lines_source as module
 from idtone.registry.customer_lines.index import LinesIndex
 from idtone.registry.customer_lines.line_compiler import compile_here, compile_in_process
 from idtone.registry.customer_lines.lines_source import LinesSource
-from lab.registry.customer_lines.tables import GOOD, NOW, call
+from lab.registry.customer_lines.line_tables import GOOD, NOW, call
 
 OWN = call("0312345678", "6001")
 LESS = GOOD.replace('"0312345678", ', "")

@@ -20,7 +20,7 @@ from idtone.registry.trust.fetchers import Bounded, Deadline, FolderFetcher, bas
 from idtone.registry.trust.publication_client import PublicationClient
 from lab.ledger.sample_evidence import wait_until
 from lab.registry.trust.association import Association
-from lab.registry.trust.serving import over_https
+from lab.registry.trust.publication_server import over_https
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from idtone.registry.sources import WHOLE_S, SignedSource
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.publication_client import PublicationClient
 from idtone.registry.trust.tuf_roles import Keys
-from lab.core.deciding import NOW
+from lab.core.fake_registry import NOW
 from lab.registry.trust.association import STOPPED, Association, Machine, sign_without_rules
 
 STOPPED_NUMBER = parse("0312345677")

@@ -17,7 +17,7 @@ from lab import voices
 from lab.codecs import CODECS, G722
 from lab.g711 import PCMA, PCMU, encode
 from lab.tones.profiles import make, tone
-from lab.tones.verification.legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise, without_phase
+from lab.tones.verification.made_legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise, without_phase
 
 START_MS = 700
 """At which `leg` has the sound."""

@@ -15,10 +15,10 @@ import numpy as np
 from idtone.tones.profile import Profile
 
 from . import concealment, rooms_and_phones
-from .codings import Pcm
+from .codecs import Pcm
 from .concealment import Line, Lost
 from .conditions import PACKET, Condition, Trial, leg_of, sound_of, sounding_rms
-from .material import RATE_HZ, Part, Signal
+from .speech_and_music import RATE_HZ, Part, Signal
 
 LOSSES: Final = (0.0, 0.01, 0.03, 0.05, 0.10)
 ROOMS: Final[dict[str, tuple[float, float] | None]] = {

@@ -1,6 +1,6 @@
 """Makes this process another user's, as systemd does for a unit, without a line in /etc/passwd.
 
-    python -I -S lab/becoming.py IDENTITY COMMAND…     becomes IDENTITY (JSON) and executes the command
+    python -I -S lab/become_user.py IDENTITY COMMAND…     becomes IDENTITY (JSON) and executes the command
 
 A folder that the user needs may lie in one that is closed to it: a home folder, or pytest's. In a mount namespace of
 the process's own, an empty folder then hides the closed one, and only what is needed is in it. Nothing else sees that,

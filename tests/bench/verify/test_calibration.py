@@ -1,6 +1,6 @@
 import numpy as np
 
-from bench.verify.calibrating import NAMES, gather, learn, tasks
+from bench.verify.calibration import NAMES, gather, learn, tasks
 from bench.verify.conditions import CONDITIONS
 from bench.verify.profiles import profiles
 

@@ -1,7 +1,7 @@
 """The replicas of several nodes on one PostgreSQL and on two, each node on one of them: what each way takes, what
 reading them takes, and what follows when one server is away.
 
-    python -m bench.fleet.servers [--calls 2000] [--json]
+    python -m bench.fleet.replica_servers [--calls 2000] [--json]
 
 Both servers are real, and run on this machine. Each node replicates from a process of its own. The ways come in turns,
 since other work on the machine moves all figures alike; so the ratios count, and the processor time.
@@ -28,7 +28,7 @@ from lab.ledger.sample_evidence import heard_call
 from lab.postgresql import PostgreSQL, programs
 from lab.processes import ended_children_s, processor_s
 
-from ..reporting import PROGRESS, options, report
+from ..bench_output import PROGRESS, options, report
 
 CALLS: Final = 2000
 """Of each node."""

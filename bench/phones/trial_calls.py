@@ -16,17 +16,17 @@ from typing import Any, Final
 from idtone.core.calls import Delivery, Party
 from lab import transfer
 from lab.asterisk import LOOPBACK, Ending
-from lab.called import IncomingCall
-from lab.calling import OutgoingCall
 from lab.debian import PackagesUnavailable
+from lab.incoming_call import IncomingCall
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, lab, until
+from lab.outgoing_call import OutgoingCall
 from lab.phone import Phone, ring
 from lab.phones.between import Lossy, Media, between
 from lab.phones.capture import Address, Capture, sockets
 from lab.phones.kinds import KINDS
 from lab.phones.pbx import REGISTERED, PhonesPbx
 from lab.phones.program import Program
-from lab.phones.recorded import Judge, Received
+from lab.phones.received_sound import Judge, Received
 from lab.phones.rtpengine import Rtpengine
 from lab.service import Service
 

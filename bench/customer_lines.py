@@ -1,7 +1,7 @@
 """What the table of the customers' lines costs: a decision without and with it, in turn in one process; its memory; and
 how late the event loop is while a new edition is read.
 
-    python -m bench.lines [--numbers N] [--customers N] [--members N] [--json]
+    python -m bench.customer_lines [--numbers N] [--customers N] [--members N] [--json]
 
 A node has one member, whose all the numbers are. With more members, each call is decided on a node of another one. The
 numbers are random, and nothing of a number was used before, as on a node; the call itself was made just before it is
@@ -31,8 +31,8 @@ from idtone.registry.customer_lines.lines_document import ALWAYS, Entry
 from idtone.registry.index import RegistryIndex
 from idtone.registry.parsers import parse_registry
 
+from .bench_output import options, report
 from .large_registry import some_number, text
-from .reporting import options, report
 
 NUMBERS: Final = 1_000_000
 CUSTOMERS: Final = 100_000

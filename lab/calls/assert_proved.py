@@ -12,8 +12,8 @@ from lab.lab import Forwarding, Lab, Placed, until
 from lab.phone import Behaviour
 from lab.service import Service
 
-from .endings import SOUND_S
-from .hearing import assert_heard_by
+from .assert_heard import assert_heard_by
+from .ending_cases import SOUND_S
 
 Case = TypeVar("Case")
 Result = TypeVar("Result")

@@ -24,9 +24,9 @@ from lab.lab import Forwarding, Placed, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
-from .judging import ASSOCIATIONS
+from .judge_call import ASSOCIATIONS
 from .paths import INTERFACES
-from .walking import listen
+from .walk_paths import listen
 
 CALLS_PER_S: Final = 20
 UNTIL_S: Final = (0.7, 2.5)

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 from lab import voices
-from lab.called import IncomingCall
 from lab.endings import Event, Step
+from lab.incoming_call import IncomingCall
 from lab.lab import Forwarding, Lab, Placed, until
 from lab.phone import Behaviour
 

@@ -1,6 +1,6 @@
 """One, two and three nodes under the same calls: what each part takes, and how near the model comes.
 
-    python -m bench.fleet.scale [--rate 20] [--seconds 30] [--json]
+    python -m bench.fleet.node_scaling [--rate 20] [--seconds 30] [--json]
 
 The model is made of the measurement with one node, and predicts those with two and three: the ratios of measured to
 predicted are what counts, since other work on the machine moves all figures alike.
@@ -23,7 +23,7 @@ from lab.lab import LICENSED
 from lab.postgresql import programs
 from lab.processes import end_in_order, ended_children_s, processor_s
 
-from ..reporting import PROGRESS, options, print_table, report
+from ..bench_output import PROGRESS, options, print_table, report
 from .model import PARTS, Cost, Measured, predicted
 
 NODES: Final = (1, 2, 3)

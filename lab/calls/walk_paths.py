@@ -18,19 +18,19 @@ from lab import key_presses, voices
 from lab.asterisk import IDTONE, Asterisk
 from lab.asterisk import Ending as Told
 from lab.call import Call
-from lab.called import IncomingCall
 from lab.codecs import CODECS
 from lab.endings import Event, Step
 from lab.heard import INTACT, Heard, hear, hear_each, in_order
+from lab.incoming_call import IncomingCall
 from lab.lab import Forwarding, Lab, Placed, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.rtp import Packet
 from lab.supervisor import Supervisor
 
+from .assert_heard import FRAME_MS, FRAME_NS
 from .detour import Detour, Far
-from .endings import REFUSALS
-from .hearing import FRAME_MS, FRAME_NS
-from .judging import ASSOCIATIONS, NOTICE, SILENCE, Listening, Walk, false_claims, judge
+from .ending_cases import REFUSALS
+from .judge_call import ASSOCIATIONS, NOTICE, SILENCE, Listening, Walk, false_claims, judge
 from .paths import GOES_TO, HOLDS, STANDINGS, Leg, Mishap, Move, Path, Round
 
 HANGS_S: Final = 10.0

@@ -1,4 +1,4 @@
-"""Every rule of `judging` finds the call that breaks it, and leaves a good one alone."""
+"""Every rule of `judge_call` finds the call that breaks it, and leaves a good one alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.asterisk import Ending as Told
-from lab.calls.judging import SILENCE, Listening, Walk, judge
+from lab.calls.judge_call import SILENCE, Listening, Walk, judge
 from lab.calls.paths import Leg, Move, Path
 from lab.endings import Event, Step
 

@@ -12,16 +12,16 @@ from typing import Any
 
 from lab import voices
 from lab.asterisk import Ending as Told
-from lab.called import IncomingCall
 from lab.endings import Event, Evidence, Hears, Step, cells
 from lab.heard import identify, in_order
+from lab.incoming_call import IncomingCall
 from lab.lab import Forwarding, Lab, Placed, lab, until
 from lab.phone import Behaviour
 from lab.service import Service
 
-from .endings import UNTIL
-from .proving import NOTIFY
-from .walking import listen
+from .assert_proved import NOTIFY
+from .ending_cases import UNTIL
+from .walk_paths import listen
 
 Blow = Callable[[Service], AbstractAsyncContextManager[object]]
 

@@ -1,6 +1,6 @@
 """What the hook costs now and in a version before: each in its own checkout on its own PBX, in turns in one run.
 
-    python -m bench.cost.before FOLDER [--package P] [--turns N] [--rate R] [--seconds S] [--json] [--page]
+    python -m bench.cost.compare_versions FOLDER [--package P] [--turns N] [--rate R] [--seconds S] [--json] [--page]
 
 `FOLDER` is a checkout of the version before with its own `.venv`. In each turn both versions run Asterisk's own
 `Dial(…,A(file))` and then the hook. What the hook adds is compared within the turn, so that what else the machine does
@@ -22,8 +22,8 @@ from typing import Any, Final
 from lab.processes import end_in_order
 from lab.repository import ROOT
 
+from ..bench_output import PROGRESS, Found, options, report
 from ..page_tables import write_texts
-from ..reporting import PROGRESS, Found, options, report
 from .figures import percentile
 from .goals import HOOK
 from .ways import Way
@@ -32,7 +32,7 @@ TURNS: Final = 12
 RATE: Final = 5.0
 SECONDS: Final = 8.0
 PACKAGE: Final = "bench.cost"
-BED: Final = Path(__file__).with_name("bed.py")
+BED: Final = Path(__file__).with_name("checkout_bench.py")
 ENGLISH: Final = ROOT / "docs" / "explanation" / "cost.md"
 JAPANESE: Final = ROOT / "docs" / "ja" / "explanation" / "cost.md"
 BENCH: Final = "bench-before"

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from .asterisk import IDTONE
-from .becoming import Identity
+from .become_user import Identity
 
 PRELOADED: Final = (
     "idtone.cli",

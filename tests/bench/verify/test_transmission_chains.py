@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from bench.verify import chains
-from bench.verify.chains import CHAINS, DAMAGES, LOSSES, ROOMS, WHOLE, chain_trial
-from bench.verify.material import RATE_HZ, Part
+from bench.verify import transmission_chains
 from bench.verify.measurements import verifier
 from bench.verify.profiles import profiles
+from bench.verify.speech_and_music import RATE_HZ, Part
+from bench.verify.transmission_chains import CHAINS, DAMAGES, LOSSES, ROOMS, WHOLE, chain_trial
 
 SAMPLE = profiles()["sample"]
 
@@ -32,9 +32,13 @@ def test_a_trial_repeats_and_fifteen_in_a_row_have_all_losses_and_rooms(monkeypa
     first, again = (chain_trial(SAMPLE, "AMR", WHOLE, Part.DEVELOPMENT, 9) for _ in range(2))
     assert np.array_equal(first.samples, again.samples)
     seen = []
-    monkeypatch.setattr(chains, "lost_packets", lambda count, loss, chance: seen.append(loss) or np.zeros(count, bool))
+    monkeypatch.setattr(
+        transmission_chains, "lost_packets", lambda count, loss, chance: seen.append(loss) or np.zeros(count, bool)
+    )
     rooms = []
-    monkeypatch.setattr(chains.rooms_and_phones, "in_a_room", lambda heard, chance, *room: rooms.append(room) or heard)
+    monkeypatch.setattr(
+        transmission_chains.rooms_and_phones, "in_a_room", lambda heard, chance, *room: rooms.append(room) or heard
+    )
     for number in range(15):
         chain_trial(SAMPLE, "G.711", WHOLE, Part.DEVELOPMENT, number)
         assert len(rooms) == (number + 1) * 2 // 3, "a short run has all rooms too"
@@ -44,7 +48,7 @@ def test_a_trial_repeats_and_fifteen_in_a_row_have_all_losses_and_rooms(monkeypa
 
 
 def test_losses_are_as_frequent_as_asked_and_come_in_short_bursts():
-    lost = chains.lost_packets(200_000, 0.05, np.random.default_rng(1))
+    lost = transmission_chains.lost_packets(200_000, 0.05, np.random.default_rng(1))
     assert lost.mean() == pytest.approx(0.05, rel=0.05)
     bursts = int(np.sum(lost[1:] & ~lost[:-1]))
     assert lost.sum() / bursts == pytest.approx(1.5, rel=0.05)
@@ -60,7 +64,7 @@ def test_losses_are_as_frequent_as_asked_and_come_in_short_bursts():
     ],
 )
 def test_a_damaged_sound_lacks_what_its_name_says(damage, least_ms, most_ms):
-    whole = chains.sound_of(SAMPLE)
+    whole = transmission_chains.sound_of(SAMPLE)
     damaged = DAMAGES[damage](SAMPLE, np.random.default_rng(1))
     # A sine is zero now and then.
     missing_ms = np.sum(np.abs(whole - damaged) > 1e-6) * 1000 / RATE_HZ
@@ -68,7 +72,7 @@ def test_a_damaged_sound_lacks_what_its_name_says(damage, least_ms, most_ms):
 
 
 def test_one_burst_more_follows_the_whole_sound():
-    whole = chains.sound_of(SAMPLE)
+    whole = transmission_chains.sound_of(SAMPLE)
     longer = DAMAGES["one burst more"](SAMPLE, np.random.default_rng(1))
     assert np.array_equal(longer[: len(whole)], whole)
     first = round(SAMPLE.bursts()[0].end_ms * RATE_HZ / 1000)

@@ -4,7 +4,7 @@ make bench-fleet JSON=1 > build/drills.json
 make bench-fleet-scale JSON=1 > build/scale.json
 make bench-talking JSON=1 > build/talking.json
 make bench-servers JSON=1 > build/servers.json
-python -m bench.fleet.page build/drills.json build/scale.json build/talking.json build/servers.json
+python -m bench.fleet.fleet_page build/drills.json build/scale.json build/talking.json build/servers.json
 
 Each file takes the place of what is kept of its bench; one alone is enough.
 """

@@ -1,9 +1,9 @@
 """One PBX with the hook and the service of the checkout in which it is started; it runs the loads that it is asked for.
 
-    PYTHON bed.py PACKAGE
+    PYTHON checkout_bench.py PACKAGE
 
 `PACKAGE` is where this checkout has `bench.cost`. Standard input has a line `WAY RATE SECONDS` for each load; standard
-output has a line of JSON for each, after `ready`. `bench.cost.before` starts it, by its path, in two checkouts.
+output has a line of JSON for each, after `ready`. `compare_versions` starts it by its path, in two checkouts.
 """
 
 from __future__ import annotations

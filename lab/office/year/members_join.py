@@ -16,9 +16,9 @@ from lab.ledger.sample_evidence import heard_call
 
 from ..applicant import hand_in
 from ..refused.samples import DECISION
+from .calls_and_reports import forwarded_call
 from .flow_picture import Box, Rows, Tone
 from .office_year import CONFIG, NAMES, REPORTED, RESELLER, WHOLESALER, OfficeYear, days, now, spoken
-from .serving import forwarded_call
 
 APPLIED: Final = {WHOLESALER: ['"0362345678"', '"0362345700-0362345799"'], RESELLER: ['"0462345600-0462345699"']}
 """The numbers for which each member applies."""

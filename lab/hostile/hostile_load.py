@@ -1,6 +1,6 @@
 """Sends hostile INVITEs at a steady rate, independent of the answers, and answers what Asterisk sends back.
 
-    python -m lab.hostile.attacking --seed N --first N --count N --rate R --pbx PORT --tcp PORT [--weapon NAME]
+    python -m lab.hostile.hostile_load --seed N --first N --count N --rate R --pbx PORT --tcp PORT [--weapon NAME]
 
 A process of its own, so that the phones of honest calls are not late because of it. It prints a line of JSON when it is
 ready, each second, and at the end.
@@ -21,8 +21,8 @@ from typing import Final
 
 from lab.rtp import HOST, Address
 
-from .attack import Endpoint, header, respond, sdp
 from .invites import Invite, hostile_invite
+from .raw_sip import Endpoint, header, respond, sdp
 
 FIRST_S: Final = 0.8
 """How long the first response may take; Asterisk drops what it cannot read."""

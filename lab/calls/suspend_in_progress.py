@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.called import IncomingCall
+from lab.incoming_call import IncomingCall
 from lab.lab import LICENSED, Forwarding, Lab, Placed
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

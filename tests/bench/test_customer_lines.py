@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from bench import lines
+from bench import customer_lines
+from bench.customer_lines import calls_of, entries, measure, on_nodes
 from bench.large_registry import text
-from bench.lines import calls_of, entries, measure, on_nodes
 from idtone.core.calls import Reason
 from idtone.core.decision import decide
 from idtone.registry.customer_lines.index import compile_lines
@@ -48,7 +48,7 @@ def _is_anothers(index, call) -> bool:
 
 
 def test_it_measures(monkeypatch):
-    monkeypatch.setattr(lines, "ROUNDS", 1)
+    monkeypatch.setattr(customer_lines, "ROUNDS", 1)
     found = measure(10_000, 100)
     assert found["table"]["octets_mb"] > 0
     assert all(figures["with_us"] > 0 for name, figures in found.items() if "with_us" in figures)

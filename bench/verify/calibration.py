@@ -1,6 +1,6 @@
 """Learns how the verifier weighs its evidence, from development material alone.
 
-    python -m bench.verify.calibrating
+    python -m bench.verify.calibration
 
 What speaks against the sound: every fit within the tolerance that speech and music gave. What speaks for it: the fits
 of the sound itself under every condition. A logistic regression weighs the features. The threshold is as high as the
@@ -25,11 +25,11 @@ from rich.progress import Progress
 from idtone.tones.verification.log_odds import Features
 from idtone.tones.verification.verify import Verifier, heard_of
 
-from ..reporting import PROGRESS
+from ..bench_output import PROGRESS
 from .conditions import CONDITIONS, trials
-from .material import Part, music_take, speech_take
 from .profiles import profiles
 from .results import CALIBRATION, CONFORMS_GOAL
+from .speech_and_music import Part, music_take, speech_take
 
 NAMES: Final = tuple(field.name for field in fields(Features))
 MARGIN: Final = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import quote
 
-from .evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
+from .memory_evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
 
 
 def encoded(text: str) -> str:

@@ -1,6 +1,6 @@
 """What a call takes while its parties talk, beside calls that are silent: processor time, memory, open files.
 
-    python -m bench.fleet.talking [--calls 200] [--seconds 20] [--json]
+    python -m bench.fleet.talking_calls [--calls 200] [--seconds 20] [--json]
 
 Both parties send a packet each 20 ms (G.711), and Asterisk relays it. What arrives at the called parties is counted: a
 figure of packets that were lost would be too small.
@@ -30,8 +30,8 @@ from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.sipp import Load, called
 
+from ..bench_output import PROGRESS, options, report
 from ..calls_in_progress import READY_S, BusyAsterisk
-from ..reporting import PROGRESS, options, report
 
 RATE: Final = 20.0
 PACKET_S: Final = 0.02
