@@ -179,7 +179,7 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
         theirs = [cookie_of(sign_in(console, name_of(user))) for user in range(1, 1 + USERS)]
         paths = {
             each.pattern: each.path
-            for each in visits(server.made(settings).pages, console.address, [visitor])
+            for each in visits(server.make_console(settings).pages, console.address, [visitor])
             if each.is_html
         }
         _turn(console, visitor, paths, WARM)

@@ -105,7 +105,7 @@ def pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
     with console_process(config) as console:
         PROGRESS.print("asking for pages …")
         user = Visitor.of(*Role, cookies={**sign_in(console, name_of(0)), LANGUAGE.name: "en"})
-        shown = [each for each in visits(server.made(settings).pages, console.address, [user]) if each.is_html]
+        shown = [each for each in visits(server.make_console(settings).pages, console.address, [user]) if each.is_html]
         paths = {"a file": static_files.address_of(STATIC)} | {each.pattern: each.path for each in shown}
         took: dict[str, list[float]] = {name: [] for name in paths}
         connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from idtone.core.calls import Decision, ForwardedCall, Outcome, Reason
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.core.persons import Person
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
@@ -76,7 +76,7 @@ class CallBrake:
                 hold.label or hold.token[:8],
                 hold.line,
                 hold.signal,
-                extra=about(hold.call_id),
+                extra=call_extra(hold.call_id),
             )
             details = {name: getattr(hold, name) for name in ("kind", "line", "label", "signal")}
             at, act = datetime.fromtimestamp(hold.since_s, UTC), f"{BRAKED}{hold.step.word}"

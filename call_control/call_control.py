@@ -33,7 +33,7 @@ from idtone.core.decision import (
 )
 from idtone.core.duration_histogram import Durations
 from idtone.core.errors import JournalError, LedgerBehindError
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.core.numbers import Number
 from idtone.core.settings.policy import CallerHears
 from idtone.core.settings.settings import Interface
@@ -165,11 +165,11 @@ class CallControl:
             log.error(
                 "%s: this call already has a decision for another request; it gets no verdict",
                 known.id,
-                extra=about(known.id, known.decision.reason),
+                extra=call_extra(known.id, known.decision.reason),
             )
             return None
         if self._is_over(request.call_id):
-            log.error("%s: this call has ended; it gets no verdict", request.call_id, extra=about(request.call_id))
+            log.error("%s: this call has ended; it gets no verdict", request.call_id, extra=call_extra(request.call_id))
             return None
         now = self.now()
         forwarded = self._forwarded(request, now)
@@ -212,7 +212,7 @@ class CallControl:
             decision.outcome,
             decision.reason,
             decision.skip,
-            extra=about(call.id, decision.reason),
+            extra=call_extra(call.id, decision.reason),
         )
         if braking:
             call.subjects, acts = braking.count(forwarded, decision, now)

@@ -10,7 +10,7 @@ from typing import Final
 
 from idtone.core.calls import Delivery, Party
 from idtone.core.errors import JournalError
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step
@@ -54,7 +54,7 @@ class CallSounds:
                     "%s: the sound for the %s party must not or cannot be played; the notice replaces it",
                     call.id,
                     party,
-                    extra=about(call.id, call.decision.reason),
+                    extra=call_extra(call.id, call.decision.reason),
                 )
             names[party] = name = sound.stem.name if sound else self.notice
             if sound is None and self.files and name in self.made:
@@ -127,7 +127,7 @@ class CallSounds:
                 call.id,
                 party,
                 why,
-                extra=about(call.id, call.decision.reason),
+                extra=call_extra(call.id, call.decision.reason),
             )
             yield steps.sound_failed(call.id, line.at, why, party)
 

@@ -39,7 +39,7 @@ LOCK_WITHIN_S: Final = 1.0
 """A writer holds the lock for less. All members of Asterisk's group can take it, so no writer waits for longer."""
 
 
-def leave(directory: Path, text: str) -> None:
+def write_durably(directory: Path, text: str) -> None:
     """Write the file durably and atomically. Raises FallbackError if it cannot be written."""
     replace(directory / dialplan.FALLBACK_FILE, text)
 
@@ -149,7 +149,7 @@ class FallbackKeeper:
                 return False  # Asterisk refuses every call then; `trouble` says so
             text = with_stops(there, stops)
             if changed := there != text.encode("ascii"):
-                leave(self._directory, text)
+                write_durably(self._directory, text)
         self._left, self._stopped, self._failure = self._identity(), stops.digest, ""
         return changed
 
@@ -187,7 +187,7 @@ class FallbackKeeper:
         there = self._read()
         if there == text.encode("ascii") or (there is not None and end_of(there) and not self._is_latest()):
             return False
-        leave(self._directory, text)
+        write_durably(self._directory, text)
         return True
 
     def _identity(self) -> tuple[int, ...]:

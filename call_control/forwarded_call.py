@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from idtone import dialplan
 from idtone.core.calls import Direction, ForwardedCall, Party, RemoteCall
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.core.numbers import Number, NumberKind, ascii_form, parse, parse_or_none
 from idtone.dialplan.number_expressions import is_emergency_call
 from idtone.ledger.evidence.steps import kept_sip_call_id
@@ -49,7 +49,7 @@ def forwarded_call(
         log.error(
             "%s: the hook's DIRECTION is unknown; it counts as incoming",
             request.call_id,
-            extra=about(request.call_id),
+            extra=call_extra(request.call_id),
         )
     outgoing = request.direction == Direction.OUTGOING
     presented = (numbers.forwarding, parse_or_none(request.number))

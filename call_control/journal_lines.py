@@ -342,6 +342,6 @@ def fits_call_id(call_id: str, at: datetime) -> bool:
     return made - EARLIEST <= at <= made + LATEST
 
 
-def blotted(line: str) -> str:
+def without_digits(line: str) -> str:
     """A refused line in the form that is kept: every digit becomes 0, because the line can hold telephone numbers."""
     return _DIGIT.sub("0", _NOT_PLAIN.sub("?", line))

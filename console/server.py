@@ -95,7 +95,7 @@ OFFICE_PAGES: Final[tuple[Page, ...]] = (*office_pages.PAGES, *operators.PAGES)
 """Those of the association's office, and those for everyone."""
 
 
-def made(settings: Settings) -> Console:
+def make_console(settings: Settings) -> Console:
     """Raises IdtoneError if the settings cannot be used."""
     settings.console.check()
     sign_in, office = _sign_in(settings), settings.console.office

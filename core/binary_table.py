@@ -20,15 +20,15 @@ _LENGTH: Final = 8
 """Octets of the length of the text, which begins the body."""
 
 
-def sealed(magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]) -> bytes:
-    """The octets of a compiled table, which `opened` reads. `magic` names the kind of table and its format."""
-    return b"".join(sealed_parts(magic, head, lines, arrays))
+def packed_table(magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]) -> bytes:
+    """The octets of a compiled table, which `unpacked_table` reads. `magic` names the kind of table and its format."""
+    return b"".join(packed_parts(magic, head, lines, arrays))
 
 
-def sealed_parts(
+def packed_parts(
     magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]
 ) -> list[bytes | memoryview]:
-    """The octets of `sealed` in parts, without a copy of the arrays. A line of octets is JSON already."""
+    """The octets of `packed_table` in parts, without a copy of the arrays. A line of octets is JSON already."""
     head = {"order": sys.byteorder, "arrays": [[each.typecode, len(each)] for each in arrays], **head}
     text = b"".join(b"%b\n" % _json(line) for line in (head, *lines))
     body: list[bytes | memoryview] = [len(text).to_bytes(_LENGTH, "big"), text]
@@ -43,10 +43,10 @@ def _json(line: Any) -> bytes:
     return line if isinstance(line, bytes) else json.dumps(line).encode("ascii")
 
 
-def opened(
+def unpacked_table(
     magic: bytes, octets: bytes | mmap, what: str
 ) -> tuple[dict[str, Any], Iterator[bytes], Iterator[array[int]]]:
-    """The head, the lines and the arrays that `sealed` has packed. Raises ValueError if `octets` are not from it.
+    """The head, the lines and the arrays that `packed_table` has packed. Raises ValueError if `octets` are not from it.
 
     The caller reads the lines and the arrays one by one, so that other threads run meanwhile. `what` is the kind of
     table, for the error.

@@ -11,7 +11,7 @@ from .programs import located
 from .service import Service
 
 
-def printed(service: Service, *arguments: object, typed: str = "", code: int | None = 0) -> Any:
+def printed_json(service: Service, *arguments: object, typed: str = "", code: int | None = 0) -> Any:
     """What a command prints as JSON. Raises AssertionError if it ends with another exit code; None
     allows each.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .ledger_copies import copied
+from .ledger_copies import copy_ledger
 
 
 def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
@@ -27,7 +27,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, folder: Path, make: Ca
     """Let `folder` hold what `make` makes in it, for a test that changes it. It must name no path of its own."""
     with _alone(factory, name) as kept:
         if kept.exists():
-            copied(kept, folder)
+            copy_ledger(kept, folder)
         else:
             make()
             draft = kept.with_suffix(".draft")

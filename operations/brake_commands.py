@@ -15,9 +15,9 @@ from idtone.core.errors import UsageError
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.options import local
+from idtone.ledger.commands.options import local_time
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -48,7 +48,7 @@ def list_braked(config: command_line.ConfigOption = None, as_json: command_line.
         command_line.Rows(_COLUMNS, whole=("token", "call")).print(
             (
                 hold.token[:_SHOWN], hold.step.word, hold.kind, hold.line, hold.label, hold.signal,
-                local(datetime.fromtimestamp(hold.since_s, UTC)), hold.node, hold.call_id,
+                local_time(datetime.fromtimestamp(hold.since_s, UTC)), hold.node, hold.call_id,
             )
             for hold in holds
         )  # fmt: skip
@@ -69,7 +69,7 @@ def release(
     """
     settings = load_settings(config)
     need_keys(settings.ledger, settings.node)
-    why, person = line(why, "--why"), acting_person()
+    why, person = kept_line(why, "--why"), acting_person()
     found = [hold for hold in _holds(settings) if len(token) >= _LEAST and hold.token.startswith(token.lower())]
     if len(found) != 1:
         several, none = Message("several tokens begin so; write more of it"), Message("the brake holds no such token")

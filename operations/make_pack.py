@@ -24,7 +24,7 @@ from idtone.ledger.disclosure.legal_basis import (
     text_objection,
 )
 from idtone.ledger.disclosure.log_binding import log_binding, registries_of
-from idtone.ledger.disclosure.pack import SEAL, PackRecord, digest, packed, seal, told
+from idtone.ledger.disclosure.pack import SEAL, PackRecord, digest, pack_files, read_record, seal
 from idtone.ledger.disclosure.pack_rules import PackedLeaf, leaf_faults
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.disclosure.record_act import record_act
@@ -219,7 +219,7 @@ def make_pack(
     if request and digest_ != request.selection:
         raise UsageError(Message("these calls have new records since the request; request them again"))
     summaries = [
-        told(each.call_id, {proven.proof.index: proven.content for proven in each.proven}, each.record_key)
+        read_record(each.call_id, {proven.proof.index: proven.content for proven in each.proven}, each.record_key)
         for each in chosen
     ]
     profiles = _profiles(summaries, load_library(settings.sounds.profiles))
@@ -243,7 +243,7 @@ def make_pack(
 
     def act(act_id: str) -> steps.Step:
         made.update(
-            packed(case, act_id, now, chosen, profiles, log, reports, basis, approval, registries, stamped, last)
+            pack_files(case, act_id, now, chosen, profiles, log, reports, basis, approval, registries, stamped, last)
         )
         approved = (request.act, digest_) if request else None
         return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved, basis.details())

@@ -21,7 +21,7 @@ from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import day_of
 from idtone.ledger.store.sqlite import path_of
-from idtone.registry.local_registry import known
+from idtone.registry.local_registry import read_local_registry
 from idtone.registry.suspensions.own_suspension import Act, OwnSuspension, SuspensionState, put_to_use
 from idtone.registry.suspensions.suspension_acts import (
     APPROVED,
@@ -35,7 +35,7 @@ from idtone.registry.suspensions.suspension_acts import (
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions, suspensions_path
 from idtone.service import status_client
 from idtone.service.other_nodes import shares_with_nodes
-from idtone.service.suspension_keeper import terms
+from idtone.service.suspension_keeper import duty_terms
 
 PUT_TO_USE_WITHIN_S: Final = 5.0
 """How long a command waits for the service."""
@@ -148,7 +148,7 @@ class SuspensionActs:
         stops = StopsInUse(self.path)
         self._write(stops)
         at = datetime.now(UTC)
-        due = terms(self.settings.policy, at)
+        due = duty_terms(self.settings.policy, at)
 
         def changed(one: OwnSuspension) -> OwnSuspension:
             if one.lifted and not one.over:
@@ -165,7 +165,7 @@ class SuspensionActs:
         usable = Usable.by(settings.policy.policy(settings.association.member), settings.lines.source is not None)
         fallback = FallbackKeeper(settings.sounds.directory, usable, stops=lambda: stops.index)
         try:
-            index = known(settings.registry).index()
+            index = read_local_registry(settings.registry).index()
         except (DocumentError, TrustError) as error:
             if not stops.index:
                 raise FallbackError(

@@ -16,7 +16,7 @@ from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
 from idtone.registry.commands.check_progress import checking
-from idtone.registry.local_registry import from_file, known
+from idtone.registry.local_registry import from_file, read_local_registry
 
 
 def decide(
@@ -82,7 +82,7 @@ def decide(
         emergency=to.kind is NumberKind.EMERGENCY,
     )
     with checking():
-        index = (from_file(registry) if registry else known(settings.registry)).index()
+        index = (from_file(registry) if registry else read_local_registry(settings.registry)).index()
     member = member or settings.association.member
     if member is None and registry is not None:
         member = index.member(call.forwarding_number, now)

@@ -15,9 +15,9 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import load_settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.options import local
+from idtone.ledger.commands.options import local_time
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.private_files import PRIVATE_FILE
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -70,8 +70,8 @@ def list_suspensions(
     now = datetime.now(UTC)
     command_line.Rows(_COLUMNS, whole=("id",)).print(
         (
-            each.id, translated(each.words), each.reference, _which(each), each.customer, local(each.asked.at),
-            each.asked.by, local(each.in_force) if each.in_force else "", each.calls_ended,
+            each.id, translated(each.words), each.reference, _which(each), each.customer, local_time(each.asked.at),
+            each.asked.by, local_time(each.in_force) if each.in_force else "", each.calls_ended,
             ", ".join(each.waiting_nodes()), ", ".join(_shown(duty, now) for duty in each.open_duties()),
         )
         for each in found
@@ -122,7 +122,7 @@ def lift(
     If a suspension takes two persons, another one approves its end too. Its duties stay open until they are closed.
     """
     desk = SuspensionActs(load_settings(config))
-    act = desk.act(line(why, "--why"))
+    act = desk.act(kept_line(why, "--why"))
     _finish(desk, desk.change(suspension, lambda found: lifted(found, act, desk.persons)), as_json)
 
 
@@ -155,7 +155,7 @@ def close(
 ) -> None:
     """Close a duty that follows a stop: the contract is ended (契約解除), or the contractor is reported."""
     desk = SuspensionActs(load_settings(config))
-    act, document = desk.act(), line(document, "--document")
+    act, document = desk.act(), kept_line(document, "--document")
     day = _day(on) if on else act.at.astimezone().date()
     one = desk.change(suspension, lambda found: closed(found, duty, act, day, document))
     desk.record(one, DUTY_CLOSED, {"duty": duty, "on": day.isoformat(), "document": document})

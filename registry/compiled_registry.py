@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from mmap import mmap
 from typing import Any, Final
 
-from idtone.core.binary_table import opened, sealed, sealed_parts
+from idtone.core.binary_table import packed_parts, packed_table, unpacked_table
 from idtone.core.calls import Direction, Holding, Licence, LicenceStatus, Period, WholesaleChain
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
@@ -326,17 +326,17 @@ def pack_parts(index: Compiled) -> list[bytes | memoryview]:
         "counts": dict(index.counts),
         "members": index.members,
     }
-    return sealed_parts(MAGIC, head, index.lines, index.spans.arrays())
+    return packed_parts(MAGIC, head, index.lines, index.spans.arrays())
 
 
 def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: HolderSpans) -> bytes:
     """The octets that `opened_spans` reads."""
-    return sealed(magic, head, lines, spans.arrays())
+    return packed_table(magic, head, lines, spans.arrays())
 
 
 def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], HolderSpans]:
     """The look-up that `sealed_spans` has packed. Raises ValueError if `octets` are not from it."""
-    head, lines, arrays = opened(magic, octets, "registry")
+    head, lines, arrays = unpacked_table(magic, octets, "registry")
     return head, lines, read_arrays(arrays)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LocalRegistry:
     """`document` has the suspensions of either file. For an unsigned registry `signed` is None, and `origin` the digest
     of its file. Of a published list of numbers that never originate, only `signed` has the numbers: it may be long.
     """
@@ -36,7 +36,7 @@ class Known:
         return RegistryIndex(self.document, self.signed, self.origin)
 
 
-def known(registry: RegistrySettings) -> Known:
+def read_local_registry(registry: RegistrySettings) -> LocalRegistry:
     """The registry that the settings name. Raises DocumentError for faults, also in the settings, and TrustError if the
     cache is empty.
     """
@@ -57,13 +57,13 @@ def known(registry: RegistrySettings) -> Known:
     return from_published(registry.source, kept)
 
 
-def from_file(path: Path) -> Known:
+def from_file(path: Path) -> LocalRegistry:
     """The registry in an unsigned file. Raises DocumentError."""
     text = read_unsigned_registry(path)
-    return Known(str(path), parse_document(text, str(path)), origin=origin_of(text))
+    return LocalRegistry(str(path), parse_document(text, str(path)), origin=origin_of(text))
 
 
-def from_folder(folder: Path) -> Known:
+def from_folder(folder: Path) -> LocalRegistry:
     """The registry in the authority's folder as it is now, published or not. Raises DocumentError."""
     registry, suspensions = folder / tuf_roles.REGISTRY_FILE, folder / tuf_roles.SUSPENSIONS_FILE
     known = _together(
@@ -78,7 +78,7 @@ def from_folder(folder: Path) -> Known:
     return replace(known, document=known.document.model_copy(update={"never_originates": numbers}))
 
 
-def from_published(source: str, published: Published) -> Known:
+def from_published(source: str, published: Published) -> LocalRegistry:
     """The published registry in the cache. Raises DocumentError and TrustError."""
     suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
     document = parse_registry(published.read(tuf_roles.REGISTRY_FILE), tuf_roles.REGISTRY_FILE)
@@ -92,5 +92,5 @@ def from_published(source: str, published: Published) -> Known:
 
 def _together(
     source: str, document: RegistryDocument, suspensions: SuspensionsDocument, signed: Signed | None = None
-) -> Known:
-    return Known(source, document.model_copy(update={"suspensions": suspensions.suspensions}), signed)
+) -> LocalRegistry:
+    return LocalRegistry(source, document.model_copy(update={"suspensions": suspensions.suspensions}), signed)

@@ -29,7 +29,7 @@ from idtone.ledger.keys.key_ring import continued_trees_of
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.index import RegistryIndex
-from idtone.registry.local_registry import known
+from idtone.registry.local_registry import read_local_registry
 from idtone.registry.node_member import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
 from idtone.tones.making.sounds import PBX_FORMATS, named_format
@@ -79,7 +79,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
             print(f"idtone: {translated(warning)}", file=sys.stderr)
         print(translated(Message("the settings can be used")))
         return
-    logs.begin(settings.log.format, settings.log.level)
+    logs.begin_logging(settings.log.format, settings.log.level)
     # Otherwise it logs each missing signature, even if enough keys signed.
     logging.getLogger("tuf").setLevel(logging.WARNING)
     faulthandler.enable()  # shows where the event loop was blocked when systemd's watchdog ends the process
@@ -158,7 +158,7 @@ def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[st
 def _registry_here(settings: Settings) -> RegistryIndex | None:
     """The registry on this machine; None if it was not fetched yet."""
     try:
-        return known(settings.registry).index()
+        return read_local_registry(settings.registry).index()
     except IdtoneError:
         return None
 

@@ -263,7 +263,7 @@ class Instance:
                 self._replicator.report(NodeStateReport(observed, lambda: not self._stop.is_set()))
             self._begin_metrics(observed, bound)
             try:
-                async with hand_over.offered(self._socket, hand_over_to), status_feed.offered(observed):
+                async with hand_over.offer_hand_over(self._socket, hand_over_to), status_feed.serve_feed(observed):
                     async with self._answering(calls, listener):
                         await self._announce(peer)
                         awaited: set[asyncio.Future[Any]] = {serving, *watching, stopped, successor}

@@ -17,7 +17,7 @@ from typing import Any, Final
 from idtone.ledger.replication.replica_connection import Exchange
 
 from .metrics import Observed
-from .status_feed import FEED, decided, placed
+from .status_feed import FEED, decided, nested
 
 FORMAT: Final = 1
 """The version of the object. A new field does not change it."""
@@ -135,7 +135,7 @@ class NodeStateReport:
         own = exchange.writer if exchange else None
         rivals = sum(each not in (own, None) for each in self._writers)
         moment = Moment(self._observed, self._is_running(), exchange, self._rate(), rivals)
-        return json.dumps(placed((field.name, field.read(moment)) for field in STATE), default=str)
+        return json.dumps(nested((field.name, field.read(moment)) for field in STATE), default=str)
 
     def _rate(self) -> float | None:
         (first_s, before), (last_s, now) = self._decided[0], self._decided[-1]

@@ -38,23 +38,23 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
     or it does not answer; then it shows what the ledger and the registry say.
     """
     settings = load_settings(config)
-    found = show(lambda: whole(settings), table, lambda found: found, as_json=as_json, watch=watch)
+    found = show(lambda: status_with_troubles(settings), table, lambda found: found, as_json=as_json, watch=watch)
     if not found["running"]:
         exit_negative()
 
 
-def whole(settings: Settings) -> dict[str, Any]:
-    """The result of `look` with `troubles`, which are wrong now, and `warnings`, which will be wrong unless someone
-    acts.
+def status_with_troubles(settings: Settings) -> dict[str, Any]:
+    """The result of `read_status` with `troubles`, which are wrong now, and `warnings`, which will be wrong unless
+    someone acts.
     """
-    found = look(settings)
+    found = read_status(settings)
     known = troubles(found, restarts(), datetime.now(UTC))
     found["troubles"] = [each.to_json() for each in known if not each.is_warning]
     found["warnings"] = [each.to_json() for each in known if each.is_warning]
     return found
 
 
-def look(settings: Settings) -> dict[str, Any]:
+def read_status(settings: Settings) -> dict[str, Any]:
     """The service's feed; or, with `running` false, what is known without the service."""
     found = answer(settings)
     if found["running"]:

@@ -471,10 +471,10 @@ FEED: Final = (
 
 def snapshot(observed: Observed) -> dict[str, Any]:
     """Make the object. This reads the disk, which may block: do not call it in the event loop."""
-    return placed((field.name, field.read(observed)) for field in FEED)
+    return nested((field.name, field.read(observed)) for field in FEED)
 
 
-def placed(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def nested(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Objects in objects, of values by their paths with dots."""
     made: dict[str, Any] = {}
     for path, value in values:
@@ -487,7 +487,7 @@ def placed(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def offered(observed: Observed) -> AsyncIterator[None]:
+async def serve_feed(observed: Observed) -> AsyncIterator[None]:
     """Context in which the feed can be read, by one reader at a time. The caller holds the ledger's lock."""
     with listening(socket_path(path_of(observed.settings.ledger.own())), socket.SOCK_STREAM) as listener:
         attending = asyncio.create_task(_attend(listener, observed))

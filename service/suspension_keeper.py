@@ -32,7 +32,7 @@ from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.replication.node_reports import NodeReport
 from idtone.registry.index import RegistryIndex
-from idtone.registry.suspensions.fleet_suspensions import SuspensionSeal, taken_over, to_tell
+from idtone.registry.suspensions.fleet_suspensions import SuspensionSeal, suspensions_to_tell, taken_over
 from idtone.registry.suspensions.own_suspension import DutyKind, OwnSuspension, OwnSuspensions, covered, put_to_use
 from idtone.registry.suspensions.suspension_acts import IN_FORCE, LIFT_IN_FORCE, TAKEN_OVER, act_details
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions
@@ -48,7 +48,7 @@ AGAIN_S: Final = 30.0
 """How often it looks again without a change: a suspension of the association may begin by its date."""
 
 
-def terms(policy: PolicySettings, at: datetime) -> list[tuple[DutyKind, Any]]:
+def duty_terms(policy: PolicySettings, at: datetime) -> list[tuple[DutyKind, Any]]:
     """The duties that a stop brings, and by when they are due."""
     given = (DutyKind.CONTRACTOR_REPORT, policy.contractor_report), (DutyKind.CONTRACT_END, policy.contract_end)
     return [(kind, (at + term).astimezone(JAPAN).date()) for kind, term in given]
@@ -97,7 +97,7 @@ class SuspensionKeeper:
         """Tell the other nodes what the file has."""
         if self._seal and self._known != self._told_known:
             self._told_known = self._known
-            self.told = self._seal.sealed(self._settings.node, to_tell(self._known, self._settings.node))
+            self.told = self._seal.sealed(self._settings.node, suspensions_to_tell(self._known, self._settings.node))
             self._report_soon()
 
     def hear(self, reports: Sequence[NodeReport]) -> None:
@@ -188,7 +188,7 @@ class SuspensionKeeper:
     def _changed(
         self, one: OwnSuspension, at: datetime, ended: Mapping[str, int], by_association: Iterable[NumberSpan]
     ) -> OwnSuspension:
-        after = self._counted(put_to_use(one, at, True, terms(self._settings.policy, at)), ended)
+        after = self._counted(put_to_use(one, at, True, duty_terms(self._settings.policy, at)), ended)
         if after.lifted and not after.over:
             after = after.model_copy(update={"over": at})
         return covered(after, by_association, at)

@@ -15,7 +15,7 @@ from idtone.core.settings.settings import load_settings
 from idtone.core.translation import Message
 
 from ..console import Console
-from ..server import attend, made
+from ..server import attend, make_console
 
 SWITCH_S: Final = 0.0005
 """A thread that computes leaves Python to another after this time: Python's 5 ms would be a page's wait at each row."""
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 def serve(config: Path | None) -> None:
     """Serve the console's pages until SIGTERM or SIGINT."""
     settings = load_settings(config)
-    logs.begin(settings.log.format, settings.log.level)
+    logs.begin_logging(settings.log.format, settings.log.level)
     sys.setswitchinterval(SWITCH_S)
-    asyncio.run(_run(made(settings)))
+    asyncio.run(_run(make_console(settings)))
 
 
 async def _run(console: Console) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import acting_person
-from idtone.core.terminal.prompts import entries_of, line
+from idtone.core.terminal.prompts import entries_of, kept_line
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.suspension_edits import scope_text
@@ -43,10 +43,10 @@ def files_of(visit: Visit) -> OfficeFiles:
 
 def attributed(visit: Visit) -> Attribution:
     """The user who acts, with the reason that the form gives. Raises UsageError."""
-    return Attribution(str(acting_person()), line(visit.field("why"), Message("Reason")), datetime.now(UTC))
+    return Attribution(str(acting_person()), kept_line(visit.field("why"), Message("Reason")), datetime.now(UTC))
 
 
-async def acted(
+async def do_act(
     visit: Visit, act: Callable[[], object], show: Shown, path: str, fields: Fields | None = None
 ) -> web.StreamResponse:
     """Do what a form asks for, and lead to `path`; if its fields or the act refuse it, show the page again with what is
@@ -60,7 +60,7 @@ async def acted(
     return visit.redirect(f"{path}?done=1")
 
 
-async def acted_on_file(
+async def do_act_on_file(
     visit: Visit,
     limit: int,
     act: Callable[[Upload], str],
@@ -68,7 +68,7 @@ async def acted_on_file(
     fields: Fields | None = None,
     needs: Message | None = None,
 ) -> web.StreamResponse:
-    """The same as `acted`, for a form with a file of at most `limit` octets: `act` returns the path. With `needs`,
+    """The same as `do_act`, for a form with a file of at most `limit` octets: `act` returns the path. With `needs`,
     which says what to choose, the form needs its file.
     """
     try:
@@ -98,26 +98,26 @@ def member_choices(visit: Visit, members: Iterable[Member]) -> list[tuple[str, s
     return [(each.id, f"{getattr(each.name, visit.language)} {each.id}") for each in members]
 
 
-async def changed(
+async def do_change(
     visit: Visit,
     changes: Mapping[str, Change],
     show: Shown,
     path: str,
     fields: Mapping[str, Fields] | None = None,
 ) -> web.StreamResponse:
-    """Do the act that the part `change` of the address names, as `acted` does it with the fields of that name."""
+    """Do the act that the part `change` of the address names, as `do_act` does it with the fields of that name."""
     name = visit.part("change")
     files, do = files_of(visit), changes.get(name)
     if do is None:
-        return absent(visit, Message("There is no such page."))
+        return not_found_page(visit, Message("There is no such page."))
 
     def act() -> None:
         do(files.workspace, {field: value.strip() for field, value in (visit.fields or {}).items()}, attributed(visit))
 
-    return await acted(visit, act, show, path, (fields or {}).get(name))
+    return await do_act(visit, act, show, path, (fields or {}).get(name))
 
 
-def absent(visit: Visit, what: Message | IdtoneError) -> web.Response:
+def not_found_page(visit: Visit, what: Message | IdtoneError) -> web.Response:
     """The page of what is not there."""
     return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=what)
 

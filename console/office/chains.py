@@ -25,7 +25,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION
-from .acts import WHY, Change, changed, entries, files_of, spans_of
+from .acts import WHY, Change, do_change, entries, files_of, spans_of
 
 PATH: Final = "/office/chains"
 _NUMBERS: Final[Fields] = {"numbers": FormField(template("Number, range or prefix of the chain"), entries)}
@@ -125,7 +125,7 @@ CHANGES: Final[Mapping[str, Change]] = {
 
 
 async def change(visit: Visit) -> web.StreamResponse:
-    return await changed(visit, CHANGES, chains, PATH, FIELDS)
+    return await do_change(visit, CHANGES, chains, PATH, FIELDS)
 
 
 PAGES = (

@@ -23,7 +23,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormErrors, FormField, any_text, at_its_field, errors_of, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import acted, files_of, member_choices
+from .acts import do_act, files_of, member_choices
 from .papers import pdf
 
 PATH: Final = "/office/course"
@@ -88,7 +88,7 @@ async def record(visit: Visit) -> web.StreamResponse:
         labels = labels_of({**_RECORD, **_AGREEMENT})
         record_attendance(workspace, member, person, taken, version, answers, datetime.now(UTC), labels)
 
-    return await acted(visit, act, course, PATH, _fields(present))
+    return await do_act(visit, act, course, PATH, _fields(present))
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:

@@ -34,7 +34,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION, LICENCE_WORDS, words_of
-from .acts import WHY, absent, acted, attributed, entries, files_of, spans_of
+from .acts import WHY, attributed, do_act, entries, files_of, not_found_page, spans_of
 
 PATH: Final = "/office/members"
 NUMBERS_SHOWN: Final = 100
@@ -105,7 +105,7 @@ async def member(
     registered = await visit.in_thread(files.registered)
     found = registered.members.get(wanted)
     if found is None:
-        return absent(visit, problem or Message("There is no such member."))
+        return not_found_page(visit, problem or Message("There is no such member."))
     about = {wanted, *(licence.id for licence in found.licences)}
     about |= {asked.id for asked, _ in await visit.in_thread(files.applications) if asked.member.id == wanted}
     history = await visit.in_thread(files.history)
@@ -156,7 +156,7 @@ async def member_numbers(visit: Visit) -> web.StreamResponse:
     registered, wanted = await visit.in_thread(files_of(visit).registered), visit.part("member")
     found = registered.members.get(wanted)
     if found is None:
-        return absent(visit, Message("There is no such member."))
+        return not_found_page(visit, Message("There is no such member."))
     spans = registered.spans[wanted]
     listed = listing(visit, spans, {"area": area_of})
     return visit.render(
@@ -308,12 +308,12 @@ async def change(visit: Visit) -> web.StreamResponse:
     do = CHANGES.get(visit.part("change"))
     found = (await visit.in_thread(files.registered)).members.get(wanted)
     if found is None or do is None:
-        return absent(visit, Message("There is no such member."))
+        return not_found_page(visit, Message("There is no such member."))
 
     def act() -> Any:
         return do(files.workspace, visit.fields or {}, attributed(visit), found)
 
-    return await acted(visit, act, member, f"{PATH}/{wanted}", FIELDS[visit.part("change")])
+    return await do_act(visit, act, member, f"{PATH}/{wanted}", FIELDS[visit.part("change")])
 
 
 PAGES = (

@@ -11,7 +11,7 @@ import yaml
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message, template
 from idtone.member.customers.refused.customer_identity import CustomerIdentity, parse_customer
 from idtone.office.authority.typed_dates import day, day_after, in_japan
@@ -23,7 +23,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload
-from .acts import WHY, acted, acted_on_file, files_of
+from .acts import WHY, do_act, do_act_on_file, files_of
 from .refusals import PATH as REFUSALS
 from .refusals import refusals
 
@@ -75,7 +75,7 @@ async def decide(visit: Visit) -> web.StreamResponse:
             labels_of(_DECISION),
         )
 
-    return await acted(visit, act, basis, BASIS, _DECISION)
+    return await do_act(visit, act, basis, BASIS, _DECISION)
 
 
 async def add(visit: Visit) -> web.StreamResponse:
@@ -88,12 +88,12 @@ async def add(visit: Visit) -> web.StreamResponse:
         since = day(given["since"], Message("First day")) if given.get("since") else in_japan(now).date()
         until = day_after(given["until"], Message("Last day"))
         key = RefusalKey.load(upload.file, lambda _: given["passphrase"])
-        case, why = line(given["reference"], Message("Reference")), line(given["why"], Message("Reason"))
+        case, why = kept_line(given["reference"], Message("Reference")), kept_line(given["why"], Message("Reason"))
         Refusals(folder).refuse(key, _identity(given), case, since, until, why, now)
         return REFUSALS
 
     needs = Message("choose the file of the key of the refusals")
-    return await acted_on_file(visit, _KEY_LIMIT, act, refusals, _REFUSAL, needs)
+    return await do_act_on_file(visit, _KEY_LIMIT, act, refusals, _REFUSAL, needs)
 
 
 def _identity(given: Mapping[str, str]) -> CustomerIdentity:

@@ -34,7 +34,7 @@ from ..form_errors import FormField, labels_of
 from ..japan_time import with_zone
 from ..page import Method, Page, Section, Visit
 from ..stop_states import StopState
-from .acts import absent, acted, attributed, files_of
+from .acts import attributed, do_act, files_of, not_found_page
 from .office_files import OfficeFiles
 from .office_stops import OfficeStop, OfficeStops
 from .suspensions import APPROVAL, TERMS, span_of_entry
@@ -129,7 +129,7 @@ async def request(visit: Visit) -> web.StreamResponse:
         files.requests.request(Action.SUSPEND_NUMBER, visit.field("entered"), terms, attribution)
 
     fields = {"entered": FormField(template("Number"), lambda text, _: number_of(text)), **TERMS}
-    return await acted(visit, act, night, PATH, fields)
+    return await do_act(visit, act, night, PATH, fields)
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
@@ -145,16 +145,16 @@ async def approve(visit: Visit) -> web.StreamResponse:
         except IdtoneError as error:
             _log.warning("a stop is approved, and not in a package: %s", error)
 
-    return await acted(visit, act, night, PATH, APPROVAL)
+    return await do_act(visit, act, night, PATH, APPROVAL)
 
 
 async def prepare(visit: Visit) -> web.StreamResponse:
     package = files_of(visit).duty_package
-    return await acted(visit, lambda: package.prepare(datetime.now(UTC)), night, PATH)
+    return await do_act(visit, lambda: package.prepare(datetime.now(UTC)), night, PATH)
 
 
 async def discard(visit: Visit) -> web.StreamResponse:
-    return await acted(visit, files_of(visit).duty_package.discard, night, PATH)
+    return await do_act(visit, files_of(visit).duty_package.discard, night, PATH)
 
 
 async def sign(visit: Visit) -> web.StreamResponse:
@@ -184,7 +184,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
     files, now, wanted = files_of(visit), datetime.now(UTC), visit.part("stop")
     found = next((each for each in await visit.in_thread(_stops, files, now) if _id(each.entry) == wanted), None)
     if found is None:
-        return absent(visit, Message("There is no such stop."))
+        return not_found_page(visit, Message("There is no such stop."))
 
     def printed() -> bytes:
         from idtone.core.paper.pdf import as_pdf  # takes time and memory that other pages do not need

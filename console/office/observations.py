@@ -35,7 +35,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..japan_time import with_zone
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, absent, acted, files_of, japanese_moment, member_choices
+from .acts import WHY, do_act, files_of, japanese_moment, member_choices, not_found_page
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/observations"
@@ -126,7 +126,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
     workspace, kind = files_of(visit).workspace, visit.part("kind")
     fields = _ENTER.get(kind)
     if fields is None:
-        return absent(visit, Message("There is no such page."))
+        return not_found_page(visit, Message("There is no such page."))
 
     def act() -> None:
         given = {name: visit.field(name) for name in fields}
@@ -135,12 +135,12 @@ async def enter(visit: Visit) -> web.StreamResponse:
             workspace, kind, visit.field("member"), given, str(acting_person()), datetime.now(UTC), labels_of(fields)
         )
 
-    return await acted(visit, act, show, PATH, fields)
+    return await do_act(visit, act, show, PATH, fields)
 
 
 async def withdraw(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
-    return await acted(
+    return await do_act(
         visit,
         lambda: withdraw_observation(workspace, visit.field("observation"), visit.field("why"), labels_of(_WITHDRAW)),
         show,
@@ -151,7 +151,7 @@ async def withdraw(visit: Visit) -> web.StreamResponse:
 
 async def forget(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
-    return await acted(
+    return await do_act(
         visit,
         lambda: forget_observations(workspace, visit.field("before"), labels_of(_FORGET)("before")),
         show,

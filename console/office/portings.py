@@ -23,7 +23,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..japan_time import shown_to_minute
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, Change, changed, entries, files_of, member_choices, spans_of
+from .acts import WHY, Change, do_change, entries, files_of, member_choices, spans_of
 
 PATH: Final = "/office/portings"
 FIELDS: Final[Mapping[str, Fields]] = {
@@ -98,7 +98,7 @@ CHANGES: Final[Mapping[str, Change]] = {"port": _port, "end": _end}
 
 
 async def change(visit: Visit) -> web.StreamResponse:
-    return await changed(visit, CHANGES, portings, PATH, FIELDS)
+    return await do_change(visit, CHANGES, portings, PATH, FIELDS)
 
 
 PAGES = (

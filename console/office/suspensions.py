@@ -30,7 +30,7 @@ from ..japan_time import with_zone
 from ..listing import listing, listing_of_cut
 from ..page import Method, Page, Section, Visit
 from ..stop_states import Stage, StopState
-from .acts import WHY, acted, attributed, files_of, japanese_moment, span_text
+from .acts import WHY, attributed, do_act, files_of, japanese_moment, span_text
 from .office_files import ENDS_SHOWN, HistoryLine, OfficeFiles
 from .office_stops import OfficeStop, OfficeStops, PublishedEnd
 
@@ -195,7 +195,7 @@ async def request(visit: Visit) -> web.StreamResponse:
         is_unheld = bool(visit.field("no_holder"))
         files.requests.request(action, visit.field("entered"), terms, attribution, is_unheld)
 
-    return await acted(visit, act, suspensions, PATH, {**_ENTERED, **(WHY if is_end else TERMS)})
+    return await do_act(visit, act, suspensions, PATH, {**_ENTERED, **(WHY if is_end else TERMS)})
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
@@ -205,12 +205,12 @@ async def approve(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
 
-    return await acted(visit, act, suspensions, PATH, APPROVAL)
+    return await do_act(visit, act, suspensions, PATH, APPROVAL)
 
 
 async def withdraw(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
-    return await acted(visit, lambda: files.requests.withdraw(visit.field("request")), suspensions, PATH)
+    return await do_act(visit, lambda: files.requests.withdraw(visit.field("request")), suspensions, PATH)
 
 
 PAGES = (

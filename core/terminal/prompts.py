@@ -20,7 +20,7 @@ from ..settings.settings import PASSPHRASE
 from ..translation import Message, translated
 
 
-def line(text: str, option: str) -> str:
+def kept_line(text: str, option: str) -> str:
     """One readable line without a telephone number, to be kept for ever. Raises UsageError."""
     text = readable(text).strip()
     character = unreadable(text)
@@ -48,7 +48,7 @@ def number_asked() -> Number:
 
     Raises UsageError.
     """
-    return number_of(asked("Number"))
+    return number_of(ask("Number"))
 
 
 def entries_asked(file: Path | None) -> list[str]:
@@ -56,7 +56,7 @@ def entries_asked(file: Path | None) -> list[str]:
     if file is not None:
         lines = read_text(file).splitlines()
     elif sys.stdin.isatty():
-        lines = [asked("Numbers, separated by commas")]
+        lines = [ask("Numbers, separated by commas")]
     else:
         lines = sys.stdin.read().splitlines()
     return entries_of(lines)
@@ -108,7 +108,7 @@ _MARK: Final = "\0"
 _NO_DIGIT: Final = re.compile("[^0-9]")
 
 
-def asked(what: str, hidden: bool = False) -> str:
+def ask(what: str, hidden: bool = False) -> str:
     """One line; if `hidden`, the terminal does not show it."""
     what = translated(what)
     if hidden and sys.stdin.isatty():
@@ -138,7 +138,7 @@ def confirmed(question: str) -> bool:
 _ANSWERS: Final = {"y": True, "yes": True, "はい": True, "n": False, "no": False, "いいえ": False, "": False}
 
 
-def secret(question: str, twice: bool = False) -> str:
+def ask_secret(question: str, twice: bool = False) -> str:
     """The text that a person types at a terminal, which does not show it. `twice`: typed again, until both are equal.
     Raises typer.Abort without a terminal.
     """
@@ -150,7 +150,7 @@ def secret(question: str, twice: bool = False) -> str:
         print(translated(Message("the two differ; type both again")), file=sys.stderr)
 
 
-def passphrase(whose: str, twice: bool = False) -> str:
+def ask_passphrase(whose: str, twice: bool = False) -> str:
     """The passphrase from the environment, otherwise asked for. `twice`: a new one, which the command also suggests.
     Raises TrustError if there is no terminal to ask at.
     """
@@ -161,7 +161,7 @@ def passphrase(whose: str, twice: bool = False) -> str:
         if twice and sys.stdin.isatty():
             offer = Message("made by chance, if you want it: {suggested}", suggested=suggested_passphrase())
             print(translated(offer), file=sys.stderr)
-        return secret(Message("Passphrase {whose}", whose=whose), twice)
+        return ask_secret(Message("Passphrase {whose}", whose=whose), twice)
     except typer.Abort as error:
         raise TrustError(
             Message(

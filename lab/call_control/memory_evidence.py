@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from idtone.call_control.call import Call
 from idtone.call_control.request import Request
 from idtone.core.errors import LedgerError
-from idtone.ledger.evidence.call_record import Record, fold
+from idtone.ledger.evidence.call_record import Record, record_of_steps
 from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.leaves import CLOSING
 from idtone.ledger.evidence.steps import Step, StepKind
@@ -86,7 +86,7 @@ class MemoryEvidence:
         return any(step.call_id == call_id for step in self.steps)
 
     def record(self, call_id: str) -> Record:
-        return fold("lab", [step for step in self.steps if step.call_id == call_id])
+        return record_of_steps("lab", [step for step in self.steps if step.call_id == call_id])
 
     def records(self) -> list[Record]:
         return [self.record(call_id) for call_id in dict.fromkeys(step.call_id for step in self.steps)]

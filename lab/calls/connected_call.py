@@ -11,7 +11,7 @@ DEADLINE_S = 3.0
 """How long the hook waits for a verdict."""
 
 
-async def connected(phones: Lab, service: Service) -> tuple[Placed, str]:
+async def connected_call(phones: Lab, service: Service) -> tuple[Placed, str]:
     """A call in conversation, and its id in the ledger, which knows that its sound was heard."""
     before = await asyncio.to_thread(service.records)
     placed = await phones.place()

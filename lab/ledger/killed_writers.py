@@ -29,7 +29,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([__name__])
 
 
-def killed(after_s: float | None, work: Callable[..., None], *arguments: object) -> list[str]:
+def run_until_killed(after_s: float | None, work: Callable[..., None], *arguments: object) -> list[str]:
     """Kill a process so long after the first text that it tells; None: it kills itself. All texts that it had told. It
     must not end in another way.
     """
@@ -107,7 +107,7 @@ GIVING_UP = {
 def give_up(telling: Connection, config: str, moment: str) -> None:
     """Give up the end of a log, and die at a moment of it."""
     _die_after(record_act, "_admit", GIVING_UP[moment])
-    options.acting = lambda: ALICE
+    options.acting_person = lambda: ALICE
     telling.send("giving up")
     app(["log", "give-up", "--why", "burnt", "--yes", "-c", config])
 

@@ -28,7 +28,7 @@ from ..evidence.steps import Scalar
 from ..keys.key_ring import own_key
 from ..keys.private_files import PRIVATE_FILE
 from ..store.ledger_reader import LedgerReader
-from .options import LedgerOption, discloser, listed
+from .options import LedgerOption, discloser, listed_time
 
 PackArgument = Annotated[
     Path, typer.Argument(metavar="PACK", help="The pack that was made here, a ZIP file; - reads standard input.")
@@ -219,7 +219,7 @@ def disclosures(
     else:
         digits = 12 if form is command_line.Form.TABLE else None
         command_line.Rows(COLUMNS, form, whole=("id",)).print(
-            each.row(listed(each.at, form), today, digits) for each in found
+            each.row(listed_time(each.at, form), today, digits) for each in found
         )
     if overdue and found:
         command_line.exit_negative()

@@ -31,7 +31,7 @@ from ..keys.key_ring import KeyRing, need_keys
 from ..store.database import Database
 from ..store.given_up_acts import first_foreign
 from ..store.ledger_reader import LedgerReader
-from .options import complete_call, local, parse_since, whole_id
+from .options import complete_call, local_time, parse_since, whole_id
 
 _COLUMNS = ("hold", "basis", "reference", "calls", "by", "placed", "until", "lifted")
 
@@ -119,9 +119,9 @@ def list_holds(
     else:
         command_line.Rows(_COLUMNS, whole=("hold",)).print(
             (
-                each.id, each.basis, each.reference, len(each.calls), each.by.name, local(each.at),
+                each.id, each.basis, each.reference, len(each.calls), each.by.name, local_time(each.at),
                 f"{each.until}{'!' if each in due else ''}" if each.until else "",
-                local(each.lifted.at) if each.lifted else "",
+                local_time(each.lifted.at) if each.lifted else "",
             )
             for each in found
         )  # fmt: skip

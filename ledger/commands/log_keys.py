@@ -16,7 +16,7 @@ from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import confirmed, line
+from idtone.core.terminal.prompts import confirmed, kept_line
 from idtone.core.translation import Message, translated
 
 from ..disclosure.disclosure_request import DisclosureRules
@@ -34,7 +34,7 @@ from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..writing.group_writer import GroupWriter
 from ..writing.ledger_writer import LedgerWriter
 from ..writing.unsigned_log_ends import lost_end
-from .options import discloser, local, read_checkpoints
+from .options import discloser, local_time, read_checkpoints
 
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -69,7 +69,7 @@ def replace_key(
     the new tree names the old one. The old database is set aside beside the new one, and stays evidence. Give the new
     key to the association and to your witnesses. Exit 1: you answered no.
     """
-    settings, why = load_settings(config), line(why, "--why")
+    settings, why = load_settings(config), kept_line(why, "--why")
     need_keys(settings.ledger, settings.node)
     with _writing(settings) as (writer, ring):
         before, origin = ring.signer.key, ring.continued_trees.following()
@@ -113,7 +113,7 @@ def end(
     database, the keys and the backup as long as evidence may be demanded. If the key's token went away before it signed
     the end, run this again when it is back. Exit 1: you answered no.
     """
-    settings, why = load_settings(config), line(why, "--why")
+    settings, why = load_settings(config), kept_line(why, "--why")
     need_keys(settings.ledger, settings.node)
     with _writing(settings, follows=False) as (writer, ring):
         name = ring.signer.key.name
@@ -151,7 +151,7 @@ def give_up(
     (`ledger.exports`), another person has to confirm it with the same command. The service may run. Exit 1: you
     answered no.
     """
-    settings, why = load_settings(config), line(why, "--why")
+    settings, why = load_settings(config), kept_line(why, "--why")
     need_keys(settings.ledger, settings.node)
     ring = KeyRing.of(settings.ledger, settings.node)
     following = _unsigned(ring, log)
@@ -169,7 +169,7 @@ def give_up(
     confirms = first.act if first and person.is_another_than(first.by[0]) else None
     persons = 2 if settings.ledger.exports is Exports.TWO_PERSONS else 1
     if first and confirms and not as_json:
-        said = Message("{name} gave it up on {at}: {why}", name=first.names, at=local(first.at), why=first.why)
+        said = Message("{name} gave it up on {at}: {why}", name=first.names, at=local_time(first.at), why=first.why)
         print(translated(said))
     question = Message(
         "Give up the end of {log} for good? Of its {leaves:,} leaves the first {signed:,} are signed, and the others "

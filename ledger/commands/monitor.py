@@ -26,7 +26,7 @@ from ..monitor.monitor import Monitor
 from ..monitor.monitored_logs import read_monitored
 from ..monitor.split_view import LIMIT, SplitView
 from ..tree.checkpoints import Checkpoint
-from .options import parse_key, tell_given_up
+from .options import parse_key, print_given_up_ends
 
 
 def monitor(
@@ -50,7 +50,7 @@ def monitor(
     with Monitor(followed).held() as held, _ended_by_signal(over):
         if not once:
             log = load_settings(config).log
-            logs.begin(log.format, log.level)
+            logs.begin_logging(log.format, log.level)
             logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it tries again is an alarm in the end
             held.run(over)
             return
@@ -86,7 +86,7 @@ def _tell(report: LogReport) -> None:
     print(translated(head))
     if report.trouble:
         print(f"  {translated(report.trouble)}")
-    tell_given_up(each.to_json() for each in report.known.ends_given_up.counted)
+    print_given_up_ends(each.to_json() for each in report.known.ends_given_up.counted)
     if report.given_up:
         print(f"  {translated(report.given_up)}")
     for each in report.alarms:

@@ -237,7 +237,7 @@ def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, st
     return ledger.key, "postgresql"
 
 
-def tell_given_up(ends: Iterable[Mapping[str, Any]]) -> None:
+def print_given_up_ends(ends: Iterable[Mapping[str, Any]]) -> None:
     """Print the earlier logs whose ends a log has given up (`EndGivenUp.to_json`)."""
     for each in ends:
         said = Message(
@@ -272,11 +272,11 @@ def days_of(settings: LedgerSettings) -> DayKeys | None:
     return days_by(settings.key_file) if os.access(settings.key_file, os.R_OK) else None
 
 
-def local(at: datetime) -> str:
+def local_time(at: datetime) -> str:
     """The moment in the time zone of this machine."""
     return at.astimezone().isoformat(sep=" ", timespec="milliseconds")
 
 
-def listed(at: datetime, form: command_line.Form) -> str:
+def listed_time(at: datetime, form: command_line.Form) -> str:
     """A time in a list: for people in the time zone of this machine, for programs in UTC."""
-    return local(at) if form is command_line.Form.TABLE else iso_ms(at)
+    return local_time(at) if form is command_line.Form.TABLE else iso_ms(at)

@@ -25,9 +25,9 @@ from .options import (
     LedgerOption,
     NodeOption,
     ledgers_of,
+    print_given_up_ends,
     read_checkpoints,
     replica_key,
-    tell_given_up,
     whole_id,
 )
 
@@ -199,7 +199,7 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
         )
         if key := ended.get("next_key"):
             print(translated(Message("               it continues with the key {key}", key=key)))
-    tell_given_up(report["gives_up"])
+    print_given_up_ends(report["gives_up"])
     print(
         translated(
             Message(

@@ -17,7 +17,7 @@ from idtone.core.numbers import Number
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.translation import Message
 
-from ..evidence.call_record import Record, fold
+from ..evidence.call_record import Record, record_of_steps
 from ..evidence.leaves import ACT_ID, ACTS, AFTER_ACTS, CLOSING, StoredStep, search_digits, search_key
 from ..evidence.steps import DAY, FIRST, Step, StepKind
 from ..keys.day_keys import DayKeys
@@ -28,7 +28,7 @@ from ..tree.merkle import consistency_proof
 from .database import Database, literals, placeholders
 from .meta import CHECKPOINT, facts
 from .proven_leaf import ProvenLeaf, prove
-from .schema import check_version, tell_strange
+from .schema import check_version, log_unexpected_entries
 from .step_rows import microseconds, moment, step_of
 from .stored_tree import STEP, count_leaves, read_hashes, signed_leaves
 
@@ -81,7 +81,7 @@ class LedgerReader:
         self._node = node
         with database.reading() as connection:
             check_version(connection, database.name)
-            tell_strange(connection, database.name)
+            log_unexpected_entries(connection, database.name)
 
     @classmethod
     def open(cls, url: str, days: DayKeys | None = None) -> Self:
@@ -188,8 +188,8 @@ class LedgerReader:
             for record in self.records_of(part):
                 old, new = counts[record.call_id]
                 steps = record.steps
-                now = record if new == len(steps) else fold(record.node, steps[:new])
-                yield (fold(record.node, steps[:old]) if old else None), now
+                now = record if new == len(steps) else record_of_steps(record.node, steps[:new])
+                yield (record_of_steps(record.node, steps[:old]) if old else None), now
 
     def records(
         self,
@@ -443,7 +443,7 @@ class LedgerReader:
                 found.setdefault(row.call_id, []).append(row)
         calls = sorted(found.values(), key=lambda rows: (rows[0].at, rows[0].id))
         return [
-            fold(self._node or rows[0].node, [step_of(row, self._key_of, self._held_key) for row in rows])
+            record_of_steps(self._node or rows[0].node, [step_of(row, self._key_of, self._held_key) for row in rows])
             for rows in calls
         ]
 

@@ -17,7 +17,7 @@ from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
 from ..store.database import Connection, Database, literals
 from ..store.meta import CHECKPOINT, NODE_STEPS
-from ..store.schema import CATALOGUE, strange
+from ..store.schema import CATALOGUE, unexpected_entries
 from ..store.step_macs import StepMacs
 from ..store.stored_tree import open_call
 
@@ -83,7 +83,7 @@ class LedgerRows:
 
     def strange(self) -> list[Message]:
         """What differs from the tables that idtone makes; empty in PostgreSQL."""
-        return strange(self._all(CATALOGUE)) if self._indexed else []
+        return unexpected_entries(self._all(CATALOGUE)) if self._indexed else []
 
     def below(self, limit: int) -> list[tuple[int, str]]:
         """(id, call_id) of the first steps with an id below 1, which idtone does not write."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from idtone.core.errors import LedgerError
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
@@ -25,7 +25,7 @@ from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
 from ..store import sqlite
 from ..store.file_identity import home_of
-from ..store.schema import make_or_upgrade, tell_strange
+from ..store.schema import log_unexpected_entries, make_or_upgrade
 from ..store.sqlite import (
     Trouble,
     code_of,
@@ -318,7 +318,7 @@ class GroupWriter:
         except LedgerError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_ROOM:
                 raise error.__cause__ from None
-            _log.error("the numbers of call %s are not kept: %s", step.call_id, error, extra=about(step.call_id))
+            _log.error("the numbers of call %s are not kept: %s", step.call_id, error, extra=call_extra(step.call_id))
             bare = replace(step, details={**step.details, SEALED: UNSEALED}, numbers={}, sip_call_id="")
             return row_of(self._node, bare, self._key_ring.days.writing)
 
@@ -343,7 +343,7 @@ class GroupWriter:
             opened.callback(connection.close)
             with writing(connection):
                 make_or_upgrade(connection, str(self._path))
-                tell_strange(connection, str(self._path))
+                log_unexpected_entries(connection, str(self._path))
             with writing(connection):
                 tree = LogStore.open(connection, self._path, self._key_ring, self._node, home_of(descriptor))
                 told = tree.append(connection, ()) if tree.has_set_aside else None

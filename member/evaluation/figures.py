@@ -88,7 +88,7 @@ class NodeFigures:
         return self.figures.span
 
 
-def counted(records: Iterable[Record], period: Period) -> tuple[Month, ...]:
+def counted_months(records: Iterable[Record], period: Period) -> tuple[Month, ...]:
     """A row for each month of the period, from the calls that are over and began in it."""
 
     def month_of(at: datetime) -> date:

@@ -14,7 +14,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 
-def record(settings: Settings, act: str, subject: str, **details: Scalar) -> str:
+def record_report_act(settings: Settings, act: str, subject: str, **details: Scalar) -> str:
     """Record an act, also while the service runs; returns its id. Raises LedgerError: then it must not be done."""
     person, now = acting_person(), datetime.now(UTC)
     return record_act(
@@ -26,7 +26,7 @@ def record(settings: Settings, act: str, subject: str, **details: Scalar) -> str
     )
 
 
-def recorded(settings: Settings, acts: frozenset[str]) -> list[Step]:
+def recorded_report_acts(settings: Settings, acts: frozenset[str]) -> list[Step]:
     """The acts of these names, in the order of writing. Raises LedgerError."""
     reader = LedgerReader.open(settings.ledger.own())
     return [step for step in reader.acts(frozenset({StepKind.DUTY})) if step.details.get("act") in acts]

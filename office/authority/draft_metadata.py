@@ -53,7 +53,7 @@ def is_signed(name: str, metadata: Mapping[str, Metadata[Any]]) -> bool:
     return True
 
 
-def first(keys: KeySets, terms: AuthoritySettings, now: datetime) -> Drafts:
+def first_drafts(keys: KeySets, terms: AuthoritySettings, now: datetime) -> Drafts:
     """All roles of a new repository, as version 0."""
     root = Root(expires=now, consistent_snapshot=True)
     delegations = Delegations({}, {})
@@ -92,7 +92,7 @@ def _add_keys(drafts: Drafts, name: str, keys: Iterable[Key], terms: AuthoritySe
     parent.get_delegated_role(name).threshold = terms.set_of(tuf_roles.ROLES[name].keys).threshold
 
 
-def raised(drafts: Drafts, names: Iterable[str], terms: AuthoritySettings, now: datetime) -> Drafts:
+def next_versions(drafts: Drafts, names: Iterable[str], terms: AuthoritySettings, now: datetime) -> Drafts:
     """The named roles in their order, changed in place: each as its next version, with a new term, unsigned."""
     chosen = set(names)
     for name in tuf_roles.ROLES:

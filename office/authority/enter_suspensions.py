@@ -10,7 +10,7 @@ from datetime import datetime
 
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 from idtone.registry.model import NeverOriginatesDocument, SuspensionKind, SuspensionsDocument
 from idtone.registry.trust import tuf_roles
@@ -48,9 +48,9 @@ class SuspensionTerms:
         name: Callable[[str], str],
     ) -> SuspensionTerms:
         """The terms from texts; `name` names a field in an error. Raises UsageError."""
-        reference = line(reference, name("reference"))
+        reference = kept_line(reference, name("reference"))
         if authority is not None:
-            authority = line(authority, name("authority"))
+            authority = kept_line(authority, name("authority"))
         asked_at, begins = moment(requested, name("requested")), moment(since, name("since")) if since else now
         if asked_at > now:
             raise UsageError(Message("{option} is in the future; write when they asked", option=name("requested")))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 from idtone.registry.model import RegistryDocument
 
@@ -27,7 +27,7 @@ def link_check(checked: str, document: str, by: str, now: datetime, name: Callab
     checked_on = day(checked, name("checked"))
     if checked_on > in_japan(now).date():
         raise UsageError(Message("{option} is in the future; write the day of the check", option=name("checked")))
-    return {"by": by, "day": checked_on, "document": line(document, name("document"))}
+    return {"by": by, "day": checked_on, "document": kept_line(document, name("document"))}
 
 
 def add_link(

@@ -210,7 +210,7 @@ class Workspace:
     def first(self, keys: KeySets, now: datetime) -> Edition:
         """The first edition of a new repository: roles, their keys, and the files. Raises TrustError."""
         self.repository.check_new()
-        drafts = draft_metadata.first(keys, self.terms(), now)
+        drafts = draft_metadata.first_drafts(keys, self.terms(), now)
         return self._edition(drafts, set(drafts), {}, now)
 
     def next(self, now: datetime, present: Iterable[str] | None = None) -> tuple[Edition, list[str]]:
@@ -285,7 +285,7 @@ class Workspace:
             and not terms.due(name, draft.signed.expires, now)
             for name, draft in last.items()
         )
-        later = dict(edition.metadata) if fits else draft_metadata.raised(drafts, ALWAYS, terms, now)
+        later = dict(edition.metadata) if fits else draft_metadata.next_versions(drafts, ALWAYS, terms, now)
         metadata = {**waiting, **{name: later[name] for name in ("snapshot", "timestamp")}}
         roots = tuple(self.repository.versions("root"))
         return replace(edition, metadata=metadata, before=published, files=self.repository.files(), roots=roots)
@@ -395,7 +395,7 @@ class Workspace:
             made[file].unrecognized_fields["custom"] = custom
             drafts[name].signed.targets = kept | made
             targets |= content
-        metadata = draft_metadata.raised(drafts, names, self.terms(), now)
+        metadata = draft_metadata.next_versions(drafts, names, self.terms(), now)
         roots = tuple(self.repository.versions("root"))
         return Edition(metadata, targets, before, self.repository.files(), roots)
 

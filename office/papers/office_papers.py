@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.paper.content import Paper
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message
 from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionKind, day_begins
@@ -56,7 +56,9 @@ def table_csv(table: AccountTable) -> bytes:
 
 def sender(person: str, number: str) -> Sender:
     """Who signs a paper, and its number. Raises UsageError."""
-    return Sender(line(person, Message("Signed for it by")), line(number, Message("Number")) if number else "")
+    return Sender(
+        kept_line(person, Message("Signed for it by")), kept_line(number, Message("Number")) if number else ""
+    )
 
 
 def licence_paper(workspace: Workspace, member: str, licence: str, by: Sender, now: datetime) -> Paper:

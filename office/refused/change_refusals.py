@@ -18,7 +18,7 @@ from idtone.ledger.evidence.steps import Scalar
 from idtone.member.customers.refused.customer_identity import CustomerIdentity
 from idtone.member.customers.refused.identity_keys import FILE as TABLE_FILE
 from idtone.member.customers.refused.identity_keys import IdentityTable, default_table, parse_table
-from idtone.member.customers.refused.refusal_list import RefusalList, packed
+from idtone.member.customers.refused.refusal_list import RefusalList, packed_list
 from idtone.registry.trust import tuf_roles
 
 from ..authority.workspace import Workspace
@@ -155,7 +155,7 @@ class Refusals:
     def _write(self, now: datetime) -> None:
         """The list, unless the one that is there says the same."""
         epoch, path = self.epoch(), self.folder / tuf_roles.REFUSALS_FILE
-        made = packed(self.store.tokens(), epoch.number, epoch.public, epoch.table, _today(now))
+        made = packed_list(self.store.tokens(), epoch.number, epoch.public, epoch.table, _today(now))
         with writing(path, UsageError):
             if not path.exists() or _content(path.read_bytes()) != _content(made):
                 replace_durably(path, made)

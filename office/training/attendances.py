@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 
 from ..authority.acceptances import Agreement, accept, acceptances
@@ -82,7 +82,7 @@ def record_attendance(
         )
     score = marked(course, answers)
     at = past_day(taken, name("day"), now)
-    who = line(person, name("person"))
+    who = kept_line(person, name("person"))
     known_member(registry_of(workspace), member)
     with workspace.locked():
         before = attendances(workspace.folder)

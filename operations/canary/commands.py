@@ -14,7 +14,7 @@ from idtone.core.files import file_lock
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
-from idtone.registry.local_registry import known
+from idtone.registry.local_registry import read_local_registry
 from idtone.service import canary_result
 from idtone.service.canary_result import CanaryFault, CanaryResult
 from idtone.service.hook_from_settings import canary_listens_s
@@ -73,7 +73,7 @@ def _called(settings: Settings, quiet: bool) -> CanaryResult:
     """Place the call, unless a number is suspended, and judge what arrived."""
     at = datetime.now(UTC)
     try:
-        registry = known(settings.registry).index()
+        registry = read_local_registry(settings.registry).index()
     except IdtoneError as error:
         return without_verdict(at, CanaryFault.REGISTRY, str(error))
     if suspended(settings.canary.numbers() or (), registry, time_by(registry, at)):

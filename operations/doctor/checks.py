@@ -36,7 +36,7 @@ from idtone.ledger.tree.checkpoints import Checkpoint, RenamedError, check_name
 from idtone.ledger.writing import disk_reserve, missing_steps_file
 from idtone.registry.customer_lines.index import compile_lines
 from idtone.registry.customer_lines.read_line_table import read_as_set
-from idtone.registry.local_registry import known
+from idtone.registry.local_registry import read_local_registry
 from idtone.registry.suspensions.own_stops import NO_STOPS
 from idtone.registry.suspensions.suspension_file import StopsInUse, read_suspensions, suspensions_path
 from idtone.service import backup_result, canary_result, used_settings
@@ -298,7 +298,7 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     settings, now = exam.settings, exam.now()
     source, left = settings.registry.source, settings.sounds.directory / FALLBACK_FILE
     try:
-        seen = known(settings.registry)
+        seen = read_local_registry(settings.registry)
     except (DocumentError, TrustError) as error:
         yield registry.faulty(error, source)
         for topic in REGISTRY[1:-1]:
@@ -371,7 +371,9 @@ def _lines(exam: Exam) -> Iterator[Finding]:
     yield customer_lines.readable(index.totals)
     yield customer_lines.left(*observe_machine.read(left), left)
     try:
-        yield customer_lines.held(entries, known(settings.registry).index(), settings.association.member, exam.now())
+        yield customer_lines.held(
+            entries, read_local_registry(settings.registry).index(), settings.association.member, exam.now()
+        )
     except (DocumentError, TrustError):
         yield registry.not_read("lines-members", settings.registry.source)
     if exam.seen is None:

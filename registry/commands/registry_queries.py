@@ -19,7 +19,7 @@ from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import number_asked
 from idtone.core.translation import Message, joined, translated
 
-from ..local_registry import Known, from_folder, known
+from ..local_registry import LocalRegistry, from_folder, read_local_registry
 from ..member_application import parse_application
 from ..model import RegistryDocument
 from ..number_notation import read_span
@@ -150,9 +150,9 @@ def show(
         return
     with checking():
         if file is None:
-            seen = known(load_settings(config).registry)
+            seen = read_local_registry(load_settings(config).registry)
         else:
-            seen = from_folder(file) if file.is_dir() else Known(str(file), read_document(file))
+            seen = from_folder(file) if file.is_dir() else LocalRegistry(str(file), read_document(file))
     document = seen.document
     if number:
         asked = number_asked()

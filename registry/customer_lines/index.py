@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from idtone.core import calls
-from idtone.core.binary_table import opened, sealed
+from idtone.core.binary_table import packed_table, unpacked_table
 from idtone.core.calls import Direction, ForwardedCall, Reason
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
@@ -231,14 +231,14 @@ class LinesIndex:
             for kind, some in enumerate(names)
             for at in range(0, len(some), _NAMES_AT_ONCE)
         ]
-        return sealed(_MAGIC, head, chunks, arrays)
+        return packed_table(_MAGIC, head, chunks, arrays)
 
     @classmethod
     def unpack(cls, octets: bytes) -> LinesIndex:
         """The table that `pack` has packed, read in small steps, so that other threads can run. Raises ValueError if
         `octets` are not from `pack`.
         """
-        head, lines, arrays = opened(_MAGIC, octets, "table of lines")
+        head, lines, arrays = unpacked_table(_MAGIC, octets, "table of lines")
         names: list[list[str]] = [[], [], [], []]
         for line in lines:
             kind, some = json.loads(line)

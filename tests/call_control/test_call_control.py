@@ -23,7 +23,7 @@ from idtone.core.numbers import parse
 from idtone.core.settings.policy import CallerHears
 from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.call_record import Record, fold
+from idtone.ledger.evidence.call_record import Record, record_of_steps
 from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
 from idtone.tones.making.sounds import Sound, ensure_sounds
@@ -717,7 +717,7 @@ def test_an_emergency_call_of_a_suspended_number_is_an_anomaly_of_its_record(con
     suspended = [step.call_id for step in evidence.steps if "number_suspended" in step.details]
     assert suspended == [id_of(1), id_of(3)]
     for number in range(1, 5):
-        found = fold("pbx-1", [step for step in evidence.steps if step.call_id == id_of(number)]).anomalies
+        found = record_of_steps("pbx-1", [step for step in evidence.steps if step.call_id == id_of(number)]).anomalies
         assert list(found) == (["an emergency call of a suspended number"] if id_of(number) in suspended else [])
 
 

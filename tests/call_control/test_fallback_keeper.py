@@ -14,7 +14,7 @@ import pytest
 from idtone import dialplan
 from idtone.call_control import fallback_keeper as module
 from idtone.call_control import fallback_text
-from idtone.call_control.fallback_keeper import FallbackKeeper, leave
+from idtone.call_control.fallback_keeper import FallbackKeeper, write_durably
 from idtone.call_control.fallback_text import Usable, remembered, text_for
 from idtone.core.calls import Suspension
 from idtone.core.decision import Policy, Unlicensed
@@ -36,11 +36,11 @@ OWN_PATTERNS = {"813123456xx"}
 
 def test_the_file_is_for_asterisks_group_only_and_is_replaced_atomically(tmp_path):
     """A process that has the old file open continues to read the old one."""
-    leave(tmp_path, "old\n" * 1000)
+    write_durably(tmp_path, "old\n" * 1000)
     path = tmp_path / dialplan.FALLBACK_FILE
     with path.open() as reader:
         assert reader.readline() == "old\n"
-        leave(tmp_path, "new\n")
+        write_durably(tmp_path, "new\n")
         assert reader.read() == "old\n" * 999
     assert path.read_text() == "new\n"
     assert list(tmp_path.iterdir()) == [path]
@@ -49,14 +49,14 @@ def test_the_file_is_for_asterisks_group_only_and_is_replaced_atomically(tmp_pat
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_failure_leaves_the_old_file_and_no_temporary_file(tmp_path, monkeypatch, step):
-    leave(tmp_path, "old\n")
+    write_durably(tmp_path, "old\n")
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, step, fail)
     with pytest.raises(FallbackError, match="No space left on device"):
-        leave(tmp_path, "new\n")
+        write_durably(tmp_path, "new\n")
     assert (tmp_path / dialplan.FALLBACK_FILE).read_text() == "old\n"
     assert [path.name for path in tmp_path.iterdir()] == [dialplan.FALLBACK_FILE]
 
@@ -65,7 +65,7 @@ def test_a_failure_leaves_the_old_file_and_no_temporary_file(tmp_path, monkeypat
 def test_a_folder_that_cannot_be_written_is_an_error_with_its_remedy(tmp_path, place):
     (tmp_path / "file").write_text("")
     with pytest.raises(FallbackError) as error:
-        leave(tmp_path / place, "text\n")
+        write_durably(tmp_path / place, "text\n")
     assert str(tmp_path / place) in str(error.value)
     assert "Allow the user that runs idtone to write to this folder" in str(error.value)
 
@@ -74,15 +74,15 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_its_remedy(tmp_path, p
 def test_a_service_outside_asterisks_group_needs_a_folder_that_hands_its_group_on():
     with shared_folder() as sounds:
         with acting_as(SERVICE_USER, SERVICE_GROUP):
-            leave(sounds, "old\n")
-            leave(sounds, "new\n")
+            write_durably(sounds, "old\n")
+            write_durably(sounds, "new\n")
         path = sounds / dialplan.FALLBACK_FILE
         status = path.stat()
         assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (SERVICE_USER, ASTERISK_GROUP, 0o640)
         path.unlink()
         sounds.chmod(0o750)
         with acting_as(SERVICE_USER, SERVICE_GROUP), pytest.raises(FallbackError, match=f"run: chmod g\\+s {sounds}"):
-            leave(sounds, "text\n")
+            write_durably(sounds, "text\n")
         assert list(sounds.iterdir()) == []
 
 
@@ -325,11 +325,11 @@ def test_the_operators_own_suspensions_are_in_the_file_with_and_without_a_regist
     assert stopped <= remembered(tmp_path).suspended.keys()
     assert not fallback.update(now), "they are there"
 
-    leave(tmp_path, before)
+    write_durably(tmp_path, before)
     assert FallbackKeeper(tmp_path, OWN, stops=lambda: stops).update(None)
     kept = remembered(tmp_path)
     assert stopped <= kept.suspended.keys()
-    leave(tmp_path, before)
+    write_durably(tmp_path, before)
     earlier = remembered(tmp_path)
     assert {**kept.suspended, **earlier.suspended}.keys() == kept.suspended.keys(), "nothing is taken out"
     assert (kept.own, kept.never_originating) == (earlier.own, earlier.never_originating)
@@ -338,6 +338,6 @@ def test_the_operators_own_suspensions_are_in_the_file_with_and_without_a_regist
     chosen[0] = Stops()
     assert fallback.update(now), "they are lifted"
     assert path.read_text() == before
-    leave(tmp_path, before[:-1])
+    write_durably(tmp_path, before[:-1])
     assert not FallbackKeeper(tmp_path, OWN, stops=lambda: stops).update(None), "Asterisk refuses every call then"
     assert path.read_text() == before[:-1]

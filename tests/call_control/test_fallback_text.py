@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from idtone import dialplan
-from idtone.call_control.fallback_keeper import leave
+from idtone.call_control.fallback_keeper import write_durably
 from idtone.call_control.fallback_text import End, end_of, remembered, render
 from idtone.core.calls import Period, Suspension
 from idtone.core.decision import never_originates
@@ -107,7 +107,7 @@ def test_what_is_written_and_read_again_suspends_the_same_numbers_at_the_same_ti
     placed.sort(key=lambda each: each[0].first)
     text = render(placed, [(span, Period(each.since, each.until)) for span, each in placed])
     assert text.isascii()
-    leave(tmp_path, text)
+    write_durably(tmp_path, text)
     moments = [other, *(at for _, each in placed for at in (each.since, each.until) if at)]
     for now in moments:
         found = stopped_at([Number(NumberKind.FIXED, f"+{number}")], None, now, remembered(tmp_path))
@@ -149,7 +149,9 @@ def test_numbers_that_never_originate_are_in_sections_by_their_last_digits():
 @given(st.lists(st.tuples(spans, periods), max_size=8), st.integers(81312344990, 81312346130), instants)
 def test_what_never_originates_is_remembered_apart_from_suspensions(tmp_path, listed, number, other):
     placed = [(span, Period(since, None if lasts is None else since + lasts)) for span, (since, lasts) in listed]
-    leave(tmp_path, render([(SPAN, Suspension(SINCE))], [], never=sorted(placed, key=lambda each: each[0].first)))
+    write_durably(
+        tmp_path, render([(SPAN, Suspension(SINCE))], [], never=sorted(placed, key=lambda each: each[0].first))
+    )
     asked = [Number(NumberKind.FIXED, f"+{number}")]
     for now in [other, *(at for _, each in placed for at in (each.since, each.until) if at)]:
         known = remembered(tmp_path)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.call_control.fallback_keeper import leave
+from idtone.call_control.fallback_keeper import write_durably
 from idtone.call_control.fallback_text import render
 from idtone.core.calls import Suspension
 from idtone.core.number_spans import NumberSpan
@@ -98,7 +98,7 @@ async def test_no_call_is_decided_by_the_file_that_was_before(away, beside):
     numbers = (int(f"81{LICENSED[1:]}"), *range(8150_0000_0000, 8150_0000_0000 + 200_000, 2))
     async with lab(away) as phones:
         _, before = await phones.call()
-        leave(away.sounds, render([(NumberSpan(each, each), stopped) for each in numbers], None))
+        write_durably(away.sounds, render([(NumberSpan(each, each), stopped) for each in numbers], None))
         try:
             for forwarding, (_, ending) in await side_by_side(by_both(*[Forwarding()] * 3), phones.call):
                 assert (ending.status, ending.reason) == REFUSED, forwarding

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from idtone.call_control.fallback_keeper import leave
+from idtone.call_control.fallback_keeper import write_durably
 from idtone.call_control.fallback_text import render
 from idtone.call_control.journal_lines import Decided, Ended, Line, Sounded, read
 from idtone.call_control.journal_reader import JournalFolder
@@ -290,7 +290,7 @@ def hooked(installation, tmp_path_factory) -> Iterator[Hooked]:
     with Asterisk(installation, tmp_path_factory.mktemp("hooked"), {"extensions.conf": EXTENSIONS}) as asterisk:
         complaints = asterisk.complaints()
         JournalFolder(asterisk.sounds / "journal", asterisk.sounds).make()
-        leave(asterisk.sounds, FILE)
+        write_durably(asterisk.sounds, FILE)
         yield Hooked(asterisk, complaints)
 
 
@@ -374,11 +374,11 @@ LATER = datetime(2120, 1, 1, tzinfo=UTC)
 )
 def test_every_spelling_of_a_number_that_is_not_the_node_s_own_is_refused(hooked, context, own, of_own, of_others):
     """Both directions: the hook does not look at it. The hook reads a number as above, whatever it compares it with."""
-    leave(hooked.asterisk.sounds, render([], own))
+    write_durably(hooked.asterisk.sounds, render([], own))
     try:
         found = dict(zip(FORMS[context], results(hooked.asterisk, context), strict=True))
     finally:
-        leave(hooked.asterisk.sounds, FILE)
+        write_durably(hooked.asterisk.sounds, FILE)
     others = [number for number in OF_OTHERS if parse(number) != parse(LICENSED) and number in found]
     suspended = [number for number in OF_SUSPENDED if number in found]
     assert suspended
@@ -394,11 +394,11 @@ def test_a_fallback_file_without_the_own_numbers_refuses_every_call(hooked):
         (whole.partition("[own]")[0] + whole[whole.index("[end]") :], "REFUSED number-unknown fallback"),
         (whole.replace("complete = yes\n", ""), "REFUSED suspensions-unknown fallback"),
     ):
-        leave(hooked.asterisk.sounds, text)
+        write_durably(hooked.asterisk.sounds, text)
         try:
             found = dict(zip(SOME, results(hooked.asterisk, "some"), strict=True))
         finally:
-            leave(hooked.asterisk.sounds, FILE)
+            write_durably(hooked.asterisk.sounds, FILE)
         assert {found[number] for number in OF_SUSPENDED if number in found} == {expected}
 
 

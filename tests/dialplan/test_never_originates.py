@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from idtone.call_control.fallback_keeper import leave
+from idtone.call_control.fallback_keeper import write_durably
 from idtone.call_control.fallback_text import render
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.calls import Period, Suspension
@@ -83,7 +83,7 @@ def hooked(installation, tmp_path_factory) -> Iterator[Asterisk]:
         JournalFolder(asterisk.sounds / "journal", asterisk.sounds).make()
         stopped = [(read_span(STOPPED), Suspension(SINCE))]
         never = [(read_span(text), Period(since, until)) for text, since, until in LISTED]
-        leave(asterisk.sounds, render(stopped, None, never=sorted(never, key=lambda each: each[0].first)))
+        write_durably(asterisk.sounds, render(stopped, None, never=sorted(never, key=lambda each: each[0].first)))
         yield asterisk
 
 

@@ -144,7 +144,7 @@ def test_a_pack_whose_record_is_not_in_the_ledger_gets_no_receipt(office, tmp_pa
     pack = office.export("pack.zip", *WARRANT)
     assert office.told("disclosure deliver", pack, "-o", tmp_path / "receipt.pdf")["sha256"]
     with pytest.raises(UsageError, match="this ledger has made no such pack"):
-        commands.made_by(pack, {}, commands.own_key(load_settings(office.config, {}).ledger, "pbx-1"))
+        commands.disclosure_of_pack(pack, {}, commands.own_key(load_settings(office.config, {}).ledger, "pbx-1"))
 
 
 def rsa_signed(octets: bytes) -> tuple[bytes, Any]:

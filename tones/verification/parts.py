@@ -118,7 +118,7 @@ def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
     return found
 
 
-def alone(base: Baseband, fitted: Fitted) -> bool:
+def stands_alone(base: Baseband, fitted: Fitted) -> bool:
     """True if the sound's tones are quiet before it, and after it once a room's tail has died away.
 
     A longer tone or a pulsating one, of the network or in music, is there before or after, too. What is lost could be

@@ -19,7 +19,7 @@ from idtone.ledger.store.database import Database
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger_copies import copied
+from lab.ledger_copies import copy_ledger
 from lab.postgresql import PostgreSQL, changed, database_of
 
 from ..sample_evidence import PLAY, REFUSE, decided, heard_call
@@ -172,7 +172,7 @@ def nodes(
 ) -> Iterator[dict[str, Node]]:
     """Three by name, for this test alone."""
     folder, database = made_nodes
-    copied(folder, tmp_path)
+    copy_ledger(folder, tmp_path)
     clone = f"{database}_{secrets.token_hex(3)}"
     postgresql.execute(f"CREATE DATABASE {clone} TEMPLATE {database}")
     yield _by_name(tmp_path, postgresql.url(clone), postgresql.password, monkeypatch)

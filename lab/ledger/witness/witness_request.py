@@ -12,6 +12,6 @@ WITNESS = Signer("witness.example/1", bytes(31) + b"w")
 LOGS = {SIGNER.key.name: [SIGNER.key]}
 
 
-def asking(old: int, size: int, note: Note | None = None) -> AddCheckpoint:
+def witness_request(old: int, size: int, note: Note | None = None) -> AddCheckpoint:
     proof = merkle.consistency_proof(old, size, Stored(LEAVES).read) if old <= size else []
     return AddCheckpoint(old, tuple(proof), note or signed(head(size)))

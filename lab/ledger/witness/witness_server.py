@@ -18,7 +18,7 @@ NAME = "witness.example/1"
 
 
 @asynccontextmanager
-async def witnessing(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]:
+async def running_witness(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]:
     """A witness for one log; what `ledger.witnesses` is to say of it."""
     over, bound = asyncio.Event(), asyncio.get_running_loop().create_future()
     with WitnessState.held(folder / "witness") as state:
@@ -32,13 +32,13 @@ async def witnessing(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]
 
 
 @contextmanager
-def witnessing_beside(folder: Path, key: VerifierKey) -> Iterator[str]:
-    """As `witnessing`, in a thread: for commands, which have an event loop of their own."""
+def running_witness_in_thread(folder: Path, key: VerifierKey) -> Iterator[str]:
+    """As `running_witness`, in a thread: for commands, which have an event loop of their own."""
     begun: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def stay() -> None:
         over = asyncio.Event()
-        async with witnessing(folder, key) as witness:
+        async with running_witness(folder, key) as witness:
             begun.set_result((witness, asyncio.get_running_loop(), over))
             await over.wait()
 

@@ -51,11 +51,11 @@ def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
             observed(office, *each)
 
     made_once(tmp_path_factory, "to-evaluate", office.folder, make)
-    settle_ledger(office)
+    use_own_ledger(office)
     return office
 
 
-def settle_ledger(office: Office) -> None:
+def use_own_ledger(office: Office) -> None:
     """Give a copy of an office its own ledger: the settings of the copied one have its whole path."""
     OfficeLedger(office.folder).settings_file.unlink()
     with OfficeLedger(office.folder).open():

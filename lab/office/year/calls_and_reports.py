@@ -15,7 +15,7 @@ from idtone.core.japan import JAPAN
 from idtone.core.numbers import parse
 from idtone.ledger.evidence import steps as evidence
 from idtone.ledger.store.sqlite import path_of
-from idtone.registry.local_registry import known
+from idtone.registry.local_registry import read_local_registry
 from idtone.service.suspension_confirmations import LOOK_EVERY_S, SuspensionConfirmations, confirmed
 from lab.ledger.sample_evidence import SHA256
 
@@ -45,7 +45,7 @@ def call(year: OfficeYear, member: str, id_: str, at: datetime, number: str = RE
     """
     settings = year.settings(member)
     forwarded = forwarded_call(id_, number)
-    decision = decide(forwarded, known(settings.registry).index(), settings.policy.policy(member), at)
+    decision = decide(forwarded, read_local_registry(settings.registry).index(), settings.policy.policy(member), at)
 
     def after(ms: int) -> datetime:
         return at + timedelta(milliseconds=ms)
@@ -159,7 +159,7 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 def confirm(year: OfficeYear, member: str) -> None:
     """What the service does when it takes suspensions into use; here without the rest of the service."""
     settings = year.settings(member)
-    registry = known(settings.registry).index()
+    registry = read_local_registry(settings.registry).index()
 
     async def no_calls(_: float) -> bool:
         """None is in progress."""

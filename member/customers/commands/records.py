@@ -19,9 +19,9 @@ from idtone.core.persons import Person, acting_person
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress
-from idtone.core.terminal.prompts import confirmed, entries_asked, line, number_asked, number_of
+from idtone.core.terminal.prompts import confirmed, entries_asked, kept_line, number_asked, number_of
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.options import answerable, listed, local
+from idtone.ledger.commands.options import answerable, listed_time, local_time
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -183,7 +183,7 @@ def list_records(
     here, day, years = set(store.ids()), clock.today(), office.rules.keep_years
     rows = [
         {
-            "id": each.id, "recorded": listed(each.at, form), "by": each.by, "numbers": each.numbers,
+            "id": each.id, "recorded": listed_time(each.at, form), "by": each.by, "numbers": each.numbers,
             "ends": each.ends and each.ends.isoformat(),
             "kept_until": (until := each.kept_until(years)) and until.isoformat(),
             "state": _state(each, each.id in here and store.has_key(each.id), years, day),
@@ -230,7 +230,7 @@ def show(
     the form, once, with --request ID.
     """
     if request is None:
-        line(why or "", "--why")
+        kept_line(why or "", "--why")
     elif id_ is not None or why is not None:
         raise UsageError(Message("--request names the form and the reason; leave out ID and --why"))
     office, now = _Office.of(config), clock.now()
@@ -256,7 +256,7 @@ def show(
                     "requested to open {id}; another person approves it until {until}: "
                     "idtone-office form approve {act}",
                     id=known.id,
-                    until=local(until),
+                    until=local_time(until),
                     act=act,
                 )
             )
@@ -293,7 +293,7 @@ def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
 def _opened(store: RecordStore, known: RecordHistory) -> CustomerRecord:
     """Raises CustomerError if it is not what was recorded."""
     if known.forgotten:
-        raise CustomerError(Message("{id} was forgotten at {at}", id=known.id, at=local(known.forgotten)))
+        raise CustomerError(Message("{id} was forgotten at {at}", id=known.id, at=local_time(known.forgotten)))
     found, digest = store.get(known.id)
     if digest != known.digest:
         raise CustomerError(
@@ -327,7 +327,7 @@ def _open(
             Message(
                 "# {id}: recorded {at} by {by}, unchanged since then ({act})",
                 id=id_,
-                at=local(found.at),
+                at=local_time(found.at),
                 by=found.by,
                 act=known.act,
             )
@@ -356,7 +356,7 @@ def approve(
             Message(
                 "{name} asks at {at} to open {id}: {why}",
                 name=asked.by.name,
-                at=local(asked.at),
+                at=local_time(asked.at),
                 id=asked.id,
                 why=asked.why,
             )
@@ -370,7 +370,7 @@ def approve(
             Message(
                 "approved by {person}; until {until}: idtone-office form show --request {request}",
                 person=person,
-                until=local(asked.until),
+                until=local_time(asked.until),
                 request=request,
             )
         )
@@ -429,7 +429,7 @@ def forget(
         if due and not yes:
             columns = ("id", "recorded", "ends", "kept until")
             command_line.Rows(columns, whole=("id",)).print(
-                (each.id, local(each.at), each.ends, each.kept_until(years)) for each in due
+                (each.id, local_time(each.at), each.ends, each.kept_until(years)) for each in due
             )
             if not confirmed(Message("Destroy {forms} forever?", forms=command_line.counted(len(due), "form"))):
                 command_line.exit_negative()

@@ -29,10 +29,10 @@ from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.unwritten_steps import MissingSteps
 from idtone.registry.correspondence import desk_client
-from idtone.registry.correspondence.signed_document import sign_document, verified
+from idtone.registry.correspondence.signed_document import sign_document, verified_document
 from idtone.registry.model import Days
 
-from ..figures import KIND, Figures, counted, figures_of
+from ..figures import KIND, Figures, counted_months, figures_of
 from ..period import Period
 
 
@@ -88,7 +88,7 @@ def send(
     settings = load_settings(config)
     with reading(document, TrustError):
         octets = document.read_bytes()
-    found = verified(octets, lambda _: [desk_client.document_signer(settings).key])
+    found = verified_document(octets, lambda _: [desk_client.document_signer(settings).key])
     if found.kind != KIND:
         raise UsageError(Message("{path}: is not a document with figures", path=document))
     figures_of(found)
@@ -131,7 +131,7 @@ def _counted(reader: LedgerReader, period: Period, head: Note) -> Figures:
                     bar.update(task, completed=(period.ends - record.steps[0].at).days)
                 yield record
 
-        months = counted(shown(reader.each(since=period.begins, until=period.ends)), period)
+        months = counted_months(shown(reader.each(since=period.begins, until=period.ends)), period)
     gaps = [MissingSteps.parse(step.details) for step in reader.acts(frozenset({StepKind.GAP}))]
     return Figures(
         period=Days.model_validate({"from": period.start, "until": period.until}),

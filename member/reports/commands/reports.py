@@ -22,7 +22,7 @@ from idtone.registry.correspondence import desk_client
 from idtone.registry.correspondence.signed_document import sign_document
 
 from ..report import SIZE_LIMIT, Report, parse_report
-from ..report_acts import record
+from ..report_acts import record_report_act
 from ..report_desk_client import desk_keys
 from ..report_documents import REPORT, receipt_of, report_id_of, sealed_report
 
@@ -77,7 +77,7 @@ def send(
     sealed = sealed_report(report, receipt, *desk_keys(settings))
     member = desk_client.member_of(settings)
     octets = sign_document(REPORT, member, sealed.model_dump(), desk_client.document_signer(settings), now)
-    record(settings, SENT, report_id_of(sealed.receipt), sha256=hashlib.sha256(octets).hexdigest())
+    record_report_act(settings, SENT, report_id_of(sealed.receipt), sha256=hashlib.sha256(octets).hexdigest())
     answer = desk_client.send(settings, octets)
     facts = {"report": answer["report"], "receipt": receipt}
     if as_json:

@@ -16,7 +16,7 @@ from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.options import KeysOption, ledgers_of, listed, local
+from idtone.ledger.commands.options import KeysOption, ledgers_of, listed_time, local_time
 from idtone.ledger.disclosure.pack import digest
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.replication.node_ledgers import without_keys
@@ -24,7 +24,7 @@ from idtone.registry.correspondence import desk_client
 from idtone.registry.correspondence.signed_document import sign_document
 
 from ..matching_calls import matching_calls, suggested_answer
-from ..report_acts import record, recorded
+from ..report_acts import record_report_act, recorded_report_acts
 from ..report_desk_client import open_requests, request_named
 from ..report_documents import ANSWER, Answer, AnswerResult, Found, Request, span
 from .reports import SENT
@@ -95,7 +95,7 @@ def answer(
         command_line.exit_negative()
     member = desk_client.member_of(settings)
     octets = sign_document(ANSWER, member, content.model_dump(mode="json"), desk_client.document_signer(settings), now)
-    record(
+    record_report_act(
         settings,
         ANSWERED,
         request.id,
@@ -115,10 +115,10 @@ def answer(
 
 def list_own(config: command_line.ConfigOption = None, as_json: command_line.JsonOption = False) -> None:
     """List the reports and answers that this node has signed, from its own ledger."""
-    acts = recorded(load_settings(config), frozenset({SENT, ANSWERED}))
+    acts = recorded_report_acts(load_settings(config), frozenset({SENT, ANSWERED}))
     names = ("act", "subject", "by", "result", "upstream", "call", "sha256")
     form = command_line.form(as_json, False, False)
-    rows = [{"time": listed(step.at, form), **{name: step.details.get(name) for name in names}} for step in acts]
+    rows = [{"time": listed_time(step.at, form), **{name: step.details.get(name) for name in names}} for step in acts]
     if as_json:
         command_line.print_json(rows)
     else:
@@ -155,7 +155,7 @@ def _show(request: Request, content: Answer) -> None:
     lines = {
         "request": request.id,
         "number": parse(request.number),
-        "at": f"{local(request.at)} ± {request.within_minutes} min",
+        "at": f"{local_time(request.at)} ± {request.within_minutes} min",
         "calls": facts.calls,
         "call": facts.call,
         "outcome": facts.outcome,
@@ -184,10 +184,10 @@ def _facts(request: Request, now: datetime, form: command_line.Form) -> dict[str
     return {
         "id": request.id,
         "number": str(parse(request.number)),
-        "at": listed(request.at, form),
+        "at": listed_time(request.at, form),
         "within_minutes": request.within_minutes,
         "downstream": request.downstream,
-        "due": listed(request.due, form),
+        "due": listed_time(request.due, form),
         "reminders": request.reminders,
         "overdue": now > request.due,
     }

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 from idtone.member.reports.report_documents import new_receipt, receipt_digest
 
@@ -119,7 +119,7 @@ class Submissions:
 
     def answer(self, before: Submission, state: SubmissionState, note: str, label: str) -> Submission:
         """Send it back to be corrected, or decline it, with what the applicant reads. `before` is as it was shown."""
-        words = line(note, label)
+        words = kept_line(note, label)
         with self.locked():
             update = {"state": state, "note": words, "changed": in_japan(datetime.now(UTC))}
             made = self._open(before).model_copy(update=update)

@@ -37,8 +37,8 @@ from .desk_key import DeskKey, officer_public
 from .number_holder import Basis, Holder, holder_of
 from .report_rules import ReportRules, read_rules
 from .report_store import CountedBy, KeptReport, KeptRequest, ReportStore, WaitingRequest
-from .small_counts import Published, published
-from .traceback import Finding, Next, ReportResult, Stage, after, first
+from .small_counts import Published, without_small_counts
+from .traceback import Finding, Next, ReportResult, Stage, first_request, next_request
 
 FETCHED_AT_ONCE: Final = 200
 """Requests; a member with more of them gets the others when it has answered these."""
@@ -88,7 +88,7 @@ class ReportDesk:
             holder, step = Holder(None, Basis.NO_NUMBER), Next(finding=Finding.NO_NUMBER)
             if isinstance(matter, ReportedCall):
                 token, holder = self.key.token(parse(matter.number)), self._holder(matter)
-                step = first(holder.members)
+                step = first_request(holder.members)
             request = self._request(report_id, 1, step, now)
             kept = KeptReport(report_id, now, via, holder, step.stage, step.finding, None, None, None, sealed)
             self._changes.make(
@@ -165,7 +165,7 @@ class ReportDesk:
 
     def statistics(self, by: CountedBy, since: datetime, until: datetime) -> Published:
         """How many reports were received from `since` on and before `until`, as they may be published."""
-        return published(self.store.counted(by, since, until), self.rules.statistics.least)
+        return without_small_counts(self.store.counted(by, since, until), self.rules.statistics.least)
 
     def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
         """Close a report and withdraw its open request. Raises LedgerError, and UsageError if the report is already
@@ -255,7 +255,7 @@ class ReportDesk:
                 )
             asked = [each.member for each in self.store.requests_of(request.report)]
             holders = self._holders(request.report) if content.result is AnswerResult.NOT_OURS else ()
-            following = after(asked, content.result, content.upstream, self.rules.traceback.members, holders)
+            following = next_request(asked, content.result, content.upstream, self.rules.traceback.members, holders)
             further = self._request(request.report, request.hop + 1, following, now)
             answered = replace(
                 request,

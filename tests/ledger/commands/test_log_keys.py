@@ -37,7 +37,7 @@ from idtone.operations.doctor.exam import Exam
 from lab import token
 from lab.ledger.commands.run_ledger import run, told
 from lab.ledger.example_pack import WITNESS
-from lab.ledger.killed_writers import GIVING_UP, MOMENTS, give_up, killed, replace_key
+from lab.ledger.killed_writers import GIVING_UP, MOMENTS, give_up, replace_key, run_until_killed
 from lab.ledger.sample_evidence import ALICE, BOB, NOW, decided, heard_call, put, wait_until
 from lab.ledger.sample_ledger import opened
 from lab.nightly_tests import rest_in_breadth
@@ -131,7 +131,7 @@ def test_a_key_is_replaced(node):
 )
 def test_a_replacement_that_was_killed_is_finished_by_the_next_start_or_has_not_begun(node, moment):
     old = own_key(node.settings, "pbx-1")
-    assert killed(None, replace_key, str(node.config), moment) == ["replacing"]
+    assert run_until_killed(None, replace_key, str(node.config), moment) == ["replacing"]
     node.write(*heard_call("c-3", 20_000))
     now = node.verify()
     assert now["good"], now
@@ -350,7 +350,7 @@ def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, mon
 @rest_in_breadth("moment", GIVING_UP)
 def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(lost, monkeypatch, moment):
     as_person(monkeypatch, ALICE)
-    assert killed(None, give_up, str(lost.config), moment) == ["giving up"]
+    assert run_until_killed(None, give_up, str(lost.config), moment) == ["giving up"]
     acts = lost.verify()["gives_up"]
     assert (len(acts), lost.ring().continued_trees.trees[0].given_up) == (moment != "it is allowed", "")
     assert (before_of(lost)["good"], bool(before_of(lost)["given_up"])) == (False, bool(acts))

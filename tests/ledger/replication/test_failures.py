@@ -18,7 +18,7 @@ from idtone.ledger.replication.replica_connection import ReplicaConnection
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store import postgresql as postgresql_module
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from lab.ledger.killed_writers import killed, replicate
+from lab.ledger.killed_writers import replicate, run_until_killed
 from lab.ledger.replication.between import CUT, STALL, Between
 from lab.ledger.replication.nodes import same
 from lab.ledger.sample_evidence import heard_call, put, wait_until
@@ -40,7 +40,7 @@ until = partial(wait_until, within_s=180)
 def test_a_node_that_is_killed_again_and_again(node):
     dice = random.Random(1101)
     for number in range(KILLS):
-        killed(dice.uniform(0.02, 0.4), replicate, node.settings, str(number))
+        run_until_killed(dice.uniform(0.02, 0.4), replicate, node.settings, str(number))
     with node.copy() as copy:
         assert len(copy.records(limit=10_000)) > KILLS  # more than the first one of each had arrived
     node.write()  # the next start undoes what the last one was in the middle of

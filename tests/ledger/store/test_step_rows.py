@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.core.errors import LedgerError
-from idtone.ledger.evidence.call_record import fold
+from idtone.ledger.evidence.call_record import record_of_steps
 from idtone.ledger.evidence.leaves import StoredStep
 from idtone.ledger.evidence.steps import CALL_ID_LIMIT, NumberRole, Step, StepKind
 from idtone.ledger.keys.sealing import DayKey
@@ -82,7 +82,7 @@ def test_numbers_that_were_moved_to_another_call_are_not_opened():
     (row,) = stored([first | {"details": second["details"]}])
     step = step_of(row, key_of)
     assert (step.numbers, step.details["numbers"]) == ({}, "cannot be opened")
-    assert "the numbers cannot be opened" in fold("pbx-1", [step]).anomalies[0]
+    assert "the numbers cannot be opened" in record_of_steps("pbx-1", [step]).anomalies[0]
 
 
 def test_a_row_of_another_version_is_an_error_that_names_it():

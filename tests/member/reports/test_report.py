@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from idtone.core.errors import DocumentError, TrustError
-from idtone.ledger.evidence.call_record import fold
+from idtone.ledger.evidence.call_record import record_of_steps
 from idtone.member.reports.matching_calls import matching_calls, suggested_answer
 from idtone.member.reports.report import parse_report
 from idtone.member.reports.report_documents import (
@@ -102,7 +102,7 @@ def test_a_report_is_sealed_for_the_desk_and_its_reporter_for_the_officer():
 
 
 def test_the_nearest_call_is_what_the_ledger_says():
-    records = [fold("pbx-1", heard_call(f"c-{n}", n * 60_000)) for n in range(3)]
+    records = [record_of_steps("pbx-1", heard_call(f"c-{n}", n * 60_000)) for n in range(3)]
     request = Request(
         id="Q-1",
         number="+81312345678",
