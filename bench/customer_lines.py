@@ -111,7 +111,7 @@ async def lateness_ms(work: Callable[[], object]) -> list[float]:
 
 
 def measure(numbers: int, customers: int, members: int = MEMBERS) -> dict[str, dict[str, float]]:
-    from idtone.core.responsive_loop import loop_first
+    from idtone.core.responsive_loop import prefer_event_loop
 
     registry = RegistryIndex(parse_registry(text(numbers, members), "registry.yaml"))
     made = list(entries(numbers, customers, members))
@@ -132,7 +132,7 @@ def measure(numbers: int, customers: int, members: int = MEMBERS) -> dict[str, d
     for _ in range(ROUNDS):
         for way, calls in placed.items():  # in turn, since this machine has other work as well
             pairs[way].append((median_us(registry, None, calls, now), median_us(registry, index, calls, now)))
-    loop_first()
+    prefer_event_loop()
     ways_of_waiting: dict[str, Callable[[], object]] = {
         "event loop while it is read": lambda: LinesIndex.unpack(octets),
         "event loop while a thread sleeps": lambda: time.sleep(0.5),

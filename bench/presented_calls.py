@@ -1,4 +1,4 @@
-"""The calls of `numbers`: whose number each presents, how it is spelled, and what must become of the call.
+"""The calls of `presented_numbers`: whose number each presents, how it is spelled, and what must become of the call.
 
 What must become of a call follows from how it was made, and from nothing that the product says.
 """

@@ -189,11 +189,13 @@ def as_the_service(place: Place, line: Connection, rounds: int, each: int) -> No
     """Decide in an event loop, while generations are asked for and taken in a thread; and, in turn, while they are
     asked for and nobody takes them. Findings go into `line`.
     """
-    from idtone.core.responsive_loop import loop_first  # where memory is measured, without the rest of the service
+    from idtone.core.responsive_loop import (
+        prefer_event_loop,  # where memory is measured, without the rest of the service
+    )
 
     source = place.open()
     source.refresh()
-    loop_first()
+    prefer_event_loop()
     policy, asked = Policy(), calls_of(ASKED)
     took_s: list[float] = []
     mixed = 0
@@ -244,12 +246,12 @@ def stopped_meanwhile(place: Place, line: Connection) -> None:
     """Decide in an event loop every few milliseconds. Other members are published, and when they are being compiled, a
     suspension: how late it is in force, and the loop, and what memory that takes.
     """
-    from idtone.core.responsive_loop import loop_first
+    from idtone.core.responsive_loop import prefer_event_loop
     from idtone.service.source_watch import SourceWatch
 
     source = place.open()
     source.refresh()
-    loop_first()
+    prefer_event_loop()
     policy, (call,) = Policy(), calls_of(ASKED[1:])
     before = source.current
     assert before

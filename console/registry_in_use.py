@@ -14,7 +14,7 @@ from idtone.core.calls import Trust
 from idtone.core.errors import DocumentError, TrustError, UsageError
 from idtone.core.settings.settings import RegistrySettings
 from idtone.core.translation import Message, joined
-from idtone.operations.doctor.registry import faulty
+from idtone.operations.doctor.registry_findings import faulty
 from idtone.registry.differences import registry_differences, suspension_differences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import read_local_registry

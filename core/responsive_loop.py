@@ -10,7 +10,7 @@ SWITCH_S: Final = 0.001
 """Python's default is 5 ms, half of a call's permitted delay."""
 
 
-def loop_first(switch_s: float = SWITCH_S) -> None:
+def prefer_event_loop(switch_s: float = SWITCH_S) -> None:
     """A thread that computes leaves Python to the event loop after this time; and `freeze_garbage`."""
     sys.setswitchinterval(switch_s)
     freeze_garbage()

@@ -35,7 +35,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.registry.customer_lines.lines_source import LinesSource
 from idtone.registry.expiry_warning import ExpiryWarning
-from idtone.registry.node_member import MemberWarning
+from idtone.registry.node_member_check import MemberWarning
 from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.registry.used_registries import FOLDER, UsedRegistries

@@ -17,7 +17,7 @@ import typer
 from idtone.core import logs
 from idtone.core.decision import time_by
 from idtone.core.errors import IdtoneError, TrustError, UsageError
-from idtone.core.responsive_loop import loop_first
+from idtone.core.responsive_loop import prefer_event_loop
 from idtone.core.settings.customer_lines import LinesSettings
 from idtone.core.settings.settings import LedgerSettings, Settings, load_settings
 from idtone.core.terminal.command_line import UNUSABLE, ConfigOption
@@ -30,7 +30,7 @@ from idtone.ledger.keys.log_keys import LogKeys
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import read_local_registry
-from idtone.registry.node_member import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
+from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
 from idtone.tones.making.sounds import PBX_FORMATS, named_format
 from idtone.tones.profile_library import load_library
@@ -85,7 +85,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
     faulthandler.enable()  # shows where the event loop was blocked when systemd's watchdog ends the process
     with _reported(settings.log.format):
         instance = Instance(settings, password, load(settings, config))
-        loop_first()
+        prefer_event_loop()
         try:
             asyncio.run(instance.live(take_over))
         except asyncio.CancelledError:

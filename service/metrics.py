@@ -35,7 +35,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.registry.customer_lines.lines_source import LinesSource
 from idtone.registry.index import RegistryIndex
 from idtone.registry.licence_lapses import LicenceLapse, lapses
-from idtone.registry.node_member import member_trouble
+from idtone.registry.node_member_check import member_trouble
 from idtone.registry.sources import Source
 
 from . import backup_result, canary_result

@@ -17,7 +17,7 @@ from typing import Any, Final
 from idtone.ledger.replication.replica_connection import Exchange
 
 from .metrics import Observed
-from .status_feed import FEED, decided, nested
+from .status_feed import FEED, decided_calls, nested
 
 FORMAT: Final = 1
 """The version of the object. A new field does not change it."""
@@ -129,7 +129,7 @@ class NodeStateReport:
 
     def __call__(self, exchange: Exchange | None) -> str:
         """The object as text, of the exchange by the report before."""
-        self._decided.append((time.monotonic(), decided(self._observed)))
+        self._decided.append((time.monotonic(), decided_calls(self._observed)))
         if exchange is not None:
             self._writers.append(exchange.before)
         own = exchange.writer if exchange else None

@@ -28,7 +28,7 @@ from idtone.core.settings.shared_settings import fleet_settings_report
 from idtone.ledger.keys.timestamp_store import is_overdue
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.registry.node_member import member_trouble, tones_trouble
+from idtone.registry.node_member_check import member_trouble, tones_trouble
 
 from . import backup_result, canary_result
 from .call_counts import LABELS
@@ -107,7 +107,7 @@ def _decisions(observed: Observed) -> list[dict[str, Any]]:
     return [{"outcome": outcome, "reason": reason, "calls": n} for (outcome, reason), n in counted.most_common()]
 
 
-def decided(observed: Observed) -> int:
+def decided_calls(observed: Observed) -> int:
     """How many calls this instance has decided, and its hook."""
     return sum(_metric("decisions_total")(observed).values())
 
@@ -274,7 +274,7 @@ FEED: Final = (
         "`answered`, `connected`, or `suspended` if Asterisk ends it because its number is suspended).",
         _oldest,
     ),
-    Field("calls.decided", "Decided calls, those that the hook decided by itself too.", decided),
+    Field("calls.decided", "Decided calls, those that the hook decided by itself too.", decided_calls),
     Field("calls.decisions", "They by outcome and reason: a list of outcome, reason and their number.", _decisions),
     Field(
         "calls.ended",

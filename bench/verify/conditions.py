@@ -15,7 +15,7 @@ from idtone.tones.profile import Profile, build_profile
 
 from . import codecs
 from .codecs import Coding
-from .speech_and_music import RATE_HZ, Part, Signal, babble, gain, talker
+from .speech_and_music import RATE_HZ, Part, Signal, babble, rms_of_level, talker
 
 PACKET: Final = RATE_HZ // 50
 """20 ms."""
@@ -167,7 +167,9 @@ _NOISES: Final[dict[str, Callable[[Part, int, np.random.Generator], Signal]]] = 
 def _surround(samples: Signal, start: int, end: int, chance: np.random.Generator, part: Part) -> None:
     """What a line carries before and after the sound, no nearer to it than 50 ms."""
     if chance.random() < 0.5:
-        samples += np.float32(gain(float(chance.uniform(-75, -50)))) * chance.standard_normal(len(samples), np.float32)
+        samples += np.float32(rms_of_level(float(chance.uniform(-75, -50)))) * chance.standard_normal(
+            len(samples), np.float32
+        )
     quiet_before, quiet_after = (int(seconds * RATE_HZ) for seconds in chance.uniform(0.05, 0.4, 2))
     before, after = start - quiet_before, len(samples) - end - quiet_after
     kind = chance.choice(["silence", "ring-back", "talker"])
@@ -176,9 +178,9 @@ def _surround(samples: Signal, start: int, end: int, chance: np.random.Generator
         place = int(chance.integers(len(ring)))
         samples[:before] += np.float32(10 ** (chance.uniform(-6, 3) / 20)) * np.resize(np.roll(ring, place), before)
     elif kind == "talker" and before > 0:
-        samples[:before] += np.float32(gain(float(chance.uniform(-28, -14)))) * talker(part, before, chance)
+        samples[:before] += np.float32(rms_of_level(float(chance.uniform(-28, -14)))) * talker(part, before, chance)
     if chance.random() < 0.5 and after > 0:
-        level = np.float32(gain(float(chance.uniform(-28, -14))))
+        level = np.float32(rms_of_level(float(chance.uniform(-28, -14))))
         samples[len(samples) - after :] += level * talker(part, after, chance)
 
 

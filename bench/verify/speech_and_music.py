@@ -130,7 +130,7 @@ def babble(part: Part, length: int, chance: np.random.Generator, talkers: int = 
     return np.asarray(samples / np.sqrt(np.mean(samples**2)), np.float32)
 
 
-def gain(level_dbm0: float) -> float:
+def rms_of_level(level_dbm0: float) -> float:
     """The RMS of a signal of this level."""
     return float(10 ** (level_dbm0 / 20) * _PEAK_0_DBM0 / np.sqrt(2))
 
@@ -287,7 +287,7 @@ def _line(samples: Signal, chance: np.random.Generator) -> Signal:
         line = _band(line, float(chance.uniform(150, 350)), float(chance.uniform(3000, 3600)))
     if chance.random() < 0.6:
         noise = chance.standard_normal(RATE_HZ * 37, np.float32)
-        line = line + np.resize(noise, len(line)) * np.float32(gain(float(chance.uniform(-75, -38))))
+        line = line + np.resize(noise, len(line)) * np.float32(rms_of_level(float(chance.uniform(-75, -38))))
     law = (None, g711.PCMA, g711.PCMU)[int(chance.integers(3))]
     if law is None:
         return np.asarray(np.clip(line, -1, 1), np.float32)

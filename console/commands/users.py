@@ -17,7 +17,7 @@ from idtone.core.terminal.prompts import ask
 from idtone.core.translation import Message
 
 from ..access.password_rules import common_passwords, objection
-from ..access.passwords import hashed, new_secret, provisioning
+from ..access.passwords import hashed, new_secret, provisioning_uri
 from ..access.rights import Role
 from ..access.users import User, change_users, read_users
 from ..administration import user_rules
@@ -77,7 +77,7 @@ def _put(name: str, role: list[Role], password: bool, no_code: bool, config: Pat
 
     change_users(settings.console.users, changed)
     if secret:
-        address = provisioning(name, secret)
+        address = provisioning_uri(name, secret)
         print(address)
         if sys.stdout.isatty():
             from ..access.terminal_qr_code import lines  # reportlab, which takes a while

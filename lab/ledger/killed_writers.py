@@ -18,7 +18,7 @@ from idtone.ledger.disclosure import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys import continued_trees
 from idtone.ledger.keys.key_ring import KeyRing
-from idtone.ledger.replication import batch, replicator
+from idtone.ledger.replication import replica_batch, replicator
 from idtone.ledger.store import sqlite
 from idtone.ledger.writing import group_writer, housekeeping, ledger_writer
 
@@ -72,7 +72,7 @@ def write_calls(telling: Connection, url: str, journal: str, start: str) -> None
 
 def replicate(telling: Connection, settings: LedgerSettings, start: str) -> None:
     """Write calls and replicate them, in small batches; the first has arrived when it tells so."""
-    replicator.LOOK_EVERY_S, batch.BATCH_STEPS = 0.005, 7
+    replicator.LOOK_EVERY_S, replica_batch.BATCH_STEPS = 0.005, 7
     one = replicator.Replicator(settings, "pbx-1")
     with ledger_writer.LedgerWriter.open(settings.own(), "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
         put(writer, *heard_call(f"{start}-first"))

@@ -27,8 +27,8 @@ from ..store.postgresql import Server, schema_of
 from ..store.step_rows import moment
 from ..tree.checkpoints import Checkpoint
 from .ask_servers import WITHIN_S, ask_all
-from .batch import position_of
 from .node_reports import NodeReportsReader
+from .replica_batch import replica_position
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ def ledger_in(
                     origin=held.get(ORIGIN),
                 )
             )
-        position = position_of(connection)
+        position = replica_position(connection)
     keys = days.get(held.get(NODE, ""))
     reader = LedgerReader(database, keys, held.get(NODE))
     try:

@@ -29,7 +29,7 @@ from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STE
 from ..store.postgresql import PostgreSQLConnection, Server, begin_writing, schema_of
 from ..store.schema import make_or_upgrade
 from ..store.sqlite import path_of
-from .batch import Batch, Position, ReplicaDiffersError, batch_after, check_replica, position_of
+from .replica_batch import Batch, ReplicaDiffersError, ReplicaPosition, batch_after, check_replica, replica_position
 
 ANSWER_WITHIN_S: Final = 45.0
 """After this the connection is given up: longer than PostgreSQL itself waits for anything."""
@@ -89,7 +89,7 @@ class ReplicaConnection:
         self._connection: PostgreSQLConnection | None = None
         self._is_entered = False
         """The schema is there, and is of this log."""
-        self._left_at: Position | None = None
+        self._left_at: ReplicaPosition | None = None
         """Where this connection left the replica: nothing needs to be compared while it is still there."""
         self.lost_leaves = 0
         """As it was when the connection was made."""
@@ -227,7 +227,7 @@ class ReplicaConnection:
     def _add(self, connection: PostgreSQLConnection) -> Batch:
         # The row is locked, so that one transaction follows the other, of whichever process.
         self._check_key(scalar(connection, f"{_LOG_KEY} FOR UPDATE"))
-        position = position_of(connection)
+        position = replica_position(connection)
         if position != self._left_at:
             try:
                 check_replica(connection, self._ledger, position)

@@ -135,7 +135,7 @@ def read(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
         ) from error
 
 
-def span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
+def time_span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
     """The time in which a reported call began: from the first moment up to, but not at, the second. `at` may be a whole
     minute, in which the call was.
     """

@@ -133,7 +133,7 @@ def _evaluation(entry: EvaluationEntry) -> dict[str, Any]:
     }
 
 
-def without(listed: bytes, stopped: Collection[str]) -> bytes:
+def without_stopped(listed: bytes, stopped: Collection[str]) -> bytes:
     """The signed list without the `stopped` members: a suspension counts before the registry's keys have signed the
     list again.
     """

@@ -20,7 +20,7 @@ from typing import Any, Final
 from idtone.core.errors import BackupError
 from idtone.core.translation import Message
 from idtone.ledger.evidence.leaves import StoredStep, must_be_counted, search_keys
-from idtone.ledger.replication.batch import Position, batch_after, position_of
+from idtone.ledger.replication.replica_batch import ReplicaPosition, batch_after, replica_position
 from idtone.ledger.store.calls_in_progress import update_calls_in_progress
 from idtone.ledger.store.database import Database, scalar
 from idtone.ledger.store.meta import CHECKPOINT, SET_META
@@ -65,7 +65,7 @@ NOTHING: Final = Reached(0, 0, Frontier().root().hex())
 def continues(ledger: Database, reached: Reached) -> bool:
     """True if the ledger in the archives is the beginning of this one. Raises LedgerError."""
     with ledger.reading() as connection:
-        own = position_of(connection)
+        own = replica_position(connection)
         if reached.steps > own.steps or reached.leaves > own.leaves:
             return False
         return root(reached.leaves, partial(read_hashes, connection)).hex() == reached.root
@@ -76,7 +76,7 @@ def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterato
 
     Raises LedgerError.
     """
-    position = Position(reached.steps, reached.leaves, stored_hashes(reached.leaves))
+    position = ReplicaPosition(reached.steps, reached.leaves, stored_hashes(reached.leaves))
     while True:
         batch = batch_after(ledger, position, None)
         if batch.steps:

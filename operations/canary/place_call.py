@@ -156,7 +156,7 @@ def _recording(settings: Settings, name: str) -> Path:
     return settings.canary_directory() / f"{name}.sln"
 
 
-def arrived(settings: Settings, profile: Profile) -> Arrived | None:
+def arrived_recording(settings: Settings, profile: Profile) -> Arrived | None:
     """What arrived at the answering leg, by the verifier; None if there is no recording, because it was not reached."""
     here = settings.canary.answered is Answered.HERE
     path = _recording(settings, dialplan.CANARY_ARRIVED if here else dialplan.CANARY_RETURNED)

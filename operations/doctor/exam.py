@@ -22,7 +22,7 @@ from idtone.tones.profile_library import Library, load_library
 
 from ..asterisk_console import AsteriskConsole
 from . import observe_asterisk, observe_machine
-from .asterisk import Seen
+from .asterisk_findings import Seen
 from .shared_file_findings import Identity
 
 USUAL_FOLDER: Final = Path("/etc/asterisk")

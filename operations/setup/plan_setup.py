@@ -20,21 +20,21 @@ from idtone.core.errors import ChangeError, IdtoneError, UsageError
 from idtone.core.settings.settings import Settings, load_settings, settings_files, settings_folder
 from idtone.core.translation import Message, joined
 from idtone.dialplan import HOOK_GLOBAL
-from idtone.registry.node_member import REMEDY, member_trouble
+from idtone.registry.node_member_check import REMEDY, member_trouble
 from idtone.service.commands import check_settings
 from idtone.service.hook_from_settings import hook_for
 from idtone.tones.profile_library import load_library
 
 from ..asterisk_console import AsteriskConsole
-from ..changes import Change, FileChange, FolderChange, Group, ProgramChange
 from ..custom_config_files import ARI_USERS, DIALPLAN, custom_file_for
-from ..doctor import asterisk, modules, observe_machine, open_files
+from ..doctor import asterisk_findings, modules, observe_machine, open_files
 from ..doctor.asterisk_version import unsupported
 from ..doctor.exam import UNIT
 from ..doctor.findings import TOPICS
 from ..doctor.shared_file_findings import SOUNDS_MODE
 from ..make_changes import obstacle
 from ..pbx_changes import LOOPBACK, ari_changes, hook_changes, http_changes, module_changes, options
+from ..planned_changes import Change, FileChange, FolderChange, Group, ProgramChange
 from .unit_file import unit_file
 
 SYSTEMD: Final = Path("/run/systemd/system")
@@ -238,7 +238,7 @@ def _shipped() -> str:
 
 def _ari_url(http: dict[str, str]) -> str:
     """The address of ARI by http.conf, as it is or will be."""
-    enabled = http.get("enabled", "no").lower() in asterisk.TRUE
+    enabled = http.get("enabled", "no").lower() in asterisk_findings.TRUE
     address = http.get("bindaddr", LOOPBACK) if enabled else LOOPBACK
     if address in ("0.0.0.0", "::", "[::]"):  # noqa: S104  compared, not listened on
         address = LOOPBACK

@@ -9,7 +9,7 @@ import pytest
 from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import Policy, decide
 from idtone.core.numbers import WITHHELD, parse
-from idtone.operations.doctor.registry import certifications
+from idtone.operations.doctor.registry_findings import certifications
 from idtone.registry.compiled_registry import compiled, unpack
 from idtone.registry.expiries import ExpiryKind, certification_ends, expiries
 from idtone.registry.expiry_warning import ExpiryWarning

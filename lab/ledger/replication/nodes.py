@@ -23,7 +23,7 @@ from lab.ledger_copies import copy_ledger
 from lab.postgresql import PostgreSQL, changed, database_of
 
 from ..sample_evidence import PLAY, REFUSE, decided, heard_call
-from .between import Between
+from .faulty_network import FaultyNetwork
 
 NAMES = ["osaka", "sendai", "tokyo"]
 EMPTIED = "TRUNCATE {}.steps, {}.hashes, {}.sought, {}.in_progress"
@@ -106,7 +106,7 @@ class Node:
     def copy(self) -> LedgerReader:
         return LedgerReader(self.replica)
 
-    def through(self, between: Between) -> Node:
+    def through(self, between: FaultyNetwork) -> Node:
         """The same node, which reaches PostgreSQL by what lies between."""
         return self.changed(url=changed(self.settings.url, port=between.port))
 

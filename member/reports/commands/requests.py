@@ -26,7 +26,7 @@ from idtone.registry.correspondence.signed_document import sign_document
 from ..matching_calls import matching_calls, suggested_answer
 from ..report_acts import record_report_act, recorded_report_acts
 from ..report_desk_client import open_requests, request_named
-from ..report_documents import ANSWER, Answer, AnswerResult, Found, Request, span
+from ..report_documents import ANSWER, Answer, AnswerResult, Found, Request, time_span
 from .reports import SENT
 
 ANSWERED: Final = "report-answer-signed"
@@ -81,7 +81,7 @@ def answer(
     settings, now = load_settings(config), datetime.now(UTC)
     request = request_named(settings, request_id, now)
     ledgers = ledgers_of(config, None, None, keys or ())
-    between = span(request.at, request.within_minutes)
+    between = time_span(request.at, request.within_minutes)
     facts = matching_calls(ledgers.find(parse(request.number), *between), request.at)
     for name in without_keys(ledgers.nodes):
         print(

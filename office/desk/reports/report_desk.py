@@ -26,7 +26,7 @@ from idtone.member.reports.report_documents import (
     SealedReport,
     read,
     report_id_of,
-    span,
+    time_span,
 )
 from idtone.member.reports.sealed_box import Purpose, open_box, public_key, seal
 from idtone.registry.correspondence.signed_document import SignedDocument
@@ -116,7 +116,7 @@ class ReportDesk:
         return facts[0] == facts[1]
 
     def _holder(self, call: ReportedCall) -> Holder:
-        return holder_of(self._desk.workspace, parse(call.number), call.at, span(call.at, call.within_minutes))
+        return holder_of(self._desk.workspace, parse(call.number), call.at, time_span(call.at, call.within_minutes))
 
     def matter(self, sealed: SealedReport) -> ReportedCall | ReportedService:
         """What a report says. Raises TrustError if it is not sealed for this desk, or was changed."""

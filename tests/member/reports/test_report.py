@@ -17,7 +17,7 @@ from idtone.member.reports.report_documents import (
     receipt_digest,
     report_id_of,
     sealed_report,
-    span,
+    time_span,
 )
 from idtone.member.reports.sealed_box import Purpose, open_box, public_key, seal
 from lab.ledger.sample_evidence import NOW, heard_call
@@ -121,7 +121,7 @@ def test_the_nearest_call_is_what_the_ledger_says():
         "licence-valid",
         "sent",
     )
-    start, end = span(request.at, request.within_minutes)
+    start, end = time_span(request.at, request.within_minutes)
     assert (request.at - start, end - request.at) == (timedelta(minutes=5), timedelta(minutes=6))
     assert suggested_answer(facts) is AnswerResult.CUSTOMER_HELD
     assert suggested_answer(matching_calls([], NOW)) is AnswerResult.NOT_OURS

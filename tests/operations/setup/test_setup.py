@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 
 from idtone.cli import app
 from idtone.core.errors import UsageError
-from idtone.operations.changes import MARK
 from idtone.operations.make_changes import RECORD
+from idtone.operations.planned_changes import MARK
 from idtone.operations.setup.plan_setup import Wishes, _settings, is_new, own_file
 from lab.asterisk import MODULES
 from lab.bootstrap import AsteriskInstallation

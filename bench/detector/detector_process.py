@@ -34,7 +34,7 @@ class Judged:
     cpu_s: float
 
 
-class Judge(AbstractContextManager["Judge"]):
+class DetectorProcess(AbstractContextManager["DetectorProcess"]):
     """Use it as a context; `folder` gets the samples and the profiles."""
 
     def __init__(self, folder: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from idtone.core.errors import ChangeError
 from idtone.operations.asterisk_console import AsteriskConsole
-from idtone.operations.changes import (
+from idtone.operations.make_changes import RECORD, Changer, added, obstacle
+from idtone.operations.planned_changes import (
     HOOK_RELOAD,
     MARK,
     AsteriskChange,
@@ -25,7 +26,6 @@ from idtone.operations.changes import (
     with_include,
     with_options,
 )
-from idtone.operations.make_changes import RECORD, Changer, added, obstacle
 
 NOW = datetime(2026, 11, 27, 18, 38, tzinfo=UTC)
 

@@ -8,8 +8,8 @@ import pytest
 from idtone.core.errors import LedgerError
 from idtone.ledger.replication.own_replica import OwnReplica
 from idtone.ledger.writing.unwritten_steps import MissingSteps
-from idtone.operations.doctor import ledger
-from idtone.operations.doctor.ledger import Growth, Room
+from idtone.operations.doctor import ledger_findings
+from idtone.operations.doctor.ledger_findings import Growth, Room
 from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
 PATH = Path("/var/lib/idtone/ledger.sqlite3")
@@ -23,19 +23,19 @@ MINUTE = timedelta(minutes=1)
 
 
 def opened(*observed):
-    return ledger.opened(PATH, *observed)
+    return ledger_findings.opened(PATH, *observed)
 
 
 def key(*observed):
-    return ledger.key(Path("/var/lib/idtone/ledger.key"), *observed)
+    return ledger_findings.key(Path("/var/lib/idtone/ledger.key"), *observed)
 
 
 def stamped(*observed):
-    return ledger.stamped(*observed, timedelta(hours=1), NOW)
+    return ledger_findings.stamped(*observed, timedelta(hours=1), NOW)
 
 
 def shared(*observed):
-    return ledger.shared("postgresql://db/x", *observed, NOW)
+    return ledger_findings.shared("postgresql://db/x", *observed, NOW)
 
 
 TABLE = {
@@ -47,17 +47,17 @@ TABLE = {
         ((False, True, None), WARNING, "does not exist yet"),
         ((True, True, TOO_NEW), BAD, "upgrade idtone"),
     ],
-    ledger.token: [
+    ledger_findings.token: [
         (("hsm:1", ""), GOOD, "the token has the key"),
         (("", "hsm:1: there is no such token"), BAD, "there is no such token"),
     ],
-    ledger.ends: [
+    ledger_findings.ends: [
         (({}, ()), GOOD, "no earlier log waits"),
         (({"a": "hsm:1", "a.2": "hsm:1"}, ["a.3"]), BAD, "an earlier log is not signed: a (hsm:1), a.2 (hsm:1)"),
         (({}, ["a"]), GOOD, "given up: a"),
         (({}, (), "restore it"), UNKNOWN, "restore it"),
     ],
-    ledger.room: [
+    ledger_findings.room: [
         ((Room(1000 * MIB, 9999), None), GOOD, "the rate of calls is not known"),
         ((Room(1000 * MIB, None), Growth(0, 100)), GOOD, "the rate of calls is not known"),
         ((Room(3100 * MIB, 9999), SLOW), GOOD, "31 days at 1,000 steps a day"),
@@ -77,7 +77,7 @@ TABLE = {
         ((None, "Permission denied", True), UNKNOWN, "Permission denied"),
     ],
     # leaves, what is wrong, whether it was looked at
-    ledger.signed: [
+    ledger_findings.signed: [
         ((1234, "", True), GOOD, "1,234 leaves, all signed"),
         ((0, "", True), GOOD, "there is nothing to sign yet"),
         ((None, "2 of its 3 leaves are not signed", True), BAD, "2 of its 3"),
@@ -94,14 +94,14 @@ TABLE = {
         (("https://tsa", (4, NOW + 2 * MINUTE), 5), WARNING, "4 leaves, of 5"),
     ],
     # SQLite's version, whether the ledger is in WAL mode
-    ledger.sqlite: [
+    ledger_findings.sqlite: [
         (((3, 51, 3), True), GOOD),
         (((3, 46, 1), False), GOOD),
         (((3, 46, 1), True), WARNING),
         (((3, 44, 6), True), GOOD),
     ],
     # size, what is left of it, free space, steps that are missing
-    ledger.reserve: [
+    ledger_findings.reserve: [
         ((64 * MB, 64 * MB, 1000 * MB, None), GOOD, "64 of 64 MB left, and 1,000 MB free"),
         ((64 * MB, 64 * MB, 10 * MB, None), WARNING, "10 MB free"),
         ((64 * MB, 32 * MB, 10 * MB, None), BAD, "32 of 64 MB"),
@@ -110,7 +110,7 @@ TABLE = {
         ((0, None, 1000 * MB, None), WARNING, "ledger.reserve is 0"),
         ((64 * MB, 64 * MB, 1000 * MB, MISSING), BAD, "12,000 steps of evidence since 2026-11-01T00:00:00+00:00"),
     ],
-    ledger.aside: [
+    ledger_findings.aside: [
         (([],), GOOD),
         (([Path("/l/l.restored-2"), Path("/l/l.ended-3")],), GOOD),
         (
@@ -131,7 +131,7 @@ TABLE = {
         ((OwnReplica(True, -3, NOW, True), ""), BAD, "has 3 steps that ledger.spool lacks"),
         ((OwnReplica(True, 0, NOW, True, 9), ""), GOOD, "9 leaves of damaged ledgers were never replicated"),
     ],
-    ledger.others: [
+    ledger_findings.others: [
         (([], []), GOOD, "not used"),
         ((["db-b", "db-c"], []), GOOD, "db-b, db-c: each answers"),
         ((["db-b", "db-c"], [LedgerError("db-c: away")]), WARNING, "1 of 2 servers cannot be read; db-c: away"),

@@ -10,7 +10,7 @@ import pytest
 
 from idtone.core.calls import Direction, Party, Trust
 from idtone.core.errors import DocumentError, TrustError
-from idtone.operations.doctor import registry
+from idtone.operations.doctor import registry_findings
 from idtone.operations.doctor.shared_file_findings import Rights
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.licence_lapses import LicenceLapse
@@ -46,29 +46,29 @@ def date(text):
 
 
 def readable(now):
-    return registry.readable(document(), PATH, now)
+    return registry_findings.readable(document(), PATH, now)
 
 
 def fresh(now, grace=0 * DAY):
-    return registry.fresh(RegistryIndex(document()), now, grace)
+    return registry_findings.fresh(RegistryIndex(document()), now, grace)
 
 
 def trusted(trust):
-    return registry.trusted(trust, PATH)
+    return registry_findings.trusted(trust, PATH)
 
 
 def node_member(member):
-    return registry.node_member(member, RegistryIndex(document()))
+    return registry_findings.node_member(member, RegistryIndex(document()))
 
 
 def standing(now, pledge="signed: 2026-01-05", lapses_in_days=None, *suspended):
     at = now + (lapses_in_days or 0) * DAY
     own = [] if lapses_in_days is None else [LicenceLapse(Direction.INCOMING, at, "L-9", *suspended)]
-    return registry.standing(document(TEXT.replace("signed: 2026-01-05", pledge)), now, own)
+    return registry_findings.standing(document(TEXT.replace("signed: 2026-01-05", pledge)), now, own)
 
 
 def kept(held, above=ABOVE, ourselves=5, service=None):
-    return registry.kept(CACHE, above, held, ourselves, service)
+    return registry_findings.kept(CACHE, above, held, ourselves, service)
 
 
 OPEN = "other users can write to "
@@ -90,7 +90,7 @@ TABLE = {
         ((EXPIRES + DAY, 1 * DAY), BAD),
     ],
     trusted: [((Trust.SIGNED,), GOOD), ((Trust.UNSIGNED,), WARNING, "", "trust: ROOT.json")],
-    registry.faulty: [
+    registry_findings.faulty: [
         ((TrustError("it is not what the association signed"), PATH), BAD, "", "idtone registry update"),
     ],
     standing: [
@@ -127,7 +127,7 @@ TABLE = {
         (([FOLDER, Rights(KEPT_JSON, 0o600, 5, 5, listed=True)],), UNKNOWN),
         (([],), WARNING),
     ],
-    registry.not_kept: [((), GOOD)],
+    registry_findings.not_kept: [((), GOOD)],
 }  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def test_faults_are_shown_by_their_places_without_a_number():
     twice = TEXT.replace('"0112345600-0112345699"]', '"0112345600-0112345699", "0312345700", "03-12"]')
     with pytest.raises(DocumentError) as faulty:
         document(twice)
-    finding = registry.faulty(faulty.value, PATH)
+    finding = registry_findings.faulty(faulty.value, PATH)
     assert finding.state is BAD
     assert re.search(r"has \d+ faults, the first in line \d+", finding.found)
     assert not re.search(r"\d{4,}", finding.found + finding.remedy)
@@ -150,16 +150,16 @@ def test_faults_are_shown_by_their_places_without_a_number():
 def test_signatures_that_were_not_renewed_give_a_warning():
     signed = Signed(SuspensionsDocument(issued=NOW), NOW + 7 * DAY)
     index = RegistryIndex(document(TEXT.partition("suspensions:")[0]), signed)
-    assert registry.fresh(index, NOW, 0 * DAY).state is GOOD
-    late = registry.fresh(index, NOW + 6 * DAY, 0 * DAY)
+    assert registry_findings.fresh(index, NOW, 0 * DAY).state is GOOD
+    late = registry_findings.fresh(index, NOW + 6 * DAY, 0 * DAY)
     assert late.state is WARNING
     assert "idtone registry update" in late.remedy
 
 
 def test_no_licence_at_all():
     bare = document(re.sub(r"members:.*?\nsuspensions:", "members: []\nsuspensions:", TEXT, flags=re.DOTALL))
-    assert registry.standing(bare, NOW).found == "no licence"
-    assert registry.sounds(bare, load_library(), NOW).state is GOOD
+    assert registry_findings.standing(bare, NOW).found == "no licence"
+    assert registry_findings.sounds(bare, load_library(), NOW).state is GOOD
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_no_licence_at_all():
     ],
 )
 def test_a_chosen_sound_without_a_licence_is_named(tones, member, wrong):
-    found = registry.chosen_sounds(tones, member, RegistryIndex(document()), NOW)
+    found = registry_findings.chosen_sounds(tones, member, RegistryIndex(document()), NOW)
     assert (found is None) is (wrong is None)
     if found:
         assert found.state is BAD
@@ -184,12 +184,12 @@ def test_a_chosen_sound_without_a_licence_is_named(tones, member, wrong):
 
 def test_licensed_sounds_need_a_proven_profile():
     library = load_library()
-    assert registry.sounds(document(), library, NOW).state is GOOD
-    missing = registry.sounds(document(), {"notice": library["notice"]}, NOW)
+    assert registry_findings.sounds(document(), library, NOW).state is GOOD
+    missing = registry_findings.sounds(document(), {"notice": library["notice"]}, NOW)
     assert missing.state is BAD
     assert "no profile for sample" in missing.found
     assert "idtone tone import MASTER --id sample" in missing.remedy
     recorded = TEXT.replace("title: Sample sound}", f"title: Sample sound, sha256: {'ab' * 32}}}")
-    doubted = registry.sounds(document(recorded), library, NOW)
+    doubted = registry_findings.sounds(document(recorded), library, NOW)
     assert doubted.state is BAD
     assert "synthesised" in doubted.found

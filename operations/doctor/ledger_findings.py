@@ -20,7 +20,7 @@ from idtone.ledger.writing.disk_reserve import RoomLeft as Left
 from idtone.ledger.writing.disk_reserve import room_left
 from idtone.ledger.writing.unwritten_steps import MissingSteps
 
-from ..changes import RightsChange
+from ..planned_changes import RightsChange
 from .findings import Finding, bad, good, unknown, warning
 
 ENOUGH_DAYS: Final = 30

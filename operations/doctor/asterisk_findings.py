@@ -14,7 +14,7 @@ from idtone.core.errors import AriError, AriRefused
 from idtone.core.settings.settings import AriSettings
 from idtone.core.translation import Message
 
-from ..changes import RightsChange
+from ..planned_changes import RightsChange
 from . import modules
 from .findings import Finding, bad, good, unknown, warning
 

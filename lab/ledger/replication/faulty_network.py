@@ -12,7 +12,7 @@ CUT = "cut"
 STALL = "stall"
 
 
-class Between:
+class FaultyNetwork:
     """Passes bytes on, both ways. `judge` is asked of each piece: (to_server, octets) → None, CUT or STALL.
 
     A piece that is judged does not arrive. What is stalled stays open, and nothing arrives any more.

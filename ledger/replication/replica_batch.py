@@ -28,7 +28,7 @@ COMPARED: Final = 1000
 """So many of the last steps are compared one by one; what is in leaves is compared by the tree."""
 
 
-class Position(NamedTuple):
+class ReplicaPosition(NamedTuple):
     """Where a ledger ends, or how far its replica has come."""
 
     steps: int = 0
@@ -45,17 +45,17 @@ class Batch:
     sought: Sequence[tuple[int, int]]
     macs: Sequence[tuple[int, bytes]]
     checkpoint: str | None
-    position: Position
+    position: ReplicaPosition
     behind: int
 
 
-def position_of(connection: Connection) -> Position:
+def replica_position(connection: Connection) -> ReplicaPosition:
     """The position at which a ledger ends, by its rows."""
     ((hashes,),) = connection.execute("SELECT coalesce(max(place) + 1, 0) FROM hashes").fetchall()
-    return Position(newest_id(connection), count_leaves(connection), hashes)
+    return ReplicaPosition(newest_id(connection), count_leaves(connection), hashes)
 
 
-def batch_after(ledger: Database, position: Position, key: StepKey | None) -> Batch:
+def batch_after(ledger: Database, position: ReplicaPosition, key: StepKey | None) -> Batch:
     """The next batch after a position. Raises LedgerError if the ledger cannot be read, its tree does not fit its
     steps, or a step lacks the MAC of `key`: a replica gets nothing that the service did not write.
     """
@@ -77,7 +77,7 @@ def batch_after(ledger: Database, position: Position, key: StepKey | None) -> Ba
             _sought(connection, rows),
             ((last, b"".join(macs.of(step) or NO_MAC for step in range(position.steps + 1, last + 1))),),
             _checkpoint(connection, leaves),
-            Position(last, leaves, position.hashes + len(hashes)),
+            ReplicaPosition(last, leaves, position.hashes + len(hashes)),
             newest_id(connection) - last,
         )
 
@@ -134,7 +134,7 @@ class _Sample(NamedTuple):
     tail: list[tuple[Any, ...]]
 
 
-def _sample(connection: Connection, position: Position) -> _Sample:
+def _sample(connection: Connection, position: ReplicaPosition) -> _Sample:
     """Raises LedgerError if hashes are missing."""
     newest = f"SELECT {STEP}, leaf FROM steps WHERE id > ? AND id <= ? ORDER BY id"  # noqa: S608 - of our own words
     return _Sample(
@@ -143,7 +143,7 @@ def _sample(connection: Connection, position: Position) -> _Sample:
     )
 
 
-def check_replica(replica: Connection, ledger: Database, position: Position) -> None:
+def check_replica(replica: Connection, ledger: Database, position: ReplicaPosition) -> None:
     """Raises ReplicaDiffersError unless the replica, which has come to `position`, is the beginning of the ledger.
 
     The ledger is read when the replica has answered: a reader that waited for a network would hold up the writer.
@@ -161,7 +161,7 @@ def check_replica(replica: Connection, ledger: Database, position: Position) -> 
     except LedgerError as error:
         raise ReplicaDiffersError(str(error)) from error
     with ledger.reading() as connection:
-        own = position_of(connection)
+        own = replica_position(connection)
         try:
             reached = position.steps <= own.steps and position.leaves <= own.leaves
             here = _sample(connection, position) if reached else None

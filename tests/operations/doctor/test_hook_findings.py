@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from idtone import dialplan
 from idtone.cli import app
 from idtone.core.settings.settings import load_settings
-from idtone.operations.doctor import hook
+from idtone.operations.doctor import hook_findings
 from idtone.operations.doctor.exam import Exam
 from idtone.operations.doctor.modules import FIRST
 from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
@@ -40,7 +40,7 @@ LOAD = "asterisk -rx 'module load res_stasis_device_state'; asterisk -rx 'module
 
 
 def loaded(digest, sounds, contexts):
-    return hook.loaded(EXPECTED, digest, sounds, contexts, RUNNING, SOUNDS, ETC, Path("/etc/my settings.yaml"))
+    return hook_findings.loaded(EXPECTED, digest, sounds, contexts, RUNNING, SOUNDS, ETC, Path("/etc/my settings.yaml"))
 
 
 REMEDY = "idtone dialplan export /etc/asterisk && asterisk -rx 'dialplan reload'"
@@ -48,11 +48,11 @@ INCLUDE = "In /etc/asterisk/extensions.conf: `#include idtone.conf`"
 
 
 def file(text, trouble=""):
-    return hook.file(EXPECTED, text, trouble, ETC / "idtone.conf", None)
+    return hook_findings.file(EXPECTED, text, trouble, ETC / "idtone.conf", None)
 
 
 def include(including, is_loaded):
-    return hook.include(including, ETC, is_loaded)
+    return hook_findings.include(including, ETC, is_loaded)
 
 
 TABLE = {

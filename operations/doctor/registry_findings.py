@@ -21,7 +21,7 @@ from idtone.registry.index import RegistryIndex
 from idtone.registry.licence_lapses import LICENCE_SOON, LicenceLapse, named, over_and_soon
 from idtone.registry.model import RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
-from idtone.registry.node_member import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
+from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
 from idtone.registry.summary import counts
 from idtone.tones.playable_profile import play_objection
 from idtone.tones.profile import Profile

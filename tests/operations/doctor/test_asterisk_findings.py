@@ -8,8 +8,8 @@ import pytest
 
 from idtone.core.errors import AriRefused, AriUnavailable
 from idtone.core.settings.settings import AriSettings
-from idtone.operations.doctor import asterisk
-from idtone.operations.doctor.asterisk import SAMPLES, Seen, sections
+from idtone.operations.doctor import asterisk_findings
+from idtone.operations.doctor.asterisk_findings import SAMPLES, Seen, sections
 from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
 SEEN = Seen(
@@ -36,31 +36,31 @@ def refused(status, ari=FILE):
 
 
 def rights(status):
-    return asterisk.rights(replace(SEEN, write_status=status), FILE)
+    return asterisk_findings.rights(replace(SEEN, write_status=status), FILE)
 
 
 def origins(text):
-    return asterisk.origins(text, Path("/etc/asterisk/ari.conf"))
+    return asterisk_findings.origins(text, Path("/etc/asterisk/ari.conf"))
 
 
 def cdr(running, text, trouble=""):
-    return asterisk.cdr(running, text, trouble, Path("/etc/asterisk/cdr.conf"))
+    return asterisk_findings.cdr(running, text, trouble, Path("/etc/asterisk/cdr.conf"))
 
 
 def exposure(ari, nearby, listening, user):
-    return asterisk.exposure(ari, replace(SEEN, nearby=nearby), listening, user)
+    return asterisk_findings.exposure(ari, replace(SEEN, nearby=nearby), listening, user)
 
 
 def live_dangerously(text):
-    return asterisk.live_dangerously(text, Path("/etc/asterisk/asterisk.conf"))
+    return asterisk_findings.live_dangerously(text, Path("/etc/asterisk/asterisk.conf"))
 
 
 def clock(ahead_s):
-    return asterisk.clock(replace(SEEN, ahead_s=ahead_s))
+    return asterisk_findings.clock(replace(SEEN, ahead_s=ahead_s))
 
 
 TABLE = {
-    asterisk.unreachable: [
+    asterisk_findings.unreachable: [
         ((AriUnavailable("Asterisk does not answer"), FILE), BAD, "Asterisk does not answer", "http.conf"),
         (refused(401), BAD, "401", "the password in /etc/idtone/ari.password"),
         (refused(403), BAD, "403", "`permit = `"),
@@ -72,7 +72,7 @@ TABLE = {
             "at http://127.0.0.1:8088/pbx", "`ari: {url: 'http://127.0.0.1:8088/pbx/ari'}`",
         ),
     ],
-    asterisk.reachable: [((SEEN, WITH_PASSWORD), GOOD, "http://127.0.0.1:8088/pbx")],
+    asterisk_findings.reachable: [((SEEN, WITH_PASSWORD), GOOD, "http://127.0.0.1:8088/pbx")],
     rights: [
         ((404,), GOOD),
         ((204,), GOOD),
@@ -136,7 +136,10 @@ def test_findings(rule):
 
 
 def test_a_password_in_the_address_is_not_shown():
-    found = (asterisk.reachable(SEEN, WITH_PASSWORD), asterisk.unreachable(*refused(404, WITH_PASSWORD)))
+    found = (
+        asterisk_findings.reachable(SEEN, WITH_PASSWORD),
+        asterisk_findings.unreachable(*refused(404, WITH_PASSWORD)),
+    )
     assert "sesame" not in "".join(finding.found + finding.remedy for finding in found)
 
 
@@ -157,7 +160,9 @@ def test_the_password():
         ("idtone", (0o600, 7, 7), False, BAD, "manuals"),
     ):
         ari = FILE if file else AriSettings(password=secret)
-        finding, anew = (asterisk.password(secret, ari, from_environment, file, hook) for hook in (False, True))
+        finding, anew = (
+            asterisk_findings.password(secret, ari, from_environment, file, hook) for hook in (False, True)
+        )
         assert (finding.state, found in finding.found) == (state, True), finding
         assert secret in SAMPLES or secret not in finding.found + finding.remedy, "a password is never shown"
         if "fewer" in found:
