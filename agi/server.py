@@ -108,7 +108,7 @@ class FastAgiServer:
             bound.listen(_QUEUE)
             self._open(bound)
             try:
-                yield named(bound)
+                yield address_of(bound)
             finally:
                 asyncio.get_running_loop().remove_reader(bound)
                 while self._accept(bound):  # connections that are still in the kernel's queue
@@ -152,7 +152,7 @@ class FastAgiServer:
                 loop.remove_reader(bound)  # it stays readable while no file descriptors are left
                 loop.call_later(_OUT_OF_FILES_S, self._open, bound)
                 return False
-            if reason := refused(accepted):
+            if reason := peer_refusal(accepted):
                 accepted.close()
                 self._throttle.warning(reason)
             else:
@@ -284,7 +284,7 @@ async def _within(seconds: float, fault: str) -> AsyncIterator[None]:
         raise AgiError(fault) from None
 
 
-def named(bound: socket.socket) -> Address:
+def address_of(bound: socket.socket) -> Address:
     """The address of a listening socket, or of a connection that it accepted."""
     name = bound.getsockname()
     if isinstance(name, str):
@@ -294,13 +294,13 @@ def named(bound: socket.socket) -> Address:
     return host, port
 
 
-def refused(accepted: socket.socket) -> str:
+def peer_refusal(accepted: socket.socket) -> str:
     """The reason why the peer may not connect; empty if it may.
 
     Over a Unix socket requests have no secret. Root, the service's own user, and members of the group of the socket's
     file may connect.
     """
-    path = named(accepted)
+    path = address_of(accepted)
     if not isinstance(path, Path):
         return ""
     _, user, group = struct.unpack("iII", accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))

@@ -22,7 +22,7 @@ from idtone.call_control.request import Request
 from idtone.core.calls import Reason
 from idtone.core.decision import CALL_REJECTED
 from idtone.core.errors import AriError, AriRefused, AriUnavailable, JournalError, LedgerError
-from idtone.core.logs import about, in_words, unexpected
+from idtone.core.logs import call_extra, in_words, unexpected
 from idtone.core.settings.settings import Interface
 from idtone.core.translation import Message
 
@@ -195,7 +195,7 @@ class AriApplication:
                 log.error(
                     "%s: its number is suspended; the call continues until Asterisk is connected",
                     call.id,
-                    extra=about(call.id, Reason.NUMBER_SUSPENDED),
+                    extra=call_extra(call.id, Reason.NUMBER_SUSPENDED),
                 )
 
     async def end_all_suspended(self, within_s: float) -> bool:
@@ -231,7 +231,7 @@ class AriApplication:
             log.warning(
                 "%s: its number is suspended; Asterisk ends the call",
                 call.id,
-                extra=about(call.id, Reason.NUMBER_SUSPENDED),
+                extra=call_extra(call.id, Reason.NUMBER_SUSPENDED),
             )
         call.end_requested, ends = True, False
         try:

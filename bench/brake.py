@@ -31,7 +31,7 @@ from idtone.core.decision import CALL_REJECTED, Policy, decide, refused_by_brake
 from idtone.core.numbers import WITHHELD, Number, NumberKind
 from lab.asterisk import Asterisk
 from lab.bootstrap import find_or_get
-from lab.core.deciding import HELD, NOW, FakeRegistry
+from lab.core.fake_registry import HELD, NOW, FakeRegistry
 from lab.member.misuse.traffic import FRAUDS, MEASURED_FROM, Dice
 from lab.member.misuse.year import CASE_CALLS, CUSTOMERS, DAY_S, Attempt, CaseOf2025, Customers, attempts_of
 from lab.publication import LAB_REGISTRY
@@ -39,7 +39,7 @@ from lab.service import Service
 from lab.sipp import Load, called
 from lab.site import BARE
 
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
 
 SHARES: Final = ShareLimits(1e-6, ShareLimit(0.3, 15), 15.0, ShareLimit(0.1, 20), 6.0)
 """The shares of `config/misuse.yaml` (`tests/call_control/brake/test_brake.py` compares them)."""

@@ -25,14 +25,14 @@ from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk
 from lab.bootstrap import find_or_get
-from lab.calls.killing import Figures as Killed
-from lab.calls.killing import kill_everything
+from lab.calls.kill_everything import Figures as Killed
+from lab.calls.kill_everything import kill_everything
 from lab.calls.paths import Round, draw_round, draw_storm
-from lab.calls.walking import Done, Figures, walk_round
+from lab.calls.walk_paths import Done, Figures, walk_round
 from lab.processes import end_in_order
 from lab.site import BARE
 
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
 
 PATHS_AT_ONCE: Final = 50
 WITHIN_S: Final = 2.5

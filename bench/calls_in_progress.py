@@ -42,7 +42,7 @@ from lab.publication import LAB_REGISTRY
 from lab.sipp import Load, called
 from lab.supervisor import Supervisor
 
-from .reporting import PROGRESS, options, print_table, report
+from .bench_output import PROGRESS, options, print_table, report
 
 STOPPED: Final = "0312345611"
 """The suspended number; LICENSED is that of the calls that continue."""

@@ -44,10 +44,10 @@ from lab.console.console_process import ConsoleProcess, console_process
 from lab.console.site import PASSWORD
 from lab.processes import end_in_order, ended_children_s, processor_s, share_of_memory_mib
 
+from .bench_output import PROGRESS, options, print_table, report
 from .console_attack_page import write
 from .console_pages import WARM, cookie_of, filled_node, first_byte_ms, name_of, sign_in, sign_in_answer
 from .cost.figures import percentile
-from .reporting import PROGRESS, options, print_table, report
 
 CALLS: Final = 220_000
 HOSTILE: Final = 200
@@ -181,7 +181,7 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
         theirs = [cookie_of(sign_in(console, name_of(user))) for user in range(1, 1 + USERS)]
         paths = {
             each.pattern: each.path
-            for each in visits(server.made(settings).pages, console.address, [visitor])
+            for each in visits(server.make_console(settings).pages, console.address, [visitor])
             if each.is_html
         }
         _turn(console, visitor, paths, WARM)

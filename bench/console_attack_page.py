@@ -8,8 +8,8 @@ from typing import Final
 
 from lab.repository import ROOT
 
+from .bench_output import Found
 from .page_tables import write_texts
-from .reporting import Found
 
 PAGE: Final = ROOT / "docs" / "reference" / "console-security.md"
 BENCH: Final = "bench-console-attack"

@@ -36,8 +36,8 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.console.site import Visitor, running
 from lab.ledger.sample_evidence import FORWARDING, NOW, REFUSE, at, decided, fallback
 
-from .filling import NODE, fill
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
+from .fill_ledger import NODE, fill
 
 CALLS: Final = 1_000_000
 ROUNDS: Final = 15

@@ -41,12 +41,12 @@ from lab.console.site import PASSWORD, users_file
 from lab.processes import end_in_order, processor_s
 from lab.publication import LAB_REGISTRY
 
+from .bench_output import PROGRESS, options, print_table, report
 from .cost.figures import Run, percentile, together
 from .cost.measuring import Bench, bench
 from .cost.ways import Way
-from .filling import NODE, fill
+from .fill_ledger import NODE, fill
 from .metrics import row
-from .reporting import PROGRESS, options, print_table, report
 
 CALLS: Final = 1_000_000
 MONTH: Final = timedelta(days=31)
@@ -105,7 +105,7 @@ def pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
     with console_process(config) as console:
         PROGRESS.print("asking for pages …")
         user = Visitor.of(*Role, cookies={**sign_in(console, name_of(0)), LANGUAGE.name: "en"})
-        shown = [each for each in visits(server.made(settings).pages, console.address, [user]) if each.is_html]
+        shown = [each for each in visits(server.make_console(settings).pages, console.address, [user]) if each.is_html]
         paths = {"a file": static_files.address_of(STATIC)} | {each.pattern: each.path for each in shown}
         took: dict[str, list[float]] = {name: [] for name in paths}
         connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)

@@ -26,7 +26,7 @@ from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import IDTONE, Asterisk
 from lab.bootstrap import AsteriskInstallation, find_or_get
-from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.assert_heard import assert_heard_then_connected
 from lab.hostile.attacked_trunk import AttackedTrunk
 from lab.hostile.invites import WEAPONS
 from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Lab, lab, until
@@ -35,7 +35,7 @@ from lab.publication import LAB_REGISTRY
 from lab.repository import ROOT
 from lab.service import Service
 
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
 
 HONEST_PER_S: Final = 2.0
 LATEST_MS: Final = 1000.0
@@ -95,7 +95,7 @@ class Found:
 
 
 class Attack:
-    """A running process of `lab.hostile.attacking`."""
+    """A running process of `lab.hostile.hostile_load`."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -126,7 +126,7 @@ async def attack(asterisk: AttackedTrunk, plan: Plan, first: int, count: int) ->
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "lab.hostile.attacking",
+        "lab.hostile.hostile_load",
         *map(str, words),
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,

@@ -20,7 +20,7 @@ from idtone.member.customers.corporate_number import check_digit
 from idtone.member.customers.refused.customer_identity import CustomerIdentity, IdentityKind
 from idtone.member.customers.refused.identity_keys import IdentityTable, default_table
 
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
 
 CUSTOMERS: Final = 20_000
 REFUSED: Final = 10_000

@@ -35,8 +35,8 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.calls_to_count import calls_to_count
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.store.rows import microseconds
 from idtone.ledger.store.sqlite import journal_mode
+from idtone.ledger.store.step_rows import microseconds
 from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tiles.tile_writer import write_tiles
 from idtone.ledger.tiles.tiles_verification import verify_tiles
@@ -44,8 +44,8 @@ from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import FORWARDING, NOW, heard_call
 
-from .filling import fill
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
+from .fill_ledger import fill
 
 CALLS: Final = 30_000
 RECORDS: Final = 300_000

@@ -18,10 +18,10 @@ from typing import Any, Final
 from lab.asterisk import free_ports
 from lab.processes import end_in_order
 
+from .bench_output import PROGRESS, options, report
 from .cost.figures import Run, added, percentile, together
 from .cost.measuring import Bench, bench
 from .cost.ways import Way
-from .reporting import PROGRESS, options, report
 
 CROWD: Final = 50
 WAY: Final = Way.ARI_CALLED

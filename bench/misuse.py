@@ -24,9 +24,9 @@ from idtone.core.misuse_limits import load_limits
 from idtone.member.misuse.findings import Judge
 from lab.member.misuse.traffic import FRAUDS, OFFICES, day_of
 
-from .filling import NODE, fill
+from .bench_output import PROGRESS, options, report
+from .fill_ledger import NODE, fill
 from .ledger import key_ring
-from .reporting import PROGRESS, options, report
 
 CALLS: Final = 1_000_000
 LISTED: Final = 50_000

@@ -31,8 +31,8 @@ from idtone.office.training.course import course_of, sheet_of
 from lab.asterisk import IDTONE
 from lab.programs import program_of
 
+from .bench_output import Found
 from .large_registry import first_of, stopping, text
-from .reporting import Found
 
 MEMBERS: Final = 300
 CHAINS: Final = 1_000

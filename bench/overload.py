@@ -28,7 +28,7 @@ from lab.service import Service
 from lab.sipp import Load, Outcome, called
 from lab.site import BARE
 
-from .reporting import PROGRESS, options, print_table, report
+from .bench_output import PROGRESS, options, print_table, report
 
 EMERGENCY: Final = "110"
 MIX: Final = (*[LICENSED] * 18, EMERGENCY, SUSPENDED)

@@ -43,8 +43,8 @@ from lab.sip import Party
 from lab.sipp import LEAVE_S, called, logged, started
 from lab.site import BARE
 
+from .bench_output import PROGRESS, options, print_table, report
 from .presented_calls import CONNECTED, GROUPS, KINDS, LINES, REFUSED, TABLE, Offered, offered, registry
-from .reporting import PROGRESS, options, print_table, report
 
 UP, AWAY, RESTARTING = "up", "away", "restarting"
 STATES: Final = (UP, AWAY, RESTARTING)

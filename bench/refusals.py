@@ -30,17 +30,17 @@ from idtone.core.signed_notes import Signer
 from idtone.member.customers.refused import ristretto255 as group
 from idtone.member.customers.refused.identity_keys import default_table
 from idtone.member.customers.refused.refusal_check import KIND, RefusalCheck
-from idtone.member.customers.refused.refusal_list import RefusalList, RefusedToken, packed
+from idtone.member.customers.refused.refusal_list import RefusalList, RefusedToken, packed_list
 from idtone.office.desk.desk import Desk
 from idtone.office.refused.blind_evaluation import Evaluation
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.legal_basis import FIELDS, Basis, decide_basis
+from idtone.office.refused.refusal_basis import FIELDS, Basis, decide_basis
 from idtone.office.refused.refusal_key import RefusalKey
 from idtone.registry.correspondence.signed_document import sign_document
 from lab.registry.examples import GOOD
 
+from .bench_output import PROGRESS, options, report
 from .identities import generated, usual
-from .reporting import PROGRESS, options, report
 
 TOKENS: Final = 1_000_000
 CHECKS: Final = 50
@@ -70,7 +70,7 @@ def measured(tokens: int, checks: int) -> dict[str, Any]:
         desk = Desk(folder, {KIND: Evaluation(KEY)})
         (folder / "authority.yaml").write_text("refusals: {checks_per_day: 100000}\n")
         path = folder / "list"
-        made = _timed(lambda: path.write_bytes(packed(rows, 1, pair.public, table, today)))[0]
+        made = _timed(lambda: path.write_bytes(packed_list(rows, 1, pair.public, table, today)))[0]
         digest, size = hashlib.sha256(path.read_bytes()).digest(), path.stat().st_size
         reads, begins, desks, ends, bares = [], [], [], [], []
         with desk.ledger.open():

@@ -34,15 +34,15 @@ from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import ChainEntry
 from idtone.registry.parsers import parse_registry
 from idtone.registry.sources import SignedSource
-from idtone.registry.trust.client import Repository
+from idtone.registry.trust.publication_client import PublicationClient
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.registry.validation_rules import registry_faults
 from idtone.service.source_watch import POLL_S
 from lab.registry.trust.association import Association, Machine
 
 from . import office
+from .bench_output import PROGRESS, options, print_table, report
 from .large_registry import FIRST_ISSUED, first_of, some_number, stopping, text
-from .reporting import PROGRESS, options, print_table, report
 
 NUMBERS: Final = 1_000_000
 MEMBERS: Final = 10_000
@@ -64,7 +64,7 @@ class Place:
     cache: Path
 
     def open(self) -> SignedSource:
-        return SignedSource(Repository(self.trust, self.source, self.cache), 0.0)
+        return SignedSource(PublicationClient(self.trust, self.source, self.cache), 0.0)
 
 
 def in_a_process(work: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:
@@ -192,11 +192,13 @@ def as_the_service(place: Place, line: Connection, rounds: int, each: int) -> No
     """Decide in an event loop, while a thread asks for generations and takes them; and, in turn, while it asks and
     takes none. Results go into `line`.
     """
-    from idtone.core.responsive_loop import loop_first  # where memory is measured, without the rest of the service
+    from idtone.core.responsive_loop import (
+        prefer_event_loop,  # where memory is measured, without the rest of the service
+    )
 
     source = place.open()
     source.refresh()
-    loop_first()
+    prefer_event_loop()
     policy, asked = Policy(), calls_of(ASKED)
     took_s: list[float] = []
     mixed = 0
@@ -247,12 +249,12 @@ def stopped_meanwhile(place: Place, line: Connection) -> None:
     """Decide in an event loop every few milliseconds. Other members are published and, while they are compiled, a
     suspension. Results: the delay of the suspension and of the loop, and the memory.
     """
-    from idtone.core.responsive_loop import loop_first
+    from idtone.core.responsive_loop import prefer_event_loop
     from idtone.service.source_watch import SourceWatch
 
     source = place.open()
     source.refresh()
-    loop_first()
+    prefer_event_loop()
     policy, (call,) = Policy(), calls_of(ASKED[1:])
     before = source.current
     assert before

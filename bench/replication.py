@@ -28,7 +28,7 @@ from lab.ledger.replication.nodes import Node, rows
 from lab.ledger.sample_evidence import heard_call
 from lab.postgresql import PostgreSQL, programs
 
-from .reporting import options, report
+from .bench_output import options, report
 
 CALLS: Final = 10_000
 WAITED: Final = 60

@@ -35,8 +35,8 @@ from idtone.office.desk.reports.traceback import Finding, ReportResult, Stage
 from idtone.office_cli import app
 from lab.office.desk.reports.members import NUMBER, Members, authority, report
 
-from .reporting import PROGRESS, options
-from .reporting import report as print_report
+from .bench_output import PROGRESS, options
+from .bench_output import report as print_report
 
 REPORTS: Final = 50_000
 ROUNDS: Final = 5

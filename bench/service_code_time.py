@@ -35,12 +35,12 @@ from idtone.ledger.writing.pending_decisions import Pending
 from idtone.service.call_counts import CallCounts
 from idtone.tones.making.sounds import put_sounds
 from idtone.tones.profile_library import load_library
-from idtone.tones.ready_sounds import ReadySounds
-from lab.call_control import hook
-from lab.call_control.evidence import CALLED, CALLER, LICENSED, MEMBER, registry
+from idtone.tones.sound_contents import SoundContents
+from lab.call_control import hook_lines
+from lab.call_control.memory_evidence import CALLED, CALLER, LICENSED, MEMBER, registry
 
+from .bench_output import options, report
 from .ledger import key_ring
-from .reporting import options, report
 
 CALLS: Final = 4_000
 GROUP: Final = 8
@@ -56,8 +56,8 @@ def event(call_id: str, nonce: str, at: datetime) -> str:
     """The event StasisStart in Asterisk's form."""
     from_outside = (LICENSED, "incoming", CALLED, f"PJSIP/{CALLED}@trunk", CALLER, CHANNEL)
     arguments = [
-        "decide", call_id, nonce, hook.instant(at), *map(hook.encoded, from_outside), "", "", "",
-        hook.encoded("1-2345@192.0.2.1"), "",
+        "decide", call_id, nonce, hook_lines.instant(at), *map(hook_lines.encoded, from_outside), "", "", "",
+        hook_lines.encoded("1-2345@192.0.2.1"), "",
     ]  # fmt: skip
     channel = {
         "id": call_id.rpartition("-")[0], "name": CHANNEL, "state": "Ring", "protocol_id": "1-2345@192.0.2.1",
@@ -87,7 +87,7 @@ class ServiceCode:
         self._writer = LedgerWriter.open(url, "pbx-1", ring)
         pending = resources.enter_context(Pending.open(url, self._writer, ring.days))
         library = load_library(None)
-        sounds = put_sounds(folder, library.for_calls(), ReadySounds(folder, library).content)
+        sounds = put_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
         held = registry()
         self._calls = CallControl(
             lambda: held, Policy(member=MEMBER), sounds, CallCounts(pending), sounds, SoundFiles(sounds.values())
@@ -146,9 +146,9 @@ class ServiceCode:
     def _lines(call_id: str, nonce: str, at: datetime) -> list[str]:
         later = at + SOUND
         return [
-            hook.sounded(call_id, nonce, later, sent=22, since=at, codecs="(ulaw)/(ulaw)"),
-            f"reported,{call_id},{nonce},{hook.instant(later)},,same",
-            hook.ended(call_id, nonce, later),
+            hook_lines.sounded(call_id, nonce, later, sent=22, since=at, codecs="(ulaw)/(ulaw)"),
+            f"reported,{call_id},{nonce},{hook_lines.instant(later)},,same",
+            hook_lines.ended(call_id, nonce, later),
         ]
 
 

@@ -26,10 +26,10 @@ from lab.ledger.sample_ledger import faults, write
 from lab.ledger.vectors.kinds import Outcome, forged, in_ledgers, in_packs
 from lab.ledger.verification.tampering import SEED, tampered
 
-from . import reporting, tampering_page
+from . import bench_output, tampering_page
+from .bench_output import PROGRESS
 from .evidence_mutations import Mutation, packs, pages, tile_files
 from .hostile_evidence import costs
-from .reporting import PROGRESS
 
 
 def kinds(folder: Path) -> list[Outcome]:
@@ -60,7 +60,7 @@ def random_changes(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
 
 
 def main() -> int:
-    parser = reporting.options(__doc__, count=20_000, seed=SEED)
+    parser = bench_output.options(__doc__, count=20_000, seed=SEED)
     parser.add_argument("--page", action="store_true", help="put the tables into the pages of the documentation")
     parser.add_argument("--result", type=Path, metavar="FILE", help="with --page: the JSON of an earlier run")
     options = parser.parse_args()
@@ -103,10 +103,10 @@ def main() -> int:
     if options.page:
         tampering_page.write(found)
     if options.json:
-        reporting.report("tampering", found, True)
+        bench_output.report("tampering", found, True)
     else:
         for title, rows in found.items():
-            reporting.print_table(title, rows)
+            bench_output.print_table(title, rows)
     return 1 if unfound else 0
 
 

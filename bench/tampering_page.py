@@ -7,9 +7,9 @@ from typing import Final
 
 from lab.repository import ROOT
 
+from .bench_output import Found
 from .hostile_evidence import Cost
 from .page_tables import write_texts
-from .reporting import Found
 
 ENGLISH: Final = ROOT / "docs" / "explanation" / "evidence.md"
 JAPANESE: Final = ROOT / "docs" / "ja" / "explanation" / "evidence.md"

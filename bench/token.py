@@ -24,7 +24,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab import token
 from lab.ledger.sample_evidence import heard_call, put
 
-from .reporting import options, report
+from .bench_output import options, report
 
 SIGNATURES: Final = 3000
 COMMITS: Final = 300

@@ -24,7 +24,7 @@ import numpy as np
 from idtone.tones.making.waveform import pcm_blocks
 from idtone.tones.profile import Profile, build_profile
 
-from .reporting import options, report
+from .bench_output import options, report
 
 RATE_HZ: Final = 8000
 HOUR_S: Final = 3600.0

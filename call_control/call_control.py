@@ -33,7 +33,7 @@ from idtone.core.decision import (
 )
 from idtone.core.duration_histogram import Durations
 from idtone.core.errors import JournalError, LedgerBehindError
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.core.numbers import Number
 from idtone.core.settings.policy import CallerHears
 from idtone.core.settings.settings import Interface
@@ -43,10 +43,10 @@ from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.tones.making.sounds import Sound
 
 from . import journal_lines
-from .braking import Braking
 from .call import Call
+from .call_brake import CallBrake
 from .call_log import CallLog, OverCall
-from .call_sounds import CallSounds, reported
+from .call_sounds import CallSounds, reported_steps
 from .fleet_chain import FleetChain
 from .forwarded_call import RequestNumbers, call_that_came_back, forwarded_call
 from .request import Request
@@ -102,7 +102,7 @@ class CallControl:
     """The forwarding and the called number of this node's canary calls (`idtone canary`), which the evidence marks."""
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
-    braking: Braking | None = None
+    braking: CallBrake | None = None
     """The brake on the path of calls; None if the brake is off."""
     recorded: Callable[[str], bool] = lambda call_id: False
     """True if the ledger knows a call. Called only for channels that may be older than the range of `_closed`."""
@@ -170,11 +170,11 @@ class CallControl:
             log.error(
                 "%s: this call already has a decision for another request; it gets no verdict",
                 known.id,
-                extra=about(known.id, known.decision.reason),
+                extra=call_extra(known.id, known.decision.reason),
             )
             return None
         if self._is_over(request.call_id):
-            log.error("%s: this call has ended; it gets no verdict", request.call_id, extra=about(request.call_id))
+            log.error("%s: this call has ended; it gets no verdict", request.call_id, extra=call_extra(request.call_id))
             return None
         now = self.now()
         forwarded = self._forwarded(request, now)
@@ -217,7 +217,7 @@ class CallControl:
             decision.outcome,
             decision.reason,
             decision.skip,
-            extra=about(call.id, decision.reason),
+            extra=call_extra(call.id, decision.reason),
         )
         if braking:
             call.subjects, acts = braking.count(forwarded, decision, now)
@@ -297,7 +297,7 @@ class CallControl:
             case journal_lines.Sounded():
                 return self._write(call, *self._sounds.evidence(call, line))
             case journal_lines.Reported():
-                return self._write(call, *reported(call, line))
+                return self._write(call, *reported_steps(call, line))
             case journal_lines.Ended():
                 return self._ended(call, line)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from idtone.core.calls import Decision, Delivery, Party
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 
 EVERY_S: Final = 1.0
 AT_ONCE: Final = 100
@@ -59,7 +59,7 @@ class CallLog:
                 call.status,
                 _in_words(call.delivery),
                 call.seconds,
-                extra=about(call.call_id, decision.reason if decision else None),
+                extra=call_extra(call.call_id, decision.reason if decision else None),
             )
 
     async def run(self) -> None:

@@ -10,15 +10,15 @@ from typing import Final
 
 from idtone.core.calls import Delivery, Party
 from idtone.core.errors import JournalError
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step
 from idtone.tones.making.sounds import Sound
 
 from .call import Call
-from .delivery import KnownBy, PlayedSound, confirmed, played_sound
 from .journal_lines import Reported, Sounded
+from .sound_delivery import KnownBy, PlayedSound, confirmed, played_sound
 from .sound_files import PlayedFile, SoundFiles
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class CallSounds:
                     "%s: the sound for the %s party must not or cannot be played; the notice replaces it",
                     call.id,
                     party,
-                    extra=about(call.id, call.decision.reason),
+                    extra=call_extra(call.id, call.decision.reason),
                 )
             names[party] = name = sound.stem.name if sound else self.notice
             if sound is None and self.files and name in self.made:
@@ -129,7 +129,7 @@ class CallSounds:
                 call.id,
                 party,
                 why,
-                extra=about(call.id, call.decision.reason),
+                extra=call_extra(call.id, call.decision.reason),
             )
             yield steps.sound_failed(call.id, line.at, why, party)
 
@@ -143,7 +143,7 @@ class CallSounds:
         return self.files.played(sound, line.codecs.get(party, ""), began, call.files.get(sound.stem.name))
 
 
-def reported(call: Call, line: Reported) -> list[Step]:
+def reported_steps(call: Call, line: Reported) -> list[Step]:
     """The step of a phone's report. Only reports about a sound that was sent matter. Without a report there is no
     step.
     """

@@ -15,8 +15,8 @@ from idtone import dialplan
 from idtone.core.calls import Period
 from idtone.core.number_spans import NumberSpan
 
-from .fallback import identity, not_written, replace
-from .fallback_file import entries_of, with_end
+from .fallback_keeper import identity, not_written, replace
+from .fallback_text import entries_of, with_end
 
 log = logging.getLogger(__name__)
 

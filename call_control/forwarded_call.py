@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from idtone import dialplan
 from idtone.core.calls import Direction, ForwardedCall, Party, RemoteCall
-from idtone.core.logs import about
-from idtone.core.numbers import Number, NumberKind, ascii_form, parse, perhaps
+from idtone.core.logs import call_extra
+from idtone.core.numbers import Number, NumberKind, ascii_form, parse, parse_or_none
 from idtone.dialplan.number_expressions import is_emergency_call
 from idtone.ledger.evidence.steps import kept_sip_call_id
 
@@ -51,10 +51,10 @@ def forwarded_call(
         log.error(
             "%s: the hook's DIRECTION is unknown; it counts as incoming",
             request.call_id,
-            extra=about(request.call_id),
+            extra=call_extra(request.call_id),
         )
     outgoing = request.direction == Direction.OUTGOING
-    presented = (numbers.forwarding, perhaps(request.number))
+    presented = (numbers.forwarding, parse_or_none(request.number))
     return ForwardedCall(
         id=request.call_id,
         direction=Direction.OUTGOING if outgoing else Direction.INCOMING,
@@ -63,7 +63,7 @@ def forwarded_call(
         called=numbers.called,
         dialled=numbers.dialled,
         perhaps=presented[1],
-        caller_perhaps=perhaps(request.caller),
+        caller_perhaps=parse_or_none(request.caller),
         parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
         announced=announced,
         chained_from=chained_from,

@@ -16,7 +16,7 @@ from idtone.ledger.evidence.steps import StepKind
 
 from .call import Call
 from .call_control import LATE_REPORTS, CallControl
-from .journal_lines import LONGEST_LINE, Decided, Ended, Line, Reported, blotted, fits_call_id, read, split
+from .journal_lines import LONGEST_LINE, Decided, Ended, Line, Reported, fits_call_id, read, split, without_digits
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ class JournalIntake:
         if not refused:
             return
         try:
-            self._keep([blotted(text[:LONGEST_LINE]) for text, _ in refused])
+            self._keep([without_digits(text[:LONGEST_LINE]) for text, _ in refused])
         except OSError as error:
             self._throttle.warning(f"it cannot be saved: {error.strerror}")
 

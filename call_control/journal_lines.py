@@ -24,7 +24,7 @@ from urllib.parse import unquote
 from idtone import dialplan
 from idtone.core.calls import Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.core.errors import JournalError
-from idtone.core.numbers import parse, perhaps
+from idtone.core.numbers import parse, parse_or_none
 from idtone.dialplan import PACKET_MS, Played
 from idtone.ledger.evidence.steps import CallStatus, cause, kept_sip_call_id
 
@@ -230,10 +230,10 @@ def _decided(
         caller=parse(caller),
         called=parse(dialled),
         dialled=dialled,
-        perhaps=perhaps(number),
+        perhaps=parse_or_none(number),
         endpoint=dialplan.endpoint_of(unquote(channel)),
         account=unquote(account),
-        caller_perhaps=perhaps(caller),
+        caller_perhaps=parse_or_none(caller),
         trunks=tuple(sorted(dialplan.endpoints(unquote(dial_string)))),
         sip_call_id=kept_sip_call_id(unquote(sip_call_id)),
         emergency=outcome == Outcome.BYPASS,
@@ -357,7 +357,7 @@ def fits_call_id(call_id: str, at: datetime) -> bool:
     return made - EARLIEST <= at <= made + LATEST
 
 
-def blotted(line: str) -> str:
+def without_digits(line: str) -> str:
     """A refused line in the form that is kept. Every digit becomes 0, because the line can contain telephone
     numbers.
     """

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from idtone.registry.index import RegistryIndex
 from idtone.tones.making.sounds import Sound
-from idtone.tones.playable_profile import doubt
+from idtone.tones.playable_profile import play_objection
 from idtone.tones.profile import Profile
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class PlayableSounds(Mapping[str, Sound]):
 
     def _review(self, registry: RegistryIndex | None) -> dict[str, Sound]:
         named = registry.tones if registry else None
-        doubted = {profile.id: doubt(profile, named) for profile in self._profiles}
+        doubted = {profile.id: play_objection(profile, named) for profile in self._profiles}
         for profile_id, reason in doubted.items():
             if reason:
                 log.error("the profile %r is not played: %s; the notice replaces it", profile_id, reason)

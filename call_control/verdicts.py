@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from idtone import dialplan
 from idtone.core.calls import Party
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.core.settings.policy import CallerHears
 
 from .call import Call
@@ -37,7 +37,7 @@ class Verdicts:
                 "%s: the names of the profiles %s are too long together; the hook plays the notice",
                 call.id,
                 set(files.values()),
-                extra=about(call.id, call.decision.reason),
+                extra=call_extra(call.id, call.decision.reason),
             )
             verdict = self._with(call, dict.fromkeys(files, self.sounds.notice))
         return self._with_chain(call, verdict)
@@ -63,6 +63,6 @@ class Verdicts:
             "%s: the names of the profiles %s leave no room for the chain token; the next node plays a sound too",
             call.id,
             set(verdict.files.values()),
-            extra=about(call.id, call.decision.reason),
+            extra=call_extra(call.id, call.decision.reason),
         )
         return verdict

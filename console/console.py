@@ -31,11 +31,12 @@ from .access.users import User, Users
 from .decided_by_minute import DecidedByMinute
 from .decided_plots import EVERY_S, DecidedPlots, decided_plots
 from .doctor_runs import DoctorRuns
-from .evaluating import Evaluating
+from .evaluation_run import EvaluationRun
 from .fleet_live import FleetLive
+from .ledger_verification import Verification
 from .live_state import Live
 from .made_packs import MadePacks
-from .office.parsed_folder import OfficeFiles
+from .office.office_files import OfficeFiles
 from .own_address import OwnAddress
 from .page import Page, Visit
 from .pending_tasks import WhatWaits
@@ -47,7 +48,6 @@ from .statistics import Statistics
 from .templates import Templates
 from .threads import Threads
 from .uploads import UploadRoom
-from .verification import Verification
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Console:
     """Node → its statistics; the empty name is this node."""
     fleet: FleetLive = field(init=False)
     """The fleet's state; only if `settings.ledger.is_shared()`."""
-    evaluating: Evaluating = field(default_factory=Evaluating)
+    evaluating: EvaluationRun = field(default_factory=EvaluationRun)
     made_packs: MadePacks = field(default_factory=MadePacks)
     waits: WhatWaits = field(default_factory=WhatWaits)
     mails: WaitingMails = field(init=False)

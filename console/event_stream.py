@@ -16,9 +16,9 @@ from idtone.core.logs import in_words, unexpected
 from idtone.core.translation import speak
 
 from .application import protect
+from .background_work import Work
 from .page import Visit
 from .security import SCRIPTED
-from .work import Work
 
 CHECKED_EVERY_S: Final = 2.0
 """Interval after which a stream checks that its session is still valid."""

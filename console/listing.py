@@ -89,7 +89,7 @@ class Listing(Generic[T]):
         return f"{self.path}?{urlencode(query)}" if query else self.path
 
 
-def asked_of(visit: Visit, columns: Mapping[str, Any], *, size: int = SIZE, name: str = "") -> ListRequest:
+def list_request(visit: Visit, columns: Mapping[str, Any], *, size: int = SIZE, name: str = "") -> ListRequest:
     """The order and page in the address, without invalid values."""
     sort, page = visit.query(_of(name, "sort")), visit.query(_of(name, "page"))
     column = sort.removeprefix("-")
@@ -109,7 +109,7 @@ def listing(
     """The part of `items` that the address asks for. `columns` has for each column the sort key; rows whose key is None
     come last. Without a column they keep their order.
     """
-    asked = asked_of(visit, columns, size=size, name=name).within(len(items))
+    asked = list_request(visit, columns, size=size, name=name).within(len(items))
     if asked.column:
         value = columns[asked.column]
         having = sorted((each for each in items if value(each) is not None), key=value, reverse=asked.falls)

@@ -21,7 +21,7 @@ from idtone.ledger.evidence.record_fields import fields_of
 from idtone.ledger.store.call_search import Place, search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 
-from .call_lines import ShownCalls, lines_of
+from .call_rows import ShownCalls, lines_of
 from .operator.call_query import CallQuery
 from .operator.masked_reader import opening_reader
 from .operator.shown_ledger import ledger_of

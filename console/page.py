@@ -16,7 +16,7 @@ from idtone.core.translation import speak, template
 from .access.rights import Right
 from .form_errors import FormErrors
 from .threads import Reads
-from .turns import VisitingParty, party_of
+from .turns import RequestingParty, party_of
 
 if TYPE_CHECKING:
     from .access.sessions import Session
@@ -109,7 +109,7 @@ class Visit:
         return (self.fields or {}).get(name, "").strip()
 
     @property
-    def party(self) -> VisitingParty:
+    def party(self) -> RequestingParty:
         """The sender of the request: a user with all sessions, or a network."""
         return party_of(self.session.name if self.session else None, self.address)
 

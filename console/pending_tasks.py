@@ -17,7 +17,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.logs import in_words, unexpected
-from idtone.core.persons import Person, visiting
+from idtone.core.persons import Person, console_person
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_index import all_entries
 from idtone.ledger.disclosure.disclosure_request import RequestState
@@ -87,7 +87,7 @@ class WhatWaits:
 
 def waiting_for(user: User, things: Iterable[Waiting]) -> list[Waiting]:
     """The tasks that this user can do, the late ones first. Pure."""
-    me = visiting(user.name)
+    me = console_person(user.name)
     found = [each for each in things if each.right in user.rights and (not each.by or me.is_another_than(each.by))]
     return sorted(found, key=lambda each: not each.is_late)
 

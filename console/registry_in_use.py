@@ -14,10 +14,10 @@ from idtone.core.calls import Trust
 from idtone.core.errors import DocumentError, TrustError, UsageError
 from idtone.core.settings.settings import RegistrySettings
 from idtone.core.translation import Message, joined
-from idtone.operations.doctor.registry import faulty
+from idtone.operations.doctor.registry_findings import faulty
 from idtone.registry.differences import registry_differences, suspension_differences
 from idtone.registry.index import RegistryIndex
-from idtone.registry.local_registry import known
+from idtone.registry.local_registry import read_local_registry
 from idtone.registry.model import Header, RegistryDocument, SuspensionsDocument
 from idtone.registry.sources import identity
 from idtone.registry.summary import Counts, counts, covered
@@ -129,7 +129,7 @@ class RegistryInUse:
         return self._settings.cache / tuf_roles.KEPT
 
     def _newer(self, before: ReadRegistry | None) -> ReadRegistry:
-        found = known(self._settings)
+        found = read_local_registry(self._settings)
         changes = before.changes if before else None
         if before and before.document != found.document:
             changes = _changes(before.document, found.document)

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.http.connections import IDLE_S, MOST
-from idtone.core.responsive_loop import spare_anew, spare_present_objects
+from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again
 from idtone.core.settings.console import ConsoleSettings, SignInBy
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message
@@ -40,7 +40,7 @@ from .live_state import Live
 from .office import office_pages
 from .operator import (
     alerts,
-    braked,
+    brake_holds,
     call,
     calls,
     evidence,
@@ -87,7 +87,7 @@ STATE_PAGES: Final[tuple[Page, ...]] = (
     *suspensions.PAGES,
     *stop_acts.PAGES,
     *stop_progress.PAGES,
-    *braked.PAGES,
+    *brake_holds.PAGES,
     *sounds.PAGES,
     *health.PAGES,
     *alerts.PAGES,
@@ -97,7 +97,7 @@ OFFICE_PAGES: Final[tuple[Page, ...]] = (*office_pages.PAGES, *operators.PAGES)
 """The pages of the association's office, and those for everyone."""
 
 
-def made(settings: Settings) -> Console:
+def make_console(settings: Settings) -> Console:
     """The console. Raises IdtoneError if the settings cannot be used."""
     settings.console.check()
     sign_in, office = _sign_in(settings), settings.console.office
@@ -241,10 +241,10 @@ def _mailed(console: Console) -> Sequence[User]:
 async def _read_ahead(console: Console) -> None:
     await console.read_ahead()
     spared = console.registry.read_at  # None: a large one takes longer than its first look
-    spare_present_objects()
+    freeze_garbage()
     while True:
         await asyncio.sleep(LOOK_EVERY_S if console.office_files is None else READ_AHEAD_EVERY_S)
         await console.read_ahead()
         if console.registry.read_at != spared:
             spared = console.registry.read_at
-            spare_anew()
+            freeze_garbage_again()

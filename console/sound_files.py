@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from idtone.core.errors import RecordingError, ToneError
 from idtone.core.translation import Message, template
 from idtone.registry.sources import identity
-from idtone.tones.playable_profile import doubt
+from idtone.tones.playable_profile import play_objection
 from idtone.tones.profile import Profile, sha256_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class SoundState:
     source: str
     licensed_sha256: str | None
     """SHA-256 of the master in the registry."""
-    doubt: str | None
+    play_objection: str | None
     files: Sequence[FileState]
 
     @property
@@ -95,7 +95,7 @@ def sound_state(
 ) -> SoundState:
     """A sound and its files in the folder."""
     files = [file_state(directory, profile, name) for name in formats()]
-    return SoundState(profile, kind, source, (tones or {}).get(profile.id), doubt(profile, tones), files)
+    return SoundState(profile, kind, source, (tones or {}).get(profile.id), play_objection(profile, tones), files)
 
 
 def formats() -> Sequence[str]:
@@ -157,7 +157,7 @@ def _measured(path: Path, _: tuple[int, ...]) -> MeasuredSound:
 
 
 def _samples(path: Path) -> tuple[Floats, int]:
-    from idtone.tones.recordings.files import read_file
+    from idtone.tones.recordings.audio_files import read_file
 
     leg = read_file(path, longest_s=LONGEST_S)[0]
     return leg.samples, leg.sample_rate_hz

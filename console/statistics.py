@@ -18,10 +18,10 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
 
+from .background_work import Progress, Work
 from .counts import Counts
 from .counts_file import file_beside, read_counts, write_counts
 from .other_nodes import is_other_node
-from .work import Progress, Work
 
 BATCH: Final = 20_000
 """Steps of one batch: the larger it is, the fewer calls are looked at twice."""

@@ -17,7 +17,7 @@ from idtone.core.in_thread import in_thread
 from idtone.core.translation import Message
 
 from .read_process import ReadProcesses, none_asks
-from .turns import Requests, Turns, UsedOfLate, VisitingParty
+from .turns import RequestingParty, Requests, Turns, UsedOfLate
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,10 +96,10 @@ class OwnTurns:
     """Turns of each party: at most `of_party` at a time, in the order of its requests."""
 
     of_party: int = 1
-    _turns: dict[VisitingParty, _Turn] = field(default_factory=dict)
+    _turns: dict[RequestingParty, _Turn] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def turn(self, party: VisitingParty) -> AsyncIterator[None]:
+    async def turn(self, party: RequestingParty) -> AsyncIterator[None]:
         """Context in which the party holds one turn."""
         turn = self._turns.setdefault(party, _Turn(asyncio.Semaphore(self.of_party)))
         turn.users += 1
@@ -120,7 +120,7 @@ class Queue:
     places: Turns
     own: OwnTurns
 
-    async def run(self, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[[], R]) -> R:
+    async def run(self, party: RequestingParty, is_gone: Callable[[], bool], do: Callable[[], R]) -> R:
         """The result of `do`. Raises ConnectionAbortedError if the client left before it began."""
         async with self.own.turn(party), self.places.turn(party):
             if is_gone():
@@ -146,7 +146,7 @@ class Threads:
         self._reads = {kind: queue(limits.count, kind) for kind, limits in LIMITS.items()}
         self._searches, self._searched = OwnTurns(), UsedOfLate()
         """Turns of both kinds of searches, one at a time for each party; and the processor time of each party."""
-        self._searching: dict[VisitingParty, list[Callable[[], bool]]] = {}
+        self._searching: dict[RequestingParty, list[Callable[[], bool]]] = {}
         """Each party's searches and lists in progress, each with a function that is true once the visitor has left."""
         self.uploads = queue(UPLOADS, "upload")
         self.public_uploads = queue(PUBLIC_UPLOADS, "public-upload")
@@ -159,7 +159,7 @@ class Threads:
         return self.public if is_public else self.pages
 
     async def read(
-        self, kind: Reads, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
+        self, kind: Reads, party: RequestingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
     ) -> R:
         """The same as `Queue.run`, in a process (`ReadProcesses.run`). Raises TooManySearchesError too."""
         if kind not in (Reads.LIST, Reads.SEARCH):
@@ -177,7 +177,9 @@ class Threads:
             if not searching:
                 del self._searching[party]
 
-    async def _search(self, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any) -> R:
+    async def _search(
+        self, party: RequestingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
+    ) -> R:
         async with self._searches.turn(party):  # the use of the searches before it is known only now
             kind = Reads.SEARCH
             if self._searched.by(party) > SEARCHED_MUCH_S:
@@ -191,7 +193,7 @@ class Threads:
     async def _read(
         self,
         kind: Reads,
-        party: VisitingParty,
+        party: RequestingParty,
         is_gone: Callable[[], bool],
         do: Callable[..., R],
         *given: Any,

@@ -29,7 +29,7 @@ MOST_KEPT: Final = 10_000
 _clock_s: Callable[[], float] = time.perf_counter
 
 
-class VisitingParty(NamedTuple):
+class RequestingParty(NamedTuple):
     """A user, or a network without a session."""
 
     name: str
@@ -39,10 +39,12 @@ class VisitingParty(NamedTuple):
         return f"{'user' if self.has_session else 'network'} {self.name}"
 
 
-def party_of(user: str | None, address: str) -> VisitingParty:
+def party_of(user: str | None, address: str) -> RequestingParty:
     """The party of a request: its session's user, or the network of its address."""
     return (
-        VisitingParty(network_of(address), has_session=False) if user is None else VisitingParty(user, has_session=True)
+        RequestingParty(network_of(address), has_session=False)
+        if user is None
+        else RequestingParty(user, has_session=True)
     )
 
 
@@ -50,13 +52,13 @@ class Requests:
     """The number of requests that each party has in progress."""
 
     def __init__(self) -> None:
-        self._counts: Counter[VisitingParty] = Counter()
+        self._counts: Counter[RequestingParty] = Counter()
 
-    def of(self, party: VisitingParty) -> int:
+    def of(self, party: RequestingParty) -> int:
         return self._counts[party]
 
     @contextmanager
-    def one(self, party: VisitingParty) -> Iterator[None]:
+    def one(self, party: RequestingParty) -> Iterator[None]:
         """Context of one more request of the party."""
         self._counts[party] += 1
         try:
@@ -71,14 +73,14 @@ class UsedOfLate:
     """Seconds that each party has used lately; half of them is forgotten after `HALF_S`."""
 
     def __init__(self) -> None:
-        self._used: dict[VisitingParty | bool, tuple[float, float]] = {}
+        self._used: dict[RequestingParty | bool, tuple[float, float]] = {}
         """Seconds, and their time."""
 
-    def by(self, key: VisitingParty | bool) -> float:
+    def by(self, key: RequestingParty | bool) -> float:
         seconds, at_s = self._used.get(key, (0.0, 0.0))
         return seconds * math.exp2((at_s - _clock_s()) / HALF_S)
 
-    def add(self, key: VisitingParty | bool, seconds: float) -> None:
+    def add(self, key: RequestingParty | bool, seconds: float) -> None:
         seconds += self.by(key)
         self._used.pop(key, None)
         self._used[key] = seconds, _clock_s()
@@ -97,7 +99,7 @@ class Turns:
     in which a busy machine also did other work.
     """
     _taken: int = 0
-    _waiting: dict[VisitingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
+    _waiting: dict[RequestingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
     used: UsedOfLate = field(default_factory=UsedOfLate)
     """Use of each party, and of all with and all without a session."""
 
@@ -107,7 +109,7 @@ class Turns:
         return bool(self._waiting)
 
     @asynccontextmanager
-    async def turn(self, party: VisitingParty) -> AsyncIterator[None]:
+    async def turn(self, party: RequestingParty) -> AsyncIterator[None]:
         """Context of the party's turn."""
         await self._take(party)
         began_s = self._spent_s()
@@ -117,7 +119,7 @@ class Turns:
             self._give_back(party, self._spent_s() - began_s)
 
     @types.coroutine
-    def stepwise(self, party: VisitingParty, work: Awaitable[R]) -> Generator[Any, Any, R]:
+    def stepwise(self, party: RequestingParty, work: Awaitable[R]) -> Generator[Any, Any, R]:
         """The result of `work`, which holds a turn between two of its awaits. It holds none while it waits: for a body
         that arrives, a client that reads, or a thread.
         """
@@ -150,7 +152,7 @@ class Turns:
             except BaseException as error:
                 thrown = error
 
-    async def _take(self, party: VisitingParty) -> None:
+    async def _take(self, party: RequestingParty) -> None:
         if self._taken < self.places and not self._waiting:
             self._taken += 1
             return
@@ -165,14 +167,14 @@ class Turns:
                 self._forget(party, mine)
             raise
 
-    def _forget(self, party: VisitingParty, turn: asyncio.Future[None]) -> None:
+    def _forget(self, party: RequestingParty, turn: asyncio.Future[None]) -> None:
         turns = self._waiting.get(party, deque())
         if turn in turns:
             turns.remove(turn)
             if not turns:
                 del self._waiting[party]
 
-    def _give_back(self, party: VisitingParty, seconds: float) -> None:
+    def _give_back(self, party: RequestingParty, seconds: float) -> None:
         """Give the turn back. The next one begins after the event loop has looked for what came meanwhile."""
         share = 1 - SHARE_OF_STRANGERS if party.has_session else SHARE_OF_STRANGERS
         self.used.add(party, seconds * max(1, self.requests.of(party)))
@@ -189,7 +191,7 @@ class Turns:
                 self._taken += 1
                 turn.set_result(None)
 
-    def _rank(self, party: VisitingParty) -> tuple[float, float]:
+    def _rank(self, party: RequestingParty) -> tuple[float, float]:
         """The rank of a party; the lowest is next."""
         return self.used.by(party.has_session), self.used.by(party)
 

@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from .fast_enum import Word
+from .fast_enum import FastEnum
 
 if TYPE_CHECKING:
     from .numbers import Number
 
 
-class Direction(Word):
+class Direction(FastEnum):
     """The direction of the forwarding."""
 
     INCOMING = "incoming"
@@ -26,14 +26,14 @@ class Direction(Word):
     """発信転送: the member's user calls out and presents the fixed number."""
 
 
-class Party(Word):
+class Party(FastEnum):
     """A party that hears a sound; if both do, in this order."""
 
     CALLED = "called"
     CALLER = "caller"
 
 
-class Delivery(Word):
+class Delivery(FastEnum):
     """The delivery of a sound to a party, from the most certain state to the least."""
 
     CONFIRMED = "confirmed"
@@ -44,7 +44,7 @@ class Delivery(Word):
     """Neither SENT nor CONFIRMED."""
 
 
-class Trust(Word):
+class Trust(FastEnum):
     """The trust in the registry: signed or not."""
 
     SIGNED = "signed"
@@ -53,7 +53,7 @@ class Trust(Word):
     """An unsigned file, for labs: anyone who can write it can change the registry."""
 
 
-class Outcome(Word):
+class Outcome(FastEnum):
     """The outcome of a decision: what happens to the call."""
 
     PLAY = "PLAY"
@@ -68,7 +68,7 @@ class Outcome(Word):
     """Do not dial, because too many calls wait for a verdict. Only the hook gives this outcome, without a request."""
 
 
-class Reason(Word):
+class Reason(FastEnum):
     """The reason for an outcome. These codes are public: the ledger, the dialplan and the command line show them."""
 
     EMERGENCY = "emergency"
@@ -125,7 +125,7 @@ class Reason(Word):
     """Only the hook gives this reason: too many calls wait for a verdict, so it turns the call away."""
 
 
-class Skip(Word):
+class Skip(FastEnum):
     """The reason why no sound is played on a call that may be connected."""
 
     ANNOUNCED = "announced"
@@ -200,7 +200,7 @@ class ForwardedCall:
         return f"<ForwardedCall {self.id} {self.direction} of {self.forwarding_number} to {self.called}>"
 
 
-class LicenceStatus(Word):
+class LicenceStatus(FastEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
     REVOKED = "revoked"

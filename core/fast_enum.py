@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Word(StrEnum):
+class FastEnum(StrEnum):
     """A text of a fixed set. Its hash is that of the text, in compiled code; the hash of `StrEnum` is Python code, and
     a decision looks up members in four tables.
     """

@@ -77,7 +77,7 @@ def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False)
 
 
 @contextmanager
-def alone(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OSError], IdtoneError]) -> Iterator[bool]:
+def file_lock(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OSError], IdtoneError]) -> Iterator[bool]:
     """Hold `lock` during the block, and yield True; yield False if another process holds it and no `busy` is given.
     Raises `busy` if another process holds the lock, and the error of `unusable` if the lock cannot be opened.
     """

@@ -51,7 +51,7 @@ class LogFormat(StrEnum):
     JOURNALD = "journald"
 
 
-def about(call_id: str, reason: str | None = None) -> dict[str, str]:
+def call_extra(call_id: str, reason: str | None = None) -> dict[str, str]:
     """The `extra` of a log record about a call."""
     return {CALL_ID: call_id, REASON: reason} if reason else {CALL_ID: call_id}
 
@@ -68,7 +68,7 @@ def in_words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def begin(form: LogFormat, level: str) -> None:
+def begin_logging(form: LogFormat, level: str) -> None:
     """Begin logging in this form, from this level on."""
     logging.basicConfig(level=level.upper(), handlers=[QueuedHandler(_FORMS[form]())], force=True)
 

@@ -15,7 +15,7 @@ import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 from .errors import NumberError
-from .fast_enum import Word
+from .fast_enum import FastEnum
 from .translation import Message
 
 REGION = "JP"
@@ -53,7 +53,7 @@ EMERGENCY_DIGITS = "^(([+]|00|010)81)?(18[46])?11[089]#?$"
 _JAPANESE, _ABROAD, _EMERGENCY_DIGITS = map(re.compile, (JAPANESE, ABROAD, EMERGENCY_DIGITS))
 
 
-class NumberKind(Word):
+class NumberKind(FastEnum):
     """The kind of a number. The duty of the sound applies to fixed numbers (0AB-J)."""
 
     FIXED = "fixed"
@@ -79,7 +79,7 @@ class Number:
     """One party's number.
 
     `e164` is `+` and digits, or the digits of an emergency number. It is empty if the number is withheld or malformed.
-    In evidence, a malformed number has the `e164` of the number that its digits make (`perhaps`).
+    In evidence, a malformed number has the `e164` of the number that its digits make (`parse_or_none`).
     """
 
     kind: NumberKind
@@ -172,7 +172,7 @@ def _abroad(digits: str) -> Number:
     return Number(NumberKind.OTHER, e164)
 
 
-def perhaps(text: str) -> Number | None:
+def parse_or_none(text: str) -> Number | None:
     """The Japanese number that the digits of a malformed text make, without host and parameters; None if they make
     none.
 

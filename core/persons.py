@@ -55,7 +55,7 @@ class Person:
         return f"{self.name} (uid {self.uid}, by {self.known_by})"
 
 
-def visiting(name: str) -> Person:
+def console_person(name: str) -> Person:
     """The person who is signed in, by this name, to the web console that runs here."""
     return Person(os.getuid(), name, AccountKnownBy.CONSOLE)
 
@@ -68,10 +68,10 @@ def act_for(user: str | None) -> None:
     _SIGNED_IN.set(user)
 
 
-def acting(login: Path = LOGIN, environment: Mapping[str, str] = os.environ) -> Person:
+def acting_person(login: Path = LOGIN, environment: Mapping[str, str] = os.environ) -> Person:
     """The person who runs this command, or the user of the console who asked for it."""
     if (user := _SIGNED_IN.get()) is not None:
-        return visiting(user)
+        return console_person(user)
     try:
         logged_in = int(login.read_text("ascii"))
     except (OSError, ValueError):

@@ -10,13 +10,13 @@ SWITCH_S: Final = 0.001
 """Switch interval of threads in seconds. Python's default of 5 ms is half of a call's permitted delay."""
 
 
-def loop_first(switch_s: float = SWITCH_S) -> None:
-    """Let a computing thread give way to the event loop after this time, and call `spare_present_objects`."""
+def prefer_event_loop(switch_s: float = SWITCH_S) -> None:
+    """Let a computing thread give way to the event loop after this time, and call `freeze_garbage`."""
     sys.setswitchinterval(switch_s)
-    spare_present_objects()
+    freeze_garbage()
 
 
-def spare_present_objects() -> None:
+def freeze_garbage() -> None:
     """Exempt the current objects from garbage collection. A scan stops all threads: a scan of the modules alone takes
     0.1 s.
     """
@@ -24,9 +24,9 @@ def spare_present_objects() -> None:
     gc.freeze()
 
 
-def spare_anew() -> None:
+def freeze_garbage_again() -> None:
     """Free the objects that have become garbage since the last time, and exempt the others from garbage collection
     again.
     """
     gc.unfreeze()
-    spare_present_objects()
+    freeze_garbage()

@@ -438,7 +438,7 @@ class Asterisk:
             (self.etc / name).write_text(dedent(self._installed(text) if name == "modules.conf" else text))
         if self.certificate:
             # Imported here, because the tutorial's Asterisk starts by the standard library alone.
-            from lab.registry.trust.serving import write_certificate
+            from lab.registry.trust.publication_server import write_certificate
 
             write_certificate(self.certificate)
 

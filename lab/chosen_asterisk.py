@@ -23,7 +23,7 @@ REFUSED: Final = ("lab/operations/old_asterisk.py",)
 
 
 @functools.cache
-def chosen() -> AsteriskInstallation:
+def chosen_asterisk() -> AsteriskInstallation:
     """The Asterisk of this run, also one that idtone refuses. Raises AsteriskMissing."""
     return find_or_get(oldest=0)
 
@@ -31,13 +31,13 @@ def chosen() -> AsteriskInstallation:
 @functools.cache
 def transports() -> tuple[str, ...]:
     """The values of `ari.transport` that this Asterisk supports."""
-    over_websocket = AsteriskVersion.read(chosen().version).takes_requests_over_websocket
+    over_websocket = AsteriskVersion.read(chosen_asterisk().version).takes_requests_over_websocket
     return ("websocket", "http") if over_websocket else ("http",)
 
 
 def main() -> int:
     try:
-        found = chosen()
+        found = chosen_asterisk()
     except AsteriskMissing as error:
         print(f"lab: {error}", file=sys.stderr)
         return 2

@@ -11,7 +11,7 @@ from .programs import located
 from .service import Service
 
 
-def printed(service: Service, *arguments: object, typed: str = "", code: int | None = 0) -> Any:
+def printed_json(service: Service, *arguments: object, typed: str = "", code: int | None = 0) -> Any:
     """The JSON output of a command. Raises AssertionError if it ends with another exit code than `code`; any is allowed
     if that is None.
     """

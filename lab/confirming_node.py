@@ -10,7 +10,7 @@ from pathlib import Path
 from idtone.core.errors import TrustError
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Signer
-from idtone.registry.correspondence.signed_document import verified
+from idtone.registry.correspondence.signed_document import verified_document
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_suspensions
 from idtone.registry.suspensions.own_suspension import OwnSuspensions
@@ -92,5 +92,5 @@ class Node:
                 await asyncio.sleep(0.01)
 
     def told(self) -> list[dict[str, int]]:
-        documents = [verified(octets, lambda _: [SIGNER.key]).content for octets in self.received]
+        documents = [verified_document(octets, lambda _: [SIGNER.key]).content for octets in self.received]
         return [{stop["reference"]: stop["calls_ended"] for stop in each["stops"]} for each in documents]

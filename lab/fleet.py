@@ -30,9 +30,9 @@ from idtone.core.settings.settings import LedgerSettings
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.postgresql import Server
 from idtone.registry.trust.tuf_roles import Keys
-from lab.ledger.replication.between import STALL, Between
+from lab.ledger.replication.faulty_network import STALL, FaultyNetwork
 from lab.registry.trust.association import Association, Machine
-from lab.registry.trust.serving import over_https, write_certificate
+from lab.registry.trust.publication_server import over_https, write_certificate
 
 from .asterisk import EVIDENCE, LOOPBACK, Asterisk, free_ports
 from .bootstrap import AsteriskInstallation
@@ -105,7 +105,7 @@ class Node:
     name: str
     asterisk: Asterisk
     service: NodeService
-    links: tuple[Between, ...]
+    links: tuple[FaultyNetwork, ...]
 
     def kill_asterisk(self) -> None:
         process = self.asterisk.process
@@ -304,7 +304,7 @@ def fleet(
         nodes = []
         for name, pbx in pbxs:
             started.enter_context(pbx)
-            links = tuple(started.enter_context(Between(each.port)) for each in (primary, standby))
+            links = tuple(started.enter_context(FaultyNetwork(each.port)) for each in (primary, standby))
             shared = Server.named(_url(",".join(f"{LOOPBACK}:{link.port}" for link in links)), primary.password)
             service = _service(folder, registry, pbx, name, shared, lines, small_disk.get(name, 0))
             nodes.append(Node(name, pbx, service, links))

@@ -1,4 +1,4 @@
-"""The last import of the process of `forked`: its children share the imported objects, which their garbage collection
+"""The last import of the process of `forked_idtone`: its children share the imported objects, which their garbage collection
 skips.
 """
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from . import voices
 from .asterisk import Asterisk, Ending
-from .called import IncomingCall
-from .calling import OutgoingCall
+from .incoming_call import IncomingCall
+from .outgoing_call import OutgoingCall
 from .phone import Answer, Behaviour, Phone
 from .rtp import Media
 from .sip import Header, Uri, bracketed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .ledger_copies import copied
+from .ledger_copies import copy_ledger
 
 
 def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
@@ -29,7 +29,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, folder: Path, make: Ca
     """
     with _alone(factory, name) as kept:
         if kept.exists():
-            copied(kept, folder)
+            copy_ledger(kept, folder)
         else:
             make()
             draft = kept.with_suffix(".draft")

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from .call import WAIT_S, Call
-from .called import IncomingCall
-from .calling import OutgoingCall
 from .dialog import T1_S, client_key, intervals, server_key, token
 from .g711 import PCMA, PCMU, Samples
+from .incoming_call import IncomingCall
+from .outgoing_call import OutgoingCall
 from .rtp import Address, Media, family, receive_stamped, stamp_arrivals
 from .sip import Header, Party, Request, Response, SipError, Uri, parse
 

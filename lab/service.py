@@ -26,8 +26,8 @@ from idtone.ledger.writing.ledger_writer import LINGER_S
 from idtone.service.hook_from_settings import hook_policy
 
 from .asterisk import IDTONE, Asterisk
-from .becoming import Identity
-from .forked import Forked
+from .become_user import Identity
+from .forked_idtone import Forked
 from .publication import LAB_REGISTRY, MEMBER, publication
 from .site import reach
 

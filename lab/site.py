@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from . import slow_disk
-from .becoming import Identity
+from .become_user import Identity
 from .bootstrap import AsteriskInstallation, find_or_get
 from .unpacked_packages import cache_directory, tell
 
@@ -218,7 +218,7 @@ def _parts(text: str) -> list[str]:
 
 def reach(folder: Path) -> None:
     """Let others pass through the temporary folders above `folder`: pytest closes all of its own. Its topmost one stays
-    closed, because the next run closes it again; `becoming` avoids that one.
+    closed, because the next run closes it again; `become_user` avoids that one.
     """
     for each in (folder, *folder.parents):
         if (

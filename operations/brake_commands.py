@@ -12,14 +12,14 @@ import typer
 
 from idtone.call_control.brake.shared_stops import Hold
 from idtone.call_control.brake.state_files import read_state, state_path
-from idtone.call_control.braking import RELEASED
+from idtone.call_control.call_brake import RELEASED
 from idtone.core.errors import UsageError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.options import local
+from idtone.ledger.commands.options import local_time
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -50,7 +50,7 @@ def list_braked(config: command_line.ConfigOption = None, as_json: command_line.
         command_line.Rows(_COLUMNS, whole=("token", "call")).print(
             (
                 hold.token[:_SHOWN], hold.step.word, hold.kind, hold.line, hold.label, hold.signal,
-                local(datetime.fromtimestamp(hold.since_s, UTC)), hold.node, hold.call_id,
+                local_time(datetime.fromtimestamp(hold.since_s, UTC)), hold.node, hold.call_id,
             )
             for hold in holds
         )  # fmt: skip
@@ -71,12 +71,12 @@ def release(
     """
     settings = load_settings(config)
     need_keys(settings.ledger, settings.node)
-    why, person = line(why, "--why"), acting()
+    why, person = kept_line(why, "--why"), acting_person()
     found = [hold for hold in _holds(settings) if len(token) >= _LEAST and hold.token.startswith(token.lower())]
     if len(found) != 1:
         several, none = Message("several tokens begin so; write more of it"), Message("the brake holds no such token")
         print(translated(several if found else none))
-        command_line.negative()
+        command_line.exit_negative()
         return
     hold = found[0]
     is_running = status_client.ask(path_of(settings.ledger.own())) is not None

@@ -14,8 +14,8 @@ from rich.text import Text
 from idtone.core.errors import ChangeError
 from idtone.core.translation import Message, translated
 
-from .changes import Group
 from .make_changes import Changer
+from .planned_changes import Group
 
 
 class AttemptReport(TypedDict):

@@ -28,7 +28,7 @@ from idtone.core.files import replace_durably
 from idtone.core.translation import Message
 
 from .asterisk_console import AsteriskConsole
-from .changes import AsteriskChange, Change, FileChange, FolderChange, ProgramChange, RightsChange
+from .planned_changes import AsteriskChange, Change, FileChange, FolderChange, ProgramChange, RightsChange
 
 PROGRAM_S: Final = 90.0
 """Limit of a program: systemd gives the service a minute to start."""

@@ -17,7 +17,9 @@ from idtone.core.translation import Message
 from idtone.dialplan import HOOK_FILE, HOOK_GLOBAL, HOOK_MODE
 
 from .asterisk_console import AsteriskConsole
-from .changes import (
+from .custom_config_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, CustomFile, custom_file_for
+from .doctor import asterisk_files, asterisk_findings, modules, needless_load, observe_machine
+from .planned_changes import (
     HOOK_RELOAD,
     AsteriskChange,
     Change,
@@ -28,8 +30,6 @@ from .changes import (
     with_options,
     with_section,
 )
-from .doctor import asterisk, asterisk_files, modules, needless_load, observe_machine
-from .pbx_places import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, Place, place_for
 
 SECRET_MODE: Final = 0o640
 
@@ -70,7 +70,7 @@ def module_changes(folder: Path, wanted: Iterable[str]) -> list[Change]:
     chosen = [name for name in order if Path(installed, f"{name}.so").is_file() and ("noload", name) not in options]
     changes: list[Change] = [module_load(name) for name in chosen]
     missing = [f"load = {name}.so" for name in chosen if ("load", name) not in options]
-    loads_all = any(name == "autoload" and value.lower() in asterisk.TRUE for name, value in options)
+    loads_all = any(name == "autoload" and value.lower() in asterisk_findings.TRUE for name, value in options)
     if missing and not loads_all:
         changes.append(_with_lines(folder, MODULES, "modules", missing))
     return changes
@@ -87,7 +87,7 @@ def _module_options(text: str) -> set[tuple[str, str]]:
 
 def http_changes(folder: Path) -> list[Change]:
     """The changes that enable the HTTP server on the loopback address. An enabled server stays as it is."""
-    if options(folder, "http.conf", "general").get("enabled", "no").lower() in asterisk.TRUE:
+    if options(folder, "http.conf", "general").get("enabled", "no").lower() in asterisk_findings.TRUE:
         return []
     reload = AsteriskChange("module reload http", "http show status", "Enabled and Bound", "module reload http")
     return [_with_lines(folder, HTTP, "general", ["enabled = yes", f"bindaddr = {LOOPBACK}"]), reload]
@@ -115,7 +115,7 @@ def ari_changes(folder: Path, user: str, secret: str, group: str) -> list[Change
     password.
     """
     changes: list[FileChange] = []
-    if options(folder, "ari.conf", "general").get("enabled", "yes").lower() not in asterisk.TRUE:
+    if options(folder, "ari.conf", "general").get("enabled", "yes").lower() not in asterisk_findings.TRUE:
         changes.append(_with_lines(folder, ARI_GENERAL, "general", ["enabled = yes"]))
     if not options(folder, "ari.conf", user):
         place = _place(folder, ARI_USERS)
@@ -145,7 +145,7 @@ def options(folder: Path, name: str, section: str) -> dict[str, str]:
     text, trouble = asterisk_files.text(folder / name)
     if trouble:
         raise ChangeError(Message("{path}: {trouble}", path=folder / name, trouble=trouble))
-    return asterisk.sections(text or "").get(section, {})
+    return asterisk_findings.sections(text or "").get(section, {})
 
 
 def owners(folder: Path) -> tuple[str | None, str]:
@@ -155,8 +155,8 @@ def owners(folder: Path) -> tuple[str | None, str]:
     return user, observe_machine.group_name(held.group)
 
 
-def _place(folder: Path, purpose: str) -> Place:
-    return place_for(purpose, observe_machine.read(folder / purpose.partition(" ")[0])[0] or "")
+def _place(folder: Path, purpose: str) -> CustomFile:
+    return custom_file_for(purpose, observe_machine.read(folder / purpose.partition(" ")[0])[0] or "")
 
 
 def _with_lines(folder: Path, purpose: str, section: str, lines: Sequence[str]) -> FileChange:

@@ -242,9 +242,9 @@ def _registry(
     digest = str(record.registry_sha256)
     if not metadata:
         return RegistryExcerpt(entries, None, digest), False, False
-    from idtone.registry.trust.shown_metadata import verified  # imports TUF, which takes time
+    from idtone.registry.trust.shown_metadata import verified_metadata  # imports TUF, which takes time
 
-    signed = verified(metadata, root)
+    signed = verified_metadata(metadata, root)
     if signed.numbers.keys() != given.keys():
         raise TrustError(Message("the pack shows other files than the association has signed"))
     for file, some in given.items():

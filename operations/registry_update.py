@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import Usable
+from idtone.call_control.fallback_keeper import FallbackKeeper
+from idtone.call_control.fallback_text import Usable
 from idtone.core.errors import DocumentError, TrustError
 from idtone.core.settings.settings import RegistrySettings, Settings, load_settings
 from idtone.core.terminal import command_line
@@ -29,7 +29,7 @@ from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_
 from idtone.service.service_user import act_as_service
 
 if TYPE_CHECKING:
-    from idtone.registry.trust.client import Published, Repository
+    from idtone.registry.trust.publication_client import PublicationClient, Published
 
 
 def update(
@@ -89,11 +89,13 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
     """The same as `_unsigned`, for a signed registry. If the source cannot be used, fallback.conf is written from the
     cache. Raises TrustError too.
     """
-    from idtone.registry.trust.client import Repository  # here, because TUF takes longer to import than all the rest
+    from idtone.registry.trust.publication_client import (
+        PublicationClient,  # here, because TUF takes longer to import than all the rest
+    )
 
     registry: RegistrySettings = settings.registry
     act_as_service(config, registry.cache, settings.sounds.directory, whole=True)
-    repository = Repository(root, registry.source, registry.cache, used_for=settings.ledger.retention)
+    repository = PublicationClient(root, registry.source, registry.cache, used_for=settings.ledger.retention)
     trouble: DocumentError | TrustError | None = None
     while True:
         with repository.locked():
@@ -124,7 +126,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
     return registry.source, index, fallback.write(index) if index else ""
 
 
-def _kept(repository: Repository) -> Published | None:
+def _kept(repository: PublicationClient) -> Published | None:
     """The generation in the cache; None if there is none, or if it is damaged and has to be fetched again."""
     try:
         return repository.kept()
@@ -132,7 +134,7 @@ def _kept(repository: Repository) -> Published | None:
         return None
 
 
-def _is_kept(repository: Repository, published: Published) -> bool:
+def _is_kept(repository: PublicationClient, published: Published) -> bool:
     return _kept(repository) == published
 
 
@@ -144,7 +146,7 @@ class _Suspended:
         policy = settings.policy.policy(settings.association.member)
         usable = Usable.by(policy, settings.lines.source is not None)
         stops = StopsInUse(suspensions_path(settings))
-        self._fallback = Fallback(folder, usable, is_latest, lambda: stops.index) if folder.exists() else None
+        self._fallback = FallbackKeeper(folder, usable, is_latest, lambda: stops.index) if folder.exists() else None
 
     def are_of(self, origin: str) -> bool:
         return self._fallback is None or self._fallback.is_of(origin)

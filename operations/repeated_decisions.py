@@ -45,7 +45,7 @@ def repeat(pack: Path, root: Path | None, log_key: str | None, as_json: bool) ->
     else:
         print(*faults, *(line for each in found for line in _told(each)), sep="\n")
     if faults or not all(each.is_good for each in found):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _again(one: Repeated) -> dict[str, Any]:

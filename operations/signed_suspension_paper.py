@@ -14,7 +14,7 @@ from idtone.registry.suspensions.own_suspension import OwnSuspension
 from idtone.registry.suspensions.suspension_acts import PAPER
 from idtone.registry.suspensions.suspension_paper import note_text, suspension_paper
 
-from .suspending import SuspensionDesk
+from .own_suspensions import SuspensionActs
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class SignedPaper:
     sha256: str
 
 
-def signed_paper(desk: SuspensionDesk, one: OwnSuspension, now: datetime) -> SignedPaper:
+def signed_paper(desk: SuspensionActs, one: OwnSuspension, now: datetime) -> SignedPaper:
     """The signed paper with the present state of a suspension. The ledger records it first. Raises LedgerError."""
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that others do not need
 

@@ -16,21 +16,21 @@ from datetime import UTC, datetime
 from mmap import mmap
 from typing import Any, Final
 
+from idtone.core.binary_table import packed_parts, packed_table, unpacked_table
 from idtone.core.calls import Direction, Holding, Licence, LicenceStatus, Period, WholesaleChain
-from idtone.core.compiled_form import opened, sealed, sealed_parts
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.translation import Message
 
 from .held_numbers import HeldNumbers
+from .holder_spans import HolderSpans, read_arrays, spans_of
 from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument, day_begins
 from .number_notation import read_span
-from .spans import Spans, read_arrays, spans_of
 
 BLOCK_DIGITS: Final = -3
 """Characters of a block: an E.164 number without its last three digits, as text."""
 MAGIC: Final = b"idtone registry 10\n"
-"""The name of the format. Raise its number when the format or the size of a block in `spans` changes."""
+"""The name of the format. Raise its number when the format or the size of a block in `holder_spans` changes."""
 _Interval = tuple[int, int, int]
 """First number, last number, and holder."""
 
@@ -55,8 +55,8 @@ def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
 
 
 class Holdings(dict[int, Holding | Porting | None]):
-    """The members in charge of numbers, looked up by the holder that `Spans.find` gives. A holding is built at its
-    first look-up, so that a large registry is in use at once.
+    """The members in charge of numbers, by the holder that `HolderSpans.find` gives. A holding is built at its first
+    look-up, so that a large registry is in use at once.
 
     `members` has the holder of each member. `lines` are ordered by holder: first the members, then the wholesale
     chains, then the portings. Building an object for each line at the start would take half a second, in which other
@@ -151,7 +151,7 @@ class Compiled:
     tones: Mapping[str, str | None]
     members: tuple[str, ...]
     lines: tuple[bytes, ...]
-    spans: Spans
+    spans: HolderSpans
     counts: Mapping[str, int]
     """Counts for the whole file: members, licences, numbers, chains, portings."""
     holdings: Holdings = field(init=False, compare=False, repr=False)
@@ -211,7 +211,7 @@ _Ported = tuple[int, int, datetime]
 """The holder before, the holder after, and the time of the change."""
 
 
-def _spans(document: RegistryDocument, held: HeldNumbers) -> tuple[Spans, list[_Ported], int]:
+def _spans(document: RegistryDocument, held: HeldNumbers) -> tuple[HolderSpans, list[_Ported], int]:
     """The intervals of numbers by holder, the portings, and the number of numbers that all members hold. Intervals of
     one holder that touch or overlap are joined. A wholesale chain or a porting counts as a holder in the intervals.
     """
@@ -335,17 +335,17 @@ def pack_parts(index: Compiled) -> list[bytes | memoryview]:
         "counts": dict(index.counts),
         "members": index.members,
     }
-    return sealed_parts(MAGIC, head, index.lines, index.spans.arrays())
+    return packed_parts(MAGIC, head, index.lines, index.spans.arrays())
 
 
-def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
+def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: HolderSpans) -> bytes:
     """The binary form of a look-up, for `opened_spans`."""
-    return sealed(magic, head, lines, spans.arrays())
+    return packed_table(magic, head, lines, spans.arrays())
 
 
-def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], Spans]:
+def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], HolderSpans]:
     """The look-up in octets from `sealed_spans`. Raises ValueError for other octets."""
-    head, lines, arrays = opened(magic, octets, "registry")
+    head, lines, arrays = unpacked_table(magic, octets, "registry")
     return head, lines, read_arrays(arrays)
 
 

@@ -32,7 +32,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-class Expiry:
+class ExpiryWarning:
     """Logs the expiry of the current registry, of the licences of `member`, and of the certifications that its numbers
     depend on; with `member` None, of all certifications. `stale` is how long the registry's licences stay valid after
     the expiry.

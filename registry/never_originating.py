@@ -20,12 +20,12 @@ from idtone.core.number_spans import NumberSpan, disjoint
 from idtone.core.translation import Message
 
 from .compiled_registry import moment_of, opened_spans, sealed_spans, text_of, utc
+from .holder_spans import HolderSpans, spans_of
 from .model import NeverOriginatesEntry
 from .number_notation import read_either
-from .spans import Spans, spans_of
 
 _MAGIC: Final = b"idtone numbers that never originate 3\n"
-"""The name of the format. Raise its number when the format or the size of a block in `spans` changes."""
+"""The name of the format. Raise its number when the format or the size of a block in `holder_spans` changes."""
 NO_BLOCKS: Final = frozenset[str]()
 
 
@@ -40,7 +40,7 @@ def span_of(entry: NeverOriginatesEntry) -> NumberSpan:
 class NeverOriginating:
     """The numbers that never originate, of one edition."""
 
-    spans: Spans
+    spans: HolderSpans
     periods: tuple[tuple[Period, ...], ...]
     """Periods by the holders of `spans`. Many entries share their periods."""
     entries: int

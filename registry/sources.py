@@ -26,7 +26,7 @@ from .used_registries import UNSIGNED, UsedRegistries, UsedRegistry
 from .validation_rules import registry_faults
 
 if TYPE_CHECKING:  # imports TUF, which an unsigned registry does not need
-    from .trust.client import Published, Repository
+    from .trust.publication_client import PublicationClient, Published
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,9 @@ class SignedSource:
     suspensions: a suspension does not wait for a registry of millions of numbers (`InterimIndex`).
     """
 
-    def __init__(self, repository: Repository, poll_s: float, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, repository: PublicationClient, poll_s: float, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._repository = repository
         self._poll_s = poll_s
         self._clock_s = clock_s

@@ -13,9 +13,9 @@ from idtone.core.calls import Period, Suspension
 from idtone.core.number_spans import NumberSpan, disjoint
 
 from .compiled_registry import BLOCK_DIGITS, utc
+from .holder_spans import BLOCK
 from .model import SuspensionEntry, SuspensionKind
 from .number_notation import read_either
-from .spans import BLOCK
 
 
 def scope_of(entry: SuspensionEntry) -> NumberSpan | str | None:

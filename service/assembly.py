@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from idtone.call_control.braking import Braking
+from idtone.call_control.call_brake import CallBrake
 from idtone.call_control.call_control import CallControl
-from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import Usable, remembered
+from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.call_control.fallback_lines import FallbackLines
+from idtone.call_control.fallback_text import Usable, remembered
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
@@ -23,7 +23,7 @@ from idtone.call_control.sound_files import SoundFiles
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.decision import NOTHING_REMEMBERED, Policy, time_by
 from idtone.core.errors import IdtoneError, ToneError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.customer_lines import LinesSettings
 from idtone.core.settings.policy import SuspendedCalls
 from idtone.core.settings.settings import RegistrySettings, Settings
@@ -33,9 +33,9 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.registry.customer_lines.source import LinesSource
-from idtone.registry.expiry_warning import Expiry
-from idtone.registry.node_member import MemberWarning
+from idtone.registry.customer_lines.lines_source import LinesSource
+from idtone.registry.expiry_warning import ExpiryWarning
+from idtone.registry.node_member_check import MemberWarning
 from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.registry.used_registries import FOLDER, UsedRegistries
@@ -43,7 +43,7 @@ from idtone.tones.making.formats import SoundFormat
 from idtone.tones.making.sounds import Sound, put_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
-from idtone.tones.ready_sounds import ReadySounds
+from idtone.tones.sound_contents import SoundContents
 
 from . import canary_result
 from .brake_keeper import brake_of
@@ -87,7 +87,9 @@ def load(settings: Settings) -> Loaded:
         require("rfc3161_client")
     library = load_library(settings.sounds.profiles)
     profiles = library.for_calls()
-    put = partial(put_each, settings.sounds.directory, content=ReadySounds(settings.sounds.directory, library).content)
+    put = partial(
+        put_each, settings.sounds.directory, content=SoundContents(settings.sounds.directory, library).content
+    )
     sounds, refused = put(profiles)
     if error := refused.pop(Policy().notice_profile, None):
         raise error
@@ -193,15 +195,17 @@ def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> 
     if root is None:
         log.warning("the registry is unsigned: anyone who can write %s can change it", registry.source)
         return FileSource(registry.file(), UsedRegistries(registry.cache / FOLDER, used_for))
-    from idtone.registry.trust.client import Repository  # imports TUF, which an unsigned registry does not need
+    from idtone.registry.trust.publication_client import (
+        PublicationClient,  # imports TUF, which an unsigned registry does not need
+    )
 
-    repository = Repository(root, registry.source, registry.cache, used_for=used_for)
+    repository = PublicationClient(root, registry.source, registry.cache, used_for=used_for)
     return SignedSource(repository, registry.poll.total_seconds())
 
 
 def assemble(
     settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader, restored: RestoredCalls | None = None
-) -> tuple[CallControl, Fallback, Callable[[], None]]:
+) -> tuple[CallControl, FallbackKeeper, Callable[[], None]]:
     """Call control, the fallback file, and a function that reads a changed registry and puts it to use.
 
     `restored` are the calls in progress, if the ledger was read for them.
@@ -211,7 +215,7 @@ def assemble(
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     stops = loaded.stops
     usable = Usable.by(policy, lines is not None)
-    fallback = Fallback(settings.sounds.directory, usable, source.is_latest, lambda: stops.index)
+    fallback = FallbackKeeper(settings.sounds.directory, usable, source.is_latest, lambda: stops.index)
     brake = brake_of(settings)
     files = SoundFiles(loaded.sounds.values(), loaded.restore)
     calls = CallControl(
@@ -230,12 +234,12 @@ def assemble(
         emergency_trunks=settings.policy.emergency_trunks,
         lines=lambda: lines.current if lines else None,
         own_stops=lambda: stops.index or None,
-        braking=Braking(brake, acting()) if brake else None,
+        braking=CallBrake(brake, acting_person()) if brake else None,
     )
     # Calls whose channel is gone are closed when Asterisk is connected.
     calls.recall((restored or RestoredCalls.of(ledger)).calls)
 
-    expiry = Expiry(policy.registry_stale, settings.association.member)
+    expiry = ExpiryWarning(policy.registry_stale, settings.association.member)
     member = MemberWarning(settings.association.member, policy.tones)
 
     def review() -> None:

@@ -30,7 +30,7 @@ from idtone.call_control.brake.state_files import (
     write_lines,
     write_state,
 )
-from idtone.call_control.braking import RELEASED
+from idtone.call_control.call_brake import RELEASED
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import UsageError
 from idtone.core.logs import in_words, unexpected
@@ -41,7 +41,7 @@ from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.replication.node_reports import NodeReport
 
-from .other_nodes import shares
+from .other_nodes import shares_with_nodes
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def brake_of(settings: Settings) -> Brake | None:
     if chosen.highest is HighestStep.NOTHING:
         return None
     rules = load_limits(None)
-    shares = ShareLimits(
+    shares_with_nodes = ShareLimits(
         rules.false_alarm,
         ShareLimit(rules.short_calls.usual_share, rules.short_calls.at_least),
         rules.short_calls.shorter_than_s,
@@ -67,7 +67,7 @@ def brake_of(settings: Settings) -> Brake | None:
     )
     kinds = LineKinds(frozenset(chosen.extensions), frozenset(chosen.call_centres), frozenset(chosen.resellers))
     key = key_of(settings)
-    brake = Brake(key, settings.node, kinds, shares, BrakeStep[chosen.highest.upper()])
+    brake = Brake(key, settings.node, kinds, shares_with_nodes, BrakeStep[chosen.highest.upper()])
     try:
         kept = read_state(state_path(settings), key)
     except UsageError as error:
@@ -142,7 +142,7 @@ class BrakeKeeper:
         """This node's stops and releases for the other nodes, authenticated; None if there is nothing to share.
         Thread-safe.
         """
-        if not shares(self._settings):
+        if not shares_with_nodes(self._settings):
             return None
         text = json.dumps(self._brake.told())
         return {"told": text, "mac": self._mac(self._settings.node, text)}

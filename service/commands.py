@@ -17,7 +17,7 @@ import typer
 from idtone.core import logs
 from idtone.core.decision import time_by
 from idtone.core.errors import IdtoneError, TrustError, UsageError
-from idtone.core.responsive_loop import loop_first
+from idtone.core.responsive_loop import prefer_event_loop
 from idtone.core.settings.customer_lines import LinesSettings
 from idtone.core.settings.settings import LedgerSettings, Settings, load_settings
 from idtone.core.terminal.command_line import UNUSABLE, ConfigOption
@@ -29,12 +29,12 @@ from idtone.ledger.keys.key_ring import continued_trees_of
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.index import RegistryIndex
-from idtone.registry.local_registry import known
-from idtone.registry.node_member import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
+from idtone.registry.local_registry import read_local_registry
+from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
 from idtone.tones.making.sounds import PBX_FORMATS, named_format
 from idtone.tones.profile_library import load_library
-from idtone.tones.ready_sounds import ReadySounds
+from idtone.tones.sound_contents import SoundContents
 
 from . import used_settings
 from .assembly import load
@@ -79,13 +79,13 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
             print(f"idtone: {translated(warning)}", file=sys.stderr)
         print(translated(Message("the settings can be used")))
         return
-    logs.begin(settings.log.format, settings.log.level)
+    logs.begin_logging(settings.log.format, settings.log.level)
     # Otherwise it logs each missing signature, even if enough keys signed.
     logging.getLogger("tuf").setLevel(logging.WARNING)
     faulthandler.enable()  # shows the place where the event loop was blocked when systemd's watchdog ends the process
     with _reported(settings.log.format):
         instance = Instance(settings, password, load(settings))
-        loop_first()
+        prefer_event_loop()
         try:
             asyncio.run(instance.live(take_over))
         except asyncio.CancelledError:
@@ -122,7 +122,7 @@ def check_settings(settings: Settings) -> None:
     if settings.ledger.timestamp.url:
         require("rfc3161_client")
     library = load_library(settings.sounds.profiles)
-    ready = ReadySounds(settings.sounds.directory, library)
+    ready = SoundContents(settings.sounds.directory, library)
     for profile in library.for_calls():
         for name in PBX_FORMATS:
             ready.content(profile, named_format(name))
@@ -135,13 +135,13 @@ def check_settings(settings: Settings) -> None:
         load_registry(settings.registry.file())
     else:
         # It imports TUF, which an unsigned registry does not need.
-        from idtone.registry.trust.client import Repository, trusted_root
+        from idtone.registry.trust.publication_client import PublicationClient, trusted_root
 
         try:
             trusted_root(root)
         except OSError as error:
             raise TrustError(Message("{root}: {reason}", root=root, reason=error.strerror)) from error
-        Repository(root, settings.registry.source, settings.registry.cache).usable()
+        PublicationClient(root, settings.registry.source, settings.registry.cache).usable()
     _check_keys(settings.ledger, settings.node)
 
 
@@ -158,7 +158,7 @@ def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[st
 def _registry_here(settings: Settings) -> RegistryIndex | None:
     """The registry on this machine; None if it was not fetched yet."""
     try:
-        return known(settings.registry).index()
+        return read_local_registry(settings.registry).index()
     except IdtoneError:
         return None
 

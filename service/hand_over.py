@@ -83,7 +83,7 @@ def socket_path(ledger: Path) -> Path:
 
 
 @asynccontextmanager
-async def offered(path: Path, hand_over: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[None]:
+async def offer_hand_over(path: Path, hand_over: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[None]:
     """Accept a hand-over to the next instance during the block, one at a time. The caller holds the ledger's lock."""
     with listening(path, socket.SOCK_SEQPACKET) as listener:
         attending = asyncio.create_task(_attend(listener, hand_over))

@@ -30,7 +30,7 @@ from idtone.ari_app.application import AriApplication
 from idtone.ari_app.connection import AriConnection, connect
 from idtone.ari_app.runner import ApplicationRunner, remedy
 from idtone.call_control.call_control import CallControl
-from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.call_control.journal_intake import JournalIntake
 from idtone.call_control.journal_reader import JournalReader
 from idtone.call_control.restored_calls import RestoredCalls, restored_calls
@@ -113,7 +113,7 @@ class Instance:
         self._handing_over = False
         self._evidence: LedgerWriter | None = None
         self._calls: CallControl | None = None
-        self._fallback: Fallback | None = None
+        self._fallback: FallbackKeeper | None = None
         self._replicator: Replicator | None = None
         self._metrics: MetricsListener | None = None
         self._hand_overs = 0
@@ -265,7 +265,7 @@ class Instance:
                 self._replicator.report(NodeStateReport(observed, lambda: not self._stop.is_set()))
             self._begin_metrics(observed, bound)
             try:
-                async with hand_over.offered(self._socket, hand_over_to), status_feed.offered(observed):
+                async with hand_over.offer_hand_over(self._socket, hand_over_to), status_feed.serve_feed(observed):
                     async with self._answering(calls, listener):
                         await self._announce(peer)
                         awaited: set[asyncio.Future[Any]] = {serving, *watching, stopped, successor}

@@ -22,7 +22,7 @@ from idtone.ari_app.runner import ApplicationRunner
 from idtone.call_control.brake.brake import Brake
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.chain_token import TokenResult
-from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.call_control.journal_reader import JournalReader
 from idtone.core.calls import Direction, Licence, Outcome, Reason
 from idtone.core.duration_histogram import Durations
@@ -33,10 +33,10 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.timestamping import Timestamping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.registry.customer_lines.source import LinesSource
+from idtone.registry.customer_lines.lines_source import LinesSource
 from idtone.registry.index import RegistryIndex
 from idtone.registry.licence_lapses import LicenceLapse, lapses
-from idtone.registry.node_member import member_trouble
+from idtone.registry.node_member_check import member_trouble
 from idtone.registry.sources import Source
 
 from . import backup_result, canary_result
@@ -46,7 +46,7 @@ from .call_counts import LABELS, NONE, CallCounts
 from .canary_result import CanaryResult
 from .ledger_disk_space import LedgerDiskSpace, set_aside
 from .loaded_hook import LoadedHook
-from .other_nodes import OtherNodes, shares
+from .other_nodes import OtherNodes, shares_with_nodes
 from .suspension_keeper import SuspensionKeeper
 
 _DAY_S: Final = 86400
@@ -69,7 +69,7 @@ class Observed:
     evidence: LedgerWriter
     replicator: Replicator | None
     source: Source
-    fallback: Fallback
+    fallback: FallbackKeeper
     application: AriApplication
     runner: ApplicationRunner
     room: LedgerDiskSpace
@@ -319,7 +319,8 @@ METRICS: Final = (
         "idtone_brake_shared", _GAUGE,
         "1 if the stops of the other nodes are known, else 0; nothing without PostgreSQL or fleet.key_file.",
         lambda observed: (
-            not observed.others.trouble if observed.keeper and observed.others and shares(observed.settings) else None
+            not observed.others.trouble if observed.keeper and observed.others and shares_with_nodes(observed.settings)
+            else None
         ),
     ),
     # Asterisk

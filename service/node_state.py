@@ -17,7 +17,7 @@ from typing import Any, Final
 from idtone.ledger.replication.replica_connection import Exchange
 
 from .metrics import Observed
-from .status_feed import FEED, decided, placed
+from .status_feed import FEED, decided_calls, nested
 
 FORMAT: Final = 1
 """The version of the object. A new field does not change it."""
@@ -129,13 +129,13 @@ class NodeStateReport:
 
     def __call__(self, exchange: Exchange | None) -> str:
         """The object as text. `exchange` is the result of the previous report."""
-        self._decided.append((time.monotonic(), decided(self._observed)))
+        self._decided.append((time.monotonic(), decided_calls(self._observed)))
         if exchange is not None:
             self._writers.append(exchange.before)
         own = exchange.writer if exchange else None
         rivals = sum(each not in (own, None) for each in self._writers)
         moment = Moment(self._observed, self._is_running(), exchange, self._rate(), rivals)
-        return json.dumps(placed((field.name, field.read(moment)) for field in STATE), default=str)
+        return json.dumps(nested((field.name, field.read(moment)) for field in STATE), default=str)
 
     def _rate(self) -> float | None:
         (first_s, before), (last_s, now) = self._decided[0], self._decided[-1]

@@ -39,7 +39,7 @@ class OtherNodes:
 
     async def run(self) -> None:
         """Read until cancelled. Returns at once if no other node shares with this one."""
-        while shares(self._settings):
+        while shares_with_nodes(self._settings):
             await asyncio.wrap_future(in_daemon(self._read, "reading what the other nodes say"))
             await asyncio.sleep(self._pause_s)
 
@@ -71,6 +71,6 @@ class OtherNodes:
             self.trouble = trouble
 
 
-def shares(settings: Settings) -> bool:
+def shares_with_nodes(settings: Settings) -> bool:
     """True if there may be other nodes to share with: a PostgreSQL, and a key that all nodes have."""
     return settings.ledger.is_shared() and settings.fleet.key_file is not None

@@ -28,7 +28,7 @@ from idtone.core.settings.shared_settings import fleet_settings_report
 from idtone.ledger.keys.timestamp_store import is_overdue
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.registry.node_member import member_trouble, tones_trouble
+from idtone.registry.node_member_check import member_trouble, tones_trouble
 
 from . import backup_result, canary_result
 from .call_counts import LABELS
@@ -107,7 +107,7 @@ def _decisions(observed: Observed) -> list[dict[str, Any]]:
     return [{"outcome": outcome, "reason": reason, "calls": n} for (outcome, reason), n in counted.most_common()]
 
 
-def decided(observed: Observed) -> int:
+def decided_calls(observed: Observed) -> int:
     """Number of calls that this instance and its hook have decided."""
     return sum(_metric("decisions_total")(observed).values())
 
@@ -274,7 +274,7 @@ FEED: Final = (
         "`answered`, `connected`, or `suspended` if Asterisk ends it because its number is suspended).",
         _oldest,
     ),
-    Field("calls.decided", "Decided calls, those that the hook decided by itself too.", decided),
+    Field("calls.decided", "Decided calls, those that the hook decided by itself too.", decided_calls),
     Field("calls.decisions", "They by outcome and reason: a list of outcome, reason and their number.", _decisions),
     Field(
         "calls.ended",
@@ -471,10 +471,10 @@ FEED: Final = (
 
 def snapshot(observed: Observed) -> dict[str, Any]:
     """The feed as one object. Making it reads the disk, which may block, so do not call it in the event loop."""
-    return placed((field.name, field.read(observed)) for field in FEED)
+    return nested((field.name, field.read(observed)) for field in FEED)
 
 
-def placed(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def nested(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Nested objects, made from values by their paths with dots."""
     made: dict[str, Any] = {}
     for path, value in values:
@@ -487,7 +487,7 @@ def placed(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def offered(observed: Observed) -> AsyncIterator[None]:
+async def serve_feed(observed: Observed) -> AsyncIterator[None]:
     """Offer the feed during the block, to one reader at a time. The caller holds the ledger's lock."""
     with listening(socket_path(path_of(observed.settings.ledger.own())), socket.SOCK_STREAM) as listener:
         attending = asyncio.create_task(_attend(listener, observed))

@@ -17,12 +17,12 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.core.errors import FallbackError, IdtoneError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.log_throttle import LogThrottle
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.fleet import read_fleet_key
 from idtone.core.settings.policy import PolicySettings
 from idtone.core.settings.settings import Settings
@@ -32,12 +32,12 @@ from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.replication.node_reports import NodeReport
 from idtone.registry.index import RegistryIndex
-from idtone.registry.suspensions.fleet_suspensions import SuspensionSeal, taken_over, to_tell
+from idtone.registry.suspensions.fleet_suspensions import SuspensionSeal, suspensions_to_tell, taken_over
 from idtone.registry.suspensions.own_suspension import DutyKind, OwnSuspension, OwnSuspensions, covered, put_to_use
 from idtone.registry.suspensions.suspension_acts import IN_FORCE, LIFT_IN_FORCE, TAKEN_OVER, act_details
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions
 
-from .other_nodes import shares
+from .other_nodes import shares_with_nodes
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ its date.
 """
 
 
-def terms(policy: PolicySettings, at: datetime) -> list[tuple[DutyKind, Any]]:
+def duty_terms(policy: PolicySettings, at: datetime) -> list[tuple[DutyKind, Any]]:
     """The duties that follow a stop, with their days."""
     given = (DutyKind.CONTRACTOR_REPORT, policy.contractor_report), (DutyKind.CONTRACT_END, policy.contract_end)
     return [(kind, (at + term).astimezone(JAPAN).date()) for kind, term in given]
@@ -64,7 +64,7 @@ class SuspensionKeeper:
         settings: Settings,
         stops: StopsInUse,
         registry: Callable[[], RegistryIndex | None],
-        fallback: Fallback,
+        fallback: FallbackKeeper,
         end_calls: Callable[[float], Awaitable[object]],
         ended: Mapping[str, int],
         evidence: Evidence,
@@ -83,7 +83,7 @@ class SuspensionKeeper:
         self._confirming = threading.Lock()
         self._known = read_suspensions(stops.path)
         self._report_soon = report_soon
-        key = settings.fleet.key_file if shares(settings) else None
+        key = settings.fleet.key_file if shares_with_nodes(settings) else None
         self._seal = SuspensionSeal(read_fleet_key(key)) if key else None
         self.told: str | None = None
         """This node's report for the other nodes; None if there is nothing to share. Thread-safe."""
@@ -99,7 +99,7 @@ class SuspensionKeeper:
         """Send the content of the file to the other nodes."""
         if self._seal and self._known != self._told_known:
             self._told_known = self._known
-            self.told = self._seal.sealed(self._settings.node, to_tell(self._known, self._settings.node))
+            self.told = self._seal.sealed(self._settings.node, suspensions_to_tell(self._known, self._settings.node))
             self._report_soon()
 
     def hear(self, reports: Sequence[NodeReport]) -> None:
@@ -190,7 +190,7 @@ class SuspensionKeeper:
     def _changed(
         self, one: OwnSuspension, at: datetime, ended: Mapping[str, int], by_association: Iterable[NumberSpan]
     ) -> OwnSuspension:
-        after = self._counted(put_to_use(one, at, True, terms(self._settings.policy, at)), ended)
+        after = self._counted(put_to_use(one, at, True, duty_terms(self._settings.policy, at)), ended)
         if after.lifted and not after.over:
             after = after.model_copy(update={"over": at})
         return covered(after, by_association, at)
@@ -200,7 +200,7 @@ class SuspensionKeeper:
         return one.model_copy(update={"calls_ended": one.calls_ended + more}) if more else one
 
     def _steps(self, before: OwnSuspension, after: OwnSuspension) -> Iterator[Step]:
-        by = acting()
+        by = acting_person()
         node = self._settings.node
         if after.in_force and not before.in_force:
             log.warning("%s: the suspension of this node is in force (%d numbers)", after.id, after.count)

@@ -53,7 +53,7 @@ def last_used(settings: Settings) -> UsedSettings | None:
         ) from error
 
 
-def why_not(shared: SharedSettings, used: UsedSettings | None) -> Fault | None:
+def settings_objection(shared: SharedSettings, used: UsedSettings | None) -> Fault | None:
     """The reason why this edition must not follow the last used one; None if it may. Pure."""
     if used is None or shared.version > used.version:
         return None
@@ -75,7 +75,7 @@ def refuse_older(settings: Settings) -> None:
     """Raise DocumentError if the fleet's settings are older than those that this node used last. Also raises
     LedgerError.
     """
-    if settings.shared and (fault := why_not(settings.shared, last_used(settings))):
+    if settings.shared and (fault := settings_objection(settings.shared, last_used(settings))):
         raise DocumentError([fault])
 
 

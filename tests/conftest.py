@@ -25,7 +25,7 @@ from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk
 from lab.bootstrap import AsteriskInstallation
-from lab.call_control.evidence import MemoryEvidence
+from lab.call_control.memory_evidence import MemoryEvidence
 from lab.made_once import shared
 from lab.packages import find_or_get_ffmpeg, sodium
 from lab.postgresql import PostgreSQL, programs

@@ -47,7 +47,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/desk/applicants/submissions.py": ("submissions/",),
     "office/evaluation/enter_criteria.py": ("evaluation.yaml",),
     "office/authority/night_keys.py": ("night-keys/",),
-    "office/refused/legal_basis.py": ("refusal-basis.json",),
+    "office/refused/refusal_basis.py": ("refusal-basis.json",),
     "office/site/site_package.py": ("public-package",),
     "office/commands/papers.py": ("idtone-office paper -o",),
     "console/pending_tasks_mail.py": ("console-mails.json",),
@@ -55,23 +55,23 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/refused/change_refusals.py": ("refusals.list",),
     "office/refused/refusal_key.py": ("refusals.key",),
     "office/refused/refusal_store.py": ("refusals.sqlite3",),
-    "office/authority/repository.py": ("repository/",),
+    "office/authority/signed_repository.py": ("repository/",),
     "office/signing/holders_root.py": ("idtone-office publication sign-page",),
     "office/signing/package_zip.py": ("idtone-office publication sign-page",),
     "office/signing/sign_command.py": ("idtone-office publication sign-page",),
     "office/signing/unpacked_start.py": (),  # the libraries of the zipapp
     "office/authority/suspension_requests.py": ("suspension-requests.json",),
-    "office/authority/turns.py": (),  # empty files that are locks
+    "office/authority/folder_lock.py": (),  # empty files that are locks
     "office/authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
     "call_control/brake/state_files.py": ("….brake", "….brake-lines"),
-    "call_control/fallback.py": ("fallback.conf", "fallback-lines.conf"),
+    "call_control/fallback_keeper.py": ("fallback.conf", "fallback-lines.conf"),
     "call_control/journal_reader.py": ("journal.directory",),
     "console/access/users.py": ("console.users",),
     "console/counts_file.py": ("….counted",),
     "console/read_process.py": (),  # what the kernel keeps of a process
     "console/operator/played_sound.py": (),  # a WAVE file in memory, for the browser
     "console/uploads.py": ("idtone console",),
-    "console/verification.py": ("….verified",),
+    "console/ledger_verification.py": ("….verified",),
     "member/customers/commands/forms.py": ("idtone-office form print -o", "idtone-office form new -o"),
     "member/customers/record_store.py": ("customers.directory",),
     "dialplan/__init__.py": ("idtone.conf",),
@@ -99,9 +99,9 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/witness/witness.py": ("idtone-evidence witness --state",),
     "ledger/writing/missing_steps_file.py": ("….owed",),
     "ledger/writing/pending_decisions.py": ("….pending", "….pending-2"),
-    "ledger/writing/reserve.py": ("….reserve",),
+    "ledger/writing/disk_reserve.py": ("….reserve",),
     "registry/customer_lines/databases.py": (),  # a database, which it only reads
-    "registry/customer_lines/source.py": ("lines.cache",),
+    "registry/customer_lines/lines_source.py": ("lines.cache",),
     "member/misuse/drawing.py": ("idtone-office misuse plot",),
     "operations/backup/archive.py": ("idtone restore --into",),
     "operations/backup/commands.py": ("idtone backup --new-key",),
@@ -118,12 +118,12 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/suspensions_commands.py": ("idtone-evidence paper -o",),
     "operations/undo_changes.py": ("/var/backups/idtone",),
     "registry/registry_compiler.py": ("registry.cache",),
-    "registry/trust/client.py": ("registry.cache",),
+    "registry/trust/publication_client.py": ("registry.cache",),
     "registry/used_registries.py": ("registry.cache/used",),
     "service/backup_result.py": ("backup.result",),
     "service/canary_result.py": ("canary.result", "sounds.directory/canary"),
     "tones/ffmpeg.py": ("idtone tone",),
-    "member/reports/commands/reporting.py": ("idtone-office report new",),
+    "member/reports/commands/reports.py": ("idtone-office report new",),
     "service/suspension_confirmations.py": ("….confirmations",),
     "service/used_settings.py": ("….settings",),
     "core/terminal/command_line.py": (),  # /dev/null
@@ -134,7 +134,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "tones/master_import.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),
     "tones/showing/plotting.py": ("idtone tone plot",),
-    "tones/verification/folder.py": ("idtone tone verify --csv",),
+    "tones/verification/verify_folder.py": ("idtone tone verify --csv",),
 }
 """Modules that write files, each with the names of these files on the pages."""
 REGISTRY: dict[str, tuple[str, str] | None] = {

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from idtone.call_control import journal_lines
-from idtone.call_control.delivery import KnownBy
+from idtone.call_control.sound_delivery import KnownBy
 from idtone.core.settings.settings import Settings, locations
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.call_record import fold
+from idtone.ledger.evidence.call_record import record_of_steps
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.service.node_state import STATE
 from idtone.service.status_feed import FEED
@@ -99,7 +99,7 @@ def test_status_arguments_and_variables_of_the_hook_are_explained_to_operators()
 
 
 def test_every_word_of_the_evidence_is_explained_to_its_readers():
-    fields = fold("", [steps.answered("c", datetime.now(UTC))]).to_json()
+    fields = record_of_steps("", [steps.answered("c", datetime.now(UTC))]).to_json()
     for name, words in (
         ("reference/records.md", (*StepKind, *fields)),
         ("explanation/evidence.md", KnownBy),

@@ -27,13 +27,13 @@ from .making.master_recording import LONGEST_MASTER_S
 from .making.sounds import Sound, ensure_sounds, named_format
 from .master_measurement import Master, decibels, examine
 from .measuring.levels import SILENCE_DB
-from .playable_profile import doubt
+from .playable_profile import play_objection
 from .profile import FILE_SIZE_LIMIT, Law, Profile, build_profile, load_profile, parse_profile, sha256_of
 from .profile_library import namesake
-from .ready_sounds import list_of, list_path
-from .recordings.files import read_file
+from .recordings.audio_files import read_file
 from .recordings.leg import Leg
-from .recordings.opening import open_recording, warn
+from .recordings.open_recording import open_recording, warn
+from .sound_contents import list_of, list_path
 
 MASTER_SIZE_LIMIT: Final = 128 * 1024 * 1024
 """Maximum number of bytes of a master. A minute of stereo at 192 kHz in 32 bits has 92 million."""
@@ -223,7 +223,7 @@ def _refuse_unproven(master: Path, profile: Profile, request: ImportRequest) -> 
         )
     if request.registered is None and not profile.standard:
         return
-    reason = doubt(profile, request.registered)
+    reason = play_objection(profile, request.registered)
     if reason:
         raise ToneError(
             Message(

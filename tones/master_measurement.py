@@ -21,10 +21,10 @@ from idtone.core.translation import Message, joined
 from .making.master_recording import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding, sounding_rms
 from .making.oscillation import Samples
 from .making.scale import LOWEST_RATE_HZ
+from .mask_runs import mask_runs
 from .measuring.levels import SILENCE_DB, dbm0, power_db
 from .profile import CALL_LIMIT_MS, Law, Trim
 from .recordings.leg import Leg
-from .runs import runs
 
 HIGHEST_RATE_HZ: Final = 192_000
 SHORTEST_MS: Final = 50.0
@@ -196,8 +196,8 @@ def _clipping_faults(samples: Samples, rate: int) -> Iterator[str]:
 
 
 def _level_runs(samples: Samples) -> NDArray[np.intp]:
-    """Runs of two or more equal samples, as rows like those of `runs`."""
-    equal = runs(np.diff(samples) == 0)
+    """Runs of two or more equal samples, as rows like those of `mask_runs`."""
+    equal = mask_runs(np.diff(samples) == 0)
     equal[:, 1] += 1
     return equal
 

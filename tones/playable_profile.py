@@ -9,7 +9,7 @@ from idtone.core.translation import Message
 from .profile import Profile
 
 
-def doubt(profile: Profile, named: Mapping[str, str | None] | None) -> str | None:
+def play_objection(profile: Profile, named: Mapping[str, str | None] | None) -> str | None:
     """The reason why the profile must not be played as the licensed sound of its id; None if it may be.
 
     `named` has the registry's tones: id → SHA-256 of the master, or None for a tone without a master. `named` itself is

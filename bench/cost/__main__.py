@@ -24,12 +24,12 @@ from typing import Any, Final
 
 from lab.processes import end_in_order
 
+from ..bench_output import PROGRESS, print_table
 from ..registry import text as large_registry
-from ..reporting import PROGRESS, print_table
+from .cost_plot import plot
 from .figures import Finding, Run, added, clean, together
 from .goals import ALONE, BUSIER, BUSIEST, BUSY, HOOK, Table, findings, row
 from .measuring import Bench, bench
-from .showing import plot
 from .ways import COMPARED, Way
 
 RATES: Final = (20.0, BUSY, BUSIER, BUSIEST, 180.0, 210.0, 240.0, 270.0)

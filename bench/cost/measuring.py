@@ -25,7 +25,7 @@ from lab.sipp import Arrival, Load, Outcome, called
 from lab.site import BARE
 
 from .figures import Run, Sample
-from .sink import Sink
+from .packet_sink import Sink
 from .ways import ANSWERED_BY_REFERENCE, ANSWERER, EXTENSIONS, NOTIFY, REFERENCE, Way
 
 SOUND_MS: Final = 440.0

@@ -26,7 +26,7 @@ from typing import Any, Final
 from lab.processes import end_in_order
 from lab.repository import ROOT
 
-from ..reporting import PROGRESS, options, print_table
+from ..bench_output import PROGRESS, options, print_table
 from . import profile_page, stacks
 from .figures import Run, percentile
 from .goals import HOOK

@@ -20,7 +20,7 @@ import numpy as np
 
 from lab.processes import end_in_order, open_files, resident_mb
 
-from .. import reporting
+from .. import bench_output
 from .measuring import Bench, bench
 from .ways import Way
 
@@ -83,7 +83,7 @@ def soak(bed: Bench, minutes: float, rate: float) -> dict[str, Any]:
         while (left_s := ends_s - time.monotonic()) > 1:
             way = (Way.ARI_CALLED, Way.AGI_CALLED, Way.ARI_BOTH, Way.AGI_BOTH)[len(runs) % 4]
             runs.append(bed.run(way, rate, min(60.0, left_s)))
-            reporting.PROGRESS.print(f"{way}: {runs[-1].offered} calls, {runs[-1].failed} failed")
+            bench_output.PROGRESS.print(f"{way}: {runs[-1].offered} calls, {runs[-1].failed} failed")
     finally:
         over.set()
         looking.join()
@@ -106,7 +106,7 @@ def main() -> int:
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=1))
     del found["looks"]
-    reporting.report("calls for a long time", found, False)
+    bench_output.report("calls for a long time", found, False)
     return int(bool(found["failed"] or found["unrecorded"] or found["left"]))
 
 

@@ -18,14 +18,14 @@ from typing import Any, Final
 from idtone.tones.profile import Profile
 from idtone.tones.verification.verify import Verifier
 
-from ..reporting import PROGRESS, options, report
-from ..verify import confidence, material
-from ..verify.chains import CHAINS, DAMAGES, chain_trial
+from ..bench_output import PROGRESS, options, report
+from ..verify import confidence, speech_and_music
 from ..verify.conditions import CONDITIONS, trials
-from ..verify.material import Part, Signal, speech_take, takes_in
 from ..verify.near_misses import CODINGS, near_miss_trials, near_misses
 from ..verify.profiles import profiles
-from .judge import RATE_HZ, Judge
+from ..verify.speech_and_music import Part, Signal, speech_take, takes_in
+from ..verify.transmission_chains import CHAINS, DAMAGES, chain_trial
+from .detector_process import RATE_HZ, DetectorProcess
 
 PART: Final = Part.HELD_OUT
 THERE: Final = ("conforms", "present")
@@ -49,7 +49,7 @@ def legs(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal
             yield f"{name}, {coding}", trial.samples
 
 
-def agreement(judge: Judge, start: int, count: int) -> dict[str, Any]:
+def agreement(judge: DetectorProcess, start: int, count: int) -> dict[str, Any]:
     """Both verdicts on each leg, counted, and the legs on which they differ."""
     both: Counter[str] = Counter()
     differing: list[str] = []
@@ -80,7 +80,7 @@ def agreement(judge: Judge, start: int, count: int) -> dict[str, Any]:
     }
 
 
-def false_alarms(judge: Judge, start: int, hours: float) -> dict[str, Any]:
+def false_alarms(judge: DetectorProcess, start: int, hours: float) -> dict[str, Any]:
     """False alarms in a stream of speech without a sound, for all profiles; and the processor time of each."""
     seconds: Counter[str] = Counter()
     cpu: Counter[str] = Counter()
@@ -108,7 +108,7 @@ def false_alarms(judge: Judge, start: int, hours: float) -> dict[str, Any]:
     }
 
 
-def web_audio(judge: Judge) -> dict[str, Any]:
+def web_audio(judge: DetectorProcess) -> dict[str, Any]:
     """The results of one clean leg of each profile through an AudioWorklet at 48 kHz."""
     found = {}
     for profile in profiles().values():
@@ -121,8 +121,8 @@ def web_audio(judge: Judge) -> dict[str, Any]:
 def main() -> int:
     """Measure and print. The exit code is 0 if every goal was reached."""
     chosen = options(__doc__, trials=1, hours=1.0, start=0).parse_args()
-    material.base(PART)
-    with tempfile.TemporaryDirectory(prefix="idtone-detector-") as folder, Judge(Path(folder)) as judge:
+    speech_and_music.base(PART)
+    with tempfile.TemporaryDirectory(prefix="idtone-detector-") as folder, DetectorProcess(Path(folder)) as judge:
         found = agreement(judge, chosen.start, chosen.trials) if chosen.trials else {}
         if chosen.hours:
             found |= false_alarms(judge, chosen.start, chosen.hours)

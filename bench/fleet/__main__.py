@@ -21,7 +21,7 @@ from lab.kamailio import find_or_get as find_kamailio
 from lab.postgresql import programs
 from lab.processes import end_in_order
 
-from ..reporting import PROGRESS, options, print_table, report
+from ..bench_output import PROGRESS, options, print_table, report
 from .drills import Drill, Row, drill, drills
 from .ledger_drills import Cloned, Restored
 

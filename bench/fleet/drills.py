@@ -15,7 +15,7 @@ from lab.carrier import CarriedCall, Carrier
 from lab.fleet import Fleet, Node, until
 from lab.lab import LICENSED, SUSPENDED
 
-from .judging import Judged, judge
+from .call_fates import Judged, judge
 
 NUMBERS: Final = (LICENSED,)
 BEFORE_S, AFTER_S = 4.0, 5.0

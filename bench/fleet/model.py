@@ -51,7 +51,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """The cost of a call in progress on its node, while both parties talk (`talking`)."""
+    """The cost of a call in progress on its node, while both parties talk (`talking_calls`)."""
 
     asterisk_ms_per_s: float
     """Asterisk's processor time in each second. The service has nothing to do."""

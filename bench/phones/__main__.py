@@ -26,18 +26,18 @@ from lab.debian import PackagesUnavailable
 from lab.phones.capture import Capture
 from lab.phones.kinds import KINDS
 from lab.phones.pbx import MEDIA, PhonesPbx
-from lab.phones.recorded import Judge
+from lab.phones.received_sound import Judge
 from lab.phones.rtpengine import Rtpengine
 from lab.processes import end_in_order
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BARE
 
-from ..reporting import PROGRESS, options, report
-from . import page
+from ..bench_output import PROGRESS, options, report
+from . import phones_page
 from .claims import Row, summary
 from .situations import SITUATIONS, Situation
-from .trying import POLICIES, Trial
+from .trial_calls import POLICIES, Trial
 
 INSIDE: Final = "10.99.0.1"
 """The address for ICE in the network namespace."""
@@ -128,7 +128,7 @@ def main() -> int:
         rows = run(Path(folder), situations, chosen.count, chosen.at_once)
     found = summary(rows)
     if not chosen.only:
-        page.write(rows, chosen.count)
+        phones_page.write(rows, chosen.count)
     report("phones of others", {**found, "rows": rows} if chosen.json else found, chosen.json)
     return int(bool(found["claims_more"]))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from idtone.core.calls import Delivery, Party
-from lab.phones.recorded import Received
+from lab.phones.received_sound import Received
 
 FRAME_MS: Final = 20
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from lab.called import IncomingCall
 from lab.g711 import Samples
+from lab.incoming_call import IncomingCall
 from lab.phone import Answer, Behaviour, EarlyMedia
 from lab.phones.between import Announced, Lossy, Media
 from lab.phones.pbx import REGISTERED
@@ -34,7 +34,7 @@ BetweenFactory = Callable[[Path], Media]
 
 @dataclass(frozen=True, eq=False)
 class Situation:
-    """A situation. `what` and `japanese` are for the table. `phone` is a kind of `trying.KINDS`, and so is `caller`."""
+    """A situation. `what` and `japanese` are for the table. `phone` is a kind of `trial_calls.KINDS`, and so is `caller`."""
 
     what: str
     japanese: str

@@ -17,8 +17,8 @@ import soxr
 
 from lab import packages
 
-from . import codings
-from .codings import RATE_HZ, Pcm
+from . import codecs
+from .codecs import RATE_HZ, Pcm
 
 Lost = npt.NDArray[np.bool_]
 """Flags of the packets of 20 ms: True if the packet is lost."""
@@ -31,15 +31,15 @@ _library = functools.cache(packages.library)
 
 def g711(samples: Pcm, lost: Lost) -> Pcm:
     """The samples through µ-law. The receiver repeats the last period, as in ITU-T G.711 appendix I."""
-    return _repeated(codings.g711_mu(samples), lost)
+    return _repeated(codecs.g711_mu(samples), lost)
 
 
 def g722(samples: Pcm, lost: Lost) -> Pcm:
-    return _repeated(codings.g722(samples), lost)
+    return _repeated(codecs.g722(samples), lost)
 
 
 def gsm(samples: Pcm, lost: Lost) -> Pcm:
-    return _repeated(codings.gsm(samples), lost)
+    return _repeated(codecs.gsm(samples), lost)
 
 
 def amr(samples: Pcm, lost: Lost) -> Pcm:
@@ -160,7 +160,7 @@ def speex(samples: Pcm, lost: Lost) -> Pcm:
 
 def plain(samples: Pcm, lost: Lost) -> Pcm:
     """The samples through µ-law, with silence for lost packets."""
-    heard = codings.g711_mu(samples).copy()
+    heard = codecs.g711_mu(samples).copy()
     for index in np.flatnonzero(lost):
         heard[index * FRAME : (index + 1) * FRAME] = 0
     return heard

@@ -13,9 +13,9 @@ import numpy as np
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, build_profile
 
-from . import codings
-from .codings import Coding
-from .material import RATE_HZ, Part, Signal, babble, gain, talker
+from . import codecs
+from .codecs import Coding
+from .speech_and_music import RATE_HZ, Part, Signal, babble, rms_of_level, talker
 
 PACKET: Final = RATE_HZ // 50
 """Samples in a packet of 20 ms."""
@@ -42,7 +42,7 @@ class Condition:
     """The impairments of a leg. Noise of a kind covers all of it, `snr_db` below the sound while it sounds."""
 
     name: str
-    coding: Coding | None = codings.g711_mu
+    coding: Coding | None = codecs.g711_mu
     noise: str | None = None
     snr_db: float = 0.0
     loss: float = 0.0
@@ -53,12 +53,12 @@ CONDITIONS: Final = {
     for condition in (
         Condition("clean", None),
         Condition("g711-mu"),
-        Condition("g711-a", codings.g711_a),
-        Condition("g722", codings.g722),
-        Condition("gsm", codings.gsm),
-        Condition("opus-12k", codings.opus_12k),
-        Condition("amr-12.2", codings.amr_12_2),
-        Condition("g729", codings.g729),
+        Condition("g711-a", codecs.g711_a),
+        Condition("g722", codecs.g722),
+        Condition("gsm", codecs.gsm),
+        Condition("opus-12k", codecs.opus_12k),
+        Condition("amr-12.2", codecs.amr_12_2),
+        Condition("g729", codecs.g729),
         *(Condition(f"white {snr:+d} dB", noise="white", snr_db=snr) for snr in (0, -5)),
         *(Condition(f"babble {snr:+d} dB", noise="babble", snr_db=snr) for snr in (10, 5, 0)),
         *(Condition(f"talker {snr:+d} dB", noise="talker", snr_db=snr) for snr in (10, 5, 0)),
@@ -169,7 +169,9 @@ _NOISES: Final[dict[str, Callable[[Part, int, np.random.Generator], Signal]]] = 
 def _surround(samples: Signal, start: int, end: int, chance: np.random.Generator, part: Part) -> None:
     """Add a line's usual signals before and after the sound, at least 50 ms away from it."""
     if chance.random() < 0.5:
-        samples += np.float32(gain(float(chance.uniform(-75, -50)))) * chance.standard_normal(len(samples), np.float32)
+        samples += np.float32(rms_of_level(float(chance.uniform(-75, -50)))) * chance.standard_normal(
+            len(samples), np.float32
+        )
     quiet_before, quiet_after = (int(seconds * RATE_HZ) for seconds in chance.uniform(0.05, 0.4, 2))
     before, after = start - quiet_before, len(samples) - end - quiet_after
     kind = chance.choice(["silence", "ring-back", "talker"])
@@ -178,9 +180,9 @@ def _surround(samples: Signal, start: int, end: int, chance: np.random.Generator
         place = int(chance.integers(len(ring)))
         samples[:before] += np.float32(10 ** (chance.uniform(-6, 3) / 20)) * np.resize(np.roll(ring, place), before)
     elif kind == "talker" and before > 0:
-        samples[:before] += np.float32(gain(float(chance.uniform(-28, -14)))) * talker(part, before, chance)
+        samples[:before] += np.float32(rms_of_level(float(chance.uniform(-28, -14)))) * talker(part, before, chance)
     if chance.random() < 0.5 and after > 0:
-        level = np.float32(gain(float(chance.uniform(-28, -14))))
+        level = np.float32(rms_of_level(float(chance.uniform(-28, -14))))
         samples[len(samples) - after :] += level * talker(part, after, chance)
 
 

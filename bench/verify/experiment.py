@@ -19,15 +19,15 @@ from typing import Any, Final
 from rich.progress import BarColumn as Bar
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..reporting import PROGRESS
-from . import material, measurements, results
-from .chains import CHAINS, DAMAGES, WHOLE
+from ..bench_output import PROGRESS
+from . import measurements, results, speech_and_music
 from .conditions import CONDITIONS
-from .material import Part, takes_in
 from .measurements import FREQUENCY_CONDITION, Job, Key, Tally
 from .near_misses import CODINGS, near_misses
 from .profiles import profiles
 from .results import Row
+from .speech_and_music import Part, takes_in
+from .transmission_chains import CHAINS, DAMAGES, WHOLE
 
 PARTS_OF_IT: Final = ("throughput", "inspect", "detection", "chains", "near-misses", "frequency", "false-alarms")
 HOURS: Final = 4.0
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("hours, trials and workers must be above zero")
     wanted, names = chosen.only or PARTS_OF_IT, chosen.profile or list(profiles())
 
-    material.base(PART)
+    speech_and_music.base(PART)
     found: list[Row] = []
     if "throughput" in wanted:
         with_numba = importlib.util.find_spec("numba") is not None

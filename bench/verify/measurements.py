@@ -18,12 +18,12 @@ from idtone.tones.profile import Profile
 from idtone.tones.verification.report import Match, Report
 from idtone.tones.verification.verify import Verifier
 
-from . import material
-from .chains import chain_trial
+from . import speech_and_music
 from .conditions import CONDITIONS, Condition, Trial, sounding_rms, trials
-from .material import RATE_HZ, Part, Take
 from .near_misses import near_miss_trials, signals_take
 from .profiles import profiles
+from .speech_and_music import RATE_HZ, Part, Take
+from .transmission_chains import chain_trial
 
 FREQUENCY_CONDITION: Final = Condition("white +10 dB, no codec", None, noise="white", snr_db=10)
 BEFORE_MS: Final = 30.0
@@ -39,7 +39,7 @@ Key = tuple[str, str, str]
 """The measure, the profile, and the object: ("detection", "sample", "gsm")."""
 Tally = Counter[str]
 
-_TAKES: Final = {"speech": material.speech_take, "music": material.music_take, "signals": signals_take}
+_TAKES: Final = {"speech": speech_and_music.speech_take, "music": speech_and_music.music_take, "signals": signals_take}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from idtone.core.errors import DocumentError
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, Segment, build_profile
 
-from . import codings
-from .codings import Coding
+from . import codecs
+from .codecs import Coding
 from .conditions import Trial, carried, ring_back, sound_of
-from .material import RATE_HZ, TAKE_S, Part, Signal, Take, gain
 from .profiles import profiles
+from .speech_and_music import RATE_HZ, TAKE_S, Part, Signal, Take, rms_of_level
 
-CODINGS: Final[dict[str, Coding | None]] = {"clean": None, "g711-mu": codings.g711_mu, "gsm": codings.gsm}
+CODINGS: Final[dict[str, Coding | None]] = {"clean": None, "g711-mu": codecs.g711_mu, "gsm": codecs.gsm}
 
 Sound = Callable[[np.random.Generator], Signal]
 """Makes the signal; its random parts come from the generator."""
@@ -49,10 +49,12 @@ def signals_take(part: Part, index: int) -> Take:
         level = np.float32(10 ** (chance.uniform(-14, 3) / 20))
         pieces.append(level * kinds[int(chance.integers(len(kinds)))](chance))
         between = chance.standard_normal(int(chance.uniform(0.1, 2) * RATE_HZ), np.float32)
-        pieces.append(between * np.float32(gain(float(chance.uniform(-70, -14)))))
+        pieces.append(between * np.float32(rms_of_level(float(chance.uniform(-70, -14)))))
         length += len(pieces[-2]) + len(pieces[-1])
     samples = np.concatenate(pieces)
-    samples += np.float32(gain(float(chance.uniform(-75, -38)))) * chance.standard_normal(len(samples), np.float32)
+    samples += np.float32(rms_of_level(float(chance.uniform(-75, -38)))) * chance.standard_normal(
+        len(samples), np.float32
+    )
     coding = list(CODINGS.values())[index % len(CODINGS)]
     if coding:
         decoded = coding(np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16))

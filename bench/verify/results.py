@@ -13,10 +13,10 @@ from typing import Any, Final
 from idtone.core.files import draft
 from idtone.tones import verification
 
-from ..reporting import print_table
+from ..bench_output import print_table
 from . import confidence
-from .chains import WHOLE
 from .measurements import Key, Tally
+from .transmission_chains import WHOLE
 
 CALIBRATION: Final = Path(verification.__file__).with_name("calibration.json")
 CONFORMS_GOAL: Final = {

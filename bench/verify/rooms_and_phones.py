@@ -16,8 +16,8 @@ from webrtc_noise_gain import AudioProcessor
 
 from lab import packages
 
-from .codings import RATE_HZ, Pcm
-from .material import Signal
+from .codecs import RATE_HZ, Pcm
+from .speech_and_music import Signal
 
 _SHORTEST: Final = RATE_HZ // 400
 _LONGEST: Final = RATE_HZ * 15 // 1000

@@ -24,7 +24,7 @@ from .known_browser import mark_for
 from .passkeys import CHALLENGE_S, MOST, created, creation_options, relying_party
 from .password_prompt import PasswordProof, Refusal, as_entered
 from .password_rules import SHORTEST, common_passwords, objection
-from .passwords import new_secret, provisioning
+from .passwords import new_secret, provisioning_uri
 from .rights import Right
 from .shown_sessions import rows_of
 from .users import User, change_users
@@ -146,7 +146,7 @@ class Account:
         assert visit.session is not None
         assert visit.session.new_secret is not None
         secret, _ = visit.session.new_secret
-        address = provisioning(visit.user.name, secret)
+        address = provisioning_uri(visit.user.name, secret)
         return visit.render(
             "account_code.html",
             HTTPStatus.FORBIDDEN if problem else HTTPStatus.OK,

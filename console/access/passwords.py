@@ -59,7 +59,7 @@ def new_secret() -> str:
     return base64.b32encode(secrets.token_bytes(20)).decode()
 
 
-def provisioning(name: str, secret: str) -> str:
+def provisioning_uri(name: str, secret: str) -> str:
     """The URI (otpauth:) that an app for one-time codes reads."""
     return one_time_codes(secret).get_provisioning_uri(name, "idtone")
 

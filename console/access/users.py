@@ -25,7 +25,7 @@ from idtone.core.errors import UsageError
 from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import make_parents, replace_private
 
-from ..changed_files import Stamped
+from ..cached_files import CachedFiles
 from .rights import Right, Role, rights_of
 
 SIZE_LIMIT: Final = 2**20
@@ -160,7 +160,7 @@ class Users:
     """The users as the file has them now: a change counts from the next request."""
 
     def __init__(self, path: Path) -> None:
-        self._by_name = Stamped(lambda: [path], lambda: {user.name: user for user in read_users(path).users})
+        self._by_name = CachedFiles(lambda: [path], lambda: {user.name: user for user in read_users(path).users})
 
     def get(self, name: str) -> User | None:
         """The user with this name; None if there is no such user, or if it is locked. Raises DocumentError."""

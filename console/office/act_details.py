@@ -13,7 +13,7 @@ from idtone.office.authority.duties import DUTY_WORDS
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS
 from idtone.office.desk.reports.traceback import Stage
 from idtone.office.evaluation.observations import OBSERVATION_WORDS
-from idtone.office.refused.legal_basis import FIELDS
+from idtone.office.refused.refusal_basis import FIELDS
 
 from ..drawings.report_trace import ANSWERS, FINDINGS
 from ..japan_time import last_day, shown_to_minute

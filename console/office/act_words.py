@@ -8,7 +8,7 @@ from typing import Final
 from idtone.core.calls import Reason
 from idtone.core.translation import template
 from idtone.member.evaluation.measures import NoValue
-from idtone.office.authority.moments import day
+from idtone.office.authority.typed_dates import day
 from idtone.office.desk.reports.number_holder import Basis
 
 from ..form_errors import Fields, FormField

@@ -15,7 +15,7 @@ from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import template
 from idtone.office.authority.certifications import certification, certify_link
 from idtone.office.authority.change_registry import Attribution
-from idtone.office.authority.moments import day
+from idtone.office.authority.typed_dates import day
 from idtone.office.authority.wholesale_links import LinkCheck, add_link, check_link, link_check, remove_link
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import ChainEntry
@@ -25,7 +25,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION
-from .acts import WHY, Change, changed, entries, files_of, spans_of
+from .acts import WHY, Change, do_change, entries, files_of, spans_of
 
 PATH: Final = "/office/chains"
 _NUMBERS: Final[Fields] = {"numbers": FormField(template("Number, range or prefix of the chain"), entries)}
@@ -125,7 +125,7 @@ CHANGES: Final[Mapping[str, Change]] = {
 
 
 async def change(visit: Visit) -> web.StreamResponse:
-    return await changed(visit, CHANGES, chains, PATH, FIELDS)
+    return await do_change(visit, CHANGES, chains, PATH, FIELDS)
 
 
 PAGES = (

@@ -13,7 +13,7 @@ from idtone.core.paper.content import Paper
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import registry_of
-from idtone.office.authority.moments import day, in_japan
+from idtone.office.authority.typed_dates import day, in_japan
 from idtone.office.papers.office_papers import sender
 from idtone.office.training.attendances import attendance_of, attendances, record_attendance
 from idtone.office.training.course import Course, course_of
@@ -23,7 +23,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormErrors, FormField, any_text, at_its_field, errors_of, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import acted, files_of, member_choices
+from .acts import do_act, files_of, member_choices
 from .papers import pdf
 
 PATH: Final = "/office/course"
@@ -88,7 +88,7 @@ async def record(visit: Visit) -> web.StreamResponse:
         labels = labels_of({**_RECORD, **_AGREEMENT})
         record_attendance(workspace, member, person, taken, version, answers, datetime.now(UTC), labels)
 
-    return await acted(visit, act, course, PATH, _fields(present))
+    return await do_act(visit, act, course, PATH, _fields(present))
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:

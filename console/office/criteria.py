@@ -20,7 +20,7 @@ from idtone.office.evaluation.enter_criteria import enter_criteria, number_text,
 from ..access.rights import Right
 from ..form_errors import Fields, FormErrors, FormField, Reader, any_text, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, acted, attributed, files_of
+from .acts import WHY, attributed, do_act, files_of
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/criteria"
@@ -169,7 +169,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
         except DocumentError as error:
             raise _at_fields(visit, error) from error
 
-    return await acted(visit, act, criteria, PATH, _fields(visit))
+    return await do_act(visit, act, criteria, PATH, _fields(visit))
 
 
 _FORM: Final = Message("the form")

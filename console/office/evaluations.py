@@ -20,7 +20,7 @@ from ..access.rights import Right
 from ..drawings.criterion_bars import points_of
 from ..page import Page, Section, Visit
 from .act_words import NO_VALUE_WORDS
-from .acts import absent, files_of
+from .acts import files_of, not_found_page
 
 PATH: Final = "/office/evaluations"
 
@@ -68,7 +68,7 @@ async def evaluation(visit: Visit) -> web.StreamResponse:
                     name=registered.members.get(member),
                     exclusions=EXCLUSION_WORDS,
                 )
-    return absent(visit, Message("There is no such evaluation."))
+    return not_found_page(visit, Message("There is no such evaluation."))
 
 
 async def badge(visit: Visit) -> web.StreamResponse:

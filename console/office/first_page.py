@@ -14,7 +14,7 @@ from idtone.core.calls import LicenceStatus
 from idtone.core.translation import Message, template
 from idtone.office.authority.duties import duties, is_overdue, is_soon
 from idtone.office.authority.history import ApplicationStatus
-from idtone.office.authority.moments import in_japan
+from idtone.office.authority.typed_dates import in_japan
 from idtone.office.desk.applicants.submission import SubmissionState
 from idtone.office.desk.reports.traceback import Stage
 from idtone.office.papers.letters import SOON
@@ -25,7 +25,7 @@ from ..access.rights import Right
 from ..page import Page, Section, Visit
 from .acts import files_of
 from .chains import is_checked
-from .parsed_folder import OfficeFiles
+from .office_files import OfficeFiles
 
 PATH: Final = "/office/today"
 

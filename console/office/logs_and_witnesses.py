@@ -18,7 +18,7 @@ from idtone.office.authority.workspace import Workspace
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, Change, changed, files_of, member_choices
+from .acts import WHY, Change, do_change, files_of, member_choices
 
 PATH: Final = "/office/logs"
 _LABELS: Final = {"since": template("Counts from"), "until": template("Last day")}
@@ -96,7 +96,7 @@ CHANGES: Final[Mapping[str, Change]] = {
 
 
 async def change(visit: Visit) -> web.StreamResponse:
-    return await changed(visit, CHANGES, logs, PATH, FIELDS)
+    return await do_change(visit, CHANGES, logs, PATH, FIELDS)
 
 
 PAGES = (

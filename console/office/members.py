@@ -21,9 +21,9 @@ from idtone.office.authority.certifications import certification, certify_member
 from idtone.office.authority.change_registry import Attribution, assign, change_registry, describe, release
 from idtone.office.authority.edition_numbers import area_of, by_area, whole
 from idtone.office.authority.history import Action
-from idtone.office.authority.moments import day, end
 from idtone.office.authority.pledge_store import kept_pledge
 from idtone.office.authority.pledges import record_pledge
+from idtone.office.authority.typed_dates import day, end
 from idtone.office.authority.workspace import Workspace
 from idtone.office.papers.letters import SOON
 from idtone.registry.model import Member, day_begins
@@ -34,7 +34,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION, LICENCE_WORDS, words_of
-from .acts import WHY, absent, acted, attributed, entries, files_of, spans_of
+from .acts import WHY, attributed, do_act, entries, files_of, not_found_page, spans_of
 
 PATH: Final = "/office/members"
 NUMBERS_SHOWN: Final = 100
@@ -105,7 +105,7 @@ async def member(
     registered = await visit.in_thread(files.registered)
     found = registered.members.get(wanted)
     if found is None:
-        return absent(visit, problem or Message("There is no such member."))
+        return not_found_page(visit, problem or Message("There is no such member."))
     about = {wanted, *(licence.id for licence in found.licences)}
     about |= {asked.id for asked, _ in await visit.in_thread(files.applications) if asked.member.id == wanted}
     history = await visit.in_thread(files.history)
@@ -156,7 +156,7 @@ async def member_numbers(visit: Visit) -> web.StreamResponse:
     registered, wanted = await visit.in_thread(files_of(visit).registered), visit.part("member")
     found = registered.members.get(wanted)
     if found is None:
-        return absent(visit, Message("There is no such member."))
+        return not_found_page(visit, Message("There is no such member."))
     spans = registered.spans[wanted]
     listed = listing(visit, spans, {"area": area_of})
     return visit.render(
@@ -308,12 +308,12 @@ async def change(visit: Visit) -> web.StreamResponse:
     do = CHANGES.get(visit.part("change"))
     found = (await visit.in_thread(files.registered)).members.get(wanted)
     if found is None or do is None:
-        return absent(visit, Message("There is no such member."))
+        return not_found_page(visit, Message("There is no such member."))
 
     def act() -> Any:
         return do(files.workspace, visit.fields or {}, attributed(visit), found)
 
-    return await acted(visit, act, member, f"{PATH}/{wanted}", FIELDS[visit.part("change")])
+    return await do_act(visit, act, member, f"{PATH}/{wanted}", FIELDS[visit.part("change")])
 
 
 PAGES = (

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message, template
-from idtone.office.authority.moments import day, in_japan
 from idtone.office.authority.pledge_store import LIMIT, keeping_pledge, kept_pledge
 from idtone.office.authority.pledges import record_pledge
 from idtone.office.authority.typed_application import CHECKS, next_id, receive_typed
+from idtone.office.authority.typed_dates import day, in_japan
 from idtone.office.desk.applicants.submission import Submission, values_of
 from idtone.office.desk.applicants.submissions import Submissions
 
@@ -22,7 +22,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload
 from . import applications, members
-from .acts import WHY, absent, acted_on_file, attributed, entries, files_of
+from .acts import WHY, attributed, do_act_on_file, entries, files_of, not_found_page
 from .submissions import seen_submission, stamp_of
 
 PATH: Final = "/office/new-application"
@@ -62,7 +62,7 @@ async def new_application(
     try:
         submission = await visit.in_thread(Submissions(files.folder).named, wanted) if wanted else None
     except UsageError as error:
-        return absent(visit, error)
+        return not_found_page(visit, error)
     begun = values_of(submission.handed) if submission else {}
     if submission and _is_long(submission):
         del begun["numbers"]
@@ -101,7 +101,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
         made = receive_typed(files.workspace, fields, octets, attributed(visit), _LABELS, submission)
         return f"{applications.PATH}/{made.id}"
 
-    return await acted_on_file(visit, LIMIT, act, new_application, _FIELDS)
+    return await do_act_on_file(visit, LIMIT, act, new_application, _FIELDS)
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:
@@ -120,14 +120,14 @@ async def pledge(visit: Visit) -> web.StreamResponse:
         return f"{members.PATH}/{wanted}"
 
     needs = Message("choose the PDF of the signed pledge")
-    return await acted_on_file(visit, LIMIT, act, members.member, members.PLEDGE, needs)
+    return await do_act_on_file(visit, LIMIT, act, members.member, members.PLEDGE, needs)
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
     """Send the PDF of a pledge."""
     octets = await visit.in_thread(kept_pledge, files_of(visit).folder, visit.part("sha256"))
     if octets is None:
-        return absent(visit, Message("This pledge is not kept here."))
+        return not_found_page(visit, Message("This pledge is not kept here."))
     headers = {"Content-Disposition": 'attachment; filename="pledge.pdf"'}
     return web.Response(body=octets, content_type="application/pdf", headers=headers)
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import template
-from idtone.office.authority.moments import day
+from idtone.office.authority.typed_dates import day
 from idtone.office.evaluation.evaluate_members import period_over, read_folder
 from idtone.office.evaluation.evaluation_rules import EXCLUSION_WORDS
 
@@ -19,7 +19,7 @@ from ..event_stream import stream_work
 from ..form_errors import Fields, FormField, errors_of, labels_of
 from ..page import Method, Page, Visit
 from .act_words import NO_VALUE_WORDS
-from .acts import WHY, acted, attributed, files_of
+from .acts import WHY, attributed, do_act, files_of
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/new"
@@ -78,7 +78,7 @@ async def cancel(visit: Visit) -> web.StreamResponse:
 async def enter(visit: Visit) -> web.StreamResponse:
     """Enter the result that the form showed; it waits for its publication."""
     files, evaluating = files_of(visit), visit.console.evaluating
-    return await acted(
+    return await do_act(
         visit,
         lambda: evaluating.enter(files.workspace, visit.field("evaluation"), attributed(visit)),
         new_evaluation,

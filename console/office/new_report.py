@@ -12,7 +12,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.terminal.prompts import any_number_of
 from idtone.core.translation import template
 from idtone.member.reports.report_documents import new_receipt
-from idtone.office.authority.moments import day, in_japan
+from idtone.office.authority.typed_dates import day, in_japan
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_page import WITHIN
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS, TakenBy, take_report

@@ -22,7 +22,7 @@ from idtone.registry.model import (
 )
 
 from ..stop_states import Stage, StopFacts, StopState, stages
-from .parsed_folder import HistoryLine, Stops
+from .office_files import HistoryLine, Stops
 
 E = TypeVar("E", bound=SuspensionEntry | NeverOriginatesEntry)
 _ENDS: Final = frozenset({Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING})

@@ -14,8 +14,8 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution, registry_of
-from idtone.office.authority.moments import moment
 from idtone.office.authority.number_portings import port_number, remove_porting
+from idtone.office.authority.typed_dates import moment
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import PortingEntry, RegistryDocument
 
@@ -23,7 +23,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..japan_time import shown_to_minute
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, Change, changed, entries, files_of, member_choices, spans_of
+from .acts import WHY, Change, do_change, entries, files_of, member_choices, spans_of
 
 PATH: Final = "/office/portings"
 FIELDS: Final[Mapping[str, Fields]] = {
@@ -100,7 +100,7 @@ CHANGES: Final[Mapping[str, Change]] = {"port": _port, "end": _end}
 
 
 async def change(visit: Visit) -> web.StreamResponse:
-    return await changed(visit, CHANGES, portings, PATH, FIELDS)
+    return await do_change(visit, CHANGES, portings, PATH, FIELDS)
 
 
 PAGES = (

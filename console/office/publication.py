@@ -14,9 +14,9 @@ from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import change_registry, record_edits
 from idtone.office.authority.history import Action, HistoryEntry
-from idtone.office.authority.moments import end
 from idtone.office.authority.prepared_package import LIMIT, PreparedPackage, take_copy
 from idtone.office.authority.registry_edits import prolonged
+from idtone.office.authority.typed_dates import end
 from idtone.office.authority.undo import undo, undoable
 from idtone.registry.trust import tuf_roles
 
@@ -25,8 +25,8 @@ from ..form_errors import FormField
 from ..page import Method, Page, Section, Visit
 from ..uploads import Upload
 from .act_words import words_of
-from .acts import WHY, absent, acted, acted_on_file, attributed, files_of
-from .parsed_folder import OfficeFiles
+from .acts import WHY, attributed, do_act, do_act_on_file, files_of, not_found_page
+from .office_files import OfficeFiles
 
 PATH: Final = "/office/publication"
 NEW, CHANGED, GONE = template("new"), template("changed"), template("no more")
@@ -88,7 +88,7 @@ def _undoable(files: OfficeFiles) -> HistoryEntry | None:
 async def take_back(visit: Visit) -> web.StreamResponse:
     """Take back the last unpublished change of the registry, if it is the one that the page has shown."""
     workspace = files_of(visit).workspace
-    return await acted(visit, lambda: undo(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY)
+    return await do_act(visit, lambda: undo(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY)
 
 
 async def preview(visit: Visit) -> web.StreamResponse:
@@ -119,7 +119,7 @@ async def prolong(visit: Visit) -> web.StreamResponse:
         )
 
     fields = {"until": FormField(template("Valid until"), end), **WHY}
-    return await acted(visit, act, publication, PATH, fields)
+    return await do_act(visit, act, publication, PATH, fields)
 
 
 async def note(visit: Visit) -> web.StreamResponse:
@@ -130,13 +130,13 @@ async def note(visit: Visit) -> web.StreamResponse:
         if not record_edits(workspace, attributed(visit), workspace.unrecorded()):
             raise UsageError(Message("nothing was edited by hand"))
 
-    return await acted(visit, act, publication, PATH, WHY)
+    return await do_act(visit, act, publication, PATH, WHY)
 
 
 async def prepare(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
     package = files.duty_package if visit.field("keys") == "duty" else files.package
-    return await acted(visit, lambda: package.prepare(datetime.now(UTC)), publication, PATH)
+    return await do_act(visit, lambda: package.prepare(datetime.now(UTC)), publication, PATH)
 
 
 def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
@@ -152,7 +152,7 @@ async def download(visit: Visit) -> web.StreamResponse:
     try:
         octets = await visit.in_thread(_chosen(visit, visit.query("keys")).zipped, datetime.now(UTC))
     except IdtoneError as error:
-        return absent(visit, Message("{error}", error=error))
+        return not_found_page(visit, Message("{error}", error=error))
     headers = {"Content-Disposition": 'attachment; filename="package.zip"'}
     return web.Response(body=octets, content_type="application/zip", headers=headers)
 
@@ -165,13 +165,13 @@ async def take(visit: Visit) -> web.StreamResponse:
         take_copy((files.package, files.duty_package), upload.file, datetime.now(UTC))
         return PATH
 
-    return await acted_on_file(visit, LIMIT, act, publication)
+    return await do_act_on_file(visit, LIMIT, act, publication)
 
 
 async def publish(visit: Visit) -> web.StreamResponse:
     """Publish a package that has all signatures, after a failed first try."""
     package = _chosen(visit, visit.field("keys"))
-    return await acted(visit, lambda: package.publish(datetime.now(UTC)), publication, PATH)
+    return await do_act(visit, lambda: package.publish(datetime.now(UTC)), publication, PATH)
 
 
 async def copy(visit: Visit) -> web.StreamResponse:
@@ -182,11 +182,11 @@ async def copy(visit: Visit) -> web.StreamResponse:
         with workspace.locked():
             workspace.copy_published()
 
-    return await acted(visit, act, publication, PATH)
+    return await do_act(visit, act, publication, PATH)
 
 
 async def discard(visit: Visit) -> web.StreamResponse:
-    return await acted(visit, _chosen(visit, visit.field("keys")).discard, publication, PATH)
+    return await do_act(visit, _chosen(visit, visit.field("keys")).discard, publication, PATH)
 
 
 PAGES = (

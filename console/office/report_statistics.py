@@ -10,7 +10,7 @@ from aiohttp import web
 
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message, template, translated
-from idtone.office.authority.moments import end, moment
+from idtone.office.authority.typed_dates import end, moment
 from idtone.office.desk.reports.report_desk import COUNTED_FOR
 from idtone.office.desk.reports.report_rules import read_rules
 from idtone.office.desk.reports.report_store import CountedBy

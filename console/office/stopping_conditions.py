@@ -20,7 +20,7 @@ from idtone.registry.stopping_conditions import STEPS
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, Reader, any_text, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, acted, attributed, files_of
+from .acts import WHY, attributed, do_act, files_of
 
 PATH: Final = "/office/conditions"
 EMPTY_ROWS: Final = 2
@@ -98,7 +98,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
         rows = [_row(each) for _, each in _filled(visit)]
         enter_conditions(workspace, conditions_of(visit.field("version"), rows, _FORM), attributed(visit))
 
-    return await acted(visit, act, conditions, PATH, _fields(visit))
+    return await do_act(visit, act, conditions, PATH, _fields(visit))
 
 
 _FORM: Final = Message("the form")

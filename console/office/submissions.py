@@ -17,7 +17,7 @@ from idtone.office.desk.applicants.submissions import Submissions
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, labels_of
 from ..page import Method, Page, Visit
-from .acts import absent, acted, files_of
+from .acts import do_act, files_of, not_found_page
 
 PATH: Final = "/office/submissions"
 _NOTE: Final[Fields] = {"note": FormField(template("What the applicant reads"))}
@@ -30,7 +30,7 @@ async def submission(
     try:
         found = await visit.in_thread(Submissions(files_of(visit).folder).named, visit.part("submission"))
     except UsageError as error:
-        return absent(visit, error)
+        return not_found_page(visit, error)
     act = visit.request.path.rpartition("/")[2]
     return visit.render(
         "office_submission.html", status, problem=problem, found=found, seen=stamp_of(found), words=STATE_WORDS, act=act
@@ -54,13 +54,13 @@ async def answer(visit: Visit) -> web.StreamResponse:
     """Send the submission back, or decline it."""
     folder, id_, state = files_of(visit).folder, visit.part("submission"), _ANSWERS.get(visit.part("answer"))
     if state is None:
-        return absent(visit, Message("There is no such page."))
+        return not_found_page(visit, Message("There is no such page."))
 
     def act() -> None:
         found = seen_submission(folder, id_, visit.field("seen"))
         Submissions(folder).answer(found, state, visit.field("note"), labels_of(_NOTE)("note"))
 
-    return await acted(visit, act, submission, f"{PATH}/{id_}", _NOTE)
+    return await do_act(visit, act, submission, f"{PATH}/{id_}", _NOTE)
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:
@@ -68,13 +68,13 @@ async def pledge(visit: Visit) -> web.StreamResponse:
     kept, id_ = Submissions(files_of(visit).folder), visit.part("submission")
 
     def read() -> bytes:
-        with kept.turn():  # the applicant may be replacing it
+        with kept.locked():  # the applicant may be replacing it
             return kept.pdf(kept.named(id_))
 
     try:
         octets = await visit.in_thread(read)
     except IdtoneError as error:
-        return absent(visit, error)
+        return not_found_page(visit, error)
     headers = {"Content-Disposition": 'attachment; filename="pledge.pdf"'}
     return web.Response(body=octets, content_type="application/pdf", headers=headers)
 

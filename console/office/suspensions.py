@@ -12,13 +12,13 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, TrustError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.translation import template
 from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
-from idtone.office.authority.moments import end
 from idtone.office.authority.stopped_number_holders import names as held
 from idtone.office.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
+from idtone.office.authority.typed_dates import end
 from idtone.office.desk.suspension_confirmations import Confirmation
 from idtone.registry.model import NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
@@ -30,9 +30,9 @@ from ..japan_time import with_zone
 from ..listing import listing, listing_of_cut
 from ..page import Method, Page, Section, Visit
 from ..stop_states import Stage, StopState
-from .acts import WHY, acted, attributed, files_of, japanese_moment, span_text
+from .acts import WHY, attributed, do_act, files_of, japanese_moment, span_text
+from .office_files import ENDS_SHOWN, HistoryLine, OfficeFiles
 from .office_stops import OfficeStop, OfficeStops, PublishedEnd
-from .parsed_folder import ENDS_SHOWN, HistoryLine, OfficeFiles
 
 PATH: Final = "/office/suspensions"
 WORDS: Final = {
@@ -86,7 +86,7 @@ async def suspensions(
 ) -> web.StreamResponse:
     files, now = files_of(visit), datetime.now(UTC)
     found = await visit.in_thread(_read, files, now)
-    me = acting()
+    me = acting_person()
     stops = listing(visit, found.stops, COLUMNS)
     return visit.render(
         "office_suspensions.html",
@@ -195,7 +195,7 @@ async def request(visit: Visit) -> web.StreamResponse:
         is_unheld = bool(visit.field("no_holder"))
         files.requests.request(action, visit.field("entered"), terms, attribution, is_unheld)
 
-    return await acted(visit, act, suspensions, PATH, {**_ENTERED, **(WHY if is_end else TERMS)})
+    return await do_act(visit, act, suspensions, PATH, {**_ENTERED, **(WHY if is_end else TERMS)})
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
@@ -205,12 +205,12 @@ async def approve(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
 
-    return await acted(visit, act, suspensions, PATH, APPROVAL)
+    return await do_act(visit, act, suspensions, PATH, APPROVAL)
 
 
 async def withdraw(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
-    return await acted(visit, lambda: files.requests.withdraw(visit.field("request")), suspensions, PATH)
+    return await do_act(visit, lambda: files.requests.withdraw(visit.field("request")), suspensions, PATH)
 
 
 PAGES = (

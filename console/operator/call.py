@@ -16,7 +16,7 @@ from aiohttp import web
 from idtone.core.calls import Delivery, Party, Reason
 from idtone.core.decision_words import RULES
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.persons import visiting
+from idtone.core.persons import console_person
 from idtone.core.signed_notes import VerifierKey
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -293,7 +293,7 @@ def _opened(visit: Visit, call_id: str, purpose: str) -> dict[str, str]:
     """Role in words → number, in national form. Raises LedgerError if the act cannot be recorded."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
-    person, ledger = visiting(visit.user.name), console.settings.ledger
+    person, ledger = console_person(visit.user.name), console.settings.ledger
     record_act(
         ledger.own(),
         console.settings.node,

@@ -18,7 +18,7 @@ from idtone.core.decision_words import DIRECTIONS, REASONS
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.numbers import Number, NumberKind, parse
-from idtone.core.persons import visiting
+from idtone.core.persons import console_person
 from idtone.core.terminal.spreadsheet_csv import csv_lines
 from idtone.core.translation import Message, template, translated
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -32,7 +32,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 
 from ..access.rights import Right
 from ..application import protect
-from ..call_lines import COLUMNS, NO_CALLS, ShownCalls
+from ..call_rows import COLUMNS, NO_CALLS, ShownCalls
 from ..form_errors import FormErrors
 from ..long_reads import calls_by_id, calls_by_number, csv_part, searched
 from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
@@ -239,7 +239,7 @@ def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
     """Record the search. Raises LedgerError if that fails; then nothing is shown."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
-    person, ledger = visiting(visit.user.name), console.settings.ledger
+    person, ledger = console_person(visit.user.name), console.settings.ledger
     key_ring = KeyRing.of(ledger, console.settings.node)
     record_act(
         ledger.own(),

@@ -26,8 +26,8 @@ from idtone.service.status_command import duration
 from ..access.rights import Right
 from ..event_stream import stream_work
 from ..files import TEXT, download
+from ..ledger_verification import Verified
 from ..page import Method, Page, Visit
-from ..verification import Verified
 
 PATH: Final = "/evidence"
 LOOK_EVERY_S: Final = 1.0

@@ -20,20 +20,20 @@ from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message, template, translated
 from idtone.ledger.commands.options import answerable, discloser
-from idtone.ledger.disclosure.deliveries import made_by, record_delivery
+from idtone.ledger.disclosure.deliveries import disclosure_of_pack, record_delivery
 from idtone.ledger.disclosure.disclosure_index import COLUMNS, IndexEntry, all_entries, figures
 from idtone.ledger.disclosure.disclosure_papers import receipt_sheet
 from idtone.ledger.disclosure.disclosure_request import RequestState
+from idtone.ledger.disclosure.disclosures import Disclosure, disclosures_in
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT, load_legal_bases
 from idtone.ledger.disclosure.pack_file import zipped
-from idtone.ledger.disclosure.receipts import Export, exports
 from idtone.ledger.disclosure.request_approval import approval, record_answer, refusal
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.office.authority.moments import day
-from idtone.operations.pack_making import approved_pack, need_keys, request_pack
+from idtone.office.authority.typed_dates import day
+from idtone.operations.make_pack import approved_pack, need_keys, request_pack
 
 from .. import long_reads
 from ..access.rights import Right
@@ -43,7 +43,7 @@ from ..listing import listing
 from ..page import Method, Page, Visit
 from ..threads import Reads
 from ..uploads import Upload, received
-from .demand import facts_of, read_demand
+from .disclosure_form import facts_of, read_form
 from .masked_reader import reader_for
 
 PATH: Final = "/evidence/exports"
@@ -182,7 +182,7 @@ def _request(settings: Settings, given: Mapping[str, str]) -> str:
     need_keys(settings)
     person = answerable(settings.ledger)
     with LedgerReader.open(settings.ledger.own()) as reader:
-        demand = read_demand(settings, reader, given, datetime.now(UTC))
+        demand = read_form(settings, reader, given, datetime.now(UTC))
     return str(request_pack(settings, person, demand.case, demand.calls, demand.sealed, demand.basis)["request"])
 
 
@@ -312,7 +312,7 @@ async def sheet(visit: Visit) -> web.StreamResponse:
 
 def _sheet(settings: Settings, visit: Visit, act: str, upload: Upload, kept: bytes | None) -> bytes:
     with visit.console.reader() as reader:
-        known, key = exports(reader.acts()), own_key(settings.ledger, settings.node, reader.origin())
+        known, key = disclosures_in(reader.acts()), own_key(settings.ledger, settings.node, reader.origin())
     octets = upload.file.read_bytes()
     if octets:
         export, name = _made_by(upload, known, key), upload.name
@@ -325,17 +325,17 @@ def _sheet(settings: Settings, visit: Visit, act: str, upload: Upload, kept: byt
     return _pdf(receipt_sheet(export, name, hashlib.sha256(octets).hexdigest(), str(key), datetime.now(UTC)))
 
 
-def _made_by(upload: Upload, known: Mapping[str, Export], key: Any) -> Export:
-    """The same as `made_by`, but its errors do not name the temporary file. Raises UsageError."""
+def _made_by(upload: Upload, known: Mapping[str, Disclosure], key: Any) -> Disclosure:
+    """The same as `disclosure_of_pack`, but its errors do not name the temporary file. Raises UsageError."""
     try:
-        return made_by(upload.file, known, key, FILE_LIMIT)
+        return disclosure_of_pack(upload.file, known, key, FILE_LIMIT)
     except IdtoneError as error:
         raise UsageError(
             Message("This is not a pack that was made here, or it was changed. Choose the pack as it was made.")
         ) from error
 
 
-def _known(known: Mapping[str, Export], act: str) -> Export:
+def _known(known: Mapping[str, Disclosure], act: str) -> Disclosure:
     if act not in known:
         raise UsageError(Message("there is no disclosure {export}", export=act))
     return known[act]
@@ -356,7 +356,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
         person, now, scan = discloser(settings.ledger), datetime.now(UTC), upload.file.read_bytes()
         proof = {"scan": hashlib.sha256(scan).hexdigest()} if scan else {}
         with visit.console.reader() as reader:
-            known = exports(reader.acts())
+            known = disclosures_in(reader.acts())
         export, by, day = _known(known, act), upload.fields["by"], date.fromisoformat(upload.fields["on"])
         record_delivery(
             settings,
@@ -391,7 +391,7 @@ async def confirm(visit: Visit) -> web.StreamResponse:
     def do(settings: Settings) -> None:
         person, now, day = discloser(settings.ledger), datetime.now(UTC), date.fromisoformat(on)
         with visit.console.reader() as reader:
-            known = exports(reader.acts())
+            known = disclosures_in(reader.acts())
         record_delivery(settings, known, lambda id_: steps.export_confirmed(id_, now, person, act, reference, day))
 
     return await _act(visit, do, _CONFIRMATION)

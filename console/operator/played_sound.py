@@ -15,8 +15,8 @@ import numpy as np
 from idtone.core.errors import RecordingError
 from idtone.core.translation import Message
 from idtone.tones.making.formats import FORMATS
-from idtone.tones.making.sounds import PBX_FORMATS, together
-from idtone.tones.recordings.files import read_file
+from idtone.tones.making.sounds import PBX_FORMATS, combined_digest
+from idtone.tones.recordings.audio_files import read_file
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIZE_LIMIT: Final = 4 * 2**20
@@ -63,7 +63,7 @@ def played_sound(directory: Path, profile: str, sha256: str, file_format: str = 
         except OSError as error:
             return _unreadable(path, error.strerror or str(error))
         digests[name] = hashlib.sha256(content).hexdigest()
-    found = digests[file_format] if file_format else together(digests)
+    found = digests[file_format] if file_format else combined_digest(digests)
     shown = directory / f"{profile}{FORMATS[file_format or PBX_FORMATS[0]].extension}"
     if found != sha256:
         return PlayedSound(

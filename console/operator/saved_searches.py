@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 
 from ..access.rights import Right
@@ -51,7 +51,7 @@ def without_search(user: User, name: str) -> User:
 async def save(visit: Visit) -> web.StreamResponse:
     query = visit.field("query")
     return await _changed(
-        visit, query, lambda user: with_search(user, line(visit.field("name"), Message("Name")), query)
+        visit, query, lambda user: with_search(user, kept_line(visit.field("name"), Message("Name")), query)
     )
 
 

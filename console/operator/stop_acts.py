@@ -18,11 +18,11 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message, template
 from idtone.ledger.disclosure.pack_file import zipped
-from idtone.office.authority.moments import day
 from idtone.office.authority.stopped_number_holders import names
+from idtone.office.authority.typed_dates import day
+from idtone.operations.own_suspensions import SuspensionActs
 from idtone.operations.signed_suspension_paper import signed_paper
 from idtone.operations.suspend_command import not_recorded, of_customer
-from idtone.operations.suspending import SuspensionDesk
 from idtone.registry.customer_lines.lines_document import Entry
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import read_span
@@ -89,7 +89,7 @@ async def stop(visit: Visit) -> web.StreamResponse:
 
     def act() -> tuple[StopSummary, StopSummary]:
         nonlocal made
-        desk = SuspensionDesk(visit.console.settings)
+        desk = SuspensionActs(visit.console.settings)
         one = _ordered(visit, desk)
         bare = bare_summary([NumberSpan(*each) for each in one.numbers])
         summary = _summary(desk.settings, read, one, visit.language)
@@ -114,7 +114,7 @@ async def stop(visit: Visit) -> web.StreamResponse:
     return _form(visit, summary=summary, digest=summary.digest(key))
 
 
-def _ordered(visit: Visit, desk: SuspensionDesk) -> OwnSuspension:
+def _ordered(visit: Visit, desk: SuspensionActs) -> OwnSuspension:
     """The suspension that the fields of the form order. Raises FormErrors with all their errors."""
     errors, customer = FormErrors(), visit.field("customer")
     is_customer = bool(customer) and not visit.field("entered") and desk.settings.lines.source is not None
@@ -199,14 +199,14 @@ async def approve(visit: Visit) -> web.StreamResponse:
 async def lift(visit: Visit) -> web.StreamResponse:
     """Lift a stop, request its lift, or withdraw a stop that was never approved."""
 
-    def do(desk: SuspensionDesk, one: OwnSuspension) -> OwnSuspension:
+    def do(desk: SuspensionActs, one: OwnSuspension) -> OwnSuspension:
         errors_of({"why": _ORDER["why"]}, visit.fields or {}).check()
         return lifted(one, desk.act(visit.field("why")), desk.persons)
 
     return await _changed(visit, do)
 
 
-async def _changed(visit: Visit, do: Callable[[SuspensionDesk, OwnSuspension], OwnSuspension]) -> web.StreamResponse:
+async def _changed(visit: Visit, do: Callable[[SuspensionActs, OwnSuspension], OwnSuspension]) -> web.StreamResponse:
     return await _acted(visit, lambda desk, name: desk.finish(desk.change(name, lambda one: do(desk, one))))
 
 
@@ -220,7 +220,7 @@ _CLOSED: Final[Fields] = {
 async def close_duty(visit: Visit) -> web.StreamResponse:
     """Close a duty of the stop, as `idtone-evidence duty close` does."""
 
-    def act(desk: SuspensionDesk, name: str) -> None:
+    def act(desk: SuspensionActs, name: str) -> None:
         errors_of(_CLOSED, visit.fields or {}).check()
         kind, document, on = (
             DutyKind(visit.field("duty")),
@@ -238,7 +238,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
     name = visit.field("id")
 
     def make() -> tuple[str, bytes]:
-        desk = SuspensionDesk(visit.console.settings)
+        desk = SuspensionActs(visit.console.settings)
         one = read_suspensions(desk.path).find(name)
         made, file = signed_paper(desk, one, datetime.now(UTC)), f"suspension-{one.id}.pdf"
         return one.id, zipped({file: made.pdf, f"{file}.note": made.note})
@@ -250,11 +250,11 @@ async def paper(visit: Visit) -> web.StreamResponse:
     return download(f"suspension-{found}.zip", octets, ZIP)
 
 
-async def _acted(visit: Visit, act: Callable[[SuspensionDesk, str], object]) -> web.StreamResponse:
+async def _acted(visit: Visit, act: Callable[[SuspensionActs, str], object]) -> web.StreamResponse:
     """Do the act, and lead to the stop's page; if it is refused, show that page with the reason."""
     name = visit.field("id")
     try:
-        await visit.in_thread(lambda: act(SuspensionDesk(visit.console.settings), name))
+        await visit.in_thread(lambda: act(SuspensionActs(visit.console.settings), name))
     except IdtoneError as error:
         if not await visit.in_thread(_is_kept, visit.console.settings, name):
             return await show(visit, HTTPStatus.BAD_REQUEST, error)

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.translation import speak
 from idtone.office.authority.stopped_number_holders import names
 from idtone.registry.suspensions.own_suspension import DUTY_WORDS, OwnSuspension
@@ -57,7 +57,7 @@ async def show_stop(
     if one is None:
         raise web.HTTPNotFound
     may_stop = visit.may(Right.STOP_NUMBERS)
-    asked, is_own = asked_of(one, acting())
+    asked, is_own = asked_of(one, acting_person())
     summary, spans = None, [NumberSpan(*each) for each in one.numbers]
     if may_stop and asked and not admits_number_search(visit):
         summary = bare_summary(spans)

@@ -15,7 +15,7 @@ from idtone.core.translation import Message
 from idtone.office.authority.operator_table import table_of
 from idtone.registry.stopping_conditions import STEPS
 
-from ..office.parsed_folder import OfficeFiles
+from ..office.office_files import OfficeFiles
 from ..page import Method, Page, Visit
 from ..uploads import received
 

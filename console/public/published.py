@@ -40,7 +40,7 @@ class Published:
         listed = json.loads(octets)
         stopped = workspace.stopped(datetime.now(UTC))
         files = {
-            tuf_roles.OPERATORS_FILE: operator_list.without(octets, stopped),
+            tuf_roles.OPERATORS_FILE: operator_list.without_stopped(octets, stopped),
             f"proof/{tuf_roles.OPERATORS_FILE}": octets,
         }
         files |= {f"proof/{name}": each for name, each in workspace.repository.proof().items()}

@@ -42,6 +42,6 @@ class Paper:
     sections: Sequence[Section]
 
 
-def known(facts: Mapping[str, str | None]) -> Sequence[tuple[str, str]]:
+def known_facts(facts: Mapping[str, str | None]) -> Sequence[tuple[str, str]]:
     """The facts that are neither None nor empty."""
     return [(name, value) for name, value in facts.items() if value]

@@ -419,7 +419,7 @@ def working(what: str) -> Iterator[None]:
         yield
 
 
-def negative() -> NoReturn:
+def exit_negative() -> NoReturn:
     """Exit with the code of a negative verdict."""
     raise typer.Exit(NEGATIVE)
 

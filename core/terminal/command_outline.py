@@ -55,7 +55,7 @@ class _Names(dict[str, Any]):
                 value = eval(self._compiled(ast.Expression(expression), "eval"), {}, self)  # noqa: S307 — our own source
             case ast.FunctionDef() as definition:
                 value = self._outline(definition)
-            case ast.ClassDef(bases=[ast.Name(id="StrEnum" | "Word")]) as definition:
+            case ast.ClassDef(bases=[ast.Name(id="StrEnum" | "FastEnum")]) as definition:
                 definition.body = [each for each in definition.body if isinstance(each, ast.Assign)]
                 value = self._made(definition)
             case _:

@@ -20,7 +20,7 @@ from ..settings.settings import PASSPHRASE
 from ..translation import Message, translated
 
 
-def line(text: str, option: str) -> str:
+def kept_line(text: str, option: str) -> str:
     """One readable line without a telephone number, fit to be kept for ever. Raises UsageError."""
     text = readable(text).strip()
     character = unreadable(text)
@@ -49,7 +49,7 @@ def number_asked() -> Number:
 
     Raises UsageError.
     """
-    return number_of(asked("Number"))
+    return number_of(ask("Number"))
 
 
 def entries_asked(file: Path | None) -> list[str]:
@@ -57,7 +57,7 @@ def entries_asked(file: Path | None) -> list[str]:
     if file is not None:
         lines = read_text(file).splitlines()
     elif sys.stdin.isatty():
-        lines = [asked("Numbers, separated by commas")]
+        lines = [ask("Numbers, separated by commas")]
     else:
         lines = sys.stdin.read().splitlines()
     return entries_of(lines)
@@ -111,7 +111,7 @@ _MARK: Final = "\0"
 _NO_DIGIT: Final = re.compile("[^0-9]")
 
 
-def asked(what: str, hidden: bool = False) -> str:
+def ask(what: str, hidden: bool = False) -> str:
     """One line that the person types. If `hidden`, the terminal does not show it."""
     what = translated(what)
     if hidden and sys.stdin.isatty():
@@ -141,7 +141,7 @@ def confirmed(question: str) -> bool:
 _ANSWERS: Final = {"y": True, "yes": True, "はい": True, "n": False, "no": False, "いいえ": False, "": False}
 
 
-def secret(question: str, twice: bool = False) -> str:
+def ask_secret(question: str, twice: bool = False) -> str:
     """A text that the person types at a terminal, which does not show it. With `twice`, it is typed again until both
     are equal. Raises typer.Abort without a terminal.
     """
@@ -153,7 +153,7 @@ def secret(question: str, twice: bool = False) -> str:
         print(translated(Message("the two differ; type both again")), file=sys.stderr)
 
 
-def passphrase(whose: str, twice: bool = False) -> str:
+def ask_passphrase(whose: str, twice: bool = False) -> str:
     """The passphrase from the environment, or else typed by the person. With `twice`, it is a new one, and the command
     suggests one too. Raises TrustError without a terminal.
     """
@@ -164,7 +164,7 @@ def passphrase(whose: str, twice: bool = False) -> str:
         if twice and sys.stdin.isatty():
             offer = Message("made by chance, if you want it: {suggested}", suggested=suggested_passphrase())
             print(translated(offer), file=sys.stderr)
-        return secret(Message("Passphrase {whose}", whose=whose), twice)
+        return ask_secret(Message("Passphrase {whose}", whose=whose), twice)
     except typer.Abort as error:
         raise TrustError(
             Message(

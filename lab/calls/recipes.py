@@ -17,8 +17,8 @@ from typing import Any
 from lab import voices
 from lab.asterisk import MODULES, Asterisk, free_ports
 from lab.bootstrap import AsteriskInstallation
-from lab.called import IncomingCall
 from lab.heard import hear, hear_whole
+from lab.incoming_call import IncomingCall
 from lab.key_presses import Way, press
 from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
 from lab.phone import Answer, Behaviour, Phone

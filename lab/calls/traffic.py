@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import cycle
 
-from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.assert_heard import assert_heard_then_connected
 from lab.heard import identify
 from lab.lab import Forwarding, Lab, Placed
 

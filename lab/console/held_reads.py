@@ -9,7 +9,7 @@ from pathlib import Path
 
 from idtone.console import long_reads
 from idtone.console.access.passwords import is_password
-from idtone.console.call_lines import ShownCalls
+from idtone.console.call_rows import ShownCalls
 from idtone.console.long_reads import CsvPart
 from idtone.console.operator.call_query import CallQuery
 from idtone.console.read_process import others_wait

@@ -25,7 +25,7 @@ from idtone.console.access.cookies import SESSION
 from idtone.console.access.rights import Role
 from idtone.console.console import Console
 from idtone.console.read_process import ReadProcesses
-from idtone.console.server import attend, made
+from idtone.console.server import attend, make_console
 from idtone.core.settings.settings import Settings
 from lab.asterisk import LOOPBACK, free_ports
 
@@ -151,7 +151,7 @@ async def running(settings: Settings, *combined: tuple[Role, ...]) -> AsyncItera
     (port,) = free_ports(1)
     users_file(settings.console.users, {name_of(*roles): roles for roles in (*((role,) for role in Role), *combined)})
     console = settings.console.model_copy(update={"listen": f"{LOOPBACK}:{port}"})
-    made_of = made(settings.model_copy(update={"console": console}))
+    made_of = make_console(settings.model_copy(update={"console": console}))
     made_of.threads.processes = READS
     over, ready = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(attend(made_of, lambda _: ready.set(), over))

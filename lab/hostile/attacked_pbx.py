@@ -14,7 +14,7 @@ from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, until
 from lab.rtp import Address
 from lab.service import Service
 
-from .attack import Attacker, Counter, Parts, unique_name
+from .raw_sip import Attacker, Counter, Parts, unique_name
 
 DIALPLAN: Final = r"""
 #include idtone.conf

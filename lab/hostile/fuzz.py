@@ -55,7 +55,7 @@ def read_journal(text: str) -> None:
     line = journal_lines.read(text)
     assert line.call_id.isprintable()
     assert line.at.utcoffset() is not None
-    assert "\n" not in journal_lines.blotted(text)
+    assert "\n" not in journal_lines.without_digits(text)
     hash(line.call_id)
 
 

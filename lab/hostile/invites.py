@@ -15,8 +15,8 @@ from typing import Final
 from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED
 from lab.rtp import Address
 
-from .attack import escaped, sdp
 from .metacharacters import META
+from .raw_sip import escaped, sdp
 from .torture import MESSAGES
 
 LONGEST: Final = 60_000

@@ -23,7 +23,7 @@ from idtone.core.calls import Decision, Direction, ForwardedCall
 from idtone.core.numbers import parse
 from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.disclosure.legal_basis import LegalBasis
-from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, packed, seal
+from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, pack_files, seal
 from idtone.ledger.disclosure.pack_file import write_zip
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.evidence import steps
@@ -115,7 +115,7 @@ def _made(url: str, shown: LegalBasis) -> tuple[Files, dict[str, str]]:
         approval = packed_calls(reader, ["act-1", "act-2"], note, sealed=True)
     profiles = {"sample": {"id": "sample", "title": "見本", "played_sha256": "5e" * 32}}
     reports = {REPORT: "<!doctype html>報告\n".encode(), PAPER: b"%PDF-1.4\n"}
-    files = packed(CASE, "act-3", asked + 2 * hour, chosen, profiles, signer.key, reports, BASIS, approval)
+    files = pack_files(CASE, "act-3", asked + 2 * hour, chosen, profiles, signer.key, reports, BASIS, approval)
     files[SEAL] = seal(files, CASE, signer)
     days = path_of(url).with_name("key.days").read_text()
     return files, _values(files, chosen, approval, note, days)

@@ -10,12 +10,12 @@ import json
 import pytest
 
 from idtone.core.errors import UsageError
-from lab.chosen_asterisk import chosen
+from lab.chosen_asterisk import chosen_asterisk
 from lab.operations.bare_asterisk import ALL_MODULES, NEW, USER, bare
 
 
 def test_it_is_refused_and_nothing_is_changed(tmp_path):
-    installation = chosen()
+    installation = chosen_asterisk()
     assert not installation.is_supported, "name an old Asterisk: make test-asterisk SUITE=bullseye"
     refused = f"Asterisk {installation.version}"
     ari = {"ari.conf": "[general]\nenabled = yes\n[idtone]\ntype = user\npassword = some-password-12345\n"}

@@ -76,7 +76,7 @@ class PhonesPbx(Asterisk):
 
     def _write_files(self) -> None:
         super()._write_files()
-        from lab.registry.trust.serving import write_certificate
+        from lab.registry.trust.publication_server import write_certificate
 
         write_certificate(self.key_and_certificate)
 

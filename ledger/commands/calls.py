@@ -36,7 +36,7 @@ from .options import (
     NodeOption,
     ledgers_now,
     ledgers_of,
-    local,
+    local_time,
     parse_since,
     parse_until,
     whole_id,
@@ -216,7 +216,7 @@ def find(
             file=sys.stderr,
         )
     if not records:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def stats(
@@ -309,7 +309,7 @@ def show(
     record = holder.reader.record(call_id) if holder else None
     if record is None:
         print(translated(Message("the ledger holds no call {call_id}", call_id=call_id)), file=sys.stderr)
-        command_line.negative()
+        command_line.exit_negative()
     if as_json:
         steps = [
             {
@@ -324,7 +324,7 @@ def show(
         return
     command_line.Rows(("time", "ms", "step", "details")).print(
         (
-            local(step.at),
+            local_time(step.at),
             f"{_after_ms(record, step):+.1f}",
             step.kind.value,
             " ".join(f"{key}={value}" for key, value in _details(record, step).items()),
@@ -346,7 +346,7 @@ def _line(record: Record) -> tuple[str, ...]:
     else:
         status = f"{record.status or '…'}{' (fallback)' * record.fallback}"
     return (
-        local(record.steps[0].at),
+        local_time(record.steps[0].at),
         record.call_id,
         record.direction or "",
         str(record.numbers.get(NumberRole.FORWARDING, "")),

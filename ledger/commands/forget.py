@@ -49,7 +49,7 @@ def forget(
             last=doomed[-1],
         )
         if not confirmed(question):
-            command_line.negative()
+            command_line.exit_negative()
     if doomed:
         # First, so that it is recorded whatever happens in between.
         record_act(

@@ -14,11 +14,11 @@ import typer
 
 from idtone.core.errors import LedgerError, LedgerInUseError, TokenError, UsageError
 from idtone.core.hardware_tokens import TokenKeyName
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import confirmed, line
+from idtone.core.terminal.prompts import confirmed, kept_line
 from idtone.core.translation import Message, translated
 
 from ..disclosure.disclosure_request import DisclosureRules
@@ -32,11 +32,11 @@ from ..keys.log_keys import FILE, LogKey, LogKeys
 from ..store.given_up_acts import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..writing.group_writer import GroupWriter
 from ..writing.ledger_writer import LedgerWriter
 from ..writing.unsigned_log_ends import lost_end
-from .options import discloser, local, read_checkpoints
+from .options import discloser, local_time, read_checkpoints
 
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -71,7 +71,7 @@ def replace_key(
     the new tree names the old one. The old database is set aside beside the new one, and stays evidence. Give the new
     key to the association and to your witnesses. Exit 1: you answered no.
     """
-    settings, why = load_settings(config), line(why, "--why")
+    settings, why = load_settings(config), kept_line(why, "--why")
     need_keys(settings.ledger, settings.node)
     with _writing(settings) as (writer, ring):
         before, origin = ring.signer.key, ring.continued_trees.following()
@@ -82,13 +82,15 @@ def replace_key(
                 Message("End the tree {log} and begin {next}, with another key?", log=before.name, next=origin)
             )
         ):
-            command_line.negative()
+            command_line.exit_negative()
         key = _new_key(ring, token, origin)
-        told = steps.key_replaced(acting(), why, str(before), compromised is not None)
+        told = steps.key_replaced(acting_person(), why, str(before), compromised is not None)
         if compromised is None and ring.keys:
             ring.keys.check(before.name)
         ending = (
-            None if compromised else steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why, str(key.public))
+            None
+            if compromised
+            else steps.log_ended(new_act_id(), datetime.now(UTC), acting_person(), why, str(key.public))
         )
         aside = writer.replace_key(key._replace(told=told), ending, trusted)
         if writer.stored_checkpoint:
@@ -113,16 +115,16 @@ def end(
     database, the keys and the backup as long as evidence may be demanded. If the key's token went away before it signed
     the end, run this again when it is back. Exit 1: you answered no.
     """
-    settings, why = load_settings(config), line(why, "--why")
+    settings, why = load_settings(config), kept_line(why, "--why")
     need_keys(settings.ledger, settings.node)
     with _writing(settings, follows=False) as (writer, ring):
         name = ring.signer.key.name
         if not (yes or confirmed(Message("End the log {log} for good?", log=name))):
-            command_line.negative()
+            command_line.exit_negative()
         if ring.keys:
             ring.keys.check(name)
         if not writer.has_ended:
-            writer.end(steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why))
+            writer.end(steps.log_ended(new_act_id(), datetime.now(UTC), acting_person(), why))
         elif writer.refusal:
             raise LedgerError(Message("the end is written and not signed: {why}", why=writer.refusal))
         note = writer.stored_checkpoint
@@ -151,7 +153,7 @@ def give_up(
     (`ledger.exports`), another person has to confirm it with the same command. The service may run. Exit 1: you
     answered no.
     """
-    settings, why = load_settings(config), line(why, "--why")
+    settings, why = load_settings(config), kept_line(why, "--why")
     need_keys(settings.ledger, settings.node)
     ring = KeyRing.of(settings.ledger, settings.node)
     following = _unsigned(ring, log)
@@ -169,7 +171,7 @@ def give_up(
     confirms = first.act if first and person.is_another_than(first.by[0]) else None
     persons = 2 if settings.ledger.exports is Exports.TWO_PERSONS else 1
     if first and confirms and not as_json:
-        said = Message("{name} gave it up on {at}: {why}", name=first.names, at=local(first.at), why=first.why)
+        said = Message("{name} gave it up on {at}: {why}", name=first.names, at=local_time(first.at), why=first.why)
         print(translated(said))
     question = Message(
         "Give up the end of {log} for good? Of its {leaves:,} leaves the first {signed:,} are signed, and the others "
@@ -179,7 +181,7 @@ def give_up(
         signed=signed,
     )
     if not (yes or confirmed(question)):
-        command_line.negative()
+        command_line.exit_negative()
     act = record_act(
         settings.ledger.own(),
         settings.node,
@@ -276,5 +278,5 @@ def _trusted(compromised: str, log: VerifierKey) -> Note | None:
     if compromised == NONE:
         return None
     [(_, note)] = read_checkpoints([Path(compromised)])
-    believed(note, log)
+    verified_checkpoint(note, log)
     return note

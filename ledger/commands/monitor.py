@@ -28,7 +28,7 @@ from ..monitor.monitor import Monitor
 from ..monitor.monitored_logs import read_monitored
 from ..monitor.split_view import LIMIT, SplitView
 from ..tree.checkpoints import Checkpoint
-from .options import parse_key, tell_given_up
+from .options import parse_key, print_given_up_ends
 
 
 def monitor(
@@ -52,7 +52,7 @@ def monitor(
     with Monitor(followed).held() as held, _ended_by_signal(over):
         if not once:
             log = load_settings(config).log
-            logs.begin(log.format, log.level)
+            logs.begin_logging(log.format, log.level)
             logging.getLogger("urllib3").setLevel(logging.ERROR)  # a lasting failure becomes an alarm anyway
             held.run(over)
             return
@@ -63,7 +63,7 @@ def monitor(
         for each in reports:
             _tell(each)
     if over.is_set() or any(each.alarms or each.trouble for each in reports):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def _tell(report: LogReport) -> None:
     print(translated(head))
     if report.trouble:
         print(f"  {translated(report.trouble)}")
-    tell_given_up(each.to_json() for each in report.known.ends_given_up.counted)
+    print_given_up_ends(each.to_json() for each in report.known.ends_given_up.counted)
     if report.given_up:
         print(f"  {translated(report.given_up)}")
     for each in report.alarms:
@@ -139,4 +139,4 @@ def verify_split_view(
             )
         )
     if fault:
-        command_line.negative()
+        command_line.exit_negative()

@@ -16,7 +16,7 @@ import typer
 
 from idtone.core.errors import IdtoneError, ProofError, UsageError
 from idtone.core.japan import JAPAN
-from idtone.core.persons import Person, acting
+from idtone.core.persons import Person, acting_person
 from idtone.core.settings.settings import Exports, LedgerSettings, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
@@ -237,7 +237,7 @@ def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, st
     return ledger.key, "postgresql"
 
 
-def tell_given_up(ends: Iterable[Mapping[str, Any]]) -> None:
+def print_given_up_ends(ends: Iterable[Mapping[str, Any]]) -> None:
     """Print the earlier logs whose ends a log has given up (`EndGivenUp.to_json`)."""
     for each in ends:
         said = Message(
@@ -250,7 +250,7 @@ def tell_given_up(ends: Iterable[Mapping[str, Any]]) -> None:
 
 def answerable(settings: LedgerSettings) -> Person:
     """The person who runs this command. Raises UsageError for an account that several persons use."""
-    person = acting()
+    person = acting_person()
     if not person.is_by_console and person.uid in (0, settings.key_file.stat().st_uid):
         raise UsageError(
             Message(
@@ -266,7 +266,7 @@ def discloser(settings: LedgerSettings) -> Person:
     """The person who runs this command. If exports take two persons, it must be a person's own account. Raises
     UsageError.
     """
-    return answerable(settings) if settings.exports is Exports.TWO_PERSONS else acting()
+    return answerable(settings) if settings.exports is Exports.TWO_PERSONS else acting_person()
 
 
 def days_of(settings: LedgerSettings) -> DayKeys | None:
@@ -274,11 +274,11 @@ def days_of(settings: LedgerSettings) -> DayKeys | None:
     return days_by(settings.key_file) if os.access(settings.key_file, os.R_OK) else None
 
 
-def local(at: datetime) -> str:
+def local_time(at: datetime) -> str:
     """The moment in the time zone of this machine."""
     return at.astimezone().isoformat(sep=" ", timespec="milliseconds")
 
 
-def listed(at: datetime, form: command_line.Form) -> str:
+def listed_time(at: datetime, form: command_line.Form) -> str:
     """A time in a list: in the time zone of this machine for people, in UTC for programs."""
-    return local(at) if form is command_line.Form.TABLE else iso_ms(at)
+    return local_time(at) if form is command_line.Form.TABLE else iso_ms(at)

@@ -27,9 +27,9 @@ from .options import (
     LedgerOption,
     NodeOption,
     ledgers_of,
+    print_given_up_ends,
     read_checkpoints,
     replica_key,
-    tell_given_up,
     whole_id,
 )
 
@@ -81,7 +81,7 @@ def verify(
         for report in reports:
             _tell(report, ledgers.is_shared)
     if ledgers.unreadable or unused or not all(report["good"] for report in reports):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Settings) -> tuple[VerifierKey, str]:
@@ -201,7 +201,7 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
         )
         if key := ended.get("next_key"):
             print(translated(Message("               it continues with the key {key}", key=key)))
-    tell_given_up(report["gives_up"])
+    print_given_up_ends(report["gives_up"])
     print(
         translated(
             Message(
@@ -242,7 +242,7 @@ def prove(
             ),
             file=sys.stderr,
         )
-        command_line.negative()
+        command_line.exit_negative()
     if as_json:
         command_line.print_json([{"leaf": each.proof.index, "proof": str(each.proof)} for each in proven])
     else:

@@ -30,9 +30,9 @@ from .options import (
     WitnessKeysOption,
     ledgers_of,
     parse_key,
+    print_given_up_ends,
     read_checkpoints,
     replica_key,
-    tell_given_up,
 )
 
 _PART: Final = re.compile(r"(?!\.{1,2}$)[^/\0]+")
@@ -77,7 +77,7 @@ def tiles(
     if as_json:
         command_line.print_json(reports)
     if failed:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _written(
@@ -192,7 +192,7 @@ def verify_tiles(
     else:
         _tell_verdict(verdict)
     if verdict.faults:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _verdict_report(verdict: TilesVerdict, log: VerifierKey) -> dict[str, Any]:
@@ -225,7 +225,7 @@ def _tell_verdict(verdict: TilesVerdict) -> None:
     for witness in verdict.cosigners:
         print(translated(Message("  cosigned by  {name}", name=witness.name)))
     print(translated(Message("  root         {root}", root=verdict.root.hex())))
-    tell_given_up(each.to_json() for each in verdict.gives_up.counted)
+    print_given_up_ends(each.to_json() for each in verdict.gives_up.counted)
     print(
         translated(
             Message("  in progress  {awaited:,} steps between these are in no leaf yet", awaited=verdict.awaited)

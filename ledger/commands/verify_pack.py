@@ -102,7 +102,7 @@ def verify_pack(
     else:
         _tell(verdict, bool(stamp_roots))
     if verdict.faults:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def left_out(source: TileSource, verdict: PackVerdict) -> Iterator[Breach]:

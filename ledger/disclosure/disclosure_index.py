@@ -11,8 +11,8 @@ from idtone.core.japan import JAPAN
 
 from ..evidence.steps import Step
 from .disclosure_request import DisclosureRequest, RequestState, requests
+from .disclosures import Disclosure, disclosures_in
 from .legal_basis import LegalBasis
-from .receipts import Export, exports
 
 SMALL: Final = 5
 """Counts from 1 to below this are suppressed, because they could point at a person."""
@@ -27,7 +27,7 @@ COLUMNS: Final = (
 class IndexEntry:
     """A disclosure, or a request that led to none (yet)."""
 
-    export: Export | None
+    export: Disclosure | None
     request: DisclosureRequest | None
     state: RequestState
 
@@ -129,7 +129,7 @@ def all_entries(acts: Sequence[Step], now: datetime) -> list[IndexEntry]:
     asked = requests(acts)
     found = [
         IndexEntry(each, asked.get(each.request) if each.request else None, RequestState.EXPORTED)
-        for each in exports(acts).values()
+        for each in disclosures_in(acts).values()
     ]
     found += [IndexEntry(None, each, each.state(now)) for each in asked.values() if not each.export]
     return sorted(found, key=lambda each: each.at)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from idtone.core.japan import JAPAN
 from idtone.core.numbers import Number, NumberKind
-from idtone.core.paper.content import Paper, Section, Table, known
+from idtone.core.paper.content import Paper, Section, Table, known_facts
 
 from ..evidence.call_record import Record
 from ..evidence.masked_number import MaskedNumber
@@ -100,7 +100,7 @@ def report(
         f"再生証跡 / Evidence {case}",
         at.astimezone(JAPAN),
         (
-            Section("再生証跡 / Evidence of decisions and of the sounds sent", known(about)),
+            Section("再生証跡 / Evidence of decisions and of the sounds sent", known_facts(about)),
             Section("証明すること、しないこと / What this proves, and what it does not", paragraphs=_PROVES),
             *(_call(number, each) for number, each in enumerate(told, 1)),
             *(_profile(profile_id, profile) for profile_id, profile in profiles.items()),
@@ -149,7 +149,7 @@ def _call(number: int, told: PackRecord) -> Section:
     }
     columns = ("時刻 / time", "段階 / step", "詳細 / details")
     table = Table(columns, list(map(_step, record.steps)), (38, 42, None))
-    return Section(f"{number}. {record.call_id}", known(facts), table=table)
+    return Section(f"{number}. {record.call_id}", known_facts(facts), table=table)
 
 
 def _registry(record: Record) -> str | None:
@@ -174,7 +174,7 @@ def _step(step: Step) -> tuple[str, str, str]:
 def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:
     as_in_file = json.loads(json.dumps(profile, sort_keys=True))  # from which the report is made again
     facts = {name: None if value is None else str(value) for name, value in as_in_file.items()}
-    return Section(f"音 / Sound: {profile_id}", known(facts))
+    return Section(f"音 / Sound: {profile_id}", known_facts(facts))
 
 
 def japanese_time(at: datetime) -> str:

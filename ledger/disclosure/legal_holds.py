@@ -21,7 +21,7 @@ from idtone.core.translation import Message
 
 from ..evidence import steps
 from ..evidence.act_persons import person_of
-from ..evidence.canonical import canonical
+from ..evidence.canonical_json import canonical
 from ..evidence.steps import REQUEST_LIMIT, Scalar, Step, StepKind
 from .legal_basis import text_objection
 

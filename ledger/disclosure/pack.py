@@ -35,12 +35,12 @@ from idtone.core.numbers import Number
 from idtone.core.signed_notes import Note, NoteSigner, VerifierKey
 from idtone.core.translation import Message
 
-from ..evidence.call_record import Record, fold
+from ..evidence.call_record import Record, record_of_steps
 from ..evidence.format_rules import Rule, RuleError
 from ..evidence.steps import FIRST, SEALED_KEY, NumberRole, Step, StepKind
 from ..keys.sealing import open_with
 from ..store.proven_leaf import ProvenLeaf
-from ..store.rows import moment
+from ..store.step_rows import moment
 from .legal_basis import LegalBasis
 
 FORMAT: Final = "idtone-evidence/2"
@@ -77,12 +77,12 @@ class PackRecord:
     numbers: Mapping[NumberRole, Number]
 
 
-def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) -> PackRecord:
+def read_record(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) -> PackRecord:
     """The record from the leaves of a call (index → content). Raises LedgerError if this version cannot read them."""
     try:
         rows = [row for index in sorted(leaves) for row in _rows(call_id, leaves[index])]
         steps = [Step(call_id, StepKind(row["kind"]), moment(row["at"]), row["details"]) for row in rows]
-        record = fold(str(rows[0]["node"]), steps)
+        record = record_of_steps(str(rows[0]["node"]), steps)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         unread = Message("a leaf of call {call_id} cannot be read", call_id=call_id)
         raise RuleError(Rule.LEAF_FORM, unread) from error
@@ -94,7 +94,7 @@ def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) ->
     return PackRecord(record, tuple(sorted(leaves)), numbers)
 
 
-def parsed(octets: bytes) -> Any:
+def parse_strict_json(octets: bytes) -> Any:
     """The value of a JSON text that every program reads alike: no object has a name twice, and all numbers are
     integers. Raises ValueError.
     """
@@ -109,7 +109,7 @@ def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
-    leaf = parsed(content)
+    leaf = parse_strict_json(content)
     if leaf["call"] != call_id:
         other = Message("a leaf that is said to be of call {call_id} is of {call}", call_id=call_id, call=leaf["call"])
         raise RuleError(Rule.LEAF_CALL, other)
@@ -131,7 +131,7 @@ def selection(case: str, sealed: bool, leaves: Mapping[str, Sequence[bytes]], ba
     return hashlib.sha256(rfc8785.dumps(chosen)).hexdigest()
 
 
-def packed(
+def pack_files(
     case: str,
     act_id: str,
     at: datetime,

@@ -23,7 +23,7 @@ from idtone.core.translation import Message
 from ..evidence.format_rules import SKEW, Breach, Rule, RuleError, breach
 from ..evidence.leaf_rules import LeafRules, read_leaf
 from ..evidence.steps import Scalar
-from ..store.rows import moment
+from ..store.step_rows import moment
 from ..tree.checkpoints import Checkpoint
 from ..tree.timestamps import stamped_at
 from .disclosure_request import DisclosureRequest

@@ -21,7 +21,7 @@ from ..evidence.format_rules import Breach, Rule, RuleError, breach
 from ..evidence.leaf_rules import strict_time
 from ..evidence.steps import Scalar, Step
 from ..keys.key_file import KEY_BYTES
-from ..tree.checkpoints import believed
+from ..tree.checkpoints import verified_checkpoint
 from ..tree.inclusion_proof import InclusionProof
 from .disclosure_request import DisclosureRequest, RequestState, requests
 from .legal_basis import LegalBasis
@@ -42,9 +42,9 @@ from .pack import (
     PackRecord,
     digest,
     leaf_files,
-    parsed,
+    parse_strict_json,
+    read_record,
     selection,
-    told,
 )
 from .pack_rules import PackedLeaf, basis_faults, leaf_faults, registry_faults, stamps_of, time_faults
 
@@ -113,7 +113,7 @@ def verified(
         verdict.faults.append(breach(Rule.KEYS, other))
         return verdict
     try:
-        manifest = parsed(files[MANIFEST])
+        manifest = parse_strict_json(files[MANIFEST])
         if manifest["format"] not in (FORMAT, WITHOUT_BASIS):
             named = repr(manifest["format"])
             unknown = Message("the pack is {format}, which this version does not know", format=named)
@@ -250,7 +250,7 @@ def _verify_record(
     try:
         for index, content, proof in _proven(files, entry, log):
             proven.append(PackedLeaf(index, content, proof.checkpoint))
-            size = believed(proof.checkpoint, log).size
+            size = verified_checkpoint(proof.checkpoint, log).size
             if size > verdict.leaves:
                 verdict.leaves, verdict.checkpoint = size, proof.checkpoint
             verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
@@ -258,7 +258,7 @@ def _verify_record(
         key = None if entry["key"] is None else decoded(entry["key"])
         if entry["key"] is not None and len(key or b"") != KEY_BYTES:
             raise RuleError(Rule.NUMBERS, Message("its record key is no base64 of {count} bytes", count=KEY_BYTES))
-        verdict.told.append(told(call_id, leaves, key))
+        verdict.told.append(read_record(call_id, leaves, key))
     except LedgerError as error:
         named = Message("call {call_id}: {error}", call_id=call_id, error=error)
         verdict.faults.append(breach(_rule(error, Rule.PROOF), named))
@@ -284,7 +284,7 @@ def _verify_approval(
                 proven.append(PackedLeaf(index, content, proof.checkpoint))
                 verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
                 leaves[index] = content
-            acts[min(leaves)] = told(str(entry["call"]), leaves, None).record.steps[0]
+            acts[min(leaves)] = read_record(str(entry["call"]), leaves, None).record.steps[0]
         known = requests(acts[index] for index in sorted(acts))
         request = next((each for each in known.values() if each.approval), None)
     except LedgerError as error:

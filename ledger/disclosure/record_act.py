@@ -3,7 +3,7 @@
 While the service runs, the service is the writer: a command leaves the act as a file in a folder beside the ledger, and
 the service records it and removes the file. Only the service's own user may use the folder, and a file that another
 user has left is not recorded. The writer judges the act by its own settings (`disclosure_request.objection`,
-`receipts.receipt_objection`, `number_openings.opening_objection`, `EndsGivenUp.objection`). An act that gives up the
+`disclosures.receipt_objection`, `number_openings.opening_objection`, `EndsGivenUp.objection`). An act that gives up the
 end of a log is also judged by the logs themselves.
 """
 
@@ -37,8 +37,8 @@ from ..store.sqlite import path_of
 from ..writing.ledger_writer import LedgerWriter
 from ..writing.unsigned_log_ends import lost_end, signing_objection
 from .disclosure_request import DisclosureRules, objection, requests
+from .disclosures import disclosures_in, receipt_objection
 from .number_openings import opening_objection
-from .receipts import exports, receipt_objection
 
 LOOK_EVERY_S: Final = 0.25
 """Seconds between two looks of the service for an act. Each look wakes a machine that may have nothing else to do."""
@@ -88,7 +88,7 @@ def _admit(url: str, step: Step, rules: DisclosureRules, ring: KeyRing | None) -
             if step.kind is StepKind.END_GIVEN_UP:
                 why = EndsGivenUp.of(acts).objection(step, rules.two_persons) or _end_objection(url, step, ring)
             else:
-                why = objection(step, requests(acts), rules, now) or receipt_objection(step, exports(acts), now)
+                why = objection(step, requests(acts), rules, now) or receipt_objection(step, disclosures_in(acts), now)
     if record and record.steps != (step,):
         why = "there is another act by this id already"
     if why:

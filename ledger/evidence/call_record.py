@@ -162,7 +162,7 @@ def iso_ms(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def fold(node: str, steps: Sequence[Step]) -> Record:
+def record_of_steps(node: str, steps: Sequence[Step]) -> Record:
     """The record of one call from its steps (at least one), in the order of writing."""
     decision, opened = _decision(steps), _opened(steps)
     end = _details(steps, StepKind.ENDED)

@@ -16,7 +16,7 @@ from idtone.core.errors import LedgerError
 from idtone.core.japan import JAPAN
 from idtone.core.translation import Message
 
-from .canonical import WHOLE_LIMIT, canonical
+from .canonical_json import WHOLE_LIMIT, canonical
 from .format_rules import SKEW, Rule, RuleError
 from .leaves import ACT_ID, ACTS, CLOSING, leaf, step_text
 from .steps import CALL_ID_LIMIT, StepKind

@@ -21,7 +21,7 @@ from idtone.core.numbers import Number, NumberKind
 from idtone.core.persons import Person
 from idtone.core.translation import Message
 
-from .canonical import canonical, check, is_plain
+from .canonical_json import canonical, check, is_plain
 
 Scalar = str | int | float | bool | None
 

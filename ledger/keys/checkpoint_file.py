@@ -13,7 +13,7 @@ from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
 from idtone.core.translation import Message
 
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from .private_files import replace_private
 
 
@@ -61,7 +61,7 @@ class CheckpointFile:
             if origin != log.name:
                 note.signed_by([replace(log, name=origin)])  # by this key or another one, and unchanged
                 return None
-            checkpoint = believed(note, log)
+            checkpoint = verified_checkpoint(note, log)
         except ProofError as error:
             raise LedgerError(
                 Message("{path}: {error}; restore this file from a backup", path=path, error=error)

@@ -25,7 +25,7 @@ from idtone.core.errors import LedgerError
 from idtone.core.numbers import Number, NumberKind
 from idtone.core.translation import Message
 
-from ..evidence.canonical import canonical
+from ..evidence.canonical_json import canonical
 from ..evidence.steps import DAY, SEALED, SEALED_KEY, SIP_CALL_ID_TOKEN, NumberRole, Scalar
 from .key_file import KEY_BYTES
 from .step_key import StepKey

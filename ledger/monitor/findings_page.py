@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.core.paper.content import Paper, Section, Table, known
+from idtone.core.paper.content import Paper, Section, Table, known_facts
 from idtone.core.translation import Message, speak, translated
 
 from .alarms import Alarm, AlarmKind, second
@@ -126,7 +126,7 @@ def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[
 def findings_page(reports: Sequence[LogReport], now: datetime) -> Paper:
     alarms = sum(len(each.alarms) + bool(each.trouble) for each in reports)
     facts = {"確認 / last look": second(now), "台帳 / ledgers": str(len(reports)), "警報 / alarms": str(alarms)}
-    return Paper(_TITLE, now, [Section(_TITLE, known(facts), _MEANS), *map(_section, reports)])
+    return Paper(_TITLE, now, [Section(_TITLE, known_facts(facts), _MEANS), *map(_section, reports)])
 
 
 def _section(report: LogReport) -> Section:
@@ -146,7 +146,7 @@ def _section(report: LogReport) -> Section:
     }
     rows = [(KINDS[each.kind], _both(each.text), second(each.since), _file(each)) for each in report.alarms]
     table = Table(("警報 / alarm", "内容 / what was found", "検出 / since", "証拠 / proof"), rows) if rows else None
-    return Section(report.origin, known(facts), () if rows or report.trouble else ("異常なし / good",), table)
+    return Section(report.origin, known_facts(facts), () if rows or report.trouble else ("異常なし / good",), table)
 
 
 def _file(alarm: Alarm) -> str:

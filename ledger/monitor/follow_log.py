@@ -19,10 +19,10 @@ from idtone.core.translation import Message
 from ..evidence.format_rules import SKEW, RuleError
 from ..evidence.leaf_rules import LeafRules
 from ..keys.private_files import replace_private
-from ..store.rows import moment
+from ..store.step_rows import moment
 from ..tiles.tile_source import TileSource, tile_source
 from ..tiles.tiles_verification import entries_as_signed, not_as_signed, signed_tree
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import consistency_proof
 from ..tree.tiles import CHECKPOINT, WIDTH, Tile, TiledTree, tiles
 from .alarms import Alarm, AlarmKind, Coverage, cosignature_alarm, second, silence_alarm, withheld_alarm
@@ -110,7 +110,7 @@ class _Look:
                 self._alarm(AlarmKind.UNREACHABLE, missing)
                 return None
             note = Note.parse(octets)
-            believed(note, self._log.log_key)
+            verified_checkpoint(note, self._log.log_key)
         except ProofError as error:
             self._alarm(AlarmKind.KEY, str(error))
             self._seen.add(AlarmKind.KEY)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.files import alone, replace_durably, writing
+from idtone.core.files import file_lock, replace_durably, writing
 from idtone.core.paper.html import as_html
 from idtone.core.translation import Message
 
@@ -48,7 +48,7 @@ class Monitor:
             make_parents(lock)
         except OSError as error:
             raise _unusable(lock, error) from error
-        with alone(lock, busy, _unusable):
+        with file_lock(lock, busy, _unusable):
             yield self
 
     def look(self, is_over: Callable[[], bool] = lambda: False) -> list[LogReport]:

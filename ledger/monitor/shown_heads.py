@@ -11,7 +11,7 @@ from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message
 
 from ..tiles.tile_source import TileSite, TileSource, tile_source
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.tiles import CHECKPOINT
 from ..witness.add_checkpoint import log_digest
 from .monitored_logs import MonitoredLog
@@ -50,7 +50,7 @@ def _shown(source: TileSource, path: str, place: str, log: VerifierKey, witness:
         octets = source.read(path, NOTE_LIMIT)
         note = Note.parse(octets) if octets is not None else None
         if note:
-            believed(note, log)
+            verified_checkpoint(note, log)
     except ProofError as error:
         return ShownHead(place, trouble=Message("{place}: {error}", place=place, error=error), witness=name)
     except LedgerError as error:

@@ -17,7 +17,7 @@ from idtone.core.errors import ProofError
 from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey, decoded
 from idtone.core.translation import Message
 
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import check_consistency
 
 FORMAT: Final = 1
@@ -46,7 +46,7 @@ class SplitView:
 
     def check(self, log: VerifierKey) -> None:
         """Raise ProofError unless this proves that `log` has signed two histories."""
-        first, second = believed(self.first, log), believed(self.second, log)
+        first, second = verified_checkpoint(self.first, log), verified_checkpoint(self.second, log)
         if first.size > second.size:
             raise ProofError(Message("the first head has more leaves than the second"))
         check_consistency(first.size, self.root, second.size, second.root, self.proof)

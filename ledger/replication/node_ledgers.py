@@ -24,11 +24,11 @@ from ..keys.sealing import LedgerKey
 from ..store.ledger_reader import LedgerReader, newest
 from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STEPS, ORIGIN, facts
 from ..store.postgresql import Server, schema_of
-from ..store.rows import moment
+from ..store.step_rows import moment
 from ..tree.checkpoints import Checkpoint
 from .ask_servers import WITHIN_S, ask_all
-from .batch import position_of
 from .node_reports import NodeReportsReader
+from .replica_batch import replica_position
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ def ledger_in(
                     origin=held.get(ORIGIN),
                 )
             )
-        position = position_of(connection)
+        position = replica_position(connection)
     keys = days.get(held.get(NODE, ""))
     reader = LedgerReader(database, keys, held.get(NODE))
     try:

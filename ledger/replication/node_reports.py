@@ -18,7 +18,7 @@ from idtone.core.translation import Message
 from ..store.database import literals, scalar
 from ..store.meta import HEARD_AT, LOG_KEY, NODE, ORIGIN, STATE
 from ..store.postgresql import PostgreSQLConnection, Server, schema_of
-from ..store.rows import moment
+from ..store.step_rows import moment
 from .ask_servers import WITHIN_S, await_all, not_answered
 
 AT_ONCE: Final = 100

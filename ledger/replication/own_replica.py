@@ -12,8 +12,8 @@ from ..keys.key_ring import own_key
 from ..store.database import Database
 from ..store.meta import HEARD_AT, LOG_KEY, facts
 from ..store.postgresql import PostgreSQLConnection, Server, schema_of
-from ..store.rows import moment
-from .batch import position_of
+from ..store.step_rows import moment
+from .replica_batch import replica_position
 from .replica_connection import lost_leaves
 
 ASKED_WITHIN_S: Final = 10
@@ -47,8 +47,8 @@ def own_replica(server: Server, settings: LedgerSettings, node: str) -> OwnRepli
     # One after the other: reading the own ledger while waiting for PostgreSQL would delay the writer's commit.
     with server.database(schema, str(server), ASKED_WITHIN_S).reading() as there:
         assert isinstance(there, PostgreSQLConnection)
-        held, arrived, unseen = facts(there), position_of(there).steps, there.is_private()
+        held, arrived, unseen = facts(there), replica_position(there).steps, there.is_private()
         lost = lost_leaves(there, settings, node)
     with Database.in_file(settings.own()).reading() as here:
-        behind = position_of(here).steps - arrived
+        behind = replica_position(here).steps - arrived
     return OwnReplica(held.get(LOG_KEY) == str(key), behind, moment(int(held.get(HEARD_AT, "0"))), unseen, lost)

@@ -29,7 +29,7 @@ from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STE
 from ..store.postgresql import PostgreSQLConnection, Server, begin_writing, schema_of
 from ..store.schema import make_or_upgrade
 from ..store.sqlite import path_of
-from .batch import Batch, Position, ReplicaDiffersError, batch_after, check_replica, position_of
+from .replica_batch import Batch, ReplicaDiffersError, ReplicaPosition, batch_after, check_replica, replica_position
 
 ANSWER_WITHIN_S: Final = 45.0
 """Time without an answer after which the connection is given up, in seconds. It is longer than any wait inside
@@ -92,7 +92,7 @@ class ReplicaConnection:
         self._connection: PostgreSQLConnection | None = None
         self._is_entered = False
         """True if the schema exists and belongs to this log."""
-        self._left_at: Position | None = None
+        self._left_at: ReplicaPosition | None = None
         """The position at which this connection left the replica. If the replica is still there, nothing needs to be
         compared.
         """
@@ -232,7 +232,7 @@ class ReplicaConnection:
     def _add(self, connection: PostgreSQLConnection) -> Batch:
         # The row is locked, so that one transaction follows the other, of whichever process.
         self._check_key(scalar(connection, f"{_LOG_KEY} FOR UPDATE"))
-        position = position_of(connection)
+        position = replica_position(connection)
         if position != self._left_at:
             try:
                 check_replica(connection, self._ledger, position)

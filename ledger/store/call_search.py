@@ -23,7 +23,7 @@ from ..evidence.leaves import ACTS
 from ..evidence.steps import FIRST, Step, StepKind
 from .database import Connection, literals
 from .ledger_reader import LedgerReader
-from .rows import microseconds, moment
+from .step_rows import microseconds, moment
 
 FIRST_STEPS: Final = 320
 """Number of steps for the first look, mostly those of a page of calls."""

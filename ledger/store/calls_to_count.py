@@ -17,13 +17,13 @@ from typing import Any, Final, NamedTuple
 from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
 
-from ..evidence.call_record import Record, fold
+from ..evidence.call_record import Record, record_of_steps
 from ..evidence.leaves import ACTS
 from ..evidence.steps import Step, StepKind
 from ..evidence.tally import COUNTED_BY
 from .database import Connection, literals, scalar
 from .ledger_reader import LedgerReader
-from .rows import microseconds, moment
+from .step_rows import microseconds, moment
 
 QUARTER_US: Final = 15 * 60 * 1_000_000
 """A quarter of an hour in µs. The clocks of all time zones differ by whole quarters, so a quarter lies in one day and
@@ -114,7 +114,7 @@ def _folded(text: str) -> Record:
         found: list[Any] = json.loads(bracket + values) if bracket else []
         details = {name: value for name, value in zip(names, found, strict=True) if value is not None}
         steps.append(Step(_ANY, StepKind(kind), moment(0), details))
-    return fold(_ANY, steps)
+    return record_of_steps(_ANY, steps)
 
 
 def _counted(array: Callable[[tuple[str, ...]], str]) -> str:

@@ -50,7 +50,7 @@ def scalar(connection: Connection, query: str, values: Sequence[Any] = ()) -> An
     return row[0] if row else None
 
 
-def marks(values: Sequence[object]) -> str:
+def placeholders(values: Sequence[object]) -> str:
     """One question mark for each value, for `IN (…)`."""
     return ", ".join("?" * len(values))
 

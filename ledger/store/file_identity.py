@@ -37,7 +37,7 @@ def home_of(descriptor: int) -> str:
     return f"{machine} {os.fstat(descriptor).st_ino} {generation[0] & 0xFFFFFFFF}"
 
 
-def settle(path: Path) -> None:
+def make_home(path: Path) -> None:
     """Make this file the home of a ledger whose original is gone, while nothing writes to it. Raises OSError and
     sqlite3.Error.
     """

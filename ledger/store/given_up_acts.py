@@ -13,8 +13,8 @@ from ..keys.continued_trees import Continued, ContinuedTrees
 from ..keys.sealing import LedgerKey
 from ..keys.step_key import StepKey
 from .database import Database, literals, scalar
-from .rows import step_of
 from .step_macs import StepMacs
+from .step_rows import step_of
 from .stored_tree import STEP
 
 _ACTS: Final = (

@@ -17,7 +17,7 @@ from idtone.core.numbers import Number
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.translation import Message
 
-from ..evidence.call_record import Record, fold
+from ..evidence.call_record import Record, record_of_steps
 from ..evidence.leaves import ACT_ID, ACTS, AFTER_ACTS, CLOSING, StoredStep, search_digits, search_key
 from ..evidence.steps import DAY, FIRST, Step, StepKind
 from ..keys.day_keys import DayKeys
@@ -25,11 +25,11 @@ from ..keys.sealing import DayKey, day_of
 from ..keys.step_key import StepKey
 from ..tree.checkpoints import Checkpoint
 from ..tree.merkle import consistency_proof
-from .database import Database, literals, marks
+from .database import Database, literals, placeholders
 from .meta import CHECKPOINT, facts
 from .proven_leaf import ProvenLeaf, prove
-from .rows import microseconds, moment, step_of
-from .schema import check_version, tell_strange
+from .schema import check_version, log_unexpected_entries
+from .step_rows import microseconds, moment, step_of
 from .stored_tree import STEP, count_leaves, read_hashes, signed_leaves
 
 OF_THE_LEDGER: Final = frozenset(map(StepKind, ACTS)) - {StepKind.DUTY}
@@ -81,7 +81,7 @@ class LedgerReader:
         self._node = node
         with database.reading() as connection:
             check_version(connection, database.name)
-            tell_strange(connection, database.name)
+            log_unexpected_entries(connection, database.name)
 
     @classmethod
     def open(cls, url: str, days: DayKeys | None = None) -> Self:
@@ -184,13 +184,13 @@ class LedgerReader:
         """
         calls = iter(dict.fromkeys(call_id for (call_id,) in self._all(_CALLS_BETWEEN, after, until)))
         while part := list(islice(calls, PAGE_ROWS // 5)):
-            query = f"SELECT call_id, {_UP_TO}, {_UP_TO} FROM steps WHERE call_id IN ({marks(part)}) GROUP BY 1"  # noqa: S608
+            query = f"SELECT call_id, {_UP_TO}, {_UP_TO} FROM steps WHERE call_id IN ({placeholders(part)}) GROUP BY 1"  # noqa: S608
             counts = {name: (old, new) for name, old, new in self._all(query, after, until, *part)}
             for record in self.records_of(part):
                 old, new = counts[record.call_id]
                 steps = record.steps
-                now = record if new == len(steps) else fold(record.node, steps[:new])
-                yield (fold(record.node, steps[:old]) if old else None), now
+                now = record if new == len(steps) else record_of_steps(record.node, steps[:new])
+                yield (record_of_steps(record.node, steps[:old]) if old else None), now
 
     def records(
         self,
@@ -303,7 +303,8 @@ class LedgerReader:
         days, calls = (PAGE_ROWS, PAGE_ROWS // 5) if limit is None else (_WEEK, min(limit, PAGE_ROWS // 5))
         for last in range(len(tokens), 0, -days):
             part = [search_key(token) for token in tokens[max(last - days, 0) : last]]
-            within = f"SELECT step FROM sought WHERE token IN ({marks(part)}) AND step < ? ORDER BY step DESC LIMIT ?"  # noqa: S608
+            tokens_here = placeholders(part)
+            within = f"SELECT step FROM sought WHERE token IN ({tokens_here}) AND step < ? ORDER BY step DESC LIMIT ?"  # noqa: S608
             query = f"SELECT id, call_id FROM steps WHERE id IN ({within}) ORDER BY id DESC"  # noqa: S608
             before = _NO_STEP
             while rows := self._all(query, *part, before, calls):
@@ -332,7 +333,7 @@ class LedgerReader:
         wanted = list(found)
         for first in range(0, len(wanted), PAGE_ROWS):
             part = wanted[first : first + PAGE_ROWS]
-            query = f"SELECT call_id, kind, at FROM steps WHERE call_id IN ({marks(part)}) ORDER BY id"  # noqa: S608
+            query = f"SELECT call_id, kind, at FROM steps WHERE call_id IN ({placeholders(part)}) ORDER BY id"  # noqa: S608
             for call_id, kind, at in self._all(query, *part):
                 found[call_id].setdefault(kind, moment(at))
         return found
@@ -434,7 +435,7 @@ class LedgerReader:
             # By their ids: else SQLite has the call's id from the index, whatever the step says.
             query = (
                 f"SELECT {STEP} FROM steps WHERE id IN "  # noqa: S608 - of our own words
-                f"(SELECT named.id FROM steps AS named WHERE named.call_id IN ({marks(part)})) ORDER BY id"
+                f"(SELECT named.id FROM steps AS named WHERE named.call_id IN ({placeholders(part)})) ORDER BY id"
             )
             for row in map(StoredStep._make, self._all(query, *part)):
                 if row.call_id not in part:
@@ -442,7 +443,7 @@ class LedgerReader:
                 found.setdefault(row.call_id, []).append(row)
         calls = sorted(found.values(), key=lambda rows: (rows[0].at, rows[0].id))
         return [
-            fold(self._node or rows[0].node, [step_of(row, self._key_of, self._held_key) for row in rows])
+            record_of_steps(self._node or rows[0].node, [step_of(row, self._key_of, self._held_key) for row in rows])
             for rows in calls
         ]
 

@@ -16,7 +16,7 @@ from idtone.core.translation import Message
 
 from ..evidence.leaves import CLOSING, StoredStep
 from ..keys.step_key import MAC_BYTES
-from ..tree.merkle import stored
+from ..tree.merkle import stored_hashes
 from .database import Connection, literals, scalar
 from .step_macs import StepMacs
 from .stored_tree import STEP, newest_id
@@ -67,7 +67,7 @@ def set_aside_end(connection: sqlite3.Connection, macs: StepMacs, signed: int | 
     aside.missing = max(0, _cut_macs(connection, last) - aside.steps)
     if aside.steps:
         leaves = scalar(connection, _NEWEST_LEAF, (last,))
-        connection.execute("DELETE FROM hashes WHERE place >= ?", (stored(0 if leaves is None else leaves + 1),))
+        connection.execute("DELETE FROM hashes WHERE place >= ?", (stored_hashes(0 if leaves is None else leaves + 1),))
         connection.execute("DELETE FROM sought WHERE step > ?", (last,))
     return aside
 

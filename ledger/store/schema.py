@@ -58,14 +58,14 @@ def check_version(connection: Connection, name: str) -> None:
         )
 
 
-def tell_strange(connection: Connection, name: str) -> None:
-    """Log the `strange` parts of an SQLite file. PostgreSQL has no index that leads to some rows only."""
+def log_unexpected_entries(connection: Connection, name: str) -> None:
+    """Log the `unexpected_entries` parts of an SQLite file. PostgreSQL has no index that leads to some rows only."""
     if _is_sqlite(connection):
         for odd in _strange(tuple(map(tuple, connection.execute(CATALOGUE).fetchall()))):
             _log.error("%s: %s; calls can be missing in what is shown: run `idtone ledger verify`", name, odd)
 
 
-def strange(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
+def unexpected_entries(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
     """The entries of `CATALOGUE` that idtone does not make, and missing ones that it makes.
 
     An index that leads to some steps only, a column of another type, or a trigger makes readers miss calls, although
@@ -81,7 +81,7 @@ def strange(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
     ]
 
 
-_strange: Final = lru_cache(8)(strange)
+_strange: Final = lru_cache(8)(unexpected_entries)
 """The cached result, because each read of a ledger needs it."""
 
 

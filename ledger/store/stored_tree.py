@@ -11,9 +11,9 @@ from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.translation import Message
 
 from ..evidence.leaves import StoredStep, leaf, must_be_counted
-from ..tree.checkpoints import Checkpoint, believed
-from ..tree.merkle import Frontier, root, stored
-from .database import Connection, marks, scalar
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
+from ..tree.merkle import Frontier, root, stored_hashes
+from .database import Connection, placeholders, scalar
 from .meta import CHECKPOINT, facts
 
 STEP: str = "id, node, call_id, kind, at, details"
@@ -64,7 +64,7 @@ def newest_id(connection: Connection) -> int:
 
 def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, bytes]:
     """The hashes at these places. Raises ProofError if one is missing."""
-    query = f"SELECT place, hash FROM hashes WHERE place IN ({marks(places)})"  # noqa: S608 - only question marks
+    query = f"SELECT place, hash FROM hashes WHERE place IN ({placeholders(places)})"  # noqa: S608 - only question marks
     found: dict[int, bytes] = dict(connection.execute(query, tuple(places)).fetchall()) if places else {}
     if len(found) < len(set(places)):
         raise ProofError(Message("hashes of the tree are missing"))
@@ -74,12 +74,12 @@ def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, b
 def read_frontier(connection: Connection, size: int) -> Frontier:
     """The right edge of the tree. Raises LedgerError if the tree does not fit its leaves."""
     count = scalar(connection, "SELECT coalesce(max(place) + 1, 0) FROM hashes")
-    if count != stored(size):
+    if count != stored_hashes(size):
         raise LedgerError(
             Message(
                 "its tree has {count} hashes, and {wanted} belong to its {size} leaves",
                 count=count,
-                wanted=stored(size),
+                wanted=stored_hashes(size),
                 size=size,
             )
         )
@@ -117,7 +117,7 @@ def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Check
     if size:
         signed = 0
         if held := facts(connection).get(CHECKPOINT):
-            checkpoint = believed(Note.parse(held.encode()), log)
+            checkpoint = verified_checkpoint(Note.parse(held.encode()), log)
             check_beginning(connection, size, checkpoint)
             signed = checkpoint.size
         if signed < size:

@@ -26,7 +26,7 @@ from idtone.core.translation import Message
 from ..store.database import Connection, Database
 from ..store.leaf_contents import LeafContent, leaf_contents
 from ..store.stored_tree import read_hashes
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import HASH_BYTES, Subtree, leaf_hash
 from ..tree.tiles import BITS, CHECKPOINT, ENTRY_LIMIT, WIDTH, Tile, TiledTree, bundle, compressed, edge, levels, tiles
 
@@ -63,7 +63,7 @@ def write_tiles(
     Raises LedgerError if the ledger differs from what `log` has signed, or if the folder has another tree. The
     checkpoint there stays then, and with it the tree.
     """
-    checkpoint = believed(note, log)
+    checkpoint = verified_checkpoint(note, log)
     with _explained(folder), _alone(folder):
         held = _held(folder / CHECKPOINT, log)
         if held and held[1].size > checkpoint.size:
@@ -84,7 +84,7 @@ def _held(path: Path, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
     try:
         with path.open("rb") as file:
             note = Note.parse(file.read(NOTE_LIMIT + 1))
-        return note, believed(note, log)
+        return note, verified_checkpoint(note, log)
     except FileNotFoundError:
         return None
     except ProofError as error:

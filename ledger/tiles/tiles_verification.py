@@ -19,7 +19,7 @@ from idtone.core.translation import Message
 from ..evidence.format_rules import RuleError
 from ..evidence.leaf_rules import LeafRules, ReadLeaf
 from ..evidence.log_ends_given_up import EndsGivenUp
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import HASH_BYTES, leaf_hash
 from ..tree.tiles import BUNDLE_LIMIT, CHECKPOINT, WIDTH, Tile, TiledTree, entries_of, tiles
 from .tile_source import TileSource
@@ -68,7 +68,7 @@ def verify_tiles(
         if octets is None:
             raise LedgerError(Message("there is no file {name}; name the place that has it", name=CHECKPOINT))
         note = Note.parse(octets)
-        checkpoint = believed(note, log)
+        checkpoint = verified_checkpoint(note, log)
         verdict.leaves = checkpoint.size
         verdict.cosigners = note.signed_by(witnesses)
         tree = signed_tree(source, checkpoint)
@@ -81,7 +81,7 @@ def verify_tiles(
             verdict.fault(f"{witness.name} has not cosigned the checkpoint")
     for name, kept in notes:
         try:
-            tree.check_beginning(believed(kept, log))
+            tree.check_beginning(verified_checkpoint(kept, log))
         except ProofError as error:
             verdict.fault(f"{name}: {error}")
     with closing(_Counts()) as counts:

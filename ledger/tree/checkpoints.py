@@ -87,7 +87,7 @@ def check_name(signed: str, name: str) -> None:
     )
 
 
-def believed(note: Note, log: VerifierKey) -> Checkpoint:
+def verified_checkpoint(note: Note, log: VerifierKey) -> Checkpoint:
     """The checkpoint in a note. Raises ProofError if `log` has not signed it."""
     if not note.signed_by([log]):
         raise ProofError(Message("the checkpoint is not signed by the key of {log}", log=log.name))

@@ -10,7 +10,7 @@ from idtone.core.errors import ProofError
 from idtone.core.signed_notes import Note, VerifierKey, decoded
 from idtone.core.translation import Message
 
-from .checkpoints import Checkpoint, believed, parse_size
+from .checkpoints import Checkpoint, parse_size, verified_checkpoint
 from .merkle import HASH_BYTES, leaf_hash, root_by_inclusion
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
@@ -65,7 +65,7 @@ class InclusionProof:
 
         Raises ProofError if the log has not signed it, or if the tree does not contain the leaf.
         """
-        checkpoint = believed(self.checkpoint, log)
+        checkpoint = verified_checkpoint(self.checkpoint, log)
         if root_by_inclusion(self.index, checkpoint.size, leaf_hash(leaf), self.hashes) != checkpoint.root:
             raise ProofError(Message("the record is not leaf {index} of this tree", index=self.index))
         return checkpoint

@@ -44,19 +44,19 @@ class Subtree:
     def place(self) -> int:
         """The place of its hash in the list."""
         last = ((self.number + 1) << self.level) - 1
-        return stored(last) + self.level
+        return stored_hashes(last) + self.level
 
     @classmethod
     def at(cls, place: int) -> Subtree:
         """The subtree whose hash is at this place of the list."""
         last = place // 2  # each leaf before takes less than two hashes
-        while stored(last + 1) <= place:
+        while stored_hashes(last + 1) <= place:
             last += 1
-        level = place - stored(last)
+        level = place - stored_hashes(last)
         return cls(level, last >> level)
 
 
-def stored(size: int) -> int:
+def stored_hashes(size: int) -> int:
     """The number of hashes in the list of a tree of `size` leaves."""
     return 2 * size - size.bit_count()
 

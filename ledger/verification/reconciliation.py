@@ -22,7 +22,7 @@ from ..evidence.steps import CANARY, FIRST, SIP_CALL_ID_TOKEN, StepKind, kept_si
 from ..keys.day_keys import DayKeys
 from ..keys.sealing import DayKey, day_of
 from ..store.ledger_reader import LedgerReader
-from ..store.rows import microseconds, moment
+from ..store.step_rows import microseconds, moment
 from .cdr_file import CdrRow
 
 KINDS: Final = frozenset({*FIRST, StepKind.ENDED, StepKind.INTERRUPTED})

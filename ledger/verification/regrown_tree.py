@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from ..evidence.leaf_rules import LeafShapes
 from ..evidence.leaves import leaf, search_digits
-from ..tree.merkle import Frontier, leaf_hash, stored
+from ..tree.merkle import Frontier, leaf_hash, stored_hashes
 from .day_key_check import Sealed
 from .search_entries import EntrySum
 from .verification_queries import LED_TO_LIMIT, OPENS, LedgerRows, Text
@@ -144,7 +144,7 @@ class RegrownTree:
             return False
         frontier = self.frontier.copy()
         made = self.grow(frontier, leaves)
-        if rows.hashes(stored(self.frontier.size), len(made)) != list(zip(made)):
+        if rows.hashes(stored_hashes(self.frontier.size), len(made)) != list(zip(made)):
             return False
         self.frontier = frontier
         self.entries.add(bytes.fromhex("".join(entries)))

@@ -10,14 +10,14 @@ from typing import Any, Final, NamedTuple
 
 from idtone.core.translation import Message
 
-from ..evidence.canonical import WHOLE_LIMIT
+from ..evidence.canonical_json import WHOLE_LIMIT
 from ..evidence.leaf_rules import JUDGED_ACTS
 from ..evidence.leaves import ACT_ID, AFTER_ACTS, CLOSING, OPENING, StoredStep
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
 from ..store.database import Connection, Database, literals
 from ..store.meta import CHECKPOINT, NODE_STEPS
-from ..store.schema import CATALOGUE, strange
+from ..store.schema import CATALOGUE, unexpected_entries
 from ..store.step_macs import StepMacs
 from ..store.stored_tree import open_call
 
@@ -90,7 +90,7 @@ class LedgerRows:
 
     def strange(self) -> list[Message]:
         """Differences from the tables that idtone makes; empty in PostgreSQL."""
-        return strange(self._all(CATALOGUE)) if self._indexed else []
+        return unexpected_entries(self._all(CATALOGUE)) if self._indexed else []
 
     def below(self, limit: int) -> list[tuple[int, str]]:
         """(id, call_id) of the first steps with an id below 1, which idtone does not write."""

@@ -33,8 +33,8 @@ from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, search_digits,
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
 from ..store.ledger_reader import LedgerReader
-from ..tree.checkpoints import Checkpoint, believed
-from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
+from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored_hashes
 from . import day_key_check
 from .day_key_check import Sealed
 from .regrown_tree import BEGINS, RegrownTree
@@ -177,9 +177,9 @@ class _Verification:
         size = grown.frontier.size
         verdict.steps, verdict.leaves, verdict.root = last, size, grown.frontier.root()
         verdict.open_calls = len(grown.calls)
-        if count != stored(size):
+        if count != stored_hashes(size):
             verdict.fault(
-                Message("the tree has {count} hashes instead of {expected}", count=count, expected=stored(size))
+                Message("the tree has {count} hashes instead of {expected}", count=count, expected=stored_hashes(size))
             )
         signed_size = max((signed.checkpoint.size for signed in roots), default=0)
         self._look_at_unsigned(last, signed_size, extent.is_under_way)
@@ -202,7 +202,7 @@ class _Verification:
             notes = self._notes
         for source, note in notes:
             try:
-                self._verdict.signed.append(SignedCheckpoint(source, believed(note, self._log)))
+                self._verdict.signed.append(SignedCheckpoint(source, verified_checkpoint(note, self._log)))
             except ProofError as error:
                 self._verdict.fault(_of(source, error))
         return self._verdict.signed
@@ -233,7 +233,7 @@ class _Verification:
         grown = self._grown
         made: list[bytes] = []
         closed: list[str] = []
-        first_place = stored(grown.frontier.size)
+        first_place = stored_hashes(grown.frontier.size)
         rows = self._rows.steps(after, last, PAGE_ROWS)
         for step in map(StoredRow._make, rows):
             after += 1
@@ -433,7 +433,7 @@ class _Verification:
         size = self._grown.frontier.size - len(closed)
         changed = False
         for offset, made in enumerate(grown):
-            is_leaf = place + offset == stored(size)
+            is_leaf = place + offset == stored_hashes(size)
             call_id = next(leaves) if is_leaf else ""
             size += is_leaf
             if is_leaf and (offset >= len(held) or held[offset] != made):

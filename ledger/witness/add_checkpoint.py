@@ -13,7 +13,7 @@ from idtone.core.errors import ProofError
 from idtone.core.signed_notes import NOTE_LIMIT, Note, SignatureLine, Signer, VerifierKey
 from idtone.core.translation import Message
 
-from ..tree.checkpoints import Checkpoint, believed, parse_size
+from ..tree.checkpoints import Checkpoint, parse_size, verified_checkpoint
 from ..tree.inclusion_proof import parse_hashes
 from ..tree.merkle import EMPTY_ROOT, check_consistency
 
@@ -101,7 +101,7 @@ def judge(
 def _signed(note: Note, keys: Sequence[VerifierKey]) -> Checkpoint | None:
     for key in keys:
         try:
-            return believed(note, key)
+            return verified_checkpoint(note, key)
         except ProofError:
             continue
     return None

@@ -22,7 +22,7 @@ from idtone.core.signed_notes import NOTE_LIMIT, Algorithm, Note, SignatureLine,
 from idtone.core.translation import Message
 
 from ..keys.key_ring import KeyRing
-from ..tree.checkpoints import Checkpoint, believed, parse_size
+from ..tree.checkpoints import Checkpoint, parse_size, verified_checkpoint
 from ..tree.merkle import check_consistency
 from .add_checkpoint import REQUEST_LIMIT, SIZE_TYPE, AddCheckpoint, cosignatures, log_digest
 
@@ -172,7 +172,7 @@ class Cosigning:
         try:
             async with session.get(f"{witness.url}/checkpoint/{log_digest(ours.origin)}") as response:
                 octets = await response.content.read(NOTE_LIMIT)
-            theirs = believed(Note.parse(octets), self._key_ring.signer_of(ours.origin).key)
+            theirs = verified_checkpoint(Note.parse(octets), self._key_ring.signer_of(ours.origin).key)
         except (ProofError, aiohttp.ClientError, TimeoutError) as error:
             _log.debug("%s shows no head that this log has signed: %s", witness.key.name, error)
             return

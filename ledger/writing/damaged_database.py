@@ -23,7 +23,7 @@ from ..store.meta import CHECKPOINT, facts
 from ..store.sqlite import connect_for_reading
 from ..store.step_macs import StepMacs
 from ..store.stored_tree import open_call
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def _kept(path: Path, key_ring: KeyRing) -> Iterator[Note | None]:
     try:
         with closing(connect_for_reading(path)) as connection:
             note = Note.parse(facts(connection).get(CHECKPOINT, "").encode())
-        believed(note, log)
+        verified_checkpoint(note, log)
         yield note
     except (sqlite3.Error, LedgerError):
         yield None  # it is damaged, after all

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from idtone.core.errors import LedgerError
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
@@ -25,8 +25,7 @@ from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
 from ..store import sqlite
 from ..store.file_identity import home_of
-from ..store.rows import row_of
-from ..store.schema import make_or_upgrade, tell_strange
+from ..store.schema import log_unexpected_entries, make_or_upgrade
 from ..store.sqlite import (
     Trouble,
     code_of,
@@ -38,11 +37,12 @@ from ..store.sqlite import (
     trouble,
     writing,
 )
+from ..store.step_rows import row_of
 from .damaged_database import continued, emptied, latest, unclosed_in
+from .disk_reserve import Reserve
 from .log_store import LogAppend, LogStore
-from .reserve import Reserve
 from .sign_log_end import EndCheck, sign_end
-from .unsigned_log_ends import find_unsigned_ends, settle_ends
+from .unsigned_log_ends import find_unsigned_ends, note_given_up_ends
 
 NEXT_AFTER_S: Final = 60.0
 """Shortest time between setting aside two databases. Otherwise a failing disk would be filled with damaged files."""
@@ -285,7 +285,7 @@ class GroupWriter:
         self._doubtful = None
         self._tree.committed(appended)
         if any(step.kind is StepKind.END_GIVEN_UP for step in rest):
-            settle_ends(self._key_ring, self._path)
+            note_given_up_ends(self._key_ring, self._path)
 
     def _unwritten(self, group: Sequence[Step]) -> Sequence[Step]:
         """The steps that were not committed, although an error was reported."""
@@ -319,7 +319,7 @@ class GroupWriter:
         except LedgerError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_ROOM:
                 raise error.__cause__ from None
-            _log.error("the numbers of call %s are not kept: %s", step.call_id, error, extra=about(step.call_id))
+            _log.error("the numbers of call %s are not kept: %s", step.call_id, error, extra=call_extra(step.call_id))
             bare = replace(step, details={**step.details, SEALED: UNSEALED}, numbers={}, sip_call_id="")
             return row_of(self._node, bare, self._key_ring.days.writing)
 
@@ -344,7 +344,7 @@ class GroupWriter:
             opened.callback(connection.close)
             with writing(connection):
                 make_or_upgrade(connection, str(self._path))
-                tell_strange(connection, str(self._path))
+                log_unexpected_entries(connection, str(self._path))
             with writing(connection):
                 tree = LogStore.open(connection, self._path, self._key_ring, self._node, home_of(descriptor))
                 told = tree.append(connection, ()) if tree.has_set_aside else None
@@ -363,7 +363,7 @@ class GroupWriter:
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
         find_unsigned_ends(self._key_ring, self._path)
-        settle_ends(self._key_ring, self._path)
+        note_given_up_ends(self._key_ring, self._path)
         if not tree.has_ended:
             return
         if tree.owes_signature:

@@ -27,10 +27,10 @@ from ..evidence.steps import Step
 from ..keys.key_ring import KeyRing
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import BUSY_TIMEOUT_S, Trouble, path_of
+from .disk_reserve import Reserve
 from .group_writer import GroupWriter, NotWrittenError
 from .housekeeping import Housekeeping
 from .missing_steps_file import MissingFile
-from .reserve import Reserve
 from .unwritten_steps import MissingSteps, UnwrittenSteps
 
 GROUP_LIMIT: Final = 1000

@@ -28,8 +28,8 @@ from ..store.calls_in_progress import update_calls_in_progress
 from ..store.database import scalar
 from ..store.meta import CHECKPOINT, HOME, SET_META, facts
 from ..store.quarantine import SetAside, set_aside_end, set_aside_steps
-from ..store.rows import microseconds, row_of
 from ..store.step_macs import INSERT_MACS, StepMacs
+from ..store.step_rows import microseconds, row_of
 from ..store.stored_tree import (
     STEP,
     OpenCall,
@@ -41,8 +41,8 @@ from ..store.stored_tree import (
     read_frontier,
     read_hashes,
 )
-from ..tree.checkpoints import Checkpoint, RenamedError, believed, check_name
-from ..tree.merkle import Frontier, leaf_hash, stored
+from ..tree.checkpoints import Checkpoint, RenamedError, check_name, verified_checkpoint
+from ..tree.merkle import Frontier, leaf_hash, stored_hashes
 
 OPEN_LIMIT: Final = 50_000
 """Maximum number of calls in progress whose steps are kept in memory. The steps of others are read again."""
@@ -166,7 +166,7 @@ class LogStore:
             if size and not (is_never_signed and isinstance(key_ring.signer, TokenSigner)):
                 checkpoint = Note.parse((held or "").encode())
                 check_name(Checkpoint.parse(checkpoint.text).origin, log.name)
-                believed(checkpoint, log)
+                verified_checkpoint(checkpoint, log)
             for each in kept.found:
                 check_beginning(connection, size, each)
             if unknown_key:
@@ -310,7 +310,7 @@ class LogStore:
         if not closes:
             appended.calls[step.call_id] = OpenCall(unclosed, call.before)
             return
-        place = stored(frontier.size)
+        place = stored_hashes(frontier.size)
         hashed = frontier.append(leaf_hash(leaf_closed_by(unclosed, call.before)))
         appended.hashes += enumerate(hashed, place)
         keys = {key for each in unclosed for key in search_keys(each.kind, each.details)}
@@ -393,7 +393,7 @@ def _latest(log: VerifierKey, held: str | None, files: Iterable[CheckpointFile])
             trouble = error
     if held is not None:
         with suppress(LedgerError):  # the next reader reports why
-            found.append(believed(Note.parse(held.encode()), log))
+            found.append(verified_checkpoint(Note.parse(held.encode()), log))
     return _Latest(found, trouble, None if held is None and trouble is None else 0)
 
 

@@ -34,8 +34,8 @@ from ..keys.day_keys import DayKeys
 from ..keys.private_files import PRIVATE_FILE, open_private
 from ..keys.step_key import StepKey
 from ..store.ledger_reader import LedgerReader
-from ..store.rows import sealed
 from ..store.sqlite import path_of
+from ..store.step_rows import sealed
 
 _SUFFIXES: Final = (".pending", ".pending-2")
 _QUARANTINE: Final = ".pending-quarantine"

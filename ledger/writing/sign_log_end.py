@@ -29,7 +29,7 @@ from ..store.meta import CHECKPOINT, SET_META, facts
 from ..store.sqlite import connect_for_reading, connect_for_writing, writing
 from ..store.step_macs import StepMacs
 from ..store.stored_tree import STEP, check_beginning, count_leaves, read_frontier
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from .log_store import check_unsigned
 
 SETTLED_NS: Final = 2 * 10**9
@@ -131,7 +131,7 @@ def heads_beside_key(ring: KeyRing, log: VerifierKey) -> list[Checkpoint]:
 
 def heads_noted(notes: Iterable[str | None], log: VerifierKey) -> list[Checkpoint]:
     """The heads in these notes. Raises LedgerError if the log has not signed one."""
-    return [believed(Note.parse(each.encode()), log) for each in notes if each]
+    return [verified_checkpoint(Note.parse(each.encode()), log) for each in notes if each]
 
 
 def _check(

@@ -105,9 +105,9 @@ def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:
     return end
 
 
-def settle_ends(ring: KeyRing, ledger: Path) -> None:
-    """Settle which ends still wait for a signature. `ledger` is the current database. If something cannot be read or
-    written, this is logged, and nothing changes.
+def note_given_up_ends(ring: KeyRing, ledger: Path) -> None:
+    """Note which ends were given up and wait for no signature. `ledger` is the current database. If something cannot be
+    read or written, this is logged, and nothing changes.
     """
     for each in ring.continued_trees.without_end:
         try:

@@ -176,13 +176,13 @@ class RulesFile(Model):
     customer_rules: FormRules
 
 
-def fields(model: type[BaseModel] = Application, above: str = "") -> Iterator[str]:
+def field_names(model: type[BaseModel] = Application, above: str = "") -> Iterator[str]:
     """The paths of all fields of a form, groups before their fields, in the form's order."""
     for name, field in model.model_fields.items():
         yield f"{above}{name}"
         inner = _model_in(field.annotation)
         if inner:
-            yield from fields(inner, f"{above}{name}.")
+            yield from field_names(inner, f"{above}{name}.")
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -191,7 +191,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next(filter(None, map(_model_in, get_args(annotation))), None)
 
 
-FIELDS: Final = tuple(fields())
+FIELDS: Final = tuple(field_names())
 
 
 def load_rules(path: Path | None) -> FormRules:

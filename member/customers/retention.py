@@ -13,7 +13,7 @@ from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import IdtoneError
 from idtone.core.japan import JAPAN
 from idtone.core.logs import in_words
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
@@ -56,7 +56,7 @@ def forget_due(settings: Settings, evidence: Evidence, now: datetime) -> list[st
             known = histories(reader.acts(frozenset({StepKind.DUTY})), now).values()
 
         def enter(each: RecordHistory) -> None:
-            act = steps.duty(new_act_id(), now, acting(), FormAct.FORGOTTEN, each.id, {"ended": str(each.ends)})
+            act = steps.duty(new_act_id(), now, acting_person(), FormAct.FORGOTTEN, each.id, {"ended": str(each.ends)})
             evidence.append(act).result()
 
         years = load_rules(settings.customers.rules).keep_years

@@ -22,7 +22,7 @@ from idtone.core.translation import Message
 from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.leaves import CLOSING
 from idtone.ledger.evidence.tally import Part, tally
-from idtone.ledger.tree.checkpoints import Checkpoint, believed
+from idtone.ledger.tree.checkpoints import Checkpoint, verified_checkpoint
 from idtone.registry.correspondence.signed_document import SignedDocument
 from idtone.registry.model import Days, Moment
 
@@ -87,7 +87,7 @@ class NodeFigures:
         return self.figures.span
 
 
-def counted(records: Iterable[Record], period: Period) -> tuple[Month, ...]:
+def counted_months(records: Iterable[Record], period: Period) -> tuple[Month, ...]:
     """A row for each month of the period, from the calls that are over and began in it."""
 
     def month_of(at: datetime) -> date:
@@ -117,7 +117,7 @@ def figures_of(document: SignedDocument) -> NodeFigures:
     try:
         note = Note.parse(figures.head.encode())
         origin = note.text.partition("\n")[0]
-        checkpoint = believed(note, replace(document.key, name=origin))
+        checkpoint = verified_checkpoint(note, replace(document.key, name=origin))
     except ProofError as error:
         raise TrustError(
             Message("the head is not of the ledger whose key signs the figures: {error}", error=error)

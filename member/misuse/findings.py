@@ -186,7 +186,7 @@ def finding_id(rule: Rule, node: str, day: str, subject: str) -> str:
     return f"{day}-{rule.name}-{hashlib.sha256(named.encode()).hexdigest()[:10]}"
 
 
-def named_in(text: str) -> tuple[str, Rule]:
+def parse_finding_id(text: str) -> tuple[str, Rule]:
     """The day and the rule in the id of a finding. Raises UsageError."""
     match = _ID.fullmatch(text)
     rule = next((rule for rule in RULES if match and rule.name == match[2]), None)

@@ -137,7 +137,7 @@ def read(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
         ) from error
 
 
-def span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
+def time_span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
     """The time span in which a reported call began: the first moment is in it, and the second is just after it. `at`
     may be a full minute, in which the call was.
     """

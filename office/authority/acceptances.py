@@ -17,13 +17,13 @@ from typing import ClassVar, Final
 from pydantic import ConfigDict, TypeAdapter
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message, template
 
 from ..desk.office_ledger import OfficeLedger
 from .change_registry import registry_of
 from .json_lists import Day, DayOrNone, read_list, write_list
-from .moments import past_day
+from .typed_dates import past_day
 from .workspace import Workspace
 
 FILE: Final = "acceptances.json"
@@ -92,7 +92,7 @@ def accept(
         raise UsageError(Message("the registry has no member {member!r}", member=member))
     begins = past_day(since, name("since"), now)
     made = Acceptance(
-        member, what, line(version, name("version")), begins.isoformat(), line(document, name("document"))
+        member, what, kept_line(version, name("version")), begins.isoformat(), kept_line(document, name("document"))
     )
     with workspace.locked():
         before = acceptances(workspace.folder)

@@ -7,13 +7,13 @@ from datetime import date
 from typing import Final
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .moments import day, day_after
 from .registry_edits import certified, link_certified
+from .typed_dates import day, day_after
 from .workspace import Workspace
 
 Certified = Mapping[str, str | date]
@@ -34,7 +34,7 @@ def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -
         text = given.get(key) or ""
         if not text and key.startswith("mark"):
             continue
-        fields[key] = _READ.get(key, line)(text, name(key))
+        fields[key] = _READ.get(key, kept_line)(text, name(key))
     if ("mark" in fields) != ("mark_until" in fields):
         raise UsageError(Message("{mark} and {end} go together", mark=name("mark"), end=name("mark_until")))
     return fields

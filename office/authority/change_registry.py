@@ -22,9 +22,9 @@ from idtone.registry.trust import tuf_roles
 
 from . import registry_edits, shared_folder, undo_copies
 from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
-from .moments import in_japan
 from .never_originates_edits import FIRST
 from .suspension_edits import refuse_suspended
+from .typed_dates import in_japan
 from .workspace import APPLICATIONS, Workspace
 from .yaml_text import YamlText, value_at
 

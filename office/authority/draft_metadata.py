@@ -24,7 +24,7 @@ from tuf.api.metadata import (
 
 from idtone.registry.trust import tuf_roles
 
-from .signing_terms import Terms
+from .authority_settings import AuthoritySettings
 
 Drafts = dict[str, Metadata[Any]]
 KeySets = Mapping[tuf_roles.Keys, Iterable[Key]]
@@ -53,7 +53,7 @@ def is_signed(name: str, metadata: Mapping[str, Metadata[Any]]) -> bool:
     return True
 
 
-def first(keys: KeySets, terms: Terms, now: datetime) -> Drafts:
+def first_drafts(keys: KeySets, terms: AuthoritySettings, now: datetime) -> Drafts:
     """Drafts of all roles of a new repository, as version 0."""
     root = Root(expires=now, consistent_snapshot=True)
     delegations = Delegations({}, {})
@@ -71,7 +71,7 @@ def first(keys: KeySets, terms: Terms, now: datetime) -> Drafts:
     return drafts
 
 
-def replace_keys(drafts: Drafts, keys: KeySets, terms: Terms) -> set[str]:
+def replace_keys(drafts: Drafts, keys: KeySets, terms: AuthoritySettings) -> set[str]:
     """Give some sets new keys, in place; returns the roles that need new signatures."""
     affected = set(ALWAYS)
     for name, role in tuf_roles.ROLES.items():
@@ -85,14 +85,14 @@ def replace_keys(drafts: Drafts, keys: KeySets, terms: Terms) -> set[str]:
     return affected
 
 
-def _add_keys(drafts: Drafts, name: str, keys: Iterable[Key], terms: Terms) -> None:
+def _add_keys(drafts: Drafts, name: str, keys: Iterable[Key], terms: AuthoritySettings) -> None:
     parent = parent_of(name, drafts)
     for key in keys:
         parent.add_key(key, name)
     parent.get_delegated_role(name).threshold = terms.set_of(tuf_roles.ROLES[name].keys).threshold
 
 
-def raised(drafts: Drafts, names: Iterable[str], terms: Terms, now: datetime) -> Drafts:
+def next_versions(drafts: Drafts, names: Iterable[str], terms: AuthoritySettings, now: datetime) -> Drafts:
     """Raise the named roles in their order, in place: each gets its next version and a new term, unsigned."""
     chosen = set(names)
     for name in tuf_roles.ROLES:

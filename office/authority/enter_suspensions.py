@@ -10,16 +10,16 @@ from datetime import datetime
 
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 from idtone.registry.model import NeverOriginatesDocument, SuspensionKind, SuspensionsDocument
 from idtone.registry.trust import tuf_roles
 
 from .change_registry import Attribution, change_never_originates, change_suspensions
 from .history import Action, HistoryEntry
-from .moments import end, in_japan, moment
 from .never_originates_edits import NeverOriginatesRequest, entered, removed
 from .suspension_edits import Request, suspended
+from .typed_dates import end, in_japan, moment
 from .workspace import Workspace
 from .yaml_text import YamlText
 
@@ -48,9 +48,9 @@ class SuspensionTerms:
         name: Callable[[str], str],
     ) -> SuspensionTerms:
         """The terms from texts; `name` names a field in an error. Raises UsageError."""
-        reference = line(reference, name("reference"))
+        reference = kept_line(reference, name("reference"))
         if authority is not None:
-            authority = line(authority, name("authority"))
+            authority = kept_line(authority, name("authority"))
         asked_at, begins = moment(requested, name("requested")), moment(since, name("since")) if since else now
         if asked_at > now:
             raise UsageError(Message("{option} is in the future; write when they asked", option=name("requested")))

@@ -15,7 +15,7 @@ from idtone.core.files import reading, writing
 from idtone.core.translation import Message
 
 from . import shared_folder
-from .moments import day
+from .typed_dates import day
 
 Entry = TypeVar("Entry")
 

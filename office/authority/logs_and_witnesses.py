@@ -15,7 +15,7 @@ from idtone.registry.trust import tuf_roles
 from . import log_edits
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .moments import end, in_japan, moment
+from .typed_dates import end, in_japan, moment
 from .workspace import Workspace
 
 FieldName = Callable[[str], str]

@@ -134,7 +134,7 @@ def _evaluation(entry: EvaluationEntry) -> dict[str, Any]:
     }
 
 
-def without(listed: bytes, stopped: Collection[str]) -> bytes:
+def without_stopped(listed: bytes, stopped: Collection[str]) -> bytes:
     """The signed list without the `stopped` members: a suspension takes effect before the registry's keys have signed
     the list again.
     """

@@ -29,7 +29,7 @@ def write_site(
     `evaluations` has the criteria, results and badges with their file names; `stopped` are the members that the page
     and the list leave out. A mark that is not among the files is deleted. Raises UsageError.
     """
-    shown = operator_list.without(listed, stopped)
+    shown = operator_list.without_stopped(listed, stopped)
     try:
         make_public_folder(folder / PROOF)
         make_public_folder(folder / EVALUATIONS)

@@ -41,7 +41,7 @@ def words_of(before: Collection[str], after: Sequence[str]) -> tuple[Message, ..
     )
 
 
-def in_force(workspace: Workspace, keys: Keys) -> set[str]:
+def keys_in_force(workspace: Workspace, keys: Keys) -> set[str]:
     """The ids of the keys of a set. Raises TrustError."""
     signs = next(role for role, each in tuf_roles.ROLES.items() if each.keys is keys)
     return set(draft_metadata.role_of(signs, workspace.repository.roles()).keyids)
@@ -52,21 +52,21 @@ def history_of(keys: Keys) -> str:
     return tuf_roles.SUSPENSIONS if keys is Keys.DUTY else tuf_roles.REGISTRY
 
 
-def keep(workspace: Workspace, keys: Keys, entry: HistoryEntry) -> None:
+def keep_rotation(workspace: Workspace, keys: Keys, entry: HistoryEntry) -> None:
     """Store the line of a rotation until it or another one of the set is published. Raises TrustError."""
     waiting = _read(workspace)
     others = [each for each in waiting.get(keys.value, ()) if _after(each) != _after(entry)]
     _write(workspace, {**waiting, keys.value: [*others, entry]})
 
 
-def settle(workspace: Workspace, now: datetime) -> None:
+def record_published(workspace: Workspace, now: datetime) -> None:
     """Record the rotations whose keys are in force now. Raises TrustError."""
     waiting = _read(workspace)
     if not waiting:
         return
     left = {}
     for name, entries in waiting.items():
-        now_in_force = in_force(workspace, Keys(name))
+        now_in_force = keys_in_force(workspace, Keys(name))
         published = next((each for each in entries if _after(each) == now_in_force), None)
         if published:
             workspace.record(history_of(Keys(name)), published.model_copy(update={"at": now}))

@@ -15,7 +15,7 @@ from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import followed, read_root
 
 from .history import History, HistoryEntry
-from .repository import SignedRepository
+from .signed_repository import SignedRepository
 from .workspace import Workspace
 
 

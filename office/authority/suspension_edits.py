@@ -40,7 +40,7 @@ def suspended(text: YamlText, document: SuspensionsDocument, request: Request, i
             raise UsageError(
                 Message(
                     "{what} is already suspended; `idtone-office history show` says since when",
-                    what=said(request.scope),
+                    what=scope_text(request.scope),
                 )
             )
         text.remove(("suspensions", at))
@@ -97,8 +97,8 @@ def _cut_out(text: YamlText, document: SuspensionsDocument, gone: NumberSpan, no
         raise UsageError(
             Message(
                 "not all of {what} is suspended: {missing} is not; enter what is to be lifted",
-                what=said(gone),
-                missing=said(left[0]),
+                what=scope_text(gone),
+                missing=scope_text(left[0]),
             )
         )
     text.remove_items(("suspensions",), cut)
@@ -119,7 +119,7 @@ def _not_suspended(scope: NumberSpan | str) -> UsageError:
     return UsageError(
         Message(
             "{what} is not suspended by itself; look at suspensions.yaml, also for a suspension of its member",
-            what=said(scope),
+            what=scope_text(scope),
         )
     )
 
@@ -162,7 +162,7 @@ def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Ite
                     Message(
                         "{what} is suspended in part or whole (reference {reference}); it cannot be assigned before "
                         "the suspension is lifted",
-                        what=said(span),
+                        what=scope_text(span),
                         reference=entry.reference,
                     )
                 )
@@ -173,7 +173,7 @@ def _suspension(document: SuspensionsDocument, scope: NumberSpan | str, kind: Su
     return next((n for n, entry in entries if entry.kind is kind and scope_of(entry) == scope), None)
 
 
-def said(scope: NumberSpan | str) -> str:
+def scope_text(scope: NumberSpan | str) -> str:
     """The suspended scope, with the last four digits of its numbers."""
     if isinstance(scope, str):
         return scope

@@ -20,7 +20,7 @@ from typing import Any, Final, Never
 from idtone.core.errors import NumberError, TrustError, UsageError
 from idtone.core.files import writing
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import AccountKnownBy, Person, acting
+from idtone.core.persons import AccountKnownBy, Person, acting_person
 from idtone.core.translation import Message
 from idtone.registry.model import SuspensionKind, SuspensionsDocument
 from idtone.registry.number_notation import read_span
@@ -31,10 +31,10 @@ from . import shared_folder
 from .change_registry import Attribution, change_suspensions, registry_of
 from .enter_suspensions import SuspensionTerms, enter_never_originating, remove_never_originating, suspend
 from .history import Action, HistoryEntry
-from .moments import in_japan
 from .registry_edits import known_member
 from .stopped_number_holders import Holder, holders_of, refuse_unheld
 from .suspension_edits import lifted
+from .typed_dates import in_japan
 from .workspace import Workspace
 from .yaml_text import YamlText
 
@@ -132,7 +132,7 @@ class SuspensionRequests:
             action,
             terms,
             attribution.why,
-            acting(),
+            acting_person(),
             attribution.at,
             self._digest(action, scope),
             None if holders is None else tuple(holders),
@@ -152,7 +152,7 @@ class SuspensionRequests:
         """
         with self._workspace.locked():
             request = self._named(request_id)
-            if not acting().is_another_than(request.by):
+            if not acting_person().is_another_than(request.by):
                 raise UsageError(Message("you have entered this request; another person has to approve it"))
             if request.is_outdated:
                 raise UsageError(
@@ -171,7 +171,9 @@ class SuspensionRequests:
         Raises UsageError.
         """
         differing = request.differing + 1
-        _log.warning("%s: the second entry differs, by %s (%d of %d)", request.id, acting(), differing, MOST_DIFFERING)
+        _log.warning(
+            "%s: the second entry differs, by %s (%d of %d)", request.id, acting_person(), differing, MOST_DIFFERING
+        )
         if differing >= MOST_DIFFERING:
             self._record(WITHDRAWN, request)
             self._remove(request)

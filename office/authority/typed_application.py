@@ -20,8 +20,8 @@ from ..desk.applicants.submission import Submission
 from ..desk.applicants.submissions import Submissions
 from . import change_registry
 from .change_registry import Attribution, registry_of
-from .moments import day, day_after, in_japan
 from .pledge_store import keeping_pledge
+from .typed_dates import day, day_after, in_japan
 from .workspace import Workspace
 
 CHECKS: Final = ("1", "2", "3")
@@ -86,7 +86,10 @@ def receive_typed(
     file = f"{fields.get('id', '')}.yaml"
     asked = parse_application(application_text(fields, None, name), file)
     handed = Submissions(workspace.folder)
-    with workspace.locked(), handed.turn() if submission else nullcontext():  # the applicant cannot change it meanwhile
+    with (
+        workspace.locked(),
+        handed.locked() if submission else nullcontext(),
+    ):  # the applicant cannot change it meanwhile
         if submission is not None:
             handed.refuse_changed(submission)
             pledge = pledge or handed.pdf(submission)

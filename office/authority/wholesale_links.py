@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 from idtone.registry.model import RegistryDocument
 
 from .change_registry import Attribution, change_registry, suspensions_of
 from .history import Action, HistoryEntry
-from .moments import day, in_japan
 from .registry_edits import link_added, link_checked, link_removed
 from .suspension_edits import refuse_suspended
+from .typed_dates import day, in_japan
 from .workspace import Workspace
 from .yaml_text import YamlText
 
@@ -29,7 +29,7 @@ def link_check(checked: str, document: str, by: str, now: datetime, name: Callab
     checked_on = day(checked, name("checked"))
     if checked_on > in_japan(now).date():
         raise UsageError(Message("{option} is in the future; write the day of the check", option=name("checked")))
-    return {"by": by, "day": checked_on, "document": line(document, name("document"))}
+    return {"by": by, "day": checked_on, "document": kept_line(document, name("document"))}
 
 
 def add_link(

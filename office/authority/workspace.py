@@ -38,16 +38,16 @@ from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
 
 from . import draft_metadata, operator_list, pending_rotations, shared_folder, undo_copies
+from .authority_settings import FILE, AuthoritySettings, read_authority_settings
 from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
 from .edition_numbers import area_words, whole
 from .edition_rules import examine
+from .folder_lock import lock_folder
 from .history import History, HistoryEntry, read_history
 from .published_folder import is_newest, publish_to
-from .repository import SignedRepository
-from .signing_terms import FILE, Terms, read_terms
+from .signed_repository import SignedRepository
 from .stopped_members import not_listed, stopped_members
-from .turns import turn
 
 REPOSITORY: Final = "repository"
 APPLICATIONS: Final = "applications"
@@ -65,9 +65,9 @@ class Workspace:
     def repository(self) -> SignedRepository:
         return SignedRepository(self.folder / REPOSITORY)
 
-    def terms(self) -> Terms:
+    def terms(self) -> AuthoritySettings:
         """The terms in `authority.yaml`. Raises DocumentError."""
-        return read_terms(self.folder / FILE)
+        return read_authority_settings(self.folder / FILE)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -77,7 +77,7 @@ class Workspace:
         """
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(turn(self.folder / ".lock", TURN_WITHIN_S, id(self)))
+                stack.enter_context(lock_folder(self.folder / ".lock", TURN_WITHIN_S, id(self)))
             except TimeoutError as error:
                 raise UsageError(
                     Message(
@@ -212,7 +212,7 @@ class Workspace:
     def first(self, keys: KeySets, now: datetime) -> Edition:
         """The first edition of a new repository: roles, their keys, and the files. Raises TrustError."""
         self.repository.check_new()
-        drafts = draft_metadata.first(keys, self.terms(), now)
+        drafts = draft_metadata.first_drafts(keys, self.terms(), now)
         return self._edition(drafts, set(drafts), {}, now)
 
     def next(self, now: datetime, present: Iterable[str] | None = None) -> tuple[Edition, list[str]]:
@@ -287,7 +287,7 @@ class Workspace:
             and not terms.due(name, draft.signed.expires, now)
             for name, draft in last.items()
         )
-        later = dict(edition.metadata) if fits else draft_metadata.raised(drafts, ALWAYS, terms, now)
+        later = dict(edition.metadata) if fits else draft_metadata.next_versions(drafts, ALWAYS, terms, now)
         metadata = {**waiting, **{name: later[name] for name in ("snapshot", "timestamp")}}
         roots = tuple(self.repository.versions("root"))
         return replace(edition, metadata=metadata, before=published, files=self.repository.files(), roots=roots)
@@ -305,7 +305,7 @@ class Workspace:
             for entry in entries:
                 self.record(role, entry)
         published = self.repository.write(edition)
-        pending_rotations.settle(self, now)
+        pending_rotations.record_published(self, now)
         needed = {entry.before for entry in self.unpublished(tuf_roles.REGISTRY) if entry.before}
         undo_copies.drop_others(self.folder, needed)
         try:
@@ -397,7 +397,7 @@ class Workspace:
             made[file].unrecognized_fields["custom"] = custom
             drafts[name].signed.targets = kept | made
             targets |= content
-        metadata = draft_metadata.raised(drafts, names, self.terms(), now)
+        metadata = draft_metadata.next_versions(drafts, names, self.terms(), now)
         roots = tuple(self.repository.versions("root"))
         return Edition(metadata, targets, before, self.repository.files(), roots)
 

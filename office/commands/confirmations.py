@@ -65,7 +65,7 @@ def confirmations(
             for each in own
         )  # fmt: skip
     if any(each.is_missing for each in rows):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _end_of(each: Confirmation) -> str:

@@ -197,7 +197,7 @@ def assemble(
     else:
         print_missing(missing)
     if missing:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def undo_last(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:

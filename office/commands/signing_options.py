@@ -15,7 +15,7 @@ from idtone.core.errors import TrustError, UsageError
 from idtone.core.japan import end_words
 from idtone.core.signing_keys import signer
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import confirmed, passphrase
+from idtone.core.terminal.prompts import ask_passphrase, confirmed
 from idtone.core.translation import Message, translated
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
@@ -35,7 +35,7 @@ def signers(keys: list[str]) -> list[Signer]:
     TrustError.
     """
     warn_of_places(keys)
-    return [signer(key, passphrase) for key in keys]
+    return [signer(key, ask_passphrase) for key in keys]
 
 
 def warn_of_places(keys: Iterable[str | Path]) -> None:

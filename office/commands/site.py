@@ -25,9 +25,9 @@ from idtone.ledger.keys.key_file import load_key, read_key
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust.roots import read_root
 
+from ..authority.authority_settings import PublicTerms
 from ..authority.shared_folder import file_mode
 from ..authority.signed_history import history_with_signatures
-from ..authority.signing_terms import PublicTerms
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..desk.reports.report_rules import read_rules, responsible_body
@@ -252,7 +252,7 @@ def assemble_site(
     else:
         print_missing(missing)
     if missing:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _copy(path: Path) -> SitePackage:

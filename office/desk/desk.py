@@ -13,7 +13,7 @@ from idtone.core.errors import TrustError
 from idtone.core.signed_notes import VerifierKey
 from idtone.core.translation import Message
 from idtone.ledger.evidence.steps import Scalar
-from idtone.registry.correspondence.signed_document import SignedDocument, verified
+from idtone.registry.correspondence.signed_document import SignedDocument, verified_document
 from idtone.registry.model import RegistryDocument
 from idtone.registry.parsers import parse_registry
 from idtone.registry.trust import tuf_roles
@@ -53,7 +53,7 @@ class Desk:
         self._registry: tuple[bytes, RegistryDocument] | None = None
         self._changes = RecordedChanges(self.documents.opened, self.ledger)
         if self.documents.exists:
-            self._changes.settle()
+            self._changes.finish()
 
     def accept(self, octets: bytes, now: datetime) -> Mapping[str, Any]:
         """The answer to a document; the document is stored, and becomes a leaf of the ledger. Raises TrustError, and
@@ -61,8 +61,8 @@ class Desk:
 
         A document that was accepted before gets the same answer, and leaves nothing.
         """
-        with self.ledger.turn():
-            document = verified(octets, self.keys_of)
+        with self.ledger.locked():
+            document = verified_document(octets, self.keys_of)
             known = self.documents.get(document.id)
             if known and known.octets == octets:
                 return known.answer

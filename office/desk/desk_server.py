@@ -59,7 +59,7 @@ async def attend(
     Raises OSError if the address cannot be used, and LedgerError.
     """
     connections = Connections()
-    with desk.ledger.open() as (url, writer), bound(host, port) as listening:
+    with desk.ledger.open() as (url, writer), bound_socket(host, port) as listening:
         port = listening.getsockname()[1]
         runner = web.AppRunner(application(desk, guarding(connections, _hosts(host, port, names))))
         await runner.setup()
@@ -82,7 +82,7 @@ async def attend(
 
 
 @contextmanager
-def bound(host: str, port: int) -> Iterator[socket.socket]:
+def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
     """Context with a socket that listens at this address. Raises OSError."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     with socket.create_server(address[:2], family=family) as listening:

@@ -17,7 +17,7 @@ import yaml
 
 from idtone.core.errors import LedgerError
 from idtone.core.files import replace_durably
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import LedgerSettings, load_settings
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -31,7 +31,7 @@ from idtone.ledger.store import sqlite
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 
-from ..authority.turns import turn
+from ..authority.folder_lock import lock_folder
 
 FOLDER: Final = "ledger"
 NODE: Final = "authority"
@@ -82,8 +82,8 @@ class OfficeLedger:
 
     def record_as(self, act_id: str, act: str, subject: str, **details: Scalar) -> None:
         """Record the act as `record` does, under this id."""
-        step = steps.duty(act_id, datetime.now(UTC), acting(), act, subject, details)
-        with self.turn():
+        step = steps.duty(act_id, datetime.now(UTC), acting_person(), act, subject, details)
+        with self.locked():
             if self._writer:
                 future = self._writer.append(step)
                 self._writer.hurry()
@@ -93,12 +93,12 @@ class OfficeLedger:
             record_act(settings.url, NODE, KeyRing.of(settings, NODE), lambda _: step, DisclosureRules())
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Context in which only one process looks, records and acts. Raises LedgerError."""
         with ExitStack() as stack:
             try:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
-                stack.enter_context(turn(self._folder / LOCK, TURN_WITHIN_S))
+                stack.enter_context(lock_folder(self._folder / LOCK, TURN_WITHIN_S))
             except TimeoutError as error:
                 raise LedgerError(
                     Message("{folder}: the acts before this one take too long; try again", folder=self._folder)
@@ -115,7 +115,7 @@ class OfficeLedger:
         Raises LedgerError.
         """
         with ExitStack() as stack:
-            with self.turn():  # a command may be writing an act now
+            with self.locked():  # a command may be writing an act now
                 settings = self._settings()
                 writer = stack.enter_context(LedgerWriter.open(settings.url, NODE, KeyRing.of(settings, NODE)))
             self._writer = writer

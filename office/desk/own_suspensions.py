@@ -9,12 +9,12 @@ from datetime import datetime
 from idtone.core.errors import TrustError
 from idtone.core.translation import Message
 from idtone.registry.correspondence.own_suspension_report import KIND, OwnSuspensionReport
-from idtone.registry.correspondence.signed_document import SignedDocument, verified
+from idtone.registry.correspondence.signed_document import SignedDocument, verified_document
 
 from .desk import AHEAD, Accepted, Desk
 
 
-def reported(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def accept_own_suspensions(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
     """The rule for reports of own suspensions."""
     content = OwnSuspensionReport.of(document.content)
     if content.in_force > min(document.at, now) + AHEAD:
@@ -49,7 +49,7 @@ def member_stops(desk: Desk, reference: str | None = None) -> Iterator[MemberSto
     newest: dict[tuple[str, str], MemberStop] = {}
     for kept in desk.documents.of(KIND):
         try:
-            document = verified(kept.octets, desk.keys_of)
+            document = verified_document(kept.octets, desk.keys_of)
         except TrustError:
             continue
         report = OwnSuspensionReport.of(document.content)

@@ -183,11 +183,11 @@ def text_field(
     return (
         f"<label>{MUST * required}{both(*title)}"
         f'<input type="{kind}" name="{name}" value="{value}" maxlength="200"{more}'
-        f"{' required' * required}{state(name, wrong)}>{error_at(problems, name, wrong)}</label>"
+        f"{' required' * required}{fault_attributes(name, wrong)}>{error_at(problems, name, wrong)}</label>"
     )
 
 
-def trap() -> str:
+def hidden_trap_field() -> str:
     """The field that people do not see."""
     return (
         f'<div class="trap" aria-hidden="true"><label>Website<input type="text" name="{TRAP}" tabindex="-1" '
@@ -195,7 +195,7 @@ def trap() -> str:
     )
 
 
-def state(name: str, wrong: Mapping[str, FieldProblem]) -> str:
+def fault_attributes(name: str, wrong: Mapping[str, FieldProblem]) -> str:
     """HTML attributes of a field with an error; the first one gets the focus."""
     if name not in wrong:
         return ""

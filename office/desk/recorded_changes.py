@@ -50,13 +50,13 @@ class RecordedChanges:
         self._ledger.record_as(act_id, act, subject, **details)
         return self._change(act_id)
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Make the changes whose leaf is in the ledger, and drop those that were never recorded. Raises the errors of
         `make`.
         """
         if not self._intended():
             return
-        with self._ledger.turn():  # an act that is under way makes its change itself
+        with self._ledger.locked():  # an act that is under way makes its change itself
             for act_id, since in self._intended():
                 if self._ledger.knows(act_id):
                     self._change(act_id)

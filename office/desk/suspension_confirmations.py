@@ -10,20 +10,20 @@ from typing import Final
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import VerifierKey
 from idtone.core.translation import Message
-from idtone.registry.correspondence.signed_document import SignedDocument, verified
+from idtone.registry.correspondence.signed_document import SignedDocument, verified_document
 from idtone.registry.correspondence.suspension_confirmation import KIND, SuspensionConfirmation
 from idtone.registry.model import Member, SuspensionEntry
 from idtone.registry.parsers import parse_suspensions
 from idtone.registry.suspended_numbers import stops
 from idtone.registry.trust import tuf_roles
 
-from ..authority.repository import SignedRepository
+from ..authority.signed_repository import SignedRepository
 from .desk import AHEAD, Accepted, Desk
 
 _FILE: Final = tuf_roles.SUSPENSIONS_FILE
 
 
-def confirmed(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def accept_confirmation(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
     """The rule for confirmations. They must be about a published edition, and about stops in it, or about ends of stops
     of earlier editions.
     """
@@ -212,7 +212,7 @@ def _documents(desk: Desk) -> Iterator[_Document]:
     editions: dict[str, list[SuspensionEntry] | None] = {}
     for kept in desk.documents.of(KIND):
         try:
-            document = verified(kept.octets, desk.keys_of)
+            document = verified_document(kept.octets, desk.keys_of)
         except TrustError:
             continue
         content = SuspensionConfirmation.of(document.content)

@@ -10,10 +10,10 @@ from functools import cache
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import VerifierKey
 from idtone.member.evaluation.period import Period
-from idtone.registry.correspondence.signed_document import verified
+from idtone.registry.correspondence.signed_document import verified_document
 from idtone.registry.correspondence.suspension_confirmation import SuspensionConfirmation
 
-from ..authority.repository import SignedRepository
+from ..authority.signed_repository import SignedRepository
 from ..desk.document_store import KeptDocument
 from ..desk.suspension_confirmations import published_stops
 
@@ -39,7 +39,7 @@ def confirmed_stops(
     first: dict[tuple[str, datetime, VerifierKey], datetime] = {}
     for kept in documents:
         try:
-            document = verified(kept.octets, lambda member: keys.get(member, ()))
+            document = verified_document(kept.octets, lambda member: keys.get(member, ()))
         except TrustError:
             continue
         content = SuspensionConfirmation.of(document.content)

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.paper.content import Paper
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message
 from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionKind, day_begins
@@ -18,8 +18,8 @@ from idtone.registry.trust import tuf_roles
 
 from ..authority.change_registry import registry_of
 from ..authority.history import HistoryEntry
-from ..authority.moments import in_japan
 from ..authority.signed_history import history_with_signatures
+from ..authority.typed_dates import in_japan
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..desk.reports.report_desk import ReportDesk
@@ -56,7 +56,9 @@ def table_csv(table: AccountTable) -> bytes:
 
 def sender(person: str, number: str) -> Sender:
     """The signer of a paper, and its number. Raises UsageError."""
-    return Sender(line(person, Message("Signed for it by")), line(number, Message("Number")) if number else "")
+    return Sender(
+        kept_line(person, Message("Signed for it by")), kept_line(number, Message("Number")) if number else ""
+    )
 
 
 def licence_paper(workspace: Workspace, member: str, licence: str, by: Sender, now: datetime) -> Paper:

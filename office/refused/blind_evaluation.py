@@ -49,6 +49,6 @@ class Evaluation:
         return Accepted(f"{document.member}/{day:%Y-%m-%d}", answer, details)
 
 
-def without_key(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def refuse_without_key(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
     """The rule of a desk that was started without the key."""
     raise TrustError(Message("the desk runs without the key of the refusals"))

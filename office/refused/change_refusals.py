@@ -18,12 +18,12 @@ from idtone.ledger.evidence.steps import Scalar
 from idtone.member.customers.refused.customer_identity import CustomerIdentity
 from idtone.member.customers.refused.identity_keys import FILE as TABLE_FILE
 from idtone.member.customers.refused.identity_keys import IdentityTable, default_table, parse_table
-from idtone.member.customers.refused.refusal_list import RefusalList, packed
+from idtone.member.customers.refused.refusal_list import RefusalList, packed_list
 from idtone.registry.trust import tuf_roles
 
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
-from .legal_basis import check_decided
+from .refusal_basis import check_decided
 from .refusal_key import RefusalKey
 from .refusal_store import Epoch, Refusal, RefusalStore, Sealed
 
@@ -157,7 +157,7 @@ class Refusals:
     def _write(self, now: datetime) -> None:
         """Write the list, unless the present one has the same content."""
         epoch, path = self.epoch(), self.folder / tuf_roles.REFUSALS_FILE
-        made = packed(self.store.tokens(), epoch.number, epoch.public, epoch.table, _today(now))
+        made = packed_list(self.store.tokens(), epoch.number, epoch.public, epoch.table, _today(now))
         with writing(path, UsageError):
             if not path.exists() or _content(path.read_bytes()) != _content(made):
                 replace_durably(path, made)

@@ -29,7 +29,7 @@ from idtone.member.customers.refused.oprf import VOPRF, KeyPair
 from idtone.member.customers.refused.refusal_check import octets_of
 
 from ..desk.desk_guard import guarding, visitor_of
-from ..desk.desk_server import bound
+from ..desk.desk_server import bound_socket
 from ..desk.reports.rate_limit import RateLimit
 
 PATH: Final = "/numbers/evaluate"
@@ -138,7 +138,7 @@ async def serve(
     """Serve until `over`; `ready` gets the port. Raises OSError if the address cannot be used."""
     connections = Connections()
     served.middlewares.append(guarding(connections, None, ("GET", "HEAD", "POST")))
-    with bound(host, port) as listening:
+    with bound_socket(host, port) as listening:
         runner = web.AppRunner(served, access_log=None)  # a log of requests would say who asked, and when
         await runner.setup()
         try:

@@ -16,7 +16,7 @@ from idtone.registry.model import RegistryDocument, SuspensionsDocument
 from idtone.registry.never_originating import compiled_never_originating
 from idtone.registry.trust import tuf_roles
 
-from ..authority.repository import SignedRepository
+from ..authority.signed_repository import SignedRepository
 from .public_statement import Editions, editions_of
 
 

@@ -27,8 +27,8 @@ from idtone.core.translation import Message
 
 from ..authority.edition import Edition, PackageFiles, read_published
 from ..authority.edition_rules import examine_before
-from ..authority.repository import SignedRepository
 from ..authority.shared_folder import make_folder
+from ..authority.signed_repository import SignedRepository
 from .number_answers import answers, changes_at, licensed_holders
 from .number_table import NumberTable, TableFile, key_pair, table
 from .public_statement import SignedContent, read_statement, statement

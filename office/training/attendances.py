@@ -16,14 +16,14 @@ from typing import Annotated, ClassVar, Final
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 
 from ..authority.acceptances import Agreement, accept, acceptances
 from ..authority.change_registry import registry_of
 from ..authority.json_lists import Day, read_list, write_list
-from ..authority.moments import day, in_japan, past_day
 from ..authority.registry_edits import known_member
+from ..authority.typed_dates import day, in_japan, past_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
 from .course import course_of, marked
@@ -82,7 +82,7 @@ def record_attendance(
         )
     score = marked(course, answers)
     at = past_day(taken, name("day"), now)
-    who = line(person, name("person"))
+    who = kept_line(person, name("person"))
     known_member(registry_of(workspace), member)
     with workspace.locked():
         before = attendances(workspace.folder)

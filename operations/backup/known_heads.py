@@ -20,7 +20,7 @@ from idtone.ledger.keys.checkpoint_file import CheckpointFile, cosigned_file
 from idtone.ledger.replication.own_replica import ASKED_WITHIN_S
 from idtone.ledger.store.meta import CHECKPOINT, COSIGNED, facts
 from idtone.ledger.store.postgresql import Server, schema_of
-from idtone.ledger.tree.checkpoints import Checkpoint, believed
+from idtone.ledger.tree.checkpoints import Checkpoint, verified_checkpoint
 from idtone.ledger.witness.add_checkpoint import log_digest
 from idtone.ledger.witness.cosigning import witness_of
 
@@ -82,7 +82,7 @@ def _in_replica(settings: LedgerSettings, log: VerifierKey) -> KnownHead:
 def _believed(octets: bytes, log: VerifierKey) -> Note | None:
     try:
         note = Note.parse(octets)
-        believed(note, log)
+        verified_checkpoint(note, log)
     except ProofError:
         return None
     return note

@@ -21,14 +21,14 @@ from typing import Any, Final
 from idtone.core.errors import BackupError
 from idtone.core.translation import Message
 from idtone.ledger.evidence.leaves import StoredStep, must_be_counted, search_keys
-from idtone.ledger.replication.batch import Position, batch_after, position_of
+from idtone.ledger.replication.replica_batch import ReplicaPosition, batch_after, replica_position
 from idtone.ledger.store.calls_in_progress import update_calls_in_progress
 from idtone.ledger.store.database import Database, scalar
 from idtone.ledger.store.meta import CHECKPOINT, SET_META
 from idtone.ledger.store.schema import make_or_upgrade
 from idtone.ledger.store.step_macs import INSERT_MACS
 from idtone.ledger.store.stored_tree import STEP, leaf_closed_by, open_call, read_hashes
-from idtone.ledger.tree.merkle import Frontier, leaf_hash, root, stored
+from idtone.ledger.tree.merkle import Frontier, leaf_hash, root, stored_hashes
 from idtone.service.backup_result import Reached
 
 _OVER: Final = (
@@ -66,7 +66,7 @@ NOTHING: Final = Reached(0, 0, Frontier().root().hex())
 def continues(ledger: Database, reached: Reached) -> bool:
     """True if the ledger in the archives is the beginning of this one. Raises LedgerError."""
     with ledger.reading() as connection:
-        own = position_of(connection)
+        own = replica_position(connection)
         if reached.steps > own.steps or reached.leaves > own.leaves:
             return False
         return root(reached.leaves, partial(read_hashes, connection)).hex() == reached.root
@@ -77,7 +77,7 @@ def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterato
 
     Raises LedgerError.
     """
-    position = Position(reached.steps, reached.leaves, stored(reached.leaves))
+    position = ReplicaPosition(reached.steps, reached.leaves, stored_hashes(reached.leaves))
     while True:
         batch = batch_after(ledger, position, None)
         if batch.steps:
@@ -160,7 +160,7 @@ class LedgerGrower:
         if leaf is None:
             return
         del self._open[step.call_id]
-        before, place = 0, stored(self.frontier.size)
+        before, place = 0, stored_hashes(self.frontier.size)
         if must_be_counted([each.kind for each in call]):
             before = open_call(connection, step.call_id, call[0].id).before
         hashed = self.frontier.append(leaf_hash(leaf_closed_by(call, before)))

@@ -30,8 +30,8 @@ from idtone.service.backup_result import BackupResult, MadeArchive, Reached
 from . import archive
 from .archive import ArchiveWriter
 from .archive_folder import CHAIN_LIMIT, FORMAT, HEADER, digest_of, is_whole, name_of, remove_old
+from .backup_contents import LedgerPlace, files_in, ledgers_of, places
 from .ledger_packs import NOTHING, LedgerEnd, continues, packs
-from .places import LedgerPlace, files_in, ledgers_of, places
 
 ENDS: Final = "ledgers.json"
 """The member with the ends of each ledger's packs."""

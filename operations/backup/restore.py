@@ -34,8 +34,8 @@ from idtone.ledger.store.meta import CHECKPOINT, facts
 from idtone.ledger.store.sqlite import lock_for_writing
 from idtone.ledger.tree.checkpoints import Checkpoint
 
+from .backup_contents import FOLDER, KEPT, OFFICE, OWN, SETTINGS, ledgers_of
 from .known_heads import KnownHead, known_heads, latest
-from .places import FOLDER, KEPT, OFFICE, OWN, SETTINGS, ledgers_of
 from .unpack import RestoredTree, Unpacked
 
 OVERLAY: Final = "90-restored.yaml"

@@ -160,7 +160,7 @@ def _recording(settings: Settings, name: str) -> Path:
     return settings.canary_directory() / f"{name}.sln"
 
 
-def arrived(settings: Settings, profile: Profile) -> Arrived | None:
+def arrived_recording(settings: Settings, profile: Profile) -> Arrived | None:
     """The recording at the answering leg, judged by the verifier; None if there is no recording, because the leg was
     not reached.
     """

@@ -114,7 +114,7 @@ def doctor(
     else:
         show(findings, out, shown, left)
     if any(finding.state is State.BAD for finding in findings):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 _NOTHING: Final = Message("There is nothing to change that is safe to change.")

@@ -22,7 +22,7 @@ from idtone.tones.profile_library import Library, load_library
 
 from ..asterisk_console import AsteriskConsole
 from . import observe_asterisk, observe_machine
-from .asterisk import Seen
+from .asterisk_findings import Seen
 from .shared_file_findings import Identity
 
 USUAL_FOLDER: Final = Path("/etc/asterisk")
@@ -84,7 +84,7 @@ class Exam:
         return load_library(self.settings.sounds.profiles)
 
     def hook(self) -> Hook:
-        """The hook that `idtone dialplan export` would write now. Raises DocumentError, and UsageError like `hook_for`."""
+        """The hook that `idtone dialplan export` would write. Raises DocumentError, and UsageError like `hook_for`."""
         return hook_for(self.settings, self.library)
 
     def running(self) -> bool | None:

@@ -9,7 +9,7 @@ from typing import Final, TypedDict
 
 from idtone.core.translation import Message
 
-from ..changes import Change
+from ..planned_changes import Change
 
 
 class State(StrEnum):

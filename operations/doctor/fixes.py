@@ -18,9 +18,9 @@ from idtone.core.errors import ChangeError, DocumentError, UsageError
 from idtone.core.translation import Message, joined
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE, LINES_FILE
 
-from ..changes import Change, Group, RightsChange
 from ..make_changes import is_done, obstacle
 from ..pbx_changes import hook_changes, module_changes
+from ..planned_changes import Change, Group, RightsChange
 from . import modules, observe_machine
 from .asterisk_version import unsupported
 from .exam import Exam

@@ -12,7 +12,7 @@ from typing import Final
 
 from idtone.core.translation import Message
 
-from .asterisk import TRUE, sections
+from .asterisk_findings import TRUE, sections
 from .findings import Finding, good, unknown, warning
 
 DECLINED_SECTION: Final = "declined_message_types"

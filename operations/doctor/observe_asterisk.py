@@ -21,7 +21,7 @@ from idtone.core.settings.settings import AriSettings
 from idtone.core.translation import Message
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT
 
-from .asterisk import VARIABLES, Seen, shown
+from .asterisk_findings import VARIABLES, Seen, shown
 
 TIMEOUT_S: Final = 2.0
 """Limit for each step of a request: a hung Asterisk accepts connections, but does not answer."""

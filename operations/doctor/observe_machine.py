@@ -22,8 +22,8 @@ from idtone.dialplan import HOOK_FILE
 from idtone.ledger.writing.clock_status import kernel_status
 from idtone.service.systemd import unit_properties
 
-from .asterisk import Address
-from .ledger import Room
+from .asterisk_findings import Address
+from .ledger_findings import Room
 from .shared_file_findings import Identity, Rights
 
 _PROC: Final = Path("/proc")

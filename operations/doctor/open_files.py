@@ -8,7 +8,7 @@ from typing import Final
 
 from idtone.core.translation import Message
 
-from .asterisk import sections
+from .asterisk_findings import sections
 from .findings import Finding, good, unknown, warning
 
 A_CALL: Final = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 from idtone.core.settings.settings import Settings
 from idtone.core.settings.shared_settings import differing
 from idtone.core.translation import Message
-from idtone.service.used_settings import UsedSettings, why_not
+from idtone.service.used_settings import UsedSettings, settings_objection
 
 from .exam import AS_SERVICE
 from .findings import Finding, bad, good, unknown, warning
@@ -22,7 +22,7 @@ def shared(settings: Settings, used: UsedSettings | None, trouble: str = "") -> 
         return good(TOPIC, Message("not used: this node has only settings of its own"))
     if trouble:
         return unknown(TOPIC, trouble, AS_SERVICE)
-    if fault := why_not(edition, used):
+    if fault := settings_objection(edition, used):
         return bad(
             TOPIC,
             Message("{file}: the version {problem}", file=edition.file, problem=fault.problem),

@@ -10,10 +10,10 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from idtone.call_control.fallback_file import end_of
+from idtone.call_control.fallback_text import end_of
 from idtone.core.translation import Message, joined
 
-from ..changes import FolderChange, RightsChange
+from ..planned_changes import FolderChange, RightsChange
 from .findings import Finding, bad, good, unknown
 
 _RESTART: Final = Message("systemctl restart idtone, which makes them again")

@@ -153,7 +153,7 @@ def setup(
             out.print(Text(translated(_in_words(trial))), soft_wrap=True)
     failed = any(attempt.made is False for attempt in attempts) or (call and agreed and not (trial and trial.received))
     if failed or any(finding.state is State.BAD for finding in findings):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _number() -> str:
@@ -208,7 +208,7 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
         for path, why in all_of_it.left.items():
             out.print(Text(translated(Message("left: {path}: {why}", path=path, why=why))), soft_wrap=True)
     if all_of_it.left:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _refuse_used_hook(folder: Path) -> None:

@@ -20,14 +20,14 @@ from idtone.core.errors import ChangeError, IdtoneError, UsageError
 from idtone.core.settings.settings import Settings, load_settings, settings_files, settings_folder
 from idtone.core.translation import Message, joined
 from idtone.dialplan import HOOK_GLOBAL
-from idtone.registry.node_member import REMEDY, member_trouble
+from idtone.registry.node_member_check import REMEDY, member_trouble
 from idtone.service.commands import check_settings
 from idtone.service.hook_from_settings import hook_for
 from idtone.tones.profile_library import load_library
 
 from ..asterisk_console import AsteriskConsole
-from ..changes import Change, FileChange, FolderChange, Group, ProgramChange
-from ..doctor import asterisk, modules, observe_machine, open_files
+from ..custom_config_files import ARI_USERS, DIALPLAN, custom_file_for
+from ..doctor import asterisk_findings, modules, observe_machine, open_files
 from ..doctor.asterisk_version import unsupported
 from ..doctor.exam import UNIT
 from ..doctor.findings import TOPICS
@@ -42,7 +42,7 @@ from ..pbx_changes import (
     module_changes,
     options,
 )
-from ..pbx_places import ARI_USERS, DIALPLAN, place_for
+from ..planned_changes import Change, FileChange, FolderChange, Group, ProgramChange
 from .unit_file import unit_file
 
 SYSTEMD: Final = Path("/run/systemd/system")
@@ -140,7 +140,7 @@ def plan(wishes: Wishes) -> Plan:
     group = _group(said, folder)
     new, settings = _settings(wishes)
     distribution = next(
-        filter(None, (place_for(each, _text(folder / each)).distribution for each in (DIALPLAN, ARI_USERS))), ""
+        filter(None, (custom_file_for(each, _text(folder / each)).distribution for each in (DIALPLAN, ARI_USERS))), ""
     )
     found = Plan(distribution, said.get("Version", "?"), settings)
     if missing := member_trouble(settings.association.member, None):
@@ -253,7 +253,7 @@ def _shipped() -> str:
 
 def _ari_url(http: dict[str, str]) -> str:
     """The address of ARI from http.conf, present or planned."""
-    enabled = http.get("enabled", "no").lower() in asterisk.TRUE
+    enabled = http.get("enabled", "no").lower() in asterisk_findings.TRUE
     address = http.get("bindaddr", LOOPBACK) if enabled else LOOPBACK
     if address in ("0.0.0.0", "::", "[::]"):  # noqa: S104  compared, not listened on
         address = LOOPBACK

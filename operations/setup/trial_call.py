@@ -140,7 +140,9 @@ def _ending(ari: AriSettings, secret: str, name: str, number: str, waiting: Call
 
 
 def _received(recording: Path, ending: tuple[str, str], profiles: dict[str, Profile]) -> TrialCall:
-    from idtone.tones.verification.folder import check  # with the libraries for sounds, which a node need not have
+    from idtone.tones.verification.verify_folder import (
+        check,  # with the libraries for sounds, which a node need not have
+    )
 
     status, reason = ending
     if recording.exists():

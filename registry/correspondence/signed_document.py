@@ -64,7 +64,7 @@ def sign_document(kind: str, member: str, content: Mapping[str, Any], signer: No
     return str(Note(text, (signer.sign(text),))).encode()
 
 
-def verified(octets: bytes, keys_of: Callable[[str], Iterable[VerifierKey]]) -> SignedDocument:
+def verified_document(octets: bytes, keys_of: Callable[[str], Iterable[VerifierKey]]) -> SignedDocument:
     """The document, if a key of its member has signed it. `keys_of` gives the keys of a member's id.
 
     Raises TrustError.

@@ -17,11 +17,11 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from idtone.core import calls
+from idtone.core.binary_table import packed_table, unpacked_table
 from idtone.core.calls import Direction, ForwardedCall, Reason
-from idtone.core.compiled_form import opened, sealed
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
-from idtone.registry.spans import Spans, read_arrays, spans_of
+from idtone.registry.holder_spans import HolderSpans, read_arrays, spans_of
 
 from .consistency import pieces
 from .lines_document import ALWAYS, Entry, Period
@@ -90,7 +90,7 @@ class LinesIndex:
         term_customers: array[int],
         periods: array[int],
         lines: Runs,
-        numbers: Spans,
+        numbers: HolderSpans,
         tenures: Sequence[tuple[int, ...]],
         texts: Sequence[str],
         endpoints: Iterable[tuple[str, int]],
@@ -230,14 +230,14 @@ class LinesIndex:
             for kind, some in enumerate(names)
             for at in range(0, len(some), _NAMES_AT_ONCE)
         ]
-        return sealed(_MAGIC, head, chunks, arrays)
+        return packed_table(_MAGIC, head, chunks, arrays)
 
     @classmethod
     def unpack(cls, octets: bytes) -> LinesIndex:
         """The table in octets from `pack`, read in small steps so that other threads can run. Raises ValueError for
         other octets.
         """
-        head, lines, arrays = opened(_MAGIC, octets, "table of lines")
+        head, lines, arrays = unpacked_table(_MAGIC, octets, "table of lines")
         names: list[list[str]] = [[], [], [], []]
         for line in lines:
             kind, some = json.loads(line)
@@ -380,7 +380,7 @@ def _texts(lines: Runs, terms: _Terms) -> list[str]:
     return texts
 
 
-def _numbers(entries: Sequence[Entry], terms: _Terms) -> tuple[Spans, list[tuple[int, ...]]]:
+def _numbers(entries: Sequence[Entry], terms: _Terms) -> tuple[HolderSpans, list[tuple[int, ...]]]:
     """The numbers of all customers, and their tenures."""
     placed = {
         (span.first, span.last, term)

@@ -32,7 +32,7 @@ class ShownMetadata:
     root_is_known: bool
 
 
-def verified(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> ShownMetadata:
+def verified_metadata(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> ShownMetadata:
     """The verified content of the metadata (`root.json`, …). Expired signatures count, because the decision checks
     `expires`.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.asterisk import IDTONE, Asterisk
-from lab.calls.hearing import heard_by
+from lab.calls.assert_heard import heard_by
 from lab.heard import identify
 from lab.lab import SUSPENDED, Forwarding, lab
 from lab.publication import LAB_REGISTRY

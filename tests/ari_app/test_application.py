@@ -16,10 +16,10 @@ from idtone.core.calls import Direction, Party
 from idtone.core.decision import Policy
 from idtone.core.errors import AriRefused, AriUnavailable, JournalError
 from idtone.core.settings.settings import Interface
-from idtone.ledger.evidence.call_record import fold
+from idtone.ledger.evidence.call_record import record_of_steps
 from lab.ari_app.fake_asterisk import FakeAsterisk
-from lab.ari_app.fakes import CALL, NONCE, REQUESTED, call_control, end, no_journal
-from lab.call_control.evidence import MEMBER, MemoryEvidence, suspending
+from lab.ari_app.memory_call_control import CALL, NONCE, REQUESTED, call_control, end, no_journal
+from lab.call_control.memory_evidence import MEMBER, MemoryEvidence, suspending
 from lab.lab import until
 
 CALLER, CALLED = "1795.1", "1795.2"
@@ -105,7 +105,7 @@ async def test_a_request_is_decided_once_and_answered_by_one_request(calls, aste
             assert sent_to == {"context": "idtone-forward", "extension": VERDICT, "priority": "1"}
     assert len([path for _, path, _ in asterisk.requests if CALLER in path]) == 2
     assert evidence.kinds() == ["decided"]
-    record = fold("lab", evidence.steps)
+    record = record_of_steps("lab", evidence.steps)
     assert (record.interface, record.nonce, record.profiles) == (Interface.ARI, NONCE, {"called": "sample"})
 
 

@@ -17,7 +17,7 @@ from idtone.ari_app import events
 from idtone.ari_app.connection import AriConnection, connect
 from idtone.core.errors import AriRefused, AriUnavailable
 from lab.asterisk import LOOPBACK, Asterisk, free_ports
-from lab.hostile.server import (
+from lab.hostile.hostile_server import (
     APPLICATION,
     CHANNEL,
     EVENTS,

@@ -17,8 +17,8 @@ from idtone.ari_app.application import AriApplication
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.core.errors import AriRefused, AriUnavailable
 from lab.ari_app.fake_asterisk import FakeAsterisk
-from lab.ari_app.fakes import call_control, no_journal
-from lab.call_control.evidence import MemoryEvidence
+from lab.ari_app.memory_call_control import call_control, no_journal
+from lab.call_control.memory_evidence import MemoryEvidence
 from lab.lab import until
 
 UNAVAILABLE = AriUnavailable("Asterisk does not answer at http://x")

@@ -9,7 +9,7 @@ import asyncio
 from itertools import product
 
 from lab import session_timers
-from lab.calls.proving import POLICY, WAYS, Told, Way, assert_connected, told
+from lab.calls.assert_proved import POLICY, WAYS, Told, Way, assert_connected, told
 from lab.lab import Placed, lab
 from lab.phone import Answer
 from lab.session_timers import Refresher

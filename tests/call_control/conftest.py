@@ -6,7 +6,7 @@ import pytest
 
 from idtone.call_control import journal_reader
 from idtone.call_control.journal_reader import JournalFolder
-from lab.call_control.reading import journal_in
+from lab.call_control.journal_helpers import journal_in
 
 
 @pytest.fixture

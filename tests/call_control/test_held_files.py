@@ -13,7 +13,7 @@ import pytest
 
 from idtone.call_control import journal_reader as module
 from idtone.call_control.journal_reader import JournalFolder
-from lab.call_control.reading import Entered, is_cleared, journal_in, taken, until, write
+from lab.call_control.journal_helpers import Entered, is_cleared, journal_in, taken, until, write
 from lab.call_control.unix_users import (
     ASTERISK_GROUP,
     SERVICE_GROUP,
@@ -22,7 +22,7 @@ from lab.call_control.unix_users import (
     needs_root,
     shared_folder,
 )
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 
 HOLDING = 'echo holds; while :; do exec {held}>>"$1" || :; sleep 0.05; done'
 """Program of bash, as any user may run it, which opens the journal's file again and again and closes none."""

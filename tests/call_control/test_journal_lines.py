@@ -17,18 +17,18 @@ from idtone.call_control.journal_lines import (
     Ended,
     Line,
     Sounded,
-    blotted,
     fits_call_id,
     read,
     split,
+    without_digits,
 )
 from idtone.core.calls import Direction, Outcome, Party, Reason
 from idtone.core.errors import JournalError
 from idtone.core.numbers import NumberKind, parse
 from idtone.dialplan import Played
 from idtone.ledger.evidence.steps import CallStatus
-from lab.call_control.evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
-from lab.call_control.hook import decided, encoded, ended, reported, sounded, undecided
+from lab.call_control.hook_lines import decided, encoded, ended, reported, sounded, undecided
+from lab.call_control.memory_evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
 
 AT = NOW + timedelta(microseconds=1)
 CALL = id_of()
@@ -284,7 +284,7 @@ def test_a_line_with_any_field_and_any_text_from_outside(line, field, text):
         assert understood(replaced(DECIDED, outside, encoded(text)))
     parts = split(text)
     assert parts is None or "".join(parts) == text, "splitting garbage loses nothing"
-    kept = blotted(text)
+    kept = without_digits(text)
     assert len(kept) == len(text)
     assert re.fullmatch("[0 -/:-~]*", kept), "a kept line is one line of plain characters without a number"
 
@@ -325,7 +325,7 @@ def test_an_id_that_an_application_chose_holds_no_time():
 
 
 def test_no_digit_is_kept_but_the_words_of_the_hook():
-    assert blotted(f"decided,1793491200.21-1,{LICENSED},０3\x85\n") == "decided,0000000000.00-0,0000000000,?0??"
-    assert blotted(encoded("０３ー")) == "%EF%BC%00%EF%BC%00%E0%00%BC"
+    assert without_digits(f"decided,1793491200.21-1,{LICENSED},０3\x85\n") == "decided,0000000000.00-0,0000000000,?0??"
+    assert without_digits(encoded("０３ー")) == "%EF%BC%00%EF%BC%00%E0%00%BC"
     times = "0000000000.0-0,000000000000,0000000000.000000"
-    assert blotted(ended(CALL)) == f"ended,{times},CONNECTED,00,licence-valid,ANSWER,0000"
+    assert without_digits(ended(CALL)) == f"ended,{times},CONNECTED,00,licence-valid,ANSWER,0000"

@@ -26,7 +26,7 @@ from idtone.call_control import journal_reader as module
 from idtone.call_control.journal_file import PART, JournalFile
 from idtone.call_control.journal_reader import FILE_MODE, FOLDER_MODE, JournalFolder
 from idtone.core.errors import JournalError
-from lab.call_control.reading import Entered, following, is_cleared, journal_in, taken, until, write
+from lab.call_control.journal_helpers import Entered, following, is_cleared, journal_in, taken, until, write
 from lab.call_control.unix_users import (
     ASTERISK_GROUP,
     SERVICE_GROUP,

@@ -25,9 +25,9 @@ from idtone.call_control.journal_reader import READ, JournalFolder, JournalReade
 from idtone.core.decision import Policy
 from idtone.core.settings.settings import Interface
 from idtone.tones.making.sounds import Sound
-from lab.call_control import hook
-from lab.call_control.evidence import MEMBER, REQUEST, MemoryEvidence, id_of, registry
-from lab.call_control.reading import is_cleared, journal_in, until, write
+from lab.call_control import hook_lines
+from lab.call_control.journal_helpers import is_cleared, journal_in, until, write
+from lab.call_control.memory_evidence import MEMBER, REQUEST, MemoryEvidence, id_of, registry
 
 LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
 
@@ -122,16 +122,19 @@ def calls_of(evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[list[s
     control = CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, now=lambda: at)
     for call_id in (licensed, late):
         control.decide(replace(REQUEST, call_id=call_id), Interface.ARI)
-    lines = [hook.undecided(early, at=at), hook.ended(early, at=at, status="CANCEL", reason="", talked_ms="")]
+    lines = [
+        hook_lines.undecided(early, at=at),
+        hook_lines.ended(early, at=at, status="CANCEL", reason="", talked_ms=""),
+    ]
     for offset, (call_id, profile, sent) in enumerate(
         ((licensed, "sample", 22), (fallback, "notice", 28), (late, "notice", 28))
     ):
         begin = at + timedelta(microseconds=offset)
         reason = "licence-valid" if profile == "sample" else "service-unavailable"
         lines += [
-            *([hook.decided(call_id, at=begin)] if profile == "notice" else []),
-            hook.sounded(call_id, at=begin + timedelta(seconds=1), called=profile, sent=sent),
-            hook.ended(call_id, at=begin + timedelta(seconds=2), reason=reason, talked_ms=1000),
+            *([hook_lines.decided(call_id, at=begin)] if profile == "notice" else []),
+            hook_lines.sounded(call_id, at=begin + timedelta(seconds=1), called=profile, sent=sent),
+            hook_lines.ended(call_id, at=begin + timedelta(seconds=2), reason=reason, talked_ms=1000),
         ]
     return lines, {
         licensed: ["decided", *played],

@@ -16,8 +16,8 @@ from idtone.call_control.sound_files import PlayedFile, SoundFiles
 from idtone.core.errors import ToneError
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
-from lab.one_module import change_library
-from lab.tones.refusing import refusal
+from lab.change_library import change_library
+from lab.tones.refusal_message import refusal
 
 LATER = datetime.now(UTC) + timedelta(hours=1)
 EARLIER = datetime(2020, 1, 1, tzinfo=UTC)

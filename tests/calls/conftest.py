@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.nights import breadth
+from lab.nightly_tests import breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.shared_service import Beside

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from idtone.call_control.journal_reader import FOLDER_MODE, READ, JournalFolder
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import by_both
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import by_both
 from lab.lab import LICENSED, Forwarding, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.supervisor import Supervisor

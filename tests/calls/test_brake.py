@@ -16,8 +16,8 @@ from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from lab.asterisk import Asterisk, Ending
-from lab.called import IncomingCall
-from lab.commands import printed
+from lab.commands import printed_json
+from lab.incoming_call import IncomingCall
 from lab.lab import LICENSED, Forwarding, Lab, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -80,7 +80,7 @@ def acts(service: Service) -> list[tuple[object, object]]:
 
 
 def held_line(service: Service) -> list[dict[str, Any]]:
-    return [hold for hold in printed(service, "brake", "list") if hold["kind"] == "endpoint"]
+    return [hold for hold in printed_json(service, "brake", "list") if hold["kind"] == "endpoint"]
 
 
 async def lists(service: Service, *steps: str) -> None:
@@ -90,7 +90,7 @@ async def lists(service: Service, *steps: str) -> None:
     seen: list[Any] = []
 
     def shown() -> bool:
-        seen[:] = printed(service, "brake", "list")
+        seen[:] = printed_json(service, "brake", "list")
         return [hold["step"] for hold in seen if hold["kind"] == "endpoint"] == [*steps]
 
     try:
@@ -119,9 +119,9 @@ async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, in
             "extension",
             "presented-numbers-in-a-minute",
         )
-        assert printed(braked, "status")["brake"]["subjects"][0]["token"] == held["token"]
+        assert printed_json(braked, "status")["brake"]["subjects"][0]["token"] == held["token"]
         assert braked.record(held["call_id"])["reason"] in ("brake-slow", "licence-valid")
-        given = printed(braked, "brake", "release", held["token"][:8], "--why", "a test of ours")
+        given = printed_json(braked, "brake", "release", held["token"][:8], "--why", "a test of ours")
         assert given["token"] == held["token"]
         assert (await present(phones, LICENSED, interface)).status == "BUSY"
         await lists(braked)
@@ -152,7 +152,7 @@ async def test_a_stop_outlives_restart_kill_and_hand_over_and_a_release_does_too
             assert (await present(phones, LICENSED)).reason == "brake-stop", way
         await asyncio.to_thread(braked.stop)
         [held] = held_line(braked)
-        printed(braked, "brake", "release", held["token"], "--why", "while no service runs")
+        printed_json(braked, "brake", "release", held["token"], "--why", "while no service runs")
         await asyncio.to_thread(braked.start)
         assert (await present(phones, LICENSED)).status == "BUSY"
     assert acts(braked)[-1] == ("brake-release", "while no service runs"), acts(braked)
@@ -202,7 +202,7 @@ async def test_a_fleet_hears_of_a_stop_and_of_its_release_within_seconds(
             assert (await present(other, LICENSED)).reason == "brake-stop"
             [held] = held_line(services[1])
             assert (held["node"], held["label"]) == ("pbx-1", "lab")
-            printed(services[1], "brake", "release", held["token"], "--why", "released on the other node")
+            printed_json(services[1], "brake", "release", held["token"], "--why", "released on the other node")
             assert (await present(other, LICENSED)).status == "BUSY"
             await lists(services[0])
             assert (await present(one, LICENSED)).status == "BUSY"

@@ -11,9 +11,9 @@ from typing import Final
 
 import pytest
 
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import RECOGNISED_S, by_both, side_by_side
-from lab.calls.restarting import DEADLINE_S
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import RECOGNISED_S, by_both, side_by_side
+from lab.calls.connected_call import DEADLINE_S
 from lab.heard import identify
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab, until
 

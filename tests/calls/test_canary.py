@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from lab.bootstrap import AsteriskInstallation
-from lab.calls.looping import CANARY_CALLED, Loop, loop
+from lab.calls.canary_loop import CANARY_CALLED, Loop, loop
 from lab.lab import SUSPENDED
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.packages import faketime
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

@@ -7,8 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from idtone.dialplan import NO_TRUNKS
-from lab.calls.hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
-from lab.calls.proving import RECOGNISED_S, by_both, side_by_side
+from lab.calls.assert_heard import (
+    assert_heard_by,
+    assert_heard_then_connected,
+    assert_nothing_before_voice,
+    heard_by_called,
+)
+from lab.calls.assert_proved import RECOGNISED_S, by_both, side_by_side
 from lab.heard import hear, in_order
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab
 

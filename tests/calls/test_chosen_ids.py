@@ -12,7 +12,7 @@ import pytest
 from idtone.dialplan import channel_of
 from lab.asterisk import LAB_DIALPLAN, LOOPBACK, Asterisk
 from lab.lab import LICENSED, Lab, lab, until
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 

@@ -13,8 +13,8 @@ import pytest
 
 from idtone.dialplan import LINES_FILE
 from lab.asterisk import Asterisk
-from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.registry.customer_lines.databases import FREEPBX

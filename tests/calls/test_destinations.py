@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lab import voices
-from lab.calls.hearing import APART_MS
-from lab.calls.proving import (
+from lab.calls.assert_heard import APART_MS
+from lab.calls.assert_proved import (
     POLICY,
     SOUND_S,
     WAYS,
@@ -25,7 +25,7 @@ from lab.calls.proving import (
 )
 from lab.heard import hear, hear_whole
 from lab.lab import Placed, lab
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.phone import Answer, Phone
 
 EXTENSIONS = {"direct": "PJSIP/lab/sip:{port}@127.0.0.1:{port};lab={name}", "local": "Local/{port}@lab-extensions"}

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bench.fleet.judging import judge
+from bench.fleet.call_fates import judge
 from lab.carrier import RETRANSMITTED_S, CarriedCall, Carrier
 from lab.fleet import fleet, until
 from lab.kamailio import find_or_get

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lab.asterisk import FLEET, IDTONE, LOOPBACK, Asterisk
-from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.assert_heard import assert_heard_then_connected
 from lab.kamailio import Kamailio, find_or_get
 from lab.lab import lab, until
 from lab.sip import Address

@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import pytest
 
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import by_both
-from lab.calls.restarting import DEADLINE_S, connected
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import by_both
+from lab.calls.connected_call import DEADLINE_S, connected_call
 from lab.lab import Forwarding, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.supervisor import Supervisor
@@ -43,7 +43,7 @@ async def replaced(service: Supervisor, frozen_s: float) -> None:
 @pytest.mark.nightly
 async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised, references):
     async with lab(asterisk) as phones:
-        talking, talking_id = await connected(phones, supervised)
+        talking, talking_id = await connected_call(phones, supervised)
         frozen_s = time.monotonic()
         os.kill(supervised.pid, signal.SIGSTOP)
         meanwhile = [phones.dial(forwarding) for forwarding in by_both(Forwarding()) * 2]

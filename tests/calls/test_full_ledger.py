@@ -17,11 +17,11 @@ import pytest
 from idtone.core.calls import Outcome, Reason
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.asterisk import IDTONE, Asterisk
-from lab.calls.proving import by_both, side_by_side
-from lab.calls.restarting import DEADLINE_S
+from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.connected_call import DEADLINE_S
 from lab.heard import identify
 from lab.lab import SUSPENDED, Forwarding, lab, until
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service, reader_of
 

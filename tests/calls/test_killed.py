@@ -8,7 +8,7 @@ import pytest
 
 from lab.asterisk import Asterisk
 from lab.calls.paths import Mishap, draw_storm
-from lab.calls.walking import walk_round
+from lab.calls.walk_paths import walk_round
 
 SEED = 2033
 """Seed whose kills come soon after each other."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.chosen_asterisk import transports
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 
 TIMES = ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]

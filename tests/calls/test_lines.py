@@ -17,15 +17,15 @@ from aiohttp import ClientError, ClientSession
 
 from idtone.ari_app.connection import connect
 from lab.asterisk import Asterisk, free_ports
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import answered
+from lab.calls.connected_call import DEADLINE_S
 from lab.calls.detour import far
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import answered
-from lab.calls.restarting import DEADLINE_S
-from lab.calls.striking import through
+from lab.calls.strike import through
 from lab.chosen_asterisk import transports
 from lab.heard import identify
 from lab.lab import Lab, Placed, lab, until
-from lab.nights import one_of_each, rest_at_night
+from lab.nightly_tests import one_of_each, rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 

@@ -9,9 +9,9 @@ import statistics
 
 import pytest
 
-from lab.calls.endings import SOUND_S
-from lab.calls.hearing import assert_heard_by, assert_heard_then_connected
-from lab.calls.proving import POLICY, RECOGNISED_S, WAYS, by_both
+from lab.calls.assert_heard import assert_heard_by, assert_heard_then_connected
+from lab.calls.assert_proved import POLICY, RECOGNISED_S, WAYS, by_both
+from lab.calls.ending_cases import SOUND_S
 from lab.lab import Forwarding, Placed, lab
 
 CALLS, AT_ONCE = 60, 20

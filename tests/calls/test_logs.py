@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from idtone.call_control.call_log import EVERY_S
-from lab.calls.proving import side_by_side
+from lab.calls.assert_proved import side_by_side
 from lab.journald import Journald
 from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, until
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.phone import Behaviour, Refuse
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

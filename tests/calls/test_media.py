@@ -16,8 +16,8 @@ from idtone.tones.verification.verify import Verifier
 from lab import key_presses, voices
 from lab.asterisk import Asterisk
 from lab.call import Call
-from lab.calls.hearing import FRAME_MS, heard_by
-from lab.calls.proving import (
+from lab.calls.assert_heard import FRAME_MS, heard_by
+from lab.calls.assert_proved import (
     AFTER_S,
     POLICY,
     SOUND_S,
@@ -36,7 +36,7 @@ from lab.g711 import PCMA, PCMU
 from lab.heard import hear, hear_whole
 from lab.key_presses import press
 from lab.lab import ANSWER, TALK_S, Lab, Placed, lab, until
-from lab.nights import rest_at_night, rest_in_breadth
+from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.phone import Phone
 from lab.recording import reassemble
 from lab.service import Service

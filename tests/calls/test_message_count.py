@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp import web
 
 from lab.asterisk import LOOPBACK, Asterisk
-from lab.calls.proving import POLICY, WAYS, Way
+from lab.calls.assert_proved import POLICY, WAYS, Way
 from lab.lab import lab
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.asterisk import free_ports
-from lab.calls.proving import by_both
+from lab.calls.assert_proved import by_both
 from lab.lab import SUSPENDED, Forwarding, lab, until
 from lab.prometheus import Prometheus
 from lab.publication import LAB_REGISTRY

@@ -10,11 +10,11 @@ from urllib.parse import quote
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.dialplan_steps import HookCall, results, steps
 from lab.lab import LICENSED, Forwarding, lab, until
-from lab.nights import breadth, nightly
+from lab.nightly_tests import breadth, nightly
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import Association, Machine
 from lab.service import Service

@@ -9,10 +9,10 @@ from itertools import product
 import pytest
 
 from lab import voices
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.codecs import G729
 from lab.lab import ANSWER, LICENSED, Forwarding, lab
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.phone import Phone
 
 PROMPTLY_MS = 400

@@ -23,12 +23,12 @@ from idtone.core.numbers import parse
 from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.store.postgresql import Server
 from lab.asterisk import Asterisk, free_ports
-from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice
+from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice
+from lab.calls.assert_proved import RECOGNISED_S
 from lab.calls.own_suspensions import acts, command, states
-from lab.calls.proving import RECOGNISED_S
 from lab.heard import hear, hear_whole
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab, until
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.pjsip_conf import pjsip, trunk
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

@@ -10,12 +10,12 @@ import pytest
 
 from lab import transfer, voices
 from lab.bootstrap import AsteriskInstallation
-from lab.called import IncomingCall
-from lab.calling import OutgoingCall
 from lab.calls.recipes import Case, Network, Pbx, network, of, recorded, running
 from lab.heard import hear, hear_whole
+from lab.incoming_call import IncomingCall
 from lab.key_presses import Way, press
 from lab.lab import until
+from lab.outgoing_call import OutgoingCall
 from lab.sip import Uri
 
 EXTENSION = "201"

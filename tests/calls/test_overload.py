@@ -14,10 +14,10 @@ from statistics import median
 import pytest
 
 from idtone.core.settings.policy import PolicySettings
-from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
+from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 from lab.heard import identify
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Placed, lab, until
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.sipp import Load, called
 
 WAITING = 4

@@ -13,9 +13,9 @@ import pytest
 
 from idtone.ledger.evidence.steps import StepKind
 from lab.asterisk import Asterisk
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.calls.own_suspensions import acts, command, states
-from lab.calls.proving import by_both, side_by_side
-from lab.calls.suspending import OTHER, WITHIN_S, in_progress, suspend
+from lab.calls.suspend_in_progress import OTHER, WITHIN_S, in_progress, suspend
 from lab.lab import LICENSED, Forwarding, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

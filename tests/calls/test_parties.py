@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from lab.calls.endings import SOUND_S
-from lab.calls.hearing import assert_heard_by
-from lab.calls.proving import by_both
+from lab.calls.assert_heard import assert_heard_by
+from lab.calls.assert_proved import by_both
+from lab.calls.ending_cases import SOUND_S
 from lab.lab import Forwarding, lab
-from lab.nights import one_of_each
+from lab.nightly_tests import one_of_each
 
 HEARING = {"called": ("called",), "caller": ("caller",), "both": ("called", "caller")}
 TOGETHER_MS = 30

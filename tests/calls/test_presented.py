@@ -12,10 +12,10 @@ import pytest
 
 from idtone.core.numbers import parse
 from idtone.dialplan import NO_TRUNKS
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import RECOGNISED_S, by_both, side_by_side
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import RECOGNISED_S, by_both, side_by_side
 from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Placed, lab
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.sip import Header, Party
 
 POLICE = "0335810110"

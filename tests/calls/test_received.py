@@ -12,13 +12,13 @@ from typing import Any, Final
 import pytest
 
 from lab import voices
-from lab.called import IncomingCall
-from lab.calls.proving import POLICY
+from lab.calls.assert_proved import POLICY
 from lab.codecs import G722, OPUS
 from lab.g711 import PCMA, PCMU
 from lab.heard import Heard, hear_whole
+from lab.incoming_call import IncomingCall
 from lab.lab import ANSWER, Forwarding, Lab, Placed, lab, until
-from lab.nights import one_of_each, rest_at_night
+from lab.nightly_tests import one_of_each, rest_at_night
 from lab.phone import Answer, EarlyMedia
 from lab.service import Service
 

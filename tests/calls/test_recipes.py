@@ -13,11 +13,11 @@ import pytest
 
 from lab import voices
 from lab.bootstrap import AsteriskInstallation
-from lab.called import IncomingCall
-from lab.calls.hearing import LATEST_MS, assert_heard_by, assert_nothing_before_voice, heard_by_called
-from lab.calls.proving import side_by_side
+from lab.calls.assert_heard import LATEST_MS, assert_heard_by, assert_nothing_before_voice, heard_by_called
+from lab.calls.assert_proved import side_by_side
 from lab.calls.recipes import QUESTION, Case, Pbx, network, of, presses, recorded, running
 from lab.heard import Heard, hear
+from lab.incoming_call import IncomingCall
 from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
 from lab.phone import Redirect, Refuse, ring
 from lab.sip import Uri

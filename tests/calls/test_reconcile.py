@@ -10,7 +10,7 @@ import pytest
 
 from lab.asterisk import Asterisk
 from lab.bootstrap import AsteriskInstallation
-from lab.commands import printed
+from lab.commands import printed_json
 from lab.lab import SUSPENDED, Ending, Forwarding, lab, until
 from lab.phone import Refuse
 from lab.publication import LAB_REGISTRY
@@ -71,7 +71,7 @@ async def placed(own: Asterisk) -> list[Ending]:
 
 def compare(service: Service, records: Path, endings: list[Ending]) -> None:
     compared = ("reconcile", records)
-    found = printed(service, *compared, code=1)
+    found = printed_json(service, *compared, code=1)
     assert (found["calls_in_csv"], found["not_in_csv"]) == (4, 0), found
     rows: dict[str, str] = {}
     for line in records.read_text().splitlines(keepends=True):
@@ -80,8 +80,8 @@ def compare(service: Service, records: Path, endings: list[Ending]) -> None:
     [lacking] = found["missing_in_ledger"]
     assert records.read_text().splitlines(keepends=True)[lacking["line"] - 1] in calls[3], "it went past the hook"
     records.write_text(calls[0] + calls[2])
-    found = printed(service, *compared, code=1)
+    found = printed_json(service, *compared, code=1)
     assert (found["not_in_ledger"], [each["call_id"] for each in found["missing_in_csv"]]) == (0, [endings[1].call_id])
     records.write_text("".join(calls[:3]))
-    assert printed(service, *compared)["good"]
+    assert printed_json(service, *compared)["good"]
     assert "0312340000" not in "".join(rows.values()), "the page's file holds no numbers"

@@ -8,12 +8,12 @@ import subprocess
 import time
 
 from lab.asterisk import IDTONE, Asterisk
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import answered
-from lab.calls.restarting import DEADLINE_S, connected
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import answered
+from lab.calls.connected_call import DEADLINE_S, connected_call
 from lab.chosen_asterisk import transports
 from lab.lab import CALLER_NUMBER, Lab, lab, until
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
@@ -27,8 +27,8 @@ async def in_stasis(phones: Lab) -> None:
 
 async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references):
     async with lab(asterisk) as phones:
-        staying, staying_id = await connected(phones, own)
-        going, going_id = await connected(phones, own)
+        staying, staying_id = await connected_call(phones, own)
+        going, going_id = await connected_call(phones, own)
         await asyncio.to_thread(own.stop, signal.SIGKILL)
         killed_ns = time.time_ns()
         unserved, _ = await phones.call()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.lab import LICENSED, Forwarding, lab
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

@@ -20,11 +20,11 @@ from typing import Any, Final
 import pytest
 
 from lab.asterisk import Asterisk, Ending
-from lab.calls.hearing import FRAME_MS, assert_nothing_before_voice, heard_by_called
-from lab.calls.proving import RECOGNISED_S, side_by_side
+from lab.calls.assert_heard import FRAME_MS, assert_nothing_before_voice, heard_by_called
+from lab.calls.assert_proved import RECOGNISED_S, side_by_side
 from lab.heard import identify
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab
-from lab.nights import breadth
+from lab.nightly_tests import breadth
 from lab.phone import BUSY, Behaviour, ring
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

@@ -16,13 +16,13 @@ from inotify_simple import INotify, flags
 from idtone.call_control.call_sounds import FILE_CHANGED
 from idtone.ledger.evidence.steps import Step, StepKind
 from lab import voices
-from lab.called import IncomingCall
-from lab.calls.proving import POLICY, RECOGNISED_S, by_both, told
+from lab.calls.assert_proved import POLICY, RECOGNISED_S, by_both, told
 from lab.codecs import G722, OPUS
 from lab.g711 import PCMA, PCMU
 from lab.heard import identify
+from lab.incoming_call import IncomingCall
 from lab.lab import ANSWER, Forwarding, Lab, Placed, lab
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.phone import Phone
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

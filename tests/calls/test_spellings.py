@@ -11,7 +11,7 @@ import pytest
 from lab.asterisk import Asterisk
 from lab.dialplan_steps import ANSWERING, HookCall, OwnDial, begin, hook_calls, own_dials, results, written
 from lab.lab import LICENSED
-from lab.nights import breadth, nightly, rest_at_night
+from lab.nightly_tests import breadth, nightly, rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE

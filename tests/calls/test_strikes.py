@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.calls.proving import POLICY
-from lab.calls.striking import EVERYWHERE, Blow, Strike, complaints, dial, fate, kept, struck
+from lab.calls.assert_proved import POLICY
+from lab.calls.strike import EVERYWHERE, Blow, Strike, complaints, dial, fate, kept, struck
 from lab.endings import Event, Step
 from lab.lab import Forwarding, lab, until
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 

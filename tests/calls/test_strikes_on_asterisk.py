@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from lab.asterisk import Asterisk
+from lab.calls.assert_proved import POLICY
 from lab.calls.detour import Detour, far
-from lab.calls.proving import POLICY
-from lab.calls.striking import EVERYWHERE, caught, dial, kept, struck
+from lab.calls.strike import EVERYWHERE, caught, dial, kept, struck
 from lab.endings import Event, Evidence, Step
 from lab.heard import identify
 from lab.lab import lab, until
-from lab.nights import rest_at_night, rest_in_breadth
+from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.packages import faketime
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

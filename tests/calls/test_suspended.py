@@ -18,16 +18,16 @@ from idtone.office.desk.desk import Desk
 from idtone.office.desk.suspension_confirmations import confirmations
 from idtone.registry.trust.tuf_roles import Keys
 from lab.asterisk import Asterisk
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import by_both, side_by_side
-from lab.calls.suspending import WITHIN_S, in_progress, suspend
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.suspend_in_progress import WITHIN_S, in_progress, suspend
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.office.desk.desk_process import running
 from lab.phone import Answer
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import STOPPED, Association, Machine
-from lab.registry.trust.serving import over_https, write_certificate
+from lab.registry.trust.publication_server import over_https, write_certificate
 from lab.service import Service
 from lab.sites import SITES
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from lab import fax
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import AFTER_S, DURING_S, RECOGNISED_S, answered
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import AFTER_S, DURING_S, RECOGNISED_S, answered
 from lab.lab import Forwarding, lab, until
 
 REFUSED_WITHIN_S = 8

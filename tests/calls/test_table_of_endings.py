@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lab.asterisk import Ending as Told
-from lab.calls.endings import SOUND_S, Case, play
-from lab.calls.proving import NOTIFY, POLICY
+from lab.calls.assert_proved import NOTIFY, POLICY
+from lab.calls.ending_cases import SOUND_S, Case, play
 from lab.endings import Event, Step, cells
 from lab.lab import Forwarding, Placed, lab
 from lab.phone import Answer

@@ -14,12 +14,12 @@ import pytest
 
 from lab import transfer, voices
 from lab.call import Call
-from lab.called import IncomingCall
-from lab.calling import OutgoingCall
-from lab.calls.hearing import FRAME_MS, FRAME_NS
-from lab.calls.proving import AFTER_S, POLICY, SOUND_S, WAYS, Way, answered, assert_connected, side_by_side, told
+from lab.calls.assert_heard import FRAME_MS, FRAME_NS
+from lab.calls.assert_proved import AFTER_S, POLICY, SOUND_S, WAYS, Way, answered, assert_connected, side_by_side, told
 from lab.heard import hear, hear_last, hear_whole
+from lab.incoming_call import IncomingCall
 from lab.lab import TALK_S, Lab, Placed, lab, until
+from lab.outgoing_call import OutgoingCall
 from lab.phone import Answer, Phone
 from lab.sip import Uri
 

@@ -25,7 +25,7 @@ from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.asterisk import MODULES, Asterisk
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

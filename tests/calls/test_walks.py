@@ -24,9 +24,9 @@ from lab.calls.paths import (
     Round,
     draw_round,
 )
-from lab.calls.walking import walk_round
+from lab.calls.walk_paths import walk_round
 from lab.endings import Event
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 
 SEED = 2053
 PATHS, WITHIN_S, MISHAPS = 40, 2.0, 2

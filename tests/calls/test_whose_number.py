@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab
-from lab.nights import breadth
+from lab.nightly_tests import breadth
 from lab.publication import LAB_REGISTRY
 
 RESOLD, OTHERS, NOBODYS = "0612345900", "0112345678", "0335810110"

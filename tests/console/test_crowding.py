@@ -17,12 +17,12 @@ from idtone.console.access.attempts import MOST_OF_ADDRESS, MOST_OF_NAME, Attemp
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.password_queue import KNOWN, LONGEST, LineFullError, PasswordLine
 from idtone.console.access.rights import Role
-from idtone.console.call_lines import NO_CALLS, ShownCalls
+from idtone.console.call_rows import NO_CALLS, ShownCalls
 from idtone.console.operator import calls
 from idtone.console.page import Visit
 from idtone.console.public import packs
 from idtone.console.threads import Reads, Threads
-from idtone.console.turns import VisitingParty, party_of
+from idtone.console.turns import RequestingParty, party_of
 from idtone.core.errors import LedgerError
 from idtone.core.http import connections as http_connections
 from idtone.core.http.request_limits import STREAMS_OF_USER, WITHOUT_SESSION_OF_NETWORK
@@ -180,7 +180,7 @@ async def test_strangers_packs_delay_nothing_of_the_office_and_end_when_they_hav
     reads = Held(tmp_path)
     numbers = iter(range(250))  # strangers of as many networks
 
-    def party(visit: Visit) -> VisitingParty:
+    def party(visit: Visit) -> RequestingParty:
         return party_of(visit.user.name if visit.user else None, f"192.0.2.{next(numbers)}")
 
     monkeypatch.setattr(Visit, "party", property(party))

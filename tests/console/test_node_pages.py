@@ -271,8 +271,8 @@ async def test_a_page_waits_for_the_first_registry_and_not_for_a_newer_one(tmp_p
     path = tmp_path / "registry.yaml"
     put(path, LAB)
     going_on = threading.Event()
-    known = registry_in_use.known
-    monkeypatch.setattr(registry_in_use, "known", lambda settings: going_on.wait(60) and known(settings))
+    read = registry_in_use.read_local_registry
+    monkeypatch.setattr(registry_in_use, "read_local_registry", lambda settings: going_on.wait(60) and read(settings))
     monkeypatch.setattr(registry_in_use, "FIRST_S", 0.1)
     monkeypatch.setattr(registry_in_use, "AGAIN_S", 0.1)
     in_use = RegistryInUse(RegistrySettings(source=str(path), trust="unsigned"))

@@ -21,7 +21,7 @@ from idtone.office.authority.number_sheet import check_count, sheet_entries
 from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.office_ledger import OfficeLedger
-from idtone.office.refused.legal_basis import DECIDED
+from idtone.office.refused.refusal_basis import DECIDED
 from lab.console.office_forms import ME, entry
 from lab.console.site import Answer, Site, Visitor
 from lab.office.authority.office import APPLICATION, PHRASE, WHY, Office

@@ -24,7 +24,7 @@ from lab.console.site import Site, Visitor
 from lab.member.evaluation.sample_figures import LAST_DAY, YEAR, content_of
 from lab.office.authority.office import STOP, WHY, Office
 from lab.office.desk.reports.members import ELSEWHERE, NUMBER, WORDS, Members, authority, report
-from lab.office.evaluation.evaluating import folder, hand_in
+from lab.office.evaluation.ready_association import folder, hand_in
 from lab.office.refused.samples import DECISION, REFUSED, SOON
 from lab.repository import ROOT
 from tools.messages import catalogue_text

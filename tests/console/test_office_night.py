@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.console.office import night
+from idtone.console.office import night_stop
 from idtone.core.paper.content import Paper
 from idtone.core.signing_keys import signer
 from idtone.office.authority.night_keys import has_night_key
@@ -82,7 +82,7 @@ def printed(monkeypatch) -> list[dict[str, str]]:
         made.append(dict(paper.sections[1].table.rows) | {"number": stop.number})
         return paper
 
-    monkeypatch.setattr(night, "stop_paper", kept)
+    monkeypatch.setattr(night_stop, "stop_paper", kept)
     return made
 
 

@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from idtone.call_control.fallback_file import remembered
+from idtone.call_control.fallback_text import remembered
 from idtone.console import number_search_limit
 from idtone.console.access.rights import Role
 from idtone.console.access.users import Administered, change_users

@@ -37,7 +37,7 @@ from idtone.core.decision import (
 )
 from idtone.core.licence_standing import judge
 from idtone.core.numbers import MALFORMED, WITHHELD, Number, parse
-from lab.core.deciding import (
+from lab.core.fake_registry import (
     DAY,
     EXPIRED,
     FOREIGN,

@@ -22,7 +22,7 @@ from idtone.core.terminal.command_outline import outline
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.agi.fake_asterisk import calling, presented
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.registry.examples import valid_until_2096
 
 OTHERS = {

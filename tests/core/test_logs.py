@@ -17,7 +17,7 @@ import pytest
 
 from idtone.core import logs
 from idtone.core.errors import LedgerError
-from idtone.core.logs import JournaldWriter, JsonFormatter, LogFormat, QueuedHandler, TextFormatter, about
+from idtone.core.logs import JournaldWriter, JsonFormatter, LogFormat, QueuedHandler, TextFormatter, call_extra
 from lab.journald import Journald
 
 LEVELS = [
@@ -56,7 +56,7 @@ def test_a_text_in_the_message_is_no_line_of_its_own() -> None:
 
 
 def test_json_is_one_object_a_line_with_the_call_and_the_reason() -> None:
-    made = record("first\nsecond %s", "“x”", **about("1795.1-1", "licence-valid"))
+    made = record("first\nsecond %s", "“x”", **call_extra("1795.1-1", "licence-valid"))
     line = JsonFormatter().format(made)
     assert "\n" not in line
     assert json.loads(line) == {
@@ -64,7 +64,7 @@ def test_json_is_one_object_a_line_with_the_call_and_the_reason() -> None:
         "level": "info", "priority": 6, "logger": "idtone.lab", "message": "first\nsecond “x”",
         "call_id": "1795.1-1", "reason": "licence-valid",
     }  # fmt: skip
-    assert "reason" not in json.loads(JsonFormatter().format(record(**about("1795.1-1"))))
+    assert "reason" not in json.loads(JsonFormatter().format(record(**call_extra("1795.1-1"))))
     assert "call_id" not in json.loads(JsonFormatter().format(record()))
 
 
@@ -105,7 +105,7 @@ def writer(tmp_path: Path) -> Iterator[JournaldWriter]:
 
 
 def test_journald_gets_fields(journald: Journald, writer: JournaldWriter) -> None:
-    writer.write(record(level=logging.ERROR, **about("1795.1-1", "licence-valid")))
+    writer.write(record(level=logging.ERROR, **call_extra("1795.1-1", "licence-valid")))
     assert journald.read() == {
         "MESSAGE": "it is so", "PRIORITY": "3", "SYSLOG_IDENTIFIER": "idtone", "LOGGER": "idtone.lab",
         "IDTONE_CALL_ID": "1795.1-1", "IDTONE_REASON": "licence-valid",
@@ -248,7 +248,7 @@ def test_what_is_too_large_for_journald_is_text(journald, writer, monkeypatch):
 @pytest.mark.parametrize("form", LogFormat)
 def test_the_chosen_form_begins(form: LogFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging, "root", root := logging.RootLogger(logging.WARNING))
-    logs.begin(form, "error")
+    logs.begin_logging(form, "error")
     (made,) = root.handlers
     with closing(made):
         assert root.level == logging.ERROR

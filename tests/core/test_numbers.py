@@ -18,7 +18,7 @@ from idtone.core.numbers import (
     national_length,
     parse,
     parse_japanese,
-    perhaps,
+    parse_or_none,
 )
 from lab.spellings import (
     DASHES,
@@ -94,8 +94,8 @@ def test_an_emergency_number_is_known_in_every_spelling_and_nothing_else_is_one(
 
 
 def test_the_digits_of_a_text_that_cannot_be_read_may_be_a_number():
-    assert perhaps("0312345678x") == perhaps("tel 03-1234-5678@pbx5") == parse(TOKYO)
-    assert [perhaps(text) for text in (TOKYO, "x5", "")] == [None, None, None]
+    assert parse_or_none("0312345678x") == parse_or_none("tel 03-1234-5678@pbx5") == parse(TOKYO)
+    assert [parse_or_none(text) for text in (TOKYO, "x5", "")] == [None, None, None]
 
 
 def test_a_suspended_number_is_known_in_every_spelling_and_no_other_is_taken_for_it():
@@ -104,9 +104,11 @@ def test_a_suspended_number_is_known_in_every_spelling_and_no_other_is_taken_for
     assert len(OF_SUSPENDED) >= 500
     assert len(EMERGENCIES) >= 500
     assert [text for text in OF_SUSPENDED if parse(text) != suspended] == []
-    assert [text for text in OF_OTHERS if not parse(text).known or suspended in (parse(text), perhaps(text))] == []
+    assert [
+        text for text in OF_OTHERS if not parse(text).known or suspended in (parse(text), parse_or_none(text))
+    ] == []
     assert [text for text in UNREADABLE if parse(text) != MALFORMED] == []
-    assert {perhaps(text) for text in UNREADABLE} <= {None, suspended}
+    assert {parse_or_none(text) for text in UNREADABLE} <= {None, suspended}
     kinds = {NumberKind.MALFORMED, NumberKind.WITHHELD, NumberKind.EMERGENCY}
     assert [text for text in NO_NUMBERS if parse(text).kind not in kinds] == []
 
@@ -151,7 +153,7 @@ def test_a_number_shows_only_its_last_four_digits():
     assert (str(number), repr(number), f"{number}") == ("…5678", "<Number fixed …5678>", "…5678")
     assert (number.last4, number.known) == ("5678", True)
     assert (str(WITHHELD), str(MALFORMED), WITHHELD.known, MALFORMED.known) == ("withheld", "malformed", False, False)
-    assert perhaps("x") is perhaps(SUSPENDED) is None
+    assert parse_or_none("x") is parse_or_none(SUSPENDED) is None
 
 
 texts = (

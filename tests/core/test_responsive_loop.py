@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from idtone.core.responsive_loop import loop_first, spare_anew, spare_present_objects
+from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again, prefer_event_loop
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def late_s() -> float:
 @pytest.mark.usefixtures("as_before")
 async def test_a_computing_thread_delays_the_event_loop_only_briefly():
     before_s = await late_s()
-    loop_first()
+    prefer_event_loop()
     assert await late_s() < before_s * 0.6  # 0.2 on an idle machine
 
 
@@ -57,7 +57,7 @@ async def test_a_computing_thread_delays_the_event_loop_only_briefly():
 def test_the_garbage_collector_skips_loaded_objects():
     loaded = [[] for _ in range(10)]
     assert any(each is loaded for each in gc.get_objects())
-    loop_first()
+    prefer_event_loop()
     assert not any(each is loaded for each in gc.get_objects())
 
 
@@ -69,9 +69,9 @@ def test_what_was_spared_becomes_garbage():
 
     kept = Kept()
     gone = weakref.ref(kept)
-    spare_present_objects()
+    freeze_garbage()
     del kept
     gc.collect()
     assert gone() is not None, "it is not scanned"
-    spare_anew()
+    freeze_garbage_again()
     assert gone() is None

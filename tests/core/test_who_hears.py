@@ -8,7 +8,7 @@ from idtone.core.calls import Decision, Direction, Outcome, Party, Reason, Skip,
 from idtone.core.decision import Chain, Unlicensed, Unreadable, decide
 from idtone.core.errors import NumberError
 from idtone.core.numbers import MALFORMED, parse, parse_pattern
-from lab.core.deciding import EXPIRED, HELD, LICENCE, NOW, FakeRegistry, call, own_policy, stopped
+from lab.core.fake_registry import EXPIRED, HELD, LICENCE, NOW, FakeRegistry, call, own_policy, stopped
 
 BOTH = dict.fromkeys(Direction, frozenset(Party))
 CALLER_ONLY = dict.fromkeys(Direction, frozenset({Party.CALLER}))

@@ -12,12 +12,12 @@ from urllib.parse import quote
 
 import pytest
 
-from idtone.call_control.fallback import leave
-from idtone.call_control.fallback_file import render
+from idtone.call_control.fallback_keeper import write_durably
+from idtone.call_control.fallback_text import render
 from idtone.call_control.journal_lines import Decided, Ended, Line, Sounded, read
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.calls import Outcome, Period, Reason, Suspension
-from idtone.core.numbers import NumberKind, ascii_form, parse, perhaps
+from idtone.core.numbers import NumberKind, ascii_form, parse, parse_or_none
 from idtone.dialplan import (
     CALLED,
     CALLED_CONTEXT,
@@ -38,7 +38,7 @@ from idtone.ledger.evidence.steps import CallStatus
 from idtone.registry.number_notation import read_span
 from lab.asterisk import Asterisk
 from lab.dialplan_steps import NOWHERE, HookCall, hook_calls, results, steps
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
@@ -294,7 +294,7 @@ def hooked(installation, tmp_path_factory) -> Iterator[Hooked]:
     with Asterisk(installation, tmp_path_factory.mktemp("hooked"), {"extensions.conf": EXTENSIONS}) as asterisk:
         complaints = asterisk.complaints()
         JournalFolder(asterisk.sounds / "journal", asterisk.sounds).make()
-        leave(asterisk.sounds, FILE)
+        write_durably(asterisk.sounds, FILE)
         yield Hooked(asterisk, complaints)
 
 
@@ -348,7 +348,7 @@ def test_with_unreadable_notice_the_digits_alone_are_still_refused_if_they_are_s
     suspended = parse(SUSPENDED)
     expected = {}
     for number in found:
-        read = {parse(number), perhaps(number)}
+        read = {parse(number), parse_or_none(number)}
         readable = any(each and each.known and each.kind is not NumberKind.EMERGENCY for each in read)
         own = parse(LICENSED) in read or not readable
         expected[number] = REFUSED if suspended in read else NOT_REFUSED if own else NOT_OWN
@@ -378,11 +378,11 @@ LATER = datetime(2120, 1, 1, tzinfo=UTC)
 )
 def test_every_spelling_of_a_number_that_is_not_the_node_s_own_is_refused(hooked, context, own, of_own, of_others):
     """Both directions: the hook does not look at it. The hook reads a number as above, whatever it compares it with."""
-    leave(hooked.asterisk.sounds, render([], own))
+    write_durably(hooked.asterisk.sounds, render([], own))
     try:
         found = dict(zip(FORMS[context], results(hooked.asterisk, context), strict=True))
     finally:
-        leave(hooked.asterisk.sounds, FILE)
+        write_durably(hooked.asterisk.sounds, FILE)
     others = [number for number in OF_OTHERS if parse(number) != parse(LICENSED) and number in found]
     suspended = [number for number in OF_SUSPENDED if number in found]
     assert suspended
@@ -398,11 +398,11 @@ def test_a_fallback_file_without_the_own_numbers_refuses_every_call(hooked):
         (whole.partition("[own]")[0] + whole[whole.index("[end]") :], "REFUSED number-unknown fallback"),
         (whole.replace("complete = yes\n", ""), "REFUSED suspensions-unknown fallback"),
     ):
-        leave(hooked.asterisk.sounds, text)
+        write_durably(hooked.asterisk.sounds, text)
         try:
             found = dict(zip(SOME, results(hooked.asterisk, "some"), strict=True))
         finally:
-            leave(hooked.asterisk.sounds, FILE)
+            write_durably(hooked.asterisk.sounds, FILE)
         assert {found[number] for number in OF_SUSPENDED if number in found} == {expected}
 
 

@@ -10,15 +10,15 @@ from urllib.parse import quote
 
 import pytest
 
-from idtone.call_control.fallback import leave
-from idtone.call_control.fallback_file import render
+from idtone.call_control.fallback_keeper import write_durably
+from idtone.call_control.fallback_text import render
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.calls import Period, Suspension
-from idtone.core.numbers import parse, perhaps
+from idtone.core.numbers import parse, parse_or_none
 from idtone.registry.number_notation import read_span
 from lab.asterisk import Asterisk
 from lab.dialplan_steps import HookCall, results, steps
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.spellings import NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, UNREADABLE
 from lab.spellings import SUSPENDED as BANK
 
@@ -87,12 +87,12 @@ def hooked(installation, tmp_path_factory) -> Iterator[Asterisk]:
         JournalFolder(asterisk.sounds / "journal", asterisk.sounds).make()
         stopped = [(read_span(STOPPED), Suspension(SINCE))]
         never = [(read_span(text), Period(since, until)) for text, since, until in LISTED]
-        leave(asterisk.sounds, render(stopped, None, never=sorted(never, key=lambda each: each[0].first)))
+        write_durably(asterisk.sounds, render(stopped, None, never=sorted(never, key=lambda each: each[0].first)))
         yield asterisk
 
 
 def is_bank(form: str) -> bool:
-    return parse(BANK) in (parse(form), perhaps(form))
+    return parse(BANK) in (parse(form), parse_or_none(form))
 
 
 def test_spellings_of_the_forwarding_number(hooked):

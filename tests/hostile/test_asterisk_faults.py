@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.hostile.attack import Attacker, Parts
+from lab.hostile.raw_sip import Attacker, Parts
 from lab.lab import Forwarding, lab, until
 from lab.processes import open_files
 from lab.site import Site

@@ -21,8 +21,8 @@ from idtone.ari_app.application import AriApplication
 from idtone.core.numbers import parse
 from idtone.tones.making.sounds import Sound
 from lab.ari_app.fake_asterisk import FakeAsterisk
-from lab.ari_app.fakes import call_control, no_journal
-from lab.call_control.evidence import LICENSED, SUSPENDED, MemoryEvidence
+from lab.ari_app.memory_call_control import call_control, no_journal
+from lab.call_control.memory_evidence import LICENSED, SUSPENDED, MemoryEvidence
 from lab.repository import ROOT
 
 RECORDED: Final[dict[str, list[dict[str, Any]]]] = json.loads(

@@ -21,9 +21,9 @@ import aiohttp
 import pytest
 
 from lab.asterisk import LAB_DIALPLAN, Asterisk
-from lab.called import IncomingCall
-from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.assert_heard import assert_heard_then_connected
 from lab.hostile.attacked_pbx import assert_no_number_is_logged
+from lab.incoming_call import IncomingCall
 from lab.lab import CALLED_NUMBER, SUSPENDED, Forwarding, Lab, Placed, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

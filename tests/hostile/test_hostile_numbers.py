@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 
 from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import Policy, decide
-from idtone.core.numbers import NumberKind, parse, perhaps
+from idtone.core.numbers import NumberKind, parse, parse_or_none
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.registry.sources import load_registry
 from lab.asterisk import Asterisk
-from lab.calls.hearing import assert_heard_then_connected
-from lab.hostile.attack import Parts
+from lab.calls.assert_heard import assert_heard_then_connected
 from lab.hostile.attacked_pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
 from lab.hostile.metacharacters import META
+from lab.hostile.raw_sip import Parts
 from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
 from lab.publication import LAB_REGISTRY, MEMBER
 from lab.service import Service
@@ -81,7 +81,7 @@ def expected(number: str, dialled: str, direction: Direction) -> tuple[Outcome, 
         parse(""),
         called,
         "",
-        perhaps=perhaps(number),
+        perhaps=parse_or_none(number),
         emergency=called.kind is NumberKind.EMERGENCY,
     )
     decision = decide(call, REGISTRY, Policy(member=MEMBER), datetime.now(UTC))
@@ -107,7 +107,7 @@ def assert_as_the_kernel_says(batch: Batch, one: Attack, way: str) -> None:
         return
     assert (record["outcome"], record["reason"], record["direction"]) == (outcome, reason, direction), told
     assert (record["complete"], record["anomalies"], record["status"]) == (True, [], ending.status), told
-    called, forwarding = parse(dialled), perhaps(number) or parse(number)
+    called, forwarding = parse(dialled), parse_or_none(number) or parse(number)
     assert record["numbers"]["called"]["last4"] == called.last4, told
     assert record["numbers"]["forwarding"]["last4"] == forwarding.last4, told
     assert one.status == (403 if outcome is Outcome.REFUSE else 486), told

@@ -23,9 +23,9 @@ from idtone.ari_app.connection import connect
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.core.errors import AriError, AriUnavailable
 from idtone.tones.making.sounds import Sound
-from lab.ari_app.fakes import call_control, no_journal
-from lab.call_control.evidence import MemoryEvidence
-from lab.hostile.server import (
+from lab.ari_app.memory_call_control import call_control, no_journal
+from lab.call_control.memory_evidence import MemoryEvidence
+from lab.hostile.hostile_server import (
     APPLICATION,
     CHANNEL,
     EVENTS,

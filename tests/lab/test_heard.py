@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lab import voices
-from lab.calls.hearing import assert_heard_by
+from lab.calls.assert_heard import assert_heard_by
 from lab.codecs import CODECS, FRAME, G722, OPUS, encode_frames
 from lab.g711 import PCMA, PCMU, Samples
 from lab.heard import Heard, hear, hear_each, hear_whole, identify, in_order

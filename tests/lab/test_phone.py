@@ -11,10 +11,10 @@ import pytest
 
 from lab import voices
 from lab.call import Call
-from lab.called import IncomingCall
 from lab.dialog import Dialog, invite
 from lab.g711 import Samples
 from lab.heard import hear
+from lab.incoming_call import IncomingCall
 from lab.phone import BUSY, Answer, Phone, ring
 from lab.rtp import HOST, Address, Media
 from lab.sdp import Session

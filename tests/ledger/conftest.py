@@ -11,7 +11,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.ledger.disclosure.packs import Files, pack_of
 from lab.ledger.sample_evidence import evidence, url_of
 from lab.ledger.sample_ledger import opened, write
-from lab.ledger_copies import copied
+from lab.ledger_copies import copy_ledger
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def evidence_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def filled(file: Path, evidence_folder: Path) -> str:
     """Address of a ledger of `evidence()`."""
-    copied(evidence_folder, file.parent)
+    copy_ledger(evidence_folder, file.parent)
     return url_of(file)
 
 

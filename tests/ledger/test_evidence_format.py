@@ -31,8 +31,8 @@ from idtone.ledger.disclosure.pack_verification import verified
 from lab.ledger.disclosure.packs import CLAIMS, DAMAGES, HIDINGS, SIGNER, Files, pack_of, resealed
 from lab.ledger.example_pack import BASIS, FIRST_FORMAT, PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
 from lab.ledger.sample_evidence import LOG
-from lab.operations.exporting import run as ledger
-from lab.operations.tamperings import TAMPERINGS
+from lab.operations.ledger_commands import run as ledger
+from lab.operations.manifest_tamperings import TAMPERINGS
 from lab.repository import parsed
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"

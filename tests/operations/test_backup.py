@@ -21,7 +21,7 @@ from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult
 from lab.ledger.sample_evidence import heard_call
 from lab.operations.backups import SECRET, BackedNode
-from lab.operations.killed import killed_before
+from lab.operations.killed_before import killed_before
 from lab.terminal import Terminal
 
 terminal = Terminal()

@@ -21,8 +21,8 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.operations.backup import known_heads
-from lab.ledger.witness.witnessing import NAME, witnessing_beside
-from lab.nights import rest_at_night
+from lab.ledger.witness.witness_server import NAME, running_witness_in_thread
+from lab.nightly_tests import rest_at_night
 from lab.operations.backups import BackedNode
 from lab.postgresql import changed
 from lab.terminal import Terminal
@@ -37,7 +37,7 @@ def known(tmp_path: Path, server: Server) -> Iterator[BackedNode]:
     node = BackedNode.made(tmp_path / "node")
     key = KeyRing.of(node.settings.ledger, node.settings.node).signer.key
     (node.folder / "password").write_text(server.password or "")
-    with witnessing_beside(tmp_path, key) as witness:
+    with running_witness_in_thread(tmp_path, key) as witness:
         set_ledger(
             node,
             url=server.url,

@@ -31,14 +31,14 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.registry.sources import FileSource, SignedSource
-from idtone.registry.trust.client import Repository
+from idtone.registry.trust.publication_client import PublicationClient
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.registry.used_registries import FOLDER, UsedRegistries, UsedRegistry, metadata_digest
 from lab.ledger.sample_evidence import put
 from lab.ledger.vectors.logs_table import ROOT as ROOT_OF_ANOTHER
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
-from lab.operations.exporting import WARRANT
+from lab.operations.ledger_commands import WARRANT
 from lab.programs import located
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import NEVER, Association, Machine
@@ -205,7 +205,7 @@ def test_a_pack_says_whose_log_it_is_and_which_witnesses_count(tmp_path):
     assert (told.exit_code, "whose log not known" in says(told)) == (1, True), "never silently good"
 
     named(association, node)
-    cached = Repository(node.root, str(association.repository), node.settings.registry.cache)
+    cached = PublicationClient(node.root, str(association.repository), node.settings.registry.cache)
     cached.keep(cached.update())
     ring = KeyRing.of(node.settings.ledger, "pbx-1")
     with LedgerReader.open(node.settings.ledger.own()) as reader:

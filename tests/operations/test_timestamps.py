@@ -30,9 +30,9 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import heard_call, put
 from lab.ledger.vectors.logs_table import logs, member, metadata
 from lab.ledger.witness.authority import Authority
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
-from lab.operations.exporting import WARRANT, run, write_settings
+from lab.operations.ledger_commands import WARRANT, run, write_settings
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
 SECOND = Path(__file__).parents[2] / "tools" / "second-opinion" / "verify-pack.mjs"

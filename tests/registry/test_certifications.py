@@ -11,10 +11,10 @@ import pytest
 from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import Policy, decide
 from idtone.core.numbers import WITHHELD, parse
-from idtone.operations.doctor.registry import certifications
+from idtone.operations.doctor.registry_findings import certifications
 from idtone.registry.compiled_registry import compiled, unpack
 from idtone.registry.expiries import ExpiryKind, certification_ends, expiries
-from idtone.registry.expiry_warning import Expiry
+from idtone.registry.expiry_warning import ExpiryWarning
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
 from idtone.registry.summary import link_words, member_lines, member_report, number_report
@@ -143,7 +143,7 @@ def test_the_doctor_warns_thirty_days_before(moment, member, status, named):
 
 
 def test_the_log_says_it_once_a_day(caplog):
-    index, expiry = RegistryIndex(DOCUMENT), Expiry(timedelta(0), "m-0001")
+    index, expiry = RegistryIndex(DOCUMENT), ExpiryWarning(timedelta(0), "m-0001")
     hour = timedelta(hours=1)
     for at in (day("2027-03-01") - hour, day("2027-03-02"), day("2027-03-02") + 20 * hour, day("2027-03-03")):
         expiry.review(index, at)
@@ -156,7 +156,7 @@ def test_the_log_says_it_once_a_day(caplog):
     assert "HAS LAPSED" in said
     assert "chain-unchecked" in said
     caplog.clear()
-    Expiry(timedelta(0), "m-0002").review(index, day("2027-06-01"))
+    ExpiryWarning(timedelta(0), "m-0002").review(index, day("2027-06-01"))
     assert not caplog.messages, "of other members"
 
 

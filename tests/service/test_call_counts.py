@@ -13,7 +13,7 @@ from idtone.core.numbers import parse
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.service.call_counts import CallCounts
-from lab.call_control.evidence import MemoryEvidence
+from lab.call_control.memory_evidence import MemoryEvidence
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 NUMBER = parse("0312345678")

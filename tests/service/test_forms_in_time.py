@@ -28,8 +28,8 @@ from idtone.member.customers.record_store import CustomerRecord, RecordFolder, R
 from idtone.member.customers.retention import forget_due, forget_in_time
 from idtone.service import instance
 from lab.asterisk import IDTONE, free_ports
+from lab.change_library import change_library
 from lab.ledger.sample_evidence import ALICE
-from lab.one_module import change_library
 
 THEN = datetime(2018, 6, 30, 3, tzinfo=UTC)
 

@@ -27,9 +27,9 @@ from idtone.service.ledger_disk_space import LedgerDiskSpace
 from idtone.service.metrics import METRICS, MetricKind, Observed
 from idtone.service.metrics_listener import MetricsListener
 from lab.asterisk import free_ports
-from lab.call_control.evidence import registry
+from lab.call_control.memory_evidence import registry
+from lab.change_library import change_library
 from lab.ledger.sample_evidence import FORWARDING, wait_until
-from lab.one_module import change_library
 from lab.prometheus import promtool
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.forked import Forked
+from lab.forked_idtone import Forked
 
 MISTAKES = [
     # where a folder is in the place of a file, the form of the log, the problem that is named

@@ -15,7 +15,7 @@ from idtone.core.settings.settings import Settings
 from idtone.registry.suspensions.own_suspension import Act, ordered
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions
 from idtone.service.suspension_keeper import SuspensionKeeper
-from lab.call_control.evidence import MemoryEvidence
+from lab.call_control.memory_evidence import MemoryEvidence
 
 
 async def test_calls_that_ended_before_a_hand_over_are_counted(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from idtone.operations.fleet.rolling_upgrade import RELOAD_S
 from idtone.service import systemd
 from idtone.service.assembly import LINES_WITHIN_S, REGISTRY_WITHIN_S
 from idtone.service.systemd import ServiceManager
-from lab.one_module import change_library
+from lab.change_library import change_library
 from lab.supervisor import UNIT, Unit
 
 

@@ -16,9 +16,9 @@ from idtone.tones.making.waveform import waveform
 from idtone.tones.master_import import ImportRequest, import_master, report
 from idtone.tones.profile import Law, load_profile
 from idtone.tones.profile_library import load_library
+from lab.tones.made_recordings import LEAD_MS, PU_PU, recorded, write
 from lab.tones.profiles import make, tone
-from lab.tones.recorded import LEAD_MS, PU_PU, recorded, write
-from lab.tones.refusing import refusal
+from lab.tones.refusal_message import refusal
 
 REQUEST = ImportRequest("pu-pu", "Pu pu", -16)
 FORMATS = ("sln", "sln16", "ulaw")

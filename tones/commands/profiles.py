@@ -119,7 +119,7 @@ def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: Js
         if not findings:
             print(translated(Message("{id}: no warnings", id=chosen.id)))
     if any(finding.warning for finding in findings):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _written(

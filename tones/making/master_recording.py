@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from idtone.core.errors import ToneError
 from idtone.core.translation import Message
 
+from ..mask_runs import mask_runs
 from ..profile import RAMP_MS, Profile, Trim, sha256_of
-from ..recordings.files import read_file
-from ..runs import runs
+from ..recordings.audio_files import read_file
 from .oscillation import Samples, raised_cosine
 from .scale import LOWEST_RATE_HZ, amplitude, check_rate
 
@@ -38,7 +38,7 @@ _RISE_MS: Final = 10.0
 _LARGEST_PEAK: Final = 32767 / 32768
 
 
-def recorded(profile: Profile, sample_rate_hz: int) -> Samples:
+def recorded_samples(profile: Profile, sample_rate_hz: int) -> Samples:
     """The whole sound at its level, one channel; 1.0 is full scale.
 
     Raises ToneError if the rate is too low, or if the recording has another hash than the profile, is silent, or would
@@ -90,7 +90,7 @@ def sounding(samples: Samples, sample_rate_hz: int) -> NDArray[np.bool_]:
     loudest = float(np.max(power, initial=0.0))
     mask = (power >= loudest * 10 ** (SOUNDING_DB / 10)) & (loudest > 0)
     rise = round(_RISE_MS * sample_rate_hz / 1000)
-    for first, end in runs(mask):
+    for first, end in mask_runs(mask):
         edge = min(rise, (end - first) // 4)
         mask[first : first + edge] = mask[end - edge : end] = False
     return mask

@@ -52,7 +52,7 @@ class Sound:
         """The hash of all files together. It is the hash of one line `FORMAT SHA256` for each file, ordered by format,
         as in evidence-format.md.
         """
-        return together({file.sound_format.name: file.sha256 for file in self.files})
+        return combined_digest({file.sound_format.name: file.sha256 for file in self.files})
 
     @property
     def is_there(self) -> bool:
@@ -63,7 +63,7 @@ class Sound:
             return False
 
 
-def together(digests: Mapping[str, str]) -> str:
+def combined_digest(digests: Mapping[str, str]) -> str:
     """`Sound.sha256` of the files with these digests, by format."""
     lines = sorted(f"{name} {digest}\n" for name, digest in digests.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()

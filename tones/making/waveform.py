@@ -19,9 +19,9 @@ def waveform(profile: Profile, sample_rate_hz: int) -> Samples:
     if not profile.recording:
         return synthesise(profile, sample_rate_hz)
     # The resampler and the readers take long to load, and most profiles need neither.
-    from .master_recording import recorded
+    from .master_recording import recorded_samples
 
-    return recorded(profile, sample_rate_hz)
+    return recorded_samples(profile, sample_rate_hz)
 
 
 def pcm_blocks(profile: Profile, sample_rate_hz: int, *, dither: bool = True) -> Iterator[Pcm]:

@@ -43,7 +43,7 @@ _LEAST_DECAY_DB: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BurstMeasurement:
     """A measured burst, in samples of the working rate. `lines` are those at its start, `last_lines` those at its end.
 
     `lines` have the amplitudes of the plateau between the ramps; if the burst decays, those at its start.
@@ -66,7 +66,7 @@ class Found:
         return self.fall.half + self.fall.ramp / 2
 
 
-def rough(samples: Floats, span: Span, sample_rate_hz: float) -> Lines | None:
+def rough_lines(samples: Floats, span: Span, sample_rate_hz: float) -> Lines | None:
     """The waves in the middle of a span; None if it is not a tone."""
     aside = round(min(0.02 * sample_rate_hz, 0.2 * (span.end - span.first)))
     first = span.first + aside
@@ -74,7 +74,7 @@ def rough(samples: Floats, span: Span, sample_rate_hz: float) -> Lines | None:
     return _waves(samples[first:end], first, sample_rate_hz)
 
 
-def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) -> Found | None:
+def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) -> BurstMeasurement | None:
     """The measurement of a burst; None if it is not a tone. Only samples from `before` to `after` are used."""
     rate = lines.sample_rate_hz
     stretch = round(STRETCH_S * rate)
@@ -92,7 +92,7 @@ def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) 
         return found
     head = replace(span, end=span.first + stretch, joined_after=True)
     tail = replace(span, first=span.end - stretch, joined_before=True)
-    tail_lines = rough(samples, tail, rate)
+    tail_lines = rough_lines(samples, tail, rate)
     beginning = _measure(samples, head, lines, low, head.end)
     ending = tail_lines and _measure(samples, tail, tail_lines, tail.first, high)
     if not beginning or not ending:
@@ -115,7 +115,7 @@ def boundary(samples: Floats, before: Lines, after: Lines, near: int) -> tuple[i
     return low + place, bool(dip > 0.4 * usual)
 
 
-def same(before: Lines, after: Lines, cut: int) -> bool:
+def same_waves(before: Lines, after: Lines, cut: int) -> bool:
     """True if the strong waves on both sides of a cut are the same."""
     rate = before.sample_rate_hz
     shortest = 2 * min(abs(cut - before.origin), abs(after.origin - cut)) / rate
@@ -209,14 +209,16 @@ def _without_sidebands(lines: Lines, near_hz: float) -> Lines:
     return picked(lines, kept)
 
 
-def _residual_energy(samples: Floats, found: Found, low: int, high: int) -> float:
+def _residual_energy(samples: Floats, found: BurstMeasurement, low: int, high: int) -> float:
     """The energy that a burst does not explain."""
     wave = found.lines.samples(low, high) * shape(low, high, found.rise, found.fall)
     wave *= _faded(found.decay, np.arange(low, high) - found.span.first)
     return float(np.sum((samples[low:high] - wave) ** 2))
 
 
-def _measure(samples: Floats, span: Span, lines: Lines, low: int, high: int, *, search: bool = True) -> Found | None:
+def _measure(
+    samples: Floats, span: Span, lines: Lines, low: int, high: int, *, search: bool = True
+) -> BurstMeasurement | None:
     """The burst in the span. With `search`, lines are searched again once the edges are known; otherwise `lines` are
     only refined.
     """
@@ -260,7 +262,9 @@ def _measure(samples: Floats, span: Span, lines: Lines, low: int, high: int, *, 
                 break
     if lines.residual > lines.powers.sum():
         return None
-    return Found(span, lines, lines, replace(rise, half=rise.half + low), replace(fall, half=fall.half + low), decay)
+    return BurstMeasurement(
+        span, lines, lines, replace(rise, half=rise.half + low), replace(fall, half=fall.half + low), decay
+    )
 
 
 def _edges(gains: Floats, span: Span, low: int, rate: float, lowest_hz: float) -> tuple[Edge, Edge]:

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..mask_runs import mask_runs
 from ..profile import Law
-from ..runs import runs
-from .bursts import Found, boundary, join_swells, measure, rough, same, unite
+from .bursts import BurstMeasurement, boundary, join_swells, measure, rough_lines, same_waves, unite
 from .clicks import click_energy
 from .levels import dbm0, power_db
 from .spans import Span, find_spans, frame_powers, noise_power
@@ -163,7 +163,7 @@ def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
     count = total = reaching = 0
     for first in range(0, len(samples), _BLOCK):
         full = np.abs(samples[first : first + _BLOCK]) >= top
-        found = runs(full)
+        found = mask_runs(full)
         lengths = found[:, 1] - found[:, 0]
         # A run at the end of a block may continue in the next one.
         if full[0]:
@@ -181,18 +181,18 @@ def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
 
 def _find(
     work: Working, spans: list[Span], noise: float, progress: Callable[[float], None]
-) -> tuple[list[Found], bool]:
+) -> tuple[list[BurstMeasurement], bool]:
     """The tone bursts in order of time, and whether there may be more."""
     samples, rate = work.samples, work.sample_rate_hz
     truncated = len(spans) > _TRIES
     drafts: list[tuple[Span, Lines]] = []
     for span in unite(samples, join_swells(samples, spans[:_TRIES], rate, noise), rate, noise):
-        lines = rough(samples, span, rate)
+        lines = rough_lines(samples, span, rate)
         if lines is None:
             continue
         if drafts and span.joined_before and drafts[-1][0].end == span.first:
             former, former_lines = drafts[-1]
-            if same(former_lines, lines, span.first):
+            if same_waves(former_lines, lines, span.first):
                 drafts[-1] = (replace(former, end=span.end, joined_after=span.joined_after), former_lines)
                 continue
             cut, hard = boundary(samples, former_lines, lines, span.first)
@@ -215,7 +215,7 @@ def _find(
     return found, truncated
 
 
-def _burst(work: Working, found: list[Found], index: int, sample_rate_hz: int, law: Law) -> MeasuredBurst:
+def _burst(work: Working, found: list[BurstMeasurement], index: int, sample_rate_hz: int, law: Law) -> MeasuredBurst:
     burst = found[index]
     lines, rate = burst.lines, work.sample_rate_hz
 
@@ -259,7 +259,7 @@ def _burst(work: Working, found: list[Found], index: int, sample_rate_hz: int, l
     )
 
 
-def _sinad_db(samples: NDArray[np.float32], burst: Found) -> float:
+def _sinad_db(samples: NDArray[np.float32], burst: BurstMeasurement) -> float:
     """The SINAD between the ramps, over the fitted part, which is the start of a long burst."""
     lines = burst.lines
     fitted = round(2 * (lines.origin - burst.start))
@@ -272,7 +272,7 @@ def _sinad_db(samples: NDArray[np.float32], burst: Found) -> float:
     return power_db(float(np.mean(wave**2)) / max(float(np.mean(residual**2)), 1e-30))
 
 
-def _modulation(lines: Lines, burst: Found) -> tuple[list[tuple[int, float]], AmplitudeModulation | None]:
+def _modulation(lines: Lines, burst: BurstMeasurement) -> tuple[list[tuple[int, float]], AmplitudeModulation | None]:
     """The carriers with their powers, strongest first, and their common modulation.
 
     Sidebands are at equal distances on both sides of a carrier, with mirrored phases and at most half its amplitude.

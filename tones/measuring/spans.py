@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runs import runs
+from ..mask_runs import mask_runs
 from .spectral_lines import LOWEST_HZ
 
 Floats = NDArray[Any]
@@ -83,7 +83,7 @@ def find_spans(samples: Floats, sample_rate_hz: float, powers: Floats, noise: fl
     smooth = np.convolve(powers, [0.5, 0.5], "same")
     least = max(_QUIETEST, _OVER_NOISE * noise, _RANGE * float(smooth.max()))
     active = (smooth > least) & (smooth > _DIP * _highest_around(smooth, _AROUND_MS))
-    sounding = _join(runs(active), _SHORTEST_PAUSE_MS)
+    sounding = _join(mask_runs(active), _SHORTEST_PAUSE_MS)
     frame = sample_rate_hz * FRAME_MS / 1000
     spans = []
     for first, end in sounding:
@@ -143,7 +143,7 @@ def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> li
         )
         change[start + apart : start + apart + len(changed)] = np.where(quiet, 0.0, changed)
     cuts = []
-    for begin, stop in runs(change > _CHANGE):
+    for begin, stop in mask_runs(change > _CHANGE):
         if (stop - begin) * _HOP_MS > _GLIDE_MS:
             continue
         weights = change[begin:stop] - _CHANGE

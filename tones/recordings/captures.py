@@ -12,7 +12,7 @@ from idtone.core.translation import Message
 
 from .datagrams import address, datagrams, is_capture
 from .leg import Leg
-from .opening import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
+from .open_recording import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
 from .streams import CLOCK_HZ, CODECS, FEWEST_PACKETS, Packet, Stream, Timeline, codec_name, decode, lay, parse
 
 _MOST_PACKETS: Final = 4_000_000

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .audio_files import read_file
 from .captures import read_capture
 from .datagrams import is_capture
-from .files import read_file
 from .leg import Leg
-from .opening import LONGEST_S, Notice, beginning_of, open_recording, warn
+from .open_recording import LONGEST_S, Notice, beginning_of, open_recording, warn
 
 
 def read(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:

@@ -2,7 +2,7 @@
 
 Each feature distinguishes the sound from chance patterns of speech. A logistic regression learned their weights from
 speech and from sounds under speech. `calibration.json` holds the weights, the thresholds and the false alarms
-measured with them; `python -m bench.verify.calibrating` writes it.
+measured with them; `python -m bench.verify.calibration` writes it.
 """
 
 from __future__ import annotations

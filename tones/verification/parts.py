@@ -124,7 +124,7 @@ def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
     return found
 
 
-def alone(base: Baseband, fitted: Fitted) -> bool:
+def stands_alone(base: Baseband, fitted: Fitted) -> bool:
     """True if the sound's tones are quiet before it, and after it once a room's tail has died away.
 
     A longer or pulsating tone, from the network or in music, is also there before or after. A lost part could be such a

@@ -27,7 +27,7 @@ from ..recordings.resampling import at_rate
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
 from .part_tests import ALONE, CODEC_MS, TESTS, Case, heard_burst, level_dbm0, remnants
-from .parts import alone, blast, tails
+from .parts import blast, stands_alone, tails
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict
 from .screening import HOP, RATE_HZ, Reals, Screen
 from .sound_plan import plan_of
@@ -235,7 +235,7 @@ class Verifier:
             bursts,
             beside=beside,
             tails=tails(base, self._plan, fitted),
-            alone=alone(around, fitted),
+            alone=stands_alone(around, fitted),
             remnants=tuple(remnants(samples, fitted, beside)),
         )
         tests = tuple(test(case) for test in TESTS)

@@ -16,7 +16,7 @@ from idtone.core.paper.pdf import as_pdf
 from idtone.core.signed_notes import Signer
 from idtone.ledger.disclosure.evidence_report import report
 from idtone.ledger.disclosure.legal_basis import LegalBasis
-from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, packed, seal, told
+from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, pack_files, read_record, seal
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..sample_evidence import LOG, NOW, SEED, days_of, url_of
@@ -35,12 +35,13 @@ def pack_of(folder: Path, *, sealed: bool = False) -> Files:
     with LedgerReader.open(url, None if sealed else days_of(url)) as reader:
         calls = [PackedCall(name, reader.proofs(name), reader.record_key(name)) for name in NAMES]
     tales = [
-        told(each.call_id, {one.proof.index: one.content for one in each.proven}, each.record_key) for each in calls
+        read_record(each.call_id, {one.proof.index: one.content for one in each.proven}, each.record_key)
+        for each in calls
     ]
     profiles = {"sample": {"id": "sample", "title": "<見本>"}}
     content = report(CASE, NOW, tales, profiles, str(LOG), BASIS)
     return resealed(
-        packed(CASE, "act-1", NOW, calls, profiles, LOG, {REPORT: as_html(content), PAPER: as_pdf(content)}, BASIS)
+        pack_files(CASE, "act-1", NOW, calls, profiles, LOG, {REPORT: as_html(content), PAPER: as_pdf(content)}, BASIS)
     )
 
 

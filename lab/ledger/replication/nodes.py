@@ -19,11 +19,11 @@ from idtone.ledger.store.database import Database
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger_copies import copied
+from lab.ledger_copies import copy_ledger
 from lab.postgresql import PostgreSQL, changed, database_of
 
 from ..sample_evidence import PLAY, REFUSE, decided, heard_call
-from .between import Between
+from .faulty_network import FaultyNetwork
 
 NAMES = ["osaka", "sendai", "tokyo"]
 EMPTIED = "TRUNCATE {}.steps, {}.hashes, {}.sought, {}.in_progress"
@@ -106,7 +106,7 @@ class Node:
     def copy(self) -> LedgerReader:
         return LedgerReader(self.replica)
 
-    def through(self, between: Between) -> Node:
+    def through(self, between: FaultyNetwork) -> Node:
         """The same node, connected through the proxy."""
         return self.changed(url=changed(self.settings.url, port=between.port))
 
@@ -172,7 +172,7 @@ def nodes(
 ) -> Iterator[dict[str, Node]]:
     """Three nodes by name, for this test alone."""
     folder, database = made_nodes
-    copied(folder, tmp_path)
+    copy_ledger(folder, tmp_path)
     clone = f"{database}_{secrets.token_hex(3)}"
     postgresql.execute(f"CREATE DATABASE {clone} TEMPLATE {database}")
     yield _by_name(tmp_path, postgresql.url(clone), postgresql.password, monkeypatch)

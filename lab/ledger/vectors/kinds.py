@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ..verification.forging import FORGERIES, forge
+from ..verification.forged_steps import FORGERIES, forge
 from . import bases, files_of, octets_of, vectors
 from .ledgers import LedgerFiles, NotRows, rows_of, without_day
 from .pack_table import bad_leaves

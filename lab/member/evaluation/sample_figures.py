@@ -11,7 +11,7 @@ from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.member.evaluation.criteria import Criteria, parse_criteria
 from idtone.member.evaluation.figures import KIND, NodeFigures, figures_of
 from idtone.member.evaluation.period import Period
-from idtone.registry.correspondence.signed_document import sign_document, verified
+from idtone.registry.correspondence.signed_document import sign_document, verified_document
 from lab.repository import ROOT
 
 SEED = b"7" * 32
@@ -69,7 +69,7 @@ def document_of(content: dict[str, Any], signer: Signer = NODE, member: str = "m
 
 
 def node_figures(content: dict[str, Any], signer: Signer = NODE) -> NodeFigures:
-    return figures_of(verified(document_of(content, signer), lambda _: [signer.key]))
+    return figures_of(verified_document(document_of(content, signer), lambda _: [signer.key]))
 
 
 def write_criteria(folder: Path, text: str = CRITERIA) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from math import sqrt
 from typing import Final
 
-from bench.reporting import PROGRESS
+from bench.bench_output import PROGRESS
 from idtone.core.misuse_limits import load_limits
 from idtone.ledger.evidence.call_outline import OutlinedDay
 from idtone.member.misuse.findings import Judge

@@ -51,7 +51,7 @@ class Office(Terminal):
     def act_as(self, name: str, uid: int) -> str:
         """Let another account run the commands; returns its name in the history."""
         person = Person(uid, name, AccountKnownBy.LOGIN)
-        self.monkeypatch.setattr("idtone.office.commands.options.acting", lambda: person)
+        self.monkeypatch.setattr("idtone.office.commands.options.acting_person", lambda: person)
         return str(person)
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:

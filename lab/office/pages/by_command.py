@@ -15,7 +15,7 @@ from lab.terminal import Terminal
 
 from ..applicant import hand_in
 from ..year.office_year import passphrase
-from .founding import found
+from .found_office import found
 from .year_facts import (
     APPLICANT,
     APPLICANT_ID,

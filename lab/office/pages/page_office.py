@@ -24,8 +24,8 @@ from lab.console.site import PASSWORD, in_a_thread, users_file
 from lab.terminal import Terminal
 
 from ..year.office_year import passphrase
-from .founding import found
-from .hands import Hands
+from .browser_user import Hands
+from .found_office import found
 
 CLERK, OFFICER, SECOND = "sato", "suzuki", "tanaka"
 """Three users with the role `office`."""

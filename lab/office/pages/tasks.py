@@ -10,7 +10,7 @@ from typing import Final
 
 from idtone.office.papers.period_account import fiscal_year
 
-from .hands import PageFault
+from .browser_user import PageFault
 from .page_office import CLERK, OFFICER, SECOND, PageOffice
 from .year_facts import (
     APPLICANT,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from selenium.common.exceptions import WebDriverException
 
-from .hands import PageFault
+from .browser_user import PageFault
 from .page_office import PageOffice
 from .tasks import TASKS, Task
 

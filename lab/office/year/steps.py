@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from .calls_and_reports import disclose, report, stop
 from .customers import hop, keep_form
 from .flow_picture import Rows
-from .joining import admit, begin, pledge, resell, sign_on
+from .members_join import admit, begin, pledge, resell, sign_on
 from .office_year import OfficeYear
-from .serving import disclose, report, stop
 from .year_end import evaluate, verify
 
 

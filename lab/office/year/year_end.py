@@ -10,7 +10,7 @@ from idtone.core.signed_notes import Signer
 from idtone.ledger.keys.key_ring import KeyRing
 
 from .flow_picture import Box, Rows, Tone
-from .joining import CALLS
+from .members_join import CALLS
 from .office_year import RESELLER, WHOLESALER, OfficeYear, days, now, only, spoken
 
 WITNESS: Final = Signer("witness.example/1", secrets.token_bytes(32))

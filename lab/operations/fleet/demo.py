@@ -39,7 +39,7 @@ from lab.office.year.office_year import spoken
 from lab.postgresql import PostgreSQLMissing, programs
 from lab.processes import end_in_order
 
-from .observing import Observer, Seen, SeenCalls, SeenDatabase, SeenNode, SeenProxy
+from .fleet_observer import Observer, Seen, SeenCalls, SeenDatabase, SeenNode, SeenProxy
 
 RATE: Final = 30.0
 NUMBERS: Final = (*[LICENSED] * 28, "0352345678", SUSPENDED)

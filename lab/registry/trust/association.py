@@ -13,7 +13,7 @@ from securesystemslib.signer import CryptoSigner
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles
-from idtone.registry.trust.client import Published, Repository
+from idtone.registry.trust.publication_client import PublicationClient, Published
 from idtone.registry.trust.tuf_roles import Keys
 
 from ..examples import GOOD
@@ -108,5 +108,5 @@ class Machine:
         self.repository().keep(published)
         return published
 
-    def repository(self) -> Repository:
-        return Repository(self.trust, self.source, self.cache)
+    def repository(self) -> PublicationClient:
+        return PublicationClient(self.trust, self.source, self.cache)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.registry.trust.association import Association, Machine
-from lab.registry.trust.serving import write_certificate
+from lab.registry.trust.publication_server import write_certificate
 
 
 @pytest.fixture(scope="session")

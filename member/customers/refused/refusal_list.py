@@ -60,7 +60,7 @@ def reference_of(number: int) -> str:
     return f"X-{number}"
 
 
-def packed(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:
+def packed_list(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:
     """The list as a file."""
     ordered = sorted(rows, key=attrgetter("token", "until", "number"))
     count = len(ordered)

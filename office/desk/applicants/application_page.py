@@ -16,11 +16,11 @@ from ..public_form import (
     all_wrong,
     both,
     error_at,
+    fault_attributes,
+    hidden_trap_field,
     page,
     problem_box,
-    state,
     text_field,
-    trap,
 )
 from .submission import FIELDS, Submission, SubmissionState, values_of
 
@@ -126,7 +126,7 @@ def _form(
     )
     directions = "".join(
         f'<label><input type="checkbox" name="{each.value}" value="yes"{" checked" * bool(values.get(each.value))}'
-        f"{state(each.value, wrong)}> {both(*words)}{error_at(PROBLEMS, each.value, wrong)}</label>"
+        f"{fault_attributes(each.value, wrong)}> {both(*words)}{error_at(PROBLEMS, each.value, wrong)}</label>"
         for each, words in _DIRECTIONS.items()
     )
     hidden = "".join(
@@ -150,17 +150,17 @@ def _form(
                ".pdf,application/pdf", required=receipt is None)
         + "</fieldset>"
         + f"<fieldset><legend>{both('申込みの内容', 'What you apply for')}</legend>"
-        + f"<label>{both('識別音', 'Sound')}<select name=\"tone\"{state('tone', wrong)}>{options}</select>"
+        + f"<label>{both('識別音', 'Sound')}<select name=\"tone\"{fault_attributes('tone', wrong)}>{options}</select>"
         + f"{error_at(PROBLEMS, 'tone', wrong)}</label>"
         + directions
         + f"<label>{both('電話番号(1 行に一つの番号か範囲)', 'Numbers (one number or range a line)')}"
-        + f'<textarea name="numbers" rows="6"{state("numbers", wrong)}>'
+        + f'<textarea name="numbers" rows="6"{fault_attributes("numbers", wrong)}>'
         + f"{escape(values.get('numbers', ''))}</textarea>{error_at(PROBLEMS, 'numbers', wrong)}</label>"
         + file("sheet", "または番号の一覧(Excel で保存した CSV)", "Or a table of numbers (CSV, as Excel saves it)",
                ".csv,text/csv", required=False)
         + text("remark", "備考", "Remark", required=False)
         + "</fieldset>"
-        + trap()
+        + hidden_trap_field()
         + f"<button>{both(*(_CORRECT if receipt else _SEND))}</button>"
         + "</form>"
     )  # fmt: skip

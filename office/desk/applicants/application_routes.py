@@ -24,9 +24,9 @@ from idtone.core.http.request_limits import RequestLimits
 from idtone.core.http.visitor_network import network_of
 from idtone.core.in_thread import in_thread
 
-from ...authority.moments import in_japan
 from ...authority.number_sheet import sheet_entries
 from ...authority.pledge_store import check_pdf
+from ...authority.typed_dates import in_japan
 from ..desk import Desk
 from ..desk_guard import visitor_of
 from ..field_problem import FieldProblem

@@ -20,13 +20,13 @@ from pydantic import ValidationError
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 from idtone.member.reports.report_documents import new_receipt, receipt_digest
 
 from ...authority import shared_folder
-from ...authority.moments import in_japan
-from ...authority.turns import turn
+from ...authority.folder_lock import lock_folder
+from ...authority.typed_dates import in_japan
 from ..office_ledger import TURN_WITHIN_S, OfficeLedger
 from .submission import Handed, Submission, SubmissionState
 
@@ -47,7 +47,7 @@ class Submissions:
         self._ledger = ledger or OfficeLedger(folder)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Context in which no one else changes a submission. Enter it inside the office's lock, if that is taken too.
 
         It is not the ledger's turn, which the desk needs for other work while the office receives an application.
@@ -57,7 +57,7 @@ class Submissions:
         with ExitStack() as stack:
             with writing(lock, TrustError):
                 try:
-                    stack.enter_context(turn(lock, TURN_WITHIN_S))
+                    stack.enter_context(lock_folder(lock, TURN_WITHIN_S))
                 except TimeoutError as error:
                     raise TrustError(
                         Message("{folder}: the acts before this one take too long; try again", folder=self._folder)
@@ -98,7 +98,7 @@ class Submissions:
         wait.
         """
         secret = new_receipt()
-        with self.turn():
+        with self.locked():
             if sum(each.is_open for each in self.all()) >= most:
                 raise TooManyWaitError(Message("too many applications wait"))
             id_ = next(name for name in iter(_new_id, "") if not self._path(name).exists())
@@ -111,7 +111,7 @@ class Submissions:
 
     def correct(self, before: Submission, handed: Handed, pdf: bytes | None, sha256: str, now: datetime) -> Submission:
         """Replace the content by the applicant's correction; the office sees it as new."""
-        with self.turn():
+        with self.locked():
             held = self._open(before)
             made = held.model_copy(
                 update={"handed": handed, "pledge": sha256, "changed": in_japan(now), "state": SubmissionState.WAITING}
@@ -123,8 +123,8 @@ class Submissions:
         """Send the submission back for correction, or decline it, with a text for the applicant. `before` is the
         submission as shown.
         """
-        words = line(note, label)
-        with self.turn():
+        words = kept_line(note, label)
+        with self.locked():
             update = {"state": state, "note": words, "changed": in_japan(datetime.now(UTC))}
             made = self._open(before).model_copy(update=update)
             self._change(made, f"application-{state.value}", None)  # the ledger cannot forget what the note may name
@@ -132,7 +132,7 @@ class Submissions:
 
     def receive(self, before: Submission, application: str) -> Submission:
         """Record the application that the office has made from the submission."""
-        with self.turn():
+        with self.locked():
             update = {
                 "state": SubmissionState.RECEIVED, "application": application, "note": None,
                 "changed": in_japan(datetime.now(UTC)),
@@ -143,7 +143,7 @@ class Submissions:
 
     def forget(self, before: datetime) -> int:
         """Erase submissions that are over since this moment, and files that a crash has left; returns the number."""
-        with self.turn(), writing(self._folder, TrustError):
+        with self.locked(), writing(self._folder, TrustError):
             over = [each for each in self.all() if each.is_over(before)]
             for each in over:
                 self._ledger.record("application-forgotten", each.id)
@@ -156,7 +156,7 @@ class Submissions:
 
     def refuse_changed(self, before: Submission) -> None:
         """Check that the submission is as shown. Raises UsageError if it is no longer open, or has changed."""
-        with self.turn():
+        with self.locked():
             self._open(before)
 
     def _open(self, before: Submission) -> Submission:

@@ -26,7 +26,7 @@ from idtone.member.reports.report_documents import (
     SealedReport,
     read,
     report_id_of,
-    span,
+    time_span,
 )
 from idtone.member.reports.sealed_box import Purpose, open_box, public_key, seal
 from idtone.registry.correspondence.signed_document import SignedDocument
@@ -37,8 +37,8 @@ from .desk_key import DeskKey, officer_public
 from .number_holder import Basis, Holder, holder_of
 from .report_rules import ReportRules, read_rules
 from .report_store import CountedBy, KeptReport, KeptRequest, ReportStore, WaitingRequest
-from .small_counts import Published, published
-from .traceback import Finding, Next, ReportResult, Stage, after, first
+from .small_counts import Published, without_small_counts
+from .traceback import Finding, Next, ReportResult, Stage, first_request, next_request
 
 FETCHED_AT_ONCE: Final = 200
 """Most requests in one answer; a member with more of them gets the others when it has answered these."""
@@ -61,7 +61,7 @@ class ReportDesk:
         self.store = ReportStore(desk.folder)
         self._changes = RecordedChanges(self.store.opened, desk.ledger)
         if self.store.exists:
-            self._changes.settle()
+            self._changes.finish()
         self.key = DeskKey.of(desk.folder)
         self.rules: ReportRules = read_rules(desk.folder)
 
@@ -77,7 +77,7 @@ class ReportDesk:
 
         A report that was entered already leaves nothing, also if it was sealed again.
         """
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             known = self.store.by_receipt(sealed.receipt)
             if known and self._is_same(known, sealed):
                 return known.id
@@ -90,7 +90,7 @@ class ReportDesk:
             holder, step = Holder(None, Basis.NO_NUMBER), Next(finding=Finding.NO_NUMBER)
             if isinstance(matter, ReportedCall):
                 token, holder = self.key.token(parse(matter.number)), self._holder(matter)
-                step = first(holder.members)
+                step = first_request(holder.members)
             request = self._request(report_id, 1, step, now)
             kept = KeptReport(report_id, now, via, holder, step.stage, step.finding, None, None, None, sealed)
             self._changes.make(
@@ -118,7 +118,7 @@ class ReportDesk:
         return facts[0] == facts[1]
 
     def _holder(self, call: ReportedCall) -> Holder:
-        return holder_of(self._desk.workspace, parse(call.number), call.at, span(call.at, call.within_minutes))
+        return holder_of(self._desk.workspace, parse(call.number), call.at, time_span(call.at, call.within_minutes))
 
     def matter(self, sealed: SealedReport) -> ReportedCall | ReportedService:
         """The content of a report. Raises TrustError if it is not sealed for this desk, or was changed."""
@@ -157,7 +157,7 @@ class ReportDesk:
 
         Raises LedgerError: then nothing is erased.
         """
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             doomed = self.store.closed_before(before)
             if doomed:
                 self._desk.ledger.record("reports-forgotten", before.isoformat(), reports=len(doomed))
@@ -167,7 +167,7 @@ class ReportDesk:
 
     def statistics(self, by: CountedBy, since: datetime, until: datetime) -> Published:
         """Counts of the reports received from `since` on and before `until`, in the form for publication."""
-        return published(self.store.counted(by, since, until), self.rules.statistics.least)
+        return without_small_counts(self.store.counted(by, since, until), self.rules.statistics.least)
 
     def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
         """Close a report and withdraw its open request. Raises LedgerError, and UsageError if the report is closed
@@ -176,7 +176,7 @@ class ReportDesk:
         The reason is not written to the ledger, which erases nothing: it may name people, and is erased with the
         report.
         """
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             report = self.named(report_id)
             if report.stage is Stage.CLOSED:
                 raise UsageError(Message("report {report_id} is closed already", report_id=report_id))
@@ -244,7 +244,7 @@ class ReportDesk:
         TrustError.
         """
         content = read(Answer, document.content)
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             request = self.store.request(content.request)
             if request is None or request.member != document.member:
                 raise TrustError(_UNKNOWN)
@@ -259,7 +259,7 @@ class ReportDesk:
                 )
             asked = [each.member for each in self.store.requests_of(request.report)]
             holders = self._holders(request.report) if content.result is AnswerResult.NOT_OURS else ()
-            following = after(asked, content.result, content.upstream, self.rules.traceback.members, holders)
+            following = next_request(asked, content.result, content.upstream, self.rules.traceback.members, holders)
             further = self._request(request.report, request.hop + 1, following, now)
             answered = replace(
                 request,
@@ -295,7 +295,7 @@ class ReportDesk:
         """Remind a member, who sees the reminder with its requests. Nothing happens if it has answered, or was
         reminded, in the meantime. Raises LedgerError.
         """
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             if self.store.request(request.id) == request:
                 self._changes.make(
                     self.store.reminded(request),

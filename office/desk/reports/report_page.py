@@ -17,11 +17,11 @@ from ..public_form import (
     all_wrong,
     both,
     error_at,
+    fault_attributes,
+    hidden_trap_field,
     page,
     problem_box,
-    state,
     text_field,
-    trap,
 )
 from .report_store import KeptReport
 from .traceback import ReportResult, Stage
@@ -142,7 +142,7 @@ def form_page(
         + text("date", "日付", "Date", "date", required=True)
         + text("time", "時刻(日本時間)", "Time (Japan)", "time", required=True)
         + f"<label>{both('時刻の確かさ', 'How sure the time is')}"
-        + f'<select name="within_minutes"{state("within_minutes", wrong)}>{options}</select>'
+        + f'<select name="within_minutes"{fault_attributes("within_minutes", wrong)}>{options}</select>'
         + f"{error_at(PROBLEMS, 'within_minutes', wrong)}</label>"
     )
     consent = " checked" * bool(values.get("disclose"))
@@ -175,11 +175,11 @@ def form_page(
         + f'<form method="post" action="{path}" enctype="multipart/form-data">'
         + asked
         + f"<label>{MUST}{both('何がありましたか', 'What happened')}"
-        + f'<textarea name="what" rows="8" maxlength="4000" required{state("what", wrong)}>'
+        + f'<textarea name="what" rows="8" maxlength="4000" required{fault_attributes("what", wrong)}>'
         + f"{escape(values.get('what', ''))}</textarea>{error_at(PROBLEMS, 'what', wrong)}</label>"
         + f"<p>{both(*_KEPT)}</p>"
         + reporter
-        + trap()
+        + hidden_trap_field()
         + f"<button>{both('申告する', 'Send the report')}</button></form>"
         + f'<p><a href="{STATUS_PATH}">{both("受付番号で経過を見る", "Ask by receipt number")}</a></p>',
     )

@@ -14,7 +14,7 @@ class Published:
     total: int | None
 
 
-def published(counts: Mapping[str, int], least: int) -> Published:
+def without_small_counts(counts: Mapping[str, int], least: int) -> Published:
     """The counts without those below `least`. If that hides fewer than two counts, or fewer than `least` reports in
     all, a reader could compute them from the total. So the smallest of the others is hidden too or, if that is not
     enough, the total.

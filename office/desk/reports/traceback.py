@@ -69,12 +69,12 @@ class Next:
         return Stage.MEMBER if self.member else Stage.OFFICE
 
 
-def first(holders: Sequence[str]) -> Next:
+def first_request(holders: Sequence[str]) -> Next:
     """The member to ask first."""
     return Next(member=holders[0]) if holders else Next(finding=Finding.NO_HOLDER)
 
 
-def after(
+def next_request(
     asked: Sequence[str], result: AnswerResult, upstream: str | None, most: int, holders: Sequence[str] = ()
 ) -> Next:
     """The next step after an answer of the last of the `asked` members. At most `most` members are asked. `holders`

@@ -63,7 +63,7 @@ def _diff_nodes(config: Path | None, as_json: bool) -> None:
         columns = (Message("node"), Message("state"), Message("version"), "SHA-256", Message("set otherwise"))
         command_line.Rows(columns).print(_rows(fleet.nodes))
     if not _are_same(fleet.nodes):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _are_same(nodes: Sequence[Node]) -> bool:
@@ -127,7 +127,7 @@ def _diff_files(file: Path, other: Path | None, settings: Settings, as_json: boo
     else:
         print(translated(Message("all keys have the same values")))
     if found:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _edition(path: Path, keys: list[VerifierKey]) -> tuple[SharedSettings | None, Settings]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.terminal.command_line import ConfigOption, JsonOption, negative
+from idtone.core.terminal.command_line import ConfigOption, JsonOption, exit_negative
 from idtone.core.translation import Message, translated
 from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.service.live_display import WatchOption, show
@@ -42,7 +42,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
     with reports_reader(config) as reader:
         found = show(lambda: look(reader, watch), screen, as_object, as_json=as_json, watch=watch)
     if not found.is_good:
-        negative()
+        exit_negative()
 
 
 def look(reader: NodeReportsReader, is_patient: bool) -> Look:

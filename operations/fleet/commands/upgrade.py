@@ -134,7 +134,7 @@ def _upgrade(
     if as_json:
         command_line.print_json(kept.entries)
     if fault:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _show_way_on(

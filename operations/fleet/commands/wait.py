@@ -75,7 +75,7 @@ def wait(
         words = Message("not confirmed within {seconds:g} s: {nodes}", seconds=within_s, nodes=", ".join(found.missing))
         print(translated(words), file=sys.stderr)
     if found.missing:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _digest(text: str | None) -> str | None:

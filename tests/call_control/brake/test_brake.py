@@ -31,7 +31,7 @@ from idtone.call_control.brake.windows import BITS, Positions, distinct
 from idtone.core.calls import Direction, Reason
 from idtone.core.japan import JAPAN
 from idtone.core.misuse_limits import load_limits
-from lab.call_control.brake.calling import (
+from lab.call_control.brake.brake_calls import (
     DAY_S,
     KEY,
     NOON_S,
@@ -43,7 +43,7 @@ from lab.call_control.brake.calling import (
     passed,
     steps,
 )
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 
 STOP_S = NOON_S + 60
 

@@ -9,11 +9,11 @@ from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.operations.fleet.findings import RIVALS
 from lab.console.browser.browser import WAIT_S
-from lab.console.browser.looks import LOOKS, faults_here
+from lab.console.browser.layout_faults import LOOKS, faults_here
 from lab.console.site import in_a_thread, name_of
 from lab.ledger.replication.nodes import made_nodes
 from lab.ledger.replication.nodes import nodes as replicated
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.operations.fleet.states import state
 from tools.messages import catalogue_text
 

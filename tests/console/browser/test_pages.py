@@ -16,10 +16,10 @@ from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.console.page import Method
 from lab.console.browser.browser import AXE, AXE_SHA256, WAIT_S, Browser
-from lab.console.browser.looks import LOOKS, WIDE, faults_here
+from lab.console.browser.layout_faults import LOOKS, WIDE, faults_here
 from lab.console.browser.visits import Shown, Visitor, visits
 from lab.console.site import Site, name_of
-from lab.nights import breadth, nightly
+from lab.nightly_tests import breadth, nightly
 from tools.messages import catalogue_text
 
 GENUINE = "Genuine. The list in force names this badge."

@@ -23,7 +23,7 @@ from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys.legal_hold_keys import LegalHoldKeys
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from lab.days import today
-from lab.ledger.commands.running import calls, completed, following, lines, run, told
+from lab.ledger.commands.run_ledger import calls, completed, following, lines, run, told
 from lab.ledger.sample_evidence import (
     CALLER,
     FORWARDING,
@@ -43,7 +43,7 @@ from lab.ledger.sample_evidence import (
     url_of,
 )
 from lab.ledger.sample_ledger import query, records_of, write, writer_of
-from lab.ledger_copies import copied
+from lab.ledger_copies import copy_ledger
 
 ALL = ["--since", "2026-10-01T00:00:00+09:00"]
 
@@ -70,7 +70,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def key(file: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Key of the ledger that the settings name; beside it is the key that signs the ledger."""
-    copied(made, file.parent)
+    copy_ledger(made, file.parent)
     monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(file.with_name("key")))
     monkeypatch.setenv("IDTONE_LEDGER_URL", url_of(file))
     monkeypatch.setenv("IDTONE_NODE", "pbx-1")

@@ -37,15 +37,15 @@ from idtone.operations.backup.known_heads import KnownHead, known_heads
 from idtone.operations.doctor.checks import CHECKS, LEDGER
 from idtone.operations.doctor.exam import Exam
 from lab import token
-from lab.ledger.commands.running import run, told
-from lab.ledger.dying import GIVING_UP, MOMENTS, give_up, killed, replace_key
+from lab.ledger.commands.run_ledger import run, told
 from lab.ledger.example_pack import WITNESS
+from lab.ledger.killed_writers import GIVING_UP, MOMENTS, give_up, replace_key, run_until_killed
 from lab.ledger.sample_evidence import ALICE, BOB, NOW, decided, heard_call, put, wait_until
 from lab.ledger.sample_ledger import opened
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
-from lab.operations import exporting
-from lab.operations.exporting import WARRANT
+from lab.operations import ledger_commands
+from lab.operations.ledger_commands import WARRANT
 from lab.repository import ROOT
 
 LOG = "pbx-1/idtone"
@@ -133,7 +133,7 @@ def test_a_key_is_replaced(node):
 )
 def test_a_replacement_that_was_killed_is_finished_by_the_next_start_or_has_not_begun(node, moment):
     old = own_key(node.settings, "pbx-1")
-    assert killed(None, replace_key, str(node.config), moment) == ["replacing"]
+    assert run_until_killed(None, replace_key, str(node.config), moment) == ["replacing"]
     node.write(*heard_call("c-3", 20_000))
     now = node.verify()
     assert now["good"], now
@@ -325,7 +325,7 @@ def before_of(node: Node) -> dict[str, Any]:
 
 
 def as_person(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
-    monkeypatch.setattr(options, "acting", lambda: person)
+    monkeypatch.setattr(options, "acting_person", lambda: person)
 
 
 def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, monkeypatch, tmp_path):
@@ -354,7 +354,7 @@ def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, mon
 @rest_in_breadth("moment", GIVING_UP)
 def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(lost, monkeypatch, moment):
     as_person(monkeypatch, ALICE)
-    assert killed(None, give_up, str(lost.config), moment) == ["giving up"]
+    assert run_until_killed(None, give_up, str(lost.config), moment) == ["giving up"]
     acts = lost.verify()["gives_up"]
     assert (len(acts), lost.ring().continued_trees.trees[0].given_up) == (moment != "it is allowed", "")
     assert (before_of(lost)["good"], bool(before_of(lost)["given_up"])) == (False, bool(acts))
@@ -389,7 +389,7 @@ def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path
     act = lost.run("log give-up", "--why", "burnt", "--yes")["act"]
     [aside] = path_of(lost.settings.url).parent.glob("*.ended-*Z")
     pack, case = tmp_path / "pack.zip", ("--case", "R-7", *WARRANT, "-c", lost.config)
-    exporting.run("export", act, "c-3", "-o", pack, *case)
+    ledger_commands.run("export", act, "c-3", "-o", pack, *case)
     said = r"alice gives up the end of pbx-1/idtone on 20.*: burnt; of 3 leaves the first 2 are signed"
     assert re.search(said, run("verify pack", pack, "--log-key", lost.key).stdout)
     for verifier in ([sys.executable, ROOT / "docs" / "verify_pack.py"], [*find_or_get_node(), SECOND]):
@@ -401,7 +401,7 @@ def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path
     with opened(f"sqlite:///{aside}") as reader:
         unsigned = reader.ending()
     with pytest.raises(LedgerError, match=f"leaf 2 of call {unsigned.call_id} is not signed"):
-        exporting.run("export", unsigned.call_id, "-o", pack, *case, "--ledger", f"sqlite:///{aside}")
+        ledger_commands.run("export", unsigned.call_id, "-o", pack, *case, "--ledger", f"sqlite:///{aside}")
 
     old = own_key(lost.settings, "pbx-1", LOG)
     for place in ((), ("--ledger", f"sqlite:///{aside}")):

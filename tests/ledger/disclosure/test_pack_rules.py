@@ -20,7 +20,7 @@ from idtone.ledger.disclosure.pack_rules import PackedLeaf, basis_faults, leaf_f
 from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.disclosure.report_files import remade_report, report_faults, report_files
 from idtone.ledger.evidence.leaves import leaf, step_text
-from idtone.ledger.store.rows import microseconds
+from idtone.ledger.store.step_rows import microseconds
 from idtone.ledger.tree.checkpoints import Checkpoint
 from lab.ledger.disclosure.packs import BASIS, Files, resealed
 from lab.ledger.sample_evidence import ALICE, BOB, LOG, NOW, SEED

@@ -20,10 +20,10 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import OF_THE_LEDGER, LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from lab.change_library import change_library
 from lab.lab import until
 from lab.ledger.sample_evidence import ALICE, BOB, NOW, heard_call, key_ring_of, put
 from lab.ledger.sample_ledger import faults, records_of, write, writer_of
-from lab.one_module import change_library
 
 ALONE = DisclosureRules()
 

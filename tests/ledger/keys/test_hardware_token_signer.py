@@ -42,7 +42,7 @@ from lab.ledger.sample_evidence import (
     wait_until,
 )
 from lab.ledger.sample_ledger import faults, query
-from lab.nights import rest_at_night, rest_in_breadth
+from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.repository import ROOT
 
 PLACE = "hsm:1?label=log"

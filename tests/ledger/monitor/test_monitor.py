@@ -28,10 +28,10 @@ from idtone.ledger.monitor.split_view import SplitView
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
 from idtone.ledger.tree.tiles import BUNDLE_LIMIT, BUNDLES, compressed, expanded
-from lab.ledger.commands.running import EVIDENCE_PROGRAM, run, told
+from lab.ledger.commands.run_ledger import EVIDENCE_PROGRAM, run, told
 from lab.ledger.monitor.watched_log import HOUR_MS, World
 from lab.ledger.sample_evidence import LOG, SEED, at, cancelled_call, evidence, heard_call
-from lab.nights import breadth
+from lab.nightly_tests import breadth
 from lab.repository import ROOT
 
 WITNESS = Signer("witness.example/w", bytes(range(64, 96)))

@@ -11,8 +11,8 @@ from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.ledger.replication.nodes import Node, database_of
 from lab.ledger.sample_evidence import heard_call
 from lab.ledger.sample_ledger import query
-from lab.ledger.verification.forging import FORGERIES, forge
-from lab.nights import rest_at_night
+from lab.ledger.verification.forged_steps import FORGERIES, forge
+from lab.nightly_tests import rest_at_night
 
 IN_REPLICA = {
     "a finished call": (

@@ -16,7 +16,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.meta import CHECKPOINT, facts
 from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.ledger.verification.verification_queries import LedgerRows
-from lab.ledger.commands.running import calls, following, lines, run, told
+from lab.ledger.commands.run_ledger import calls, following, lines, run, told
 from lab.ledger.replication.nodes import EMPTIED, NAMES, Node
 from lab.ledger.sample_evidence import CALLER, FORWARDING, NOW, heard_call
 from lab.ledger.sample_ledger import spoil

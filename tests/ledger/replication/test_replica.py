@@ -6,14 +6,14 @@ from idtone.core.calls import Outcome, Reason
 from idtone.core.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus
-from idtone.ledger.replication import batch
+from idtone.ledger.replication import replica_batch
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import schema_of
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.ledger.replication.nodes import EMPTIED, Node, same
 from lab.ledger.sample_evidence import NOW, at, decided, forwarded, heard_call
 from lab.ledger.sample_ledger import query
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.postgresql import changed, database_of
 
 
@@ -25,7 +25,7 @@ def two(tmp_path, server):
 
 @rest_at_night("piece", [7, 1])
 def test_every_row_arrives_in_pieces_of_any_size(node, piece, monkeypatch):
-    monkeypatch.setattr(batch, "BATCH_STEPS", piece)
+    monkeypatch.setattr(replica_batch, "BATCH_STEPS", piece)
     node.write(
         heard_call("c-0"),
         [decided(call_id="open")],
@@ -48,7 +48,7 @@ def test_every_row_arrives_in_pieces_of_any_size(node, piece, monkeypatch):
 def test_a_copy_that_is_under_way_is_good_as_far_as_it_has_come(node, monkeypatch):
     node.write(heard_call("c-0"))
     node.replicate()
-    monkeypatch.setattr(batch, "BATCH_STEPS", 8)
+    monkeypatch.setattr(replica_batch, "BATCH_STEPS", 8)
     node.write(heard_call("c-1", 10), heard_call("c-2", 20))
     connection = node.connection()
     assert connection.replicate().behind == 4
@@ -62,7 +62,7 @@ def test_a_copy_that_is_under_way_is_good_as_far_as_it_has_come(node, monkeypatc
 
 def test_two_links_of_one_node_at_once_ship_each_step_once(node, monkeypatch):
     """One instance takes over from the other."""
-    monkeypatch.setattr(batch, "BATCH_STEPS", 3)
+    monkeypatch.setattr(replica_batch, "BATCH_STEPS", 3)
     node.write(*(heard_call(f"c-{number}", number) for number in range(5)))
     links = node.connection(), node.connection()
     for _ in range(6):

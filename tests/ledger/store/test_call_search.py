@@ -15,7 +15,7 @@ from idtone.ledger.store.call_search import search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.ledger.sample_calls import of_all_kinds
 from lab.ledger.sample_ledger import write
-from lab.nights import one_of_each
+from lab.nightly_tests import one_of_each
 
 FILTERS = [
     CallFilter(),

@@ -12,9 +12,9 @@ import pytest
 from idtone.core.errors import LedgerError, ProofError, UsageError
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
-from lab.ledger.commands.running import told
+from lab.ledger.commands.run_ledger import told
 from lab.ledger.sample_evidence import LOG
-from lab.registry.trust.serving import Quiet, TileServer, over_https, write_certificate
+from lab.registry.trust.publication_server import Quiet, TileServer, over_https, write_certificate
 
 LIMIT = 1000
 

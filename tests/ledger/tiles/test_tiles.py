@@ -26,7 +26,7 @@ from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.tree.merkle import leaf_hash
 from idtone.ledger.tree.tiles import BUNDLE_LIMIT, ENTRY_LIMIT, compressed, entries_of, expanded
-from lab.ledger.commands.running import run, told
+from lab.ledger.commands.run_ledger import run, told
 from lab.ledger.disclosure.packs import pack_of, resealed
 from lab.ledger.replication.nodes import Node
 from lab.ledger.sample_evidence import ALICE, LOG, NOW, SEED, SHA256, at, cancelled_call, heard_call, url_of

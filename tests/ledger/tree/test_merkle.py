@@ -52,7 +52,7 @@ def test_the_roots_and_proofs_of_certificate_transparency():
 def test_every_proof_is_that_of_the_rfc_and_is_believed():
     for size in range(1, 41):
         content, tree = CONTENT[:size], Stored(CONTENT[:size])
-        assert len(tree.hashes) == merkle.stored(size)
+        assert len(tree.hashes) == merkle.stored_hashes(size)
         root = reference.root(content)
         assert tree.frontier.root() == merkle.root(size, tree.read) == root
         for index in range(size):
@@ -112,7 +112,7 @@ def test_a_tree_goes_on_from_what_was_kept(size, more):
     again = Frontier.read(size, whole.read)
     before = again.copy()
     grown = [each for content in leaves(size + more)[size:] for each in again.append(leaf_hash(content))]
-    assert grown == whole.hashes[merkle.stored(size) :]
+    assert grown == whole.hashes[merkle.stored_hashes(size) :]
     assert again.root() == whole.frontier.root()
     assert before.root() == merkle.root(size, whole.read)
 

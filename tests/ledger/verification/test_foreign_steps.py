@@ -16,7 +16,7 @@ from idtone.ledger.store.meta import CHECKPOINT
 from idtone.ledger.tree.checkpoints import Checkpoint
 from lab.ledger.sample_evidence import at, decided, heard_call, put
 from lab.ledger.sample_ledger import faults, query, records_of, write, writer_of
-from lab.ledger.verification.forging import FORGED, FORGERIES, forge
+from lab.ledger.verification.forged_steps import FORGED, FORGERIES, forge
 
 
 def restart(url: str, *calls: list[Step]) -> None:

@@ -18,7 +18,7 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.ledger.sample_evidence import LOG, evidence, heard_call, url_of
 from lab.ledger.sample_ledger import write
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 
 INSTRUCTIONS: Final = 100
 """Number of instructions of SQLite's machine that are counted as one."""

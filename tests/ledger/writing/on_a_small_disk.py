@@ -17,9 +17,9 @@ from idtone.core.errors import LedgerBehindError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.writing.disk_reserve import PIECE, Reserve
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.reserve import PIECE, Reserve
-from lab.ledger.dying import killed
+from lab.ledger.killed_writers import run_until_killed
 from lab.ledger.sample_evidence import NOW, heard_call, wait_until
 from lab.ledger.sample_ledger import caught_up, faults, records_of, spoil, writer_of
 
@@ -137,7 +137,7 @@ def fill_and_write(telling: Connection, url: str) -> None:
 
 def test_a_service_that_dies_on_a_full_disk_leaves_no_silent_gap(url, mounted):
     neighbour = mounted(1)
-    killed(0, fill_and_write, url)
+    run_until_killed(0, fill_and_write, url)
     neighbour.make_room()
     with writer_of(url) as writer:
         caught_up(writer)

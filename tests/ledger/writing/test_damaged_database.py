@@ -24,9 +24,9 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import group_writer
+from idtone.ledger.writing.disk_reserve import PIECE
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.log_store import LogAppend, LogStore
-from idtone.ledger.writing.reserve import PIECE
 from lab.ledger.sample_evidence import (
     LOG,
     NOW,
@@ -40,7 +40,7 @@ from lab.ledger.sample_evidence import (
     wait_until,
 )
 from lab.ledger.sample_ledger import query, records_of, spoil, together, write, writer_of
-from lab.operations.exporting import WARRANT, run
+from lab.operations.ledger_commands import WARRANT, run
 
 CALLS = 40
 DAMAGES = {

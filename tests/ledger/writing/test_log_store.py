@@ -17,7 +17,7 @@ from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.keys.continued_trees import ContinuedTrees
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.proven_leaf import ProvenLeaf
-from idtone.ledger.tree.checkpoints import Checkpoint, believed
+from idtone.ledger.tree.checkpoints import Checkpoint, verified_checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import log_store
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -141,7 +141,7 @@ def test_a_failed_commit_leaves_no_leaf(url, file, monkeypatch):
 
 def signed_size(file: Path) -> int:
     ((note,),) = query(file, "SELECT value FROM meta WHERE key = 'checkpoint'")
-    return believed(Note.parse(str(note).encode()), LOG).size
+    return verified_checkpoint(Note.parse(str(note).encode()), LOG).size
 
 
 def test_an_older_database_is_written_and_not_signed(url, file, tmp_path, caplog):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from idtone.core.persons import AccountKnownBy, Person, visiting
+from idtone.core.persons import AccountKnownBy, Person, console_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.ledger.commands import options
@@ -70,7 +70,7 @@ class Operator(Terminal):
 
     def be(self, person: Person) -> None:
         for module in (records, options):
-            self.monkeypatch.setattr(module, "acting", lambda: person)
+            self.monkeypatch.setattr(module, "acting_person", lambda: person)
 
     def form(self, id_: str = "C-1", **changes: Any) -> Path:
         tree = complete(CustomerKind.PERSON) | {"id": id_} | changes
@@ -245,7 +245,7 @@ def test_a_request_expires_and_a_forged_approval_of_oneself_has_no_effect(record
 
 def test_two_users_of_the_console_are_two_persons_and_an_account_beside_them_may_be_one_of_them(recorded):
     recorded.set("two-persons")
-    sato, suzuki, mori = map(visiting, ("sato", "suzuki", "mori"))
+    sato, suzuki, mori = map(console_person, ("sato", "suzuki", "mori"))
     recorded.be(sato)
     request = recorded.told("show", "C-1", *WHY)["request"]
     again = ("show", "--request", request)

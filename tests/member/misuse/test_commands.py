@@ -23,7 +23,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.member.misuse.commands import app
 from lab.ledger.sample_evidence import KEY, SEED, url_of
 from lab.ledger.sample_ledger import faults, write
-from lab.ledger_copies import copied
+from lab.ledger_copies import copy_ledger
 from lab.member.misuse.traffic import DAY, Dice, campaign, clinic, wangiri
 
 ALL = ("--since", f"{DAY}T00:00:00+00:00")
@@ -90,7 +90,7 @@ def _settings(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def own(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Address of a copy of the ledger, to be written."""
-    copied(made, tmp_path / "own")
+    copy_ledger(made, tmp_path / "own")
     monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(tmp_path / "own" / "key"))
     monkeypatch.setenv("IDTONE_LEDGER_URL", url_of(tmp_path / "own" / "ledger.sqlite3"))
     return url_of(tmp_path / "own" / "ledger.sqlite3")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from idtone.core.settings.settings import load_settings
-from idtone.ledger.commands.options import local
+from idtone.ledger.commands.options import local_time
 from idtone.ledger.evidence.call_record import iso_ms
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.private_files import replace_private
@@ -108,8 +108,8 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     report_id = sent["report"]
     [request] = terminal.told("request", "fetch", "-c", first)
     assert request["at"] == iso_ms(CALLED_AT)
-    assert local(CALLED_AT).endswith("+09:00")
-    assert local(CALLED_AT) in terminal.shown("request", "fetch", "-c", first)
+    assert local_time(CALLED_AT).endswith("+09:00")
+    assert local_time(CALLED_AT) in terminal.shown("request", "fetch", "-c", first)
     assert (request["number"], request["downstream"], request["overdue"]) == ("…5678", None, False)
     answer = ("request", "answer", request["id"])
     assert "needs an evidence pack: run `idtone ledger export c-1" in terminal.error(*answer, "-c", first)

@@ -27,7 +27,7 @@ from idtone.office.desk.document_rules import RULES
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.refused.blind_evaluation import Evaluation
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.legal_basis import FILE
+from idtone.office.refused.refusal_basis import FILE
 from idtone.office.refused.refusal_key import RefusalKey
 from idtone.registry.correspondence.signed_document import SignedDocument, sign_document
 from idtone.registry.trust import tuf_roles

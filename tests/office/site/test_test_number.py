@@ -15,10 +15,10 @@ from idtone.office.site.site_sounds import dialplan_sounds
 from lab import voices
 from lab.asterisk import MODULES, Asterisk
 from lab.bootstrap import AsteriskInstallation
-from lab.calling import OutgoingCall
 from lab.heard import hear_whole
 from lab.key_presses import Way, press
 from lab.lab import until
+from lab.outgoing_call import OutgoingCall
 from lab.phone import Phone
 from lab.rtp import FRAME, Media
 

@@ -32,8 +32,8 @@ from idtone.operations.doctor.modules import CDR, DIALPLAN_VIEW, in_order, neede
 from idtone.operations.doctor.shared_files import WRITABLE
 from lab.asterisk import IDTONE, MODULES, Asterisk
 from lab.lab import SUSPENDED
-from lab.nights import rest_at_night, rest_in_breadth
-from lab.operations.doctor.examining import OF_THE_MACHINE, Findings, edited, examine, modules_conf, run
+from lab.nightly_tests import rest_at_night, rest_in_breadth
+from lab.operations.doctor.run_doctor import OF_THE_MACHINE, Findings, edited, examine, modules_conf, run
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BARE

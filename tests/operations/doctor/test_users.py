@@ -20,7 +20,7 @@ from idtone.dialplan import LINES_FILE
 from idtone.operations.doctor.shared_files import WRITABLE
 from lab.asterisk import IDTONE, Asterisk
 from lab.bootstrap import AsteriskInstallation
-from lab.operations.doctor.examining import examine, run
+from lab.operations.doctor.run_doctor import examine, run
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BARE

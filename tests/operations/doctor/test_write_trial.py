@@ -20,8 +20,8 @@ from idtone.operations.doctor.findings import Finding, State
 from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, Trial
 from idtone.operations.doctor.shared_files import FALLBACK_MODE
 from idtone.operations.doctor.write_trial import NotTriedError, Place, trial
-from lab.forked import Forked
-from lab.nights import rest_at_night
+from lab.forked_idtone import Forked
+from lab.nightly_tests import rest_at_night
 from lab.operations.doctor.other_user import run_as
 
 SERVICE = Identity(54_321, frozenset({54_321, 54_329}), 54_321)

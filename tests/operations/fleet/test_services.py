@@ -24,7 +24,7 @@ from lab.ledger.sample_evidence import wait_until
 from lab.postgresql import PostgreSQL
 from lab.registry.trust.association import STOPPED, Association
 from lab.registry.trust.begun_association import association, begun, certificate
-from lab.registry.trust.serving import over_https
+from lab.registry.trust.publication_server import over_https
 
 __all__ = ["association", "begun", "certificate"]
 NAMES: Final = ("osaka", "tokyo")

@@ -21,15 +21,15 @@ from typer.testing import CliRunner
 
 from idtone.cli import app
 from idtone.core.errors import UsageError
-from idtone.operations.changes import MARK
 from idtone.operations.make_changes import RECORD
+from idtone.operations.planned_changes import MARK
 from idtone.operations.setup.plan_setup import Wishes, _settings, is_new, own_file
 from lab.asterisk import MODULES
 from lab.bootstrap import AsteriskInstallation
 from lab.lab import LICENSED
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.operations.bare_asterisk import ALL_MODULES, EXTENSIONS, NEW, USER, Pbx, bare
-from lab.operations.doctor.examining import modules_conf
+from lab.operations.doctor.run_doctor import modules_conf
 from lab.publication import LAB_REGISTRY, MEMBER
 from lab.repository import ROOT
 

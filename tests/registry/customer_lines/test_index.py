@@ -14,7 +14,7 @@ from idtone.core.numbers import Number, NumberKind, parse
 from idtone.registry.customer_lines.consistency import entry_faults
 from idtone.registry.customer_lines.index import LinesIndex, NoLines, compile_lines
 from idtone.registry.customer_lines.lines_document import ALWAYS, Entry
-from lab.registry.customer_lines.tables import DAY, GOOD, NOW, call, index_of
+from lab.registry.customer_lines.line_tables import DAY, GOOD, NOW, call, index_of
 
 ANOTHERS, UNKNOWN = Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN
 DAY_BEGINS = datetime(2026, 11, 9, 15, tzinfo=UTC)

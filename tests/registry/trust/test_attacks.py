@@ -17,7 +17,7 @@ from idtone.core.errors import TrustError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 from lab.registry.trust.association import NEVER, STOPPED, SUSPENSIONS, Association, Machine
-from lab.registry.trust.forging import Change, forge, latest
+from lab.registry.trust.forge_role import Change, forge, latest
 
 PAST = (datetime.now(UTC) - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 BEYOND = 2**31

@@ -7,7 +7,7 @@ from idtone.tones.making.encoders import encode
 from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.tones.levels import level_dbm0, part
 from lab.tones.profiles import make, tone
 

@@ -14,7 +14,7 @@ from idtone.tones.making.encoders import encode, write
 from idtone.tones.making.formats import FORMATS, Libsndfile
 from idtone.tones.making.synthesis import synthesise, to_pcm16
 from idtone.tones.profile_library import load_library
-from lab.nights import breadth
+from lab.nightly_tests import breadth
 from lab.tones.levels import decode, level_dbm0, part
 from lab.tones.profiles import make, tone
 

@@ -12,9 +12,9 @@ from idtone.tones.making.scale import amplitude
 from idtone.tones.making.synthesis import synthesise, to_pcm16
 from idtone.tones.making.waveform import pcm_blocks, waveform
 from lab.tones.levels import level_dbm0, part
+from lab.tones.made_recordings import recording_of, write
 from lab.tones.profiles import make, tone
-from lab.tones.recorded import recording_of, write
-from lab.tones.refusing import refusal
+from lab.tones.refusal_message import refusal
 
 TREMBLING = {"rate_hz": 100.0, "depth": 1.0}
 LEVELLED = [

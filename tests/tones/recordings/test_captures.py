@@ -8,7 +8,7 @@ from idtone.tones.recordings import captures
 from idtone.tones.recordings.captures import read_capture
 from lab import g711, voices
 from lab.tones.recordings import wire
-from lab.tones.refusing import refusal
+from lab.tones.refusal_message import refusal
 
 TALK = g711.encode(voices.CALLER, g711.PCMU)
 ANSWER = g711.encode(voices.CALLED, g711.PCMA)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from idtone.core.errors import RecordingError, ToneError
 from idtone.tones.recordings import ffmpeg_decoding
+from idtone.tones.recordings.audio_files import read_file
 from idtone.tones.recordings.captures import read_capture
-from idtone.tones.recordings.files import read_file
 from idtone.tones.recordings.read_recording import read
 from lab.tones.recordings import wire
 

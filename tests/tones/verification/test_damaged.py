@@ -11,7 +11,7 @@ import soxr
 
 from idtone.tones.verification import report as reports
 from idtone.tones.verification.fit import Fitted, Fitter
-from idtone.tones.verification.parts import alone
+from idtone.tones.verification.parts import stands_alone
 from idtone.tones.verification.report import CheckOutcome
 from idtone.tones.verification.sound_plan import plan_of
 from idtone.tones.verification.verify import Verifier, heard_of, verdict_of, verdict_of_damaged
@@ -19,7 +19,7 @@ from lab import voices
 from lab.codecs import CODECS, G722
 from lab.g711 import PCMA, PCMU, encode
 from lab.tones.profiles import make, tone
-from lab.tones.verification.legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise, without_phase
+from lab.tones.verification.made_legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise, without_phase
 
 START_MS = 700
 """Time in ms at which `leg` has the sound."""
@@ -331,7 +331,7 @@ def test_a_sound_is_alone_where_it_is_quiet_around_it_and_that_is_known(lost_ms,
         samples[first:end] += np.sin(2 * np.pi * 400 * np.arange(end - first) / RATE_HZ)
     fitted, _ = next(verifier(PULSES).fits(samples, heard))
     assert fitted.start_s == pytest.approx(START_MS / 1000, abs=0.01)
-    assert alone(Fitter(plan_of(PULSES)).baseband(samples, heard, fitted.first), fitted) is is_alone
+    assert stands_alone(Fitter(plan_of(PULSES)).baseband(samples, heard, fitted.first), fitted) is is_alone
 
 
 def test_a_room_that_fills_what_is_missing_does_not_make_it_conform():

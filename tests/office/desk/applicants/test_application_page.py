@@ -10,7 +10,7 @@ import pytest
 from aiohttp import FormData, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from idtone.office.authority.signing_terms import OnlineTerms
+from idtone.office.authority.authority_settings import OnlineTerms
 from idtone.office.desk.applicants.application_page import CORRECT_PATH, FORM_PATH, PROBLEMS, STATUS_PATH
 from idtone.office.desk.applicants.application_routes import FILES
 from idtone.office.desk.applicants.expiry import erase_due

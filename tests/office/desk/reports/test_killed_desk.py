@@ -21,8 +21,8 @@ from idtone.office.desk.office_ledger import OfficeAct
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.traceback import Finding
 from idtone.registry.correspondence.desk_client import PATH
-from lab.forked import Forked
-from lab.nights import rest_at_night
+from lab.forked_idtone import Forked
+from lab.nightly_tests import rest_at_night
 from lab.office.desk.desk_process import attended
 from lab.office.desk.reports.dying_desk import MOMENTS, killed_at
 from lab.office.desk.reports.members import Members, authority, report
