@@ -1,5 +1,5 @@
-"""The last import of the process of `forked_idtone`: its children share the imported objects, which their garbage collection
-skips.
+"""The last import of the process of `forked_idtone`: its children share the imported objects, and their garbage
+collection skips these.
 """
 
 import gc

@@ -17,8 +17,8 @@ member. New fields may be added; `format` changes if a field changes or goes.
 
 If no service runs, `running` is false, and the object has `trouble`, and in `ledger` and `registry` what their files
 say. In both cases the command adds `troubles`: all that is wrong, a list of `id` and `text`
-([How you learn of a failure](../how-to/when-something-fails.md#how-you-learn-of-a-failure)); and `warnings`, the same for
-what will be wrong unless someone acts.
+([How you learn of a failure](../how-to/when-something-fails.md#how-you-learn-of-a-failure)); and `warnings`, the same
+for what will be wrong unless someone acts.
 
 | field | meaning |
 |---|---|

@@ -34,7 +34,7 @@ BetweenFactory = Callable[[Path], Media]
 
 @dataclass(frozen=True, eq=False)
 class Situation:
-    """A situation. `what` and `japanese` are for the table. `phone` is a kind of `trial_calls.KINDS`, and so is `caller`."""
+    """A situation. `what` and `japanese` are for the table; `phone` and `caller` are kinds of `trial_calls.KINDS`."""
 
     what: str
     japanese: str
