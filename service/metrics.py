@@ -266,13 +266,13 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_sound_files_damaged", _GAUGE,
-        "Sound files that are not as the service made them, and further files that Asterisk could play instead. The "
+        "Sound files that are not as the service made them, and added files that Asterisk could play instead. The "
         "notice replaces their sounds.",
         lambda observed: observed.calls.files.damaged if observed.calls.files else 0,
     ),
     Metric(
         "idtone_sound_file_changes_total", _COUNTER,
-        "How often a sound file was found to be another one than the service made.",
+        "How often a sound file was found to differ from the one that the service made.",
         lambda observed: observed.calls.files.changes if observed.calls.files else 0,
     ),
     Metric(
@@ -289,8 +289,8 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_chain_tokens_total", _COUNTER,
-        "Chain tokens of calls that came from other nodes of the fleet (fleet.trunks), by what became of them. Only "
-        "accepted ones count; for the others the sound is played.",
+        "Chain tokens of calls that came from other nodes of the fleet (fleet.trunks), by their result. Only accepted "
+        "ones count; for the others the sound is played.",
         lambda observed: {
             (result.value,): observed.calls.fleet.results[result] for result in TokenResult
         } if observed.calls.fleet else None,
@@ -304,7 +304,7 @@ METRICS: Final = (
         _brake(lambda brake: {(step.word,): n for step, n in brake.subjects().items()}), ("step",),
     ),
     Metric(
-        "idtone_brake_steps_total", _COUNTER, "How often one of them came to a step on this node.",
+        "idtone_brake_steps_total", _COUNTER, "How often one of them reached a step on this node.",
         _brake(lambda brake: {(step.word,): n for step, n in brake.steps.items()}), ("step",),
     ),
     Metric(
@@ -372,8 +372,8 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_licence_lapses_timestamp_seconds", _GAUGE,
-        "From when on no licence of `association.member` is valid for calls of this direction; absent for a direction "
-        "without a licence, and 90 days after the lapse.",
+        "The time from which no licence of `association.member` is valid for calls of this direction; absent for a "
+        "direction without a licence, and 90 days after the lapse.",
         lambda observed: {
             (each.direction.value,): each.at.timestamp() for each in observed.licence_lapses(datetime.now(UTC))
         },

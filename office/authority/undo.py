@@ -1,4 +1,4 @@
-"""Take back the last change of the registry that is not published. The history keeps both, the change and its end.
+"""Take back the last unpublished change of the registry. The history keeps both, the change and its end.
 
 Changes of suspensions are not taken back by one person: two end them, as they have entered them.
 """

@@ -48,10 +48,10 @@ def desk(
     document is kept in the folder, and the ledger in this folder gets a leaf for each act (`idtone ledger verify -c
     FOLDER/ledger/idtone.yaml`).
 
-    A request must name the desk as its address does, or as --name does (more than once for more names): a proxy that
-    passes on the visitor's `Host` needs it.
+    A request must name the desk by its address or by a --name (which may be repeated): a proxy that passes on the
+    visitor's `Host` needs one.
 
-    Of the settings it uses `log` alone.
+    It uses only `log` of the settings.
     """
     host, port = command_line.listen_address(listen)
     log = load_settings(config).log

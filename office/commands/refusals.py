@@ -69,7 +69,7 @@ def lift_refusal(
     why: WhyOption,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """End the refusal of a contractor before its day.
+    """End the refusal of a contractor early.
 
     Its identity and its tokens are deleted; `publication publish` takes them from the members' list.
     """
