@@ -55,7 +55,7 @@ def suspend(
     As with a suspension by the association, its calls are refused, and those in progress end. Emergency calls are not
     affected. The other nodes of its fleet (`fleet.key_file`, PostgreSQL) stop it within seconds too. It stays until the
     association's own suspension is in force or someone lifts it (`idtone suspensions lift`), whatever the registry
-    says, also over restarts. With `policy.own_suspensions: two-persons` another person
+    says, even over restarts. With `policy.own_suspensions: two-persons` another person
     approves it first (`idtone suspensions approve`).
 
     Do not write a telephone number on the command line: every user of the machine can read it there, and it stays in

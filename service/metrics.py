@@ -251,17 +251,17 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_calls_sent_total", _COUNTER,
-        "Those of idtone_calls_with_sound_total on which all packets of each of these sounds were sent.",
+        "The calls of idtone_calls_with_sound_total for which all packets of each of these sounds were sent.",
         lambda observed: observed.counts.sent,
     ),
     Metric(
         "idtone_calls_confirmed_total", _COUNTER,
-        "Those of idtone_calls_sent_total on which the phone's own reports confirm each of these sounds.",
+        "The calls of idtone_calls_sent_total for which the phone's own reports confirm each of these sounds.",
         lambda observed: observed.counts.confirmed,
     ),
     Metric(
         "idtone_calls_sound_failed_total", _COUNTER,
-        "Those of idtone_calls_with_sound_total on which one of these sounds was not played to its end.",
+        "The calls of idtone_calls_with_sound_total for which one of these sounds was not played to its end.",
         lambda observed: observed.counts.failed,
     ),
     Metric(

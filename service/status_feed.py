@@ -274,7 +274,7 @@ FEED: Final = (
         "`answered`, `connected`, or `suspended` if Asterisk ends it because its number is suspended).",
         _oldest,
     ),
-    Field("calls.decided", "Decided calls, also those that the hook decided by itself.", decided),
+    Field("calls.decided", "Decided calls, including those that the hook decided by itself.", decided),
     Field("calls.decisions", "The same by outcome and reason: a list of outcome, reason and their number.", _decisions),
     Field(
         "calls.ended",
@@ -291,10 +291,12 @@ FEED: Final = (
         "Ended calls that were connected and on which a party was to hear a sound.",
         _metric("calls_with_sound_total"),
     ),
-    Field("calls.sent", "Those on which each of these sounds was sent.", _metric("calls_sent_total")),
+    Field(
+        "calls.sent", "The calls of `with_sound` for which each of these sounds was sent.", _metric("calls_sent_total")
+    ),
     Field(
         "calls.confirmed",
-        "Those of `sent` on which the phone's own reports confirm each of these sounds.",
+        "The calls of `sent` for which the phone's own reports confirm each of these sounds.",
         _metric("calls_confirmed_total"),
     ),
     Field("calls.sent_ratio", "`sent` divided by `with_sound`; null without such calls.", _sent_ratio),

@@ -202,7 +202,7 @@ async def close(visit: Visit) -> web.StreamResponse:
 
 
 async def forget(visit: Visit) -> web.StreamResponse:
-    """Erase what old reports say and who reported, as `forget-reports`."""
+    """Erase what old reports say and who reported, as `idtone-office report forget` does."""
     files = files_of(visit)
 
     def act() -> None:

@@ -77,7 +77,7 @@ def list_calls(
     delivery: Annotated[
         Delivery | None,
         typer.Option(
-            "--delivery", help="Only calls of whose sounds this is known; of several sounds, the weakest counts."
+            "--delivery", help="Only calls with this knowledge of their sounds; of several sounds, the weakest counts."
         ),
     ] = None,
     fallback: Annotated[

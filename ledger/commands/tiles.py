@@ -45,7 +45,7 @@ def tiles(
     node: NodeOption = None,
     uncosigned: Annotated[
         bool,
-        typer.Option("--uncosigned", help="Publish what was signed last, also if witnesses have not cosigned it yet."),
+        typer.Option("--uncosigned", help="Publish what was signed last, even if witnesses have not cosigned it yet."),
     ] = False,
     as_json: command_line.JsonOption = False,
 ) -> None:

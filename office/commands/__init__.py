@@ -242,7 +242,7 @@ COMMANDS: Final = {
     ),
     "suspension member": (
         "idtone.office.commands.number_suspensions:suspend_member",
-        "Stop all numbers of a member, also those that it gets later. Two people enter its id, and both sign it.",
+        "Stop all numbers of a member, including those that it gets later. Two people enter its id, and both sign it.",
     ),
     "suspension lift": (
         "idtone.office.commands.number_suspensions:lift",

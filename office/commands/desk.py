@@ -37,7 +37,7 @@ def desk(
     name: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="HOST", help="A name by which a proxy asks for the desk, with a port that is not 443 or 80."
+            metavar="HOST", help="A name under which a proxy asks for the desk, with its port unless that is 443 or 80."
         ),
     ] = None,
     config: command_line.ConfigOption = None,

@@ -145,9 +145,9 @@ def rotate(
 ) -> None:
     """Replace keys of one or more sets: a holder leaves, or a key was lost or stolen.
 
-    With --public, name every key that a set is to have, also those that stay. Or let --keys make all keys of a set.
-    This needs two root keys, and two keys of every other set whose signatures depend on them. With --package, they sign
-    one after another.
+    With --public, name every key that a set is to have, including those that stay. Or let --keys make all keys of a
+    set. This needs two root keys, and two keys of every other set whose signatures depend on them. With --package, they
+    sign one after another.
     """
     workspace, now, attribution = Workspace(folder), datetime.now(UTC), attributed(why)
     if public and sets:
@@ -287,7 +287,7 @@ def keep_for_night(
 ) -> None:
     """Keep an officer's encrypted duty key at the office, so that the officer can sign a stop from home at night.
 
-    Use this only if the association has decided so. The officer alone knows the passphrase, and types it at each
+    Use this only if the association has decided so. Only the officer knows the passphrase, and types it at each
     signature. To end this, delete the file that the command names.
     """
     warn_of_places([key])

@@ -59,7 +59,7 @@ def take(
 ) -> None:
     """Receive an applicant's form as an application, to be examined next.
 
-    All other fields are as the applicant typed them, with the PDF of the pledge. Compare them with the documents first.
+    All other fields, and the PDF of the pledge, are as the applicant sent them. Compare them with the documents first.
     """
     workspace, attribution = Workspace(folder), attributed(why)
     found, today = Submissions(folder).named(receipt), in_japan(attribution.at).date()
