@@ -27,7 +27,7 @@ def test_a_proof_is_read_as_it_was_written_and_believed():
 
 def test_it_has_the_form_of_the_specification():
     lines = str(proof(extra=b"agev1")).split("\n")
-    assert lines[:3] == [HEADER, "extra YWdldjE=", "index 5"]
+    assert lines[:3] == ["c2sp.org/tlog-proof@v1", "extra YWdldjE=", "index 5"]
     assert lines[6:8] == ["", SIGNER.key.name]
 
 
