@@ -64,7 +64,7 @@ class SoundState:
     source: str
     licensed_sha256: str | None
     """That of the master in the registry."""
-    play_objection: str | None
+    doubt: str | None
     files: Sequence[FileState]
 
     @property
